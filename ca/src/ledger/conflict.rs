@@ -1,0 +1,87 @@
+//! Why a command is refused. Each has a stable reason on the wire (`grpc/status.rs`).
+
+use identity::{DeviceId, Principal};
+
+use super::{WorkOrderId, WorkOrderState};
+
+/// Why the ledger refuses a command. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// The request id was used for other content (`REQUEST_ID_REUSED`).
+    #[error("this request id was used for another request; use a new one")]
+    RequestReused,
+    /// `WORK_ORDER_NOT_FOUND`; also what a station sees of an order that does not name it.
+    #[error("there is no work order {0}")]
+    NoSuchWorkOrder(WorkOrderId),
+    /// `WORK_ORDER_EXHAUSTED`.
+    #[error("work order {work_order} allows {quantity} units, and all have been issued")]
+    WorkOrderExhausted {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// How many it allows.
+        quantity: u64,
+    },
+    /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.
+    #[error("work order {work_order} is {state}")]
+    WorkOrderNotOpen {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// What it is instead.
+        state: WorkOrderState,
+    },
+    /// `WORK_ORDER_NOT_YET_OPEN`.
+    #[error("work order {0} is not open yet")]
+    WorkOrderNotYetOpen(WorkOrderId),
+    /// `WORK_ORDER_EXPIRED`.
+    #[error("the window of work order {0} has ended")]
+    WorkOrderExpired(WorkOrderId),
+    /// `SERIAL_NOT_IN_WORK_ORDER`.
+    #[error("work order {work_order} has no serial number for {device}")]
+    SerialNotInWorkOrder {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// `PRODUCT_NOT_IN_WORK_ORDER`.
+    #[error("work order {work_order} is for another product than {device}")]
+    ProductNotInWorkOrder {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// The device.
+        device: DeviceId,
+    },
+    /// `DEVICE_ALREADY_ISSUED`: the same serial with another key.
+    #[error("{0} already has a birth certificate for another key")]
+    DeviceAlreadyIssued(DeviceId),
+    /// `KEY_ALREADY_USED`: one key is one holder, for ever. Strangers do not learn whose it is.
+    #[error("this key was used before; every certificate needs a key of its own")]
+    KeyAlreadyUsed,
+    /// `SERIAL_NUMBER_TAKEN`: the certificate serial number exists (R-5280-02); draw another and sign again.
+    #[error("this certificate serial number exists")]
+    SerialNumberTaken,
+    /// `DEVICE_NOT_FOUND`.
+    #[error("there is no device {0}")]
+    NoSuchDevice(DeviceId),
+    /// `DEVICE_SCRAPPED`.
+    #[error("{0} was scrapped")]
+    DeviceScrapped(DeviceId),
+    /// `CERTIFICATE_NOT_FOUND`: no such certificate, or it is not of this device.
+    #[error("{0} has no such certificate")]
+    NoSuchCertificate(DeviceId),
+    /// `CERTIFICATE_REVOKED`.
+    #[error("the certificate is revoked")]
+    CertificateRevoked,
+    /// `ALREADY_ENROLLED`: the device has an operational certificate in use, for another key.
+    #[error("{0} has an operational certificate in use")]
+    AlreadyEnrolled(DeviceId),
+    /// `PRINCIPAL_NOT_FOUND`.
+    #[error("there is no {0}")]
+    NoSuchPrincipal(Principal),
+    /// `QUANTITY_OUT_OF_RANGE`, `SERIALS_TOO_FEW`, …: the terms contradict themselves.
+    #[error("{0}")]
+    TermsRefused(&'static str),
+    /// `ISSUER_EXISTS`.
+    #[error("this issuer is on record")]
+    IssuerExists,
+}

@@ -1,0 +1,3 @@
+//! Touchmark's certificate authority.
+
+pub mod ledger;

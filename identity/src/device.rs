@@ -1,0 +1,156 @@
+//! Which device: a product and a serial number within it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// One device, for ever. Written `product/serial`, for example `cam-2/SN000123`; the product has no `/`, a serial may.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId {
+    /// What it is one of.
+    pub product: Product,
+    /// Which one it is.
+    pub serial: DeviceSerial,
+}
+
+impl FromStr for DeviceId {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        let (product, serial) = text.split_once('/').ok_or(DeviceIdError::NoSlash)?;
+        Ok(Self { product: product.parse()?, serial: serial.parse()? })
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.product, self.serial)
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The name of a product: 1 to [`PRODUCT_CHARACTERS_MAX`] lower-case letters, digits and `-`, with a letter or digit at both
+/// ends.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Product(Arc<str>);
+
+impl Product {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Product {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let bytes = text.as_bytes();
+        if bytes.is_empty() || bytes.len() > PRODUCT_CHARACTERS_MAX {
+            return Err(DeviceIdError::ProductLength { characters: text.chars().count() });
+        }
+        let ends_well = bytes.first() != Some(&b'-') && bytes.last() != Some(&b'-');
+        if !bytes.iter().copied().all(inner) || !ends_well {
+            return Err(DeviceIdError::ProductCharacter);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The serial number of a device: 1 to [`SERIAL_CHARACTERS_MAX`] characters of ASN.1 PrintableString, no space at either end
+/// (R-AR-03: it becomes the certificate's `serialNumber` attribute, X.520 section 6.2.9, which is a PrintableString).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceSerial(Arc<str>);
+
+impl DeviceSerial {
+    /// The serial number.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DeviceSerial {
+    type Err = DeviceIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        if text.is_empty() || text.len() > SERIAL_CHARACTERS_MAX {
+            return Err(DeviceIdError::SerialLength { characters: text.chars().count() });
+        }
+        let printable = |c: char| c.is_ascii_alphanumeric() || " '()+,-./:=?".contains(c);
+        if let Some(character) = text.chars().find(|c| !printable(*c)) {
+            return Err(DeviceIdError::SerialCharacter { character });
+        }
+        if text.starts_with(' ') || text.ends_with(' ') {
+            return Err(DeviceIdError::SerialSpace);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for DeviceSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DeviceSerial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is not a [`DeviceId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceIdError {
+    /// Neither product nor serial can be told.
+    #[error("a device is written product/serial, for example cam-2/SN000123")]
+    NoSlash,
+    /// Too short or too long.
+    #[error("a product has 1 to {PRODUCT_CHARACTERS_MAX} characters, not {characters}")]
+    ProductLength {
+        /// How long it was.
+        characters: usize,
+    },
+    /// A character that may not be there.
+    #[error("a product has only lower-case letters, digits and -, and neither starts nor ends with -")]
+    ProductCharacter,
+    /// Too short or too long.
+    #[error("a device serial number has 1 to {SERIAL_CHARACTERS_MAX} characters, not {characters}")]
+    SerialLength {
+        /// How long it was.
+        characters: usize,
+    },
+    /// A character that may not be there.
+    #[error("a device serial number has only A-Z a-z 0-9 space and '()+,-./:=?, not {character:?}")]
+    SerialCharacter {
+        /// The first such.
+        character: char,
+    },
+    /// A space at an end.
+    #[error("a device serial number neither starts nor ends with a space")]
+    SerialSpace,
+}
+
+/// Longest product name: leaves room for it in every file name, label and DN.
+pub const PRODUCT_CHARACTERS_MAX: usize = 32;
+
+/// Longest device serial number: `ub-serial-number`, X.520.
+pub const SERIAL_CHARACTERS_MAX: usize = 64;

@@ -1,0 +1,25 @@
+//! The words of Touchmark: values that were checked when they were made. No I/O, no policy.
+
+mod clock;
+mod csr;
+mod device;
+mod key;
+mod principal;
+mod request;
+mod revocation;
+mod secret;
+mod serial_number;
+mod validity;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use csr::{CSR_BYTES_MAX, Csr, CsrError};
+pub use device::{
+    DeviceId, DeviceIdError, DeviceSerial, PRODUCT_CHARACTERS_MAX, Product, SERIAL_CHARACTERS_MAX,
+};
+pub use key::{KeyError, KeyFingerprint, KeyType, PublicKey};
+pub use principal::{PRINCIPAL_CHARACTERS_MAX, Principal, PrincipalName, PrincipalNameError, Role};
+pub use request::{RequestId, RequestIdError};
+pub use revocation::{RevocationReason, UnknownRevocationReason};
+pub use secret::Secret;
+pub use serial_number::{SerialNumber, SerialNumberError};
+pub use validity::{Validity, ValidityError, no_well_defined_expiration};

@@ -1,0 +1,49 @@
+//! Which question: the same id is the same question.
+
+use std::fmt;
+
+/// 16 bytes that the caller chose for one question. With the caller it makes the request key: the same key gets the same
+/// answer for ever, and another content under the same key is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl From<[u8; 16]> for RequestId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl TryFrom<&[u8]> for RequestId {
+    type Error = RequestIdError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, RequestIdError> {
+        bytes.try_into().map(Self).map_err(|_| RequestIdError { bytes: bytes.len() })
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The bytes are not a [`RequestId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a request id has 16 bytes, not {bytes}")]
+pub struct RequestIdError {
+    /// How many there were.
+    pub bytes: usize,
+}

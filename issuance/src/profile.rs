@@ -1,0 +1,127 @@
+//! Profiles: what a certificate may say, for how long, for which keys.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// One of the CAs of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IssuerName {
+    /// Signs the issuers, and itself.
+    Root,
+    /// Signs birth certificates (IDevID).
+    Factory,
+    /// Signs operational certificates (LDevID).
+    Operational,
+    /// Signs servers, stations, operators and relying parties: never a device.
+    Infrastructure,
+}
+
+impl IssuerName {
+    /// Every issuer.
+    pub const ALL: [Self; 4] = [Self::Root, Self::Factory, Self::Operational, Self::Infrastructure];
+}
+
+impl fmt::Display for IssuerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Factory => "factory",
+            Self::Operational => "operational",
+            Self::Infrastructure => "infrastructure",
+        })
+    }
+}
+
+/// The name of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProfileName {
+    /// The self-signed root.
+    Root,
+    /// The issuer of birth certificates.
+    FactoryCa,
+    /// The issuer of operational certificates.
+    OperationalCa,
+    /// The issuer of everybody else's.
+    InfrastructureCa,
+    /// A device's birth certificate.
+    Idevid,
+    /// A device's operational certificate.
+    Ldevid,
+    /// A server.
+    Service,
+    /// A line computer.
+    Station,
+    /// A person of operations.
+    Operator,
+    /// A broker, gateway or cloud.
+    RelyingParty,
+}
+
+impl ProfileName {
+    /// Every profile.
+    pub const ALL: [Self; 10] = [
+        Self::Root,
+        Self::FactoryCa,
+        Self::OperationalCa,
+        Self::InfrastructureCa,
+        Self::Idevid,
+        Self::Ldevid,
+        Self::Service,
+        Self::Station,
+        Self::Operator,
+        Self::RelyingParty,
+    ];
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::FactoryCa => "factory-ca",
+            Self::OperationalCa => "operational-ca",
+            Self::InfrastructureCa => "infrastructure-ca",
+            Self::Idevid => "idevid",
+            Self::Ldevid => "ldevid",
+            Self::Service => "service",
+            Self::Station => "station",
+            Self::Operator => "operator",
+            Self::RelyingParty => "relying-party",
+        })
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProfile> {
+        Self::ALL.into_iter().find(|profile| profile.to_string() == text).ok_or(UnknownProfile)
+    }
+}
+
+/// The text names no profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such profile")]
+pub struct UnknownProfile;
+
+/// The law of one kind of certificate.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Which.
+    pub name: ProfileName,
+    /// Who signs it.
+    pub issuer: IssuerName,
+    /// How long it lives if nothing else is asked; `None`: no well-defined expiration.
+    pub lifetime: Option<Duration>,
+    /// The longest that may be asked for; `None`: without end.
+    pub lifetime_max: Option<Duration>,
+    /// How far notBefore lies before now, for clocks that are late (R-5280-06).
+    pub backdate: Duration,
+}
+
+impl Profile {
+    /// The profile as Touchmark ships it.
+    pub fn standard(_name: ProfileName) -> Self {
+        todo!("issuance: profiles")
+    }
+}

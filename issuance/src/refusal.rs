@@ -1,0 +1,34 @@
+//! Why no certificate is drafted or sealed.
+
+use crate::ProfileName;
+
+/// Why a request gets no certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The profile forbids something that was asked for.
+    #[error("profile {profile} forbids {what}")]
+    Forbidden {
+        /// The law.
+        profile: ProfileName,
+        /// What it forbids.
+        what: &'static str,
+    },
+    /// The certificate would break a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
+    #[error("the certificate would break {}", .0.rule)]
+    Lint(LintFinding),
+    /// It cannot be written at all.
+    #[error("the certificate cannot be encoded: {what}")]
+    Encoding {
+        /// Which part.
+        what: &'static str,
+    },
+}
+
+/// One broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LintFinding {
+    /// Its id, for example `R-5280-05`.
+    pub rule: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
