@@ -1,0 +1,25 @@
+//! Payload to frame.
+
+use crate::{CHECKSUM_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+
+/// The frame of a payload, both delimiters included: it may be written as it is, after anything.
+///
+/// # Errors
+/// When the payload is longer than [`FRAME_PAYLOAD_BYTES_MAX`]: nobody would take the frame.
+pub fn encode(payload: &[u8]) -> Result<Vec<u8>, PayloadTooLong> {
+    if payload.len() > FRAME_PAYLOAD_BYTES_MAX {
+        return Err(PayloadTooLong { bytes: payload.len() });
+    }
+    let mut content = Vec::with_capacity(payload.len() + CHECKSUM_BYTES);
+    content.extend_from_slice(payload);
+    content.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+    Ok(cobs::encode_vec_including_sentinels(&content))
+}
+
+/// A payload does not fit in a frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a frame carries at most {FRAME_PAYLOAD_BYTES_MAX} bytes, not {bytes}")]
+pub struct PayloadTooLong {
+    /// How long it is.
+    pub bytes: usize,
+}
