@@ -1,0 +1,5 @@
+//! TLS towards stations, devices and people (DESIGN 4.10).
+
+mod peer;
+
+pub use peer::PeerCertificate;
