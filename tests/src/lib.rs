@@ -1,1 +1,35 @@
-//! x
+//! The harness of the whole-system suites: real processes, real mTLS, a real durable store.
+//!
+//! Suites are in `tests/tests`, a sentence each. They find the programs through [`Program`], run a [`CertificateAuthority`] in a
+//! directory of its own, call it as a [`Caller`] and make [`Device`]s.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a harness: what goes wrong here is a failed test, and its names say what they do"
+)]
+
+mod authority;
+mod caller;
+mod credentials;
+mod device;
+mod factory;
+mod process;
+mod program;
+mod refusal;
+mod seed;
+mod wait;
+
+pub use authority::{CertificateAuthority, ORGANIZATION};
+pub use caller::Caller;
+pub use credentials::{Credentials, KeyAndRequest};
+pub use device::Device;
+pub use factory::{Factory, OrderTerms};
+pub use process::Process;
+pub use program::Program;
+pub use refusal::{Refused, refusal, refused};
+pub use seed::{Seed, request_id};
+pub use wait::{eventually, within};

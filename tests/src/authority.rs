@@ -1,0 +1,174 @@
+//! A CA as a process of its own: made, run, killed and run again.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::{Caller, Credentials, Process, Program};
+
+/// A CA in a directory of its own. Its ports stay the same over restarts.
+#[derive(Debug)]
+pub struct CertificateAuthority {
+    directory: PathBuf,
+    process: Option<Process>,
+    grpc: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    environment: Vec<(String, String)>,
+    _own: Option<tempfile::TempDir>,
+}
+
+impl CertificateAuthority {
+    /// One that was made (`init`) and runs (`serve`) in a directory that goes away with it.
+    pub fn start() -> Self {
+        let mut authority = Self::founded();
+        authority.serve();
+        authority
+    }
+
+    /// One that was made and does not run yet, in a directory that goes away with it.
+    pub fn founded() -> Self {
+        let own = tempfile::tempdir().expect("a temporary directory");
+        let mut authority = Self::founded_in(&own.path().join("ca"));
+        authority._own = Some(own);
+        authority
+    }
+
+    /// One that was made in this directory, which must not exist, and does not run yet.
+    pub fn founded_in(directory: &Path) -> Self {
+        let mut init = Program::CertificateAuthority.command();
+        init.arg("init").arg("--dir").arg(directory).args(["--organization", ORGANIZATION]);
+        let output = init.output().expect("touchmark-ca starts");
+        assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
+        let directory = directory.to_path_buf();
+        Self { directory, process: None, grpc: None, http: None, environment: Vec::new(), _own: None }
+    }
+
+    /// An environment variable for the next start.
+    pub fn with_environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs it and waits until it is ready.
+    pub fn serve(&mut self) {
+        self.serve_within(READY_WITHIN).unwrap_or_else(|why| panic!("{why}\n{}", self.log_tail()));
+    }
+
+    /// Runs it; says why not when it is not ready in time.
+    pub fn serve_within(&mut self, deadline: Duration) -> Result<(), String> {
+        self.process = None;
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("the log opens");
+        let mut command = Program::CertificateAuthority.command();
+        command.arg("serve").arg("--config").arg(self.directory.join("ca.toml"));
+        command.env("TOUCHMARK_CA_LISTEN", address_or_any(self.grpc));
+        command.env("TOUCHMARK_CA_METRICS_LISTEN", address_or_any(self.http));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut process = Process::start(&mut command);
+        let ready = first_line(&mut process, deadline)?;
+        let ready: serde_json::Value =
+            serde_json::from_str(&ready).map_err(|why| format!("{why}: {ready}"))?;
+        let address = |key: &str| ready[key].as_str().and_then(|text| text.parse().ok());
+        self.grpc = Some(address("grpc").ok_or("the ready line has no grpc address")?);
+        self.http = Some(address("http").ok_or("the ready line has no http address")?);
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGKILL, and reaped.
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    /// SIGTERM, and waited for.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.take().expect("it runs").terminate(STOPPED_WITHIN)
+    }
+
+    /// What it was made into.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs")
+    }
+
+    /// Where it listens for gRPC.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc.expect("it ran")
+    }
+
+    /// Where it shows metrics and health.
+    pub fn http(&self) -> SocketAddr {
+        self.http.expect("it ran")
+    }
+
+    /// Its URL, as devices and stations have it in their configuration.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.grpc())
+    }
+
+    /// The first operator.
+    pub fn operator(&self) -> Caller {
+        self.caller(&Credentials::read(&self.operator_directory()))
+    }
+
+    pub fn operator_directory(&self) -> PathBuf {
+        self.directory.join("operators/admin")
+    }
+
+    /// Whoever has these credentials.
+    pub fn caller(&self, credentials: &Credentials) -> Caller {
+        Caller::new(self.grpc(), credentials)
+    }
+
+    /// Everything it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        let name = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.directory.with_file_name(format!("{name}.log"))
+    }
+}
+
+/// The first line of its standard output; the rest is read and dropped, so that it never blocks on us.
+fn first_line(process: &mut Process, deadline: Duration) -> Result<String, String> {
+    let stdout = process.child_mut().stdout.take().expect("its standard output is piped");
+    let (line, first) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines();
+        if let Some(Ok(text)) = lines.next() {
+            let _ = line.send(text);
+        }
+        lines.for_each(drop);
+    });
+    first
+        .recv_timeout(deadline)
+        .map_err(|why| format!("touchmark-ca is not ready within {deadline:?}: {why}"))
+}
+
+fn address_or_any(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string())
+}
+
+/// Whose CA it is.
+pub const ORGANIZATION: &str = "Example Devices";
+
+/// A start reads the ledger; ours are small, the machine may be busy.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A graceful stop answers what was begun.
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);

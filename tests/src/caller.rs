@@ -1,0 +1,76 @@
+//! Somebody who calls the CA over mTLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proto::v1::enrollment_service_client::EnrollmentServiceClient;
+use proto::v1::lifecycle_service_client::LifecycleServiceClient;
+use proto::v1::principal_service_client::PrincipalServiceClient;
+use proto::v1::provisioning_service_client::ProvisioningServiceClient;
+use proto::v1::work_order_service_client::WorkOrderServiceClient;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use crate::Credentials;
+
+/// Somebody who calls, with one connection that is made at the first call and made again when it broke.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    channel: Channel,
+}
+
+impl Caller {
+    pub fn new(server: SocketAddr, credentials: &Credentials) -> Self {
+        let presented = format!("{}{}", credentials.certificate, credentials.chain);
+        let tls = trusting(&credentials.trust).identity(Identity::from_pem(presented, &credentials.key));
+        Self { channel: endpoint(server, tls).connect_lazy() }
+    }
+
+    /// One who trusts the server and shows no certificate.
+    pub fn without_certificate(server: SocketAddr, trust: &str) -> Self {
+        Self { channel: endpoint(server, trusting(trust)).connect_lazy() }
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub fn provisioning(&self) -> ProvisioningServiceClient<Channel> {
+        ProvisioningServiceClient::new(self.channel())
+    }
+
+    pub fn enrollment(&self) -> EnrollmentServiceClient<Channel> {
+        EnrollmentServiceClient::new(self.channel())
+    }
+
+    pub fn lifecycle(&self) -> LifecycleServiceClient<Channel> {
+        LifecycleServiceClient::new(self.channel())
+    }
+
+    pub fn work_orders(&self) -> WorkOrderServiceClient<Channel> {
+        WorkOrderServiceClient::new(self.channel())
+    }
+
+    pub fn principals(&self) -> PrincipalServiceClient<Channel> {
+        PrincipalServiceClient::new(self.channel())
+    }
+}
+
+fn trusting(anchors: &str) -> ClientTlsConfig {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(anchors)).domain_name("localhost")
+}
+
+fn endpoint(server: SocketAddr, tls: ClientTlsConfig) -> Endpoint {
+    Endpoint::from_shared(format!("https://{server}"))
+        .expect("a URL")
+        .connect_timeout(CONNECTED_WITHIN)
+        .timeout(ANSWERED_WITHIN)
+        .tls_config(tls)
+        .expect("usable credentials")
+}
+
+/// Loopback connects at once; a busy machine handshakes slowly.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// No call of ours takes this long; without it a lost answer would hang a suite.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);

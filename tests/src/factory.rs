@@ -1,0 +1,129 @@
+//! A factory around a CA: an operator, stations, work orders.
+
+use std::time::SystemTime;
+
+use prost::bytes::Bytes;
+use proto::v1::create_work_order_request::Serials;
+use proto::v1::{
+    CreateWorkOrderRequest, IssuePrincipalRequest, IssuePrincipalResponse, Role, WorkOrder, WorkOrderCounts,
+};
+
+use crate::seed::fresh_request_id;
+use crate::{Caller, CertificateAuthority, Credentials, Device, KeyAndRequest};
+
+/// The operator's side of a CA that runs.
+#[derive(Debug, Clone)]
+pub struct Factory {
+    operator: Caller,
+    server: std::net::SocketAddr,
+}
+
+impl Factory {
+    pub fn of(authority: &CertificateAuthority) -> Self {
+        Self { operator: authority.operator(), server: authority.grpc() }
+    }
+
+    pub fn operator(&self) -> &Caller {
+        &self.operator
+    }
+
+    /// A new credential, with a key made here.
+    pub async fn credential(&self, role: Role, name: &str) -> Credentials {
+        let key = KeyAndRequest::fresh();
+        let response = self.issue(role, name, &key.csr).await.expect("a credential");
+        let certificate = response.certificate.expect("the answer has a certificate").certificate;
+        let trust = response.trust_bundle.expect("the answer has a trust bundle");
+        Credentials::from_der(&key.key, &certificate, &response.chain, &trust.anchors)
+    }
+
+    /// What the CA says to this request for a credential.
+    pub async fn issue(
+        &self,
+        role: Role,
+        name: &str,
+        csr: &Bytes,
+    ) -> Result<IssuePrincipalResponse, tonic::Status> {
+        let request = IssuePrincipalRequest {
+            request_id: fresh_request_id(),
+            role: role.into(),
+            name: name.to_owned(),
+            csr: csr.clone(),
+            lifetime_days: 0,
+            names: if role == Role::Service { vec!["service.example.com".to_owned()] } else { Vec::new() },
+        };
+        self.operator.principals().issue(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// A station that has just been given its credential.
+    pub async fn station(&self, name: &str) -> Caller {
+        Caller::new(self.server, &self.credential(Role::Station, name).await)
+    }
+
+    /// A new order; its id.
+    pub async fn order(&self, terms: OrderTerms) -> String {
+        self.try_order(terms).await.expect("a work order").id
+    }
+
+    pub async fn try_order(&self, terms: OrderTerms) -> Result<WorkOrder, tonic::Status> {
+        self.operator.work_orders().create(terms.into_request()).await.map(tonic::Response::into_inner)
+    }
+
+    /// What the ledger counts for an order, now.
+    pub async fn counts(&self, work_order: &str) -> WorkOrderCounts {
+        let request = proto::v1::GetWorkOrderByIdRequest { id: work_order.to_owned() };
+        let order = self.operator.work_orders().get(request).await.expect("the order exists").into_inner();
+        order.counts.expect("an order has counts")
+    }
+
+    /// A device that has its birth certificate, and the credentials that it calls with.
+    pub async fn born(&self, station: &Caller, work_order: &str, device: &Device) -> Credentials {
+        let request = proto::v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
+        let order = station.provisioning().get_work_order(request).await.expect("the order").into_inner();
+        let request = device.birth_request(work_order);
+        let response =
+            station.provisioning().issue_birth_certificate(request).await.expect("a birth certificate");
+        let certificate =
+            response.into_inner().certificate.expect("the answer has a certificate").certificate;
+        device.credentials(&certificate, &order.chain, &order.trust_bundle.expect("a trust bundle"))
+    }
+}
+
+/// What an order shall allow.
+#[derive(Debug, Clone)]
+pub struct OrderTerms {
+    pub product: String,
+    pub quantity: u64,
+    pub serials: String,
+    pub stations: Vec<String>,
+    pub opens_at: Option<SystemTime>,
+    pub closes_at: Option<SystemTime>,
+    pub request_id: Bytes,
+}
+
+impl OrderTerms {
+    /// For the product `cam-2`, with ample serial numbers: `SN{000000..999999}`.
+    pub fn new(quantity: u64, stations: &[&str]) -> Self {
+        Self {
+            product: "cam-2".to_owned(),
+            quantity,
+            serials: "SN{000000..999999}".to_owned(),
+            stations: stations.iter().map(|name| (*name).to_owned()).collect(),
+            opens_at: None,
+            closes_at: None,
+            request_id: fresh_request_id(),
+        }
+    }
+
+    pub fn into_request(self) -> CreateWorkOrderRequest {
+        CreateWorkOrderRequest {
+            request_id: self.request_id,
+            product: self.product,
+            quantity: self.quantity,
+            profile: String::new(),
+            serials: Some(Serials::Pattern(self.serials)),
+            stations: self.stations,
+            opens_at: self.opens_at.map(Into::into),
+            closes_at: self.closes_at.map(Into::into),
+        }
+    }
+}

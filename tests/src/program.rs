@@ -1,0 +1,77 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// One of the programs that we ship.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    CertificateAuthority,
+    Station,
+    Agent,
+    Operator,
+}
+
+impl Program {
+    /// Its file, built if it has to be. `TOUCHMARK_BINARIES` names a directory that holds all of them; otherwise they are those
+    /// of the profile that this test was built with, brought up to date once per process.
+    pub fn path(self) -> PathBuf {
+        static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+        let path = DIRECTORY.get_or_init(directory).join(self.name());
+        assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
+        path
+    }
+
+    /// A command that runs it, with no `TOUCHMARK_` variable of ours.
+    pub fn command(self) -> Command {
+        let mut command = Command::new(self.path());
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOUCHMARK_"))
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::CertificateAuthority => "touchmark-ca",
+            Self::Station => "touchmark-station",
+            Self::Agent => "touchmark-agent",
+            Self::Operator => "touchmark",
+        }
+    }
+}
+
+fn directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("TOUCHMARK_BINARIES") {
+        return directory.into();
+    }
+    let directory = beside_this_executable();
+    // A test that runs yesterday's program proves nothing. `cargo test` has let go of its build lock when it runs us.
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if let Some(target) = directory.parent() {
+            build.arg("--target-dir").arg(target);
+        }
+        if directory.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo starts").success(), "the programs do not build");
+    }
+    directory
+}
+
+/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench).
+fn beside_this_executable() -> PathBuf {
+    let executable = std::env::current_exe().expect("this executable has a path");
+    let directory = executable.parent().expect("it is in a directory");
+    if directory.ends_with("deps") {
+        directory.parent().map(Path::to_path_buf)
+    } else {
+        Some(directory.to_path_buf())
+    }
+    .expect("the directory of the profile")
+}

@@ -1,0 +1,33 @@
+//! What a refusal says.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// A refusal as a caller can act on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub code: Code,
+    /// Of `google.rpc.ErrorInfo`; empty if there is none.
+    pub reason: String,
+    pub message: String,
+    pub retry: bool,
+}
+
+/// What a status says.
+pub fn refused(status: &Status) -> Refused {
+    let info = status.get_details_error_info();
+    if let Some(info) = &info {
+        assert_eq!(info.domain, "touchmark", "an ErrorInfo of ours names our domain: {status:?}");
+    }
+    Refused {
+        code: status.code(),
+        reason: info.map(|info| info.reason).unwrap_or_default(),
+        message: status.message().to_owned(),
+        retry: status.get_details_retry_info().is_some(),
+    }
+}
+
+/// The refusal in a result that must be one.
+pub fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> Refused {
+    refused(&result.expect_err("this must be refused"))
+}
