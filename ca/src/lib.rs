@@ -1,5 +1,6 @@
 //! Touchmark's certificate authority.
 
+pub mod config;
 pub mod ledger;
 pub mod signer;
 pub mod tls;

@@ -1,0 +1,15 @@
+//! Configuration: [`Config`] is what is written in `ca.toml`, [`Settings`] what was checked. Only [`Settings`] travels.
+
+mod check;
+mod document;
+mod hardware_type;
+mod mistake;
+mod settings;
+
+pub use document::{
+    Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, ProfilesConfig, ServerConfig, StoreConfig,
+    StoreKind,
+};
+pub use hardware_type::{HardwareType, HardwareTypeError};
+pub use mistake::{ConfigError, Mistake};
+pub use settings::{IssuerSettings, Limits, ProfileSettings, Settings, StoreSettings};

@@ -1,0 +1,280 @@
+//! From what is written to what is checked: every field is looked at, every mistake is kept.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Uri;
+
+use super::Mistake;
+use super::document::{Config, LogFormat};
+use super::settings::{IssuerSettings, Limits, ProfileSettings, Settings, StoreSettings};
+use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
+
+/// Collects mistakes while fields become settings.
+pub(super) struct Check<'a> {
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) base: &'a Path,
+}
+
+impl Check<'_> {
+    fn mistake(&mut self, place: &str, what: impl Into<String>) {
+        self.mistakes.push(Mistake { place: place.to_owned(), what: what.into() });
+    }
+
+    pub(super) fn environment(
+        &mut self,
+        config: &mut Config,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) {
+        for (variable, value) in environment {
+            let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
+            match name {
+                "CONFIG" => {}
+                "ORGANIZATION" => config.organization = Some(value),
+                "LISTEN" => config.listen = Some(value),
+                "METRICS_LISTEN" => config.metrics_listen = Some(value),
+                "ENROLLMENT_URL" => config.enrollment_url = Some(value),
+                "LOG_FORMAT" => match value.as_str() {
+                    "text" => config.log_format = Some(LogFormat::Text),
+                    "json" => config.log_format = Some(LogFormat::Json),
+                    _ => self.mistake(&variable, "write text or json"),
+                },
+                "STORE_DIR" => config.store.dir = Some(value.into()),
+                "ISSUERS_DIR" => config.issuers.dir = Some(value.into()),
+                "PASSPHRASE_FILE" => config.issuers.passphrase_file = Some(value.into()),
+                "SERVER_CREDENTIALS" => config.server.credentials = Some(value.into()),
+                _ => {
+                    self.mistake(&variable, "there is no such variable; touchmark-ca serve --help lists them")
+                }
+            }
+        }
+    }
+
+    pub(super) fn settings(&mut self, config: Config) -> Option<Settings> {
+        let organization = self.organization(config.organization.clone());
+        let listen = self.address("listen", config.listen.as_deref().unwrap_or(LISTEN_DEFAULT));
+        let metrics_listen = self
+            .address("metrics-listen", config.metrics_listen.as_deref().unwrap_or(METRICS_LISTEN_DEFAULT));
+        if let (Some(grpc), Some(metrics)) = (listen, metrics_listen)
+            && grpc == metrics
+            && grpc.port() != 0
+        {
+            self.mistake("metrics-listen", "must not be the same address as listen");
+        }
+        let enrollment_url = config.enrollment_url.clone().and_then(|url| self.enrollment_url(url));
+        if enrollment_url.is_none() && listen.is_some_and(|listen| listen.ip().is_unspecified()) {
+            self.mistake(
+                "enrollment-url",
+                "must be there when listen is every address: write the name at which devices reach this CA, for example \
+                 https://ca.example.com:8443",
+            );
+        }
+        let profiles = self.profiles(&config);
+        let limits = self.limits(&config);
+        let store = StoreSettings {
+            dir: self.directory("store.dir", config.store.dir, "store"),
+            segment_bytes: self.number("store.segment-mib", config.store.segment_mib, 64, 1, 4096)
+                * 1024
+                * 1024,
+            preallocate: config.store.preallocate.unwrap_or(false),
+        };
+        let issuers = IssuerSettings {
+            dir: self.directory("issuers.dir", config.issuers.dir, "issuers"),
+            passphrase_file: self.passphrase_file(config.issuers.passphrase_file),
+        };
+        let server_credentials = self.directory("server.credentials", config.server.credentials, "server");
+        Some(Settings {
+            organization: organization?,
+            listen: listen?,
+            metrics_listen: metrics_listen?,
+            enrollment_url,
+            log_format: config.log_format.unwrap_or_default(),
+            store,
+            issuers,
+            server_credentials,
+            profiles,
+            limits,
+        })
+    }
+
+    fn organization(&mut self, organization: Option<String>) -> Option<String> {
+        let Some(organization) = organization else {
+            self.mistake("organization", "must be there: the name of who makes the devices");
+            return None;
+        };
+        if let Err(what) = check_organization(&organization) {
+            self.mistake("organization", what);
+            return None;
+        }
+        Some(organization)
+    }
+
+    fn address(&mut self, field: &str, text: &str) -> Option<SocketAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.mistake(
+                field,
+                format!("{text:?} is not an address and port; write for example 127.0.0.1:8443 or [::]:8443"),
+            );
+        }
+        address
+    }
+
+    fn enrollment_url(&mut self, url: String) -> Option<String> {
+        match check_enrollment_url(&url) {
+            Ok(()) => Some(url),
+            Err(what) => {
+                self.mistake("enrollment-url", what);
+                None
+            }
+        }
+    }
+
+    fn base_url(&mut self, field: &str, url: Option<String>) -> Option<String> {
+        let url = url?;
+        let parsed: Option<Uri> = url.parse().ok();
+        let good = parsed.is_some_and(|uri| {
+            uri.scheme_str() == Some("http")
+                && uri.host().is_some_and(|host| !host.is_empty())
+                && uri.query().is_none()
+        });
+        if !good {
+            self.mistake(field, format!("{url:?} is not http://HOST/PATH (plain http: whoever fetches it has nothing to trust yet)"));
+            return None;
+        }
+        Some(url.trim_end_matches('/').to_owned())
+    }
+
+    fn profiles(&mut self, config: &Config) -> ProfileSettings {
+        let profiles = &config.profiles;
+        let backdate_minutes =
+            self.number("profiles.backdate-minutes", profiles.backdate_minutes, 60, 0, 1440);
+        let lifetime_days =
+            self.number("profiles.ldevid.lifetime-days", profiles.ldevid.lifetime_days, 30, 1, 90);
+        let hardware_type = profiles.hardware_type.as_deref().and_then(|text| {
+            text.parse().map_err(|error| self.mistake("profiles.hardware-type", format!("{error}"))).ok()
+        });
+        ProfileSettings {
+            backdate: Duration::from_secs(backdate_minutes * 60),
+            ldevid_lifetime: Duration::from_secs(lifetime_days * 24 * 60 * 60),
+            hardware_type,
+            crl_url: self.base_url("profiles.crl-url", profiles.crl_url.clone()),
+            issuers_url: self.base_url("profiles.issuers-url", profiles.issuers_url.clone()),
+        }
+    }
+
+    fn limits(&mut self, config: &Config) -> Limits {
+        let limits = &config.limits;
+        let mut number = |field: &str, value, default, min, max| {
+            let value = self.number(&format!("limits.{field}"), value, default, min, max);
+            usize::try_from(value).unwrap_or(usize::MAX)
+        };
+        Limits {
+            connections_max: number("connections-max", limits.connections_max, 8192, 16, 100_000),
+            anonymous_connections_max: number(
+                "anonymous-connections-max",
+                limits.anonymous_connections_max,
+                256,
+                1,
+                10_000,
+            ),
+            handshakes_max: number("handshakes-max", limits.handshakes_max, 1024, 16, 10_000),
+            handshake_timeout: Duration::from_secs(number(
+                "handshake-timeout-seconds",
+                limits.handshake_timeout_seconds,
+                10,
+                1,
+                60,
+            ) as u64),
+            requests_max: number("requests-max", limits.requests_max, 4096, 16, 100_000),
+            connection_requests_max: u32::try_from(number(
+                "connection-requests-max",
+                limits.connection_requests_max,
+                256,
+                1,
+                4096,
+            ))
+            .unwrap_or(u32::MAX),
+            message_bytes_max: number("message-kib-max", limits.message_kib_max, 64, 16, 1024) * 1024,
+            work_order_bytes_max: number("work-order-kib-max", limits.work_order_kib_max, 4096, 64, 65_536)
+                * 1024,
+            shutdown_timeout: Duration::from_secs(number(
+                "shutdown-seconds",
+                limits.shutdown_seconds,
+                20,
+                1,
+                600,
+            ) as u64),
+        }
+    }
+
+    fn number(&mut self, field: &str, value: Option<u64>, default: u64, min: u64, max: u64) -> u64 {
+        let value = value.unwrap_or(default);
+        if !(min..=max).contains(&value) {
+            self.mistake(field, format!("{value} is out of range; write {min} to {max}"));
+            return default;
+        }
+        value
+    }
+
+    fn directory(&mut self, field: &str, path: Option<PathBuf>, default: &str) -> PathBuf {
+        let path = self.base.join(path.unwrap_or_else(|| default.into()));
+        if !path.is_dir() {
+            self.mistake(
+                field,
+                format!(
+                    "there is no directory {}; touchmark-ca init makes it, restore it or correct the path",
+                    path.display()
+                ),
+            );
+        }
+        path
+    }
+
+    fn passphrase_file(&mut self, path: Option<PathBuf>) -> PathBuf {
+        let path = self.base.join(path.unwrap_or_else(|| "passphrase".into()));
+        if let Err(error) = Passphrase::read(&path) {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.mistake(
+                "issuers.passphrase-file",
+                format!("{error}{cause}; it holds one line of at most {PASSPHRASE_BYTES_MAX} bytes and has mode 0600"),
+            );
+        }
+        path
+    }
+}
+
+/// Whether it can be `O` in a certificate (`ub-organization-name` is 64, RFC 5280, appendix A.1).
+pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
+    let characters = organization.chars().count();
+    if !(1..=64).contains(&characters) {
+        return Err(format!("has 1 to 64 characters, not {characters}"));
+    }
+    if organization.trim() != organization || organization.chars().any(char::is_control) {
+        return Err("neither starts nor ends with a space, and has no control characters".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether devices can be told it.
+pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
+    let parsed: Option<Uri> = url.parse().ok();
+    let good = parsed.is_some_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if good { Ok(()) } else { Err(format!("{url:?} is not https://HOST or https://HOST:PORT")) }
+}
+
+/// Where gRPC is served unless said otherwise.
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
+
+/// Where metrics and health are served unless said otherwise.
+pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";
+
+const VARIABLE_PREFIX: &str = "TOUCHMARK_CA_";

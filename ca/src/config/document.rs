@@ -1,0 +1,203 @@
+//! What may be written in `ca.toml`. The comments on the fields are the manual.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Mistake;
+
+/// `ca.toml`. Relative paths are relative to the file. A field that is absent has the value that its comment names.
+///
+/// The variables `TOUCHMARK_CA_ORGANIZATION`, `_LISTEN`, `_METRICS_LISTEN`, `_ENROLLMENT_URL`, `_LOG_FORMAT`, `_STORE_DIR`,
+/// `_ISSUERS_DIR`, `_PASSPHRASE_FILE` and `_SERVER_CREDENTIALS` go before the file. There is none for a secret: secrets are files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Who makes the devices: `O` in every certificate. 1 to 64 characters. Must be there.
+    pub organization: Option<String>,
+    /// Where gRPC is served; port 0 takes any free one. Default `127.0.0.1:8443`.
+    pub listen: Option<String>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served, in plain HTTP: keep it on the loopback. Default `127.0.0.1:9443`.
+    pub metrics_listen: Option<String>,
+    /// Where devices reach this CA at first boot, told to each one in the factory: `https://HOST[:PORT]`, and HOST must be a name in
+    /// the server's certificate. Default: what `listen` says.
+    pub enrollment_url: Option<String>,
+    /// How logs are written to stderr: `text` or `json`. Default `text`.
+    pub log_format: Option<LogFormat>,
+    /// Where the ledger is.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// Where the issuers are.
+    #[serde(default)]
+    pub issuers: IssuersConfig,
+    /// How the CA proves itself to callers.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// What certificates say, where an installation may choose.
+    #[serde(default)]
+    pub profiles: ProfilesConfig,
+    /// How much is taken on at once.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Which kind: `sled`, the embedded store (ledger files, and a projection of them in sled). Default `sled`.
+    pub kind: Option<StoreKind>,
+    /// Its directory, which `init` makes. Default `store`.
+    pub dir: Option<PathBuf>,
+    /// How large a file of the ledger becomes, in MiB, 1 to 4096. Default 64.
+    pub segment_mib: Option<u64>,
+    /// Whether a file of the ledger gets its full size when it is made: faster to sync, and a full disk is known early.
+    /// Default `false`.
+    pub preallocate: Option<bool>,
+}
+
+/// `[issuers]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct IssuersConfig {
+    /// The directory with `NAME.cert.pem` for `root`, `factory`, `operational` and `infrastructure`, and `NAME.key.pem` (encrypted
+    /// PKCS#8, mode 0600) for all but the root, whose key belongs offline. Default `issuers`.
+    pub dir: Option<PathBuf>,
+    /// The file, mode 0600, with the passphrase of these keys in one line. Default `passphrase`.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The directory with the server's `cert.pem`, `chain.pem`, `trust.pem` and `key.pem` (mode 0600). Default `server`.
+    pub credentials: Option<PathBuf>,
+}
+
+/// `[profiles]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProfilesConfig {
+    /// How many minutes before its making a certificate becomes valid, for clocks that are late, 0 to 1440 (R-5280-06).
+    /// Default 60.
+    pub backdate_minutes: Option<u64>,
+    /// The object identifier of your hardware, below your own enterprise number; birth certificates then say it in
+    /// `hardwareModuleName` (RFC 4108, section 5; R-AR-13). Default: none, and no such name.
+    pub hardware_type: Option<String>,
+    /// Where revocation lists will be fetched: `http://HOST/PATH`, R-5280-19. Default: none, and certificates do not say.
+    pub crl_url: Option<String>,
+    /// Where issuers' certificates will be fetched: `http://HOST/PATH`. Default: none, and certificates do not say.
+    pub issuers_url: Option<String>,
+    /// Operational certificates.
+    #[serde(default)]
+    pub ldevid: LdevidConfig,
+}
+
+/// `[profiles.ldevid]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LdevidConfig {
+    /// How many days an operational certificate lives, 1 to 90 (R-CA-03). Default 30.
+    pub lifetime_days: Option<u64>,
+}
+
+/// `[limits]`: what comes on top is refused or has to wait; what was begun goes on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Open connections, 16 to 100000. Default 8192.
+    pub connections_max: Option<u64>,
+    /// Open connections whose other end showed no certificate, 1 to 10000: the oldest is cut for a fresh one. Default 256.
+    pub anonymous_connections_max: Option<u64>,
+    /// TLS handshakes in flight, 16 to 10000: the oldest is cut for a fresh one. Default 1024.
+    pub handshakes_max: Option<u64>,
+    /// Seconds that a TLS handshake may take, 1 to 60. Default 10.
+    pub handshake_timeout_seconds: Option<u64>,
+    /// Requests in flight, of all connections, 16 to 100000. Default 4096.
+    pub requests_max: Option<u64>,
+    /// Requests in flight on one connection, 1 to 4096. Default 256.
+    pub connection_requests_max: Option<u64>,
+    /// The largest message in KiB, 16 to 1024 (R-CA-15). Default 64.
+    pub message_kib_max: Option<u64>,
+    /// The largest message of an operator that makes a work order, with its manifest, in KiB, 64 to 65536. Default 4096.
+    pub work_order_kib_max: Option<u64>,
+    /// Seconds that a stop waits for what was begun, 1 to 600. Default 20.
+    pub shutdown_seconds: Option<u64>,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreKind {
+    /// The embedded store.
+    #[default]
+    Sled,
+}
+
+impl Config {
+    /// Reads as much as can be read. What cannot is told in `mistakes`, passed over, and has its default.
+    pub(super) fn parse(text: &str, file: &str, mistakes: &mut Vec<Mistake>) -> Self {
+        let mut remaining = text.to_owned();
+        let mut lines_passed = BTreeSet::new();
+        loop {
+            let error = match toml::from_str(&remaining) {
+                Ok(config) => return config,
+                Err(error) => error,
+            };
+            let line = error.span().map(|span| line_of(text, span.start));
+            let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{}", line + 1));
+            let field = line.and_then(|line| text.lines().nth(line)).map(str::trim).unwrap_or_default();
+            mistakes.push(Mistake {
+                place,
+                what: format!("{} in `{field}`", error.message().replace('\n', " ")),
+            });
+            // Pass over the line and read the rest; stop where that does not help.
+            match line {
+                Some(line) if lines_passed.insert(line) && mistakes.len() < MISTAKES_MAX => {
+                    remaining = without_line(&remaining, line);
+                }
+                _ => return Self::default(),
+            }
+        }
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// The text with the line blanked, and all that belongs to it if it is the heading of a table. Offsets stay as they are.
+fn without_line(text: &str, line: usize) -> String {
+    let is_heading = |text: &str| text.trim_start().starts_with('[');
+    let mut blank = false;
+    let mut kept = String::with_capacity(text.len());
+    for (number, content) in text.split_inclusive('\n').enumerate() {
+        if number == line {
+            blank = true;
+        } else if number > line && (is_heading(content) || !text.lines().nth(line).is_some_and(is_heading)) {
+            blank = false;
+        }
+        if blank {
+            kept.extend(content.chars().map(|c| if c == '\n' { "\n" } else { " " }.repeat(c.len_utf8())));
+        } else {
+            kept.push_str(content);
+        }
+    }
+    kept
+}
+
+/// The most mistakes told of one file: nobody mends more at once.
+const MISTAKES_MAX: usize = 50;

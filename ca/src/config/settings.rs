@@ -1,0 +1,261 @@
+//! The configuration, checked.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::check::Check;
+use super::document::{Config, LogFormat};
+use super::{ConfigError, HardwareType};
+
+/// What the CA runs by. Everything in it was checked; paths are as they can be opened.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `O` in every certificate.
+    pub organization: String,
+    /// Where gRPC is served.
+    pub listen: SocketAddr,
+    /// Where metrics and health are served in plain HTTP.
+    pub metrics_listen: SocketAddr,
+    /// Where devices reach this CA; `None`: at the address that `listen` became.
+    pub enrollment_url: Option<String>,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// Where the ledger is.
+    pub store: StoreSettings,
+    /// Where the issuers are.
+    pub issuers: IssuerSettings,
+    /// The server's credential directory.
+    pub server_credentials: PathBuf,
+    /// What certificates say, where an installation may choose.
+    pub profiles: ProfileSettings,
+    /// How much is taken on at once.
+    pub limits: Limits,
+}
+
+/// Where the embedded store is.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Its directory, with `ledger` and `projection` below.
+    pub dir: PathBuf,
+    /// How large a file of the ledger becomes.
+    pub segment_bytes: u64,
+    /// Whether such a file gets its full size when it is made.
+    pub preallocate: bool,
+}
+
+/// Where the issuers are.
+#[derive(Debug, Clone)]
+pub struct IssuerSettings {
+    /// Certificates and keys.
+    pub dir: PathBuf,
+    /// Opens the keys.
+    pub passphrase_file: PathBuf,
+}
+
+/// What certificates say, where an installation may choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileSettings {
+    /// How long before its making a certificate becomes valid.
+    pub backdate: Duration,
+    /// How long an operational certificate lives.
+    pub ldevid_lifetime: Duration,
+    /// For `hardwareModuleName` in birth certificates.
+    pub hardware_type: Option<HardwareType>,
+    /// Base of the CRL distribution points, without a `/` at its end.
+    pub crl_url: Option<String>,
+    /// Base of the issuers' certificates, without a `/` at its end.
+    pub issuers_url: Option<String>,
+}
+
+/// How much is taken on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections.
+    pub connections_max: usize,
+    /// Open connections whose other end showed no certificate.
+    pub anonymous_connections_max: usize,
+    /// TLS handshakes in flight.
+    pub handshakes_max: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// Requests in flight, of all connections.
+    pub requests_max: usize,
+    /// Requests in flight on one connection.
+    pub connection_requests_max: u32,
+    /// The largest message.
+    pub message_bytes_max: usize,
+    /// The largest message that makes a work order.
+    pub work_order_bytes_max: usize,
+    /// How long a stop waits for what was begun.
+    pub shutdown_timeout: Duration,
+}
+
+impl Settings {
+    /// Reads and checks `path`, with the `TOUCHMARK_CA_…` variables in `environment` before it. Files and directories that it
+    /// names are checked too.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with all mistakes at once.
+    pub fn read(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let base = path.parent().unwrap_or(Path::new(""));
+        let mut check = Check { mistakes: Vec::new(), base };
+        let mut config = Config::parse(&text, &file, &mut check.mistakes);
+        check.environment(&mut config, environment);
+        let settings = check.settings(config);
+        match settings {
+            Some(settings) if check.mistakes.is_empty() => Ok(settings),
+            _ => Err(ConfigError::Mistakes { path: path.to_owned(), mistakes: check.mistakes }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::Mistake;
+
+    /// A directory as `init` makes it, as far as settings look at it.
+    fn installation(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["store", "issuers", "server"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let passphrase = dir.path().join("passphrase");
+        fs::write(&passphrase, "a passphrase for tests\n").unwrap();
+        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
+        let path = dir.path().join("ca.toml");
+        fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    fn mistakes(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+        let (_dir, path) = installation(text);
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        match Settings::read(&path, environment) {
+            Ok(_) => Vec::new(),
+            Err(ConfigError::Mistakes { mistakes, .. }) => mistakes.iter().map(Mistake::to_string).collect(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_name_is_all_that_must_be_there() {
+        let (dir, path) = installation("organization = 'Example'");
+        let settings = Settings::read(&path, []).unwrap();
+        assert_eq!(settings.listen, "127.0.0.1:8443".parse().unwrap());
+        assert_eq!(settings.store.dir, dir.path().join("store"));
+        assert_eq!(settings.profiles.ldevid_lifetime, Duration::from_secs(30 * 86_400));
+        assert_eq!(settings.limits.message_bytes_max, 65_536);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_and_where_they_are() {
+        let text = "organization = ''\n\
+                    listen = 'localhost'\n\
+                    lissten = 'localhost:1'\n\
+                    log-format = 'yaml'\n\
+                    [store]\n\
+                    segment-mib = 0\n\
+                    preallocate = 'yes'\n\
+                    [shop]\n\
+                    dir = 'x'\n\
+                    [profiles]\n\
+                    hardware-type = '1.2.3.4'\n\
+                    crl-url = 'https://crl.example.com'\n\
+                    [profiles.ldevid]\n\
+                    lifetime-days = -1\n\
+                    [limits]\n\
+                    connections-max = 1\n";
+        let told =
+            mistakes(text, &[("TOUCHMARK_CA_LISTENN", "x"), ("TOUCHMARK_CA_METRICS_LISTEN", "nowhere")]);
+        for expected in [
+            "organization: has 1 to 64",
+            "listen: \"localhost\" is not",
+            "ca.toml:3: unknown field `lissten`",
+            "ca.toml:4: unknown variant `yaml`",
+            "store.segment-mib: 0 is out of range",
+            "ca.toml:7: invalid type: string \"yes\"",
+            "ca.toml:8: unknown field `shop`",
+            "profiles.hardware-type: this object identifier is for examples",
+            "profiles.crl-url: ",
+            "ca.toml:14: invalid value",
+            "limits.connections-max: 1 is out of range; write 16 to 100000",
+            "TOUCHMARK_CA_LISTENN: there is no such variable",
+            "metrics-listen: \"nowhere\"",
+        ] {
+            assert!(told.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\n{told:#?}");
+        }
+        assert_eq!(told.len(), 13, "{told:#?}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_told_with_its_line() {
+        let told = mistakes("organization = 'Example'\nlisten = \n= 3\n", &[]);
+        assert!(told.iter().any(|mistake| mistake.starts_with("ca.toml:2: ")), "{told:?}");
+        assert!(told.iter().any(|mistake| mistake.starts_with("ca.toml:3: ")), "{told:?}");
+    }
+
+    #[test]
+    fn a_missing_organization_is_told() {
+        assert!(mistakes("", &[])[0].starts_with("organization: must be there"));
+    }
+
+    #[test]
+    fn variables_go_before_the_file() {
+        let (_dir, path) = installation("organization = 'Example'\nlisten = '127.0.0.1:1'\n");
+        let environment = [
+            ("TOUCHMARK_CA_LISTEN".to_owned(), "127.0.0.1:2".to_owned()),
+            ("PATH".to_owned(), "/".to_owned()),
+        ];
+        assert_eq!(Settings::read(&path, environment).unwrap().listen.port(), 2);
+    }
+
+    #[test]
+    fn what_should_exist_is_not_made() {
+        let (dir, path) = installation("organization = 'Example'");
+        fs::remove_dir(dir.path().join("store")).unwrap();
+        fs::remove_file(dir.path().join("passphrase")).unwrap();
+        let Err(ConfigError::Mistakes { mistakes, .. }) = Settings::read(&path, []) else {
+            panic!("accepted")
+        };
+        let places: Vec<&str> = mistakes.iter().map(|mistake| mistake.place.as_str()).collect();
+        assert_eq!(places, ["store.dir", "issuers.passphrase-file"]);
+        assert!(!dir.path().join("store").exists());
+    }
+
+    #[test]
+    fn a_passphrase_that_others_may_read_is_refused() {
+        let (dir, path) = installation("organization = 'Example'");
+        fs::set_permissions(dir.path().join("passphrase"), fs::Permissions::from_mode(0o644)).unwrap();
+        let Err(ConfigError::Mistakes { mistakes, .. }) = Settings::read(&path, []) else {
+            panic!("accepted")
+        };
+        assert!(mistakes[0].what.contains("mode 0644"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn every_address_needs_a_url_for_devices() {
+        assert!(
+            mistakes("organization = 'E'\nlisten = '0.0.0.0:8443'", &[])[0].starts_with("enrollment-url: ")
+        );
+        let good = "organization = 'E'\nlisten = '0.0.0.0:8443'\nenrollment-url = 'https://ca.example.com'";
+        assert!(mistakes(good, &[]).is_empty());
+        for bad in ["http://ca", "https://", "https://ca/path", "ca", "https://user@ca"] {
+            let told = mistakes(&format!("organization = 'E'\nenrollment-url = '{bad}'"), &[]);
+            assert!(
+                told.first().is_some_and(|mistake| mistake.starts_with("enrollment-url: ")),
+                "{bad} {told:?}"
+            );
+        }
+    }
+}
