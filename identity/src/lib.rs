@@ -2,6 +2,7 @@
 
 mod clock;
 mod csr;
+pub mod der;
 mod device;
 mod key;
 mod principal;

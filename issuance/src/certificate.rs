@@ -1,23 +1,63 @@
 //! Certificates, sealed or read.
 
+use identity::der::{BIT_STRING, SEQUENCE, check_values, only};
 use identity::{PublicKey, SerialNumber, Validity};
+
+use crate::reading::{Reading, time};
 
 /// A complete certificate, X.509 DER, and what we need to know of it.
 #[derive(Debug, Clone)]
 pub struct Certificate {
-    der: Vec<u8>,
-    serial_number: SerialNumber,
-    validity: Validity,
-    public_key: PublicKey,
+    pub(crate) der: Vec<u8>,
+    pub(crate) serial_number: SerialNumber,
+    pub(crate) validity: Validity,
+    pub(crate) public_key: PublicKey,
+    pub(crate) subject: Box<[u8]>,
+    pub(crate) issuer: Box<[u8]>,
+    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
+    pub(crate) is_ca: bool,
 }
 
 impl Certificate {
-    /// Reads a certificate that Touchmark made.
+    /// Reads a certificate that Touchmark made, in strict DER. Does not verify its signature.
     ///
     /// # Errors
     /// When it is not one.
-    pub fn from_der(_der: &[u8]) -> Result<Self, CertificateError> {
-        todo!("issuance: reading")
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let malformed = |_| CertificateError { what: "not strict DER" };
+        if der.len() > CERTIFICATE_BYTES_MAX {
+            return Err(CertificateError { what: "over 16 KiB" });
+        }
+        let mut fields = only(der, SEQUENCE).and_then(|outer| outer.elements()).map_err(malformed)?;
+        let tbs = fields.expect(SEQUENCE).map_err(malformed)?;
+        let algorithm = fields.expect(SEQUENCE).map_err(malformed)?;
+        fields.expect(BIT_STRING).and_then(|_| fields.end()).map_err(malformed)?;
+        check_values(der).map_err(malformed)?;
+        let reading = Reading::of(tbs.raw).map_err(malformed)?;
+        if reading.signature != algorithm.raw {
+            return Err(CertificateError { what: "signed with another algorithm than it says (R-5280-03)" });
+        }
+        Self::of(&reading, der.to_vec())
+    }
+
+    fn of(reading: &Reading<'_>, der: Vec<u8>) -> Result<Self, CertificateError> {
+        let broken = |what| CertificateError { what };
+        if reading.version != Some(&[2]) {
+            return Err(broken("not version 3"));
+        }
+        let not_before = time(reading.not_before).map_err(|_| broken("notBefore is not a time"))?;
+        let not_after = time(reading.not_after).map_err(|_| broken("notAfter is not a time"))?;
+        Ok(Self {
+            der,
+            serial_number: SerialNumber::try_from(reading.serial)
+                .map_err(|_| broken("the serial number is not one of ours"))?,
+            validity: Validity::new(not_before, not_after).map_err(|_| broken("it ends before it begins"))?,
+            public_key: PublicKey::from_spki(reading.spki).map_err(|_| broken("the key is refused"))?,
+            subject: reading.subject.into(),
+            issuer: reading.issuer.into(),
+            subject_key_identifier: reading.subject_key_identifier().map(Into::into),
+            is_ca: reading.is_ca(),
+        })
     }
 
     /// X.509 DER.
@@ -39,6 +79,26 @@ impl Certificate {
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
+
+    /// The subject's Name, as encoded.
+    pub fn subject(&self) -> &[u8] {
+        &self.subject
+    }
+
+    /// The issuer's Name, as encoded: byte for byte the issuer's [`Self::subject`] (R-5280-04).
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// RFC 5280, section 4.2.1.2, if it is there.
+    pub fn subject_key_identifier(&self) -> Option<&[u8]> {
+        self.subject_key_identifier.as_deref()
+    }
+
+    /// Whether it may sign certificates.
+    pub fn is_ca(&self) -> bool {
+        self.is_ca
+    }
 }
 
 /// The bytes are not a certificate of ours.
@@ -48,3 +108,6 @@ pub struct CertificateError {
     /// What is wrong.
     pub what: &'static str,
 }
+
+/// The largest certificate that we read: one with an RSA-4096 key and a hundred names is under 10 kB.
+const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;

@@ -3,10 +3,17 @@
 
 mod certificate;
 mod draft;
+mod encode;
+mod extension;
+mod lint;
+mod name;
+mod prepared;
 mod profile;
+mod reading;
 mod refusal;
 
 pub use certificate::{Certificate, CertificateError};
-pub use draft::{Draft, Names, Prepared, Request, SignatureAlgorithm, Subject, draft};
-pub use profile::{IssuerName, Profile, ProfileName, UnknownProfile};
+pub use draft::{Draft, Names, Request, SignatureAlgorithm, Subject, draft};
+pub use prepared::Prepared;
+pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile};
 pub use refusal::{LintFinding, Refusal};

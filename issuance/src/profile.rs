@@ -2,7 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+
+mod law;
+mod params;
+
+pub use law::{ExtendedKeyUsage, KeyUsage, Profile};
 
 /// One of the CAs of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,25 +107,3 @@ impl FromStr for ProfileName {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no such profile")]
 pub struct UnknownProfile;
-
-/// The law of one kind of certificate.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// Which.
-    pub name: ProfileName,
-    /// Who signs it.
-    pub issuer: IssuerName,
-    /// How long it lives if nothing else is asked; `None`: no well-defined expiration.
-    pub lifetime: Option<Duration>,
-    /// The longest that may be asked for; `None`: without end.
-    pub lifetime_max: Option<Duration>,
-    /// How far notBefore lies before now, for clocks that are late (R-5280-06).
-    pub backdate: Duration,
-}
-
-impl Profile {
-    /// The profile as Touchmark ships it.
-    pub fn standard(_name: ProfileName) -> Self {
-        todo!("issuance: profiles")
-    }
-}

@@ -1,5 +1,7 @@
 //! Why no certificate is drafted or sealed.
 
+use identity::KeyType;
+
 use crate::ProfileName;
 
 /// Why a request gets no certificate.
@@ -13,8 +15,16 @@ pub enum Refusal {
         /// What it forbids.
         what: &'static str,
     },
+    /// The profile is not for keys of this kind (R-KEY-01). `KEY_TYPE_NOT_ALLOWED`.
+    #[error("profile {profile} is not for {key_type} keys")]
+    KeyType {
+        /// The law.
+        profile: ProfileName,
+        /// The kind of key that was offered.
+        key_type: KeyType,
+    },
     /// The certificate would break a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
-    #[error("the certificate would break {}", .0.rule)]
+    #[error("the certificate would break {}: {}", .0.rule, .0.what)]
     Lint(LintFinding),
     /// It cannot be written at all.
     #[error("the certificate cannot be encoded: {what}")]

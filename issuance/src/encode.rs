@@ -1,0 +1,148 @@
+//! Writes a to-be-signed certificate: rcgen writes it for a key that only records what it is given to sign; the issuer's Name is
+//! then put in as the issuer has it (ADR 0001).
+
+use std::cell::RefCell;
+
+use identity::der::{CONTEXT_0_CONSTRUCTED, Elements, INTEGER, SEQUENCE, only};
+use identity::{KeyType, PublicKey};
+use rcgen::{CertificateParams, DistinguishedName, Issuer, KeyIdMethod, PublicKeyData, SigningKey};
+
+use crate::{Refusal, SignatureAlgorithm};
+
+/// The bytes to sign for a certificate that says what `params` says, over `key`, below the issuer with this Name.
+/// `key_identifier` is the issuer's; empty for a self-signed root, whose Name is `params`' own.
+pub(crate) fn to_be_signed(
+    params: &CertificateParams,
+    key: &PublicKey,
+    algorithm: SignatureAlgorithm,
+    issuer: Option<(&[u8], &[u8])>,
+) -> Result<Vec<u8>, Refusal> {
+    let recorder = Recorder { algorithm: algorithm.rcgen(), recorded: RefCell::default() };
+    let subject = SubjectKey(key);
+    let mut issuer_params = CertificateParams::default();
+    match issuer {
+        Some((_, key_identifier)) => {
+            issuer_params.distinguished_name = DistinguishedName::new();
+            issuer_params.key_identifier_method = KeyIdMethod::PreSpecified(key_identifier.to_vec());
+        }
+        None => issuer_params.distinguished_name = params.distinguished_name.clone(),
+    }
+    params
+        .signed_by(&subject, &Issuer::from_params(&issuer_params, &recorder))
+        .map_err(|_| Refusal::Encoding { what: "rcgen refuses it" })?;
+    let tbs = recorder.recorded.into_inner();
+    match issuer {
+        Some((name, _)) => with_issuer(&tbs, name).ok_or(Refusal::Encoding { what: "the issuer's name" }),
+        None => Ok(tbs),
+    }
+}
+
+/// The certificate: `SEQUENCE { tbs, algorithm, BIT STRING }`.
+pub(crate) fn certificate(tbs: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+    let identifier = algorithm.identifier();
+    let mut bits = Vec::with_capacity(signature.len() + 8);
+    header(&mut bits, 0x03, signature.len() + 1);
+    bits.push(0);
+    bits.extend_from_slice(signature);
+    let length = tbs.len() + identifier.len() + bits.len();
+    let mut der = Vec::with_capacity(length + 8);
+    header(&mut der, SEQUENCE, length);
+    der.extend_from_slice(tbs);
+    der.extend_from_slice(identifier);
+    der.extend_from_slice(&bits);
+    der
+}
+
+/// Puts `name` in the place of the empty Name that rcgen wrote: rcgen writes every name again from its parts, and would turn the
+/// strings of a foreign CA into other strings (R-5280-04).
+fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let content = only(tbs, SEQUENCE).ok()?.content;
+    let mut fields = Elements::new(content).ok()?;
+    let before = fields.expect(CONTEXT_0_CONSTRUCTED).ok()?.raw.len()
+        + fields.expect(INTEGER).ok()?.raw.len()
+        + fields.expect(SEQUENCE).ok()?.raw.len();
+    let written = fields.expect(SEQUENCE).ok()?;
+    if !written.content.is_empty() {
+        return None;
+    }
+    let (head, tail) = (content.get(..before)?, content.get(before + written.raw.len()..)?);
+    let length = head.len() + name.len() + tail.len();
+    let mut spliced = Vec::with_capacity(length + 8);
+    header(&mut spliced, SEQUENCE, length);
+    spliced.extend_from_slice(head);
+    spliced.extend_from_slice(name);
+    spliced.extend_from_slice(tail);
+    Some(spliced)
+}
+
+/// Tag and length, as short as DER wants it.
+fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    out.push(tag);
+    let octets = length.to_be_bytes();
+    let significant = octets.iter().copied().skip_while(|octet| *octet == 0);
+    if length >= 0x80 {
+        out.push(0x80 | u8::try_from(significant.clone().count()).unwrap_or(8));
+        out.extend(significant);
+    } else {
+        out.push(u8::try_from(length).unwrap_or(0));
+    }
+}
+
+/// Signs nothing: keeps what it was given.
+struct Recorder {
+    algorithm: &'static rcgen::SignatureAlgorithm,
+    recorded: RefCell<Vec<u8>>,
+}
+
+impl PublicKeyData for Recorder {
+    fn der_bytes(&self) -> &[u8] {
+        &[]
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        self.algorithm
+    }
+}
+
+impl SigningKey for Recorder {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.recorded.replace(message.to_vec());
+        Ok(Vec::new())
+    }
+}
+
+/// The subject's key as rcgen wants it. rcgen writes the SubjectPublicKeyInfo again from algorithm and bits; the lint compares it
+/// with the one that came (R-5280-22).
+struct SubjectKey<'a>(&'a PublicKey);
+
+impl PublicKeyData for SubjectKey<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.key_bits()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        match self.0.key_type() {
+            KeyType::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            KeyType::P384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+            KeyType::Ed25519 => &rcgen::PKCS_ED25519,
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => &rcgen::PKCS_RSA_SHA256,
+        }
+    }
+}
+
+impl SignatureAlgorithm {
+    fn rcgen(self) -> &'static rcgen::SignatureAlgorithm {
+        match self {
+            Self::EcdsaP256Sha256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Self::EcdsaP384Sha384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+        }
+    }
+
+    /// The AlgorithmIdentifier: for ECDSA without parameters (RFC 5758 section 3.2, R-5280-03).
+    pub(crate) fn identifier(self) -> &'static [u8] {
+        match self {
+            Self::EcdsaP256Sha256 => &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2],
+            Self::EcdsaP384Sha384 => &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3],
+        }
+    }
+}

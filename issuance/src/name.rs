@@ -1,0 +1,125 @@
+//! Distinguished names that we write (R-5280-18, R-AR-03). Those of foreign issuers are copied, never written again (R-5280-04).
+
+use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
+
+use crate::{Names, ProfileName, Refusal, Subject};
+
+/// The subject of a certificate: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One attribute
+/// in each RDN.
+pub(crate) fn distinguished_name(
+    subject: &Subject,
+    profile: ProfileName,
+    organization: &str,
+) -> Result<DistinguishedName, Refusal> {
+    let forbidden = |what| Refusal::Forbidden { profile, what };
+    let mut name = DistinguishedName::new();
+    if !fits(organization) {
+        return Err(forbidden(
+            "an organization name that is empty, over 64 characters, or has control characters or symbols",
+        ));
+    }
+    name.push(DnType::OrganizationName, organization);
+    match subject {
+        Subject::Issuer(common_name) => {
+            if !fits(common_name) {
+                return Err(forbidden(
+                    "a common name that is empty, over 64 characters, or has control characters or symbols",
+                ));
+            }
+            name.push(DnType::CommonName, common_name.as_str());
+        }
+        Subject::Device(device) => {
+            name.push(DnType::OrganizationalUnitName, device.product.as_str());
+            let serial = PrintableString::try_from(device.serial.as_str())
+                .map_err(|_| forbidden("a device serial number outside PrintableString"))?;
+            name.push(DnType::CustomDnType(SERIAL_NUMBER.to_vec()), DnValue::PrintableString(serial));
+        }
+        Subject::Principal(principal) | Subject::Service(principal, _) => {
+            let unit = unit(profile).ok_or_else(|| forbidden("a principal"))?;
+            name.push(DnType::OrganizationalUnitName, unit);
+            name.push(DnType::CommonName, principal.as_str());
+        }
+    }
+    Ok(name)
+}
+
+/// Checks the names of a server: at least one, DNS names in lower case without wildcards, no address that means "any".
+pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Refusal> {
+    let forbidden = |what| Err(Refusal::Forbidden { profile, what });
+    let count = names.dns.len() + names.addresses.len();
+    if count == 0 || count > NAMES_MAX {
+        return forbidden("a server with no name, or with more than 100");
+    }
+    if !names.dns.iter().all(|name| host_name(name)) {
+        return forbidden("a name that is not a DNS host name in lower case");
+    }
+    if names.addresses.iter().any(|address| address.is_unspecified() || address.is_multicast()) {
+        return forbidden("an address that is not of one host");
+    }
+    Ok(())
+}
+
+/// Whether the profile is for such a subject.
+pub(crate) fn subject_fits(subject: &Subject, profile: ProfileName) -> bool {
+    match subject {
+        Subject::Issuer(_) => matches!(
+            profile,
+            ProfileName::Root
+                | ProfileName::FactoryCa
+                | ProfileName::OperationalCa
+                | ProfileName::InfrastructureCa
+        ),
+        Subject::Device(_) => matches!(profile, ProfileName::Idevid | ProfileName::Ldevid),
+        Subject::Principal(_) => {
+            matches!(profile, ProfileName::Station | ProfileName::Operator | ProfileName::RelyingParty)
+        }
+        Subject::Service(..) => profile == ProfileName::Service,
+    }
+}
+
+fn unit(profile: ProfileName) -> Option<&'static str> {
+    match profile {
+        ProfileName::Service => Some("services"),
+        ProfileName::Station => Some("stations"),
+        ProfileName::Operator => Some("operators"),
+        ProfileName::RelyingParty => Some("relying-parties"),
+        _ => None,
+    }
+}
+
+/// 1 to 64 characters (X.520 upper bounds), no control or format characters, no pictures: what two people read alike.
+fn fits(text: &str) -> bool {
+    (1..=NAME_CHARACTERS_MAX).contains(&text.chars().count())
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && !text.chars().any(unseemly)
+}
+
+fn unseemly(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'
+            | '\u{2600}'..='\u{27bf}' | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1faff}' | '\u{e0000}'..)
+}
+
+/// RFC 1123 section 2.1: letters, digits and `-` in labels of 1 to 63, at most 253 in all.
+fn host_name(name: &str) -> bool {
+    let letter = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        (1..=63).contains(&bytes.len())
+            && bytes.iter().all(|c| letter(c) || *c == b'-')
+            && bytes.first().is_some_and(letter)
+            && bytes.last().is_some_and(letter)
+    };
+    name.len() <= 253 && name.split('.').all(label) && name.parse::<std::net::IpAddr>().is_err()
+}
+
+/// `ub-organization-name`, `ub-common-name`: RFC 5280, appendix A.
+const NAME_CHARACTERS_MAX: usize = 64;
+
+/// Names of one server; keeps its certificate in one TLS record.
+const NAMES_MAX: usize = 100;
+
+/// id-at-serialNumber, X.520 section 6.2.9.
+const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];

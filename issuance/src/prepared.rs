@@ -1,0 +1,68 @@
+//! What waits for its signature.
+
+use identity::{PublicKey, SerialNumber, Validity};
+
+use crate::lint::Linted;
+use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
+
+/// An encoded, linted certificate that waits for its signature.
+#[derive(Debug)]
+pub struct Prepared {
+    tbs: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+    linted: Linted,
+    serial_number: SerialNumber,
+    validity: Validity,
+    public_key: PublicKey,
+}
+
+impl Prepared {
+    pub(crate) fn new(
+        tbs: Vec<u8>,
+        algorithm: SignatureAlgorithm,
+        linted: Linted,
+        serial_number: SerialNumber,
+        validity: Validity,
+        public_key: PublicKey,
+    ) -> Self {
+        Self { tbs, algorithm, linted, serial_number, validity, public_key }
+    }
+
+    /// The exact bytes to sign.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.tbs
+    }
+
+    /// How they must be signed.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    /// Its serial number, to be recorded before it is signed.
+    pub fn serial_number(&self) -> SerialNumber {
+        self.serial_number
+    }
+
+    /// The certificate with its signature (ECDSA: DER). Does not verify the signature.
+    ///
+    /// # Errors
+    /// When the signature has no bytes, or more than any that we make.
+    pub fn seal(self, signature: &[u8]) -> Result<Certificate, Refusal> {
+        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+            return Err(Refusal::Encoding { what: "a signature of this length" });
+        }
+        Ok(Certificate {
+            der: encode::certificate(&self.tbs, self.algorithm, signature),
+            serial_number: self.serial_number,
+            validity: self.validity,
+            public_key: self.public_key,
+            subject: self.linted.subject,
+            issuer: self.linted.issuer,
+            subject_key_identifier: self.linted.subject_key_identifier,
+            is_ca: self.linted.is_ca,
+        })
+    }
+}
+
+/// An ECDSA signature on P-384 in DER has at most 104 bytes.
+const SIGNATURE_BYTES_MAX: usize = 128;

@@ -1,0 +1,94 @@
+//! A profile as rcgen's parameters. Every default of rcgen is overridden: its serial number repeats, its key identifiers follow
+//! no RFC, its times are 1975 and 4096 (ADR 0001).
+
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::PublicKey;
+use rcgen::{
+    BasicConstraints, CertificateParams, CrlDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
+    KeyUsagePurpose,
+};
+
+use super::{ExtendedKeyUsage, KeyUsage, Profile};
+use crate::{LintFinding, Refusal, extension};
+
+impl Profile {
+    /// What is the same for every certificate of this profile, and what follows from its key. Names, times and the serial
+    /// number are the caller's to set.
+    pub(crate) fn params(&self, key: &PublicKey) -> Result<CertificateParams, Refusal> {
+        self.check()?;
+        let mut params = CertificateParams::default();
+        let identifier = key_identifier(key);
+        if self.subject_key_identifier && self.path_length.is_none() {
+            params.custom_extensions.push(extension::subject_key_identifier(&identifier));
+        }
+        params.key_identifier_method = KeyIdMethod::PreSpecified(identifier.to_vec());
+        params.is_ca = match self.path_length {
+            Some(length) => IsCa::Ca(BasicConstraints::Constrained(length)),
+            None => IsCa::NoCa,
+        };
+        params.key_usages = self.key_usages.iter().map(|usage| usage.rcgen()).collect();
+        params.extended_key_usages = self.extended_key_usages.iter().map(|usage| usage.rcgen()).collect();
+        if !self.crl_urls.is_empty() {
+            params.crl_distribution_points.push(CrlDistributionPoint { uris: self.crl_urls.clone() });
+        }
+        let (issuer, ocsp) = (self.issuer_certificate_url.as_deref(), self.ocsp_url.as_deref());
+        if issuer.is_some() || ocsp.is_some() {
+            params.custom_extensions.push(extension::authority_information_access(issuer, ocsp));
+        }
+        Ok(params)
+    }
+
+    /// What the writers below would not survive.
+    fn check(&self) -> Result<(), Refusal> {
+        let broken = |rule, what: &str| Err(Refusal::Lint(LintFinding { rule, what: what.to_owned() }));
+        if !self.crl_urls.iter().all(|url| plain_http(url)) {
+            return broken("R-5280-16", "a revocation list is at an http URL");
+        }
+        if ![&self.issuer_certificate_url, &self.ocsp_url].into_iter().flatten().all(|url| plain_http(url)) {
+            return broken("R-5280-17", "issuer certificate and status are at http URLs");
+        }
+        match self.hardware_type.as_deref() {
+            None | Some([0 | 1, 0..40, _, ..] | [2, 0..0x1_0000, _, ..]) => Ok(()),
+            Some(_) => broken("R-AR-13", "the hardware type is not an object identifier"),
+        }
+    }
+}
+
+/// RFC 7093 method 1: the leftmost 160 bits of SHA-256 over the value of the BIT STRING (R-5280-08).
+pub(crate) fn key_identifier(key: &PublicKey) -> [u8; 20] {
+    let hash = digest(&SHA256, key.key_bits());
+    let mut identifier = [0; 20];
+    identifier.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    identifier
+}
+
+/// An http URL in printable ASCII: https would need the very certificates that it serves (R-5280-16).
+fn plain_http(url: &str) -> bool {
+    url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && url.len() <= URL_BYTES_MAX
+        && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl KeyUsage {
+    fn rcgen(self) -> KeyUsagePurpose {
+        match self {
+            Self::DigitalSignature => KeyUsagePurpose::DigitalSignature,
+            Self::KeyEncipherment => KeyUsagePurpose::KeyEncipherment,
+            Self::KeyCertSign => KeyUsagePurpose::KeyCertSign,
+            Self::CrlSign => KeyUsagePurpose::CrlSign,
+        }
+    }
+}
+
+impl ExtendedKeyUsage {
+    fn rcgen(self) -> ExtendedKeyUsagePurpose {
+        match self {
+            Self::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            Self::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+            Self::Any => ExtendedKeyUsagePurpose::Any,
+        }
+    }
+}
+
+/// Keeps certificates small; longer URLs are a mistake.
+const URL_BYTES_MAX: usize = 256;

@@ -1,0 +1,137 @@
+//! Reads a to-be-signed certificate back, strictly: what the lint judges is what was written, not what was meant.
+
+use std::time::SystemTime;
+
+use der::Decode;
+use der::asn1::{GeneralizedTime, UtcTime};
+use identity::der::{
+    BOOLEAN, CONTEXT_0_CONSTRUCTED, CONTEXT_3_CONSTRUCTED, Element, Elements, GENERALIZED_TIME, INTEGER,
+    NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTC_TIME, only,
+};
+
+/// A `TBSCertificate` (RFC 5280, section 4.1), its parts as they lie in the bytes.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    /// Content of the version, absent for v1.
+    pub(crate) version: Option<&'a [u8]>,
+    /// Content of the INTEGER.
+    pub(crate) serial: &'a [u8],
+    /// The signature's AlgorithmIdentifier.
+    pub(crate) signature: &'a [u8],
+    /// The issuer's Name.
+    pub(crate) issuer: &'a [u8],
+    /// notBefore.
+    pub(crate) not_before: Element<'a>,
+    /// notAfter.
+    pub(crate) not_after: Element<'a>,
+    /// The subject's Name.
+    pub(crate) subject: &'a [u8],
+    /// The SubjectPublicKeyInfo.
+    pub(crate) spki: &'a [u8],
+    /// In the order in which they are written.
+    pub(crate) extensions: Vec<Extension<'a>>,
+}
+
+/// One extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extension<'a> {
+    /// Content of the OBJECT IDENTIFIER.
+    pub(crate) oid: &'a [u8],
+    /// As written.
+    pub(crate) critical: bool,
+    /// What is in the OCTET STRING.
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> Reading<'a> {
+    /// Reads `tbs`. Unique identifiers are not read: they never may be there (R-5280-19).
+    pub(crate) fn of(tbs: &'a [u8]) -> Result<Self, NotDer> {
+        let mut fields = only(tbs, SEQUENCE)?.elements()?;
+        let version = match fields.optional(CONTEXT_0_CONSTRUCTED)? {
+            Some(explicit) => Some(only(explicit.content, INTEGER)?.content),
+            None => None,
+        };
+        let serial = fields.expect(INTEGER)?.content;
+        let signature = fields.expect(SEQUENCE)?.raw;
+        let issuer = fields.expect(SEQUENCE)?.raw;
+        let mut validity = fields.expect(SEQUENCE)?.elements()?;
+        let (not_before, not_after) = (validity.any()?, validity.any()?);
+        validity.end()?;
+        let subject = fields.expect(SEQUENCE)?.raw;
+        let spki = fields.expect(SEQUENCE)?.raw;
+        let extensions = match fields.optional(CONTEXT_3_CONSTRUCTED)? {
+            Some(explicit) => extensions(only(explicit.content, SEQUENCE)?)?,
+            None => Vec::new(),
+        };
+        fields.end()?;
+        Ok(Self { version, serial, signature, issuer, not_before, not_after, subject, spki, extensions })
+    }
+
+    /// The value of the extension with this object identifier.
+    pub(crate) fn extension(&self, oid: &[u8]) -> Option<Extension<'a>> {
+        self.extensions.iter().copied().find(|extension| extension.oid == oid)
+    }
+
+    /// Whether basicConstraints says so.
+    pub(crate) fn is_ca(&self) -> bool {
+        self.extension(oid::BASIC_CONSTRAINTS)
+            .and_then(|extension| only(extension.value, SEQUENCE).ok())
+            .is_some_and(|constraints| !constraints.content.is_empty())
+    }
+
+    /// The value of the subject key identifier.
+    pub(crate) fn subject_key_identifier(&self) -> Option<&'a [u8]> {
+        let extension = self.extension(oid::SUBJECT_KEY_IDENTIFIER)?;
+        only(extension.value, OCTET_STRING).ok().map(|element| element.content)
+    }
+}
+
+fn extensions(list: Element<'_>) -> Result<Vec<Extension<'_>>, NotDer> {
+    let mut elements = list.elements()?;
+    let mut extensions = Vec::with_capacity(EXTENSIONS_USUAL);
+    while !elements.is_empty() {
+        extensions.push(extension(elements.expect(SEQUENCE)?.elements()?)?);
+    }
+    Ok(extensions)
+}
+
+fn extension(mut fields: Elements<'_>) -> Result<Extension<'_>, NotDer> {
+    let oid = fields.expect(OBJECT_IDENTIFIER)?.content;
+    let critical = match fields.optional(BOOLEAN)? {
+        // FALSE is the default, which DER leaves out.
+        Some(Element { content: [0xff], .. }) => true,
+        Some(_) => return Err(NotDer),
+        None => false,
+    };
+    let value = fields.expect(OCTET_STRING)?.content;
+    fields.end()?;
+    Ok(Extension { oid, critical, value })
+}
+
+/// The time of a UTCTime or GeneralizedTime.
+pub(crate) fn time(element: Element<'_>) -> Result<SystemTime, NotDer> {
+    match element.tag {
+        UTC_TIME => UtcTime::from_der(element.raw).map(|time| time.to_system_time()).map_err(|_| NotDer),
+        GENERALIZED_TIME => {
+            GeneralizedTime::from_der(element.raw).map(|time| time.to_system_time()).map_err(|_| NotDer)
+        }
+        _ => Err(NotDer),
+    }
+}
+
+/// Contents of the object identifiers of extensions (RFC 5280, section 4.2).
+pub(crate) mod oid {
+    pub(crate) const SUBJECT_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 14];
+    pub(crate) const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+    pub(crate) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+    pub(crate) const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+    pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+    pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
+    pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
+    pub(crate) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
+    pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+    pub(crate) const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+}
+
+/// How many extensions our certificates have; a larger number costs one more allocation.
+const EXTENSIONS_USUAL: usize = 8;
