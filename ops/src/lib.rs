@@ -1,1 +1,46 @@
-//! x
+//! PEOPLE: the operator's command line as a library. It names the wire and the words, never the CA.
+//!
+//! Start at [`run`]: arguments in, one file per noun (`work_order`, `principal`, `device`, `certificate`), text or JSON out.
+
+mod arguments;
+mod certificate;
+mod client;
+mod credential;
+mod device;
+mod explain;
+mod failure;
+mod manifest;
+mod next_step;
+mod output;
+mod paging;
+mod principal;
+mod quickstart;
+mod timestamp;
+mod tls;
+mod work_order;
+
+pub use arguments::{
+    Arguments, CertificateCommand, CertificateFilter, Command, DeviceCommand, DeviceStateName, PageArguments,
+    PrincipalCommand, WorkOrderCommand, WorkOrderTerms,
+};
+pub use client::Connection;
+pub use failure::Failure;
+pub use output::Output;
+pub use principal::IssueArguments;
+pub use quickstart::QuickstartArguments;
+
+/// Does what the arguments ask and writes what they ask for.
+///
+/// # Errors
+/// A [`Failure`] says what happened, what to do next, and the exit status.
+pub async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
+    let connection = arguments.connection;
+    match arguments.command {
+        Command::WorkOrder { command } => work_order::run(command, &connection, output).await,
+        Command::Principal { command } => principal::run(command, &connection, output).await,
+        Command::Device { command } => device::run(command, &connection, output).await,
+        Command::Certificate { command } => certificate::run(command, &connection, output).await,
+        Command::Quickstart(quickstart) => quickstart::run(quickstart, output).await,
+        Command::Completions { shell } => output.completions::<Arguments>(shell),
+    }
+}

@@ -7,6 +7,8 @@
     unused_qualifications,
     rustdoc::all,
     clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

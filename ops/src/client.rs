@@ -1,0 +1,97 @@
+//! The way to the CA: gRPC over mutual TLS with the operator's credential.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::failure::Failure;
+use crate::tls;
+
+/// How to reach the CA.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Connection {
+    /// The operator's credential directory: cert.pem, chain.pem, trust.pem, key.pem, touchmark.toml
+    #[arg(long, global = true, value_name = "DIR", env = "TOUCHMARK_CREDENTIALS", hide_env_values = true)]
+    pub credentials: Option<PathBuf>,
+    /// The CA, for example https://ca.example.com:8443 [default: as touchmark.toml in the credential directory says]
+    #[arg(long, global = true, value_name = "URL", env = "TOUCHMARK_SERVER", hide_env_values = true)]
+    pub server: Option<String>,
+}
+
+/// `touchmark.toml` in a credential directory.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Settings {
+    /// Where the CA listens, for example `https://ca.example.com:8443`.
+    server: String,
+}
+
+impl Connection {
+    /// Where the CA is: as --server says, otherwise as the credential directory says.
+    pub(crate) fn server(&self) -> Result<String, Failure> {
+        if let Some(server) = &self.server {
+            return Ok(server.clone());
+        }
+        let path = self.directory()?.join("touchmark.toml");
+        let text = fs::read_to_string(&path).map_err(|source| {
+            Failure::file(&path, source).next("say where the CA is: --server https://HOST:PORT")
+        })?;
+        let settings: Settings = toml::from_str(&text)
+            .map_err(|error| Failure::local(format!("{}: {}", path.display(), error.message())))?;
+        Ok(settings.server)
+    }
+
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// When the credential cannot be used or the CA cannot be reached.
+    pub(crate) async fn open(&self) -> Result<Channel, Failure> {
+        let server = self.server()?;
+        let uri: Uri = server
+            .parse()
+            .ok()
+            .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
+            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))?;
+        let connector = tls::Connector::new(self.directory()?, &uri)?;
+        // The connector speaks TLS; tonic is told http so that it adds none of its own.
+        let origin = uri.clone();
+        let endpoint = Endpoint::from(uri)
+            .origin(origin)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .tcp_nodelay(true)
+            .user_agent(concat!("touchmark/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| Failure::local(error.to_string()))?;
+        endpoint.connect_with_connector(connector).await.map_err(|error| {
+            Failure::unreachable(format!("cannot reach the CA at {server}: {}", root_cause(&error)))
+                .next("check that `touchmark-ca serve` is running there and that --credentials is of this CA")
+        })
+    }
+
+    fn directory(&self) -> Result<&Path, Failure> {
+        self.credentials.as_deref().ok_or_else(|| {
+            Failure::usage("whose credential? none was given").next(
+                "--credentials DIR or TOUCHMARK_CREDENTIALS; `touchmark-ca init` makes DIR/operators/admin",
+            )
+        })
+    }
+}
+
+/// The deepest cause: what a person can act on.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Long enough for a handshake over a bad line, short enough for a person.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longer than the CA takes for its largest order (a manifest of 100,000 serial numbers) on a slow disk.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,125 @@
+//! A certificate in words: who holds it, what it is for, who vouches for it, for how long, and how it came to be.
+
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::certificate::CertificateView;
+use crate::output::facts;
+
+impl CertificateView {
+    /// The certificate in words, a line each.
+    pub(crate) fn in_words(&self) -> String {
+        let mut lines = vec![
+            ("certificate", self.serial_number.clone()),
+            ("holder", self.holder.clone()),
+            ("profile", format!("{}: {}", self.profile, purpose(&self.profile))),
+            ("status", self.status_in_words()),
+            ("valid", self.validity_in_words()),
+        ];
+        match X509Certificate::from_der(&self.der) {
+            Ok((_, certificate)) => {
+                lines.push(("subject", certificate.subject().to_string()));
+                lines.push(("issuer", format!("{}: {}", self.issuer, certificate.issuer())));
+            }
+            Err(_) => lines.push(("issuer", self.issuer.clone())),
+        }
+        lines.push(("requested by", self.requested_by.clone()));
+        if let Some(work_order) = &self.work_order {
+            lines.push(("work order", work_order.clone()));
+        }
+        if let Some(parent) = &self.parent_serial_number {
+            lines.push(("authorised by", format!("certificate {parent}")));
+        }
+        lines.push(("key", format!("SHA-256 {}", self.key_fingerprint)));
+        lines.push(("on record", format!("ledger entry {}", self.ledger_entry)));
+        facts(&lines)
+    }
+
+    fn status_in_words(&self) -> String {
+        match self.status {
+            "issued" => "issued: on record; its holder has not been seen using it".to_owned(),
+            "in use" => "in use: its holder proved that it has the key".to_owned(),
+            "superseded" => "superseded: a newer certificate of the same holder is in use".to_owned(),
+            "revoked" => format!(
+                "revoked at {} because of {}: no longer accepted anywhere that asks this CA",
+                self.revoked_at.as_deref().unwrap_or("an unknown time"),
+                self.revocation_reason.as_deref().unwrap_or("unspecified"),
+            ),
+            other => other.to_owned(),
+        }
+    }
+
+    fn validity_in_words(&self) -> String {
+        let from = self.not_before.as_deref().unwrap_or("-");
+        match self.not_after_for_people.as_str() {
+            "never" => format!("from {from}, with no well-defined expiration (9999-12-31T23:59:59Z)"),
+            until => format!("from {from} until {until}"),
+        }
+    }
+}
+
+/// What certificates of a profile are for.
+fn purpose(profile: &str) -> &'static str {
+    match profile {
+        "root" => "the anchor that everybody trusts",
+        "factory-ca" => "signs birth certificates",
+        "operational-ca" => "signs operational certificates of devices",
+        "infrastructure-ca" => "signs credentials of servers, stations, operators and relying parties",
+        "idevid" => "birth certificate of a device, for its whole life (IEEE 802.1AR)",
+        "ldevid" => "operational certificate of a device, renewed (IEEE 802.1AR)",
+        "station" => "credential of a line computer",
+        "operator" => "credential of a person or program in operations",
+        "relying-party" => "credential of who decides whether a device is still good",
+        "service" => "credential of a server",
+        _ => "a profile that this program does not know",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::Timestamp;
+    use proto::v1::{CertificateStatus, CertificateSummary, DeviceId};
+
+    use super::*;
+
+    fn birth_certificate() -> CertificateSummary {
+        CertificateSummary {
+            serial_number: vec![0x4a; 16].into(),
+            issuer: "factory".to_owned(),
+            profile: "idevid".to_owned(),
+            device: Some(DeviceId { product: "cam-2".to_owned(), serial: "SN000123".to_owned() }),
+            not_before: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
+            not_after: Some(Timestamp { seconds: 253_402_300_799, nanos: 0 }),
+            status: CertificateStatus::Issued.into(),
+            work_order: "wo-000017".to_owned(),
+            requested_by: "station:line-3".to_owned(),
+            ..CertificateSummary::default()
+        }
+    }
+
+    #[test]
+    fn a_birth_certificate_is_explained_with_who_why_and_how_long() {
+        let words = CertificateView::from(birth_certificate()).in_words();
+        for expected in [
+            "cam-2/SN000123",
+            "birth certificate of a device",
+            "no well-defined expiration",
+            "station:line-3",
+            "wo-000017",
+            "has not been seen using it",
+        ] {
+            assert!(words.contains(expected), "{expected} is missing in:\n{words}");
+        }
+    }
+
+    #[test]
+    fn a_revoked_certificate_says_when_and_why() {
+        let words = CertificateView::from(CertificateSummary {
+            status: CertificateStatus::Revoked.into(),
+            revoked_at: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
+            revocation_reason: "keyCompromise".to_owned(),
+            ..birth_certificate()
+        })
+        .in_words();
+        assert!(words.contains("revoked at 2026-11-22T00:00:00Z because of keyCompromise"), "{words}");
+    }
+}

@@ -1,0 +1,84 @@
+//! For each reason of the CA: what a person does next.
+
+use tonic::Code;
+
+/// What to do next; `None` when the message says it all.
+pub(crate) fn next_step(reason: Option<&str>, code: Code) -> Option<&'static str> {
+    match reason {
+        Some(reason) => NEXT_STEPS
+            .iter()
+            .find(|(known, _)| *known == reason)
+            .map(|(_, next)| *next)
+            .or_else(|| general(code)),
+        None => general(code),
+    }
+}
+
+/// The reasons that an operator, a station or a device can be given, with what helps.
+const NEXT_STEPS: &[(&str, &str)] = &[
+    ("REQUEST_ID_REUSED", "use an empty directory for another credential, or ask again exactly as before"),
+    ("WORK_ORDER_NOT_FOUND", "see `touchmark work-order list`"),
+    (
+        "WORK_ORDER_EXHAUSTED",
+        "make another order with `touchmark work-order create`; scrapped units do not give quota back",
+    ),
+    ("WORK_ORDER_PAUSED", "`touchmark work-order resume ID` lets it go on"),
+    ("WORK_ORDER_CLOSED", "a closed order stays closed: make another with `touchmark work-order create`"),
+    ("WORK_ORDER_NOT_YET_OPEN", "wait until its window opens: `touchmark work-order show ID` says when"),
+    ("WORK_ORDER_EXPIRED", "its window has ended: make another order with `touchmark work-order create`"),
+    ("SERIAL_NOT_IN_WORK_ORDER", "compare the unit's serial number with `touchmark work-order show ID`"),
+    ("PRODUCT_NOT_IN_WORK_ORDER", "compare the unit's product with `touchmark work-order show ID`"),
+    (
+        "DEVICE_ALREADY_ISSUED",
+        "two units claim one serial number: see `touchmark device show PRODUCT/SERIAL`",
+    ),
+    ("KEY_ALREADY_USED", "make a new key: one key is one holder, for ever"),
+    ("SERIAL_NUMBER_TAKEN", "ask again: the CA draws another serial number"),
+    ("DEVICE_NOT_FOUND", "see `touchmark device list`; a device is written product/serial"),
+    ("DEVICE_SCRAPPED", "a scrapped unit stays scrapped: give the next unit another serial number"),
+    ("CERTIFICATE_NOT_FOUND", "see `touchmark certificate list --device PRODUCT/SERIAL`"),
+    ("CERTIFICATE_REVOKED", "its holder needs another credential: `touchmark principal issue`"),
+    ("CERTIFICATE_EXPIRED", "its holder needs another credential: `touchmark principal issue`"),
+    ("CERTIFICATE_UNKNOWN", "this credential is not of this CA: check --credentials and --server"),
+    ("CERTIFICATE_NOT_ON_RECORD", "this credential is not of this CA: check --credentials and --server"),
+    ("CLIENT_CERTIFICATE_MISSING", "say whose credential to use: --credentials DIR"),
+    ("ROLE_NOT_ALLOWED", "use an operator's credential: --credentials DIR"),
+    ("PRINCIPAL_NOT_FOUND", "see `touchmark principal list`"),
+    ("PRINCIPAL_EXISTS", "see `touchmark principal list`; names are unique in their role"),
+    ("QUANTITY_OUT_OF_RANGE", "an order is for 1 to 10,000,000 units"),
+    ("SERIALS_TOO_FEW", "give at least as many serial numbers as the quantity"),
+    ("CURSOR_INVALID", "list again from the start"),
+    ("CSR_TOO_LARGE", "a certificate request has at most 8 KiB; make it anew with `openssl req -new`"),
+    ("CSR_NOT_DER", "make the certificate request anew, for example with `openssl req -new`"),
+    ("PROOF_OF_POSSESSION_FAILED", "sign the certificate request with the key that it names"),
+    (
+        "KEY_TYPE_NOT_ALLOWED",
+        "use an ECDSA P-256 key: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
+    ),
+    ("KEY_WEAK", "make a new key from a good random source"),
+    ("KEY_MALFORMED", "make the key and the certificate request anew"),
+];
+
+fn general(code: Code) -> Option<&'static str> {
+    match code {
+        Code::Unauthenticated => Some("check that --credentials is of this CA, neither expired nor revoked"),
+        Code::PermissionDenied => Some("use a credential whose role may do this, for example an operator's"),
+        Code::Unavailable | Code::Unknown | Code::DeadlineExceeded => Some(
+            "check that `touchmark-ca serve` is running and read its log; the same command can be repeated safely",
+        ),
+        Code::Unimplemented => Some("the CA is older than this program: use the programs of one version"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_is_listed_twice() {
+        for (index, (reason, _)) in NEXT_STEPS.iter().enumerate() {
+            assert!(!NEXT_STEPS[..index].iter().any(|(earlier, _)| earlier == reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `touchmark principal …`
+
+mod issue;
+
+pub use issue::IssueArguments;
+pub(crate) use issue::issue;
+
+use proto::v1 as wire;
+use proto::v1::principal_service_client::PrincipalServiceClient;
+use serde::Serialize;
+use tonic::transport::Channel;
+
+use crate::arguments::{PageArguments, PrincipalCommand};
+use crate::certificate::CertificateView;
+use crate::client::Connection;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{paging, timestamp};
+
+/// Does what the command says.
+///
+/// # Errors
+/// As the CA answers.
+pub(crate) async fn run(
+    command: PrincipalCommand,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        PrincipalCommand::Issue(arguments) => {
+            let issued = issue(&arguments, connection).await?;
+            output.one(&issued, issue::Issued::in_words)
+        }
+        PrincipalCommand::List(page) => list(page, connection, output).await,
+        PrincipalCommand::Revoke { role, name, reason } => {
+            let request = wire::RevokePrincipalRequest {
+                role: on_the_wire(role).into(),
+                name: name.to_string(),
+                reason: reason.to_string(),
+            };
+            let revoked = client(connection).await?.revoke(request).await?.into_inner().revoked;
+            let report = Revoked { principal: format!("{role}:{name}"), revoked };
+            output.one(&report, |report| match report.revoked {
+                0 => format!("{} had no credential left to withdraw", report.principal),
+                1 => format!("{}: 1 credential withdrawn", report.principal),
+                many => format!("{}: {many} credentials withdrawn", report.principal),
+            })
+        }
+    }
+}
+
+async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let client = client(connection).await?;
+    let principals = paging::collect(page, output, |page| {
+        let mut client = client.clone();
+        async move {
+            let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
+            Ok((answer.principals, answer.next_cursor))
+        }
+    })
+    .await?;
+    let principals: Vec<PrincipalView> = principals.into_iter().map(PrincipalView::from).collect();
+    let columns = ["ROLE", "NAME", "ACTIVE", "CREATED", "NEWEST CREDENTIAL", "NOT AFTER"];
+    output.rows(&principals, &columns, |principal| {
+        let credential = principal.credential.as_ref();
+        vec![
+            principal.role.to_owned(),
+            principal.name.clone(),
+            if principal.active { "yes" } else { "no" }.to_owned(),
+            principal.created_at.clone().unwrap_or_else(|| "-".to_owned()),
+            credential.map_or_else(|| "-".to_owned(), |credential| credential.serial_number.clone()),
+            credential.map_or_else(|| "-".to_owned(), |credential| credential.not_after_for_people.clone()),
+        ]
+    })
+}
+
+/// Opens the service that makes credentials.
+pub(crate) async fn client(connection: &Connection) -> Result<PrincipalServiceClient<Channel>, Failure> {
+    Ok(PrincipalServiceClient::new(connection.open().await?))
+}
+
+/// The role on the wire.
+pub(crate) fn on_the_wire(role: identity::Role) -> wire::Role {
+    match role {
+        identity::Role::Station => wire::Role::Station,
+        identity::Role::Operator => wire::Role::Operator,
+        identity::Role::RelyingParty => wire::Role::RelyingParty,
+        identity::Role::Service => wire::Role::Service,
+    }
+}
+
+/// A principal as it is printed.
+#[derive(Debug, Serialize)]
+struct PrincipalView {
+    role: &'static str,
+    name: String,
+    active: bool,
+    created_at: Option<String>,
+    credential: Option<CertificateView>,
+}
+
+#[derive(Debug, Serialize)]
+struct Revoked {
+    principal: String,
+    revoked: u32,
+}
+
+impl From<wire::Principal> for PrincipalView {
+    fn from(principal: wire::Principal) -> Self {
+        let role = match principal.role() {
+            wire::Role::Unspecified => "unknown",
+            wire::Role::Station => "station",
+            wire::Role::Operator => "operator",
+            wire::Role::RelyingParty => "relying-party",
+            wire::Role::Service => "service",
+        };
+        Self {
+            role,
+            name: principal.name,
+            active: principal.active,
+            created_at: timestamp::text(principal.created_at.as_ref()),
+            credential: principal.credential.map(CertificateView::from),
+        }
+    }
+}

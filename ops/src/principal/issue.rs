@@ -1,0 +1,285 @@
+//! `touchmark principal issue`: a key made here, a certificate for it, and the directory that holds both.
+//!
+//! The question (request id and certificate request) is on disk before it is asked. Whoever lost the answer asks again with the
+//! same command and gets the same certificate.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use identity::{PrincipalName, Role};
+use proto::v1 as wire;
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::client::Connection;
+use crate::credential::{self, CERTIFICATE_FILE, CHAIN_FILE, KEY_FILE, TRUST_FILE};
+use crate::failure::Failure;
+use crate::{principal, work_order};
+
+/// What a credential is for and where it goes.
+#[derive(Debug, Args)]
+pub struct IssueArguments {
+    /// station, operator, relying-party or service
+    pub role: Role,
+    /// Its name: 1 to 48 lower-case letters, digits, - and .; for example line-3
+    pub name: PrincipalName,
+    /// The directory to make; it must not exist, be empty, or hold the same question unanswered
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A certificate request (PKCS#10, PEM or DER) for a key that was made elsewhere; no key is written then
+    #[arg(long, value_name = "FILE")]
+    pub csr: Option<PathBuf>,
+    /// Days of life [default: as the profile says]
+    #[arg(long, value_name = "N")]
+    pub lifetime_days: Option<u32>,
+    /// For a service: a DNS name or address; repeat for more, at most 16
+    #[arg(long = "host", value_name = "NAME_OR_IP")]
+    pub hosts: Vec<String>,
+}
+
+/// A credential directory that is complete.
+#[derive(Debug, Serialize)]
+pub(crate) struct Issued {
+    principal: String,
+    serial_number: String,
+    directory: PathBuf,
+    #[serde(skip)]
+    next: String,
+}
+
+impl Issued {
+    /// For people: what was made and what to do with it.
+    pub(crate) fn in_words(&self) -> String {
+        format!(
+            "{} has certificate {}\nin {}{}",
+            self.principal,
+            self.serial_number,
+            self.directory.display(),
+            self.next
+        )
+    }
+}
+
+/// Asks for a credential and writes its directory.
+///
+/// # Errors
+/// When the directory holds something else, a file cannot be written, or the CA refuses.
+pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -> Result<Issued, Failure> {
+    let server = connection.server()?;
+    let question = question(arguments)?;
+    let mut client = principal::client(connection).await?;
+    let answer = client.issue(question.request()?).await?.into_inner();
+    let certificate =
+        answer.certificate.ok_or_else(|| Failure::local("the CA answered without a certificate"))?;
+    let directory = &arguments.out;
+    write_settings(arguments.role, directory, &server)?;
+    let anchors = answer.trust_bundle.unwrap_or_default().anchors;
+    let trust = credential::pem(anchors.iter().map(AsRef::as_ref));
+    let chain = credential::pem(answer.chain.iter().map(AsRef::as_ref));
+    credential::write(&directory.join(TRUST_FILE), trust.as_bytes(), false)?;
+    credential::write(&directory.join(CHAIN_FILE), chain.as_bytes(), false)?;
+    // The certificate comes last: a directory that has one is complete.
+    let leaf = credential::pem([certificate.certificate.as_ref()]);
+    credential::write(&directory.join(CERTIFICATE_FILE), leaf.as_bytes(), false)?;
+    let open = directory.join(QUESTION_FILE);
+    fs::remove_file(&open).map_err(|source| Failure::file(&open, source))?;
+    Ok(Issued {
+        principal: format!("{}:{}", arguments.role, arguments.name),
+        serial_number: hex::encode(&certificate.serial_number),
+        directory: directory.clone(),
+        next: next(arguments.role, directory),
+    })
+}
+
+/// The question as it lies on disk until it is answered.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Question {
+    role: String,
+    name: String,
+    lifetime_days: u32,
+    hosts: Vec<String>,
+    request_id: String,
+    csr: String,
+}
+
+impl Question {
+    fn request(&self) -> Result<wire::IssuePrincipalRequest, Failure> {
+        let damaged =
+            |_| Failure::local(format!("{QUESTION_FILE} is damaged")).next("use another --out directory");
+        let role: Role =
+            self.role.parse().map_err(|_| Failure::local(format!("{QUESTION_FILE} is damaged")))?;
+        Ok(wire::IssuePrincipalRequest {
+            request_id: hex::decode(&self.request_id).map_err(damaged)?.into(),
+            role: principal::on_the_wire(role).into(),
+            name: self.name.clone(),
+            csr: hex::decode(&self.csr).map_err(damaged)?.into(),
+            lifetime_days: self.lifetime_days,
+            names: self.hosts.clone(),
+        })
+    }
+
+    fn asks_the_same_as(&self, arguments: &IssueArguments) -> bool {
+        self.role == arguments.role.to_string()
+            && self.name == arguments.name.as_str()
+            && self.lifetime_days == arguments.lifetime_days.unwrap_or(0)
+            && self.hosts == arguments.hosts
+    }
+}
+
+/// The question that lies unanswered in the directory, or a fresh one.
+fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
+    let directory = &arguments.out;
+    let path = directory.join(QUESTION_FILE);
+    if path.exists() {
+        let text = fs::read_to_string(&path).map_err(|source| Failure::file(&path, source))?;
+        let question: Question = toml::from_str(&text).map_err(|error| {
+            Failure::local(format!("{}: {}", path.display(), error.message()))
+                .next("use another --out directory")
+        })?;
+        if !question.asks_the_same_as(arguments) {
+            return Err(Failure::usage(format!(
+                "{} holds an unanswered question for {} {}",
+                directory.display(),
+                question.role,
+                question.name
+            ))
+            .next("ask for that again, exactly as before, or use another --out directory"));
+        }
+        return Ok(question);
+    }
+    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(Failure::usage(format!("{} is not empty; nothing is overwritten", directory.display()))
+            .next("use another --out directory"));
+    }
+    credential::make_directory(directory)?;
+    let csr = match &arguments.csr {
+        Some(file) => read_request(file)?,
+        None => make_key(directory)?,
+    };
+    let question = Question {
+        role: arguments.role.to_string(),
+        name: arguments.name.to_string(),
+        lifetime_days: arguments.lifetime_days.unwrap_or(0),
+        hosts: arguments.hosts.clone(),
+        request_id: hex::encode(work_order::request_id()),
+        csr: hex::encode(csr),
+    };
+    let text = toml::to_string(&question).map_err(|error| Failure::local(error.to_string()))?;
+    credential::write(&path, text.as_bytes(), false)?;
+    Ok(question)
+}
+
+/// Makes a P-256 key, keeps it in the directory, and returns the certificate request for it.
+fn make_key(directory: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: rcgen::Error| Failure::local(format!("cannot make a key: {error}"));
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+    let mut parameters = CertificateParams::default();
+    // The name is the profile's to give: the CA takes only the key from the request.
+    parameters.distinguished_name = DistinguishedName::new();
+    let csr = parameters.serialize_request(&key).map_err(failed)?.der().to_vec();
+    let pem = Zeroizing::new(key.serialize_pem());
+    credential::write(&directory.join(KEY_FILE), pem.as_bytes(), true)?;
+    Ok(csr)
+}
+
+/// Reads a certificate request, PEM or DER. The CA judges it.
+fn read_request(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = fs::read(path).map_err(|source| Failure::file(path, source))?;
+    if !bytes.starts_with(b"-----BEGIN") {
+        return Ok(bytes);
+    }
+    match pem::parse(&bytes) {
+        Ok(pem) if pem.tag() == "CERTIFICATE REQUEST" => Ok(pem.into_contents()),
+        Ok(pem) => {
+            Err(Failure::usage(format!("{}: a {} is not a certificate request", path.display(), pem.tag())))
+        }
+        Err(_) => Err(Failure::usage(format!("{}: not PEM", path.display()))),
+    }
+}
+
+/// What the program that uses the credential reads: station.toml for a station, touchmark.toml for everybody else.
+fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Failure> {
+    let server = toml::Value::String(server.to_owned());
+    let (name, text) = match role {
+        Role::Station => {
+            ("station.toml", format!("server = {server}\ncredentials = \".\"\njournal = \"journal\"\n"))
+        }
+        Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
+        Role::Service => return Ok(()),
+    };
+    credential::write(&directory.join(name), text.as_bytes(), false)
+}
+
+fn next(role: Role, directory: &Path) -> String {
+    let directory = directory.display();
+    match role {
+        Role::Station => {
+            format!(
+                "; move it to the station, then:\n  touchmark-station provision --config {directory}/station.toml …"
+            )
+        }
+        Role::Operator => format!("; to use it:\n  touchmark --credentials {directory} work-order list"),
+        Role::RelyingParty | Role::Service => String::new(),
+    }
+}
+
+/// Lies in the directory from before the question is asked until its answer is kept.
+const QUESTION_FILE: &str = "request.toml";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn arguments(out: &Path) -> IssueArguments {
+        IssueArguments {
+            role: Role::Station,
+            name: "line-3".parse().unwrap(),
+            out: out.to_path_buf(),
+            csr: None,
+            lifetime_days: None,
+            hosts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_question_that_was_not_answered_is_asked_again_word_for_word() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("line-3");
+        let first = question(&arguments(&out)).unwrap();
+        assert_eq!(first, question(&arguments(&out)).unwrap());
+        assert_eq!(first.request().unwrap().request_id.len(), 16);
+    }
+
+    #[test]
+    fn another_question_in_the_same_directory_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("line-3");
+        question(&arguments(&out)).unwrap();
+        let other = IssueArguments { name: "line-4".parse().unwrap(), ..arguments(&out) };
+        assert_eq!(question(&other).unwrap_err().exit_status(), 2);
+    }
+
+    #[test]
+    fn a_directory_with_anything_in_it_is_not_touched() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("cert.pem"), "mine").unwrap();
+        assert!(question(&arguments(directory.path())).unwrap_err().to_string().contains("not empty"));
+        assert_eq!(fs::read_to_string(directory.path().join("cert.pem")).unwrap(), "mine");
+        assert!(!directory.path().join(KEY_FILE).exists());
+    }
+
+    #[test]
+    fn the_key_is_for_its_owner_only_and_the_request_proves_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("line-3");
+        let question = question(&arguments(&out)).unwrap();
+        let mode = fs::metadata(out.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        identity::Csr::from_der(&question.request().unwrap().csr).unwrap();
+    }
+}

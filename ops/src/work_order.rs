@@ -1,0 +1,276 @@
+//! `touchmark work-order …`
+
+use identity::PrincipalName;
+use proto::v1::work_order_service_client::WorkOrderServiceClient;
+use proto::v1::{self as wire, create_work_order_request, work_order};
+use rand::Rng;
+use serde::Serialize;
+use tonic::transport::Channel;
+
+use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
+use crate::client::Connection;
+use crate::failure::Failure;
+use crate::output::{Output, facts};
+use crate::{manifest, paging, timestamp};
+
+/// Does what the command says.
+///
+/// # Errors
+/// As the CA answers.
+pub(crate) async fn run(
+    command: WorkOrderCommand,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        WorkOrderCommand::Create(terms) => create(terms, connection, output).await,
+        WorkOrderCommand::List(page) => list(page, connection, output).await,
+        WorkOrderCommand::Show { id } => {
+            let request = wire::GetWorkOrderByIdRequest { id };
+            show(client(connection).await?.get(request).await?.into_inner(), output)
+        }
+        WorkOrderCommand::Pause { id } => {
+            let request = wire::PauseWorkOrderRequest { id };
+            show(client(connection).await?.pause(request).await?.into_inner(), output)
+        }
+        WorkOrderCommand::Resume { id } => {
+            let request = wire::ResumeWorkOrderRequest { id };
+            show(client(connection).await?.resume(request).await?.into_inner(), output)
+        }
+        WorkOrderCommand::Close { id } => close(id, connection, output).await,
+    }
+}
+
+/// Makes an order: idempotent while this call lasts, so a lost reply is asked for again under the same request id.
+pub(crate) async fn order(
+    terms: WorkOrderTerms,
+    connection: &Connection,
+) -> Result<wire::WorkOrder, Failure> {
+    let request = request(terms)?;
+    let mut client = client(connection).await?;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match client.create(request.clone()).await {
+            Err(status) if attempts < ATTEMPTS_MAX && status.code() == tonic::Code::Unavailable => {}
+            answer => return Ok(answer?.into_inner()),
+        }
+    }
+}
+
+async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let order = WorkOrderView::from(order(terms, connection).await?);
+    output.one(&order, |order| order.id.clone())?;
+    if !output.is_json() {
+        let stations = order.stations.join(" or ");
+        output.note(&format!(
+            "{} units of {}. Next, on {stations}:\n  touchmark-station provision --config station.toml --work-order {} --link LINK",
+            order.quantity, order.product, order.id,
+        ));
+    }
+    Ok(())
+}
+
+fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failure> {
+    if let (Some(opens), Some(closes)) = (terms.opens, terms.closes)
+        && opens >= closes
+    {
+        return Err(Failure::usage("--closes must be later than --opens"));
+    }
+    let serials = match (terms.serials, &terms.manifest) {
+        (Some(pattern), _) => create_work_order_request::Serials::Pattern(pattern),
+        (None, Some(path)) => {
+            let serials = manifest::read(path)?;
+            if (serials.len() as u64) < terms.quantity {
+                return Err(Failure::usage(format!(
+                    "{} has {} serial numbers, too few for {} units",
+                    path.display(),
+                    serials.len(),
+                    terms.quantity
+                )));
+            }
+            let serials = serials.iter().map(ToString::to_string).collect();
+            create_work_order_request::Serials::Manifest(wire::SerialManifest { serials })
+        }
+        (None, None) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
+    };
+    Ok(wire::CreateWorkOrderRequest {
+        request_id: request_id().into(),
+        product: terms.product.to_string(),
+        quantity: terms.quantity,
+        profile: terms.profile,
+        serials: Some(serials),
+        stations: terms.stations.iter().map(PrincipalName::to_string).collect(),
+        opens_at: terms.opens.map(timestamp::to_wire),
+        closes_at: terms.closes.map(timestamp::to_wire),
+    })
+}
+
+/// A fresh request id.
+pub(crate) fn request_id() -> Vec<u8> {
+    let mut id = vec![0; 16];
+    rand::make_rng::<rand::rngs::StdRng>().fill_bytes(&mut id);
+    id
+}
+
+async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let client = client(connection).await?;
+    let orders = paging::collect(page, output, |page| {
+        let mut client = client.clone();
+        async move {
+            let answer = client.list(wire::ListWorkOrdersRequest { page: Some(page) }).await?.into_inner();
+            Ok((answer.work_orders, answer.next_cursor))
+        }
+    })
+    .await?;
+    let orders: Vec<WorkOrderView> = orders.into_iter().map(WorkOrderView::from).collect();
+    let columns = [
+        "ID",
+        "STATE",
+        "PRODUCT",
+        "QUANTITY",
+        "ISSUED",
+        "CONFIRMED",
+        "SCRAPPED",
+        "SERIALS",
+        "STATIONS",
+        "CREATED",
+    ];
+    output.rows(&orders, &columns, |order| {
+        vec![
+            order.id.clone(),
+            order.state.to_owned(),
+            order.product.clone(),
+            order.quantity.to_string(),
+            order.issued.to_string(),
+            order.confirmed.to_string(),
+            order.scrapped.to_string(),
+            order.serials(),
+            order.stations.join(" "),
+            order.created_at.clone().unwrap_or_default(),
+        ]
+    })
+}
+
+fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
+    output.one(&WorkOrderView::from(order), WorkOrderView::in_words)
+}
+
+async fn close(id: String, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let answer = client(connection).await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
+    let report = ClosingReport {
+        work_order: answer.work_order.unwrap_or_default().into(),
+        unaccounted: answer.unaccounted.iter().map(crate::device::name).collect(),
+        unaccounted_count: answer.unaccounted_count,
+    };
+    output.one(&report, |report| {
+        let mut text = report.work_order.in_words();
+        text.push_str(&match report.unaccounted_count {
+            0 => "\nEvery unit with a certificate was confirmed or scrapped.".to_owned(),
+            count => format!(
+                "\n{count} units have a certificate and were neither confirmed nor scrapped:\n  {}",
+                report.unaccounted.join("\n  ")
+            ),
+        });
+        text
+    })
+}
+
+async fn client(connection: &Connection) -> Result<WorkOrderServiceClient<Channel>, Failure> {
+    Ok(WorkOrderServiceClient::new(connection.open().await?))
+}
+
+/// An order as it is printed.
+#[derive(Debug, Serialize)]
+struct WorkOrderView {
+    id: String,
+    state: &'static str,
+    product: String,
+    quantity: u64,
+    issued: u64,
+    confirmed: u64,
+    scrapped: u64,
+    profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_length: Option<u64>,
+    stations: Vec<String>,
+    opens_at: Option<String>,
+    closes_at: Option<String>,
+    created_at: Option<String>,
+    created_by: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ClosingReport {
+    work_order: WorkOrderView,
+    unaccounted: Vec<String>,
+    unaccounted_count: u64,
+}
+
+impl From<wire::WorkOrder> for WorkOrderView {
+    fn from(order: wire::WorkOrder) -> Self {
+        let counts = order.counts.unwrap_or_default();
+        let state = match order.state() {
+            wire::WorkOrderState::Unspecified => "unknown",
+            wire::WorkOrderState::Open => "open",
+            wire::WorkOrderState::Paused => "paused",
+            wire::WorkOrderState::Closed => "closed",
+        };
+        let (pattern, manifest_length) = match order.serials {
+            Some(work_order::Serials::Pattern(pattern)) => (Some(pattern), None),
+            Some(work_order::Serials::ManifestLength(length)) => (None, Some(length)),
+            None => (None, None),
+        };
+        Self {
+            state,
+            id: order.id,
+            product: order.product,
+            quantity: order.quantity,
+            issued: counts.issued,
+            confirmed: counts.confirmed,
+            scrapped: counts.scrapped,
+            profile: order.profile,
+            pattern,
+            manifest_length,
+            stations: order.stations,
+            opens_at: timestamp::text(order.opens_at.as_ref()),
+            closes_at: timestamp::text(order.closes_at.as_ref()),
+            created_at: timestamp::text(order.created_at.as_ref()),
+            created_by: order.created_by,
+        }
+    }
+}
+
+impl WorkOrderView {
+    fn serials(&self) -> String {
+        match (&self.pattern, self.manifest_length) {
+            (Some(pattern), _) => pattern.clone(),
+            (None, Some(length)) => format!("manifest of {length}"),
+            (None, None) => "-".to_owned(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let left = self.quantity.saturating_sub(self.issued);
+        facts(&[
+            ("work order", self.id.clone()),
+            ("state", self.state.to_owned()),
+            ("product", self.product.clone()),
+            ("quantity", format!("{} ({left} left)", self.quantity)),
+            ("issued", self.issued.to_string()),
+            ("confirmed", self.confirmed.to_string()),
+            ("scrapped", self.scrapped.to_string()),
+            ("profile", self.profile.clone()),
+            ("serials", self.serials()),
+            ("stations", self.stations.join(", ")),
+            ("opens", self.opens_at.clone().unwrap_or_else(|| "at once".to_owned())),
+            ("closes", self.closes_at.clone().unwrap_or_else(|| "when closed".to_owned())),
+            ("created", format!("{} by {}", self.created_at.as_deref().unwrap_or("-"), self.created_by)),
+        ])
+    }
+}
+
+/// One lost connection is usual; more are for the person to see.
+const ATTEMPTS_MAX: u32 = 3;

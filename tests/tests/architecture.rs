@@ -1,0 +1,389 @@
+//! The house plan as a test: who may name whom, what each room may not say, and how long a file may be.
+//!
+//! A rule that changes here changes in ARCHITECTURE.md, in the same commit.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// Crate → the crates of this workspace that its product code may name. The manifests are the map; this says what they may say.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("identity", &[]),
+    ("proto", &[]),
+    ("link", &[]),
+    ("issuance", &["identity"]),
+    ("ca", &["identity", "issuance", "proto"]),
+    ("provisioner", &["identity", "link", "proto"]),
+    ("agent", &["identity", "link", "proto"]),
+    ("ops", &["identity", "proto"]),
+    ("tests", &["agent", "ca", "identity", "issuance", "link", "ops", "proto", "provisioner"]),
+    ("bench", &["agent", "ca", "identity", "issuance", "link", "ops", "proto", "provisioner"]),
+    ("xtask", &[]),
+];
+
+/// Crate → crates from outside that it, and nothing below it, may not name.
+const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
+    ("identity", &["axum", "rcgen", "serde", "sled", "tokio", "tonic", "tracing"]),
+    ("proto", &["axum", "rcgen", "sled"]),
+    ("link", &["axum", "rcgen", "sled", "tonic"]),
+    ("issuance", &["axum", "rand", "sled", "tokio", "tonic", "tracing"]),
+    ("provisioner", &["axum", "rcgen", "sled"]),
+    ("agent", &["axum", "sled"]),
+    ("ops", &["axum", "sled"]),
+];
+
+/// Folder or file → words that its code, tests excepted, may not say. A word matches whole identifiers.
+const MAY_NOT_SAY: &[(&str, &[&str])] = &[
+    ("identity/src", &["tokio", "serde", "std::fs", "TcpStream", "UdpSocket", "tracing", "async"]),
+    (
+        "issuance/src",
+        &[
+            "std::fs",
+            "TcpStream",
+            "tokio",
+            "async",
+            "SystemTime::now",
+            "proto::",
+            "Clock",
+            "tracing",
+            "rand::",
+        ],
+    ),
+    ("link/src", &["tokio", "std::fs", "tracing", "SystemTime"]),
+    ("ca/src/ledger.rs", LEDGER_WORDS),
+    ("ca/src/ledger", LEDGER_WORDS),
+    ("ca/src/store.rs", STORE_WORDS),
+    ("ca/src/store", STORE_WORDS),
+    ("ca/src/signer.rs", &["tonic", "proto::", "Status", "axum", "sled", "Profile"]),
+    ("ca/src/signer", &["tonic", "proto::", "Status", "axum", "sled", "Profile"]),
+    ("ca/src/authority.rs", &["tonic", "proto::", "axum", "sled", "SystemTime::now"]),
+    ("ca/src/authority", &["tonic", "proto::", "axum", "sled", "SystemTime::now"]),
+    ("ca/src/grpc.rs", &["sled", "std::fs", "Segment", "SystemTime::now"]),
+    ("ca/src/grpc", &["sled", "std::fs", "Segment", "SystemTime::now"]),
+    ("provisioner/src/session.rs", &["tokio", "proto::", "tonic", "async", "std::fs", "Instant::now"]),
+    ("provisioner/src/session", &["tokio", "proto::", "tonic", "async", "std::fs", "Instant::now"]),
+    ("agent/src", &["ca::", "issuance::", "provisioner::"]),
+    ("provisioner/src", &["ca::", "issuance::", "agent::"]),
+    ("ops/src", &["ca::", "issuance::", "agent::", "provisioner::", "sled"]),
+];
+
+const LEDGER_WORDS: &[&str] = &[
+    "async",
+    "tokio",
+    "std::fs",
+    "std::net",
+    "tonic",
+    "proto::",
+    "axum",
+    "sled",
+    "SystemTime::now",
+    "Clock",
+];
+const STORE_WORDS: &[&str] = &["tonic", "proto::", "Status", "axum", "Profile"];
+
+/// The rooms that may hold a private key. Everywhere else these words are banned from product code.
+const KEY_WORDS: &[&str] =
+    &["KeyPair", "EcdsaKeyPair", "RsaKeyPair", "Ed25519KeyPair", "PrivateKeyDer", "PrivatePkcs8KeyDer"];
+const KEY_ROOMS: &[&str] = &[
+    "ca/src/signer",
+    "ca/src/init",
+    "ca/src/tls",
+    "agent/src/key",
+    "agent/src/tls",
+    "provisioner/src/tls",
+    "ops/src/tls",
+    "ops/src/principal/issue",
+];
+
+/// A file longer than this holds more than one idea.
+const FILE_LINES_MAX: usize = 600;
+
+/// Product code: what people and devices run. Tests, benches and chores may do more.
+const PRODUCT: &[&str] = &["identity", "proto", "link", "issuance", "ca", "provisioner", "agent", "ops"];
+
+#[test]
+fn every_crate_names_only_what_the_map_allows() {
+    let metadata = metadata();
+    let map: BTreeMap<&str, BTreeSet<&str>> =
+        MAY_NAME.iter().map(|(name, may)| (*name, may.iter().copied().collect())).collect();
+    let ours: BTreeSet<&str> =
+        metadata.workspace_packages().iter().map(|package| package.name.as_str()).collect();
+    let mut broken = Vec::new();
+    for package in metadata.workspace_packages() {
+        let Some(may) = map.get(package.name.as_str()) else {
+            broken.push(format!("{} is not on the map: add it here and in ARCHITECTURE.md", package.name));
+            continue;
+        };
+        let normal =
+            package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        for dependency in normal.filter(|dependency| ours.contains(dependency.name.as_str())) {
+            if !may.contains(dependency.name.as_str()) {
+                broken.push(format!("{} may not name {}", package.name, dependency.name));
+            }
+        }
+    }
+    broken.extend(
+        map.keys()
+            .filter(|name| !ours.contains(*name))
+            .map(|name| format!("{name} is on the map and does not exist")),
+    );
+    report(&broken);
+}
+
+#[test]
+fn no_crate_depends_on_what_its_room_forbids() {
+    let metadata = metadata();
+    let mut broken = Vec::new();
+    for (name, forbidden) in MAY_NOT_DEPEND {
+        let package =
+            metadata.workspace_packages().into_iter().find(|package| package.name.as_str() == *name).unwrap();
+        for dependency in package.dependencies.iter().filter(|it| it.kind == DependencyKind::Normal) {
+            if forbidden.contains(&dependency.name.as_str()) {
+                broken.push(format!("{name} may not depend on {}", dependency.name));
+            }
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn no_room_says_what_it_may_not() {
+    let root = root();
+    let mut broken = Vec::new();
+    for (room, words) in MAY_NOT_SAY {
+        for file in sources(&root.join(room)) {
+            broken.extend(said(&file, words).map(|(line, word)| {
+                format!("{}:{line}: {room} may not say `{word}`", relative(&root, &file))
+            }));
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn private_keys_are_handled_only_in_their_rooms() {
+    let root = root();
+    let mut broken = Vec::new();
+    for package in PRODUCT {
+        for file in sources(&root.join(package).join("src")) {
+            let name = relative(&root, &file);
+            if KEY_ROOMS
+                .iter()
+                .any(|room| name == format!("{room}.rs") || name.starts_with(&format!("{room}/")))
+            {
+                continue;
+            }
+            broken.extend(
+                said(&file, KEY_WORDS)
+                    .map(|(line, word)| format!("{name}:{line}: `{word}` belongs to one of {KEY_ROOMS:?}")),
+            );
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn nothing_is_ignored_or_left_to_do() {
+    let root = root();
+    // Put together here, so that this file does not say them.
+    let words = [format!("#[{}", "ignore"), format!("{}!(", "todo"), format!("{}!(", "unimplemented")];
+    let mut broken = Vec::new();
+    for (package, _) in MAY_NAME {
+        for file in sources(&root.join(package)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for (index, line) in text.lines().enumerate() {
+                for word in words.iter().filter(|word| line.contains(word.as_str())) {
+                    broken.push(format!("{}:{}: {word}", relative(&root, &file), index + 1));
+                }
+            }
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn a_file_fits_one_idea() {
+    let root = root();
+    let mut broken = Vec::new();
+    for (package, _) in MAY_NAME {
+        for file in sources(&root.join(package)) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            let name = relative(&root, &file);
+            if lines > FILE_LINES_MAX && !name.starts_with("proto/src/generated/") {
+                broken
+                    .push(format!("{name} has {lines} lines, more than {FILE_LINES_MAX}: split it by idea"));
+            }
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn every_crate_obeys_the_lint_table_and_shares_its_versions() {
+    let root = root();
+    let mut broken = Vec::new();
+    for (package, _) in MAY_NAME {
+        let manifest = fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap();
+        if !manifest.contains("[lints]\nworkspace = true") {
+            broken.push(format!("{package}/Cargo.toml: say [lints] workspace = true"));
+        }
+        let mut section = "";
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                section = line;
+            } else if section.ends_with("dependencies]")
+                && line.contains('=')
+                && !line.contains("workspace = true")
+            {
+                broken.push(format!(
+                    "{package}/Cargo.toml: `{line}`: versions are shared in the root manifest"
+                ));
+            }
+        }
+        if root.join(package).join("clippy.toml").exists() {
+            broken.push(format!("{package}/clippy.toml would replace the root's; put the rule there"));
+        }
+    }
+    report(&broken);
+}
+
+#[test]
+fn one_cryptography_provider_is_built_and_it_is_not_ring() {
+    let mut broken = Vec::new();
+    for banned in ["ring", "openssl-sys", "native-tls"] {
+        let users = tree(&["--invert", banned]);
+        if !users.is_empty() {
+            broken.push(format!("{banned} is built:\n{users}"));
+        }
+    }
+    let all = tree(&["--prefix", "none"]);
+    assert!(all.contains("aws-lc-rs v"), "cargo tree sees aws-lc-rs, so it would see ring:\n{all}");
+    report(&broken);
+}
+
+/// What cargo would build, for every target platform; empty if the package that it is asked about is not built.
+fn tree(arguments: &[&str]) -> String {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args([
+            "tree",
+            "--workspace",
+            "--target",
+            "all",
+            "--edges",
+            "normal,build,dev",
+            "--locked",
+            "--offline",
+        ])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let unknown = errors.contains("did not match any packages");
+    assert!(output.status.success() || unknown, "cargo tree: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn metadata() -> Metadata {
+    MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn relative(root: &Path, file: &Path) -> String {
+    file.strip_prefix(root).unwrap().to_string_lossy().into_owned()
+}
+
+/// All Rust files of a room, which is a file or a folder, or not there yet.
+fn sources(room: &Path) -> Vec<PathBuf> {
+    if room.is_file() {
+        return vec![room.to_path_buf()];
+    }
+    let Ok(entries) = fs::read_dir(room) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries
+        .flat_map(|entry| {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => sources(&path),
+                false => vec![path],
+            }
+        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Where a file says one of the words, outside comments, strings and its tests.
+fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a str)> {
+    let is_test = file.file_name().is_some_and(|name| name == "tests.rs");
+    let text = if is_test { String::new() } else { fs::read_to_string(file).unwrap() };
+    let mut found = Vec::new();
+    for (index, line) in code(&text).iter().enumerate() {
+        found.extend(words.iter().filter(|word| says(line, word)).map(|word| (index + 1, *word)));
+    }
+    found.into_iter()
+}
+
+/// The lines of a file without comments and the contents of strings, up to its test module.
+fn code(text: &str) -> Vec<String> {
+    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(without_comment).collect()
+}
+
+/// A line without its comment and without what it quotes.
+fn without_comment(line: &str) -> String {
+    let mut kept = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '/' if !quoted && characters.peek() == Some(&'/') => break,
+            _ if !quoted => kept.push(character),
+            _ => {}
+        }
+    }
+    kept
+}
+
+/// Whether a line says a word: as a whole identifier, not as a part of a longer one.
+fn says(line: &str, word: &str) -> bool {
+    let inside = |character: char| character.is_alphanumeric() || character == '_';
+    line.match_indices(word).any(|(start, _)| {
+        let before = line[..start].chars().next_back();
+        let after = line[start + word.len()..].chars().next();
+        !before.is_some_and(inside) && (word.ends_with(':') || !after.is_some_and(inside))
+    })
+}
+
+fn report(broken: &[String]) {
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn a_word_is_seen_as_a_whole_identifier_outside_comments_and_strings() {
+    assert!(says("use tokio::net;", "tokio"));
+    assert!(says("fn f(status: tonic::Status)", "Status"));
+    assert!(says("use proto::v1;", "proto::"));
+    assert!(!says("use prototype::v1;", "proto::"));
+    assert!(!says("struct CertificateStatus;", "Status"));
+    assert!(!says("fn tokio_free() {}", "tokio"));
+    assert!(!says(&without_comment("let a = 1; // unlike tokio"), "tokio"));
+    assert!(!says(&without_comment("//! never tokio"), "tokio"));
+    assert!(!says(&without_comment(r#"let a = "a \" tokio";"#), "tokio"));
+    assert!(says(&without_comment(r#"let a = "//"; tokio::spawn(a);"#), "tokio"));
+}
+
+#[test]
+fn tests_of_a_room_may_say_more_than_the_room() {
+    assert_eq!(code("use a;\n#[cfg(test)]\nmod tests { use tokio; }"), ["use a;"]);
+}
