@@ -1,4 +1,5 @@
 //! The wire: messages and services of `touchmark.v1`, generated from `proto/touchmark/v1` by `cargo xtask proto`.
+#![allow(clippy::allow_attributes_without_reason, reason = "the generator writes attributes without reasons")]
 
 /// Messages, clients and servers of the package `touchmark.v1`.
 #[allow(
