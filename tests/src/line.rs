@@ -1,0 +1,89 @@
+//! Asking for birth certificates, one by one or on a stream, and telling apart what may come back.
+
+use std::collections::HashMap;
+
+use prost::bytes::Bytes;
+use proto::v1::issue_birth_certificates_response::Outcome;
+use proto::v1::{IssueBirthCertificateRequest, IssuedCertificate};
+use tokio_stream::StreamExt;
+use tonic::Status;
+
+use crate::{Caller, Refused, refused};
+
+/// What became of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Issued(IssuedCertificate),
+    Refused(Refused),
+    /// The connection ended first: whether there is a certificate is not known.
+    Lost,
+}
+
+impl Answer {
+    /// The certificate, or a failed test.
+    pub fn issued(self) -> IssuedCertificate {
+        match self {
+            Self::Issued(certificate) => certificate,
+            other => panic!("this must be issued: {other:?}"),
+        }
+    }
+
+    /// The stable reason of the refusal, or a failed test.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(refused) => &refused.reason,
+            other => panic!("this must be refused: {other:?}"),
+        }
+    }
+
+    pub fn is_issued(&self) -> bool {
+        matches!(self, Self::Issued(_))
+    }
+
+    fn of_status(status: &Status) -> Self {
+        let refused = refused(status);
+        if refused.reason.is_empty() { Self::Lost } else { Self::Refused(refused) }
+    }
+}
+
+/// One request, one call.
+pub async fn ask(station: &Caller, request: IssueBirthCertificateRequest) -> Answer {
+    match station.provisioning().issue_birth_certificate(request).await {
+        Ok(response) => {
+            Answer::Issued(response.into_inner().certificate.expect("the answer has a certificate"))
+        }
+        Err(status) => Answer::of_status(&status),
+    }
+}
+
+/// All on one stream. Each answer by its request id; those that never came are [`Answer::Lost`].
+pub async fn ask_on_stream(
+    station: &Caller,
+    requests: Vec<IssueBirthCertificateRequest>,
+) -> HashMap<Bytes, Answer> {
+    let mut answers: HashMap<_, _> =
+        requests.iter().map(|request| (request.request_id.clone(), Answer::Lost)).collect();
+    let opened = station.provisioning().issue_birth_certificates(tokio_stream::iter(requests)).await;
+    let mut stream = match opened {
+        Ok(response) => response.into_inner(),
+        Err(status) => {
+            let answer = Answer::of_status(&status);
+            answers.values_mut().for_each(|slot| *slot = answer.clone());
+            return answers;
+        }
+    };
+    while let Some(Ok(response)) = stream.next().await {
+        let answer = match response.outcome.expect("an answer has an outcome") {
+            Outcome::Certificate(certificate) => Answer::Issued(certificate),
+            Outcome::Refusal(refusal) => Answer::Refused(Refused {
+                code: tonic::Code::from(refusal.code),
+                reason: refusal.reason,
+                message: refusal.message,
+                retry: refusal.retry_after_ms > 0,
+            }),
+        };
+        let slot = answers.get_mut(&response.request_id).expect("an answer is to a request of ours");
+        *slot = answer;
+    }
+    answers
+}
