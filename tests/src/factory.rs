@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use prost::bytes::Bytes;
 use proto::v1::create_work_order_request::Serials;
 use proto::v1::{
-    CreateWorkOrderRequest, IssuePrincipalRequest, IssuePrincipalResponse, Role, WorkOrder, WorkOrderCounts,
+    CreateWorkOrderRequest, EnrollRequest, IssuePrincipalRequest, IssuePrincipalResponse, Role, WorkOrder,
+    WorkOrderCounts,
 };
 
 use crate::seed::fresh_request_id;
@@ -85,6 +86,17 @@ impl Factory {
         let certificate =
             response.into_inner().certificate.expect("the answer has a certificate").certificate;
         device.credentials(&certificate, &order.chain, &order.trust_bundle.expect("a trust bundle"))
+    }
+    /// The operational credentials of a device that was born, and did not confirm them yet.
+    pub async fn enrolled(&self, birth: &Credentials) -> Credentials {
+        let key = KeyAndRequest::fresh();
+        let request = EnrollRequest { request_id: fresh_request_id(), csr: key.csr.clone() };
+        let response =
+            Caller::new(self.server, birth).enrollment().enroll(request).await.expect("it is enrolled");
+        let response = response.into_inner();
+        let certificate = response.certificate.expect("the answer has a certificate").certificate;
+        let trust = response.trust_bundle.expect("the answer has a trust bundle");
+        Credentials::from_der(&key.key, &certificate, &response.chain, &trust.anchors)
     }
 }
 

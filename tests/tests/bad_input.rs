@@ -114,9 +114,9 @@ async fn an_order_is_used_only_as_it_says() {
             "SERIAL_NOT_IN_WORK_ORDER",
         ),
         ("of another product", other_product, Code::PermissionDenied, "PRODUCT_NOT_IN_WORK_ORDER"),
-        ("a serial number that is none", bad_serial, Code::InvalidArgument, "ARGUMENT_INVALID"),
-        ("no serial number", no_serial, Code::InvalidArgument, "ARGUMENT_INVALID"),
-        ("an order id that is none", unit("17", "SN000009"), Code::InvalidArgument, "ARGUMENT_INVALID"),
+        ("a serial number that is none", bad_serial, Code::InvalidArgument, "REQUEST_INVALID"),
+        ("no serial number", no_serial, Code::InvalidArgument, "REQUEST_INVALID"),
+        ("an order id that is none", unit("17", "SN000009"), Code::InvalidArgument, "REQUEST_INVALID"),
     ];
     let mut wrong = Vec::new();
     for (name, request, code, reason) in cases {
