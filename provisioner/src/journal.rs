@@ -1,0 +1,237 @@
+//! The station's memory: one append-only file for each work order, each step durable before its effect.
+//!
+//! A line is `CRC-32C in hexadecimal, space, JSON`; the first line says what the file is. A torn last line was never
+//! acknowledged: it is cut and reported. Damage before it stops the station: what is lost there must be looked at by a person.
+
+mod file;
+mod record;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use identity::DeviceId;
+
+pub use file::{Read, Torn, read};
+pub use record::{Record, RunStart};
+pub use writer::Writer;
+
+use crate::session::Memory;
+
+/// A directory of journals, held by one station at a time.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    // Held for its lock, which the system releases when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Journal {
+    /// Takes the directory for this process.
+    ///
+    /// # Errors
+    /// When there is no such directory, or another process has it.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let refused = |source| JournalError::Io { path: directory.to_owned(), source };
+        if !directory.is_dir() {
+            return Err(JournalError::NoDirectory { path: directory.to_owned() });
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join("lock"))
+            .map_err(refused)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: directory.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(refused(source)),
+        }
+    }
+
+    /// Opens the journal of a work order for writing, makes it if there is none, and returns what it knows.
+    ///
+    /// # Errors
+    /// When it is damaged before its end, is of another version, or cannot be read or written.
+    pub fn work_order(&self, work_order: &str) -> Result<(Writer, Known), JournalError> {
+        let path = path_of(&self.directory, work_order);
+        let (records, torn, length) = if path.exists() {
+            let read = read(&path)?;
+            (read.records, read.torn, Some(read.length))
+        } else {
+            (Vec::new(), None, None)
+        };
+        let writer = Writer::open(&path, work_order, length)?;
+        Ok((writer, Known { torn, ..Known::from_records(records) }))
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// The work orders of which a directory holds journals, by id. Takes no lock.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
+    let refused = |source| JournalError::Io { path: directory.to_owned(), source };
+    if !directory.is_dir() {
+        return Err(JournalError::NoDirectory { path: directory.to_owned() });
+    }
+    let mut found = Vec::new();
+    for entry in directory.read_dir().map_err(refused)? {
+        let name = entry.map_err(refused)?.file_name();
+        if let Some(work_order) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) {
+            found.push(work_order.to_owned());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a journal knows, without taking it: also while a station writes it.
+///
+/// # Errors
+/// When it is damaged before its end, is of another version, or cannot be read.
+pub fn known(directory: &Path, work_order: &str) -> Result<Known, JournalError> {
+    let read = read(&path_of(directory, work_order))?;
+    Ok(Known { torn: read.torn, ..Known::from_records(read.records) })
+}
+
+/// What a journal knows of its units.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// How the last run was started.
+    pub last_run: Option<RunStart>,
+    /// By device.
+    pub units: BTreeMap<DeviceId, UnitRecord>,
+    /// What was torn off the end of the file, and is cut.
+    pub torn: Option<Torn>,
+}
+
+/// What a journal knows of one unit.
+#[derive(Debug, Clone, Default)]
+pub struct UnitRecord {
+    /// Its steps.
+    pub memory: Memory,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// How its last attempt ended; `None` while it is under way, or when the station was killed.
+    pub end: Option<UnitEnd>,
+    /// What the line's list says of it beside serial and product.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitEnd {
+    /// [`crate::session::Outcome::name`].
+    pub outcome: String,
+    /// [`crate::session::Outcome::reason`].
+    pub reason: String,
+    /// Whether the unit was cut off rather than judged.
+    pub open: bool,
+}
+
+impl UnitRecord {
+    /// Whether it was begun and neither passed nor was judged: `resume` goes on with it.
+    pub fn is_open(&self) -> bool {
+        !self.memory.passed && self.end.as_ref().is_none_or(|end| end.open)
+    }
+}
+
+impl Known {
+    /// Units that were begun and neither passed nor were judged.
+    pub fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
+        self.units.iter().filter(|(_, unit)| unit.is_open())
+    }
+
+    fn from_records(records: Vec<Record>) -> Self {
+        let mut known = Self::default();
+        for record in records {
+            match record {
+                Record::Run(run) => known.last_run = Some(run),
+                Record::Begun { device, columns } => {
+                    let unit = known.units.entry(device).or_default();
+                    unit.attempts = unit.attempts.saturating_add(1);
+                    unit.end = None;
+                    unit.columns = columns;
+                }
+                Record::Step { device, step } => known.units.entry(device).or_default().memory.apply(&step),
+                Record::Ended { device, end } => known.units.entry(device).or_default().end = Some(end),
+            }
+        }
+        known
+    }
+}
+
+fn path_of(directory: &Path, work_order: &str) -> PathBuf {
+    directory.join(format!("{work_order}{SUFFIX}"))
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// There is no directory; it is not made by itself, so that a mistyped path does not look like an empty journal.
+    #[error("there is no journal directory {path}; make it: mkdir {path}")]
+    NoDirectory {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another process has it.
+    #[error(
+        "another touchmark-station uses the journal {path}; stop it, or give this one a journal of its own"
+    )]
+    InUse {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A line in the middle is not what was written.
+    #[error(
+        "the journal {path} is damaged in line {line} (byte {offset}): {what}; put back a copy of it, or move it away and run \
+         provision again: the CA gives every unit the certificate that it already has"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where, from 1.
+        line: usize,
+        /// Where, from 0.
+        offset: usize,
+        /// In what way.
+        what: &'static str,
+    },
+    /// Written by another version.
+    #[error("the journal {path} is of version {version}, and this touchmark-station reads version {VERSION}")]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// It cannot be read or written.
+    #[error("cannot use the journal {path}")]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It could not be written before, and is not written any more.
+    #[error("the journal is no longer written: {why}")]
+    Closed {
+        /// What went wrong then.
+        why: String,
+    },
+}
+
+/// Of the format of the files.
+const VERSION: u32 = 1;
+
+const SUFFIX: &str = ".journal";

@@ -1,0 +1,69 @@
+//! Bytes of a journal file to records.
+
+use std::path::Path;
+
+use super::record::{Header, Record, from_json};
+use super::{JournalError, VERSION};
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Read {
+    /// In order.
+    pub records: Vec<Record>,
+    /// What was torn off its end.
+    pub torn: Option<Torn>,
+    /// How many of its bytes are whole lines: where the next line goes.
+    pub length: u64,
+}
+
+/// A last line that was not written to its end: the station or its machine stopped there. Nobody was told that it was durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Torn {
+    /// How many bytes.
+    pub bytes: usize,
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// When it cannot be read, is of another version, or has a damaged line that is not a torn end.
+pub fn read(path: &Path) -> Result<Read, JournalError> {
+    let content = std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+    let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    let (lines, tail) = content.split_at_checked(whole).unwrap_or((&content, &[]));
+    let mut records = Vec::new();
+    let mut offset = 0;
+    for (index, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let damaged = |what| JournalError::Damaged { path: path.to_owned(), line: index + 1, offset, what };
+        let json = checked(line).map_err(damaged)?;
+        if index == 0 {
+            let header: Header =
+                serde_json::from_slice(json).map_err(|_| damaged("it does not say what it is"))?;
+            if header.touchmark_station_journal != VERSION {
+                let version = header.touchmark_station_journal;
+                return Err(JournalError::Version { path: path.to_owned(), version });
+            }
+        } else {
+            records.push(from_json(json).ok_or_else(|| damaged("it is not a record that is known here"))?);
+        }
+        offset += line.len();
+    }
+    let torn = (!tail.is_empty()).then_some(Torn { bytes: tail.len() });
+    Ok(Read { records, torn, length: u64::try_from(whole).unwrap_or(u64::MAX) })
+}
+
+/// The line of a JSON text, with its checksum.
+pub(super) fn line(json: &[u8]) -> Vec<u8> {
+    let mut line = format!("{:08x} ", crc32c::crc32c(json)).into_bytes();
+    line.extend_from_slice(json);
+    line.push(b'\n');
+    line
+}
+
+fn checked(line: &[u8]) -> Result<&[u8], &'static str> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let (checksum, rest) = line.split_at_checked(8).ok_or("it is too short")?;
+    let json = rest.strip_prefix(b" ").ok_or("it has no checksum")?;
+    let right = format!("{:08x}", crc32c::crc32c(json));
+    if right.as_bytes() == checksum { Ok(json) } else { Err("its checksum is wrong") }
+}

@@ -1,0 +1,124 @@
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::session::{BirthCertificate, Step};
+
+fn device(number: u32) -> DeviceId {
+    format!("cam-2/SN{number:06}").parse().unwrap()
+}
+
+fn records() -> Vec<Record> {
+    let serial_number = identity::SerialNumber::try_from([0x55; 16].as_slice()).unwrap();
+    let columns = BTreeMap::from([("hardware revision".to_owned(), "B, \"2\"\nü".to_owned())]);
+    let step = |step| Record::Step { device: device(1), step };
+    vec![
+        Record::Run(RunStart { at_ms: 1, link: "exec:agent {serial}".into(), slots: 8 }),
+        Record::Begun { device: device(1), columns },
+        step(Step::Asked { request_id: [7; 16].into(), csr: vec![1, 2, 3] }),
+        step(Step::Issued(BirthCertificate { der: vec![9; 600], serial_number, ledger_entry: 12 })),
+        step(Step::ReadBack { serial_number }),
+        step(Step::Confirmed),
+        step(Step::Passed),
+        Record::Ended {
+            device: device(2),
+            end: UnitEnd { outcome: "refused".into(), reason: "KEY_ALREADY_USED".into(), open: false },
+        },
+    ]
+}
+
+/// A journal with all kinds of records, closed.
+fn written(directory: &Path) -> PathBuf {
+    let journal = Journal::open(directory).unwrap();
+    let (writer, _) = journal.work_order("wo-1").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for record in records() {
+        runtime.block_on(writer.record(&record)).unwrap();
+    }
+    path_of(directory, "wo-1")
+}
+
+#[test]
+fn what_is_recorded_is_known_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path());
+    assert_eq!(read(&path).unwrap().records, records());
+    let (_, known) = Journal::open(directory.path()).unwrap().work_order("wo-1").unwrap();
+    let unit = &known.units[&device(1)];
+    assert!(unit.memory.passed && unit.memory.confirmed && !unit.is_open());
+    assert_eq!(unit.memory.asked, Some(([7; 16].into(), vec![1, 2, 3])));
+    assert_eq!(unit.attempts, 1);
+    assert_eq!(known.last_run.unwrap().slots, 8);
+    assert_eq!(work_orders(directory.path()).unwrap(), ["wo-1"]);
+}
+
+#[test]
+fn a_second_station_is_refused_the_journal_until_the_first_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Journal::open(directory.path()).unwrap();
+    assert!(matches!(Journal::open(directory.path()), Err(JournalError::InUse { .. })));
+    drop(first);
+    Journal::open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_journal_directory_that_does_not_exist_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    assert!(matches!(Journal::open(&missing), Err(JournalError::NoDirectory { .. })));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_torn_end_is_cut_and_reported_wherever_it_is_torn() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = written(directory.path());
+    let whole = fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        let kept = whole[..length].iter().filter(|byte| **byte == b'\n').count().saturating_sub(1);
+        let (writer, known) = Journal::open(directory.path()).unwrap().work_order("wo-1").unwrap();
+        let ends_whole = length == 0 || whole[length - 1] == b'\n';
+        assert_eq!(known.torn.is_none(), ends_whole, "{length} bytes");
+        drop(writer);
+        let again = read(&path).unwrap();
+        assert_eq!(again.records, records()[..kept], "{length} bytes");
+        assert_eq!(again.torn, None, "it is cut");
+    }
+}
+
+#[test]
+fn a_journal_of_another_version_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = path_of(directory.path(), "wo-1");
+    fs::write(&path, file::line(br#"{"touchmark-station-journal":2,"work-order":"wo-1"}"#)).unwrap();
+    assert!(matches!(read(&path), Err(JournalError::Version { version: 2, .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn damage_is_reported_and_the_file_is_left_as_it_is(place: prop::sample::Index, bit in 0..8u8) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = written(directory.path());
+        let whole = fs::read(&path).unwrap();
+        let place = place.index(whole.len() - 1);
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1 << bit;
+        fs::write(&path, &damaged).unwrap();
+        let journal = Journal::open(directory.path()).unwrap();
+        let refused = journal.work_order("wo-1").unwrap_err();
+        prop_assert!(matches!(refused, JournalError::Damaged { .. }), "{refused}");
+        prop_assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+
+    #[test]
+    fn no_content_makes_the_reader_panic(content: Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = path_of(directory.path(), "wo-1");
+        fs::write(&path, content).unwrap();
+        read(&path).ok();
+    }
+}

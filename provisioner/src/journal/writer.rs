@@ -1,0 +1,94 @@
+//! One thread that writes a journal: what many slots record at once costs one sync.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::file::line;
+use super::record::{Header, to_json};
+use super::{JournalError, Record, VERSION};
+
+/// Appends to a journal. Cheap to clone; the file is closed when the last clone is gone.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Append>,
+}
+
+#[derive(Debug)]
+struct Append {
+    line: Vec<u8>,
+    done: oneshot::Sender<Result<(), JournalError>>,
+}
+
+impl Writer {
+    /// Opens a file whose whole lines are `length` bytes (what follows is cut), or makes it.
+    pub(super) fn open(path: &Path, work_order: &str, length: Option<u64>) -> Result<Self, JournalError> {
+        let refused = |source| JournalError::Io { path: path.to_owned(), source };
+        let mut file =
+            File::options().create(true).truncate(false).write(true).open(path).map_err(refused)?;
+        let length = length.unwrap_or(0);
+        file.set_len(length).map_err(refused)?;
+        file.seek(SeekFrom::Start(length)).map_err(refused)?;
+        if length == 0 {
+            let header = Header { touchmark_station_journal: VERSION, work_order: work_order.to_owned() };
+            let json = serde_json::to_vec(&header).map_err(|source| refused(source.into()))?;
+            file.write_all(&line(&json)).map_err(refused)?;
+        }
+        file.sync_all().map_err(refused)?;
+        if let Some(directory) = path.parent() {
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(refused)?;
+        }
+        let (queue, appends) = mpsc::channel(QUEUE_MAX);
+        let path = path.to_owned();
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || write(&mut file, &path, appends))
+            .map_err(|source| JournalError::Io { path: PathBuf::from("journal thread"), source })?;
+        Ok(Self { queue })
+    }
+
+    /// Appends a record. When this returns `Ok`, it survives a power cut.
+    ///
+    /// # Errors
+    /// When it could not be written or synced; nothing is written to this journal after that, for what is on disk is then unknown.
+    pub async fn record(&self, record: &Record) -> Result<(), JournalError> {
+        let closed = || JournalError::Closed { why: "its writer has ended".into() };
+        let json = to_json(record).map_err(|error| JournalError::Closed { why: error.to_string() })?;
+        let (done, result) = oneshot::channel();
+        self.queue.send(Append { line: line(&json), done }).await.map_err(|_| closed())?;
+        result.await.map_err(|_| closed())?
+    }
+}
+
+fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>) {
+    let mut failure: Option<String> = None;
+    while let Some(first) = appends.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < QUEUE_MAX
+            && let Ok(next) = appends.try_recv()
+        {
+            batch.push(next);
+        }
+        let result = match &failure {
+            Some(why) => Err(why.clone()),
+            None => {
+                let lines: Vec<u8> = batch.iter().flat_map(|append| append.line.iter().copied()).collect();
+                // After a failed sync nobody knows what is on disk, and a second sync may lie: stop here.
+                file.write_all(&lines)
+                    .and_then(|()| file.sync_data())
+                    .map_err(|error| format!("{}: {error}", path.display()))
+            }
+        };
+        failure = result.as_ref().err().cloned();
+        for append in batch {
+            let result = result.clone().map_err(|why| JournalError::Closed { why });
+            // A slot that was cut off does not wait any more.
+            append.done.send(result).ok();
+        }
+    }
+}
+
+/// Records that wait for one sync: each of 64 slots waits for its own one.
+const QUEUE_MAX: usize = 64;

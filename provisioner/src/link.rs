@@ -1,0 +1,166 @@
+//! The way to a device: a stream of bytes in, a stream of bytes out, frames in both.
+
+mod exec;
+mod spec;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use identity::DeviceId;
+use link::{Decoder, FrameFault};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub use spec::{LinkSpec, LinkSpecError};
+
+use exec::Process;
+
+/// An open link to one device.
+pub struct Link {
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    // `None` once it is closed.
+    writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    process: Option<Process>,
+    decoder: Decoder,
+    received: VecDeque<Result<Vec<u8>, FrameFault>>,
+}
+
+/// What comes over a link.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The payload of a frame.
+    Payload(Vec<u8>),
+    /// A frame was damaged and is dropped.
+    Damaged,
+}
+
+impl Link {
+    /// Opens the link to `device`, which is on fixture `slot`.
+    ///
+    /// # Errors
+    /// When the command cannot be started or the address cannot be connected.
+    pub async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
+        match spec {
+            LinkSpec::Exec(words) => {
+                let (process, reader, writer) = Process::start(words, device, slot)?;
+                Ok(Self::over(Box::new(reader), Box::new(writer), Some(process)))
+            }
+            LinkSpec::Tcp(address) => {
+                let connect = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+                let stream = match connect.await {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(source)) => return Err(LinkError::Connect { address: address.clone(), source }),
+                    Err(_) => {
+                        let source = std::io::ErrorKind::TimedOut.into();
+                        return Err(LinkError::Connect { address: address.clone(), source });
+                    }
+                };
+                let (reader, writer) = stream.into_split();
+                Ok(Self::over(Box::new(reader), Box::new(writer), None))
+            }
+        }
+    }
+
+    fn over(
+        reader: Box<dyn AsyncRead + Send + Unpin>,
+        writer: Box<dyn AsyncWrite + Send + Unpin>,
+        process: Option<Process>,
+    ) -> Self {
+        Self { reader, writer: Some(writer), process, decoder: Decoder::new(), received: VecDeque::new() }
+    }
+
+    /// Sends a payload in a frame. A device that does not take it in time has not got it: it will be asked again.
+    ///
+    /// # Errors
+    /// When the link is gone, or the payload fits in no frame.
+    pub async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+        let frame = link::encode(payload)?;
+        let Some(writer) = &mut self.writer else { return Err(LinkError::Ended(String::new())) };
+        let write = async {
+            writer.write_all(&frame).await?;
+            writer.flush().await
+        };
+        match timeout(WRITE_TIMEOUT, write).await {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(error)) => Err(self.lost(&error.to_string()).await),
+        }
+    }
+
+    /// The next frame. Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// When the link is gone.
+    pub async fn receive(&mut self) -> Result<Received, LinkError> {
+        loop {
+            match self.received.pop_front() {
+                Some(Ok(payload)) => return Ok(Received::Payload(payload)),
+                Some(Err(_)) => return Ok(Received::Damaged),
+                None => {}
+            }
+            let mut buffer = [0; READ_BYTES];
+            match self.reader.read(&mut buffer).await {
+                Ok(0) => return Err(self.lost("it was closed").await),
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    self.received.extend(self.decoder.push(bytes));
+                }
+                Err(error) => return Err(self.lost(&error.to_string()).await),
+            }
+        }
+    }
+
+    /// Closes the link, gives a command time to end by itself, and ends it when it does not. Returns the end of what it said on
+    /// its standard error.
+    pub async fn close(mut self) -> String {
+        self.writer = None;
+        match self.process.take() {
+            Some(process) => process.end().await.1,
+            None => String::new(),
+        }
+    }
+
+    async fn lost(&mut self, what: &str) -> LinkError {
+        self.writer = None;
+        let Some(process) = self.process.take() else { return LinkError::Ended(what.to_owned()) };
+        let (status, said) = process.end().await;
+        let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
+        LinkError::Ended(format!("the command ended ({status}); {said}"))
+    }
+}
+
+/// Why a link cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The command cannot be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// Its first word.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address cannot be connected.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The other side is gone.
+    #[error("{0}")]
+    Ended(String),
+    /// The message is too long for a frame.
+    #[error(transparent)]
+    TooLong(#[from] link::PayloadTooLong),
+}
+
+/// For a TCP link: a device server on the line's own network answers at once or not at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// For one frame: 64 KiB at 115,200 baud take 6 s.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of one read: an Install message is about 3 kB, answers are shorter.
+const READ_BYTES: usize = 4096;

@@ -1,0 +1,90 @@
+//! A command for each device, spoken to on its standard input and output.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use identity::DeviceId;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{LinkError, LinkSpec};
+use crate::wire::for_people;
+
+/// A running command. It is killed when this is dropped.
+pub(super) struct Process {
+    child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+    listener: JoinHandle<()>,
+}
+
+impl Process {
+    pub(super) fn start(
+        words: &[String],
+        device: &DeviceId,
+        slot: usize,
+    ) -> Result<(Self, ChildStdout, ChildStdin), LinkError> {
+        let words: Vec<String> = words.iter().map(|word| LinkSpec::fill(word, device, slot)).collect();
+        let (program, arguments) = words.split_first().map_or(("", [].as_slice()), |(a, b)| (a, b));
+        let refused = |source| LinkError::Start { program: program.to_owned(), source };
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C on the station's terminal is for the station, which then finishes the units under way.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(refused)?;
+        let missing = || refused(std::io::ErrorKind::BrokenPipe.into());
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let stderr = child.stderr.take().ok_or_else(missing)?;
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let listener = tokio::spawn(listen(stderr, Arc::clone(&said)));
+        Ok((Self { child, said, listener }, stdout, stdin))
+    }
+
+    /// Waits until it ends by itself, or ends it. Returns how it ended and the last of what it said.
+    pub(super) async fn end(mut self) -> (String, String) {
+        let status = match timeout(END_TIMEOUT, self.child.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => {
+                self.child.kill().await.ok();
+                "it did not end and was killed".to_owned()
+            }
+        };
+        // Its own children may hold the stream open; do not wait for them.
+        timeout(LISTEN_TIMEOUT, &mut self.listener).await.ok();
+        self.listener.abort();
+        let said =
+            self.said.lock().map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default();
+        let said =
+            said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
+        (status, for_people(&said, SAID_BYTES_MAX))
+    }
+}
+
+/// Keeps the end of what it says.
+async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        let Ok(mut said) = said.lock() else { return };
+        said.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let surplus = said.len().saturating_sub(SAID_BYTES_MAX);
+        said.drain(..surplus);
+    }
+}
+
+/// Of what a command said on standard error: enough for its last error, little enough for a report line.
+const SAID_BYTES_MAX: usize = 2048;
+
+/// After its input was closed, for a command to end by itself.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After it has ended, for the rest of what it said.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(200);

@@ -1,0 +1,163 @@
+//! `LINK` as it is written on the command line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use identity::DeviceId;
+
+/// How the station reaches its devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkSpec {
+    /// A command for each device, in words; `{serial}`, `{product}` and `{slot}` are filled in, no shell takes part.
+    Exec(Vec<String>),
+    /// A host and a port.
+    Tcp(String),
+}
+
+impl LinkSpec {
+    /// Whether this device's serial can be filled in: a serial with a `/` in a file name would lead elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
+        let serial = device.serial.as_str();
+        let fills = matches!(self, Self::Exec(words) if words.iter().any(|word| word.contains("{serial}")));
+        if fills && (serial.contains('/') || serial.starts_with('.') || serial.starts_with('-')) {
+            return Err(LinkSpecError::Serial { serial: serial.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The words of the command for one device.
+    pub(super) fn fill(word: &str, device: &DeviceId, slot: usize) -> String {
+        // One pass: what was filled in is not looked at again.
+        let mut filled = String::new();
+        let mut rest = word;
+        while let Some(start) = rest.find('{') {
+            let (before, from) = rest.split_at(start);
+            filled.push_str(before);
+            let known = [
+                ("{serial}", device.serial.to_string()),
+                ("{product}", device.product.to_string()),
+                ("{slot}", slot.to_string()),
+            ];
+            let found = known.iter().find_map(|(name, value)| Some((from.strip_prefix(name)?, value)));
+            rest = if let Some((after, value)) = found {
+                filled.push_str(value);
+                after
+            } else {
+                filled.push('{');
+                from.strip_prefix('{').unwrap_or_default()
+            };
+        }
+        filled.push_str(rest);
+        filled
+    }
+}
+
+impl FromStr for LinkSpec {
+    type Err = LinkSpecError;
+
+    fn from_str(text: &str) -> Result<Self, LinkSpecError> {
+        if let Some(command) = text.strip_prefix("exec:") {
+            let words = shlex::split(command).filter(|words| !words.is_empty());
+            return words.map(Self::Exec).ok_or(LinkSpecError::Command);
+        }
+        if let Some(address) = text.strip_prefix("tcp:") {
+            let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+            return match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+                Some(1..) => Ok(Self::Tcp(address.to_owned())),
+                _ => Err(LinkSpecError::Address),
+            };
+        }
+        if text.starts_with("serial:") { Err(LinkSpecError::SerialPort) } else { Err(LinkSpecError::Kind) }
+    }
+}
+
+impl fmt::Display for LinkSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec(words) => {
+                // Words that came from a command line hold no NUL, the one thing that cannot be quoted.
+                let quoted = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+                write!(f, "exec:{quoted}")
+            }
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+        }
+    }
+}
+
+/// Why a text is not a [`LinkSpec`], or not one for a device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkSpecError {
+    /// Neither of the kinds.
+    #[error("a link is exec:COMMAND or tcp:HOST:PORT")]
+    Kind,
+    /// No words, or a quote that is not closed.
+    #[error("exec: needs a command; a quote may be open")]
+    Command,
+    /// No host or no port.
+    #[error("tcp: needs HOST:PORT")]
+    Address,
+    /// Planned, not built.
+    #[error(
+        "serial ports are not in this version; connect the port with a command, for example \
+         'exec:socat - /dev/ttyUSB0,b115200,rawer'"
+    )]
+    SerialPort,
+    /// It would be filled in where it could lead elsewhere.
+    #[error("serial number {serial} cannot be filled in for {{serial}}: it has a / or starts with . or -")]
+    Serial {
+        /// Which.
+        serial: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_into_words_and_filled_in_once() {
+        let LinkSpec::Exec(words) =
+            "exec:agent --state 'my devices/{serial}' {slot} {product} {x}".parse().unwrap()
+        else {
+            panic!()
+        };
+        let device = "cam-2/SN {slot}".replace("{slot}", "(1)").parse().unwrap();
+        let filled: Vec<_> = words.iter().map(|word| LinkSpec::fill(word, &device, 3)).collect();
+        assert_eq!(filled, ["agent", "--state", "my devices/SN (1)", "3", "cam-2", "{x}"]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in ["exec:agent 'a b' {serial}", "tcp:bench-3:7000", "tcp:[::1]:7000"] {
+            let spec: LinkSpec = text.parse().unwrap();
+            assert_eq!(spec.to_string().parse(), Ok(spec));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_link_is_refused() {
+        for (text, error) in [
+            ("agent", LinkSpecError::Kind),
+            ("exec:", LinkSpecError::Command),
+            ("exec:'open", LinkSpecError::Command),
+            ("tcp:7000", LinkSpecError::Address),
+            ("tcp::7000", LinkSpecError::Address),
+            ("tcp:host:0", LinkSpecError::Address),
+            ("serial:/dev/ttyUSB0:115200", LinkSpecError::SerialPort),
+        ] {
+            assert_eq!(text.parse::<LinkSpec>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_serial_that_leads_elsewhere_is_not_filled_in() {
+        let spec: LinkSpec = "exec:agent --state devices/{serial}".parse().unwrap();
+        for serial in ["../../etc", "..", "a/b", "-x"] {
+            assert!(spec.accepts(&format!("cam-2/{serial}").parse().unwrap()).is_err(), "{serial}");
+        }
+        assert_eq!(spec.accepts(&"cam-2/SN-1.2".parse().unwrap()), Ok(()));
+    }
+}

@@ -1,0 +1,151 @@
+//! How a session can end. Each end has its own name.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{FaultCode, VerificationFault};
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The unit has its certificate, the CA knows, it is locked.
+    Passed,
+    /// The device did not answer, however often it was asked.
+    TimedOut {
+        /// What it was asked for.
+        doing: &'static str,
+    },
+    /// The device said that it cannot.
+    DeviceFault {
+        /// Why.
+        code: FaultCode,
+        /// In its words.
+        message: String,
+        /// What it was asked for.
+        doing: &'static str,
+    },
+    /// Another unit is on the bench than the line says.
+    WrongDevice {
+        /// Which.
+        found: String,
+    },
+    /// The device does not keep to the protocol, or speaks another.
+    Misbehaved {
+        /// In what.
+        what: String,
+    },
+    /// The CA said no.
+    Refused(Refusal),
+    /// The CA gave no answer. Nobody knows whether it issued; asking again under the same id tells.
+    CaUnreachable {
+        /// Why.
+        detail: String,
+    },
+    /// What the unit has is not what it should have.
+    VerificationFailed(VerificationFault),
+    /// The link broke.
+    LinkLost {
+        /// Why.
+        detail: String,
+    },
+    /// The device is locked, shows nothing, and the journal does not say that it passed.
+    LockedWithoutRecord,
+    /// The journal cannot be written.
+    JournalLost {
+        /// Why.
+        detail: String,
+    },
+    /// Cut off by the operator.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Stable name of the kind, for reports and totals.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::TimedOut { .. } => "timed-out",
+            Self::DeviceFault { .. } => "device-fault",
+            Self::WrongDevice { .. } => "wrong-device",
+            Self::Misbehaved { .. } => "misbehaved",
+            Self::Refused(_) => "refused",
+            Self::CaUnreachable { .. } => "ca-unreachable",
+            Self::VerificationFailed(_) => "verification-failed",
+            Self::LinkLost { .. } => "link-lost",
+            Self::LockedWithoutRecord => "locked-without-record",
+            Self::JournalLost { .. } => "journal-lost",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The reason within the kind: the CA's or the device's own word; empty if there is none.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => &refusal.reason,
+            Self::DeviceFault { code, .. } => code.name(),
+            Self::VerificationFailed(fault) => fault.name(),
+            _ => "",
+        }
+    }
+
+    /// Whether the unit was cut off rather than judged: the same unit may simply go on.
+    pub fn leaves_the_unit_open(&self) -> bool {
+        match self {
+            Self::CaUnreachable { .. }
+            | Self::LinkLost { .. }
+            | Self::TimedOut { .. }
+            | Self::JournalLost { .. }
+            | Self::Cancelled => true,
+            Self::Passed
+            | Self::DeviceFault { .. }
+            | Self::WrongDevice { .. }
+            | Self::Misbehaved { .. }
+            | Self::Refused(_)
+            | Self::VerificationFailed(_)
+            | Self::LockedWithoutRecord => false,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::TimedOut { doing } => write!(f, "the device did not answer while {doing}"),
+            Self::DeviceFault { code, message, doing } => {
+                write!(f, "the device reported {} while {doing}", code.name())?;
+                if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
+            }
+            Self::WrongDevice { found } => write!(f, "the device on the bench is {found}"),
+            Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
+            Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
+            Self::CaUnreachable { detail } => write!(f, "the CA cannot be reached: {detail}"),
+            Self::VerificationFailed(fault) => write!(f, "{fault}"),
+            Self::LinkLost { detail } => write!(f, "the link to the device is lost: {detail}"),
+            Self::LockedWithoutRecord => {
+                f.write_str("the device is locked, and this station has no record that it passed")
+            }
+            Self::JournalLost { detail } => write!(f, "the journal cannot be written: {detail}"),
+            Self::Cancelled => f.write_str("cut off by the operator"),
+        }
+    }
+}
+
+/// The CA's no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable, for example `WORK_ORDER_EXHAUSTED`.
+    pub reason: String,
+    /// In the CA's words.
+    pub message: String,
+    /// When asking again can help, if it can.
+    pub retry_after: Option<Duration>,
+    /// Whether every other unit would be refused as well.
+    pub stops_the_line: bool,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.reason)
+    }
+}

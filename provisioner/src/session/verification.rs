@@ -1,0 +1,184 @@
+//! Whether a unit has what it should have. Pure.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use identity::{DeviceId, SerialNumber};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{BirthCertificate, Kit, ReadBack};
+
+/// What a device signs at its read-back.
+pub fn read_back_message(nonce: &[u8; 32]) -> Vec<u8> {
+    [READ_BACK_CONTEXT, nonce].concat()
+}
+
+/// SHA-256 over anchors, each preceded by its length as four bytes, big-endian.
+pub fn anchors_digest(anchors: &[Vec<u8>]) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    for anchor in anchors {
+        context.update(&u32::try_from(anchor.len()).unwrap_or(u32::MAX).to_be_bytes());
+        context.update(anchor);
+    }
+    context.finish().as_ref().to_vec()
+}
+
+/// Whether two requests are for one key. A request that cannot be read is for none.
+pub(super) fn same_key(one: &[u8], other: &[u8]) -> bool {
+    matches!((key_of_request(one), key_of_request(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// Whether the CA's answer is for this device and for the key that it asked for.
+pub(super) fn verify_issued(
+    certificate: &BirthCertificate,
+    csr: &[u8],
+    device: &DeviceId,
+) -> Result<(), VerificationFault> {
+    let (key, serial_number) = read(&certificate.der, device)?;
+    if key_of_request(csr) != Some(key) {
+        return Err(VerificationFault::Key);
+    }
+    if serial_number != certificate.serial_number {
+        return Err(VerificationFault::SerialNumber);
+    }
+    Ok(())
+}
+
+/// Whether the device keeps what it was sent, the chain leads to an anchor, and the device has the key. Returns the serial number
+/// of the certificate that it has. `sent` is `None` when nobody here knows what was sent: then the chain, the names and the key
+/// are the proof, and the CA is asked whether it knows the certificate.
+pub(super) fn verify_read_back(
+    read_back: &ReadBack,
+    sent: Option<&BirthCertificate>,
+    kit: &Kit,
+    device: &DeviceId,
+    nonce: &[u8; 32],
+    now: SystemTime,
+) -> Result<SerialNumber, VerificationFault> {
+    if sent.is_some_and(|sent| sent.der != read_back.certificate) {
+        return Err(VerificationFault::StoredCertificate);
+    }
+    if read_back.chain != kit.chain {
+        return Err(VerificationFault::StoredChain);
+    }
+    if read_back.anchors_digest != anchors_digest(&kit.anchors) {
+        return Err(VerificationFault::StoredAnchors);
+    }
+    let (_, serial_number) = read(&read_back.certificate, device)?;
+    let leaf = CertificateDer::from(read_back.certificate.as_slice());
+    let leaf = EndEntityCert::try_from(&leaf).map_err(VerificationFault::Chain)?;
+    verify_chain(&leaf, kit, now)?;
+    leaf.verify_signature(
+        webpki::aws_lc_rs::ECDSA_P256_SHA256,
+        &read_back_message(nonce),
+        &read_back.signature,
+    )
+    .map_err(|_| VerificationFault::Signature)?;
+    Ok(serial_number)
+}
+
+fn verify_chain(leaf: &EndEntityCert<'_>, kit: &Kit, now: SystemTime) -> Result<(), VerificationFault> {
+    let anchors: Vec<CertificateDer<'_>> =
+        kit.anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let anchors = anchors
+        .iter()
+        .map(anchor_from_trusted_cert)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(VerificationFault::Chain)?;
+    let chain: Vec<CertificateDer<'_>> =
+        kit.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &chain, now, AnyUsage, None, None)
+        .map(|_| ())
+        .map_err(VerificationFault::Chain)
+}
+
+/// The key (SubjectPublicKeyInfo) and serial number of a certificate that names this device (R-AR-03).
+fn read(der: &[u8], device: &DeviceId) -> Result<(Vec<u8>, SerialNumber), VerificationFault> {
+    let (rest, certificate) =
+        X509Certificate::from_der(der).map_err(|_| VerificationFault::NotACertificate)?;
+    if !rest.is_empty() {
+        return Err(VerificationFault::NotACertificate);
+    }
+    let subject = certificate.subject();
+    let names = |mut values: Vec<&str>, wanted: &str| values.len() == 1 && values.pop() == Some(wanted);
+    let serials =
+        subject.iter_by_oid(&OID_X509_SERIALNUMBER).filter_map(|value| value.as_str().ok()).collect();
+    let products = subject.iter_organizational_unit().filter_map(|value| value.as_str().ok()).collect();
+    if !names(serials, device.serial.as_str()) || !names(products, device.product.as_str()) {
+        return Err(VerificationFault::Subject);
+    }
+    let serial_number =
+        SerialNumber::try_from(certificate.raw_serial()).map_err(|_| VerificationFault::SerialNumber)?;
+    Ok((certificate.public_key().raw.to_vec(), serial_number))
+}
+
+fn key_of_request(csr: &[u8]) -> Option<Vec<u8>> {
+    let (_, csr) = X509CertificationRequest::from_der(csr).ok()?;
+    Some(csr.certification_request_info.subject_pki.raw.to_vec())
+}
+
+/// A birth certificate has no extended key usage, and says so by having none; a station asks for none.
+struct AnyUsage;
+
+impl ExtendedKeyUsageValidator for AnyUsage {
+    fn validate(&self, _: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
+
+/// What is wrong with what a unit has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerificationFault {
+    /// Not X.509, or followed by something else.
+    #[error("the certificate cannot be read")]
+    NotACertificate,
+    /// It names another device.
+    #[error("the certificate names another device")]
+    Subject,
+    /// Not of our form, or not what the CA said.
+    #[error("the serial number of the certificate is not what the CA said")]
+    SerialNumber,
+    /// It is for another key.
+    #[error("the certificate is for another key than the device asked for")]
+    Key,
+    /// The device keeps another certificate.
+    #[error("the device does not keep the certificate that it was sent")]
+    StoredCertificate,
+    /// The device keeps another chain.
+    #[error("the device does not keep the chain that it was sent")]
+    StoredChain,
+    /// The device keeps other anchors.
+    #[error("the device does not keep the trust anchors that it was sent")]
+    StoredAnchors,
+    /// It does not lead to an anchor.
+    #[error("the certificate does not lead to a trust anchor: {0}")]
+    Chain(webpki::Error),
+    /// The device does not have the key.
+    #[error("the device cannot prove that it has the key of its certificate")]
+    Signature,
+}
+
+impl VerificationFault {
+    /// Stable, for reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotACertificate => "NOT_A_CERTIFICATE",
+            Self::Subject => "SUBJECT",
+            Self::SerialNumber => "SERIAL_NUMBER",
+            Self::Key => "KEY",
+            Self::StoredCertificate => "STORED_CERTIFICATE",
+            Self::StoredChain => "STORED_CHAIN",
+            Self::StoredAnchors => "STORED_ANCHORS",
+            Self::Chain(_) => "CHAIN",
+            Self::Signature => "SIGNATURE",
+        }
+    }
+}
+
+/// Keeps a read-back signature from being taken for anything else.
+const READ_BACK_CONTEXT: &[u8] = b"touchmark read-back v1\0";

@@ -1,0 +1,168 @@
+//! What a station and a device say to each other, as the session sees it.
+
+use std::sync::Arc;
+
+use identity::{DeviceId, DeviceSerial, Product, SerialNumber};
+
+/// What every unit of a work order is given beside its certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kit {
+    /// The issuer's chain without the root, leaf's issuer first. X.509 DER.
+    pub chain: Vec<Vec<u8>>,
+    /// Version of the anchors.
+    pub anchors_version: u64,
+    /// Self-signed roots that the unit must trust. X.509 DER.
+    pub anchors: Vec<Vec<u8>>,
+    /// Where the unit enrols at first boot.
+    pub enrollment_url: String,
+}
+
+/// A birth certificate that is on record at the CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BirthCertificate {
+    /// X.509 DER.
+    pub der: Vec<u8>,
+    /// Its serial number.
+    pub serial_number: SerialNumber,
+    /// The ledger entry that recorded it.
+    pub ledger_entry: u64,
+}
+
+/// From the station.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Who are you? With the serial number that the line gives to the unit.
+    Hello {
+        /// Assigned.
+        serial: DeviceSerial,
+        /// Of the work order.
+        product: Product,
+    },
+    /// Make your key.
+    GenerateKey,
+    /// Keep this.
+    Install {
+        /// X.509 DER.
+        certificate: Vec<u8>,
+        /// What goes with it.
+        kit: Arc<Kit>,
+    },
+    /// Show what you kept.
+    ReadBack {
+        /// To be signed.
+        nonce: [u8; 32],
+    },
+    /// Take no more factory commands.
+    Lock,
+}
+
+/// From the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// To Hello.
+    Hello(Greeting),
+    /// To GenerateKey: PKCS#10 DER, unchecked.
+    Csr(Vec<u8>),
+    /// To Install.
+    Installed,
+    /// To ReadBack.
+    ReadBack(ReadBack),
+    /// To Lock.
+    Locked,
+    /// It cannot do it.
+    Fault {
+        /// Why.
+        code: FaultCode,
+        /// For people; cut and cleaned by whoever read it from the wire.
+        message: String,
+    },
+}
+
+impl Answer {
+    /// For people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "a hello",
+            Self::Csr(_) => "a certificate request",
+            Self::Installed => "an installation",
+            Self::ReadBack(_) => "a read-back",
+            Self::Locked => "a lock",
+            Self::Fault { .. } => "a fault",
+        }
+    }
+}
+
+/// Who the device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// Of the protocol that it speaks.
+    pub protocol_version: u32,
+    /// Its identity, if it names one that can be.
+    pub device: Option<DeviceId>,
+    /// For people.
+    pub firmware: String,
+    /// Names of the key types that it can make.
+    pub key_types: Vec<String>,
+    /// How far it is.
+    pub step: FactoryStep,
+}
+
+/// How far a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactoryStep {
+    /// No key.
+    Blank,
+    /// A key, no certificate.
+    KeyReady,
+    /// Key and certificate.
+    Installed,
+    /// Takes no more factory commands.
+    Locked,
+}
+
+/// What a device shows of what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// X.509 DER.
+    pub certificate: Vec<u8>,
+    /// X.509 DER.
+    pub chain: Vec<Vec<u8>>,
+    /// SHA-256, see [`super::anchors_digest`].
+    pub anchors_digest: Vec<u8>,
+    /// ECDSA with SHA-256 as DER, over [`super::read_back_message`].
+    pub signature: Vec<u8>,
+}
+
+/// What can go wrong on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultCode {
+    /// It could not read the last frame.
+    DamagedFrame,
+    /// It takes no more factory commands.
+    Locked,
+    /// Not at this step.
+    Unexpected,
+    /// What was to be installed does not fit.
+    Rejected,
+    /// It cannot read or write its state.
+    Storage,
+    /// It is another unit.
+    WrongDevice,
+    /// A code that we do not know.
+    Unknown,
+}
+
+impl FaultCode {
+    /// Stable, for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DamagedFrame => "DAMAGED_FRAME",
+            Self::Locked => "LOCKED",
+            Self::Unexpected => "UNEXPECTED",
+            Self::Rejected => "REJECTED",
+            Self::Storage => "STORAGE",
+            Self::WrongDevice => "WRONG_DEVICE",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}

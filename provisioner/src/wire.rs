@@ -1,0 +1,139 @@
+//! The session's words to protobuf and back. The one door between the two.
+
+use identity::{DeviceId, SerialNumber};
+use prost::Message;
+use prost::bytes::Bytes;
+use proto::v1;
+
+use crate::session::{
+    Answer, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, PROTOCOL_VERSION, Question, ReadBack,
+};
+
+/// The message of a question.
+pub fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
+    use v1::station_message::Request;
+    let request = match question {
+        Question::Hello { serial, product } => Request::Hello(v1::Hello {
+            protocol_version: PROTOCOL_VERSION,
+            assigned_serial: serial.to_string(),
+            product: product.to_string(),
+        }),
+        Question::GenerateKey => {
+            Request::GenerateKey(v1::GenerateKey { key_type: crate::session::KEY_TYPE.to_owned() })
+        }
+        Question::Install { certificate, kit } => Request::Install(v1::Install {
+            certificate: Bytes::copy_from_slice(certificate),
+            chain: bytes(&kit.chain),
+            trust_bundle: Some(v1::TrustBundle {
+                version: kit.anchors_version,
+                anchors: bytes(&kit.anchors),
+            }),
+            enrollment_url: kit.enrollment_url.clone(),
+        }),
+        Question::ReadBack { nonce } => {
+            Request::ReadBack(v1::ReadBack { nonce: Bytes::copy_from_slice(nonce) })
+        }
+        Question::Lock => Request::Lock(v1::Lock {}),
+    };
+    v1::StationMessage { exchange, request: Some(request) }.encode_to_vec()
+}
+
+/// The exchange number and the answer of a message; `None` when it is not one that we know.
+pub fn decode_answer(message: &[u8]) -> Option<(u32, Answer)> {
+    use v1::device_message::Response;
+    let message = v1::DeviceMessage::decode(message).ok()?;
+    let answer = match message.response? {
+        Response::Hello(hello) => Answer::Hello(Greeting {
+            protocol_version: hello.protocol_version,
+            step: step(hello.step())?,
+            device: hello.device.as_ref().and_then(device),
+            firmware: for_people(&hello.firmware, FIRMWARE_CHARACTERS_MAX),
+            key_types: hello.key_types,
+        }),
+        Response::GenerateKey(key) => Answer::Csr(key.csr.to_vec()),
+        Response::Install(v1::InstallResponse {}) => Answer::Installed,
+        Response::ReadBack(read_back) => Answer::ReadBack(ReadBack {
+            certificate: read_back.certificate.to_vec(),
+            chain: vectors(&read_back.chain),
+            anchors_digest: read_back.anchors_digest.to_vec(),
+            signature: read_back.signature.to_vec(),
+        }),
+        Response::Lock(v1::LockResponse {}) => Answer::Locked,
+        Response::Fault(fault) => Answer::Fault {
+            code: fault_code(fault.code()),
+            message: for_people(&fault.message, FAULT_CHARACTERS_MAX),
+        },
+    };
+    Some((message.exchange, answer))
+}
+
+/// A device for the CA.
+pub fn device_message(device: &DeviceId) -> v1::DeviceId {
+    v1::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
+}
+
+/// What every unit of an order is given.
+pub fn kit(answer: &v1::GetWorkOrderResponse) -> Kit {
+    let bundle = answer.trust_bundle.clone().unwrap_or_default();
+    Kit {
+        chain: vectors(&answer.chain),
+        anchors_version: bundle.version,
+        anchors: vectors(&bundle.anchors),
+        enrollment_url: answer.enrollment_url.clone(),
+    }
+}
+
+/// The CA's certificate; `None` when the answer has none, or one with a serial number that is not ours.
+pub fn birth_certificate(issued: Option<v1::IssuedCertificate>) -> Option<BirthCertificate> {
+    let issued = issued?;
+    Some(BirthCertificate {
+        serial_number: SerialNumber::try_from(issued.serial_number.as_ref()).ok()?,
+        der: issued.certificate.to_vec(),
+        ledger_entry: issued.ledger_entry,
+    })
+}
+
+/// A stranger's text without control characters, cut.
+pub fn for_people(text: &str, characters_max: usize) -> String {
+    text.chars().take(characters_max).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn device(device: &v1::DeviceId) -> Option<DeviceId> {
+    Some(DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? })
+}
+
+fn step(step: v1::FactoryStep) -> Option<FactoryStep> {
+    match step {
+        v1::FactoryStep::Unspecified => None,
+        v1::FactoryStep::Blank => Some(FactoryStep::Blank),
+        v1::FactoryStep::KeyReady => Some(FactoryStep::KeyReady),
+        v1::FactoryStep::Installed => Some(FactoryStep::Installed),
+        v1::FactoryStep::Locked => Some(FactoryStep::Locked),
+    }
+}
+
+fn fault_code(code: v1::DeviceFaultCode) -> FaultCode {
+    match code {
+        v1::DeviceFaultCode::Unspecified => FaultCode::Unknown,
+        v1::DeviceFaultCode::DamagedFrame => FaultCode::DamagedFrame,
+        v1::DeviceFaultCode::Locked => FaultCode::Locked,
+        v1::DeviceFaultCode::Unexpected => FaultCode::Unexpected,
+        v1::DeviceFaultCode::Rejected => FaultCode::Rejected,
+        v1::DeviceFaultCode::Storage => FaultCode::Storage,
+        v1::DeviceFaultCode::WrongDevice => FaultCode::WrongDevice,
+    }
+}
+
+fn bytes(list: &[Vec<u8>]) -> Vec<Bytes> {
+    list.iter().map(|item| Bytes::copy_from_slice(item)).collect()
+}
+
+fn vectors(list: &[Bytes]) -> Vec<Vec<u8>> {
+    list.iter().map(|item| item.to_vec()).collect()
+}
+
+/// `HelloResponse.firmware` in factory_link.proto.
+const FIRMWARE_CHARACTERS_MAX: usize = 64;
+
+/// `DeviceFault.message` in factory_link.proto.
+const FAULT_CHARACTERS_MAX: usize = 256;
