@@ -30,8 +30,14 @@ impl Factory {
 
     /// A new credential, with a key made here.
     pub async fn credential(&self, role: Role, name: &str) -> Credentials {
+        self.credential_for(role, name, 0).await
+    }
+
+    /// A new credential for so many days; zero: as many as the profile says.
+    pub async fn credential_for(&self, role: Role, name: &str, lifetime_days: u32) -> Credentials {
         let key = KeyAndRequest::fresh();
-        let response = self.issue(role, name, &key.csr).await.expect("a credential");
+        let request = IssuePrincipalRequest { lifetime_days, ..credential_request(role, name, &key.csr) };
+        let response = self.operator.principals().issue(request).await.expect("a credential").into_inner();
         let certificate = response.certificate.expect("the answer has a certificate").certificate;
         let trust = response.trust_bundle.expect("the answer has a trust bundle");
         Credentials::from_der(&key.key, &certificate, &response.chain, &trust.anchors)
@@ -44,14 +50,7 @@ impl Factory {
         name: &str,
         csr: &Bytes,
     ) -> Result<IssuePrincipalResponse, tonic::Status> {
-        let request = IssuePrincipalRequest {
-            request_id: fresh_request_id(),
-            role: role.into(),
-            name: name.to_owned(),
-            csr: csr.clone(),
-            lifetime_days: 0,
-            names: if role == Role::Service { vec!["service.example.com".to_owned()] } else { Vec::new() },
-        };
+        let request = credential_request(role, name, csr);
         self.operator.principals().issue(request).await.map(tonic::Response::into_inner)
     }
 
@@ -97,6 +96,17 @@ impl Factory {
         let certificate = response.certificate.expect("the answer has a certificate").certificate;
         let trust = response.trust_bundle.expect("the answer has a trust bundle");
         Credentials::from_der(&key.key, &certificate, &response.chain, &trust.anchors)
+    }
+}
+
+fn credential_request(role: Role, name: &str, csr: &Bytes) -> IssuePrincipalRequest {
+    IssuePrincipalRequest {
+        request_id: fresh_request_id(),
+        role: role.into(),
+        name: name.to_owned(),
+        csr: csr.clone(),
+        lifetime_days: 0,
+        names: if role == Role::Service { vec!["service.example.com".to_owned()] } else { Vec::new() },
     }
 }
 
