@@ -1,0 +1,273 @@
+//! Question to answer, without I/O but the state directory. Every question may come again at any time, also after a power cut,
+//! and is then answered as before: the station resumes with Hello and goes on.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use identity::{Clock, DeviceId};
+use prost::Message;
+use proto::v1;
+use proto::v1::device_message::Response;
+use proto::v1::station_message::Request;
+use tracing::{info, warn};
+
+use crate::key::certificate_request;
+use crate::state::{FactoryStep, Place, State, StateError};
+
+use super::install;
+
+/// The device at its end of the link.
+pub struct Dialogue {
+    state: State,
+    clock: Arc<dyn Clock>,
+    last: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Dialogue {
+    /// Of the device whose state this is.
+    pub fn new(state: State, clock: Arc<dyn Clock>) -> Self {
+        Self { state, clock, last: None }
+    }
+
+    /// The answer to the payload of one frame. The same payload as the one before gets the same bytes, without any work.
+    pub fn answer(&mut self, payload: &[u8]) -> Vec<u8> {
+        if let Some((question, answer)) = &self.last
+            && question == payload
+        {
+            return answer.clone();
+        }
+        let Ok(message) = v1::StationMessage::decode(payload) else {
+            return self.damaged_frame();
+        };
+        if message.exchange == 0 {
+            return self.damaged_frame();
+        }
+        let response = match self.response(message.request) {
+            Ok(response) => response,
+            Err(fault) => {
+                warn!(exchange = message.exchange, "refused: {}", fault.message);
+                Response::Fault(fault)
+            }
+        };
+        // A disk may work again at the next try; only what was decided is remembered.
+        let decided = !matches!(&response, Response::Fault(fault) if fault.code() == v1::DeviceFaultCode::DeviceFaultStorage);
+        let answer =
+            v1::DeviceMessage { exchange: message.exchange, response: Some(response) }.encode_to_vec();
+        self.last = decided.then(|| (payload.to_vec(), answer.clone()));
+        answer
+    }
+
+    /// The answer to a frame that did not arrive whole.
+    pub fn damaged_frame(&self) -> Vec<u8> {
+        let fault = fault(Code::DeviceFaultDamagedFrame, "the last frame cannot be read; send it again");
+        v1::DeviceMessage { exchange: 0, response: Some(Response::Fault(fault)) }.encode_to_vec()
+    }
+
+    /// Whether the device takes no more factory commands.
+    pub fn is_locked(&self) -> bool {
+        self.state.record().factory == FactoryStep::Locked
+    }
+
+    fn response(&mut self, request: Option<Request>) -> Result<Response, v1::DeviceFault> {
+        match request {
+            Some(Request::Hello(hello)) => self.hello(&hello).map(Response::Hello),
+            Some(Request::GenerateKey(request)) => self.generate_key(&request).map(Response::GenerateKey),
+            Some(Request::Install(request)) => self.install(request).map(Response::Install),
+            Some(Request::ReadBack(request)) => self.read_back(&request).map(Response::ReadBack),
+            Some(Request::Lock(_)) => self.lock().map(Response::Lock),
+            None => Err(unexpected("this device does not know the question")),
+        }
+    }
+
+    fn hello(&mut self, hello: &v1::Hello) -> Result<v1::HelloResponse, v1::DeviceFault> {
+        if hello.protocol_version != PROTOCOL_VERSION {
+            return Err(unexpected("this device speaks version 1 of the factory link"));
+        }
+        let device = match self.state.record().device.clone() {
+            Some(device) => known(device, hello)?,
+            None => {
+                let device = assigned(hello)?;
+                self.state
+                    .update(|record| record.device = Some(device.clone()))
+                    .map_err(|error| storage(&error))?;
+                info!(device.id = %device, "this unit is now {device}");
+                device
+            }
+        };
+        Ok(v1::HelloResponse {
+            protocol_version: PROTOCOL_VERSION,
+            device: Some(v1::DeviceId {
+                product: device.product.to_string(),
+                serial: device.serial.to_string(),
+            }),
+            firmware: concat!("touchmark-agent ", env!("CARGO_PKG_VERSION")).to_owned(),
+            key_types: vec![KEY_TYPE.to_owned()],
+            step: self.step().into(),
+        })
+    }
+
+    fn generate_key(
+        &mut self,
+        request: &v1::GenerateKey,
+    ) -> Result<v1::GenerateKeyResponse, v1::DeviceFault> {
+        self.refuse_when_locked()?;
+        self.device()?;
+        if request.key_type != KEY_TYPE {
+            return Err(unexpected("this device makes keys of type p256"));
+        }
+        let key = match self.state.record().factory {
+            FactoryStep::Blank => {
+                let key = self.state.key_or_make(Place::Birth).map_err(|error| storage(&error))?;
+                self.state
+                    .update(|record| record.factory = FactoryStep::KeyReady)
+                    .map_err(|error| storage(&error))?;
+                info!(key.fingerprint = %key.public_key().fingerprint(), "made a key");
+                key
+            }
+            _ => self.state.view().key(Place::Birth).map_err(|error| storage(&error))?,
+        };
+        let csr = certificate_request(&*key)
+            .map_err(|error| fault(Code::DeviceFaultStorage, &error.to_string()))?;
+        Ok(v1::GenerateKeyResponse { csr })
+    }
+
+    fn install(&mut self, request: v1::Install) -> Result<v1::InstallResponse, v1::DeviceFault> {
+        self.refuse_when_locked()?;
+        let device = self.device()?;
+        if self.state.record().factory == FactoryStep::Blank {
+            return Err(unexpected("there is no key yet: ask for one first"));
+        }
+        let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
+        let now = self.state.record().time_floor.now(&*self.clock);
+        let installable = install::check(request, &device, key.public_key(), now)
+            .map_err(|why| fault(Code::DeviceFaultRejected, &with_sources(&why)))?;
+        installable.keep(&mut self.state).map_err(|error| storage(&error))?;
+        info!(device.id = %device, "installed the birth certificate of {device}");
+        Ok(v1::InstallResponse {})
+    }
+
+    fn read_back(&mut self, request: &v1::ReadBack) -> Result<v1::ReadBackResponse, v1::DeviceFault> {
+        self.refuse_unless_installed()?;
+        if request.nonce.len() != NONCE_BYTES {
+            return Err(unexpected("a nonce has 32 bytes"));
+        }
+        // From the disk, not from memory: this is what the next start will find.
+        let kept = self.state.view().credential(Place::Birth).map_err(|error| storage(&error))?;
+        let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
+        let signature = key
+            .sign(&[READ_BACK_CONTEXT, &request.nonce].concat())
+            .map_err(|error| fault(Code::DeviceFaultStorage, &error.to_string()))?;
+        let mut digest = Context::new(&SHA256);
+        for anchor in &kept.anchors {
+            digest.update(&u32::try_from(anchor.len()).unwrap_or(u32::MAX).to_be_bytes());
+            digest.update(anchor);
+        }
+        Ok(v1::ReadBackResponse {
+            certificate: kept.certificate,
+            chain: kept.chain,
+            anchors_digest: digest.finish().as_ref().to_vec(),
+            signature,
+        })
+    }
+
+    fn lock(&mut self) -> Result<v1::LockResponse, v1::DeviceFault> {
+        self.refuse_unless_installed()?;
+        if !self.is_locked() {
+            self.state
+                .update(|record| record.factory = FactoryStep::Locked)
+                .map_err(|error| storage(&error))?;
+            info!("locked: no more factory commands");
+        }
+        Ok(v1::LockResponse {})
+    }
+
+    fn refuse_when_locked(&self) -> Result<(), v1::DeviceFault> {
+        if self.is_locked() {
+            return Err(fault(Code::DeviceFaultLocked, "this unit has left the factory"));
+        }
+        Ok(())
+    }
+
+    fn refuse_unless_installed(&self) -> Result<(), v1::DeviceFault> {
+        if self.state.record().factory < FactoryStep::Installed {
+            return Err(unexpected("there is no birth certificate yet"));
+        }
+        Ok(())
+    }
+
+    fn device(&self) -> Result<DeviceId, v1::DeviceFault> {
+        self.state.record().device.clone().ok_or_else(|| unexpected("say hello first"))
+    }
+
+    fn step(&self) -> v1::FactoryStep {
+        match self.state.record().factory {
+            FactoryStep::Blank => v1::FactoryStep::Blank,
+            FactoryStep::KeyReady => v1::FactoryStep::KeyReady,
+            FactoryStep::Installed => v1::FactoryStep::Installed,
+            FactoryStep::Locked => v1::FactoryStep::Locked,
+        }
+    }
+}
+
+/// Our own identity, unless the line takes us for another.
+fn known(device: DeviceId, hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFault> {
+    let other_serial =
+        !hello.assigned_serial.is_empty() && hello.assigned_serial != device.serial.as_str();
+    if other_serial || hello.product != device.product.as_str() {
+        return Err(fault(Code::DeviceFaultWrongDevice, &format!("this unit is {device}")));
+    }
+    Ok(device)
+}
+
+/// The identity that the line gives to a unit without one.
+fn assigned(hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFault> {
+    if hello.assigned_serial.is_empty() {
+        let why = "this unit has no serial number, and the line gave it none";
+        return Err(fault(Code::DeviceFaultWrongDevice, why));
+    }
+    let wrong = |error: identity::DeviceIdError| fault(Code::DeviceFaultWrongDevice, &error.to_string());
+    Ok(DeviceId {
+        product: hello.product.parse().map_err(wrong)?,
+        serial: hello.assigned_serial.parse().map_err(wrong)?,
+    })
+}
+
+fn fault(code: Code, message: &str) -> v1::DeviceFault {
+    let message = message.chars().take(FAULT_CHARACTERS_MAX).collect();
+    v1::DeviceFault { code: code.into(), message }
+}
+
+fn unexpected(message: &str) -> v1::DeviceFault {
+    fault(Code::DeviceFaultUnexpected, message)
+}
+
+fn storage(error: &StateError) -> v1::DeviceFault {
+    fault(Code::DeviceFaultStorage, &with_sources(error))
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+use v1::DeviceFaultCode as Code;
+
+/// Of the factory link.
+const PROTOCOL_VERSION: u32 = 1;
+
+/// The one kind of key that this device makes.
+const KEY_TYPE: &str = "p256";
+
+/// Fresh randomness of the station in a read-back.
+const NONCE_BYTES: usize = 32;
+
+/// What a read-back signature covers before the nonce, so that it can be nothing else.
+const READ_BACK_CONTEXT: &[u8] = b"touchmark read-back v1\0";
+
+/// `DeviceFault.message` is for people, at most this long.
+const FAULT_CHARACTERS_MAX: usize = 256;

@@ -1,0 +1,81 @@
+//! Whether a birth certificate is this device's, and how it is kept.
+
+use std::time::SystemTime;
+
+use http::Uri;
+use identity::{DeviceId, PublicKey};
+use proto::v1;
+
+use crate::certificate::{Credential, Kind, Unfit};
+use crate::state::{FactoryStep, Place, State, StateError};
+
+/// A birth certificate and what goes with it, checked as a peer would.
+#[derive(Debug)]
+pub(super) struct Installable {
+    credential: Credential,
+    trust_version: u64,
+    enrollment_url: Option<String>,
+}
+
+/// Checks what a station wants installed.
+pub(super) fn check(
+    request: v1::Install,
+    device: &DeviceId,
+    key: &PublicKey,
+    now: SystemTime,
+) -> Result<Installable, Rejected> {
+    let bundle = request.trust_bundle.unwrap_or_default();
+    let credential =
+        Credential { certificate: request.certificate, chain: request.chain, anchors: bundle.anchors };
+    credential.check(device, key, Kind::Birth, now)?;
+    let enrollment_url = match request.enrollment_url {
+        url if url.is_empty() => None,
+        url => Some(checked(url)?),
+    };
+    Ok(Installable { credential, trust_version: bundle.version, enrollment_url })
+}
+
+impl Installable {
+    /// Keeps it. When this returns `Ok`, it survives a power cut; asked again with the same, it does nothing.
+    pub(super) fn keep(self, state: &mut State) -> Result<(), StateError> {
+        let installed = state.record().factory == FactoryStep::Installed;
+        if installed {
+            let same = state.view().credential(Place::Birth)? == self.credential
+                && state.record().enrollment_url == self.enrollment_url
+                && state.record().trust_version == self.trust_version;
+            if same {
+                return Ok(());
+            }
+            // Another certificate for the same key: between here and the end, it has none.
+            state.update(|record| record.factory = FactoryStep::KeyReady)?;
+        }
+        state.keep(Place::Birth, &self.credential)?;
+        state.update(|record| {
+            record.factory = FactoryStep::Installed;
+            record.trust_version = self.trust_version;
+            record.enrollment_url = self.enrollment_url;
+        })
+    }
+}
+
+fn checked(url: String) -> Result<String, Rejected> {
+    let parsed: Uri = url.parse().map_err(|_| Rejected::EnrollmentUrl)?;
+    let fits = url.len() <= URL_BYTES_MAX
+        && parsed.scheme_str() == Some("https")
+        && parsed.host().is_some_and(|host| !host.is_empty());
+    if fits { Ok(url) } else { Err(Rejected::EnrollmentUrl) }
+}
+
+/// Why a device does not take what a station wants installed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Rejected {
+    /// The certificate does not fit.
+    #[error(transparent)]
+    Credential(#[from] Unfit),
+    /// The device would not know where to enrol.
+    #[error("the enrolment address is not an https:// URL of at most {URL_BYTES_MAX} bytes")]
+    EnrollmentUrl,
+}
+
+/// The longest address: a host name has at most 253 characters (RFC 1035, section 2.3.4).
+const URL_BYTES_MAX: usize = 512;

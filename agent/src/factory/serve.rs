@@ -1,0 +1,90 @@
+//! The dialogue over a byte stream: frames in, frames out, and an end to every wait.
+
+use std::io;
+use std::time::Duration;
+
+use link::{Decoder, encode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::Dialogue;
+
+/// Answers the station until it closes the stream, or has locked the device and says no more.
+///
+/// # Errors
+/// When the stream breaks, or nobody says anything for too long.
+pub async fn serve(
+    dialogue: &mut Dialogue,
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+    limits: Limits,
+) -> Result<End, ServeError> {
+    let mut decoder = Decoder::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let patience = if dialogue.is_locked() { limits.after_lock } else { limits.idle };
+        let count = match timeout(patience, reader.read(&mut buffer)).await {
+            Ok(Ok(0)) => return Ok(End::Closed),
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => return Err(ServeError::Read(error)),
+            Err(_) if dialogue.is_locked() => return Ok(End::Locked),
+            Err(_) => return Err(ServeError::Silence { patience }),
+        };
+        for frame in decoder.push(buffer.get(..count).unwrap_or_default()) {
+            let answer = match frame {
+                Ok(payload) => dialogue.answer(&payload),
+                Err(_) => dialogue.damaged_frame(),
+            };
+            let frame = encode(&answer)
+                .map_err(|error| ServeError::Write(io::Error::other(error)))?;
+            let write = async {
+                writer.write_all(&frame).await?;
+                writer.flush().await
+            };
+            match timeout(limits.idle, write).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
+                Ok(Err(error)) => return Err(ServeError::Write(error)),
+                Err(_) => return Err(ServeError::Silence { patience: limits.idle }),
+            }
+        }
+    }
+}
+
+/// How a dialogue ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The station closed the stream. The device goes on from here with the next one.
+    Closed,
+    /// The device is locked, and the station has nothing more to say.
+    Locked,
+}
+
+/// How long the device waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For the next byte, or to get rid of an answer.
+    pub idle: Duration,
+    /// For a station that missed the answer to Lock.
+    pub after_lock: Duration,
+}
+
+/// How a dialogue ended badly. What was kept is kept: the next one goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The stream broke.
+    #[error("the station cannot be read")]
+    Read(#[source] io::Error),
+    /// The stream broke.
+    #[error("the station cannot be answered")]
+    Write(#[source] io::Error),
+    /// Nobody is there.
+    #[error("the station said nothing for {}", humantime::format_duration(*patience))]
+    Silence {
+        /// How long.
+        patience: Duration,
+    },
+}
+
+/// At once from the stream: a UART gives less, a pipe has no more than 64 KiB.
+const READ_BYTES: usize = 4096;

@@ -1,0 +1,48 @@
+//! The device's keys: the only room with a private key. It signs, and no more.
+
+mod file;
+mod request;
+mod tls;
+
+use std::fmt;
+use std::io;
+
+use identity::PublicKey;
+
+pub use file::FileKey;
+pub use request::certificate_request;
+pub use tls::TlsKey;
+
+/// A private key that stays where it is: in a file that only its owner reads, in a TPM, in a secure element.
+pub trait DeviceKey: fmt::Debug + Send + Sync {
+    /// Its public half.
+    fn public_key(&self) -> &PublicKey;
+
+    /// Signs `message` (not its digest) with ECDSA on P-256 and SHA-256; the signature is DER (RFC 3279, section 2.2.3).
+    ///
+    /// # Errors
+    /// When whatever holds the key does not sign.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+}
+
+/// Why a key cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read.
+    #[error("the key file cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// Others than the owner can read it: whoever did may now be this device.
+    #[error(
+        "the key file can be read by group or others (mode {mode:04o}); if nobody has, set it to 0600 with chmod, else replace the unit"
+    )]
+    Exposed {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not a private key of this kind.
+    #[error("the key file is not a P-256 private key in PKCS#8 PEM")]
+    Malformed,
+    /// The cryptographic library refuses.
+    #[error("the key does not sign or cannot be made")]
+    Unusable,
+}

@@ -1,0 +1,269 @@
+//! The state directory: all that a device remembers.
+//!
+//! ```text
+//! DIR/state.json                                      how far the device is: the one file that decides
+//! DIR/idevid/{key,cert,chain,trust}.pem               its birth certificate
+//! DIR/a/…  DIR/b/…                                    two slots for operational certificates, each with the same four files
+//! DIR/current -> a                                    the slot that applications use
+//! DIR/lock                                            held by the one agent that may write
+//! ```
+//!
+//! Files are only ever replaced, and `state.json` is replaced last: what it does not speak of is not there yet.
+
+mod disk;
+mod error;
+mod record;
+mod view;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use identity::RequestId;
+use pkcs8::der::pem::{LineEnding, encode_string};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Credential;
+use crate::key::{DeviceKey, FileKey};
+
+pub use disk::{Disk, FileSystem};
+pub use error::StateError;
+pub use record::{Enrolment, EnrolmentStep, FactoryStep, Record, rfc3339};
+pub use view::View;
+
+/// The state directory of one device, held by this process alone.
+pub struct State {
+    view: View,
+    disk: Arc<dyn Disk>,
+    _lock: File,
+}
+
+impl State {
+    /// Opens what a factory made.
+    ///
+    /// # Errors
+    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed.
+    pub fn open(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, StateError> {
+        // Before the lock, so that nothing is made where no state is; and again under it, for what it says now.
+        View::read(directory)?;
+        let lock = lock(directory)?;
+        Ok(Self { view: View::read(directory)?, disk, _lock: lock })
+    }
+
+    /// Opens the state directory, or makes one where there is nothing yet: a missing or an empty directory.
+    ///
+    /// # Errors
+    /// As [`State::open`], and when the directory holds files that are not ours.
+    pub fn open_or_create(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, StateError> {
+        if directory.join(STATE_FILE).exists() {
+            return Self::open(directory, disk);
+        }
+        disk.make_directory(directory).map_err(StateError::writing(directory))?;
+        if let Some(name) = foreign_file(directory)? {
+            return Err(StateError::Foreign { directory: directory.to_owned(), name });
+        }
+        let lock = lock(directory)?;
+        if directory.join(STATE_FILE).exists() {
+            // Another agent made it while we waited for nothing: it is ours to open now.
+            return Ok(Self { view: View::read(directory)?, disk, _lock: lock });
+        }
+        let view = View { directory: directory.to_owned(), record: Record::blank() };
+        let mut state = Self { view, disk, _lock: lock };
+        state.commit(Record::blank())?;
+        Ok(state)
+    }
+
+    /// Makes `record` what the device is. When this returns `Ok`, that survives a power cut.
+    ///
+    /// # Errors
+    /// When it cannot be written. On disk is then the old record or this one; reopen to know which.
+    pub fn commit(&mut self, record: Record) -> Result<(), StateError> {
+        let path = self.view.directory.join(STATE_FILE);
+        let content =
+            record.to_json().map_err(io::Error::other).map_err(StateError::writing(&path))?;
+        disk::replace(&*self.disk, &path, 0o644, &content).map_err(StateError::writing(&path))?;
+        self.view.record = record;
+        Ok(())
+    }
+
+    /// Changes the record; otherwise as [`State::commit`].
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), StateError> {
+        let mut record = self.view.record.clone();
+        change(&mut record);
+        self.commit(record)
+    }
+
+    /// The key of a place: the one that is there, or a new one that is kept before it is returned. So there is one key, however
+    /// often the power is cut.
+    ///
+    /// # Errors
+    /// When it can be neither read nor made.
+    pub fn key_or_make(&self, place: Place) -> Result<Arc<dyn DeviceKey>, StateError> {
+        let path = self.view.path(place).join(KEY_FILE);
+        if path.symlink_metadata().is_ok() {
+            return self.view.key(place);
+        }
+        let directory = self.view.path(place);
+        self.disk.make_directory(&directory).map_err(StateError::writing(&directory))?;
+        self.disk
+            .sync_directory(&self.view.directory)
+            .map_err(StateError::writing(&self.view.directory))?;
+        let (key, secret) =
+            FileKey::generate().map_err(|source| StateError::Key { path: path.clone(), source })?;
+        // The one place where a private key goes to disk; mode 0600 from its first byte on.
+        disk::replace(&*self.disk, &path, 0o600, secret.expose())
+            .map_err(StateError::writing(&path))?;
+        Ok(Arc::new(key))
+    }
+
+    /// Puts a credential beside its key. Until the record says so, it is not in use.
+    ///
+    /// # Errors
+    /// When a file cannot be written; some may be.
+    pub fn keep(&self, place: Place, credential: &Credential) -> Result<(), StateError> {
+        let certificate = std::slice::from_ref(&credential.certificate);
+        for (name, certificates) in [
+            (CERTIFICATE_FILE, certificate),
+            (CHAIN_FILE, credential.chain.as_slice()),
+            (TRUST_FILE, credential.anchors.as_slice()),
+        ] {
+            let path = self.view.path(place).join(name);
+            let pem = pem(certificates).map_err(StateError::writing(&path))?;
+            disk::replace(&*self.disk, &path, 0o644, pem.as_bytes())
+                .map_err(StateError::writing(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Starts an enrolment in the slot that applications do not use: empties it, and keeps the id of the question.
+    ///
+    /// # Errors
+    /// When something cannot be written; the next start does it again.
+    pub fn begin_enrolment(&mut self, request_id: RequestId) -> Result<Enrolment, StateError> {
+        let slot = match self.view.current()? {
+            Some(Slot::A) => Slot::B,
+            Some(Slot::B) | None => Slot::A,
+        };
+        if self.view.record.enrolment.is_some() {
+            // First forget, then empty: a record never speaks of files that are gone.
+            self.update(|record| record.enrolment = None)?;
+        }
+        let directory = self.view.path(Place::Slot(slot));
+        if directory.exists() {
+            for name in CREDENTIAL_FILES {
+                let path = directory.join(name);
+                disk::remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
+            }
+            self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))?;
+        }
+        let enrolment = Enrolment { slot, request_id, step: EnrolmentStep::Begun };
+        self.update(|record| record.enrolment = Some(enrolment.clone()))?;
+        Ok(enrolment)
+    }
+
+    /// Points `current` to a slot. Applications see the old one or this one, whole.
+    ///
+    /// # Errors
+    /// When the link cannot be written; it then points to the old slot or to this one.
+    pub fn switch_to(&self, slot: Slot) -> Result<(), StateError> {
+        if self.view.current()? == Some(slot) {
+            return Ok(());
+        }
+        let path = self.view.directory.join(CURRENT);
+        disk::replace_link(&*self.disk, &path, slot.directory()).map_err(StateError::writing(&path))
+    }
+
+    /// What the directory says.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// How far the device is.
+    pub fn record(&self) -> &Record {
+        &self.view.record
+    }
+}
+
+/// Where a key and its certificate lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `idevid/`.
+    Birth,
+    /// `a/` or `b/`.
+    Slot(Slot),
+}
+
+/// One of the two places for an operational certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slot {
+    /// `a/`.
+    A,
+    /// `b/`.
+    B,
+}
+
+impl Slot {
+    /// The name of its directory.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::A => "a",
+            Self::B => "b",
+        }
+    }
+}
+
+fn pem(certificates: &[Vec<u8>]) -> io::Result<String> {
+    certificates
+        .iter()
+        .map(|der| {
+            encode_string("CERTIFICATE", LineEnding::LF, der)
+                .map_err(|error| io::Error::other(error.to_string()))
+        })
+        .collect()
+}
+
+/// Takes the lock, or says that another has it. It ends with the process, however that ends.
+fn lock(directory: &Path) -> Result<File, StateError> {
+    let path = directory.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(StateError::writing(&path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(StateError::Busy { directory: directory.to_owned() })
+        }
+        Err(error) => Err(StateError::writing(&path)(error.into())),
+    }
+}
+
+/// The first file in a directory that this program did not put there before its first record.
+fn foreign_file(directory: &Path) -> Result<Option<String>, StateError> {
+    for entry in directory.read_dir().map_err(StateError::reading(directory))? {
+        let name = entry.map_err(StateError::reading(directory))?.file_name();
+        let name = name.to_string_lossy();
+        // A file system of its own has a lost+found.
+        if name != LOCK_FILE && name != "lost+found" && !disk::is_unfinished(&name) {
+            return Ok(Some(name.into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+const STATE_FILE: &str = "state.json";
+const LOCK_FILE: &str = "lock";
+const CURRENT: &str = "current";
+const KEY_FILE: &str = "key.pem";
+const CERTIFICATE_FILE: &str = "cert.pem";
+const CHAIN_FILE: &str = "chain.pem";
+const TRUST_FILE: &str = "trust.pem";
+const CREDENTIAL_FILES: [&str; 4] = [KEY_FILE, CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE];

@@ -1,0 +1,139 @@
+//! The few things that are done to a disk, one at a time, so that a test can stop between any two.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Where state is kept. Nothing is durable before the `sync_…` that follows it.
+pub trait Disk: Send + Sync {
+    /// Makes a file that did not exist.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn create(&self, path: &Path, mode: u32, content: &[u8]) -> io::Result<()>;
+
+    /// When this returns `Ok`, the content of the file survives a power cut.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Puts `from` in the place of `to`, atomically.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// When this returns `Ok`, the names in the directory survive a power cut.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory, and those above it that are missing.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn make_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a symbolic link that did not exist.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn link(&self, target: &str, path: &Path) -> io::Result<()>;
+
+    /// Removes a file or a link.
+    ///
+    /// # Errors
+    /// As the system says; a missing file is an error.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The file system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct FileSystem;
+
+impl Disk for FileSystem {
+    fn create(&self, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(content)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o755).create(path)
+    }
+
+    fn link(&self, target: &str, path: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+/// Puts a file in place: a reader sees the whole old content or the whole new one, also after a power cut.
+///
+/// # Errors
+/// As the disk says. The old content may then be in place, or the new.
+pub fn replace(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    remove_if_there(disk, &unfinished)?;
+    disk.create(&unfinished, mode, content)?;
+    disk.sync_file(&unfinished)?;
+    disk.rename(&unfinished, path)?;
+    sync_parent(disk, path)
+}
+
+/// Makes `path` a symbolic link to `target`, atomically, whether or not it was one before.
+///
+/// # Errors
+/// As the disk says. The old link may then be in place, or the new.
+pub fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    remove_if_there(disk, &unfinished)?;
+    disk.link(target, &unfinished)?;
+    disk.rename(&unfinished, path)?;
+    sync_parent(disk, path)
+}
+
+/// Removes a file; a missing one is fine.
+///
+/// # Errors
+/// As the disk says.
+pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Where a file is written before it is put in place.
+fn unfinished(path: &Path) -> std::path::PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    path.with_file_name(format!(".{name}{UNFINISHED}"))
+}
+
+/// Whether a file is what a power cut left of a replacement.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(UNFINISHED)
+}
+
+fn sync_parent(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| disk.sync_directory(parent))
+}
+
+const UNFINISHED: &str = ".unfinished";

@@ -1,0 +1,89 @@
+//! What can be wrong with a state directory, and what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::key::KeyError;
+
+/// Why the state cannot be used. Nothing was repaired, and nothing was replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// No factory has been here.
+    #[error("{} holds no device state; `touchmark-agent factory` makes it, with a station on the other end", directory.display())]
+    Missing {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// Something else lives there.
+    #[error("{} is not blank: it holds {name}, which is not ours; name an empty or a new directory", directory.display())]
+    Foreign {
+        /// The state directory.
+        directory: PathBuf,
+        /// The first file that is not ours.
+        name: String,
+    },
+    /// Another agent works on it.
+    #[error("another touchmark-agent holds {}; wait for it to end", directory.display())]
+    Busy {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// A file does not say what it must.
+    #[error("{} is damaged: {why}; restore the directory from a backup, or return the unit to the factory", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A key that must be there cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// The system does not let us read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system does not let us write.
+    #[error("{} cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl StateError {
+    /// Whether the directory itself is at fault, and running again will not help.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Key { source, .. } => match source {
+                KeyError::Unreadable(error) => error.kind() == io::ErrorKind::NotFound,
+                KeyError::Exposed { .. } | KeyError::Malformed => true,
+                KeyError::Unusable => false,
+            },
+            Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Missing { .. } | Self::Foreign { .. } | Self::Busy { .. } | Self::Write { .. } => false,
+        }
+    }
+
+    pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+}

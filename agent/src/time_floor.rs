@@ -1,0 +1,68 @@
+//! What time it is at least (R-LIFE-06). A device has no clock that it can trust: at first boot it shows 1970, after a flat
+//! battery whatever the maker set. But some moments are known to be over, and time does not go back.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use identity::Clock;
+
+/// The latest moment that is known to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeFloor(SystemTime);
+
+impl TimeFloor {
+    /// When this program was released: nothing happens before that.
+    pub fn of_this_release() -> Self {
+        Self(UNIX_EPOCH + RELEASED)
+    }
+
+    /// Raised to `moment`, unless that is earlier: a floor never goes down.
+    #[must_use]
+    pub fn raised_to(self, moment: SystemTime) -> Self {
+        Self(self.0.max(moment))
+    }
+
+    /// The moment itself.
+    pub fn moment(&self) -> SystemTime {
+        self.0
+    }
+
+    /// The time to go by: the clock's, unless it is before the floor and so certainly wrong.
+    pub fn now(&self, clock: &dyn Clock) -> SystemTime {
+        self.0.max(clock.now())
+    }
+
+    /// Whether the clock is certainly wrong.
+    pub fn contradicts(&self, clock: &dyn Clock) -> bool {
+        clock.now() < self.0
+    }
+}
+
+/// 2026-11-01T00:00:00Z, moved forward with each release. A constant, not the moment of compilation: the same source gives the
+/// same program.
+const RELEASED: Duration = Duration::from_secs(1_793_491_200);
+
+#[cfg(test)]
+mod tests {
+    use identity::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_floor_never_goes_down() {
+        let floor = TimeFloor::of_this_release();
+        let later = floor.moment() + Duration::from_secs(1);
+        assert_eq!(floor.raised_to(later).moment(), later);
+        assert_eq!(floor.raised_to(later).raised_to(UNIX_EPOCH).moment(), later);
+    }
+
+    #[test]
+    fn a_clock_that_shows_1970_is_not_believed() {
+        let floor = TimeFloor::of_this_release();
+        let clock = ManualClock::at(UNIX_EPOCH);
+        assert!(floor.contradicts(&clock));
+        assert_eq!(floor.now(&clock), floor.moment());
+        clock.set(floor.moment() + Duration::from_secs(7));
+        assert!(!floor.contradicts(&clock));
+        assert_eq!(floor.now(&clock), clock.now());
+    }
+}
