@@ -81,8 +81,7 @@ impl State {
     /// When it cannot be written. On disk is then the old record or this one; reopen to know which.
     pub fn commit(&mut self, record: Record) -> Result<(), StateError> {
         let path = self.view.directory.join(STATE_FILE);
-        let content =
-            record.to_json().map_err(io::Error::other).map_err(StateError::writing(&path))?;
+        let content = record.to_json().map_err(io::Error::other).map_err(StateError::writing(&path))?;
         disk::replace(&*self.disk, &path, 0o644, &content).map_err(StateError::writing(&path))?;
         self.view.record = record;
         Ok(())
@@ -110,14 +109,11 @@ impl State {
         }
         let directory = self.view.path(place);
         self.disk.make_directory(&directory).map_err(StateError::writing(&directory))?;
-        self.disk
-            .sync_directory(&self.view.directory)
-            .map_err(StateError::writing(&self.view.directory))?;
+        self.disk.sync_directory(&self.view.directory).map_err(StateError::writing(&self.view.directory))?;
         let (key, secret) =
             FileKey::generate().map_err(|source| StateError::Key { path: path.clone(), source })?;
         // The one place where a private key goes to disk; mode 0600 from its first byte on.
-        disk::replace(&*self.disk, &path, 0o600, secret.expose())
-            .map_err(StateError::writing(&path))?;
+        disk::replace(&*self.disk, &path, 0o600, secret.expose()).map_err(StateError::writing(&path))?;
         Ok(Arc::new(key))
     }
 
@@ -134,8 +130,7 @@ impl State {
         ] {
             let path = self.view.path(place).join(name);
             let pem = pem(certificates).map_err(StateError::writing(&path))?;
-            disk::replace(&*self.disk, &path, 0o644, pem.as_bytes())
-                .map_err(StateError::writing(&path))?;
+            disk::replace(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))?;
         }
         Ok(())
     }
@@ -239,9 +234,7 @@ fn lock(directory: &Path) -> Result<File, StateError> {
         .map_err(StateError::writing(&path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(StateError::Busy { directory: directory.to_owned() })
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy { directory: directory.to_owned() }),
         Err(error) => Err(StateError::writing(&path)(error.into())),
     }
 }

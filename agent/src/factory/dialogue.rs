@@ -50,7 +50,7 @@ impl Dialogue {
             }
         };
         // A disk may work again at the next try; only what was decided is remembered.
-        let decided = !matches!(&response, Response::Fault(fault) if fault.code() == v1::DeviceFaultCode::DeviceFaultStorage);
+        let decided = !matches!(&response, Response::Fault(fault) if fault.code() == Code::Storage);
         let answer =
             v1::DeviceMessage { exchange: message.exchange, response: Some(response) }.encode_to_vec();
         self.last = decided.then(|| (payload.to_vec(), answer.clone()));
@@ -59,7 +59,7 @@ impl Dialogue {
 
     /// The answer to a frame that did not arrive whole.
     pub fn damaged_frame(&self) -> Vec<u8> {
-        let fault = fault(Code::DeviceFaultDamagedFrame, "the last frame cannot be read; send it again");
+        let fault = fault(Code::DamagedFrame, "the last frame cannot be read; send it again");
         v1::DeviceMessage { exchange: 0, response: Some(Response::Fault(fault)) }.encode_to_vec()
     }
 
@@ -126,9 +126,8 @@ impl Dialogue {
             }
             _ => self.state.view().key(Place::Birth).map_err(|error| storage(&error))?,
         };
-        let csr = certificate_request(&*key)
-            .map_err(|error| fault(Code::DeviceFaultStorage, &error.to_string()))?;
-        Ok(v1::GenerateKeyResponse { csr })
+        let csr = certificate_request(&*key).map_err(|error| fault(Code::Storage, &error.to_string()))?;
+        Ok(v1::GenerateKeyResponse { csr: csr.into() })
     }
 
     fn install(&mut self, request: v1::Install) -> Result<v1::InstallResponse, v1::DeviceFault> {
@@ -140,7 +139,7 @@ impl Dialogue {
         let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
         let now = self.state.record().time_floor.now(&*self.clock);
         let installable = install::check(request, &device, key.public_key(), now)
-            .map_err(|why| fault(Code::DeviceFaultRejected, &with_sources(&why)))?;
+            .map_err(|why| fault(Code::Rejected, &with_sources(&why)))?;
         installable.keep(&mut self.state).map_err(|error| storage(&error))?;
         info!(device.id = %device, "installed the birth certificate of {device}");
         Ok(v1::InstallResponse {})
@@ -156,17 +155,17 @@ impl Dialogue {
         let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
         let signature = key
             .sign(&[READ_BACK_CONTEXT, &request.nonce].concat())
-            .map_err(|error| fault(Code::DeviceFaultStorage, &error.to_string()))?;
+            .map_err(|error| fault(Code::Storage, &error.to_string()))?;
         let mut digest = Context::new(&SHA256);
         for anchor in &kept.anchors {
             digest.update(&u32::try_from(anchor.len()).unwrap_or(u32::MAX).to_be_bytes());
             digest.update(anchor);
         }
         Ok(v1::ReadBackResponse {
-            certificate: kept.certificate,
-            chain: kept.chain,
-            anchors_digest: digest.finish().as_ref().to_vec(),
-            signature,
+            certificate: kept.certificate.into(),
+            chain: kept.chain.into_iter().map(Into::into).collect(),
+            anchors_digest: digest.finish().as_ref().to_vec().into(),
+            signature: signature.into(),
         })
     }
 
@@ -183,7 +182,7 @@ impl Dialogue {
 
     fn refuse_when_locked(&self) -> Result<(), v1::DeviceFault> {
         if self.is_locked() {
-            return Err(fault(Code::DeviceFaultLocked, "this unit has left the factory"));
+            return Err(fault(Code::Locked, "this unit has left the factory"));
         }
         Ok(())
     }
@@ -211,10 +210,9 @@ impl Dialogue {
 
 /// Our own identity, unless the line takes us for another.
 fn known(device: DeviceId, hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFault> {
-    let other_serial =
-        !hello.assigned_serial.is_empty() && hello.assigned_serial != device.serial.as_str();
+    let other_serial = !hello.assigned_serial.is_empty() && hello.assigned_serial != device.serial.as_str();
     if other_serial || hello.product != device.product.as_str() {
-        return Err(fault(Code::DeviceFaultWrongDevice, &format!("this unit is {device}")));
+        return Err(fault(Code::WrongDevice, &format!("this unit is {device}")));
     }
     Ok(device)
 }
@@ -223,9 +221,9 @@ fn known(device: DeviceId, hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFaul
 fn assigned(hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFault> {
     if hello.assigned_serial.is_empty() {
         let why = "this unit has no serial number, and the line gave it none";
-        return Err(fault(Code::DeviceFaultWrongDevice, why));
+        return Err(fault(Code::WrongDevice, why));
     }
-    let wrong = |error: identity::DeviceIdError| fault(Code::DeviceFaultWrongDevice, &error.to_string());
+    let wrong = |error: identity::DeviceIdError| fault(Code::WrongDevice, &error.to_string());
     Ok(DeviceId {
         product: hello.product.parse().map_err(wrong)?,
         serial: hello.assigned_serial.parse().map_err(wrong)?,
@@ -238,11 +236,11 @@ fn fault(code: Code, message: &str) -> v1::DeviceFault {
 }
 
 fn unexpected(message: &str) -> v1::DeviceFault {
-    fault(Code::DeviceFaultUnexpected, message)
+    fault(Code::Unexpected, message)
 }
 
 fn storage(error: &StateError) -> v1::DeviceFault {
-    fault(Code::DeviceFaultStorage, &with_sources(error))
+    fault(Code::Storage, &with_sources(error))
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {

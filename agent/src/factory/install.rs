@@ -25,8 +25,11 @@ pub(super) fn check(
     now: SystemTime,
 ) -> Result<Installable, Rejected> {
     let bundle = request.trust_bundle.unwrap_or_default();
-    let credential =
-        Credential { certificate: request.certificate, chain: request.chain, anchors: bundle.anchors };
+    let credential = Credential {
+        certificate: request.certificate.into(),
+        chain: request.chain.into_iter().map(Into::into).collect(),
+        anchors: bundle.anchors.into_iter().map(Into::into).collect(),
+    };
     credential.check(device, key, Kind::Birth, now)?;
     let enrollment_url = match request.enrollment_url {
         url if url.is_empty() => None,

@@ -35,8 +35,7 @@ pub async fn serve(
                 Ok(payload) => dialogue.answer(&payload),
                 Err(_) => dialogue.damaged_frame(),
             };
-            let frame = encode(&answer)
-                .map_err(|error| ServeError::Write(io::Error::other(error)))?;
+            let frame = encode(&answer).map_err(|error| ServeError::Write(io::Error::other(error)))?;
             let write = async {
                 writer.write_all(&frame).await?;
                 writer.flush().await

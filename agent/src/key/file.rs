@@ -28,11 +28,9 @@ impl FileKey {
     /// # Errors
     /// When the library cannot make one.
     pub fn generate() -> Result<(Self, Secret), KeyError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
-            .map_err(|_| KeyError::Unusable)?;
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyError::Unusable)?;
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unusable)?;
-        let document =
-            SecretDocument::try_from(pkcs8.as_ref()).map_err(|_| KeyError::Unusable)?;
+        let document = SecretDocument::try_from(pkcs8.as_ref()).map_err(|_| KeyError::Unusable)?;
         let pem = document.to_pem(PEM_LABEL, LineEnding::LF).map_err(|_| KeyError::Unusable)?;
         // The secret is what goes to the file; `pem` wipes itself.
         let secret = Secret::new(pem.as_bytes().to_vec());
@@ -57,8 +55,7 @@ impl FileKey {
             return Err(KeyError::Malformed);
         }
         let text = std::str::from_utf8(&pem).map_err(|_| KeyError::Malformed)?;
-        let (label, document) =
-            SecretDocument::from_pem(text).map_err(|_| KeyError::Malformed)?;
+        let (label, document) = SecretDocument::from_pem(text).map_err(|_| KeyError::Malformed)?;
         if label != PEM_LABEL {
             return Err(KeyError::Malformed);
         }
@@ -69,8 +66,7 @@ impl FileKey {
 
     fn from_pair(pair: EcdsaKeyPair) -> Result<Self, KeyError> {
         let spki = pair.public_key().as_der().map_err(|_| KeyError::Unusable)?;
-        let public_key =
-            PublicKey::from_spki(spki.as_ref()).map_err(|_| KeyError::Malformed)?;
+        let public_key = PublicKey::from_spki(spki.as_ref()).map_err(|_| KeyError::Malformed)?;
         Ok(Self { pair, public_key })
     }
 }
@@ -81,8 +77,7 @@ impl DeviceKey for FileKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signature =
-            self.pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Unusable)?;
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Unusable)?;
         Ok(signature.as_ref().to_vec())
     }
 }
@@ -141,9 +136,6 @@ mod tests {
 
     #[test]
     fn two_keys_differ() {
-        assert_ne!(
-            FileKey::generate().unwrap().0.public_key(),
-            FileKey::generate().unwrap().0.public_key()
-        );
+        assert_ne!(FileKey::generate().unwrap().0.public_key(), FileKey::generate().unwrap().0.public_key());
     }
 }

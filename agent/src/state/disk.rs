@@ -89,7 +89,7 @@ impl Disk for FileSystem {
 ///
 /// # Errors
 /// As the disk says. The old content may then be in place, or the new.
-pub fn replace(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+pub(super) fn replace(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let unfinished = unfinished(path);
     remove_if_there(disk, &unfinished)?;
     disk.create(&unfinished, mode, content)?;
@@ -102,7 +102,7 @@ pub fn replace(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::R
 ///
 /// # Errors
 /// As the disk says. The old link may then be in place, or the new.
-pub fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()> {
+pub(super) fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()> {
     let unfinished = unfinished(path);
     remove_if_there(disk, &unfinished)?;
     disk.link(target, &unfinished)?;
@@ -114,7 +114,7 @@ pub fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()
 ///
 /// # Errors
 /// As the disk says.
-pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -128,7 +128,7 @@ fn unfinished(path: &Path) -> std::path::PathBuf {
 }
 
 /// Whether a file is what a power cut left of a replacement.
-pub fn is_unfinished(name: &str) -> bool {
+pub(super) fn is_unfinished(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(UNFINISHED)
 }
 

@@ -46,13 +46,9 @@ impl Record {
     /// # Errors
     /// Why it is not one, for people.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
-        let file: RecordFile =
-            serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let file: RecordFile = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if file.format != FORMAT {
-            return Err(format!(
-                "it is of format {}, and this program knows format {FORMAT}",
-                file.format
-            ));
+            return Err(format!("it is of format {}, and this program knows format {FORMAT}", file.format));
         }
         file.try_into()
     }
@@ -172,8 +168,7 @@ impl TryFrom<RecordFile> for Record {
             factory: file.factory,
             enrollment_url: file.enrollment_url,
             trust_version: file.trust_version,
-            time_floor: TimeFloor::of_this_release()
-                .raised_to(UNIX_EPOCH + Duration::from_secs(floor)),
+            time_floor: TimeFloor::of_this_release().raised_to(UNIX_EPOCH + Duration::from_secs(floor)),
             enrolment: file.enrolment.map(Enrolment::try_from).transpose()?,
         })
     }
@@ -224,7 +219,8 @@ mod tests {
             factory: FactoryStep::Locked,
             enrollment_url: Some("https://ca.example.com:8443".to_owned()),
             trust_version: u64::MAX,
-            time_floor: TimeFloor::of_this_release().raised_to(UNIX_EPOCH + Duration::from_secs(1_900_000_000)),
+            time_floor: TimeFloor::of_this_release()
+                .raised_to(UNIX_EPOCH + Duration::from_secs(1_900_000_000)),
             enrolment: Some(Enrolment {
                 slot: Slot::B,
                 request_id: RequestId::from([7; 16]),

@@ -13,8 +13,8 @@ use crate::key::{DeviceKey, FileKey};
 use crate::time_floor::TimeFloor;
 
 use super::{
-    CERTIFICATE_FILE, CHAIN_FILE, CURRENT, EnrolmentStep, FactoryStep, KEY_FILE, Place, Record,
-    STATE_FILE, Slot, StateError, TRUST_FILE,
+    CERTIFICATE_FILE, CHAIN_FILE, CURRENT, EnrolmentStep, FactoryStep, KEY_FILE, Place, Record, STATE_FILE,
+    Slot, StateError, TRUST_FILE,
 };
 
 /// What a state directory says. Reading it needs no lock: files are only replaced, and never those that are in use.

@@ -1,0 +1,67 @@
+//! `touchmark-agent factory`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::factory::{Dialogue, Limits, serve};
+use agent::state::{FileSystem, State};
+use anyhow::{Context, bail};
+use identity::{DeviceId, SystemClock};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::arguments::Factory;
+
+use super::DONE;
+
+pub(crate) async fn run(arguments: Factory) -> anyhow::Result<u8> {
+    let mut state = State::open_or_create(&arguments.state, Arc::new(FileSystem))?;
+    if let (Some(product), Some(serial)) = (arguments.product, arguments.serial) {
+        keep_identity(&mut state, DeviceId { product, serial })?;
+    }
+    let mut dialogue = Dialogue::new(state, Arc::new(SystemClock));
+    let limits = Limits { idle: arguments.idle_timeout, after_lock: AFTER_LOCK };
+    match arguments.link.tcp {
+        Some(address) => over_tcp(&mut dialogue, address, limits).await,
+        None => {
+            let end = serve(&mut dialogue, tokio::io::stdin(), tokio::io::stdout(), limits).await?;
+            info!(locked = dialogue.is_locked(), "the link ended: {end:?}");
+            Ok(DONE)
+        }
+    }
+}
+
+/// Makes the unit the one that the command line says, unless it is another already.
+fn keep_identity(state: &mut State, device: DeviceId) -> anyhow::Result<()> {
+    match &state.record().device {
+        Some(own) if *own == device => Ok(()),
+        Some(own) => bail!("this state directory belongs to {own}, not to {device}"),
+        None => Ok(state.update(|record| record.device = Some(device))?),
+    }
+}
+
+/// One station after another, until the unit is locked.
+async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) -> anyhow::Result<u8> {
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
+    info!("waiting for a station on {}", listener.local_addr()?);
+    loop {
+        let Ok(accepted) = timeout(limits.idle, listener.accept()).await else {
+            bail!("no station came for {}", humantime::format_duration(limits.idle));
+        };
+        let (stream, peer) = accepted.context("the station's connection is lost")?;
+        info!("the station is at {peer}");
+        let (reader, writer) = stream.into_split();
+        if let Err(error) = serve(dialogue, reader, writer, limits).await {
+            warn!("the link broke: {:#}", anyhow::Error::from(error));
+        }
+        if dialogue.is_locked() {
+            return Ok(DONE);
+        }
+    }
+}
+
+/// How long a locked unit stays for a station that missed its last answer; a station asks again within a second.
+const AFTER_LOCK: Duration = Duration::from_secs(5);

@@ -1,0 +1,5 @@
+//! A small world around a device: issuers, a station at the other end of a pipe.
+#![allow(dead_code, reason = "each suite uses its part")]
+
+pub mod issuers;
+pub mod station;
