@@ -1,6 +1,13 @@
 //! Chores: `cargo xtask --help`.
 
+mod bench;
+mod check;
+mod deny;
 mod proto;
+mod quickstart;
+mod requirements;
+mod shell;
+mod test;
 
 use std::process::ExitCode;
 
@@ -8,7 +15,7 @@ use clap::{Parser, Subcommand};
 
 /// The project's chores.
 #[derive(Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     chore: Chore,
@@ -16,7 +23,33 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed).
+    /// See the whole path work: builds release binaries, then `touchmark quickstart` makes a CA, a work order, a station and
+    /// devices that are born, enrolled and verified
+    Quickstart {
+        /// Given to `touchmark quickstart`: --dir DIR, --devices N, --keep, --json; --help tells more
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Everything: what the suites need is installed (as root, through apt) or named, then `check`, then every suite
+    Test {
+        /// Leave out `check`
+        #[arg(long)]
+        no_check: bool,
+        /// Given to `cargo test`, for example a part of a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What needs no running: format, clippy, documentation, generated code, dependencies and licences, the house plan
+    Check,
+    /// Measure a release build: how fast it issues, enrols, stores, and how much of that nobody could save
+    Bench {
+        /// store, issue or enroll
+        bench: bench::Bench,
+        /// Given to the bench: --json prints one object on the last line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed)
     Proto {
         /// Only compare with what is committed; exit status 1 if it differs.
         #[arg(long)]
@@ -26,15 +59,16 @@ enum Chore {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
+        Chore::Quickstart { arguments } => quickstart::build_and_show(&arguments),
+        Chore::Test { no_check, arguments } => test::run_suites(!no_check, &arguments),
+        Chore::Check => check::run(),
+        Chore::Bench { bench, arguments } => bench::run_bench(bench, &arguments),
         Chore::Proto { check } => proto::run(check),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "a chore reports to the person who ran it")]
-            {
-                eprintln!("error: {error:#}");
-            }
+            shell::say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

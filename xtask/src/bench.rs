@@ -1,0 +1,33 @@
+//! Measures a release build.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::shell::{cargo, root, run, step, target_directory};
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Bench {
+    /// 1,000,000 devices committed to the ledger, restart, rebuild
+    Store,
+    /// Birth certificates over one stream
+    Issue,
+    /// Operational certificates, a new connection for each
+    Enroll,
+}
+
+/// Builds the bench and the programs that it drives, and runs one.
+pub(crate) fn run_bench(bench: Bench, arguments: &[String]) -> Result<()> {
+    step("build release programs", || {
+        run(cargo().args(["build", "--release", "--locked", "-p", "bench", "-p", "ca", "--bins"]))
+    })?;
+    let name = match bench {
+        Bench::Store => "store",
+        Bench::Issue => "issue",
+        Bench::Enroll => "enroll",
+    };
+    let program = target_directory()?.join("release/bench");
+    run(Command::new(program).arg(name).args(arguments).current_dir(root()))
+}

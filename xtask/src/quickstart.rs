@@ -1,0 +1,17 @@
+//! Builds release programs and lets `touchmark quickstart` show them.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::shell::{cargo, run, step, target_directory};
+
+/// Builds, then hands over.
+pub(crate) fn build_and_show(arguments: &[String]) -> Result<()> {
+    step("build release programs (the first time takes minutes)", || {
+        let packages = ["-p", "ca", "-p", "provisioner", "-p", "agent", "-p", "ops"];
+        run(cargo().args(["build", "--release", "--locked", "--bins"]).args(packages))
+    })?;
+    let program = target_directory()?.join("release/touchmark");
+    run(Command::new(program).arg("quickstart").args(arguments))
+}

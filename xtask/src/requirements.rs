@@ -1,0 +1,93 @@
+//! What the suites need beside Rust: programs of Debian packages, and the strangers' Python.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{root, run, say, step, succeeds};
+
+/// A program that some suite runs.
+struct Requirement {
+    /// The Debian package that has it.
+    package: &'static str,
+    /// A command that succeeds if it is there.
+    probe: &'static [&'static str],
+    /// Who needs it.
+    why: &'static str,
+}
+
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement { package: "openssl", probe: &["openssl", "version"], why: "strangers: openssl verify" },
+    Requirement { package: "gnutls-bin", probe: &["certtool", "--version"], why: "strangers: GnuTLS" },
+    Requirement {
+        package: "default-jdk-headless",
+        probe: &["javac", "-version"],
+        why: "strangers: Java PKIX",
+    },
+    Requirement {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import venv, ensurepip"],
+        why: "strangers: pyca, pkilint",
+    },
+    Requirement {
+        package: "faketime",
+        probe: &["faketime", "--version"],
+        why: "strangers: the years 2060 and 2100",
+    },
+    Requirement { package: "e2fsprogs", probe: &["mkfs.ext4", "-V"], why: "ca: cut the power under ext4" },
+    Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
+];
+
+/// Installs what is missing if it may, otherwise says what is missing; then prepares the strangers.
+pub(crate) fn bring() -> Result<()> {
+    step("what the suites need", || {
+        let missing: Vec<&Requirement> = REQUIREMENTS.iter().filter(|it| !it.is_there()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for requirement in &missing {
+            say(&format!("    missing: {} ({})", requirement.package, requirement.why));
+        }
+        let packages: Vec<&str> = missing.iter().map(|requirement| requirement.package).collect();
+        install(&packages)?;
+        match missing.iter().find(|requirement| !requirement.is_there()) {
+            Some(requirement) => {
+                bail!("{} is installed and `{}` fails", requirement.package, requirement.probe.join(" "))
+            }
+            None => Ok(()),
+        }
+    })?;
+    let setup = root().join("tests/strangers/setup.sh");
+    if !setup.is_file() {
+        bail!("{} is missing", setup.display());
+    }
+    step("the strangers' Python", || run(Command::new("bash").arg(&setup).current_dir(root())))
+}
+
+impl Requirement {
+    fn is_there(&self) -> bool {
+        let Some((program, arguments)) = self.probe.split_first() else { return false };
+        // File system tools live where only root's PATH looks.
+        let path = std::env::var("PATH").unwrap_or_default();
+        succeeds(Command::new(program).args(arguments).env("PATH", format!("{path}:/usr/sbin:/sbin")))
+    }
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let command = format!("apt-get install --yes --no-install-recommends {}", packages.join(" "));
+    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        bail!("install these first, for example: sudo {command}");
+    }
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
+        apt
+    };
+    run(apt().args(["update", "--quiet"]))?;
+    run(apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

@@ -1,0 +1,68 @@
+//! Running programs and saying so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// Tells the person who runs the chore.
+pub(crate) fn say(text: &str) {
+    #[expect(clippy::print_stderr, reason = "a chore reports to the person who ran it; stdout is for data")]
+    {
+        eprintln!("{text}");
+    }
+}
+
+/// Says what is done, does it, and says how long it took if that was long.
+pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    say(&format!("==> {name}"));
+    let started = Instant::now();
+    let outcome = work().with_context(|| name.to_owned());
+    if started.elapsed() > LONG {
+        say(&format!("    {name}: {:.0} s", started.elapsed().as_secs_f64()));
+    }
+    outcome
+}
+
+/// The cargo that runs this chore, in the root of the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command and fails if it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot run {name}"))?;
+    if !status.success() {
+        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+        bail!("`{name} {}` ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Whether a command can be run and succeeds; what it prints is not shown.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success())
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
+}
+
+/// Where cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    Ok(metadata.target_directory.into_std_path_buf())
+}
+
+/// What takes longer is said.
+const LONG: Duration = Duration::from_secs(5);

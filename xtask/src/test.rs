@@ -1,0 +1,21 @@
+//! Every suite.
+
+use anyhow::Result;
+
+use crate::shell::{cargo, run, step};
+use crate::{check, requirements};
+
+/// Brings what the suites need, checks, builds the programs once, and runs every suite.
+pub(crate) fn run_suites(with_check: bool, arguments: &[String]) -> Result<()> {
+    requirements::bring()?;
+    if with_check {
+        check::run()?;
+    }
+    step("build the programs and the suites", || {
+        run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+        run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
+    })?;
+    step("every suite", || {
+        run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments))
+    })
+}
