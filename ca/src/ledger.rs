@@ -3,14 +3,30 @@
 //! [`decide`] is the only place that knows quota, uniqueness, lifecycle, lineage and idempotency (DESIGN 4.2). What it accepts
 //! becomes an [`Entry`]; everything else is derived from entries.
 
+mod apply;
+mod books;
 mod command;
 mod conflict;
+mod decide;
 mod entry;
+mod intent;
 mod serials;
+mod view;
 mod work_order;
 
+pub use apply::{Changes, apply};
+pub use books::{Books, Nothing};
 pub use command::{Action, Command, SignedCertificate};
 pub use conflict::Conflict;
+pub use decide::{Decision, UNCONFIRMED_MAX, decide, foresee};
 pub use entry::{Entry, EntryNumber, Event};
+pub use intent::{Intent, IntentSubject};
 pub use serials::{SerialPattern, SerialPatternError, Serials};
-pub use work_order::{WorkOrderCounts, WorkOrderId, WorkOrderIdError, WorkOrderState, WorkOrderTerms};
+pub use view::{
+    CertificateFacts, DeviceFacts, DeviceState, Holder, PrincipalFacts, RequestFacts, Standing, View,
+    WorkOrderFacts,
+};
+pub use work_order::{
+    MANIFEST_SERIALS_MAX, QUANTITY_MAX, STATIONS_MAX, TermsRefusal, WorkOrderCounts, WorkOrderId,
+    WorkOrderIdError, WorkOrderState, WorkOrderTerms,
+};

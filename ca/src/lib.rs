@@ -4,3 +4,4 @@ pub mod config;
 pub mod ledger;
 pub mod signer;
 pub mod tls;
+pub mod store;

@@ -116,8 +116,8 @@ pub enum Action {
     },
 }
 
-/// A certificate that is signed and not yet on record..
-#[derive(Debug, Clone)]
+/// A certificate that is signed and not yet on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCertificate {
     /// Who signed it.
     pub issuer: IssuerName,

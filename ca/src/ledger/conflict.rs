@@ -2,7 +2,7 @@
 
 use identity::{DeviceId, Principal};
 
-use super::{WorkOrderId, WorkOrderState};
+use super::{TermsRefusal, WorkOrderId, WorkOrderState};
 
 /// Why the ledger refuses a command. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,18 +69,21 @@ pub enum Conflict {
     /// `CERTIFICATE_NOT_FOUND`: no such certificate, or it is not of this device.
     #[error("{0} has no such certificate")]
     NoSuchCertificate(DeviceId),
-    /// `CERTIFICATE_REVOKED`.
+    /// `CERTIFICATE_REVOKED`: the one that authorises the request, or the one that would answer it.
     #[error("the certificate is revoked")]
     CertificateRevoked,
-    /// `ALREADY_ENROLLED`: the device has an operational certificate in use, for another key.
+    /// `ALREADY_ENROLLED`: the device has an operational certificate in use, for another key, that has not expired.
     #[error("{0} has an operational certificate in use")]
     AlreadyEnrolled(DeviceId),
     /// `PRINCIPAL_NOT_FOUND`.
     #[error("there is no {0}")]
     NoSuchPrincipal(Principal),
-    /// `QUANTITY_OUT_OF_RANGE`, `SERIALS_TOO_FEW`, …: the terms contradict themselves.
-    #[error("{0}")]
-    TermsRefused(&'static str),
+    /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may have at one time.
+    #[error("{0} has too many operational certificates that it never used; they must expire first")]
+    TooManyUnconfirmed(DeviceId),
+    /// The terms contradict themselves; each way has its own reason.
+    #[error(transparent)]
+    TermsRefused(#[from] TermsRefusal),
     /// `ISSUER_EXISTS`.
     #[error("this issuer is on record")]
     IssuerExists,

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use identity::{DeviceId, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber};
 use issuance::IssuerName;
 
-use super::{SignedCertificate, WorkOrderId, WorkOrderTerms};
+use super::{Holder, SignedCertificate, WorkOrderId, WorkOrderTerms};
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild everything else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Its place; the first is 1.
     pub number: EntryNumber,
@@ -26,7 +26,7 @@ pub struct Entry {
 }
 
 /// The place of an entry in the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EntryNumber(pub u64);
 
 impl fmt::Display for EntryNumber {
@@ -36,7 +36,7 @@ impl fmt::Display for EntryNumber {
 }
 
 /// What happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An issuer's certificate is on record.
     IssuerInstalled {
@@ -132,4 +132,47 @@ pub enum Event {
         /// The certificates that this revoked.
         revoked: Vec<SerialNumber>,
     },
+}
+
+impl Event {
+    /// The certificate that it put on record, if any.
+    pub fn certificate(&self) -> Option<&SignedCertificate> {
+        match self {
+            Self::IssuerInstalled { certificate, .. }
+            | Self::BirthIssued { certificate, .. }
+            | Self::OperationalIssued { certificate, .. }
+            | Self::CredentialIssued { certificate, .. } => Some(certificate),
+            Self::WorkOrderCreated { .. }
+            | Self::WorkOrderPaused { .. }
+            | Self::WorkOrderResumed { .. }
+            | Self::WorkOrderClosed { .. }
+            | Self::UnitConfirmed { .. }
+            | Self::UnitScrapped { .. }
+            | Self::InstallConfirmed { .. }
+            | Self::PrincipalRevoked { .. } => None,
+        }
+    }
+
+    /// Whose the certificate is that it put on record.
+    pub fn holder(&self) -> Option<Holder> {
+        match self {
+            Self::IssuerInstalled { issuer, .. } => Some(Holder::Issuer(*issuer)),
+            Self::BirthIssued { device, .. } | Self::OperationalIssued { device, .. } => {
+                Some(Holder::Principal(Principal::Device(device.clone())))
+            }
+            Self::CredentialIssued { role, name, .. } => {
+                Some(Holder::Principal(Principal::named(*role, name.clone())))
+            }
+            _ => None,
+        }
+    }
+
+    /// The certificates that it revoked, and why.
+    pub fn revoked(&self) -> Option<(&[SerialNumber], RevocationReason)> {
+        match self {
+            Self::UnitScrapped { revoked, .. } => Some((revoked, RevocationReason::CessationOfOperation)),
+            Self::PrincipalRevoked { revoked, reason, .. } => Some((revoked, *reason)),
+            _ => None,
+        }
+    }
 }

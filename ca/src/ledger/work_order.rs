@@ -56,6 +56,74 @@ pub struct WorkOrderTerms {
     pub closes_at: Option<SystemTime>,
 }
 
+impl WorkOrderTerms {
+    /// Whether an order can have these terms from `now` on.
+    ///
+    /// # Errors
+    /// When they contradict themselves.
+    pub fn check(&self, now: SystemTime) -> Result<(), TermsRefusal> {
+        if !(1..=QUANTITY_MAX).contains(&self.quantity) {
+            return Err(TermsRefusal::QuantityOutOfRange);
+        }
+        if self.profile != ProfileName::Idevid {
+            return Err(TermsRefusal::ProfileNotForBirth);
+        }
+        if matches!(&self.serials, Serials::Manifest(_)) && self.serials.len() > MANIFEST_SERIALS_MAX {
+            return Err(TermsRefusal::ManifestTooLong);
+        }
+        if self.serials.len() < self.quantity {
+            return Err(TermsRefusal::SerialsTooFew);
+        }
+        if self.stations.is_empty() {
+            return Err(TermsRefusal::NoStation);
+        }
+        if self.stations.len() > STATIONS_MAX {
+            return Err(TermsRefusal::TooManyStations);
+        }
+        if self.closes_at.is_some_and(|closes_at| closes_at <= self.opens_at.unwrap_or(now).max(now)) {
+            return Err(TermsRefusal::WindowEmpty);
+        }
+        Ok(())
+    }
+}
+
+/// Why terms contradict themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TermsRefusal {
+    /// `QUANTITY_OUT_OF_RANGE`.
+    #[error("a work order is for 1 to {QUANTITY_MAX} units")]
+    QuantityOutOfRange,
+    /// `SERIALS_TOO_FEW`.
+    #[error("a work order needs at least as many serial numbers as units")]
+    SerialsTooFew,
+    /// `MANIFEST_TOO_LONG`.
+    #[error(
+        "a manifest lists at most {MANIFEST_SERIALS_MAX} serial numbers; use a pattern or several orders"
+    )]
+    ManifestTooLong,
+    /// `STATIONS_MISSING`.
+    #[error("a work order needs at least one station")]
+    NoStation,
+    /// `TOO_MANY_STATIONS`.
+    #[error("a work order names at most {STATIONS_MAX} stations")]
+    TooManyStations,
+    /// `WINDOW_EMPTY`.
+    #[error("the window of the work order ends before it begins, or has ended")]
+    WindowEmpty,
+    /// `PROFILE_NOT_FOR_BIRTH`.
+    #[error("the profile of a work order is one for birth certificates: idevid")]
+    ProfileNotForBirth,
+}
+
+/// Most units of one order: ten million devices is where one memory index ends (DESIGN 4.3).
+pub const QUANTITY_MAX: u64 = 10_000_000;
+
+/// Most serials of a manifest: an entry with them stays below the longest ledger entry.
+pub const MANIFEST_SERIALS_MAX: u64 = 100_000;
+
+/// Most stations of one order: a factory line has a few; every one is compared on every issuance.
+pub const STATIONS_MAX: usize = 64;
+
 /// Whether an order may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkOrderState {
@@ -82,7 +150,7 @@ impl fmt::Display for WorkOrderState {
 pub struct WorkOrderCounts {
     /// Birth certificates on record. Never more than the quantity.
     pub issued: u64,
-    /// Units that passed.
+    /// Units that passed and were not scrapped later.
     pub confirmed: u64,
     /// Units that failed for good.
     pub scrapped: u64,

@@ -1,0 +1,206 @@
+//! What an entry does to the rows: pure, and the same for every store.
+
+use identity::{Principal, RequestId, SerialNumber};
+
+use super::{
+    CertificateFacts, DeviceFacts, Entry, Event, PrincipalFacts, RequestFacts, Standing, View,
+    WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
+};
+
+/// The rows as they are after an entry; rows that it does not touch are absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// Who asked what, and the answer.
+    pub request: Option<(Option<Principal>, RequestId, RequestFacts)>,
+    /// Devices.
+    pub devices: Vec<DeviceFacts>,
+    /// Certificates; one that is new takes its key.
+    pub certificates: Vec<CertificateFacts>,
+    /// A work order.
+    pub work_order: Option<WorkOrderFacts>,
+    /// A principal.
+    pub principal: Option<PrincipalFacts>,
+}
+
+/// What the entry, which follows all that the view shows, does to the rows.
+///
+/// # Errors
+/// The view's.
+pub fn apply<V: View>(view: &V, entry: &Entry) -> Result<Changes, V::Fault> {
+    let mut changes = Changes::default();
+    if let Some(request) = entry.request {
+        let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
+        let facts = RequestFacts { entry: entry.number, content: entry.content, certificate };
+        changes.request = Some((entry.principal.clone(), request, facts));
+    }
+    if let (Some(certificate), Some(holder)) = (entry.event.certificate(), entry.event.holder()) {
+        changes.certificates.push(CertificateFacts {
+            entry: entry.number,
+            serial_number: certificate.serial_number,
+            holder,
+            profile: certificate.profile,
+            key: certificate.key,
+            not_after: certificate.validity.not_after(),
+            standing: Standing::Issued,
+            changed: None,
+        });
+    }
+    if let Some((revoked, _)) = entry.event.revoked() {
+        changes.stand(view, entry, revoked, Standing::Revoked)?;
+    }
+    match &entry.event {
+        Event::IssuerInstalled { .. } => {}
+        Event::WorkOrderCreated { .. }
+        | Event::WorkOrderPaused { .. }
+        | Event::WorkOrderResumed { .. }
+        | Event::WorkOrderClosed { .. } => changes.order(view, entry)?,
+        Event::BirthIssued { .. } | Event::UnitConfirmed { .. } | Event::UnitScrapped { .. } => {
+            changes.unit(view, entry)?;
+        }
+        Event::OperationalIssued { .. } | Event::InstallConfirmed { .. } => changes.enrolment(view, entry)?,
+        Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => changes.principal(view, entry)?,
+    }
+    Ok(changes)
+}
+
+impl Changes {
+    fn order<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
+        let (id, state) = match &entry.event {
+            Event::WorkOrderCreated { work_order, terms } => {
+                self.work_order = Some(WorkOrderFacts {
+                    id: *work_order,
+                    terms: terms.clone().into(),
+                    state: WorkOrderState::Open,
+                    counts: Default::default(),
+                    created_at: entry.at,
+                    created_by: entry.principal.clone(),
+                    changed: entry.number,
+                });
+                return Ok(());
+            }
+            Event::WorkOrderPaused { work_order } => (*work_order, WorkOrderState::Paused),
+            Event::WorkOrderResumed { work_order } => (*work_order, WorkOrderState::Open),
+            Event::WorkOrderClosed { work_order } => (*work_order, WorkOrderState::Closed),
+            _ => return Ok(()),
+        };
+        self.work_order =
+            view.work_order(id)?.map(|order| WorkOrderFacts { state, changed: entry.number, ..order });
+        Ok(())
+    }
+
+    fn unit<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
+        match &entry.event {
+            Event::BirthIssued { work_order, device, certificate } => {
+                self.devices.push(DeviceFacts {
+                    id: device.clone(),
+                    work_order: *work_order,
+                    station: entry.principal.clone(),
+                    born_at: entry.at,
+                    certificates: vec![certificate.serial_number],
+                    operational: None,
+                    confirmed: false,
+                    scrapped: false,
+                    changed: None,
+                });
+                self.count(view, *work_order, |counts| counts.issued += 1)?;
+            }
+            Event::UnitConfirmed { work_order, device, serial_number } => {
+                if let Some(known) = view.device(device)? {
+                    self.devices.push(DeviceFacts { confirmed: true, changed: Some(entry.number), ..known });
+                }
+                self.stand(view, entry, &[*serial_number], Standing::InUse)?;
+                self.count(view, *work_order, |counts| counts.confirmed += 1)?;
+            }
+            Event::UnitScrapped { work_order, device, .. } => {
+                let known = view.device(device)?;
+                let was_confirmed = known.as_ref().is_some_and(|known| known.confirmed);
+                if let Some(known) = known {
+                    let changed = Some(entry.number);
+                    self.devices.push(DeviceFacts { scrapped: true, operational: None, changed, ..known });
+                }
+                self.count(view, *work_order, |counts| {
+                    counts.scrapped += 1;
+                    counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
+                })?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn enrolment<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
+        match &entry.event {
+            Event::OperationalIssued { device, certificate, .. } => {
+                if let Some(mut known) = view.device(device)? {
+                    known.certificates.push(certificate.serial_number);
+                    self.devices.push(known);
+                }
+            }
+            Event::InstallConfirmed { device, serial_number } => {
+                let Some(known) = view.device(device)? else { return Ok(()) };
+                self.stand(view, entry, &[*serial_number], Standing::InUse)?;
+                // The device uses this one: no other operational certificate of it will be used again, older or younger.
+                for other in known.certificates.iter().skip(1).filter(|other| *other != serial_number) {
+                    let standing = view.certificate(other)?.map(|facts| facts.standing);
+                    if matches!(standing, Some(Standing::Issued | Standing::InUse)) {
+                        self.stand(view, entry, &[*other], Standing::Superseded)?;
+                    }
+                }
+                self.devices.push(DeviceFacts { operational: Some(*serial_number), ..known });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn principal<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
+        match &entry.event {
+            Event::CredentialIssued { role, name, certificate } => {
+                let mut known = view.principal(*role, name)?.unwrap_or_else(|| PrincipalFacts {
+                    role: *role,
+                    name: name.clone(),
+                    created_at: entry.at,
+                    certificates: Vec::new(),
+                    revoked: None,
+                });
+                known.certificates.push(certificate.serial_number);
+                self.principal = Some(known);
+            }
+            Event::PrincipalRevoked { role, name, .. } => {
+                self.principal = view
+                    .principal(*role, name)?
+                    .map(|known| PrincipalFacts { revoked: Some(entry.number), ..known });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn stand<V: View>(
+        &mut self,
+        view: &V,
+        entry: &Entry,
+        certificates: &[SerialNumber],
+        standing: Standing,
+    ) -> Result<(), V::Fault> {
+        for serial_number in certificates {
+            if let Some(facts) = view.certificate(serial_number)? {
+                self.certificates.push(CertificateFacts { standing, changed: Some(entry.number), ..facts });
+            }
+        }
+        Ok(())
+    }
+
+    fn count<V: View>(
+        &mut self,
+        view: &V,
+        work_order: WorkOrderId,
+        change: impl FnOnce(&mut WorkOrderCounts),
+    ) -> Result<(), V::Fault> {
+        self.work_order = view.work_order(work_order)?.map(|mut order| {
+            change(&mut order.counts);
+            order
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Rows in ordinary maps, laid over another view: alone they are the whole state of a small ledger, over an index the effect of a batch that is
+//! not durable yet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+
+use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use issuance::IssuerName;
+
+use super::{
+    CertificateFacts, Changes, DeviceFacts, Entry, Holder, PrincipalFacts, RequestFacts, View,
+    WorkOrderFacts, WorkOrderId, apply,
+};
+
+/// Rows over a `base`.
+#[derive(Debug)]
+pub struct Books<B> {
+    base: B,
+    requests: HashMap<(Option<Principal>, RequestId), RequestFacts>,
+    devices: BTreeMap<DeviceId, DeviceFacts>,
+    certificates: HashMap<SerialNumber, CertificateFacts>,
+    keys: HashMap<KeyFingerprint, SerialNumber>,
+    work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
+    principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    issuers: HashMap<IssuerName, SerialNumber>,
+}
+
+impl<B: View> Books<B> {
+    /// No changes over `base`.
+    pub fn over(base: B) -> Self {
+        Self {
+            base,
+            requests: HashMap::new(),
+            devices: BTreeMap::new(),
+            certificates: HashMap::new(),
+            keys: HashMap::new(),
+            work_orders: BTreeMap::new(),
+            principals: BTreeMap::new(),
+            issuers: HashMap::new(),
+        }
+    }
+
+    /// Enters what an entry does.
+    ///
+    /// # Errors
+    /// The base's.
+    pub fn enter(&mut self, entry: &Entry) -> Result<(), B::Fault> {
+        let Changes { request, devices, certificates, work_order, principal } = apply(self, entry)?;
+        if let Some((caller, request, facts)) = request {
+            self.requests.insert((caller, request), facts);
+        }
+        for facts in devices {
+            self.devices.insert(facts.id.clone(), facts);
+        }
+        for facts in certificates {
+            self.keys.entry(facts.key).or_insert(facts.serial_number);
+            if let Holder::Issuer(issuer) = facts.holder {
+                self.issuers.insert(issuer, facts.serial_number);
+            }
+            self.certificates.insert(facts.serial_number, facts);
+        }
+        if let Some(facts) = work_order {
+            self.work_orders.insert(facts.id, facts);
+        }
+        if let Some(facts) = principal {
+            self.principals.insert((facts.role, facts.name.clone()), facts);
+        }
+        Ok(())
+    }
+
+    /// The devices entered here, in order of their ids; not those of the base.
+    pub fn devices(&self) -> &BTreeMap<DeviceId, DeviceFacts> {
+        &self.devices
+    }
+
+    /// The certificates entered here, in no order; not those of the base.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
+        self.certificates.values()
+    }
+
+    /// The principals entered here; not those of the base.
+    pub fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
+        &self.principals
+    }
+}
+
+impl<B: View> View for Books<B> {
+    type Fault = B::Fault;
+
+    fn request(
+        &self,
+        principal: Option<&Principal>,
+        request: &RequestId,
+    ) -> Result<Option<RequestFacts>, Self::Fault> {
+        if !self.requests.is_empty()
+            && let Some(facts) = self.requests.get(&(principal.cloned(), *request))
+        {
+            return Ok(Some(facts.clone()));
+        }
+        self.base.request(principal, request)
+    }
+
+    fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault> {
+        match self.devices.get(device) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.device(device),
+        }
+    }
+
+    fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.certificates.get(serial_number) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.certificate(serial_number),
+        }
+    }
+
+    fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.keys.get(key) {
+            Some(serial_number) => self.certificate(serial_number),
+            None => self.base.key(key),
+        }
+    }
+
+    fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault> {
+        match self.work_orders.get(&work_order) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.work_order(work_order),
+        }
+    }
+
+    fn work_orders(&self) -> Result<u64, Self::Fault> {
+        let here = self.work_orders.last_key_value().map_or(0, |(id, _)| id.0);
+        Ok(self.base.work_orders()?.max(here))
+    }
+
+    fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault> {
+        match self.principals.get(&(role, name.clone())) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.principal(role, name),
+        }
+    }
+
+    fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.issuers.get(&issuer) {
+            Some(serial_number) => self.certificate(serial_number),
+            None => self.base.issuer(issuer),
+        }
+    }
+}
+
+/// The view of an empty ledger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl View for Nothing {
+    type Fault = Infallible;
+
+    fn request(&self, _: Option<&Principal>, _: &RequestId) -> Result<Option<RequestFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn device(&self, _: &DeviceId) -> Result<Option<DeviceFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn key(&self, _: &KeyFingerprint) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn work_order(&self, _: WorkOrderId) -> Result<Option<WorkOrderFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn work_orders(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn principal(&self, _: Role, _: &PrincipalName) -> Result<Option<PrincipalFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn issuer(&self, _: IssuerName) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,211 @@
+//! The rules: a command and the rows that it touches in, an event, an earlier answer or a conflict out.
+
+mod birth;
+mod credential;
+mod operational;
+mod work_order;
+
+use std::time::SystemTime;
+
+use identity::{Principal, RequestId, SerialNumber};
+use issuance::IssuerName;
+
+use super::{
+    Action, CertificateFacts, Command, Conflict, EntryNumber, Event, Holder, Intent, IntentSubject,
+    SignedCertificate, Standing, View,
+};
+
+pub use operational::UNCONFIRMED_MAX;
+
+/// What a command that is not refused comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// This happens now.
+    Record(Box<Event>),
+    /// It happened before, in this entry; nothing happens now.
+    Replay(EntryNumber),
+}
+
+/// Decides one command at the time `now`.
+///
+/// The order of the questions is part of the contract: a request that was answered gets its answer even if its work order is by now exhausted,
+/// paused or closed (DESIGN 4.4), but a certificate that was revoked since is not handed out again.
+///
+/// # Errors
+/// The outer error is the view's. The inner is the rule that forbids the command.
+pub fn decide<V: View>(
+    view: &V,
+    command: &Command,
+    now: SystemTime,
+) -> Result<Result<Decision, Conflict>, V::Fault> {
+    settle(Rules { view, now }.decide(command))
+}
+
+/// What [`decide`] would say of a request before its certificate is signed: the entry that answers it, or `None` if nothing is in the way.
+///
+/// # Errors
+/// As of [`decide`].
+pub fn foresee<V: View>(
+    view: &V,
+    intent: &Intent,
+    now: SystemTime,
+) -> Result<Result<Option<EntryNumber>, Conflict>, V::Fault> {
+    settle(Rules { view, now }.foresee(intent))
+}
+
+/// The view as of one moment, and that moment.
+struct Rules<'a, V> {
+    view: &'a V,
+    now: SystemTime,
+}
+
+/// Why no decision is made here.
+enum Stop<F> {
+    Conflict(Conflict),
+    Fault(F),
+}
+
+impl<F> From<Conflict> for Stop<F> {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
+}
+
+type Outcome<T, F> = Result<T, Stop<F>>;
+
+impl<V: View> Rules<'_, V> {
+    fn decide(&self, command: &Command) -> Outcome<Decision, V::Fault> {
+        let caller = command.principal.as_ref();
+        if let Some(entry) = self.answered(caller, command.request.as_ref(), &command.content)? {
+            return Ok(Decision::Replay(entry));
+        }
+        match &command.action {
+            Action::InstallIssuer { issuer, certificate } => self.install_issuer(*issuer, certificate),
+            Action::CreateWorkOrder { terms } => self.create_work_order(terms),
+            Action::PauseWorkOrder { work_order } => self.pause(*work_order),
+            Action::ResumeWorkOrder { work_order } => self.resume(*work_order),
+            Action::CloseWorkOrder { work_order } => self.close(*work_order),
+            Action::IssueBirth { work_order, device, certificate } => {
+                let before = self.may_be_born(caller, *work_order, device, &certificate.key)?;
+                let (work_order, device, certificate) = (*work_order, device.clone(), certificate.clone());
+                self.issue(before, Event::BirthIssued { work_order, device, certificate })
+            }
+            Action::ConfirmUnit { work_order, device, serial_number } => {
+                self.confirm_unit(caller, *work_order, device, *serial_number)
+            }
+            Action::ScrapUnit { work_order, device, reason } => {
+                self.scrap_unit(caller, *work_order, device, reason)
+            }
+            Action::IssueOperational { device, parent, certificate } => {
+                let before = self.may_enroll(caller, device, *parent, &certificate.key)?;
+                let (parent, device, certificate) = (*parent, device.clone(), certificate.clone());
+                self.issue(before, Event::OperationalIssued { device, parent, certificate })
+            }
+            Action::ConfirmInstalled { device, serial_number } => {
+                self.confirm_installed(caller, device, *serial_number)
+            }
+            Action::IssueCredential { role, name, certificate } => {
+                let before = self.may_have_credential(*role, name, &certificate.key)?;
+                let (role, name, certificate) = (*role, name.clone(), certificate.clone());
+                self.issue(before, Event::CredentialIssued { role, name, certificate })
+            }
+            Action::RevokePrincipal { role, name, reason } => self.revoke_principal(*role, name, *reason),
+        }
+    }
+
+    fn foresee(&self, intent: &Intent) -> Outcome<Option<EntryNumber>, V::Fault> {
+        let caller = intent.principal.as_ref();
+        if let Some(entry) = self.answered(caller, intent.request.as_ref(), &intent.content)? {
+            return Ok(Some(entry));
+        }
+        match &intent.subject {
+            IntentSubject::Birth { work_order, device } => {
+                self.may_be_born(caller, *work_order, device, &intent.key)
+            }
+            IntentSubject::Operational { device, parent } => {
+                self.may_enroll(caller, device, *parent, &intent.key)
+            }
+            IntentSubject::Credential { role, name } => self.may_have_credential(*role, name, &intent.key),
+        }
+    }
+
+    /// Records an issuance, unless one before answers it.
+    fn issue(&self, before: Option<EntryNumber>, event: Event) -> Outcome<Decision, V::Fault> {
+        if let Some(entry) = before {
+            return Ok(Decision::Replay(entry));
+        }
+        if let Some(certificate) = event.certificate() {
+            self.serial_number_is_free(certificate.serial_number)?;
+        }
+        Ok(record(event))
+    }
+
+    fn install_issuer(
+        &self,
+        issuer: IssuerName,
+        certificate: &SignedCertificate,
+    ) -> Outcome<Decision, V::Fault> {
+        if let Some(known) = self.view.issuer(issuer).map_err(Stop::Fault)? {
+            let same = known.key == certificate.key && known.serial_number == certificate.serial_number;
+            return if same { Ok(Decision::Replay(known.entry)) } else { Err(Conflict::IssuerExists.into()) };
+        }
+        if self.view.key(&certificate.key).map_err(Stop::Fault)?.is_some() {
+            return Err(Conflict::KeyAlreadyUsed.into());
+        }
+        self.serial_number_is_free(certificate.serial_number)?;
+        Ok(record(Event::IssuerInstalled { issuer, certificate: certificate.clone() }))
+    }
+
+    /// The entry that answered this request of this caller.
+    fn answered(
+        &self,
+        caller: Option<&Principal>,
+        request: Option<&RequestId>,
+        content: &[u8; 32],
+    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+        let Some(request) = request else { return Ok(None) };
+        let Some(known) = self.view.request(caller, request).map_err(Stop::Fault)? else { return Ok(None) };
+        if known.content != *content {
+            return Err(Conflict::RequestReused.into());
+        }
+        if let Some(serial_number) = known.certificate
+            && let Some(certificate) = self.view.certificate(&serial_number).map_err(Stop::Fault)?
+        {
+            self.may_be_handed_out(&certificate)?;
+        }
+        Ok(Some(known.entry))
+    }
+
+    /// An answer that was given before is not given again once its certificate is revoked.
+    fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V::Fault> {
+        if certificate.standing != Standing::Revoked {
+            return Ok(());
+        }
+        if let Holder::Principal(Principal::Device(device)) = &certificate.holder
+            && self.view.device(device).map_err(Stop::Fault)?.is_some_and(|facts| facts.scrapped)
+        {
+            return Err(Conflict::DeviceScrapped(device.clone()).into());
+        }
+        Err(Conflict::CertificateRevoked.into())
+    }
+
+    /// R-5280-02: a serial number is used once by an issuer; we use it once at all.
+    fn serial_number_is_free(&self, serial_number: SerialNumber) -> Outcome<(), V::Fault> {
+        match self.view.certificate(&serial_number).map_err(Stop::Fault)? {
+            Some(_) => Err(Conflict::SerialNumberTaken.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn record(event: Event) -> Decision {
+    Decision::Record(Box::new(event))
+}
+
+fn settle<T, F>(outcome: Outcome<T, F>) -> Result<Result<T, Conflict>, F> {
+    match outcome {
+        Ok(value) => Ok(Ok(value)),
+        Err(Stop::Conflict(conflict)) => Ok(Err(conflict)),
+        Err(Stop::Fault(fault)) => Err(fault),
+    }
+}

@@ -1,0 +1,93 @@
+//! Cursors and the pages of what is kept in memory.
+
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use identity::{DeviceId, PrincipalName, Role};
+
+use super::{Cursor, Page, PrincipalRecord, StoreError, WorkOrderRecord};
+use crate::ledger::{CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
+
+/// Work orders from the newest down; their ids are 1 to `newest`.
+pub(super) fn work_orders(
+    newest: u64,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError>,
+) -> Result<Page<WorkOrderRecord>, StoreError> {
+    let from = match cursor {
+        Some(cursor) => number_of(cursor)?.min(newest),
+        None => newest,
+    };
+    let mut rows = Vec::new();
+    let mut id = from;
+    while id > 0 && rows.len() < limit {
+        rows.extend(read(WorkOrderId(id))?);
+        id -= 1;
+    }
+    Ok(Page { rows, next: (id > 0).then(|| Cursor(id.to_be_bytes().to_vec())) })
+}
+
+/// Principals by role and name.
+pub(super) fn principals(
+    principals: &BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    read: impl Fn(&PrincipalFacts) -> Result<Option<PrincipalRecord>, StoreError>,
+) -> Result<Page<PrincipalRecord>, StoreError> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let after = cursor.map(principal_of).transpose()?;
+    let from = after.map_or(Unbounded, Excluded);
+    let mut following = principals.range((from, Unbounded));
+    let mut rows = Vec::new();
+    let mut last = None;
+    for (name, facts) in following.by_ref().take(limit) {
+        rows.extend(read(facts)?);
+        last = Some(name);
+    }
+    let more = following.next().is_some();
+    let next = last.filter(|_| more).map(|(role, name)| Cursor(format!("{role}:{name}").into_bytes()));
+    Ok(Page { rows, next })
+}
+
+fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName), StoreError> {
+    let text = str::from_utf8(&cursor.0).map_err(|_| StoreError::CursorUnknown)?;
+    let (role, name) = text.split_once(':').ok_or(StoreError::CursorUnknown)?;
+    match (role.parse(), name.parse()) {
+        (Ok(role), Ok(name)) => Ok((role, name)),
+        _ => Err(StoreError::CursorUnknown),
+    }
+}
+
+fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
+    cursor.0.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::CursorUnknown)
+}
+
+/// The page that follows this device.
+pub(super) fn after_device(device: &DeviceId) -> Cursor {
+    Cursor(device.to_string().into_bytes())
+}
+
+/// The device that a cursor follows.
+pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId, StoreError> {
+    str::from_utf8(&cursor.0).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::CursorUnknown)
+}
+
+/// The place of a certificate in the order of expiry: its last second, then its entry.
+pub(super) fn expiry(facts: &CertificateFacts) -> (u64, EntryNumber) {
+    (facts.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(), facts.entry)
+}
+
+/// The page that follows this certificate.
+pub(super) fn after_expiry(facts: &CertificateFacts) -> Cursor {
+    let (second, entry) = expiry(facts);
+    Cursor([second.to_be_bytes(), entry.0.to_be_bytes()].concat())
+}
+
+/// The certificate that a cursor follows.
+pub(super) fn expiry_of(cursor: &Cursor) -> Result<(u64, EntryNumber), StoreError> {
+    match cursor.0.as_chunks::<8>() {
+        ([second, entry], []) => Ok((u64::from_be_bytes(*second), EntryNumber(u64::from_be_bytes(*entry)))),
+        _ => Err(StoreError::CursorUnknown),
+    }
+}

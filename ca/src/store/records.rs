@@ -1,0 +1,367 @@
+//! What a store answers with. The types that can be sent to a caller are made only here, from entries on record (DESIGN 4.1).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
+
+use crate::ledger::{
+    Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts, SignedCertificate,
+    Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+};
+
+/// An entry that is on record, durably: the ledger's answer to a command.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    entry: Arc<Entry>,
+    replayed: bool,
+}
+
+impl Recorded {
+    pub(super) fn fresh(entry: Arc<Entry>) -> Self {
+        Self { entry, replayed: false }
+    }
+
+    pub(super) fn replayed(entry: Arc<Entry>) -> Self {
+        Self { entry, replayed: true }
+    }
+
+    /// The entry. When nothing was left to do, the earlier one that did it.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Whether the entry was on record before this command.
+    pub fn is_replay(&self) -> bool {
+        self.replayed
+    }
+
+    /// The certificate that the entry holds, if it holds one.
+    pub fn released(&self) -> Option<Released> {
+        Released::from_entry(&self.entry)
+    }
+}
+
+/// A certificate that may be sent: it is on record. Nothing but a store can make one.
+#[derive(Debug, Clone)]
+pub struct Released {
+    entry: Arc<Entry>,
+    der: Vec<u8>,
+    serial_number: SerialNumber,
+}
+
+impl Released {
+    fn from_entry(entry: &Arc<Entry>) -> Option<Self> {
+        let certificate = entry.event.certificate()?;
+        Some(Self {
+            der: certificate.der.clone(),
+            serial_number: certificate.serial_number,
+            entry: Arc::clone(entry),
+        })
+    }
+
+    /// X.509 DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// RFC 5280, section 4.1.2.2.
+    pub fn serial_number(&self) -> SerialNumber {
+        self.serial_number
+    }
+
+    /// The entry that recorded it.
+    pub fn entry_number(&self) -> EntryNumber {
+        self.entry.number
+    }
+}
+
+/// What `commit` would say.
+#[derive(Debug, Clone)]
+pub enum Foresight {
+    /// This was asked before; here is the answer. Final: nothing needs to be signed or committed.
+    Answered(Recorded),
+    /// It would be refused now.
+    Refused(Conflict),
+    /// Nothing is in the way now.
+    Clear,
+}
+
+/// A certificate on record.
+#[derive(Debug, Clone)]
+pub struct CertificateRecord {
+    entry: Arc<Entry>,
+    certificate: SignedCertificate,
+    standing: Standing,
+    revocation: Option<Revocation>,
+}
+
+impl CertificateRecord {
+    /// `None` if the entry holds no certificate.
+    pub(super) fn from_entry(
+        entry: Arc<Entry>,
+        standing: Standing,
+        revocation: Option<Revocation>,
+    ) -> Option<Self> {
+        let certificate = entry.event.certificate()?.clone();
+        Some(Self { entry, certificate, standing, revocation })
+    }
+
+    /// The entry that recorded it: who asked, and when.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &SignedCertificate {
+        &self.certificate
+    }
+
+    /// What it is worth. Expiry is not part of it.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// When and why it was revoked; `None` unless it was.
+    pub fn revocation(&self) -> Option<&Revocation> {
+        self.revocation.as_ref()
+    }
+
+    /// Whose it is.
+    pub fn holder(&self) -> Option<Holder> {
+        self.entry.event.holder()
+    }
+
+    /// The serial number of the certificate that authorised it.
+    pub fn parent(&self) -> Option<SerialNumber> {
+        match &self.entry.event {
+            Event::OperationalIssued { parent, .. } => Some(*parent),
+            _ => None,
+        }
+    }
+
+    /// The work order that a birth certificate was counted against.
+    pub fn work_order(&self) -> Option<WorkOrderId> {
+        match &self.entry.event {
+            Event::BirthIssued { work_order, .. } => Some(*work_order),
+            _ => None,
+        }
+    }
+
+    /// It, to be sent.
+    pub fn released(&self) -> Released {
+        Released {
+            entry: Arc::clone(&self.entry),
+            der: self.certificate.der.clone(),
+            serial_number: self.certificate.serial_number,
+        }
+    }
+}
+
+/// A certificate's withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// When.
+    pub at: SystemTime,
+    /// Why.
+    pub reason: RevocationReason,
+    /// The entry that did it.
+    pub entry: EntryNumber,
+}
+
+impl Revocation {
+    /// What the entry did to the certificates that it withdrew; `None` if it withdrew none.
+    pub(super) fn of(entry: &Entry) -> Option<Self> {
+        entry.event.revoked().map(|(_, reason)| Self { at: entry.at, reason, entry: entry.number })
+    }
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// Which.
+    pub id: DeviceId,
+    /// Where it is in its life.
+    pub state: DeviceState,
+    /// The order it was made under.
+    pub work_order: WorkOrderId,
+    /// Who asked for its birth certificate.
+    pub station: Option<Principal>,
+    /// When its birth certificate was recorded.
+    pub born_at: SystemTime,
+    /// Of its birth certificate.
+    pub birth: SerialNumber,
+    /// Of its operational certificate in use.
+    pub operational: Option<SerialNumber>,
+}
+
+impl DeviceRecord {
+    /// `None` for a device that was never born.
+    pub(super) fn of(facts: &DeviceFacts) -> Option<Self> {
+        Some(Self {
+            id: facts.id.clone(),
+            state: facts.state(),
+            work_order: facts.work_order,
+            station: facts.station.clone(),
+            born_at: facts.born_at,
+            birth: *facts.certificates.first()?,
+            operational: facts.operational,
+        })
+    }
+}
+
+/// A work order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkOrderRecord {
+    /// Which.
+    pub id: WorkOrderId,
+    /// What it allows.
+    pub terms: Arc<WorkOrderTerms>,
+    /// Whether it may be used, within its window.
+    pub state: WorkOrderState,
+    /// What became of it.
+    pub counts: WorkOrderCounts,
+    /// When it was made.
+    pub created_at: SystemTime,
+    /// Who made it.
+    pub created_by: Option<Principal>,
+}
+
+impl From<WorkOrderFacts> for WorkOrderRecord {
+    fn from(facts: WorkOrderFacts) -> Self {
+        let WorkOrderFacts { id, terms, state, counts, created_at, created_by, changed: _ } = facts;
+        Self { id, terms, state, counts, created_at, created_by }
+    }
+}
+
+/// A principal that is not a device.
+#[derive(Debug, Clone)]
+pub struct PrincipalRecord {
+    /// What it may be.
+    pub role: Role,
+    /// Unique in its role.
+    pub name: PrincipalName,
+    /// When its first credential was recorded.
+    pub created_at: SystemTime,
+    /// Its newest credential.
+    pub credential: CertificateRecord,
+    /// Whether it has a credential that is neither expired nor revoked.
+    pub active: bool,
+}
+
+impl PrincipalRecord {
+    /// `None` if it has no credential.
+    pub(super) fn of(
+        facts: &PrincipalFacts,
+        credentials: Vec<CertificateRecord>,
+        now: SystemTime,
+    ) -> Option<Self> {
+        let active = credentials.iter().any(|credential| {
+            credential.standing != Standing::Revoked && credential.certificate.validity.contains(now)
+        });
+        Some(Self {
+            role: facts.role,
+            name: facts.name.clone(),
+            created_at: facts.created_at,
+            credential: credentials.into_iter().next_back()?,
+            active,
+        })
+    }
+}
+
+/// Units that nobody accounted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unaccounted {
+    /// How many there are in all.
+    pub count: u64,
+    /// Some of them, by serial.
+    pub devices: Vec<DeviceId>,
+}
+
+/// Which devices to list. Everything that is `None` matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// Of this product.
+    pub product: Option<Product>,
+    /// Made under this order.
+    pub work_order: Option<WorkOrderId>,
+    /// In this state.
+    pub state: Option<DeviceState>,
+}
+
+impl DeviceFilter {
+    /// Whether the device is one of those.
+    pub fn matches(&self, device: &DeviceRecord) -> bool {
+        self.product.as_ref().is_none_or(|product| device.id.product == *product)
+            && self.work_order.is_none_or(|work_order| device.work_order == work_order)
+            && self.state.is_none_or(|state| device.state == state)
+    }
+}
+
+/// Some rows of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows, in the listing's order.
+    pub rows: Vec<T>,
+    /// Where the next page starts; `None`: this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// Where a page starts. Opaque; good for the listing and the filter that gave it out, also after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub(super) Vec<u8>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = super::StoreError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > CURSOR_CHARACTERS_MAX {
+            return Err(super::StoreError::CursorUnknown);
+        }
+        hex::decode(text).map(Self).map_err(|_| super::StoreError::CursorUnknown)
+    }
+}
+
+/// Figures for metrics. All counts are since the start of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Last durable entry.
+    pub head: u64,
+    /// Entries committed.
+    pub entries: u64,
+    /// Commands refused by a rule.
+    pub conflicts: u64,
+    /// Batches written; each is one fdatasync.
+    pub batches: u64,
+    /// Time spent in fdatasync, all batches together.
+    pub sync_total: Duration,
+    /// The longest fdatasync.
+    pub sync_max: Duration,
+    /// Batches that failed because the disk was full.
+    pub full: u64,
+    /// Whether commits are refused for good.
+    pub stopped: bool,
+    /// Bytes of all ledger segments.
+    pub ledger_bytes: u64,
+    /// The entry that listings have reached.
+    pub projected: u64,
+    /// How long ago the oldest entry that listings do not show yet was committed; zero when they show all.
+    pub projection_lag: Duration,
+    /// Whether listings start from the beginning.
+    pub projection_rebuilding: bool,
+    /// How often the projection was thrown away.
+    pub projection_rebuilds: u64,
+    /// Commands that wait to be decided.
+    pub queued: u64,
+}
+
+/// Longest cursor that we give out: a device id and a few numbers, in hexadecimal.
+const CURSOR_CHARACTERS_MAX: usize = 512;
