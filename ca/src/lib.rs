@@ -3,5 +3,5 @@
 pub mod config;
 pub mod ledger;
 pub mod signer;
-pub mod tls;
 pub mod store;
+pub mod tls;
