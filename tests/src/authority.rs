@@ -18,6 +18,7 @@ pub struct CertificateAuthority {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
     environment: Vec<(String, String)>,
+    log: PathBuf,
     _own: Option<tempfile::TempDir>,
 }
 
@@ -44,12 +45,19 @@ impl CertificateAuthority {
         let output = init.output().expect("touchmark-ca starts");
         assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
         let directory = directory.to_path_buf();
-        Self { directory, process: None, grpc: None, http: None, environment: Vec::new(), _own: None }
+        let log = directory.with_extension("log");
+        Self { directory, process: None, grpc: None, http: None, environment: Vec::new(), log, _own: None }
     }
 
     /// An environment variable for the next start.
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another place for its log than beside its directory.
+    pub fn with_log(mut self, log: &Path) -> Self {
+        self.log = log.to_path_buf();
         self
     }
 
@@ -61,7 +69,7 @@ impl CertificateAuthority {
     /// Runs it; says why not when it is not ready in time.
     pub fn serve_within(&mut self, deadline: Duration) -> Result<(), String> {
         self.process = None;
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("the log opens");
+        let log = File::options().create(true).append(true).open(&self.log).expect("the log opens");
         let mut command = Program::CertificateAuthority.command();
         command.arg("serve").arg("--config").arg(self.directory.join("ca.toml"));
         command.env("TOUCHMARK_CA_LISTEN", address_or_any(self.grpc));
@@ -129,18 +137,13 @@ impl CertificateAuthority {
 
     /// Everything it logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-
-    fn log_path(&self) -> PathBuf {
-        let name = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.directory.with_file_name(format!("{name}.log"))
     }
 }
 
