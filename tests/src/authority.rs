@@ -55,6 +55,15 @@ impl CertificateAuthority {
         self
     }
 
+    /// Devices are told to enrol where it listens, on a port that is chosen now.
+    pub fn with_enrollment_at_its_own_address(mut self) -> Self {
+        let free =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+        self.grpc = Some(free);
+        let url = format!("https://localhost:{}", free.port());
+        self.with_environment("TOUCHMARK_CA_ENROLLMENT_URL", &url)
+    }
+
     /// Another place for its log than beside its directory.
     pub fn with_log(mut self, log: &Path) -> Self {
         self.log = log.to_path_buf();

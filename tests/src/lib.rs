@@ -24,6 +24,7 @@ mod program;
 mod raw;
 mod refusal;
 mod seed;
+mod station;
 mod wait;
 
 pub use authority::{CertificateAuthority, ORGANIZATION};
@@ -38,4 +39,5 @@ pub use program::Program;
 pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
+pub use station::{Station, line_file};
 pub use wait::{eventually, within};
