@@ -1,9 +1,11 @@
 //! Certificate signing requests: a claim, of which only the key and the proof of possession are used.
 
-use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::FromDer;
-
+use crate::der::{BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, INTEGER, NotDer, SEQUENCE, check_values, only};
 use crate::{KeyError, PublicKey};
+
+mod attribute;
+mod private_key;
+mod signature;
 
 /// A PKCS#10 request (RFC 2986) whose sender was shown to have the private key. Nothing else of it is kept (R-5280-21).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +23,15 @@ impl Csr {
         if der.len() > CSR_BYTES_MAX {
             return Err(CsrError::TooLarge { bytes: der.len() });
         }
-        let (rest, csr) = X509CertificationRequest::from_der(der).map_err(|_| CsrError::NotDer)?;
-        if !rest.is_empty() {
-            return Err(CsrError::NotDer);
-        }
-        csr.verify_signature().map_err(|_| CsrError::ProofOfPossession)?;
-        let public_key = PublicKey::from_spki(csr.certification_request_info.subject_pki.raw)?;
+        let Parts { info, spki, algorithm, signature } =
+            Parts::of(der).map_err(|NotDer| private_key::explain(der))?;
+        let key = PublicKey::shaped(spki).map_err(|error| match error {
+            KeyError::NotDer => CsrError::NotDer,
+            other => CsrError::Key(other),
+        })?;
+        // Before the costly search for factors: a stranger's nonsense must be cheap to refuse.
+        signature::verify(&key, algorithm, info, signature)?;
+        let public_key = key.strong()?;
         Ok(Self { public_key })
     }
 
@@ -36,7 +41,37 @@ impl Csr {
     }
 }
 
-/// Why a request is refused.
+/// A `CertificationRequest`, its parts as they lie in the bytes.
+struct Parts<'a> {
+    /// The exact bytes that are signed.
+    info: &'a [u8],
+    spki: &'a [u8],
+    algorithm: Element<'a>,
+    signature: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(der: &'a [u8]) -> Result<Self, NotDer> {
+        let mut outer = only(der, SEQUENCE)?.elements()?;
+        let info = outer.expect(SEQUENCE)?;
+        let algorithm = outer.expect(SEQUENCE)?;
+        let [0, signature @ ..] = outer.expect(BIT_STRING)?.content else { return Err(NotDer) };
+        outer.end()?;
+        let mut fields = info.elements()?;
+        if fields.expect(INTEGER)?.content != [0] {
+            return Err(NotDer);
+        }
+        fields.expect(SEQUENCE)?;
+        let spki = fields.expect(SEQUENCE)?.raw;
+        let attributes = fields.expect(CONTEXT_0_CONSTRUCTED)?;
+        fields.end()?;
+        check_values(der)?;
+        attribute::check(attributes.content)?;
+        Ok(Self { info: info.raw, spki, algorithm, signature })
+    }
+}
+
+/// Why a request is refused. Its sender must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CsrError {
     /// Longer than [`CSR_BYTES_MAX`].
@@ -45,15 +80,33 @@ pub enum CsrError {
         /// How long it was.
         bytes: usize,
     },
-    /// Not PKCS#10 in strict DER, or followed by something else.
+    /// Not PKCS#10 version 0 in strict DER, or followed by something else (R-5280-20).
     #[error("the certificate request is not strict DER")]
     NotDer,
+    /// PEM: text where bytes are wanted.
+    #[error("the certificate request is PEM; send the DER that is in it")]
+    Pem,
+    /// A private key. Who sends one has lost it (R-KEY-13).
+    #[error("this is a private key, not a certificate request: it is no longer secret, make another")]
+    PrivateKey,
     /// The signature does not prove possession of the key.
-    #[error("the certificate request is not signed by its own key")]
+    #[error("the certificate request is not signed by its own key with an algorithm that fits it")]
     ProofOfPossession,
     /// The key is refused.
-    #[error("the key of the certificate request is refused")]
+    #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+impl CsrError {
+    /// The stable reason that callers are told.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "CSR_TOO_LARGE",
+            Self::NotDer | Self::Pem | Self::PrivateKey => "CSR_NOT_DER",
+            Self::ProofOfPossession => "PROOF_OF_POSSESSION_FAILED",
+            Self::Key(key) => key.reason(),
+        }
+    }
 }
 
 /// The largest request we parse: an RSA-4096 request with ten names is about 2 kB.

@@ -3,14 +3,24 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use x509_parser::prelude::FromDer;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use aws_lc_rs::signature::ParsedPublicKey;
 
-/// A public key that was checked (R-KEY-01 to R-KEY-08): of an allowed kind, well-formed, not weak.
+use crate::der::{BIT_STRING, Element, NULL, NotDer, OBJECT_IDENTIFIER, SEQUENCE, only};
+
+mod ec;
+mod ed25519;
+mod error;
+mod rsa;
+
+pub use error::KeyError;
+
+/// A public key that was checked (R-KEY-01 to R-KEY-08): of an allowed kind, well-formed, not weak. Which kinds a certificate may
+/// have is its profile's to say.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    spki: Vec<u8>,
-    key_bits: Vec<u8>,
+    spki: Box<[u8]>,
+    /// Where in `spki` the key bits begin; they reach to its end.
+    key_bits_start: usize,
     key_type: KeyType,
 }
 
@@ -18,14 +28,37 @@ impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in strict DER.
     ///
     /// # Errors
-    /// When it is not DER, of a kind that is not allowed, or weak.
+    /// When it is not DER, of a kind that is not allowed, malformed, or weak.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
-        let (rest, spki) = SubjectPublicKeyInfo::from_der(der).map_err(|_| KeyError::NotDer)?;
-        if !rest.is_empty() {
-            return Err(KeyError::NotDer);
+        let key = Self::shaped(der)?;
+        if let Some(algorithm) = ec::usual_algorithm(key.key_type) {
+            ParsedPublicKey::new(algorithm, key.key_bits())
+                .map_err(|_| KeyError::Malformed { what: "the point is not on the curve" })?;
         }
-        let key_bits = spki.subject_public_key.data.to_vec();
-        Ok(Self { spki: der.to_vec(), key_bits, key_type: KeyType::P256 })
+        key.strong()
+    }
+
+    /// Reads a SubjectPublicKeyInfo and checks all but whether a point of P-256 or P-384 is on its curve, which aws-lc-rs says
+    /// when it reads the key, and whether an RSA modulus can be factored, which is costly: [`Self::strong`].
+    pub(crate) fn shaped(der: &[u8]) -> Result<Self, KeyError> {
+        let (algorithm, key_bits) = parts(der).map_err(|NotDer| KeyError::NotDer)?;
+        let key_type = match algorithm.content {
+            ec::P256_IDENTIFIER => ec::shape(key_bits, KeyType::P256)?,
+            ec::P384_IDENTIFIER => ec::shape(key_bits, KeyType::P384)?,
+            ed25519::IDENTIFIER => ed25519::shape(key_bits)?,
+            rsa::IDENTIFIER => rsa::shape(key_bits)?,
+            other => return Err(not_allowed(other)),
+        };
+        Ok(Self { spki: der.into(), key_bits_start: der.len() - key_bits.len(), key_type })
+    }
+
+    /// The key, when it is not weak.
+    pub(crate) fn strong(self) -> Result<Self, KeyError> {
+        match self.key_type {
+            KeyType::P256 | KeyType::P384 | KeyType::Ed25519 => {}
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => rsa::strong(self.key_bits())?,
+        }
+        Ok(self)
     }
 
     /// The SubjectPublicKeyInfo, byte for byte as it came (R-5280-22).
@@ -35,7 +68,7 @@ impl PublicKey {
 
     /// The value of the BIT STRING `subjectPublicKey`, without its unused-bits octet.
     pub fn key_bits(&self) -> &[u8] {
-        &self.key_bits
+        self.spki.get(self.key_bits_start..).unwrap_or_default()
     }
 
     /// Which kind of key it is.
@@ -43,11 +76,46 @@ impl PublicKey {
         self.key_type
     }
 
-    /// The same for the same key in whatever encoding (R-KEY-11).
+    /// The same for the same key in whatever encoding (R-KEY-11): SHA-256 over the SubjectPublicKeyInfo, of which only one
+    /// encoding for each key is let in. `openssl pkey -pubin -outform DER | sha256sum` prints it.
     pub fn fingerprint(&self) -> KeyFingerprint {
         let mut out = [0; 32];
-        out.copy_from_slice(digest(&SHA256, &self.key_bits).as_ref());
+        out.iter_mut().zip(digest(&SHA256, &self.spki).as_ref()).for_each(|(to, from)| *to = *from);
         KeyFingerprint(out)
+    }
+}
+
+/// The AlgorithmIdentifier and the key bits.
+fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), NotDer> {
+    let mut fields = only(der, SEQUENCE)?.elements()?;
+    let algorithm = fields.expect(SEQUENCE)?;
+    let bits = fields.expect(BIT_STRING)?;
+    fields.end()?;
+    match bits.content {
+        [0, key_bits @ ..] => Ok((algorithm, key_bits)),
+        _ => Err(NotDer),
+    }
+}
+
+/// What is wrong with an algorithm that we do not take: its encoding, its parameters, or that it is another.
+fn not_allowed(algorithm: &[u8]) -> KeyError {
+    let read = || {
+        let mut fields = crate::der::Elements::new(algorithm)?;
+        let oid = fields.expect(OBJECT_IDENTIFIER)?.content;
+        let parameters = if fields.is_empty() { None } else { Some(fields.any()?) };
+        fields.end()?;
+        Ok((oid, parameters))
+    };
+    match read() {
+        Err(NotDer) => KeyError::NotDer,
+        Ok((ec::OID, Some(parameters))) if parameters.tag != OBJECT_IDENTIFIER => {
+            KeyError::Malformed { what: "the curve must be named, not described" }
+        }
+        Ok((rsa::OID, parameters)) if parameters.is_none_or(|element| element.tag != NULL) => {
+            KeyError::Malformed { what: "an RSA key has the parameters NULL" }
+        }
+        Ok((ed25519::OID, Some(_))) => KeyError::Malformed { what: "an Ed25519 key has no parameters" },
+        Ok(_) => KeyError::NotAllowed,
     }
 }
 
@@ -114,12 +182,4 @@ impl fmt::Debug for KeyFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Why a public key is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Not a SubjectPublicKeyInfo in strict DER.
-    #[error("the public key is not strict DER")]
-    NotDer,
 }
