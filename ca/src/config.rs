@@ -6,6 +6,7 @@ mod hardware_type;
 mod mistake;
 mod settings;
 
+pub(crate) use check::{LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization};
 pub use document::{
     Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, ProfilesConfig, ServerConfig, StoreConfig,
     StoreKind,

@@ -196,9 +196,6 @@ impl Check<'_> {
                 4096,
             ))
             .unwrap_or(u32::MAX),
-            message_bytes_max: number("message-kib-max", limits.message_kib_max, 64, 16, 1024) * 1024,
-            work_order_bytes_max: number("work-order-kib-max", limits.work_order_kib_max, 4096, 64, 65_536)
-                * 1024,
             shutdown_timeout: Duration::from_secs(number(
                 "shutdown-seconds",
                 limits.shutdown_seconds,

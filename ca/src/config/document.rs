@@ -107,7 +107,7 @@ pub struct LdevidConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Open connections, 16 to 100000. Default 8192.
+    /// Open connections whose other end showed a certificate, 16 to 100000. Default 8192.
     pub connections_max: Option<u64>,
     /// Open connections whose other end showed no certificate, 1 to 10000: the oldest is cut for a fresh one. Default 256.
     pub anonymous_connections_max: Option<u64>,
@@ -119,10 +119,6 @@ pub struct LimitsConfig {
     pub requests_max: Option<u64>,
     /// Requests in flight on one connection, 1 to 4096. Default 256.
     pub connection_requests_max: Option<u64>,
-    /// The largest message in KiB, 16 to 1024 (R-CA-15). Default 64.
-    pub message_kib_max: Option<u64>,
-    /// The largest message of an operator that makes a work order, with its manifest, in KiB, 64 to 65536. Default 4096.
-    pub work_order_kib_max: Option<u64>,
     /// Seconds that a stop waits for what was begun, 1 to 600. Default 20.
     pub shutdown_seconds: Option<u64>,
 }

@@ -72,7 +72,7 @@ pub struct ProfileSettings {
 /// How much is taken on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections.
+    /// Open connections whose other end showed a certificate.
     pub connections_max: usize,
     /// Open connections whose other end showed no certificate.
     pub anonymous_connections_max: usize,
@@ -84,10 +84,6 @@ pub struct Limits {
     pub requests_max: usize,
     /// Requests in flight on one connection.
     pub connection_requests_max: u32,
-    /// The largest message.
-    pub message_bytes_max: usize,
-    /// The largest message that makes a work order.
-    pub work_order_bytes_max: usize,
     /// How long a stop waits for what was begun.
     pub shutdown_timeout: Duration,
 }
@@ -105,7 +101,7 @@ impl Settings {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let base = path.parent().unwrap_or(Path::new(""));
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
         let mut check = Check { mistakes: Vec::new(), base };
         let mut config = Config::parse(&text, &file, &mut check.mistakes);
         check.environment(&mut config, environment);
@@ -155,7 +151,7 @@ mod tests {
         assert_eq!(settings.listen, "127.0.0.1:8443".parse().unwrap());
         assert_eq!(settings.store.dir, dir.path().join("store"));
         assert_eq!(settings.profiles.ldevid_lifetime, Duration::from_secs(30 * 86_400));
-        assert_eq!(settings.limits.message_bytes_max, 65_536);
+        assert_eq!(settings.limits.handshake_timeout, Duration::from_secs(10));
     }
 
     #[test]
