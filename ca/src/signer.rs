@@ -13,6 +13,8 @@ use issuance::SignatureAlgorithm;
 
 pub use file::FileSigner;
 pub use issuers::{Issuer, Issuers, IssuersError};
+pub(crate) use issuers::{certificate_file, key_file};
+pub(crate) use key_file::{KEY_FILE_BYTES_MAX, read_private, write_private};
 pub use key_file::{KeyFileError, plain_key_pem};
 pub use passphrase::{PASSPHRASE_BYTES_MAX, PASSPHRASE_BYTES_MIN, Passphrase, PassphraseError};
 

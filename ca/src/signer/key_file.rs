@@ -58,11 +58,11 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
     let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)
         .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
     let pem = PrivateKeyInfo::try_from(key.as_der())
-        .map_err(|error| encode(pkcs8::Error::from(error)))?
+        .map_err(|error| encode(error.into()))?
         .encrypt_with_params(scheme, passphrase.expose())
         .map_err(encode)?
         .to_pem(EncryptedPrivateKeyInfo::PEM_LABEL, LineEnding::LF)
-        .map_err(|error| encode(pkcs8::Error::from(error)))?;
+        .map_err(|error| encode(error.into()))?;
     write_private(path, pem.as_bytes())
 }
 

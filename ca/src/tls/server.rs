@@ -1,0 +1,76 @@
+//! How the server speaks TLS.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use identity::Clock;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::time_provider::TimeProvider;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::UnixTime;
+
+use super::ServerCredentials;
+
+/// TLS 1.3 only, X25519MLKEM768 before others, HTTP/2 only, no tickets and no early data: who resumes a session would not show its
+/// certificate again (R-CA-11).
+///
+/// A client that shows no certificate is let in, because health must work without one; what it may call is for the layers above. A
+/// certificate that is shown must chain to our root and be within its time.
+///
+/// # Errors
+/// When the key does not belong to the certificate, or there is no root.
+pub fn server_config(
+    credentials: ServerCredentials,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    for root in credentials.trust {
+        roots.add(root).map_err(TlsError::Root)?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(TlsError::Verifier)?;
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::Certificate)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(credentials.chain, credentials.key)
+        .map_err(TlsError::Certificate)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+/// Our clock as rustls wants it.
+struct Time(Arc<dyn Clock>);
+
+impl TimeProvider for Time {
+    fn current_time(&self) -> Option<UnixTime> {
+        self.0.now().duration_since(UNIX_EPOCH).ok().map(UnixTime::since_unix_epoch)
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Time")
+    }
+}
+
+/// Why the server cannot speak TLS: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// `trust.pem`.
+    #[error("trust.pem holds something that is not a root")]
+    Root(#[source] rustls::Error),
+    /// `trust.pem`.
+    #[error("trust.pem holds no root")]
+    Verifier(#[source] VerifierBuilderError),
+    /// `cert.pem`, `chain.pem`, `key.pem`.
+    #[error("the server's certificate and key cannot be used together")]
+    Certificate(#[source] rustls::Error),
+}
