@@ -1,0 +1,186 @@
+//! What is counted, in the OpenMetrics text format.
+
+mod sources;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use sources::{Expiry, Figures, Sources};
+
+/// Everything that is counted. Cheap to share; every method may be called from anywhere.
+pub struct Metrics {
+    registry: Registry,
+    rpcs: Family<RpcLabels, Counter>,
+    rpc_seconds: Family<MethodLabels, Histogram, fn() -> Histogram>,
+    rpcs_in_flight: Gauge,
+    connections: Gauge,
+    connections_dropped: Family<DroppedLabels, Counter>,
+    handshakes: Counter,
+    handshakes_in_flight: Gauge,
+}
+
+impl Metrics {
+    /// Nothing counted yet. `sources` are asked at every scrape.
+    pub fn new(sources: Sources) -> Self {
+        let mut registry = Registry::with_prefix("touchmark");
+        registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        let metrics = Self {
+            rpcs: Family::default(),
+            rpc_seconds: Family::new_with_constructor(latency),
+            rpcs_in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            connections_dropped: Family::default(),
+            handshakes: Counter::default(),
+            handshakes_in_flight: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("rpcs", "gRPC calls answered, by method and status code", metrics.rpcs.clone());
+        registry.register_with_unit(
+            "rpc_duration",
+            "Time from a call's arrival to the end of its answer",
+            Unit::Seconds,
+            metrics.rpc_seconds.clone(),
+        );
+        registry.register("rpcs_in_flight", "gRPC calls being answered", metrics.rpcs_in_flight.clone());
+        registry.register(
+            "connections",
+            "Open connections after their handshake",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "connections_dropped",
+            "Connections cut or refused, by reason",
+            metrics.connections_dropped.clone(),
+        );
+        registry.register("handshakes", "TLS handshakes completed", metrics.handshakes.clone());
+        registry.register(
+            "handshakes_in_flight",
+            "TLS handshakes not yet completed",
+            metrics.handshakes_in_flight.clone(),
+        );
+        registry.register_collector(Box::new(sources));
+        Self { registry, ..metrics }
+    }
+
+    /// All of it as text, for `/metrics`. `None`: it cannot be written.
+    pub fn text(&self) -> Option<String> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).ok()?;
+        Some(text)
+    }
+
+    /// Counts a call that was answered.
+    pub fn rpc(&self, method: &Arc<str>, code: &'static str, took: Duration) {
+        let method = Method(Arc::clone(method));
+        self.rpc_seconds.get_or_create(&MethodLabels { method: method.clone() }).observe(took.as_secs_f64());
+        self.rpcs.get_or_create(&RpcLabels { method, code }).inc();
+    }
+
+    /// Counts a call that is being answered, until the result is dropped.
+    pub fn rpcs_in_flight(&self) -> Gauged {
+        Gauged::new(&self.rpcs_in_flight)
+    }
+
+    /// Counts an open connection, until the result is dropped.
+    pub fn connections_open(&self) -> Gauged {
+        Gauged::new(&self.connections)
+    }
+
+    /// Counts a handshake in flight, until the result is dropped.
+    pub fn handshakes_in_flight(&self) -> Gauged {
+        Gauged::new(&self.handshakes_in_flight)
+    }
+
+    /// Counts a completed handshake.
+    pub fn handshake_completed(&self) {
+        self.handshakes.inc();
+    }
+
+    /// Counts a connection that was cut or refused.
+    pub fn dropped(&self, reason: Dropped) {
+        self.connections_dropped.get_or_create(&DroppedLabels { reason }).inc();
+    }
+}
+
+/// One in a gauge, as long as it lives.
+pub struct Gauged(Gauge);
+
+impl Gauged {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Why a connection was cut or refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// The handshake broke a rule of TLS, or showed a certificate that is foreign or out of its time.
+    HandshakeFailed,
+    /// The handshake took too long.
+    HandshakeTooSlow,
+    /// The handshake was the oldest of too many.
+    HandshakeCrowdedOut,
+    /// The connection had no certificate and was the oldest of too many such.
+    AnonymousCrowdedOut,
+    /// There were too many with a certificate.
+    TooManyConnections,
+}
+
+impl EncodeLabelValue for Dropped {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let reason = match self {
+            Self::HandshakeFailed => "handshake_failed",
+            Self::HandshakeTooSlow => "handshake_too_slow",
+            Self::HandshakeCrowdedOut => "handshake_crowded_out",
+            Self::AnonymousCrowdedOut => "anonymous_crowded_out",
+            Self::TooManyConnections => "too_many_connections",
+        };
+        EncodeLabelValue::encode(&reason, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DroppedLabels {
+    reason: Dropped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RpcLabels {
+    method: Method,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    method: Method,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Method(Arc<str>);
+
+impl EncodeLabelValue for Method {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.0.as_ref(), encoder)
+    }
+}
+
+/// From 0.5 ms, about what a certificate takes, to 16 s.
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_5, 2.0, 16))
+}

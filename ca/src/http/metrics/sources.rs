@@ -1,0 +1,151 @@
+//! Figures that others keep, asked for at every scrape.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use identity::Clock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Where figures come from at a scrape.
+pub struct Sources {
+    /// Tells how long issuers still live.
+    pub clock: Arc<dyn Clock>,
+    /// When which issuer ends.
+    pub issuers: Vec<Expiry>,
+    /// Of the store and the authority.
+    pub figures: Box<dyn Fn() -> Figures + Send + Sync>,
+}
+
+/// When an issuer's certificate ends.
+#[derive(Debug, Clone)]
+pub struct Expiry {
+    /// Which.
+    pub issuer: String,
+    /// Its last second.
+    pub not_after: SystemTime,
+}
+
+/// Figures of the store and the authority. All counts are since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Certificates released, by profile.
+    pub issued: Vec<(String, u64)>,
+    /// Refusals, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// The number of the last entry of the ledger.
+    pub ledger_entries: u64,
+    /// Bytes of the ledger.
+    pub ledger_bytes: u64,
+    /// Batches written, each with one sync.
+    pub batches: u64,
+    /// Time in those syncs, all together.
+    pub sync_total: Duration,
+    /// The longest sync.
+    pub sync_max: Duration,
+    /// Batches refused because the disk was full.
+    pub disk_full: u64,
+    /// Commands that wait.
+    pub queued: u64,
+    /// Whether commits are refused for good.
+    pub stopped: bool,
+    /// The entry that listings have reached.
+    pub projected: u64,
+    /// How far behind listings are.
+    pub projection_lag: Duration,
+    /// How often listings were rebuilt.
+    pub projection_rebuilds: u64,
+}
+
+impl Collector for Sources {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let now = self.clock.now();
+        let figures = (self.figures)();
+        let mut page = Page(&mut encoder);
+        page.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
+        page.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
+        page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
+        page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
+        page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
+        page.seconds("store_sync_seconds", "Time spent in syncs", figures.sync_total)?;
+        page.gauge("store_sync_seconds_max", "The longest sync", figures.sync_max.as_secs_f64())?;
+        page.counter("store_full", "Batches refused because the disk was full", figures.disk_full)?;
+        page.gauge("store_queued", "Commands that wait to be decided", figures.queued as f64)?;
+        let stopped = f64::from(u8::from(figures.stopped));
+        page.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
+        page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
+        let lag = figures.projection_lag.as_secs_f64();
+        page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
+        page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        let left = self.issuers.iter().map(|expiry| {
+            let left = match expiry.not_after.duration_since(now) {
+                Ok(left) => left.as_secs_f64(),
+                Err(past) => -past.duration().as_secs_f64(),
+            };
+            (expiry.issuer.clone(), left)
+        });
+        page.gauges("issuer_expiry_seconds", "Until an issuer's certificate ends", "issuer", left)
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+/// Writes figures one after the other.
+struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+
+impl Page<'_, '_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> Result<(), fmt::Error> {
+        let metric = ConstCounter::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    fn seconds(&mut self, name: &str, help: &str, value: Duration) -> Result<(), fmt::Error> {
+        let metric = ConstCounter::new(value.as_secs_f64());
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> Result<(), fmt::Error> {
+        let metric = ConstGauge::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[(impl AsRef<str>, u64)],
+    ) -> Result<(), fmt::Error> {
+        let Some((_, first)) = values.first() else { return Ok(()) };
+        let kind = ConstCounter::new(*first).metric_type();
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        for (value, count) in values {
+            let labels = [(label, value.as_ref())];
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (String, f64)>,
+    ) -> Result<(), fmt::Error> {
+        let kind = ConstGauge::new(0.0).metric_type();
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        for (value, figure) in values {
+            let labels = [(label, value.as_str())];
+            ConstGauge::new(figure).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
