@@ -1,0 +1,214 @@
+//! Makes an installation: root, issuers, server certificate, first operator, ledger and `ca.toml`, all or nothing.
+
+mod certificates;
+mod directory;
+mod hosts;
+mod texts;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use identity::Clock;
+
+use crate::config::{check_enrollment_url, check_organization};
+use crate::ledger::Conflict;
+use crate::signer::{KeyFileError, Passphrase, PassphraseError, SignerError};
+use crate::store::{OpenError, Store, StoreError};
+
+pub use directory::abandoned;
+pub use hosts::{HostError, parse_host};
+pub use texts::{Made, MadeCertificate};
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where. Must not exist, or be an empty directory.
+    pub dir: PathBuf,
+    /// `O` in every certificate.
+    pub organization: String,
+    /// Names and addresses at which the server is reached, besides those of the loopback.
+    pub hosts: Vec<String>,
+    /// The passphrase for the issuers' keys; `None`: make one and keep it in the directory.
+    pub passphrase_file: Option<PathBuf>,
+    /// Where devices reach this CA at first boot.
+    pub enrollment_url: Option<String>,
+    /// Where gRPC will be served.
+    pub listen: SocketAddr,
+    /// Where metrics and health will be served.
+    pub metrics_listen: SocketAddr,
+}
+
+/// Makes what the plan says. When it returns `Ok` the directory is there, complete and durable; otherwise, also when it is killed,
+/// the directory is as it was. What is left beside it after a kill: [`abandoned`].
+///
+/// `create_store` makes a fresh store in an empty directory. Every certificate is on record before the directory appears (R-CA-07).
+///
+/// # Errors
+/// When the plan cannot be carried out.
+pub async fn init<S: Store>(
+    plan: Plan,
+    clock: Arc<dyn Clock>,
+    create_store: impl AsyncFnOnce(&Path) -> Result<S, OpenError>,
+) -> Result<Made, InitError> {
+    check_organization(&plan.organization).map_err(|what| InitError::Organization { what })?;
+    if let Some(url) = &plan.enrollment_url {
+        check_enrollment_url(url).map_err(|what| InitError::EnrollmentUrl { what })?;
+    }
+    let names = hosts::names(&plan.hosts)?;
+    let passphrase = match &plan.passphrase_file {
+        Some(path) => Passphrase::read(path)?,
+        None => Passphrase::generate()?,
+    };
+    let building = directory::Building::beside(&plan.dir)?;
+    let made = certificates::make(&plan.organization, names, clock.now()).await?;
+    building.write(&plan, &passphrase, &made)?;
+    let store = create_store(&building.store_dir()?).await?;
+    for verdict in store.commit(made.commands()).await? {
+        verdict?;
+    }
+    store.close().await?;
+    building.release(&plan.dir)?;
+    Ok(Made::new(&plan, &made))
+}
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is something already.
+    #[error("{} exists and is not an empty directory; nothing was changed: choose another directory", path.display())]
+    Exists {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The directory cannot be made.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The name cannot be in a certificate.
+    #[error("the organization {what}")]
+    Organization {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Devices cannot use it.
+    #[error("the enrollment URL {what}")]
+    EnrollmentUrl {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A server cannot have this name.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The passphrase cannot be used.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// A key cannot be made or written.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A key does not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A certificate would break a rule.
+    #[error("a certificate cannot be made")]
+    Refused(#[from] issuance::Refusal),
+    /// A key of ours is refused: a bug.
+    #[error("a fresh key is refused")]
+    FreshKey(#[from] identity::KeyError),
+    /// The ledger cannot be made.
+    #[error("the ledger cannot be made")]
+    Ledger(#[from] OpenError),
+    /// The ledger cannot be written.
+    #[error("the ledger cannot be written")]
+    Store(#[from] StoreError),
+    /// The ledger refuses a certificate: a bug.
+    #[error("the ledger refuses what was made")]
+    Conflict(#[from] Conflict),
+}
+
+/// Below `dir`, by what it is.
+pub(crate) fn operator_dir(dir: &Path) -> PathBuf {
+    dir.join("operators").join(FIRST_OPERATOR)
+}
+
+/// The name of the first operator.
+const FIRST_OPERATOR: &str = "admin";
+
+/// The name of the server.
+const SERVER_NAME: &str = "ca";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use identity::SystemClock;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn plan(dir: &Path) -> Plan {
+        Plan {
+            dir: dir.to_owned(),
+            organization: "Example 'quoted' \"name\"".to_owned(),
+            hosts: vec!["ca.example.com".to_owned()],
+            passphrase_file: None,
+            enrollment_url: None,
+            listen: "127.0.0.1:8443".parse().unwrap(),
+            metrics_listen: "127.0.0.1:9443".parse().unwrap(),
+        }
+    }
+
+    async fn run(plan: Plan) -> Result<Made, InitError> {
+        let clock = Arc::new(SystemClock);
+        init(plan, clock.clone(), async |_| Ok(MemoryStore::new(clock))).await
+    }
+
+    #[tokio::test]
+    async fn what_was_made_can_be_configured_and_its_issuers_open() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("deep/ca");
+        let made = run(plan(&dir)).await.unwrap();
+        let settings = crate::config::Settings::read(&made.config, []).unwrap();
+        assert_eq!(settings.organization, "Example 'quoted' \"name\"");
+        let passphrase = Passphrase::read(&settings.issuers.passphrase_file).unwrap();
+        crate::signer::Issuers::open(&settings.issuers.dir, &passphrase).unwrap();
+        let names: Vec<_> =
+            fs::read_dir(dir.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["ca"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_overwritten_and_nothing_is_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("ca");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("mine"), "mine").unwrap();
+        assert!(matches!(run(plan(&dir)).await, Err(InitError::Exists { .. })));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn when_the_ledger_fails_nothing_is_made() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("ca");
+        let refused =
+            init(plan(&dir), Arc::new(SystemClock), async |_| Err::<MemoryStore, _>(StoreError::Full.into()))
+                .await;
+        assert!(matches!(refused, Err(InitError::Ledger(_))));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_empty_directory_is_taken() {
+        let parent = tempfile::tempdir().unwrap();
+        let made = run(plan(parent.path())).await.unwrap();
+        assert!(made.config.is_file());
+    }
+}

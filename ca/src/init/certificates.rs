@@ -1,0 +1,168 @@
+//! The keys and certificates of a fresh installation, in memory.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::{PrincipalName, PublicKey, Role, SerialNumber};
+use issuance::{Certificate, IssuerName, Names, Profile, ProfileName, Request, Subject, draft};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+use zeroize::Zeroizing;
+
+use super::{FIRST_OPERATOR, InitError, SERVER_NAME};
+use crate::ledger::{Action, Command, SignedCertificate};
+use crate::signer::{FileSigner, Signer, plain_key_pem};
+
+/// All that is made.
+pub(super) struct Certificates {
+    pub(super) root: MadeIssuer,
+    pub(super) factory: MadeIssuer,
+    pub(super) operational: MadeIssuer,
+    pub(super) infrastructure: MadeIssuer,
+    pub(super) server: MadeCredential,
+    pub(super) operator: MadeCredential,
+}
+
+/// An issuer and its key.
+pub(super) struct MadeIssuer {
+    pub(super) name: IssuerName,
+    pub(super) profile: ProfileName,
+    pub(super) certificate: Certificate,
+    pub(super) signer: FileSigner,
+}
+
+/// A credential and its key.
+pub(super) struct MadeCredential {
+    pub(super) role: Role,
+    pub(super) name: PrincipalName,
+    pub(super) profile: ProfileName,
+    pub(super) certificate: Certificate,
+    pub(super) key_pem: Zeroizing<String>,
+}
+
+/// Makes everything.
+pub(super) async fn make(
+    organization: &str,
+    names: Names,
+    now: SystemTime,
+) -> Result<Certificates, InitError> {
+    let maker = Maker { organization, now };
+    let root = maker.issuer(IssuerName::Root, ProfileName::Root, "Root CA 1", None).await?;
+    let factory =
+        maker.issuer(IssuerName::Factory, ProfileName::FactoryCa, "Factory CA 1", Some(&root)).await?;
+    let operational = maker
+        .issuer(IssuerName::Operational, ProfileName::OperationalCa, "Operational CA 1", Some(&root))
+        .await?;
+    let infrastructure = maker
+        .issuer(IssuerName::Infrastructure, ProfileName::InfrastructureCa, "Infrastructure CA 1", Some(&root))
+        .await?;
+    let server = maker.credential(Role::Service, SERVER_NAME, Some(names), &infrastructure).await?;
+    let operator = maker.credential(Role::Operator, FIRST_OPERATOR, None, &infrastructure).await?;
+    Ok(Certificates { root, factory, operational, infrastructure, server, operator })
+}
+
+impl Certificates {
+    /// The issuers, root first.
+    pub(super) fn issuers(&self) -> [&MadeIssuer; 4] {
+        [&self.root, &self.factory, &self.operational, &self.infrastructure]
+    }
+
+    /// What puts all of it on record, in this order.
+    pub(super) fn commands(&self) -> Vec<Command> {
+        let issuers = self.issuers().map(|made| {
+            let signed = signed(&made.certificate, issuer_of(made.profile), made.profile);
+            command(&made.name, Action::InstallIssuer { issuer: made.name, certificate: signed })
+        });
+        let credentials = [&self.server, &self.operator].map(|made| {
+            let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
+            let action = Action::IssueCredential { role: made.role, name: made.name.clone(), certificate };
+            command(&format_args!("{} {}", made.role, made.name), action)
+        });
+        issuers.into_iter().chain(credentials).collect()
+    }
+}
+
+struct Maker<'a> {
+    organization: &'a str,
+    now: SystemTime,
+}
+
+impl Maker<'_> {
+    async fn issuer(
+        &self,
+        name: IssuerName,
+        profile: ProfileName,
+        common_name: &str,
+        parent: Option<&MadeIssuer>,
+    ) -> Result<MadeIssuer, InitError> {
+        let signer = FileSigner::generate()?;
+        let request = Request {
+            public_key: signer.public_key().clone(),
+            subject: Subject::Issuer(common_name.to_owned()),
+            lifetime: None,
+        };
+        let by = parent.map_or(&signer, |parent| &parent.signer);
+        let certificate = self.certificate(request, profile, parent, by).await?;
+        Ok(MadeIssuer { name, profile, certificate, signer })
+    }
+
+    async fn credential(
+        &self,
+        role: Role,
+        name: &str,
+        names: Option<Names>,
+        by: &MadeIssuer,
+    ) -> Result<MadeCredential, InitError> {
+        let (key_pem, spki) = plain_key_pem()?;
+        let name: PrincipalName = name.parse().map_err(|_| issuance::Refusal::Encoding { what: "a name" })?;
+        let profile = match role {
+            Role::Service => ProfileName::Service,
+            Role::Station => ProfileName::Station,
+            Role::Operator => ProfileName::Operator,
+            Role::RelyingParty => ProfileName::RelyingParty,
+        };
+        let subject = match names {
+            Some(names) => Subject::Service(name.clone(), names),
+            None => Subject::Principal(name.clone()),
+        };
+        let request = Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None };
+        let certificate = self.certificate(request, profile, Some(by), &by.signer).await?;
+        Ok(MadeCredential { role, name, profile, certificate, key_pem })
+    }
+
+    async fn certificate(
+        &self,
+        request: Request,
+        profile: ProfileName,
+        parent: Option<&MadeIssuer>,
+        by: &FileSigner,
+    ) -> Result<Certificate, InitError> {
+        let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
+        let issuer = parent.map(|parent| &parent.certificate);
+        let law = Profile::standard(profile);
+        let prepared = draft(request, &law, self.organization, issuer, serial_number, self.now)?.prepare()?;
+        let signature = by.sign(prepared.to_be_signed()).await?;
+        Ok(prepared.seal(&signature)?)
+    }
+}
+
+fn issuer_of(profile: ProfileName) -> IssuerName {
+    Profile::standard(profile).issuer
+}
+
+fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -> SignedCertificate {
+    SignedCertificate {
+        issuer,
+        profile,
+        serial_number: certificate.serial_number(),
+        key: certificate.public_key().fingerprint(),
+        validity: certificate.validity(),
+        der: certificate.der().to_vec(),
+    }
+}
+
+fn command(what: &dyn std::fmt::Display, action: Action) -> Command {
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, format!("touchmark-ca init {what}").as_bytes()).as_ref());
+    Command { principal: None, request: None, content, action }
+}

@@ -1,0 +1,151 @@
+//! The directory of an installation: built under another name beside its place, and moved there when it is complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use issuance::Certificate;
+
+use super::certificates::{Certificates, MadeCredential};
+use super::{InitError, Plan, operator_dir, texts};
+use crate::signer::{Passphrase, certificate_file, key_file, write_private};
+
+/// A directory that is being built. Gone when dropped before its release.
+pub(super) struct Building {
+    dir: PathBuf,
+    released: bool,
+}
+
+impl Building {
+    /// Starts one beside `target`, which must not exist or be empty.
+    pub(super) fn beside(target: &Path) -> Result<Self, InitError> {
+        match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Err(InitError::Exists { path: target.to_owned() }),
+        }
+        let parent = parent(target);
+        fs::create_dir_all(&parent).map_err(failed("make", &parent))?;
+        let name = format!("{}{}", building_prefix(target), std::process::id());
+        let dir = parent.join(name);
+        make_dir(&dir)?;
+        Ok(Self { dir, released: false })
+    }
+
+    /// Writes everything but the store, synced.
+    pub(super) fn write(
+        &self,
+        plan: &Plan,
+        passphrase: &Passphrase,
+        made: &Certificates,
+    ) -> Result<(), InitError> {
+        let issuers = self.dir.join("issuers");
+        make_dir(&issuers)?;
+        for issuer in made.issuers() {
+            write(
+                &issuers.join(certificate_file(issuer.name)),
+                &texts::certificate_pem(&issuer.certificate),
+            )?;
+            issuer.signer.save(&issuers.join(key_file(issuer.name)), passphrase)?;
+        }
+        sync_dir(&issuers)?;
+        if plan.passphrase_file.is_none() {
+            passphrase.save(&self.dir.join("passphrase"))?;
+        }
+        let root = &made.root.certificate;
+        let chain = &made.infrastructure.certificate;
+        write_credential(&self.dir.join("server"), &made.server, chain, root, None)?;
+        make_dir(&self.dir.join("operators"))?;
+        let client = texts::client_toml(plan);
+        write_credential(&operator_dir(&self.dir), &made.operator, chain, root, Some(&client))?;
+        sync_dir(&self.dir.join("operators"))?;
+        write(&self.dir.join("ca.toml"), &texts::ca_toml(plan))
+    }
+
+    /// An empty directory in it, for the store.
+    pub(super) fn store_dir(&self) -> Result<PathBuf, InitError> {
+        let dir = self.dir.join("store");
+        make_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// Moves it to its place: from now on it is there, whole.
+    pub(super) fn release(mut self, target: &Path) -> Result<(), InitError> {
+        sync_dir(&self.dir.join("store"))?;
+        sync_dir(&self.dir)?;
+        // Refused by the system when something was put there meanwhile; an empty directory is replaced.
+        fs::rename(&self.dir, target).map_err(|error| match error.kind() {
+            io::ErrorKind::DirectoryNotEmpty
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists => InitError::Exists { path: target.to_owned() },
+            _ => failed("make", target)(error),
+        })?;
+        self.released = true;
+        sync_dir(&parent(target))
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        if !self.released {
+            fs::remove_dir_all(&self.dir).ok();
+        }
+    }
+}
+
+/// What killed runs of `init` for this directory left beside it: keys that nobody uses, to be removed by hand.
+pub fn abandoned(target: &Path) -> Vec<PathBuf> {
+    let prefix = building_prefix(target);
+    let entries = fs::read_dir(parent(target)).into_iter().flatten().flatten();
+    let left = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    left.map(|entry| entry.path()).collect()
+}
+
+fn building_prefix(target: &Path) -> String {
+    format!(".{}.init-", target.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn parent(target: &Path) -> PathBuf {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn write_credential(
+    dir: &Path,
+    made: &MadeCredential,
+    chain: &Certificate,
+    root: &Certificate,
+    client: Option<&str>,
+) -> Result<(), InitError> {
+    make_dir(dir)?;
+    write(&dir.join("cert.pem"), &texts::certificate_pem(&made.certificate))?;
+    write(&dir.join("chain.pem"), &texts::certificate_pem(chain))?;
+    write(&dir.join("trust.pem"), &texts::certificate_pem(root))?;
+    write_private(&dir.join("key.pem"), made.key_pem.as_bytes())?;
+    if let Some(client) = client {
+        write(&dir.join("touchmark.toml"), client)?;
+    }
+    sync_dir(dir)
+}
+
+fn make_dir(path: &Path) -> Result<(), InitError> {
+    fs::DirBuilder::new().mode(0o700).create(path).map_err(failed("make", path))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), InitError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(failed("write", path))
+}
+
+fn sync_dir(path: &Path) -> Result<(), InitError> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("sync", path))
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> InitError {
+    let path = path.to_owned();
+    move |source| InitError::Io { what, path, source }
+}

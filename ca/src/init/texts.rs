@@ -1,0 +1,177 @@
+//! What `init` writes for machines and people to read.
+
+use std::path::{Path, PathBuf};
+
+use issuance::Certificate;
+use pkcs8::LineEnding;
+use pkcs8::der::Document;
+use serde::Serialize;
+
+use super::certificates::Certificates;
+use super::{Plan, operator_dir};
+use crate::config::{LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT};
+
+/// What was made and where.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Made {
+    /// The directory of the installation.
+    pub dir: PathBuf,
+    /// To be given to `touchmark-ca serve`.
+    pub config: PathBuf,
+    /// The first operator's credential directory.
+    pub operator: PathBuf,
+    /// The file that opens the issuers' keys.
+    pub passphrase_file: PathBuf,
+    /// The private key that belongs offline.
+    pub root_key: PathBuf,
+    /// All certificates.
+    pub certificates: Vec<MadeCertificate>,
+}
+
+/// One certificate that was made.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MadeCertificate {
+    /// Which.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// RFC 5280, section 4.1.2.2.
+    pub serial_number: String,
+    /// SHA-256 over the certificate, as `openssl x509 -fingerprint -sha256` shows it.
+    pub sha256: String,
+}
+
+impl Made {
+    pub(super) fn new(plan: &Plan, made: &Certificates) -> Self {
+        let dir = &plan.dir;
+        let issuers = made.issuers().map(|issuer| {
+            let path = dir.join("issuers").join(crate::signer::certificate_file(issuer.name));
+            listed(issuer.name.to_string(), path, &issuer.certificate)
+        });
+        let server = listed("server".to_owned(), dir.join("server/cert.pem"), &made.server.certificate);
+        let operator_path = operator_dir(dir).join("cert.pem");
+        let operator =
+            listed(format!("operator {}", made.operator.name), operator_path, &made.operator.certificate);
+        Self {
+            dir: dir.clone(),
+            config: dir.join("ca.toml"),
+            operator: operator_dir(dir),
+            passphrase_file: plan.passphrase_file.clone().unwrap_or_else(|| dir.join("passphrase")),
+            root_key: dir.join("issuers").join(crate::signer::key_file(issuance::IssuerName::Root)),
+            certificates: issuers.into_iter().chain([server, operator]).collect(),
+        }
+    }
+
+    /// For a person: what there is, what to protect, what to do next.
+    pub fn text(&self) -> String {
+        let mut text = format!("Made a certificate authority in {}\n\n", self.dir.display());
+        for certificate in &self.certificates {
+            text += &format!("  {:<16} {}\n", certificate.name, certificate.path.display());
+        }
+        let [dir, config, operator, passphrase, root_key] =
+            [&self.dir, &self.config, &self.operator, &self.passphrase_file, &self.root_key]
+                .map(|path| quoted(path));
+        text += &format!(
+            "\nWARNING: the issuers' keys are in files, as safe as this machine and no safer.\n\
+             \x20 {passphrase} opens them: keep a copy elsewhere, and never beside a copy of {dir}.\n\
+             \x20 {root_key} is needed only for new issuers: take it offline now, for example onto two USB sticks\n\
+             \x20 that lie in two safes, and remove it here. Serving does not need it.\n\
+             \x20 {operator}/key.pem lets its holder do everything an operator may do.\n\
+             \n\
+             Next:\n\
+             \x20 touchmark-ca serve --config {config}\n\
+             and then, in another terminal:\n\
+             \x20 touchmark --credentials {operator} work-order list\n"
+        );
+        text
+    }
+}
+
+/// A certificate as PEM.
+pub(super) fn certificate_pem(certificate: &Certificate) -> String {
+    let document = Document::try_from(certificate.der()).ok();
+    document.and_then(|document| document.to_pem("CERTIFICATE", LineEnding::LF).ok()).unwrap_or_default()
+}
+
+/// `touchmark.toml` of the first operator.
+pub(super) fn client_toml(plan: &Plan) -> String {
+    let listen = plan.listen;
+    let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let port = if listen.port() == 0 { 8443 } else { listen.port() };
+    format!("# Where the certificate authority is.\nserver = \"https://{host}:{port}\"\n")
+}
+
+/// `ca.toml`.
+pub(super) fn ca_toml(plan: &Plan) -> String {
+    let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
+    let or_default = |field: &str, value: String, default: &str| {
+        let hash = if value == default { "# " } else { "" };
+        format!("{hash}{field} = {}\n", text(&value))
+    };
+    let enrollment = match &plan.enrollment_url {
+        Some(url) => format!("enrollment-url = {}\n", text(url)),
+        None => "# enrollment-url = \"https://ca.example.com:8443\"\n".to_owned(),
+    };
+    let passphrase = match &plan.passphrase_file {
+        Some(path) => format!("passphrase-file = {}\n", text(&path.to_string_lossy())),
+        None => "# passphrase-file = \"passphrase\"\n".to_owned(),
+    };
+    format!(
+        "# The certificate authority. Paths are relative to this file; what is commented out shows the default.\n\
+         # After a change: touchmark-ca check-config --config ca.toml. All fields: touchmark-ca check-config --help.\n\
+         \n\
+         # Who makes the devices: O in every certificate.\n\
+         organization = {organization}\n\
+         # Where gRPC is served.\n\
+         {listen}\
+         # Where /metrics, /healthz and /readyz are served in plain HTTP: keep it on the loopback.\n\
+         {metrics_listen}\
+         # Where devices reach this CA at first boot. The host must be a name in the server's certificate (init --host).\n\
+         {enrollment}\
+         # How logs are written to stderr: text or json.\n\
+         # log-format = \"text\"\n\
+         \n\
+         [store]\n\
+         # dir = \"store\"\n\
+         \n\
+         [issuers]\n\
+         # dir = \"issuers\"\n\
+         {passphrase}\
+         \n\
+         [server]\n\
+         # credentials = \"server\"\n\
+         \n\
+         [profiles]\n\
+         # The object identifier of your hardware, below your own enterprise number; birth certificates then say it.\n\
+         # hardware-type = \"1.3.6.1.4.1.PEN.1\"\n\
+         # backdate-minutes = 60\n\
+         \n\
+         [profiles.ldevid]\n\
+         # lifetime-days = 30\n\
+         \n\
+         [limits]\n\
+         # connections-max = 8192\n\
+         # requests-max = 4096\n",
+        organization = text(&plan.organization),
+        listen = or_default("listen", plan.listen.to_string(), LISTEN_DEFAULT),
+        metrics_listen =
+            or_default("metrics-listen", plan.metrics_listen.to_string(), METRICS_LISTEN_DEFAULT),
+    )
+}
+
+fn listed(name: String, path: PathBuf, certificate: &Certificate) -> MadeCertificate {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());
+    let sha256: Vec<String> = digest.as_ref().iter().map(|octet| format!("{octet:02X}")).collect();
+    let serial_number = certificate.serial_number().to_string();
+    MadeCertificate { name, path, serial_number, sha256: sha256.join(":") }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
