@@ -1,7 +1,11 @@
 //! Touchmark's certificate authority.
 
 pub mod config;
+pub mod http;
+pub mod init;
 pub mod ledger;
+pub mod serve;
 pub mod signer;
 pub mod store;
+pub mod telemetry;
 pub mod tls;

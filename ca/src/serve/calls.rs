@@ -1,0 +1,353 @@
+//! Around every gRPC call: who may knock at all, how many at once, how long, and what is counted and logged of it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use prost::Message;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use tower::{Layer, Service};
+use tracing::{Instrument, debug, info_span};
+
+use crate::http::metrics::{Gauged, Metrics};
+use crate::tls::PeerCertificate;
+
+/// Wraps the services.
+#[derive(Clone)]
+pub(super) struct Calls {
+    metrics: Arc<Metrics>,
+    methods: Arc<HashMap<Box<str>, Method>>,
+    unknown: Method,
+    known_places: Arc<Semaphore>,
+    anonymous_places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+#[derive(Clone)]
+struct Method {
+    path: Arc<str>,
+    kind: Kind,
+    /// Whether it may be called without a certificate: health.
+    open: bool,
+}
+
+/// What ends a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Its one answer.
+    Unary,
+    /// The caller: it may send without end.
+    Asking,
+    /// Nobody: we answer without end.
+    Telling,
+}
+
+impl Calls {
+    /// Knows all methods in the encoded `FileDescriptorSet`s; what is not there is counted as `unknown`, so that nobody can fill our
+    /// memory with names. After `stop`, callers that stream are heard to have ended.
+    ///
+    /// # Errors
+    /// When a set cannot be read.
+    pub(super) fn new(
+        metrics: Arc<Metrics>,
+        calls_max: usize,
+        descriptor_sets: &[&[u8]],
+        stop: CancellationToken,
+    ) -> Result<Self, prost::DecodeError> {
+        let mut methods = HashMap::new();
+        for set in descriptor_sets {
+            for file in prost_types::FileDescriptorSet::decode(*set)?.file {
+                for service in &file.service {
+                    let service_name = format!("{}.{}", file.package(), service.name());
+                    for method in &service.method {
+                        let path = format!("/{service_name}/{}", method.name());
+                        let method = Method {
+                            path: path.as_str().into(),
+                            kind: match (method.client_streaming(), method.server_streaming()) {
+                                (true, _) => Kind::Asking,
+                                (false, true) => Kind::Telling,
+                                (false, false) => Kind::Unary,
+                            },
+                            open: service_name == HEALTH_SERVICE,
+                        };
+                        methods.insert(path.into(), method);
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            metrics,
+            methods: Arc::new(methods),
+            unknown: Method { path: "unknown".into(), kind: Kind::Unary, open: false },
+            known_places: Arc::new(Semaphore::new(calls_max)),
+            anonymous_places: Arc::new(Semaphore::new(ANONYMOUS_CALLS_MAX)),
+            stop,
+        })
+    }
+
+    fn admit(&self, method: &Method, known: bool) -> Result<OwnedSemaphorePermit, Status> {
+        if !known && !method.open {
+            return Err(Status::with_error_details(
+                Code::Unauthenticated,
+                "this call needs a client certificate",
+                ErrorDetails::with_error_info("CLIENT_CERTIFICATE_REQUIRED", "touchmark", HashMap::new()),
+            ));
+        }
+        let places = if known { &self.known_places } else { &self.anonymous_places };
+        Arc::clone(places).try_acquire_owned().map_err(|_| {
+            let mut details = ErrorDetails::with_retry_info(Some(OVERLOAD_RETRY_AFTER));
+            details.set_error_info("OVERLOADED", "touchmark", HashMap::new());
+            Status::with_error_details(
+                Code::Unavailable,
+                "there are too many requests; try again later",
+                details,
+            )
+        })
+    }
+}
+
+impl<S> Layer<S> for Calls {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, calls: self.clone() }
+    }
+}
+
+/// A service whose calls are admitted, counted and logged.
+#[derive(Clone)]
+pub(super) struct Counted<S> {
+    inner: S,
+    calls: Calls,
+}
+
+impl<S> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let calls = &self.calls;
+        let method = calls.methods.get(request.uri().path()).unwrap_or(&calls.unknown).clone();
+        let known = request.extensions().get::<PeerCertificate>().is_some_and(|peer| peer.0.is_some());
+        let mut call = Call {
+            metrics: Arc::clone(&calls.metrics),
+            id: CallId::fresh(),
+            method: Arc::clone(&method.path),
+            started: Instant::now(),
+            code: None,
+            stop: None,
+            _in_flight: calls.metrics.rpcs_in_flight(),
+            _place: None,
+        };
+        match calls.admit(&method, known) {
+            Ok(place) => call._place = Some(place),
+            Err(refused) => {
+                let answer = call.answer(refused.into_http());
+                return Box::pin(std::future::ready(Ok(answer)));
+            }
+        }
+        let span = info_span!("call", call.id = %call.id.text(), call.method = %method.path);
+        let stop = calls.stop.clone();
+        let request = match method.kind {
+            Kind::Asking => {
+                request.map(|body| Body::new(Question { body, stop: Box::pin(stop.cancelled_owned()) }))
+            }
+            Kind::Unary => request,
+            Kind::Telling => {
+                call.stop = Some(Box::pin(stop.cancelled_owned()));
+                request
+            }
+        };
+        let answer = self.inner.call(request);
+        Box::pin(
+            async move {
+                if method.kind != Kind::Unary {
+                    return answer.await.map(|response| call.answer(response));
+                }
+                let answer = match tokio::time::timeout(UNARY_CALL_MAX, answer).await {
+                    Ok(answer) => answer?,
+                    Err(_) => Status::deadline_exceeded("the request did not arrive in time").into_http(),
+                };
+                Ok(call.answer(answer))
+            }
+            .instrument(span),
+        )
+    }
+}
+
+/// One call, until its answer was sent or given up.
+struct Call {
+    metrics: Arc<Metrics>,
+    id: CallId,
+    method: Arc<str>,
+    started: Instant,
+    code: Option<Code>,
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    _in_flight: Gauged,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Call {
+    fn answer(mut self, response: Response<Body>) -> Response<Body> {
+        self.notice(response.headers());
+        let (mut head, body) = response.into_parts();
+        if let Ok(id) = HeaderValue::from_str(&self.id.text()) {
+            head.headers.insert(CALL_ID_HEADER, id);
+        }
+        Response::from_parts(head, Body::new(Answer { body, call: self }))
+    }
+
+    /// The code is in the headers of an answer without messages, and in the trailers of others.
+    fn notice(&mut self, fields: &HeaderMap) {
+        if let Some(code) = fields.get("grpc-status") {
+            self.code = Some(Code::from_bytes(code.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        // Without a status the caller went away before the end.
+        let code = code_name(self.code.unwrap_or(Code::Cancelled));
+        self.metrics.rpc(&self.method, code, took);
+        debug!(call.id = %self.id.text(), call.method = %self.method, code, duration_us = took.as_micros(), "answered a call");
+    }
+}
+
+/// What a caller streams, until it ends or we stop: what came before is answered, and the stream then ends in order.
+struct Question {
+    body: Body,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl HttpBody for Question {
+    type Data = <Body as HttpBody>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending => self.stop.poll_unpin(cx).map(|()| None),
+            polled => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer; its end is the end of the call.
+struct Answer {
+    body: Body,
+    call: Call,
+}
+
+impl HttpBody for Answer {
+    type Data = <Body as HttpBody>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() && self.call.stop.as_mut().is_some_and(|stop| stop.poll_unpin(cx).is_ready()) {
+            self.call.stop = None;
+            return Poll::Ready(Some(Err(Status::unavailable("the CA stops"))));
+        }
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.call.notice(trailers);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Names one call in the log and to its caller, so that both can be brought together. Not a secret, and not needed to be unique for
+/// ever.
+#[derive(Clone, Copy)]
+struct CallId([u8; 8]);
+
+impl CallId {
+    fn fresh() -> Self {
+        let mut id = [0; 8];
+        // Without randomness calls go on and cannot be told apart in the log.
+        aws_lc_rs::rand::fill(&mut id).ok();
+        Self(id)
+    }
+
+    fn text(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+
+const CALL_ID_HEADER: HeaderName = HeaderName::from_static("touchmark-call-id");
+
+/// Calls in flight of those without a certificate, who may ask for health only.
+const ANONYMOUS_CALLS_MAX: usize = 64;
+
+/// How long a call with one answer may take: a slow sender must not keep its place.
+const UNARY_CALL_MAX: Duration = Duration::from_secs(60);
+
+/// When to come back after too many calls.
+const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
