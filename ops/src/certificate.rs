@@ -86,7 +86,7 @@ async fn ask(
     output: &mut Output,
 ) -> Result<Vec<CertificateView>, Failure> {
     let client = device::client(connection).await?;
-    let certificates = paging::collect(page, output, |page| {
+    let certificates = paging::collect(page, |page| {
         let mut client = client.clone();
         let request = wire::ListCertificatesRequest { selection: Some(selection.clone()), page: Some(page) };
         async move {
@@ -94,7 +94,8 @@ async fn ask(
             Ok((answer.certificates, answer.next_cursor))
         }
     })
-    .await?;
+    .await?
+    .say_more(output);
     Ok(certificates.into_iter().map(CertificateView::from).collect())
 }
 

@@ -63,16 +63,7 @@ async fn list(
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let client = client(connection).await?;
-    let devices = paging::collect(page, output, |page| {
-        let (mut client, request) =
-            (client.clone(), wire::ListDevicesRequest { page: Some(page), ..filter.clone() });
-        async move {
-            let answer = client.list_devices(request).await?.into_inner();
-            Ok((answer.devices, answer.next_cursor))
-        }
-    })
-    .await?;
+    let devices = pages(&filter, page, connection).await?.say_more(output);
     let devices: Vec<DeviceView> = devices.into_iter().map(DeviceView::from).collect();
     let columns =
         ["DEVICE", "STATE", "WORK ORDER", "STATION", "BORN", "BIRTH CERTIFICATE", "OPERATIONAL CERTIFICATE"];
@@ -87,6 +78,31 @@ async fn list(
             device.operational_serial_number.clone().unwrap_or_else(|| "-".to_owned()),
         ]
     })
+}
+
+/// All devices that fit a filter.
+pub(crate) async fn all(
+    filter: &wire::ListDevicesRequest,
+    connection: &Connection,
+) -> Result<Vec<wire::Device>, Failure> {
+    Ok(pages(filter, PageArguments { limit: 0 }, connection).await?.rows())
+}
+
+async fn pages(
+    filter: &wire::ListDevicesRequest,
+    page: PageArguments,
+    connection: &Connection,
+) -> Result<paging::Listed<wire::Device>, Failure> {
+    let client = client(connection).await?;
+    paging::collect(page, |page| {
+        let (mut client, request) =
+            (client.clone(), wire::ListDevicesRequest { page: Some(page), ..filter.clone() });
+        async move {
+            let answer = client.list_devices(request).await?.into_inner();
+            Ok((answer.devices, answer.next_cursor))
+        }
+    })
+    .await
 }
 
 async fn show(device: &DeviceId, connection: &Connection, output: &mut Output) -> Result<(), Failure> {

@@ -8,15 +8,14 @@ use crate::arguments::PageArguments;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Asks for page after page until `limit` rows are there or the list ends; says so when there is more.
+/// Asks for page after page until `limit` rows are there or the list ends.
 ///
 /// # Errors
 /// As the CA answers.
 pub(crate) async fn collect<T, F>(
     page: PageArguments,
-    output: &mut Output,
     mut ask: impl FnMut(PageRequest) -> F,
-) -> Result<Vec<T>, Failure>
+) -> Result<Listed<T>, Failure>
 where
     F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
 {
@@ -30,17 +29,41 @@ where
         some.truncate(missing);
         rows.append(&mut some);
         if next.is_empty() {
-            return Ok(rows);
+            return Ok(Listed { rows, more: false });
         }
         if rows.len() >= limit {
-            output.note(&format!("the first {limit}; there are more: --limit N, or --limit 0 for all"));
-            return Ok(rows);
+            return Ok(Listed { rows, more: true });
         }
         // A CA that gives the same place again would be asked for ever.
         if next == cursor {
             return Err(Failure::local("the CA gave the same page twice").next("list again"));
         }
         cursor = next;
+    }
+}
+
+/// Rows of a list.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    /// As many as were wanted.
+    rows: Vec<T>,
+    /// Whether the list goes on.
+    more: bool,
+}
+
+impl<T> Listed<T> {
+    /// The rows; tells the person when there are more.
+    pub(crate) fn say_more(self, output: &mut Output) -> Vec<T> {
+        if self.more {
+            let count = self.rows.len();
+            output.note(&format!("the first {count}; there are more: --limit N, or --limit 0 for all"));
+        }
+        self.rows
+    }
+
+    /// The rows.
+    pub(crate) fn rows(self) -> Vec<T> {
+        self.rows
     }
 }
 
@@ -51,13 +74,9 @@ const PAGE_ROWS_MAX: usize = 1_000;
 mod tests {
     use super::*;
 
-    fn output() -> Output {
-        Output::new(Box::new(std::io::sink()), Box::new(std::io::sink()), false, false)
-    }
-
     async fn list(limit: usize, length: usize) -> (Vec<usize>, usize) {
         let mut asked = 0;
-        let rows = collect(PageArguments { limit }, &mut output(), |page| {
+        let rows = collect(PageArguments { limit }, |page| {
             asked += 1;
             let from: usize = page.cursor.parse().unwrap_or(0);
             let to = (from + usize::try_from(page.size).unwrap()).min(length);
@@ -66,7 +85,7 @@ mod tests {
         })
         .await
         .unwrap();
-        (rows, asked)
+        (rows.rows(), asked)
     }
 
     #[tokio::test]

@@ -51,14 +51,15 @@ pub(crate) async fn run(
 
 async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let client = client(connection).await?;
-    let principals = paging::collect(page, output, |page| {
+    let principals = paging::collect(page, |page| {
         let mut client = client.clone();
         async move {
             let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
             Ok((answer.principals, answer.next_cursor))
         }
     })
-    .await?;
+    .await?
+    .say_more(output);
     let principals: Vec<PrincipalView> = principals.into_iter().map(PrincipalView::from).collect();
     let columns = ["ROLE", "NAME", "ACTIVE", "CREATED", "NEWEST CREDENTIAL", "NOT AFTER"];
     output.rows(&principals, &columns, |principal| {

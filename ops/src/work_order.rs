@@ -25,10 +25,7 @@ pub(crate) async fn run(
     match command {
         WorkOrderCommand::Create(terms) => create(terms, connection, output).await,
         WorkOrderCommand::List(page) => list(page, connection, output).await,
-        WorkOrderCommand::Show { id } => {
-            let request = wire::GetWorkOrderByIdRequest { id };
-            show(client(connection).await?.get(request).await?.into_inner(), output)
-        }
+        WorkOrderCommand::Show { id } => show(read(&id, connection).await?, output),
         WorkOrderCommand::Pause { id } => {
             let request = wire::PauseWorkOrderRequest { id };
             show(client(connection).await?.pause(request).await?.into_inner(), output)
@@ -56,6 +53,12 @@ pub(crate) async fn order(
             answer => return Ok(answer?.into_inner()),
         }
     }
+}
+
+/// One order as the CA has it now.
+pub(crate) async fn read(id: &str, connection: &Connection) -> Result<wire::WorkOrder, Failure> {
+    let request = wire::GetWorkOrderByIdRequest { id: id.to_owned() };
+    Ok(client(connection).await?.get(request).await?.into_inner())
 }
 
 async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
@@ -115,14 +118,15 @@ pub(crate) fn request_id() -> Vec<u8> {
 
 async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let client = client(connection).await?;
-    let orders = paging::collect(page, output, |page| {
+    let orders = paging::collect(page, |page| {
         let mut client = client.clone();
         async move {
             let answer = client.list(wire::ListWorkOrdersRequest { page: Some(page) }).await?.into_inner();
             Ok((answer.work_orders, answer.next_cursor))
         }
     })
-    .await?;
+    .await?
+    .say_more(output);
     let orders: Vec<WorkOrderView> = orders.into_iter().map(WorkOrderView::from).collect();
     let columns = [
         "ID",

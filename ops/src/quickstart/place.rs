@@ -1,0 +1,80 @@
+//! Where things lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::credential::make_directory;
+use crate::failure::Failure;
+
+/// A directory of our own: `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/` and `logs/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    root: PathBuf,
+}
+
+impl Place {
+    /// The directory that was asked for, or a fresh temporary one, which stays.
+    ///
+    /// # Errors
+    /// When there is something in it already.
+    pub(crate) fn new(wanted: Option<&Path>) -> Result<Self, Failure> {
+        let root = match wanted {
+            Some(directory) => {
+                let root =
+                    std::path::absolute(directory).map_err(|source| Failure::file(directory, source))?;
+                if fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some()) {
+                    return Err(Failure::usage(format!(
+                        "{} is not empty; nothing is overwritten",
+                        root.display()
+                    ))
+                    .next("choose another --dir, or remove it"));
+                }
+                make_directory(&root)?;
+                root
+            }
+            None => tempfile::Builder::new()
+                .prefix("touchmark-")
+                .tempdir()
+                .map_err(|source| Failure::file(std::env::temp_dir(), source))?
+                .keep(),
+        };
+        let place = Self { root };
+        make_directory(&place.logs())?;
+        make_directory(&place.devices())?;
+        Ok(place)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What `touchmark-ca init` makes.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.root.join("ca")
+    }
+
+    /// The first operator's credential directory.
+    pub(crate) fn operator(&self) -> PathBuf {
+        self.ca().join("operators/admin")
+    }
+
+    /// The station's credential directory, with its station.toml and journal.
+    pub(crate) fn station(&self) -> PathBuf {
+        self.root.join("station")
+    }
+
+    /// One state directory for each device.
+    pub(crate) fn devices(&self) -> PathBuf {
+        self.root.join("devices")
+    }
+
+    /// The state directory of the unit that was one too many.
+    pub(crate) fn refused(&self) -> PathBuf {
+        self.root.join("refused")
+    }
+
+    /// What the programs said.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+}
