@@ -1,6 +1,8 @@
 //! Touchmark's certificate authority.
 
+pub mod authority;
 pub mod config;
+pub mod grpc;
 pub mod http;
 pub mod init;
 pub mod ledger;

@@ -1,0 +1,206 @@
+//! The authority: takes what is asked, and sees that everything happens in its order (DESIGN 4.1). It looks up, checks, drafts, has
+//! it signed, has it recorded, and only then releases. It knows no wire, no disk, no private key and no clock of its own.
+
+mod birth;
+mod caller;
+mod content;
+mod enroll;
+mod issue;
+mod lifecycle;
+mod principals;
+mod refusal;
+mod serial_numbers;
+mod tally;
+mod work_orders;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use identity::{Clock, RequestId};
+use issuance::{Certificate, IssuerName, Profile, ProfileName};
+use rand::CryptoRng;
+
+use crate::ledger::{Action, Command};
+use crate::signer::Issuers;
+use crate::store::{Recorded, Store};
+use serial_numbers::SerialNumbers;
+
+pub use birth::BirthRequest;
+pub use caller::{Caller, CallerKind};
+pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
+pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
+pub use refusal::{CallerRefused, Refused};
+pub use tally::Tally;
+pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
+
+/// What an installation says of itself in certificates and to devices.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    /// The `O` of every subject.
+    pub organization: String,
+    /// The laws that differ from [`Profile::standard`], for example with another lifetime.
+    pub profiles: Vec<Profile>,
+    /// Where devices enrol at first boot, for example `https://ca.example.com:8443`.
+    pub enrollment_url: String,
+}
+
+/// What the callers must trust. Grows only.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Grows with every change of the anchors: the ledger entry that installed the newest.
+    pub version: u64,
+    /// Self-signed roots, X.509 DER.
+    pub anchors: Vec<Vec<u8>>,
+}
+
+/// The one who may issue. All methods may be called at the same time from anywhere; none retries what failed, but for drawing another
+/// serial number. A future that is dropped may have done its work: the same request again tells.
+pub struct Authority<S> {
+    store: Arc<S>,
+    issuers: Issuers,
+    trust: Trust,
+    organization: String,
+    enrollment_url: String,
+    profiles: Vec<Profile>,
+    clock: Arc<dyn Clock>,
+    serial_numbers: SerialNumbers,
+    tally: Arc<Tally>,
+    incidents: Incidents,
+}
+
+/// Numbers for refusals, so that what a caller was told can be found in the log.
+struct Incidents {
+    started: u64,
+    next: AtomicU64,
+}
+
+impl<S: Store> Authority<S> {
+    /// An authority over the ledger in `store`, which signs with `issuers`. All randomness is from `generator`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or its root is not the root of `issuers`: keys and ledger are of two installations.
+    pub async fn open(
+        store: Arc<S>,
+        issuers: Issuers,
+        installation: Installation,
+        clock: Arc<dyn Clock>,
+        generator: Box<dyn CryptoRng + Send>,
+    ) -> Result<Self, OpenAuthorityError> {
+        let mut trust = Trust { version: 0, anchors: Vec::new() };
+        for name in IssuerName::ALL {
+            let on_record =
+                store.issuer(name).await?.ok_or(OpenAuthorityError::NotOnRecord { issuer: name })?;
+            if on_record.certificate().der != issuers.certificate(name).der() {
+                return Err(OpenAuthorityError::OtherInstallation { issuer: name });
+            }
+            if name == IssuerName::Root {
+                trust.version = on_record.entry().number.0;
+                trust.anchors.push(on_record.certificate().der.clone());
+            }
+        }
+        let Installation { organization, profiles: overrides, enrollment_url } = installation;
+        let profile = |name| {
+            let changed = overrides.iter().find(|profile| profile.name == name);
+            changed.cloned().unwrap_or_else(|| Profile::standard(name))
+        };
+        let started = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(Self {
+            store,
+            issuers,
+            trust,
+            organization,
+            enrollment_url,
+            profiles: ProfileName::ALL.into_iter().map(profile).collect(),
+            clock,
+            serial_numbers: SerialNumbers::new(generator),
+            tally: Arc::default(),
+            incidents: Incidents { started, next: AtomicU64::new(1) },
+        })
+    }
+
+    /// What callers must trust.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Where devices enrol at first boot.
+    pub fn enrollment_url(&self) -> &str {
+        &self.enrollment_url
+    }
+
+    /// The chain of certificates by `issuer`, leaf's issuer first, without the root.
+    pub fn chain(&self, issuer: IssuerName) -> Vec<&Certificate> {
+        self.issuers.signing(issuer).into_iter().map(|issuer| issuer.certificate.as_ref()).collect()
+    }
+
+    /// The time, by the authority's clock.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// The store under it.
+    pub fn store(&self) -> &Arc<S> {
+        &self.store
+    }
+
+    /// What it did since the start.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Logs and counts a refusal, once, where it leaves. The number returned is told to the caller and is in the log.
+    pub fn report(&self, question: &str, caller: Option<&Caller>, refused: &Refused) -> String {
+        let incident =
+            format!("{:x}-{:x}", self.incidents.started, self.incidents.next.fetch_add(1, Ordering::Relaxed));
+        let reason = refused.reason();
+        self.tally.count_refusal(reason);
+        let principal = caller.map(|caller| caller.principal().to_string());
+        let principal = principal.as_deref().unwrap_or("nobody");
+        if refused.is_ours() {
+            let why: &dyn std::error::Error = refused;
+            tracing::error!(incident, reason, principal, why, "{question} failed");
+        } else {
+            tracing::info!(incident, reason, principal, why = %refused, "refused {question}");
+        }
+        incident
+    }
+
+    /// One command without a certificate, decided and on record.
+    async fn record(
+        &self,
+        caller: &Caller,
+        request: Option<RequestId>,
+        content: [u8; 32],
+        action: Action,
+    ) -> Result<Recorded, Refused> {
+        let command = Command { principal: Some(caller.principal().clone()), request, content, action };
+        let verdict = self.store.commit(vec![command]).await?.pop();
+        Ok(verdict.ok_or(crate::store::StoreError::Stopped)??)
+    }
+
+    fn profile(&self, name: ProfileName) -> Profile {
+        let known = self.profiles.iter().find(|profile| profile.name == name);
+        known.cloned().unwrap_or_else(|| Profile::standard(name))
+    }
+}
+
+/// Why there is no authority: an operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenAuthorityError {
+    /// The store cannot be read.
+    #[error("the ledger cannot be read")]
+    Store(#[from] crate::store::StoreError),
+    /// The ledger is not of an installation.
+    #[error("the ledger has no {issuer} issuer; was it made by touchmark-ca init?")]
+    NotOnRecord {
+        /// Which is missing.
+        issuer: IssuerName,
+    },
+    /// The issuers' files are of another installation.
+    #[error("the certificate of the {issuer} issuer is not the one in the ledger")]
+    OtherInstallation {
+        /// Which differs.
+        issuer: IssuerName,
+    },
+}

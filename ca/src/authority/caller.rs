@@ -1,0 +1,132 @@
+//! Who calls: decided by the ledger, never by the name in the certificate (ADR 0009).
+
+use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
+use issuance::{Certificate, ProfileName};
+
+use super::{Authority, CallerRefused, Refused};
+use crate::ledger::{Holder, Standing};
+use crate::store::Store;
+
+/// Who calls, from a certificate that was on record, unrevoked and within its time when this was made. All of that may change: see
+/// [`Authority::check_caller`].
+#[derive(Debug, Clone)]
+pub struct Caller {
+    principal: Principal,
+    kind: CallerKind,
+    certificate: SerialNumber,
+    validity: Validity,
+}
+
+impl Caller {
+    /// Its name.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> CallerKind {
+        self.kind
+    }
+
+    /// The serial number of the certificate that makes the call.
+    pub fn certificate(&self) -> SerialNumber {
+        self.certificate
+    }
+
+    /// Its name as a station; `None` for everybody else.
+    pub(super) fn station(&self) -> Option<&PrincipalName> {
+        match &self.principal {
+            Principal::Named { role: Role::Station, name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// What a caller is, for the question of what it may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerKind {
+    /// A line computer.
+    Station,
+    /// Somebody of operations.
+    Operator,
+    /// A broker, gateway or cloud.
+    RelyingParty,
+    /// A server.
+    Service,
+    /// A device, with its birth certificate.
+    DeviceBirth,
+    /// A device, with an operational certificate.
+    DeviceOperational,
+}
+
+impl CallerKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Station,
+        Self::Operator,
+        Self::RelyingParty,
+        Self::Service,
+        Self::DeviceBirth,
+        Self::DeviceOperational,
+    ];
+
+    fn of(principal: &Principal, profile: ProfileName) -> Option<Self> {
+        match (principal, profile) {
+            (Principal::Named { role: Role::Station, .. }, ProfileName::Station) => Some(Self::Station),
+            (Principal::Named { role: Role::Operator, .. }, ProfileName::Operator) => Some(Self::Operator),
+            (Principal::Named { role: Role::RelyingParty, .. }, ProfileName::RelyingParty) => {
+                Some(Self::RelyingParty)
+            }
+            (Principal::Named { role: Role::Service, .. }, ProfileName::Service) => Some(Self::Service),
+            (Principal::Device(_), ProfileName::Idevid) => Some(Self::DeviceBirth),
+            (Principal::Device(_), ProfileName::Ldevid) => Some(Self::DeviceOperational),
+            _ => None,
+        }
+    }
+}
+
+impl<S: Store> Authority<S> {
+    /// Who calls with this certificate (X.509 DER; `None`: it showed none). TLS proved that the caller has its key; the ledger says
+    /// whose it is and whether it is still good.
+    ///
+    /// # Errors
+    /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
+    pub async fn who_calls(&self, certificate: Option<&[u8]>) -> Result<Caller, Refused> {
+        let der = certificate.ok_or(CallerRefused::Anonymous)?;
+        let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
+        let record = self.store.certificate(&shown.serial_number()).await?.ok_or(CallerRefused::Unknown)?;
+        // Another certificate with this serial number, by whatever issuer, is not this one.
+        if record.certificate().der != der {
+            return Err(CallerRefused::Unknown.into());
+        }
+        let Some(Holder::Principal(principal)) = record.holder() else {
+            return Err(CallerRefused::Unknown.into());
+        };
+        let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
+        let validity = record.certificate().validity;
+        let caller = Caller { principal, kind, certificate: shown.serial_number(), validity };
+        self.judge(&caller, Some(record.standing()))?;
+        Ok(caller)
+    }
+
+    /// Whether the caller is still good: asked again for every message of a stream (R-CA-11).
+    ///
+    /// # Errors
+    /// As [`Authority::who_calls`].
+    pub async fn check_caller(&self, caller: &Caller) -> Result<(), Refused> {
+        let standing = self.store.standing(&caller.certificate).await?;
+        Ok(self.judge(caller, standing)?)
+    }
+
+    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
+        match standing {
+            None => Err(CallerRefused::Unknown),
+            Some(Standing::Revoked) => Err(CallerRefused::Revoked),
+            // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
+            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
+                let within = caller.validity.contains(self.clock.now());
+                if within { Ok(()) } else { Err(CallerRefused::Expired) }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a request says, as a digest: the same request id with another digest is refused (DESIGN 4.4).
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+/// Builds the digest of a request: SHA-256 over the name of the question, then each field with its length before it, so that
+/// no two different requests are the same bytes.
+///
+/// A request for a certificate is digested by the fingerprint of its key, not by the bytes of its CSR: ECDSA signs with a random
+/// number, and a device that makes its CSR again for the same key asks the same question (ADR 0010).
+pub(super) struct Content(Context);
+
+impl Content {
+    /// Begins with the name of the question. A question whose fields change takes another name.
+    pub(super) fn of(question: &'static str) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(b"touchmark content v1\0");
+        Self(context).text(question)
+    }
+
+    /// One field of text.
+    pub(super) fn text(self, field: &str) -> Self {
+        self.bytes(field.as_bytes())
+    }
+
+    /// One field of bytes.
+    pub(super) fn bytes(mut self, field: &[u8]) -> Self {
+        self.0.update(&(field.len() as u64).to_be_bytes());
+        self.0.update(field);
+        self
+    }
+
+    /// One number.
+    pub(super) fn number(self, field: u64) -> Self {
+        self.bytes(&field.to_be_bytes())
+    }
+
+    /// The digest.
+    pub(super) fn finish(self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(self.0.finish().as_ref());
+        digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_border_between_two_fields_is_part_of_the_digest() {
+        let one = Content::of("q").text("ab").text("c").finish();
+        let other = Content::of("q").text("a").text("bc").finish();
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn another_question_with_the_same_fields_has_another_digest() {
+        assert_ne!(Content::of("birth").text("a").finish(), Content::of("scrap").text("a").finish());
+    }
+
+    #[test]
+    fn an_empty_field_is_not_a_missing_one() {
+        assert_ne!(Content::of("q").text("").finish(), Content::of("q").finish());
+    }
+}

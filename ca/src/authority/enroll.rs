@@ -1,0 +1,62 @@
+//! The product in one file: a device proves by its birth certificate who it is, and gets the operational certificate (LDevID) that it
+//! works with.
+
+use identity::{Csr, DeviceId, Principal, RequestId, SerialNumber};
+use issuance::{ProfileName, Request, Subject};
+
+use super::content::Content;
+use super::issue::{Holder, Question};
+use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
+use crate::ledger::{Action, Conflict};
+use crate::store::{Released, Store, StoreError};
+
+impl<S: Store> Authority<S> {
+    /// The first operational certificate of the device that calls, authorised by the birth certificate that it calls with. Exactly once
+    /// for a request id, and for a key.
+    ///
+    /// # Errors
+    /// Why there is none; see [`Refused`].
+    pub async fn enroll(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
+        let device = calling_device(caller, CallerKind::DeviceBirth)?;
+        let public_key = Csr::from_der(csr)?.public_key().clone();
+        let key = public_key.fingerprint();
+        let question = Question {
+            request,
+            content: Content::of("enroll v1").text(&device.to_string()).bytes(key.as_bytes()).finish(),
+            asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None },
+            holder: Holder::Operational { device, parent: caller.certificate() },
+            key,
+        };
+        if let Some(answer) = self.foresee(caller, &question).await {
+            return answer;
+        }
+        let profile = self.profile(ProfileName::Ldevid);
+        let answer = self.issue(caller, &profile, vec![(0, question)]).await.pop();
+        answer.map_or(Err(StoreError::Stopped.into()), |(_, answer)| answer)
+    }
+
+    /// The operational certificate that makes this call is in use. Idempotent.
+    ///
+    /// # Errors
+    /// [`Conflict::NoSuchCertificate`] when it is not the one that makes the call: who says so must prove it.
+    pub async fn confirm_installed(
+        &self,
+        caller: &Caller,
+        serial_number: SerialNumber,
+    ) -> Result<(), Refused> {
+        let device = calling_device(caller, CallerKind::DeviceOperational)?;
+        if serial_number != caller.certificate() {
+            return Err(Conflict::NoSuchCertificate(device).into());
+        }
+        let content = Content::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
+        self.record(caller, None, content, Action::ConfirmInstalled { device, serial_number }).await?;
+        Ok(())
+    }
+}
+
+fn calling_device(caller: &Caller, kind: CallerKind) -> Result<DeviceId, CallerRefused> {
+    match caller.principal() {
+        Principal::Device(device) if caller.kind() == kind => Ok(device.clone()),
+        _ => Err(CallerRefused::Role),
+    }
+}

@@ -1,0 +1,200 @@
+//! The order of things (R-CA-07): foresee, draft, prepare, sign, record, release. Every certificate goes through here, and what
+//! comes out is made by the ledger's answer alone.
+
+use std::time::SystemTime;
+
+use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
+use issuance::{Profile, Request};
+
+use super::serial_numbers::{DRAWS_MAX, Drawn};
+use super::{Authority, Caller, Refused};
+use crate::ledger::{Action, Command, Conflict, Intent, IntentSubject, SignedCertificate, WorkOrderId};
+use crate::signer::SignerError;
+use crate::store::{Foresight, Recorded, Released, Store, StoreError};
+
+/// A request for one certificate, the key of which was proven.
+pub(super) struct Question {
+    pub(super) request: RequestId,
+    pub(super) content: [u8; 32],
+    pub(super) asked: Request,
+    pub(super) holder: Holder,
+    pub(super) key: KeyFingerprint,
+}
+
+/// Whose certificate it will be, and what allows it.
+#[derive(Clone)]
+pub(super) enum Holder {
+    Birth { work_order: WorkOrderId, device: DeviceId },
+    Operational { device: DeviceId, parent: SerialNumber },
+    Credential { role: Role, name: PrincipalName },
+}
+
+/// The answer to the question that stands at this place.
+pub(super) type Placed<T> = (usize, T);
+
+impl<S: Store> Authority<S> {
+    /// What the ledger already says to a question: its answer, a refusal, or nothing (`None`): then it is worth a signature.
+    pub(super) async fn foresee(
+        &self,
+        caller: &Caller,
+        question: &Question,
+    ) -> Option<Result<Released, Refused>> {
+        match self.store.foresee(&question.intent(caller)).await {
+            Ok(Foresight::Answered(recorded)) => Some(self.release(&recorded)),
+            Ok(Foresight::Refused(conflict)) => Some(Err(conflict.into())),
+            Ok(Foresight::Clear) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    /// Issues all that the ledger accepts, under one profile and in one durable commit. Only a serial number that is taken makes it
+    /// try again, and that a few times (R-5280-02).
+    pub(super) async fn issue(
+        &self,
+        caller: &Caller,
+        profile: &Profile,
+        mut questions: Vec<Placed<Question>>,
+    ) -> Vec<Placed<Result<Released, Refused>>> {
+        let mut answers = Vec::with_capacity(questions.len());
+        for _ in 0..DRAWS_MAX {
+            if questions.is_empty() {
+                return answers;
+            }
+            questions = self.issue_once(caller, profile, questions, &mut answers).await;
+        }
+        answers.extend(questions.into_iter().map(|(place, _)| (place, Err(Refused::SerialNumbers))));
+        answers
+    }
+
+    /// One round; returns the questions whose serial number was taken.
+    async fn issue_once(
+        &self,
+        caller: &Caller,
+        profile: &Profile,
+        questions: Vec<Placed<Question>>,
+        answers: &mut Vec<Placed<Result<Released, Refused>>>,
+    ) -> Vec<Placed<Question>> {
+        let drawn = match self.fresh_serial_numbers(questions.len()).await {
+            Ok(drawn) => drawn,
+            Err(refused) => {
+                answers.extend(questions.into_iter().map(|(place, _)| (place, Err(refused.clone()))));
+                return Vec::new();
+            }
+        };
+        let now = self.clock.now();
+        let mut commands = Vec::with_capacity(questions.len());
+        let mut asked = Vec::with_capacity(questions.len());
+        for ((place, question), number) in questions.into_iter().zip(drawn.numbers()) {
+            match self.sign(&question, profile, *number, now).await {
+                Ok(certificate) => {
+                    commands.push(question.command(caller, certificate));
+                    asked.push((place, question));
+                }
+                Err(refused) => answers.push((place, Err(refused))),
+            }
+        }
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        let verdicts = match self.store.commit(commands).await {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                answers.extend(asked.into_iter().map(|(place, _)| (place, Err(error.clone().into()))));
+                return Vec::new();
+            }
+        };
+        let mut again = Vec::new();
+        for (verdict, (place, question)) in verdicts.into_iter().zip(asked) {
+            match verdict {
+                Ok(recorded) => answers.push((place, self.release(&recorded))),
+                Err(Conflict::SerialNumberTaken) => again.push((place, question)),
+                Err(conflict) => answers.push((place, Err(conflict.into()))),
+            }
+        }
+        again
+    }
+
+    /// Serial numbers that are neither in hand nor on record: looked at before signing, so that not even a broken generator makes us
+    /// sign a number twice.
+    async fn fresh_serial_numbers(&self, count: usize) -> Result<Drawn<'_>, Refused> {
+        let mut drawn = self.serial_numbers.draw(count).ok_or(Refused::SerialNumbers)?;
+        for _ in 0..DRAWS_MAX {
+            let mut taken = Vec::new();
+            for number in drawn.numbers() {
+                if self.store.standing(number).await?.is_some() {
+                    taken.push(*number);
+                }
+            }
+            if taken.is_empty() {
+                return Ok(drawn);
+            }
+            drawn = drawn.replace(&taken).ok_or(Refused::SerialNumbers)?;
+        }
+        Err(Refused::SerialNumbers)
+    }
+
+    async fn sign(
+        &self,
+        question: &Question,
+        profile: &Profile,
+        number: SerialNumber,
+        now: SystemTime,
+    ) -> Result<SignedCertificate, Refused> {
+        let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
+        let request = question.asked.clone();
+        let draft =
+            issuance::draft(request, profile, &self.organization, Some(&issuer.certificate), number, now)?;
+        let prepared = draft.prepare()?;
+        let signature = issuer.signer.sign(prepared.to_be_signed()).await?;
+        let certificate = prepared.seal(&signature)?;
+        Ok(SignedCertificate {
+            issuer: profile.issuer,
+            profile: profile.name,
+            serial_number: certificate.serial_number(),
+            key: question.key,
+            validity: certificate.validity(),
+            der: certificate.der().to_vec(),
+        })
+    }
+
+    fn release(&self, recorded: &Recorded) -> Result<Released, Refused> {
+        let released = recorded.released().ok_or(StoreError::Stopped)?;
+        if let Some(certificate) = recorded.entry().event.certificate() {
+            self.tally.count_release(certificate.profile);
+        }
+        Ok(released)
+    }
+}
+
+impl Question {
+    fn intent(&self, caller: &Caller) -> Intent {
+        let subject = match self.holder.clone() {
+            Holder::Birth { work_order, device } => IntentSubject::Birth { work_order, device },
+            Holder::Operational { device, parent } => IntentSubject::Operational { device, parent },
+            Holder::Credential { role, name } => IntentSubject::Credential { role, name },
+        };
+        Intent {
+            principal: Some(caller.principal().clone()),
+            request: Some(self.request),
+            content: self.content,
+            subject,
+            key: self.key,
+        }
+    }
+
+    fn command(&self, caller: &Caller, certificate: SignedCertificate) -> Command {
+        let action = match self.holder.clone() {
+            Holder::Birth { work_order, device } => Action::IssueBirth { work_order, device, certificate },
+            Holder::Operational { device, parent } => {
+                Action::IssueOperational { device, parent, certificate }
+            }
+            Holder::Credential { role, name } => Action::IssueCredential { role, name, certificate },
+        };
+        Command {
+            principal: Some(caller.principal().clone()),
+            request: Some(self.request),
+            content: self.content,
+            action,
+        }
+    }
+}

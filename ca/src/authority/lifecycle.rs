@@ -1,0 +1,80 @@
+//! What operations asks of the record.
+
+use std::time::SystemTime;
+
+use identity::{DeviceId, Principal, SerialNumber};
+
+use super::{Authority, Refused};
+use crate::ledger::Conflict;
+use crate::store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Store};
+
+/// A device and all that it was given.
+#[derive(Debug, Clone)]
+pub struct DeviceHistory {
+    /// The device.
+    pub device: DeviceRecord,
+    /// Its certificates, oldest first; the newest [`CERTIFICATES_OF_ONE_MAX`].
+    pub certificates: Vec<CertificateRecord>,
+}
+
+/// Which certificates to list.
+#[derive(Debug, Clone)]
+pub enum CertificateSelection {
+    /// The one with this serial number, if there is one.
+    One(SerialNumber),
+    /// All of a device or another principal, oldest first; the newest [`CERTIFICATES_OF_ONE_MAX`].
+    Of(Principal),
+    /// All that expire before this time, soonest first.
+    ExpiringBefore(SystemTime),
+}
+
+impl<S: Store> Authority<S> {
+    /// One device with its certificates, as of the last entry.
+    ///
+    /// # Errors
+    /// [`Conflict::NoSuchDevice`].
+    pub async fn device(&self, id: &DeviceId) -> Result<DeviceHistory, Refused> {
+        let device = self.store.device(id).await?.ok_or_else(|| Conflict::NoSuchDevice(id.clone()))?;
+        let holder = Principal::Device(id.clone());
+        let certificates = self.store.certificates_of(&holder, CERTIFICATES_OF_ONE_MAX).await?;
+        Ok(DeviceHistory { device, certificates })
+    }
+
+    /// Devices in order of their ids.
+    ///
+    /// # Errors
+    /// When listings are behind.
+    pub async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        rows: usize,
+    ) -> Result<Page<DeviceRecord>, Refused> {
+        Ok(self.store.devices(filter, cursor, rows).await?)
+    }
+
+    /// Certificates. Those of one holder come on one page; the others in pages of `rows`.
+    ///
+    /// # Errors
+    /// When the store or the listing cannot answer. That there are none is no error.
+    pub async fn certificates(
+        &self,
+        selection: CertificateSelection,
+        cursor: Option<&Cursor>,
+        rows: usize,
+    ) -> Result<Page<CertificateRecord>, Refused> {
+        let rows = match selection {
+            CertificateSelection::One(number) => self.store.certificate(&number).await?.into_iter().collect(),
+            CertificateSelection::Of(holder) => {
+                self.store.certificates_of(&holder, CERTIFICATES_OF_ONE_MAX).await?
+            }
+            CertificateSelection::ExpiringBefore(time) => {
+                return Ok(self.store.certificates_expiring(time, cursor, rows).await?);
+            }
+        };
+        Ok(Page { rows, next: None })
+    }
+}
+
+/// The most certificates of one holder that are shown: at one a week, twenty years.
+pub const CERTIFICATES_OF_ONE_MAX: usize = 1_000;

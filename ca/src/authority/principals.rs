@@ -1,0 +1,133 @@
+//! Credentials of those who are not devices: issued and withdrawn by operators.
+
+use std::time::Duration;
+
+use identity::{Csr, PrincipalName, RequestId, RevocationReason, Role};
+use issuance::{Names, ProfileName, Request, Subject};
+
+use super::content::Content;
+use super::issue::{Holder, Question};
+use super::{Authority, Caller, Refused};
+use crate::ledger::{Action, Event};
+use crate::store::{Cursor, Page, PrincipalRecord, Released, Store, StoreError};
+
+/// A credential that an operator asks for.
+#[derive(Debug, Clone)]
+pub struct CredentialRequest {
+    /// The same again gets the same answer.
+    pub request: RequestId,
+    /// What it may be.
+    pub role: Role,
+    /// Unique in its role.
+    pub name: PrincipalName,
+    /// PKCS#10 DER, not yet read.
+    pub csr: Vec<u8>,
+    /// How long it shall live; `None`: as the profile says.
+    pub lifetime: Option<Duration>,
+    /// For a service: what it answers to; at most [`CREDENTIAL_NAMES_MAX`].
+    pub names: Names,
+}
+
+impl<S: Store> Authority<S> {
+    /// A credential for a station, an operator, a relying party or a service. Exactly once for a request id.
+    ///
+    /// # Errors
+    /// Why there is none; see [`Refused`].
+    pub async fn issue_credential(
+        &self,
+        caller: &Caller,
+        request: CredentialRequest,
+    ) -> Result<Released, Refused> {
+        let profile = self.profile(credential_profile(request.role));
+        let principal = format!("{}:{}", request.role, request.name);
+        let question = credential_question(request)?;
+        if let Some(answer) = self.foresee(caller, &question).await {
+            return answer;
+        }
+        let answer = self.issue(caller, &profile, vec![(0, question)]).await.pop();
+        let released = answer.map_or(Err(StoreError::Stopped.into()), |(_, answer)| answer)?;
+        tracing::info!(
+            principal = %caller.principal(),
+            serial_number = %released.serial_number(),
+            "issued a credential to {principal}"
+        );
+        Ok(released)
+    }
+
+    /// Principals that are not devices, by role and name.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        rows: usize,
+    ) -> Result<Page<PrincipalRecord>, Refused> {
+        Ok(self.store.principals(cursor, rows).await?)
+    }
+
+    /// Withdraws all credentials of a principal: its next message is refused, also on a stream that is open. Returns how many this call
+    /// withdrew. Idempotent.
+    ///
+    /// # Errors
+    /// When there is no such principal.
+    pub async fn revoke_principal(
+        &self,
+        caller: &Caller,
+        role: Role,
+        name: PrincipalName,
+        reason: RevocationReason,
+    ) -> Result<usize, Refused> {
+        let content = Content::of("revoke principal v1")
+            .text(&role.to_string())
+            .text(name.as_str())
+            .number(reason.code().into())
+            .finish();
+        let principal = format!("{role}:{name}");
+        let recorded =
+            self.record(caller, None, content, Action::RevokePrincipal { role, name, reason }).await?;
+        let withdrawn = match &recorded.entry().event {
+            Event::PrincipalRevoked { revoked, .. } if !recorded.is_replay() => revoked.len(),
+            _ => 0,
+        };
+        tracing::info!(principal = %caller.principal(), withdrawn, "withdrew the credentials of {principal}");
+        Ok(withdrawn)
+    }
+}
+
+fn credential_question(request: CredentialRequest) -> Result<Question, Refused> {
+    let CredentialRequest { request, role, name, csr, lifetime, names } = request;
+    let public_key = Csr::from_der(&csr)?.public_key().clone();
+    let key = public_key.fingerprint();
+    let mut content = Content::of("credential v1")
+        .text(&role.to_string())
+        .text(name.as_str())
+        .bytes(key.as_bytes())
+        .number(lifetime.map_or(0, |lifetime| lifetime.as_secs()))
+        .number(names.dns.len() as u64);
+    content = names.dns.iter().fold(content, |content, name| content.text(name));
+    content = names.addresses.iter().fold(content, |content, address| content.text(&address.to_string()));
+    let subject = match role {
+        Role::Service => Subject::Service(name.clone(), names),
+        Role::Station | Role::Operator | Role::RelyingParty => Subject::Principal(name.clone()),
+    };
+    Ok(Question {
+        request,
+        content: content.finish(),
+        asked: Request { public_key, subject, lifetime },
+        holder: Holder::Credential { role, name },
+        key,
+    })
+}
+
+fn credential_profile(role: Role) -> ProfileName {
+    match role {
+        Role::Station => ProfileName::Station,
+        Role::Operator => ProfileName::Operator,
+        Role::RelyingParty => ProfileName::RelyingParty,
+        Role::Service => ProfileName::Service,
+    }
+}
+
+/// The most names of one service: a server with more is several services.
+pub const CREDENTIAL_NAMES_MAX: usize = 16;

@@ -1,0 +1,56 @@
+//! What the authority did since the start, counted for the metrics. Counts are not the record: that is the ledger.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use issuance::ProfileName;
+
+/// Counts since the start.
+#[derive(Debug, Default)]
+pub struct Tally {
+    issued: [AtomicU64; ProfileName::ALL.len()],
+    // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a fixed list.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Tally {
+    /// Certificates released under each profile; repeated answers count again.
+    pub fn released(&self) -> impl Iterator<Item = (ProfileName, u64)> + '_ {
+        ProfileName::ALL.into_iter().zip(self.issued.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Refusals by their stable reason.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().map(|(reason, count)| (*reason, *count)).collect()
+    }
+
+    pub(crate) fn count_release(&self, profile: ProfileName) {
+        let at = ProfileName::ALL.iter().position(|known| *known == profile);
+        if let Some(count) = at.and_then(|at| self.issued.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn count_refusal(&self, reason: &'static str) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_profile_and_each_reason_has_its_own_count() {
+        let tally = Tally::default();
+        tally.count_release(ProfileName::Idevid);
+        tally.count_release(ProfileName::Idevid);
+        tally.count_release(ProfileName::RelyingParty);
+        tally.count_refusal("KEY_ALREADY_USED");
+        let released: Vec<_> = tally.released().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(released, [(ProfileName::Idevid, 2), (ProfileName::RelyingParty, 1)]);
+        assert_eq!(tally.refused(), [("KEY_ALREADY_USED", 1)]);
+    }
+}

@@ -1,0 +1,64 @@
+//! The wire: `touchmark.v1` over gRPC. Thin: reads a message, asks the authority, writes the answer.
+
+mod answer;
+mod convert;
+mod enrollment;
+mod gate;
+mod lifecycle;
+mod principal;
+mod provisioning;
+mod roles;
+mod status;
+mod work_order;
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use proto::v1::enrollment_service_server::EnrollmentServiceServer;
+use proto::v1::lifecycle_service_server::LifecycleServiceServer;
+use proto::v1::principal_service_server::PrincipalServiceServer;
+use proto::v1::provisioning_service_server::ProvisioningServiceServer;
+use proto::v1::work_order_service_server::WorkOrderServiceServer;
+use tonic::service::Routes;
+
+use crate::authority::Authority;
+use crate::store::Store;
+
+pub use roles::{Access, TABLE, access};
+
+/// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
+///
+/// The server must put a [`crate::tls::PeerCertificate`] in the extensions of every request, made from the connection and from
+/// nothing else; without one a caller has no certificate. Nothing that is added to the routes afterwards is behind the gate.
+pub fn routes<S: Store>(authority: &Arc<Authority<S>>, others: Routes) -> Routes {
+    let routes = others
+        .add_service(
+            ProvisioningServiceServer::new(provisioning::Provisioning(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            EnrollmentServiceServer::new(enrollment::Enrollment(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            LifecycleServiceServer::new(lifecycle::Lifecycle(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            PrincipalServiceServer::new(principal::Principals(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            WorkOrderServiceServer::new(work_order::WorkOrders(Arc::clone(authority)))
+                .max_decoding_message_size(MANIFEST_BYTES_MAX),
+        );
+    let gated = routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), gate::gate::<S>));
+    Routes::from(gated).prepare()
+}
+
+/// The largest message from a caller: ten times the largest CSR, so that one that is only somewhat too large gets the reason that
+/// its maker can act on (R-CA-15).
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// The largest message of an operator: a manifest of 100,000 serial numbers of 64 characters.
+pub const MANIFEST_BYTES_MAX: usize = 8 * 1024 * 1024;

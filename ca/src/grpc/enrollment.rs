@@ -1,0 +1,57 @@
+//! `EnrollmentService`: for devices.
+
+use std::sync::Arc;
+
+use issuance::IssuerName;
+use proto::v1;
+use proto::v1::enrollment_service_server::EnrollmentService;
+use tonic::{Request, Response, Status};
+
+use super::answer::answer;
+use super::convert;
+use crate::authority::Authority;
+use crate::store::Store;
+
+pub(super) struct Enrollment<S>(pub(super) Arc<Authority<S>>);
+
+#[tonic::async_trait]
+impl<S: Store> EnrollmentService for Enrollment<S> {
+    async fn enroll(
+        &self,
+        request: Request<v1::EnrollRequest>,
+    ) -> Result<Response<v1::EnrollResponse>, Status> {
+        answer(&self.0, "Enroll", request, async |caller, message| {
+            let request = convert::request_id(&message.request_id)?;
+            let released = self.0.enroll(&caller, request, &message.csr).await?;
+            Ok(v1::EnrollResponse {
+                certificate: Some(convert::issued(&released)),
+                chain: convert::chain(&self.0.chain(IssuerName::Operational)),
+                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
+                server_time: Some(convert::timestamp(self.0.now())),
+            })
+        })
+        .await
+    }
+
+    async fn confirm_installed(
+        &self,
+        request: Request<v1::ConfirmInstalledRequest>,
+    ) -> Result<Response<v1::ConfirmInstalledResponse>, Status> {
+        answer(&self.0, "ConfirmInstalled", request, async |caller, message| {
+            let serial_number = convert::serial_number(&message.serial_number)?;
+            self.0.confirm_installed(&caller, serial_number).await?;
+            Ok(v1::ConfirmInstalledResponse { server_time: Some(convert::timestamp(self.0.now())) })
+        })
+        .await
+    }
+
+    async fn get_trust_bundle(
+        &self,
+        request: Request<v1::GetTrustBundleRequest>,
+    ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
+        answer(&self.0, "GetTrustBundle", request, async |_, _| {
+            Ok(v1::GetTrustBundleResponse { trust_bundle: Some(convert::trust_bundle(self.0.trust())) })
+        })
+        .await
+    }
+}

@@ -1,0 +1,64 @@
+//! The one place where it is decided whether a call is answered: it is in the role table, its caller is who the ledger says, and may.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tonic::Status;
+
+use super::roles::{Access, access};
+use super::status;
+use crate::authority::{Authority, Caller, CallerRefused, Refused};
+use crate::store::Store;
+use crate::tls::PeerCertificate;
+
+/// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every
+/// route goes through here, known or not (see [`super::routes`]); a service that finds no caller refuses, so a server that was put
+/// together without the gate answers nobody.
+pub(super) async fn gate<S: Store>(
+    State(authority): State<Arc<Authority<S>>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    let Some(access) = access(path) else {
+        return status::unreadable(&Status::unimplemented("")).into_http();
+    };
+    match admit(&authority, access, request.extensions().get::<PeerCertificate>()).await {
+        Ok(None) => {}
+        Ok(Some(caller)) => {
+            request.extensions_mut().insert(caller);
+        }
+        Err((caller, refused)) => {
+            let incident = authority.report(path, caller.as_ref(), &refused);
+            return status::status(&refused, &incident).into_http();
+        }
+    }
+    with_reason(next.run(request).await)
+}
+
+async fn admit<S: Store>(
+    authority: &Authority<S>,
+    access: Access,
+    peer: Option<&PeerCertificate>,
+) -> Result<Option<Caller>, (Option<Caller>, Refused)> {
+    if access == Access::Anyone {
+        return Ok(None);
+    }
+    let certificate = peer.and_then(|peer| peer.0.as_deref());
+    let caller = authority.who_calls(certificate).await.map_err(|refused| (None, refused))?;
+    if access.allows(caller.kind()) {
+        Ok(Some(caller))
+    } else {
+        Err((Some(caller), CallerRefused::Role.into()))
+    }
+}
+
+/// Gives a reason to a status that gRPC itself made, for a message that it could not read. Ours have one.
+fn with_reason(response: Response) -> Response {
+    match response.extensions().get::<Status>() {
+        Some(status) if status.details().is_empty() => status::unreadable(status).into_http(),
+        _ => response,
+    }
+}

@@ -1,0 +1,168 @@
+//! `ProvisioningService`: for stations.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use issuance::IssuerName;
+use proto::v1;
+use proto::v1::provisioning_service_server::ProvisioningService;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::answer::{answer, caller, refuse};
+use super::{convert, status};
+use crate::authority::{Authority, Caller, Refused};
+use crate::store::{Released, Store};
+
+pub(super) struct Provisioning<S>(pub(super) Arc<Authority<S>>);
+
+type Answers = Vec<Result<v1::IssueBirthCertificatesResponse, Status>>;
+
+#[tonic::async_trait]
+impl<S: Store> ProvisioningService for Provisioning<S> {
+    type IssueBirthCertificatesStream =
+        BoxStream<'static, Result<v1::IssueBirthCertificatesResponse, Status>>;
+
+    async fn get_work_order(
+        &self,
+        request: Request<v1::GetWorkOrderRequest>,
+    ) -> Result<Response<v1::GetWorkOrderResponse>, Status> {
+        answer(&self.0, "GetWorkOrder", request, async |caller, message| {
+            let id = convert::work_order_id("work_order", &message.work_order)?;
+            let order = self.0.work_order_of_station(&caller, id).await?;
+            Ok(v1::GetWorkOrderResponse {
+                work_order: Some(convert::work_order(&order)),
+                chain: convert::chain(&self.0.chain(IssuerName::Factory)),
+                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
+                enrollment_url: self.0.enrollment_url().to_owned(),
+            })
+        })
+        .await
+    }
+
+    async fn issue_birth_certificate(
+        &self,
+        request: Request<v1::IssueBirthCertificateRequest>,
+    ) -> Result<Response<v1::IssueBirthCertificateResponse>, Status> {
+        answer(&self.0, "IssueBirthCertificate", request, async |caller, message| {
+            let released = self.0.issue_birth(&caller, convert::birth_request(message)?).await?;
+            Ok(v1::IssueBirthCertificateResponse { certificate: Some(convert::issued(&released)) })
+        })
+        .await
+    }
+
+    async fn issue_birth_certificates(
+        &self,
+        request: Request<Streaming<v1::IssueBirthCertificateRequest>>,
+    ) -> Result<Response<Self::IssueBirthCertificatesStream>, Status> {
+        let caller = caller(&self.0, STREAM, &request)?;
+        let authority = Arc::clone(&self.0);
+        let answers = request
+            .into_inner()
+            .ready_chunks(CHUNK_MESSAGES_MAX)
+            .map(move |chunk| answer_chunk(Arc::clone(&authority), caller.clone(), chunk))
+            .buffered(CHUNKS_IN_FLIGHT_MAX)
+            .flat_map(stream::iter);
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn confirm_unit(
+        &self,
+        request: Request<v1::ConfirmUnitRequest>,
+    ) -> Result<Response<v1::ConfirmUnitResponse>, Status> {
+        answer(&self.0, "ConfirmUnit", request, async |caller, message| {
+            let work_order = convert::work_order_id("work_order", &message.work_order)?;
+            let device = convert::device_id(message.device)?;
+            let serial_number = convert::serial_number(&message.serial_number)?;
+            let counts = self.0.confirm_unit(&caller, work_order, device, serial_number).await?;
+            Ok(v1::ConfirmUnitResponse { counts: Some(convert::counts(counts)) })
+        })
+        .await
+    }
+
+    async fn report_scrap(
+        &self,
+        request: Request<v1::ReportScrapRequest>,
+    ) -> Result<Response<v1::ReportScrapResponse>, Status> {
+        answer(&self.0, "ReportScrap", request, async |caller, message| {
+            let work_order = convert::work_order_id("work_order", &message.work_order)?;
+            let device = convert::device_id(message.device)?;
+            let reason = convert::remark("reason", &message.reason)?;
+            let counts = self.0.report_scrap(&caller, work_order, device, reason).await?;
+            Ok(v1::ReportScrapResponse { counts: Some(convert::counts(counts)) })
+        })
+        .await
+    }
+}
+
+/// Answers the messages that have arrived together, with one commit for all. What ends the stream is the last answer: a caller that is no
+/// longer good, or a message that cannot be read.
+async fn answer_chunk<S: Store>(
+    authority: Arc<Authority<S>>,
+    caller: Caller,
+    chunk: Vec<Result<v1::IssueBirthCertificateRequest, Status>>,
+) -> Answers {
+    let mut answers = Answers::with_capacity(chunk.len());
+    let mut request_ids = Vec::with_capacity(chunk.len());
+    let mut requests = Vec::with_capacity(chunk.len());
+    let mut end = None;
+    for message in chunk {
+        match message {
+            Ok(message) => {
+                let request_id = message.request_id.clone();
+                match convert::birth_request(message) {
+                    Ok(request) => {
+                        request_ids.push(request_id);
+                        requests.push(request);
+                    }
+                    Err(refused) => {
+                        answers.push(Ok(one_answer(&authority, &caller, request_id, Err(refused))))
+                    }
+                }
+            }
+            Err(unreadable) => {
+                end = Some(status::unreadable(&unreadable));
+                break;
+            }
+        }
+    }
+    match authority.issue_births(&caller, requests).await {
+        Ok(outcomes) => answers.extend(
+            request_ids
+                .into_iter()
+                .zip(outcomes)
+                .map(|(request_id, outcome)| Ok(one_answer(&authority, &caller, request_id, outcome))),
+        ),
+        // The caller is no longer good: it gets no answer but this.
+        Err(refused) => return vec![Err(refuse(&authority, STREAM, Some(&caller), &refused))],
+    }
+    answers.extend(end.map(Err));
+    answers
+}
+
+fn one_answer<S: Store>(
+    authority: &Authority<S>,
+    caller: &Caller,
+    request_id: Bytes,
+    outcome: Result<Released, Refused>,
+) -> v1::IssueBirthCertificatesResponse {
+    use v1::issue_birth_certificates_response::Outcome;
+    let outcome = match outcome {
+        Ok(released) => Outcome::Certificate(convert::issued(&released)),
+        Err(refused) => {
+            authority.report(STREAM, Some(caller), &refused);
+            Outcome::Refusal(status::refusal(&refused))
+        }
+    };
+    v1::IssueBirthCertificatesResponse { request_id, outcome: Some(outcome) }
+}
+
+const STREAM: &str = "IssueBirthCertificates";
+
+/// The most messages that share one commit: enough that the disk's part of each is small, few enough that their 7 ms of signing do not
+/// hold up other callers.
+const CHUNK_MESSAGES_MAX: usize = 64;
+
+/// Chunks of one stream that are worked on at the same time: while the disk has one, the processor has the next.
+const CHUNKS_IN_FLIGHT_MAX: usize = 4;
