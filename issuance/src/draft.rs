@@ -80,6 +80,7 @@ pub struct Draft {
 struct IssuerPart {
     name: Box<[u8]>,
     key_identifier: Box<[u8]>,
+    validity: Validity,
 }
 
 /// Applies the profile to the request. `issuer` is the certificate that will sign; `None` makes a self-signed root.
@@ -147,8 +148,13 @@ impl Draft {
     /// # Errors
     /// When a rule would be broken.
     pub fn prepare(self) -> Result<Prepared, Refusal> {
-        let issuer = self.issuer.as_ref().map(|issuer| (&*issuer.name, &*issuer.key_identifier));
-        let tbs = encode::to_be_signed(&self.params, &self.public_key, self.algorithm, issuer)?;
+        let issuer = self.issuer.as_ref().map(|issuer| lint::ExpectedIssuer {
+            name: &issuer.name,
+            key_identifier: &issuer.key_identifier,
+            validity: issuer.validity,
+        });
+        let written = issuer.map(|issuer| (issuer.name, issuer.key_identifier));
+        let tbs = encode::to_be_signed(&self.params, &self.public_key, self.algorithm, written)?;
         let expected = lint::Expected {
             profile: self.profile,
             algorithm: self.algorithm,
@@ -198,7 +204,7 @@ fn validity(
 
 fn issuer_part(issuer: &Certificate) -> Option<IssuerPart> {
     let key_identifier = issuer.subject_key_identifier.clone()?;
-    Some(IssuerPart { name: issuer.subject.clone(), key_identifier })
+    Some(IssuerPart { name: issuer.subject.clone(), key_identifier, validity: issuer.validity })
 }
 
 fn alternative_names(names: Names) -> Result<Vec<SanType>, Refusal> {

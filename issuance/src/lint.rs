@@ -1,9 +1,17 @@
-//! The pre-issuance lint: reads the bytes that are about to be signed and fails closed (R-5280-23).
+//! The pre-issuance lint: reads the bytes that are about to be signed and fails closed (R-5280-23). It knows the rules, not the
+//! profile: a bad profile is found here.
 
+use identity::der::check_values;
 use identity::{PublicKey, SerialNumber, Validity};
 
 use crate::reading::Reading;
 use crate::{LintFinding, ProfileName, Refusal, SignatureAlgorithm};
+
+mod extension;
+mod field;
+mod location;
+mod name;
+mod usage;
 
 /// What the certificate was meant to say.
 pub(crate) struct Expected<'a> {
@@ -12,8 +20,16 @@ pub(crate) struct Expected<'a> {
     pub(crate) serial_number: SerialNumber,
     pub(crate) validity: Validity,
     pub(crate) public_key: &'a PublicKey,
-    /// Name and key identifier of the issuer; `None` for a root.
-    pub(crate) issuer: Option<(&'a [u8], &'a [u8])>,
+    /// `None` for a root.
+    pub(crate) issuer: Option<ExpectedIssuer<'a>>,
+}
+
+/// What the issuer gives to the certificate.
+#[derive(Clone, Copy)]
+pub(crate) struct ExpectedIssuer<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) key_identifier: &'a [u8],
+    pub(crate) validity: Validity,
 }
 
 /// What the lint saw and the certificate remembers.
@@ -25,19 +41,16 @@ pub(crate) struct Linted {
     pub(crate) is_ca: bool,
 }
 
-/// Every rule, in the order of the fields.
+/// Applies every rule to the bytes.
 pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusal> {
-    let broken = |rule, what: &str| Refusal::Lint(LintFinding { rule, what: what.to_owned() });
-    let reading = &Reading::of(tbs).map_err(|_| broken("R-5280-20", "it is not strict DER"))?;
-    if reading.spki != expected.public_key.spki() {
-        return Err(broken("R-5280-22", "the key is not encoded as it came"));
-    }
-    if reading.serial != expected.serial_number.as_bytes() {
-        return Err(broken("R-5280-01", "the serial number is not the one that was drawn"));
-    }
-    if reading.signature != expected.algorithm.identifier() {
-        return Err(broken("R-5280-03", "the signature algorithm is not the issuer's"));
-    }
+    let reading = Reading::of(tbs)
+        .and_then(|reading| check_values(tbs).map(|()| reading))
+        .map_err(|_| Broken { rule: "R-5280-20", what: "it is not strict DER" })?;
+    field::lint(&reading, expected)?;
+    name::lint(&reading, expected)?;
+    extension::lint(&reading, expected)?;
+    usage::lint(&reading, expected)?;
+    location::lint(&reading, expected)?;
     Ok(Linted {
         subject: reading.subject.into(),
         issuer: reading.issuer.into(),
@@ -45,3 +58,34 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusa
         is_ca: reading.is_ca(),
     })
 }
+
+/// A broken rule.
+#[derive(Debug, PartialEq, Eq)]
+struct Broken {
+    rule: &'static str,
+    what: &'static str,
+}
+
+impl From<Broken> for Refusal {
+    fn from(Broken { rule, what }: Broken) -> Self {
+        Self::Lint(LintFinding { rule, what: what.to_owned() })
+    }
+}
+
+/// `holds`, or the rule is broken.
+fn ensure(holds: bool, rule: &'static str, what: &'static str) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken { rule, what }) }
+}
+
+impl ProfileName {
+    fn is_ca(self) -> bool {
+        matches!(self, Self::Root | Self::FactoryCa | Self::OperationalCa | Self::InfrastructureCa)
+    }
+
+    fn is_device(self) -> bool {
+        matches!(self, Self::Idevid | Self::Ldevid)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ mod law;
 mod params;
 
 pub use law::{ExtendedKeyUsage, KeyUsage, Profile};
+pub(crate) use params::key_identifier;
 
 /// One of the CAs of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -63,6 +63,12 @@ pub fn request(profile: ProfileName, key: &Key) -> Request {
     Request { public_key: key.public(), subject: subject(profile), lifetime: None }
 }
 
+impl From<EcdsaKeyPair> for Key {
+    fn from(pair: EcdsaKeyPair) -> Self {
+        Self(pair)
+    }
+}
+
 /// A certificate and its key.
 pub struct Holder {
     pub certificate: Certificate,
