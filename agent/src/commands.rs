@@ -1,7 +1,10 @@
 //! The commands: wiring, and what they say at the end.
 
+mod enroll;
 mod factory;
+mod status;
 
+use agent::enroll::EnrollError;
 use agent::state::StateError;
 
 use crate::arguments::Command;
@@ -10,19 +13,34 @@ use crate::arguments::Command;
 pub(crate) async fn run(command: Command) -> u8 {
     let outcome = match command {
         Command::Factory(arguments) => factory::run(arguments).await,
+        Command::Enroll(arguments) => enroll::run(arguments).await,
+        Command::Status(arguments) => status::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         tracing::error!("{error:#}");
-        match error.downcast_ref::<StateError>() {
-            Some(error) if error.is_damage() => DAMAGED,
-            _ => FAILED,
-        }
+        status_of(&error)
     })
+}
+
+fn status_of(error: &anyhow::Error) -> u8 {
+    let state = match error.downcast_ref::<EnrollError>() {
+        Some(EnrollError::State(error)) => Some(error),
+        Some(EnrollError::NotInTime { .. }) => return NOT_IN_TIME,
+        Some(error) if error.is_refusal() => return REFUSED,
+        _ => error.downcast_ref::<StateError>(),
+    };
+    if state.is_some_and(StateError::is_damage) { DAMAGED } else { FAILED }
 }
 
 /// Exit status: as it was asked.
 pub(crate) const DONE: u8 = 0;
 /// Exit status: not done, and the message says why.
 pub(crate) const FAILED: u8 = 1;
+/// Exit status: the unit is not enrolled.
+pub(crate) const NOT_ENROLLED: u8 = 3;
 /// Exit status: the state directory is damaged.
 pub(crate) const DAMAGED: u8 = 4;
+/// Exit status: run it again.
+pub(crate) const NOT_IN_TIME: u8 = 5;
+/// Exit status: a person must act.
+pub(crate) const REFUSED: u8 = 6;

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use identity::DeviceId;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::certificate::{Certificate, Credential};
+use crate::certificate::{Certificate, Credential, Kind};
 use crate::key::{DeviceKey, FileKey};
 use crate::time_floor::TimeFloor;
 
@@ -104,6 +106,31 @@ impl View {
             return Err(StateError::Damaged { path: trust, why: "it holds no certificate".to_owned() });
         }
         Ok(Credential { certificate, chain: self::certificates(&directory.join(CHAIN_FILE))?, anchors })
+    }
+
+    /// The credential and the key of a place, if they belong together and to `device`, as they did when they were put there.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or is not the one that was put there.
+    pub fn checked(
+        &self,
+        place: Place,
+        device: &DeviceId,
+        kind: Kind,
+        now: SystemTime,
+    ) -> Result<(Credential, Arc<dyn DeviceKey>), StateError> {
+        let (credential, key) = (self.credential(place)?, self.key(place)?);
+        credential.check(device, key.public_key(), kind, now).map_err(|why| StateError::Damaged {
+            path: self.path(place).join(CERTIFICATE_FILE),
+            why: why.to_string(),
+        })?;
+        Ok((credential, key))
+    }
+
+    /// The report that `current` is not the link to `slot` that it must be.
+    pub fn wrong_current(&self, slot: Slot) -> StateError {
+        let why = format!("it does not point to {}, which is in use", slot.directory());
+        StateError::Damaged { path: self.directory.join(CURRENT), why }
     }
 
     /// The least that the time can be: what is on record, and when the device's own certificates began (R-LIFE-06).

@@ -1,0 +1,52 @@
+//! `touchmark-agent enroll`.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::enroll::{Patience, enroll};
+use agent::state::{FileSystem, State, rfc3339};
+use anyhow::Context;
+use identity::SystemClock;
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use serde_json::json;
+
+use crate::arguments::Enroll;
+
+use super::DONE;
+
+pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
+    let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
+    let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
+    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE };
+    let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;
+    let serial_number = hex::encode(&enrolled.certificate.serial_number);
+    let current = arguments.state.join("current");
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let outcome = json!({
+            "device": enrolled.device.to_string(),
+            "enrolled": true,
+            "already_enrolled": enrolled.already,
+            "serial_number": serial_number,
+            "not_before": rfc3339(enrolled.certificate.not_before),
+            "not_after": rfc3339(enrolled.certificate.not_after),
+            "credentials": current,
+        });
+        writeln!(out, "{outcome}")?;
+    } else {
+        let how = if enrolled.already { "is enrolled already" } else { "is enrolled" };
+        writeln!(
+            out,
+            "{} {how}: certificate {serial_number}, until {}, in {}",
+            enrolled.device,
+            rfc3339(enrolled.certificate.not_after),
+            current.display()
+        )?;
+    }
+    Ok(DONE)
+}
+
+/// The longest first pause: a CA that restarts is back within seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -1,0 +1,71 @@
+//! `touchmark-agent status`.
+
+use std::io::Write;
+
+use agent::certificate::Certificate;
+use agent::state::{View, rfc3339};
+use agent::status::{Standing, Status};
+use identity::SystemClock;
+use serde_json::json;
+
+use crate::arguments;
+
+use super::{DONE, NOT_ENROLLED};
+
+pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
+    let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        let certificate = |certificate: &Option<Certificate>| {
+            certificate.as_ref().map(|certificate| {
+                json!({
+                    "serial_number": hex::encode(&certificate.serial_number),
+                    "not_before": rfc3339(certificate.not_before),
+                    "not_after": rfc3339(certificate.not_after),
+                })
+            })
+        };
+        let status = json!({
+            "device": status.device.as_ref().map(ToString::to_string),
+            "standing": status.standing.as_str(),
+            "idevid": certificate(&status.birth),
+            "ldevid": certificate(&status.operational),
+            "days_left": status.days_left(),
+            "server": status.enrollment_url,
+            "clock_is_behind": status.clock_is_behind,
+            "next_action": status.standing.next_action(),
+        });
+        writeln!(out, "{status}")?;
+    } else {
+        write!(out, "{}", text(&status))?;
+    }
+    Ok(if status.standing == Standing::Enrolled { DONE } else { NOT_ENROLLED })
+}
+
+fn text(status: &Status) -> String {
+    let device = status.device.as_ref().map_or_else(|| "not named yet".to_owned(), ToString::to_string);
+    let certificate = |certificate: &Option<Certificate>, days: Option<u64>| match certificate {
+        None => "none".to_owned(),
+        Some(certificate) => {
+            let left = days.map(|days| format!(" ({days} days left)")).unwrap_or_default();
+            format!(
+                "{}, {} to {}{left}",
+                hex::encode(&certificate.serial_number),
+                rfc3339(certificate.not_before),
+                rfc3339(certificate.not_after),
+            )
+        }
+    };
+    let mut lines = vec![
+        ("device", device),
+        ("standing", status.standing.as_str().to_owned()),
+        ("IDevID", certificate(&status.birth, None)),
+        ("LDevID", certificate(&status.operational, status.days_left())),
+        ("server", status.enrollment_url.clone().unwrap_or_else(|| "none".to_owned())),
+    ];
+    if status.clock_is_behind {
+        lines.push(("clock", format!("behind; going by {}", rfc3339(status.now))));
+    }
+    lines.push(("next", status.standing.next_action().to_owned()));
+    lines.into_iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
+}

@@ -1,0 +1,239 @@
+//! First boot: from the birth certificate to an operational one, exactly once.
+//!
+//! Choose a slot and a request id → make the key → ask → check the answer as a peer would → keep it → prove it by a handshake →
+//! point `current` to it → tell the CA. Each arrow is durable before the next begins, so this can be killed anywhere and run
+//! again: the same question gets the same certificate, and `current` never points to one that was not proven (ADR 0013).
+
+mod answer;
+mod connection;
+mod error;
+mod retry;
+mod server;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use identity::{Clock, DeviceId, RequestId};
+use proto::v1;
+use rand::Rng;
+use rand::rngs::StdRng;
+use tracing::{info, warn};
+
+use crate::certificate::{Certificate, Credential, Kind};
+use crate::key::{DeviceKey, certificate_request};
+use crate::state::{Enrolment, EnrolmentStep, FactoryStep, Place, Slot, State};
+
+use connection::Connection;
+
+pub use error::EnrollError;
+pub use retry::Patience;
+pub use server::Server;
+
+/// Enrols the device, or finds that it is enrolled. Goes on where an earlier run was cut off.
+///
+/// # Errors
+/// Why it is not enrolled; [`EnrollError::NotInTime`] when running it again may help. The state says how far it came.
+pub async fn enroll(
+    state: &mut State,
+    server: Option<Server>,
+    clock: Arc<dyn Clock>,
+    mut generator: StdRng,
+    patience: Patience,
+) -> Result<Enrolled, EnrollError> {
+    let birth = Identity::of_birth(state, &*clock)?;
+    let enrolment = match state.record().enrolment.clone() {
+        Some(enrolment) => usable(state, enrolment, &birth.device, &*clock)?,
+        None => None,
+    };
+    if let Some(enrolment) = enrolment.as_ref().filter(|e| e.step == EnrolmentStep::Confirmed) {
+        return Enrolled::read(state, enrolment.slot, birth.device, true);
+    }
+    let server = match server {
+        Some(server) => server,
+        None => state.record().enrollment_url.as_deref().ok_or(EnrollError::NoServer)?.parse()?,
+    };
+    if state.view().time_floor()?.contradicts(&*clock) {
+        warn!("the clock is behind the time floor; going by the floor until the CA tells the time");
+    }
+    let enrolment = match enrolment {
+        Some(enrolment) => enrolment,
+        None => {
+            let mut id = [0; 16];
+            generator.fill_bytes(&mut id);
+            state.begin_enrolment(RequestId::from(id))?
+        }
+    };
+    let slot = enrolment.slot;
+    let run = Run { server, clock, device: birth.device.clone(), slot };
+    let attempts = retry::Attempts::new(generator, patience);
+    attempts
+        .in_time(async {
+            if enrolment.step == EnrolmentStep::Begun {
+                run.obtain(state, &birth, enrolment.request_id, &attempts).await?;
+            }
+            run.take_into_use(state, &attempts).await
+        })
+        .await?;
+    Enrolled::read(state, slot, birth.device, false)
+}
+
+/// A device that has its operational certificate in use.
+#[derive(Debug, Clone)]
+pub struct Enrolled {
+    /// Which device.
+    pub device: DeviceId,
+    /// The slot in use.
+    pub slot: Slot,
+    /// What its certificate says.
+    pub certificate: Certificate,
+    /// Whether an earlier run had done it all.
+    pub already: bool,
+}
+
+impl Enrolled {
+    fn read(state: &State, slot: Slot, device: DeviceId, already: bool) -> Result<Self, EnrollError> {
+        let credential = state.view().credential(Place::Slot(slot))?;
+        let certificate = Certificate::from_der(&credential.certificate)?;
+        Ok(Self { device, slot, certificate, already })
+    }
+}
+
+/// An identity to call with.
+struct Identity {
+    device: DeviceId,
+    credential: Credential,
+    key: Arc<dyn DeviceKey>,
+}
+
+impl Identity {
+    fn of_birth(state: &State, clock: &dyn Clock) -> Result<Self, EnrollError> {
+        let record = state.record();
+        let (Some(device), true) = (&record.device, record.factory >= FactoryStep::Installed) else {
+            return Err(EnrollError::NotBorn);
+        };
+        Self::read(state, Place::Birth, device.clone(), clock)
+    }
+
+    /// What is in a place, if it still is what was put there.
+    fn read(state: &State, place: Place, device: DeviceId, clock: &dyn Clock) -> Result<Self, EnrollError> {
+        let kind = if place == Place::Birth { Kind::Birth } else { Kind::Operational };
+        let now = state.view().time_floor()?.now(clock);
+        let (credential, key) = state.view().checked(place, &device, kind, now)?;
+        Ok(Self { device, credential, key })
+    }
+}
+
+/// The enrolment, unless its certificate ended before it was of use: then another is needed.
+fn usable(
+    state: &State,
+    enrolment: Enrolment,
+    device: &DeviceId,
+    clock: &dyn Clock,
+) -> Result<Option<Enrolment>, EnrollError> {
+    if enrolment.step == EnrolmentStep::Begun {
+        return Ok(Some(enrolment));
+    }
+    let place = Place::Slot(enrolment.slot);
+    let now = state.view().time_floor()?.now(clock);
+    let certificate = Certificate::from_der(&state.view().credential(place)?.certificate)?;
+    if certificate.has_ended(now) {
+        warn!("the operational certificate has ended; asking for another");
+        return Ok(None);
+    }
+    state.view().checked(place, device, Kind::Operational, now)?;
+    if enrolment.step == EnrolmentStep::Confirmed && state.view().current()? != Some(enrolment.slot) {
+        return Err(EnrollError::State(state.view().wrong_current(enrolment.slot)));
+    }
+    Ok(Some(enrolment))
+}
+
+/// What all steps of one run need.
+struct Run {
+    server: Server,
+    clock: Arc<dyn Clock>,
+    device: DeviceId,
+    slot: Slot,
+}
+
+impl Run {
+    /// From the request id to a certificate that is checked and kept.
+    async fn obtain(
+        &self,
+        state: &mut State,
+        birth: &Identity,
+        request_id: RequestId,
+        attempts: &retry::Attempts,
+    ) -> Result<(), EnrollError> {
+        let key = state.key_or_make(Place::Slot(self.slot))?;
+        let request = v1::EnrollRequest {
+            request_id: request_id.as_bytes().to_vec().into(),
+            csr: certificate_request(&*key).map_err(EnrollError::Key)?.into(),
+        };
+        let floor = state.view().time_floor()?;
+        let trust_version = state.record().trust_version;
+        info!(device.id = %self.device, server = %self.server, "asking for an operational certificate");
+        let answer = attempts
+            .until_done(|| async {
+                let mut connection = self.connect(birth, floor.now(&*self.clock)).await?;
+                let response = connection.enroll(request.clone()).await?;
+                let now = floor.now(&*self.clock);
+                answer::check(response, &connection, &self.device, key.public_key(), trust_version, now)
+            })
+            .await?;
+        state.keep(Place::Slot(self.slot), &answer.credential)?;
+        let moment = answer.server_time;
+        state.update(|record| {
+            record.trust_version = answer.trust_version;
+            record.time_floor = record.time_floor.raised_to(moment);
+            record.enrolment =
+                Some(Enrolment { slot: self.slot, request_id, step: EnrolmentStep::Installed });
+        })?;
+        Ok(())
+    }
+
+    /// From a kept certificate to one that is proven, current, and known to be in use.
+    async fn take_into_use(&self, state: &mut State, attempts: &retry::Attempts) -> Result<(), EnrollError> {
+        let operational = Identity::read(state, Place::Slot(self.slot), self.device.clone(), &*self.clock)?;
+        let serial_number = Certificate::from_der(&operational.credential.certificate)?.serial_number;
+        let floor = state.view().time_floor()?;
+        let connect = || self.connect(&operational, floor.now(&*self.clock));
+        let mut proven = Some(
+            attempts
+                .until_done(|| async {
+                    let mut connection = connect().await?;
+                    // TLS 1.3 tells a client that it was refused only when it reads: an answer is the proof.
+                    connection.trust_bundle().await?;
+                    Ok(connection)
+                })
+                .await?,
+        );
+        state.switch_to(self.slot)?;
+        let server_time = attempts
+            .until_done(|| {
+                let proven = proven.take();
+                let serial_number = serial_number.clone();
+                let connect = &connect;
+                async move {
+                    let mut connection = match proven {
+                        Some(connection) => connection,
+                        None => connect().await?,
+                    };
+                    let moment = connection.confirm(serial_number).await?;
+                    answer::believable(moment, &connection)
+                }
+            })
+            .await?;
+        state.update(|record| {
+            record.time_floor = record.time_floor.raised_to(server_time);
+            if let Some(enrolment) = &mut record.enrolment {
+                enrolment.step = EnrolmentStep::Confirmed;
+            }
+        })?;
+        info!(device.id = %self.device, "enrolled {}", self.device);
+        Ok(())
+    }
+
+    async fn connect(&self, identity: &Identity, now: SystemTime) -> Result<Connection, EnrollError> {
+        Connection::open(&self.server, &identity.credential, &identity.key, now).await
+    }
+}

@@ -1,0 +1,250 @@
+//! One mTLS connection to the CA, and the calls of a device.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper_util::rt::TokioIo;
+use proto::v1;
+use proto::v1::enrollment_service_client::EnrollmentServiceClient;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use tower::service_fn;
+
+use crate::certificate::{Credential, earliest_moment, unix_time};
+use crate::key::{DeviceKey, TlsKey};
+use crate::state::rfc3339;
+
+use super::answer::moment;
+use super::{EnrollError, Server};
+
+/// A connection that proved who the server is. Whether the server takes us shows with the first call.
+pub(super) struct Connection {
+    server: Server,
+    client: EnrollmentServiceClient<Channel>,
+    verifier: Arc<FromNowOn>,
+    presented: Vec<CertificateDer<'static>>,
+}
+
+impl Connection {
+    /// Connects with a credential, trusting what comes with it. `now` is the least that the time can be.
+    pub(super) async fn open(
+        server: &Server,
+        credential: &Credential,
+        key: &Arc<dyn DeviceKey>,
+        now: SystemTime,
+    ) -> Result<Self, EnrollError> {
+        let unreachable = |source| EnrollError::Unreachable { server: server.to_string(), source };
+        let untrusted =
+            |source| EnrollError::ServerCertificate { server: server.to_string(), source, now: rfc3339(now) };
+        let verifier = Arc::new(FromNowOn::new(credential, now).map_err(untrusted)?);
+        let connector =
+            TlsConnector::from(configuration(credential, key, verifier.clone()).map_err(untrusted)?);
+        let dial = async {
+            let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
+            stream.set_nodelay(true)?;
+            connector.connect(server.name.clone(), stream).await
+        };
+        let stream = match timeout(CONNECT_TIME, dial).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                return Err(match tls_error(&error) {
+                    Some(rustls::Error::AlertReceived(alert)) => {
+                        EnrollError::NotAccepted { alert: format!("{alert:?}") }
+                    }
+                    Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
+                    _ => unreachable(error),
+                });
+            }
+            Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
+        };
+        let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let presented = presented.iter().map(|der| der.clone().into_owned()).collect();
+        let mut stream = Some(TokioIo::new(stream));
+        // The stream is encrypted already: the channel only needs to know what to call the server.
+        let endpoint = Endpoint::from_static("http://ca").origin(server.uri.clone()).timeout(CALL_TIME);
+        let channel = endpoint
+            .connect_with_connector(service_fn(move |_| {
+                let stream = stream.take().ok_or(io::Error::from(io::ErrorKind::NotConnected));
+                async move { stream }
+            }))
+            .await
+            .map_err(|error| unreachable(io::Error::other(error)))?;
+        let client = EnrollmentServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { server: server.clone(), client, verifier, presented })
+    }
+
+    pub(super) async fn enroll(
+        &mut self,
+        request: v1::EnrollRequest,
+    ) -> Result<v1::EnrollResponse, EnrollError> {
+        Ok(self.client.enroll(request).await.map_err(refusal)?.into_inner())
+    }
+
+    pub(super) async fn trust_bundle(&mut self) -> Result<(), EnrollError> {
+        let request = v1::GetTrustBundleRequest {};
+        self.client.get_trust_bundle(request).await.map_err(refusal)?;
+        Ok(())
+    }
+
+    /// Tells the CA that the certificate of this connection is in use, and returns the CA's time.
+    pub(super) async fn confirm(&mut self, serial_number: Vec<u8>) -> Result<SystemTime, EnrollError> {
+        let request = v1::ConfirmInstalledRequest { serial_number: serial_number.into() };
+        let response = self.client.confirm_installed(request).await.map_err(refusal)?.into_inner();
+        moment(response.server_time)
+    }
+
+    /// Whether the server's certificates are good at `moment`, to the second.
+    pub(super) fn check_server_at(&self, moment: SystemTime) -> Result<(), EnrollError> {
+        let Some((leaf, chain)) = self.presented.split_first() else {
+            return Err(EnrollError::AnswerMalformed { what: "the server showed no certificate" });
+        };
+        self.verifier
+            .webpki
+            .verify_server_cert(leaf, chain, &self.server.name, &[], unix_time(moment))
+            .map(|_| ())
+            .map_err(|_| EnrollError::AnswerMalformed {
+                what: "its time is outside the life of the CA's own certificate",
+            })
+    }
+}
+
+fn configuration(
+    credential: &Credential,
+    key: &Arc<dyn DeviceKey>,
+    verifier: Arc<FromNowOn>,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let own = std::iter::once(&credential.certificate)
+        .chain(&credential.chain)
+        .map(|der| CertificateDer::from(der.clone()))
+        .collect();
+    let own = CertifiedKey::new(own, Arc::new(TlsKey(key.clone())));
+    let mut configuration = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
+    configuration.alpn_protocols = vec![b"h2".to_vec()];
+    configuration.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(configuration))
+}
+
+/// The usual verification of servers, at the time that a device without a clock can go by: not before its floor, and not before
+/// what it is shown was issued (R-LIFE-06, ADR 0014). What has ended stays ended.
+#[derive(Debug)]
+struct FromNowOn {
+    webpki: Arc<WebPkiServerVerifier>,
+    now: SystemTime,
+}
+
+impl FromNowOn {
+    fn new(credential: &Credential, now: SystemTime) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        for anchor in &credential.anchors {
+            roots.add(CertificateDer::from(anchor.clone()))?;
+        }
+        let webpki =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()))
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        Ok(Self { webpki, now })
+    }
+}
+
+impl ServerCertVerifier for FromNowOn {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _clock: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let moment = earliest_moment(self.now, std::iter::once(end_entity).chain(intermediates));
+        let moment = unix_time(moment);
+        self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, moment)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// A status as what it means: a handshake that was refused after it seemed done, or the CA's word.
+fn refusal(status: Status) -> EnrollError {
+    if let Some(rustls::Error::AlertReceived(alert)) = status.source().and_then(tls_error) {
+        return EnrollError::NotAccepted { alert: format!("{alert:?}") };
+    }
+    let details = status.get_error_details();
+    let told = details.error_info().is_some();
+    let reason =
+        details.error_info().map_or_else(|| format!("{:?}", status.code()), |told| told.reason.clone());
+    // Without a reason of the CA's it was the connection that failed, whatever code that got.
+    let code = if told || status.source().is_none() { status.code() } else { Code::Unavailable };
+    EnrollError::Refused {
+        code,
+        reason: readable(&reason),
+        message: readable(status.message()),
+        retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+    }
+}
+
+/// The TLS error somewhere below, if that is what went wrong.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An io::Error does not count what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
+}
+
+/// What a server says, made harmless for a terminal and a log.
+fn readable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_CHARACTERS_MAX).collect()
+}
+
+/// To connect and shake hands: a slow radio link needs a few seconds.
+const CONNECT_TIME: Duration = Duration::from_secs(15);
+
+/// For one call: the CA answers in milliseconds, or not now.
+const CALL_TIME: Duration = Duration::from_secs(30);
+
+/// The largest answer we take: a certificate, four of a chain and four anchors are below 20 kB.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Of a server's message.
+const TEXT_CHARACTERS_MAX: usize = 256;

@@ -1,0 +1,174 @@
+//! Why a device is not enrolled, and who must act.
+
+use std::io;
+use std::time::Duration;
+
+use tonic::Code;
+
+use crate::certificate::Unfit;
+use crate::key::KeyError;
+use crate::state::StateError;
+
+/// Why a device is not enrolled. What was done before is kept, and is not done again.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// The state directory is at fault.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The key does not sign.
+    #[error("the key of the new certificate cannot be used")]
+    Key(#[source] KeyError),
+    /// The factory has not finished.
+    #[error("this unit has no birth certificate; finish it in the factory first")]
+    NotBorn,
+    /// Nobody said where the CA is.
+    #[error("the factory named no CA to enrol at; name it with --server https://HOST:PORT")]
+    NoServer,
+    /// Not an address.
+    #[error("{address:?} is not the address of a CA; it looks like https://ca.example.com:8443")]
+    ServerAddress {
+        /// What was given.
+        address: String,
+    },
+    /// Nobody answers there.
+    #[error("the CA at {server} cannot be reached")]
+    Unreachable {
+        /// The address.
+        server: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody answers, and it is not the CA, or time stands between us.
+    #[error("the server at {server} is not the CA that this unit trusts{}", clock_hint(source, now))]
+    ServerCertificate {
+        /// The address.
+        server: String,
+        /// What is wrong.
+        source: rustls::Error,
+        /// What we took for the time.
+        now: String,
+    },
+    /// The server does not take our certificate in the handshake.
+    #[error("the CA does not take this unit's certificate (TLS alert {alert}); {}", RETURN)]
+    NotAccepted {
+        /// What it said.
+        alert: String,
+    },
+    /// The CA refuses.
+    #[error("the CA refuses ({reason}): {message}; {}", advice(reason))]
+    Refused {
+        /// gRPC's.
+        code: Code,
+        /// The stable reason, or gRPC's code when there is none.
+        reason: String,
+        /// For people.
+        message: String,
+        /// When the CA asks to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The certificate that came is not for us.
+    #[error("the CA's answer does not fit this unit, and was not kept; report it to the CA's operator")]
+    Answer(#[from] Unfit),
+    /// The answer is not whole, or contradicts itself.
+    #[error("the CA's answer is not complete, and was not kept: {what}; report it to the CA's operator")]
+    AnswerMalformed {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// It took too long.
+    #[error("not enrolled within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]
+    NotInTime {
+        /// How long was allowed.
+        deadline: Duration,
+        /// What stood in the way last.
+        last: Option<Box<EnrollError>>,
+    },
+}
+
+impl EnrollError {
+    /// Whether it may pass without anybody doing anything.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, retry_after, .. } => {
+                retry_after.is_some()
+                    || matches!(
+                        code,
+                        Code::Unavailable
+                            | Code::Unknown
+                            | Code::DeadlineExceeded
+                            | Code::Aborted
+                            | Code::Cancelled
+                    )
+            }
+            _ => false,
+        }
+    }
+
+    /// How long the CA asks to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the CA refuses for good: a person must act.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NotAccepted { .. }) && !self.may_pass()
+    }
+
+    /// A copy for the last word of [`EnrollError::NotInTime`].
+    pub(super) fn brief(&self) -> Self {
+        match self {
+            Self::Refused { code, reason, message, retry_after } => Self::Refused {
+                code: *code,
+                reason: reason.clone(),
+                message: message.clone(),
+                retry_after: *retry_after,
+            },
+            Self::Unreachable { server, source } => Self::Unreachable {
+                server: server.clone(),
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            _ => Self::AnswerMalformed { what: "see the log" },
+        }
+    }
+}
+
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "CERTIFICATE_REVOKED"
+        | "CLIENT_CERTIFICATE_REVOKED"
+        | "CLIENT_CERTIFICATE_UNKNOWN"
+        | "CLIENT_CERTIFICATE_EXPIRED"
+        | "DEVICE_NOT_FOUND"
+        | "DEVICE_SCRAPPED" => RETURN,
+        "ALREADY_ENROLLED" => {
+            "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first"
+        }
+        "KEY_ALREADY_USED" | "REQUEST_ID_REUSED" => {
+            "this state directory is a copy of another's, or was restored from an old backup; return the unit"
+        }
+        _ => "ask the CA's operator",
+    }
+}
+
+/// A wrong clock looks like a wrong certificate.
+fn clock_hint(error: &rustls::Error, now: &str) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    match error {
+        rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+        ) => format!(
+            ", or the clock is wrong: this unit takes it to be {now}; if that is right, the CA's server needs a new certificate"
+        ),
+        _ => String::new(),
+    }
+}
+
+fn last_hint(last: &Option<Box<EnrollError>>) -> String {
+    last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default()
+}
+
+const RETURN: &str = "return the unit to its maker, it can do nothing about it itself";

@@ -1,0 +1,67 @@
+//! Where the CA is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use rustls::pki_types::ServerName;
+
+use super::EnrollError;
+
+/// An `https://` address of a CA.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub(super) uri: Uri,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) name: ServerName<'static>,
+}
+
+impl FromStr for Server {
+    type Err = EnrollError;
+
+    fn from_str(text: &str) -> Result<Self, EnrollError> {
+        let wrong = || EnrollError::ServerAddress { address: text.chars().take(100).collect() };
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        if uri.scheme_str() != Some("https") || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(wrong());
+        }
+        let host = uri.host().ok_or_else(wrong)?;
+        // A URI writes an IPv6 address in brackets (RFC 3986, section 3.2.2); sockets and certificates do not.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
+        let port = uri.port_u16().unwrap_or(HTTPS_PORT);
+        Ok(Self { uri, host, port, name })
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.uri)
+    }
+}
+
+/// RFC 9110, section 4.2.2.
+const HTTPS_PORT: u16 = 443;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_https_with_a_host_and_nothing_more() {
+        for (good, host, port) in [
+            ("https://ca.example.com", "ca.example.com", 443),
+            ("https://127.0.0.1:8443", "127.0.0.1", 8443),
+            ("https://[::1]:8443/", "::1", 8443),
+        ] {
+            let server: Server = good.parse().unwrap();
+            assert_eq!((server.host.as_str(), server.port), (host, port));
+        }
+        for bad in
+            ["", "ca.example.com", "http://ca", "https://", "https://ca/path", "https://ca/?q", "https://a b"]
+        {
+            assert!(bad.parse::<Server>().is_err(), "{bad}");
+        }
+    }
+}
