@@ -89,7 +89,7 @@ impl Issuers {
 }
 
 impl Authority {
-    fn certify(&self, csr: &[u8], wish: &Wish) -> Vec<u8> {
+    pub fn certify(&self, csr: &[u8], wish: &Wish) -> Vec<u8> {
         let csr = Csr::from_der(csr).unwrap();
         let key = SubjectPublicKeyInfo::from_der(csr.public_key().spki()).unwrap();
         let mut params = CertificateParams::default();

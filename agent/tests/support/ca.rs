@@ -1,0 +1,214 @@
+//! A CA that keeps its books in memory and does what a test tells it to.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use identity::{Csr, KeyFingerprint};
+use proto::v1;
+use proto::v1::enrollment_service_server::{EnrollmentService, EnrollmentServiceServer};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::issuers::{Issuers, Wish, pem};
+
+/// A running CA. It stops with the test.
+pub struct FakeCa {
+    pub issuers: Arc<Issuers>,
+    pub address: SocketAddr,
+    pub books: Arc<Mutex<Books>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// What it did, and what it shall do.
+#[derive(Default)]
+pub struct Books {
+    pub issued: HashMap<Vec<u8>, (KeyFingerprint, Vec<u8>)>,
+    pub confirmed: Vec<Vec<u8>>,
+    pub calls: usize,
+    /// Refuse the next calls, last first.
+    pub refusals: Vec<(Code, &'static str, Option<std::time::Duration>)>,
+    pub mischief: Option<Mischief>,
+}
+
+/// A wrong answer to Enroll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mischief {
+    OtherKey,
+    OtherDevice,
+    NotForClients,
+    WrongIssuer,
+    NoChain,
+    NoAnchors,
+    ForeignAnchors,
+    Ended,
+    OtherSerialNumber,
+    OlderTrust,
+    FarFuture,
+    NoTime,
+    NoCertificate,
+    Garbage,
+}
+
+impl FakeCa {
+    pub fn start() -> Self {
+        Self::start_with(Issuers::new(), (2026, 11, 2), (2090, 1, 1))
+    }
+
+    /// With a server certificate that is valid from one day until another.
+    pub fn start_with(issuers: Issuers, from: (i32, u8, u8), until: (i32, u8, u8)) -> Self {
+        let issuers = Arc::new(issuers);
+        let books = Arc::new(Mutex::new(Books::default()));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (chain, key) = issuers.server(from, until);
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(chain, key))
+            .client_ca_root(Certificate::from_pem(pem(&issuers.root)));
+        let service = Enrollment { issuers: issuers.clone(), books: books.clone() };
+        runtime.spawn(
+            Server::builder()
+                .tls_config(tls)
+                .unwrap()
+                .add_service(EnrollmentServiceServer::new(service))
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        Self { issuers, address, books, _runtime: runtime }
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+}
+
+struct Enrollment {
+    issuers: Arc<Issuers>,
+    books: Arc<Mutex<Books>>,
+}
+
+impl Enrollment {
+    fn counted(&self) -> Result<(), Status> {
+        let mut books = self.books.lock().unwrap();
+        books.calls += 1;
+        match books.refusals.pop() {
+            None => Ok(()),
+            Some((code, reason, retry)) => {
+                let mut details = ErrorDetails::with_error_info(reason, "touchmark", []);
+                if let Some(retry) = retry {
+                    details.set_retry_info(Some(retry));
+                }
+                Err(Status::with_error_details(code, "as the test says", details))
+            }
+        }
+    }
+
+    fn answer(&self, request: &v1::EnrollRequest, serial: &str) -> v1::EnrollResponse {
+        let mut books = self.books.lock().unwrap();
+        let key = Csr::from_der(&request.csr).unwrap().public_key().fingerprint();
+        let wish = Wish::operational("cam-2", serial);
+        if let Some(mischief) = books.mischief {
+            return self.mischief(mischief, &request.csr, wish);
+        }
+        let (first_key, certificate) = books
+            .issued
+            .entry(request.request_id.to_vec())
+            .or_insert_with(|| (key, self.issuers.operational.certify(&request.csr, &wish)));
+        assert_eq!(*first_key, key, "the same request id with another key");
+        self.response(certificate.clone())
+    }
+
+    fn response(&self, certificate: Vec<u8>) -> v1::EnrollResponse {
+        let serial_number = agent::certificate::Certificate::from_der(&certificate)
+            .map(|certificate| certificate.serial_number)
+            .unwrap_or_default();
+        v1::EnrollResponse {
+            certificate: Some(v1::IssuedCertificate {
+                certificate: certificate.into(),
+                serial_number: serial_number.into(),
+                ledger_entry: 1,
+            }),
+            chain: vec![self.issuers.operational.certificate.clone().into()],
+            trust_bundle: Some(v1::TrustBundle {
+                version: 1,
+                anchors: vec![self.issuers.root.clone().into()],
+            }),
+            server_time: Some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
+        }
+    }
+
+    fn mischief(&self, mischief: Mischief, csr: &[u8], wish: Wish) -> v1::EnrollResponse {
+        let good = |csr: &[u8], wish: &Wish| self.issuers.operational.certify(csr, wish);
+        let mut response = self.response(match mischief {
+            Mischief::OtherKey => {
+                let (key, _) = agent::key::FileKey::generate().unwrap();
+                good(&agent::key::certificate_request(&key).unwrap(), &wish)
+            }
+            Mischief::OtherDevice => good(csr, &Wish::operational("cam-2", "SN9")),
+            Mischief::NotForClients => good(csr, &Wish { for_clients: false, ..wish }),
+            Mischief::WrongIssuer => self.issuers.factory.certify(csr, &wish),
+            Mischief::Ended => good(csr, &Wish { until: (2026, 11, 3), ..wish }),
+            Mischief::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
+            _ => good(csr, &wish),
+        });
+        let bundle = response.trust_bundle.as_mut().unwrap();
+        match mischief {
+            Mischief::NoChain => response.chain.clear(),
+            Mischief::NoAnchors => bundle.anchors.clear(),
+            Mischief::ForeignAnchors => bundle.anchors = vec![Issuers::new().root.into()],
+            Mischief::OlderTrust => bundle.version = 0,
+            Mischief::FarFuture => response.server_time.as_mut().unwrap().seconds = 7_258_118_400,
+            Mischief::NoTime => response.server_time = None,
+            Mischief::NoCertificate => response.certificate = None,
+            Mischief::OtherSerialNumber => {
+                response.certificate.as_mut().unwrap().serial_number = vec![0x40; 16].into();
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollmentService for Enrollment {
+    async fn enroll(
+        &self,
+        request: Request<v1::EnrollRequest>,
+    ) -> Result<Response<v1::EnrollResponse>, Status> {
+        self.counted()?;
+        let caller = caller(&request);
+        Ok(Response::new(self.answer(request.get_ref(), &caller.serial.unwrap())))
+    }
+
+    async fn confirm_installed(
+        &self,
+        request: Request<v1::ConfirmInstalledRequest>,
+    ) -> Result<Response<v1::ConfirmInstalledResponse>, Status> {
+        self.counted()?;
+        assert_eq!(caller(&request).serial_number, request.get_ref().serial_number);
+        self.books.lock().unwrap().confirmed.push(request.get_ref().serial_number.to_vec());
+        Ok(Response::new(v1::ConfirmInstalledResponse {
+            server_time: Some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
+        }))
+    }
+
+    async fn get_trust_bundle(
+        &self,
+        _: Request<v1::GetTrustBundleRequest>,
+    ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
+        self.counted()?;
+        Ok(Response::new(v1::GetTrustBundleResponse { trust_bundle: None }))
+    }
+}
+
+fn caller<T>(request: &Request<T>) -> agent::certificate::Certificate {
+    let shown = request.peer_certs().unwrap();
+    agent::certificate::Certificate::from_der(&shown[0]).unwrap()
+}
+
+/// The CA's time: 2026-11-22.
+pub const NOW: i64 = 1_795_305_600;
