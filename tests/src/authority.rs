@@ -19,6 +19,7 @@ pub struct CertificateAuthority {
     http: Option<SocketAddr>,
     environment: Vec<(String, String)>,
     log: PathBuf,
+    core: Option<usize>,
     _own: Option<tempfile::TempDir>,
 }
 
@@ -46,7 +47,16 @@ impl CertificateAuthority {
         assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
         let directory = directory.to_path_buf();
         let log = directory.with_extension("log");
-        Self { directory, process: None, grpc: None, http: None, environment: Vec::new(), log, _own: None }
+        Self {
+            directory,
+            process: None,
+            grpc: None,
+            http: None,
+            environment: Vec::new(),
+            log,
+            core: None,
+            _own: None,
+        }
     }
 
     /// An environment variable for the next start.
@@ -70,6 +80,12 @@ impl CertificateAuthority {
         self
     }
 
+    /// It runs on this core only.
+    pub fn pinned_to(mut self, core: usize) -> Self {
+        self.core = Some(core);
+        self
+    }
+
     /// Runs it and waits until it is ready.
     pub fn serve(&mut self) {
         self.serve_within(READY_WITHIN).unwrap_or_else(|why| panic!("{why}\n{}", self.log_tail()));
@@ -79,7 +95,10 @@ impl CertificateAuthority {
     pub fn serve_within(&mut self, deadline: Duration) -> Result<(), String> {
         self.process = None;
         let log = File::options().create(true).append(true).open(&self.log).expect("the log opens");
-        let mut command = Program::CertificateAuthority.command();
+        let mut command = match self.core {
+            Some(core) => Program::CertificateAuthority.command_on(core),
+            None => Program::CertificateAuthority.command(),
+        };
         command.arg("serve").arg("--config").arg(self.directory.join("ca.toml"));
         command.env("TOUCHMARK_CA_LISTEN", address_or_any(self.grpc));
         command.env("TOUCHMARK_CA_METRICS_LISTEN", address_or_any(self.http));

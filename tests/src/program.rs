@@ -1,6 +1,6 @@
 //! Where the programs under test are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -25,12 +25,13 @@ impl Program {
 
     /// A command that runs it, with no `TOUCHMARK_` variable of ours.
     pub fn command(self) -> Command {
-        let mut command = Command::new(self.path());
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOUCHMARK_"))
-        {
-            command.env_remove(name);
-        }
+        without_our_variables(Command::new(self.path()))
+    }
+
+    /// A command that runs it on one core.
+    pub fn command_on(self, core: usize) -> Command {
+        let mut command = without_our_variables(Command::new("taskset"));
+        command.args(["-c", &core.to_string()]).arg(self.path());
         command
     }
 
@@ -44,13 +45,21 @@ impl Program {
     }
 }
 
+fn without_our_variables(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOUCHMARK_"))
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
 fn directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("TOUCHMARK_BINARIES") {
         return directory.into();
     }
     let directory = beside_this_executable();
     // A test that runs yesterday's program proves nothing. `cargo test` has let go of its build lock when it runs us.
-    if let Some(cargo) = std::env::var_os("CARGO") {
+    if let Some(cargo) = std::env::var_os("CARGO").filter(|_| is_a_test()) {
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
         if let Some(target) = directory.parent() {
@@ -64,14 +73,17 @@ fn directory() -> PathBuf {
     directory
 }
 
-/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench).
+/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench, whose caller has built the rest).
 fn beside_this_executable() -> PathBuf {
+    let directory = own_directory();
+    if is_a_test() { directory.parent().expect("deps/ is in it").to_path_buf() } else { directory }
+}
+
+fn is_a_test() -> bool {
+    own_directory().ends_with("deps")
+}
+
+fn own_directory() -> PathBuf {
     let executable = std::env::current_exe().expect("this executable has a path");
-    let directory = executable.parent().expect("it is in a directory");
-    if directory.ends_with("deps") {
-        directory.parent().map(Path::to_path_buf)
-    } else {
-        Some(directory.to_path_buf())
-    }
-    .expect("the directory of the profile")
+    executable.parent().expect("it is in a directory").to_path_buf()
 }

@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("agent", &["identity", "link", "proto"]),
     ("ops", &["identity", "proto"]),
     ("tests", &["agent", "ca", "identity", "issuance", "link", "ops", "proto", "provisioner"]),
-    ("bench", &["agent", "ca", "identity", "issuance", "link", "ops", "proto", "provisioner"]),
+    ("bench", &["agent", "ca", "identity", "issuance", "link", "ops", "proto", "provisioner", "tests"]),
     ("xtask", &[]),
 ];
 

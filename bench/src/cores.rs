@@ -1,0 +1,38 @@
+//! One core for the server, another for the client.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Where the server runs, and where its limit is measured.
+pub(crate) const SERVER: usize = 0;
+
+/// Where the client runs.
+pub(crate) const CLIENT: usize = 1;
+
+/// Keeps this thread, and those that it starts, on one core.
+pub(crate) fn pin_this_thread(core: usize) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).with_context(|| format!("core {core}: two cores are needed"))
+}
+
+/// Runs this on the server's core, in a thread of its own.
+pub(crate) fn on_the_servers_core<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pin_this_thread(SERVER)?;
+            work()
+        });
+        thread.join().map_err(|_| anyhow::anyhow!("the thread on the server's core panicked"))?
+    })
+}
+
+/// CPU time that this thread has used: what else runs on its core does not count.
+pub(crate) fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default())
+}

@@ -1,0 +1,97 @@
+//! The CA under measurement: a release process, pinned, with a durable store.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tests::{Caller, CertificateAuthority, Credentials, Factory, OrderTerms};
+
+use crate::cores;
+
+/// A CA that runs on its own core, with one station and one order that never ends.
+pub(crate) struct Server {
+    authority: CertificateAuthority,
+    station: Credentials,
+    order: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// In a new directory below `parent`, which must be on a disk.
+    pub(crate) async fn start(parent: &Path) -> Result<Self> {
+        let directory = tempfile::tempdir_in(parent).context("a directory for the CA")?;
+        let mut authority =
+            CertificateAuthority::founded_in(&directory.path().join("ca")).pinned_to(cores::SERVER);
+        authority.serve();
+        let factory = Factory::of(&authority);
+        let station = factory.credential(proto::v1::Role::Station, STATION).await;
+        let terms = OrderTerms {
+            serials: "SN{00000000..99999999}".to_owned(),
+            ..OrderTerms::new(10_000_000, &[STATION])
+        };
+        let order = factory.order(terms).await;
+        Ok(Self { authority, station, order, _directory: directory })
+    }
+
+    /// The station, on a connection of its own.
+    pub(crate) fn station(&self) -> Caller {
+        self.authority.caller(&self.station)
+    }
+
+    pub(crate) fn order(&self) -> &str {
+        &self.order
+    }
+
+    pub(crate) fn authority(&self) -> &CertificateAuthority {
+        &self.authority
+    }
+
+    /// What the server shows to its callers.
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials::read(&self.authority.directory().join("server"))
+    }
+
+    /// CPU that all its threads have used, in microseconds: user and system time, proc(5).
+    pub(crate) fn cpu_us(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.authority.process().id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
+        let mut ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        let (user, system) = (ticks.next().context("utime")??, ticks.next().context("stime")??);
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        Ok((user + system) as f64 * 1e6 / ticks_per_second as f64)
+    }
+
+    /// The most resident memory it ever had.
+    pub(crate) fn peak_mib(&self) -> f64 {
+        self.authority.process().resident_peak_kib() as f64 / 1024.0
+    }
+
+    /// How far the listings are behind, as its metrics say.
+    pub(crate) fn projection_lag(&self) -> Result<Duration> {
+        let mut http = TcpStream::connect(self.authority.http())?;
+        http.write_all(b"GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
+        let mut page = String::new();
+        http.read_to_string(&mut page)?;
+        let is_lag = |line: &&str| !line.starts_with('#') && line.contains("projection_lag_seconds");
+        let line = page.lines().find(is_lag).context("the metrics tell no projection lag")?;
+        let seconds: f64 = line.rsplit(' ').next().unwrap_or_default().parse()?;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+
+    /// Waits until the listings have caught up: what they cost belongs to what was asked before.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let started = Instant::now();
+        while !self.projection_lag()?.is_zero() {
+            ensure!(started.elapsed() < SETTLED_WITHIN, "the projection does not catch up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+const STATION: &str = "line-1";
+
+/// The projection may lag ten seconds at saturation; without load it catches up sooner.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
