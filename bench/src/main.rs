@@ -1,4 +1,6 @@
 //! How fast it is, and how near to what cannot be done faster. Arguments and exit status; all else is in the benches.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
+#![allow(clippy::indexing_slicing, reason = "of JSON objects that were made a line before")]
 
 mod cores;
 mod cycle;
