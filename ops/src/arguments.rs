@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use identity::{DeviceId, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
-use crate::client::Connection;
+use crate::client::{Connection, EVERYWHERE};
 use crate::principal::IssueArguments;
 use crate::quickstart::QuickstartArguments;
 use crate::timestamp;
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub connection: Connection,
     /// Print one JSON object a line instead of tables; errors too, on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]

@@ -15,12 +15,15 @@ use crate::tls;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Connection {
     /// The operator's credential directory: cert.pem, chain.pem, trust.pem, key.pem, touchmark.toml
-    #[arg(long, global = true, value_name = "DIR", env = "TOUCHMARK_CREDENTIALS", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", env = "TOUCHMARK_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<PathBuf>,
     /// The CA, for example https://ca.example.com:8443 [default: as touchmark.toml in the credential directory says]
-    #[arg(long, global = true, value_name = "URL", env = "TOUCHMARK_SERVER", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL", env = "TOUCHMARK_SERVER", hide_env_values = true)]
     pub server: Option<String>,
 }
+
+/// The options that every command has.
+pub(crate) const EVERYWHERE: &str = "Options of every command";
 
 /// `touchmark.toml` in a credential directory.
 #[derive(Debug, Deserialize)]
