@@ -31,14 +31,16 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Takes the directory for this process.
+    /// Takes the directory for this process, and makes it (but not its parents) if there is none.
     ///
     /// # Errors
-    /// When there is no such directory, or another process has it.
+    /// When it cannot be made, or another process has it.
     pub fn open(directory: &Path) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: directory.to_owned(), source };
         if !directory.is_dir() {
-            return Err(JournalError::NoDirectory { path: directory.to_owned() });
+            std::fs::create_dir(directory)
+                .map_err(|source| JournalError::NoDirectory { path: directory.to_owned(), source })?;
+            tracing::warn!(journal.directory = %directory.display(), "made an empty journal");
         }
         let lock = File::options()
             .create(true)
@@ -81,9 +83,6 @@ impl Journal {
 /// When the directory cannot be read.
 pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
     let refused = |source| JournalError::Io { path: directory.to_owned(), source };
-    if !directory.is_dir() {
-        return Err(JournalError::NoDirectory { path: directory.to_owned() });
-    }
     let mut found = Vec::new();
     for entry in directory.read_dir().map_err(refused)? {
         let name = entry.map_err(refused)?.file_name();
@@ -178,11 +177,13 @@ fn path_of(directory: &Path, work_order: &str) -> PathBuf {
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// There is no directory; it is not made by itself, so that a mistyped path does not look like an empty journal.
-    #[error("there is no journal directory {path}; make it: mkdir {path}")]
+    /// There is no directory, and it cannot be made.
+    #[error("cannot make the journal directory {path}")]
     NoDirectory {
         /// Where.
         path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// Another process has it.
     #[error(

@@ -63,11 +63,11 @@ fn a_second_station_is_refused_the_journal_until_the_first_ends() {
 }
 
 #[test]
-fn a_journal_directory_that_does_not_exist_is_not_made() {
+fn a_journal_directory_is_made_but_not_its_parents() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = directory.path().join("missing");
+    let missing = directory.path().join("missing/journal");
     assert!(matches!(Journal::open(&missing), Err(JournalError::NoDirectory { .. })));
-    assert!(!missing.exists());
+    Journal::open(&directory.path().join("journal")).unwrap();
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! The CA, as a station sees it: three questions, each asked again until it is answered or patience ends.
+
+mod refusal;
+mod retry;
+
+use std::future::Future;
+use std::time::Duration;
+
+use backon::Retryable;
+use identity::{DeviceId, RequestId, SerialNumber};
+use prost::bytes::Bytes;
+use proto::v1;
+use proto::v1::provisioning_service_client::ProvisioningServiceClient;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Response, Status};
+
+pub use refusal::advice;
+
+use crate::session::{BirthCertificate, Refusal};
+use crate::tls::Connector;
+use crate::wire::{birth_certificate, device_message};
+use refusal::{Verdict, judge};
+use retry::FullJitter;
+
+/// A connection to the CA, shared by all slots. Cheap to clone; it connects when it is first used, and again when it was lost.
+#[derive(Clone)]
+pub struct Ca {
+    client: ProvisioningServiceClient<Channel>,
+    patience: Duration,
+}
+
+impl Ca {
+    /// The CA at `server`. One question is asked again for at most `patience`.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn new(
+        server: &Uri,
+        connector: Connector,
+        patience: Duration,
+    ) -> Result<Self, tonic::transport::Error> {
+        // The connector speaks TLS; tonic is told http so that it adds none of its own.
+        let authority = server.authority().map_or("", |authority| authority.as_str());
+        let channel = Endpoint::from_shared(format!("http://{authority}"))?
+            .origin(server.clone())
+            .user_agent(concat!("touchmark-station/", env!("CARGO_PKG_VERSION")))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .connect_with_connector_lazy(connector);
+        Ok(Self { client: ProvisioningServiceClient::new(channel), patience })
+    }
+
+    /// A work order, with what its units are given.
+    ///
+    /// # Errors
+    /// When the CA refuses or cannot be reached.
+    pub async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
+        let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
+        self.ask(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.get_work_order(request).await }
+        })
+        .await
+    }
+
+    /// The birth certificate of a device. The same id and request always give the same certificate.
+    ///
+    /// # Errors
+    /// When the CA refuses or cannot be reached; in the second case it may have issued, and asking again tells.
+    pub async fn issue(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        request_id: RequestId,
+        csr: &[u8],
+    ) -> Result<BirthCertificate, CaError> {
+        let request = v1::IssueBirthCertificateRequest {
+            request_id: Bytes::copy_from_slice(request_id.as_bytes()),
+            work_order: work_order.to_owned(),
+            device: Some(device_message(device)),
+            csr: Bytes::copy_from_slice(csr),
+        };
+        let answer = self
+            .ask(|| {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move { client.issue_birth_certificate(request).await }
+            })
+            .await?;
+        birth_certificate(answer.certificate)
+            .ok_or_else(|| CaError::Unreachable("its answer has no certificate".into()))
+    }
+
+    /// Puts the unit on record as passed.
+    ///
+    /// # Errors
+    /// When the CA refuses or cannot be reached.
+    pub async fn confirm(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        serial_number: SerialNumber,
+    ) -> Result<(), CaError> {
+        let request = v1::ConfirmUnitRequest {
+            work_order: work_order.to_owned(),
+            device: Some(device_message(device)),
+            serial_number: Bytes::copy_from_slice(serial_number.as_bytes()),
+        };
+        self.ask(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.confirm_unit(request).await }
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Every question here may be asked twice: the CA answers it once.
+    async fn ask<T, F>(&self, question: impl Fn() -> F) -> Result<T, CaError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let attempt = || async {
+            match tokio::time::timeout(CALL_TIMEOUT, question()).await {
+                Ok(Ok(response)) => Ok(response.into_inner()),
+                Ok(Err(status)) => Err(judge(&status)),
+                Err(_) => Err(Verdict::AskAgain {
+                    detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
+                    after: None,
+                }),
+            }
+        };
+        attempt
+            .retry(FullJitter::within(self.patience))
+            .when(|verdict| matches!(verdict, Verdict::AskAgain { .. }))
+            .adjust(|verdict, delay| match verdict {
+                Verdict::AskAgain { after: Some(after), .. } => delay.map(|delay| delay.max(*after)),
+                _ => delay,
+            })
+            .notify(|verdict, delay| {
+                if let Verdict::AskAgain { detail, .. } = verdict {
+                    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    tracing::warn!(detail, delay_ms, "the CA cannot answer, asking again");
+                }
+            })
+            .await
+            .map_err(|verdict| match verdict {
+                Verdict::AskAgain { detail, .. } => CaError::Unreachable(detail),
+                Verdict::No(refusal) => CaError::Refused(refusal),
+            })
+    }
+}
+
+/// Why the CA gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// It said no.
+    #[error("the CA refuses: {0}")]
+    Refused(Refusal),
+    /// It gave no answer within the patience.
+    #[error("the CA cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+/// For TCP and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For one answer: the CA answers in milliseconds, and a full disk or a slow key says so itself.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A switch that forgets connections is noticed before a unit has to wait for it.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);

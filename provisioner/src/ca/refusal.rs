@@ -1,0 +1,185 @@
+//! What a gRPC status means on a line: ask again, refuse this unit, or stop.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::session::Refusal;
+use crate::wire::for_people;
+
+/// What to do about a status.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Nobody is refused; it may work later.
+    AskAgain {
+        /// Why.
+        detail: String,
+        /// Not before.
+        after: Option<Duration>,
+    },
+    /// No.
+    No(Refusal),
+}
+
+/// Reads a status and its details (R-§2.7 of the error table).
+pub(super) fn judge(status: &Status) -> Verdict {
+    if let Some(alert) = tls_alert(status) {
+        return Verdict::No(Refusal {
+            reason: "TLS".into(),
+            message: format!("the connection is refused: {alert}"),
+            retry_after: None,
+            stops_the_line: true,
+        });
+    }
+    let details = status.get_error_details();
+    let after = details.retry_info().and_then(|retry| retry.retry_delay);
+    let reason = details.error_info().map(|info| for_people(&info.reason, REASON_CHARACTERS_MAX));
+    let passing = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Aborted);
+    // Without a reason it was not the CA's answer, but the connection's end.
+    let connection_lost =
+        reason.is_none() && matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled);
+    if passing || connection_lost || after.is_some() {
+        let detail = with_causes(status);
+        return Verdict::AskAgain { detail, after: after.map(|after| after.min(RETRY_AFTER_MAX)) };
+    }
+    let reason = reason.unwrap_or_else(|| code_name(status.code()).to_owned());
+    let stops_the_line = stops_the_line(status.code(), &reason);
+    let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
+    Verdict::No(Refusal { reason, message, retry_after: after, stops_the_line })
+}
+
+/// What a person can do about a refusal that stops the line.
+pub fn advice(reason: &str) -> &'static str {
+    match reason {
+        "WORK_ORDER_EXHAUSTED" => {
+            "all units of the order are made; ask for another work order: touchmark work-order create"
+        }
+        "WORK_ORDER_PAUSED" => {
+            "an operator has paused the order; after `touchmark work-order resume` run this command again"
+        }
+        "WORK_ORDER_CLOSED" => "the order has ended for ever; ask for another work order",
+        "WORK_ORDER_EXPIRED" => "the window of the order has ended; ask for another work order",
+        "WORK_ORDER_NOT_YET_OPEN" => {
+            "the window of the order has not begun; run this command again when it has"
+        }
+        "WORK_ORDER_NOT_FOUND" => {
+            "check the id with `touchmark work-order list`, and that the order names this station"
+        }
+        "TLS" | "UNAUTHENTICATED" => {
+            "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
+             another CA; an operator can make another one: touchmark principal issue station"
+        }
+        "CA_UNREACHABLE" => {
+            "check `server` in the configuration and that the CA runs; then finish the units under way: touchmark-station resume"
+        }
+        _ => "this holds for every unit; ask an operator of the CA",
+    }
+}
+
+/// Whether the next unit would be refused as well.
+fn stops_the_line(code: Code, reason: &str) -> bool {
+    match code {
+        Code::Unauthenticated | Code::Unimplemented => true,
+        Code::PermissionDenied => !matches!(reason, "SERIAL_NOT_IN_WORK_ORDER" | "PRODUCT_NOT_IN_WORK_ORDER"),
+        _ => reason.starts_with("WORK_ORDER_"),
+    }
+}
+
+/// The TLS alert or certificate error at the bottom of a status, if that is what it is: asking again does not help.
+fn tls_alert(status: &Status) -> Option<String> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        let tls = error
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if let Some(tls @ (rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_))) = tls {
+            return Some(tls.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn with_causes(status: &Status) -> String {
+    let mut text = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        let this = error.to_string();
+        if !text.contains(&this) {
+            text = format!("{text}: {this}");
+        }
+        cause = error.source();
+    }
+    for_people(&text, MESSAGE_CHARACTERS_MAX)
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        _ => "REFUSED",
+    }
+}
+
+/// Of a reason: reasons are names.
+const REASON_CHARACTERS_MAX: usize = 64;
+
+/// Of a message from the CA.
+const MESSAGE_CHARACTERS_MAX: usize = 512;
+
+/// The longest wait that the CA can ask a line for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+
+    fn status(code: Code, reason: &str, after: Option<Duration>) -> Status {
+        let mut details = ErrorDetails::new();
+        if !reason.is_empty() {
+            details.set_error_info(reason, "touchmark", std::collections::HashMap::<String, String>::new());
+        }
+        if let Some(after) = after {
+            details.set_retry_info(Some(after));
+        }
+        Status::with_error_details(code, "why", details)
+    }
+
+    #[test]
+    fn each_status_asks_again_refuses_the_unit_or_stops_the_line() {
+        let second = Some(Duration::from_secs(1));
+        for (code, reason, after, expected) in [
+            (Code::Unavailable, "", None, "again"),
+            (Code::Unavailable, "STORE_UNAVAILABLE", second, "again"),
+            (Code::ResourceExhausted, "DISK_FULL", second, "again"),
+            (Code::Unknown, "", None, "again"),
+            (Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED", None, "stop"),
+            (Code::FailedPrecondition, "WORK_ORDER_PAUSED", None, "stop"),
+            (Code::FailedPrecondition, "WORK_ORDER_CLOSED", None, "stop"),
+            (Code::Unauthenticated, "CREDENTIAL_REVOKED", None, "stop"),
+            (Code::PermissionDenied, "ROLE_NOT_ALLOWED", None, "stop"),
+            (Code::PermissionDenied, "SERIAL_NOT_IN_WORK_ORDER", None, "unit"),
+            (Code::AlreadyExists, "KEY_ALREADY_USED", None, "unit"),
+            (Code::InvalidArgument, "KEY_WEAK", None, "unit"),
+        ] {
+            let found = match judge(&status(code, reason, after)) {
+                Verdict::AskAgain { .. } => "again",
+                Verdict::No(refusal) if refusal.stops_the_line => "stop",
+                Verdict::No(_) => "unit",
+            };
+            assert_eq!(found, expected, "{code:?} {reason}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `touchmark-station provision`.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::plan::{Plan, Wish};
+use super::{Failure, Shown, Station, say};
+use crate::arguments::ProvisionArguments;
+use crate::ca::{CaError, advice};
+use crate::units::LIST_BYTES_MAX;
+
+pub(super) async fn run(arguments: ProvisionArguments) -> Result<u8, Failure> {
+    let station = Station::open(&arguments.common.config)?;
+    // The list is read before anything is asked: a mistyped name costs nothing.
+    let list = arguments.serials.as_deref().map(read).transpose()?;
+    let mut shown = Shown::open(&arguments.output)?;
+    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
+    let (journal, known) = station.work_order(&arguments.work_order)?;
+    let wish = Wish {
+        list,
+        product: arguments.product.as_deref(),
+        limit: arguments.limit,
+        link: arguments.link,
+        slots: arguments.slots,
+    };
+    let plan = Plan::new(&answer, known, wish)?;
+    if arguments.dry_run {
+        say(&plan.description);
+        return Ok(0);
+    }
+    if !arguments.output.json {
+        super::complain(&plan.description);
+    }
+    let summary = station.line(plan.job, journal, &mut shown).await?;
+    Ok(shown.finish(&arguments.work_order, &summary))
+}
+
+/// A refusal before the first unit is told with what to do about it.
+pub(super) fn with_advice(error: CaError) -> Failure {
+    let reason = match &error {
+        CaError::Refused(refusal) => refusal.reason.as_str(),
+        CaError::Unreachable(_) => "CA_UNREACHABLE",
+    };
+    let advice = advice(reason);
+    Failure::WorkOrder(format!("{error}\n  {advice}"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failure = |source| Failure::ListFile { path: path.to_owned(), source };
+    let mut content = Vec::new();
+    // One byte more than allowed tells that it is too long.
+    let bytes_max = u64::try_from(LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(bytes_max).read_to_end(&mut content).map_err(failure)?;
+    } else {
+        let file = std::fs::File::open(path).map_err(failure)?;
+        file.take(bytes_max).read_to_end(&mut content).map_err(failure)?;
+    }
+    Ok(content)
+}

@@ -1,0 +1,73 @@
+//! `touchmark-station resume`.
+
+use std::sync::Arc;
+
+use super::provision::with_advice;
+use super::{Failure, Job, Shown, Station, complain, say};
+use crate::arguments::ResumeArguments;
+use crate::journal::{Known, work_orders};
+use crate::units::{Supply, Unit};
+use crate::wire::kit;
+
+pub(super) async fn run(arguments: ResumeArguments) -> Result<u8, Failure> {
+    let station = Station::open(&arguments.common.config)?;
+    let mut shown = Shown::open(&arguments.output)?;
+    let all = match &arguments.work_order {
+        Some(work_order) => vec![work_order.clone()],
+        None => work_orders(station.journal.directory())?,
+    };
+    let mut worst = 0;
+    let mut nothing = true;
+    for work_order in all {
+        let (journal, known) = station.work_order(&work_order)?;
+        let units: Vec<Unit> = known
+            .open_units()
+            .map(|(device, unit)| Unit { device: device.clone(), columns: unit.columns.clone() })
+            .collect();
+        if units.is_empty() {
+            continue;
+        }
+        nothing = false;
+        let (link, slots) = how(&arguments, &known, &work_order)?;
+        if !arguments.output.json {
+            complain(&format!("{work_order}: {} units are under way and will be finished", units.len()));
+        }
+        let answer = station.ca.work_order(&work_order).await.map_err(with_advice)?;
+        let job = Job {
+            work_order: work_order.clone(),
+            kit: Arc::new(kit(&answer)),
+            link,
+            slots,
+            supply: Supply::of_list(units, None),
+            known,
+        };
+        let summary = station.line(job, journal, &mut shown).await?;
+        worst = worst.max(shown.finish(&work_order, &summary));
+        if worst >= 5 {
+            break;
+        }
+    }
+    if nothing && !arguments.output.json {
+        say("no unit is under way");
+    }
+    Ok(worst)
+}
+
+fn how(
+    arguments: &ResumeArguments,
+    known: &Known,
+    work_order: &str,
+) -> Result<(crate::link::LinkSpec, usize), Failure> {
+    let last = known.last_run.as_ref();
+    let link = match (&arguments.link, last) {
+        (Some(link), _) => link.clone(),
+        (None, Some(last)) => last.link.parse()?,
+        (None, None) => {
+            let text =
+                format!("the journal of {work_order} does not say how its devices are reached; give --link");
+            return Err(Failure::WorkOrder(text));
+        }
+    };
+    let slots = arguments.slots.or_else(|| last.map(|last| last.slots)).unwrap_or(1).clamp(1, 64);
+    Ok((link, slots))
+}

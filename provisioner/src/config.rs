@@ -1,0 +1,162 @@
+//! `station.toml`: read once, checked once, all mistakes told at once.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tonic::transport::Uri;
+
+use crate::session::Limits;
+use crate::tls::Connector;
+
+/// What is written in `station.toml`. Paths are relative to the file.
+#[derive(Debug, Default)]
+struct Config {
+    /// `server = "https://ca.example.com:8443"`: the CA. Environment: `TOUCHMARK_STATION_SERVER`.
+    server: Option<String>,
+    /// `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
+    /// `TOUCHMARK_STATION_CREDENTIALS`.
+    credentials: Option<String>,
+    /// `journal = "DIR"`: holds what the station must remember. Environment: `TOUCHMARK_STATION_JOURNAL`.
+    journal: Option<String>,
+    /// `answer-timeout-ms = 3000`: after this, a device is asked again; 10 to 600,000.
+    answer_timeout_ms: Option<i64>,
+    /// `sends-max = 10`: how often a device is asked one question in all; 1 to 100.
+    sends_max: Option<i64>,
+    /// `ca-patience-s = 60`: how long the CA is asked again when it cannot answer; 0 to 3,600.
+    ca_patience_s: Option<i64>,
+}
+
+/// What was checked.
+pub struct Settings {
+    /// The CA.
+    pub server: Uri,
+    /// Connects to it with the station's credential.
+    pub connector: Connector,
+    /// Where the journal lies.
+    pub journal: PathBuf,
+    /// How long a session waits.
+    pub limits: Limits,
+    /// How long one question to the CA is asked again.
+    pub ca_patience: Duration,
+}
+
+impl Settings {
+    /// Reads and checks a file; `environment` overrides what it says.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn read(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut mistakes = Vec::new();
+        let config = load(path, environment, &mut mistakes);
+        let directory = path.parent().unwrap_or_else(|| Path::new(""));
+        let mut wanted = |value: Option<String>, key: &str, example: &str| {
+            if value.is_none() {
+                mistakes.push(format!("{key} is missing, for example {key} = \"{example}\""));
+            }
+            value
+        };
+        let server = wanted(config.server, "server", "https://ca.example.com:8443");
+        let credentials = wanted(config.credentials, "credentials", ".");
+        let journal = wanted(config.journal, "journal", "journal").map(|journal| directory.join(journal));
+        let server = server.and_then(|server| match server.parse::<Uri>() {
+            Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some() => Some(uri),
+            _ => {
+                mistakes.push(format!("server must be https://HOST:PORT, not {server:?}"));
+                None
+            }
+        });
+        let answer_timeout_ms =
+            within(config.answer_timeout_ms, "answer-timeout-ms", 10..=600_000, 3_000, &mut mistakes);
+        let sends_max = within(config.sends_max, "sends-max", 1..=100, 10, &mut mistakes);
+        let ca_patience_s = within(config.ca_patience_s, "ca-patience-s", 0..=3_600, 60, &mut mistakes);
+        let connector = credentials.zip(server.as_ref()).and_then(|(credentials, server)| {
+            Connector::new(&directory.join(credentials), server)
+                .map_err(|found| {
+                    mistakes.extend(found.iter().map(|mistake| format!("credentials: {mistake}")))
+                })
+                .ok()
+        });
+        let (true, Some(server), Some(connector), Some(journal)) =
+            (mistakes.is_empty(), server, connector, journal)
+        else {
+            return Err(ConfigError { path: path.to_owned(), mistakes });
+        };
+        let ca_patience = Duration::from_secs(ca_patience_s);
+        let limits = Limits {
+            answer_timeout: Duration::from_millis(answer_timeout_ms),
+            sends_max: u32::try_from(sends_max).unwrap_or(1),
+            ca_timeout: ca_patience * 2 + CA_MARGIN,
+        };
+        Ok(Self { server, connector, journal, limits, ca_patience })
+    }
+}
+
+fn load(path: &Path, environment: impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) -> Config {
+    let mut table = match std::fs::read_to_string(path).map(|text| text.parse::<toml::Table>()) {
+        Ok(Ok(table)) => table,
+        Ok(Err(error)) => {
+            mistakes.push(format!("not TOML: {}", error.message()));
+            return Config::default();
+        }
+        Err(error) => {
+            mistakes.push(format!("cannot be read: {error}"));
+            return Config::default();
+        }
+    };
+    let mut text = |key: &str| {
+        let variable = format!("TOUCHMARK_STATION_{}", key.to_uppercase());
+        match (environment(&variable), table.remove(key)) {
+            (Some(value), _) => Some(value),
+            (None, Some(toml::Value::String(value))) => Some(value),
+            (None, Some(_)) => {
+                mistakes.push(format!("{key} must be a text in quotes"));
+                None
+            }
+            (None, None) => None,
+        }
+    };
+    let (server, credentials, journal) = (text("server"), text("credentials"), text("journal"));
+    let mut number = |key: &str| match table.remove(key) {
+        Some(toml::Value::Integer(value)) => Some(value),
+        Some(_) => {
+            mistakes.push(format!("{key} must be a whole number"));
+            None
+        }
+        None => None,
+    };
+    let answer_timeout_ms = number("answer-timeout-ms");
+    let sends_max = number("sends-max");
+    let ca_patience_s = number("ca-patience-s");
+    mistakes.extend(table.keys().map(|key| format!("{key} is not known; see touchmark-station --help")));
+    Config { server, credentials, journal, answer_timeout_ms, sends_max, ca_patience_s }
+}
+
+fn within(
+    value: Option<i64>,
+    key: &str,
+    range: std::ops::RangeInclusive<u64>,
+    default: u64,
+    mistakes: &mut Vec<String>,
+) -> u64 {
+    let Some(value) = value else { return default };
+    match u64::try_from(value) {
+        Ok(value) if range.contains(&value) => value,
+        _ => {
+            mistakes.push(format!("{key} must be {} to {}, not {value}", range.start(), range.end()));
+            default
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}:\n  {}", path.display(), mistakes.join("\n  "))]
+pub struct ConfigError {
+    /// Which file.
+    pub path: PathBuf,
+    /// All of it.
+    pub mistakes: Vec<String>,
+}
+
+/// Of a session's patience with the CA over that of the calls, which give up first.
+const CA_MARGIN: Duration = Duration::from_secs(60);

@@ -1,0 +1,84 @@
+//! What became of a run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::report::{UnitOutcome, UnitReport};
+
+/// What became of a run.
+#[derive(Debug, Default, Clone)]
+pub struct Summary {
+    /// Units that passed.
+    pub passed: u64,
+    /// Units of the work order's range that another station has made.
+    pub skipped: u64,
+    /// Units that did not pass, by cause: kind of end and reason.
+    pub failures: BTreeMap<String, u64>,
+    /// Units that were not begun.
+    pub left: u64,
+    /// From the first unit's start to the last one's end.
+    pub duration: Duration,
+    /// Why it ended before all units were begun.
+    pub stop: Option<Stop>,
+}
+
+/// Why a line stops before its units are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The CA would say the same to every unit.
+    Refused {
+        /// Stable.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+    /// The journal cannot be written.
+    JournalLost {
+        /// Why.
+        detail: String,
+    },
+    /// The operator stopped it.
+    Interrupted,
+}
+
+impl Summary {
+    /// Counts a unit.
+    pub fn count(&mut self, report: &UnitReport) {
+        match report.outcome {
+            UnitOutcome::Passed => self.passed += 1,
+            UnitOutcome::Skipped => self.skipped += 1,
+            UnitOutcome::Failed => self.count_failure(report.cause, &report.reason),
+        }
+    }
+
+    /// Adds another summary's counts.
+    pub fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.skipped += other.skipped;
+        self.left += other.left;
+        self.duration = self.duration.max(other.duration);
+        for (cause, count) in other.failures {
+            *self.failures.entry(cause).or_default() += count;
+        }
+        self.stop = self.stop.take().or(other.stop);
+    }
+
+    /// How many units did not pass.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    /// Units that passed in a minute; zero when nothing ran.
+    pub fn units_per_minute(&self) -> f64 {
+        let minutes = self.duration.as_secs_f64() / 60.0;
+        // Counts stay far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
+        let passed = self.passed as f64;
+        if minutes > 0.0 { passed / minutes } else { 0.0 }
+    }
+
+    pub(super) fn count_failure(&mut self, cause: &str, reason: &str) {
+        let cause = if reason.is_empty() { cause.to_owned() } else { format!("{cause} {reason}") };
+        *self.failures.entry(cause).or_default() += 1;
+    }
+}
