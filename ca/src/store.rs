@@ -1,8 +1,11 @@
 //! Where the ledger lives: the contract, and what its answers are made of. One suite (`ca/tests/store.rs`) judges every store.
 
+mod embedded;
 mod error;
+mod faulty;
 mod memory;
 mod page;
+mod record;
 mod records;
 
 use std::future::Future;
@@ -13,7 +16,9 @@ use issuance::IssuerName;
 
 use crate::ledger::{Command, Conflict, EntryNumber, Intent, Standing, WorkOrderId};
 
+pub use embedded::{EmbeddedSettings, EmbeddedStore, TornTail};
 pub use error::{OpenError, StoreError};
+pub use faulty::{Fault, FaultyStore};
 pub use memory::MemoryStore;
 pub use records::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord, Recorded,

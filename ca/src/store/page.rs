@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use identity::{DeviceId, PrincipalName, Role};
 
-use super::{Cursor, Page, PrincipalRecord, StoreError, WorkOrderRecord};
+use super::{Cursor, Page, StoreError, WorkOrderRecord};
 use crate::ledger::{CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
 
 /// Work orders from the newest down; their ids are 1 to `newest`.
@@ -29,12 +29,12 @@ pub(super) fn work_orders(
 }
 
 /// Principals by role and name.
-pub(super) fn principals(
+pub(super) fn principals<T>(
     principals: &BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     cursor: Option<&Cursor>,
     limit: usize,
-    read: impl Fn(&PrincipalFacts) -> Result<Option<PrincipalRecord>, StoreError>,
-) -> Result<Page<PrincipalRecord>, StoreError> {
+    read: impl Fn(&PrincipalFacts) -> Result<Option<T>, StoreError>,
+) -> Result<Page<T>, StoreError> {
     use std::ops::Bound::{Excluded, Unbounded};
     let after = cursor.map(principal_of).transpose()?;
     let from = after.map_or(Unbounded, Excluded);
@@ -81,6 +81,11 @@ pub(super) fn expiry(facts: &CertificateFacts) -> (u64, EntryNumber) {
 /// The page that follows this certificate.
 pub(super) fn after_expiry(facts: &CertificateFacts) -> Cursor {
     let (second, entry) = expiry(facts);
+    after(second, entry)
+}
+
+/// The page that follows this place in the order of expiry.
+pub(super) fn after(second: u64, entry: EntryNumber) -> Cursor {
     Cursor([second.to_be_bytes(), entry.0.to_be_bytes()].concat())
 }
 

@@ -1,0 +1,441 @@
+//! The embedded store: ledger files, an exact index in memory, a projection in sled (DESIGN 4.3). Only the ledger files must be right for nothing
+//! to be lost; the other two are derived from them.
+
+mod committer;
+mod files;
+mod frame;
+mod index;
+mod listings;
+mod projection;
+mod projector;
+mod segment;
+mod trust;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
+use issuance::IssuerName;
+use tokio::sync::{mpsc, oneshot};
+
+use self::committer::{Committer, Submission};
+use self::files::Files;
+use self::index::{Index, Rows};
+use self::projector::{Projection, Projector};
+use super::{
+    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, OpenError, Page, PrincipalRecord,
+    Recorded, Revocation, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+};
+use crate::ledger::{
+    self, CertificateFacts, Command, Entry, EntryNumber, Intent, PrincipalFacts, Standing, View, WorkOrderId,
+};
+
+/// Where an embedded store lies, and how it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// The directory of the ledger files: what must not be lost.
+    pub ledger: PathBuf,
+    /// The directory of the projection. May be deleted at any time.
+    pub projection: PathBuf,
+    /// When the next ledger file is begun, bytes; at most 1 GiB.
+    pub segment_bytes: u32,
+    /// Whether ledger files are filled with zeros when they are made: a commit then moves no file end, which spares a journal commit on some
+    /// file systems.
+    pub preallocate: bool,
+}
+
+impl EmbeddedSettings {
+    /// The usual settings.
+    pub fn new(ledger: PathBuf, projection: PathBuf) -> Self {
+        Self { ledger, projection, segment_bytes: SEGMENT_BYTES, preallocate: false }
+    }
+}
+
+/// A torn tail that was cut when the store was opened: bytes of a batch that was never acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: PathBuf,
+    /// Where it was cut.
+    pub offset: u64,
+    /// How many bytes lay behind.
+    pub bytes: u64,
+}
+
+/// The embedded store. Dropping it without [`Store::close`] loses nothing; the next start only has more to do.
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    /// `None` once closed.
+    queue: Mutex<Option<mpsc::Sender<Submission>>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+    torn_tail: Option<TornTail>,
+}
+
+/// What the committer, the projector and the readers share. The index is changed by the committer alone.
+struct Shared {
+    files: Files,
+    index: RwLock<Index>,
+    head: AtomicU64,
+    projection: Projection,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    entries: AtomicU64,
+    conflicts: AtomicU64,
+    batches: AtomicU64,
+    sync_total_us: AtomicU64,
+    sync_max_us: AtomicU64,
+    full: AtomicU64,
+    stopped: AtomicBool,
+    queued: AtomicU64,
+}
+
+impl EmbeddedStore {
+    /// Makes an empty store and opens it.
+    ///
+    /// # Errors
+    /// When there is one already, or the disk refuses.
+    pub fn create(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let files = Files::create(&settings.ledger, settings.segment_bytes(), settings.preallocate)?;
+        Self::start(settings, clock, files, Index::new(), 0, None)
+    }
+
+    /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
+    ///
+    /// # Errors
+    /// When there is none, another process has it, or the ledger is damaged: then nothing was changed.
+    pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let mut index = Index::new();
+        let mut head = 0;
+        let (files, torn) =
+            Files::open(&settings.ledger, settings.segment_bytes(), settings.preallocate, |entry| {
+                index.enter(entry);
+                head = entry.number.0;
+            })?;
+        if let Some(torn) = &torn {
+            let TornTail { file, offset, bytes } = torn;
+            tracing::warn!(file = %file.display(), offset, bytes, "cut a torn tail off the ledger; it was never acknowledged");
+        }
+        Self::start(settings, clock, files, index, head, torn)
+    }
+
+    fn start(
+        settings: &EmbeddedSettings,
+        clock: Arc<dyn Clock>,
+        files: Files,
+        index: Index,
+        head: u64,
+        torn_tail: Option<TornTail>,
+    ) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared {
+            files,
+            index: RwLock::new(index),
+            head: AtomicU64::new(head),
+            projection: Projection::default(),
+            counters: Counters::default(),
+        });
+        shared.projection.committed(head);
+        let (sender, receiver) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
+        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
+        let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+            spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
+        };
+        let committer = spawn("ledger", Box::new(move || committer.run()))?;
+        // Nobody joins the projector: sled can hang, and then the process must still end.
+        spawn("projection", Box::new(move || projector.run()))?;
+        Ok(Self {
+            shared,
+            clock,
+            queue: Mutex::new(Some(sender)),
+            committer: Mutex::new(Some(committer)),
+            torn_tail,
+        })
+    }
+
+    /// The torn tail that was cut when the store was opened.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn_tail.as_ref()
+    }
+
+    /// The entry with this number; `None`: the ledger is not that long.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn entry(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
+        if number.0 > self.shared.files_head() {
+            return Ok(None);
+        }
+        self.shared.files.read(number)
+    }
+
+    /// Blocking work on its own thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(StoreError::Stopped))
+    }
+}
+
+impl EmbeddedSettings {
+    fn segment_bytes(&self) -> u32 {
+        self.segment_bytes.min(SEGMENT_BYTES_MAX)
+    }
+}
+
+impl Shared {
+    fn files_head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
+    fn rows<'a>(&'a self, index: &'a Index) -> Rows<'a> {
+        Rows { index, files: &self.files }
+    }
+
+    fn entry(&self, number: EntryNumber) -> Result<Entry, StoreError> {
+        self.files.read(number)?.ok_or(StoreError::Stopped)
+    }
+
+    /// Looks at the rows as of one moment.
+    fn view<T>(&self, look: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        look(&self.rows(&index))
+    }
+
+    fn certificate_record(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        match self.view(|rows| rows.certificate(serial_number))? {
+            Some(facts) => self.record(&facts),
+            None => Ok(None),
+        }
+    }
+
+    fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
+        let revocation = match (facts.standing, facts.changed) {
+            (Standing::Revoked, Some(changed)) => Revocation::of(&self.entry(changed)?),
+            _ => None,
+        };
+        Ok(CertificateRecord::from_entry(Arc::new(self.entry(facts.entry)?), facts.standing, revocation))
+    }
+
+    fn principal(
+        &self,
+        facts: &PrincipalFacts,
+        now: SystemTime,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        let mut credentials = Vec::with_capacity(facts.certificates.len());
+        for serial_number in &facts.certificates {
+            credentials.extend(self.certificate_record(serial_number)?);
+        }
+        Ok(PrincipalRecord::of(facts, credentials, now))
+    }
+}
+
+impl Store for EmbeddedStore {
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = queue.ok_or(StoreError::Stopped)?;
+        let waiting = commands.len() as u64;
+        let (answer, verdicts) = oneshot::channel();
+        let place = queue.reserve().await.map_err(|_| StoreError::Stopped)?;
+        self.shared.counters.queued.fetch_add(waiting, Ordering::Relaxed);
+        place.send(Submission { commands, answer });
+        drop(queue);
+        verdicts.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
+        let now = self.clock.now();
+        Ok(match self.shared.view(|rows| ledger::foresee(rows, intent, now))? {
+            Err(conflict) => Foresight::Refused(conflict),
+            Ok(None) => Foresight::Clear,
+            Ok(Some(number)) => Foresight::Answered(Recorded::replayed(Arc::new(self.shared.entry(number)?))),
+        })
+    }
+
+    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
+        self.shared.view(|rows| Ok(rows.index.standing(serial_number)))
+    }
+
+    async fn certificate(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.shared.certificate_record(serial_number)
+    }
+
+    async fn certificates_of(
+        &self,
+        holder: &Principal,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        let mut serial_numbers = self.shared.view(|rows| {
+            Ok(match holder {
+                Principal::Device(device) => rows.device(device)?.map(|facts| facts.certificates),
+                Principal::Named { role, name } => {
+                    rows.principal(*role, name)?.map(|facts| facts.certificates)
+                }
+            }
+            .unwrap_or_default())
+        })?;
+        serial_numbers.drain(..serial_numbers.len().saturating_sub(limit));
+        let mut records = Vec::with_capacity(serial_numbers.len());
+        for serial_number in &serial_numbers {
+            records.extend(self.shared.certificate_record(serial_number)?);
+        }
+        Ok(records)
+    }
+
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        Ok(self.shared.view(|rows| rows.device(device))?.as_ref().and_then(DeviceRecord::of))
+    }
+
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
+        Ok(self.shared.view(|rows| rows.work_order(work_order))?.map(WorkOrderRecord::from))
+    }
+
+    async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<WorkOrderRecord>, StoreError> {
+        self.shared.view(|rows| {
+            page::work_orders(rows.work_orders()?, cursor, limit, |id| {
+                Ok(rows.work_order(id)?.map(WorkOrderRecord::from))
+            })
+        })
+    }
+
+    async fn principal(
+        &self,
+        role: Role,
+        name: &PrincipalName,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        match self.shared.view(|rows| rows.principal(role, name))? {
+            Some(facts) => self.shared.principal(&facts, self.clock.now()),
+            None => Ok(None),
+        }
+    }
+
+    async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<PrincipalRecord>, StoreError> {
+        let now = self.clock.now();
+        let known = self.shared.view(|rows| {
+            page::principals(rows.index.principals(), cursor, limit, |facts| Ok(Some(facts.clone())))
+        })?;
+        let mut rows = Vec::with_capacity(known.rows.len());
+        for facts in &known.rows {
+            rows.extend(self.shared.principal(facts, now)?);
+        }
+        Ok(Page { rows, next: known.next })
+    }
+
+    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
+        match self.shared.view(|rows| rows.issuer(issuer))? {
+            Some(facts) => self.shared.record(&facts),
+            None => Ok(None),
+        }
+    }
+
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
+        self.blocking(move |shared| shared.list_unaccounted(work_order, limit)).await
+    }
+
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let (filter, cursor) = (filter.clone(), cursor.cloned());
+        self.blocking(move |shared| shared.list_devices(&filter, cursor.as_ref(), limit)).await
+    }
+
+    async fn certificates_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
+    }
+
+    fn head(&self) -> EntryNumber {
+        EntryNumber(self.shared.files_head())
+    }
+
+    fn vitals(&self) -> Vitals {
+        let counters = &self.shared.counters;
+        let (projected, projection_lag, projection_rebuilding, projection_rebuilds) =
+            self.shared.projection.vitals();
+        Vitals {
+            head: self.shared.files_head(),
+            entries: counters.entries.load(Ordering::Relaxed),
+            conflicts: counters.conflicts.load(Ordering::Relaxed),
+            batches: counters.batches.load(Ordering::Relaxed),
+            sync_total: Duration::from_micros(counters.sync_total_us.load(Ordering::Relaxed)),
+            sync_max: Duration::from_micros(counters.sync_max_us.load(Ordering::Relaxed)),
+            full: counters.full.load(Ordering::Relaxed),
+            stopped: counters.stopped.load(Ordering::Relaxed),
+            ledger_bytes: self.shared.files.bytes(),
+            projected,
+            projection_lag,
+            projection_rebuilding,
+            projection_rebuilds,
+            queued: counters.queued.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(committer) = committer else { return Ok(()) };
+        self.blocking(move |shared| {
+            let joined = committer.join().map_err(|_| StoreError::Stopped);
+            shared.projection.stop();
+            if !shared.projection.wait_for_end(PROJECTION_CLOSE_MAX) {
+                tracing::warn!(
+                    "the projection did not close in time; it will be built again at the next start"
+                );
+            }
+            joined
+        })
+        .await
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.shared.projection.stop();
+    }
+}
+
+/// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
+const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
+
+/// Of one ledger file. Small enough to be read in one piece at start.
+const SEGMENT_BYTES: u32 = 32 * 1024 * 1024;
+
+/// Offsets in a segment have 32 bits, and a batch may go over the size.
+const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+
+/// Calls of `commit` that wait; more wait for a place in the queue.
+const QUEUE_SUBMISSIONS_MAX: usize = 4096;
+
+/// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
+const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

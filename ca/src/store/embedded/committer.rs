@@ -1,0 +1,226 @@
+//! The one thread that writes: drains the queue, decides, writes once, syncs once, updates the index, answers.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use identity::Clock;
+use tokio::sync::{mpsc, oneshot};
+
+use super::index::Rows;
+use super::{ENTRIES_MAX, Shared, frame};
+use crate::ledger::{self, Books, Command, Conflict, Decision, Entry, EntryNumber};
+use crate::store::{Recorded, StoreError, Verdict, whole_milliseconds};
+
+/// One call of `commit`.
+pub(super) struct Submission {
+    pub(super) commands: Vec<Command>,
+    pub(super) answer: oneshot::Sender<Result<Vec<Verdict>, StoreError>>,
+}
+
+/// Owns the end of the ledger. Lives until its queue is closed and empty.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    queue: mpsc::Receiver<Submission>,
+    /// After a write or sync that failed nobody knows what is on disk: nothing is acknowledged any more.
+    stopped: bool,
+}
+
+/// What is decided, before it is durable.
+enum Draft {
+    Fresh(Arc<Entry>),
+    Replay(EntryNumber),
+    Refused(Conflict),
+}
+
+/// One batch on its way to disk.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lengths: Vec<u32>,
+    entries: Vec<Arc<Entry>>,
+    drafts: Vec<Result<Vec<Draft>, StoreError>>,
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, queue: mpsc::Receiver<Submission>) -> Self {
+        Self { shared, clock, queue, stopped: false }
+    }
+
+    /// Runs until the store is closed; then notes where the ledger ends.
+    pub(super) fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            let mut commands = first.commands.len();
+            let mut submissions = vec![first];
+            while commands < BATCH_COMMANDS_MAX
+                && let Ok(next) = self.queue.try_recv()
+            {
+                commands += next.commands.len();
+                submissions.push(next);
+            }
+            self.shared.counters.queued.fetch_sub(commands as u64, Ordering::Relaxed);
+            self.commit(submissions);
+        }
+        if !self.stopped
+            && let Err(error) = self.shared.files.write_floor(self.shared.head.load(Ordering::Acquire))
+        {
+            tracing::warn!(error = %error, "the ledger is whole, but where it ends could not be noted");
+        }
+    }
+
+    fn commit(&mut self, submissions: Vec<Submission>) {
+        let outcome = match self.stopped {
+            true => Err(StoreError::Stopped),
+            false => self.commit_batch(&submissions),
+        };
+        match outcome {
+            Ok(answers) => {
+                for (submission, answer) in submissions.into_iter().zip(answers) {
+                    // A caller that went away asks again.
+                    submission.answer.send(answer).ok();
+                }
+            }
+            Err(error) => {
+                for submission in submissions {
+                    submission.answer.send(Err(error.clone())).ok();
+                }
+            }
+        }
+    }
+
+    fn commit_batch(
+        &mut self,
+        submissions: &[Submission],
+    ) -> Result<Vec<Result<Vec<Verdict>, StoreError>>, StoreError> {
+        let now = whole_milliseconds(self.clock.now());
+        let head = self.shared.head.load(Ordering::Acquire);
+        let batch = self.decide(submissions, head, now)?;
+        if !batch.entries.is_empty() {
+            self.append(head + 1, &batch)?;
+            {
+                let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+                batch.entries.iter().for_each(|entry| index.enter(entry));
+            }
+            let head = head + batch.entries.len() as u64;
+            self.shared.head.store(head, Ordering::Release);
+            self.shared.projection.committed(head);
+            self.shared.counters.entries.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
+        }
+        let answers = batch
+            .drafts
+            .into_iter()
+            .map(|drafts| drafts.and_then(|drafts| self.verdicts(drafts, &batch.entries, head)));
+        Ok(answers.collect())
+    }
+
+    /// Decides every command over the effect of those before it.
+    fn decide(&self, submissions: &[Submission], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mut books = Books::over(Rows { index: &index, files: &self.shared.files });
+        let mut batch = Batch::default();
+        for submission in submissions {
+            let mut drafts = Vec::with_capacity(submission.commands.len());
+            let mut fault = None;
+            for command in &submission.commands {
+                let draft = match ledger::decide(&books, command, now) {
+                    Ok(Ok(Decision::Record(event))) => {
+                        let number = EntryNumber(head + 1 + batch.entries.len() as u64);
+                        if number.0 > ENTRIES_MAX {
+                            return Err(StoreError::Full);
+                        }
+                        let (principal, request) = (command.principal.clone(), command.request);
+                        let content = command.content;
+                        let entry = Entry { number, at: now, principal, request, content, event: *event };
+                        books.enter(&entry)?;
+                        batch.push(Arc::new(entry))
+                    }
+                    Ok(Ok(Decision::Replay(number))) => Draft::Replay(number),
+                    Ok(Err(conflict)) => Draft::Refused(conflict),
+                    Err(error) => {
+                        fault = Some(error);
+                        break;
+                    }
+                };
+                drafts.push(draft);
+            }
+            batch.drafts.push(fault.map_or(Ok(drafts), Err));
+        }
+        Ok(batch)
+    }
+
+    fn append(&mut self, first: u64, batch: &Batch) -> Result<(), StoreError> {
+        let counters = &self.shared.counters;
+        let appended = self.shared.files.append(first, &batch.bytes, &batch.lengths, |sync| {
+            let start = Instant::now();
+            let result = sync();
+            counters.synced(start.elapsed());
+            result
+        });
+        match &appended {
+            Ok(()) => {
+                counters.batches.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(StoreError::Full) => {
+                counters.full.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    "the disk that holds the ledger is full; commits are refused until there is room"
+                );
+            }
+            Err(error) => {
+                self.stopped = true;
+                counters.stopped.store(true, Ordering::Relaxed);
+                tracing::error!(error = %error, "the ledger cannot be written; nothing is acknowledged any more");
+            }
+        }
+        appended
+    }
+
+    fn verdicts(
+        &self,
+        drafts: Vec<Draft>,
+        fresh: &[Arc<Entry>],
+        head: u64,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let verdict = |draft| {
+            Ok(match draft {
+                Draft::Fresh(entry) => Ok(Recorded::fresh(entry)),
+                Draft::Refused(conflict) => {
+                    self.shared.counters.conflicts.fetch_add(1, Ordering::Relaxed);
+                    Err(conflict)
+                }
+                Draft::Replay(number) => {
+                    let place = number.0.checked_sub(head + 1).and_then(|place| usize::try_from(place).ok());
+                    let entry = match place.and_then(|place| fresh.get(place)) {
+                        Some(entry) => Arc::clone(entry),
+                        None => Arc::new(self.shared.entry(number)?),
+                    };
+                    Ok(Recorded::replayed(entry))
+                }
+            })
+        };
+        drafts.into_iter().map(verdict).collect()
+    }
+}
+
+impl Batch {
+    fn push(&mut self, entry: Arc<Entry>) -> Draft {
+        let start = self.bytes.len();
+        frame::write(&entry, self.entries.len() as u32, &mut self.bytes);
+        self.lengths.push((self.bytes.len() - start) as u32);
+        self.entries.push(Arc::clone(&entry));
+        Draft::Fresh(entry)
+    }
+}
+
+impl super::Counters {
+    fn synced(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.sync_total_us.fetch_add(micros, Ordering::Relaxed);
+        self.sync_max_us.fetch_max(micros, Ordering::Relaxed);
+    }
+}
+
+/// Most commands in a batch (one call more may go over it). At this size the fdatasync is a tenth of the batch's time; more would
+/// only add to everybody's wait.
+const BATCH_COMMANDS_MAX: usize = 512;

@@ -1,0 +1,309 @@
+//! The ledger's directory: opened, recovered, appended to by one owner, read by many.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::segment::{self, HEADER_BYTES, Segment, io_error};
+use super::{TornTail, frame};
+use crate::ledger::{Entry, EntryNumber};
+use crate::store::{OpenError, StoreError, record};
+
+/// All segments. Appending is the committer's alone.
+pub(super) struct Files {
+    directory: PathBuf,
+    segment_bytes: u32,
+    preallocate: bool,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    /// Held as long as the directory is ours.
+    _lock: File,
+}
+
+impl Files {
+    /// Makes an empty ledger.
+    pub(super) fn create(directory: &Path, segment_bytes: u32, preallocate: bool) -> Result<Self, OpenError> {
+        fs::create_dir_all(directory).map_err(|error| io_error("create", directory, error))?;
+        let lock = lock(directory)?;
+        if !segment_paths(directory)?.is_empty() {
+            return Err(OpenError::Exists { path: directory.to_owned() });
+        }
+        let files = Self::new(directory, segment_bytes, preallocate, lock);
+        files.add_segment(1).map_err(|error| io_error("create a segment in", directory, error))?;
+        Ok(files)
+    }
+
+    /// Opens a ledger and shows every entry to `each`, in order. A torn tail is cut.
+    pub(super) fn open(
+        directory: &Path,
+        segment_bytes: u32,
+        preallocate: bool,
+        mut each: impl FnMut(&Entry),
+    ) -> Result<(Self, Option<TornTail>), OpenError> {
+        if !directory.is_dir() {
+            return Err(OpenError::Missing { path: directory.to_owned() });
+        }
+        let lock = lock(directory)?;
+        let paths = segment_paths(directory)?;
+        if paths.is_empty() {
+            return Err(OpenError::Missing { path: directory.to_owned() });
+        }
+        let files = Self::new(directory, segment_bytes, preallocate, lock);
+        let mut next = 1;
+        let mut torn = None;
+        let count = paths.len();
+        for (place, (first, path)) in paths.into_iter().enumerate() {
+            if first != next {
+                return Err(missing(&path, next, "the segment with this entry is missing").into());
+            }
+            let last = place + 1 == count;
+            let scan = Scan::of(&path, first, last && place > 0)?;
+            next = scan.replay(last, &mut each)?;
+            torn = scan.keep(&files, next)?;
+        }
+        files.check_floor(next - 1)?;
+        if files.read_segments().is_empty() {
+            files.add_segment(next).map_err(|error| io_error("create a segment in", directory, error))?;
+        }
+        Ok((files, torn))
+    }
+
+    fn new(directory: &Path, segment_bytes: u32, preallocate: bool, lock: File) -> Self {
+        let segments = RwLock::new(Vec::new());
+        Self { directory: directory.to_owned(), segment_bytes, preallocate, segments, _lock: lock }
+    }
+
+    /// Writes the frames, which start with entry `first`, and makes them durable with one fdatasync.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: nothing of it is on disk, and a later try may succeed. Any other: nobody knows what is on disk, and nothing may be
+    /// appended any more.
+    pub(super) fn append(
+        &self,
+        first: u64,
+        batch: &[u8],
+        lengths: &[u32],
+        synced: impl FnOnce(&dyn Fn() -> io::Result<()>) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        let segment = self.segment_for(first, batch.len())?;
+        let written = segment.write(batch).and_then(|()| synced(&|| segment.sync()));
+        match written {
+            Ok(()) => {
+                segment.extend(lengths);
+                Ok(())
+            }
+            Err(error) if no_space(&error) => {
+                segment.cut().map_err(|error| io_error("cut", segment.path(), error))?;
+                Err(StoreError::Full)
+            }
+            Err(error) => Err(io_error("write", segment.path(), error)),
+        }
+    }
+
+    /// Notes that the ledger holds all entries up to `head`: a later start that finds fewer knows that it is damaged.
+    pub(super) fn write_floor(&self, head: u64) -> Result<(), StoreError> {
+        let path = self.directory.join(FLOOR_FILE);
+        let fresh = self.directory.join(format!("{FLOOR_FILE}.new"));
+        let write = || -> io::Result<()> {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            writeln!(file, "{head}")?;
+            file.sync_all()?;
+            fs::rename(&fresh, &path)?;
+            sync_directory(&self.directory)
+        };
+        write().map_err(|error| io_error("write", &path, error))
+    }
+
+    /// The entry; `None`: the ledger is not that long.
+    pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
+        let segment = {
+            let segments = self.read_segments();
+            let after = segments.partition_point(|segment| segment.first() <= number.0);
+            after.checked_sub(1).and_then(|place| segments.get(place)).cloned()
+        };
+        segment.map_or(Ok(None), |segment| segment.read(number))
+    }
+
+    /// Bytes of all entries and headers.
+    pub(super) fn bytes(&self) -> u64 {
+        self.read_segments().iter().map(|segment| u64::from(segment.end())).sum()
+    }
+
+    /// The segment that the batch goes to; the next one when it would not fit.
+    fn segment_for(&self, first: u64, bytes: usize) -> Result<Arc<Segment>, StoreError> {
+        let last = self.read_segments().last().cloned();
+        let room = |segment: &Arc<Segment>| {
+            segment.end() == HEADER_BYTES
+                || u64::from(segment.end()) + bytes as u64 <= u64::from(self.segment_bytes)
+        };
+        let stopped = match last {
+            Some(segment) if room(&segment) => return Ok(segment),
+            Some(segment) => segment.cut(),
+            None => Ok(()),
+        };
+        stopped.and_then(|()| self.add_segment(first)).map_err(|error| match no_space(&error) {
+            true => StoreError::Full,
+            false => io_error("create a segment in", &self.directory, error),
+        })
+    }
+
+    fn add_segment(&self, first: u64) -> io::Result<Arc<Segment>> {
+        let preallocate = self.preallocate.then_some(u64::from(self.segment_bytes));
+        let segment = Arc::new(Segment::create(&self.directory, first, preallocate)?);
+        sync_directory(&self.directory)?;
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&segment));
+        Ok(segment)
+    }
+
+    fn check_floor(&self, head: u64) -> Result<(), OpenError> {
+        let path = self.directory.join(FLOOR_FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_error("read", &path, error).into()),
+        };
+        match text.trim().parse::<u64>() {
+            Ok(floor) if floor <= head => Ok(()),
+            Ok(_) => Err(missing(&path, head + 1, "the ledger was longer when it was last closed").into()),
+            Err(_) => Err(missing(&path, head + 1, "no number").into()),
+        }
+    }
+
+    fn read_segments(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<Segment>>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One segment on its way in.
+struct Scan {
+    first: u64,
+    path: PathBuf,
+    file: File,
+    bytes: Vec<u8>,
+    offsets: std::cell::RefCell<Vec<u32>>,
+    /// Its header never became durable.
+    unborn: bool,
+}
+
+impl Scan {
+    fn of(path: &Path, first: u64, may_be_unborn: bool) -> Result<Self, OpenError> {
+        let read = || -> io::Result<(File, Vec<u8>)> {
+            let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0));
+            file.read_to_end(&mut bytes)?;
+            Ok((file, bytes))
+        };
+        let (file, bytes) = read().map_err(|error| io_error("read", path, error))?;
+        if let Some(version) = segment::foreign_version(&bytes) {
+            return Err(OpenError::TooNew { file: path.to_owned(), version });
+        }
+        let sound = bytes.starts_with(&segment::header(first));
+        // Frames are written only behind a durable header: without one, frames say that the header was damaged later.
+        let unborn = !sound && may_be_unborn && frame::search(&bytes).next().is_none();
+        if !sound && !unborn {
+            return Err(missing(path, first, "a segment header that is not whole").into());
+        }
+        let offsets = vec![HEADER_BYTES].into();
+        Ok(Self { first, path: path.to_owned(), file, bytes, offsets, unborn })
+    }
+
+    /// Shows the entries; returns the number of the next one.
+    fn replay(&self, last: bool, each: &mut impl FnMut(&Entry)) -> Result<u64, OpenError> {
+        let mut next = self.first;
+        if self.unborn {
+            return Ok(next);
+        }
+        let mut offset = HEADER_BYTES as usize;
+        let mut offsets = self.offsets.borrow_mut();
+        while let Some(frame) = self.bytes.get(offset..).and_then(frame::read).filter(|f| f.number.0 == next)
+        {
+            let entry = record::decode(frame.number, frame.payload)
+                .ok_or_else(|| self.damaged(offset, next, "an entry that cannot be read"))?;
+            each(&entry);
+            offset += frame.length;
+            offsets.push(u32::try_from(offset).map_err(|_| self.damaged(offset, next, "more than 4 GiB"))?);
+            next += 1;
+        }
+        let tail = self.bytes.get(offset..).unwrap_or_default();
+        if !last && !tail.is_empty() {
+            return Err(self.damaged(offset, next, "no whole entry, and there are later ones").into());
+        }
+        // One batch is in flight at a time. A frame of a batch that began later proves that what is broken here was acknowledged.
+        if frame::search(tail).any(|frame| frame.batch.0 > next) {
+            return Err(self.damaged(offset, next, "no whole entry, and there are later ones").into());
+        }
+        Ok(next)
+    }
+
+    /// Hands the segment over, cut behind its last whole entry.
+    fn keep(self, files: &Files, next: u64) -> Result<Option<TornTail>, OpenError> {
+        if self.unborn {
+            fs::remove_file(&self.path).map_err(|error| io_error("remove", &self.path, error))?;
+            let bytes = self.bytes.len() as u64;
+            files.add_segment(next).map_err(|error| io_error("create", &self.path, error))?;
+            return Ok(Some(TornTail { file: self.path, offset: 0, bytes }));
+        }
+        let offsets = self.offsets.into_inner();
+        let end = offsets.last().copied().unwrap_or(HEADER_BYTES);
+        let tail = self.bytes.get(end as usize..).unwrap_or_default();
+        let segment = Segment::opened(self.first, self.path.clone(), self.file, offsets);
+        let mut torn = None;
+        if tail.iter().any(|byte| *byte != 0) {
+            segment.cut().map_err(|error| io_error("cut", &self.path, error))?;
+            torn = Some(TornTail { file: self.path, offset: u64::from(end), bytes: tail.len() as u64 });
+        }
+        files.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
+        Ok(torn)
+    }
+
+    fn damaged(&self, offset: usize, entry: u64, what: &'static str) -> StoreError {
+        let (file, offset) = (self.path.clone(), offset as u64);
+        StoreError::Damaged { file, offset, entry: EntryNumber(entry), what }
+    }
+}
+
+/// Makes names that were added to or removed from the directory durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn missing(path: &Path, entry: u64, what: &'static str) -> StoreError {
+    StoreError::Damaged { file: path.to_owned(), offset: 0, entry: EntryNumber(entry), what }
+}
+
+fn no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn segment_paths(directory: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
+    let list = || -> io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for file in fs::read_dir(directory)? {
+            let path = file?.path();
+            found.extend(segment::first_of(&path).map(|first| (first, path)));
+        }
+        found.sort_unstable();
+        Ok(found)
+    };
+    Ok(list().map_err(|error| io_error("list", directory, error))?)
+}
+
+/// Two CAs on one ledger would write over each other.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join(LOCK_FILE);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| io_error("open", &path, error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { path: directory.to_owned() }),
+        Err(error) => Err(io_error("lock", &path, error.into()).into()),
+    }
+}
+
+const FLOOR_FILE: &str = "closed-at";
+
+const LOCK_FILE: &str = "lock";

@@ -1,0 +1,318 @@
+//! The one thread that follows the ledger into sled, and what the others see of it.
+//!
+//! Nothing here is ever waited for by a commit, and nothing that sled does can hurt more than listings: an error or a panic throws the
+//! projection away and starts it again from the first entry, in the background.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::projection::{CURSOR_KEY, DeviceRow, NewRows, Progress, project};
+use super::trust::Trust;
+use crate::ledger::{EntryNumber, View};
+use crate::store::StoreError;
+
+/// What the projector, the committer and the readers share.
+#[derive(Default)]
+pub(super) struct Projection {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// When which head was committed: what the lag is measured by. Its own lock, held for a moment: the committer takes it.
+    commits: Mutex<VecDeque<(u64, Instant)>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// For readers; `None` while there is nothing to read.
+    tree: Option<sled::Db>,
+    head: u64,
+    reached: u64,
+    rebuilds: u64,
+    /// A reader saw damage.
+    suspect: bool,
+    stop: bool,
+    ended: bool,
+}
+
+/// Why a projection is thrown away.
+#[derive(Debug)]
+enum Discard {
+    Sled(String),
+    Damaged(&'static str),
+    Store(StoreError),
+}
+
+impl Projection {
+    /// The ledger has grown. Never waits.
+    pub(super) fn committed(&self, head: u64) {
+        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        match commits.back_mut() {
+            // Coarser marks when there are many: the lag is then over-estimated, never under-estimated.
+            Some(last) if commits_full(last, head) => last.0 = head,
+            _ => commits.push_back((head, Instant::now())),
+        }
+        drop(commits);
+        self.state().head = head;
+        self.changed.notify_all();
+    }
+
+    /// What to read from, once it shows entry `head`.
+    pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db, StoreError> {
+        let state = self.state();
+        let behind = |state: &mut State| (state.reached < head || state.tree.is_none()) && !state.ended;
+        let waited = self.changed.wait_timeout_while(state, patience, behind);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &state.tree {
+            Some(tree) if state.reached >= head => Ok(tree.clone()),
+            _ => Err(self.unavailable(&state)),
+        }
+    }
+
+    /// A reader could not read what must be there.
+    pub(super) fn suspect(&self) -> StoreError {
+        let mut state = self.state();
+        state.suspect = true;
+        self.changed.notify_all();
+        self.unavailable(&state)
+    }
+
+    /// The entry reached, the lag, whether it is being rebuilt, and how often it was.
+    pub(super) fn vitals(&self) -> (u64, Duration, bool, u64) {
+        let (reached, rebuilding, rebuilds) = {
+            let state = self.state();
+            (state.reached, state.tree.is_none() && !state.ended, state.rebuilds)
+        };
+        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        while commits.front().is_some_and(|(head, _)| *head <= reached) {
+            commits.pop_front();
+        }
+        let lag = commits.front().map_or(Duration::ZERO, |(_, at)| at.elapsed());
+        (reached, lag, rebuilding, rebuilds)
+    }
+
+    pub(super) fn stop(&self) {
+        self.state().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether the projector ended within the time.
+    pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), patience, |state| !state.ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    fn unavailable(&self, state: &State) -> StoreError {
+        StoreError::ListingsUnavailable {
+            reached: EntryNumber(state.reached),
+            head: EntryNumber(state.head),
+            rebuilding: state.tree.is_none() || state.suspect,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn commits_full(last: &(u64, Instant), head: u64) -> bool {
+    head > last.0 && last.1.elapsed() < COMMIT_MARK_EVERY
+}
+
+/// Follows until stopped.
+pub(super) struct Projector {
+    shared: Arc<Shared>,
+    directory: PathBuf,
+}
+
+impl Projector {
+    pub(super) fn new(shared: Arc<Shared>, directory: PathBuf) -> Self {
+        Self { shared, directory }
+    }
+
+    pub(super) fn run(self) {
+        let mut trusted = true;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let started = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.follow(trusted)));
+            let why = match outcome {
+                Ok(Ok(())) => break,
+                Ok(Err(why)) => format!("{why:?}"),
+                Err(_) => "sled panicked".to_owned(),
+            };
+            trusted = false;
+            // One that lived for a while is started again at once; one that dies at once (no space) is not hurried.
+            pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+            tracing::warn!(why, "the projection is thrown away and built again; listings wait");
+            if self.discard(pause) {
+                break;
+            }
+        }
+        let mut state = self.shared.projection.state();
+        state.tree = None;
+        state.ended = true;
+        self.shared.projection.changed.notify_all();
+    }
+
+    /// Takes the projection away from readers and waits a little; `true`: to stop.
+    fn discard(&self, pause: Duration) -> bool {
+        let projection = &self.shared.projection;
+        let mut state = projection.state();
+        (state.reached, state.suspect) = (0, false);
+        state.rebuilds += 1;
+        let broken = state.tree.take();
+        drop(state);
+        // Closing a broken sled can panic or hang; nobody waits for it.
+        std::thread::spawn(move || catch_unwind(AssertUnwindSafe(|| drop(broken))).ok());
+        let waited = projection.changed.wait_timeout_while(projection.state(), pause, |state| !state.stop);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stop
+    }
+
+    /// Opens and follows until told to stop, and then closes cleanly.
+    fn follow(&self, trusted: bool) -> Result<(), Discard> {
+        let (mut trust, whole) = Trust::read(&self.directory).map_err(disk)?;
+        if !(trusted && whole) {
+            trust.renew().map_err(disk)?;
+        }
+        trust.mark_open().map_err(disk)?;
+        let path = trust.path();
+        let tree = sled::Config::new()
+            .path(&path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+            .map_err(sled_error)?;
+        let inode = inode(&path)?;
+        let mut progress = check(&tree, self.shared.files_head())?;
+        self.publish(&tree, progress.reached);
+        let mut unflushed = false;
+        loop {
+            let (head, stop, suspect) = self.wait(progress.reached);
+            if suspect {
+                return Err(Discard::Damaged("a reader could not read it"));
+            }
+            if self::inode(&path)? != inode {
+                return Err(Discard::Damaged("its file was replaced"));
+            }
+            if stop {
+                break;
+            }
+            if head > progress.reached {
+                self.project(&tree, &mut progress, head)?;
+                self.publish(&tree, progress.reached);
+                unflushed = true;
+            } else if unflushed {
+                tree.flush().map_err(sled_error)?;
+                unflushed = false;
+            }
+        }
+        self.shared.projection.state().tree = None;
+        tree.flush().map_err(sled_error)?;
+        drop(tree);
+        trust.mark_closed().map_err(disk)
+    }
+
+    /// Waits for work, or for a moment.
+    fn wait(&self, reached: u64) -> (u64, bool, bool) {
+        let projection = &self.shared.projection;
+        let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
+        let waited = projection.changed.wait_timeout_while(projection.state(), TICK, idle);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state.head, state.stop, state.suspect)
+    }
+
+    /// Writes one batch of rows and the cursor, atomically.
+    fn project(&self, tree: &sled::Db, progress: &mut Progress, head: u64) -> Result<(), Discard> {
+        let mut rows = NewRows::new();
+        let mut after = *progress;
+        let end = head.min(progress.reached + BATCH_ENTRIES_MAX);
+        for number in progress.reached + 1..=end {
+            let entry = self.shared.entry(EntryNumber(number)).map_err(Discard::Store)?;
+            project(&entry, |device| self.device_now(device), &mut rows, &mut after);
+        }
+        let mut batch = sled::Batch::default();
+        for (key, value) in rows {
+            batch.insert(key, value);
+        }
+        batch.insert(CURSOR_KEY, after.to_bytes());
+        tree.apply_batch(batch).map_err(sled_error)?;
+        *progress = after;
+        Ok(())
+    }
+
+    fn device_now(&self, device: &identity::DeviceId) -> Option<(crate::ledger::WorkOrderId, DeviceRow)> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let facts = self.shared.rows(&index).device(device).ok()??;
+        let accounted = facts.confirmed || facts.scrapped;
+        Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
+    }
+
+    fn publish(&self, tree: &sled::Db, reached: u64) {
+        let mut state = self.shared.projection.state();
+        state.reached = reached;
+        // A rebuild is shown when it has caught up once.
+        if state.tree.is_none() && reached >= state.head.saturating_sub(BATCH_ENTRIES_MAX) {
+            state.tree = Some(tree.clone());
+        }
+        self.shared.projection.changed.notify_all();
+    }
+}
+
+/// Reads everything: a successful open of sled proves nothing. What does not add up is thrown away.
+fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
+    let Some(cursor) = tree.get(CURSOR_KEY).map_err(sled_error)? else {
+        return match tree.is_empty() {
+            true => Ok(Progress::default()),
+            false => Err(Discard::Damaged("no cursor")),
+        };
+    };
+    let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
+    let mut found = Progress { reached: expected.reached, ..Progress::default() };
+    for row in tree.iter() {
+        let (key, _) = row.map_err(sled_error)?;
+        if &*key != CURSOR_KEY {
+            found.add(&key);
+        }
+    }
+    if found != expected || expected.reached > head {
+        return Err(Discard::Damaged("rows are missing"));
+    }
+    Ok(expected)
+}
+
+/// Which file sled writes to. One that was deleted or replaced under it would be written for nobody.
+fn inode(path: &Path) -> Result<u64, Discard> {
+    let found = std::fs::metadata(path.join("db")).map_err(disk)?;
+    Ok(found.ino())
+}
+
+fn sled_error(error: sled::Error) -> Discard {
+    Discard::Sled(error.to_string())
+}
+
+fn disk(error: std::io::Error) -> Discard {
+    Discard::Sled(error.to_string())
+}
+
+/// Entries in one write to sled. Sorted, neighbours share pages.
+const BATCH_ENTRIES_MAX: u64 = 4096;
+
+/// Of sled's cache. What a listing reads is cold anyway; the page table beside it is what costs memory.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often an idle projector looks whether its files are still there.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The lag's resolution.
+const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
+
+/// Between a discarded projection and the next.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// At most: long enough not to grind on a full disk, short enough that listings come back soon after there is room.
+const PAUSE_MAX: Duration = Duration::from_secs(10);

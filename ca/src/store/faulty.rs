@@ -1,0 +1,153 @@
+//! A store that fails on command, in both ways: before anything happened, and after it had.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use identity::{DeviceId, Principal, PrincipalName, Role, SerialNumber};
+use issuance::IssuerName;
+
+use super::{
+    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord, Store,
+    StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
+};
+use crate::ledger::{Command, EntryNumber, Intent, Standing, WorkOrderId};
+
+/// How a commit fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing happened.
+    Failed,
+    /// It happened, and nobody was told.
+    FailedButPersisted,
+}
+
+/// Wraps a store whose commits fail when asked to. Without a fault it keeps the contract of what it wraps. For tests.
+pub struct FaultyStore<S> {
+    inner: S,
+    /// What the next commit does, and what it says.
+    next: Mutex<Option<(Fault, StoreError)>>,
+}
+
+impl<S: Store> FaultyStore<S> {
+    /// No fault yet.
+    pub fn new(inner: S) -> Self {
+        Self { inner, next: Mutex::new(None) }
+    }
+
+    /// Makes the next commit fail, and say `error`.
+    pub fn fail_next(&self, fault: Fault, error: StoreError) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((fault, error));
+    }
+
+    /// The store inside.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S: Store> Store for FaultyStore<S> {
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
+        let fault = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match fault {
+            None => self.inner.commit(commands).await,
+            Some((Fault::Failed, error)) => Err(error),
+            Some((Fault::FailedButPersisted, error)) => {
+                self.inner.commit(commands).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
+        self.inner.foresee(intent).await
+    }
+
+    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
+        self.inner.standing(serial_number).await
+    }
+
+    async fn certificate(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.inner.certificate(serial_number).await
+    }
+
+    async fn certificates_of(
+        &self,
+        holder: &Principal,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.inner.certificates_of(holder, limit).await
+    }
+
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        self.inner.device(device).await
+    }
+
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
+        self.inner.work_order(work_order).await
+    }
+
+    async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<WorkOrderRecord>, StoreError> {
+        self.inner.work_orders(cursor, limit).await
+    }
+
+    async fn principal(
+        &self,
+        role: Role,
+        name: &PrincipalName,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        self.inner.principal(role, name).await
+    }
+
+    async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<PrincipalRecord>, StoreError> {
+        self.inner.principals(cursor, limit).await
+    }
+
+    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
+        self.inner.issuer(issuer).await
+    }
+
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
+        self.inner.unaccounted(work_order, limit).await
+    }
+
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        self.inner.devices(filter, cursor, limit).await
+    }
+
+    async fn certificates_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.inner.certificates_expiring(before, cursor, limit).await
+    }
+
+    fn head(&self) -> EntryNumber {
+        self.inner.head()
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.inner.vitals()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
