@@ -40,7 +40,9 @@ pub enum KeyError {
         mode: u32,
     },
     /// Not a private key of this kind.
-    #[error("the key file is not a P-256 private key in PKCS#8 PEM")]
+    #[error(
+        "the key file is not a P-256 private key in PKCS#8 PEM; restore it from a backup, or return the unit to the factory"
+    )]
     Malformed,
     /// The cryptographic library refuses.
     #[error("the key does not sign or cannot be made")]

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,7 +13,11 @@ fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     let filter = EnvFilter::try_from_env("TOUCHMARK_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Standard output belongs to the factory link and to `--json`.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .init();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

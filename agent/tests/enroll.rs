@@ -190,7 +190,7 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
         let home = tempfile::tempdir().unwrap();
         born(home.path(), &ca.issuers, &format!("SN{unit}"), &ca.url());
         ca.books.lock().unwrap().issued.clear();
-        let mut kills = 0;
+        let mut kills: u64 = 0;
         loop {
             let mut run = agent()
                 .args(["enroll", "--state"])
@@ -199,7 +199,9 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();
-            std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32() % 60_000)));
+            // Each run lives a little longer than the one before may: on a busy machine, too, one of them gets to the end.
+            let longest = 20_000 * (kills + 1);
+            std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32()) % longest));
             run.kill().unwrap();
             match run.wait().unwrap().code() {
                 Some(0) => break,

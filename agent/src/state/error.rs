@@ -66,14 +66,14 @@ impl StateError {
     /// Whether the directory itself is at fault, and running again will not help.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. } => true,
-            Self::Key { source, .. } => match source {
-                KeyError::Unreadable(error) => error.kind() == io::ErrorKind::NotFound,
-                KeyError::Exposed { .. } | KeyError::Malformed => true,
-                KeyError::Unusable => false,
-            },
-            Self::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Busy { .. } | Self::Write { .. } => false,
+            Self::Damaged { .. }
+            | Self::Key { source: KeyError::Exposed { .. } | KeyError::Malformed, .. } => true,
+            Self::Key { source: KeyError::Unreadable(_) | KeyError::Unusable, .. }
+            | Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::Busy { .. }
+            | Self::Read { .. }
+            | Self::Write { .. } => false,
         }
     }
 

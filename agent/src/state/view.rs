@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificate::{Certificate, Credential, Kind};
-use crate::key::{DeviceKey, FileKey};
+use crate::key::{DeviceKey, FileKey, KeyError};
 use crate::time_floor::TimeFloor;
 
 use super::{
@@ -83,6 +83,9 @@ impl View {
         let path = self.path(place).join(KEY_FILE);
         match FileKey::open(&path) {
             Ok(key) => Ok(Arc::new(key)),
+            Err(KeyError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StateError::Damaged { path, why: "it is missing".to_owned() })
+            }
             Err(source) => Err(StateError::Key { path, source }),
         }
     }
@@ -171,7 +174,12 @@ fn missing(directory: &Path) -> StateError {
 
 fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, StateError> {
     let damaged = |why: String| StateError::Damaged { path: path.to_owned(), why };
-    let bytes = read(path)?;
+    let bytes = match read(path) {
+        Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Err(damaged("it is missing".to_owned()));
+        }
+        bytes => bytes?,
+    };
     let certificates = CertificateDer::pem_slice_iter(&bytes)
         .map(|der| der.map(|der| der.to_vec()))
         .collect::<Result<Vec<_>, _>>()

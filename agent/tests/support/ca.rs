@@ -32,6 +32,8 @@ pub struct Books {
     /// Refuse the next calls, last first.
     pub refusals: Vec<(Code, &'static str, Option<std::time::Duration>)>,
     pub mischief: Option<Mischief>,
+    /// When operational certificates end, if not in 2090.
+    pub until: Option<(i32, u8, u8)>,
 }
 
 /// A wrong answer to Enroll.
@@ -110,7 +112,8 @@ impl Enrollment {
     fn answer(&self, request: &v1::EnrollRequest, serial: &str) -> v1::EnrollResponse {
         let mut books = self.books.lock().unwrap();
         let key = Csr::from_der(&request.csr).unwrap().public_key().fingerprint();
-        let wish = Wish::operational("cam-2", serial);
+        let mut wish = Wish::operational("cam-2", serial);
+        wish.until = books.until.unwrap_or(wish.until);
         if let Some(mischief) = books.mischief {
             return self.mischief(mischief, &request.csr, wish);
         }
