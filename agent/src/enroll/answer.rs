@@ -27,8 +27,8 @@ pub(super) fn check(
     now: SystemTime,
 ) -> Result<Answer, EnrollError> {
     let malformed = |what| EnrollError::AnswerMalformed { what };
-    let issued = response.certificate.ok_or(malformed("it holds no certificate"))?;
-    let bundle = response.trust_bundle.ok_or(malformed("it holds no trust bundle"))?;
+    let issued = response.certificate.ok_or_else(|| malformed("it holds no certificate"))?;
+    let bundle = response.trust_bundle.ok_or_else(|| malformed("it holds no trust bundle"))?;
     if bundle.version < trust_version {
         return Err(malformed("its trust bundle is older than this unit's"));
     }

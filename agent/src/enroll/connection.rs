@@ -76,7 +76,7 @@ impl Connection {
         let endpoint = Endpoint::from_static("http://ca").origin(server.uri.clone()).timeout(CALL_TIME);
         let channel = endpoint
             .connect_with_connector(service_fn(move |_| {
-                let stream = stream.take().ok_or(io::Error::from(io::ErrorKind::NotConnected));
+                let stream = stream.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected));
                 async move { stream }
             }))
             .await

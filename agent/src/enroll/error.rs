@@ -81,7 +81,7 @@ pub enum EnrollError {
         /// How long was allowed.
         deadline: Duration,
         /// What stood in the way last.
-        last: Option<Box<EnrollError>>,
+        last: Option<Box<Self>>,
     },
 }
 
