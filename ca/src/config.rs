@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod hardware_type;
+mod manual;
 mod mistake;
 mod settings;
 
@@ -12,5 +13,6 @@ pub use document::{
     StoreKind,
 };
 pub use hardware_type::{HardwareType, HardwareTypeError};
+pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
 pub use settings::{IssuerSettings, Limits, ProfileSettings, Settings, StoreSettings};

@@ -1,7 +1,9 @@
 //! Touchmark's certificate authority.
 
+pub mod arguments;
 pub mod authority;
 pub mod config;
+pub mod exit;
 pub mod grpc;
 pub mod http;
 pub mod init;

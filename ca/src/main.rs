@@ -1,2 +1,84 @@
-//! x
-fn main() {}
+//! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its caller")]
+
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ca::arguments::{Arguments, Command, ConfigArguments, InitArguments, ServeArguments};
+use ca::config::{Settings, StoreSettings};
+use ca::exit::{Failure, Status};
+use ca::init::{abandoned, init};
+use ca::serve::{Addresses, serve};
+use ca::store::{MemoryStore, OpenError};
+use ca::telemetry;
+use clap::{CommandFactory, Parser};
+use identity::{Clock, SystemClock};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Init(arguments) => make(arguments).await,
+        Command::Serve(arguments) => run(arguments).await,
+        Command::CheckConfig(arguments) => check(arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
+            Ok(())
+        }
+    };
+    let Err(failure) = done else { return Status::Done.into() };
+    eprintln!("touchmark-ca: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    failure.status().into()
+}
+
+async fn make(arguments: InitArguments) -> Result<(), Failure> {
+    let json = arguments.json;
+    let plan = arguments.plan();
+    for left in abandoned(&plan.dir) {
+        eprintln!(
+            "touchmark-ca: {} is left of an init that was killed; nobody uses it, remove it",
+            left.display()
+        );
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let made = init(plan, Arc::clone(&clock), async |dir| create_store(dir, clock).await).await?;
+    let text = if json { serde_json::to_string(&made).map_err(Failure::Output)? + "\n" } else { made.text() };
+    print(&text)
+}
+
+async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| open_store(settings, Arc::clone(&clock)).await;
+    let ready = |Addresses { grpc, http }| {
+        // Whoever waits for this line may be gone; serving goes on.
+        print(&format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\"}}\n")).ok();
+    };
+    Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
+}
+
+fn check(arguments: ConfigArguments) -> Result<(), Failure> {
+    Settings::read(&arguments.config, std::env::vars())?;
+    print(&format!("{} has no mistakes\n", arguments.config.display()))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
+}
+
+async fn create_store(dir: &Path, _clock: Arc<dyn Clock>) -> Result<MemoryStore, OpenError> {
+    Err(OpenError::Missing { path: dir.to_owned() })
+}
+
+async fn open_store(settings: &StoreSettings, _clock: Arc<dyn Clock>) -> Result<MemoryStore, OpenError> {
+    Err(OpenError::Missing { path: settings.dir.clone() })
+}

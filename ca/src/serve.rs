@@ -4,5 +4,121 @@ mod accept;
 mod calls;
 mod connection;
 mod front;
+mod health;
+mod open;
 mod profiles;
 mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use identity::Clock;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::config::{Settings, StoreSettings};
+use crate::http::metrics::Metrics;
+use crate::http::{self, Readiness};
+use crate::store::{Store, StoreError};
+use calls::Calls;
+use front::{Front, Services};
+
+pub use open::OpenError;
+
+/// Where the CA serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Metrics and health.
+    pub http: SocketAddr,
+}
+
+/// Serves until SIGTERM or SIGINT, or until the store can record nothing more. `ready` is called once, when callers are answered.
+///
+/// On the signal, accepts nothing more, answers what was begun, and cuts off what is left after the configured time, or at a second
+/// signal. The store is closed in every case.
+///
+/// # Errors
+/// When it cannot begin, or the store stopped.
+pub async fn serve<S: Store>(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
+    ready: impl FnOnce(Addresses),
+) -> Result<(), ServeError> {
+    open::raise_file_limit();
+    let front =
+        Front::bind(&settings).await.map_err(|(address, source)| ServeError::Listen { address, source })?;
+    let (grpc, http) =
+        front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+    let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
+    let store = Arc::clone(opened.authority.store());
+
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    let metrics = Arc::new(Metrics::new(opened.sources(clock)));
+    let readiness: Readiness = {
+        let (store, stop) = (Arc::clone(&store), stop.clone());
+        Arc::new(move || health::readiness(store.as_ref(), &stop))
+    };
+    let health = health::Health::new(Arc::clone(&readiness));
+    let calls = Calls::new(
+        Arc::clone(&metrics),
+        settings.limits.requests_max,
+        &[
+            proto::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ],
+        stop.clone(),
+    )
+    .map_err(|_| ServeError::Descriptors)?;
+    let services = Services {
+        routes: crate::grpc::routes(&opened.authority, health.routes().map_err(|_| ServeError::Descriptors)?),
+        pages: http::router(Arc::clone(&metrics), readiness),
+        calls,
+        metrics,
+    };
+    let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
+    let reporting = tokio::spawn(health.report(stop.clone()));
+    info!(%grpc, %http, "serving");
+    ready(Addresses { grpc, http });
+    let served = front.run(opened.tls, services, stop.clone(), cut).await;
+
+    watching.abort();
+    reporting.abort();
+    let stopped = store.vitals().stopped;
+    store.close().await?;
+    info!("stopped");
+    served.map_err(ServeError::Transport)?;
+    if stopped {
+        error!("the store could record nothing more");
+        return Err(ServeError::Store(StoreError::Stopped));
+    }
+    Ok(())
+}
+
+/// Why the CA does not serve, or not any more: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be had.
+    #[error("cannot listen on {address}; is another process using it?")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What `init` made cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store stopped, or did not close.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error("the server failed")]
+    Transport(#[source] tonic::transport::Error),
+    /// A bug.
+    #[error("the descriptors of our own services cannot be read")]
+    Descriptors,
+}

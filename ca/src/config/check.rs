@@ -74,7 +74,7 @@ impl Check<'_> {
         let limits = self.limits(&config);
         let store = StoreSettings {
             dir: self.directory("store.dir", config.store.dir, "store"),
-            segment_bytes: self.number("store.segment-mib", config.store.segment_mib, 64, 1, 4096)
+            segment_bytes: self.number("store.segment-mib", config.store.segment_mib, 64, 1, 1024)
                 * 1024
                 * 1024,
             preallocate: config.store.preallocate.unwrap_or(false),

@@ -50,7 +50,7 @@ pub struct StoreConfig {
     pub kind: Option<StoreKind>,
     /// Its directory, which `init` makes. Default `store`.
     pub dir: Option<PathBuf>,
-    /// How large a file of the ledger becomes, in MiB, 1 to 4096. Default 64.
+    /// How large a file of the ledger becomes, in MiB, 1 to 1024. Default 64.
     pub segment_mib: Option<u64>,
     /// Whether a file of the ledger gets its full size when it is made: faster to sync, and a full disk is known early.
     /// Default `false`.
@@ -80,13 +80,13 @@ pub struct ServerConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ProfilesConfig {
-    /// How many minutes before its making a certificate becomes valid, for clocks that are late, 0 to 1440 (R-5280-06).
+    /// How many minutes before its making a certificate becomes valid, for clocks that are late, 0 to 1440.
     /// Default 60.
     pub backdate_minutes: Option<u64>,
     /// The object identifier of your hardware, below your own enterprise number; birth certificates then say it in
-    /// `hardwareModuleName` (RFC 4108, section 5; R-AR-13). Default: none, and no such name.
+    /// `hardwareModuleName` (RFC 4108, section 5). Default: none, and no such name.
     pub hardware_type: Option<String>,
-    /// Where revocation lists will be fetched: `http://HOST/PATH`, R-5280-19. Default: none, and certificates do not say.
+    /// Where revocation lists will be fetched: `http://HOST/PATH`. Default: none, and certificates do not say.
     pub crl_url: Option<String>,
     /// Where issuers' certificates will be fetched: `http://HOST/PATH`. Default: none, and certificates do not say.
     pub issuers_url: Option<String>,
@@ -99,7 +99,7 @@ pub struct ProfilesConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LdevidConfig {
-    /// How many days an operational certificate lives, 1 to 90 (R-CA-03). Default 30.
+    /// How many days an operational certificate lives, 1 to 90. Default 30.
     pub lifetime_days: Option<u64>,
 }
 

@@ -213,7 +213,7 @@ impl Call {
         if let Ok(id) = HeaderValue::from_str(&self.id.text()) {
             head.headers.insert(CALL_ID_HEADER, id);
         }
-        Response::from_parts(head, Body::new(Answer { body, call: self }))
+        Response::from_parts(head, Body::new(Answer { body, call: self, over: false }))
     }
 
     /// The code is in the headers of an answer without messages, and in the trailers of others.
@@ -267,6 +267,8 @@ impl HttpBody for Question {
 struct Answer {
     body: Body,
     call: Call,
+    /// Whether we ended it ourselves.
+    over: bool,
 }
 
 impl HttpBody for Answer {
@@ -277,10 +279,17 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() && self.call.stop.as_mut().is_some_and(|stop| stop.poll_unpin(cx).is_ready()) {
             self.call.stop = None;
-            return Poll::Ready(Some(Err(Status::unavailable("the CA stops"))));
+            self.over = true;
+            let mut trailers = HeaderMap::new();
+            Status::unavailable("the CA stops").add_header(&mut trailers)?;
+            self.call.notice(&trailers);
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
@@ -291,7 +300,7 @@ impl HttpBody for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.over || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

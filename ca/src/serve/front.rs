@@ -106,3 +106,261 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest headers of a call: ours have a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use identity::{Clock, SystemClock};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+    use tokio::task::JoinHandle;
+    use tonic::Code;
+    use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_types::StatusExt;
+
+    use super::*;
+    use crate::config::{IssuerSettings, ProfileSettings, StoreSettings};
+    use crate::http::metrics::{Figures, Sources};
+    use crate::serve::health::Health;
+    use crate::store::MemoryStore;
+    use crate::tls::{ServerCredentials, server_config};
+
+    /// A front with health and reflection only, over what `init` made.
+    struct Fixture {
+        dir: tempfile::TempDir,
+        grpc: SocketAddr,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+        serving: Mutex<Option<JoinHandle<Result<(), tonic::transport::Error>>>>,
+    }
+
+    impl Fixture {
+        async fn start(change: impl FnOnce(&mut Limits)) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let plan = crate::init::Plan {
+                dir: dir.path().join("ca"),
+                organization: "Example".into(),
+                hosts: vec![],
+                passphrase_file: None,
+                enrollment_url: None,
+                listen: "127.0.0.1:0".parse().unwrap(),
+                metrics_listen: "127.0.0.1:0".parse().unwrap(),
+            };
+            let memory = MemoryStore::new(Arc::clone(&clock));
+            let made = crate::init::init(plan, Arc::clone(&clock), async |_| Ok(memory)).await.unwrap();
+            let mut settings = Settings::read(&made.config, []).unwrap();
+            change(&mut settings.limits);
+            let Settings {
+                store: StoreSettings { .. },
+                issuers: IssuerSettings { .. },
+                profiles: ProfileSettings { .. },
+                ..
+            } = &settings;
+            let tls = ServerCredentials::read(&settings.server_credentials).unwrap();
+            let tls = server_config(tls, Arc::clone(&clock)).unwrap();
+            let figures = Box::new(Figures::default);
+            let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+            let stop = CancellationToken::new();
+            let health = Health::new(Arc::new(|| Ok(())));
+            let services = Services {
+                routes: health.routes().unwrap(),
+                pages: crate::http::router(Arc::clone(&metrics), Arc::new(|| Ok(()))),
+                calls: Calls::new(
+                    Arc::clone(&metrics),
+                    settings.limits.requests_max,
+                    &[tonic_health::pb::FILE_DESCRIPTOR_SET, tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET],
+                    stop.clone(),
+                )
+                .unwrap(),
+                metrics: Arc::clone(&metrics),
+            };
+            let front = Front::bind(&settings).await.unwrap();
+            let (grpc, _) = front.addresses().unwrap();
+            let serving = tokio::spawn(front.run(tls, services, stop.clone(), CancellationToken::new()));
+            tokio::spawn(health.report(stop.clone()));
+            Self { dir, grpc, metrics, stop, serving: Mutex::new(Some(serving)) }
+        }
+
+        fn read(&self, name: &str) -> Vec<u8> {
+            std::fs::read(self.dir.path().join("ca").join(name)).unwrap()
+        }
+
+        fn endpoint(&self, identity: Option<Identity>) -> Endpoint {
+            let root = Certificate::from_pem(self.read("server/trust.pem"));
+            let mut tls = ClientTlsConfig::new().ca_certificate(root).domain_name("localhost");
+            if let Some(identity) = identity {
+                tls = tls.identity(identity);
+            }
+            Endpoint::from_shared(format!("https://{}", self.grpc)).unwrap().tls_config(tls).unwrap()
+        }
+
+        fn operator(&self) -> Identity {
+            let mut chain = self.read("operators/admin/cert.pem");
+            chain.extend(self.read("operators/admin/chain.pem"));
+            Identity::from_pem(chain, self.read("operators/admin/key.pem"))
+        }
+
+        async fn anonymous(&self) -> Channel {
+            self.endpoint(None).connect().await.unwrap()
+        }
+
+        async fn known(&self) -> Channel {
+            self.endpoint(Some(self.operator())).connect().await.unwrap()
+        }
+
+        fn counted(&self, line: &str) -> bool {
+            self.metrics.text().unwrap().lines().any(|counted| counted == line)
+        }
+
+        async fn until_counted(&self, line: &str) {
+            let seen = tokio::time::timeout(Duration::from_secs(20), async {
+                while !self.counted(line) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+            seen.await.unwrap_or_else(|_| panic!("{line} is not in\n{}", self.metrics.text().unwrap()));
+        }
+    }
+
+    async fn healthy(channel: Channel) -> Result<(), tonic::Status> {
+        HealthClient::new(channel).check(HealthCheckRequest::default()).await.map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn health_needs_no_certificate_and_reflection_does() {
+        let fixture = Fixture::start(|_| ()).await;
+        healthy(fixture.anonymous().await).await.unwrap();
+        healthy(fixture.known().await).await.unwrap();
+        let ask = || tokio_stream::iter([ServerReflectionRequest::default()]);
+        let refused =
+            ServerReflectionClient::new(fixture.anonymous().await).server_reflection_info(ask()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        assert_eq!(refused.get_details_error_info().unwrap().reason, "CLIENT_CERTIFICATE_REQUIRED");
+        ServerReflectionClient::new(fixture.known().await).server_reflection_info(ask()).await.unwrap();
+        fixture
+            .until_counted("touchmark_rpcs_total{method=\"/grpc.health.v1.Health/Check\",code=\"OK\"} 2")
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_call_has_an_id_that_its_caller_sees() {
+        let fixture = Fixture::start(|_| ()).await;
+        let answer =
+            HealthClient::new(fixture.known().await).check(HealthCheckRequest::default()).await.unwrap();
+        assert_eq!(answer.metadata().get("touchmark-call-id").unwrap().len(), 16);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_method_is_counted_without_its_name() {
+        let fixture = Fixture::start(|_| ()).await;
+        let mut grpc = tonic::client::Grpc::new(fixture.known().await);
+        grpc.ready().await.unwrap();
+        let codec: tonic_prost::ProstCodec<HealthCheckRequest, HealthCheckRequest> =
+            tonic_prost::ProstCodec::default();
+        let path = http::uri::PathAndQuery::from_static("/made.up/Name");
+        let refused =
+            grpc.unary(tonic::Request::new(HealthCheckRequest::default()), path, codec).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unimplemented);
+        fixture.until_counted("touchmark_rpcs_total{method=\"unknown\",code=\"UNIMPLEMENTED\"} 1").await;
+        assert!(!fixture.metrics.text().unwrap().contains("made.up"));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_another_root_is_refused_in_the_handshake() {
+        let fixture = Fixture::start(|_| ()).await;
+        let other = Fixture::start(|_| ()).await;
+        let channel = fixture.endpoint(Some(other.operator())).connect_lazy();
+        healthy(channel).await.unwrap_err();
+        fixture.until_counted("touchmark_connections_dropped_total{reason=\"handshake_failed\"} 1").await;
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_stop_nobody() {
+        let fixture = Fixture::start(|limits| limits.handshakes_max = 16).await;
+        let mut silent = Vec::new();
+        for _ in 0..200 {
+            silent.push(TcpStream::connect(fixture.grpc).await.unwrap());
+        }
+        healthy(fixture.known().await).await.unwrap();
+        // The first were cut for later ones.
+        let mut byte = [0];
+        let cut = tokio::time::timeout(Duration::from_secs(20), silent[0].read(&mut byte)).await.unwrap();
+        assert!(matches!(cut, Ok(0) | Err(_)));
+        let text = fixture.metrics.text().unwrap();
+        let cut = text.lines().find(|line| line.contains("handshake_crowded_out")).unwrap();
+        let cut: u32 = cut.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(cut >= 184, "{cut} were cut");
+    }
+
+    #[tokio::test]
+    async fn a_slow_handshake_is_cut() {
+        let fixture = Fixture::start(|limits| limits.handshake_timeout = Duration::from_millis(50)).await;
+        let mut silent = TcpStream::connect(fixture.grpc).await.unwrap();
+        let mut byte = [0];
+        let cut = tokio::time::timeout(Duration::from_secs(20), silent.read(&mut byte)).await.unwrap();
+        assert!(matches!(cut, Ok(0) | Err(_)));
+        fixture.until_counted("touchmark_connections_dropped_total{reason=\"handshake_too_slow\"} 1").await;
+    }
+
+    #[tokio::test]
+    async fn too_many_without_a_certificate_crowd_out_each_other_only() {
+        let fixture = Fixture::start(|limits| limits.anonymous_connections_max = 4).await;
+        let known = fixture.known().await;
+        healthy(known.clone()).await.unwrap();
+        let mut anonymous = Vec::new();
+        for _ in 0..10 {
+            let channel = fixture.anonymous().await;
+            healthy(channel.clone()).await.unwrap();
+            anonymous.push(channel);
+        }
+        fixture.until_counted("touchmark_connections 5").await;
+        assert!(fixture.counted("touchmark_connections_dropped_total{reason=\"anonymous_crowded_out\"} 6"));
+        healthy(known).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_many_with_a_certificate_are_refused() {
+        let fixture = Fixture::start(|limits| limits.connections_max = 2).await;
+        let (first, second) = (fixture.known().await, fixture.known().await);
+        healthy(first.clone()).await.unwrap();
+        healthy(second.clone()).await.unwrap();
+        healthy(fixture.endpoint(Some(fixture.operator())).connect_lazy()).await.unwrap_err();
+        healthy(fixture.anonymous().await).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_streams_that_nobody_would_end() {
+        let fixture = Fixture::start(|_| ()).await;
+        let watched =
+            HealthClient::new(fixture.known().await).watch(HealthCheckRequest::default()).await.unwrap();
+        let mut watched = watched.into_inner();
+        watched.message().await.unwrap().unwrap();
+        let (asking, questions) = mpsc::channel(1);
+        let answers = ServerReflectionClient::new(fixture.known().await)
+            .server_reflection_info(ReceiverStream::new(questions))
+            .await
+            .unwrap();
+        fixture.stop.cancel();
+        let serving = fixture.serving.lock().unwrap().take().unwrap();
+        tokio::time::timeout(Duration::from_secs(15), serving).await.unwrap().unwrap().unwrap();
+        assert_eq!(answers.into_inner().message().await.unwrap(), None);
+        drop(asking);
+        loop {
+            match watched.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(ended) => {
+                    assert_eq!(ended.code(), Code::Unavailable);
+                    break;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line of `touchmark-ca`. Its help is the manual.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{LogFormat, manual};
+use crate::init::{Plan, parse_host};
+
+/// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
+#[derive(Debug, Parser)]
+#[command(name = "touchmark-ca", version, styles = Styles::plain(), after_help = STATUSES, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a certificate authority in a fresh directory
+    #[command(after_help = INIT_FILES)]
+    Init(InitArguments),
+    /// Serve stations, devices and operators until SIGTERM or SIGINT
+    #[command(after_help = SERVE_MORE)]
+    Serve(ServeArguments),
+    /// Check the configuration and report all mistakes at once
+    #[command(after_long_help = manual_of_config())]
+    CheckConfig(ConfigArguments),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Of `init`.
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// Where to make it; must not exist or be empty
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Who makes the devices: O in every certificate
+    #[arg(long, value_name = "NAME")]
+    pub organization: String,
+    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given again
+    #[arg(long, value_name = "NAME_OR_IP", value_parser = parse_host)]
+    pub host: Vec<String>,
+    /// A file of mode 0600 with the passphrase for the issuers' keys, in one line; otherwise one is made, in DIR/passphrase
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Where devices reach this CA at first boot, for example https://ca.example.com:8443
+    #[arg(long, value_name = "URL")]
+    pub enrollment_url: Option<String>,
+    /// Where gRPC will be served
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// Where metrics and health will be served, in plain HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9443")]
+    pub metrics_listen: SocketAddr,
+    /// Print what was made as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The configuration, made by init
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+    /// How logs are written to stderr; goes before the configuration
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Of `check-config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// The configuration to check
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+}
+
+impl InitArguments {
+    /// What `init` shall do.
+    pub fn plan(self) -> Plan {
+        Plan {
+            dir: self.dir,
+            organization: self.organization,
+            hosts: self.host,
+            passphrase_file: self.passphrase_file,
+            enrollment_url: self.enrollment_url,
+            listen: self.listen,
+            metrics_listen: self.metrics_listen,
+        }
+    }
+}
+
+fn manual_of_config() -> String {
+    format!(
+        "The configuration is one TOML file. Relative paths in it are relative to the file.\n\n{}Variables that go before the \
+         file are listed by touchmark-ca serve --help.\n\nExample:\n  touchmark-ca check-config --config /srv/ca/ca.toml",
+        manual()
+    )
+}
+
+const STATUSES: &str = "\
+Exit status:
+  0  done; serve: stopped in order
+  1  failed
+  2  wrong usage
+  3  the configuration has mistakes
+  4  the ledger cannot be opened, or can record nothing more
+  5  a key, certificate or passphrase cannot be used
+
+Example:
+  touchmark-ca init --dir /srv/ca --organization 'Example Devices' --host ca.example.com
+  touchmark-ca serve --config /srv/ca/ca.toml";
+
+const INIT_FILES: &str = "\
+Makes, all or nothing:
+  DIR/ca.toml             the configuration
+  DIR/passphrase          opens the issuers' keys; keep a copy elsewhere
+  DIR/issuers/            root, factory, operational, infrastructure: NAME.cert.pem, and NAME.key.pem (encrypted PKCS#8)
+  DIR/server/             the server's credentials: cert.pem, chain.pem, trust.pem, key.pem
+  DIR/operators/admin/    the first operator's credentials, and touchmark.toml for the program touchmark
+  DIR/store/              the ledger, with all of these certificates on record
+
+Private keys have mode 0600. Take DIR/issuers/root.key.pem offline: serving does not need it.
+A run that is killed leaves DIR as it was, and beside it a directory .NAME.init-PID that can be removed.
+
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca init --dir /srv/ca --organization 'Example Devices' --host ca.example.com \\
+      --listen 0.0.0.0:8443 --enrollment-url https://ca.example.com:8443";
+
+const SERVE_MORE: &str = "\
+When callers are answered, prints one line on stdout:
+  {\"ready\":true,\"grpc\":\"127.0.0.1:8443\",\"http\":\"127.0.0.1:9443\"}
+Logs go to stderr. http serves /metrics, /healthz and /readyz.
+
+SIGTERM or SIGINT stops it in order: what was begun is answered. A second one stops it at once.
+
+Environment, before the configuration file; never secrets:
+  TOUCHMARK_CA_CONFIG              the file itself
+  TOUCHMARK_CA_ORGANIZATION        organization
+  TOUCHMARK_CA_LISTEN              listen
+  TOUCHMARK_CA_METRICS_LISTEN      metrics-listen
+  TOUCHMARK_CA_ENROLLMENT_URL      enrollment-url
+  TOUCHMARK_CA_LOG_FORMAT          log-format
+  TOUCHMARK_CA_STORE_DIR           store.dir
+  TOUCHMARK_CA_ISSUERS_DIR         issuers.dir
+  TOUCHMARK_CA_PASSPHRASE_FILE     issuers.passphrase-file
+  TOUCHMARK_CA_SERVER_CREDENTIALS  server.credentials
+  TOUCHMARK_LOG                    what is logged: info, debug, ca=debug,info
+
+Exit status: see touchmark-ca --help. 4 and 5 need a person; a supervisor may start it again after 1 and 4.
+
+Example:
+  touchmark-ca serve --config /srv/ca/ca.toml --log-format json";

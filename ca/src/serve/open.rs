@@ -1,0 +1,160 @@
+//! Opens what `init` made.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use identity::Clock;
+use issuance::{Certificate, IssuerName};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
+
+use super::profiles;
+use crate::authority::{Authority, Installation, OpenAuthorityError};
+use crate::config::{IssuerSettings, Settings, StoreSettings};
+use crate::http::metrics::{Expiry, Figures, Sources};
+use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
+use crate::store::Store;
+use crate::tls::{CredentialsError, ServerCredentials, TlsError, server_config};
+
+/// What is open.
+pub(super) struct Opened<S> {
+    pub(super) authority: Arc<Authority<S>>,
+    pub(super) tls: rustls::ServerConfig,
+    expiries: Vec<Expiry>,
+}
+
+/// Opens keys, certificates, ledger; checks that they belong together.
+pub(super) async fn open<S: Store>(
+    settings: &Settings,
+    grpc: SocketAddr,
+    clock: Arc<dyn Clock>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
+) -> Result<Opened<S>, OpenError> {
+    let issuers = open_issuers(settings.issuers.clone()).await?;
+    let credentials = ServerCredentials::read(&settings.server_credentials)?;
+    let server = Certificate::from_der(credentials.certificate()).map_err(|_| OpenError::ForeignServer)?;
+    if IssuerName::ALL.iter().any(|name| issuers.certificate(*name).public_key() == server.public_key()) {
+        return Err(OpenError::OneKeyTwoPurposes);
+    }
+    let expiries = expiries(&issuers, &server);
+    warn_of_ends(&expiries, clock.as_ref());
+    warn_of_keys(&settings.issuers.dir);
+    let tls = server_config(credentials, Arc::clone(&clock))?;
+    let store = open_store(&settings.store).await?;
+    info!(entries = store.head().0, "opened the ledger");
+    let installation = Installation {
+        organization: settings.organization.clone(),
+        profiles: profiles::profiles(&settings.profiles),
+        enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
+    };
+    let generator = Box::new(UnwrapErr(SysRng));
+    let authority = Authority::open(Arc::new(store), issuers, installation, clock, generator).await?;
+    Ok(Opened { authority: Arc::new(authority), tls, expiries })
+}
+
+impl<S: Store> Opened<S> {
+    /// What metrics show of it.
+    pub(super) fn sources(&self, clock: Arc<dyn Clock>) -> Sources {
+        let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
+        let figures = move || {
+            let vitals = store.vitals();
+            Figures {
+                issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
+                refused: tally.refused(),
+                ledger_entries: vitals.head,
+                ledger_bytes: vitals.ledger_bytes,
+                batches: vitals.batches,
+                sync_total: vitals.sync_total,
+                sync_max: vitals.sync_max,
+                disk_full: vitals.full,
+                queued: vitals.queued,
+                stopped: vitals.stopped,
+                projected: vitals.projected,
+                projection_lag: vitals.projection_lag,
+                projection_rebuilds: vitals.projection_rebuilds,
+            }
+        };
+        Sources { clock, issuers: self.expiries.clone(), figures: Box::new(figures) }
+    }
+}
+
+/// Takes as many files as the system gives: each connection is one.
+pub(super) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_err() {
+        warn!(files_max = ?limit.current, "the limit of open files cannot be raised");
+    }
+}
+
+async fn open_issuers(settings: IssuerSettings) -> Result<Issuers, OpenError> {
+    // Deriving a key from the passphrase takes tens of milliseconds.
+    let opening = tokio::task::spawn_blocking(move || {
+        let passphrase = Passphrase::read(&settings.passphrase_file)?;
+        Ok(Issuers::open(&settings.dir, &passphrase)?)
+    });
+    opening.await.unwrap_or(Err(OpenError::Issuers(IssuersError::Thread)))
+}
+
+fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
+    let of = |name: IssuerName| (name.to_string(), issuers.certificate(name).as_ref());
+    let certificates = IssuerName::ALL.map(of).into_iter().chain([("server".to_owned(), server)]);
+    certificates
+        .map(|(issuer, certificate)| Expiry { issuer, not_after: certificate.validity().not_after() })
+        .collect()
+}
+
+fn warn_of_ends(expiries: &[Expiry], clock: &dyn Clock) {
+    for Expiry { issuer, not_after } in expiries {
+        let left = not_after.duration_since(clock.now()).unwrap_or_default();
+        if left < EXPIRY_WARNING {
+            let days = left.as_secs() / (24 * 60 * 60);
+            warn!(certificate = issuer, days_left = days, "the certificate of {issuer} ends soon");
+        }
+    }
+}
+
+/// R-CA-01, R-CA-04.
+fn warn_of_keys(dir: &Path) {
+    warn!("the issuers' keys are in files: as safe as this machine and no safer");
+    let root_key = dir.join(key_file(IssuerName::Root));
+    if root_key.exists() {
+        warn!(path = %root_key.display(), "the root's key is on this machine; serving does not need it: take it offline");
+    }
+}
+
+/// Why the CA cannot begin: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The passphrase cannot be used.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// An issuer's key or certificate cannot be used.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
+    /// The server's credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The server's certificate is another's.
+    #[error("the server's certificate is not one of Touchmark's")]
+    ForeignServer,
+    /// R-CA-02.
+    #[error("the server has the key of an issuer; it needs a key of its own")]
+    OneKeyTwoPurposes,
+    /// The server cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Store(#[from] crate::store::OpenError),
+    /// Keys and ledger do not belong together.
+    #[error(transparent)]
+    Authority(#[from] OpenAuthorityError),
+}
+
+/// How long before its end a certificate is warned of.
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -1,0 +1,38 @@
+//! The help is the manual: a change to it is seen in review. Update with `SNAPSHOTS=overwrite cargo test -p ca --test help`.
+
+use snapbox::cmd::{Command, cargo_bin};
+use snapbox::file;
+
+fn help(arguments: &[&str]) -> Command {
+    Command::new(cargo_bin!("touchmark-ca"))
+        .args(arguments)
+        .env("COLUMNS", "100")
+        .env_remove("TOUCHMARK_CA_CONFIG")
+}
+
+#[test]
+fn the_help_is_the_manual() {
+    help(&["--help"]).assert().success().stdout_eq(file!["help/touchmark-ca.txt"]);
+}
+
+#[test]
+fn init_has_a_manual() {
+    help(&["init", "--help"]).assert().success().stdout_eq(file!["help/init.txt"]);
+}
+
+#[test]
+fn serve_has_a_manual() {
+    help(&["serve", "--help"]).assert().success().stdout_eq(file!["help/serve.txt"]);
+}
+
+#[test]
+fn the_configuration_has_a_manual() {
+    help(&["check-config", "--help"]).assert().success().stdout_eq(file!["help/check-config.txt"]);
+}
+
+#[test]
+fn wrong_usage_has_its_own_status() {
+    help(&["serve"]).assert().code(2);
+    help(&["init", "--dir", "x"]).assert().code(2);
+    help(&["init", "--dir", "x", "--organization", "E", "--host", "not a host"]).assert().code(2);
+}
