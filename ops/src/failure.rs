@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_may_pass_says_when_to_try_again_and_exits_4() {
         let mut details = ErrorDetails::with_retry_info(Some(Duration::from_secs(2)));
-        details.set_error_info("LEDGER_FULL", "touchmark", HashMap::new());
+        details.set_error_info("STORE_FULL", "touchmark", HashMap::new());
         let status = Status::with_error_details(Code::Unavailable, "the disk is full", details);
         let failure = Failure::from(status);
         assert_eq!(failure.exit_status(), 4);

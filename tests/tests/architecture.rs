@@ -323,8 +323,7 @@ fn sources(room: &Path) -> Vec<PathBuf> {
 
 /// Where a file says one of the words, outside comments, strings and its tests.
 fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a str)> {
-    let is_test = file.file_name().is_some_and(|name| name == "tests.rs");
-    let text = if is_test { String::new() } else { fs::read_to_string(file).unwrap() };
+    let text = if is_test(file) { String::new() } else { fs::read_to_string(file).unwrap() };
     let mut found = Vec::new();
     for (index, line) in code(&text).iter().enumerate() {
         found.extend(words.iter().filter(|word| says(line, word)).map(|word| (index + 1, *word)));
@@ -332,9 +331,22 @@ fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a 
     found.into_iter()
 }
 
+/// Whether a file is a module that only tests build: its parent, or the parent of that, says `#[cfg(test)] mod NAME;`.
+fn is_test(file: &Path) -> bool {
+    let (Some(directory), Some(name)) = (file.parent(), file.file_stem()) else { return false };
+    let declaration = format!("#[cfg(test)]\nmod {};", name.to_string_lossy());
+    let parent = directory.with_extension("rs");
+    [parent.clone(), directory.join("lib.rs"), directory.join("main.rs")]
+        .iter()
+        .filter_map(|parent| fs::read_to_string(parent).ok())
+        .any(|text| text.contains(&declaration))
+        || (parent.is_file() && is_test(&parent))
+}
+
 /// The lines of a file without comments and the contents of strings, up to its test module.
 fn code(text: &str) -> Vec<String> {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).map(without_comment).collect()
+    let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    product.lines().map(without_comment).collect()
 }
 
 /// A line without its comment and without what it quotes.
@@ -386,4 +398,9 @@ fn a_word_is_seen_as_a_whole_identifier_outside_comments_and_strings() {
 #[test]
 fn tests_of_a_room_may_say_more_than_the_room() {
     assert_eq!(code("use a;\n#[cfg(test)]\nmod tests { use tokio; }"), ["use a;"]);
+    assert_eq!(
+        code("#[cfg(test)]\nmod simulation;\nuse b;").len(),
+        3,
+        "what follows a declared module is product code"
+    );
 }
