@@ -1,0 +1,41 @@
+//! Runs the strangers' programs.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What a program said and whether it was content.
+pub(crate) struct Answer {
+    pub(crate) content: bool,
+    pub(crate) text: String,
+    pub(crate) stdout: String,
+}
+
+/// Runs it. A program that is not there fails the test and says how to get it: a judge who is absent is not a judgement.
+pub(crate) fn run(command: &mut Command) -> Answer {
+    let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| {
+        let program = command.get_program().to_string_lossy().into_owned();
+        if error.kind() == ErrorKind::NotFound {
+            panic!("{program} is missing: run tests/strangers/setup.sh (Debian packages openssl, gnutls-bin, default-jdk-headless, python3-venv, faketime; PyPI cryptography, pkilint)");
+        }
+        panic!("{program}: {error}")
+    });
+    let stdout = String::from_utf8_lossy(&stdout).into_owned();
+    let text = format!("{stdout}{}", String::from_utf8_lossy(&stderr));
+    Answer { content: status.success(), text, stdout }
+}
+
+/// A program of the virtual environment that `setup.sh` makes.
+pub(crate) fn python_program(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("strangers-venv/bin").join(name)
+}
+
+/// A file beside `setup.sh`.
+pub(crate) fn stranger(name: &str) -> PathBuf {
+    root().join("tests/strangers").join(name)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
