@@ -76,7 +76,7 @@ fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Tag and length, as short as DER wants it.
-fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
+pub(crate) fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
     let octets = length.to_be_bytes();
     let significant = octets.iter().copied().skip_while(|octet| *octet == 0);

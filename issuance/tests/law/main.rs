@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+mod boundary;
+mod coverage;
 mod golden;
 mod pki;
 mod profiles;
+mod request;

@@ -34,3 +34,22 @@ fn a_certificate_of_every_profile_reads_back_and_is_signed_by_its_issuer() {
             .unwrap();
     }
 }
+
+#[test]
+fn a_root_has_no_authority_key_identifier_and_all_others_have_their_issuers() {
+    // R-5280-09: `30 16 80 14` and the issuer's subject key identifier, so that a renewed issuer with the same key still fits.
+    for name in ProfileName::ALL {
+        let (root, issuer) = issuers(name);
+        let authority = [6, 3, 0x55, 0x1d, 35];
+        let has = |der: &[u8]| der.windows(5).any(|window| window == authority);
+        assert!(!has(root.certificate.der()));
+        if name == ProfileName::Root {
+            continue;
+        }
+        let signer = issuer.unwrap_or(root);
+        let holder = issue(&Profile::standard(name), Some(&signer), Key::fresh(), 9);
+        let identifier = signer.certificate.subject_key_identifier().unwrap();
+        let wanted = [&authority[..], &[4, 0x18, 0x30, 0x16, 0x80, 0x14], identifier].concat();
+        assert!(holder.certificate.der().windows(wanted.len()).any(|window| window == wanted), "{name}");
+    }
+}
