@@ -138,6 +138,9 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
     }
 }
 
+/// The rule, the profile, and what breaks the one in the other.
+type Row = (&'static str, ProfileName, Box<dyn FnOnce(&mut Pieces)>);
+
 const FACTORY: ProfileName = ProfileName::FactoryCa;
 const IDEVID: ProfileName = ProfileName::Idevid;
 const LDEVID: ProfileName = ProfileName::Ldevid;
@@ -153,7 +156,7 @@ fn good_certificates_pass() {
 #[test]
 fn a_wrong_field_is_named_by_its_rule() {
     let utc: &[u8] = b"261121230000Z";
-    let table: Vec<(&str, ProfileName, Box<dyn FnOnce(&mut Pieces)>)> = vec![
+    let table: Vec<Row> = vec![
         ("R-AR-01", IDEVID, Box::new(|p| p.fields[0] = vec![0xa0, 3, INTEGER, 1, 1])),
         ("R-5280-01", IDEVID, Box::new(|p| p.fields[1] = vec![INTEGER, 1, 1])),
         ("R-5280-20", IDEVID, Box::new(|p| p.fields[1] = vec![INTEGER, 2, 0, 1])),
@@ -194,7 +197,7 @@ fn a_wrong_extension_is_named_by_its_rule() {
     let server = tlv(0x30, &[&tlv(6, &[&[0x2b, 6, 1, 5, 5, 7, 3, 1]])]);
     let any = tlv(0x30, &[&tlv(6, &[&[0x55, 0x1d, 37, 0]])]);
     let (any_too, server_too) = (any.clone(), server.clone());
-    let table: Vec<(&str, ProfileName, Box<dyn FnOnce(&mut Pieces)>)> = vec![
+    let table: Vec<Row> = vec![
         ("R-AR-05", IDEVID, Box::new(|p| p.without(oid::AUTHORITY_KEY_IDENTIFIER))),
         ("R-AR-05", IDEVID, Box::new(|p| p.extension(oid::AUTHORITY_KEY_IDENTIFIER).2[5] ^= 1)),
         (

@@ -16,7 +16,7 @@ fn a_certificate_of_every_profile_reads_back_and_is_signed_by_its_issuer() {
             let signer = issuer.unwrap_or(root);
             (issue(&profile, Some(&signer), Key::fresh(), 9), Some(signer))
         };
-        let signer_key = signer.as_ref().map_or(holder.key.public(), |signer| signer.key.public());
+        let signer_key = signer.as_ref().map_or_else(|| holder.key.public(), |signer| signer.key.public());
         let read = Certificate::from_der(holder.certificate.der()).unwrap();
         assert_eq!(read.public_key().spki(), holder.key.public().spki(), "{name} (R-5280-22)");
         assert_eq!(read.serial_number(), holder.certificate.serial_number());
