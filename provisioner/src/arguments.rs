@@ -155,23 +155,26 @@ Exit statuses:
 
 const PROVISION_HELP: &str = "\
 Links:
-  exec:COMMAND    a command for each device, spoken to on its standard input and output; {serial}, {product} and {slot} are filled
-                  in, quotes are as in a shell, and no shell takes part
+  exec:COMMAND    a command for each device, spoken to on its standard input and output;
+                  {serial}, {product} and {slot} are filled in, quotes are as in a shell, and
+                  no shell takes part
   tcp:HOST:PORT   a device server
   serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
 
 Serials:
-  A plain list has one serial number a line. A CSV list has a header with the column `serial` and may have `product`; other columns
-  are kept for the report. All bad rows are told at once, and nothing is begun.
+  A plain list has one serial number a line. A CSV list has a header with the column `serial`
+  and may have `product`; other columns are kept for the report. All bad rows are told at once,
+  and nothing is begun.
 
 station.toml:
-  server = \"https://ca.example.com:8443\"   the CA
-  credentials = \".\"                        directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
-  journal = \"journal\"                      directory of what the station must remember
-  answer-timeout-ms = 3000                 after this, a device is asked again
-  sends-max = 10                           how often a device is asked one question in all
-  ca-patience-s = 60                       how long the CA is asked again when it cannot answer
-  Paths are relative to the file. TOUCHMARK_STATION_SERVER, _CREDENTIALS and _JOURNAL override it.
+  server = \"https://ca.example.com:8443\"  the CA
+  credentials = \".\"         directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
+  journal = \"journal\"       directory of what the station must remember
+  answer-timeout-ms = 3000  after this, a device is asked again
+  sends-max = 10            how often a device is asked one question in all
+  ca-patience-s = 60        how long the CA is asked again when it cannot answer
+  Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
+  TOUCHMARK_STATION_JOURNAL override it.
 
 Exit statuses:
   0  all units passed

@@ -61,15 +61,12 @@ impl Bench {
     pub async fn make(&self, unit: &Unit, memory: Memory, slot: usize) -> Made {
         let begun = Instant::now();
         let record = Record::Begun { device: unit.device.clone(), columns: unit.columns.clone() };
-        let (made, link) = match self.journal.record(&record).await {
-            Ok(()) => self.with_link(unit, memory, slot).await,
+        let (made, said) = match self.journal.record(&record).await {
+            Ok(()) => self.over_links(unit, memory, slot).await,
             Err(error) => {
-                (Made::without_session(Outcome::JournalLost { detail: error.to_string() }, memory), None)
+                let outcome = Outcome::JournalLost { detail: error.to_string() };
+                (Made::without_session(outcome, memory), String::new())
             }
-        };
-        let said = match link {
-            Some(link) => link.close().await,
-            None => String::new(),
         };
         let made = Made {
             duration: begun.elapsed(),
@@ -89,6 +86,27 @@ impl Bench {
             }
         }
         made
+    }
+
+    /// A link that breaks is opened again a few times: a plug that was not quite in, a device of the run before that still ends.
+    async fn over_links(&self, unit: &Unit, memory: Memory, slot: usize) -> (Made, String) {
+        let mut pauses = LINK_PAUSES.into_iter();
+        let mut memory = memory;
+        loop {
+            let (made, link) = self.with_link(unit, memory, slot).await;
+            let said = match link {
+                Some(link) => link.close().await,
+                None => String::new(),
+            };
+            let pause = match made.outcome {
+                Outcome::LinkLost { .. } if !self.cut.is_cancelled() => pauses.next(),
+                _ => None,
+            };
+            let Some(pause) = pause else { return (made, said) };
+            tracing::info!(device.id = %unit.device, "the link broke, opening it again: {}", made.outcome);
+            memory = made.memory;
+            tokio::time::sleep(pause).await;
+        }
     }
 
     async fn with_link(&self, unit: &Unit, memory: Memory, slot: usize) -> (Made, Option<Link>) {
@@ -256,3 +274,6 @@ fn draw() -> Option<Draw> {
     let first_exchange = u32::from_be_bytes(exchange) >> 2 | 1;
     Some(Draw { request_id: request_id.into(), nonce, first_exchange })
 }
+
+/// Before a broken link is opened again.
+const LINK_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];

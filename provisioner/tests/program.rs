@@ -1,0 +1,48 @@
+//! The command line as people meet it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use snapbox::cmd::Command;
+use snapbox::file;
+
+fn station() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_touchmark-station"))
+}
+
+#[test]
+fn the_help_is_the_manual() {
+    station().arg("--help").assert().success().stdout_eq(file!["help/station.txt"]);
+    station().args(["provision", "--help"]).assert().success().stdout_eq(file!["help/provision.txt"]);
+    station().args(["resume", "--help"]).assert().success().stdout_eq(file!["help/resume.txt"]);
+    station().args(["report", "--help"]).assert().success().stdout_eq(file!["help/report.txt"]);
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let provision = ["provision", "--config", "station.toml", "--work-order", "wo-1", "--link"];
+    for bad in
+        [["serial:/dev/ttyUSB0:115200", "--slots=1"], ["exec:agent", "--slots=65"], ["agent", "--slots=1"]]
+    {
+        station().args(provision).args(bad).assert().code(2);
+    }
+    let path = ["provision", "--config", "station.toml", "--work-order", "../x", "--link", "exec:agent"];
+    station().args(path).assert().code(2);
+}
+
+#[test]
+fn all_mistakes_of_a_configuration_are_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("station.toml");
+    std::fs::write(&config, "server = \"http://ca\"\nsends-max = 0\nspeed = 9\njournal = 3\n").unwrap();
+    let output = station().arg("report").arg("--config").arg(&config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for mistake in [
+        "server must be https://",
+        "sends-max must be 1 to 100",
+        "speed is not known",
+        "journal must be a text",
+        "credentials is missing",
+    ] {
+        assert!(said.contains(mistake), "{mistake}: {said}");
+    }
+}
