@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod authority;
 pub mod config;
+pub mod embedded;
 pub mod exit;
 pub mod grpc;
 pub mod http;

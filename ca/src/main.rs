@@ -3,17 +3,15 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{Arguments, Command, ConfigArguments, InitArguments, ServeArguments};
-use ca::config::{Settings, StoreSettings};
+use ca::config::Settings;
 use ca::exit::{Failure, Status};
 use ca::init::{abandoned, init};
 use ca::serve::{Addresses, serve};
-use ca::store::{MemoryStore, OpenError};
-use ca::telemetry;
+use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
 use identity::{Clock, SystemClock};
 
@@ -48,7 +46,7 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
         );
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let made = init(plan, Arc::clone(&clock), async |dir| create_store(dir, clock).await).await?;
+    let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
     let text = if json { serde_json::to_string(&made).map_err(Failure::Output)? + "\n" } else { made.text() };
     print(&text)
 }
@@ -57,7 +55,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| open_store(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ready = |Addresses { grpc, http }| {
         // Whoever waits for this line may be gone; serving goes on.
         print(&format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\"}}\n")).ok();
@@ -73,12 +71,4 @@ fn check(arguments: ConfigArguments) -> Result<(), Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
-}
-
-async fn create_store(dir: &Path, _clock: Arc<dyn Clock>) -> Result<MemoryStore, OpenError> {
-    Err(OpenError::Missing { path: dir.to_owned() })
-}
-
-async fn open_store(settings: &StoreSettings, _clock: Arc<dyn Clock>) -> Result<MemoryStore, OpenError> {
-    Err(OpenError::Missing { path: settings.dir.clone() })
 }

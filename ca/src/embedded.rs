@@ -1,0 +1,40 @@
+//! The embedded store as the settings want it. Opening reads the whole ledger, so it happens on a thread of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use identity::Clock;
+
+use crate::config::StoreSettings;
+use crate::store::{EmbeddedSettings, EmbeddedStore, OpenError, StoreError};
+
+/// Makes an empty store in an empty directory.
+///
+/// # Errors
+/// When there is one, or it cannot be made.
+pub async fn create(dir: &Path, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, OpenError> {
+    let settings = settings(dir);
+    blocking(move || EmbeddedStore::create(&settings, clock)).await
+}
+
+/// Opens the store that `init` made. What a power cut tore off the end was never acknowledged; the store cuts it and logs that.
+///
+/// # Errors
+/// When there is none, another process uses it, or the ledger is damaged.
+pub async fn open(store: &StoreSettings, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, OpenError> {
+    let mut settings = settings(&store.dir);
+    settings.segment_bytes = u32::try_from(store.segment_bytes).unwrap_or(u32::MAX);
+    settings.preallocate = store.preallocate;
+    blocking(move || EmbeddedStore::open(&settings, clock)).await
+}
+
+fn settings(dir: &Path) -> EmbeddedSettings {
+    EmbeddedSettings::new(dir.join("ledger"), dir.join("projection"))
+}
+
+async fn blocking(
+    open: impl FnOnce() -> Result<EmbeddedStore, OpenError> + Send + 'static,
+) -> Result<EmbeddedStore, OpenError> {
+    // A panic in it: nothing was opened.
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(OpenError::Store(StoreError::Stopped)))
+}
