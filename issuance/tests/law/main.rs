@@ -7,4 +7,5 @@ mod coverage;
 mod golden;
 mod pki;
 mod profiles;
+mod reading;
 mod request;
