@@ -47,7 +47,9 @@ impl Settings {
     /// All mistakes at once.
     pub fn read(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut mistakes = Vec::new();
-        let config = load(path, environment, &mut mistakes);
+        let Some(config) = load(path, environment, &mut mistakes) else {
+            return Err(ConfigError { path: path.to_owned(), mistakes });
+        };
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         let mut wanted = |value: Option<String>, key: &str, example: &str| {
             if value.is_none() {
@@ -91,16 +93,20 @@ impl Settings {
     }
 }
 
-fn load(path: &Path, environment: impl Fn(&str) -> Option<String>, mistakes: &mut Vec<String>) -> Config {
+fn load(
+    path: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+    mistakes: &mut Vec<String>,
+) -> Option<Config> {
     let mut table = match std::fs::read_to_string(path).map(|text| text.parse::<toml::Table>()) {
         Ok(Ok(table)) => table,
         Ok(Err(error)) => {
             mistakes.push(format!("not TOML: {}", error.message()));
-            return Config::default();
+            return None;
         }
         Err(error) => {
             mistakes.push(format!("cannot be read: {error}"));
-            return Config::default();
+            return None;
         }
     };
     let mut text = |key: &str| {
@@ -128,7 +134,7 @@ fn load(path: &Path, environment: impl Fn(&str) -> Option<String>, mistakes: &mu
     let sends_max = number("sends-max");
     let ca_patience_s = number("ca-patience-s");
     mistakes.extend(table.keys().map(|key| format!("{key} is not known; see touchmark-station --help")));
-    Config { server, credentials, journal, answer_timeout_ms, sends_max, ca_patience_s }
+    Some(Config { server, credentials, journal, answer_timeout_ms, sends_max, ca_patience_s })
 }
 
 fn within(
