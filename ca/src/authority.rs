@@ -23,7 +23,7 @@ use rand::CryptoRng;
 
 use crate::ledger::{Action, Command};
 use crate::signer::Issuers;
-use crate::store::{Recorded, Store};
+use crate::store::{Recorded, Store, StoreError, Verdict};
 use serial_numbers::SerialNumbers;
 
 pub use birth::BirthRequest;
@@ -65,6 +65,7 @@ pub struct Authority<S> {
     profiles: Vec<Profile>,
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
+    faces: caller::Faces,
     tally: Arc<Tally>,
     incidents: Incidents,
 }
@@ -114,6 +115,7 @@ impl<S: Store> Authority<S> {
             profiles: ProfileName::ALL.into_iter().map(profile).collect(),
             clock,
             serial_numbers: SerialNumbers::new(generator),
+            faces: caller::Faces::default(),
             tally: Arc::default(),
             incidents: Incidents { started, next: AtomicU64::new(1) },
         })
@@ -175,8 +177,15 @@ impl<S: Store> Authority<S> {
         action: Action,
     ) -> Result<Recorded, Refused> {
         let command = Command { principal: Some(caller.principal().clone()), request, content, action };
-        let verdict = self.store.commit(vec![command]).await?.pop();
-        Ok(verdict.ok_or(crate::store::StoreError::Stopped)??)
+        let verdict = self.commit(caller, vec![command]).await?.pop();
+        Ok(verdict.ok_or(StoreError::Stopped)??)
+    }
+
+    /// Everything that is decided for a caller is handed to the ledger here, with a last look at the caller: signing takes a while, and
+    /// meanwhile it may have been revoked. What is in the store's queue when a revocation is decided may still follow it (ADR 0009).
+    async fn commit(&self, caller: &Caller, commands: Vec<Command>) -> Result<Vec<Verdict>, Refused> {
+        self.check_caller(caller).await?;
+        Ok(self.store.commit(commands).await?)
     }
 
     fn profile(&self, name: ProfileName) -> Profile {
@@ -190,7 +199,7 @@ impl<S: Store> Authority<S> {
 pub enum OpenAuthorityError {
     /// The store cannot be read.
     #[error("the ledger cannot be read")]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
     /// The ledger is not of an installation.
     #[error("the ledger has no {issuer} issuer; was it made by touchmark-ca init?")]
     NotOnRecord {

@@ -1,5 +1,9 @@
 //! Who calls: decided by the ledger, never by the name in the certificate (ADR 0009).
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::digest::{SHA256, digest};
 use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
 use issuance::{Certificate, ProfileName};
 
@@ -93,6 +97,11 @@ impl<S: Store> Authority<S> {
     /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
     pub async fn who_calls(&self, certificate: Option<&[u8]>) -> Result<Caller, Refused> {
         let der = certificate.ok_or(CallerRefused::Anonymous)?;
+        let face = Face::of(der);
+        if let Some(caller) = self.faces.caller(&face) {
+            self.check_caller(&caller).await?;
+            return Ok(caller);
+        }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
         let record = self.store.certificate(&shown.serial_number()).await?.ok_or(CallerRefused::Unknown)?;
         // Another certificate with this serial number, by whatever issuer, is not this one.
@@ -106,6 +115,7 @@ impl<S: Store> Authority<S> {
         let validity = record.certificate().validity;
         let caller = Caller { principal, kind, certificate: shown.serial_number(), validity };
         self.judge(&caller, Some(record.standing()))?;
+        self.faces.remember(face, &caller);
         Ok(caller)
     }
 
@@ -130,3 +140,38 @@ impl<S: Store> Authority<S> {
         }
     }
 }
+
+/// Callers that were recognised: a certificate on record never changes, so its holder is looked up once. Whether it is still good is
+/// not remembered.
+#[derive(Default)]
+pub(super) struct Faces(Mutex<HashMap<Face, Caller>>);
+
+/// SHA-256 of a certificate: the same for the very same bytes only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Face([u8; 32]);
+
+impl Face {
+    fn of(der: &[u8]) -> Self {
+        let mut face = [0; 32];
+        face.copy_from_slice(digest(&SHA256, der).as_ref());
+        Self(face)
+    }
+}
+
+impl Faces {
+    fn caller(&self, face: &Face) -> Option<Caller> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(face).cloned()
+    }
+
+    fn remember(&self, face: Face, caller: &Caller) {
+        let mut faces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // First boots come by the million and once each: forget them all rather than keep count of them.
+        if faces.len() >= FACES_MAX {
+            faces.clear();
+        }
+        faces.insert(face, caller.clone());
+    }
+}
+
+/// The most callers that are remembered, about 300 bytes each: all stations and services of an installation, and the devices of a minute.
+const FACES_MAX: usize = 4_096;

@@ -96,10 +96,10 @@ impl<S: Store> Authority<S> {
         if commands.is_empty() {
             return Vec::new();
         }
-        let verdicts = match self.store.commit(commands).await {
+        let verdicts = match self.commit(caller, commands).await {
             Ok(verdicts) => verdicts,
-            Err(error) => {
-                answers.extend(asked.into_iter().map(|(place, _)| (place, Err(error.clone().into()))));
+            Err(refused) => {
+                answers.extend(asked.into_iter().map(|(place, _)| (place, Err(refused.clone()))));
                 return Vec::new();
             }
         };

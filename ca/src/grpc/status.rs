@@ -159,3 +159,158 @@ const RETRY_LISTING: Duration = Duration::from_secs(2);
 
 /// A person has to do something first.
 const RETRY_OPERATOR: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use identity::{CsrError, KeyError};
+
+    use super::*;
+    use crate::ledger::{EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
+    use crate::signer::SignerError;
+
+    #[test]
+    fn every_refusal_has_the_code_and_the_reason_of_the_table() {
+        for (refused, code, reason) in refusals() {
+            let status = status(&refused, "7-1");
+            assert_eq!(status.code(), code, "{refused:?}");
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "touchmark"), "{refused:?}");
+            assert_eq!(details.request_info().unwrap().request_id, "7-1");
+            assert_eq!(details.retry_info().is_some(), code == Code::Unavailable, "{refused:?}");
+            let streamed = refusal(&refused);
+            assert_eq!((streamed.code, streamed.reason.as_str()), (i32::from(code), reason));
+            assert_eq!(streamed.message, status.message());
+            assert_eq!(streamed.retry_after_ms > 0, code == Code::Unavailable);
+        }
+    }
+
+    #[test]
+    fn what_is_our_fault_is_told_in_general_terms() {
+        for (refused, _, _) in refusals() {
+            let message = message(&refused);
+            for inside in ["/var", "secret", "offset", "R-5280", "denied"] {
+                assert!(!message.contains(inside), "{refused:?}: {message}");
+            }
+        }
+    }
+
+    fn refusals() -> Vec<(Refused, Code, &'static str)> {
+        let mut all = conflicts();
+        all.extend(others());
+        all
+    }
+
+    fn conflicts() -> Vec<(Refused, Code, &'static str)> {
+        let work_order = WorkOrderId(1);
+        let device: identity::DeviceId = "cam-2/SN1".parse().unwrap();
+        let not_open = |state| Conflict::WorkOrderNotOpen { work_order, state };
+        let terms = |why: TermsRefusal| Conflict::TermsRefused(why);
+        [
+            (Conflict::RequestReused, Code::AlreadyExists, "REQUEST_ID_REUSED"),
+            (Conflict::NoSuchWorkOrder(work_order), Code::NotFound, "WORK_ORDER_NOT_FOUND"),
+            (
+                Conflict::WorkOrderExhausted { work_order, quantity: 1 },
+                Code::ResourceExhausted,
+                "WORK_ORDER_EXHAUSTED",
+            ),
+            (not_open(WorkOrderState::Paused), Code::FailedPrecondition, "WORK_ORDER_PAUSED"),
+            (not_open(WorkOrderState::Closed), Code::FailedPrecondition, "WORK_ORDER_CLOSED"),
+            (Conflict::WorkOrderNotYetOpen(work_order), Code::FailedPrecondition, "WORK_ORDER_NOT_YET_OPEN"),
+            (Conflict::WorkOrderExpired(work_order), Code::FailedPrecondition, "WORK_ORDER_EXPIRED"),
+            (
+                Conflict::SerialNotInWorkOrder { work_order, device: device.clone() },
+                Code::PermissionDenied,
+                "SERIAL_NOT_IN_WORK_ORDER",
+            ),
+            (
+                Conflict::ProductNotInWorkOrder { work_order, device: device.clone() },
+                Code::PermissionDenied,
+                "PRODUCT_NOT_IN_WORK_ORDER",
+            ),
+            (Conflict::DeviceAlreadyIssued(device.clone()), Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"),
+            (Conflict::KeyAlreadyUsed, Code::AlreadyExists, "KEY_ALREADY_USED"),
+            (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
+            (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
+            (Conflict::DeviceScrapped(device.clone()), Code::FailedPrecondition, "DEVICE_SCRAPPED"),
+            (Conflict::NoSuchCertificate(device.clone()), Code::NotFound, "CERTIFICATE_NOT_FOUND"),
+            (Conflict::CertificateRevoked, Code::FailedPrecondition, "CERTIFICATE_REVOKED"),
+            (Conflict::AlreadyEnrolled(device.clone()), Code::AlreadyExists, "ALREADY_ENROLLED"),
+            (Conflict::TooManyUnconfirmed(device), Code::FailedPrecondition, "TOO_MANY_UNCONFIRMED"),
+            (
+                Conflict::NoSuchPrincipal("station:line-3".parse().unwrap()),
+                Code::NotFound,
+                "PRINCIPAL_NOT_FOUND",
+            ),
+            (terms(TermsRefusal::SerialsTooFew), Code::InvalidArgument, "SERIALS_TOO_FEW"),
+            (terms(TermsRefusal::NoStation), Code::InvalidArgument, "STATIONS_MISSING"),
+            (Conflict::IssuerExists, Code::AlreadyExists, "ISSUER_EXISTS"),
+        ]
+        .into_iter()
+        .map(|(conflict, code, reason)| (conflict.into(), code, reason))
+        .collect()
+    }
+
+    fn others() -> Vec<(Refused, Code, &'static str)> {
+        let profile = issuance::ProfileName::Ldevid;
+        let finding = issuance::LintFinding { rule: "R-5280-05", what: "secret".into() };
+        let io = StoreError::Io {
+            what: "write",
+            path: "/var/lib/secret".into(),
+            source: Arc::new(io::Error::other("denied")),
+        };
+        let damaged = StoreError::Damaged {
+            file: "/var/lib/secret".into(),
+            offset: 7,
+            entry: EntryNumber(7),
+            what: "secret",
+        };
+        let behind = StoreError::ListingsUnavailable {
+            reached: EntryNumber(1),
+            head: EntryNumber(2),
+            rebuilding: true,
+        };
+        vec![
+            (CallerRefused::Anonymous.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED"),
+            (CallerRefused::Unknown.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_UNKNOWN"),
+            (CallerRefused::Revoked.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED"),
+            (CallerRefused::Expired.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_EXPIRED"),
+            (CallerRefused::Role.into(), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+            (CsrError::TooLarge { bytes: 9_000 }.into(), Code::InvalidArgument, "CSR_TOO_LARGE"),
+            (CsrError::NotDer.into(), Code::InvalidArgument, "CSR_NOT_DER"),
+            (CsrError::ProofOfPossession.into(), Code::InvalidArgument, "PROOF_OF_POSSESSION_FAILED"),
+            (CsrError::Key(KeyError::NotAllowed).into(), Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED"),
+            (CsrError::Key(KeyError::Weak { what: "e" }).into(), Code::InvalidArgument, "KEY_WEAK"),
+            (CsrError::Key(KeyError::Malformed { what: "x" }).into(), Code::InvalidArgument, "KEY_MALFORMED"),
+            (
+                issuance::Refusal::Forbidden { profile, what: "so long a life" }.into(),
+                Code::InvalidArgument,
+                "PROFILE_FORBIDS",
+            ),
+            (
+                issuance::Refusal::KeyType { profile, key_type: identity::KeyType::Rsa2048 }.into(),
+                Code::InvalidArgument,
+                "KEY_TYPE_NOT_ALLOWED",
+            ),
+            (issuance::Refusal::Lint(finding).into(), Code::Internal, "ISSUANCE_FAILED"),
+            (issuance::Refusal::Encoding { what: "secret" }.into(), Code::Internal, "ISSUANCE_FAILED"),
+            (
+                Refused::Request { field: "device", what: "is missing".into() },
+                Code::InvalidArgument,
+                "REQUEST_INVALID",
+            ),
+            (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
+            (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),
+            (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
+            (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
+            (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (StoreError::CursorUnknown.into(), Code::InvalidArgument, "CURSOR_UNKNOWN"),
+            (behind.into(), Code::Unavailable, "LISTINGS_UNAVAILABLE"),
+            (io.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (damaged.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+        ]
+    }
+}

@@ -1,0 +1,370 @@
+//! A whole installation in memory: issuers with fresh keys, a store that fails when told to, a clock that stands still.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "shared by tests, each of which uses a part"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ca::authority::{Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused};
+use ca::ledger::{
+    Action, Command, EntryNumber, Intent, Serials, SignedCertificate, Standing, WorkOrderId, WorkOrderTerms,
+};
+use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
+use ca::store::{
+    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, MemoryStore, Page, PrincipalRecord,
+    Released, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
+};
+use identity::{DeviceId, ManualClock, Principal, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
+use issuance::{
+    Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject, draft,
+};
+use rand::rngs::StdRng;
+use rand::{CryptoRng, SeedableRng};
+
+pub struct World {
+    pub authority: Arc<Authority<FaultyStore>>,
+    pub store: Arc<FaultyStore>,
+    pub clock: Arc<ManualClock>,
+    pub factory: Arc<SwitchedSigner>,
+    pub operator: Key,
+    pub operator_der: Vec<u8>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Box::new(StdRng::seed_from_u64(20_261_122))).await
+    }
+
+    pub async fn with(generator: Box<dyn CryptoRng + Send>) -> Self {
+        let clock = Arc::new(ManualClock::at(noon()));
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
+        let mut maker = Maker { generator: StdRng::seed_from_u64(1), commands: Vec::new() };
+        let root = maker.issuer(IssuerName::Root, ProfileName::Root, None).await;
+        let factory = maker.issuer(IssuerName::Factory, ProfileName::FactoryCa, Some(&root)).await;
+        let operational =
+            maker.issuer(IssuerName::Operational, ProfileName::OperationalCa, Some(&root)).await;
+        let infrastructure =
+            maker.issuer(IssuerName::Infrastructure, ProfileName::InfrastructureCa, Some(&root)).await;
+        let operator = Key::new();
+        let first = maker.operator(&operator, &infrastructure).await;
+        let verdicts = store.commit(std::mem::take(&mut maker.commands)).await.unwrap();
+        assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+        let switched = Arc::new(SwitchedSigner { inner: factory.signer.clone(), failing: AtomicU8::new(0) });
+        let factory = Issuer { signer: switched.clone(), ..factory };
+        let issuers = Issuers { root: root.certificate, factory, operational, infrastructure };
+        let installation = Installation {
+            organization: "Example".into(),
+            profiles: Vec::new(),
+            enrollment_url: "https://ca.example.com:8443".into(),
+        };
+        let authority =
+            Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();
+        let authority = Arc::new(authority);
+        Self { authority, store, clock, factory: switched, operator, operator_der: first }
+    }
+
+    pub async fn operator(&self) -> Caller {
+        self.caller(&self.operator_der).await
+    }
+
+    pub async fn caller(&self, der: &[u8]) -> Caller {
+        self.authority.who_calls(Some(der)).await.unwrap()
+    }
+
+    pub async fn credential(&self, role: Role, name: &str) -> Vec<u8> {
+        let request = CredentialRequest {
+            request: fresh_id(),
+            role,
+            name: name.parse().unwrap(),
+            csr: Key::new().csr(),
+            lifetime: None,
+            names: Names {
+                dns: if role == Role::Service { vec!["mqtt.example.com".into()] } else { Vec::new() },
+                addresses: Vec::new(),
+            },
+        };
+        let released = self.authority.issue_credential(&self.operator().await, request).await.unwrap();
+        released.der().to_vec()
+    }
+
+    pub async fn station(&self, name: &str) -> Caller {
+        self.caller(&self.credential(Role::Station, name).await).await
+    }
+
+    pub async fn order(&self, quantity: u64, stations: &[&str]) -> WorkOrderId {
+        self.order_with(terms(quantity, stations)).await
+    }
+
+    pub async fn order_with(&self, terms: WorkOrderTerms) -> WorkOrderId {
+        let operator = self.operator().await;
+        self.authority.create_work_order(&operator, fresh_id(), terms).await.unwrap().id
+    }
+
+    pub async fn born(&self, station: &Caller, order: WorkOrderId, serial: u32, key: &Key) -> Released {
+        self.authority.issue_birth(station, birth(order, serial, key)).await.unwrap()
+    }
+}
+
+pub fn terms(quantity: u64, stations: &[&str]) -> WorkOrderTerms {
+    WorkOrderTerms {
+        product: "cam-2".parse().unwrap(),
+        quantity,
+        profile: ProfileName::Idevid,
+        serials: Serials::Pattern("SN{000001..100000}".parse().unwrap()),
+        stations: stations.iter().map(|name| name.parse().unwrap()).collect(),
+        opens_at: None,
+        closes_at: None,
+    }
+}
+
+pub fn birth(order: WorkOrderId, serial: u32, key: &Key) -> BirthRequest {
+    BirthRequest { request: fresh_id(), work_order: order, device: device(serial), csr: key.csr().into() }
+}
+
+pub fn device(serial: u32) -> DeviceId {
+    format!("cam-2/SN{serial:06}").parse().unwrap()
+}
+
+pub fn fresh_id() -> RequestId {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id).unwrap();
+    id.into()
+}
+
+/// 2026-11-22T12:00:00Z.
+pub fn noon() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_348_800)
+}
+
+pub fn reason<T>(answer: &Result<T, Refused>) -> &'static str {
+    match answer {
+        Ok(_) => "OK",
+        Err(refused) => refused.reason(),
+    }
+}
+
+/// A device's key.
+pub struct Key(rcgen::KeyPair);
+
+impl Key {
+    pub fn new() -> Self {
+        Self(rcgen::KeyPair::generate().unwrap())
+    }
+
+    /// A fresh request: every call signs with another random number.
+    pub fn csr(&self) -> Vec<u8> {
+        rcgen::CertificateParams::default().serialize_request(&self.0).unwrap().der().to_vec()
+    }
+
+    pub fn public_key(&self) -> PublicKey {
+        identity::Csr::from_der(&self.csr()).unwrap().public_key().clone()
+    }
+}
+
+/// A signer that can be switched off.
+pub struct SwitchedSigner {
+    inner: Arc<dyn Signer>,
+    pub failing: AtomicU8,
+}
+
+impl Signer for SwitchedSigner {
+    fn public_key(&self) -> &PublicKey {
+        self.inner.public_key()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.inner.algorithm()
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        if self.failing.load(Ordering::SeqCst) == 0 {
+            return self.inner.sign(message);
+        }
+        Box::pin(std::future::ready(Err(SignerError::Unavailable)))
+    }
+}
+
+struct Maker {
+    generator: StdRng,
+    commands: Vec<Command>,
+}
+
+impl Maker {
+    async fn issuer(&mut self, name: IssuerName, profile: ProfileName, by: Option<&Issuer>) -> Issuer {
+        let signer = Arc::new(FileSigner::generate().unwrap());
+        let subject = Subject::Issuer(format!("{name} CA"));
+        let request = Request { public_key: signer.public_key().clone(), subject, lifetime: None };
+        let signing: Arc<dyn Signer> =
+            by.map_or_else(|| signer.clone() as Arc<dyn Signer>, |by| by.signer.clone());
+        let certificate = self.certificate(request, profile, by, &*signing).await;
+        let signed = signed(&certificate, profile);
+        self.record(Action::InstallIssuer { issuer: name, certificate: signed });
+        Issuer { name, certificate: Arc::new(certificate), signer }
+    }
+
+    async fn operator(&mut self, key: &Key, by: &Issuer) -> Vec<u8> {
+        let name: PrincipalName = "admin".parse().unwrap();
+        let subject = Subject::Principal(name.clone());
+        let request = Request { public_key: key.public_key(), subject, lifetime: None };
+        let certificate = self.certificate(request, ProfileName::Operator, Some(by), &*by.signer).await;
+        let signed = signed(&certificate, ProfileName::Operator);
+        self.record(Action::IssueCredential { role: Role::Operator, name, certificate: signed });
+        certificate.der().to_vec()
+    }
+
+    async fn certificate(
+        &mut self,
+        request: Request,
+        profile: ProfileName,
+        by: Option<&Issuer>,
+        signer: &dyn Signer,
+    ) -> Certificate {
+        let number = SerialNumber::random(&mut self.generator);
+        let issuer = by.map(|by| &*by.certificate);
+        let made = noon() - Duration::from_secs(3600);
+        let draft = draft(request, &Profile::standard(profile), "Example", issuer, number, made).unwrap();
+        let prepared = draft.prepare().unwrap();
+        let signature = signer.sign(prepared.to_be_signed()).await.unwrap();
+        prepared.seal(&signature).unwrap()
+    }
+
+    fn record(&mut self, action: Action) {
+        let content = [u8::try_from(self.commands.len()).unwrap(); 32];
+        self.commands.push(Command { principal: None, request: None, content, action });
+    }
+}
+
+fn signed(certificate: &Certificate, profile: ProfileName) -> SignedCertificate {
+    SignedCertificate {
+        issuer: Profile::standard(profile).issuer,
+        profile,
+        serial_number: certificate.serial_number(),
+        key: certificate.public_key().fingerprint(),
+        validity: certificate.validity(),
+        der: certificate.der().to_vec(),
+    }
+}
+
+/// A store that fails its next commit when told to: before anything happened, or after it had happened.
+pub struct FaultyStore {
+    inner: MemoryStore,
+    fault: AtomicU8,
+}
+
+/// What happens to the next commit.
+#[derive(Clone, Copy)]
+pub enum Fault {
+    Fails = 1,
+    FailsAfterPersisting = 2,
+    IsFull = 3,
+}
+
+impl FaultyStore {
+    fn new(inner: MemoryStore) -> Self {
+        Self { inner, fault: AtomicU8::new(0) }
+    }
+
+    pub fn next_commit(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::SeqCst);
+    }
+}
+
+impl Store for FaultyStore {
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
+        match self.fault.swap(0, Ordering::SeqCst) {
+            1 => return Err(StoreError::Busy),
+            2 => {
+                self.inner.commit(commands).await?;
+                return Err(StoreError::Stopped);
+            }
+            3 => return Err(StoreError::Full),
+            _ => {}
+        }
+        // Lets others in between: a store is never this quick.
+        tokio::task::yield_now().await;
+        self.inner.commit(commands).await
+    }
+    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
+        self.inner.foresee(intent).await
+    }
+    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
+        self.inner.standing(serial_number).await
+    }
+    async fn certificate(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.inner.certificate(serial_number).await
+    }
+    async fn certificates_of(
+        &self,
+        holder: &Principal,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.inner.certificates_of(holder, limit).await
+    }
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        self.inner.device(device).await
+    }
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
+        self.inner.work_order(work_order).await
+    }
+    async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<WorkOrderRecord>, StoreError> {
+        self.inner.work_orders(cursor, limit).await
+    }
+    async fn principal(
+        &self,
+        role: Role,
+        name: &PrincipalName,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        self.inner.principal(role, name).await
+    }
+    async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<PrincipalRecord>, StoreError> {
+        self.inner.principals(cursor, limit).await
+    }
+    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
+        self.inner.issuer(issuer).await
+    }
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
+        self.inner.unaccounted(work_order, limit).await
+    }
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        self.inner.devices(filter, cursor, limit).await
+    }
+    async fn certificates_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.inner.certificates_expiring(before, cursor, limit).await
+    }
+    fn head(&self) -> EntryNumber {
+        self.inner.head()
+    }
+    fn vitals(&self) -> Vitals {
+        self.inner.vitals()
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
