@@ -9,6 +9,7 @@ mod issue;
 mod limit;
 mod report;
 mod server;
+mod store;
 
 use std::process::ExitCode;
 
@@ -31,12 +32,15 @@ enum Bench {
     Issue(issue::Issue),
     /// Operational certificates, a connection of its own for each device, as at first boot.
     Enroll(enroll::Enroll),
+    /// The store by itself: rate, size, memory, projection, restarts.
+    Store(store::Store),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().bench {
         Bench::Issue(issue) => issue.run(),
         Bench::Enroll(enroll) => enroll.run(),
+        Bench::Store(store) => store.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -20,7 +20,7 @@ pub(super) struct Files {
     preallocate: bool,
     segments: RwLock<Vec<Arc<Segment>>>,
     /// Held as long as the directory is ours.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl Files {
@@ -62,9 +62,11 @@ impl Files {
             let last = place + 1 == count;
             let scan = Scan::of(&path, first, last && place > 0)?;
             next = scan.replay(last, &mut each)?;
+            if last {
+                files.check_floor(next - 1)?;
+            }
             torn = scan.keep(&files, next)?;
         }
-        files.check_floor(next - 1)?;
         if files.read_segments().is_empty() {
             files.add_segment(next).map_err(|error| io_error("create a segment in", directory, error))?;
         }
@@ -73,7 +75,13 @@ impl Files {
 
     fn new(directory: &Path, segment_bytes: u32, preallocate: bool, lock: File) -> Self {
         let segments = RwLock::new(Vec::new());
-        Self { directory: directory.to_owned(), segment_bytes, preallocate, segments, _lock: lock }
+        Self {
+            directory: directory.to_owned(),
+            segment_bytes,
+            preallocate,
+            segments,
+            lock: Mutex::new(Some(lock)),
+        }
     }
 
     /// Writes the frames, which start with entry `first`, and makes them durable with one fdatasync.
@@ -116,6 +124,11 @@ impl Files {
             sync_directory(&self.directory)
         };
         write().map_err(|error| io_error("write", &path, error))
+    }
+
+    /// Lets others have the directory. Nothing may be appended any more.
+    pub(super) fn unlock(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// The entry; `None`: the ledger is not that long.
@@ -173,7 +186,7 @@ impl Files {
         }
     }
 
-    fn read_segments(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<Segment>>> {
+    fn read_segments(&self) -> RwLockReadGuard<'_, Vec<Arc<Segment>>> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

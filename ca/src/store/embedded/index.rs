@@ -14,8 +14,8 @@ use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Ro
 use issuance::IssuerName;
 
 use crate::ledger::{
-    DeviceState, Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts,
-    WorkOrderId, WorkOrderState,
+    Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId,
+    WorkOrderState,
 };
 
 pub(super) use rows::Rows;
@@ -220,20 +220,6 @@ impl Index {
         self.certificate_row(serial_number)
             .and_then(|row| self.certificate_rows.get(row as usize))
             .map(|row| row.standing)
-    }
-
-    /// Where a device that is known to exist is in its life, and the entry of its birth; from memory alone.
-    pub(super) fn device_state(&self, device: &DeviceId) -> Option<(DeviceState, EntryNumber)> {
-        let row = *self.device_rows.get(self.device_row(device)? as usize)?;
-        let mut enrolled = false;
-        let mut birth = row.newest;
-        for certificate in self.operational_from(row.newest) {
-            let facts = self.certificate_rows.get(certificate as usize)?;
-            enrolled |= facts.standing == Standing::InUse;
-            birth = facts.previous;
-        }
-        let born = EntryNumber(u64::from(self.certificate_rows.get(birth as usize)?.entry));
-        Some((DeviceState::of(row.confirmed, enrolled, row.scrapped), born))
     }
 
     pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {

@@ -39,11 +39,16 @@ struct State {
 }
 
 /// Why a projection is thrown away.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Discard {
-    Sled(String),
+    #[error("sled: {0}")]
+    Sled(#[from] sled::Error),
+    #[error("the disk: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("it is damaged: {0}")]
     Damaged(&'static str),
-    Store(StoreError),
+    #[error("the ledger: {0}")]
+    Ledger(#[from] StoreError),
 }
 
 impl Projection {
@@ -141,7 +146,7 @@ impl Projector {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.follow(trusted)));
             let why = match outcome {
                 Ok(Ok(())) => break,
-                Ok(Err(why)) => format!("{why:?}"),
+                Ok(Err(why)) => why.to_string(),
                 Err(_) => "sled panicked".to_owned(),
             };
             trusted = false;
@@ -174,19 +179,18 @@ impl Projector {
 
     /// Opens and follows until told to stop, and then closes cleanly.
     fn follow(&self, trusted: bool) -> Result<(), Discard> {
-        let (mut trust, whole) = Trust::read(&self.directory).map_err(disk)?;
+        let (mut trust, whole) = Trust::read(&self.directory)?;
         if !(trusted && whole) {
-            trust.renew().map_err(disk)?;
+            trust.renew()?;
         }
-        trust.mark_open().map_err(disk)?;
+        trust.mark_open()?;
         let path = trust.path();
         let tree = sled::Config::new()
             .path(&path)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput)
-            .open()
-            .map_err(sled_error)?;
+            .open()?;
         let inode = inode(&path)?;
         let mut progress = check(&tree, self.shared.files_head())?;
         self.publish(&tree, progress.reached);
@@ -207,14 +211,15 @@ impl Projector {
                 self.publish(&tree, progress.reached);
                 unflushed = true;
             } else if unflushed {
-                tree.flush().map_err(sled_error)?;
+                tree.flush()?;
                 unflushed = false;
             }
         }
         self.shared.projection.state().tree = None;
-        tree.flush().map_err(sled_error)?;
+        tree.flush()?;
         drop(tree);
-        trust.mark_closed().map_err(disk)
+        trust.mark_closed()?;
+        Ok(())
     }
 
     /// Waits for work, or for a moment.
@@ -232,7 +237,7 @@ impl Projector {
         let mut after = *progress;
         let end = head.min(progress.reached + BATCH_ENTRIES_MAX);
         for number in progress.reached + 1..=end {
-            let entry = self.shared.entry(EntryNumber(number)).map_err(Discard::Store)?;
+            let entry = self.shared.entry(EntryNumber(number))?;
             project(&entry, |device| self.device_now(device), &mut rows, &mut after);
         }
         let mut batch = sled::Batch::default();
@@ -240,7 +245,7 @@ impl Projector {
             batch.insert(key, value);
         }
         batch.insert(CURSOR_KEY, after.to_bytes());
-        tree.apply_batch(batch).map_err(sled_error)?;
+        tree.apply_batch(batch)?;
         *progress = after;
         Ok(())
     }
@@ -265,7 +270,7 @@ impl Projector {
 
 /// Reads everything: a successful open of sled proves nothing. What does not add up is thrown away.
 fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
-    let Some(cursor) = tree.get(CURSOR_KEY).map_err(sled_error)? else {
+    let Some(cursor) = tree.get(CURSOR_KEY)? else {
         return match tree.is_empty() {
             true => Ok(Progress::default()),
             false => Err(Discard::Damaged("no cursor")),
@@ -274,7 +279,7 @@ fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
     let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
     let mut found = Progress { reached: expected.reached, ..Progress::default() };
     for row in tree.iter() {
-        let (key, _) = row.map_err(sled_error)?;
+        let (key, _) = row?;
         if &*key != CURSOR_KEY {
             found.add(&key);
         }
@@ -287,16 +292,8 @@ fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
 
 /// Which file sled writes to. One that was deleted or replaced under it would be written for nobody.
 fn inode(path: &Path) -> Result<u64, Discard> {
-    let found = std::fs::metadata(path.join("db")).map_err(disk)?;
+    let found = std::fs::metadata(path.join("db"))?;
     Ok(found.ino())
-}
-
-fn sled_error(error: sled::Error) -> Discard {
-    Discard::Sled(error.to_string())
-}
-
-fn disk(error: std::io::Error) -> Discard {
-    Discard::Sled(error.to_string())
 }
 
 /// Entries in one write to sled. Sorted, neighbours share pages.

@@ -1,0 +1,370 @@
+//! The embedded store by itself: a million devices committed, closed, opened, killed, opened again, its projection thrown away and rebuilt.
+//!
+//! Every step is a process of its own, so that peak memory and restarts are real. The share is the rate over what one thread reaches that
+//! writes the same bytes in the same batches and syncs them, and does nothing else, measured just before.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
+use clap::{Args, ValueEnum};
+use hdrhistogram::Histogram;
+use identity::{
+    Clock, DeviceId, KeyFingerprint, Principal, RequestId, Role, SerialNumber, SystemClock, Validity,
+    no_well_defined_expiration,
+};
+use issuance::{IssuerName, ProfileName};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+
+/// Commits devices to the embedded store and measures it: rate, size, memory, projection, restarts.
+#[derive(Debug, Args)]
+pub(crate) struct Store {
+    /// How many devices.
+    #[arg(long, default_value_t = 1_000_000)]
+    devices: u64,
+    /// Commits that are in flight at a time, one device each.
+    #[arg(long, default_value_t = 256)]
+    in_flight: u64,
+    /// Fill ledger files with zeros when they are made.
+    #[arg(long)]
+    preallocate: bool,
+    /// Where to put the store; a directory is made in it and removed at the end.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// One JSON object on the last line.
+    #[arg(long)]
+    json: bool,
+    /// Only this step, in this process.
+    #[arg(long, hide = true)]
+    step: Option<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    Load,
+    Restart,
+    Rebuild,
+}
+
+impl Store {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.step {
+            None => self.measure(),
+            Some(step) => {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+                let figures = runtime.block_on(async {
+                    match step {
+                        Step::Load => self.load().await,
+                        Step::Restart => self.restart().await,
+                        Step::Rebuild => self.rebuild().await,
+                    }
+                })?;
+                println!("{figures}");
+                std::io::stdout().flush()?;
+                // Restarts are killed by whoever started them.
+                if step == Step::Restart {
+                    std::io::stdin().read_to_end(&mut Vec::new())?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn measure(&self) -> Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        let directory = tempfile::tempdir_in(&self.dir)?;
+        let load = self.step(directory.path(), Step::Load)?;
+        let bytes = bytes_below(directory.path())?;
+        let restart_clean = self.step(directory.path(), Step::Restart)?;
+        let restart_killed = self.step(directory.path(), Step::Restart)?;
+        fs::remove_dir_all(directory.path().join("projection"))?;
+        let rebuild = self.step(directory.path(), Step::Rebuild)?;
+        let seconds = |value: &Value, key: &str| value[key].as_f64().unwrap_or(f64::NAN);
+        let restart_s = seconds(&restart_clean, "restart_s").max(seconds(&restart_killed, "restart_s"));
+        let peak = [&load, &restart_clean, &restart_killed, &rebuild]
+            .map(|step| seconds(step, "peak_mib"))
+            .into_iter()
+            .fold(0.0, f64::max);
+        let figures = json!({
+            "name": "store",
+            "devices": self.devices,
+            "rate_per_s": load["rate_per_s"],
+            "limit_per_s": load["limit_per_s"],
+            "share": load["share"],
+            "p50_ms": load["p50_ms"],
+            "p99_ms": load["p99_ms"],
+            "batch_mean": load["batch_mean"],
+            "server_cpu_us_per_op": load["cpu_us_per_op"],
+            "server_peak_rss_mib": peak,
+            "bytes_per_device": (bytes as f64 / self.devices as f64).round(),
+            "ledger_bytes_per_device": load["ledger_bytes_per_device"],
+            "restart_s": restart_s,
+            "restart_clean_s": restart_clean["restart_s"],
+            "restart_killed_s": restart_killed["restart_s"],
+            "rebuild_s": rebuild["rebuild_s"],
+            "rebuild_peak_rss_mib": rebuild["peak_mib"],
+            "projection_lag_ms_max": load["lag_ms_max"],
+            "projection_drained_s": load["drained_s"],
+        });
+        print_table(&figures);
+        if self.json {
+            println!("{figures}");
+        }
+        Ok(())
+    }
+
+    /// Runs one step in a process of its own and kills it when it has reported.
+    fn step(&self, directory: &Path, step: Step) -> Result<Value> {
+        let name = step.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let mut process = Process::new(std::env::current_exe()?);
+        process.args(["store", "--step", &name, "--devices", &self.devices.to_string(), "--in-flight"]);
+        process.arg(self.in_flight.to_string()).arg("--dir").arg(directory);
+        if self.preallocate {
+            process.arg("--preallocate");
+        }
+        let mut child = process.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        let read = std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(child.stdout.take().context("no output")?),
+            &mut line,
+        );
+        if step == Step::Restart {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        read?;
+        ensure!(step == Step::Restart || status.success(), "the step {name} ended with {status}");
+        serde_json::from_str(&line).with_context(|| format!("the step {name} reported {line:?}"))
+    }
+
+    async fn load(&self) -> Result<Value> {
+        let limit_per_s = self.append_limit()?;
+        let store = Arc::new(EmbeddedStore::create(&self.settings(), Arc::new(SystemClock))?);
+        create_order(&store, self.devices).await?;
+        let (next, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let lag = tokio::spawn(watch_lag(Arc::clone(&store), Arc::clone(&done)));
+        let (started, cpu) = (Instant::now(), process_cpu());
+        let workers: Vec<_> = (0..self.in_flight)
+            .map(|_| tokio::spawn(commit_devices(Arc::clone(&store), Arc::clone(&next), self.devices)))
+            .collect();
+        let mut latencies = Histogram::<u64>::new(3)?;
+        for worker in workers {
+            latencies.add(worker.await??)?;
+        }
+        let (elapsed, cpu) = (started.elapsed(), process_cpu() - cpu);
+        let vitals = store.vitals();
+        while store.vitals().projected < vitals.head {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let drained = started.elapsed() - elapsed;
+        done.store(true, Ordering::Relaxed);
+        let lag_max = lag.await?;
+        store.close().await?;
+        let rate = self.devices as f64 / elapsed.as_secs_f64();
+        let millis = |quantile| rounded(latencies.value_at_quantile(quantile) as f64 / 1000.0, 3);
+        Ok(json!({
+            "rate_per_s": rate.round(),
+            "limit_per_s": limit_per_s.round(),
+            "share": rounded(rate / limit_per_s, 3),
+            "p50_ms": millis(0.5),
+            "p99_ms": millis(0.99),
+            "batch_mean": rounded(vitals.entries as f64 / vitals.batches as f64, 1),
+            "cpu_us_per_op": rounded(cpu.as_secs_f64() * 1e6 / self.devices as f64, 2),
+            "ledger_bytes_per_device": (vitals.ledger_bytes as f64 / self.devices as f64).round(),
+            "lag_ms_max": lag_max.as_millis() as u64,
+            "drained_s": rounded(drained.as_secs_f64(), 2),
+            "peak_mib": peak_mib()?,
+        }))
+    }
+
+    /// Opens the store and issues: the time from nothing to the first certificate on record.
+    async fn restart(&self) -> Result<Value> {
+        let started = Instant::now();
+        let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
+        create_order(&store, 1).await?;
+        let restart_s = rounded(started.elapsed().as_secs_f64(), 3);
+        Ok(json!({ "restart_s": restart_s, "peak_mib": peak_mib()? }))
+    }
+
+    /// Opens the store without a projection, and waits until listings are whole.
+    async fn rebuild(&self) -> Result<Value> {
+        let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
+        let started = Instant::now();
+        let head = store.head().0;
+        while store.vitals().projected < head {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let page = store.devices(&DeviceFilter::default(), None, 100).await?;
+        ensure!(page.rows.len() as u64 == self.devices.min(100), "the listing is not whole");
+        let rebuild_s = rounded(started.elapsed().as_secs_f64(), 2);
+        let peak_mib = peak_mib()?;
+        store.close().await?;
+        Ok(json!({ "rebuild_s": rebuild_s, "peak_mib": peak_mib }))
+    }
+
+    /// Entries a second of a thread that only appends and syncs batches of half of what is in flight: callers alternate in two halves.
+    fn append_limit(&self) -> Result<f64> {
+        let batch = vec![0x5a_u8; ENTRY_BYTES * (self.in_flight as usize / 2).max(1)];
+        let mut file = tempfile::tempfile_in(&self.dir)?;
+        let started = Instant::now();
+        let mut batches = 0_u64;
+        while started.elapsed() < LIMIT_WINDOW {
+            file.write_all(&batch)?;
+            file.sync_data()?;
+            batches += 1;
+        }
+        Ok((batches * (self.in_flight / 2).max(1)) as f64 / started.elapsed().as_secs_f64())
+    }
+
+    fn settings(&self) -> EmbeddedSettings {
+        let mut settings = EmbeddedSettings::new(self.dir.join("ledger"), self.dir.join("projection"));
+        settings.preallocate = self.preallocate;
+        settings
+    }
+}
+
+async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
+    let terms = WorkOrderTerms {
+        product: "cam-2".parse()?,
+        quantity,
+        profile: ProfileName::Idevid,
+        serials: Serials::Pattern("SN{00000001..99999999}".parse()?),
+        stations: vec!["line-3".parse()?],
+        opens_at: None,
+        closes_at: None,
+    };
+    let action = Action::CreateWorkOrder { terms };
+    let command = Command { principal: None, request: None, content: [0; 32], action };
+    let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
+    verdict.map(drop).map_err(|conflict| anyhow!(conflict))
+}
+
+/// Commits the next device, again and again. Returns the latencies in microseconds.
+async fn commit_devices(
+    store: Arc<EmbeddedStore>,
+    next: Arc<AtomicU64>,
+    devices: u64,
+) -> Result<Histogram<u64>> {
+    let mut latencies = Histogram::new(3)?;
+    let validity = Validity::new(SystemClock.now(), no_well_defined_expiration())?;
+    let station = Principal::named(Role::Station, "line-3".parse()?);
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= devices {
+            return Ok(latencies);
+        }
+        let command = birth(number + 1, validity, station.clone())?;
+        let started = Instant::now();
+        let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
+        verdict.map_err(|conflict| anyhow!(conflict))?;
+        latencies.record(started.elapsed().as_micros() as u64)?;
+    }
+}
+
+fn birth(number: u64, validity: Validity, station: Principal) -> Result<Command> {
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    let mut serial_number = [0x41; 16];
+    serial_number[8..].copy_from_slice(&spread);
+    let mut key = [0x17; 32];
+    key[..8].copy_from_slice(&spread);
+    let mut request = [0; 16];
+    request[..8].copy_from_slice(&spread);
+    let device: DeviceId = format!("cam-2/SN{number:08}").parse()?;
+    let certificate = SignedCertificate {
+        issuer: IssuerName::Factory,
+        profile: ProfileName::Idevid,
+        serial_number: SerialNumber::try_from(serial_number.as_slice())?,
+        key: KeyFingerprint::from(key),
+        validity,
+        der: spread.repeat(CERTIFICATE_BYTES / 8),
+    };
+    let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
+    Ok(Command {
+        principal: Some(station),
+        request: Some(RequestId::from(request)),
+        content: [3; 32],
+        action,
+    })
+}
+
+async fn watch_lag(store: Arc<EmbeddedStore>, done: Arc<AtomicBool>) -> Duration {
+    let mut longest = Duration::ZERO;
+    while !done.load(Ordering::Relaxed) {
+        longest = longest.max(store.vitals().projection_lag);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    longest
+}
+
+fn print_table(figures: &Value) {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.set_header(["", "measured", "aim"]);
+    for (key, aim) in [
+        ("rate_per_s", "≥ 60,000"),
+        ("limit_per_s", ""),
+        ("share", ""),
+        ("p50_ms", ""),
+        ("p99_ms", ""),
+        ("batch_mean", ""),
+        ("server_cpu_us_per_op", ""),
+        ("server_peak_rss_mib", "≤ 350"),
+        ("bytes_per_device", "≤ 2253"),
+        ("ledger_bytes_per_device", ""),
+        ("projection_lag_ms_max", ""),
+        ("projection_drained_s", ""),
+        ("restart_clean_s", "≤ 3"),
+        ("restart_killed_s", "≤ 3"),
+        ("rebuild_s", "≤ 60"),
+        ("rebuild_peak_rss_mib", "≤ 350"),
+    ] {
+        table.add_row([key.to_owned(), figures[key].to_string(), aim.to_owned()]);
+    }
+    println!("{table}");
+}
+
+fn bytes_below(directory: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for file in fs::read_dir(directory)? {
+        let file = file?;
+        bytes += match file.file_type()?.is_dir() {
+            true => bytes_below(&file.path())?,
+            false => file.metadata()?.blocks() * 512,
+        };
+    }
+    Ok(bytes)
+}
+
+fn peak_mib() -> Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(rounded(kib / 1024.0, 1))
+}
+
+fn process_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
+}
+
+fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10_f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+/// Of a birth certificate with the usual names.
+const CERTIFICATE_BYTES: usize = 576;
+
+/// About what an entry takes with it.
+const ENTRY_BYTES: usize = 800;
+
+const LIMIT_WINDOW: Duration = Duration::from_secs(2);

@@ -1,0 +1,77 @@
+//! The conformance suite: what every store must do, asked of each of them. A new store gains one line at the end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a failed assumption is a failed test"
+)]
+
+#[path = "store/cases.rs"]
+mod cases;
+
+use std::sync::Arc;
+
+use ca::store::{EmbeddedSettings, EmbeddedStore, FaultyStore, MemoryStore};
+use cases::Bench;
+use tempfile::TempDir;
+
+async fn memory() -> Bench<MemoryStore> {
+    let clock = cases::clock();
+    Bench::new(Arc::new(MemoryStore::new(clock.clone())), clock, None)
+}
+
+async fn faultless() -> Bench<FaultyStore<MemoryStore>> {
+    let clock = cases::clock();
+    Bench::new(Arc::new(FaultyStore::new(MemoryStore::new(clock.clone()))), clock, None)
+}
+
+async fn embedded(preallocate: bool) -> Bench<EmbeddedStore> {
+    let clock = cases::clock();
+    let directory = TempDir::new().unwrap();
+    let mut settings =
+        EmbeddedSettings::new(directory.path().join("ledger"), directory.path().join("projection"));
+    settings.segment_bytes = 64 * 1024;
+    settings.preallocate = preallocate;
+    let store = EmbeddedStore::create(&settings, clock.clone()).unwrap();
+    Bench::new(Arc::new(store), clock, Some(directory))
+}
+
+macro_rules! conformance {
+    ($($sentence:ident),* $(,)?) => {
+        mod a_memory_store {
+            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::memory().await).await })*
+        }
+        mod a_faultless_faulty_store {
+            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::faultless().await).await })*
+        }
+        mod an_embedded_store_with_growing_segments {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(false).await).await })*
+        }
+        mod an_embedded_store_with_preallocated_segments {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(true).await).await })*
+        }
+    };
+}
+
+conformance!(
+    entries_are_numbered_without_gaps_in_the_order_of_the_commands,
+    later_commands_see_the_effect_of_earlier_ones_in_the_same_call,
+    the_same_request_gets_the_same_entry_for_ever,
+    a_request_id_with_other_content_is_refused,
+    racing_callers_never_exceed_a_work_order,
+    racing_callers_with_one_key_get_one_certificate,
+    what_is_foreseen_is_what_is_committed,
+    a_certificate_is_read_back_with_its_standing,
+    a_scrapped_unit_is_revoked_and_never_returns,
+    an_enrolment_is_confirmed_and_the_others_are_superseded,
+    a_revoked_principal_is_revoked_at_once,
+    listings_show_what_was_committed_before,
+    certificates_that_expire_are_listed_soonest_first,
+    unaccounted_units_are_listed,
+    pages_follow_each_other_without_gaps,
+    a_closed_store_refuses,
+    the_rows_are_those_of_a_model,
+);

@@ -1,0 +1,534 @@
+//! What every store must do. Each case is a sentence of the contract in `ca/src/store.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ca::ledger::{
+    Action, Books, Command, Conflict, DeviceState, EntryNumber, Intent, Nothing, Serials, SignedCertificate,
+    Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
+};
+use ca::store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
+use identity::{
+    DeviceId, KeyFingerprint, ManualClock, Principal, RequestId, RevocationReason, Role, SerialNumber,
+    Validity, no_well_defined_expiration,
+};
+use issuance::{IssuerName, ProfileName};
+use tempfile::TempDir;
+
+/// A store on the bench, and what makes questions for it.
+pub struct Bench<S> {
+    pub store: Arc<S>,
+    pub clock: Arc<ManualClock>,
+    drawn: Arc<AtomicU64>,
+    _directory: Option<TempDir>,
+}
+
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_790_000_000)))
+}
+
+pub fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+pub fn device(serial: u64) -> DeviceId {
+    format!("cam-2/SN{serial:06}").parse().unwrap()
+}
+
+pub fn station(name: &str) -> Principal {
+    Principal::named(Role::Station, name.parse().unwrap())
+}
+
+pub fn key(number: u64) -> KeyFingerprint {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    KeyFingerprint::from(bytes)
+}
+
+pub fn serial_number(number: u64) -> SerialNumber {
+    let mut octets = [0x41; 16];
+    octets[8..].copy_from_slice(&number.to_be_bytes());
+    SerialNumber::try_from(octets.as_slice()).unwrap()
+}
+
+pub fn terms(quantity: u64) -> WorkOrderTerms {
+    WorkOrderTerms {
+        product: "cam-2".parse().unwrap(),
+        quantity,
+        profile: ProfileName::Idevid,
+        serials: Serials::Pattern("SN{000001..999999}".parse().unwrap()),
+        stations: vec!["line-3".parse().unwrap()],
+        opens_at: None,
+        closes_at: None,
+    }
+}
+
+impl<S: Store> Bench<S> {
+    pub fn new(store: Arc<S>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
+        Self { store, clock, drawn: Arc::new(AtomicU64::new(1)), _directory: directory }
+    }
+
+    pub fn draw(&self) -> u64 {
+        self.drawn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn certificate(
+        &self,
+        issuer: IssuerName,
+        profile: ProfileName,
+        key: KeyFingerprint,
+    ) -> SignedCertificate {
+        let start = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let end = match profile {
+            ProfileName::Idevid => no_well_defined_expiration(),
+            _ => start + days(30),
+        };
+        let number = self.draw();
+        SignedCertificate {
+            issuer,
+            profile,
+            serial_number: serial_number(number),
+            key,
+            validity: Validity::new(start, end).unwrap(),
+            der: number.to_be_bytes().repeat(70),
+        }
+    }
+
+    pub fn command(&self, principal: Principal, request: Option<u64>, action: Action) -> Command {
+        let request = request.map(|number| RequestId::from(u128::from(number).to_be_bytes()));
+        Command { principal: Some(principal), request, content: [1; 32], action }
+    }
+
+    pub fn create_order(&self, quantity: u64) -> Command {
+        let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+        self.command(operator, Some(self.draw()), Action::CreateWorkOrder { terms: terms(quantity) })
+    }
+
+    pub fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
+        let certificate = self.certificate(IssuerName::Factory, ProfileName::Idevid, key(key_number));
+        let action =
+            Action::IssueBirth { work_order: WorkOrderId(order), device: device(serial), certificate };
+        self.command(station("line-3"), Some(1_000_000 + key_number), action)
+    }
+
+    pub fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
+        let certificate = self.certificate(IssuerName::Operational, ProfileName::Ldevid, key(key_number));
+        let action = Action::IssueOperational { device: device(serial), parent, certificate };
+        self.command(Principal::Device(device(serial)), Some(2_000_000 + key_number), action)
+    }
+
+    pub fn installed(&self, serial: u64, serial_number: SerialNumber) -> Command {
+        let action = Action::ConfirmInstalled { device: device(serial), serial_number };
+        self.command(Principal::Device(device(serial)), None, action)
+    }
+
+    pub fn confirm(&self, order: u64, serial: u64, serial_number: SerialNumber) -> Command {
+        let (work_order, device) = (WorkOrderId(order), device(serial));
+        self.command(station("line-3"), None, Action::ConfirmUnit { work_order, device, serial_number })
+    }
+
+    pub fn scrap(&self, order: u64, serial: u64) -> Command {
+        let (work_order, device, reason) = (WorkOrderId(order), device(serial), "dropped".to_owned());
+        self.command(station("line-3"), None, Action::ScrapUnit { work_order, device, reason })
+    }
+
+    pub fn credential(&self, name: &str, key_number: u64) -> Command {
+        let certificate = self.certificate(IssuerName::Infrastructure, ProfileName::Station, key(key_number));
+        let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+        let (role, name) = (Role::Station, name.parse().unwrap());
+        self.command(
+            operator,
+            Some(3_000_000 + key_number),
+            Action::IssueCredential { role, name, certificate },
+        )
+    }
+
+    pub async fn ask(&self, command: Command) -> Verdict {
+        self.store.commit(vec![command]).await.unwrap().remove(0)
+    }
+
+    pub async fn done(&self, command: Command) -> Recorded {
+        self.ask(command).await.unwrap()
+    }
+
+    /// An order for many, and one unit of it.
+    pub async fn one_unit(&self) -> SerialNumber {
+        self.done(self.create_order(1000)).await;
+        self.done(self.birth(1, 1, 501)).await.released().unwrap().serial_number()
+    }
+}
+
+pub async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands<S: Store>(bench: Bench<S>) {
+    let verdicts = bench
+        .store
+        .commit(vec![bench.create_order(3), bench.birth(9, 1, 1), bench.birth(1, 1, 1), bench.birth(1, 2, 2)])
+        .await
+        .unwrap();
+    let numbers: Vec<_> = verdicts.iter().map(|v| v.as_ref().ok().map(|r| r.entry().number.0)).collect();
+    assert_eq!(numbers, [Some(1), None, Some(2), Some(3)]);
+    assert_eq!(bench.store.head(), EntryNumber(3));
+}
+
+pub async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call<S: Store>(bench: Bench<S>) {
+    let mut commands = vec![bench.create_order(2)];
+    commands.extend((1..=3).map(|serial| bench.birth(1, serial, serial)));
+    commands.push(bench.birth(1, 1, 9));
+    let verdicts = bench.store.commit(commands).await.unwrap();
+    assert!(verdicts[..3].iter().all(Result::is_ok));
+    assert_eq!(
+        *verdicts[3].as_ref().unwrap_err(),
+        Conflict::WorkOrderExhausted { work_order: WorkOrderId(1), quantity: 2 }
+    );
+    assert_eq!(*verdicts[4].as_ref().unwrap_err(), Conflict::DeviceAlreadyIssued(device(1)));
+    // And again, of what is durable by now.
+    assert_eq!(bench.ask(bench.birth(1, 1, 9)).await.unwrap_err(), Conflict::DeviceAlreadyIssued(device(1)));
+}
+
+pub async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1)).await;
+    // Twice in one call, then by request id, then by device and key alone, then after the order is exhausted and closed.
+    let both = bench.store.commit(vec![bench.birth(1, 1, 5), bench.birth(1, 1, 5)]).await.unwrap();
+    let (first, second) = (both[0].clone().unwrap(), both[1].clone().unwrap());
+    assert!(!first.is_replay() && second.is_replay());
+    let order = WorkOrderId(1);
+    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+    bench.done(bench.command(operator, None, Action::CloseWorkOrder { work_order: order })).await;
+    let third = bench.done(bench.birth(1, 1, 5)).await;
+    let mut other_id = bench.birth(1, 1, 5);
+    other_id.request = None;
+    let fourth = bench.done(other_id).await;
+    for replay in [second, third, fourth] {
+        assert!(replay.is_replay());
+        assert_eq!(replay.entry().number, first.entry().number);
+        assert_eq!(replay.released().unwrap().der(), first.released().unwrap().der());
+    }
+    assert_eq!(bench.store.work_order(order).await.unwrap().unwrap().counts.issued, 1);
+}
+
+pub async fn a_request_id_with_other_content_is_refused<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(5)).await;
+    bench.done(bench.birth(1, 1, 5)).await;
+    let mut other = bench.birth(1, 1, 5);
+    other.content = [2; 32];
+    assert_eq!(bench.ask(other).await.unwrap_err(), Conflict::RequestReused);
+    // The same id of another caller is another request.
+    let mut stranger = bench.birth(1, 2, 5);
+    stranger.principal = Some(station("line-4"));
+    assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::NoSuchWorkOrder(WorkOrderId(1)));
+}
+
+pub async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(25)).await;
+    let tasks: Vec<_> = (1..=60)
+        .map(|serial| {
+            let (store, command) = (Arc::clone(&bench.store), bench.birth(1, serial, serial));
+            tokio::spawn(async move { store.commit(vec![command]).await.unwrap().remove(0).is_ok() })
+        })
+        .collect();
+    let mut issued = 0;
+    for task in tasks {
+        issued += u64::from(task.await.unwrap());
+    }
+    assert_eq!(issued, 25);
+    assert_eq!(bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts.issued, 25);
+}
+
+pub async fn racing_callers_with_one_key_get_one_certificate<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1000)).await;
+    let tasks: Vec<_> = (1..=40)
+        .map(|serial| {
+            let mut command = bench.birth(1, serial, 77);
+            command.request = None;
+            let store = Arc::clone(&bench.store);
+            tokio::spawn(async move { store.commit(vec![command]).await.unwrap().remove(0) })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => won += 1,
+            Err(conflict) => assert_eq!(conflict, Conflict::KeyAlreadyUsed),
+        }
+    }
+    assert_eq!(won, 1);
+}
+
+pub async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1)).await;
+    let first = bench.birth(1, 1, 5);
+    let intent = Intent::of(&first).unwrap();
+    assert!(matches!(bench.store.foresee(&intent).await.unwrap(), Foresight::Clear));
+    let recorded = bench.done(first).await;
+    match bench.store.foresee(&intent).await.unwrap() {
+        Foresight::Answered(answer) => assert_eq!(answer.entry(), recorded.entry()),
+        other => panic!("{other:?}"),
+    }
+    let next = Intent::of(&bench.birth(1, 2, 6)).unwrap();
+    assert!(matches!(
+        bench.store.foresee(&next).await.unwrap(),
+        Foresight::Refused(Conflict::WorkOrderExhausted { .. })
+    ));
+}
+
+pub async fn a_certificate_is_read_back_with_its_standing<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    assert_eq!(bench.store.standing(&birth).await.unwrap(), Some(Standing::Issued));
+    assert_eq!(bench.store.standing(&serial_number(1 << 40)).await.unwrap(), None);
+    bench.done(bench.confirm(1, 1, birth)).await;
+    assert!(bench.done(bench.confirm(1, 1, birth)).await.is_replay());
+    let record = bench.store.certificate(&birth).await.unwrap().unwrap();
+    assert_eq!(record.standing(), Standing::InUse);
+    assert_eq!(record.work_order(), Some(WorkOrderId(1)));
+    assert_eq!(record.certificate().key, key(501));
+    assert_eq!(record.entry().principal, Some(station("line-3")));
+    assert!(record.revocation().is_none());
+    let device = bench.store.device(&device(1)).await.unwrap().unwrap();
+    assert_eq!((device.state, device.birth), (DeviceState::Provisioned, birth));
+}
+
+pub async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    bench.done(bench.confirm(1, 1, birth)).await;
+    let operational = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
+    let scrapped = bench.done(bench.scrap(1, 1)).await;
+    assert!(bench.done(bench.scrap(1, 1)).await.is_replay());
+    for serial_number in [birth, operational] {
+        assert_eq!(bench.store.standing(&serial_number).await.unwrap(), Some(Standing::Revoked));
+        let record = bench.store.certificate(&serial_number).await.unwrap().unwrap();
+        let revocation = record.revocation().unwrap();
+        assert_eq!(revocation.reason, RevocationReason::CessationOfOperation);
+        assert_eq!(revocation.entry, scrapped.entry().number);
+    }
+    let gone = Conflict::DeviceScrapped(device(1));
+    assert_eq!(bench.ask(bench.birth(1, 1, 501)).await.unwrap_err(), gone);
+    assert_eq!(bench.ask(bench.birth(1, 1, 502)).await.unwrap_err(), gone);
+    assert_eq!(bench.ask(bench.enrol(1, birth, 601)).await.unwrap_err(), gone);
+    // Its key never returns either, and its quota is not given back.
+    assert_eq!(bench.ask(bench.birth(1, 2, 600)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
+    let counts = bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts;
+    assert_eq!((counts.issued, counts.confirmed, counts.scrapped), (1, 0, 1));
+}
+
+pub async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
+    // The device lost its state before it could install: another key gets another certificate.
+    let second = bench.done(bench.enrol(1, birth, 601)).await.released().unwrap().serial_number();
+    bench.done(bench.installed(1, second)).await;
+    assert!(bench.done(bench.installed(1, second)).await.is_replay());
+    assert_eq!(bench.store.standing(&first).await.unwrap(), Some(Standing::Superseded));
+    assert_eq!(bench.store.standing(&second).await.unwrap(), Some(Standing::InUse));
+    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().operational, Some(second));
+    assert_eq!(
+        bench.ask(bench.enrol(1, birth, 602)).await.unwrap_err(),
+        Conflict::AlreadyEnrolled(device(1))
+    );
+    // R-LIFE-05: an expired one does not keep the device from coming back with its birth certificate.
+    bench.clock.advance(days(31));
+    bench.done(bench.enrol(1, birth, 602)).await;
+    let all = bench.store.certificates_of(&Principal::Device(device(1)), 1000).await.unwrap();
+    assert_eq!(all.len(), 4);
+    assert_eq!(all[0].certificate().serial_number, birth);
+    assert_eq!(all[1].parent(), Some(birth));
+    let newest = bench.store.certificates_of(&Principal::Device(device(1)), 1).await.unwrap();
+    assert_eq!(newest[0].certificate().key, key(602));
+}
+
+pub async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
+    let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
+    bench.done(bench.credential("line-3", 41)).await;
+    let (role, name) = (Role::Station, "line-3".parse().unwrap());
+    let known = bench.store.principal(role, &name).await.unwrap().unwrap();
+    assert!(known.active);
+    assert_eq!(known.credential.certificate().key, key(41));
+    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+    let reason = RevocationReason::KeyCompromise;
+    let revoke = bench.command(operator, None, Action::RevokePrincipal { role, name: name.clone(), reason });
+    bench.done(revoke.clone()).await;
+    assert!(bench.done(revoke).await.is_replay());
+    assert_eq!(bench.store.standing(&credential).await.unwrap(), Some(Standing::Revoked));
+    assert!(!bench.store.principal(role, &name).await.unwrap().unwrap().active);
+    assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
+}
+
+pub async fn listings_show_what_was_committed_before<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1000)).await;
+    bench.done(bench.create_order(1000)).await;
+    for serial in [4, 2, 5, 1, 3] {
+        let recorded = bench.done(bench.birth(1 + serial % 2, serial, serial)).await;
+        if serial > 3 {
+            let birth = recorded.released().unwrap().serial_number();
+            bench.done(bench.confirm(1 + serial % 2, serial, birth)).await;
+        }
+    }
+    let all = bench.store.devices(&DeviceFilter::default(), None, 100).await.unwrap();
+    let ids: Vec<_> = all.rows.iter().map(|row| row.id.clone()).collect();
+    assert_eq!(ids, (1..=5).map(device).collect::<Vec<_>>());
+    assert!(all.next.is_none());
+    let filter = DeviceFilter { work_order: Some(WorkOrderId(2)), ..DeviceFilter::default() };
+    assert_eq!(bench.store.devices(&filter, None, 100).await.unwrap().rows.len(), 3);
+    let filter = DeviceFilter { state: Some(DeviceState::Provisioned), ..DeviceFilter::default() };
+    assert_eq!(bench.store.devices(&filter, None, 100).await.unwrap().rows.len(), 2);
+    let filter = DeviceFilter { product: Some("cam-3".parse().unwrap()), ..DeviceFilter::default() };
+    assert!(bench.store.devices(&filter, None, 100).await.unwrap().rows.is_empty());
+}
+
+pub async fn certificates_that_expire_are_listed_soonest_first<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    for number in 0..5 {
+        bench.done(bench.enrol(1, birth, 600 + number)).await;
+    }
+    let end = UNIX_EPOCH + Duration::from_secs(1_790_000_000) + days(30);
+    assert!(bench.store.certificates_expiring(end, None, 10).await.unwrap().rows.is_empty());
+    let far: SystemTime = end + days(365_000);
+    let first = bench.store.certificates_expiring(far, None, 3).await.unwrap();
+    let rest = bench.store.certificates_expiring(far, first.next.as_ref(), 3).await.unwrap();
+    assert_eq!((first.rows.len(), rest.rows.len(), rest.next.is_none()), (3, 2, true));
+    let keys: Vec<_> = first.rows.iter().chain(&rest.rows).map(|row| row.certificate().key).collect();
+    assert_eq!(keys, (600..605).map(key).collect::<Vec<_>>());
+}
+
+pub async fn unaccounted_units_are_listed<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1000)).await;
+    for serial in 1..=6 {
+        let birth = bench.done(bench.birth(1, serial, serial)).await.released().unwrap().serial_number();
+        match serial {
+            1 => drop(bench.done(bench.confirm(1, serial, birth)).await),
+            2 => drop(bench.done(bench.scrap(1, serial)).await),
+            _ => {}
+        }
+    }
+    let unaccounted = bench.store.unaccounted(WorkOrderId(1), 3).await.unwrap();
+    assert_eq!(unaccounted.count, 4);
+    assert_eq!(unaccounted.devices, (3..=5).map(device).collect::<Vec<_>>());
+}
+
+pub async fn pages_follow_each_other_without_gaps<S: Store>(bench: Bench<S>) {
+    for name in ["line-1", "line-2", "line-3"] {
+        bench.done(bench.credential(name, bench.draw())).await;
+        bench.done(bench.create_order(1000)).await;
+    }
+    for serial in 1..=10 {
+        bench.done(bench.birth(1 + serial % 3, serial, 700 + serial)).await;
+    }
+    let (mut cursor, mut ids) = (None, Vec::new());
+    loop {
+        let page = bench.store.devices(&DeviceFilter::default(), cursor.as_ref(), 3).await.unwrap();
+        ids.extend(page.rows.into_iter().map(|row| row.id));
+        let Some(next) = page.next else { break };
+        cursor = Some(next.to_string().parse().unwrap());
+    }
+    assert_eq!(ids, (1..=10).map(device).collect::<Vec<_>>());
+    let first = bench.store.work_orders(None, 2).await.unwrap();
+    let rest = bench.store.work_orders(first.next.as_ref(), 2).await.unwrap();
+    let orders: Vec<_> = first.rows.iter().chain(&rest.rows).map(|row| row.id.0).collect();
+    assert_eq!((orders, rest.next), (vec![3, 2, 1], None));
+    let first = bench.store.principals(None, 2).await.unwrap();
+    let rest = bench.store.principals(first.next.as_ref(), 2).await.unwrap();
+    assert_eq!((first.rows.len(), rest.rows.len(), rest.next), (2, 1, None));
+    let foreign = "00ff".parse().unwrap();
+    assert!(matches!(bench.store.work_orders(Some(&foreign), 2).await, Err(StoreError::CursorUnknown)));
+    let listed = bench.store.devices(&DeviceFilter::default(), Some(&foreign), 2).await;
+    assert!(matches!(listed, Err(StoreError::CursorUnknown)));
+}
+
+pub async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
+    bench.one_unit().await;
+    bench.store.close().await.unwrap();
+    bench.store.close().await.unwrap();
+    assert!(matches!(bench.store.commit(vec![bench.birth(1, 2, 2)]).await, Err(StoreError::Stopped)));
+}
+
+/// A few hundred random commands; afterwards the store and plain maps agree on every row.
+pub async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    let seed: u64 =
+        std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut books = Books::over(Nothing);
+    let mut issued: Vec<(u64, SerialNumber)> = Vec::new();
+    for _ in 0..2 {
+        let Ok(()) = books.enter(bench.done(bench.create_order(30)).await.entry());
+    }
+    let mut serial_numbers = Vec::new();
+    for _ in 0..40 {
+        let mut commands = Vec::new();
+        for _ in 0..random.random_range(1..12) {
+            let serial = random.random_range(1..60_u64);
+            let order = random.random_range(1..3_u64);
+            let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
+            let (whose, certificate) = some.unwrap_or((serial, serial_number(0)));
+            commands.push(match random.random_range(0..12) {
+                0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
+                5 => bench.confirm(order, whose, certificate),
+                6 => bench.scrap(order, whose),
+                7 | 8 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
+                9 => bench.installed(whose, certificate),
+                10 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
+                _ => {
+                    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+                    let work_order = WorkOrderId(order);
+                    let action = match random.random_range(0..3) {
+                        0 => Action::PauseWorkOrder { work_order },
+                        _ => Action::ResumeWorkOrder { work_order },
+                    };
+                    bench.command(operator, None, action)
+                }
+            });
+        }
+        for recorded in bench.store.commit(commands).await.unwrap().into_iter().flatten() {
+            if let Some(released) = recorded.released()
+                && !recorded.is_replay()
+            {
+                serial_numbers.push(released.serial_number());
+                if let Some(ca::ledger::Holder::Principal(Principal::Device(id))) =
+                    recorded.entry().event.holder()
+                {
+                    issued.push((id.serial.as_str()[2..].parse().unwrap(), released.serial_number()));
+                }
+            }
+            if !recorded.is_replay() {
+                let Ok(()) = books.enter(recorded.entry());
+            }
+        }
+    }
+    assert!(serial_numbers.len() > 40, "the random commands did nothing");
+    for serial_number in &serial_numbers {
+        let Ok(model) = books.certificate(serial_number);
+        let model = model.unwrap();
+        let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
+        assert_eq!((record.standing(), record.entry().number), (model.standing, model.entry));
+        assert_eq!(bench.store.standing(serial_number).await.unwrap(), Some(model.standing));
+        assert_eq!(record.holder(), Some(model.holder));
+    }
+    let mut listed = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = bench.store.devices(&DeviceFilter::default(), cursor.as_ref(), 7).await.unwrap();
+        listed.extend(page.rows);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed.len(), books.devices().len());
+    let mut issued = [0; 2];
+    for (record, model) in listed.iter().zip(books.devices().values()) {
+        assert_eq!(
+            (&record.id, record.state, record.operational),
+            (&model.id, model.state(), model.operational)
+        );
+        assert_eq!(bench.store.device(&model.id).await.unwrap().as_ref(), Some(record));
+        issued[model.work_order.0 as usize - 1] += 1;
+    }
+    for (place, issued) in issued.into_iter().enumerate() {
+        let order = bench.store.work_order(WorkOrderId(place as u64 + 1)).await.unwrap().unwrap();
+        assert_eq!(order.counts.issued, issued);
+        assert!(order.counts.issued <= 30);
+        assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
+        assert_ne!(order.state, WorkOrderState::Closed);
+    }
+}

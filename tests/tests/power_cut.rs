@@ -1,0 +1,305 @@
+//! The power goes while the CA writes: ext4 on a loop device is shut down without a flush of its log, the writer killed, the journal
+//! replayed, the store opened again. Everything acknowledged is there, and what is derived equals a fresh replay, row by row.
+//!
+//! `TOUCHMARK_POWER_CUTS` sets the rounds of each kind (default 25); `TOUCHMARK_SEED` the moments.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test"
+)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ca::ledger::{
+    Action, Books, Command, EntryNumber, Nothing, Serials, SignedCertificate, View, WorkOrderId,
+    WorkOrderTerms,
+};
+use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store, StoreError};
+use identity::{
+    Clock, KeyFingerprint, Principal, RequestId, Role, SerialNumber, SystemClock, Validity,
+    no_well_defined_expiration,
+};
+use issuance::{IssuerName, ProfileName};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+#[test]
+fn nothing_acknowledged_is_lost_when_segments_grow() {
+    cut_the_power(false);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_segments_are_preallocated() {
+    cut_the_power(true);
+}
+
+/// Not a test by itself: the process that the power is cut under.
+#[test]
+fn the_writer() {
+    if let (Ok(directory), Ok(acks)) = (std::env::var(STORE_VARIABLE), std::env::var(ACKS_VARIABLE)) {
+        let preallocate = std::env::var(PREALLOCATE_VARIABLE).is_ok();
+        runtime().block_on(write_until_the_end(Path::new(&directory), Path::new(&acks), preallocate));
+    }
+}
+
+fn cut_the_power(preallocate: bool) {
+    let number =
+        |name: &str, usual: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
+    let seed = number("TOUCHMARK_SEED", 20_261_122);
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed + u64::from(preallocate));
+    let Some(disk) = Disk::new() else { return };
+    let acks = disk.directory.path().join("acks");
+    File::create(&acks).unwrap();
+    let (mut torn, mut lines) = (0, 0);
+    for round in 1..=number("TOUCHMARK_POWER_CUTS", 25) {
+        disk.mount();
+        let mut writer = disk.start_writer(&acks, preallocate);
+        let enough = lines + random.random_range(50..1500_usize);
+        let patience = Instant::now() + Duration::from_secs(60);
+        while acknowledged(&acks).len() < enough {
+            assert!(Instant::now() < patience, "round {round}: the writer does not write");
+            assert!(writer.try_wait().unwrap().is_none(), "round {round}: the writer ended");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        disk.shut_down();
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        disk.unmount();
+        disk.mount();
+        let acked = acknowledged(&acks);
+        lines = acked.len();
+        torn += u64::from(runtime().block_on(verify(&disk.store(), preallocate, &acked, round)));
+        disk.unmount();
+    }
+    eprintln!("{lines} acknowledged, {torn} torn tails cut");
+}
+
+/// Opens what is left and compares; whether a torn tail was cut.
+async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber)], round: u64) -> bool {
+    let store = EmbeddedStore::open(&settings(directory, preallocate), Arc::new(SystemClock)).unwrap();
+    let mut books = Books::over(Nothing);
+    let mut serial_numbers = Vec::new();
+    for number in 1..=store.head().0 {
+        let entry = store.entry(EntryNumber(number)).unwrap().unwrap();
+        let Ok(()) = books.enter(&entry);
+        serial_numbers.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+    }
+    for (number, serial_number) in acked {
+        let record = store.certificate(serial_number).await.unwrap();
+        let record =
+            record.unwrap_or_else(|| panic!("round {round}: entry {number} was acknowledged and is lost"));
+        assert_eq!(record.entry().number.0, *number);
+    }
+    for serial_number in &serial_numbers {
+        let Ok(model) = books.certificate(serial_number);
+        assert_eq!(store.standing(serial_number).await.unwrap(), model.map(|facts| facts.standing));
+    }
+    let (mut listed, mut cursor) = (Vec::new(), None);
+    loop {
+        match store.devices(&DeviceFilter::default(), cursor.as_ref(), 1000).await {
+            Ok(page) => {
+                listed.extend(page.rows);
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            Err(StoreError::ListingsUnavailable { .. }) => {}
+            Err(error) => panic!("round {round}: {error}"),
+        }
+    }
+    let rows = listed.iter().map(|row| (&row.id, row.state, row.work_order));
+    let model = books.devices().values().map(|facts| (&facts.id, facts.state(), facts.work_order));
+    assert!(rows.eq(model), "round {round}: the projection is not that of a replay");
+    let order = store.work_order(WorkOrderId(1)).await.unwrap().unwrap();
+    assert_eq!(order.counts.issued, books.devices().len() as u64);
+    let torn = store.torn_tail().is_some();
+    if round.is_multiple_of(2) {
+        store.close().await.unwrap();
+    }
+    torn
+}
+
+async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
+    let settings = settings(directory, preallocate);
+    let clock = Arc::new(SystemClock);
+    let store = if directory.join("ledger").is_dir() {
+        EmbeddedStore::open(&settings, clock).unwrap()
+    } else {
+        let store = EmbeddedStore::create(&settings, clock).unwrap();
+        let terms = WorkOrderTerms {
+            product: "cam-2".parse().unwrap(),
+            quantity: 1_000_000,
+            profile: ProfileName::Idevid,
+            serials: Serials::Pattern("SN{000000001..999999999}".parse().unwrap()),
+            stations: vec!["line-3".parse().unwrap()],
+            opens_at: None,
+            closes_at: None,
+        };
+        let action = Action::CreateWorkOrder { terms };
+        let command = Command { principal: None, request: None, content: [0; 32], action };
+        store.commit(vec![command]).await.unwrap().remove(0).unwrap();
+        store
+    };
+    let store = Arc::new(store);
+    let next = Arc::new(AtomicU64::new(store.head().0 * 10));
+    let acks = Arc::new(Mutex::new(OpenOptions::new().append(true).open(acks).unwrap()));
+    let workers: Vec<_> = (0..32)
+        .map(|_| {
+            let (store, next, acks) = (Arc::clone(&store), Arc::clone(&next), Arc::clone(&acks));
+            tokio::spawn(async move {
+                loop {
+                    let command = birth(next.fetch_add(1, Ordering::Relaxed) + 1);
+                    let Ok(mut verdicts) = store.commit(vec![command]).await else { return };
+                    let recorded = verdicts.remove(0).unwrap();
+                    let released = recorded.released().unwrap();
+                    let line = format!("{} {}\n", released.entry_number(), released.serial_number());
+                    acks.lock().unwrap().write_all(line.as_bytes()).unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+}
+
+fn birth(number: u64) -> Command {
+    let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    let (mut octets, mut key, mut request) = ([0x41; 16], [0x17; 32], [0; 16]);
+    octets[8..].copy_from_slice(&spread);
+    key[..8].copy_from_slice(&spread);
+    request[..8].copy_from_slice(&spread);
+    let certificate = SignedCertificate {
+        issuer: IssuerName::Factory,
+        profile: ProfileName::Idevid,
+        serial_number: SerialNumber::try_from(octets.as_slice()).unwrap(),
+        key: KeyFingerprint::from(key),
+        validity: Validity::new(SystemClock.now(), no_well_defined_expiration()).unwrap(),
+        der: spread.repeat(72),
+    };
+    let device = format!("cam-2/SN{number:09}").parse().unwrap();
+    let station = Principal::named(Role::Station, "line-3".parse().unwrap());
+    let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
+    Command { principal: Some(station), request: Some(RequestId::from(request)), content: [3; 32], action }
+}
+
+fn settings(directory: &Path, preallocate: bool) -> EmbeddedSettings {
+    let mut settings = EmbeddedSettings::new(directory.join("ledger"), directory.join("projection"));
+    settings.preallocate = preallocate;
+    settings.segment_bytes = 8 << 20;
+    settings
+}
+
+/// The whole lines of the file: entry and serial number.
+fn acknowledged(acks: &Path) -> Vec<(u64, SerialNumber)> {
+    let text = fs::read_to_string(acks).unwrap();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let line = |line: &str| {
+        let (number, serial_number) = line.split_once(' ').unwrap();
+        (number.parse().unwrap(), serial_number.parse().unwrap())
+    };
+    whole.lines().map(line).collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// ext4 on a loop device, mounted and unmounted by hand.
+struct Disk {
+    directory: tempfile::TempDir,
+}
+
+impl Disk {
+    /// `None`, said on standard error, where it cannot be; in CI that is a failed test.
+    fn new() -> Option<Self> {
+        let disk = Self { directory: tempfile::tempdir().unwrap() };
+        File::create(disk.image()).unwrap().set_len(512 << 20).unwrap();
+        fs::create_dir(disk.mount_point()).unwrap();
+        let made = Process::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(disk.image()).status();
+        let able = made.is_ok_and(|status| status.success()) && disk.try_mount();
+        if able {
+            disk.unmount();
+            return Some(disk);
+        }
+        let why = "NOT RUN: cutting the power needs root, loop devices and mkfs.ext4";
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        eprintln!("{why}");
+        None
+    }
+
+    fn start_writer(&self, acks: &Path, preallocate: bool) -> Child {
+        let mut writer = Process::new(std::env::current_exe().unwrap());
+        writer.args(["--exact", "the_writer"]).env(STORE_VARIABLE, self.store()).env(ACKS_VARIABLE, acks);
+        if preallocate {
+            writer.env(PREALLOCATE_VARIABLE, "1");
+        }
+        writer.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`: from here on nothing reaches the disk.
+    fn shut_down(&self) {
+        const SHUT_DOWN: &str = "import fcntl,os,struct,sys\n\
+            fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+        let status = Process::new("python3").args(["-c", SHUT_DOWN]).arg(self.mount_point()).status();
+        assert!(status.unwrap().success(), "the file system cannot be shut down");
+    }
+
+    fn mount(&self) {
+        assert!(self.try_mount(), "mount");
+    }
+
+    fn try_mount(&self) -> bool {
+        let mut mount = Process::new("mount");
+        mount.args(["-o", "loop"]).arg(self.image()).arg(self.mount_point()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success())
+    }
+
+    /// The projector of a store that was dropped lets go within a moment.
+    fn unmount(&self) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !Process::new("umount")
+            .arg(self.mount_point())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+        {
+            assert!(Instant::now() < patience, "umount");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.mount_point().join("store")
+    }
+
+    fn mount_point(&self) -> PathBuf {
+        self.directory.path().join("mount")
+    }
+
+    fn image(&self) -> PathBuf {
+        self.directory.path().join("image")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        Process::new("umount").args(["-l", "-q"]).arg(self.mount_point()).stderr(Stdio::null()).status().ok();
+    }
+}
+
+const STORE_VARIABLE: &str = "TOUCHMARK_TEST_STORE";
+const ACKS_VARIABLE: &str = "TOUCHMARK_TEST_ACKS";
+const PREALLOCATE_VARIABLE: &str = "TOUCHMARK_TEST_PREALLOCATE";
