@@ -413,6 +413,7 @@ impl Store for EmbeddedStore {
                     "the projection did not close in time; it will be built again at the next start"
                 );
             }
+            shared.files.unlock();
             joined
         })
         .await
