@@ -63,7 +63,7 @@ impl Files {
             let scan = Scan::of(&path, first, last && place > 0)?;
             next = scan.replay(last, &mut each)?;
             if last {
-                files.check_floor(next - 1)?;
+                files.check_floor(&scan, next)?;
             }
             torn = scan.keep(&files, next)?;
         }
@@ -172,17 +172,21 @@ impl Files {
         Ok(segment)
     }
 
-    fn check_floor(&self, head: u64) -> Result<(), OpenError> {
+    /// Whether the ledger is as long as it was when it was last closed.
+    fn check_floor(&self, last: &Scan, next: u64) -> Result<(), OpenError> {
         let path = self.directory.join(FLOOR_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(io_error("read", &path, error).into()),
         };
+        let end = last.offsets.borrow().last().copied().unwrap_or(HEADER_BYTES) as usize;
         match text.trim().parse::<u64>() {
-            Ok(floor) if floor <= head => Ok(()),
-            Ok(_) => Err(missing(&path, head + 1, "the ledger was longer when it was last closed").into()),
-            Err(_) => Err(missing(&path, head + 1, "no number").into()),
+            Ok(floor) if floor < next => Ok(()),
+            Ok(_) => {
+                Err(last.damaged(end, next, "no whole entry; there was one at the last clean stop").into())
+            }
+            Err(_) => Err(missing(&path, next, "no number").into()),
         }
     }
 
