@@ -60,10 +60,11 @@ impl Connection {
             .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
             .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))?;
         let connector = tls::Connector::new(self.directory()?, &uri)?;
-        // The connector speaks TLS; tonic is told http so that it adds none of its own.
-        let origin = uri.clone();
-        let endpoint = Endpoint::from(uri)
-            .origin(origin)
+        // The connector speaks TLS; tonic is told http, otherwise it wants to add its own.
+        let plain = format!("http://{}", uri.authority().map_or_else(String::new, ToString::to_string));
+        let endpoint = Endpoint::from_shared(plain)
+            .map_err(|error| Failure::usage(format!("{server}: {error}")))?
+            .origin(uri)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .tcp_nodelay(true)
