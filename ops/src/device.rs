@@ -180,7 +180,7 @@ impl DeviceLife {
             (
                 "born",
                 format!(
-                    "{} at station {} under {}",
+                    "{} by {} under {}",
                     device.born_at.as_deref().unwrap_or("-"),
                     device.station,
                     device.work_order
