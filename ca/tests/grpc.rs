@@ -1,0 +1,207 @@
+//! The services through their generated clients, over the real routes and gate; the peer's certificate is put where TLS puts it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "world/world.rs"]
+mod world;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ca::authority::CallerKind;
+use ca::grpc::{Access, TABLE};
+use ca::store::Store;
+use ca::tls::PeerCertificate;
+use identity::{RevocationReason, Role};
+use proto::v1;
+use proto::v1::issue_birth_certificates_response::Outcome;
+use proto::v1::provisioning_service_client::ProvisioningServiceClient;
+use proto::v1::work_order_service_client::WorkOrderServiceClient;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use tower::Service;
+
+use world::{Fault, Key, World, fresh_id};
+
+#[tokio::test]
+async fn a_stream_answers_each_message_and_refuses_without_ending() {
+    let world = World::new().await;
+    let der = world.credential(Role::Station, "line-3").await;
+    let order = world.order(2, &["line-3"]).await.to_string();
+    let messages: Vec<_> = (1..=3).map(|serial| message(&order, serial, &Key::new().csr())).collect();
+    let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
+    let stream = client.issue_birth_certificates(tokio_stream::iter(messages.clone())).await.unwrap();
+    let answers: Vec<_> = stream.into_inner().map(Result::unwrap).collect().await;
+    assert_eq!(answers.len(), 3);
+    for (asked, answer) in messages.iter().zip(&answers) {
+        assert_eq!(asked.request_id, answer.request_id);
+    }
+    let Some(Outcome::Refusal(refusal)) = &answers[2].outcome else { panic!("{:?}", answers[2]) };
+    assert_eq!(refusal.reason, "WORK_ORDER_EXHAUSTED");
+    assert_eq!(refusal.code, i32::from(Code::ResourceExhausted));
+}
+
+/// R-CA-11.
+#[tokio::test]
+async fn a_station_revoked_while_it_streams_gets_nothing_more() {
+    let world = World::new().await;
+    let der = world.credential(Role::Station, "line-3").await;
+    let order = world.order(9, &["line-3"]).await.to_string();
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
+    sender.send(message(&order, 1, &Key::new().csr())).await.unwrap();
+    let stream = client.issue_birth_certificates(ReceiverStream::new(receiver)).await.unwrap();
+    let mut answers = stream.into_inner();
+    let first = answers.next().await.unwrap().unwrap();
+    assert!(matches!(first.outcome, Some(Outcome::Certificate(_))));
+    let name = "line-3".parse().unwrap();
+    let operator = world.operator().await;
+    let why = RevocationReason::KeyCompromise;
+    world.authority.revoke_principal(&operator, Role::Station, name, why).await.unwrap();
+    let head = world.store.head();
+    sender.send(message(&order, 2, &Key::new().csr())).await.unwrap();
+    let refused = answers.next().await.unwrap().unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused)),
+        (Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED".into())
+    );
+    assert!(answers.next().await.is_none(), "the stream has ended");
+    assert_eq!(world.store.head(), head);
+}
+
+#[tokio::test]
+async fn every_kind_of_caller_gets_exactly_the_rpcs_of_its_row() {
+    let world = World::new().await;
+    let mut peers: Vec<(CallerKind, Vec<u8>)> = vec![(CallerKind::Operator, world.operator_der.clone())];
+    for (kind, role) in [
+        (CallerKind::RelyingParty, Role::RelyingParty),
+        (CallerKind::Service, Role::Service),
+        (CallerKind::Station, Role::Station),
+    ] {
+        peers.push((kind, world.credential(role, "one").await));
+    }
+    let station = world.caller(&peers[3].1).await;
+    let order = world.order(1, &["one"]).await;
+    let birth = world.born(&station, order, 1, &Key::new()).await.der().to_vec();
+    let with_birth = world.caller(&birth).await;
+    let operational = world.authority.enroll(&with_birth, fresh_id(), &Key::new().csr()).await.unwrap();
+    peers.push((CallerKind::DeviceOperational, operational.der().to_vec()));
+    peers.push((CallerKind::DeviceBirth, birth));
+    assert_eq!(peers.len(), CallerKind::ALL.len());
+    for (path, access) in TABLE.iter().filter(|(path, _)| path.starts_with("/touchmark.")) {
+        let refused = call(&world, None, path).await;
+        assert_eq!(refused, (Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED".into()), "nobody, {path}");
+        for (kind, der) in &peers {
+            let (code, reason) = call(&world, Some(der), path).await;
+            let denied = (code, reason.as_str()) == (Code::PermissionDenied, "ROLE_NOT_ALLOWED");
+            let may = matches!(access, Access::Only(kinds) if kinds.contains(kind));
+            assert_eq!(!denied, may, "{kind:?} {path}: {code:?} {reason}");
+        }
+    }
+    let unknown = call(&world, Some(&world.operator_der), "/touchmark.v1.WorkOrderService/Destroy").await;
+    assert_eq!(unknown, (Code::Unimplemented, "RPC_UNKNOWN".into()));
+}
+
+#[tokio::test]
+async fn a_refusal_says_its_reason_its_number_and_when_to_come_back() {
+    let world = World::new().await;
+    let der = world.credential(Role::Station, "line-3").await;
+    let order = world.order(1, &["line-3"]).await.to_string();
+    let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
+    world.store.next_commit(Fault::IsFull);
+    let asked = message(&order, 1, &Key::new().csr());
+    let refused = client.issue_birth_certificate(asked.clone()).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused)), (Code::Unavailable, "STORE_FULL".into()));
+    let details = refused.get_error_details();
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
+    assert!(!details.request_info().unwrap().request_id.is_empty());
+    let issued = client.issue_birth_certificate(asked).await.unwrap().into_inner();
+    assert!(issued.certificate.is_some());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_by_name() {
+    let world = World::new().await;
+    let der = world.credential(Role::Station, "line-3").await;
+    let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
+    let mut refuse = async |change: fn(&mut v1::IssueBirthCertificateRequest)| {
+        let mut message = message("wo-000001", 1, b"x");
+        change(&mut message);
+        reason(&client.issue_birth_certificate(message).await.unwrap_err())
+    };
+    assert_eq!(refuse(|message| message.request_id = b"short".as_slice().into()).await, "REQUEST_INVALID");
+    assert_eq!(refuse(|message| message.work_order = "17".into()).await, "REQUEST_INVALID");
+    assert_eq!(refuse(|message| message.device = None).await, "REQUEST_INVALID");
+    assert_eq!(refuse(|message| message.csr = vec![0; 65_537].into()).await, "CSR_TOO_LARGE");
+    assert_eq!(refuse(|message| message.csr = vec![0; 200_000].into()).await, "MESSAGE_TOO_LARGE");
+    let mut operator = WorkOrderServiceClient::new(peer(&world, Some(&world.operator_der)));
+    for page in [
+        v1::PageRequest { size: 1_001, cursor: String::new() },
+        v1::PageRequest { size: 1, cursor: "nonsense".into() },
+    ] {
+        let refused = operator.list(v1::ListWorkOrdersRequest { page: Some(page) }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    }
+}
+
+fn message(order: &str, serial: u32, csr: &[u8]) -> v1::IssueBirthCertificateRequest {
+    v1::IssueBirthCertificateRequest {
+        request_id: fresh_id().as_bytes().to_vec().into(),
+        work_order: order.into(),
+        device: Some(v1::DeviceId { product: "cam-2".into(), serial: format!("SN{serial:06}") }),
+        csr: csr.to_vec().into(),
+    }
+}
+
+fn reason(status: &Status) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap_or_else(|| panic!("no reason: {status:?}"));
+    assert_eq!(info.domain, "touchmark");
+    info.reason.clone()
+}
+
+/// Calls an RPC with an empty message and tells how it ended; `Ok` when it was answered.
+async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
+    let mut client = tonic::client::Grpc::new(peer(world, der));
+    client.ready().await.unwrap();
+    let path = path.parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    match client.unary(tonic::Request::new(()), path, codec).await {
+        Ok(_) => (Code::Ok, String::new()),
+        Err(status) if status.code() == Code::Internal && status.details().is_empty() => {
+            (Code::Ok, String::new())
+        }
+        Err(status) => (status.code(), reason(&status)),
+    }
+}
+
+fn peer(world: &World, der: Option<&[u8]>) -> Peer {
+    let certificate = PeerCertificate(der.map(Arc::from));
+    Peer { routes: ca::grpc::routes(&world.authority, Routes::default()), certificate }
+}
+
+/// The routes, called by whom the certificate says.
+#[derive(Clone)]
+struct Peer {
+    routes: Routes,
+    certificate: PeerCertificate,
+}
+
+impl Service<http::Request<Body>> for Peer {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = <Routes as Service<http::Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<http::Request<Body>>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        request.extensions_mut().insert(self.certificate.clone());
+        self.routes.call(request)
+    }
+}
