@@ -373,7 +373,9 @@ fn says(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(start, _)| {
         let before = line[..start].chars().next_back();
         let after = line[start + word.len()..].chars().next();
-        !before.is_some_and(inside) && (word.ends_with(':') || !after.is_some_and(inside))
+        // `crate::ca::…` is a module of our own; `ca::…` is the crate.
+        let own_module = word.ends_with(':') && before == Some(':');
+        !own_module && !before.is_some_and(inside) && (word.ends_with(':') || !after.is_some_and(inside))
     })
 }
 
@@ -387,6 +389,7 @@ fn a_word_is_seen_as_a_whole_identifier_outside_comments_and_strings() {
     assert!(says("fn f(status: tonic::Status)", "Status"));
     assert!(says("use proto::v1;", "proto::"));
     assert!(!says("use prototype::v1;", "proto::"));
+    assert!(!says("use crate::ca::Line;", "ca::"));
     assert!(!says("struct CertificateStatus;", "Status"));
     assert!(!says("fn tokio_free() {}", "tokio"));
     assert!(!says(&without_comment("let a = 1; // unlike tokio"), "tokio"));
