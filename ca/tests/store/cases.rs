@@ -64,6 +64,11 @@ pub fn terms(quantity: u64) -> WorkOrderTerms {
     }
 }
 
+/// The same question has the same request id, and no other has it.
+fn question(kind: u64, of: u64, serial: u64, key: u64) -> u64 {
+    ((kind * 10_000 + of) * 1_000_000 + serial) * 10_000 + key
+}
+
 impl<S: Store> Bench<S> {
     pub fn new(store: Arc<S>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
         Self { store, clock, drawn: Arc::new(AtomicU64::new(1)), _directory: directory }
@@ -109,13 +114,13 @@ impl<S: Store> Bench<S> {
         let certificate = self.certificate(IssuerName::Factory, ProfileName::Idevid, key(key_number));
         let action =
             Action::IssueBirth { work_order: WorkOrderId(order), device: device(serial), certificate };
-        self.command(station("line-3"), Some(1_000_000 + key_number), action)
+        self.command(station("line-3"), Some(question(1, order, serial, key_number)), action)
     }
 
     pub fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Operational, ProfileName::Ldevid, key(key_number));
         let action = Action::IssueOperational { device: device(serial), parent, certificate };
-        self.command(Principal::Device(device(serial)), Some(2_000_000 + key_number), action)
+        self.command(Principal::Device(device(serial)), Some(question(2, 0, serial, key_number)), action)
     }
 
     pub fn installed(&self, serial: u64, serial_number: SerialNumber) -> Command {
@@ -136,12 +141,9 @@ impl<S: Store> Bench<S> {
     pub fn credential(&self, name: &str, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Infrastructure, ProfileName::Station, key(key_number));
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+        let request = question(3, name.bytes().map(u64::from).sum(), 0, key_number);
         let (role, name) = (Role::Station, name.parse().unwrap());
-        self.command(
-            operator,
-            Some(3_000_000 + key_number),
-            Action::IssueCredential { role, name, certificate },
-        )
+        self.command(operator, Some(request), Action::IssueCredential { role, name, certificate })
     }
 
     pub async fn ask(&self, command: Command) -> Verdict {

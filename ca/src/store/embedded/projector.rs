@@ -296,8 +296,8 @@ fn inode(path: &Path) -> Result<u64, Discard> {
     Ok(found.ino())
 }
 
-/// Entries in one write to sled. Sorted, neighbours share pages.
-const BATCH_ENTRIES_MAX: u64 = 4096;
+/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: more cost memory, not time.
+const BATCH_ENTRIES_MAX: u64 = 256;
 
 /// Of sled's cache. What a listing reads is cold anyway; the page table beside it is what costs memory.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
