@@ -1,10 +1,10 @@
 //! The help is the manual: a change to it is seen in review. Update with `SNAPSHOTS=overwrite cargo test -p ca --test help`.
 
-use snapbox::cmd::{Command, cargo_bin};
+use snapbox::cmd::Command;
 use snapbox::file;
 
 fn help(arguments: &[&str]) -> Command {
-    Command::new(cargo_bin!("touchmark-ca"))
+    Command::new(env!("CARGO_BIN_EXE_touchmark-ca"))
         .args(arguments)
         .env("COLUMNS", "100")
         .env_remove("TOUCHMARK_CA_CONFIG")

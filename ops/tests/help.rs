@@ -2,6 +2,8 @@
 //!
 //! After a change that is meant: `SNAPSHOTS=overwrite cargo test -p ops --test help`.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
 use std::process::Command;
 
 use snapbox::{Assert, Data};

@@ -58,7 +58,7 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
     let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)
         .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
     let pem = PrivateKeyInfo::try_from(key.as_der())
-        .map_err(|error| encode(error.into()))?
+        .map_err(encode)?
         .encrypt_with_params(scheme, passphrase.expose())
         .map_err(encode)?
         .to_pem(EncryptedPrivateKeyInfo::PEM_LABEL, LineEnding::LF)

@@ -21,7 +21,9 @@ fn judge(verifier: &str, judge: impl Fn(&[Case]) -> Vec<Verdict>) {
         .iter()
         .zip(verdicts)
         .filter(|(case, verdict)| case.good != verdict.is_ok())
-        .map(|(case, verdict)| format!("{}: {}", case.name, verdict.err().unwrap_or("accepted".into())))
+        .map(|(case, verdict)| {
+            format!("{}: {}", case.name, verdict.err().unwrap_or_else(|| "accepted".into()))
+        })
         .collect();
     assert!(wrong.is_empty(), "{verifier} judges otherwise:\n{}", wrong.join("\n"));
 }

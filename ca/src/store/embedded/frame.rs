@@ -28,11 +28,10 @@ pub(super) fn write(entry: &Entry, place: u32, to: &mut Vec<u8>) {
     };
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let mut fields = [0; HEADER_BYTES];
-    let (magic, rest) = fields.split_at_mut(4);
-    magic.copy_from_slice(&MAGIC);
-    rest[..4].copy_from_slice(&length.to_le_bytes());
-    rest[4..12].copy_from_slice(&entry.number.0.to_le_bytes());
-    rest[12..16].copy_from_slice(&place.to_le_bytes());
+    fields[..4].copy_from_slice(&MAGIC);
+    fields[4..8].copy_from_slice(&length.to_le_bytes());
+    fields[8..16].copy_from_slice(&entry.number.0.to_le_bytes());
+    fields[16..20].copy_from_slice(&place.to_le_bytes());
     let crc = checksum(&fields[..CHECKED_BYTES], payload);
     fields[CHECKED_BYTES..].copy_from_slice(&crc.to_le_bytes());
     *header = fields;
