@@ -89,13 +89,13 @@ async fn a_device_without_a_clock_enrols() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_state_directory_is_reported_and_left_as_it_is() {
     let site = Site::new(4).await;
-    let damages: [(&str, &dyn Fn(&Path)); 4] = [
-        ("SN000001", &|state| {
+    let damages: [(&str, fn(&Path)); 4] = [
+        ("SN000001", |state| {
             std::fs::write(state.join("idevid/key.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap()
         }),
-        ("SN000002", &|state| std::fs::write(state.join("idevid/cert.pem"), [0xff; 300]).unwrap()),
-        ("SN000003", &|state| std::fs::remove_file(state.join("idevid/key.pem")).unwrap()),
-        ("SN000004", &|state| std::fs::remove_file(state.join("idevid/trust.pem")).unwrap()),
+        ("SN000002", |state| std::fs::write(state.join("idevid/cert.pem"), [0xff; 300]).unwrap()),
+        ("SN000003", |state| std::fs::remove_file(state.join("idevid/key.pem")).unwrap()),
+        ("SN000004", |state| std::fs::remove_file(state.join("idevid/trust.pem")).unwrap()),
     ];
     for (serial, damage) in damages {
         let state = site.station.device(serial);
