@@ -89,7 +89,7 @@ async fn a_device_without_a_clock_enrols() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_state_directory_is_reported_and_left_as_it_is() {
     let site = Site::new(4).await;
-    let damages: [(&str, fn(&Path)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("SN000001", |state| {
             std::fs::write(state.join("idevid/key.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap()
         }),
@@ -108,6 +108,9 @@ async fn a_damaged_state_directory_is_reported_and_left_as_it_is() {
         assert_eq!(contents(&state), before, "nothing was replaced");
     }
 }
+
+/// What happens to a state directory.
+type Damage = fn(&Path);
 
 /// A CA, and devices that were born.
 struct Site {
