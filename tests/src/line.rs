@@ -72,7 +72,15 @@ pub async fn ask_on_stream(
             return answers;
         }
     };
-    while let Some(Ok(response)) = stream.next().await {
+    while let Some(response) = stream.next().await {
+        let response = match response {
+            Ok(response) => response,
+            Err(status) => {
+                let unanswered = answers.values_mut().filter(|answer| **answer == Answer::Lost);
+                unanswered.for_each(|slot| *slot = Answer::of_status(&status));
+                return answers;
+            }
+        };
         let answer = match response.outcome.expect("an answer has an outcome") {
             Outcome::Certificate(certificate) => Answer::Issued(certificate),
             Outcome::Refusal(refusal) => Answer::Refused(Refused {
