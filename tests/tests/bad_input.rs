@@ -32,9 +32,15 @@ async fn an_odd_certificate_request_is_refused_with_its_reason() {
         let reason = REASONS.iter().find(|known| **known == reason).expect("a known reason");
         cases.push((name, std::fs::read(path).unwrap().into(), reason));
     }
-    for (vector, reason) in
-        [("csr_e3.pem", "KEY_WEAK"), ("csr_fermat.pem", "KEY_WEAK"), ("csr_ed_identity.pem", "KEY_MALFORMED")]
-    {
+    for (vector, reason) in [
+        ("csr_e3.pem", "KEY_WEAK"),
+        ("csr_fermat.pem", "KEY_WEAK"),
+        ("csr_ed_identity.pem", "KEY_WEAK"),
+        ("csr_compressed.pem", "KEY_MALFORMED"),
+        ("csr_rsa1024.pem", "KEY_TYPE_NOT_ALLOWED"),
+        ("csr_secp256k1.pem", "KEY_TYPE_NOT_ALLOWED"),
+        ("csr_p256_sha1.pem", "PROOF_OF_POSSESSION_FAILED"),
+    ] {
         cases.push((vector.to_owned(), vector_der(vector), reason));
     }
     assert!(cases.len() > 30, "the fixtures are there");
