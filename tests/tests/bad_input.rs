@@ -46,7 +46,7 @@ async fn an_odd_certificate_request_is_refused_with_its_reason() {
     assert!(cases.len() > 30, "the fixtures are there");
     cases.push(("nothing at all".to_owned(), Bytes::new(), "CSR_NOT_DER"));
     cases.push(("8 KiB + 1".to_owned(), vec![0x30; 8 * 1024 + 1].into(), "CSR_TOO_LARGE"));
-    cases.push(("64 KiB + 1".to_owned(), vec![0x30; 64 * 1024 + 1].into(), "MESSAGE_TOO_LARGE"));
+    cases.push(("64 KiB + 1".to_owned(), vec![0x30; 64 * 1024 + 1].into(), "CSR_TOO_LARGE"));
 
     let mut wrong = Vec::new();
     for (number, (name, csr, reason)) in cases.iter().enumerate() {

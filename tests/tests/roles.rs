@@ -93,17 +93,24 @@ fn rpcs() -> Vec<(String, String)> {
 fn role_refusal(status: &Status) -> Option<(Code, String)> {
     let refused = refused(status);
     let of_role = ["ROLE_NOT_ALLOWED", "CLIENT_CERTIFICATE_REQUIRED"].contains(&refused.reason.as_str());
-    let of_code = matches!(refused.code, Code::PermissionDenied | Code::Unauthenticated | Code::Unavailable);
+    let of_code = matches!(refused.code, Code::PermissionDenied | Code::Unauthenticated);
+    if refused.reason.is_empty() {
+        return Some((Code::Unauthenticated, AT_THE_HANDSHAKE.to_owned()));
+    }
     (of_role || of_code).then_some((refused.code, refused.reason))
 }
 
 fn refusal_of(kind: Kind) -> (Code, String) {
-    if kind == Kind::Nobody {
-        (Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED".to_owned())
-    } else {
-        (Code::PermissionDenied, "ROLE_NOT_ALLOWED".to_owned())
+    match kind {
+        Kind::Nobody => (Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED".to_owned()),
+        // Its certificate is for servers: it cannot even begin.
+        Kind::Service => (Code::Unauthenticated, AT_THE_HANDSHAKE.to_owned()),
+        _ => (Code::PermissionDenied, "ROLE_NOT_ALLOWED".to_owned()),
     }
 }
+
+/// Stands for a connection that the CA ended before any call.
+const AT_THE_HANDSHAKE: &str = "at the handshake";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {

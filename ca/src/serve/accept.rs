@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Cut, Place};
 use crate::config::Limits;
@@ -82,7 +82,13 @@ impl Acceptor {
                 }
                 Ok(Err(error)) => {
                     metrics.dropped(Dropped::HandshakeFailed);
-                    debug!(peer.address = %address, %error, "TLS handshake refused");
+                    // Who shows a certificate that is not good is a caller whom we refuse; all else is noise of the network.
+                    match refused_certificate(&error) {
+                        Some(why) => {
+                            info!(peer.address = %address, ?why, "refused a client certificate in the handshake");
+                        }
+                        None => debug!(peer.address = %address, %error, "TLS handshake refused"),
+                    }
                 }
                 Err(_) => {
                     metrics.dropped(Dropped::HandshakeTooSlow);
@@ -165,6 +171,14 @@ impl Places {
         let cut = Arc::new(Cut::default());
         self.anonymous.push_back(Arc::downgrade(&cut));
         Some((Place::Anonymous(cut), cut_another))
+    }
+}
+
+/// Why the client's certificate ended the handshake, if it did.
+fn refused_certificate(error: &io::Error) -> Option<&rustls::CertificateError> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
     }
 }
 
