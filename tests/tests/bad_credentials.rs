@@ -139,9 +139,7 @@ async fn a_credential_that_expired_is_refused() {
     let said = authority.caller(&credentials).provisioning().get_work_order(get).await;
     let said = refused(&said.expect_err("it is refused"));
     assert!(
-        said.reason == "CLIENT_CERTIFICATE_EXPIRED"
-            || said.code == Code::Unavailable
-            || said.code == Code::Unknown,
+        said.reason == "CLIENT_CERTIFICATE_EXPIRED" || said.reason.is_empty(),
         "refused by its date, at the handshake or at the call: {said:?}"
     );
     assert!(authority.log().to_lowercase().contains("expired"), "the log says so");

@@ -45,7 +45,7 @@ fn every_mistake_of_a_configuration_is_told_at_once() {
             .arg(&config)
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(1), "{command}");
+        assert_eq!(output.status.code(), Some(3), "{command}: the help says 3 for a bad configuration");
         assert!(output.stdout.is_empty(), "it is not ready");
         let said = String::from_utf8_lossy(&output.stderr);
         let untold: Vec<_> = mistakes.iter().filter(|mistake| !said.contains(**mistake)).collect();

@@ -21,7 +21,7 @@ async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
     let authority = CertificateAuthority::start();
     let factory = Factory::of(&authority);
     let station = factory.station("line-1").await;
-    let order = factory.order(OrderTerms::new(1_000, &["line-1"])).await;
+    let order = factory.order(OrderTerms::new(100_000, &["line-1"])).await;
     ask(&station, Device::new("cam-2", "SN999999").birth_request(&order)).await.issued();
     let files_before = open_files(authority.process());
     let resident_before = authority.process().resident_kib();
