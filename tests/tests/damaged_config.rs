@@ -24,19 +24,8 @@ fn every_mistake_of_a_configuration_is_told_at_once() {
          [limits]\nconnections-max = -1\n",
     )
     .unwrap();
-    let key = authority.directory().join("server/key.pem");
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mistakes = [
-        "organization",
-        "nowhere",
-        "99999",
-        "loud",
-        "surprise",
-        "lifetime-days",
-        "gone",
-        "connections-max",
-        "key.pem",
-    ];
+    let mistakes =
+        ["organization", "nowhere", "99999", "loud", "surprise", "lifetime-days", "gone", "connections-max"];
     for command in ["check-config", "serve"] {
         let output = Program::CertificateAuthority
             .command()
@@ -68,6 +57,18 @@ fn a_ca_does_not_start_with_less_than_it_was_made_with() {
         assert!(!path.exists(), "{missing} is not made anew");
         std::fs::rename(&moved, &path).unwrap();
         authority.serve();
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    for key in ["server/key.pem", "issuers/factory.key.pem", "passphrase"] {
+        let mut authority = CertificateAuthority::founded();
+        let path = authority.directory().join(key);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        authority.serve_within(Duration::from_secs(20)).expect_err(key);
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(authority.log().contains(&name), "{key}: the log names it: {}", authority.log());
     }
 }
 
