@@ -17,7 +17,11 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { operations: 0, elapsed: Duration::ZERO, latencies: Histogram::new(3)? })
+        Ok(Self {
+            operations: 0,
+            elapsed: Duration::ZERO,
+            latencies: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
+        })
     }
 
     pub(crate) fn answered(&mut self, after: Duration) {
@@ -56,8 +60,12 @@ pub(crate) fn alternate(
     mut limit: impl FnMut() -> Result<f64>,
     mut load: impl FnMut() -> Result<Load>,
 ) -> Result<Run> {
-    let mut run =
-        Run { windows: Vec::new(), latencies: Histogram::new(3)?, lag_max: Duration::ZERO, peak_mib: 0.0 };
+    let mut run = Run {
+        windows: Vec::new(),
+        latencies: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
+        lag_max: Duration::ZERO,
+        peak_mib: 0.0,
+    };
     prepare()?;
     load()?;
     for _ in 0..windows {
@@ -81,3 +89,6 @@ pub(crate) fn alternate(
     run.peak_mib = server.peak_mib();
     Ok(run)
 }
+
+/// No answer takes longer: the client gives up before.
+const LATENCY_US_MAX: u64 = 60_000_000;
