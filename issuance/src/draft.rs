@@ -122,10 +122,7 @@ pub fn draft(
             params.subject_alt_names = alternative_names(names)?;
         }
         Subject::Device(device) => params.custom_extensions.extend(
-            profile
-                .hardware_type
-                .as_deref()
-                .map(|kind| extension::hardware_module_name(kind, &device.serial)),
+            profile.hardware_type.as_deref().map(|kind| extension::hardware_module_name(kind, &device)),
         ),
         Subject::Issuer(_) | Subject::Principal(_) => {}
     }

@@ -1,13 +1,16 @@
 //! Extensions that rcgen cannot write.
 
-use identity::DeviceSerial;
+use identity::DeviceId;
 use rcgen::CustomExtension;
 use yasna::models::ObjectIdentifier;
 use yasna::{Tag, construct_der};
 
 /// subjectAltName with the hardwareModuleName of RFC 4108 section 5 (R-AR-08): rcgen's otherName holds only a UTF8String. Not
 /// critical, because our subjects are never empty.
-pub(crate) fn hardware_module_name(hardware_type: &[u64], serial: &DeviceSerial) -> CustomExtension {
+///
+/// The hwSerialNum is the whole [`DeviceId`] (`product/serial`): a device serial is unique in its product only, a hwSerialNum in its
+/// hwType for ever (R-AR-12), and all products share the hwType.
+pub(crate) fn hardware_module_name(hardware_type: &[u64], device: &DeviceId) -> CustomExtension {
     let content = construct_der(|writer| {
         writer.write_sequence(|names| {
             names.next().write_tagged_implicit(Tag::context(0), |other_name| {
@@ -16,7 +19,7 @@ pub(crate) fn hardware_module_name(hardware_type: &[u64], serial: &DeviceSerial)
                     fields.next().write_tagged(Tag::context(0), |value| {
                         value.write_sequence(|module| {
                             module.next().write_oid(&ObjectIdentifier::from_slice(hardware_type));
-                            module.next().write_bytes(serial.as_str().as_bytes());
+                            module.next().write_bytes(device.to_string().as_bytes());
                         });
                     });
                 });

@@ -1,5 +1,7 @@
 //! Distinguished names that we write (R-5280-18, R-AR-03). Those of foreign issuers are copied, never written again (R-5280-04).
 
+use std::net::IpAddr;
+
 use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
 
 use crate::{Names, ProfileName, Refusal, Subject};
@@ -53,8 +55,21 @@ pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Ref
     if !names.dns.iter().all(|name| host_name(name)) {
         return forbidden("a name that is not a DNS host name in lower case");
     }
-    if names.addresses.iter().any(|address| address.is_unspecified() || address.is_multicast()) {
+    let one_host = |address: &IpAddr| {
+        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+        !(address.is_unspecified() || address.is_multicast() || broadcast)
+    };
+    if !names.addresses.iter().all(one_host) {
         return forbidden("an address that is not of one host");
+    }
+    let mut dns: Vec<_> = names.dns.iter().collect();
+    let mut addresses: Vec<_> = names.addresses.iter().collect();
+    dns.sort_unstable();
+    addresses.sort_unstable();
+    if dns.windows(2).any(|pair| pair.first() == pair.last())
+        || addresses.windows(2).any(|pair| pair.first() == pair.last())
+    {
+        return forbidden("the same name twice");
     }
     Ok(())
 }
@@ -102,7 +117,8 @@ fn unseemly(character: char) -> bool {
             | '\u{2600}'..='\u{27bf}' | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1faff}' | '\u{e0000}'..)
 }
 
-/// RFC 1123 section 2.1: letters, digits and `-` in labels of 1 to 63, at most 253 in all.
+/// RFC 1123 section 2.1: letters, digits and `-` in labels of 1 to 63, at most 253 in all; the last label is not a number, which
+/// resolvers take for an address (`1.2.3`, `127.0x1`).
 fn host_name(name: &str) -> bool {
     let letter = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let label = |label: &str| {
@@ -112,7 +128,12 @@ fn host_name(name: &str) -> bool {
             && bytes.first().is_some_and(letter)
             && bytes.last().is_some_and(letter)
     };
-    name.len() <= 253 && name.split('.').all(label) && name.parse::<std::net::IpAddr>().is_err()
+    let number = |label: &str| {
+        let hexadecimal =
+            label.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|c| c.is_ascii_hexdigit()));
+        hexadecimal || label.bytes().all(|c| c.is_ascii_digit())
+    };
+    name.len() <= 253 && name.split('.').all(label) && !name.rsplit('.').next().is_some_and(number)
 }
 
 /// `ub-organization-name`, `ub-common-name`: RFC 5280, appendix A.

@@ -299,6 +299,11 @@ fn a_server_without_names_or_with_wrong_ones_is_refused() {
         "",
         "*",
         "*.example.test",
+        "1.2.3",
+        "127.1",
+        "127.0x1",
+        "example.0x",
+        "4294967295",
         "CA.example.test",
         "-a.test",
         "a..test",
@@ -311,6 +316,9 @@ fn a_server_without_names_or_with_wrong_ones_is_refused() {
         assert!(make(&[bad], &[]).is_err(), "{bad:?}");
     }
     assert!(make(&[], &["0.0.0.0"]).is_err());
+    assert!(make(&[], &["255.255.255.255"]).is_err());
+    assert!(make(&["a.example.test", "a.example.test"], &[]).is_err());
+    assert!(make(&[], &["192.0.2.1", "192.0.2.1"]).is_err());
     assert!(make(&[], &["::"]).is_err());
 }
 

@@ -46,7 +46,8 @@ fn a_hardware_module_name_is_an_other_name_to_openssl() {
         run(Command::new("openssl").args(["x509", "-noout", "-ext", "subjectAltName", "-in"]).arg(&file))
             .text;
     assert!(text.contains("othername: 1.3.6.1.5.5.7.8.4"), "R-AR-08: {text}");
-    let serial = b"SN000123";
-    let octets = [&[4, 8][..], serial].concat();
-    assert!(idevid.windows(octets.len()).any(|window| window == octets), "R-AR-08");
+    // A serial is unique in its product only, a hwSerialNum in all products of a hwType.
+    let device = b"cam-2/SN000123";
+    let octets = [&[4, 14][..], device].concat();
+    assert!(idevid.windows(octets.len()).any(|window| window == octets), "R-AR-08, R-AR-12");
 }
