@@ -7,6 +7,7 @@ mod front;
 mod health;
 mod open;
 mod profiles;
+mod shares;
 mod signals;
 
 use std::net::SocketAddr;

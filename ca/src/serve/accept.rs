@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Cut, Place};
+use super::shares::Shares;
 use crate::config::Limits;
 use crate::http::metrics::{Dropped, Metrics};
 use crate::tls::PeerCertificate;
@@ -126,7 +127,7 @@ impl Acceptor {
         let peer = PeerCertificate(shown.map(|certificate| certificate.as_ref().into()));
         let Some((place, cut_another)) = places.take(&peer) else {
             self.metrics.dropped(Dropped::TooManyConnections);
-            debug!(peer.address = %address, "connection refused: there are too many");
+            debug!(peer.address = %address, "connection refused: there are too many, in all or with this certificate");
             return None;
         };
         if cut_another {
@@ -136,9 +137,10 @@ impl Acceptor {
     }
 }
 
-/// Places for connections. Those with a certificate and those without do not take each other's.
+/// Places for connections. Those with a certificate and those without do not take each other's, and one certificate takes only its share.
 struct Places {
     known: Arc<Semaphore>,
+    shares: Arc<Shares>,
     anonymous: VecDeque<Weak<Cut>>,
     anonymous_max: usize,
 }
@@ -147,6 +149,7 @@ impl Places {
     fn new(limits: &Limits) -> Self {
         Self {
             known: Arc::new(Semaphore::new(limits.connections_max)),
+            shares: Shares::of(limits.connections_max),
             anonymous: VecDeque::new(),
             anonymous_max: limits.anonymous_connections_max,
         }
@@ -154,9 +157,10 @@ impl Places {
 
     /// A place, and whether another connection was cut for it.
     fn take(&mut self, peer: &PeerCertificate) -> Option<(Place, bool)> {
-        if peer.0.is_some() {
+        if let Some(certificate) = &peer.0 {
+            let share = self.shares.take(certificate)?;
             let permit = Arc::clone(&self.known).try_acquire_owned().ok()?;
-            return Some((Place::Known { _permit: permit }, false));
+            return Some((Place::Known { _permit: permit, _share: share }, false));
         }
         let mut cut_another = false;
         if self.anonymous.len() >= self.anonymous_max {

@@ -19,6 +19,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::{Layer, Service};
 use tracing::{Instrument, debug, info_span};
 
+use super::shares::{Share, Shares};
 use crate::http::metrics::{Gauged, Metrics};
 use crate::tls::PeerCertificate;
 
@@ -29,6 +30,7 @@ pub(super) struct Calls {
     methods: Arc<HashMap<Box<str>, Method>>,
     unknown: Method,
     known_places: Arc<Semaphore>,
+    shares: Arc<Shares>,
     anonymous_places: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -90,21 +92,26 @@ impl Calls {
             methods: Arc::new(methods),
             unknown: Method { path: "unknown".into(), kind: Kind::Unary, open: false },
             known_places: Arc::new(Semaphore::new(calls_max)),
+            shares: Shares::of(calls_max),
             anonymous_places: Arc::new(Semaphore::new(ANONYMOUS_CALLS_MAX)),
             stop,
         })
     }
 
-    fn admit(&self, method: &Method, known: bool) -> Result<OwnedSemaphorePermit, Status> {
-        if !known && !method.open {
+    fn admit(&self, method: &Method, certificate: Option<&Arc<[u8]>>) -> Result<CallPlace, Status> {
+        if certificate.is_none() && !method.open {
             return Err(Status::with_error_details(
                 Code::Unauthenticated,
                 "this call needs a client certificate",
                 ErrorDetails::with_error_info("CLIENT_CERTIFICATE_REQUIRED", "touchmark", HashMap::new()),
             ));
         }
-        let places = if known { &self.known_places } else { &self.anonymous_places };
-        Arc::clone(places).try_acquire_owned().map_err(|_| {
+        let (places, share) = match certificate {
+            Some(certificate) => (&self.known_places, self.shares.take(certificate).map(Some)),
+            None => (&self.anonymous_places, Some(None)),
+        };
+        let place = share.and_then(|share| Some((Arc::clone(places).try_acquire_owned().ok()?, share)));
+        place.map(|(permit, share)| CallPlace { _permit: permit, _share: share }).ok_or_else(|| {
             let mut details = ErrorDetails::with_retry_info(Some(OVERLOAD_RETRY_AFTER));
             details.set_error_info("OVERLOADED", "touchmark", HashMap::new());
             Status::with_error_details(
@@ -147,7 +154,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let calls = &self.calls;
         let method = calls.methods.get(request.uri().path()).unwrap_or(&calls.unknown).clone();
-        let known = request.extensions().get::<PeerCertificate>().is_some_and(|peer| peer.0.is_some());
+        let certificate = request.extensions().get::<PeerCertificate>().and_then(|peer| peer.0.as_ref());
         let mut call = Call {
             metrics: Arc::clone(&calls.metrics),
             id: CallId::fresh(),
@@ -158,7 +165,7 @@ where
             _in_flight: calls.metrics.rpcs_in_flight(),
             _place: None,
         };
-        match calls.admit(&method, known) {
+        match calls.admit(&method, certificate) {
             Ok(place) => call._place = Some(place),
             Err(refused) => {
                 let answer = call.answer(refused.into_http());
@@ -203,7 +210,14 @@ struct Call {
     code: Option<Code>,
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _in_flight: Gauged,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<CallPlace>,
+}
+
+/// What a call holds of the limits.
+struct CallPlace {
+    _permit: OwnedSemaphorePermit,
+    /// Of the certificate that makes it, if any.
+    _share: Option<Share>,
 }
 
 impl Call {

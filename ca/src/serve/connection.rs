@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::shares::Share;
 use crate::http::metrics::Gauged;
 use crate::tls::PeerCertificate;
 
@@ -31,6 +32,8 @@ pub(super) enum Place {
     Known {
         /// Given back when the connection ends.
         _permit: OwnedSemaphorePermit,
+        /// Of its certificate.
+        _share: Share,
     },
     /// One of those that did not: may be cut for a fresh one.
     Anonymous(Arc<Cut>),

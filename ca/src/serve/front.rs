@@ -336,6 +336,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_certificate_does_not_take_the_places_of_others() {
+        let fixture = Fixture::start(|limits| limits.requests_max = 40).await;
+        let greedy = fixture.known().await;
+        let mut open = Vec::new();
+        for place in 0..20 {
+            let watched = HealthClient::new(greedy.clone()).watch(HealthCheckRequest::default()).await;
+            match watched {
+                Ok(watched) => open.push(watched),
+                Err(refused) => {
+                    assert_eq!(place, 16);
+                    assert_eq!(refused.code(), Code::Unavailable);
+                    assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
+                    break;
+                }
+            }
+        }
+        assert_eq!(open.len(), 16);
+        // Also on another connection; and others are answered.
+        healthy(fixture.known().await).await.unwrap_err();
+        healthy(fixture.anonymous().await).await.unwrap();
+        open.clear();
+    }
+
+    #[tokio::test]
     async fn a_stop_ends_streams_that_nobody_would_end() {
         let fixture = Fixture::start(|_| ()).await;
         let watched =
