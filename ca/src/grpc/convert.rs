@@ -65,7 +65,14 @@ pub(super) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused>
     if text.is_empty() {
         return Ok(RevocationReason::Unspecified);
     }
-    text.parse().map_err(|error| bad("reason", error))
+    match text.parse().map_err(|error| bad("reason", error))? {
+        RevocationReason::CertificateHold => {
+            Err(bad("reason", "is not certificateHold: what is withdrawn here never comes back"))
+        }
+        // RFC 5280, section 5.3.1, and ours: no principal is a CA.
+        RevocationReason::CaCompromise => Err(bad("reason", "is not cACompromise: a principal is not a CA")),
+        reason => Ok(reason),
+    }
 }
 
 /// Text for people: no control characters, so that it can be shown and logged as it is.
@@ -396,3 +403,17 @@ const PAGE_ROWS_MAX: usize = 1_000;
 
 /// 9999-12-31T23:59:59Z.
 const YEAR_9999_SECONDS: u64 = 253_402_300_799;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_is_withdrawn_for_a_reason_that_holds_for_ever() {
+        assert_eq!(revocation_reason("").unwrap(), RevocationReason::Unspecified);
+        assert_eq!(revocation_reason("keyCompromise").unwrap(), RevocationReason::KeyCompromise);
+        for reason in ["certificateHold", "cACompromise", "removeFromCRL", "KEYCOMPROMISE", "1"] {
+            assert_eq!(revocation_reason(reason).unwrap_err().reason(), "REQUEST_INVALID", "{reason}");
+        }
+    }
+}
