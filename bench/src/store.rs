@@ -243,7 +243,7 @@ async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
         closes_at: None,
     };
     let action = Action::CreateWorkOrder { terms };
-    let command = Command { principal: None, request: None, content: [0; 32], action };
+    let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
     let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
     verdict.map(drop).map_err(|conflict| anyhow!(conflict))
 }
@@ -290,6 +290,7 @@ fn birth(number: u64, validity: Validity, station: Principal) -> Result<Command>
     let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
     Ok(Command {
         principal: Some(station),
+        credential: None,
         request: Some(RequestId::from(request)),
         content: [3; 32],
         action,

@@ -176,13 +176,20 @@ impl<S: Store> Authority<S> {
         content: [u8; 32],
         action: Action,
     ) -> Result<Recorded, Refused> {
-        let command = Command { principal: Some(caller.principal().clone()), request, content, action };
+        let command = Command {
+            principal: Some(caller.principal().clone()),
+            credential: Some(caller.certificate()),
+            request,
+            content,
+            action,
+        };
         let verdict = self.commit(caller, vec![command]).await?.pop();
         Ok(verdict.ok_or(StoreError::Stopped)??)
     }
 
-    /// Everything that is decided for a caller is handed to the ledger here, with a last look at the caller: signing takes a while, and
-    /// meanwhile it may have been revoked. What is in the store's queue when a revocation is decided may still follow it (ADR 0009).
+    /// Everything that is decided for a caller is handed to the ledger here, with a look at the caller: signing takes a while, and
+    /// meanwhile it may have expired or been revoked. A revocation that is decided while the command waits in the store's queue is seen
+    /// by `decide` (ADR 0009).
     async fn commit(&self, caller: &Caller, commands: Vec<Command>) -> Result<Vec<Verdict>, Refused> {
         self.check_caller(caller).await?;
         Ok(self.store.commit(commands).await?)

@@ -169,7 +169,7 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
             closes_at: None,
         };
         let action = Action::CreateWorkOrder { terms };
-        let command = Command { principal: None, request: None, content: [0; 32], action };
+        let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
         store.commit(vec![command]).await.unwrap().remove(0).unwrap();
         store
     };
@@ -213,7 +213,13 @@ fn birth(number: u64) -> Command {
     let device = format!("cam-2/SN{number:09}").parse().unwrap();
     let station = Principal::named(Role::Station, "line-3".parse().unwrap());
     let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
-    Command { principal: Some(station), request: Some(RequestId::from(request)), content: [3; 32], action }
+    Command {
+        principal: Some(station),
+        credential: None,
+        request: Some(RequestId::from(request)),
+        content: [3; 32],
+        action,
+    }
 }
 
 fn settings(directory: &Path, preallocate: bool) -> EmbeddedSettings {

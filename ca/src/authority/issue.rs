@@ -192,6 +192,7 @@ impl Question {
         };
         Command {
             principal: Some(caller.principal().clone()),
+            credential: Some(caller.certificate()),
             request: Some(self.request),
             content: self.content,
             action,

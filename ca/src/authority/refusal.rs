@@ -114,6 +114,7 @@ impl CallerRefused {
 
 fn conflict_reason(why: &Conflict) -> &'static str {
     match why {
+        Conflict::CallerRevoked => CallerRefused::Revoked.reason(),
         Conflict::RequestReused => "REQUEST_ID_REUSED",
         Conflict::NoSuchWorkOrder(_) => "WORK_ORDER_NOT_FOUND",
         Conflict::WorkOrderExhausted { .. } => "WORK_ORDER_EXHAUSTED",

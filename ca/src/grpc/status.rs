@@ -85,6 +85,7 @@ fn code(refused: &Refused) -> Code {
 
 fn conflict_code(conflict: &Conflict) -> Code {
     match conflict {
+        Conflict::CallerRevoked => Code::Unauthenticated,
         Conflict::RequestReused
         | Conflict::DeviceAlreadyIssued(_)
         | Conflict::KeyAlreadyUsed
@@ -210,6 +211,7 @@ mod tests {
         let not_open = |state| Conflict::WorkOrderNotOpen { work_order, state };
         let terms = |why: TermsRefusal| Conflict::TermsRefused(why);
         [
+            (Conflict::CallerRevoked, Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED"),
             (Conflict::RequestReused, Code::AlreadyExists, "REQUEST_ID_REUSED"),
             (Conflict::NoSuchWorkOrder(work_order), Code::NotFound, "WORK_ORDER_NOT_FOUND"),
             (

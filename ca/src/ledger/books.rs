@@ -8,7 +8,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Ro
 use issuance::IssuerName;
 
 use super::{
-    CertificateFacts, Changes, DeviceFacts, Entry, Holder, PrincipalFacts, RequestFacts, View,
+    CertificateFacts, Changes, DeviceFacts, Entry, Holder, PrincipalFacts, RequestFacts, Standing, View,
     WorkOrderFacts, WorkOrderId, apply,
 };
 
@@ -111,6 +111,13 @@ impl<B: View> View for Books<B> {
         match self.certificates.get(serial_number) {
             Some(facts) => Ok(Some(facts.clone())),
             None => self.base.certificate(serial_number),
+        }
+    }
+
+    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, Self::Fault> {
+        match self.certificates.get(serial_number) {
+            Some(facts) => Ok(Some(facts.standing)),
+            None => self.base.standing(serial_number),
         }
     }
 

@@ -13,6 +13,8 @@ use super::{WorkOrderId, WorkOrderTerms};
 pub struct Command {
     /// Who asks; `None`: the CA itself, at `init`.
     pub principal: Option<Principal>,
+    /// The certificate that makes the call: once it is revoked, nothing is decided for it any more. `None`: there is no call.
+    pub credential: Option<SerialNumber>,
     /// Which question of theirs this is. The same again gets the same answer, for ever (DESIGN 4.4).
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as a fresh serial

@@ -7,6 +7,9 @@ use super::{TermsRefusal, WorkOrderId, WorkOrderState};
 /// Why the ledger refuses a command. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
+    /// `CLIENT_CERTIFICATE_REVOKED`: the certificate that makes the call was revoked since the call began.
+    #[error("the client certificate is revoked")]
+    CallerRevoked,
     /// The request id was used for other content (`REQUEST_ID_REUSED`).
     #[error("this request id was used for another request; use a new one")]
     RequestReused,

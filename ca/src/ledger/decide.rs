@@ -75,6 +75,7 @@ type Outcome<T, F> = Result<T, Stop<F>>;
 
 impl<V: View> Rules<'_, V> {
     fn decide(&self, command: &Command) -> Outcome<Decision, V::Fault> {
+        self.may_still_ask(command.credential)?;
         let caller = command.principal.as_ref();
         if let Some(entry) = self.answered(caller, command.request.as_ref(), &command.content)? {
             return Ok(Decision::Replay(entry));
@@ -154,6 +155,15 @@ impl<V: View> Rules<'_, V> {
         }
         self.serial_number_is_free(certificate.serial_number)?;
         Ok(record(Event::IssuerInstalled { issuer, certificate: certificate.clone() }))
+    }
+
+    /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the same batch, comes first.
+    fn may_still_ask(&self, credential: Option<SerialNumber>) -> Outcome<(), V::Fault> {
+        let Some(credential) = credential else { return Ok(()) };
+        match self.view.standing(&credential).map_err(Stop::Fault)? {
+            None | Some(Standing::Revoked) => Err(Conflict::CallerRevoked.into()),
+            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => Ok(()),
+        }
     }
 
     /// The entry that answered this request of this caller.

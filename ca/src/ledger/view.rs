@@ -23,6 +23,10 @@ pub trait View {
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault>;
     /// A certificate of anybody, issuers included.
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault>;
+    /// What a certificate of anybody is worth: asked for every command, so a view that can answer from memory should.
+    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, Self::Fault> {
+        Ok(self.certificate(serial_number)?.map(|facts| facts.standing))
+    }
     /// The certificate that first used this key (R-KEY-11: there is no second).
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, Self::Fault>;
     /// A work order.

@@ -102,7 +102,7 @@ impl<S: Store> Bench<S> {
 
     pub fn command(&self, principal: Principal, request: Option<u64>, action: Action) -> Command {
         let request = request.map(|number| RequestId::from(u128::from(number).to_be_bytes()));
-        Command { principal: Some(principal), request, content: [1; 32], action }
+        Command { principal: Some(principal), credential: None, request, content: [1; 32], action }
     }
 
     pub fn create_order(&self, quantity: u64) -> Command {
@@ -352,6 +352,36 @@ pub async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.store.standing(&credential).await.unwrap(), Some(Standing::Revoked));
     assert!(!bench.store.principal(role, &name).await.unwrap().unwrap().active);
     assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
+}
+
+/// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen; nor is it answered again.
+pub async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: Bench<S>) {
+    bench.done(bench.create_order(1000)).await;
+    let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
+    let by_it = |mut command: Command| {
+        command.credential = Some(credential);
+        command
+    };
+    let first = bench.done(by_it(bench.birth(1, 1, 1))).await;
+    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+    let (role, name, reason) = (Role::Station, "line-3".parse().unwrap(), RevocationReason::KeyCompromise);
+    let revoke = bench.command(operator, None, Action::RevokePrincipal { role, name, reason });
+    let batch =
+        vec![by_it(bench.birth(1, 2, 2)), revoke, by_it(bench.birth(1, 3, 3)), by_it(bench.birth(1, 1, 1))];
+    let verdicts = bench.store.commit(batch).await.unwrap();
+    assert!(verdicts[0].is_ok() && verdicts[1].is_ok());
+    let birth = first.released().unwrap().serial_number();
+    for late in &verdicts[2..] {
+        assert_eq!(*late.as_ref().unwrap_err(), Conflict::CallerRevoked);
+    }
+    for late in [bench.birth(1, 4, 4), bench.confirm(1, 1, birth), bench.scrap(1, 1)] {
+        assert_eq!(bench.ask(by_it(late)).await.unwrap_err(), Conflict::CallerRevoked);
+    }
+    assert_eq!(bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts.issued, 2);
+    // A certificate that is not on record never was anybody's.
+    let mut stranger = bench.birth(1, 5, 5);
+    stranger.credential = Some(serial_number(1 << 41));
+    assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::CallerRevoked);
 }
 
 pub async fn listings_show_what_was_committed_before<S: Store>(bench: Bench<S>) {

@@ -112,6 +112,10 @@ impl View for Rows<'_> {
         )
     }
 
+    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
+        Ok(self.index.standing(serial_number))
+    }
+
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, StoreError> {
         self.certificate_where(self.index.keys.find(self.index.key_hash(key)), |entry| {
             entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
