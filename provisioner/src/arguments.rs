@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use identity::DeviceSerial;
 
 use crate::link::LinkSpec;
 
@@ -34,6 +35,12 @@ pub enum Command {
     /// Finish the units that were under way when the station stopped.
     #[command(after_help = EXIT_STATUSES)]
     Resume(ResumeArguments),
+    /// Withdraw units that will never leave the factory.
+    ///
+    /// Their certificates are revoked, for ever; their serial numbers and keys are never used again; the work order's quota is not
+    /// given back. A unit that is scrapped already stays so. It takes the journal: stop the line first.
+    #[command(after_help = SCRAP_HELP)]
+    Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.
     Report(ReportArguments),
 }
@@ -90,6 +97,29 @@ pub struct ResumeArguments {
     pub output: Output,
 }
 
+/// Which units to scrap.
+#[derive(Debug, Args)]
+pub struct ScrapArguments {
+    /// The configuration.
+    #[command(flatten)]
+    pub common: Common,
+    /// The work order that they were made under.
+    #[arg(long, value_name = "ID", value_parser = work_order)]
+    pub work_order: String,
+    /// Why, for the record: 1 to 256 characters.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub reason: String,
+    /// Do not ask; needed where nobody can be asked.
+    #[arg(long)]
+    pub yes: bool,
+    /// One JSON object a unit, and the summary as the last.
+    #[arg(long)]
+    pub json: bool,
+    /// Their serial numbers.
+    #[arg(required = true, value_name = "SERIAL")]
+    pub serials: Vec<DeviceSerial>,
+}
+
 /// What to print.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
@@ -138,6 +168,20 @@ fn work_order(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("a work order is written like wo-000017".into()) }
 }
 
+/// It becomes a ledger entry.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = !text.is_empty() && text.chars().count() <= REASON_CHARACTERS_MAX;
+    if fits && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("a reason has 1 to {REASON_CHARACTERS_MAX} characters in one line"))
+    }
+}
+
+/// `ReportScrapRequest.reason` in provisioning.proto.
+const REASON_CHARACTERS_MAX: usize = 256;
+
 /// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
 const SLOTS_MAX: usize = 64;
 
@@ -152,6 +196,17 @@ Exit statuses:
   3  some units did not pass
   4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
   5  the operator stopped the line";
+
+const SCRAP_HELP: &str = "\
+Exit statuses:
+  0  all units are on record as scrapped
+  1  failed: configuration, journal, or the CA at the start; or not confirmed
+  2  wrong usage
+  3  the CA refused some units
+  4  the CA refuses all units, or cannot be reached any more, or the journal cannot be written
+
+Example:
+  touchmark-station scrap --config station.toml --work-order wo-000017 --reason 'cracked lens' SN000123";
 
 const PROVISION_HELP: &str = "\
 Links:

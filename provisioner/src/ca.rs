@@ -1,5 +1,6 @@
 //! The CA, as a station sees it: three questions, each asked again until it is answered or patience ends.
 
+mod outage;
 mod refusal;
 mod retry;
 
@@ -19,6 +20,7 @@ pub use refusal::advice;
 use crate::session::{BirthCertificate, Refusal};
 use crate::tls::Connector;
 use crate::wire::{birth_certificate, device_message};
+use outage::Outage;
 use refusal::{Verdict, judge};
 use retry::FullJitter;
 
@@ -27,6 +29,7 @@ use retry::FullJitter;
 pub struct Ca {
     client: ProvisioningServiceClient<Channel>,
     patience: Duration,
+    outage: Outage,
 }
 
 impl Ca {
@@ -48,7 +51,7 @@ impl Ca {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .connect_with_connector_lazy(connector);
-        Ok(Self { client: ProvisioningServiceClient::new(channel), patience })
+        Ok(Self { client: ProvisioningServiceClient::new(channel), patience, outage: Outage::default() })
     }
 
     /// A work order, with what its units are given.
@@ -114,6 +117,24 @@ impl Ca {
         .map(|_| ())
     }
 
+    /// Puts the unit on record as scrapped: its certificates are revoked, and it never returns.
+    ///
+    /// # Errors
+    /// When the CA refuses or cannot be reached.
+    pub async fn scrap(&self, work_order: &str, device: &DeviceId, reason: &str) -> Result<(), CaError> {
+        let request = v1::ReportScrapRequest {
+            work_order: work_order.to_owned(),
+            device: Some(device_message(device)),
+            reason: reason.to_owned(),
+        };
+        self.ask(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.report_scrap(request).await }
+        })
+        .await
+        .map(|_| ())
+    }
+
     /// Every question here may be asked twice: the CA answers it once.
     async fn ask<T, F>(&self, question: impl Fn() -> F) -> Result<T, CaError>
     where
@@ -121,7 +142,10 @@ impl Ca {
     {
         let attempt = || async {
             match tokio::time::timeout(CALL_TIMEOUT, question()).await {
-                Ok(Ok(response)) => Ok(response.into_inner()),
+                Ok(Ok(response)) => {
+                    self.outage.is_over();
+                    Ok(response.into_inner())
+                }
                 Ok(Err(status)) => Err(judge(&status)),
                 Err(_) => Err(Verdict::AskAgain {
                     detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
@@ -138,8 +162,8 @@ impl Ca {
             })
             .notify(|verdict, delay| {
                 if let Verdict::AskAgain { detail, .. } = verdict {
-                    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                    tracing::warn!(detail, delay_ms, "the CA cannot answer, asking again");
+                    self.outage.goes_on(detail, self.patience);
+                    tracing::debug!(detail, ?delay, "asking the CA again");
                 }
             })
             .await

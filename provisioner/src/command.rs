@@ -4,6 +4,7 @@ mod plan;
 mod provision;
 mod report;
 mod resume;
+mod scrap;
 
 use std::io::Write;
 use std::path::Path;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::{Arguments, Command, Output};
 use crate::ca::{Ca, CaError, advice};
 use crate::config::{ConfigError, Settings};
+use crate::console::Console;
 use crate::journal::{Journal, JournalError, Known, Record, RunStart, Writer};
 use crate::line::{Line, Stop, Summary};
 use crate::link::{LinkSpec, LinkSpecError};
@@ -28,10 +30,11 @@ use crate::units::{ListError, PatternError, Supply};
 ///
 /// # Errors
 /// When it failed as a whole: exit status 1.
-pub async fn run(arguments: Arguments) -> Result<u8, Failure> {
+pub async fn run(arguments: Arguments, console: &Console) -> Result<u8, Failure> {
     match arguments.command {
-        Command::Provision(arguments) => provision::run(arguments).await,
-        Command::Resume(arguments) => resume::run(arguments).await,
+        Command::Provision(arguments) => provision::run(arguments, console).await,
+        Command::Resume(arguments) => resume::run(arguments, console).await,
+        Command::Scrap(arguments) => scrap::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
     }
 }
@@ -74,7 +77,7 @@ impl Station {
         };
         journal.record(&Record::Run(start)).await?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-        let watch = tokio::spawn(watch_signals(stop.clone(), cut.clone()));
+        let watch = tokio::spawn(watch_signals(stop.clone(), cut.clone(), output.console.clone()));
         let total = job.supply.left();
         let bench = Bench {
             work_order: job.work_order,
@@ -107,18 +110,19 @@ struct Job {
 struct Shown {
     json: bool,
     report: Option<ReportFile>,
+    console: Console,
 }
 
 impl Shown {
-    fn open(output: &Output) -> Result<Self, Failure> {
+    fn open(output: &Output, console: &Console) -> Result<Self, Failure> {
         let report = output.report.as_deref().map(|path| {
             ReportFile::open(path).map_err(|source| Failure::Report { path: path.to_owned(), source })
         });
-        Ok(Self { json: output.json, report: report.transpose()? })
+        Ok(Self { json: output.json, report: report.transpose()?, console: console.clone() })
     }
 
     async fn follow(&mut self, line: Line, total: u64) -> Result<Summary, Failure> {
-        let mut progress = Progress::new(self.json, line.slots, total);
+        let mut progress = Progress::new(self.json, line.slots, total, &self.console);
         let (events, mut happened) = tokio::sync::mpsc::channel(EVENTS_MAX);
         let stop = line.stop.clone();
         let running = tokio::spawn(line.run(events));
@@ -149,14 +153,22 @@ impl Shown {
         say(&text);
         match &summary.stop {
             Some(Stop::Refused { reason, message }) => {
-                complain(&format!("the line stopped: {message} ({reason})\n  {}", advice(reason)));
+                self.console
+                    .complain(&format!("the line stopped: {message} ({reason})\n  {}", advice(reason)));
                 4
             }
             Some(Stop::JournalLost { detail }) => {
-                complain(&format!("the line stopped: {detail}"));
+                self.console.complain(&format!("the line stopped: {detail}"));
                 4
             }
-            Some(Stop::Interrupted) => 5,
+            Some(Stop::Interrupted) => {
+                if summary.unfinished() > 0 {
+                    self.console.complain(
+                        "cut off; what was under way is finished by the same command or by: touchmark-station resume",
+                    );
+                }
+                5
+            }
             None if summary.failed() > 0 => 3,
             None => 0,
         }
@@ -168,17 +180,15 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
 }
 
 /// The first Ctrl-C or SIGTERM stops the line, the second cuts the units off.
-async fn watch_signals(stop: CancellationToken, cut: CancellationToken) {
+async fn watch_signals(stop: CancellationToken, cut: CancellationToken, console: Console) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    for token in [stop, cut] {
+    for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         }
-        if !token.is_cancelled() {
-            complain("stopping: the units on the bench are finished; once more to cut them off");
-        }
+        console.complain(text);
         token.cancel();
     }
 }
@@ -186,11 +196,6 @@ async fn watch_signals(stop: CancellationToken, cut: CancellationToken) {
 /// To standard output. A reader that has gone away is nobody to tell.
 fn say(text: &str) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
-}
-
-/// To standard error.
-pub(crate) fn complain(text: &str) {
-    writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
 /// Why a command failed as a whole.
@@ -212,7 +217,7 @@ pub enum Failure {
     #[error(transparent)]
     List(#[from] ListError),
     /// The list of serials cannot be read.
-    #[error("{path}: {source}")]
+    #[error("the list {path} cannot be read")]
     ListFile {
         /// Which file.
         path: std::path::PathBuf,
@@ -220,7 +225,7 @@ pub enum Failure {
         source: std::io::Error,
     },
     /// The report cannot be written.
-    #[error("cannot write the report {path}: {source}")]
+    #[error("the report {path} cannot be written")]
     Report {
         /// Which file.
         path: std::path::PathBuf,
@@ -240,6 +245,13 @@ pub enum Failure {
     #[error("the line broke: {0}")]
     Line(String),
 }
+
+/// After the first Ctrl-C.
+const STOPPING: &str =
+    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
+
+/// After the second.
+const CUTTING_OFF: &str = "cutting off the units on the bench";
 
 /// Events that wait to be shown: two for each of 64 slots.
 const EVENTS_MAX: usize = 128;

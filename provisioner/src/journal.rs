@@ -125,6 +125,8 @@ pub struct UnitRecord {
     pub end: Option<UnitEnd>,
     /// What the line's list says of it beside serial and product.
     pub columns: BTreeMap<String, String>,
+    /// Whether the CA has it on record as scrapped.
+    pub scrapped: bool,
 }
 
 /// How an attempt ended.
@@ -139,9 +141,14 @@ pub struct UnitEnd {
 }
 
 impl UnitRecord {
+    /// Whether there is nothing left to do for it: it passed, or never will.
+    pub fn is_done(&self) -> bool {
+        self.memory.passed || self.scrapped
+    }
+
     /// Whether it was begun and neither passed nor was judged: `resume` goes on with it.
     pub fn is_open(&self) -> bool {
-        !self.memory.passed && self.end.as_ref().is_none_or(|end| end.open)
+        !self.is_done() && self.end.as_ref().is_none_or(|end| end.open)
     }
 }
 
@@ -163,6 +170,7 @@ impl Known {
                     unit.columns = columns;
                 }
                 Record::Step { device, step } => known.units.entry(device).or_default().memory.apply(&step),
+                Record::Scrapped { device, .. } => known.units.entry(device).or_default().scrapped = true,
                 Record::Ended { device, end } => known.units.entry(device).or_default().end = Some(end),
             }
         }

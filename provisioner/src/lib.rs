@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod ca;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod journal;
 pub mod line;
 pub mod link;

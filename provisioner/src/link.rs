@@ -22,6 +22,8 @@ pub struct Link {
     // `None` once it is closed.
     writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     process: Option<Process>,
+    // What the command said on its standard error, once it has ended.
+    said: String,
     decoder: Decoder,
     received: VecDeque<Result<Vec<u8>, FrameFault>>,
 }
@@ -67,7 +69,14 @@ impl Link {
         writer: Box<dyn AsyncWrite + Send + Unpin>,
         process: Option<Process>,
     ) -> Self {
-        Self { reader, writer: Some(writer), process, decoder: Decoder::new(), received: VecDeque::new() }
+        Self {
+            reader,
+            writer: Some(writer),
+            process,
+            said: String::new(),
+            decoder: Decoder::new(),
+            received: VecDeque::new(),
+        }
     }
 
     /// Sends a payload in a frame. A device that does not take it in time has not got it: it will be asked again.
@@ -116,7 +125,7 @@ impl Link {
         self.writer = None;
         match self.process.take() {
             Some(process) => process.end().await.1,
-            None => String::new(),
+            None => self.said,
         }
     }
 
@@ -124,9 +133,19 @@ impl Link {
         self.writer = None;
         let Some(process) = self.process.take() else { return LinkError::Ended(what.to_owned()) };
         let (status, said) = process.end().await;
-        let said = if said.is_empty() { "it said nothing".to_owned() } else { format!("it said: {said}") };
-        LinkError::Ended(format!("the command ended ({status}); {said}"))
+        let last = match last_words(&said) {
+            Some(last) => format!("it said: {last}"),
+            None => "it said nothing".to_owned(),
+        };
+        self.said = said;
+        LinkError::Ended(format!("the command ended ({status}); {last}"))
     }
+}
+
+/// The last line of what a command said, for a person who has no time.
+pub fn last_words(said: &str) -> Option<String> {
+    let last = said.rsplit(exec::LINE_SEPARATOR).next().map(str::trim).filter(|last| !last.is_empty())?;
+    Some(last.chars().take(LAST_WORDS_CHARACTERS_MAX).collect())
 }
 
 /// Why a link cannot be used.
@@ -161,6 +180,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For one frame: 64 KiB at 115,200 baud take 6 s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of a last line: three lines on a terminal.
+const LAST_WORDS_CHARACTERS_MAX: usize = 240;
 
 /// Of one read: an Install message is about 3 kB, answers are shorter.
 const READ_BYTES: usize = 4096;

@@ -3,10 +3,11 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use crate::command::complain;
+use crate::console::Console;
 use crate::line::LineEvent;
+use crate::link::last_words;
 use crate::report::{UnitOutcome, UnitReport};
 
 /// Shows a run.
@@ -17,8 +18,8 @@ pub enum Progress {
         slots: Vec<ProgressBar>,
         /// All units.
         total: ProgressBar,
-        /// Draws them together.
-        all: MultiProgress,
+        /// Where they are.
+        console: Console,
     },
     /// A line a unit on standard error.
     Lines {
@@ -26,6 +27,8 @@ pub enum Progress {
         done: u64,
         /// Units in all, at most.
         total: u64,
+        /// Where the lines go.
+        console: Console,
     },
     /// A JSON object a unit on standard output.
     Json,
@@ -33,14 +36,14 @@ pub enum Progress {
 
 impl Progress {
     /// For a run of at most `total` units.
-    pub fn new(json: bool, slots: usize, total: u64) -> Self {
+    pub fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
         if json {
             return Self::Json;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { done: 0, total };
+            return Self::Lines { done: 0, total, console: console.clone() };
         }
-        let all = MultiProgress::new();
+        let all = console.bars();
         let slots = (1..=slots)
             .map(|slot| {
                 let style = ProgressStyle::with_template("{prefix:>8} {spinner} {msg}");
@@ -59,7 +62,7 @@ impl Progress {
         };
         let total = all.add(ProgressBar::new(total).with_style(style.with_key("per_minute", per_minute)));
         total.enable_steady_tick(TICK);
-        Self::Bars { slots, total, all }
+        Self::Bars { slots, total, console: console.clone() }
     }
 
     /// Shows what happened.
@@ -71,22 +74,22 @@ impl Progress {
                     bar.set_message(device.to_string());
                 }
             }
-            (Self::Bars { slots, total, all }, LineEvent::Ended(report)) => {
+            (Self::Bars { slots, total, console }, LineEvent::Ended(report)) => {
                 if let Some(bar) = report.slot.checked_sub(1).and_then(|index| slots.get(index)) {
                     bar.set_message(format!("{} {}", report.device, report.cause));
                 }
-                if report.outcome == UnitOutcome::Failed {
-                    all.println(sentence(report)).ok();
+                if matches!(report.outcome, UnitOutcome::Failed | UnitOutcome::Unfinished) {
+                    console.complain(&sentence(report));
                 }
-                if report.outcome != UnitOutcome::Skipped {
+                if report.outcome.is_an_end() {
                     total.inc(1);
                 }
             }
-            (Self::Lines { done, total }, LineEvent::Ended(report)) => {
-                if report.outcome != UnitOutcome::Skipped {
+            (Self::Lines { done, total, console }, LineEvent::Ended(report)) => {
+                if report.outcome.is_an_end() {
                     *done += 1;
                 }
-                complain(&format!("{done}/{total} {}", sentence(report)));
+                console.complain(&format!("{done}/{total} {}", sentence(report)));
             }
             (Self::Json, LineEvent::Ended(report)) => {
                 if let Ok(json) = report.to_json() {
@@ -107,13 +110,18 @@ impl Progress {
 }
 
 fn sentence(report: &UnitReport) -> String {
-    let UnitReport { device, slot, duration_ms, message, said, .. } = report;
+    let UnitReport { device, slot, duration_ms, message, .. } = report;
     let word = match report.outcome {
         UnitOutcome::Passed => return format!("{device} passed in {duration_ms} ms, slot {slot}"),
         UnitOutcome::Failed => "FAILED",
+        UnitOutcome::Unfinished => "unfinished",
         UnitOutcome::Skipped => "passed over",
     };
-    let said = if said.is_empty() { String::new() } else { format!("; the device said: {said}") };
+    // A device that says nothing on the link may have said why beside it. What else it says is in the report.
+    let said = match last_words(&report.said) {
+        Some(said) if report.cause == "timed-out" => format!("; beside the link it said: {said}"),
+        _ => String::new(),
+    };
     format!("{device} {word} in {duration_ms} ms, slot {slot}: {message}{said}")
 }
 

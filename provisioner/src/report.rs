@@ -19,7 +19,7 @@ use crate::units::Unit;
 pub struct UnitReport {
     /// `product/serial`.
     pub device: String,
-    /// Passed, failed or skipped.
+    /// Passed, failed, unfinished or skipped.
     pub outcome: UnitOutcome,
     /// The kind of end, for example `device-fault`; `passed` when it passed.
     pub cause: &'static str,
@@ -57,10 +57,19 @@ pub struct UnitReport {
 pub enum UnitOutcome {
     /// It has its certificate and the CA knows.
     Passed,
-    /// It has not.
+    /// It has not, for a reason of its own.
     Failed,
+    /// It has not, because the line was cut off or stopped: the next run goes on with it.
+    Unfinished,
     /// Another station has made it.
     Skipped,
+}
+
+impl UnitOutcome {
+    /// Whether the unit counts as one of those that were to be made.
+    pub fn is_an_end(self) -> bool {
+        matches!(self, Self::Passed | Self::Failed)
+    }
 }
 
 impl UnitReport {
@@ -75,6 +84,7 @@ impl UnitReport {
         let outcome = match made.outcome {
             Outcome::Passed => UnitOutcome::Passed,
             _ if skipped => UnitOutcome::Skipped,
+            ref other if !other.judges_the_unit() => UnitOutcome::Unfinished,
             _ => UnitOutcome::Failed,
         };
         let certificate = made.memory.certificate.as_ref();

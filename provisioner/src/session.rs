@@ -34,6 +34,9 @@ pub struct Session {
     question: Option<Question>,
     sends_left: u32,
     resent: u32,
+    damaged: u32,
+    // Whether damage has brought the timer forward since the question was sent.
+    hurried: bool,
 }
 
 /// Random values of one session, drawn by the caller.
@@ -149,6 +152,8 @@ impl Session {
             question: None,
             sends_left: 0,
             resent: 0,
+            damaged: 0,
+            hurried: false,
         }
     }
 
@@ -164,7 +169,7 @@ impl Session {
             }
             Event::Begin => Vec::new(),
             Event::Answer { exchange: 0, answer: Answer::Fault { code: FaultCode::DamagedFrame, .. } }
-            | Event::DamagedFrame => self.send_again(),
+            | Event::DamagedFrame => self.damaged(),
             Event::Answer { exchange, answer } if exchange == self.exchange && self.question.is_some() => {
                 self.answered(answer, now)
             }
@@ -200,7 +205,10 @@ impl Session {
 
     fn answered(&mut self, answer: Answer, now: SystemTime) -> Vec<Command> {
         match (self.state, answer) {
-            (_, Answer::Fault { code: FaultCode::DamagedFrame, .. }) => self.send_again(),
+            (_, Answer::Fault { code: FaultCode::DamagedFrame, .. }) => self.damaged(),
+            (State::Greeting, Answer::Fault { code: FaultCode::WrongDevice, message }) => {
+                self.end(Outcome::WrongDevice { found: message })
+            }
             (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
                 self.end(Outcome::LockedWithoutRecord)
             }
@@ -316,7 +324,18 @@ impl Session {
         self.exchange = self.exchange.checked_add(1).unwrap_or(1).max(1);
         self.question = Some(question);
         self.sends_left = self.limits.sends_max.max(1);
+        self.damaged = 0;
         self.send()
+    }
+
+    /// Asks again soon, but not at once: noise comes in bursts, and each burst costs one attempt.
+    fn damaged(&mut self) -> Vec<Command> {
+        if self.question.is_none() || self.hurried {
+            return Vec::new();
+        }
+        self.damaged = self.damaged.saturating_add(1);
+        self.hurried = true;
+        vec![Command::ArmTimer(self.limits.answer_timeout.min(DAMAGE_PAUSE))]
     }
 
     fn send_again(&mut self) -> Vec<Command> {
@@ -324,7 +343,7 @@ impl Session {
             return Vec::new();
         }
         if self.sends_left == 0 {
-            return self.end(Outcome::TimedOut { doing: self.doing() });
+            return self.end(Outcome::TimedOut { doing: self.doing(), damaged: self.damaged });
         }
         self.resent = self.resent.saturating_add(1);
         self.send()
@@ -332,6 +351,7 @@ impl Session {
 
     fn send(&mut self) -> Vec<Command> {
         self.sends_left = self.sends_left.saturating_sub(1);
+        self.hurried = false;
         let Some(question) = self.question.clone() else { return Vec::new() };
         vec![
             Command::Send { exchange: self.exchange, question },
@@ -354,6 +374,9 @@ impl Session {
 
 /// Of the factory link that we speak.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// From a damaged frame to the next attempt: a garbled frame of 3 kB at 115,200 baud is over by then.
+const DAMAGE_PAUSE: Duration = Duration::from_millis(250);
 
 /// The key that we ask devices for.
 pub const KEY_TYPE: &str = "p256";

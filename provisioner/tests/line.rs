@@ -32,6 +32,8 @@ struct Records {
     /// By serial: key and certificate.
     issued: BTreeMap<String, (Vec<u8>, v1::IssuedCertificate)>,
     confirmed: std::collections::BTreeSet<String>,
+    scrapped: BTreeMap<String, String>,
+    paused: bool,
     /// So many questions are answered with "not now".
     busy: u32,
 }
@@ -57,6 +59,8 @@ impl ProvisioningService for Ca {
                 product: "cam-2".into(),
                 quantity: records.quantity,
                 serials: Some(v1::work_order::Serials::Pattern("SN{0001..0100}".into())),
+                state: if records.paused { v1::WorkOrderState::Paused } else { v1::WorkOrderState::Open }
+                    .into(),
                 counts: Some(v1::WorkOrderCounts {
                     issued: records.issued.len() as u64,
                     ..Default::default()
@@ -90,6 +94,9 @@ impl ProvisioningService for Ca {
             } else {
                 Err(refused(tonic::Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"))
             };
+        }
+        if records.paused {
+            return Err(refused(tonic::Code::FailedPrecondition, "WORK_ORDER_PAUSED"));
         }
         if records.issued.len() as u64 >= records.quantity {
             return Err(refused(tonic::Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED"));
@@ -130,9 +137,16 @@ impl ProvisioningService for Ca {
 
     async fn report_scrap(
         &self,
-        _: Request<v1::ReportScrapRequest>,
+        request: Request<v1::ReportScrapRequest>,
     ) -> Result<Response<v1::ReportScrapResponse>, Status> {
-        Err(Status::unimplemented("not by this station"))
+        let v1::ReportScrapRequest { device, reason, .. } = request.into_inner();
+        let serial = device.unwrap().serial;
+        let mut records = self.0.lock().unwrap();
+        if !records.issued.contains_key(&serial) {
+            return Err(refused(tonic::Code::NotFound, "DEVICE_NOT_FOUND"));
+        }
+        records.scrapped.insert(serial, reason);
+        Ok(Response::new(v1::ReportScrapResponse::default()))
     }
 }
 
@@ -269,6 +283,8 @@ impl Factory {
             quantity,
             issued: BTreeMap::new(),
             confirmed: Default::default(),
+            scrapped: BTreeMap::new(),
+            paused: false,
             busy: 0,
             issuer,
         })));
@@ -294,7 +310,7 @@ impl Factory {
     async fn station(&self, command: &str, arguments: &[&str]) -> Output {
         let mut station = Command::new(env!("CARGO_BIN_EXE_touchmark-station"));
         station.arg(command).arg("--config").arg(self.directory.path().join("station.toml"));
-        station.args(arguments).current_dir(self.directory.path());
+        station.args(arguments).current_dir(self.directory.path()).stdin(std::process::Stdio::null());
         tokio::task::spawn_blocking(move || station.output().unwrap()).await.unwrap()
     }
 
@@ -351,9 +367,95 @@ async fn an_exhausted_order_stops_the_line_once_and_says_what_to_do() {
     std::fs::write(factory.directory.path().join("list"), list).unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-    assert!(text(&output).contains("3 passed, 1 failed"), "{}", text(&output));
+    assert!(text(&output).contains("3 passed, 0 failed, 1 unfinished"), "{}", text(&output));
     assert!(text(&output).contains("WORK_ORDER_EXHAUSTED"), "{}", text(&output));
     assert!(text(&output).contains("16 were not begun"), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_order_stops_the_line_before_a_unit_is_put_on_the_bench() {
+    let factory = Factory::open(5).await;
+    factory.ca.0.lock().unwrap().paused = true;
+    let output = factory.provision(&["--slots", "4", "--json"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["summary"]["stopped"]["reason"], "WORK_ORDER_PAUSED");
+    assert_eq!(summary["summary"]["not_begun"], 5);
+    assert!(text(&output).contains("touchmark work-order resume"), "{}", text(&output));
+    assert!(factory.flash.lock().unwrap().is_empty(), "no device was spoken to");
+    factory.ca.0.lock().unwrap().paused = false;
+    assert_eq!(factory.provision(&["--slots", "4"]).await.status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
+    let factory = Factory::open(5).await;
+    std::fs::write(factory.directory.path().join("list"), "SN0001\nSN0002\n").unwrap();
+    assert_eq!(factory.provision(&["--serials", "list"]).await.status.code(), Some(0));
+    let scrap = ["--work-order", "wo-000001", "--reason", "cracked lens", "SN0001", "SN0009"];
+
+    let unasked = factory.station("scrap", &scrap).await;
+    assert_eq!(unasked.status.code(), Some(2), "nobody can be asked: {}", text(&unasked));
+    assert!(text(&unasked).contains("give --yes"), "{}", text(&unasked));
+    assert!(factory.ca.0.lock().unwrap().scrapped.is_empty());
+
+    for _ in 0..2 {
+        let output = factory.station("scrap", &[&["--yes", "--json"], scrap.as_slice()].concat()).await;
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said: Vec<serde_json::Value> =
+            said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&said[0]["device"], &said[0]["outcome"]), (&"cam-2/SN0001".into(), &"scrapped".into()));
+        assert_eq!(
+            (&said[1]["outcome"], &said[1]["reason"]),
+            (&"refused".into(), &"DEVICE_NOT_FOUND".into())
+        );
+        assert_eq!(said[2]["summary"]["scrapped"], 1);
+    }
+    assert_eq!(factory.ca.0.lock().unwrap().scrapped["SN0001"], "cracked lens");
+
+    let again = factory.provision(&["--serials", "list", "--json"]).await;
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout).lines().count(),
+        1,
+        "only the summary: {}",
+        text(&again)
+    );
+    let report = factory.station("report", &["--json"]).await;
+    let totals: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!((&totals["passed"], &totals["scrapped"]), (&1.into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_to_a_file_has_no_colours() {
+    let factory = Factory::open(1).await;
+    factory.ca.0.lock().unwrap().busy = 1;
+    let output = factory.provision(&[]).await;
+    assert!(text(&output).contains("the CA answers again"), "{}", text(&output));
+    assert!(!text(&output).contains('\u{1b}'), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_ends_hangs_or_babbles_fails_its_unit_and_says_why() {
+    let factory = Factory::open(5).await;
+    let config = factory.directory.path().join("station.toml");
+    let fast = std::fs::read_to_string(&config).unwrap() + "answer-timeout-ms = 50\nsends-max = 2\n";
+    std::fs::write(&config, fast).unwrap();
+    for (command, cause, words) in [
+        ("exec:sh -c 'echo no such board >&2; exit 7'", "link-lost", "no such board"),
+        ("exec:sh -c 'echo waiting for the loader >&2; exec sleep 60'", "timed-out", "did not answer"),
+        ("exec:cat", "timed-out", "damaged frames"),
+        ("exec:/nonexistent/agent", "link-lost", "cannot start /nonexistent/agent"),
+    ] {
+        let arguments = ["--work-order", "wo-000001", "--limit", "1", "--json", "--link", command];
+        let output = factory.station("provision", &arguments).await;
+        assert_eq!(output.status.code(), Some(3), "{command}: {}", text(&output));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let unit: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!(unit["cause"], cause, "{command}: {unit}");
+        assert!(unit["message"].as_str().unwrap().contains(words), "{command}: {unit}");
+    }
+    assert!(factory.ca.0.lock().unwrap().issued.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ fn the_help_is_the_manual() {
     station().arg("--help").assert().success().stdout_eq(file!["help/station.txt"]);
     station().args(["provision", "--help"]).assert().success().stdout_eq(file!["help/provision.txt"]);
     station().args(["resume", "--help"]).assert().success().stdout_eq(file!["help/resume.txt"]);
+    station().args(["scrap", "--help"]).assert().success().stdout_eq(file!["help/scrap.txt"]);
     station().args(["report", "--help"]).assert().success().stdout_eq(file!["help/report.txt"]);
 }
 
@@ -24,6 +25,11 @@ fn wrong_usage_exits_with_2() {
     {
         station().args(provision).args(bad).assert().code(2);
     }
+    let scrap = ["scrap", "--config", "station.toml", "--work-order", "wo-1", "--reason"];
+    for bad in [["", "SN1"], ["two\nlines", "SN1"], ["cracked", "SN_1"]] {
+        station().args(scrap).args(bad).assert().code(2);
+    }
+    station().args(scrap).arg("no serial").assert().code(2);
     let path = ["provision", "--config", "station.toml", "--work-order", "../x", "--link", "exec:agent"];
     station().args(path).assert().code(2);
 }

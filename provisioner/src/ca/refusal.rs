@@ -67,12 +67,18 @@ pub fn advice(reason: &str) -> &'static str {
         "WORK_ORDER_NOT_FOUND" => {
             "check the id with `touchmark work-order list`, and that the order names this station"
         }
+        "CLIENT_CERTIFICATE_REVOKED" => {
+            "an operator has withdrawn this station's credential; ask for another one: touchmark principal issue station"
+        }
+        "CLIENT_CERTIFICATE_EXPIRED" => {
+            "this station's credential has ended; ask for another one: touchmark principal issue station"
+        }
         "TLS" | "UNAUTHENTICATED" => {
             "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
              another CA; an operator can make another one: touchmark principal issue station"
         }
         "CA_UNREACHABLE" => {
-            "check `server` in the configuration and that the CA runs; then finish the units under way: touchmark-station resume"
+            "check `server` in the configuration and that the CA runs; then run this command again: it finishes what is under way"
         }
         _ => "this holds for every unit; ask an operator of the CA",
     }
@@ -107,6 +113,10 @@ fn with_causes(status: &Status) -> String {
     let mut text = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
     let mut cause = status.source();
     while let Some(error) = cause {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::UnexpectedEof) {
+            return "the connection was cut".to_owned();
+        }
         let this = error.to_string();
         if !text.contains(&this) {
             text = format!("{text}: {this}");

@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use proto::v1;
+use proto::v1::WorkOrderState;
 use proto::v1::work_order::Serials;
 
 use super::{Failure, Job};
-use crate::journal::Known;
+use crate::journal::{Known, UnitRecord};
 use crate::line::{Stop, Summary};
 use crate::link::LinkSpec;
-use crate::units::{Row, SerialPattern, Supply, Unit, read_list};
+use crate::units::{SerialPattern, Supply, Unit, read_list};
 use crate::wire::kit;
 
 /// What is asked for.
@@ -26,6 +27,10 @@ pub(super) struct Wish<'a> {
 pub(super) struct Plan {
     pub(super) job: Job,
     pub(super) description: String,
+    /// Why the order gives nothing to units that were not begun, if so: known before a unit is put on the bench.
+    pub(super) stop: Option<Stop>,
+    /// How many units are not begun for it.
+    pub(super) withheld: u64,
 }
 
 impl Plan {
@@ -53,19 +58,24 @@ impl Plan {
         };
         let (supply, passed) = match (&wish.list, pattern) {
             (Some(list), pattern) => {
-                let rows = read_list(list, &product)?;
-                let rows = all_in_pattern(rows, pattern.as_ref(), &order.id)?;
+                // A serial outside the range would be refused by the CA, one by one: tell it before anything is begun.
+                let rows = read_list(list, &product, |serial| match &pattern {
+                    Some(pattern) if !pattern.contains(serial) => {
+                        Err(format!("work order {} has no serial number {serial}", order.id))
+                    }
+                    _ => Ok(()),
+                })?;
                 for row in &rows {
                     wish.link.accepts(&row.unit.device)?;
                 }
                 let listed = rows.len();
                 let units: Vec<Unit> =
-                    rows.into_iter().map(|row| row.unit).filter(|unit| !has_passed(&known, unit)).collect();
+                    rows.into_iter().map(|row| row.unit).filter(|unit| !is_done(&known, unit)).collect();
                 let passed = listed - units.len();
                 (Supply::of_list(units, wish.limit), passed)
             }
             (None, Some(pattern)) => {
-                let passed = known.units.values().filter(|unit| unit.memory.passed).count();
+                let passed = known.units.values().filter(|unit| unit.is_done()).count();
                 (of_range(pattern, product, &order, &known, wish.limit), passed)
             }
             (None, None) => {
@@ -76,31 +86,45 @@ impl Plan {
                 return Err(Failure::WorkOrder(text));
             }
         };
+        let stop = stands_still(&order);
+        let all = supply.left();
+        let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
+        let withheld = all.saturating_sub(supply.left());
         let description = describe(&order, &supply, passed, &known, &wish);
         let Wish { link, slots, .. } = wish;
         let kit = Arc::new(kit(answer));
-        Ok(Self { job: Job { work_order: order.id, kit, link, slots, supply, known }, description })
+        let job = Job { work_order: order.id, kit, link, slots, supply, known };
+        Ok(Self { job, description, stop, withheld })
     }
 }
 
-fn has_passed(known: &Known, unit: &Unit) -> bool {
-    known.units.get(&unit.device).is_some_and(|unit| unit.memory.passed)
+fn is_done(known: &Known, unit: &Unit) -> bool {
+    known.units.get(&unit.device).is_some_and(UnitRecord::is_done)
 }
 
-/// A serial outside the range would be refused by the CA, one by one: tell it before anything is begun.
-fn all_in_pattern(
-    rows: Vec<Row>,
-    pattern: Option<&SerialPattern>,
-    work_order: &str,
-) -> Result<Vec<Row>, Failure> {
-    let Some(pattern) = pattern else { return Ok(rows) };
-    let outside = rows.iter().filter(|row| !pattern.contains(&row.unit.device.serial));
-    let mistakes: Vec<_> = outside
-        .map(|row| {
-            (row.line, format!("work order {work_order} has no serial number {}", row.unit.device.serial))
-        })
+/// What the CA would say to each unit that was not begun.
+fn stands_still(order: &v1::WorkOrder) -> Option<Stop> {
+    let (reason, state) = match order.state() {
+        WorkOrderState::Paused => ("WORK_ORDER_PAUSED", "paused"),
+        WorkOrderState::Closed => ("WORK_ORDER_CLOSED", "closed"),
+        WorkOrderState::Open | WorkOrderState::Unspecified => return None,
+    };
+    let message = format!("work order {} is {state}", order.id);
+    Some(Stop::Refused { reason: reason.to_owned(), message })
+}
+
+/// Units for which the CA was asked: what it issued for them it gives them also when the order stands still.
+fn only_asked_for(supply: Supply, known: &Known) -> Supply {
+    let left = supply.left();
+    let asked: std::collections::BTreeSet<_> = known
+        .units
+        .iter()
+        .filter(|(_, unit)| unit.memory.asked.is_some() && !unit.is_done())
+        .map(|(device, _)| device)
         .collect();
-    if mistakes.is_empty() { Ok(rows) } else { Err(crate::units::ListError { mistakes }.into()) }
+    // No more than are known: a range of ten million is not walked to its end.
+    let units: Vec<Unit> = supply.filter(|unit| asked.contains(&unit.device)).take(asked.len()).collect();
+    Supply::of_list(units, Some(left))
 }
 
 /// What the order still allows, and what of it is ours and not yet done.
@@ -121,7 +145,7 @@ fn of_range(
         .iter()
         .filter(|(_, unit)| {
             let reason = unit.end.as_ref().map_or("", |end| end.reason.as_str());
-            unit.memory.passed || matches!(reason, "DEVICE_ALREADY_ISSUED" | "DEVICE_SCRAPPED")
+            unit.is_done() || matches!(reason, "DEVICE_ALREADY_ISSUED" | "DEVICE_SCRAPPED")
         })
         .map(|(device, _)| device.serial.clone())
         .collect();
@@ -140,8 +164,13 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
         Some(Serials::ManifestLength(length)) => format!("a manifest of {length}"),
         None => "none".to_owned(),
     };
+    let state = match order.state() {
+        WorkOrderState::Paused => " (paused)",
+        WorkOrderState::Closed => " (closed)",
+        WorkOrderState::Open | WorkOrderState::Unspecified => "",
+    };
     format!(
-        "work order    {} for product {}, serials {serials}\n\
+        "work order    {}{state} for product {}, serials {serials}\n\
          at the CA     {} of {} issued, {} confirmed, {} scrapped\n\
          to make       {} units, {} at a time\n\
          passed before {passed} units, which are passed over; {open} under way, which are finished\n\
@@ -161,13 +190,12 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
 /// For people.
 pub(super) fn summary_text(summary: &Summary) -> String {
     let seconds = summary.duration.as_secs_f64();
-    let mut text = format!(
-        "{} passed, {} failed in {seconds:.1} s, {:.1} units per minute",
-        summary.passed,
-        summary.failed(),
-        summary.units_per_minute()
-    );
-    for (cause, count) in &summary.failures {
+    let mut text = format!("{} passed, {} failed", summary.passed, summary.failed());
+    if summary.unfinished() > 0 {
+        write!(text, ", {} unfinished", summary.unfinished()).ok();
+    }
+    write!(text, " in {seconds:.1} s, {:.1} units per minute", summary.units_per_minute()).ok();
+    for (cause, count) in summary.failures.iter().chain(&summary.unfinished) {
         write!(text, "\n  {count} {cause}").ok();
     }
     if summary.skipped > 0 {
@@ -194,6 +222,8 @@ pub(super) fn summary_json(work_order: &str, summary: &Summary) -> String {
             "passed": summary.passed,
             "failed": summary.failed(),
             "failures": summary.failures,
+            "unfinished": summary.unfinished(),
+            "unfinished_causes": summary.unfinished,
             "skipped": summary.skipped,
             "not_begun": summary.left,
             "duration_ms": u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),

@@ -7,13 +7,15 @@ use super::plan::{Plan, Wish};
 use super::{Failure, Shown, Station, say};
 use crate::arguments::ProvisionArguments;
 use crate::ca::{CaError, advice};
+use crate::console::Console;
+use crate::line::Summary;
 use crate::units::LIST_BYTES_MAX;
 
-pub(super) async fn run(arguments: ProvisionArguments) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<u8, Failure> {
     let station = Station::open(&arguments.common.config)?;
     // The list is read before anything is asked: a mistyped name costs nothing.
     let list = arguments.serials.as_deref().map(read).transpose()?;
-    let mut shown = Shown::open(&arguments.output)?;
+    let mut shown = Shown::open(&arguments.output, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
     let wish = Wish {
@@ -29,9 +31,14 @@ pub(super) async fn run(arguments: ProvisionArguments) -> Result<u8, Failure> {
         return Ok(0);
     }
     if !arguments.output.json {
-        super::complain(&plan.description);
+        console.complain(&plan.description);
     }
-    let summary = station.line(plan.job, journal, &mut shown).await?;
+    let mut summary = match plan.stop {
+        Some(_) if plan.job.supply.left() == 0 => Summary::default(),
+        _ => station.line(plan.job, journal, &mut shown).await?,
+    };
+    summary.left = summary.left.saturating_add(plan.withheld);
+    summary.stop = summary.stop.or(plan.stop);
     Ok(shown.finish(&arguments.work_order, &summary))
 }
 

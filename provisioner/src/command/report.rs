@@ -27,6 +27,7 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
 /// What became of the units of one work order.
 struct Totals {
     passed: usize,
+    scrapped: usize,
     failures: BTreeMap<String, usize>,
     open: Vec<String>,
     torn_bytes: usize,
@@ -35,14 +36,15 @@ struct Totals {
 impl Totals {
     fn of(known: &Known) -> Self {
         let mut failures = BTreeMap::new();
-        for unit in known.units.values().filter(|unit| !unit.memory.passed && !unit.is_open()) {
+        for unit in known.units.values().filter(|unit| !unit.is_done() && !unit.is_open()) {
             if let Some(end) = &unit.end {
                 let cause = format!("{} {}", end.outcome, end.reason).trim().to_owned();
                 *failures.entry(cause).or_default() += 1;
             }
         }
         Self {
-            passed: known.units.values().filter(|unit| unit.memory.passed).count(),
+            passed: known.units.values().filter(|unit| unit.memory.passed && !unit.scrapped).count(),
+            scrapped: known.units.values().filter(|unit| unit.scrapped).count(),
             failures,
             open: known.open_units().map(|(device, _)| device.to_string()).collect(),
             torn_bytes: known.torn.map_or(0, |torn| torn.bytes),
@@ -57,6 +59,7 @@ impl Totals {
         serde_json::json!({
             "work_order": work_order,
             "passed": self.passed,
+            "scrapped": self.scrapped,
             "failed": self.failed(),
             "failures": self.failures,
             "open": self.open,
@@ -72,6 +75,9 @@ impl Totals {
             self.failed(),
             self.open.len()
         );
+        if self.scrapped > 0 {
+            write!(text, ", {} scrapped", self.scrapped).ok();
+        }
         for (cause, count) in &self.failures {
             write!(text, "\n  {count} {cause}").ok();
         }

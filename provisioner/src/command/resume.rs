@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::provision::with_advice;
-use super::{Failure, Job, Shown, Station, complain, say};
+use super::{Failure, Job, Shown, Station, say};
 use crate::arguments::ResumeArguments;
+use crate::console::Console;
 use crate::journal::{Known, work_orders};
 use crate::units::{Supply, Unit};
 use crate::wire::kit;
 
-pub(super) async fn run(arguments: ResumeArguments) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<u8, Failure> {
     let station = Station::open(&arguments.common.config)?;
-    let mut shown = Shown::open(&arguments.output)?;
+    let mut shown = Shown::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(station.journal.directory())?,
@@ -30,7 +31,8 @@ pub(super) async fn run(arguments: ResumeArguments) -> Result<u8, Failure> {
         nothing = false;
         let (link, slots) = how(&arguments, &known, &work_order)?;
         if !arguments.output.json {
-            complain(&format!("{work_order}: {} units are under way and will be finished", units.len()));
+            let count = units.len();
+            console.complain(&format!("{work_order}: {count} units are under way and will be finished"));
         }
         let answer = station.ca.work_order(&work_order).await.map_err(with_advice)?;
         let job = Job {

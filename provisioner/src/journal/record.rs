@@ -34,6 +34,13 @@ pub enum Record {
         /// How.
         end: UnitEnd,
     },
+    /// The CA has a unit on record as scrapped.
+    Scrapped {
+        /// Which.
+        device: DeviceId,
+        /// In the operator's words.
+        reason: String,
+    },
 }
 
 /// How a run was started, for `resume`.
@@ -99,6 +106,10 @@ enum Line {
         #[serde(default)]
         open: bool,
     },
+    Scrapped {
+        device: String,
+        reason: String,
+    },
 }
 
 /// The JSON of a record.
@@ -110,6 +121,7 @@ pub(super) fn to_json(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
         Record::Ended { device, end: UnitEnd { outcome, reason, open } } => {
             Line::Ended { device: device.to_string(), outcome, reason, open }
         }
+        Record::Scrapped { device, reason } => Line::Scrapped { device: device.to_string(), reason },
     };
     serde_json::to_vec(&line)
 }
@@ -156,5 +168,6 @@ pub(super) fn from_json(json: &[u8]) -> Option<Record> {
         Line::Ended { device, outcome, reason, open } => {
             Some(Record::Ended { device: device.parse().ok()?, end: UnitEnd { outcome, reason, open } })
         }
+        Line::Scrapped { device, reason } => Some(Record::Scrapped { device: device.parse().ok()?, reason }),
     }
 }

@@ -25,6 +25,8 @@ fn records() -> Vec<Record> {
             device: device(2),
             end: UnitEnd { outcome: "refused".into(), reason: "KEY_ALREADY_USED".into(), open: false },
         },
+        Record::Begun { device: device(3), columns: BTreeMap::new() },
+        Record::Scrapped { device: device(3), reason: "cracked lens".into() },
     ]
 }
 
@@ -49,6 +51,8 @@ fn what_is_recorded_is_known_after_a_restart() {
     assert!(unit.memory.passed && unit.memory.confirmed && !unit.is_open());
     assert_eq!(unit.memory.asked, Some(([7; 16].into(), vec![1, 2, 3])));
     assert_eq!(unit.attempts, 1);
+    let scrapped = &known.units[&device(3)];
+    assert!(scrapped.scrapped && scrapped.is_done() && !scrapped.is_open(), "it never returns");
     assert_eq!(known.last_run.unwrap().slots, 8);
     assert_eq!(work_orders(directory.path()).unwrap(), ["wo-1"]);
 }

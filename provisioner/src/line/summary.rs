@@ -14,6 +14,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Units that did not pass, by cause: kind of end and reason.
     pub failures: BTreeMap<String, u64>,
+    /// Units that the line's own stop left as they were, by cause.
+    pub unfinished: BTreeMap<String, u64>,
     /// Units that were not begun.
     pub left: u64,
     /// From the first unit's start to the last one's end.
@@ -48,6 +50,7 @@ impl Summary {
             UnitOutcome::Passed => self.passed += 1,
             UnitOutcome::Skipped => self.skipped += 1,
             UnitOutcome::Failed => self.count_failure(report.cause, &report.reason),
+            UnitOutcome::Unfinished => count(&mut self.unfinished, report.cause, &report.reason),
         }
     }
 
@@ -60,12 +63,20 @@ impl Summary {
         for (cause, count) in other.failures {
             *self.failures.entry(cause).or_default() += count;
         }
+        for (cause, count) in other.unfinished {
+            *self.unfinished.entry(cause).or_default() += count;
+        }
         self.stop = self.stop.take().or(other.stop);
     }
 
     /// How many units did not pass.
     pub fn failed(&self) -> u64 {
         self.failures.values().sum()
+    }
+
+    /// How many units were left as they were.
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished.values().sum()
     }
 
     /// Units that passed in a minute; zero when nothing ran.
@@ -78,7 +89,11 @@ impl Summary {
     }
 
     pub(super) fn count_failure(&mut self, cause: &str, reason: &str) {
-        let cause = if reason.is_empty() { cause.to_owned() } else { format!("{cause} {reason}") };
-        *self.failures.entry(cause).or_default() += 1;
+        count(&mut self.failures, cause, reason);
     }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, cause: &str, reason: &str) {
+    let cause = if reason.is_empty() { cause.to_owned() } else { format!("{cause} {reason}") };
+    *counts.entry(cause).or_default() += 1;
 }

@@ -63,8 +63,12 @@ impl Process {
         self.listener.abort();
         let said =
             self.said.lock().map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default();
-        let said =
-            said.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ");
+        let said = said
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(LINE_SEPARATOR);
         (status, for_people(&said, SAID_BYTES_MAX))
     }
 }
@@ -79,6 +83,9 @@ async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
         said.drain(..surplus);
     }
 }
+
+/// Between the lines of what a command said.
+pub(super) const LINE_SEPARATOR: &str = " | ";
 
 /// Of what a command said on standard error: enough for its last error, little enough for a report line.
 const SAID_BYTES_MAX: usize = 2048;

@@ -14,6 +14,8 @@ pub enum Outcome {
     TimedOut {
         /// What it was asked for.
         doing: &'static str,
+        /// How many frames came that nobody could read.
+        damaged: u32,
     },
     /// The device said that it cannot.
     DeviceFault {
@@ -88,9 +90,19 @@ impl Outcome {
         }
     }
 
-    /// Whether the unit was cut off rather than judged: the same unit may simply go on.
+    /// Whether this says something of the unit, rather than of the line, which stops for it.
+    pub fn judges_the_unit(&self) -> bool {
+        match self {
+            Self::CaUnreachable { .. } | Self::JournalLost { .. } | Self::Cancelled => false,
+            Self::Refused(refusal) => !refusal.stops_the_line,
+            _ => true,
+        }
+    }
+
+    /// Whether the same unit may simply go on later: `resume` takes it up.
     pub fn leaves_the_unit_open(&self) -> bool {
         match self {
+            Self::Refused(refusal) => refusal.stops_the_line && !ENDS_OF_ORDERS.contains(&&*refusal.reason),
             Self::CaUnreachable { .. }
             | Self::LinkLost { .. }
             | Self::TimedOut { .. }
@@ -100,7 +112,6 @@ impl Outcome {
             | Self::DeviceFault { .. }
             | Self::WrongDevice { .. }
             | Self::Misbehaved { .. }
-            | Self::Refused(_)
             | Self::VerificationFailed(_)
             | Self::LockedWithoutRecord => false,
         }
@@ -111,12 +122,17 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => f.write_str("passed"),
-            Self::TimedOut { doing } => write!(f, "the device did not answer while {doing}"),
+            Self::TimedOut { doing, damaged: 0 } => write!(f, "the device did not answer while {doing}"),
+            Self::TimedOut { doing, damaged } => write!(
+                f,
+                "the device gave no answer that can be read while {doing} ({damaged} damaged frames): look at the cable, the \
+                 speed of the line, and whether something else writes to it"
+            ),
             Self::DeviceFault { code, message, doing } => {
                 write!(f, "the device reported {} while {doing}", code.name())?;
                 if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
             }
-            Self::WrongDevice { found } => write!(f, "the device on the bench is {found}"),
+            Self::WrongDevice { found } => write!(f, "another device is on the bench: {found}"),
             Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
             Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
             Self::CaUnreachable { detail } => write!(f, "the CA cannot be reached: {detail}"),
@@ -130,6 +146,9 @@ impl fmt::Display for Outcome {
         }
     }
 }
+
+/// Reasons for which an order gives no certificate to anybody any more.
+const ENDS_OF_ORDERS: [&str; 3] = ["WORK_ORDER_EXHAUSTED", "WORK_ORDER_CLOSED", "WORK_ORDER_EXPIRED"];
 
 /// The CA's no.
 #[derive(Debug, Clone, PartialEq, Eq)]

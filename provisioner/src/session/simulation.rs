@@ -382,7 +382,7 @@ fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
         let commands = session.handle(event, now());
         sends += commands.iter().filter(|command| matches!(command, Command::Send { .. })).count();
         if let Some(Command::End(outcome)) = commands.last() {
-            assert_eq!(*outcome, Outcome::TimedOut { doing: "saying hello" });
+            assert_eq!(*outcome, Outcome::TimedOut { doing: "saying hello", damaged: 0 });
             break;
         }
         event = Event::TimedOut;

@@ -16,11 +16,16 @@ pub struct Row {
     pub unit: Unit,
 }
 
-/// Reads a list. `product` is that of the work order: a row may leave it out, and may not name another.
+/// Reads a list. `product` is that of the work order: a row may leave it out, and may not name another. `allowed` says why a serial
+/// cannot be made.
 ///
 /// # Errors
 /// All rows that cannot be used, at once.
-pub fn read_list(content: &[u8], product: &Product) -> Result<Vec<Row>, ListError> {
+pub fn read_list(
+    content: &[u8],
+    product: &Product,
+    allowed: impl Fn(&DeviceSerial) -> Result<(), String>,
+) -> Result<Vec<Row>, ListError> {
     let mut mistakes = Vec::new();
     if content.len() > LIST_BYTES_MAX {
         mistakes.push((0, format!("a list has at most {LIST_BYTES_MAX} bytes")));
@@ -45,6 +50,9 @@ pub fn read_list(content: &[u8], product: &Product) -> Result<Vec<Row>, ListErro
     };
     let mut seen = HashMap::new();
     for row in &rows {
+        if let Err(mistake) = allowed(&row.unit.device.serial) {
+            mistakes.push((row.line, mistake));
+        }
         if let Some(first) = seen.insert(row.unit.device.clone(), row.line) {
             mistakes.push((row.line, format!("{} is already in line {first}", row.unit.device.serial)));
         }
@@ -206,7 +214,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<Row>, ListError> {
-        read_list(text.as_bytes(), &"cam-2".parse().unwrap())
+        read_list(text.as_bytes(), &"cam-2".parse().unwrap(), |_| Ok(()))
     }
 
     #[test]
@@ -246,6 +254,6 @@ mod tests {
         for text in ["", "\n\n", "SN1,cam-2\nSN2,cam-2\n", "serial,Serial\nSN1,SN2\n"] {
             assert!(read(text).is_err(), "{text:?}");
         }
-        assert!(read_list(&[0xff, 0xfe], &"cam-2".parse().unwrap()).is_err());
+        assert!(read_list(&[0xff, 0xfe], &"cam-2".parse().unwrap(), |_| Ok(())).is_err());
     }
 }

@@ -1,0 +1,32 @@
+//! One sentence when the CA stops answering and one when it answers again, however many slots wait for it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Since when the CA has not answered, if it does not. All clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outage {
+    since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Outage {
+    /// The CA gave no answer, and will be asked again.
+    pub(super) fn goes_on(&self, detail: &str, patience: Duration) {
+        let Ok(mut since) = self.since.lock() else { return };
+        if since.is_none() {
+            *since = Some(Instant::now());
+            let patience_s = patience.as_secs();
+            tracing::warn!("the CA cannot answer ({detail}); each unit waits for it, {patience_s} s at most");
+        }
+    }
+
+    /// The CA answered.
+    pub(super) fn is_over(&self) {
+        let Ok(mut since) = self.since.lock() else { return };
+        if let Some(since) = since.take() {
+            tracing::warn!("the CA answers again, after {:.1} s", since.elapsed().as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Standard error, where bars, sentences and log lines meet: whoever writes takes the bars away for a moment.
+
+use std::io::{self, Write};
+
+use indicatif::MultiProgress;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Standard error. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Console {
+    bars: MultiProgress,
+}
+
+impl Console {
+    /// Tells a person something, in a line of its own.
+    pub fn complain(&self, text: &str) {
+        // Nobody listens any more when this fails, and there is nobody else to tell.
+        self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}")).ok();
+    }
+
+    /// Where bars are added.
+    pub(crate) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+}
+
+impl Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bars.suspend(|| io::stderr().lock().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
