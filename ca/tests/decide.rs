@@ -158,7 +158,7 @@ async fn a_key_has_one_holder_for_ever() {
     let install = |number| {
         let certificate = bench.certificate(IssuerName::Root, ProfileName::Root, key(number));
         let action = Action::InstallIssuer { issuer: IssuerName::Root, certificate };
-        Command { principal: None, request: None, content: [0; 32], action }
+        Command { principal: None, credential: None, request: None, content: [0; 32], action }
     };
     assert_eq!(bench.ask(install(501)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
     bench.done(install(1)).await;
