@@ -213,6 +213,30 @@ async fn a_ledger_that_was_cut_short_after_a_clean_stop_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_once_the_ledger_was_taken_away_under_a_running_store() {
+    for replace in [false, true] {
+        let directory = TempDir::new().unwrap();
+        let bench = filled(&directory, false).await;
+        bench.done(bench.birth(1, UNITS + 3, UNITS + 3)).await;
+        let ledger = directory.path().join("ledger");
+        let newest = segments(&directory).pop().unwrap();
+        if replace {
+            let copy = newest.with_extension("copy");
+            fs::copy(&newest, &copy).unwrap();
+            fs::rename(&copy, &newest).unwrap();
+        } else {
+            fs::rename(&ledger, directory.path().join("elsewhere")).unwrap();
+        }
+        let lost = bench.store.commit(vec![bench.birth(1, UNITS + 1, UNITS + 1)]).await;
+        assert!(matches!(lost, Err(StoreError::Io { .. })), "{lost:?}");
+        assert!(bench.store.vitals().stopped);
+        let later = bench.store.commit(vec![bench.birth(1, UNITS + 2, UNITS + 2)]).await;
+        assert!(matches!(later, Err(StoreError::Stopped)), "{later:?}");
+        bench.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_opened_by_one_process_at_a_time() {
     let directory = TempDir::new().unwrap();
     let bench = filled(&directory, false).await;

@@ -72,7 +72,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// `open` found none.
-    #[error("there is no store in {path}; make one with touchmark-ca init", path = .path.display())]
+    #[error("there is no store in {path}; restore it from a backup, or make an installation with touchmark-ca init", path = .path.display())]
     Missing {
         /// The ledger's directory.
         path: PathBuf,

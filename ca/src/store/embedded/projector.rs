@@ -47,6 +47,8 @@ enum Discard {
     Disk(#[from] std::io::Error),
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
+    #[error("it had seen entry {seen}, and the ledger ends at entry {head}")]
+    Ahead { seen: u64, head: u64 },
     #[error("the ledger: {0}")]
     Ledger(#[from] StoreError),
 }
@@ -146,7 +148,16 @@ impl Projector {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.follow(trusted)));
             let why = match outcome {
                 Ok(Ok(())) => break,
-                Ok(Err(why)) => why.to_string(),
+                Ok(Err(why)) => {
+                    if let Discard::Ahead { seen, head } = why {
+                        tracing::error!(
+                            seen,
+                            head,
+                            "the ledger lost entries: an older copy was put back, or its end is gone; there may be certificates that it does not know"
+                        );
+                    }
+                    why.to_string()
+                }
                 Err(_) => "sled panicked".to_owned(),
             };
             trusted = false;
@@ -284,7 +295,10 @@ fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
             found.add(&key);
         }
     }
-    if found != expected || expected.reached > head {
+    if expected.reached > head {
+        return Err(Discard::Ahead { seen: expected.reached, head });
+    }
+    if found != expected {
         return Err(Discard::Damaged("rows are missing"));
     }
     Ok(expected)

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -55,8 +55,16 @@ impl Segment {
         self.file.write_all_at(batch, u64::from(self.end()))
     }
 
+    /// Makes what was written durable, under the name that the next start looks for: an open file takes writes long after somebody
+    /// deleted it, moved it away or mounted something over it, and all of them are lost.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        let (open, named) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
+        if (open.dev(), open.ino()) == (named.dev(), named.ino()) {
+            Ok(())
+        } else {
+            Err(io::Error::other("another file has its name"))
+        }
     }
 
     /// Makes the frames of these lengths, which are durable now, readable.
