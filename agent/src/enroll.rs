@@ -55,25 +55,36 @@ pub async fn enroll(
     if state.view().time_floor()?.contradicts(&*clock) {
         warn!("the clock is behind the time floor; going by the floor until the CA tells the time");
     }
+    let mut fresh_id = || {
+        let mut id = [0; 16];
+        generator.fill_bytes(&mut id);
+        RequestId::from(id)
+    };
     let enrolment = match enrolment {
         Some(enrolment) => enrolment,
-        None => {
-            let mut id = [0; 16];
-            generator.fill_bytes(&mut id);
-            state.begin_enrolment(RequestId::from(id))?
-        }
+        None => state.begin_enrolment(fresh_id())?,
     };
-    let slot = enrolment.slot;
-    let run = Run { server, clock, device: birth.device.clone(), slot };
+    let spare_id = fresh_id();
+    let mut run = Run { server, clock, device: birth.device.clone(), slot: enrolment.slot };
     let attempts = retry::Attempts::new(generator, patience);
     attempts
         .in_time(async {
             if enrolment.step == EnrolmentStep::Begun {
-                run.obtain(state, &birth, enrolment.request_id, &attempts).await?;
+                match run.obtain(state, &birth, enrolment.request_id, &attempts).await {
+                    // The answer was lost, and then the unit lay on a shelf: the same question gets the same certificate for ever, so
+                    // this is another question, with another key.
+                    Err(EnrollError::AnswerEnded) => {
+                        warn!("the answer to an earlier question has ended; asking again");
+                        run.slot = state.begin_enrolment(spare_id)?.slot;
+                        run.obtain(state, &birth, spare_id, &attempts).await?;
+                    }
+                    obtained => obtained?,
+                }
             }
             run.take_into_use(state, &attempts).await
         })
         .await?;
+    let slot = run.slot;
     Enrolled::read(state, slot, birth.device, false)
 }
 

@@ -27,7 +27,7 @@ use proto::v1::device_message::Response;
 use proto::v1::station_message::Request;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::ca::{FakeCa, NOW};
+use support::ca::{Books, FakeCa, NOW};
 use support::disk::{Act, PowerCut, Witness};
 use support::issuers::{Issuers, Wish};
 use support::unit::{born, copy};
@@ -99,6 +99,37 @@ fn a_certificate_that_ended_is_replaced_in_the_other_slot_and_stays_current_unti
     ca.books.lock().unwrap().until = None;
     run_at(home.path(), Arc::new(FileSystem), later).unwrap();
     assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(Slot::B));
+}
+
+#[test]
+fn a_unit_whose_answer_was_lost_and_ended_meanwhile_asks_another_question() {
+    let ca = FakeCa::start();
+    let factory = tempfile::tempdir().unwrap();
+    born(factory.path(), &ca.issuers, "SN1", &ca.url());
+    for operations in 0.. {
+        let home = tempfile::tempdir().unwrap();
+        copy(factory.path(), home.path());
+        *ca.books.lock().unwrap() = Books { until: Some((2026, 11, 25)), ..Books::default() };
+        let disk = Arc::new(PowerCut::after(operations, true));
+        run(home.path(), disk.clone()).ok();
+        // Then it lies on a shelf.
+        let asleep = Duration::from_secs(40 * 86_400);
+        let later = clock();
+        later.advance(asleep);
+        {
+            let mut books = ca.books.lock().unwrap();
+            (books.until, books.later) = (None, asleep.as_secs().try_into().unwrap());
+        }
+        run_at(home.path(), Arc::new(FileSystem), later.clone())
+            .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
+        let view = View::read(home.path()).unwrap();
+        let (slot, device) = (view.current().unwrap().unwrap(), "cam-2/SN1".parse().unwrap());
+        view.checked(Place::Slot(slot), &device, Kind::Operational, later.now()).unwrap();
+        assert!(ca.books.lock().unwrap().issued.len() <= 2, "cut at {operations}");
+        if !disk.happened() {
+            break;
+        }
+    }
 }
 
 #[test]

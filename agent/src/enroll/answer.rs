@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{DeviceId, PublicKey};
 use proto::v1;
 
-use crate::certificate::{Credential, Kind};
+use crate::certificate::{Certificate, Credential, Kind};
 
 use super::EnrollError;
 use super::connection::Connection;
@@ -38,6 +38,10 @@ pub(super) fn check(
         chain: response.chain.into_iter().map(Into::into).collect(),
         anchors: bundle.anchors.into_iter().map(Into::into).collect(),
     };
+    // By the CA's clock, not ours: a unit with a wrong clock must not ask for one certificate after another.
+    if Certificate::from_der(&credential.certificate)?.has_ended(server_time) {
+        return Err(EnrollError::AnswerEnded);
+    }
     let certificate = credential.check(device, key, Kind::Operational, now.max(server_time))?;
     if certificate.serial_number != issued.serial_number {
         return Err(malformed("its serial number is not the certificate's"));

@@ -69,6 +69,9 @@ pub enum EnrollError {
     /// The certificate that came is not for us.
     #[error("the CA's answer does not fit this unit, and was not kept; report it to the CA's operator")]
     Answer(#[from] Unfit),
+    /// The question was answered so long ago that the certificate has ended.
+    #[error("the CA answered this question long ago, and the certificate has ended")]
+    AnswerEnded,
     /// The answer is not whole, or contradicts itself.
     #[error("the CA's answer is not complete, and was not kept: {what}; report it to the CA's operator")]
     AnswerMalformed {
@@ -145,7 +148,7 @@ fn advice(reason: &str) -> &'static str {
         | "DEVICE_NOT_FOUND"
         | "DEVICE_SCRAPPED" => RETURN,
         "ALREADY_ENROLLED" => {
-            "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first"
+            "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first; if this is a copy of another unit's state, return the unit"
         }
         "KEY_ALREADY_USED" | "REQUEST_ID_REUSED" => {
             "this state directory is a copy of another's, or was restored from an old backup; return the unit"

@@ -34,6 +34,8 @@ pub struct Books {
     pub mischief: Option<Mischief>,
     /// When operational certificates end, if not in 2090.
     pub until: Option<(i32, u8, u8)>,
+    /// Seconds that the CA's clock is past [`NOW`].
+    pub later: i64,
 }
 
 /// A wrong answer to Enroll.
@@ -122,7 +124,9 @@ impl Enrollment {
             .entry(request.request_id.to_vec())
             .or_insert_with(|| (key, self.issuers.operational.certify(&request.csr, &wish)));
         assert_eq!(*first_key, key, "the same request id with another key");
-        self.response(certificate.clone())
+        let mut response = self.response(certificate.clone());
+        response.server_time = Some(prost_types::Timestamp { seconds: NOW + books.later, nanos: 0 });
+        response
     }
 
     fn response(&self, certificate: Vec<u8>) -> v1::EnrollResponse {
