@@ -68,6 +68,7 @@ conformance!(
     a_scrapped_unit_is_revoked_and_never_returns,
     an_enrolment_is_confirmed_and_the_others_are_superseded,
     a_revoked_principal_is_revoked_at_once,
+    a_new_question_is_not_answered_with_an_expired_certificate,
     a_caller_that_was_revoked_is_decided_nothing_for,
     listings_show_what_was_committed_before,
     certificates_that_expire_are_listed_soonest_first,

@@ -199,6 +199,11 @@ impl<V: View> Rules<'_, V> {
         Err(Conflict::CertificateRevoked.into())
     }
 
+    /// A new question for a key whose certificate has expired is not answered with that certificate: it wants a key of its own.
+    fn is_of_use(&self, certificate: &CertificateFacts) -> Result<(), Conflict> {
+        if certificate.not_after < self.now { Err(Conflict::KeyAlreadyUsed) } else { Ok(()) }
+    }
+
     /// R-5280-02: a serial number is used once by an issuer; we use it once at all.
     fn serial_number_is_free(&self, serial_number: SerialNumber) -> Outcome<(), V::Fault> {
         match self.view.certificate(&serial_number).map_err(Stop::Fault)? {

@@ -354,6 +354,25 @@ pub async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
 }
 
+pub async fn a_new_question_is_not_answered_with_an_expired_certificate<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    let first = bench.done(bench.enrol(1, birth, 600)).await;
+    bench.done(bench.credential("line-4", 40)).await;
+    let without_id = |mut command: Command| {
+        command.request = None;
+        command
+    };
+    assert!(bench.done(without_id(bench.enrol(1, birth, 600))).await.is_replay());
+    assert!(bench.done(without_id(bench.credential("line-4", 40))).await.is_replay());
+    bench.clock.advance(days(31));
+    for expired in [bench.enrol(1, birth, 600), bench.credential("line-4", 40)] {
+        assert_eq!(bench.ask(without_id(expired)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
+    }
+    // The same question gets the same answer, for ever.
+    let again = bench.done(bench.enrol(1, birth, 600)).await;
+    assert_eq!(again.entry().number, first.entry().number);
+}
+
 /// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen; nor is it answered again.
 pub async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1000)).await;

@@ -20,6 +20,7 @@ impl<V: View> Rules<'_, V> {
             return Err(Conflict::KeyAlreadyUsed.into());
         }
         self.may_be_handed_out(&first)?;
+        self.is_of_use(&first)?;
         Ok(Some(first.entry))
     }
 
