@@ -162,6 +162,8 @@ impl<S: Store> Authority<S> {
         if refused.is_ours() {
             let why: &dyn std::error::Error = refused;
             tracing::error!(incident, reason, principal, why, "{question} failed");
+        } else if refused.is_suspicious() {
+            tracing::warn!(incident, reason, principal, why = %refused, "refused {question}; a clone, a copied key or a stolen credential looks like this");
         } else {
             tracing::info!(incident, reason, principal, why = %refused, "refused {question}");
         }

@@ -99,6 +99,22 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// Whether it is what a cloned device, a copied key or a stolen credential looks like: somebody should look.
+    pub fn is_suspicious(&self) -> bool {
+        matches!(
+            self,
+            Self::Caller(CallerRefused::Revoked | CallerRefused::Unknown)
+                | Self::Ledger(
+                    Conflict::CallerRevoked
+                        | Conflict::KeyAlreadyUsed
+                        | Conflict::DeviceAlreadyIssued(_)
+                        | Conflict::AlreadyEnrolled(_)
+                )
+        )
+    }
+}
+
 impl CallerRefused {
     /// The stable name of the reason.
     pub fn reason(self) -> &'static str {
