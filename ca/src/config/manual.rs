@@ -59,7 +59,7 @@ mod tests {
             assert!(manual.contains(&format!("  {field}\n      ")), "{field}\n{manual}");
         }
         for table in ["[store]", "[issuers]", "[server]", "[profiles]", "[profiles.ldevid]", "[limits]"] {
-            assert!(manual.contains(&format!("{table}")), "{table}\n{manual}");
+            assert!(manual.contains(table), "{table}\n{manual}");
         }
         assert!(!manual.contains("\n  store\n"), "{manual}");
     }

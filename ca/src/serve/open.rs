@@ -5,17 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::Clock;
+use identity::{Clock, Principal, Role};
 use issuance::{Certificate, IssuerName};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::profiles;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
 use crate::config::{IssuerSettings, Settings, StoreSettings};
 use crate::http::metrics::{Expiry, Figures, Sources};
+use crate::ledger::{Holder, Standing};
 use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use crate::store::Store;
 use crate::tls::{CredentialsError, ServerCredentials, TlsError, server_config};
@@ -42,6 +43,11 @@ pub(super) async fn open<S: Store>(
     }
     let expiries = expiries(&issuers, &server);
     warn_of_ends(&expiries, clock.as_ref());
+    if clock.now() < server.validity().not_before() {
+        error!(
+            "the clock is before the server's certificate begins, so it is wrong: everybody will refuse this server"
+        );
+    }
     warn_of_keys(&settings.issuers.dir);
     let tls = server_config(credentials, Arc::clone(&clock))?;
     let store = open_store(&settings.store).await?;
@@ -53,7 +59,21 @@ pub(super) async fn open<S: Store>(
     };
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers, installation, clock, generator).await?;
+    may_serve(authority.store().as_ref(), &server).await?;
     Ok(Opened { authority: Arc::new(authority), tls, expiries })
+}
+
+/// Whether the certificate is a service's and still good: with any other the CA would start, and every client refuse it.
+async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), OpenError> {
+    let record = store.certificate(&server.serial_number()).await.map_err(OpenAuthorityError::Store)?;
+    let record = record.filter(|record| record.certificate().der == server.der());
+    let record = record.ok_or(OpenError::ForeignServer)?;
+    match record.holder() {
+        Some(Holder::Principal(Principal::Named { role: Role::Service, .. })) => {}
+        Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
+        Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
+    }
+    if record.standing() == Standing::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
 }
 
 impl<S: Store> Opened<S> {
@@ -110,7 +130,13 @@ fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
 
 fn warn_of_ends(expiries: &[Expiry], clock: &dyn Clock) {
     for Expiry { issuer, not_after } in expiries {
-        let left = not_after.duration_since(clock.now()).unwrap_or_default();
+        let Ok(left) = not_after.duration_since(clock.now()) else {
+            error!(
+                certificate = issuer,
+                "the certificate of {issuer} has ended: everybody refuses what needs it"
+            );
+            continue;
+        };
         if left < EXPIRY_WARNING {
             let days = left.as_secs() / (24 * 60 * 60);
             warn!(certificate = issuer, days_left = days, "the certificate of {issuer} ends soon");
@@ -142,6 +168,15 @@ pub enum OpenError {
     /// The server's certificate is another's.
     #[error("the server's certificate is not one of Touchmark's")]
     ForeignServer,
+    /// The server's certificate is for another purpose.
+    #[error("the server's certificate is the one of {holder}, which no client takes for a server")]
+    NotAServer {
+        /// Whose it is.
+        holder: Principal,
+    },
+    /// The server's certificate was withdrawn.
+    #[error("the server's certificate is revoked")]
+    ServerRevoked,
     /// R-CA-02.
     #[error("the server has the key of an issuer; it needs a key of its own")]
     OneKeyTwoPurposes,
@@ -158,3 +193,44 @@ pub enum OpenError {
 
 /// How long before its end a certificate is warned of.
 const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use identity::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ca_does_not_start_with_the_credentials_of_somebody_who_is_no_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let plan = crate::init::Plan {
+            dir: dir.path().join("ca"),
+            organization: "Example".into(),
+            hosts: vec![],
+            passphrase_file: None,
+            enrollment_url: None,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            metrics_listen: "127.0.0.1:0".parse().unwrap(),
+        };
+        let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
+        let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
+        let settings = Settings::read(&made.config, []).unwrap();
+        let start = || {
+            let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
+            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::clone(&clock), store)
+        };
+        start().await.unwrap().authority.store().close().await.unwrap();
+        for file in ["cert.pem", "key.pem"] {
+            let operators = dir.path().join("ca/operators/admin").join(file);
+            fs::copy(operators, dir.path().join("ca/server").join(file)).unwrap();
+        }
+        let refused = start().await.map(drop).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the server's certificate is the one of operator:admin, which no client takes for a server"
+        );
+    }
+}
