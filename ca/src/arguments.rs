@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand};
+use identity::PrincipalName;
 
 use crate::config::{LogFormat, manual};
-use crate::init::{Plan, parse_host};
+use crate::init::{Holder, Plan, parse_host};
 
 /// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
 #[derive(Debug, Parser)]
@@ -27,6 +28,12 @@ pub enum Command {
     /// Serve stations, devices and operators until SIGTERM or SIGINT
     #[command(after_help = SERVE_MORE)]
     Serve(ServeArguments),
+    /// Make a credential for the server or an operator here, while the CA does not serve
+    ///
+    /// For the day when nobody can call the CA: the server's certificate or the last operator's has ended or is lost. The certificate is on
+    /// record; nobody's earlier credentials are withdrawn.
+    #[command(after_help = CREDENTIAL_MORE)]
+    Credential(CredentialArguments),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -77,6 +84,23 @@ pub struct ServeArguments {
     pub log_format: Option<LogFormat>,
 }
 
+/// Of `credential`.
+#[derive(Debug, Args)]
+pub struct CredentialArguments {
+    /// The configuration, made by init
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+    /// The directory to make; must not exist
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// For this operator; otherwise for the server
+    #[arg(long, value_name = "NAME", conflicts_with = "host")]
+    pub operator: Option<PrincipalName>,
+    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given again
+    #[arg(long, value_name = "NAME_OR_IP", value_parser = parse_host)]
+    pub host: Vec<String>,
+}
+
 /// Of `check-config`.
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
@@ -96,6 +120,16 @@ impl InitArguments {
             enrollment_url: self.enrollment_url,
             listen: self.listen,
             metrics_listen: self.metrics_listen,
+        }
+    }
+}
+
+impl CredentialArguments {
+    /// Whose credential it will be.
+    pub fn holder(&self) -> Holder {
+        match &self.operator {
+            Some(name) => Holder::Operator { name: name.clone() },
+            None => Holder::Server { hosts: self.host.clone() },
         }
     }
 }
@@ -138,6 +172,16 @@ Exit status: see touchmark-ca --help.
 Example:
   touchmark-ca init --dir /srv/ca --organization 'Example Devices' --host ca.example.com \\
       --listen 0.0.0.0:8443 --enrollment-url https://ca.example.com:8443";
+
+const CREDENTIAL_MORE: &str = "\
+The server's names are those that are given here, not those of its certificate so far.
+Put the server's new directory where server.credentials of the configuration says, then start the CA.
+
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca credential --config /srv/ca/ca.toml --out /srv/ca/server-2 --host ca.example.com
+  touchmark-ca credential --config /srv/ca/ca.toml --out /srv/ca/operators/admin-2 --operator admin";
 
 const SERVE_MORE: &str = "\
 When callers are answered, prints one line on stdout:

@@ -63,7 +63,11 @@ impl Failure {
 fn of_init(error: &InitError) -> Status {
     match error {
         InitError::Ledger(_) | InitError::Store(_) | InitError::Conflict(_) => Status::Ledger,
-        InitError::Passphrase(_) | InitError::Key(_) | InitError::Signer(_) => Status::Keys,
+        InitError::Passphrase(_)
+        | InitError::Key(_)
+        | InitError::Issuers(_)
+        | InitError::OtherInstallation
+        | InitError::Signer(_) => Status::Keys,
         InitError::Exists { .. }
         | InitError::Io { .. }
         | InitError::Organization { .. }

@@ -1,6 +1,7 @@
 //! Makes an installation: root, issuers, server certificate, first operator, ledger and `ca.toml`, all or nothing.
 
 mod certificates;
+mod credential;
 mod directory;
 mod hosts;
 mod texts;
@@ -13,9 +14,10 @@ use identity::Clock;
 
 use crate::config::{check_enrollment_url, check_organization};
 use crate::ledger::Conflict;
-use crate::signer::{KeyFileError, Passphrase, PassphraseError, SignerError};
+use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use crate::store::{OpenError, Store, StoreError};
 
+pub use credential::{Holder, credential};
 pub use directory::abandoned;
 pub use hosts::{HostError, parse_host};
 pub use texts::{Made, MadeCertificate};
@@ -109,6 +111,12 @@ pub enum InitError {
     /// The passphrase cannot be used.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
+    /// The issuers cannot be used.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
+    /// Keys and ledger are of two installations.
+    #[error("the certificate of the infrastructure issuer is not the one in the ledger")]
+    OtherInstallation,
     /// A key cannot be made or written.
     #[error(transparent)]
     Key(#[from] KeyFileError),
@@ -121,8 +129,8 @@ pub enum InitError {
     /// A key of ours is refused: a bug.
     #[error("a fresh key is refused")]
     FreshKey(#[from] identity::KeyError),
-    /// The ledger cannot be made.
-    #[error("the ledger cannot be made")]
+    /// The ledger cannot be made or opened.
+    #[error("the ledger cannot be opened; a CA that serves must be stopped first")]
     Ledger(#[from] OpenError),
     /// The ledger cannot be written.
     #[error("the ledger cannot be written")]

@@ -6,10 +6,12 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ca::arguments::{Arguments, Command, ConfigArguments, InitArguments, ServeArguments};
+use ca::arguments::{
+    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, ServeArguments,
+};
 use ca::config::Settings;
 use ca::exit::{Failure, Status};
-use ca::init::{abandoned, init};
+use ca::init::{abandoned, credential, init};
 use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
@@ -20,6 +22,7 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Init(arguments) => make(arguments).await,
         Command::Serve(arguments) => run(arguments).await,
+        Command::Credential(arguments) => make_credential(arguments).await,
         Command::CheckConfig(arguments) => check(arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
@@ -49,6 +52,14 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
     let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
     let text = if json { serde_json::to_string(&made).map_err(Failure::Output)? + "\n" } else { made.text() };
     print(&text)
+}
+
+async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
+    print(&format!("Made {}; key.pem in it is a secret\n", arguments.out.display()))
 }
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {

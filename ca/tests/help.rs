@@ -26,6 +26,11 @@ fn serve_has_a_manual() {
 }
 
 #[test]
+fn credential_has_a_manual() {
+    help(&["credential", "--help"]).assert().success().stdout_eq(file!["help/credential.txt"]);
+}
+
+#[test]
 fn the_configuration_has_a_manual() {
     help(&["check-config", "--help"]).assert().success().stdout_eq(file!["help/check-config.txt"]);
 }

@@ -56,8 +56,9 @@ pub(super) async fn make(
     let infrastructure = maker
         .issuer(IssuerName::Infrastructure, ProfileName::InfrastructureCa, "Infrastructure CA 1", Some(&root))
         .await?;
-    let server = maker.credential(Role::Service, SERVER_NAME, Some(names), &infrastructure).await?;
-    let operator = maker.credential(Role::Operator, FIRST_OPERATOR, None, &infrastructure).await?;
+    let server =
+        maker.credential(Role::Service, SERVER_NAME, Some(names), infrastructure.as_issuer()).await?;
+    let operator = maker.credential(Role::Operator, FIRST_OPERATOR, None, infrastructure.as_issuer()).await?;
     Ok(Certificates { root, factory, operational, infrastructure, server, operator })
 }
 
@@ -73,18 +74,15 @@ impl Certificates {
             let signed = signed(&made.certificate, issuer_of(made.profile), made.profile);
             command(&made.name, Action::InstallIssuer { issuer: made.name, certificate: signed })
         });
-        let credentials = [&self.server, &self.operator].map(|made| {
-            let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
-            let action = Action::IssueCredential { role: made.role, name: made.name.clone(), certificate };
-            command(&format_args!("{} {}", made.role, made.name), action)
-        });
+        let credentials = [&self.server, &self.operator].map(recorded_by_hand);
         issuers.into_iter().chain(credentials).collect()
     }
 }
 
-struct Maker<'a> {
-    organization: &'a str,
-    now: SystemTime,
+/// Makes certificates.
+pub(super) struct Maker<'a> {
+    pub(super) organization: &'a str,
+    pub(super) now: SystemTime,
 }
 
 impl Maker<'_> {
@@ -102,16 +100,17 @@ impl Maker<'_> {
             lifetime: None,
         };
         let by = parent.map_or(&signer, |parent| &parent.signer);
-        let certificate = self.certificate(request, profile, parent, by).await?;
+        let certificate =
+            self.certificate(request, profile, parent.map(|parent| &parent.certificate), by).await?;
         Ok(MadeIssuer { name, profile, certificate, signer })
     }
 
-    async fn credential(
+    pub(super) async fn credential(
         &self,
         role: Role,
         name: &str,
         names: Option<Names>,
-        by: &MadeIssuer,
+        (issuer, signer): (&Certificate, &dyn Signer),
     ) -> Result<MadeCredential, InitError> {
         let (key_pem, spki) = plain_key_pem()?;
         let name: PrincipalName = name.parse().map_err(|_| issuance::Refusal::Encoding { what: "a name" })?;
@@ -126,7 +125,7 @@ impl Maker<'_> {
             None => Subject::Principal(name.clone()),
         };
         let request = Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None };
-        let certificate = self.certificate(request, profile, Some(by), &by.signer).await?;
+        let certificate = self.certificate(request, profile, Some(issuer), signer).await?;
         Ok(MadeCredential { role, name, profile, certificate, key_pem })
     }
 
@@ -134,15 +133,27 @@ impl Maker<'_> {
         &self,
         request: Request,
         profile: ProfileName,
-        parent: Option<&MadeIssuer>,
-        by: &FileSigner,
+        issuer: Option<&Certificate>,
+        by: &dyn Signer,
     ) -> Result<Certificate, InitError> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
-        let issuer = parent.map(|parent| &parent.certificate);
         let law = Profile::standard(profile);
         let prepared = draft(request, &law, self.organization, issuer, serial_number, self.now)?.prepare()?;
         let signature = by.sign(prepared.to_be_signed()).await?;
         Ok(prepared.seal(&signature)?)
+    }
+}
+
+/// What puts a credential on record that the CA makes by itself.
+pub(super) fn recorded_by_hand(made: &MadeCredential) -> Command {
+    let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
+    let action = Action::IssueCredential { role: made.role, name: made.name.clone(), certificate };
+    command(&format_args!("{} {}", made.role, made.name), action)
+}
+
+impl MadeIssuer {
+    fn as_issuer(&self) -> (&Certificate, &dyn Signer) {
+        (&self.certificate, &self.signer)
     }
 }
 

@@ -57,7 +57,7 @@ impl Building {
         let chain = &made.infrastructure.certificate;
         write_credential(&self.dir.join("server"), &made.server, chain, root, None)?;
         make_dir(&self.dir.join("operators"))?;
-        let client = texts::client_toml(plan);
+        let client = texts::client_toml(plan.listen);
         write_credential(&operator_dir(&self.dir), &made.operator, chain, root, Some(&client))?;
         sync_dir(&self.dir.join("operators"))?;
         write(&self.dir.join("ca.toml"), &texts::ca_toml(plan))
@@ -113,7 +113,8 @@ fn parent(target: &Path) -> PathBuf {
     }
 }
 
-fn write_credential(
+/// A credential directory, which must not exist.
+pub(super) fn write_credential(
     dir: &Path,
     made: &MadeCredential,
     chain: &Certificate,

@@ -1,5 +1,6 @@
 //! What `init` writes for machines and people to read.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
@@ -96,8 +97,7 @@ pub(super) fn certificate_pem(certificate: &Certificate) -> String {
 }
 
 /// `touchmark.toml` of the first operator.
-pub(super) fn client_toml(plan: &Plan) -> String {
-    let listen = plan.listen;
+pub(super) fn client_toml(listen: SocketAddr) -> String {
     let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let port = if listen.port() == 0 { 8443 } else { listen.port() };

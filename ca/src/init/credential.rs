@@ -1,0 +1,125 @@
+//! A credential that is made at the CA itself, while it does not serve: for the day when nobody can call it, because the server's
+//! certificate or the last operator's has ended or is lost.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use identity::{Clock, PrincipalName, Role};
+use issuance::IssuerName;
+
+use super::certificates::{Maker, recorded_by_hand};
+use super::{InitError, SERVER_NAME, directory, hosts, texts};
+use crate::config::{Settings, StoreSettings};
+use crate::signer::{Issuers, Passphrase, SignerError};
+use crate::store::{OpenError, Store};
+
+/// Whose credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// The server's, which answers to these besides the names of the loopback.
+    Server {
+        /// Names and addresses.
+        hosts: Vec<String>,
+    },
+    /// An operator's, known or not.
+    Operator {
+        /// Its name.
+        name: PrincipalName,
+    },
+}
+
+/// Makes a credential directory at `out`, which must not exist, and puts the certificate on record first (R-CA-07). Nobody's earlier
+/// credentials are withdrawn.
+///
+/// # Errors
+/// When something is in the way: also a CA that is serving, which holds the store.
+pub async fn credential<S: Store>(
+    settings: &Settings,
+    holder: Holder,
+    out: &Path,
+    clock: Arc<dyn Clock>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+) -> Result<(), InitError> {
+    if out.symlink_metadata().is_ok() {
+        return Err(InitError::Exists { path: out.to_owned() });
+    }
+    let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
+    let issuers = Issuers::open(&settings.issuers.dir, &passphrase)?;
+    let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
+    let store = open_store(&settings.store).await?;
+    let on_record = store.issuer(IssuerName::Infrastructure).await?;
+    if on_record.is_none_or(|record| record.certificate().der != issuer.certificate.der()) {
+        store.close().await?;
+        return Err(InitError::OtherInstallation);
+    }
+    let maker = Maker { organization: &settings.organization, now: clock.now() };
+    let by = (issuer.certificate.as_ref(), issuer.signer.as_ref());
+    let (made, client) = match holder {
+        Holder::Server { hosts } => {
+            let names = hosts::names(&hosts)?;
+            (maker.credential(Role::Service, SERVER_NAME, Some(names), by).await?, None)
+        }
+        Holder::Operator { name } => {
+            let made = maker.credential(Role::Operator, name.as_str(), None, by).await?;
+            (made, Some(texts::client_toml(settings.listen)))
+        }
+    };
+    for verdict in store.commit(vec![recorded_by_hand(&made)]).await? {
+        verdict?;
+    }
+    store.close().await?;
+    let root = issuers.certificate(IssuerName::Root);
+    directory::write_credential(out, &made, &issuer.certificate, root, client.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use identity::{Principal, SystemClock};
+
+    use super::*;
+    use crate::embedded;
+    use crate::init::{Plan, init};
+
+    #[tokio::test]
+    async fn a_credential_made_at_the_ca_is_on_record_before_it_is_there() {
+        let parent = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let plan = Plan {
+            dir: parent.path().join("ca"),
+            organization: "Example".into(),
+            hosts: vec![],
+            passphrase_file: None,
+            enrollment_url: None,
+            listen: "127.0.0.1:8443".parse().unwrap(),
+            metrics_listen: "127.0.0.1:9443".parse().unwrap(),
+        };
+        let create = async |dir: &Path| embedded::create(dir, Arc::clone(&clock)).await;
+        let made = init(plan, Arc::clone(&clock), create).await.unwrap();
+        let settings = Settings::read(&made.config, []).unwrap();
+        let open = async |store: &StoreSettings| embedded::open(store, Arc::clone(&clock)).await;
+        let name: PrincipalName = "admin".parse().unwrap();
+        let out = parent.path().join("again");
+        let holder = Holder::Operator { name: name.clone() };
+        credential(&settings, holder.clone(), &out, Arc::clone(&clock), open).await.unwrap();
+        let server = parent.path().join("server");
+        let hosts = vec!["ca.example.com".to_owned()];
+        credential(&settings, Holder::Server { hosts }, &server, Arc::clone(&clock), open).await.unwrap();
+        crate::tls::ServerCredentials::read(&server).unwrap();
+        // What is there is not overwritten, and nothing is issued for it.
+        let refused = credential(&settings, holder.clone(), &out, Arc::clone(&clock), open).await;
+        assert!(matches!(refused, Err(InitError::Exists { .. })));
+
+        let store = open(&settings.store).await.unwrap();
+        let on_record = store.certificates_of(&Principal::named(Role::Operator, name), 10).await.unwrap();
+        assert_eq!(on_record.len(), 2);
+        let pem = std::fs::read_to_string(out.join("cert.pem")).unwrap();
+        let recorded = issuance::Certificate::from_der(&on_record[1].certificate().der).unwrap();
+        assert_eq!(pem, texts::certificate_pem(&recorded));
+        // While somebody has the store, nothing is made.
+        let other = parent.path().join("other");
+        let refused = credential(&settings, holder, &other, Arc::clone(&clock), open).await;
+        assert!(matches!(refused, Err(InitError::Ledger(OpenError::InUse { .. }))));
+        assert!(!other.exists());
+        store.close().await.unwrap();
+    }
+}
