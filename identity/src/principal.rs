@@ -64,16 +64,21 @@ pub enum Role {
 impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Station, Self::Operator, Self::RelyingParty, Self::Service];
-}
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Station => "station",
             Self::Operator => "operator",
             Self::RelyingParty => "relying-party",
             Self::Service => "service",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -81,7 +86,7 @@ impl FromStr for Role {
     type Err = PrincipalNameError;
 
     fn from_str(text: &str) -> Result<Self, PrincipalNameError> {
-        Self::ALL.into_iter().find(|role| role.to_string() == text).ok_or(PrincipalNameError::NoRole)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(PrincipalNameError::NoRole)
     }
 }
 
