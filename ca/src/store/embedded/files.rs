@@ -26,7 +26,7 @@ pub(super) struct Files {
 impl Files {
     /// Makes an empty ledger.
     pub(super) fn create(directory: &Path, segment_bytes: u32, preallocate: bool) -> Result<Self, OpenError> {
-        fs::create_dir_all(directory).map_err(|error| io_error("create", directory, error))?;
+        make_directory(directory).map_err(|error| io_error("create", directory, error))?;
         let lock = lock(directory)?;
         if !segment_paths(directory)?.is_empty() {
             return Err(OpenError::Exists { path: directory.to_owned() });
@@ -281,6 +281,18 @@ impl Scan {
         let (file, offset) = (self.path.clone(), offset as u64);
         StoreError::Damaged { file, offset, entry: EntryNumber(entry), what }
     }
+}
+
+/// Makes the directory and those above it that are missing, all durable: what is acknowledged in there must be found after a power cut.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|ancestor| !ancestor.exists()).count();
+    fs::create_dir_all(directory)?;
+    // The name of each lies in the one above it. One that was there may have been made a moment ago.
+    for parent in directory.ancestors().skip(1).take(missing.max(1)) {
+        let current = Path::new(".");
+        sync_directory(if parent.as_os_str().is_empty() { current } else { parent })?;
+    }
+    Ok(())
 }
 
 /// Makes names that were added to or removed from the directory durable.
