@@ -9,6 +9,7 @@ mod listings;
 mod projection;
 mod projector;
 mod segment;
+mod shelves;
 mod trust;
 
 use std::path::PathBuf;
@@ -113,11 +114,15 @@ impl EmbeddedStore {
     pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let mut index = Index::new();
         let mut head = 0;
-        let (files, torn) =
-            Files::open(&settings.ledger, settings.segment_bytes(), settings.preallocate, |entry| {
-                index.enter(entry);
-                head = entry.number.0;
-            })?;
+        let (files, torn) = Files::open(
+            &settings.ledger,
+            settings.segment_bytes(),
+            settings.preallocate,
+            |number, payload| {
+                head = number.0;
+                index.replay(number, payload)
+            },
+        )?;
         if let Some(torn) = &torn {
             let TornTail { file, offset, bytes } = torn;
             tracing::warn!(file = %file.display(), offset, bytes, "cut a torn tail off the ledger; it was never acknowledged");

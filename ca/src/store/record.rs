@@ -1,5 +1,7 @@
 //! The form of an entry on disk. Versioned by protobuf's rules: numbers are never used again, what an older CA wrote stays readable.
 
+mod brief;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +10,8 @@ use issuance::{IssuerName, ProfileName};
 use prost::Message;
 
 use crate::ledger::{Entry, EntryNumber, Event, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+
+pub(super) use brief::{Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
 /// Appends the entry's bytes, without its number: its place says that.
 pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {

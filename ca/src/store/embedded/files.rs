@@ -6,12 +6,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use rustix::fs::{FlockOperation, flock};
+use prost::bytes::Bytes;
+use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
 use super::segment::{self, HEADER_BYTES, Segment, io_error};
 use super::{TornTail, frame};
 use crate::ledger::{Entry, EntryNumber};
-use crate::store::{OpenError, StoreError, record};
+use crate::store::{OpenError, StoreError};
 
 /// All segments. Appending is the committer's alone.
 pub(super) struct Files {
@@ -36,12 +37,12 @@ impl Files {
         Ok(files)
     }
 
-    /// Opens a ledger and shows every entry to `each`, in order. A torn tail is cut.
+    /// Opens a ledger and shows every payload to `each`, in order, which says whether it could read it. A torn tail is cut.
     pub(super) fn open(
         directory: &Path,
         segment_bytes: u32,
         preallocate: bool,
-        mut each: impl FnMut(&Entry),
+        mut each: impl FnMut(EntryNumber, Bytes) -> bool,
     ) -> Result<(Self, Option<TornTail>), OpenError> {
         if !directory.is_dir() {
             return Err(OpenError::Missing { path: directory.to_owned() });
@@ -55,12 +56,15 @@ impl Files {
         let mut next = 1;
         let mut torn = None;
         let count = paths.len();
-        for (place, (first, path)) in paths.into_iter().enumerate() {
-            if first != next {
-                return Err(missing(&path, next, "the segment with this entry is missing").into());
+        for (place, (first, path)) in paths.iter().enumerate() {
+            if *first != next {
+                return Err(missing(path, next, "the segment with this entry is missing").into());
             }
             let last = place + 1 == count;
-            let scan = Scan::of(&path, first, last && place > 0)?;
+            if let Some((_, path)) = paths.get(place + 1) {
+                read_ahead(path);
+            }
+            let scan = Scan::of(path, *first, last && place > 0)?;
             next = scan.replay(last, &mut each)?;
             if last {
                 files.check_floor(&scan, next)?;
@@ -133,12 +137,24 @@ impl Files {
 
     /// The entry; `None`: the ledger is not that long.
     pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
-        let segment = {
-            let segments = self.read_segments();
-            let after = segments.partition_point(|segment| segment.first() <= number.0);
-            after.checked_sub(1).and_then(|place| segments.get(place)).cloned()
-        };
-        segment.map_or(Ok(None), |segment| segment.read(number))
+        self.segment_of(number).map_or(Ok(None), |segment| segment.read(number))
+    }
+
+    /// Shows the payloads of at most `count` entries from `first` on, read in one piece: those of one segment, and not more than a few hundred
+    /// kilobytes. `each` says whether it could read its payload. Returns whether there was one at all.
+    pub(super) fn read_run(
+        &self,
+        first: EntryNumber,
+        count: u64,
+        each: impl FnMut(EntryNumber, Bytes) -> bool,
+    ) -> Result<bool, StoreError> {
+        self.segment_of(first).map_or(Ok(false), |segment| segment.read_run(first, count, each))
+    }
+
+    fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
+        let segments = self.read_segments();
+        let after = segments.partition_point(|segment| segment.first() <= number.0);
+        after.checked_sub(1).and_then(|place| segments.get(place)).cloned()
     }
 
     /// Bytes of all entries and headers.
@@ -200,7 +216,7 @@ struct Scan {
     first: u64,
     path: PathBuf,
     file: File,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     offsets: std::cell::RefCell<Vec<u32>>,
     /// Its header never became durable.
     unborn: bool,
@@ -225,11 +241,15 @@ impl Scan {
             return Err(missing(path, first, "a segment header that is not whole").into());
         }
         let offsets = vec![HEADER_BYTES].into();
-        Ok(Self { first, path: path.to_owned(), file, bytes, offsets, unborn })
+        Ok(Self { first, path: path.to_owned(), file, bytes: bytes.into(), offsets, unborn })
     }
 
     /// Shows the entries; returns the number of the next one.
-    fn replay(&self, last: bool, each: &mut impl FnMut(&Entry)) -> Result<u64, OpenError> {
+    fn replay(
+        &self,
+        last: bool,
+        each: &mut impl FnMut(EntryNumber, Bytes) -> bool,
+    ) -> Result<u64, OpenError> {
         let mut next = self.first;
         if self.unborn {
             return Ok(next);
@@ -238,9 +258,9 @@ impl Scan {
         let mut offsets = self.offsets.borrow_mut();
         while let Some(frame) = self.bytes.get(offset..).and_then(frame::read).filter(|f| f.number.0 == next)
         {
-            let entry = record::decode(frame.number, frame.payload)
-                .ok_or_else(|| self.damaged(offset, next, "an entry that cannot be read"))?;
-            each(&entry);
+            if !each(frame.number, self.bytes.slice_ref(frame.payload)) {
+                return Err(self.damaged(offset, next, "an entry that cannot be read").into());
+            }
             offset += frame.length;
             offsets.push(u32::try_from(offset).map_err(|_| self.damaged(offset, next, "more than 4 GiB"))?);
             next += 1;
@@ -319,6 +339,13 @@ fn segment_paths(directory: &Path) -> Result<Vec<(u64, PathBuf)>, OpenError> {
         Ok(found)
     };
     Ok(list().map_err(|error| io_error("list", directory, error))?)
+}
+
+/// Has the kernel fetch a file while we are busy with the one before. Only a hint.
+fn read_ahead(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        fadvise(&file, 0, None, Advice::WillNeed).ok();
+    }
 }
 
 /// Two CAs on one ledger would write over each other.

@@ -10,13 +10,15 @@ mod tags;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
+use prost::bytes::Bytes;
 
 use crate::ledger::{
     Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId,
     WorkOrderState,
 };
+use crate::store::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
 pub(super) use rows::Rows;
 use tags::{Hash, Tags};
@@ -76,26 +78,15 @@ impl Index {
 
     /// Enters what an entry does. The entries are trusted: `decide` made them.
     pub(super) fn enter(&mut self, entry: &Entry) {
-        let number = small(entry.number);
-        if let Some(request) = entry.request {
-            let hash = self.request_hash(entry.principal.as_ref(), &request);
-            self.requests.insert(hash, number);
+        if let Some(brief) = Brief::of(entry) {
+            return self.enter_brief(&brief);
         }
-        let certificate = entry.event.certificate().map(|certificate| {
-            let hash = self.serial_number_hash(&certificate.serial_number);
-            let row = self.certificate_rows.len() as u32;
-            let (check, standing) = (hash.check(), Standing::Issued);
-            self.certificate_rows.push(CertificateRow {
-                check,
-                entry: number,
-                previous: NONE,
-                changed: 0,
-                standing,
-            });
-            self.serial_numbers.insert(hash, row);
-            self.keys.insert(self.key_hash(&certificate.key), row);
-            row
-        });
+        let number = small(entry.number);
+        self.enter_request(entry.principal.as_ref().into(), entry.request, number);
+        let certificate = entry
+            .event
+            .certificate()
+            .map(|certificate| self.enter_certificate(&CertificateInBrief::from(certificate), NONE, number));
         if let Some((revoked, _)) = entry.event.revoked() {
             for serial_number in revoked {
                 self.stand(serial_number, Standing::Revoked, number);
@@ -105,41 +96,9 @@ impl Index {
             Event::IssuerInstalled { issuer, .. } => {
                 self.issuers.extend(certificate.map(|row| (*issuer, row)));
             }
-            Event::WorkOrderCreated { .. }
-            | Event::WorkOrderPaused { .. }
-            | Event::WorkOrderResumed { .. }
-            | Event::WorkOrderClosed { .. } => self.enter_work_order(entry),
-            Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => self.enter_principal(entry),
-            _ => self.enter_device(entry, certificate.unwrap_or(NONE)),
-        }
-    }
-
-    fn enter_device(&mut self, entry: &Entry, certificate: u32) {
-        let number = small(entry.number);
-        match &entry.event {
-            Event::BirthIssued { work_order, device, .. } => {
-                let hash = self.device_hash(device);
-                self.devices.insert(hash, self.device_rows.len() as u32);
-                let check = hash.check();
-                self.device_rows.push(DeviceRow {
-                    check,
-                    newest: certificate,
-                    changed: 0,
-                    confirmed: false,
-                    scrapped: false,
-                });
-                self.count(*work_order, |counts| counts.issued += 1);
-            }
-            Event::UnitConfirmed { work_order, device, serial_number } => {
-                if let Some(row) = self.known_device(device) {
-                    (row.confirmed, row.changed) = (true, number);
-                }
-                self.stand(serial_number, Standing::InUse, number);
-                self.count(*work_order, |counts| counts.confirmed += 1);
-            }
             Event::UnitScrapped { work_order, device, .. } => {
                 let mut was_confirmed = false;
-                if let Some(row) = self.known_device(device) {
+                if let Some(row) = self.known_device(device.into()) {
                     was_confirmed = row.confirmed;
                     (row.scrapped, row.changed) = (true, number);
                 }
@@ -148,15 +107,57 @@ impl Index {
                     counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
                 });
             }
-            Event::OperationalIssued { device, .. } => {
-                let Some(row) = self.known_device(device) else { return };
-                let previous = std::mem::replace(&mut row.newest, certificate);
-                if let Some(row) = self.certificate_rows.get_mut(certificate as usize) {
-                    row.previous = previous;
+            Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => self.enter_principal(entry),
+            _ => self.enter_work_order(entry),
+        }
+    }
+
+    /// Enters what an entry of this payload did; `false`: it is none.
+    pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
+        if let Some(record) = BriefRecord::read(payload.clone())
+            && let Some(brief) = record.brief(number)
+        {
+            self.enter_brief(&brief);
+            return true;
+        }
+        record::decode(number, &payload).inspect(|entry| self.enter(entry)).is_some()
+    }
+
+    /// Enters what an entry does that is known in brief.
+    pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
+        let number = small(brief.number);
+        self.enter_request(brief.caller, brief.request, number);
+        match &brief.happened {
+            Happened::BirthIssued { work_order, certificate } => {
+                let newest = self.enter_certificate(certificate, NONE, number);
+                let hash = self.device_hash(brief.device);
+                self.devices.insert(hash, self.device_rows.len() as u32);
+                let check = hash.check();
+                self.device_rows.push(DeviceRow {
+                    check,
+                    newest,
+                    changed: 0,
+                    confirmed: false,
+                    scrapped: false,
+                });
+                self.count(*work_order, |counts| counts.issued += 1);
+            }
+            Happened::UnitConfirmed { work_order, serial_number } => {
+                if let Some(row) = self.known_device(brief.device) {
+                    (row.confirmed, row.changed) = (true, number);
+                }
+                self.stand(serial_number, Standing::InUse, number);
+                self.count(*work_order, |counts| counts.confirmed += 1);
+            }
+            Happened::OperationalIssued { certificate } => {
+                let previous = self.known_device(brief.device).map_or(NONE, |row| row.newest);
+                let newest = self.enter_certificate(certificate, previous, number);
+                if let Some(row) = self.known_device(brief.device) {
+                    row.newest = newest;
                 }
             }
-            Event::InstallConfirmed { device, serial_number } => {
-                let Some(newest) = self.known_device(device).map(|row| row.newest) else { return };
+            Happened::InstallConfirmed { serial_number } => {
+                let Some(newest) = self.known_device(brief.device).map(|row| row.newest) else { return };
                 for row in self.operational_from(newest) {
                     self.set_standing(row, number, |standing| match standing {
                         Standing::Issued | Standing::InUse => Standing::Superseded,
@@ -165,8 +166,25 @@ impl Index {
                 }
                 self.stand(serial_number, Standing::InUse, number);
             }
-            _ => {}
         }
+    }
+
+    fn enter_request(&mut self, caller: Caller<'_>, request: Option<RequestId>, number: u32) {
+        if let Some(request) = request {
+            let hash = self.request_hash(caller, &request);
+            self.requests.insert(hash, number);
+        }
+    }
+
+    /// Returns the certificate's row.
+    fn enter_certificate(&mut self, certificate: &CertificateInBrief, previous: u32, entry: u32) -> u32 {
+        let hash = self.serial_number_hash(&certificate.serial_number);
+        let row = self.certificate_rows.len() as u32;
+        let (check, standing) = (hash.check(), Standing::Issued);
+        self.certificate_rows.push(CertificateRow { check, entry, previous, changed: 0, standing });
+        self.serial_numbers.insert(hash, row);
+        self.keys.insert(self.key_hash(&certificate.key), row);
+        row
     }
 
     fn enter_work_order(&mut self, entry: &Entry) {
@@ -260,14 +278,14 @@ impl Index {
         self.serial_numbers.find(hash).find(sure)
     }
 
-    fn device_row(&self, device: &DeviceId) -> Option<u32> {
+    fn device_row(&self, device: DeviceName<'_>) -> Option<u32> {
         let hash = self.device_hash(device);
         let sure =
             |row: &u32| self.device_rows.get(*row as usize).is_some_and(|row| row.check == hash.check());
         self.devices.find(hash).find(sure)
     }
 
-    fn known_device(&mut self, device: &DeviceId) -> Option<&mut DeviceRow> {
+    fn known_device(&mut self, device: DeviceName<'_>) -> Option<&mut DeviceRow> {
         let row = self.device_row(device)?;
         self.device_rows.get_mut(row as usize)
     }
@@ -282,7 +300,7 @@ impl Index {
         self.work_orders.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
-    fn device_hash(&self, device: &DeviceId) -> Hash {
+    fn device_hash(&self, device: DeviceName<'_>) -> Hash {
         Hash(self.key.hash_one(device))
     }
 
@@ -294,8 +312,8 @@ impl Index {
         Hash(self.key.hash_one(key))
     }
 
-    fn request_hash(&self, principal: Option<&Principal>, request: &RequestId) -> Hash {
-        Hash(self.key.hash_one((principal, request)))
+    fn request_hash(&self, caller: Caller<'_>, request: &RequestId) -> Hash {
+        Hash(self.key.hash_one((caller, request)))
     }
 }
 

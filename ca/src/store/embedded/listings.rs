@@ -10,6 +10,7 @@ use identity::{DeviceId, DeviceSerial, Product};
 
 use super::Shared;
 use super::projection::{self, DeviceRow};
+use super::shelves::{Broken, Devices};
 use crate::ledger::{EntryNumber, View, WorkOrderId};
 use crate::store::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, StoreError, Unaccounted, page,
@@ -111,8 +112,8 @@ impl Shared {
         let count = order.counts.issued.saturating_sub(order.counts.confirmed + order.counts.scrapped);
         let devices = self.read(|tree| {
             let mut devices = Vec::new();
-            for row in tree.scan_prefix(projection::order_prefix(work_order)) {
-                let (serial, row) = parse(&row?)?;
+            for row in Devices::of(tree, work_order, None)? {
+                let (serial, row) = row?;
                 if devices.len() as u64 >= count.min(limit as u64) {
                     break;
                 }
@@ -151,40 +152,24 @@ impl Shared {
     }
 }
 
-/// sled did not give what must be there.
-struct Broken;
-
-impl From<sled::Error> for Broken {
-    fn from(_: sled::Error) -> Self {
-        Self
-    }
-}
-
 /// The devices of several orders of one product, by serial.
 fn merge(
     tree: &sled::Db,
     orders: &[WorkOrderId],
     after: Option<&DeviceSerial>,
 ) -> impl Iterator<Item = Result<(DeviceSerial, DeviceRow), Broken>> {
-    let mut sources: Vec<sled::Iter> = Vec::new();
+    let mut sources = Vec::new();
     let mut heap = BinaryHeap::new();
     let mut broken = false;
-    let pull = move |source: &mut sled::Iter, place: usize, heap: &mut BinaryHeap<_>| match source.next() {
-        None => Ok(()),
-        Some(row) => row.map_err(Broken::from).and_then(|row| parse(&row)).map(|(serial, row)| {
-            heap.push(Reverse((serial, place, row.state, row.accounted)));
-        }),
+    let pull = move |source: &mut Devices, place: usize, heap: &mut BinaryHeap<_>| {
+        source.next().transpose().map(|row| {
+            heap.extend(row.map(|(serial, row)| Reverse((serial, place, row.state, row.accounted))));
+        })
     };
     for id in orders {
-        let prefix = projection::order_prefix(*id);
-        let end = projection::order_prefix(WorkOrderId(id.0 + 1));
-        let mut source = match after {
-            Some(after) => {
-                let mut start = projection::device_key(*id, after);
-                start.push(0);
-                tree.range(start..end)
-            }
-            None => tree.range(prefix..end),
+        let Ok(mut source) = Devices::of(tree, *id, after) else {
+            broken = true;
+            break;
         };
         broken |= pull(&mut source, sources.len(), &mut heap).is_err();
         sources.push(source);
@@ -201,13 +186,6 @@ fn merge(
         }
         Some(Ok((serial, DeviceRow { state, accounted })))
     })
-}
-
-fn parse((key, value): &(sled::IVec, sled::IVec)) -> Result<(DeviceSerial, DeviceRow), Broken> {
-    match (projection::serial_of(key), DeviceRow::from_bytes(value)) {
-        (Some(serial), Some(row)) => Ok((serial, row)),
-        _ => Err(Broken),
-    }
 }
 
 /// How long a listing waits for the projection: longer than it ever lags in the steady state, shorter than a caller's patience.

@@ -2,19 +2,33 @@
 //!
 //! | key | value | for |
 //! |---|---|---|
-//! | `d`, work order, device serial | state, whether somebody accounted for it | listings of devices, unaccounted units |
+//! | `d`, work order, device serial without its last character | of each device: last character, state, whether somebody accounted for it | listings of devices, unaccounted units |
 //! | `e`, last second, entry | nothing | what expires; never those without a well-defined expiration |
-//! | `c` | entry reached, number of rows, sum over their keys | the cursor |
+//! | `c2` | entry reached, number of devices and expiring certificates, sum over their keys | the cursor |
 
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use identity::{DeviceId, DeviceSerial, no_well_defined_expiration};
+use identity::no_well_defined_expiration;
 
+use super::shelves::{self, Shelf};
 use crate::ledger::{DeviceState, Entry, EntryNumber, Event, WorkOrderId};
+use crate::store::record::{Brief, DeviceName, Happened};
 
-/// Rows to be written, in the order of their keys.
-pub(super) type NewRows = BTreeMap<Vec<u8>, Vec<u8>>;
+/// What is to be written, in the order of the keys.
+#[derive(Default)]
+pub(super) struct NewRows {
+    /// Onto shelves that may be there.
+    pub(super) shelves: BTreeMap<Vec<u8>, Shelf>,
+    /// Keys of certificates that expire.
+    pub(super) expiring: Vec<Vec<u8>>,
+}
+
+impl NewRows {
+    fn put(&mut self, (shelf, last): (Vec<u8>, u8), row: DeviceRow) {
+        self.shelves.entry(shelf).or_default().insert(last, row);
+    }
+}
 
 /// How far the projection is and what it must hold: a projection that lost rows does not add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,45 +46,68 @@ pub(super) struct DeviceRow {
     pub(super) accounted: bool,
 }
 
-/// Adds the rows of an entry. `now` is the device's row as the index has it, which may be ahead of this entry: then a later entry writes the
-/// same row once more.
-pub(super) fn project(
-    entry: &Entry,
-    now: impl Fn(&DeviceId) -> Option<(WorkOrderId, DeviceRow)>,
+/// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may be ahead of this entry: then a
+/// later entry writes the same row once more.
+pub(super) fn project_brief(
+    brief: &Brief<'_>,
+    now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
-    if let Some(certificate) = entry.event.certificate()
-        && certificate.validity.not_after() < no_well_defined_expiration()
-    {
-        let since_epoch = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let key = expiry_key(since_epoch.as_secs(), entry.number);
-        progress.add(&key);
-        rows.insert(key, Vec::new());
-    }
-    match &entry.event {
-        Event::BirthIssued { work_order, device, .. } => {
-            let key = device_key(*work_order, &device.serial);
-            progress.add(&key);
-            rows.insert(key, DeviceRow { state: DeviceState::Issued, accounted: false }.to_bytes());
+    match &brief.happened {
+        Happened::BirthIssued { work_order, certificate } => {
+            let place = shelves::place(*work_order, brief.device.serial);
+            progress.add(&place.0, &[place.1]);
+            rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
+            expires(certificate.not_after_s, brief.number, rows, progress);
         }
-        Event::UnitConfirmed { device, .. }
-        | Event::UnitScrapped { device, .. }
-        | Event::InstallConfirmed { device, .. } => {
-            if let Some((work_order, row)) = now(device) {
-                rows.insert(device_key(work_order, &device.serial), row.to_bytes());
+        Happened::OperationalIssued { certificate } => {
+            expires(certificate.not_after_s, brief.number, rows, progress);
+        }
+        Happened::UnitConfirmed { .. } | Happened::InstallConfirmed { .. } => {
+            if let Some((work_order, row)) = now(brief.device) {
+                rows.put(shelves::place(work_order, brief.device.serial), row);
             }
         }
-        _ => {}
+    }
+    progress.reached = brief.number.0;
+}
+
+/// Adds the rows of any other entry.
+pub(super) fn project(
+    entry: &Entry,
+    now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
+    rows: &mut NewRows,
+    progress: &mut Progress,
+) {
+    if let Some(certificate) = entry.event.certificate() {
+        let since_epoch = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
+        expires(since_epoch.as_secs(), entry.number, rows, progress);
+    }
+    if let Event::UnitScrapped { device, .. } = &entry.event
+        && let Some((work_order, row)) = now(device.into())
+    {
+        rows.put(shelves::place(work_order, device.serial.as_str()), row);
     }
     progress.reached = entry.number.0;
 }
 
+fn expires(second: u64, entry: EntryNumber, rows: &mut NewRows, progress: &mut Progress) {
+    let never = no_well_defined_expiration().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if second < never.as_secs() {
+        let key = expiry_key(second, entry);
+        progress.add(&key, &[]);
+        rows.expiring.push(key);
+    }
+}
+
 impl Progress {
-    pub(super) fn add(&mut self, key: &[u8]) {
+    /// Counts one more: a shelf's key and the place there, or a whole key.
+    pub(super) fn add(&mut self, key: &[u8], place: &[u8]) {
         self.rows += 1;
         // A sum does not depend on the order, and each key is new exactly once.
-        let hash = u64::from(crc32c::crc32c(key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash =
+            u64::from(crc32c::crc32c_append(crc32c::crc32c(key), place)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.keys = self.keys.wrapping_add(hash);
     }
 
@@ -87,45 +124,6 @@ impl Progress {
             _ => None,
         }
     }
-}
-
-impl DeviceRow {
-    fn to_bytes(self) -> Vec<u8> {
-        let state = match self.state {
-            DeviceState::Issued => 1,
-            DeviceState::Provisioned => 2,
-            DeviceState::Enrolled => 3,
-            DeviceState::Scrapped => 4,
-        };
-        vec![state, u8::from(self.accounted)]
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let [state, accounted] = *bytes else { return None };
-        let state = match state {
-            1 => DeviceState::Issued,
-            2 => DeviceState::Provisioned,
-            3 => DeviceState::Enrolled,
-            4 => DeviceState::Scrapped,
-            _ => return None,
-        };
-        Some(Self { state, accounted: accounted != 0 })
-    }
-}
-
-/// The keys of an order's devices start with this.
-pub(super) fn order_prefix(work_order: WorkOrderId) -> Vec<u8> {
-    [&b"d"[..], &work_order.0.to_be_bytes()].concat()
-}
-
-/// The key of a device.
-pub(super) fn device_key(work_order: WorkOrderId, serial: &DeviceSerial) -> Vec<u8> {
-    [&order_prefix(work_order)[..], serial.as_str().as_bytes()].concat()
-}
-
-/// The serial in a device's key.
-pub(super) fn serial_of(key: &[u8]) -> Option<DeviceSerial> {
-    str::from_utf8(key.get(9..)?).ok()?.parse().ok()
 }
 
 /// The key of a certificate that expires.
@@ -147,4 +145,4 @@ pub(super) fn expiry_of(key: &[u8]) -> Option<(u64, EntryNumber)> {
 }
 
 /// The key of the cursor.
-pub(super) const CURSOR_KEY: &[u8] = b"c";
+pub(super) const CURSOR_KEY: &[u8] = b"c2";

@@ -10,11 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use identity::DeviceId;
+
 use super::Shared;
-use super::projection::{CURSOR_KEY, DeviceRow, NewRows, Progress, project};
+use super::projection::{CURSOR_KEY, DeviceRow, NewRows, Progress, project, project_brief};
+use super::shelves;
 use super::trust::Trust;
-use crate::ledger::{EntryNumber, View};
+use crate::ledger::{EntryNumber, View, WorkOrderId};
 use crate::store::StoreError;
+use crate::store::record::{self, BriefRecord, DeviceName};
 
 /// What the projector, the committer and the readers share.
 #[derive(Default)]
@@ -244,16 +248,39 @@ impl Projector {
 
     /// Writes one batch of rows and the cursor, atomically.
     fn project(&self, tree: &sled::Db, progress: &mut Progress, head: u64) -> Result<(), Discard> {
-        let mut rows = NewRows::new();
+        let mut rows = NewRows::default();
         let mut after = *progress;
         let end = head.min(progress.reached + BATCH_ENTRIES_MAX);
-        for number in progress.reached + 1..=end {
-            let entry = self.shared.entry(EntryNumber(number))?;
-            project(&entry, |device| self.device_now(device), &mut rows, &mut after);
+        while after.reached < end {
+            let next = EntryNumber(after.reached + 1);
+            let found = self.shared.files.read_run(next, end - after.reached, |number, payload| {
+                if let Some(record) = BriefRecord::read(payload.clone())
+                    && let Some(brief) = record.brief(number)
+                {
+                    project_brief(&brief, |device| self.device_now(device), &mut rows, &mut after);
+                    return true;
+                }
+                let entry = record::decode(number, &payload);
+                entry.is_some_and(|entry| {
+                    project(&entry, |device| self.device_now(device), &mut rows, &mut after);
+                    true
+                })
+            })?;
+            if !found {
+                return Err(Discard::Ledger(StoreError::Stopped));
+            }
         }
         let mut batch = sled::Batch::default();
-        for (key, value) in rows {
-            batch.insert(key, value);
+        for (key, changed) in rows.shelves {
+            let mut shelf = match tree.get(&key)? {
+                Some(value) => shelves::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
+                None => shelves::Shelf::default(),
+            };
+            shelf.extend(changed);
+            batch.insert(key, shelves::write(&shelf));
+        }
+        for key in rows.expiring {
+            batch.insert(key, Vec::new());
         }
         batch.insert(CURSOR_KEY, after.to_bytes());
         tree.apply_batch(batch)?;
@@ -261,7 +288,8 @@ impl Projector {
         Ok(())
     }
 
-    fn device_now(&self, device: &identity::DeviceId) -> Option<(crate::ledger::WorkOrderId, DeviceRow)> {
+    fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
+        let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
         let facts = self.shared.rows(&index).device(device).ok()??;
         let accounted = facts.confirmed || facts.scrapped;
@@ -290,9 +318,12 @@ fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
     let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
     let mut found = Progress { reached: expected.reached, ..Progress::default() };
     for row in tree.iter() {
-        let (key, _) = row?;
-        if &*key != CURSOR_KEY {
-            found.add(&key);
+        let (key, value) = row?;
+        if shelves::is_shelf(&key) {
+            let shelf = shelves::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
+            shelf.keys().for_each(|last| found.add(&key, &[*last]));
+        } else if &*key != CURSOR_KEY {
+            found.add(&key, &[]);
         }
     }
     if expected.reached > head {
@@ -310,8 +341,8 @@ fn inode(path: &Path) -> Result<u64, Discard> {
     Ok(found.ino())
 }
 
-/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: more cost memory, not time.
-const BATCH_ENTRIES_MAX: u64 = 256;
+/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: a run of serials is some hundred rows.
+const BATCH_ENTRIES_MAX: u64 = 1024;
 
 /// Of sled's cache. What a listing reads is cold anyway; the page table beside it is what costs memory.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;

@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use prost::bytes::Bytes;
+
 use super::frame;
 use crate::ledger::{Entry, EntryNumber};
 use crate::store::{StoreError, record};
@@ -86,15 +88,54 @@ impl Segment {
     /// The entry, from disk or page cache.
     pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
         let Some((start, end)) = self.place(number) else { return Ok(None) };
+        let bytes = self.read_bytes(number, start, end)?;
+        let frame = frame::read(&bytes).filter(|frame| frame.number == number);
+        let frame = frame.ok_or_else(|| self.damaged(number, start, "no whole entry"))?;
+        let entry = record::decode(number, frame.payload);
+        entry.map(Some).ok_or_else(|| self.damaged(number, start, "an entry that cannot be read"))
+    }
+
+    /// See [`super::files::Files::read_run`].
+    pub(super) fn read_run(
+        &self,
+        first: EntryNumber,
+        count: u64,
+        mut each: impl FnMut(EntryNumber, Bytes) -> bool,
+    ) -> Result<bool, StoreError> {
+        let Some((start, end)) = self.run(first, count) else { return Ok(false) };
+        let bytes = Bytes::from(self.read_bytes(first, start, end)?);
+        let (mut offset, mut number) = (0, first);
+        while offset < bytes.len() {
+            let frame = bytes.get(offset..).and_then(frame::read).filter(|frame| frame.number == number);
+            let place = start.saturating_add(offset as u32);
+            let frame = frame.ok_or_else(|| self.damaged(number, place, "no whole entry"))?;
+            if !each(number, bytes.slice_ref(frame.payload)) {
+                return Err(self.damaged(number, place, "an entry that cannot be read"));
+            }
+            offset += frame.length;
+            number.0 += 1;
+        }
+        Ok(true)
+    }
+
+    /// Where a run of entries lies: at least one, at most `count`, not longer than [`RUN_BYTES_MAX`].
+    fn run(&self, first: EntryNumber, count: u64) -> Option<(u32, u32)> {
+        let place = usize::try_from(first.0.checked_sub(self.first)?).ok()?;
+        let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
+        let (start, rest) = offsets.get(place..)?.split_first()?;
+        let longest = start.saturating_add(RUN_BYTES_MAX);
+        let fitting = rest.partition_point(|end| *end <= longest).max(1);
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(fitting).min(rest.len());
+        Some((*start, *rest.get(count.checked_sub(1)?)?))
+    }
+
+    fn read_bytes(&self, number: EntryNumber, start: u32, end: u32) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; end.saturating_sub(start) as usize];
         self.file.read_exact_at(&mut bytes, u64::from(start)).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged(number, start, "the file ends"),
             _ => io_error("read", &self.path, error),
         })?;
-        let frame = frame::read(&bytes).filter(|frame| frame.number == number);
-        let frame = frame.ok_or_else(|| self.damaged(number, start, "no whole entry"))?;
-        let entry = record::decode(number, frame.payload);
-        entry.map(Some).ok_or_else(|| self.damaged(number, start, "an entry that cannot be read"))
+        Ok(bytes)
     }
 
     pub(super) fn first(&self) -> u64 {
@@ -162,6 +203,9 @@ const FORMAT_VERSION: u32 = 1;
 
 /// Bytes before the first frame.
 pub(super) const HEADER_BYTES: u32 = 24;
+
+/// What is read at once of a run of entries: enough that the read costs nothing, and no memory to speak of.
+const RUN_BYTES_MAX: u32 = 256 * 1024;
 
 /// One write of zeros when a segment is made ahead.
 const ZEROS_BYTES: usize = 1 << 20;

@@ -52,7 +52,7 @@ impl View for Rows<'_> {
         principal: Option<&Principal>,
         request: &RequestId,
     ) -> Result<Option<RequestFacts>, StoreError> {
-        for number in self.index.requests.find(self.index.request_hash(principal, request)) {
+        for number in self.index.requests.find(self.index.request_hash(principal.into(), request)) {
             let entry = self.entry(EntryNumber(u64::from(number)))?;
             if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
                 let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
@@ -63,7 +63,7 @@ impl View for Rows<'_> {
     }
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
-        for place in self.index.devices.find(self.index.device_hash(device)) {
+        for place in self.index.devices.find(self.index.device_hash(device.into())) {
             let Some(row) = self.index.device_rows.get(place as usize) else { continue };
             let mut certificates = Vec::new();
             let mut operational = None;
