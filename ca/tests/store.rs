@@ -75,6 +75,7 @@ conformance!(
     certificates_that_expire_are_listed_soonest_first,
     unaccounted_units_are_listed,
     pages_follow_each_other_without_gaps,
+    serials_that_begin_with_one_another_are_listed_in_order,
     a_closed_store_refuses,
     the_rows_are_those_of_a_model,
 );

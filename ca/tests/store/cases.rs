@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ca::ledger::{
-    Action, Books, Command, Conflict, DeviceState, EntryNumber, Intent, Nothing, Serials, SignedCertificate,
-    Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Action, Books, Command, Conflict, DeviceState, EntryNumber, Holder, Intent, Nothing, Serials,
+    SignedCertificate, Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use ca::store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
 use identity::{
@@ -14,45 +14,47 @@ use identity::{
     Validity, no_well_defined_expiration,
 };
 use issuance::{IssuerName, ProfileName};
+use rand::RngExt;
+use rand::rngs::StdRng;
 use tempfile::TempDir;
 
 /// A store on the bench, and what makes questions for it.
-pub struct Bench<S> {
-    pub store: Arc<S>,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct Bench<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) clock: Arc<ManualClock>,
     drawn: Arc<AtomicU64>,
     _directory: Option<TempDir>,
 }
 
-pub fn clock() -> Arc<ManualClock> {
+pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_790_000_000)))
 }
 
-pub fn days(days: u64) -> Duration {
+pub(crate) fn days(days: u64) -> Duration {
     Duration::from_secs(days * 86_400)
 }
 
-pub fn device(serial: u64) -> DeviceId {
+pub(crate) fn device(serial: u64) -> DeviceId {
     format!("cam-2/SN{serial:06}").parse().unwrap()
 }
 
-pub fn station(name: &str) -> Principal {
+pub(crate) fn station(name: &str) -> Principal {
     Principal::named(Role::Station, name.parse().unwrap())
 }
 
-pub fn key(number: u64) -> KeyFingerprint {
+pub(crate) fn key(number: u64) -> KeyFingerprint {
     let mut bytes = [7; 32];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     KeyFingerprint::from(bytes)
 }
 
-pub fn serial_number(number: u64) -> SerialNumber {
+pub(crate) fn serial_number(number: u64) -> SerialNumber {
     let mut octets = [0x41; 16];
     octets[8..].copy_from_slice(&number.to_be_bytes());
     SerialNumber::try_from(octets.as_slice()).unwrap()
 }
 
-pub fn terms(quantity: u64) -> WorkOrderTerms {
+pub(crate) fn terms(quantity: u64) -> WorkOrderTerms {
     WorkOrderTerms {
         product: "cam-2".parse().unwrap(),
         quantity,
@@ -70,15 +72,15 @@ fn question(kind: u64, of: u64, serial: u64, key: u64) -> u64 {
 }
 
 impl<S: Store> Bench<S> {
-    pub fn new(store: Arc<S>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
+    pub(crate) fn new(store: Arc<S>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
         Self { store, clock, drawn: Arc::new(AtomicU64::new(1)), _directory: directory }
     }
 
-    pub fn draw(&self) -> u64 {
+    pub(crate) fn draw(&self) -> u64 {
         self.drawn.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub fn certificate(
+    pub(crate) fn certificate(
         &self,
         issuer: IssuerName,
         profile: ProfileName,
@@ -100,45 +102,45 @@ impl<S: Store> Bench<S> {
         }
     }
 
-    pub fn command(&self, principal: Principal, request: Option<u64>, action: Action) -> Command {
+    pub(crate) fn command(&self, principal: Principal, request: Option<u64>, action: Action) -> Command {
         let request = request.map(|number| RequestId::from(u128::from(number).to_be_bytes()));
         Command { principal: Some(principal), credential: None, request, content: [1; 32], action }
     }
 
-    pub fn create_order(&self, quantity: u64) -> Command {
+    pub(crate) fn create_order(&self, quantity: u64) -> Command {
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
         self.command(operator, Some(self.draw()), Action::CreateWorkOrder { terms: terms(quantity) })
     }
 
-    pub fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
+    pub(crate) fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Factory, ProfileName::Idevid, key(key_number));
         let action =
             Action::IssueBirth { work_order: WorkOrderId(order), device: device(serial), certificate };
         self.command(station("line-3"), Some(question(1, order, serial, key_number)), action)
     }
 
-    pub fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
+    pub(crate) fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Operational, ProfileName::Ldevid, key(key_number));
         let action = Action::IssueOperational { device: device(serial), parent, certificate };
         self.command(Principal::Device(device(serial)), Some(question(2, 0, serial, key_number)), action)
     }
 
-    pub fn installed(&self, serial: u64, serial_number: SerialNumber) -> Command {
+    pub(crate) fn installed(&self, serial: u64, serial_number: SerialNumber) -> Command {
         let action = Action::ConfirmInstalled { device: device(serial), serial_number };
         self.command(Principal::Device(device(serial)), None, action)
     }
 
-    pub fn confirm(&self, order: u64, serial: u64, serial_number: SerialNumber) -> Command {
+    pub(crate) fn confirm(&self, order: u64, serial: u64, serial_number: SerialNumber) -> Command {
         let (work_order, device) = (WorkOrderId(order), device(serial));
         self.command(station("line-3"), None, Action::ConfirmUnit { work_order, device, serial_number })
     }
 
-    pub fn scrap(&self, order: u64, serial: u64) -> Command {
+    pub(crate) fn scrap(&self, order: u64, serial: u64) -> Command {
         let (work_order, device, reason) = (WorkOrderId(order), device(serial), "dropped".to_owned());
         self.command(station("line-3"), None, Action::ScrapUnit { work_order, device, reason })
     }
 
-    pub fn credential(&self, name: &str, key_number: u64) -> Command {
+    pub(crate) fn credential(&self, name: &str, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Infrastructure, ProfileName::Station, key(key_number));
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
         let request = question(3, name.bytes().map(u64::from).sum(), 0, key_number);
@@ -146,22 +148,24 @@ impl<S: Store> Bench<S> {
         self.command(operator, Some(request), Action::IssueCredential { role, name, certificate })
     }
 
-    pub async fn ask(&self, command: Command) -> Verdict {
+    pub(crate) async fn ask(&self, command: Command) -> Verdict {
         self.store.commit(vec![command]).await.unwrap().remove(0)
     }
 
-    pub async fn done(&self, command: Command) -> Recorded {
+    pub(crate) async fn done(&self, command: Command) -> Recorded {
         self.ask(command).await.unwrap()
     }
 
     /// An order for many, and one unit of it.
-    pub async fn one_unit(&self) -> SerialNumber {
+    pub(crate) async fn one_unit(&self) -> SerialNumber {
         self.done(self.create_order(1000)).await;
         self.done(self.birth(1, 1, 501)).await.released().unwrap().serial_number()
     }
 }
 
-pub async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands<S: Store>(bench: Bench<S>) {
+pub(crate) async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands<S: Store>(
+    bench: Bench<S>,
+) {
     let verdicts = bench
         .store
         .commit(vec![bench.create_order(3), bench.birth(9, 1, 1), bench.birth(1, 1, 1), bench.birth(1, 2, 2)])
@@ -172,7 +176,9 @@ pub async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands<S: S
     assert_eq!(bench.store.head(), EntryNumber(3));
 }
 
-pub async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call<S: Store>(bench: Bench<S>) {
+pub(crate) async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call<S: Store>(
+    bench: Bench<S>,
+) {
     let mut commands = vec![bench.create_order(2)];
     commands.extend((1..=3).map(|serial| bench.birth(1, serial, serial)));
     commands.push(bench.birth(1, 1, 9));
@@ -187,7 +193,7 @@ pub async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call<S: S
     assert_eq!(bench.ask(bench.birth(1, 1, 9)).await.unwrap_err(), Conflict::DeviceAlreadyIssued(device(1)));
 }
 
-pub async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(bench: Bench<S>) {
+pub(crate) async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1)).await;
     // Twice in one call, then by request id, then by device and key alone, then after the order is exhausted and closed.
     let both = bench.store.commit(vec![bench.birth(1, 1, 5), bench.birth(1, 1, 5)]).await.unwrap();
@@ -208,7 +214,7 @@ pub async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(bench: Benc
     assert_eq!(bench.store.work_order(order).await.unwrap().unwrap().counts.issued, 1);
 }
 
-pub async fn a_request_id_with_other_content_is_refused<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_request_id_with_other_content_is_refused<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(5)).await;
     bench.done(bench.birth(1, 1, 5)).await;
     let mut other = bench.birth(1, 1, 5);
@@ -220,7 +226,7 @@ pub async fn a_request_id_with_other_content_is_refused<S: Store>(bench: Bench<S
     assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::NoSuchWorkOrder(WorkOrderId(1)));
 }
 
-pub async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Bench<S>) {
+pub(crate) async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(25)).await;
     let tasks: Vec<_> = (1..=60)
         .map(|serial| {
@@ -236,7 +242,7 @@ pub async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Bench<S>)
     assert_eq!(bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts.issued, 25);
 }
 
-pub async fn racing_callers_with_one_key_get_one_certificate<S: Store>(bench: Bench<S>) {
+pub(crate) async fn racing_callers_with_one_key_get_one_certificate<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1000)).await;
     let tasks: Vec<_> = (1..=40)
         .map(|serial| {
@@ -256,7 +262,7 @@ pub async fn racing_callers_with_one_key_get_one_certificate<S: Store>(bench: Be
     assert_eq!(won, 1);
 }
 
-pub async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench<S>) {
+pub(crate) async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1)).await;
     let first = bench.birth(1, 1, 5);
     let intent = Intent::of(&first).unwrap();
@@ -273,7 +279,7 @@ pub async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench<S>) {
     ));
 }
 
-pub async fn a_certificate_is_read_back_with_its_standing<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_certificate_is_read_back_with_its_standing<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     assert_eq!(bench.store.standing(&birth).await.unwrap(), Some(Standing::Issued));
     assert_eq!(bench.store.standing(&serial_number(1 << 40)).await.unwrap(), None);
@@ -289,7 +295,7 @@ pub async fn a_certificate_is_read_back_with_its_standing<S: Store>(bench: Bench
     assert_eq!((device.state, device.birth), (DeviceState::Provisioned, birth));
 }
 
-pub async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, birth)).await;
     let operational = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
@@ -312,7 +318,7 @@ pub async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench: Bench
     assert_eq!((counts.issued, counts.confirmed, counts.scrapped), (1, 0, 1));
 }
 
-pub async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(bench: Bench<S>) {
+pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
     // The device lost its state before it could install: another key gets another certificate.
@@ -337,7 +343,7 @@ pub async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(b
     assert_eq!(newest[0].certificate().key, key(602));
 }
 
-pub async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
     let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
     bench.done(bench.credential("line-3", 41)).await;
     let (role, name) = (Role::Station, "line-3".parse().unwrap());
@@ -374,7 +380,7 @@ pub async fn a_new_question_is_not_answered_with_an_expired_certificate<S: Store
 }
 
 /// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen; nor is it answered again.
-pub async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1000)).await;
     let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
     let by_it = |mut command: Command| {
@@ -403,7 +409,7 @@ pub async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: B
     assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::CallerRevoked);
 }
 
-pub async fn listings_show_what_was_committed_before<S: Store>(bench: Bench<S>) {
+pub(crate) async fn listings_show_what_was_committed_before<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1000)).await;
     bench.done(bench.create_order(1000)).await;
     for serial in [4, 2, 5, 1, 3] {
@@ -425,7 +431,7 @@ pub async fn listings_show_what_was_committed_before<S: Store>(bench: Bench<S>) 
     assert!(bench.store.devices(&filter, None, 100).await.unwrap().rows.is_empty());
 }
 
-pub async fn certificates_that_expire_are_listed_soonest_first<S: Store>(bench: Bench<S>) {
+pub(crate) async fn certificates_that_expire_are_listed_soonest_first<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     for number in 0..5 {
         bench.done(bench.enrol(1, birth, 600 + number)).await;
@@ -440,7 +446,7 @@ pub async fn certificates_that_expire_are_listed_soonest_first<S: Store>(bench: 
     assert_eq!(keys, (600..605).map(key).collect::<Vec<_>>());
 }
 
-pub async fn unaccounted_units_are_listed<S: Store>(bench: Bench<S>) {
+pub(crate) async fn unaccounted_units_are_listed<S: Store>(bench: Bench<S>) {
     bench.done(bench.create_order(1000)).await;
     for serial in 1..=6 {
         let birth = bench.done(bench.birth(1, serial, serial)).await.released().unwrap().serial_number();
@@ -455,7 +461,7 @@ pub async fn unaccounted_units_are_listed<S: Store>(bench: Bench<S>) {
     assert_eq!(unaccounted.devices, (3..=5).map(device).collect::<Vec<_>>());
 }
 
-pub async fn pages_follow_each_other_without_gaps<S: Store>(bench: Bench<S>) {
+pub(crate) async fn pages_follow_each_other_without_gaps<S: Store>(bench: Bench<S>) {
     for name in ["line-1", "line-2", "line-3"] {
         bench.done(bench.credential(name, bench.draw())).await;
         bench.done(bench.create_order(1000)).await;
@@ -484,7 +490,50 @@ pub async fn pages_follow_each_other_without_gaps<S: Store>(bench: Bench<S>) {
     assert!(matches!(listed, Err(StoreError::CursorUnknown)));
 }
 
-pub async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
+pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order<S: Store>(bench: Bench<S>) {
+    let serials: Vec<String> = ["", "A", "AB", "ABA", "ABZ", "ABZ-1", "AC", "B", "BA", "Z0Z"]
+        .iter()
+        .flat_map(|head| ["(", "0", "9", "A", "B", "Z"].map(|last| format!("{head}{last}")))
+        .collect();
+    let order = |serials: &[String]| {
+        let manifest = serials.iter().map(|serial| serial.parse().unwrap()).collect();
+        let terms = WorkOrderTerms {
+            quantity: serials.len() as u64,
+            serials: Serials::Manifest(Arc::new(manifest)),
+            ..terms(1)
+        };
+        let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+        bench.command(operator, Some(bench.draw()), Action::CreateWorkOrder { terms })
+    };
+    let known: std::collections::BTreeSet<String> = serials.into_iter().collect();
+    let serials: Vec<String> = known.into_iter().collect();
+    for half in 0..2 {
+        let mine: Vec<String> = serials.iter().skip(half).step_by(2).cloned().collect();
+        bench.done(order(&mine)).await;
+        for (place, serial) in mine.iter().enumerate().rev() {
+            let key = key((half * 1000 + place) as u64);
+            let certificate = bench.certificate(IssuerName::Factory, ProfileName::Idevid, key);
+            let device = format!("cam-2/{serial}").parse().unwrap();
+            let work_order = WorkOrderId(half as u64 + 1);
+            let action = Action::IssueBirth { work_order, device, certificate };
+            bench.done(bench.command(station("line-3"), Some(bench.draw()), action)).await;
+        }
+    }
+    for limit in [1, 2, 7, 1000] {
+        let (mut listed, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = bench.store.devices(&DeviceFilter::default(), cursor.as_ref(), limit).await.unwrap();
+            listed.extend(page.rows.iter().map(|row| row.id.serial.to_string()));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, serials, "pages of {limit}");
+    }
+}
+
+pub(crate) async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
     bench.one_unit().await;
     bench.store.close().await.unwrap();
     bench.store.close().await.unwrap();
@@ -492,9 +541,8 @@ pub async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
 }
 
 /// A few hundred random commands; afterwards the store and plain maps agree on every row.
-pub async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
-    use rand::rngs::StdRng;
-    use rand::{RngExt, SeedableRng};
+pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
+    use rand::SeedableRng;
     let seed: u64 =
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
     println!("seed {seed}");
@@ -506,48 +554,61 @@ pub async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
     }
     let mut serial_numbers = Vec::new();
     for _ in 0..40 {
-        let mut commands = Vec::new();
-        for _ in 0..random.random_range(1..12) {
-            let serial = random.random_range(1..60_u64);
-            let order = random.random_range(1..3_u64);
-            let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
-            let (whose, certificate) = some.unwrap_or((serial, serial_number(0)));
-            commands.push(match random.random_range(0..12) {
-                0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
-                5 => bench.confirm(order, whose, certificate),
-                6 => bench.scrap(order, whose),
-                7 | 8 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
-                9 => bench.installed(whose, certificate),
-                10 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
-                _ => {
-                    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
-                    let work_order = WorkOrderId(order);
-                    let action = match random.random_range(0..3) {
-                        0 => Action::PauseWorkOrder { work_order },
-                        _ => Action::ResumeWorkOrder { work_order },
-                    };
-                    bench.command(operator, None, action)
-                }
-            });
-        }
+        let commands =
+            (0..random.random_range(1..12)).map(|_| random_command(&bench, &mut random, &issued)).collect();
         for recorded in bench.store.commit(commands).await.unwrap().into_iter().flatten() {
-            if let Some(released) = recorded.released()
-                && !recorded.is_replay()
-            {
+            if recorded.is_replay() {
+                continue;
+            }
+            if let Some(released) = recorded.released() {
                 serial_numbers.push(released.serial_number());
-                if let Some(ca::ledger::Holder::Principal(Principal::Device(id))) =
-                    recorded.entry().event.holder()
-                {
+                if let Some(Holder::Principal(Principal::Device(id))) = recorded.entry().event.holder() {
                     issued.push((id.serial.as_str()[2..].parse().unwrap(), released.serial_number()));
                 }
             }
-            if !recorded.is_replay() {
-                let Ok(()) = books.enter(recorded.entry());
-            }
+            let Ok(()) = books.enter(recorded.entry());
         }
     }
     assert!(serial_numbers.len() > 40, "the random commands did nothing");
-    for serial_number in &serial_numbers {
+    certificates_agree(&bench, &books, &serial_numbers).await;
+    devices_and_orders_agree(&bench, &books).await;
+}
+
+/// Any command, about a unit that was issued or about another.
+fn random_command<S: Store>(
+    bench: &Bench<S>,
+    random: &mut StdRng,
+    issued: &[(u64, SerialNumber)],
+) -> Command {
+    let serial = random.random_range(1..60_u64);
+    let order = random.random_range(1..3_u64);
+    let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
+    let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
+    match random.random_range(0..12) {
+        0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
+        5 => bench.confirm(order, whose, certificate),
+        6 => bench.scrap(order, whose),
+        7 | 8 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
+        9 => bench.installed(whose, certificate),
+        10 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
+        _ => {
+            let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+            let work_order = WorkOrderId(order);
+            let action = match random.random_range(0..3) {
+                0 => Action::PauseWorkOrder { work_order },
+                _ => Action::ResumeWorkOrder { work_order },
+            };
+            bench.command(operator, None, action)
+        }
+    }
+}
+
+async fn certificates_agree<S: Store>(
+    bench: &Bench<S>,
+    books: &Books<Nothing>,
+    serial_numbers: &[SerialNumber],
+) {
+    for serial_number in serial_numbers {
         let Ok(model) = books.certificate(serial_number);
         let model = model.unwrap();
         let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
@@ -555,6 +616,9 @@ pub async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
         assert_eq!(bench.store.standing(serial_number).await.unwrap(), Some(model.standing));
         assert_eq!(record.holder(), Some(model.holder));
     }
+}
+
+async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, books: &Books<Nothing>) {
     let mut listed = Vec::new();
     let mut cursor = None;
     loop {
