@@ -360,7 +360,7 @@ pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Benc
     assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
 }
 
-pub async fn a_new_question_is_not_answered_with_an_expired_certificate<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_new_question_is_not_answered_with_an_expired_certificate<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await;
     bench.done(bench.credential("line-4", 40)).await;
