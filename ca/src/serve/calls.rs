@@ -1,13 +1,14 @@
 //! Around every gRPC call: who may knock at all, how many at once, how long, and what is counted and logged of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::{BoxFuture, select};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use prost::Message;
@@ -31,7 +32,8 @@ pub(super) struct Calls {
     unknown: Method,
     known_places: Arc<Semaphore>,
     shares: Arc<Shares>,
-    anonymous_places: Arc<Semaphore>,
+    /// Calls in flight without a certificate, oldest first.
+    anonymous: Arc<Mutex<VecDeque<Weak<CancellationToken>>>>,
     stop: CancellationToken,
 }
 
@@ -93,7 +95,7 @@ impl Calls {
             unknown: Method { path: "unknown".into(), kind: Kind::Unary, open: false },
             known_places: Arc::new(Semaphore::new(calls_max)),
             shares: Shares::of(calls_max),
-            anonymous_places: Arc::new(Semaphore::new(ANONYMOUS_CALLS_MAX)),
+            anonymous: Arc::default(),
             stop,
         })
     }
@@ -106,12 +108,13 @@ impl Calls {
                 ErrorDetails::with_error_info("CLIENT_CERTIFICATE_REQUIRED", "touchmark", HashMap::new()),
             ));
         }
-        let (places, share) = match certificate {
-            Some(certificate) => (&self.known_places, self.shares.take(certificate).map(Some)),
-            None => (&self.anonymous_places, Some(None)),
+        let Some(certificate) = certificate else {
+            return Ok(CallPlace::Anonymous(self.crowd_out()));
         };
-        let place = share.and_then(|share| Some((Arc::clone(places).try_acquire_owned().ok()?, share)));
-        place.map(|(permit, share)| CallPlace { _permit: permit, _share: share }).ok_or_else(|| {
+        let share = self.shares.take(certificate);
+        let place =
+            share.and_then(|share| Some((Arc::clone(&self.known_places).try_acquire_owned().ok()?, share)));
+        place.map(|(permit, share)| CallPlace::Known { _permit: permit, _share: share }).ok_or_else(|| {
             let mut details = ErrorDetails::with_retry_info(Some(OVERLOAD_RETRY_AFTER));
             details.set_error_info("OVERLOADED", "touchmark", HashMap::new());
             Status::with_error_details(
@@ -120,6 +123,23 @@ impl Calls {
                 details,
             )
         })
+    }
+
+    /// A place among those without a certificate: the oldest call is cut for it when there are as many as there may be. An honest question
+    /// for health takes milliseconds; who watches from outside can watch again.
+    fn crowd_out(&self) -> Arc<CancellationToken> {
+        let mut anonymous = self.anonymous.lock().unwrap_or_else(PoisonError::into_inner);
+        if anonymous.len() >= ANONYMOUS_CALLS_MAX {
+            anonymous.retain(|call| call.strong_count() > 0);
+        }
+        if anonymous.len() >= ANONYMOUS_CALLS_MAX
+            && let Some(oldest) = anonymous.pop_front().and_then(|oldest| oldest.upgrade())
+        {
+            oldest.cancel();
+        }
+        let cut = Arc::new(CancellationToken::new());
+        anonymous.push_back(Arc::downgrade(&cut));
+        cut
     }
 }
 
@@ -163,15 +183,19 @@ where
             code: None,
             stop: None,
             _in_flight: calls.metrics.rpcs_in_flight(),
-            _place: None,
+            place: None,
         };
         match calls.admit(&method, certificate) {
-            Ok(place) => call._place = Some(place),
+            Ok(place) => call.place = Some(place),
             Err(refused) => {
                 let answer = call.answer(refused.into_http());
                 return Box::pin(std::future::ready(Ok(answer)));
             }
         }
+        let cut = match &call.place {
+            Some(CallPlace::Anonymous(cut)) => Some(cut.as_ref().clone()),
+            Some(CallPlace::Known { .. }) | None => None,
+        };
         let span = info_span!("call", call.id = %call.id.text(), call.method = %method.path);
         let stop = calls.stop.clone();
         let request = match method.kind {
@@ -180,7 +204,13 @@ where
             }
             Kind::Unary => request,
             Kind::Telling => {
-                call.stop = Some(Box::pin(stop.cancelled_owned()));
+                let stopped = stop.cancelled_owned();
+                call.stop = Some(match &cut {
+                    Some(cut) => {
+                        select(Box::pin(stopped), Box::pin(cut.clone().cancelled_owned())).map(|_| ()).boxed()
+                    }
+                    None => stopped.boxed(),
+                });
                 request
             }
         };
@@ -190,9 +220,18 @@ where
                 if method.kind != Kind::Unary {
                     return answer.await.map(|response| call.answer(response));
                 }
-                let answer = match tokio::time::timeout(UNARY_CALL_MAX, answer).await {
-                    Ok(answer) => answer?,
-                    Err(_) => Status::deadline_exceeded("the request did not arrive in time").into_http(),
+                let cut = async {
+                    match cut {
+                        Some(cut) => cut.cancelled_owned().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let answer = tokio::select! {
+                    answer = tokio::time::timeout(UNARY_CALL_MAX, answer) => match answer {
+                        Ok(answer) => answer?,
+                        Err(_) => Status::deadline_exceeded("the request did not arrive in time").into_http(),
+                    },
+                    () = cut => Status::unavailable(MADE_ROOM).into_http(),
                 };
                 Ok(call.answer(answer))
             }
@@ -208,16 +247,21 @@ struct Call {
     method: Arc<str>,
     started: Instant,
     code: Option<Code>,
-    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    stop: Option<BoxFuture<'static, ()>>,
     _in_flight: Gauged,
-    _place: Option<CallPlace>,
+    place: Option<CallPlace>,
 }
 
 /// What a call holds of the limits.
-struct CallPlace {
-    _permit: OwnedSemaphorePermit,
-    /// Of the certificate that makes it, if any.
-    _share: Option<Share>,
+enum CallPlace {
+    /// With a certificate.
+    Known {
+        _permit: OwnedSemaphorePermit,
+        /// Of the certificate that makes it.
+        _share: Share,
+    },
+    /// Without one: may be cut for a fresh one.
+    Anonymous(Arc<CancellationToken>),
 }
 
 impl Call {
@@ -301,7 +345,7 @@ impl HttpBody for Answer {
             self.call.stop = None;
             self.over = true;
             let mut trailers = HeaderMap::new();
-            Status::unavailable("the CA stops").add_header(&mut trailers)?;
+            Status::unavailable(MADE_ROOM).add_header(&mut trailers)?;
             self.call.notice(&trailers);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
@@ -362,11 +406,14 @@ fn code_name(code: Code) -> &'static str {
     }
 }
 
+/// To a call that we end.
+const MADE_ROOM: &str = "the CA stops, or made room for others";
+
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 
 const CALL_ID_HEADER: HeaderName = HeaderName::from_static("touchmark-call-id");
 
-/// Calls in flight of those without a certificate, who may ask for health only.
+/// Calls in flight of those without a certificate, who may ask for health only: the oldest is cut for a fresh one.
 const ANONYMOUS_CALLS_MAX: usize = 64;
 
 /// How long a call with one answer may take: a slow sender must not keep its place.

@@ -336,6 +336,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_who_watch_do_not_keep_others_from_asking_for_health() {
+        let fixture = Fixture::start(|_| ()).await;
+        let stranger = fixture.anonymous().await;
+        let mut watching = Vec::new();
+        for _ in 0..70 {
+            let watched = HealthClient::new(stranger.clone()).watch(HealthCheckRequest::default()).await;
+            watching.push(watched.unwrap().into_inner());
+        }
+        healthy(fixture.anonymous().await).await.unwrap();
+        // The first made room for the last.
+        let ended = loop {
+            match watching[0].message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("ended without a reason"),
+                Err(ended) => break ended,
+            }
+        };
+        assert_eq!(ended.code(), Code::Unavailable);
+        watching[69].message().await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
     async fn one_certificate_does_not_take_the_places_of_others() {
         let fixture = Fixture::start(|limits| limits.requests_max = 40).await;
         let greedy = fixture.known().await;
