@@ -55,36 +55,34 @@ pub async fn enroll(
     if state.view().time_floor()?.contradicts(&*clock) {
         warn!("the clock is behind the time floor; going by the floor until the CA tells the time");
     }
-    let mut fresh_id = || {
+    let mut request_id = || {
         let mut id = [0; 16];
         generator.fill_bytes(&mut id);
         RequestId::from(id)
     };
+    let (first_id, second_id) = (request_id(), request_id());
     let enrolment = match enrolment {
         Some(enrolment) => enrolment,
-        None => state.begin_enrolment(fresh_id())?,
+        None => state.begin_enrolment(first_id)?,
     };
-    let spare_id = fresh_id();
-    let mut run = Run { server, clock, device: birth.device.clone(), slot: enrolment.slot };
     let attempts = retry::Attempts::new(generator, patience);
-    attempts
+    let slot = attempts
         .in_time(async {
-            if enrolment.step == EnrolmentStep::Begun {
-                match run.obtain(state, &birth, enrolment.request_id, &attempts).await {
-                    // The answer was lost, and then the unit lay on a shelf: the same question gets the same certificate for ever, so
-                    // this is another question, with another key.
-                    Err(EnrollError::AnswerEnded) => {
-                        warn!("the answer to an earlier question has ended; asking again");
-                        run.slot = state.begin_enrolment(spare_id)?.slot;
-                        run.obtain(state, &birth, spare_id, &attempts).await?;
-                    }
-                    obtained => obtained?,
+            let mut run = Run { server, clock, device: birth.device.clone(), slot: enrolment.slot };
+            match run.go_on(state, &birth, &enrolment, &attempts).await {
+                // The same question gets the same certificate for ever: only another question helps. Once a run, so that a CA
+                // that answers nothing else is not asked without end.
+                Err(error) if error.asks_for_another() => {
+                    warn!("the certificate that was asked for is of no use any more, asking for another: {error}");
+                    let another = state.begin_enrolment(second_id)?;
+                    run.slot = another.slot;
+                    run.go_on(state, &birth, &another, &attempts).await?;
                 }
+                done => done?,
             }
-            run.take_into_use(state, &attempts).await
+            Ok(run.slot)
         })
         .await?;
-    let slot = run.slot;
     Enrolled::read(state, slot, birth.device, false)
 }
 
@@ -167,6 +165,20 @@ struct Run {
 }
 
 impl Run {
+    /// From wherever the enrolment stands to its end.
+    async fn go_on(
+        &self,
+        state: &mut State,
+        birth: &Identity,
+        enrolment: &Enrolment,
+        attempts: &retry::Attempts,
+    ) -> Result<(), EnrollError> {
+        if enrolment.step == EnrolmentStep::Begun {
+            self.obtain(state, birth, enrolment.request_id, attempts).await?;
+        }
+        self.take_into_use(state, attempts).await.map_err(EnrollError::of_operational)
+    }
+
     /// From the request id to a certificate that is checked and kept.
     async fn obtain(
         &self,

@@ -112,6 +112,39 @@ fn what_passes_is_tried_again_and_what_does_not_is_told() {
 }
 
 #[test]
+fn a_certificate_that_ended_or_was_revoked_before_it_was_in_use_does_not_brick_the_unit() {
+    let home = tempfile::tempdir().unwrap();
+    let ca = FakeCa::start();
+    born(home.path(), &ca.issuers, "SN1", &ca.url());
+    // The answer is lost, and the unit is off until the certificate that the CA has for it has ended.
+    ca.books.lock().unwrap().mischief = Some(Mischief::Garbage);
+    assert_eq!(enroll(home.path(), &[]).status.code(), Some(1));
+    ca.books.lock().unwrap().mischief = None;
+    ca.books.lock().unwrap().until = Some((2026, 11, 3));
+    let ended = enroll(home.path(), &[]);
+    assert_eq!(ended.status.code(), Some(1), "it asks for another once, not without end: {}", stderr(&ended));
+    assert_eq!(ca.books.lock().unwrap().issued.len(), 2);
+    ca.books.lock().unwrap().until = None;
+    let first = enroll(home.path(), &[]);
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    assert_eq!(ca.books.lock().unwrap().issued.len(), 3);
+
+    for (code, reason, passing) in [
+        (Code::FailedPrecondition, "CERTIFICATE_REVOKED", 0),
+        (Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", 1),
+        (Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", 2),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        born(home.path(), &ca.issuers, "SN2", &ca.url());
+        ca.books.lock().unwrap().refusals = vec![(code, reason, None)];
+        ca.books.lock().unwrap().refusals.extend(vec![(Code::Ok, "", None); passing]);
+        let enrolled = enroll(home.path(), &[]);
+        assert_eq!(enrolled.status.code(), Some(0), "{reason}, call {passing}: {}", stderr(&enrolled));
+        assert_eq!(status(home.path()).status.code(), Some(0), "{reason}, call {passing}");
+    }
+}
+
+#[test]
 fn nobody_at_home_ends_at_the_deadline() {
     let home = tempfile::tempdir().unwrap();
     let issuers = Issuers::new();

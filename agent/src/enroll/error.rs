@@ -69,15 +69,15 @@ pub enum EnrollError {
     /// The certificate that came is not for us.
     #[error("the CA's answer does not fit this unit, and was not kept; report it to the CA's operator")]
     Answer(#[from] Unfit),
-    /// The question was answered so long ago that the certificate has ended.
-    #[error("the CA answered this question long ago, and the certificate has ended")]
-    AnswerEnded,
     /// The answer is not whole, or contradicts itself.
     #[error("the CA's answer is not complete, and was not kept: {what}; report it to the CA's operator")]
     AnswerMalformed {
         /// What is wrong.
         what: &'static str,
     },
+    /// The certificate that was asked for ended or was revoked before it was in use: the unit was off for too long, or was withdrawn.
+    #[error("the operational certificate ended or was revoked before it was in use; {}", RETURN)]
+    Stale,
     /// It took too long.
     #[error("not enrolled within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]
     NotInTime {
@@ -105,6 +105,29 @@ impl EnrollError {
                     )
             }
             _ => false,
+        }
+    }
+
+    /// Whether the certificate that this enrolment asked for has ended or was revoked before it was in use: the birth certificate
+    /// may ask for another (R-LIFE-05).
+    pub(super) fn asks_for_another(&self) -> bool {
+        match self {
+            Self::Stale => true,
+            Self::Refused { reason, .. } => reason == "CERTIFICATE_REVOKED",
+            _ => false,
+        }
+    }
+
+    /// What it means when the operational certificate made the call.
+    pub(super) fn of_operational(self) -> Self {
+        match self {
+            Self::NotAccepted { .. } => Self::Stale,
+            Self::Refused { reason, .. }
+                if matches!(reason.as_str(), "CLIENT_CERTIFICATE_REVOKED" | "CLIENT_CERTIFICATE_EXPIRED") =>
+            {
+                Self::Stale
+            }
+            other => other,
         }
     }
 
