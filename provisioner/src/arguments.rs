@@ -129,7 +129,10 @@ pub struct ReportArguments {
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub work_order: Option<String>,
-    /// One JSON object a work order.
+    /// Every unit too, before the totals of its work order: also what a report file missed because the station was killed.
+    #[arg(long)]
+    pub units: bool,
+    /// JSON: one object a unit, one a work order.
     #[arg(long)]
     pub json: bool,
 }

@@ -424,6 +424,9 @@ async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
     let report = factory.station("report", &["--json"]).await;
     let totals: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
     assert_eq!((&totals["passed"], &totals["scrapped"]), (&1.into(), &1.into()));
+    let units = factory.station("report", &["--units"]).await;
+    let said = text(&units);
+    assert!(said.contains("cam-2/SN0001 scrapped, certificate ") && said.contains("SN0002 passed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,6 +42,13 @@ impl Station {
         self.command("resume")
     }
 
+    /// `scrap`, without asking.
+    pub fn scrap(&self, work_order: &str, reason: &str, serials: &[&str]) -> Command {
+        let mut command = self.command("scrap");
+        command.args(["--work-order", work_order, "--reason", reason, "--yes"]).args(serials);
+        command
+    }
+
     /// The state directory of a device.
     pub fn device(&self, serial: &str) -> PathBuf {
         self.directory.join("devices").join(serial)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use proto::v1::{DeviceState, ListDevicesRequest, PageRequest, WorkOrderCounts};
 use tests::{
-    CertificateAuthority, Credentials, Factory, OrderTerms, Process, Station, eventually, line_file,
+    CertificateAuthority, Credentials, Factory, OrderTerms, Process, Program, Station, eventually, line_file,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +42,38 @@ async fn a_station_that_was_killed_goes_on_where_it_was() {
     line.run(&mut line.station.resume(), Duration::from_secs(120)).await;
     line.run(&mut line.provision(), Duration::from_secs(120)).await;
     line.check_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
+    let line = Line::new(4).await;
+    line.run(&mut line.provision(), Duration::from_secs(60)).await;
+    for _ in 0..2 {
+        let scrap =
+            line.station.scrap(&line.order, "cracked lens", &["SN000001", "SN000002"]).output().unwrap();
+        assert!(scrap.status.success(), "{}", String::from_utf8_lossy(&scrap.stderr));
+    }
+    let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2 };
+    assert_eq!(line.factory.counts(&line.order).await, expected);
+
+    // Its certificate opens no door, and the line passes it over.
+    let agent =
+        Program::Agent.command().args(["enroll", "--state"]).arg(line.station.device("SN000001")).output();
+    let refused = String::from_utf8_lossy(&agent.unwrap().stderr).into_owned();
+    assert!(refused.contains("CLIENT_CERTIFICATE_REVOKED"), "{refused}");
+    line.run(&mut line.provision(), Duration::from_secs(60)).await;
+
+    // Nor does another board come back under its serial number, made by a station that knows nothing.
+    std::fs::remove_dir_all(line.station.directory().join("journal")).unwrap();
+    std::fs::remove_dir_all(line.station.device("SN000001")).unwrap();
+    let output = line.provision().arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.matches(r#""reason":"DEVICE_SCRAPPED""#).count(), 2, "{said}");
+    assert_eq!(line.factory.counts(&line.order).await, expected);
+
+    let unknown = line.station.scrap(&line.order, "never made", &["SN000009"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(3), "{}", String::from_utf8_lossy(&unknown.stdout));
 }
 
 /// A CA, a station, an order and its line file.

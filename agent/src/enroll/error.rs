@@ -76,7 +76,9 @@ pub enum EnrollError {
         what: &'static str,
     },
     /// The certificate that was asked for ended or was revoked before it was in use: the unit was off for too long, or was withdrawn.
-    #[error("the operational certificate ended or was revoked before it was in use; {}", RETURN)]
+    #[error(
+        "the operational certificate that the CA has for this unit ended or was revoked before it was in use"
+    )]
     Stale,
     /// It took too long.
     #[error("not enrolled within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]

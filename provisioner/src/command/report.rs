@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use identity::DeviceId;
+
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
-use crate::journal::{Known, known, work_orders};
+use crate::journal::{Known, UnitRecord, known, work_orders};
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
     let settings = settings(&arguments.common.config)?;
@@ -15,13 +17,63 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
         None => Vec::new(),
     };
     for work_order in &all {
-        let totals = Totals::of(&known(&settings.journal, work_order)?);
+        let known = known(&settings.journal, work_order)?;
+        if arguments.units {
+            for (device, unit) in &known.units {
+                say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) });
+            }
+        }
+        let totals = Totals::of(&known);
         say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) });
     }
     if all.is_empty() && !arguments.json {
         say("the journal has no work orders");
     }
     Ok(0)
+}
+
+/// What became of a unit, in the words of a report file.
+fn outcome(unit: &UnitRecord) -> &'static str {
+    if unit.scrapped {
+        "scrapped"
+    } else if unit.memory.passed {
+        "passed"
+    } else if unit.is_open() {
+        "unfinished"
+    } else {
+        "failed"
+    }
+}
+
+fn certificate_serial(unit: &UnitRecord) -> Option<String> {
+    let issued = unit.memory.certificate.as_ref().map(|certificate| certificate.serial_number);
+    issued.or(unit.memory.read_back).map(|serial_number| serial_number.to_string())
+}
+
+fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
+    let end = unit.end.as_ref().filter(|_| !unit.is_done());
+    serde_json::json!({
+        "device": device.to_string(),
+        "outcome": outcome(unit),
+        "cause": end.map_or("", |end| end.outcome.as_str()),
+        "reason": end.map_or("", |end| end.reason.as_str()),
+        "certificate_serial": certificate_serial(unit),
+        "ledger_entry": unit.memory.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
+        "attempts": unit.attempts,
+        "columns": unit.columns,
+    })
+    .to_string()
+}
+
+fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
+    let mut text = format!("{device} {}", outcome(unit));
+    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done()) {
+        write!(text, ": {} {}", end.outcome, end.reason).ok();
+    }
+    if let Some(serial_number) = certificate_serial(unit) {
+        write!(text, ", certificate {serial_number}").ok();
+    }
+    text.trim_end().to_owned()
 }
 
 /// What became of the units of one work order.
