@@ -67,6 +67,7 @@ conformance!(
     what_is_foreseen_is_what_is_committed,
     a_certificate_is_read_back_with_its_standing,
     a_scrapped_unit_is_revoked_and_never_returns,
+    a_unit_that_left_the_factory_is_not_scrapped,
     an_enrolment_is_confirmed_and_the_others_are_superseded,
     a_revoked_principal_is_revoked_at_once,
     a_new_question_is_not_answered_with_an_expired_certificate,

@@ -318,6 +318,26 @@ pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench
     assert_eq!((counts.issued, counts.confirmed, counts.scrapped), (1, 0, 1));
 }
 
+pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped<S: Store>(bench: Bench<S>) {
+    let passed = bench.one_unit().await;
+    bench.done(bench.confirm(1, 1, passed)).await;
+    for serial in [2, 3] {
+        let birth = bench.done(bench.birth(1, serial, serial)).await.released().unwrap().serial_number();
+        bench.done(bench.confirm(1, serial, birth)).await;
+    }
+    bench.done(bench.birth(1, 4, 4)).await;
+    bench.done(bench.scrap(1, 2)).await;
+    let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
+    let work_order = WorkOrderId(1);
+    bench.done(bench.command(operator, None, Action::CloseWorkOrder { work_order })).await;
+    let closed = Conflict::WorkOrderNotOpen { work_order, state: WorkOrderState::Closed };
+    assert_eq!(bench.ask(bench.scrap(1, 1)).await.unwrap_err(), closed);
+    assert_eq!(bench.store.standing(&passed).await.unwrap(), Some(Standing::InUse));
+    // What was reported is reported again, and a unit that never passed may still be.
+    assert!(bench.done(bench.scrap(1, 2)).await.is_replay());
+    bench.done(bench.scrap(1, 4)).await;
+}
+
 pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();

@@ -3321,7 +3321,8 @@ pub mod provisioning_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// The unit failed for good. Its certificates are revoked and its serial number never returns. Idempotent.
+        /// The unit failed for good. Its certificates are revoked and its serial number never returns. Idempotent. Refused once the unit has
+        /// passed and its order is closed: it has left the factory, and withdrawing it is for operators.
         pub async fn report_scrap(
             &mut self,
             request: impl tonic::IntoRequest<super::ReportScrapRequest>,
@@ -3406,7 +3407,8 @@ pub mod provisioning_service_server {
             tonic::Response<super::ConfirmUnitResponse>,
             tonic::Status,
         >;
-        /// The unit failed for good. Its certificates are revoked and its serial number never returns. Idempotent.
+        /// The unit failed for good. Its certificates are revoked and its serial number never returns. Idempotent. Refused once the unit has
+        /// passed and its order is closed: it has left the factory, and withdrawing it is for operators.
         async fn report_scrap(
             &self,
             request: tonic::Request<super::ReportScrapRequest>,

@@ -62,6 +62,11 @@ impl<V: View> Rules<'_, V> {
         if let (true, Some(entry)) = (known.scrapped, known.changed) {
             return Ok(Decision::Replay(entry));
         }
+        // A unit that passed, of an order that ended, has left the factory: a stolen station does not withdraw the fleet that it once made.
+        let state = self.order_of_station(caller, work_order)?.state;
+        if state == WorkOrderState::Closed && known.confirmed {
+            return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
+        }
         let revoked = self.not_yet_revoked(&known.certificates)?;
         let reason = reason.to_owned();
         Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
