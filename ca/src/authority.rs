@@ -97,7 +97,7 @@ impl<S: Store> Authority<S> {
             }
             if name == IssuerName::Root {
                 trust.version = on_record.entry().number.0;
-                trust.anchors.push(on_record.certificate().der.clone());
+                trust.anchors.push(on_record.certificate().der.to_vec());
             }
         }
         let Installation { organization, profiles: overrides, enrollment_url } = installation;

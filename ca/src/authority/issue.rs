@@ -153,7 +153,7 @@ impl<S: Store> Authority<S> {
             serial_number: certificate.serial_number(),
             key: question.key,
             validity: certificate.validity(),
-            der: certificate.der().to_vec(),
+            der: certificate.der().to_vec().into(),
         })
     }
 

@@ -335,7 +335,7 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         not_after: Some(timestamp(certificate.validity.not_after())),
         status: status.into(),
         ledger_entry: entry.number.0,
-        certificate: Bytes::copy_from_slice(&certificate.der),
+        certificate: certificate.der.clone(),
         key_fingerprint: Bytes::copy_from_slice(certificate.key.as_bytes()),
         work_order: record.work_order().map(|id| id.to_string()).unwrap_or_default(),
         requested_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),

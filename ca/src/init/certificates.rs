@@ -168,7 +168,7 @@ fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
-        der: certificate.der().to_vec(),
+        der: certificate.der().to_vec().into(),
     }
 }
 

@@ -28,12 +28,17 @@ pub struct Books<B> {
 impl<B: View> Books<B> {
     /// No changes over `base`.
     pub fn over(base: B) -> Self {
+        Self::with_room(base, 0)
+    }
+
+    /// No changes over `base`, and room for those of so many entries.
+    pub fn with_room(base: B, entries: usize) -> Self {
         Self {
             base,
-            requests: HashMap::new(),
+            requests: HashMap::with_capacity(entries),
             devices: BTreeMap::new(),
-            certificates: HashMap::new(),
-            keys: HashMap::new(),
+            certificates: HashMap::with_capacity(entries),
+            keys: HashMap::with_capacity(entries),
             work_orders: BTreeMap::new(),
             principals: BTreeMap::new(),
             issuers: HashMap::new(),

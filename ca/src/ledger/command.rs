@@ -1,5 +1,6 @@
 //! What is asked of the ledger.
 
+use bytes::Bytes;
 use identity::{
     DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
     Validity,
@@ -131,6 +132,6 @@ pub struct SignedCertificate {
     pub key: KeyFingerprint,
     /// From when until when.
     pub validity: Validity,
-    /// X.509 DER.
-    pub der: Vec<u8>,
+    /// X.509 DER. Shared: it goes to the ledger and to the caller without being copied.
+    pub der: Bytes,
 }

@@ -5,6 +5,7 @@ mod brief;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use identity::{DeviceId, KeyFingerprint, Principal, RequestId, RevocationReason, SerialNumber, Validity};
 use issuance::{IssuerName, ProfileName};
 use prost::Message;
@@ -105,8 +106,8 @@ struct CertificateRecord {
     not_before_s: u64,
     #[prost(uint64, tag = "6")]
     not_after_s: u64,
-    #[prost(bytes = "vec", tag = "7")]
-    der: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "7")]
+    der: Bytes,
     /// The issuer itself, when it is an issuer's certificate.
     #[prost(uint32, tag = "8")]
     subject_issuer: u32,

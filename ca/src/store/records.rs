@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
 use crate::ledger::{
@@ -48,7 +49,7 @@ impl Recorded {
 #[derive(Debug, Clone)]
 pub struct Released {
     entry: Arc<Entry>,
-    der: Vec<u8>,
+    der: Bytes,
     serial_number: SerialNumber,
 }
 

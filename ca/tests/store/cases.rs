@@ -98,7 +98,7 @@ impl<S: Store> Bench<S> {
             serial_number: serial_number(number),
             key,
             validity: Validity::new(start, end).unwrap(),
-            der: number.to_be_bytes().repeat(70),
+            der: number.to_be_bytes().repeat(70).into(),
         }
     }
 

@@ -247,7 +247,7 @@ fn signed(certificate: &Certificate, profile: ProfileName) -> SignedCertificate 
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
-        der: certificate.der().to_vec(),
+        der: certificate.der().to_vec().into(),
     }
 }
 

@@ -35,7 +35,6 @@ enum Draft {
 }
 
 /// One batch on its way to disk.
-#[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
     lengths: Vec<u32>,
@@ -117,8 +116,9 @@ impl Committer {
     /// Decides every command over the effect of those before it.
     fn decide(&self, submissions: &[Submission], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
-        let mut books = Books::over(Rows { index: &index, files: &self.shared.files });
-        let mut batch = Batch::default();
+        let count = submissions.iter().map(|submission| submission.commands.len()).sum();
+        let mut books = Books::with_room(Rows { index: &index, files: &self.shared.files }, count);
+        let mut batch = Batch::for_entries(count);
         for submission in submissions {
             let mut drafts = Vec::with_capacity(submission.commands.len());
             let mut fault = None;
@@ -204,6 +204,15 @@ impl Committer {
 }
 
 impl Batch {
+    fn for_entries(count: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(count.saturating_mul(USUAL_ENTRY_BYTES)),
+            lengths: Vec::with_capacity(count),
+            entries: Vec::with_capacity(count),
+            drafts: Vec::new(),
+        }
+    }
+
     fn push(&mut self, entry: Arc<Entry>) -> Draft {
         let start = self.bytes.len();
         frame::write(&entry, self.entries.len() as u32, &mut self.bytes);
@@ -220,6 +229,9 @@ impl super::Counters {
         self.sync_max_us.fetch_max(micros, Ordering::Relaxed);
     }
 }
+
+/// What a birth certificate comes to with its frame, and some more.
+const USUAL_ENTRY_BYTES: usize = 1024;
 
 /// Most commands in a batch (one call more may go over it). At this size the fdatasync is a tenth of the batch's time; more would
 /// only add to everybody's wait.

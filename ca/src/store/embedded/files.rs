@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use prost::bytes::Bytes;
+use bytes::Bytes;
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
 use super::segment::{self, HEADER_BYTES, Segment, io_error};

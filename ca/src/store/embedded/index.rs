@@ -10,9 +10,9 @@ mod tags;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
+use bytes::Bytes;
 use identity::{KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
-use prost::bytes::Bytes;
 
 use crate::ledger::{
     Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId,

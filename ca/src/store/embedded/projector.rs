@@ -36,6 +36,10 @@ struct State {
     head: u64,
     reached: u64,
     rebuilds: u64,
+    /// The head that the projector sleeps until. Waking it costs the committer more than telling it.
+    wake_at: u64,
+    /// How many wait for a listing.
+    readers: u32,
     /// A reader saw damage.
     suspect: bool,
     stop: bool,
@@ -67,16 +71,24 @@ impl Projection {
             _ => commits.push_back((head, Instant::now())),
         }
         drop(commits);
-        self.state().head = head;
-        self.changed.notify_all();
+        let mut state = self.state();
+        state.head = head;
+        if head >= state.wake_at {
+            self.changed.notify_all();
+        }
     }
 
     /// What to read from, once it shows entry `head`.
     pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db, StoreError> {
-        let state = self.state();
+        let mut state = self.state();
+        state.readers += 1;
+        if state.reached < head {
+            self.changed.notify_all();
+        }
         let behind = |state: &mut State| (state.reached < head || state.tree.is_none()) && !state.ended;
         let waited = self.changed.wait_timeout_while(state, patience, behind);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.readers -= 1;
         match &state.tree {
             Some(tree) if state.reached >= head => Ok(tree.clone()),
             _ => Err(self.unavailable(&state)),
@@ -237,12 +249,22 @@ impl Projector {
         Ok(())
     }
 
-    /// Waits for work, or for a moment.
+    /// Waits for work, or for a moment. Work that comes in drops gathers for a while, unless somebody waits for it.
     fn wait(&self, reached: u64) -> (u64, bool, bool) {
         let projection = &self.shared.projection;
         let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
-        let waited = projection.changed.wait_timeout_while(projection.state(), TICK, idle);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = projection.state();
+        state.wake_at = reached + 1;
+        let waited = projection.changed.wait_timeout_while(state, TICK, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let enough = reached + BATCH_ENTRIES_MAX;
+        state.wake_at = enough;
+        let drops = |state: &mut State| {
+            (reached + 1..enough).contains(&state.head) && state.readers == 0 && !state.stop && !state.suspect
+        };
+        let waited = projection.changed.wait_timeout_while(state, GATHER, drops);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.wake_at = u64::MAX;
         (state.head, state.stop, state.suspect)
     }
 
@@ -349,6 +371,9 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How often an idle projector looks whether its files are still there.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long few entries wait for more: nobody sees it, and a full batch costs a fraction of many small ones.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The lag's resolution.
 const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);

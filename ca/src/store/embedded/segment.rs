@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use prost::bytes::Bytes;
+use bytes::Bytes;
 
 use super::frame;
 use crate::ledger::{Entry, EntryNumber};

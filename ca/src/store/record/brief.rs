@@ -1,8 +1,8 @@
 //! What an index and a projection need of the entries that there are many of, without a copy of anything.
 
+use bytes::Bytes;
 use identity::{KeyFingerprint, Principal, RequestId, Role, SerialNumber};
 use prost::Message;
-use prost::bytes::Bytes;
 
 use crate::ledger::{Entry, EntryNumber, Event, SignedCertificate, WorkOrderId};
 
