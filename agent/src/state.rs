@@ -37,7 +37,7 @@ pub use view::View;
 pub struct State {
     view: View,
     disk: Arc<dyn Disk>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl State {
@@ -224,7 +224,7 @@ fn pem(certificates: &[Vec<u8>]) -> io::Result<String> {
 }
 
 /// Takes the lock, or says that another has it. It ends with the process, however that ends.
-fn lock(directory: &Path) -> Result<File, StateError> {
+fn lock(directory: &Path) -> Result<Lock, StateError> {
     let path = directory.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -233,9 +233,18 @@ fn lock(directory: &Path) -> Result<File, StateError> {
         .open(&path)
         .map_err(StateError::writing(&path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy { directory: directory.to_owned() }),
         Err(error) => Err(StateError::writing(&path)(error.into())),
+    }
+}
+
+/// The lock on a state directory. Given back by name: closing the file is not enough while a child that was just forked still has it open.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        flock(&self.0, FlockOperation::Unlock).ok();
     }
 }
 

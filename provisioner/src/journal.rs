@@ -27,7 +27,7 @@ use crate::session::Memory;
 pub struct Journal {
     directory: PathBuf,
     // Held for its lock, which the system releases when the process ends, however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl Journal {
@@ -49,7 +49,7 @@ impl Journal {
             .open(directory.join("lock"))
             .map_err(refused)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { directory: directory.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse { path: directory.to_owned() }),
             Err(TryLockError::Error(source)) => Err(refused(source)),
         }
@@ -74,6 +74,13 @@ impl Journal {
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+}
+
+impl Drop for Journal {
+    /// Given back by name: closing the file is not enough while a child that was just forked still has it open.
+    fn drop(&mut self) {
+        self.lock.unlock().ok();
     }
 }
 

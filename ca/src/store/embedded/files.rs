@@ -132,7 +132,10 @@ impl Files {
 
     /// Lets others have the directory. Nothing may be appended any more.
     pub(super) fn unlock(&self) {
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // By name: closing the file is not enough while a child that was just forked still has it open.
+        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            flock(&lock, FlockOperation::Unlock).ok();
+        }
     }
 
     /// The entry; `None`: the ledger is not that long.
