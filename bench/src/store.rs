@@ -104,6 +104,8 @@ impl Store {
             "p50_ms": load["p50_ms"],
             "p99_ms": load["p99_ms"],
             "batch_mean": load["batch_mean"],
+            "sync_ms_mean": load["sync_ms_mean"],
+            "sync_share": load["sync_share"],
             "server_cpu_us_per_op": load["cpu_us_per_op"],
             "server_peak_rss_mib": peak,
             "bytes_per_device": (bytes as f64 / self.devices as f64).round(),
@@ -163,6 +165,7 @@ impl Store {
         }
         let (elapsed, cpu) = (started.elapsed(), process_cpu() - cpu);
         let vitals = store.vitals();
+        let sync = vitals.sync_total;
         while store.vitals().projected < vitals.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -178,6 +181,8 @@ impl Store {
             "share": rounded(rate / limit_per_s, 3),
             "p50_ms": millis(0.5),
             "p99_ms": millis(0.99),
+            "sync_ms_mean": rounded(sync.as_secs_f64() * 1e3 / vitals.batches as f64, 3),
+            "sync_share": rounded(sync.as_secs_f64() / elapsed.as_secs_f64(), 3),
             "batch_mean": rounded(vitals.entries as f64 / vitals.batches as f64, 1),
             "cpu_us_per_op": rounded(cpu.as_secs_f64() * 1e6 / self.devices as f64, 2),
             "ledger_bytes_per_device": (vitals.ledger_bytes as f64 / self.devices as f64).round(),
@@ -288,7 +293,7 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         serial_number: SerialNumber::try_from(serial_number.as_slice())?,
         key: KeyFingerprint::from(key),
         validity,
-        der: der.into(),
+        der,
     };
     let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
     Ok(Command {
@@ -320,6 +325,8 @@ fn print_table(figures: &Value) {
         ("p50_ms", ""),
         ("p99_ms", ""),
         ("batch_mean", ""),
+        ("sync_ms_mean", ""),
+        ("sync_share", ""),
         ("server_cpu_us_per_op", ""),
         ("server_peak_rss_mib", "≤ 350"),
         ("bytes_per_device", "≤ 2253"),
