@@ -26,6 +26,6 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("dependencies and licences", deny::check)?;
     step("the house plan", || {
-        shell::run(cargo().args(["test", "-p", "tests", "--locked", "--test", "architecture"]))
+        shell::run(cargo().args(["test", "--workspace", "--locked", "--test", "architecture"]))
     })
 }

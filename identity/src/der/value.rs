@@ -10,7 +10,7 @@ use super::{
 /// is not looked at.
 ///
 /// # Errors
-/// When one breaks a rule, or lies deeper than [`DEPTH_MAX`].
+/// When one breaks a rule, or lies deeper than `DEPTH_MAX`.
 pub fn check_values(bytes: &[u8]) -> Result<(), NotDer> {
     check(bytes, 0)
 }
