@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io::{Write, stdout};
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,10 +17,28 @@ use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
 use identity::{Clock, SystemClock};
+use tokio::runtime::{Builder, Runtime};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match runtime() {
+        Ok(runtime) => runtime.block_on(run_command(arguments)),
+        Err(error) => {
+            eprintln!("touchmark-ca: cannot start: {error}");
+            Status::Failed.into()
+        }
+    }
+}
+
+/// Threads for the cores that we may use. On a single core more than one thread only hands work to itself.
+fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
+}
+
+async fn run_command(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
         Command::Init(arguments) => make(arguments).await,
         Command::Serve(arguments) => run(arguments).await,
         Command::Credential(arguments) => make_credential(arguments).await,

@@ -4,6 +4,7 @@
 mod committer;
 mod files;
 mod frame;
+mod gathering;
 mod index;
 mod listings;
 mod projection;
@@ -20,10 +21,10 @@ use std::time::{Duration, SystemTime};
 
 use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
-use tokio::sync::{mpsc, oneshot};
 
-use self::committer::{Committer, Submission};
+use self::committer::Committer;
 use self::files::Files;
+use self::gathering::Gathering;
 use self::index::{Index, Rows};
 use self::projector::{Projection, Projector};
 use super::{
@@ -71,7 +72,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     /// `None` once closed.
-    queue: Mutex<Option<mpsc::Sender<Submission>>>,
+    gathering: Mutex<Option<Arc<Gathering>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
     torn_tail: Option<TornTail>,
 }
@@ -94,7 +95,6 @@ struct Counters {
     sync_max_us: AtomicU64,
     full: AtomicU64,
     stopped: AtomicBool,
-    queued: AtomicU64,
 }
 
 impl EmbeddedStore {
@@ -146,7 +146,7 @@ impl EmbeddedStore {
             counters: Counters::default(),
         });
         shared.projection.committed(head);
-        let (sender, receiver) = mpsc::channel(QUEUE_SUBMISSIONS_MAX);
+        let (gathering, receiver) = Gathering::new();
         let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
         let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -159,7 +159,7 @@ impl EmbeddedStore {
         Ok(Self {
             shared,
             clock,
-            queue: Mutex::new(Some(sender)),
+            gathering: Mutex::new(Some(gathering)),
             committer: Mutex::new(Some(committer)),
             torn_tail,
         })
@@ -179,6 +179,10 @@ impl EmbeddedStore {
             return Ok(None);
         }
         self.shared.files.read(number)
+    }
+
+    fn gathering(&self) -> Option<Arc<Gathering>> {
+        self.gathering.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Blocking work on its own thread.
@@ -249,15 +253,7 @@ impl Shared {
 
 impl Store for EmbeddedStore {
     async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let queue = queue.ok_or(StoreError::Stopped)?;
-        let waiting = commands.len() as u64;
-        let (answer, verdicts) = oneshot::channel();
-        let place = queue.reserve().await.map_err(|_| StoreError::Stopped)?;
-        self.shared.counters.queued.fetch_add(waiting, Ordering::Relaxed);
-        place.send(Submission { commands, answer });
-        drop(queue);
-        verdicts.await.unwrap_or(Err(StoreError::Stopped))
+        self.gathering().ok_or(StoreError::Stopped)?.ask(commands).await
     }
 
     async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
@@ -402,12 +398,12 @@ impl Store for EmbeddedStore {
             projection_lag,
             projection_rebuilding,
             projection_rebuilds,
-            queued: counters.queued.load(Ordering::Relaxed),
+            queued: self.gathering().map_or(0, |gathering| gathering.waiting()),
         }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.gathering.lock().unwrap_or_else(PoisonError::into_inner).take());
         let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(committer) = committer else { return Ok(()) };
         self.blocking(move |shared| {
@@ -439,9 +435,6 @@ const SEGMENT_BYTES: u32 = 32 * 1024 * 1024;
 
 /// Offsets in a segment have 32 bits, and a batch may go over the size.
 const SEGMENT_BYTES_MAX: u32 = 1 << 30;
-
-/// Calls of `commit` that wait; more wait for a place in the queue.
-const QUEUE_SUBMISSIONS_MAX: usize = 4096;
 
 /// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

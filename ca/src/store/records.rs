@@ -360,7 +360,7 @@ pub struct Vitals {
     pub projection_rebuilding: bool,
     /// How often the projection was thrown away.
     pub projection_rebuilds: u64,
-    /// Commands that wait to be decided.
+    /// Calls of `commit` that wait for their answers.
     pub queued: u64,
 }
 

@@ -73,7 +73,7 @@ impl Collector for Sources {
         page.seconds("store_sync_seconds", "Time spent in syncs", figures.sync_total)?;
         page.gauge("store_sync_seconds_max", "The longest sync", figures.sync_max.as_secs_f64())?;
         page.counter("store_full", "Batches refused because the disk was full", figures.disk_full)?;
-        page.gauge("store_queued", "Commands that wait to be decided", figures.queued as f64)?;
+        page.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
         let stopped = f64::from(u8::from(figures.stopped));
         page.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
         page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;

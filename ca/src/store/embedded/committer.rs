@@ -5,24 +5,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::Clock;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::gathering::{Answer, Gathered};
 use super::index::Rows;
 use super::{ENTRIES_MAX, Shared, frame};
-use crate::ledger::{self, Books, Command, Conflict, Decision, Entry, EntryNumber};
+use crate::ledger::{self, Books, Conflict, Decision, Entry, EntryNumber};
 use crate::store::{Recorded, StoreError, Verdict, whole_milliseconds};
-
-/// One call of `commit`.
-pub(super) struct Submission {
-    pub(super) commands: Vec<Command>,
-    pub(super) answer: oneshot::Sender<Result<Vec<Verdict>, StoreError>>,
-}
 
 /// Owns the end of the ledger. Lives until its queue is closed and empty.
 pub(super) struct Committer {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    queue: mpsc::Receiver<Submission>,
+    queue: mpsc::Receiver<Gathered>,
     /// After a write or sync that failed nobody knows what is on disk: nothing is acknowledged any more.
     stopped: bool,
 }
@@ -43,25 +38,22 @@ struct Batch {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, queue: mpsc::Receiver<Submission>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, queue: mpsc::Receiver<Gathered>) -> Self {
         Self { shared, clock, queue, stopped: false }
     }
 
     /// Runs until the store is closed; then notes where the ledger ends.
     pub(super) fn run(mut self) {
         while let Some(first) = self.queue.blocking_recv() {
-            // Callers that are about to ask come along: one sync for all of them. Alone, this costs a microsecond.
-            std::thread::yield_now();
-            let mut commands = first.commands.len();
-            let mut submissions = vec![first];
+            let mut commands = first.commands();
+            let mut batch = vec![first];
             while commands < BATCH_COMMANDS_MAX
                 && let Ok(next) = self.queue.try_recv()
             {
-                commands += next.commands.len();
-                submissions.push(next);
+                commands += next.commands();
+                batch.push(next);
             }
-            self.shared.counters.queued.fetch_sub(commands as u64, Ordering::Relaxed);
-            self.commit(submissions);
+            self.commit(batch);
         }
         if !self.stopped
             && let Err(error) = self.shared.files.write_floor(self.shared.head.load(Ordering::Acquire))
@@ -70,33 +62,25 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, submissions: Vec<Submission>) {
+    fn commit(&mut self, batch: Vec<Gathered>) {
         let outcome = match self.stopped {
             true => Err(StoreError::Stopped),
-            false => self.commit_batch(&submissions),
+            false => self.commit_batch(&batch),
         };
-        match outcome {
-            Ok(answers) => {
-                for (submission, answer) in submissions.into_iter().zip(answers) {
-                    // A caller that went away asks again.
-                    submission.answer.send(answer).ok();
-                }
-            }
-            Err(error) => {
-                for submission in submissions {
-                    submission.answer.send(Err(error.clone())).ok();
-                }
-            }
+        let mut outcome = outcome.map(Vec::into_iter);
+        for Gathered { calls, answers } in batch {
+            let of_call = |_| match &mut outcome {
+                Ok(answers) => answers.next().unwrap_or(Err(StoreError::Stopped)),
+                Err(error) => Err(error.clone()),
+            };
+            answers.send(calls.iter().map(of_call).collect()).ok();
         }
     }
 
-    fn commit_batch(
-        &mut self,
-        submissions: &[Submission],
-    ) -> Result<Vec<Result<Vec<Verdict>, StoreError>>, StoreError> {
+    fn commit_batch(&mut self, gathered: &[Gathered]) -> Result<Vec<Answer>, StoreError> {
         let now = whole_milliseconds(self.clock.now());
         let head = self.shared.head.load(Ordering::Acquire);
-        let batch = self.decide(submissions, head, now)?;
+        let batch = self.decide(gathered, head, now)?;
         if !batch.entries.is_empty() {
             self.append(head + 1, &batch)?;
             {
@@ -116,15 +100,15 @@ impl Committer {
     }
 
     /// Decides every command over the effect of those before it.
-    fn decide(&self, submissions: &[Submission], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
+    fn decide(&self, gathered: &[Gathered], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
-        let count = submissions.iter().map(|submission| submission.commands.len()).sum();
+        let count = gathered.iter().map(Gathered::commands).sum();
         let mut books = Books::with_room(Rows { index: &index, files: &self.shared.files }, count);
         let mut batch = Batch::for_entries(count);
-        for submission in submissions {
-            let mut drafts = Vec::with_capacity(submission.commands.len());
+        for commands in gathered.iter().flat_map(|gathered| &gathered.calls) {
+            let mut drafts = Vec::with_capacity(commands.len());
             let mut fault = None;
-            for command in &submission.commands {
+            for command in commands {
                 let draft = match ledger::decide(&books, command, now) {
                     Ok(Ok(Decision::Record(event))) => {
                         let number = EntryNumber(head + 1 + batch.entries.len() as u64);
@@ -202,6 +186,12 @@ impl Committer {
             })
         };
         drafts.into_iter().map(verdict).collect()
+    }
+}
+
+impl Gathered {
+    fn commands(&self) -> usize {
+        self.calls.iter().map(Vec::len).sum()
     }
 }
 

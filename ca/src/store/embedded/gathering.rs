@@ -1,0 +1,86 @@
+//! Callers that are ready to ask in the same turn of the runtime go to the committer together: one message, one sync and one wake-up
+//! for all of them. A caller that is alone waits for nobody.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::ledger::Command;
+use crate::store::{StoreError, Verdict};
+
+/// What became of one call of `commit`.
+pub(super) type Answer = Result<Vec<Verdict>, StoreError>;
+
+/// Calls that are decided one after the other, with what is waiting for their answers, in the same order.
+pub(super) struct Gathered {
+    pub(super) calls: Vec<Vec<Command>>,
+    pub(super) answers: oneshot::Sender<Vec<Answer>>,
+}
+
+/// The way to the committer. The committer ends when all of these are gone.
+pub(super) struct Gathering {
+    queue: mpsc::Sender<Gathered>,
+    places: Arc<Semaphore>,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+struct Waiting {
+    commands: Vec<Command>,
+    answer: oneshot::Sender<Answer>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Gathering {
+    /// With the committer's end of the queue.
+    pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<Gathered>) {
+        let (queue, receiver) = mpsc::channel(CALLS_MAX);
+        let places = Arc::new(Semaphore::new(CALLS_MAX));
+        (Arc::new(Self { queue, places, waiting: Mutex::default() }), receiver)
+    }
+
+    /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all the same.
+    pub(super) async fn ask(self: Arc<Self>, commands: Vec<Command>) -> Answer {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let (answer, verdicts) = oneshot::channel();
+        let alone = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(Waiting { commands, answer, _place: place });
+            waiting.len() == 1
+        };
+        if alone {
+            // A task of its own: this caller may go away, those who come along must not wait for it.
+            tokio::spawn(self.deliver());
+        } else {
+            drop(self);
+        }
+        verdicts.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    /// Calls that wait for their answers.
+    pub(super) fn waiting(&self) -> u64 {
+        CALLS_MAX.saturating_sub(self.places.available_permits()) as u64
+    }
+
+    async fn deliver(self: Arc<Self>) {
+        // Everybody who can go on now does so before this does.
+        tokio::task::yield_now().await;
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let (calls, askers): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();
+        let (answers, answered) = oneshot::channel();
+        let sent = self.queue.send(Gathered { calls, answers }).await;
+        drop(self);
+        if sent.is_err() {
+            return;
+        }
+        // Whoever is not answered learns that the store has stopped.
+        let Ok(answers) = answered.await else { return };
+        for ((asker, _), answer) in askers.into_iter().zip(answers) {
+            // One that went away asks again.
+            asker.send(answer).ok();
+        }
+    }
+}
+
+/// Calls of `commit` that wait; more wait for a place.
+const CALLS_MAX: usize = 4096;
