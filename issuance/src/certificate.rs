@@ -16,6 +16,7 @@ pub struct Certificate {
     pub(crate) issuer: Box<[u8]>,
     pub(crate) subject_key_identifier: Option<Box<[u8]>>,
     pub(crate) is_ca: bool,
+    pub(crate) signs_crls: bool,
 }
 
 impl Certificate {
@@ -57,6 +58,7 @@ impl Certificate {
             issuer: reading.issuer.into(),
             subject_key_identifier: reading.subject_key_identifier().map(Into::into),
             is_ca: reading.is_ca(),
+            signs_crls: reading.signs_crls(),
         })
     }
 
@@ -98,6 +100,11 @@ impl Certificate {
     /// Whether it may sign certificates.
     pub fn is_ca(&self) -> bool {
         self.is_ca
+    }
+
+    /// Whether it may sign revocation lists (R-CRL-04).
+    pub fn signs_crls(&self) -> bool {
+        self.signs_crls
     }
 }
 

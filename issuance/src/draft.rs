@@ -19,6 +19,8 @@ pub struct Request {
     pub subject: Subject,
     /// How long it shall live; `None`: as the profile says.
     pub lifetime: Option<Duration>,
+    /// Which of its issuer's revocation lists it will be on (R-CRL-08); `None`: the one of the whole issuer.
+    pub shard: Option<u32>,
 }
 
 /// Whose certificate it is.
@@ -110,7 +112,7 @@ pub fn draft(
     };
     let algorithm = SignatureAlgorithm::of(signer).ok_or_else(|| forbidden("an issuer with such a key"))?;
     let validity = validity(request.lifetime, profile, issuer, now)?;
-    let mut params = profile.params(&request.public_key)?;
+    let mut params = profile.params(&request.public_key, request.shard)?;
     params.distinguished_name = name::distinguished_name(&request.subject, profile.name, organization)?;
     params.serial_number = Some(rcgen::SerialNumber::from_slice(serial.as_bytes()));
     params.not_before = validity.not_before().into();

@@ -58,6 +58,12 @@ pub(crate) fn authority_information_access(
     CustomExtension::from_oid_content(AUTHORITY_INFORMATION_ACCESS, content)
 }
 
+/// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1): nobody asks whether the answerer is revoked.
+pub(crate) fn ocsp_no_check() -> CustomExtension {
+    CustomExtension::from_oid_content(OCSP_NO_CHECK, construct_der(|writer| writer.write_null()))
+}
+
+const OCSP_NO_CHECK: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 5];
 const SUBJECT_KEY_IDENTIFIER: &[u64] = &[2, 5, 29, 14];
 const SUBJECT_ALT_NAME: &[u64] = &[2, 5, 29, 17];
 const HARDWARE_MODULE_NAME: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 4];

@@ -15,5 +15,5 @@ mod refusal;
 pub use certificate::{Certificate, CertificateError};
 pub use draft::{Draft, Names, Request, SignatureAlgorithm, Subject, draft};
 pub use prepared::Prepared;
-pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile};
+pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile, crl_url};
 pub use refusal::{LintFinding, Refusal};

@@ -39,6 +39,7 @@ pub(crate) struct Linted {
     pub(crate) issuer: Box<[u8]>,
     pub(crate) subject_key_identifier: Option<Box<[u8]>>,
     pub(crate) is_ca: bool,
+    pub(crate) signs_crls: bool,
 }
 
 /// Applies every rule to the bytes.
@@ -56,6 +57,7 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusa
         issuer: reading.issuer.into(),
         subject_key_identifier: reading.subject_key_identifier().map(Into::into),
         is_ca: reading.is_ca(),
+        signs_crls: reading.signs_crls(),
     })
 }
 

@@ -86,7 +86,13 @@ pub(crate) fn subject_fits(subject: &Subject, profile: ProfileName) -> bool {
         ),
         Subject::Device(_) => matches!(profile, ProfileName::Idevid | ProfileName::Ldevid),
         Subject::Principal(_) => {
-            matches!(profile, ProfileName::Station | ProfileName::Operator | ProfileName::RelyingParty)
+            matches!(
+                profile,
+                ProfileName::Station
+                    | ProfileName::Operator
+                    | ProfileName::RelyingParty
+                    | ProfileName::OcspSigner
+            )
         }
         Subject::Service(..) => profile == ProfileName::Service,
     }
@@ -94,7 +100,7 @@ pub(crate) fn subject_fits(subject: &Subject, profile: ProfileName) -> bool {
 
 fn unit(profile: ProfileName) -> Option<&'static str> {
     match profile {
-        ProfileName::Service => Some("services"),
+        ProfileName::Service | ProfileName::OcspSigner => Some("services"),
         ProfileName::Station => Some("stations"),
         ProfileName::Operator => Some("operators"),
         ProfileName::RelyingParty => Some("relying-parties"),

@@ -60,6 +60,7 @@ impl Prepared {
             issuer: self.linted.issuer,
             subject_key_identifier: self.linted.subject_key_identifier,
             is_ca: self.linted.is_ca,
+            signs_crls: self.linted.signs_crls,
         })
     }
 }

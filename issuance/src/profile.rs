@@ -7,6 +7,7 @@ mod law;
 mod params;
 
 pub use law::{ExtendedKeyUsage, KeyUsage, Profile};
+pub use params::crl_url;
 pub(crate) use params::key_identifier;
 
 /// One of the CAs of an installation.
@@ -61,11 +62,13 @@ pub enum ProfileName {
     Operator,
     /// A broker, gateway or cloud.
     RelyingParty,
+    /// Answers for one issuer whether its certificates are good (RFC 6960, section 4.2.2.2).
+    OcspSigner,
 }
 
 impl ProfileName {
     /// Every profile.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Root,
         Self::FactoryCa,
         Self::OperationalCa,
@@ -76,6 +79,7 @@ impl ProfileName {
         Self::Station,
         Self::Operator,
         Self::RelyingParty,
+        Self::OcspSigner,
     ];
 }
 
@@ -92,6 +96,7 @@ impl fmt::Display for ProfileName {
             Self::Station => "station",
             Self::Operator => "operator",
             Self::RelyingParty => "relying-party",
+            Self::OcspSigner => "ocsp-signer",
         })
     }
 }

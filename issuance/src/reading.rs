@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use der::Decode;
 use der::asn1::{GeneralizedTime, UtcTime};
 use identity::der::{
-    BOOLEAN, CONTEXT_0_CONSTRUCTED, CONTEXT_3_CONSTRUCTED, Element, Elements, GENERALIZED_TIME, INTEGER,
-    NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTC_TIME, only,
+    BIT_STRING, BOOLEAN, CONTEXT_0_CONSTRUCTED, CONTEXT_3_CONSTRUCTED, Element, Elements, GENERALIZED_TIME,
+    INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTC_TIME, only,
 };
 
 /// A `TBSCertificate` (RFC 5280, section 4.1), its parts as they lie in the bytes.
@@ -79,6 +79,13 @@ impl<'a> Reading<'a> {
             .is_some_and(|constraints| !constraints.content.is_empty())
     }
 
+    /// Whether keyUsage has cRLSign (RFC 5280, section 4.2.1.3: bit 6).
+    pub(crate) fn signs_crls(&self) -> bool {
+        let usage = self.extension(oid::KEY_USAGE);
+        let bits = usage.and_then(|usage| only(usage.value, BIT_STRING).ok()).map(|bits| bits.content);
+        matches!(bits, Some([_, first, ..]) if first & 0x02 != 0)
+    }
+
     /// The value of the subject key identifier.
     pub(crate) fn subject_key_identifier(&self) -> Option<&'a [u8]> {
         let extension = self.extension(oid::SUBJECT_KEY_IDENTIFIER)?;
@@ -86,7 +93,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn extensions(list: Element<'_>) -> Result<Vec<Extension<'_>>, NotDer> {
+/// The extensions of a certificate, list, request or answer: all have this form (RFC 5280, section 4.1.2.9).
+pub(crate) fn extensions(list: Element<'_>) -> Result<Vec<Extension<'_>>, NotDer> {
     let mut elements = list.elements()?;
     let mut extensions = Vec::with_capacity(EXTENSIONS_USUAL);
     while !elements.is_empty() {
@@ -130,6 +138,7 @@ pub(crate) mod oid {
     pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
     pub(crate) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
     pub(crate) const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+    pub(crate) const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
     pub(crate) const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
 }
 

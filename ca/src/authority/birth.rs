@@ -143,7 +143,7 @@ fn birth_question(request: BirthRequest) -> Result<Question, Refused> {
     Ok(Question {
         request,
         content: unit("birth certificate v1", work_order, &device).bytes(key.as_bytes()).finish(),
-        asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None },
+        asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None, shard: None },
         holder: Holder::Birth { work_order, device },
         key,
     })

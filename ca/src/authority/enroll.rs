@@ -23,7 +23,12 @@ impl<S: Store> Authority<S> {
         let question = Question {
             request,
             content: Content::of("enroll v1").text(&device.to_string()).bytes(key.as_bytes()).finish(),
-            asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None },
+            asked: Request {
+                public_key,
+                subject: Subject::Device(device.clone()),
+                lifetime: None,
+                shard: None,
+            },
             holder: Holder::Operational { device, parent: caller.certificate() },
             key,
         };

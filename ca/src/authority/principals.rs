@@ -114,7 +114,7 @@ fn credential_question(request: CredentialRequest) -> Result<Question, Refused> 
     Ok(Question {
         request,
         content: content.finish(),
-        asked: Request { public_key, subject, lifetime },
+        asked: Request { public_key, subject, lifetime, shard: None },
         holder: Holder::Credential { role, name },
         key,
     })

@@ -98,6 +98,7 @@ impl Maker<'_> {
             public_key: signer.public_key().clone(),
             subject: Subject::Issuer(common_name.to_owned()),
             lifetime: None,
+            shard: None,
         };
         let by = parent.map_or(&signer, |parent| &parent.signer);
         let certificate =
@@ -124,7 +125,8 @@ impl Maker<'_> {
             Some(names) => Subject::Service(name.clone(), names),
             None => Subject::Principal(name.clone()),
         };
-        let request = Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None };
+        let request =
+            Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None, shard: None };
         let certificate = self.certificate(request, profile, Some(issuer), signer).await?;
         Ok(MadeCredential { role, name, profile, certificate, key_pem })
     }

@@ -27,7 +27,8 @@ pub(super) fn profiles(settings: &ProfileSettings) -> Vec<Profile> {
                 ProfileName::Root
                 | ProfileName::FactoryCa
                 | ProfileName::OperationalCa
-                | ProfileName::InfrastructureCa => {}
+                | ProfileName::InfrastructureCa
+                | ProfileName::OcspSigner => {}
             }
             profile
         })
@@ -37,7 +38,7 @@ pub(super) fn profiles(settings: &ProfileSettings) -> Vec<Profile> {
 // Not for birth certificates: they never expire, and the address of a server does.
 fn publish(profile: &mut Profile, settings: &ProfileSettings) {
     let issuer = profile.issuer;
-    profile.crl_urls = settings.crl_url.iter().map(|base| format!("{base}/{issuer}/full.crl")).collect();
+    profile.crl_base_url = settings.crl_url.as_ref().map(|base| format!("{base}/{issuer}"));
     profile.issuer_certificate_url = settings.issuers_url.as_ref().map(|base| format!("{base}/{issuer}.cer"));
 }
 
@@ -59,11 +60,14 @@ mod tests {
         let profiles = profiles(&settings);
         let of = |name| profiles.iter().find(|profile| profile.name == name).unwrap();
         assert_eq!(of(ProfileName::Ldevid).lifetime, Some(Duration::from_secs(86_400)));
-        assert_eq!(of(ProfileName::Ldevid).crl_urls, ["http://crl.example.com/crl/operational/full.crl"]);
+        assert_eq!(
+            of(ProfileName::Ldevid).crl_base_url.as_deref(),
+            Some("http://crl.example.com/crl/operational")
+        );
         assert_eq!(of(ProfileName::Ldevid).issuer_certificate_url, None);
         assert_eq!(of(ProfileName::Ldevid).hardware_type, None);
         assert_eq!(of(ProfileName::Idevid).hardware_type, Some(vec![2, 23, 133, 1, 2]));
-        assert!(of(ProfileName::Idevid).crl_urls.is_empty());
+        assert_eq!(of(ProfileName::Idevid).crl_base_url, None);
         assert_eq!(of(ProfileName::Idevid).lifetime, None);
         assert_eq!(of(ProfileName::Station).lifetime, Profile::standard(ProfileName::Station).lifetime);
     }

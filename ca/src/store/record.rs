@@ -389,6 +389,7 @@ fn profile_code(profile: ProfileName) -> u32 {
         ProfileName::Station => 8,
         ProfileName::Operator => 9,
         ProfileName::RelyingParty => 10,
+        ProfileName::OcspSigner => 11,
     }
 }
 

@@ -199,7 +199,8 @@ impl Maker {
     async fn issuer(&mut self, name: IssuerName, profile: ProfileName, by: Option<&Issuer>) -> Issuer {
         let signer = Arc::new(FileSigner::generate().unwrap());
         let subject = Subject::Issuer(format!("{name} CA"));
-        let request = Request { public_key: signer.public_key().clone(), subject, lifetime: None };
+        let request =
+            Request { public_key: signer.public_key().clone(), subject, lifetime: None, shard: None };
         let signing: Arc<dyn Signer> =
             by.map_or_else(|| signer.clone() as Arc<dyn Signer>, |by| by.signer.clone());
         let certificate = self.certificate(request, profile, by, &*signing).await;
@@ -211,7 +212,7 @@ impl Maker {
     async fn operator(&mut self, key: &Key, by: &Issuer) -> Vec<u8> {
         let name: PrincipalName = "admin".parse().unwrap();
         let subject = Subject::Principal(name.clone());
-        let request = Request { public_key: key.public_key(), subject, lifetime: None };
+        let request = Request { public_key: key.public_key(), subject, lifetime: None, shard: None };
         let certificate = self.certificate(request, ProfileName::Operator, Some(by), &*by.signer).await;
         let signed = signed(&certificate, ProfileName::Operator);
         self.record(Action::IssueCredential { role: Role::Operator, name, certificate: signed });

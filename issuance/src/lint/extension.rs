@@ -1,6 +1,6 @@
 //! Rules of the extensions as such, of the key identifiers, and of who is a CA.
 
-use identity::der::{BOOLEAN, CONTEXT_0, INTEGER, NotDer, SEQUENCE, check_values, only};
+use identity::der::{BOOLEAN, CONTEXT_0, INTEGER, NULL, NotDer, SEQUENCE, check_values, only};
 
 use super::{Broken, Expected, ensure};
 use crate::ProfileName;
@@ -23,6 +23,9 @@ pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(),
         )?;
         ensure(check_values(extension.value).is_ok(), "R-5280-20", "an extension is not strict DER")?;
     }
+    let no_check = reading.extension(oid::OCSP_NO_CHECK).map(|extension| extension.value);
+    let wanted = (expected.profile == ProfileName::OcspSigner).then_some(&[NULL, 0][..]);
+    ensure(no_check == wanted, "R-OCSP-06", "an OCSP signer, and no other, has id-pkix-ocsp-nocheck")?;
     let constrained = reading.extension(oid::NAME_CONSTRAINTS).is_some();
     ensure(!constrained, "R-5280-13", "name constraints, which no profile has")?;
     key_identifiers(reading, expected)?;
@@ -94,4 +97,5 @@ const KNOWN: &[&[u8]] = &[
     oid::AUTHORITY_KEY_IDENTIFIER,
     oid::EXTENDED_KEY_USAGE,
     oid::AUTHORITY_INFORMATION_ACCESS,
+    oid::OCSP_NO_CHECK,
 ];

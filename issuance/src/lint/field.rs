@@ -36,6 +36,10 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     if expected.profile == ProfileName::Idevid {
         ensure(not_after == no_well_defined_expiration(), "R-AR-02", "a birth certificate has no end")?;
     }
+    if expected.profile == ProfileName::OcspSigner {
+        let life = not_after.duration_since(not_before).unwrap_or(Duration::MAX);
+        ensure(life <= OCSP_SIGNER_LIFE_MAX, "R-OCSP-06", "an OCSP signer lives longer than 14 days")?;
+    }
     let Some(issuer) = expected.issuer else { return Ok(()) };
     ensure(not_before >= issuer.validity.not_before(), "R-5280-06", "it begins before its issuer")?;
     let may_outlive = expected.profile == ProfileName::Idevid;
@@ -50,6 +54,9 @@ fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
     let wanted = if moment < year_2050() { UTC_TIME } else { GENERALIZED_TIME };
     if element.tag == wanted { Ok(moment) } else { Err(broken) }
 }
+
+/// Nobody can revoke it, so it ends by itself, soon.
+const OCSP_SIGNER_LIFE_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// 2050-01-01T00:00:00Z.
 fn year_2050() -> SystemTime {

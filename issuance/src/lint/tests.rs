@@ -25,7 +25,9 @@ fn serial() -> SerialNumber {
 fn issuer(profile: ProfileName) -> Certificate {
     let golden: &[u8] = match profile {
         ProfileName::Idevid => include_bytes!("../../tests/goldens/factory-ca.der"),
-        ProfileName::Ldevid => include_bytes!("../../tests/goldens/operational-ca.der"),
+        ProfileName::Ldevid | ProfileName::OcspSigner => {
+            include_bytes!("../../tests/goldens/operational-ca.der")
+        }
         ProfileName::Service => include_bytes!("../../tests/goldens/infrastructure-ca.der"),
         _ => include_bytes!("../../tests/goldens/root.der"),
     };
@@ -39,6 +41,7 @@ fn subject(profile: ProfileName) -> Subject {
             "ca".parse().unwrap(),
             Names { dns: vec!["localhost".into()], addresses: vec![] },
         ),
+        ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
         _ => Subject::Issuer("Factory".into()),
     }
 }
@@ -53,10 +56,11 @@ impl Pieces {
     /// A good one of the profile, with everything that the profile can have.
     fn of(profile: ProfileName) -> Self {
         let mut law = Profile::standard(profile);
-        law.crl_urls = vec!["http://ca.test/0.crl".into()];
+        law.crl_base_url = Some("http://ca.test".into());
         law.ocsp_url = Some("http://ca.test/ocsp".into());
         law.hardware_type = Some(vec![1, 3, 6, 1, 4, 1, 32473, 1]);
-        let request = Request { public_key: key(), subject: subject(profile), lifetime: None };
+        let request =
+            Request { public_key: key(), subject: subject(profile), lifetime: None, shard: Some(0) };
         let issuer = issuer(profile);
         let prepared =
             draft(request, &law, "Example Works", Some(&issuer), serial(), now()).unwrap().prepare().unwrap();
@@ -117,6 +121,7 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
     let not_after = match profile {
         ProfileName::Ldevid => now() + Duration::from_secs(30 * 86_400),
         ProfileName::Service => now() + Duration::from_secs(90 * 86_400),
+        ProfileName::OcspSigner => now() + Duration::from_secs(13 * 86_400),
         _ => identity::no_well_defined_expiration(),
     };
     let expected = Expected {
@@ -145,10 +150,11 @@ const FACTORY: ProfileName = ProfileName::FactoryCa;
 const IDEVID: ProfileName = ProfileName::Idevid;
 const LDEVID: ProfileName = ProfileName::Ldevid;
 const SERVICE: ProfileName = ProfileName::Service;
+const OCSP: ProfileName = ProfileName::OcspSigner;
 
 #[test]
 fn good_certificates_pass() {
-    for profile in [FACTORY, IDEVID, LDEVID, SERVICE] {
+    for profile in [FACTORY, IDEVID, LDEVID, SERVICE, OCSP] {
         assert_eq!(found(profile, |_| ()), None, "{profile}");
     }
 }
@@ -197,6 +203,11 @@ fn a_wrong_extension_is_named_by_its_rule() {
     let server = tlv(0x30, &[&tlv(6, &[&[0x2b, 6, 1, 5, 5, 7, 3, 1]])]);
     let any = tlv(0x30, &[&tlv(6, &[&[0x55, 0x1d, 37, 0]])]);
     let (any_too, server_too) = (any.clone(), server.clone());
+    let purposes = |last: [u8; 2]| {
+        let purpose = |last| tlv(6, &[&[0x2b, 6, 1, 5, 5, 7, 3, last]]);
+        tlv(0x30, &[&purpose(last[0]), &purpose(last[1])])
+    };
+    let (ocsp_too, client_too) = (purposes([2, 9]), purposes([9, 2]));
     let table: Vec<Row> = vec![
         ("R-AR-05", IDEVID, Box::new(|p| p.without(oid::AUTHORITY_KEY_IDENTIFIER))),
         ("R-AR-05", IDEVID, Box::new(|p| p.extension(oid::AUTHORITY_KEY_IDENTIFIER).2[5] ^= 1)),
@@ -241,6 +252,11 @@ fn a_wrong_extension_is_named_by_its_rule() {
         ("R-5280-20", LDEVID, Box::new(|p| p.extension(oid::KEY_USAGE).2 = vec![3, 3, 7, 0x80])),
         ("R-5280-21", LDEVID, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = server_too)),
         ("R-5280-21", SERVICE, Box::new(|p| p.without(oid::SUBJECT_ALT_NAME))),
+        ("R-OCSP-06", OCSP, Box::new(|p| p.without(oid::OCSP_NO_CHECK))),
+        ("R-OCSP-06", LDEVID, Box::new(|p| p.add(oid::OCSP_NO_CHECK, false, &[5, 0]))),
+        ("R-OCSP-06", OCSP, Box::new(|p| p.without(oid::EXTENDED_KEY_USAGE))),
+        ("R-OCSP-06", LDEVID, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = ocsp_too)),
+        ("R-OCSP-06", OCSP, Box::new(move |p| p.extension(oid::EXTENDED_KEY_USAGE).2 = client_too)),
         ("R-5280-23", LDEVID, Box::new(|p| p.add(&[0x2a, 3], false, &[5, 0]))),
     ];
     for (number, (rule, profile, spoil)) in table.into_iter().enumerate() {

@@ -32,7 +32,7 @@ fn key_usage(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(
 }
 
 fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(), Broken> {
-    let (mut any, mut client, mut server) = (false, false, false);
+    let (mut any, mut client, mut server, mut ocsp) = (false, false, false, false);
     if let Some(extension) = extension {
         let mut read = || {
             let mut purposes = only(extension.value, SEQUENCE)?.elements()?;
@@ -41,6 +41,7 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
                 any |= purpose == ANY_PURPOSE;
                 client |= purpose == CLIENT_AUTH;
                 server |= purpose == SERVER_AUTH;
+                ocsp |= purpose == OCSP_SIGNING;
             }
             Ok(())
         };
@@ -48,7 +49,12 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
             .map_err(|NotDer| Broken { rule: "R-5280-20", what: "the extended key usage is not a list" })?;
     }
     ensure(!any, "R-AR-10", "anyExtendedKeyUsage")?;
+    let wanted = profile == ProfileName::OcspSigner;
+    ensure(ocsp == wanted, "R-OCSP-06", "an OCSP signer, and no other, is for OCSP")?;
     match profile {
+        ProfileName::OcspSigner => {
+            ensure(!client && !server, "R-OCSP-06", "an OCSP signer that is for more than OCSP")
+        }
         ProfileName::Idevid => {
             ensure(extension.is_none() || client, "R-AR-10", "a birth certificate that is not for clients")
         }
@@ -108,4 +114,5 @@ const CERT_AND_CRL_SIGN: &[u8] = &[3, 2, 1, 0x06];
 const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 37, 0];
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
 const HARDWARE_MODULE_NAME: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 4];

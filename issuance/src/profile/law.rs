@@ -29,8 +29,9 @@ pub struct Profile {
     pub path_length: Option<u8>,
     /// Whether the subject key identifier is in it (R-5280-08, R-AR-06).
     pub subject_key_identifier: bool,
-    /// Where its revocation list is: http URLs (R-5280-16).
-    pub crl_urls: Vec<String>,
+    /// Below which http URL its issuer's revocation lists are (R-5280-16): the certificate names `BASE/SHARD.crl`, and without a shard
+    /// `BASE/full.crl`. `None`: it does not say.
+    pub crl_base_url: Option<String>,
     /// Where the issuer's certificate is: an http URL (R-5280-17).
     pub issuer_certificate_url: Option<String>,
     /// Where its status can be asked for: an http URL (R-5280-17).
@@ -79,6 +80,11 @@ impl Profile {
                 key_types: vec![KeyType::P256, KeyType::P384],
                 ..Self::leaf(name, IssuerName::Infrastructure, 365, 825)
             },
+            // Each issuer has one of its own (R-OCSP-06): whoever drafts says which.
+            ProfileName::OcspSigner => Self {
+                extended_key_usages: vec![ExtendedKeyUsage::OcspSigning],
+                ..Self::leaf(name, IssuerName::Operational, OCSP_SIGNER_DAYS, OCSP_SIGNER_DAYS)
+            },
         }
     }
 
@@ -94,7 +100,7 @@ impl Profile {
             extended_key_usages: vec![],
             path_length: Some(path_length),
             subject_key_identifier: true,
-            crl_urls: vec![],
+            crl_base_url: None,
             issuer_certificate_url: None,
             ocsp_url: None,
             hardware_type: None,
@@ -134,6 +140,8 @@ pub enum ExtendedKeyUsage {
     ServerAuth,
     /// id-kp-clientAuth.
     ClientAuth,
+    /// id-kp-OCSPSigning.
+    OcspSigning,
     /// anyExtendedKeyUsage. Refused by the lint wherever it is put (R-AR-10).
     Any,
 }
@@ -144,6 +152,9 @@ fn days(days: u64) -> Duration {
 
 /// Clocks of first boots and of factory lines are late by less (R-5280-06: at most 24 hours).
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
+
+/// With the longest backdating 14 days: nobody can revoke it (id-pkix-ocsp-nocheck), so it must end by itself (R-OCSP-06).
+const OCSP_SIGNER_DAYS: u64 = 13;
 
 /// Issuers whose leaves are short-lived: ten years, so that a rollover is planned, not met.
 const ISSUER_DAYS: u64 = 3_650;

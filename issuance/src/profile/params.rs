@@ -8,13 +8,13 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use super::{ExtendedKeyUsage, KeyUsage, Profile};
+use super::{ExtendedKeyUsage, KeyUsage, Profile, ProfileName};
 use crate::{LintFinding, Refusal, extension};
 
 impl Profile {
     /// What is the same for every certificate of this profile, and what follows from its key. Names, times and the serial
     /// number are the caller's to set.
-    pub(crate) fn params(&self, key: &PublicKey) -> Result<CertificateParams, Refusal> {
+    pub(crate) fn params(&self, key: &PublicKey, shard: Option<u32>) -> Result<CertificateParams, Refusal> {
         self.check()?;
         let mut params = CertificateParams::default();
         let identifier = key_identifier(key);
@@ -28,8 +28,11 @@ impl Profile {
         };
         params.key_usages = self.key_usages.iter().map(|usage| usage.rcgen()).collect();
         params.extended_key_usages = self.extended_key_usages.iter().map(|usage| usage.rcgen()).collect();
-        if !self.crl_urls.is_empty() {
-            params.crl_distribution_points.push(CrlDistributionPoint { uris: self.crl_urls.clone() });
+        if let Some(base) = &self.crl_base_url {
+            params.crl_distribution_points.push(CrlDistributionPoint { uris: vec![crl_url(base, shard)] });
+        }
+        if self.name == ProfileName::OcspSigner {
+            params.custom_extensions.push(extension::ocsp_no_check());
         }
         let (issuer, ocsp) = (self.issuer_certificate_url.as_deref(), self.ocsp_url.as_deref());
         if issuer.is_some() || ocsp.is_some() {
@@ -41,7 +44,7 @@ impl Profile {
     /// What the writers below would not survive.
     fn check(&self) -> Result<(), Refusal> {
         let broken = |rule, what: &str| Err(Refusal::Lint(LintFinding { rule, what: what.to_owned() }));
-        if !self.crl_urls.iter().all(|url| plain_http(url)) {
+        if !self.crl_base_url.iter().all(|url| plain_http(url)) {
             return broken("R-5280-16", "a revocation list is at an http URL");
         }
         if ![&self.issuer_certificate_url, &self.ocsp_url].into_iter().flatten().all(|url| plain_http(url)) {
@@ -54,6 +57,15 @@ impl Profile {
     }
 }
 
+/// Where the revocation list of a shard is; `None`: the one of the whole issuer. The same text is in the certificate and in the list
+/// (R-CRL-08).
+pub fn crl_url(base: &str, shard: Option<u32>) -> String {
+    match shard {
+        Some(shard) => format!("{base}/{shard}.crl"),
+        None => format!("{base}/full.crl"),
+    }
+}
+
 /// RFC 7093 method 1: the leftmost 160 bits of SHA-256 over the value of the BIT STRING (R-5280-08).
 pub(crate) fn key_identifier(key: &PublicKey) -> [u8; 20] {
     let hash = digest(&SHA256, key.key_bits());
@@ -63,7 +75,7 @@ pub(crate) fn key_identifier(key: &PublicKey) -> [u8; 20] {
 }
 
 /// An http URL in printable ASCII: https would need the very certificates that it serves (R-5280-16).
-fn plain_http(url: &str) -> bool {
+pub(crate) fn plain_http(url: &str) -> bool {
     url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && url.len() <= URL_BYTES_MAX
         && url.bytes().all(|byte| byte.is_ascii_graphic())
@@ -85,6 +97,7 @@ impl ExtendedKeyUsage {
         match self {
             Self::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
             Self::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+            Self::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
             Self::Any => ExtendedKeyUsagePurpose::Any,
         }
     }

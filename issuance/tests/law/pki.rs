@@ -56,11 +56,12 @@ pub fn subject(profile: ProfileName) -> Subject {
         ProfileName::Station => Subject::Principal("line-3".parse().unwrap()),
         ProfileName::Operator => Subject::Principal("admin".parse().unwrap()),
         ProfileName::RelyingParty => Subject::Principal("broker".parse().unwrap()),
+        ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
     }
 }
 
 pub fn request(profile: ProfileName, key: &Key) -> Request {
-    Request { public_key: key.public(), subject: subject(profile), lifetime: None }
+    Request { public_key: key.public(), subject: subject(profile), lifetime: None, shard: None }
 }
 
 impl From<EcdsaKeyPair> for Key {

@@ -20,7 +20,7 @@ fn issued(name: &str) -> (Vec<u8>, Vec<u8>) {
         vec![KeyType::P256, KeyType::P384, KeyType::Ed25519, KeyType::Rsa2048, KeyType::Rsa4096];
     let public_key = csr(name).public_key().clone();
     let spki = public_key.spki().to_vec();
-    let request = Request { public_key, subject: subject(ProfileName::Idevid), lifetime: None };
+    let request = Request { public_key, subject: subject(ProfileName::Idevid), lifetime: None, shard: None };
     let prepared =
         draft(request, &profile, ORGANIZATION, Some(&factory.unwrap().certificate), serial(3), now())
             .and_then(Draft::prepare)

@@ -25,9 +25,9 @@ impl Pki {
         // ProfileName::ALL has issuers before what they sign.
         for name in ProfileName::ALL {
             let mut profile = Profile::standard(name);
-            if name != ProfileName::Root {
+            if name != ProfileName::Root && name != ProfileName::OcspSigner {
                 // As an installation that publishes has them.
-                profile.crl_urls = vec!["http://ca.example.test/crl/x/0.crl".into()];
+                profile.crl_base_url = Some("http://ca.example.test/crl/x".into());
                 profile.issuer_certificate_url = Some("http://ca.example.test/issuers/x.cer".into());
                 profile.ocsp_url = Some("http://ca.example.test/ocsp".into());
             }
@@ -58,7 +58,7 @@ impl Pki {
         let public_key = PublicKey::from_spki(&key.subject_public_key_info()).unwrap();
         let issuer = (profile.name != ProfileName::Root).then(|| self.issuer_of(profile.name));
         let prepared = draft(
-            Request { public_key, subject, lifetime: None },
+            Request { public_key, subject, lifetime: None, shard: Some(0) },
             profile,
             "Example Works",
             issuer.map(|issuer| &issuer.certificate),
@@ -90,8 +90,9 @@ fn subject(profile: ProfileName) -> Subject {
                 addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
             },
         ),
-        ProfileName::Station | ProfileName::Operator | ProfileName::RelyingParty => {
-            Subject::Principal("line-3".parse().unwrap())
-        }
+        ProfileName::Station
+        | ProfileName::Operator
+        | ProfileName::RelyingParty
+        | ProfileName::OcspSigner => Subject::Principal("line-3".parse().unwrap()),
     }
 }
