@@ -7,6 +7,7 @@ mod gate;
 mod lifecycle;
 mod principal;
 mod provisioning;
+mod revocation;
 mod roles;
 mod status;
 mod work_order;
@@ -18,6 +19,7 @@ use proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use proto::v1::lifecycle_service_server::LifecycleServiceServer;
 use proto::v1::principal_service_server::PrincipalServiceServer;
 use proto::v1::provisioning_service_server::ProvisioningServiceServer;
+use proto::v1::revocation_service_server::RevocationServiceServer;
 use proto::v1::work_order_service_server::WorkOrderServiceServer;
 use tonic::service::Routes;
 
@@ -42,6 +44,10 @@ pub fn routes<S: Store>(authority: &Arc<Authority<S>>, others: Routes) -> Routes
         )
         .add_service(
             LifecycleServiceServer::new(lifecycle::Lifecycle(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            RevocationServiceServer::new(revocation::Revocations(Arc::clone(authority)))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(

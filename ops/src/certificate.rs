@@ -137,6 +137,7 @@ impl From<wire::CertificateSummary> for CertificateView {
             wire::CertificateStatus::InUse => "in use",
             wire::CertificateStatus::Revoked => "revoked",
             wire::CertificateStatus::Superseded => "superseded",
+            wire::CertificateStatus::Held => "held",
         };
         let nonempty = |text: String| (!text.is_empty()).then_some(text);
         Self {

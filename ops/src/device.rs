@@ -29,6 +29,7 @@ pub(crate) async fn run(
                 work_order: work_order.unwrap_or_default(),
                 state: state.map_or(wire::DeviceState::Unspecified, DeviceStateName::on_the_wire).into(),
                 page: None,
+                not_seen_since: None,
             };
             list(filter, page, connection, output).await
         }
@@ -144,6 +145,8 @@ impl From<wire::Device> for DeviceView {
             wire::DeviceState::Provisioned => "provisioned",
             wire::DeviceState::Enrolled => "enrolled",
             wire::DeviceState::Scrapped => "scrapped",
+            wire::DeviceState::Held => "held",
+            wire::DeviceState::Retired => "retired",
         };
         Self {
             state,

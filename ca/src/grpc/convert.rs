@@ -196,7 +196,9 @@ pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFi
         Ok(v1::DeviceState::Provisioned) => Some(DeviceState::Provisioned),
         Ok(v1::DeviceState::Enrolled) => Some(DeviceState::Enrolled),
         Ok(v1::DeviceState::Scrapped) => Some(DeviceState::Scrapped),
-        Err(_) => return Err(bad("state", "is unknown")),
+        Ok(v1::DeviceState::Held | v1::DeviceState::Retired) | Err(_) => {
+            return Err(bad("state", "is unknown"));
+        }
     };
     Ok(DeviceFilter {
         product: product.map(|text| text.parse().map_err(|error| bad("product", error))).transpose()?,
@@ -309,6 +311,8 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         born_at: Some(timestamp(record.born_at)),
         birth_serial_number: serial_number_bytes(record.birth),
         operational_serial_number: record.operational.map(serial_number_bytes).unwrap_or_default(),
+        last_seen_at: None,
+        rework_allowed: false,
     }
 }
 
@@ -339,6 +343,10 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         key_fingerprint: Bytes::copy_from_slice(certificate.key.as_bytes()),
         work_order: record.work_order().map(|id| id.to_string()).unwrap_or_default(),
         requested_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        child_serial_numbers: Vec::new(),
+        ends_at: None,
+        shard: None,
+        invalidity_date: None,
         revoked_at: revocation.map(|revocation| timestamp(revocation.at)),
         revocation_reason: revocation.map(|revocation| revocation.reason.to_string()).unwrap_or_default(),
         parent_serial_number: record.parent().map(serial_number_bytes).unwrap_or_default(),

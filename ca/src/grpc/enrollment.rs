@@ -33,6 +33,17 @@ impl<S: Store> EnrollmentService for Enrollment<S> {
         .await
     }
 
+    async fn renew(&self, _: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
+        Err(Status::unimplemented("Renew"))
+    }
+
+    async fn get_renewal_info(
+        &self,
+        _: Request<v1::GetRenewalInfoRequest>,
+    ) -> Result<Response<v1::GetRenewalInfoResponse>, Status> {
+        Err(Status::unimplemented("GetRenewalInfo"))
+    }
+
     async fn confirm_installed(
         &self,
         request: Request<v1::ConfirmInstalledRequest>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::stream::BoxStream;
 use proto::v1;
 use proto::v1::lifecycle_service_server::LifecycleService;
 use tonic::{Request, Response, Status};
@@ -59,5 +60,51 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
             })
         })
         .await
+    }
+
+    async fn preview_selection(
+        &self,
+        _: Request<v1::PreviewSelectionRequest>,
+    ) -> Result<Response<v1::PreviewSelectionResponse>, Status> {
+        Err(Status::unimplemented("PreviewSelection"))
+    }
+
+    async fn hold(&self, _: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
+        Err(Status::unimplemented("Hold"))
+    }
+
+    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
+        Err(Status::unimplemented("Release"))
+    }
+
+    async fn retire(&self, _: Request<v1::RetireRequest>) -> Result<Response<v1::RetireResponse>, Status> {
+        Err(Status::unimplemented("Retire"))
+    }
+
+    async fn request_rotation(
+        &self,
+        _: Request<v1::RequestRotationRequest>,
+    ) -> Result<Response<v1::RequestRotationResponse>, Status> {
+        Err(Status::unimplemented("RequestRotation"))
+    }
+
+    async fn allow_rework(
+        &self,
+        _: Request<v1::AllowReworkRequest>,
+    ) -> Result<Response<v1::AllowReworkResponse>, Status> {
+        Err(Status::unimplemented("AllowRework"))
+    }
+
+    async fn list_alarms(
+        &self,
+        _: Request<v1::ListAlarmsRequest>,
+    ) -> Result<Response<v1::ListAlarmsResponse>, Status> {
+        Err(Status::unimplemented("ListAlarms"))
+    }
+
+    type RevokeStream = BoxStream<'static, Result<v1::RevokeProgress, Status>>;
+
+    async fn revoke(&self, _: Request<v1::RevokeRequest>) -> Result<Response<Self::RevokeStream>, Status> {
+        Err(Status::unimplemented("Revoke"))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::authority::CallerKind;
 
-use CallerKind::{DeviceBirth, DeviceOperational, Operator, Station};
+use CallerKind::{DeviceBirth, DeviceOperational, Operator, RelyingParty, Station};
 
 /// Who may call one RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +39,26 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.ProvisioningService/GetWorkOrder", Access::Only(STATIONS)),
     // The birth certificate proves who a device is; only it authorises a first operational certificate.
     ("/touchmark.v1.EnrollmentService/Enroll", Access::Only(&[DeviceBirth])),
+    // Only an operational certificate has children of its own kind; a device whose certificate is lost enrols again.
+    ("/touchmark.v1.EnrollmentService/Renew", Access::Only(&[DeviceOperational])),
+    ("/touchmark.v1.EnrollmentService/GetRenewalInfo", Access::Only(&[DeviceOperational])),
     // A device proves that it has the new certificate by calling with it.
     ("/touchmark.v1.EnrollmentService/ConfirmInstalled", Access::Only(&[DeviceOperational])),
     ("/touchmark.v1.EnrollmentService/GetTrustBundle", Access::Only(&[DeviceBirth, DeviceOperational])),
     ("/touchmark.v1.LifecycleService/GetDevice", Access::Only(OPERATORS)),
     ("/touchmark.v1.LifecycleService/ListDevices", Access::Only(OPERATORS)),
     ("/touchmark.v1.LifecycleService/ListCertificates", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/PreviewSelection", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/Revoke", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/Hold", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/Release", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/Retire", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/RequestRotation", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/AllowRework", Access::Only(OPERATORS)),
+    ("/touchmark.v1.LifecycleService/ListAlarms", Access::Only(OPERATORS)),
+    ("/touchmark.v1.RevocationService/CheckStatus", Access::Only(RELIERS)),
+    ("/touchmark.v1.RevocationService/WatchRevocations", Access::Only(RELIERS)),
+    ("/touchmark.v1.RevocationService/GetCrl", Access::Only(RELIERS)),
     ("/touchmark.v1.PrincipalService/Issue", Access::Only(OPERATORS)),
     ("/touchmark.v1.PrincipalService/List", Access::Only(OPERATORS)),
     ("/touchmark.v1.PrincipalService/Revoke", Access::Only(OPERATORS)),
@@ -65,12 +79,15 @@ pub const TABLE: &[(&str, Access)] = &[
 const STATIONS: &[CallerKind] = &[Station];
 const OPERATORS: &[CallerKind] = &[Operator];
 
+/// Who decides whether a device is still good.
+const RELIERS: &[CallerKind] = &[RelyingParty, Operator];
+
 #[cfg(test)]
 mod tests {
     use prost::Message;
     use prost_types::FileDescriptorSet;
 
-    use CallerKind::{RelyingParty, Service};
+    use CallerKind::Service;
 
     use super::*;
 
@@ -117,7 +134,8 @@ mod tests {
             if !rpc.contains("EnrollmentService") {
                 assert!(!access.allows(DeviceBirth) && !access.allows(DeviceOperational), "{rpc}");
             }
-            assert!(!access.allows(Service) && !access.allows(RelyingParty), "{rpc}");
+            assert!(!access.allows(Service), "{rpc}");
+            assert_eq!(access.allows(RelyingParty), rpc.contains("RevocationService"), "{rpc}");
         }
     }
 

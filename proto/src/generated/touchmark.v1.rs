@@ -42,6 +42,54 @@ pub struct PageRequest {
     #[prost(string, tag = "2")]
     pub cursor: ::prost::alloc::string::String,
 }
+/// Some of the certificates that were ever issued, to devices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Selection {
+    /// Which.
+    #[prost(oneof = "selection::By", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    pub by: ::core::option::Option<selection::By>,
+}
+/// Nested message and enum types in `Selection`.
+pub mod selection {
+    /// Which.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum By {
+        /// All of this device.
+        #[prost(message, tag = "1")]
+        Device(super::DeviceId),
+        /// The one with this serial number, 16 bytes.
+        #[prost(bytes, tag = "2")]
+        SerialNumber(::prost::bytes::Bytes),
+        /// The one with this serial number, 16 bytes, and all its descendants: what it authorised, what those authorised, and so on.
+        #[prost(bytes, tag = "3")]
+        Lineage(::prost::bytes::Bytes),
+        /// All of the devices made under this work order, for example `wo-000017`.
+        #[prost(string, tag = "4")]
+        WorkOrder(::prost::alloc::string::String),
+        /// All of the devices of this product.
+        #[prost(string, tag = "5")]
+        Product(::prost::alloc::string::String),
+        /// All of the devices made by this station, for example `line-3`.
+        #[prost(string, tag = "6")]
+        Station(::prost::alloc::string::String),
+        /// All that were issued in this time.
+        #[prost(message, tag = "7")]
+        Issued(super::IssuedDuring),
+        /// All with this key: SHA-256 of the canonical public key, 32 bytes. Also those of principals.
+        #[prost(bytes, tag = "8")]
+        KeyFingerprint(::prost::bytes::Bytes),
+    }
+}
+/// A stretch of time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssuedDuring {
+    /// From here on; absent: from the beginning.
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Before here; absent: until now.
+    #[prost(message, optional, tag = "2")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// One certificate in a listing.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CertificateSummary {
@@ -84,15 +132,28 @@ pub struct CertificateSummary {
     /// Who asked for it, for example `station:line-3`.
     #[prost(string, tag = "13")]
     pub requested_by: ::prost::alloc::string::String,
-    /// When it was revoked; absent unless revoked.
+    /// When it was revoked or held; absent unless it is.
     #[prost(message, optional, tag = "14")]
     pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Why it was revoked, an RFC 5280 section 5.3.1 reason in its own spelling (`keyCompromise`); empty unless revoked.
+    /// Why it was revoked, an RFC 5280 section 5.3.1 reason in its own spelling (`keyCompromise`); empty unless revoked
+    /// or held (`certificateHold`).
     #[prost(string, tag = "15")]
     pub revocation_reason: ::prost::alloc::string::String,
     /// The serial number of the certificate that authorised this one; empty if none did.
     #[prost(bytes = "bytes", tag = "16")]
     pub parent_serial_number: ::prost::bytes::Bytes,
+    /// The serial numbers of the certificates that this one authorised, oldest first, at most 100.
+    #[prost(bytes = "bytes", repeated, tag = "17")]
+    pub child_serial_numbers: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// When it is to be revoked because its child is in use; absent unless superseded and so planned.
+    #[prost(message, optional, tag = "18")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The part of its issuer's revocation list that it would be on, fixed at issuance; absent if it is on the full list only.
+    #[prost(uint32, optional, tag = "19")]
+    pub shard: ::core::option::Option<u32>,
+    /// From when on its key is not to be trusted, RFC 5280 section 5.3.2; absent if nobody said.
+    #[prost(message, optional, tag = "20")]
+    pub invalidity_date: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The state of a certificate, as the ledger knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -108,6 +169,8 @@ pub enum CertificateStatus {
     Revoked = 3,
     /// Its child is in use; this one is no longer needed.
     Superseded = 4,
+    /// On hold: withdrawn until it is released or withdrawn for ever.
+    Held = 5,
 }
 impl CertificateStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -121,6 +184,7 @@ impl CertificateStatus {
             Self::InUse => "CERTIFICATE_STATUS_IN_USE",
             Self::Revoked => "CERTIFICATE_STATUS_REVOKED",
             Self::Superseded => "CERTIFICATE_STATUS_SUPERSEDED",
+            Self::Held => "CERTIFICATE_STATUS_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -131,6 +195,7 @@ impl CertificateStatus {
             "CERTIFICATE_STATUS_IN_USE" => Some(Self::InUse),
             "CERTIFICATE_STATUS_REVOKED" => Some(Self::Revoked),
             "CERTIFICATE_STATUS_SUPERSEDED" => Some(Self::Superseded),
+            "CERTIFICATE_STATUS_HELD" => Some(Self::Held),
             _ => None,
         }
     }
@@ -159,6 +224,57 @@ pub struct EnrollResponse {
     pub trust_bundle: ::core::option::Option<TrustBundle>,
     /// The CA's time, for a device that has no clock. As authentic as this TLS connection.
     #[prost(message, optional, tag = "4")]
+    pub server_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Asks for the next operational certificate for the device that calls.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewRequest {
+    /// 16 bytes chosen by the device, kept until the certificate is installed.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub request_id: ::prost::bytes::Bytes,
+    /// PKCS#10 DER, at most 8 KiB, of a new key. Only its public key and proof of possession are used.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub csr: ::prost::bytes::Bytes,
+}
+/// The next operational certificate and what goes with it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewResponse {
+    /// On record, released.
+    #[prost(message, optional, tag = "1")]
+    pub certificate: ::core::option::Option<IssuedCertificate>,
+    /// Its issuer's chain, leaf's issuer first, without the root. X.509 DER.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub chain: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// What to trust from now on.
+    #[prost(message, optional, tag = "3")]
+    pub trust_bundle: ::core::option::Option<TrustBundle>,
+    /// The CA's time, for a device that has no clock. As authentic as this TLS connection.
+    #[prost(message, optional, tag = "4")]
+    pub server_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Asks when to renew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRenewalInfoRequest {}
+/// When to renew: at any time in the window. The server has already spread the windows of many devices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRenewalInfoResponse {
+    /// From here on. In the past: now.
+    #[prost(message, optional, tag = "1")]
+    pub window_start: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until here at the latest; after it still, as long as the certificate may renew.
+    #[prost(message, optional, tag = "2")]
+    pub window_end: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why then: `scheduled`, `rotation requested`, or `superseded` (its child is in use: use that one).
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Ask again after this long: 1 hour to 1 day.
+    #[prost(message, optional, tag = "4")]
+    pub retry_after: ::core::option::Option<::prost_types::Duration>,
+    /// For people: what was said with the request for rotation; empty if there is nothing to say.
+    #[prost(string, tag = "5")]
+    pub explanation: ::prost::alloc::string::String,
+    /// The CA's time, for a device that has no clock.
+    #[prost(message, optional, tag = "6")]
     pub server_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Says that a certificate is in use.
@@ -300,6 +416,57 @@ pub mod enrollment_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.EnrollmentService", "Enroll"));
             self.inner.unary(req, path, codec).await
         }
+        /// The next operational certificate, authorised by the one that makes this call. Exactly once: the same request again returns the
+        /// same certificate. Using the child in any call confirms it; only then is its parent superseded. A parent whose child is in use
+        /// gets no second child: that is a fork, and an alarm.
+        pub async fn renew(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewRequest>,
+        ) -> std::result::Result<tonic::Response<super::RenewResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.EnrollmentService/Renew",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.EnrollmentService", "Renew"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// When the operational certificate that makes this call is to be renewed.
+        pub async fn get_renewal_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRenewalInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRenewalInfoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.EnrollmentService/GetRenewalInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.EnrollmentService", "GetRenewalInfo"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Says that the operational certificate that makes this call is installed and in use. Idempotent.
         pub async fn confirm_installed(
             &mut self,
@@ -375,6 +542,21 @@ pub mod enrollment_service_server {
             &self,
             request: tonic::Request<super::EnrollRequest>,
         ) -> std::result::Result<tonic::Response<super::EnrollResponse>, tonic::Status>;
+        /// The next operational certificate, authorised by the one that makes this call. Exactly once: the same request again returns the
+        /// same certificate. Using the child in any call confirms it; only then is its parent superseded. A parent whose child is in use
+        /// gets no second child: that is a fork, and an alarm.
+        async fn renew(
+            &self,
+            request: tonic::Request<super::RenewRequest>,
+        ) -> std::result::Result<tonic::Response<super::RenewResponse>, tonic::Status>;
+        /// When the operational certificate that makes this call is to be renewed.
+        async fn get_renewal_info(
+            &self,
+            request: tonic::Request<super::GetRenewalInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRenewalInfoResponse>,
+            tonic::Status,
+        >;
         /// Says that the operational certificate that makes this call is installed and in use. Idempotent.
         async fn confirm_installed(
             &self,
@@ -499,6 +681,96 @@ pub mod enrollment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EnrollSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.EnrollmentService/Renew" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewSvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::RenewRequest> for RenewSvc<T> {
+                        type Response = super::RenewResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::renew(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.EnrollmentService/GetRenewalInfo" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRenewalInfoSvc<T: EnrollmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrollmentService,
+                    > tonic::server::UnaryService<super::GetRenewalInfoRequest>
+                    for GetRenewalInfoSvc<T> {
+                        type Response = super::GetRenewalInfoResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRenewalInfoRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrollmentService>::get_renewal_info(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRenewalInfoSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -931,6 +1203,12 @@ pub struct Device {
     /// Serial number of its operational certificate in use; empty if none is.
     #[prost(bytes = "bytes", tag = "7")]
     pub operational_serial_number: ::prost::bytes::Bytes,
+    /// When it last called, to the minute or so; absent if it never did.
+    #[prost(message, optional, tag = "8")]
+    pub last_seen_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it may have another birth certificate, once (rework).
+    #[prost(bool, tag = "9")]
+    pub rework_allowed: bool,
 }
 /// Asks for one device.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -964,6 +1242,9 @@ pub struct ListDevicesRequest {
     /// Which part.
     #[prost(message, optional, tag = "4")]
     pub page: ::core::option::Option<PageRequest>,
+    /// Only those that have not called since, scrapped and retired ones left out; absent: all. Not together with other filters.
+    #[prost(message, optional, tag = "5")]
+    pub not_seen_since: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Some devices.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1014,6 +1295,226 @@ pub struct ListCertificatesResponse {
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
 }
+/// Asks what a selection would hit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewSelectionRequest {
+    /// Which certificates.
+    #[prost(message, optional, tag = "1")]
+    pub selection: ::core::option::Option<Selection>,
+}
+/// The blast radius.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewSelectionResponse {
+    /// Certificates that are not revoked yet; those on hold count. Revoke wants this number.
+    #[prost(uint64, tag = "1")]
+    pub certificates: u64,
+    /// Devices that have at least one of them.
+    #[prost(uint64, tag = "2")]
+    pub devices: u64,
+    /// The same by product, by name, at most 1,000.
+    #[prost(message, repeated, tag = "3")]
+    pub products: ::prost::alloc::vec::Vec<ProductCount>,
+    /// Of those devices, the one that was last seen longest ago: when; absent if none was ever seen.
+    #[prost(message, optional, tag = "4")]
+    pub last_seen_oldest: ::core::option::Option<::prost_types::Timestamp>,
+    /// And the one that was last seen most recently: when.
+    #[prost(message, optional, tag = "5")]
+    pub last_seen_newest: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a selection would hit of one product.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProductCount {
+    /// The product.
+    #[prost(string, tag = "1")]
+    pub product: ::prost::alloc::string::String,
+    /// Its devices.
+    #[prost(uint64, tag = "2")]
+    pub devices: u64,
+    /// Their certificates that are not revoked yet.
+    #[prost(uint64, tag = "3")]
+    pub certificates: u64,
+}
+/// Withdraws certificates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeRequest {
+    /// 16 bytes chosen by the caller, kept until it is done.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub request_id: ::prost::bytes::Bytes,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub selection: ::core::option::Option<Selection>,
+    /// RFC 5280 section 5.3.1, in its own spelling, for example `keyCompromise`; empty means `unspecified`. Not `certificateHold`.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on the keys are not to be trusted, RFC 5280 section 5.3.2; absent if nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub invalidity_date: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many certificates the caller expects this to withdraw, as PreviewSelection said. Another number is refused with
+    /// `COUNT_CHANGED`; the message says the number now.
+    #[prost(uint64, tag = "5")]
+    pub expected_certificates: u64,
+}
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeProgress {
+    /// Certificates withdrawn so far by this work.
+    #[prost(uint64, tag = "1")]
+    pub revoked: u64,
+    /// How many it is for.
+    #[prost(uint64, tag = "2")]
+    pub total: u64,
+    /// Whether all is done, and on record. The last message says so.
+    #[prost(bool, tag = "3")]
+    pub done: bool,
+    /// The last ledger entry of it so far; zero if there is none.
+    #[prost(uint64, tag = "4")]
+    pub ledger_entry: u64,
+    /// The number of this work, for logs; zero if it was small enough for one step.
+    #[prost(uint64, tag = "5")]
+    pub job: u64,
+}
+/// Puts a device on hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// For people, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// The device is on hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldResponse {
+    /// The device now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Ends a hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// For people, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// The hold has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseResponse {
+    /// The device now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Ends the life of a device.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// For people, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// Its life has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireResponse {
+    /// The device now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Marks certificates for renewal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestRotationRequest {
+    /// 16 bytes chosen by the caller.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub request_id: ::prost::bytes::Bytes,
+    /// Which: of those that it selects, the operational ones that were issued before now.
+    #[prost(message, optional, tag = "2")]
+    pub selection: ::core::option::Option<Selection>,
+    /// Over how long to spread the renewals: up to 30 days. Absent or zero: at once.
+    #[prost(message, optional, tag = "3")]
+    pub spread: ::core::option::Option<::prost_types::Duration>,
+    /// For people and devices, at most 256 characters: why.
+    #[prost(string, tag = "4")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// They are marked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestRotationResponse {
+    /// The ledger entry that recorded it.
+    #[prost(uint64, tag = "1")]
+    pub ledger_entry: u64,
+}
+/// Lets a unit be made again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowReworkRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// For people, at most 256 characters.
+    #[prost(string, tag = "2")]
+    pub remark: ::prost::alloc::string::String,
+}
+/// It may be made again, once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowReworkResponse {
+    /// The device now.
+    #[prost(message, optional, tag = "1")]
+    pub device: ::core::option::Option<Device>,
+}
+/// One alarm.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Alarm {
+    /// Of what kind.
+    #[prost(enumeration = "AlarmKind", tag = "1")]
+    pub kind: i32,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who came.
+    #[prost(message, optional, tag = "3")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// Whose key or serial number it was, for example `device:cam-2/SN000001`; empty for a fork.
+    #[prost(string, tag = "4")]
+    pub other: ::prost::alloc::string::String,
+    /// For a fork: the certificate that asked for another child.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub parent_serial_number: ::prost::bytes::Bytes,
+    /// For a fork: its child that is in use.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub child_serial_number: ::prost::bytes::Bytes,
+    /// For a fork: whether the device was put on hold because of it.
+    #[prost(bool, tag = "7")]
+    pub held: bool,
+    /// Who asked, for example `station:line-3` or the device itself.
+    #[prost(string, tag = "8")]
+    pub reported_by: ::prost::alloc::string::String,
+    /// The ledger entry that recorded it.
+    #[prost(uint64, tag = "9")]
+    pub ledger_entry: u64,
+}
+/// Asks for alarms.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAlarmsRequest {
+    /// Only of this kind; unspecified: of any.
+    #[prost(enumeration = "AlarmKind", tag = "1")]
+    pub kind: i32,
+    /// Which part.
+    #[prost(message, optional, tag = "2")]
+    pub page: ::core::option::Option<PageRequest>,
+}
+/// Some alarms.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAlarmsResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub alarms: ::prost::alloc::vec::Vec<Alarm>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
 /// Where a device is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1028,6 +1529,10 @@ pub enum DeviceState {
     Enrolled = 3,
     /// It failed in the factory, for good.
     Scrapped = 4,
+    /// Its certificates are on hold.
+    Held = 5,
+    /// Its life has ended.
+    Retired = 6,
 }
 impl DeviceState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1041,6 +1546,8 @@ impl DeviceState {
             Self::Provisioned => "DEVICE_STATE_PROVISIONED",
             Self::Enrolled => "DEVICE_STATE_ENROLLED",
             Self::Scrapped => "DEVICE_STATE_SCRAPPED",
+            Self::Held => "DEVICE_STATE_HELD",
+            Self::Retired => "DEVICE_STATE_RETIRED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1051,6 +1558,45 @@ impl DeviceState {
             "DEVICE_STATE_PROVISIONED" => Some(Self::Provisioned),
             "DEVICE_STATE_ENROLLED" => Some(Self::Enrolled),
             "DEVICE_STATE_SCRAPPED" => Some(Self::Scrapped),
+            "DEVICE_STATE_HELD" => Some(Self::Held),
+            "DEVICE_STATE_RETIRED" => Some(Self::Retired),
+            _ => None,
+        }
+    }
+}
+/// What kind of thing an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AlarmKind {
+    /// Never sent; in a filter: any.
+    Unspecified = 0,
+    /// A certificate whose child is in use asked for another child: cloned memory or a stolen key.
+    Fork = 1,
+    /// A device came with a key that is another's.
+    DuplicateKey = 2,
+    /// A unit came with a serial number that another unit has.
+    DuplicateSerial = 3,
+}
+impl AlarmKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALARM_KIND_UNSPECIFIED",
+            Self::Fork => "ALARM_KIND_FORK",
+            Self::DuplicateKey => "ALARM_KIND_DUPLICATE_KEY",
+            Self::DuplicateSerial => "ALARM_KIND_DUPLICATE_SERIAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALARM_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALARM_KIND_FORK" => Some(Self::Fork),
+            "ALARM_KIND_DUPLICATE_KEY" => Some(Self::DuplicateKey),
+            "ALARM_KIND_DUPLICATE_SERIAL" => Some(Self::DuplicateSerial),
             _ => None,
         }
     }
@@ -1224,6 +1770,206 @@ pub mod lifecycle_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// What a selection would hit, before anything happens. Changes nothing.
+        pub async fn preview_selection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewSelectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewSelectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/PreviewSelection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.LifecycleService", "PreviewSelection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Withdraws certificates, for ever. Exactly once by `request_id`: asked again, it follows the same work. The work goes on when the
+        /// caller leaves and when the CA restarts. One message at least; the last one says that it is done.
+        pub async fn revoke(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RevokeProgress>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/Revoke",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Revoke"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        pub async fn hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HoldRequest>,
+        ) -> std::result::Result<tonic::Response<super::HoldResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/Hold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Hold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the hold of a device: its certificates are what they were. Idempotent.
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Release"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the life of a device: its certificates are revoked (cessationOfOperation); its serial number and keys never return. Idempotent.
+        pub async fn retire(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetireRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetireResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/Retire",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Retire"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Marks certificates for renewal now: devices learn it by GetRenewalInfo, spread over time. Exactly once by `request_id`.
+        pub async fn request_rotation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequestRotationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RequestRotationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/RequestRotation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.LifecycleService", "RequestRotation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a unit that is still within its work order have another birth certificate, once, with a new key; the old ones are revoked in
+        /// the same ledger entry that records it. Idempotent.
+        pub async fn allow_rework(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AllowReworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AllowReworkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/AllowRework",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "AllowRework"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What looked like a clone or a mistake: forks of a lineage, keys and serial numbers that two devices claimed. Newest first.
+        pub async fn list_alarms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAlarmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAlarmsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.LifecycleService/ListAlarms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "ListAlarms"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1261,6 +2007,66 @@ pub mod lifecycle_service_server {
             request: tonic::Request<super::ListCertificatesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListCertificatesResponse>,
+            tonic::Status,
+        >;
+        /// What a selection would hit, before anything happens. Changes nothing.
+        async fn preview_selection(
+            &self,
+            request: tonic::Request<super::PreviewSelectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewSelectionResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the Revoke method.
+        type RevokeStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RevokeProgress, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Withdraws certificates, for ever. Exactly once by `request_id`: asked again, it follows the same work. The work goes on when the
+        /// caller leaves and when the CA restarts. One message at least; the last one says that it is done.
+        async fn revoke(
+            &self,
+            request: tonic::Request<super::RevokeRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RevokeStream>, tonic::Status>;
+        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        async fn hold(
+            &self,
+            request: tonic::Request<super::HoldRequest>,
+        ) -> std::result::Result<tonic::Response<super::HoldResponse>, tonic::Status>;
+        /// Ends the hold of a device: its certificates are what they were. Idempotent.
+        async fn release(
+            &self,
+            request: tonic::Request<super::ReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReleaseResponse>, tonic::Status>;
+        /// Ends the life of a device: its certificates are revoked (cessationOfOperation); its serial number and keys never return. Idempotent.
+        async fn retire(
+            &self,
+            request: tonic::Request<super::RetireRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetireResponse>, tonic::Status>;
+        /// Marks certificates for renewal now: devices learn it by GetRenewalInfo, spread over time. Exactly once by `request_id`.
+        async fn request_rotation(
+            &self,
+            request: tonic::Request<super::RequestRotationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RequestRotationResponse>,
+            tonic::Status,
+        >;
+        /// Lets a unit that is still within its work order have another birth certificate, once, with a new key; the old ones are revoked in
+        /// the same ledger entry that records it. Idempotent.
+        async fn allow_rework(
+            &self,
+            request: tonic::Request<super::AllowReworkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AllowReworkResponse>,
+            tonic::Status,
+        >;
+        /// What looked like a clone or a mistake: forks of a lineage, keys and serial numbers that two devices claimed. Newest first.
+        async fn list_alarms(
+            &self,
+            request: tonic::Request<super::ListAlarmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAlarmsResponse>,
             tonic::Status,
         >;
     }
@@ -1462,6 +2268,368 @@ pub mod lifecycle_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCertificatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/PreviewSelection" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewSelectionSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::PreviewSelectionRequest>
+                    for PreviewSelectionSvc<T> {
+                        type Response = super::PreviewSelectionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewSelectionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::preview_selection(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewSelectionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/Revoke" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::ServerStreamingService<super::RevokeRequest>
+                    for RevokeSvc<T> {
+                        type Response = super::RevokeProgress;
+                        type ResponseStream = T::RevokeStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::revoke(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/Hold" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::HoldRequest> for HoldSvc<T> {
+                        type Response = super::HoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/Release" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::ReleaseRequest>
+                    for ReleaseSvc<T> {
+                        type Response = super::ReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/Retire" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetireSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::RetireRequest>
+                    for RetireSvc<T> {
+                        type Response = super::RetireResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetireRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::retire(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetireSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/RequestRotation" => {
+                    #[allow(non_camel_case_types)]
+                    struct RequestRotationSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::RequestRotationRequest>
+                    for RequestRotationSvc<T> {
+                        type Response = super::RequestRotationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RequestRotationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::request_rotation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RequestRotationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/AllowRework" => {
+                    #[allow(non_camel_case_types)]
+                    struct AllowReworkSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::AllowReworkRequest>
+                    for AllowReworkSvc<T> {
+                        type Response = super::AllowReworkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AllowReworkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::allow_rework(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AllowReworkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.LifecycleService/ListAlarms" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListAlarmsSvc<T: LifecycleService>(pub Arc<T>);
+                    impl<
+                        T: LifecycleService,
+                    > tonic::server::UnaryService<super::ListAlarmsRequest>
+                    for ListAlarmsSvc<T> {
+                        type Response = super::ListAlarmsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListAlarmsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LifecycleService>::list_alarms(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListAlarmsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3771,6 +4939,648 @@ pub mod provisioning_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "touchmark.v1.ProvisioningService";
     impl<T> tonic::server::NamedService for ProvisioningServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for the state of certificates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckStatusRequest {
+    /// 1 to 1,000, 16 bytes each.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub serial_numbers: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+/// The state of one certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertificateState {
+    /// 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub serial_number: ::prost::bytes::Bytes,
+    /// Whether it is still good.
+    #[prost(enumeration = "RevocationState", tag = "2")]
+    pub state: i32,
+    /// Since when it is withdrawn; absent if it is not.
+    #[prost(message, optional, tag = "3")]
+    pub revoked_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why, an RFC 5280 section 5.3.1 reason in its own spelling (`keyCompromise`); empty if it is not withdrawn.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on its key is not to be trusted, RFC 5280 section 5.3.2; absent if nobody said.
+    #[prost(message, optional, tag = "5")]
+    pub invalidity_date: ::core::option::Option<::prost_types::Timestamp>,
+    /// Its issuer: `factory`, `operational` or `infrastructure`; empty if it is unknown.
+    #[prost(string, tag = "6")]
+    pub issuer: ::prost::alloc::string::String,
+}
+/// The states, in the order of the question.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckStatusResponse {
+    /// One for each serial number.
+    #[prost(message, repeated, tag = "1")]
+    pub states: ::prost::alloc::vec::Vec<CertificateState>,
+}
+/// Asks for what was withdrawn and what will be.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchRevocationsRequest {
+    /// `cursor` of the last message that was received and acted on; empty: from the beginning.
+    #[prost(string, tag = "1")]
+    pub cursor: ::prost::alloc::string::String,
+    /// With an empty cursor: only what happens from now on. The first message is then empty and has the cursor of now.
+    #[prost(bool, tag = "2")]
+    pub from_now: bool,
+}
+/// What happened to one certificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevocationEvent {
+    /// 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub serial_number: ::prost::bytes::Bytes,
+    /// What it is now: revoked, held, or good (released).
+    #[prost(enumeration = "RevocationState", tag = "2")]
+    pub state: i32,
+    /// Since when it is withdrawn; when released: when.
+    #[prost(message, optional, tag = "3")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why, an RFC 5280 section 5.3.1 reason in its own spelling; empty if released.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on its key is not to be trusted; absent if nobody said.
+    #[prost(message, optional, tag = "5")]
+    pub invalidity_date: ::core::option::Option<::prost_types::Timestamp>,
+    /// Its issuer: `factory`, `operational` or `infrastructure`.
+    #[prost(string, tag = "6")]
+    pub issuer: ::prost::alloc::string::String,
+    /// The part of its issuer's revocation list that it is on; absent if it is on the full list only.
+    #[prost(uint32, optional, tag = "7")]
+    pub shard: ::core::option::Option<u32>,
+    /// The device that it belongs to; absent if it is a principal's.
+    #[prost(message, optional, tag = "8")]
+    pub device: ::core::option::Option<DeviceId>,
+    /// The ledger entry that recorded it.
+    #[prost(uint64, tag = "9")]
+    pub ledger_entry: u64,
+}
+/// The next events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchRevocationsResponse {
+    /// In the order of the ledger, at most 1,000. None: there was nothing for a while, or nothing yet.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<RevocationEvent>,
+    /// Keep it after acting on the events, and come back with it.
+    #[prost(string, tag = "2")]
+    pub cursor: ::prost::alloc::string::String,
+    /// Whether these were the last that there were.
+    #[prost(bool, tag = "3")]
+    pub caught_up: bool,
+}
+/// Asks for a revocation list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCrlRequest {
+    /// `factory`, `operational`, `infrastructure` or `root`.
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Which part; absent: the full list.
+    #[prost(uint32, optional, tag = "2")]
+    pub shard: ::core::option::Option<u32>,
+}
+/// A piece of a revocation list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCrlResponse {
+    /// At most 64 KiB of the list, X.509 DER. The pieces in order are the whole.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub chunk: ::prost::bytes::Bytes,
+    /// On the first piece: its CRL number, big-endian, at most 20 bytes (RFC 5280, section 5.2.3).
+    #[prost(bytes = "bytes", tag = "2")]
+    pub number: ::prost::bytes::Bytes,
+    /// On the first piece: when it was made.
+    #[prost(message, optional, tag = "3")]
+    pub this_update: ::core::option::Option<::prost_types::Timestamp>,
+    /// On the first piece: when the next one is there at the latest.
+    #[prost(message, optional, tag = "4")]
+    pub next_update: ::core::option::Option<::prost_types::Timestamp>,
+    /// On the first piece: how many bytes the whole has.
+    #[prost(uint64, tag = "5")]
+    pub length: u64,
+}
+/// Whether a certificate is still good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RevocationState {
+    /// Never sent.
+    Unspecified = 0,
+    /// This CA issued it and it is neither revoked nor on hold. It may have expired.
+    Good = 1,
+    /// Withdrawn for ever.
+    Revoked = 2,
+    /// Withdrawn until it is released.
+    Held = 3,
+    /// This CA never issued it.
+    Unknown = 4,
+}
+impl RevocationState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REVOCATION_STATE_UNSPECIFIED",
+            Self::Good => "REVOCATION_STATE_GOOD",
+            Self::Revoked => "REVOCATION_STATE_REVOKED",
+            Self::Held => "REVOCATION_STATE_HELD",
+            Self::Unknown => "REVOCATION_STATE_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REVOCATION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REVOCATION_STATE_GOOD" => Some(Self::Good),
+            "REVOCATION_STATE_REVOKED" => Some(Self::Revoked),
+            "REVOCATION_STATE_HELD" => Some(Self::Held),
+            "REVOCATION_STATE_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod revocation_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For relying parties and operators.
+    #[derive(Debug, Clone)]
+    pub struct RevocationServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RevocationServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RevocationServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RevocationServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RevocationServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Which of these certificates are still good. Reads the latest.
+        pub async fn check_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.RevocationService/CheckStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.RevocationService", "CheckStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Everything that was ever withdrawn, held or released, in the order of the ledger, and then what is, as it happens. With the cursor
+        /// of the last message kept, no event is lost and none comes twice, across reconnects and restarts of the CA.
+        pub async fn watch_revocations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchRevocationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchRevocationsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.RevocationService/WatchRevocations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.RevocationService", "WatchRevocations"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// A revocation list as it is published now, in chunks.
+        pub async fn get_crl(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCrlRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetCrlResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.RevocationService/GetCrl",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.RevocationService", "GetCrl"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod revocation_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RevocationServiceServer.
+    #[async_trait]
+    pub trait RevocationService: std::marker::Send + std::marker::Sync + 'static {
+        /// Which of these certificates are still good. Reads the latest.
+        async fn check_status(
+            &self,
+            request: tonic::Request<super::CheckStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckStatusResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchRevocations method.
+        type WatchRevocationsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::WatchRevocationsResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Everything that was ever withdrawn, held or released, in the order of the ledger, and then what is, as it happens. With the cursor
+        /// of the last message kept, no event is lost and none comes twice, across reconnects and restarts of the CA.
+        async fn watch_revocations(
+            &self,
+            request: tonic::Request<super::WatchRevocationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchRevocationsStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the GetCrl method.
+        type GetCrlStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GetCrlResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// A revocation list as it is published now, in chunks.
+        async fn get_crl(
+            &self,
+            request: tonic::Request<super::GetCrlRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GetCrlStream>, tonic::Status>;
+    }
+    /// For relying parties and operators.
+    #[derive(Debug)]
+    pub struct RevocationServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RevocationServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RevocationServiceServer<T>
+    where
+        T: RevocationService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/touchmark.v1.RevocationService/CheckStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckStatusSvc<T: RevocationService>(pub Arc<T>);
+                    impl<
+                        T: RevocationService,
+                    > tonic::server::UnaryService<super::CheckStatusRequest>
+                    for CheckStatusSvc<T> {
+                        type Response = super::CheckStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RevocationService>::check_status(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.RevocationService/WatchRevocations" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchRevocationsSvc<T: RevocationService>(pub Arc<T>);
+                    impl<
+                        T: RevocationService,
+                    > tonic::server::ServerStreamingService<
+                        super::WatchRevocationsRequest,
+                    > for WatchRevocationsSvc<T> {
+                        type Response = super::WatchRevocationsResponse;
+                        type ResponseStream = T::WatchRevocationsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchRevocationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RevocationService>::watch_revocations(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchRevocationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.RevocationService/GetCrl" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCrlSvc<T: RevocationService>(pub Arc<T>);
+                    impl<
+                        T: RevocationService,
+                    > tonic::server::ServerStreamingService<super::GetCrlRequest>
+                    for GetCrlSvc<T> {
+                        type Response = super::GetCrlResponse;
+                        type ResponseStream = T::GetCrlStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCrlRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RevocationService>::get_crl(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCrlSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RevocationServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "touchmark.v1.RevocationService";
+    impl<T> tonic::server::NamedService for RevocationServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
