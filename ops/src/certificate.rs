@@ -9,7 +9,7 @@ use crate::arguments::{CertificateCommand, CertificateFilter, PageArguments};
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{credential, device, paging, timestamp};
+use crate::{device, files, paging, timestamp};
 
 /// Does what the command says.
 ///
@@ -156,7 +156,7 @@ impl From<wire::CertificateSummary> for CertificateView {
             revocation_reason: nonempty(summary.revocation_reason),
             key_fingerprint: hex::encode(&summary.key_fingerprint),
             ledger_entry: summary.ledger_entry,
-            pem: credential::pem([summary.certificate.as_ref()]),
+            pem: files::pem([summary.certificate.as_ref()]),
             der: summary.certificate.to_vec(),
         }
     }

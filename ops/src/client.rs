@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caller::{Connector, CredentialError, endpoint};
 use clap::Args;
 use serde::Deserialize;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Uri};
 
 use crate::failure::Failure;
-use crate::tls;
 
 /// How to reach the CA.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,12 +59,9 @@ impl Connection {
             .ok()
             .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
             .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))?;
-        let connector = tls::Connector::new(self.directory()?, &uri)?;
-        // The connector speaks TLS; tonic is told http, otherwise it wants to add its own.
-        let plain = format!("http://{}", uri.authority().map_or_else(String::new, ToString::to_string));
-        let endpoint = Endpoint::from_shared(plain)
+        let connector = Connector::new(self.directory()?, &uri).map_err(unusable)?;
+        let endpoint = endpoint(&uri)
             .map_err(|error| Failure::usage(format!("{server}: {error}")))?
-            .origin(uri)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .tcp_nodelay(true)
@@ -82,6 +79,17 @@ impl Connection {
                 "--credentials DIR or TOUCHMARK_CREDENTIALS; `touchmark-ca init` makes DIR/operators/admin",
             )
         })
+    }
+}
+
+/// All that is wrong with a credential; only with the server's name, it is the person who typed it that must act.
+fn unusable(mistakes: Vec<CredentialError>) -> Failure {
+    let said = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       ");
+    match mistakes[..] {
+        [CredentialError::ServerName { .. }] => Failure::usage(said),
+        _ => Failure::local(said).next(
+            "say which credential: --credentials DIR; a key that others could read is no longer a secret",
+        ),
     }
 }
 

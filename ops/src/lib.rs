@@ -5,10 +5,11 @@
 mod arguments;
 mod certificate;
 mod client;
-mod credential;
+
 mod device;
 mod explain;
 mod failure;
+mod files;
 mod manifest;
 mod next_step;
 mod output;
@@ -16,7 +17,6 @@ mod paging;
 mod principal;
 mod quickstart;
 mod timestamp;
-mod tls;
 mod work_order;
 
 pub use arguments::{

@@ -8,17 +8,17 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::Retryable;
+use caller::{Connector, endpoint};
 use identity::{DeviceId, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
 pub use refusal::advice;
 
 use crate::session::{BirthCertificate, Refusal};
-use crate::tls::Connector;
 use crate::wire::{birth_certificate, device_message};
 use outage::Outage;
 use refusal::{Verdict, judge};
@@ -42,10 +42,7 @@ impl Ca {
         connector: Connector,
         patience: Duration,
     ) -> Result<Self, tonic::transport::Error> {
-        // The connector speaks TLS; tonic is told http so that it adds none of its own.
-        let authority = server.authority().map_or("", |authority| authority.as_str());
-        let channel = Endpoint::from_shared(format!("http://{authority}"))?
-            .origin(server.clone())
+        let channel = endpoint(server)?
             .user_agent(concat!("touchmark-station/", env!("CARGO_PKG_VERSION")))?
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)

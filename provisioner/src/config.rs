@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caller::Connector;
 use tonic::transport::Uri;
 
 use crate::session::Limits;
-use crate::tls::Connector;
 
 /// What is written in `station.toml`. Paths are relative to the file.
 #[derive(Debug, Default)]

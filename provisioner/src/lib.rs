@@ -12,6 +12,5 @@ pub mod progress;
 pub mod report;
 pub mod session;
 pub mod slot;
-pub mod tls;
 pub mod units;
 pub mod wire;

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use caller::{CERTIFICATE_FILE, CHAIN_FILE, KEY_FILE, TRUST_FILE};
 use clap::Args;
 use identity::{PrincipalName, Role};
 use proto::v1 as wire;
@@ -14,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::client::Connection;
-use crate::credential::{self, CERTIFICATE_FILE, CHAIN_FILE, KEY_FILE, TRUST_FILE};
 use crate::failure::Failure;
+use crate::files;
 use crate::{principal, work_order};
 
 /// What a credential is for and where it goes.
@@ -76,13 +77,13 @@ pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -
     let directory = &arguments.out;
     write_settings(arguments.role, directory, &server)?;
     let anchors = answer.trust_bundle.unwrap_or_default().anchors;
-    let trust = credential::pem(anchors.iter().map(AsRef::as_ref));
-    let chain = credential::pem(answer.chain.iter().map(AsRef::as_ref));
-    credential::write(&directory.join(TRUST_FILE), trust.as_bytes(), false)?;
-    credential::write(&directory.join(CHAIN_FILE), chain.as_bytes(), false)?;
+    let trust = files::pem(anchors.iter().map(AsRef::as_ref));
+    let chain = files::pem(answer.chain.iter().map(AsRef::as_ref));
+    files::write(&directory.join(TRUST_FILE), trust.as_bytes(), false)?;
+    files::write(&directory.join(CHAIN_FILE), chain.as_bytes(), false)?;
     // The certificate comes last: a directory that has one is complete.
-    let leaf = credential::pem([certificate.certificate.as_ref()]);
-    credential::write(&directory.join(CERTIFICATE_FILE), leaf.as_bytes(), false)?;
+    let leaf = files::pem([certificate.certificate.as_ref()]);
+    files::write(&directory.join(CERTIFICATE_FILE), leaf.as_bytes(), false)?;
     let open = directory.join(QUESTION_FILE);
     fs::remove_file(&open).map_err(|source| Failure::file(&open, source))?;
     Ok(Issued {
@@ -154,7 +155,7 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
         return Err(Failure::usage(format!("{} is not empty; nothing is overwritten", directory.display()))
             .next("use another --out directory"));
     }
-    credential::make_directory(directory)?;
+    files::make_directory(directory)?;
     let csr = match &arguments.csr {
         Some(file) => read_request(file)?,
         None => make_key(directory)?,
@@ -168,7 +169,7 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
         csr: hex::encode(csr),
     };
     let text = toml::to_string(&question).map_err(|error| Failure::local(error.to_string()))?;
-    credential::write(&path, text.as_bytes(), false)?;
+    files::write(&path, text.as_bytes(), false)?;
     Ok(question)
 }
 
@@ -181,7 +182,7 @@ fn make_key(directory: &Path) -> Result<Vec<u8>, Failure> {
     parameters.distinguished_name = DistinguishedName::new();
     let csr = parameters.serialize_request(&key).map_err(failed)?.der().to_vec();
     let pem = Zeroizing::new(key.serialize_pem());
-    credential::write(&directory.join(KEY_FILE), pem.as_bytes(), true)?;
+    files::write(&directory.join(KEY_FILE), pem.as_bytes(), true)?;
     Ok(csr)
 }
 
@@ -210,7 +211,7 @@ fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Fail
         Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
         Role::Service => return Ok(()),
     };
-    credential::write(&directory.join(name), text.as_bytes(), false)
+    files::write(&directory.join(name), text.as_bytes(), false)
 }
 
 fn next(role: Role, directory: &Path) -> String {

@@ -14,7 +14,7 @@ use crate::arguments::WorkOrderTerms;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::principal::IssueArguments;
-use crate::{credential, device, principal, work_order};
+use crate::{device, files, principal, work_order};
 
 /// A work order and the serial numbers of its units.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Factory {
     ) -> Result<tokio::process::Command, Failure> {
         let units: PathBuf = log.with_extension("units.csv");
         let lines: String = serials.iter().map(|serial| format!("{serial},{PRODUCT},1\n")).collect();
-        credential::write(&units, format!("serial,product,hardware-revision\n{lines}").as_bytes(), false)?;
+        files::write(&units, format!("serial,product,hardware-revision\n{lines}").as_bytes(), false)?;
         let state = devices.join("{serial}");
         let link = shlex::try_join([
             programs.agent.to_string_lossy().as_ref(),

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::credential::make_directory;
 use crate::failure::Failure;
+use crate::files::make_directory;
 
 /// A directory of our own: `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/` and `logs/`.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::process::Stdio;
 
+use caller::{CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE};
 use identity::{Clock, SystemClock};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -12,7 +13,6 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::place::Place;
-use crate::credential::{CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE};
 use crate::failure::Failure;
 
 /// What was verified, and by whom.

@@ -1,0 +1,83 @@
+//! The way to one server.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Endpoint, Uri};
+
+use crate::credential::{Credential, CredentialError};
+
+/// Connects to one server: TCP, then TLS 1.3 with the credential.
+#[derive(Clone)]
+pub struct Connector {
+    tls: TlsConnector,
+    name: ServerName<'static>,
+    address: (String, u16),
+}
+
+impl Connector {
+    /// Reads the credential in `directory` for a server. The port is 443 unless the server says another.
+    ///
+    /// # Errors
+    /// All that is wrong with it at once.
+    pub fn new(directory: &Path, server: &Uri) -> Result<Self, Vec<CredentialError>> {
+        let host = server.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host.clone())
+            .map_err(|_| vec![CredentialError::ServerName { host: host.clone() }]);
+        let (credential, name) = match (Credential::read(directory), name) {
+            (Ok(credential), Ok(name)) => (credential, name),
+            (credential, name) => {
+                let mistakes = [credential.err(), name.err()].into_iter().flatten().flatten();
+                return Err(mistakes.collect());
+            }
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map(|builder| builder.with_root_certificates(credential.anchors))
+            .and_then(|builder| builder.with_client_auth_cert(credential.chain, credential.key))
+            .map_err(|source| vec![CredentialError::Unusable { path: directory.to_owned(), source }])?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self { tls: Arc::new(config).into(), name, address: (host, server.port_u16().unwrap_or(443)) })
+    }
+
+    async fn connect(self) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        Ok(TokioIo::new(self.tls.connect(self.name, stream).await?))
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        Box::pin(self.clone().connect())
+    }
+}
+
+/// The endpoint of a server that a [`Connector`] connects to.
+///
+/// # Errors
+/// When the server's URI has no authority that tonic takes.
+pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
+    // The connector speaks TLS; tonic is told http so that it adds none of its own.
+    let authority = server.authority().map_or("", |authority| authority.as_str());
+    Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
+}

@@ -1,0 +1,186 @@
+//! A credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. The only place here that sees a private key.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+/// The holder's certificate, PEM.
+pub const CERTIFICATE_FILE: &str = "cert.pem";
+/// Intermediate certificates, the holder's issuer first, without the root, PEM.
+pub const CHAIN_FILE: &str = "chain.pem";
+/// Root certificates, PEM.
+pub const TRUST_FILE: &str = "trust.pem";
+/// The private key, PKCS#8 PEM, mode 0600.
+pub const KEY_FILE: &str = "key.pem";
+
+/// What a credential directory holds.
+pub(crate) struct Credential {
+    /// The holder's certificate and its issuers', without the root.
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// Whom the holder trusts.
+    pub(crate) anchors: RootCertStore,
+    /// The holder's key.
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+impl Credential {
+    /// Reads a directory.
+    ///
+    /// # Errors
+    /// All that is wrong with it at once.
+    pub(crate) fn read(directory: &Path) -> Result<Self, Vec<CredentialError>> {
+        let mut mistakes = Vec::new();
+        let mut read = |name: &str| {
+            certificates(&directory.join(name)).unwrap_or_else(|mistake| {
+                mistakes.push(mistake);
+                Vec::new()
+            })
+        };
+        let mut chain = read(CERTIFICATE_FILE);
+        chain.extend(read(CHAIN_FILE));
+        let trust = read(TRUST_FILE);
+        let key = key(&directory.join(KEY_FILE)).map_err(|mistake| mistakes.push(mistake)).ok();
+        let mut anchors = RootCertStore::empty();
+        for anchor in trust {
+            if anchors.add(anchor).is_err() {
+                mistakes.push(CredentialError::NotCertificates { path: directory.join(TRUST_FILE) });
+            }
+        }
+        match key {
+            Some(key) if mistakes.is_empty() => Ok(Self { chain, anchors, key }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
+    let pem =
+        std::fs::read(path).map_err(|source| CredentialError::File { path: path.to_owned(), source })?;
+    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(CredentialError::NotCertificates { path: path.to_owned() }),
+    }
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialError> {
+    let refused = |source| CredentialError::File { path: path.to_owned(), source };
+    let file = File::open(path).map_err(refused)?;
+    let mode = file.metadata().map_err(refused)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(CredentialError::KeyIsReadable { path: path.to_owned(), mode: mode & 0o777 });
+    }
+    // All of its room at once: a buffer that grows leaves copies behind.
+    let mut pem = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX));
+    file.take(KEY_BYTES_MAX as u64).read_to_end(&mut pem).map_err(refused)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CredentialError::NotAKey { path: path.to_owned() })
+}
+
+/// Why a credential cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No certificates in it.
+    #[error("{path}: no certificates in PEM")]
+    NotCertificates {
+        /// Which.
+        path: PathBuf,
+    },
+    /// No key in it.
+    #[error("{path}: not a private key in PEM")]
+    NotAKey {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Others can read the key.
+    #[error("{path}: others than its owner can use this key (mode {mode:03o}); run: chmod 600 {path}")]
+    KeyIsReadable {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Not a host.
+    #[error("{host} is neither a host name nor an address")]
+    ServerName {
+        /// What it is.
+        host: String,
+    },
+    /// Certificate and key do not fit.
+    #[error("{path}: {source}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// No key that we make or accept is longer: RSA-4096 as PEM has 3.2 kB.
+const KEY_BYTES_MAX: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn credential(directory: &Path) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        for name in [CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE] {
+            fs::write(directory.join(name), made.cert.pem()).unwrap();
+        }
+        fs::write(directory.join(KEY_FILE), made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(directory.join(KEY_FILE), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_whole_credential_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        credential(directory.path());
+        assert_eq!(Credential::read(directory.path()).ok().unwrap().chain.len(), 2);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        credential(directory.path());
+        fs::set_permissions(directory.path().join(KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
+        let mistakes = Credential::read(directory.path()).err().unwrap();
+        assert!(matches!(mistakes[..], [CredentialError::KeyIsReadable { mode: 0o640, .. }]), "{mistakes:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        credential(directory.path());
+        fs::write(directory.path().join(CHAIN_FILE), "-----BEGIN CERTIFICATE-----\n").unwrap();
+        fs::write(directory.path().join(KEY_FILE), "no key").unwrap();
+        fs::remove_file(directory.path().join(TRUST_FILE)).unwrap();
+        let mistakes = Credential::read(directory.path()).err().unwrap();
+        let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        assert!(
+            matches!(
+                mistakes[..],
+                [
+                    CredentialError::NotCertificates { .. },
+                    CredentialError::File { .. },
+                    CredentialError::NotAKey { .. }
+                ]
+            ),
+            "{said:?}"
+        );
+    }
+}
