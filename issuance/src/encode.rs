@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use identity::der::{CONTEXT_0_CONSTRUCTED, Elements, INTEGER, SEQUENCE, only};
+use identity::der::{BIT_STRING, CONTEXT_0_CONSTRUCTED, Elements, INTEGER, SEQUENCE, only};
 use identity::{KeyType, PublicKey};
 use rcgen::{CertificateParams, DistinguishedName, Issuer, KeyIdMethod, PublicKeyData, SigningKey};
 
@@ -39,18 +39,24 @@ pub(crate) fn to_be_signed(
 
 /// The certificate: `SEQUENCE { tbs, algorithm, BIT STRING }`.
 pub(crate) fn certificate(tbs: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
-    let identifier = algorithm.identifier();
-    let mut bits = Vec::with_capacity(signature.len() + 8);
-    header(&mut bits, 0x03, signature.len() + 1);
-    bits.push(0);
-    bits.extend_from_slice(signature);
-    let length = tbs.len() + identifier.len() + bits.len();
+    let tail = signed_tail(algorithm, signature);
+    let length = tbs.len() + tail.len();
     let mut der = Vec::with_capacity(length + 8);
     header(&mut der, SEQUENCE, length);
     der.extend_from_slice(tbs);
-    der.extend_from_slice(identifier);
-    der.extend_from_slice(&bits);
+    der.extend_from_slice(&tail);
     der
+}
+
+/// What follows the bytes that were signed, in certificates and lists alike: `algorithm, BIT STRING`.
+pub(crate) fn signed_tail(algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+    let identifier = algorithm.identifier();
+    let mut tail = Vec::with_capacity(identifier.len() + signature.len() + 8);
+    tail.extend_from_slice(identifier);
+    header(&mut tail, BIT_STRING, signature.len() + 1);
+    tail.push(0);
+    tail.extend_from_slice(signature);
+    tail
 }
 
 /// Puts `name` in the place of the empty Name that rcgen wrote: rcgen writes every name again from its parts, and would turn the
@@ -73,6 +79,19 @@ fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     spliced.extend_from_slice(name);
     spliced.extend_from_slice(tail);
     Some(spliced)
+}
+
+/// Tag, length and content.
+pub(crate) fn element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    header(out, tag, content.len());
+    out.extend_from_slice(content);
+}
+
+/// An element of its own.
+pub(crate) fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len() + 6);
+    element(&mut out, tag, content);
+    out
 }
 
 /// Tag and length, as short as DER wants it.

@@ -1,19 +1,30 @@
-//! The law of certificates: profile and request in, certificate out. Pure and synchronous: no private key, no clock, no
+//! The law of certificates, revocation lists and answers about status: what may be said in, the bytes out. Pure and synchronous: no private key, no clock, no
 //! randomness, no store.
 
 mod certificate;
+mod crl;
 mod draft;
 mod encode;
 mod extension;
 mod lint;
+mod moment;
 mod name;
+mod ocsp;
 mod prepared;
 mod profile;
 mod reading;
 mod refusal;
 
 pub use certificate::{Certificate, CertificateError};
+pub use crl::{
+    CrlDraft, CrlEntry, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, CrlTerms, PreparedCrl,
+    SealedCrl,
+};
 pub use draft::{Draft, Names, Request, SignatureAlgorithm, Subject, draft};
+pub use ocsp::{
+    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest, OcspResponder,
+    PreparedOcsp, QUESTIONS_MAX, ocsp_response,
+};
 pub use prepared::Prepared;
 pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile, crl_url};
 pub use refusal::{LintFinding, Refusal};

@@ -13,6 +13,8 @@ mod location;
 mod name;
 mod usage;
 
+pub(crate) use field::moment;
+
 /// What the certificate was meant to say.
 pub(crate) struct Expected<'a> {
     pub(crate) profile: ProfileName,
@@ -63,9 +65,9 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusa
 
 /// A broken rule.
 #[derive(Debug, PartialEq, Eq)]
-struct Broken {
-    rule: &'static str,
-    what: &'static str,
+pub(crate) struct Broken {
+    pub(crate) rule: &'static str,
+    pub(crate) what: &'static str,
 }
 
 impl From<Broken> for Refusal {
@@ -75,7 +77,7 @@ impl From<Broken> for Refusal {
 }
 
 /// `holds`, or the rule is broken.
-fn ensure(holds: bool, rule: &'static str, what: &'static str) -> Result<(), Broken> {
+pub(crate) fn ensure(holds: bool, rule: &'static str, what: &'static str) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(Broken { rule, what }) }
 }
 

@@ -8,7 +8,7 @@ mod params;
 
 pub use law::{ExtendedKeyUsage, KeyUsage, Profile};
 pub use params::crl_url;
-pub(crate) use params::key_identifier;
+pub(crate) use params::{key_identifier, plain_http};
 
 /// One of the CAs of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

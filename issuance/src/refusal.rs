@@ -23,11 +23,11 @@ pub enum Refusal {
         /// The kind of key that was offered.
         key_type: KeyType,
     },
-    /// The certificate would break a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
-    #[error("the certificate would break {}: {}", .0.rule, .0.what)]
+    /// What would be signed breaks a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
+    #[error("it would break {}: {}", .0.rule, .0.what)]
     Lint(LintFinding),
     /// It cannot be written at all.
-    #[error("the certificate cannot be encoded: {what}")]
+    #[error("it cannot be encoded: {what}")]
     Encoding {
         /// Which part.
         what: &'static str,

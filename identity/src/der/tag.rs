@@ -36,3 +36,5 @@ pub const CONTEXT_0_CONSTRUCTED: u8 = 0xa0;
 pub const CONTEXT_1_CONSTRUCTED: u8 = 0xa1;
 /// `[3]`, constructed.
 pub const CONTEXT_3_CONSTRUCTED: u8 = 0xa3;
+/// `[2]`, constructed.
+pub const CONTEXT_2_CONSTRUCTED: u8 = 0xa2;

@@ -7,6 +7,7 @@ use identity::no_well_defined_expiration;
 
 use super::{Broken, Expected, ensure};
 use crate::ProfileName;
+use crate::moment::year_2050;
 use crate::reading::{Reading, time};
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
@@ -48,7 +49,7 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
 
 /// "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049 as UTCTime; certificate
 /// validity dates in 2050 or later MUST be encoded as GeneralizedTime." -- <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
-fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
+pub(crate) fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
     let broken = Broken { rule: "R-5280-05", what: "a time is not encoded as its year wants" };
     let Ok(moment) = time(element) else { return Err(broken) };
     let wanted = if moment < year_2050() { UTC_TIME } else { GENERALIZED_TIME };
@@ -57,8 +58,3 @@ fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
 
 /// Nobody can revoke it, so it ends by itself, soon.
 const OCSP_SIGNER_LIFE_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-
-/// 2050-01-01T00:00:00Z.
-fn year_2050() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(2_524_608_000)
-}

@@ -124,3 +124,57 @@ fn every_rule_on_certificates_has_a_lint_or_a_test() {
         }
     }
 }
+
+/// R-CRL-01 to 15 and R-OCSP-01 to 10, in order: where each is kept.
+const STATUS_RULES: &[(&str, Proof)] = &[
+    ("R-CRL-01", Lint),
+    ("R-CRL-02", Lint),
+    ("R-CRL-03", Lint),
+    ("R-CRL-04", Lint),
+    ("R-CRL-05", Lint),
+    ("R-CRL-06", Lint),
+    ("R-CRL-07", Lint),
+    ("R-CRL-08", Lint),
+    ("R-CRL-09", Lint),
+    ("R-CRL-10", Test("issuance/src/crl/tests.rs", "a_wrong_list_is_named_by_its_rule")),
+    ("R-CRL-11", Elsewhere("store: what a list lists")),
+    ("R-CRL-12", Elsewhere("publication: how a list is served")),
+    ("R-CRL-13", Elsewhere("init: the root's list")),
+    ("R-CRL-14", Elsewhere("an issuer that ends: comes with a second generation of issuers")),
+    ("R-CRL-15", Elsewhere("publication: a million entries in bounded memory")),
+    ("R-OCSP-01", Elsewhere("publication: how questions come")),
+    ("R-OCSP-02", Lint),
+    ("R-OCSP-03", Lint),
+    ("R-OCSP-04", Lint),
+    ("R-OCSP-05", Lint),
+    ("R-OCSP-06", Lint),
+    ("R-OCSP-07", Elsewhere("publication: how answers are served")),
+    ("R-OCSP-08", Elsewhere("publication: when answers are made again")),
+    ("R-OCSP-09", Test("issuance/tests/law/ocsp.rs", "one_question_is_about_1_to_20_certificates")),
+    ("R-OCSP-10", Test("issuance/tests/law/ocsp.rs", "an_error_has_five_octets")),
+];
+
+#[test]
+fn every_rule_on_lists_and_answers_has_a_lint_or_a_test() {
+    let ids: Vec<String> =
+        (1..=15).map(|n| format!("R-CRL-{n:02}")).chain((1..=10).map(|n| format!("R-OCSP-{n:02}"))).collect();
+    assert_eq!(STATUS_RULES.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
+    let lints = source("issuance/src/crl/lint.rs")
+        + &source("issuance/src/ocsp/lint.rs")
+        + &source("issuance/src/crl.rs");
+    let broken = source("issuance/src/crl/tests.rs") + &source("issuance/src/ocsp/tests.rs");
+    for (id, proof) in STATUS_RULES {
+        match proof {
+            Lint => {
+                assert!(lints.contains(&format!("\"{id}\"")), "no lint names {id}");
+                assert!(broken.contains(&format!("\"{id}\"")), "no test breaks {id}");
+            }
+            Test(file, name) => {
+                let text = source(file);
+                assert!(text.contains(&format!("fn {name}()")), "{id}: no test {name} in {file}");
+                assert!(text.contains(id), "{file} does not cite {id}");
+            }
+            Elsewhere(room) => assert!(!room.is_empty()),
+        }
+    }
+}

@@ -4,7 +4,9 @@
 
 mod boundary;
 mod coverage;
+mod crl;
 mod golden;
+mod ocsp;
 mod pki;
 mod profiles;
 mod reading;

@@ -27,6 +27,11 @@ impl Key {
         PublicKey::from_spki(der.as_ref()).unwrap()
     }
 
+    pub fn sign_digest(&self, digest: &[u8]) -> Vec<u8> {
+        let digest = aws_lc_rs::digest::Digest::import_less_safe(digest, &aws_lc_rs::digest::SHA256).unwrap();
+        self.0.sign_digest(&digest).unwrap().as_ref().to_vec()
+    }
+
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
     }

@@ -1,0 +1,133 @@
+//! From entries to a signed list: their bytes are hashed behind a head that says how many they are.
+
+use aws_lc_rs::digest::{Context, Digest, SHA256, SHA384};
+use identity::der::SEQUENCE;
+
+use crate::{Refusal, SignatureAlgorithm, encode};
+
+/// Hashes what will be signed. Takes the bytes of the entries in order, in pieces of any size.
+pub struct CrlHash {
+    /// Of the `TBSCertList`, up to the entries.
+    head: Vec<u8>,
+    extensions: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+    context: Context,
+    entries_bytes: u64,
+    missing: u64,
+}
+
+impl CrlHash {
+    pub(super) fn new(
+        fields: Vec<u8>,
+        extensions: Vec<u8>,
+        algorithm: SignatureAlgorithm,
+        entries_bytes: u64,
+    ) -> Result<Self, Refusal> {
+        let too_long = Refusal::Encoding { what: "a list of over 1 GiB" };
+        let entries = usize::try_from(entries_bytes).ok().filter(|bytes| *bytes <= ENTRIES_BYTES_MAX);
+        let entries = entries.ok_or(too_long)?;
+        let mut list = Vec::new();
+        // "When there are no revoked certificates, the revoked certificates list MUST be absent."
+        // -- <https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.6> (R-CRL-02)
+        if entries > 0 {
+            encode::header(&mut list, SEQUENCE, entries);
+        }
+        let mut head = Vec::with_capacity(fields.len() + list.len() + 8);
+        encode::header(&mut head, SEQUENCE, fields.len() + list.len() + entries + extensions.len());
+        head.extend_from_slice(&fields);
+        head.extend_from_slice(&list);
+        let mut context = Context::new(match algorithm {
+            SignatureAlgorithm::EcdsaP256Sha256 => &SHA256,
+            SignatureAlgorithm::EcdsaP384Sha384 => &SHA384,
+        });
+        context.update(&head);
+        Ok(Self { head, extensions, algorithm, context, entries_bytes, missing: entries_bytes })
+    }
+
+    /// The next bytes of the entries.
+    ///
+    /// # Errors
+    /// When they are more than was said.
+    pub fn entries(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let left = u64::try_from(bytes.len()).ok().and_then(|length| self.missing.checked_sub(length));
+        self.missing = left.ok_or(OTHER_LENGTH)?;
+        self.context.update(bytes);
+        Ok(())
+    }
+
+    /// All entries were given.
+    ///
+    /// # Errors
+    /// When they were fewer than was said.
+    pub fn finish(mut self) -> Result<PreparedCrl, Refusal> {
+        if self.missing != 0 {
+            return Err(OTHER_LENGTH);
+        }
+        self.context.update(&self.extensions);
+        Ok(PreparedCrl {
+            head: self.head,
+            extensions: self.extensions,
+            algorithm: self.algorithm,
+            digest: self.context.finish(),
+            entries_bytes: self.entries_bytes,
+        })
+    }
+}
+
+/// A list that waits for its signature.
+#[derive(Debug)]
+pub struct PreparedCrl {
+    head: Vec<u8>,
+    extensions: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+    digest: Digest,
+    entries_bytes: u64,
+}
+
+impl PreparedCrl {
+    /// The digest to sign: of what [`Self::algorithm`] wants.
+    pub fn digest(&self) -> &[u8] {
+        self.digest.as_ref()
+    }
+
+    /// How it must be signed.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    /// What goes before and after the entries. Does not verify the signature.
+    ///
+    /// # Errors
+    /// When the signature has no bytes, or more than any that we make.
+    pub fn seal(self, signature: &[u8]) -> Result<SealedCrl, Refusal> {
+        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+            return Err(Refusal::Encoding { what: "a signature of this length" });
+        }
+        let entries = usize::try_from(self.entries_bytes).map_err(|_| OTHER_LENGTH)?;
+        let mut tail = self.extensions;
+        let signed = self.head.len() + entries + tail.len();
+        let end = encode::signed_tail(self.algorithm, signature);
+        let mut head = Vec::with_capacity(self.head.len() + 8);
+        encode::header(&mut head, SEQUENCE, signed + end.len());
+        head.extend_from_slice(&self.head);
+        tail.extend_from_slice(&end);
+        Ok(SealedCrl { head, tail })
+    }
+}
+
+/// A signed list: `head`, then the entries as they were hashed, then `tail`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedCrl {
+    /// Everything before the entries.
+    pub head: Vec<u8>,
+    /// Everything after them.
+    pub tail: Vec<u8>,
+}
+
+/// Twenty million entries; what reads DER with 32-bit lengths still reads it.
+const ENTRIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// An ECDSA signature on P-384 in DER has at most 104 bytes.
+const SIGNATURE_BYTES_MAX: usize = 128;
+
+const OTHER_LENGTH: Refusal = Refusal::Encoding { what: "a list with other entries than were counted" };

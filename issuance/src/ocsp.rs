@@ -1,0 +1,75 @@
+//! Questions about the status of certificates and their answers (RFC 6960, RFC 9654).
+//!
+//! Read and written here, over the strict readers of `identity::der`: the one crate for it copies what it reads, would have to write the
+//! client's CertID again, and changes the features of a crate that everything else is built with (ADR 0018).
+
+mod lint;
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+use aws_lc_rs::digest::{Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+
+use crate::Certificate;
+
+pub use request::{OcspQuestion, OcspRequest, QUESTIONS_MAX};
+pub use response::{CertificateStatus, OcspAnswer, OcspResponder, PreparedOcsp, ocsp_response};
+
+/// An answer without a signature: that there is none (RFC 6960, section 2.3; R-OCSP-10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum OcspError {
+    /// The question cannot be read.
+    #[error("the question is malformed")]
+    MalformedRequest,
+    /// Something is broken here.
+    #[error("the answerer is broken")]
+    InternalError,
+    /// Not now.
+    #[error("not now; try later")]
+    TryLater,
+    /// Not one of our issuers.
+    #[error("not a question for us")]
+    Unauthorized,
+}
+
+impl OcspError {
+    /// `SEQUENCE { ENUMERATED }`: five octets.
+    pub const fn der(self) -> [u8; 5] {
+        let code = match self {
+            Self::MalformedRequest => 1,
+            Self::InternalError => 2,
+            Self::TryLater => 3,
+            Self::Unauthorized => 6,
+        };
+        [0x30, 3, 0x0a, 1, code]
+    }
+}
+
+/// How an issuer is named in questions: by hashes of its Name and of its key.
+#[derive(Debug, Clone)]
+pub struct OcspIssuer {
+    sha1: [Digest; 2],
+    sha256: [Digest; 2],
+}
+
+impl OcspIssuer {
+    /// The names of this issuer.
+    pub fn of(issuer: &Certificate) -> Self {
+        let hashes = |algorithm| {
+            [issuer.subject(), issuer.public_key().key_bits()].map(|hashed| digest(algorithm, hashed))
+        };
+        Self { sha1: hashes(&SHA1_FOR_LEGACY_USE_ONLY), sha256: hashes(&SHA256) }
+    }
+
+    /// Whether the question is about a certificate of this issuer (R-OCSP-02: SHA-1 and SHA-256; any other hash is nobody's).
+    pub fn is_asked(&self, question: &OcspQuestion<'_>) -> bool {
+        let hashes = match question.hash {
+            request::CertIdHash::Sha1 => &self.sha1,
+            request::CertIdHash::Sha256 => &self.sha256,
+            request::CertIdHash::Other => return false,
+        };
+        let [name, key] = hashes;
+        question.issuer_name_hash == name.as_ref() && question.issuer_key_hash == key.as_ref()
+    }
+}

@@ -1,0 +1,134 @@
+//! The lint of answers: reads what is about to be signed and fails closed (R-5280-23). It knows the rules, not the writer.
+
+use std::time::SystemTime;
+
+use identity::RevocationReason;
+use identity::der::{
+    CONTEXT_0, CONTEXT_0_CONSTRUCTED, CONTEXT_1_CONSTRUCTED, CONTEXT_2_CONSTRUCTED, ENUMERATED, Element,
+    Elements, GENERALIZED_TIME, NotDer, OCTET_STRING, SEQUENCE, check_values, only,
+};
+
+use super::{CertificateStatus, OcspAnswer};
+use crate::Refusal;
+use crate::lint::{Broken, ensure};
+use crate::moment::whole_seconds;
+use crate::reading::{extensions, oid, time};
+
+/// What the answer was meant to say.
+pub(super) struct Expected<'a> {
+    pub(super) answers: &'a [OcspAnswer<'a>],
+    pub(super) by_key: &'a [u8],
+    pub(super) produced_at: SystemTime,
+    pub(super) nonce: Option<&'a [u8]>,
+}
+
+/// Applies every rule to the `ResponseData`.
+pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
+    let not_der = |NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" };
+    check_values(tbs).map_err(not_der)?;
+    let mut fields = only(tbs, SEQUENCE).and_then(|data| data.elements()).map_err(not_der)?;
+    let responder = fields.expect(CONTEXT_2_CONSTRUCTED).map_err(not_der)?.raw;
+    ensure(responder == expected.by_key, "R-OCSP-06", "it does not name its signer by key")?;
+    let produced_at = moment(fields.any().map_err(not_der)?)?;
+    ensure(
+        produced_at == whole_seconds(expected.produced_at),
+        "R-OCSP-05",
+        "it was made at another time than it says",
+    )?;
+    let mut singles = fields.expect(SEQUENCE).and_then(|list| list.elements()).map_err(not_der)?;
+    for answer in expected.answers {
+        let single = singles.expect(SEQUENCE).and_then(|single| single.elements()).map_err(not_der)?;
+        self::single(single, answer, produced_at)?;
+    }
+    let asked = !expected.answers.is_empty();
+    ensure(asked && singles.is_empty(), "R-OCSP-02", "it answers another number of questions")?;
+    let list = match fields.optional(CONTEXT_1_CONSTRUCTED).map_err(not_der)? {
+        Some(explicit) => only(explicit.content, SEQUENCE).and_then(extensions).map_err(not_der)?,
+        None => Vec::new(),
+    };
+    fields.end().map_err(not_der)?;
+    let nonce = match list.as_slice() {
+        [] => None,
+        [nonce] if nonce.oid == oid::OCSP_NONCE && !nonce.critical => {
+            Some(only(nonce.value, OCTET_STRING).map_err(not_der)?.content)
+        }
+        _ => return Err(Broken { rule: "R-5280-23", what: "an extension that no answer has" }.into()),
+    };
+    Ok(ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")?)
+}
+
+fn single(mut fields: Elements<'_>, answer: &OcspAnswer<'_>, produced_at: SystemTime) -> Result<(), Broken> {
+    let not_der = |NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" };
+    let cert_id = fields.expect(SEQUENCE).map_err(not_der)?.raw;
+    ensure(cert_id == answer.cert_id, "R-OCSP-02", "the CertID is not the client's")?;
+    let status = status(fields.any().map_err(not_der)?)?;
+    ensure(status == whole(answer.status), "R-OCSP-04", "it says another status than is known")?;
+    let this_update = moment(fields.any().map_err(not_der)?)?;
+    let Ok(next) = fields.expect(CONTEXT_0_CONSTRUCTED) else {
+        return Err(Broken { rule: "R-OCSP-05", what: "it does not say until when it may be believed" });
+    };
+    let next_update = moment(only(next.content, GENERALIZED_TIME).map_err(|NotDer| NOT_GENERALIZED)?)?;
+    fields.end().map_err(not_der)?;
+    ensure(
+        this_update == whole_seconds(answer.this_update) && next_update == whole_seconds(answer.next_update),
+        "R-OCSP-05",
+        "its times are not those that were decided",
+    )?;
+    ensure(
+        this_update <= produced_at && produced_at < next_update,
+        "R-OCSP-05",
+        "it was made before what it says was so, or when it was past",
+    )
+}
+
+fn status(element: Element<'_>) -> Result<CertificateStatus, Broken> {
+    let broken = Broken { rule: "R-OCSP-05", what: "a status that no answer of ours has" };
+    match (element.tag, element.content) {
+        (CONTEXT_0, []) => Ok(CertificateStatus::Good),
+        (UNKNOWN, []) => Ok(CertificateStatus::Unknown),
+        (CONTEXT_1_CONSTRUCTED, _) => {
+            let read = || {
+                let mut fields = element.elements()?;
+                let at = fields.expect(GENERALIZED_TIME)?;
+                let reason = fields.optional(CONTEXT_0_CONSTRUCTED)?;
+                fields.end()?;
+                let reason = reason.map(|reason| only(reason.content, ENUMERATED)).transpose()?;
+                Ok((time(at)?, reason.map(|reason| reason.content)))
+            };
+            let (at, reason) = read().map_err(|NotDer| broken)?;
+            let code = match reason {
+                None => 0,
+                // Left out, as in the list.
+                Some([code]) if *code != 0 => *code,
+                Some(_) => return Err(Broken { rule: "R-OCSP-05", what: "unspecified is written out" }),
+            };
+            let reason = RevocationReason::from_code(code);
+            let reason = reason.ok_or(Broken { rule: "R-OCSP-05", what: "a reason that there is not" })?;
+            Ok(CertificateStatus::Revoked { at, reason })
+        }
+        _ => Err(broken),
+    }
+}
+
+fn whole(status: CertificateStatus) -> CertificateStatus {
+    match status {
+        CertificateStatus::Revoked { at, reason } => {
+            CertificateStatus::Revoked { at: whole_seconds(at), reason }
+        }
+        other => other,
+    }
+}
+
+/// R-OCSP-05: GeneralizedTime without fractions, whatever the year.
+fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
+    if element.tag != GENERALIZED_TIME {
+        return Err(NOT_GENERALIZED);
+    }
+    time(element).map_err(|NotDer| NOT_GENERALIZED)
+}
+
+const NOT_GENERALIZED: Broken =
+    Broken { rule: "R-OCSP-05", what: "a time is not a GeneralizedTime in seconds" };
+
+/// `[2] unknown`.
+const UNKNOWN: u8 = CONTEXT_0 | 2;

@@ -1,0 +1,176 @@
+//! Answers: what is known of each certificate, by a signer that the issuer delegated.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use identity::RevocationReason;
+use identity::der::{
+    CONTEXT_0, CONTEXT_0_CONSTRUCTED, CONTEXT_1_CONSTRUCTED, CONTEXT_2_CONSTRUCTED, ENUMERATED, OCTET_STRING,
+    SEQUENCE,
+};
+
+use super::lint;
+use crate::crl::extension;
+use crate::lint::ensure;
+use crate::moment::generalized;
+use crate::reading::oid;
+use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
+
+/// What is known of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertificateStatus {
+    /// On record and neither revoked nor held.
+    Good,
+    /// Revoked or held. The time and the reason are those of its entry in the list (R-OCSP-05).
+    Revoked {
+        /// Since when; seconds.
+        at: SystemTime,
+        /// Why.
+        reason: RevocationReason,
+    },
+    /// Never issued (R-OCSP-04: not "good").
+    Unknown,
+}
+
+/// The answer about one certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct OcspAnswer<'a> {
+    /// The client's CertID, byte for byte.
+    pub cert_id: &'a [u8],
+    /// What is known.
+    pub status: CertificateStatus,
+    /// As of when it is right.
+    pub this_update: SystemTime,
+    /// Until when it may be believed.
+    pub next_update: SystemTime,
+}
+
+/// Who answers: the certificate that an issuer gave to its delegate (R-OCSP-06).
+#[derive(Debug, Clone)]
+pub struct OcspResponder {
+    /// `[2] { OCTET STRING }`: SHA-1 of the key.
+    by_key: Vec<u8>,
+    /// `[0] { SEQUENCE { Certificate } }`.
+    certificates: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+}
+
+impl OcspResponder {
+    /// A responder with this certificate, of the profile `ocsp-signer`.
+    ///
+    /// # Errors
+    /// When such a key cannot sign answers.
+    pub fn new(certificate: &Certificate) -> Result<Self, Refusal> {
+        let algorithm = SignatureAlgorithm::of(certificate.public_key())
+            .ok_or(Refusal::Encoding { what: "an answer with such a key" })?;
+        ensure(!certificate.is_ca(), "R-OCSP-06", "answers are signed by a delegate, not by the issuer")?;
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate.public_key().key_bits());
+        let by_key = encode::wrapped(CONTEXT_2_CONSTRUCTED, &encode::wrapped(OCTET_STRING, hash.as_ref()));
+        let certificates =
+            encode::wrapped(CONTEXT_0_CONSTRUCTED, &encode::wrapped(SEQUENCE, certificate.der()));
+        Ok(Self { by_key, certificates, algorithm })
+    }
+}
+
+/// An answer to be signed; linted, and fails closed. Without `nonce` it can be kept and given to others.
+///
+/// # Errors
+/// When a rule would be broken.
+pub fn ocsp_response<'a>(
+    answers: &[OcspAnswer<'_>],
+    responder: &'a OcspResponder,
+    produced_at: SystemTime,
+    nonce: Option<&[u8]>,
+) -> Result<PreparedOcsp<'a>, Refusal> {
+    let mut singles = Vec::with_capacity(answers.len() * SINGLE_BYTES_USUAL);
+    for answer in answers {
+        single(answer, &mut singles)?;
+    }
+    let mut content = Vec::with_capacity(singles.len() + SINGLE_BYTES_USUAL);
+    content.extend_from_slice(&responder.by_key);
+    generalized(&mut content, produced_at)?;
+    encode::element(&mut content, SEQUENCE, &singles);
+    if let Some(nonce) = nonce {
+        let value = encode::wrapped(OCTET_STRING, nonce);
+        let list = encode::wrapped(SEQUENCE, &extension(oid::OCSP_NONCE, false, &value));
+        encode::element(&mut content, CONTEXT_1_CONSTRUCTED, &list);
+    }
+    let tbs = encode::wrapped(SEQUENCE, &content);
+    lint::lint(&tbs, &lint::Expected { answers, by_key: &responder.by_key, produced_at, nonce })?;
+    Ok(PreparedOcsp { tbs, responder })
+}
+
+/// `SingleResponse`.
+fn single(answer: &OcspAnswer<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let mut fields = Vec::with_capacity(SINGLE_BYTES_USUAL);
+    fields.extend_from_slice(answer.cert_id);
+    match answer.status {
+        CertificateStatus::Good => fields.extend_from_slice(&[CONTEXT_0, 0]),
+        CertificateStatus::Unknown => fields.extend_from_slice(&[CONTEXT_0 | 2, 0]),
+        CertificateStatus::Revoked { at, reason } => {
+            let mut revoked = Vec::with_capacity(24);
+            generalized(&mut revoked, at)?;
+            // As in the list (R-CRL-05, R-OCSP-05): unspecified is left out.
+            if reason != RevocationReason::Unspecified {
+                revoked.extend_from_slice(&[CONTEXT_0_CONSTRUCTED, 3, ENUMERATED, 1, reason.code()]);
+            }
+            encode::element(&mut fields, CONTEXT_1_CONSTRUCTED, &revoked);
+        }
+    }
+    generalized(&mut fields, answer.this_update)?;
+    let mut next = Vec::with_capacity(20);
+    generalized(&mut next, answer.next_update)?;
+    encode::element(&mut fields, CONTEXT_0_CONSTRUCTED, &next);
+    encode::element(out, SEQUENCE, &fields);
+    Ok(())
+}
+
+/// An answer that waits for its signature.
+#[derive(Debug)]
+pub struct PreparedOcsp<'a> {
+    tbs: Vec<u8>,
+    responder: &'a OcspResponder,
+}
+
+impl PreparedOcsp<'_> {
+    /// The exact bytes to sign.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.tbs
+    }
+
+    /// The whole answer, `OCSPResponse`, with the delegate's certificate in it. Does not verify the signature.
+    ///
+    /// # Errors
+    /// When the signature has no bytes, or more than any that we make.
+    pub fn seal(self, signature: &[u8]) -> Result<Vec<u8>, Refusal> {
+        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+            return Err(Refusal::Encoding { what: "a signature of this length" });
+        }
+        let tail = encode::signed_tail(self.responder.algorithm, signature);
+        let certificates = &self.responder.certificates;
+        let basic_length = self.tbs.len() + tail.len() + certificates.len();
+        let mut basic = Vec::with_capacity(basic_length + 8);
+        encode::header(&mut basic, SEQUENCE, basic_length);
+        basic.extend_from_slice(&self.tbs);
+        basic.extend_from_slice(&tail);
+        basic.extend_from_slice(certificates);
+        let mut bytes = Vec::with_capacity(basic.len() + BASIC_TYPE.len() + 8);
+        bytes.extend_from_slice(BASIC_TYPE);
+        encode::element(&mut bytes, OCTET_STRING, &basic);
+        let bytes = encode::wrapped(SEQUENCE, &bytes);
+        let mut outer = Vec::with_capacity(bytes.len() + 16);
+        // responseStatus successful.
+        outer.extend_from_slice(&[ENUMERATED, 1, 0]);
+        encode::element(&mut outer, CONTEXT_0_CONSTRUCTED, &bytes);
+        Ok(encode::wrapped(SEQUENCE, &outer))
+    }
+}
+
+/// id-pkix-ocsp-basic.
+const BASIC_TYPE: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 48, 1, 1];
+
+/// One answer with a SHA-256 CertID, with room for what surrounds it: saves allocations.
+const SINGLE_BYTES_USUAL: usize = 192;
+
+/// An ECDSA signature on P-384 in DER has at most 104 bytes.
+const SIGNATURE_BYTES_MAX: usize = 128;
