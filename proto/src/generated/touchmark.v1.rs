@@ -255,7 +255,7 @@ pub struct RenewResponse {
 /// Asks when to renew.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRenewalInfoRequest {}
-/// When to renew: at any time in the window. The server has already spread the windows of many devices.
+/// When to renew: at a time in the window that the device picks by chance, once. The windows of a requested rotation are spread already.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRenewalInfoResponse {
     /// From here on. In the past: now.
@@ -1355,7 +1355,7 @@ pub struct RevokeRequest {
     pub expected_certificates: u64,
 }
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeProgress {
     /// Certificates withdrawn so far by this work.
     #[prost(uint64, tag = "1")]
@@ -1369,9 +1369,9 @@ pub struct RevokeProgress {
     /// The last ledger entry of it so far; zero if there is none.
     #[prost(uint64, tag = "4")]
     pub ledger_entry: u64,
-    /// The number of this work, for logs; zero if it was small enough for one step.
-    #[prost(uint64, tag = "5")]
-    pub job: u64,
+    /// The number of this work, for example `rv-000003`; empty if it was small enough for one step.
+    #[prost(string, tag = "5")]
+    pub job: ::prost::alloc::string::String,
 }
 /// Puts a device on hold.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1396,9 +1396,6 @@ pub struct ReleaseRequest {
     /// Which.
     #[prost(message, optional, tag = "1")]
     pub device: ::core::option::Option<DeviceId>,
-    /// For people, at most 256 characters.
-    #[prost(string, tag = "2")]
-    pub remark: ::prost::alloc::string::String,
 }
 /// The hold has ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1453,9 +1450,6 @@ pub struct AllowReworkRequest {
     /// Which.
     #[prost(message, optional, tag = "1")]
     pub device: ::core::option::Option<DeviceId>,
-    /// For people, at most 256 characters.
-    #[prost(string, tag = "2")]
-    pub remark: ::prost::alloc::string::String,
 }
 /// It may be made again, once.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1476,13 +1470,13 @@ pub struct Alarm {
     /// Who came.
     #[prost(message, optional, tag = "3")]
     pub device: ::core::option::Option<DeviceId>,
-    /// Whose key or serial number it was, for example `device:cam-2/SN000001`; empty for a fork.
+    /// For a duplicate: whose it was, for example `device:cam-2/SN000001`.
     #[prost(string, tag = "4")]
     pub other: ::prost::alloc::string::String,
-    /// For a fork: the certificate that asked for another child.
+    /// For a fork: the certificate that asked for another child. For a duplicate: the certificate that has the key or serial number.
     #[prost(bytes = "bytes", tag = "5")]
-    pub parent_serial_number: ::prost::bytes::Bytes,
-    /// For a fork: its child that is in use.
+    pub serial_number: ::prost::bytes::Bytes,
+    /// For a fork: the certificate that is in use instead.
     #[prost(bytes = "bytes", tag = "6")]
     pub child_serial_number: ::prost::bytes::Bytes,
     /// For a fork: whether the device was put on hold because of it.
@@ -1494,6 +1488,9 @@ pub struct Alarm {
     /// The ledger entry that recorded it.
     #[prost(uint64, tag = "9")]
     pub ledger_entry: u64,
+    /// For a duplicate: what two claimed.
+    #[prost(enumeration = "Clash", tag = "10")]
+    pub clash: i32,
 }
 /// Asks for alarms.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1572,10 +1569,8 @@ pub enum AlarmKind {
     Unspecified = 0,
     /// A certificate whose child is in use asked for another child: cloned memory or a stolen key.
     Fork = 1,
-    /// A device came with a key that is another's.
-    DuplicateKey = 2,
-    /// A unit came with a serial number that another unit has.
-    DuplicateSerial = 3,
+    /// Somebody came with a key or a serial number that is another's.
+    Duplicate = 2,
 }
 impl AlarmKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1586,8 +1581,7 @@ impl AlarmKind {
         match self {
             Self::Unspecified => "ALARM_KIND_UNSPECIFIED",
             Self::Fork => "ALARM_KIND_FORK",
-            Self::DuplicateKey => "ALARM_KIND_DUPLICATE_KEY",
-            Self::DuplicateSerial => "ALARM_KIND_DUPLICATE_SERIAL",
+            Self::Duplicate => "ALARM_KIND_DUPLICATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1595,8 +1589,40 @@ impl AlarmKind {
         match value {
             "ALARM_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "ALARM_KIND_FORK" => Some(Self::Fork),
-            "ALARM_KIND_DUPLICATE_KEY" => Some(Self::DuplicateKey),
-            "ALARM_KIND_DUPLICATE_SERIAL" => Some(Self::DuplicateSerial),
+            "ALARM_KIND_DUPLICATE" => Some(Self::Duplicate),
+            _ => None,
+        }
+    }
+}
+/// What two claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Clash {
+    /// Not a duplicate.
+    Unspecified = 0,
+    /// The key.
+    Key = 1,
+    /// The serial number of a unit, with another key.
+    Serial = 2,
+}
+impl Clash {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CLASH_UNSPECIFIED",
+            Self::Key => "CLASH_KEY",
+            Self::Serial => "CLASH_SERIAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CLASH_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLASH_KEY" => Some(Self::Key),
+            "CLASH_SERIAL" => Some(Self::Serial),
             _ => None,
         }
     }
