@@ -3,6 +3,7 @@
 //! [`decide`] is the only place that knows quota, uniqueness, lifecycle, lineage and idempotency (DESIGN 4.2). What it accepts
 //! becomes an [`Entry`]; everything else is derived from entries.
 
+mod alarm;
 mod apply;
 mod books;
 mod command;
@@ -10,20 +11,25 @@ mod conflict;
 mod decide;
 mod entry;
 mod intent;
+mod revocation;
+mod selection;
 mod serials;
 mod view;
 mod work_order;
 
+pub use alarm::{ALARMS_A_DAY_MAX, AlarmFacts, AlarmKind, AlarmPair, Clash};
 pub use apply::{Changes, apply};
 pub use books::{Books, Nothing};
-pub use command::{Action, Command, SignedCertificate};
+pub use command::{Action, AfterRenewal, Command, SignedCertificate};
 pub use conflict::Conflict;
 pub use decide::{Decision, UNCONFIRMED_MAX, decide, foresee};
-pub use entry::{Entry, EntryNumber, Event};
+pub use entry::{Entry, EntryNumber, Event, Withdrawal, Withdrawn};
 pub use intent::{Intent, IntentSubject};
+pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};
+pub use selection::{Candidate, Selection};
 pub use serials::{SerialPattern, SerialPatternError, Serials};
 pub use view::{
-    CertificateFacts, DeviceFacts, DeviceState, Holder, PrincipalFacts, RequestFacts, Standing, View,
+    CertificateFacts, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts, RequestFacts, Standing, View,
     WorkOrderFacts,
 };
 pub use work_order::{

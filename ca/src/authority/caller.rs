@@ -131,7 +131,7 @@ impl<S: Store> Authority<S> {
     fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
         match standing {
             None => Err(CallerRefused::Unknown),
-            Some(Standing::Revoked) => Err(CallerRefused::Revoked),
+            Some(Standing::Revoked | Standing::Held) => Err(CallerRefused::Revoked),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
             Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
                 let within = caller.validity.contains(self.clock.now());

@@ -1,10 +1,16 @@
 //! What an entry does to the rows: pure, and the same for every store.
 
+mod lifecycle;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use identity::{Principal, RequestId, SerialNumber};
+use issuance::ProfileName;
 
 use super::{
-    CertificateFacts, DeviceFacts, Entry, Event, PrincipalFacts, RequestFacts, Standing, View,
-    WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
+    AlarmFacts, AlarmPair, CertificateFacts, DeviceFacts, Entry, Event, HoldFacts, Holder, JobFacts,
+    PrincipalFacts, RequestFacts, RotationFacts, Standing, View, WorkOrderCounts, WorkOrderFacts, WorkOrderId,
+    WorkOrderState,
 };
 
 /// The rows as they are after an entry; rows that it does not touch are absent.
@@ -20,6 +26,12 @@ pub struct Changes {
     pub work_order: Option<WorkOrderFacts>,
     /// A principal.
     pub principal: Option<PrincipalFacts>,
+    /// An alarm that was raised.
+    pub alarm: Option<(AlarmPair, AlarmFacts)>,
+    /// A mass revocation.
+    pub job: Option<JobFacts>,
+    /// A request for rotation.
+    pub rotation: Option<RotationFacts>,
 }
 
 /// What the entry, which follows all that the view shows, does to the rows.
@@ -34,20 +46,27 @@ pub fn apply<V: View>(view: &V, entry: &Entry) -> Result<Changes, V::Fault> {
         changes.request = Some((entry.principal.clone(), request, facts));
     }
     if let (Some(certificate), Some(holder)) = (entry.event.certificate(), entry.event.holder()) {
+        let parent = match &entry.event {
+            Event::OperationalIssued { parent, .. } => Some(*parent),
+            _ => None,
+        };
         changes.certificates.push(CertificateFacts {
             entry: entry.number,
             serial_number: certificate.serial_number,
             holder,
+            issuer: certificate.issuer,
             profile: certificate.profile,
             key: certificate.key,
             not_after: certificate.validity.not_after(),
+            shard: certificate.shard,
+            parent,
             standing: Standing::Issued,
+            hold: None,
+            ends: None,
             changed: None,
         });
     }
-    if let Some((revoked, _)) = entry.event.revoked() {
-        changes.stand(view, entry, revoked, Standing::Revoked)?;
-    }
+    changes.withdraw(view, entry)?;
     match &entry.event {
         Event::IssuerInstalled { .. } => {}
         Event::WorkOrderCreated { .. }
@@ -59,8 +78,37 @@ pub fn apply<V: View>(view: &V, entry: &Entry) -> Result<Changes, V::Fault> {
         }
         Event::OperationalIssued { .. } | Event::InstallConfirmed { .. } => changes.enrolment(view, entry)?,
         Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => changes.principal(view, entry)?,
+        Event::DeviceHeld { .. }
+        | Event::DeviceReleased { .. }
+        | Event::DeviceRetired { .. }
+        | Event::ReworkAllowed { .. }
+        | Event::ForkDetected { .. } => changes.lifecycle(view, entry)?,
+        Event::CertificatesRevoked { .. }
+        | Event::RevocationBegun { .. }
+        | Event::RevocationFinished { .. } => changes.revocation(view, entry)?,
+        Event::RotationRequested { selection, spread, reason, until } => {
+            changes.rotation = Some(RotationFacts {
+                entry: entry.number,
+                requested_at: entry.at,
+                requested_by: entry.principal.clone(),
+                selection: selection.clone(),
+                spread: *spread,
+                reason: reason.clone(),
+                until: *until,
+            });
+        }
+        Event::DuplicateRefused { .. } => {}
+    }
+    if let Some(pair) = AlarmPair::of(&entry.event) {
+        let facts = AlarmFacts { entry: entry.number, at: entry.at, kind: pair.kind() };
+        changes.alarm = Some((pair, facts));
     }
     Ok(changes)
+}
+
+/// Entries keep when a device was seen in whole seconds.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 impl Changes {
@@ -90,25 +138,43 @@ impl Changes {
 
     fn unit<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
         match &entry.event {
-            Event::BirthIssued { work_order, device, certificate } => {
+            Event::BirthIssued { work_order, device, certificate, .. } => {
+                let known = view.device(device)?;
+                let was_confirmed = known.as_ref().map(|known| known.confirmed);
+                let mut certificates = known.map(|known| known.certificates).unwrap_or_default();
+                certificates.push(certificate.serial_number);
                 self.devices.push(DeviceFacts {
                     id: device.clone(),
                     work_order: *work_order,
                     station: entry.principal.clone(),
                     born_at: entry.at,
-                    certificates: vec![certificate.serial_number],
+                    birth: certificate.serial_number,
+                    certificates,
                     operational: None,
                     confirmed: false,
                     scrapped: false,
-                    changed: None,
+                    retired: false,
+                    held: false,
+                    rework: false,
+                    changed: was_confirmed.map(|_| entry.number),
+                    seen_at: whole_seconds(entry.at),
                 });
-                self.count(view, *work_order, |counts| counts.issued += 1)?;
+                self.count(view, *work_order, |counts| match was_confirmed {
+                    // A rework is the same unit: it is counted once, and has to be accounted for again.
+                    Some(confirmed) => counts.confirmed -= u64::from(confirmed && counts.confirmed > 0),
+                    None => counts.issued += 1,
+                })?;
             }
             Event::UnitConfirmed { work_order, device, serial_number } => {
                 if let Some(known) = view.device(device)? {
-                    self.devices.push(DeviceFacts { confirmed: true, changed: Some(entry.number), ..known });
+                    self.devices.push(DeviceFacts {
+                        confirmed: true,
+                        changed: Some(entry.number),
+                        seen_at: whole_seconds(entry.at),
+                        ..known
+                    });
                 }
-                self.stand(view, entry, &[*serial_number], Standing::InUse)?;
+                self.stand(view, entry, *serial_number, Standing::InUse)?;
                 self.count(view, *work_order, |counts| counts.confirmed += 1)?;
             }
             Event::UnitScrapped { work_order, device, .. } => {
@@ -129,24 +195,33 @@ impl Changes {
     }
 
     fn enrolment<V: View>(&mut self, view: &V, entry: &Entry) -> Result<(), V::Fault> {
+        let seen_at = whole_seconds(entry.at);
         match &entry.event {
             Event::OperationalIssued { device, certificate, .. } => {
                 if let Some(mut known) = view.device(device)? {
                     known.certificates.push(certificate.serial_number);
-                    self.devices.push(known);
+                    self.devices.push(DeviceFacts { seen_at, ..known });
                 }
             }
-            Event::InstallConfirmed { device, serial_number } => {
+            Event::InstallConfirmed { device, serial_number, revoked, parent_ends } => {
                 let Some(known) = view.device(device)? else { return Ok(()) };
-                self.stand(view, entry, &[*serial_number], Standing::InUse)?;
+                self.stand(view, entry, *serial_number, Standing::InUse)?;
+                let revoked = |other: &SerialNumber| revoked.iter().any(|one| one.serial_number == *other);
                 // The device uses this one: no other operational certificate of it will be used again, older or younger.
-                for other in known.certificates.iter().skip(1).filter(|other| *other != serial_number) {
-                    let standing = view.certificate(other)?.map(|facts| facts.standing);
-                    if matches!(standing, Some(Standing::Issued | Standing::InUse)) {
-                        self.stand(view, entry, &[*other], Standing::Superseded)?;
+                for other in known.certificates.iter().filter(|other| *other != serial_number) {
+                    let Some(facts) = view.certificate(other)?.filter(|_| !revoked(other)) else { continue };
+                    if facts.profile != ProfileName::Ldevid {
+                        continue;
                     }
+                    let ends = match facts.standing {
+                        Standing::Issued => None,
+                        Standing::InUse => *parent_ends,
+                        Standing::Revoked | Standing::Superseded | Standing::Held => continue,
+                    };
+                    let (standing, changed) = (Standing::Superseded, Some(entry.number));
+                    self.certificates.push(CertificateFacts { standing, ends, changed, ..facts });
                 }
-                self.devices.push(DeviceFacts { operational: Some(*serial_number), ..known });
+                self.devices.push(DeviceFacts { operational: Some(*serial_number), seen_at, ..known });
             }
             _ => {}
         }
@@ -180,13 +255,13 @@ impl Changes {
         &mut self,
         view: &V,
         entry: &Entry,
-        certificates: &[SerialNumber],
+        serial_number: SerialNumber,
         standing: Standing,
     ) -> Result<(), V::Fault> {
-        for serial_number in certificates {
-            if let Some(facts) = view.certificate(serial_number)? {
-                self.certificates.push(CertificateFacts { standing, changed: Some(entry.number), ..facts });
-            }
+        if let Some(facts) = view.certificate(&serial_number)? {
+            let changed = Some(entry.number);
+            let ends = facts.ends.filter(|_| standing != Standing::Revoked);
+            self.certificates.push(CertificateFacts { standing, hold: None, ends, changed, ..facts });
         }
         Ok(())
     }

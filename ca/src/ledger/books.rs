@@ -1,15 +1,16 @@
 //! Rows in ordinary maps, laid over another view: alone they are the whole state of a small ledger, over an index the effect of a batch that is
 //! not durable yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
+use std::time::SystemTime;
 
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
 
 use super::{
-    CertificateFacts, Changes, DeviceFacts, Entry, Holder, PrincipalFacts, RequestFacts, Standing, View,
-    WorkOrderFacts, WorkOrderId, apply,
+    AlarmFacts, AlarmPair, CertificateFacts, Changes, DeviceFacts, Entry, Holder, JobFacts, JobId,
+    PrincipalFacts, RequestFacts, RotationFacts, Standing, View, WorkOrderFacts, WorkOrderId, apply,
 };
 
 /// Rows over a `base`.
@@ -23,6 +24,10 @@ pub struct Books<B> {
     work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: HashMap<IssuerName, SerialNumber>,
+    alarms: Vec<AlarmFacts>,
+    pairs: HashSet<AlarmPair>,
+    jobs: BTreeMap<JobId, JobFacts>,
+    rotations: Vec<RotationFacts>,
 }
 
 impl<B: View> Books<B> {
@@ -42,6 +47,10 @@ impl<B: View> Books<B> {
             work_orders: BTreeMap::new(),
             principals: BTreeMap::new(),
             issuers: HashMap::new(),
+            alarms: Vec::new(),
+            pairs: HashSet::new(),
+            jobs: BTreeMap::new(),
+            rotations: Vec::new(),
         }
     }
 
@@ -50,7 +59,8 @@ impl<B: View> Books<B> {
     /// # Errors
     /// The base's.
     pub fn enter(&mut self, entry: &Entry) -> Result<(), B::Fault> {
-        let Changes { request, devices, certificates, work_order, principal } = apply(self, entry)?;
+        let Changes { request, devices, certificates, work_order, principal, alarm, job, rotation } =
+            apply(self, entry)?;
         if let Some((caller, request, facts)) = request {
             self.requests.insert((caller, request), facts);
         }
@@ -70,6 +80,14 @@ impl<B: View> Books<B> {
         if let Some(facts) = principal {
             self.principals.insert((facts.role, facts.name.clone()), facts);
         }
+        if let Some((pair, facts)) = alarm {
+            self.pairs.insert(pair);
+            self.alarms.push(facts);
+        }
+        if let Some(facts) = job {
+            self.jobs.insert(facts.id, facts);
+        }
+        self.rotations.extend(rotation);
         Ok(())
     }
 
@@ -81,6 +99,21 @@ impl<B: View> Books<B> {
     /// The certificates entered here, in no order; not those of the base.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
         self.certificates.values()
+    }
+
+    /// The alarms entered here, oldest first; not those of the base.
+    pub fn alarms(&self) -> &[AlarmFacts] {
+        &self.alarms
+    }
+
+    /// The mass revocations entered here; not those of the base.
+    pub fn jobs_here(&self) -> &BTreeMap<JobId, JobFacts> {
+        &self.jobs
+    }
+
+    /// The rotation requests entered here, oldest first; not those of the base.
+    pub fn rotations_here(&self) -> &[RotationFacts] {
+        &self.rotations
     }
 
     /// The principals entered here; not those of the base.
@@ -158,6 +191,35 @@ impl<B: View> View for Books<B> {
             None => self.base.issuer(issuer),
         }
     }
+
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool, Self::Fault> {
+        if self.pairs.contains(pair) { Ok(true) } else { self.base.alarm(pair) }
+    }
+
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, Self::Fault> {
+        let here = self.alarms.iter().rev().take(enough).take_while(|alarm| alarm.at >= since).count();
+        if here >= enough {
+            return Ok(here);
+        }
+        Ok(here + self.base.alarms_since(since, enough - here)?)
+    }
+
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>, Self::Fault> {
+        match self.jobs.get(&job) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.job(job),
+        }
+    }
+
+    fn jobs(&self) -> Result<u64, Self::Fault> {
+        let here = self.jobs.last_key_value().map_or(0, |(id, _)| id.0);
+        Ok(self.base.jobs()?.max(here))
+    }
+
+    fn rotations(&self, now: SystemTime) -> Result<usize, Self::Fault> {
+        let here = self.rotations.iter().filter(|rotation| rotation.until > now).count();
+        Ok(here + self.base.rotations(now)?)
+    }
 }
 
 /// The view of an empty ledger.
@@ -197,5 +259,25 @@ impl View for Nothing {
 
     fn issuer(&self, _: IssuerName) -> Result<Option<CertificateFacts>, Infallible> {
         Ok(None)
+    }
+
+    fn alarm(&self, _: &AlarmPair) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    fn alarms_since(&self, _: SystemTime, _: usize) -> Result<usize, Infallible> {
+        Ok(0)
+    }
+
+    fn job(&self, _: JobId) -> Result<Option<JobFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn jobs(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn rotations(&self, _: SystemTime) -> Result<usize, Infallible> {
+        Ok(0)
     }
 }

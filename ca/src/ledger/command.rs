@@ -1,5 +1,7 @@
 //! What is asked of the ledger.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use identity::{
     DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
@@ -7,7 +9,7 @@ use identity::{
 };
 use issuance::{IssuerName, ProfileName};
 
-use super::{WorkOrderId, WorkOrderTerms};
+use super::{JobId, Selection, WorkOrderId, WorkOrderTerms};
 
 /// One change that somebody asks for.
 #[derive(Debug, Clone)]
@@ -55,7 +57,8 @@ pub enum Action {
         /// Which order.
         work_order: WorkOrderId,
     },
-    /// Put a birth certificate on record: spends one of the order's quota, takes the device serial and the key.
+    /// Put a birth certificate on record: spends one of the order's quota, takes the device serial and the key. For a unit that may be
+    /// reworked and comes with a new key: revokes all that it had, in the same entry, and spends nothing (R-LIFE-12).
     IssueBirth {
         /// Counted against this order.
         work_order: WorkOrderId,
@@ -83,12 +86,14 @@ pub enum Action {
         /// For people.
         reason: String,
     },
-    /// Put an operational certificate on record.
+    /// Put an operational certificate on record: an enrolment, when its parent is the birth certificate, or a renewal.
     IssueOperational {
         /// Whose it is.
         device: DeviceId,
-        /// The certificate that authorises it: the IDevID that made the call.
+        /// The certificate that authorises it: the one that made the call.
         parent: SerialNumber,
+        /// Whether a fork puts the device on hold; otherwise it is only recorded and refused.
+        hold_on_fork: bool,
         /// The certificate, signed, not yet released.
         certificate: SignedCertificate,
     },
@@ -98,6 +103,72 @@ pub enum Action {
         device: DeviceId,
         /// Which one.
         serial_number: SerialNumber,
+        /// What becomes of the one that was in use before.
+        after_renewal: AfterRenewal,
+    },
+    /// Withdraw certificates for ever. Those that are withdrawn already are left as they are; those on hold keep its date (R-CRL-06).
+    Revoke {
+        /// Which: at most [`REVOKE_MAX`](super::REVOKE_MAX).
+        certificates: Vec<SerialNumber>,
+        /// Why. Neither a hold, which is [`Action::Hold`], nor the compromise of an issuer.
+        reason: RevocationReason,
+        /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
+        invalidity_date: Option<SystemTime>,
+        /// The job that this is a part of.
+        job: Option<JobId>,
+    },
+    /// Begin to revoke a selection that is too large for one entry.
+    BeginRevocation {
+        /// What.
+        selection: Selection,
+        /// Why; as of [`Action::Revoke`].
+        reason: RevocationReason,
+        /// As of [`Action::Revoke`].
+        invalidity_date: Option<SystemTime>,
+        /// How many devices the operator confirmed.
+        devices: u64,
+        /// How many certificates the operator confirmed.
+        certificates: u64,
+    },
+    /// A job has revoked all of its selection.
+    FinishRevocation {
+        /// Which.
+        job: JobId,
+    },
+    /// Withdraw all certificates of a device for now. The only withdrawal that can be undone (R-CRL-06).
+    Hold {
+        /// Which.
+        device: DeviceId,
+        /// For people.
+        note: String,
+    },
+    /// End a hold: every certificate that it withdrew, and nobody revoked since, is again what it was.
+    Release {
+        /// Which.
+        device: DeviceId,
+    },
+    /// A device is no more: its certificates are revoked (R-LIFE-11: cessationOfOperation); neither its serial nor a key of it returns.
+    Retire {
+        /// Which.
+        device: DeviceId,
+        /// For people.
+        note: String,
+    },
+    /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under its own order.
+    AllowRework {
+        /// Which.
+        device: DeviceId,
+    },
+    /// Ask all devices that have a certificate of the selection now to renew it soon.
+    RequestRotation {
+        /// Which certificates.
+        selection: Selection,
+        /// The renewals are spread over this time.
+        spread: Duration,
+        /// For people.
+        reason: String,
+        /// Forgotten then: when every certificate of now has expired.
+        until: SystemTime,
     },
     /// Put the credential of a station, operator, relying party or service on record.
     IssueCredential {
@@ -119,6 +190,18 @@ pub enum Action {
     },
 }
 
+/// What becomes of an operational certificate once its successor is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterRenewal {
+    /// It is revoked at once (superseded).
+    Revoke,
+    /// It is good for this time more, and then to be revoked.
+    Grace(Duration),
+    /// It is left to expire.
+    #[default]
+    Expire,
+}
+
 /// A certificate that is signed and not yet on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCertificate {
@@ -132,6 +215,8 @@ pub struct SignedCertificate {
     pub key: KeyFingerprint,
     /// From when until when.
     pub validity: Validity,
+    /// The part of its issuer's revocation list that it is in, fixed for ever (R-CRL-08); `None`: only in the full list.
+    pub shard: Option<u32>,
     /// X.509 DER. Shared: it goes to the ledger and to the caller without being copied.
     pub der: Bytes,
 }

@@ -1,15 +1,18 @@
 //! Why a command is refused. Each has a stable reason on the wire (`grpc/status.rs`).
 
-use identity::{DeviceId, Principal};
+use identity::{DeviceId, Principal, RevocationReason, SerialNumber};
 
-use super::{TermsRefusal, WorkOrderId, WorkOrderState};
+use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, TermsRefusal, WorkOrderId, WorkOrderState};
 
-/// Why the ledger refuses a command. Nothing has changed.
+/// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// `CLIENT_CERTIFICATE_REVOKED`: the certificate that makes the call was revoked since the call began.
     #[error("the client certificate is revoked")]
     CallerRevoked,
+    /// `CLIENT_CERTIFICATE_HELD`: the certificate that makes the call is on hold.
+    #[error("the client certificate is on hold")]
+    CallerHeld,
     /// The request id was used for other content (`REQUEST_ID_REUSED`).
     #[error("this request id was used for another request; use a new one")]
     RequestReused,
@@ -69,6 +72,39 @@ pub enum Conflict {
     /// `DEVICE_SCRAPPED`.
     #[error("{0} was scrapped")]
     DeviceScrapped(DeviceId),
+    /// `DEVICE_RETIRED`.
+    #[error("{0} was retired")]
+    DeviceRetired(DeviceId),
+    /// `DEVICE_HELD`: an operator put it on hold, or a fork did.
+    #[error("{0} is on hold")]
+    DeviceHeld(DeviceId),
+    /// `DEVICE_NOT_HELD`: there is nothing to release.
+    #[error("{0} is not on hold")]
+    DeviceNotHeld(DeviceId),
+    /// `DEVICE_IN_USE`: a unit that enrolled is not scrapped by the factory; an operator retires it.
+    #[error("{0} is in the field; an operator may retire it")]
+    DeviceInUse(DeviceId),
+    /// `LINEAGE_FORKED`: the certificate that asks has a successor in use: cloned flash, or a stolen key.
+    #[error("another certificate of {0} is in use instead of this one")]
+    LineageForked(DeviceId),
+    /// `CERTIFICATE_NOT_FOUND`: of nobody.
+    #[error("there is no certificate {0}")]
+    NoCertificate(SerialNumber),
+    /// `ISSUER_NOT_REVOCABLE`: an issuer is not withdrawn in this way (R-CRL-13).
+    #[error("the certificate of an issuer is not revoked in this way")]
+    IssuerNotRevocable,
+    /// `TOO_MANY_CERTIFICATES`, or none.
+    #[error("one command revokes 1 to {REVOKE_MAX} certificates")]
+    RevokeCount,
+    /// `REASON_NOT_ALLOWED` (R-CRL-05).
+    #[error("{0} is not a reason to revoke a certificate of a device or principal for ever")]
+    ReasonNotAllowed(RevocationReason),
+    /// `JOB_NOT_FOUND`: no such mass revocation goes on.
+    #[error("there is no mass revocation {0} that goes on")]
+    NoSuchJob(JobId),
+    /// `TOO_MANY_ROTATIONS`.
+    #[error("there are {ROTATIONS_MAX} rotation requests; the oldest must be forgotten first")]
+    TooManyRotations,
     /// `CERTIFICATE_NOT_FOUND`: no such certificate, or it is not of this device.
     #[error("{0} has no such certificate")]
     NoSuchCertificate(DeviceId),

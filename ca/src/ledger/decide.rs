@@ -1,8 +1,11 @@
 //! The rules: a command and the rows that it touches in, an event, an earlier answer or a conflict out.
 
+mod alarm;
 mod birth;
 mod credential;
+mod lifecycle;
 mod operational;
+mod revocation;
 mod work_order;
 
 use std::time::SystemTime;
@@ -24,6 +27,8 @@ pub enum Decision {
     Record(Box<Event>),
     /// It happened before, in this entry; nothing happens now.
     Replay(EntryNumber),
+    /// It is refused, and this is put on record about it.
+    Alarm(Box<Event>, Conflict),
 }
 
 /// Decides one command at the time `now`.
@@ -38,10 +43,14 @@ pub fn decide<V: View>(
     command: &Command,
     now: SystemTime,
 ) -> Result<Result<Decision, Conflict>, V::Fault> {
-    settle(Rules { view, now }.decide(command))
+    match (Rules { view, now }.decide(command)) {
+        Err(Stop::Alarm(event, conflict)) => Ok(Ok(Decision::Alarm(event, conflict))),
+        outcome => settle(outcome),
+    }
 }
 
-/// What [`decide`] would say of a request before its certificate is signed: the entry that answers it, or `None` if nothing is in the way.
+/// What [`decide`] would say of a request before its certificate is signed: the entry that answers it, or `None` if nothing is in the way, or
+/// if an alarm is to be put on record first: then the command is worth a commit.
 ///
 /// # Errors
 /// As of [`decide`].
@@ -50,7 +59,10 @@ pub fn foresee<V: View>(
     intent: &Intent,
     now: SystemTime,
 ) -> Result<Result<Option<EntryNumber>, Conflict>, V::Fault> {
-    settle(Rules { view, now }.foresee(intent))
+    match (Rules { view, now }.foresee(intent)) {
+        Err(Stop::Alarm(..)) => Ok(Ok(None)),
+        outcome => settle(outcome),
+    }
 }
 
 /// The view as of one moment, and that moment.
@@ -62,6 +74,7 @@ struct Rules<'a, V> {
 /// Why no decision is made here.
 enum Stop<F> {
     Conflict(Conflict),
+    Alarm(Box<Event>, Conflict),
     Fault(F),
 }
 
@@ -88,8 +101,9 @@ impl<V: View> Rules<'_, V> {
             Action::CloseWorkOrder { work_order } => self.close(*work_order),
             Action::IssueBirth { work_order, device, certificate } => {
                 let before = self.may_be_born(caller, *work_order, device, &certificate.key)?;
+                let replaces = if before.is_none() { self.replaced(device)? } else { Vec::new() };
                 let (work_order, device, certificate) = (*work_order, device.clone(), certificate.clone());
-                self.issue(before, Event::BirthIssued { work_order, device, certificate })
+                self.issue(before, Event::BirthIssued { work_order, device, certificate, replaces })
             }
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)
@@ -97,14 +111,23 @@ impl<V: View> Rules<'_, V> {
             Action::ScrapUnit { work_order, device, reason } => {
                 self.scrap_unit(caller, *work_order, device, reason)
             }
-            Action::IssueOperational { device, parent, certificate } => {
-                let before = self.may_enroll(caller, device, *parent, &certificate.key)?;
+            Action::IssueOperational { device, parent, hold_on_fork, certificate } => {
+                let before =
+                    self.may_have_operational(caller, device, *parent, *hold_on_fork, &certificate.key)?;
                 let (parent, device, certificate) = (*parent, device.clone(), certificate.clone());
                 self.issue(before, Event::OperationalIssued { device, parent, certificate })
             }
-            Action::ConfirmInstalled { device, serial_number } => {
-                self.confirm_installed(caller, device, *serial_number)
+            Action::ConfirmInstalled { device, serial_number, after_renewal } => {
+                self.confirm_installed(caller, device, *serial_number, *after_renewal)
             }
+            Action::Hold { device, note } => self.hold(device, note),
+            Action::Release { device } => self.release(device),
+            Action::Retire { device, note } => self.retire(device, note),
+            Action::AllowRework { device } => self.allow_rework(device),
+            Action::Revoke { .. }
+            | Action::BeginRevocation { .. }
+            | Action::FinishRevocation { .. }
+            | Action::RequestRotation { .. } => self.decide_revocation(&command.action),
             Action::IssueCredential { role, name, certificate } => {
                 let before = self.may_have_credential(*role, name, &certificate.key)?;
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());
@@ -123,8 +146,8 @@ impl<V: View> Rules<'_, V> {
             IntentSubject::Birth { work_order, device } => {
                 self.may_be_born(caller, *work_order, device, &intent.key)
             }
-            IntentSubject::Operational { device, parent } => {
-                self.may_enroll(caller, device, *parent, &intent.key)
+            IntentSubject::Operational { device, parent, hold_on_fork } => {
+                self.may_have_operational(caller, device, *parent, *hold_on_fork, &intent.key)
             }
             IntentSubject::Credential { role, name } => self.may_have_credential(*role, name, &intent.key),
         }
@@ -162,6 +185,7 @@ impl<V: View> Rules<'_, V> {
         let Some(credential) = credential else { return Ok(()) };
         match self.view.standing(&credential).map_err(Stop::Fault)? {
             None | Some(Standing::Revoked) => Err(Conflict::CallerRevoked.into()),
+            Some(Standing::Held) => Err(Conflict::CallerHeld.into()),
             Some(Standing::Issued | Standing::InUse | Standing::Superseded) => Ok(()),
         }
     }
@@ -186,15 +210,15 @@ impl<V: View> Rules<'_, V> {
         Ok(Some(known.entry))
     }
 
-    /// An answer that was given before is not given again once its certificate is revoked.
+    /// An answer that was given before is not given again once its certificate is withdrawn.
     fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V::Fault> {
-        if certificate.standing != Standing::Revoked {
+        if !matches!(certificate.standing, Standing::Revoked | Standing::Held) {
             return Ok(());
         }
         if let Holder::Principal(Principal::Device(device)) = &certificate.holder
-            && self.view.device(device).map_err(Stop::Fault)?.is_some_and(|facts| facts.scrapped)
+            && let Some(known) = self.view.device(device).map_err(Stop::Fault)?
         {
-            return Err(Conflict::DeviceScrapped(device.clone()).into());
+            known.still_lives()?;
         }
         Err(Conflict::CertificateRevoked.into())
     }
@@ -220,7 +244,7 @@ fn record(event: Event) -> Decision {
 fn settle<T, F>(outcome: Outcome<T, F>) -> Result<Result<T, Conflict>, F> {
     match outcome {
         Ok(value) => Ok(Ok(value)),
-        Err(Stop::Conflict(conflict)) => Ok(Err(conflict)),
+        Err(Stop::Conflict(conflict) | Stop::Alarm(_, conflict)) => Ok(Err(conflict)),
         Err(Stop::Fault(fault)) => Err(fault),
     }
 }

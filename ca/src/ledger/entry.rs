@@ -1,12 +1,12 @@
 //! What happened.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use identity::{DeviceId, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber};
 use issuance::IssuerName;
 
-use super::{Holder, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use super::{Clash, Holder, JobId, Selection, SignedCertificate, WorkOrderId, WorkOrderTerms};
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild everything else.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +75,8 @@ pub enum Event {
         device: DeviceId,
         /// The certificate.
         certificate: SignedCertificate,
+        /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but for a rework.
+        replaces: Vec<Withdrawn>,
     },
     /// A unit passed.
     UnitConfirmed {
@@ -94,7 +96,7 @@ pub enum Event {
         /// For people.
         reason: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
-        revoked: Vec<SerialNumber>,
+        revoked: Vec<Withdrawn>,
     },
     /// A device has an operational certificate.
     OperationalIssued {
@@ -111,6 +113,107 @@ pub enum Event {
         device: DeviceId,
         /// Which one.
         serial_number: SerialNumber,
+        /// Other operational certificates of the device that this revoked (superseded): those that were never used, and, if the profile
+        /// says so, the one before it. Whatever else was in use is superseded and not revoked.
+        revoked: Vec<Withdrawn>,
+        /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by itself, or there was none.
+        parent_ends: Option<SystemTime>,
+    },
+    /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child (DESIGN 4.6). Refused.
+    ForkDetected {
+        /// Whose flash was cloned, or key stolen.
+        device: DeviceId,
+        /// The certificate that asked.
+        parent: SerialNumber,
+        /// The one that is in use instead, or was last.
+        child: SerialNumber,
+        /// Whether this put the device on hold.
+        held: bool,
+        /// The certificates that this withdrew for now.
+        certificates: Vec<SerialNumber>,
+    },
+    /// A certificate was refused because its key or its device serial is another's (R-KEY-11). Once for a pair.
+    DuplicateRefused {
+        /// For which device it was asked.
+        device: DeviceId,
+        /// Whose it is.
+        other: Holder,
+        /// The certificate that says so.
+        certificate: SerialNumber,
+        /// What is the other's.
+        what: Clash,
+    },
+    /// Certificates are withdrawn for ever.
+    CertificatesRevoked {
+        /// Which.
+        certificates: Vec<Withdrawn>,
+        /// Why.
+        reason: RevocationReason,
+        /// When the key is believed to have been lost.
+        invalidity_date: Option<SystemTime>,
+        /// The job that this is a part of.
+        job: Option<JobId>,
+    },
+    /// A selection is being revoked.
+    RevocationBegun {
+        /// A count, from 1.
+        job: JobId,
+        /// What.
+        selection: Selection,
+        /// Why.
+        reason: RevocationReason,
+        /// When the keys are believed to have been lost.
+        invalidity_date: Option<SystemTime>,
+        /// How many devices the operator confirmed.
+        devices: u64,
+        /// How many certificates the operator confirmed.
+        certificates: u64,
+    },
+    /// A selection was revoked.
+    RevocationFinished {
+        /// Which.
+        job: JobId,
+    },
+    /// A device is withdrawn for now.
+    DeviceHeld {
+        /// Which.
+        device: DeviceId,
+        /// For people.
+        note: String,
+        /// The certificates that this withdrew.
+        certificates: Vec<SerialNumber>,
+    },
+    /// A hold ended.
+    DeviceReleased {
+        /// Which.
+        device: DeviceId,
+        /// The certificates that are again what they were.
+        certificates: Vec<SerialNumber>,
+    },
+    /// A device is no more.
+    DeviceRetired {
+        /// Which.
+        device: DeviceId,
+        /// For people.
+        note: String,
+        /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
+        revoked: Vec<Withdrawn>,
+    },
+    /// A unit may have one more birth certificate.
+    ReworkAllowed {
+        /// Which.
+        device: DeviceId,
+    },
+    /// Certificates are to be renewed soon.
+    RotationRequested {
+        /// Which, of those that were on record then.
+        selection: Selection,
+        /// The renewals are spread over this time.
+        spread: Duration,
+        /// For people.
+        reason: String,
+        /// Forgotten then.
+        until: SystemTime,
     },
     /// A principal has a credential.
     CredentialIssued {
@@ -130,8 +233,28 @@ pub enum Event {
         /// Why.
         reason: RevocationReason,
         /// The certificates that this revoked.
-        revoked: Vec<SerialNumber>,
+        revoked: Vec<Withdrawn>,
     },
+}
+
+/// A certificate that an entry revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// Which.
+    pub serial_number: SerialNumber,
+    /// Since when it is withdrawn, if it was on hold before: the date is kept (R-CRL-06). `None`: since the entry.
+    pub since: Option<SystemTime>,
+}
+
+/// What an entry revoked, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Withdrawal<'a> {
+    /// Which.
+    pub certificates: &'a [Withdrawn],
+    /// Why.
+    pub reason: RevocationReason,
+    /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
+    pub invalidity_date: Option<SystemTime>,
 }
 
 impl Event {
@@ -142,14 +265,7 @@ impl Event {
             | Self::BirthIssued { certificate, .. }
             | Self::OperationalIssued { certificate, .. }
             | Self::CredentialIssued { certificate, .. } => Some(certificate),
-            Self::WorkOrderCreated { .. }
-            | Self::WorkOrderPaused { .. }
-            | Self::WorkOrderResumed { .. }
-            | Self::WorkOrderClosed { .. }
-            | Self::UnitConfirmed { .. }
-            | Self::UnitScrapped { .. }
-            | Self::InstallConfirmed { .. }
-            | Self::PrincipalRevoked { .. } => None,
+            _ => None,
         }
     }
 
@@ -167,12 +283,36 @@ impl Event {
         }
     }
 
-    /// The certificates that it revoked, and why.
-    pub fn revoked(&self) -> Option<(&[SerialNumber], RevocationReason)> {
+    /// What it withdrew for ever; `None`: nothing.
+    pub fn withdrawal(&self) -> Option<Withdrawal<'_>> {
+        let (certificates, reason, invalidity_date) = match self {
+            Self::BirthIssued { replaces, .. } => (replaces, RevocationReason::Superseded, None),
+            Self::InstallConfirmed { revoked, .. } => (revoked, RevocationReason::Superseded, None),
+            Self::UnitScrapped { revoked, .. } | Self::DeviceRetired { revoked, .. } => {
+                (revoked, RevocationReason::CessationOfOperation, None)
+            }
+            Self::PrincipalRevoked { revoked, reason, .. } => (revoked, *reason, None),
+            Self::CertificatesRevoked { certificates, reason, invalidity_date, .. } => {
+                (certificates, *reason, *invalidity_date)
+            }
+            _ => return None,
+        };
+        (!certificates.is_empty()).then_some(Withdrawal { certificates, reason, invalidity_date })
+    }
+
+    /// What it withdrew for now.
+    pub fn held(&self) -> &[SerialNumber] {
         match self {
-            Self::UnitScrapped { revoked, .. } => Some((revoked, RevocationReason::CessationOfOperation)),
-            Self::PrincipalRevoked { revoked, reason, .. } => Some((revoked, *reason)),
-            _ => None,
+            Self::DeviceHeld { certificates, .. } | Self::ForkDetected { certificates, .. } => certificates,
+            _ => &[],
+        }
+    }
+
+    /// What it gave back.
+    pub fn released(&self) -> &[SerialNumber] {
+        match self {
+            Self::DeviceReleased { certificates, .. } => certificates,
+            _ => &[],
         }
     }
 }

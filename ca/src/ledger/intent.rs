@@ -35,6 +35,8 @@ pub enum IntentSubject {
         device: DeviceId,
         /// The certificate that authorises it.
         parent: SerialNumber,
+        /// Whether a fork puts the device on hold.
+        hold_on_fork: bool,
     },
     /// A credential.
     Credential {
@@ -52,8 +54,9 @@ impl Intent {
             Action::IssueBirth { work_order, device, certificate } => {
                 (IntentSubject::Birth { work_order: *work_order, device: device.clone() }, certificate)
             }
-            Action::IssueOperational { device, parent, certificate } => {
-                (IntentSubject::Operational { device: device.clone(), parent: *parent }, certificate)
+            Action::IssueOperational { device, parent, hold_on_fork, certificate } => {
+                let (device, parent, hold_on_fork) = (device.clone(), *parent, *hold_on_fork);
+                (IntentSubject::Operational { device, parent, hold_on_fork }, certificate)
             }
             Action::IssueCredential { role, name, certificate } => {
                 (IntentSubject::Credential { role: *role, name: name.clone() }, certificate)

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::{IssuerName, ProfileName};
 
-use super::{EntryNumber, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms};
+use super::{
+    AlarmPair, EntryNumber, JobFacts, JobId, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+};
 
 /// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide` looks.
 pub trait View {
@@ -37,6 +39,16 @@ pub trait View {
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault>;
     /// The certificate of an issuer.
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault>;
+    /// Whether this alarm is on record.
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool, Self::Fault>;
+    /// How many alarms were raised at `since` or later; it may stop counting at `enough`.
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, Self::Fault>;
+    /// A mass revocation.
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>, Self::Fault>;
+    /// How many mass revocations there are; their numbers are 1 to this.
+    fn jobs(&self) -> Result<u64, Self::Fault>;
+    /// How many rotation requests are not forgotten at `now`.
+    fn rotations(&self, now: SystemTime) -> Result<usize, Self::Fault>;
 }
 
 /// A request that was answered.
@@ -61,7 +73,9 @@ pub struct DeviceFacts {
     pub station: Option<Principal>,
     /// When that was.
     pub born_at: SystemTime,
-    /// All its certificates, oldest first; the first is its birth certificate.
+    /// Its birth certificate: the last one, if it was reworked.
+    pub birth: SerialNumber,
+    /// All its certificates, oldest first.
     pub certificates: Vec<SerialNumber>,
     /// Its operational certificate in use.
     pub operational: Option<SerialNumber>,
@@ -69,14 +83,29 @@ pub struct DeviceFacts {
     pub confirmed: bool,
     /// Whether it was scrapped.
     pub scrapped: bool,
-    /// The entry that confirmed or scrapped it, whichever was last.
+    /// Whether it was retired.
+    pub retired: bool,
+    /// Whether it is on hold.
+    pub held: bool,
+    /// Whether its next birth certificate is allowed.
+    pub rework: bool,
+    /// The entry that last confirmed, scrapped, retired, held, released or reworked it, or allowed that.
     pub changed: Option<EntryNumber>,
+    /// When it, or its station for it, last did something that is on record; whole seconds.
+    pub seen_at: SystemTime,
 }
 
 impl DeviceFacts {
     /// Where it is in its life.
     pub fn state(&self) -> DeviceState {
-        DeviceState::of(self.confirmed, self.operational.is_some(), self.scrapped)
+        match self {
+            Self { scrapped: true, .. } => DeviceState::Scrapped,
+            Self { retired: true, .. } => DeviceState::Retired,
+            Self { held: true, .. } => DeviceState::Held,
+            Self { operational: Some(_), .. } => DeviceState::Enrolled,
+            Self { confirmed: true, .. } => DeviceState::Provisioned,
+            _ => DeviceState::Issued,
+        }
     }
 }
 
@@ -91,18 +120,10 @@ pub enum DeviceState {
     Enrolled,
     /// It failed in the factory, for good.
     Scrapped,
-}
-
-impl DeviceState {
-    /// The latest stage that was reached.
-    pub fn of(confirmed: bool, enrolled: bool, scrapped: bool) -> Self {
-        match (scrapped, enrolled, confirmed) {
-            (true, _, _) => Self::Scrapped,
-            (_, true, _) => Self::Enrolled,
-            (_, _, true) => Self::Provisioned,
-            _ => Self::Issued,
-        }
-    }
+    /// It is withdrawn for now.
+    Held,
+    /// It is no more.
+    Retired,
 }
 
 /// A certificate on record.
@@ -114,16 +135,35 @@ pub struct CertificateFacts {
     pub serial_number: SerialNumber,
     /// Whose it is.
     pub holder: Holder,
+    /// Who signed it.
+    pub issuer: IssuerName,
     /// By which law.
     pub profile: ProfileName,
     /// Of its subject's key.
     pub key: KeyFingerprint,
     /// Its last second (RFC 5280, section 4.1.2.5).
     pub not_after: SystemTime,
+    /// The part of its issuer's revocation list that it is in.
+    pub shard: Option<u32>,
+    /// The certificate that authorised it.
+    pub parent: Option<SerialNumber>,
     /// What it is worth.
     pub standing: Standing,
+    /// While it is on hold: since when, and what it is worth afterwards.
+    pub hold: Option<HoldFacts>,
+    /// Superseded: when it is to be revoked; `None`: it is left to expire.
+    pub ends: Option<SystemTime>,
     /// The entry that last changed its standing.
     pub changed: Option<EntryNumber>,
+}
+
+/// A certificate's hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldFacts {
+    /// Since when.
+    pub since: SystemTime,
+    /// What a release makes it.
+    pub was: Standing,
 }
 
 /// Whose a certificate is.
@@ -146,6 +186,8 @@ pub enum Standing {
     Revoked,
     /// Another one of the same holder is in use instead.
     Superseded,
+    /// Withdrawn for now: the only withdrawal that can be undone (R-CRL-06).
+    Held,
 }
 
 /// A work order and what became of it.

@@ -232,7 +232,9 @@ impl Shared {
 
     fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
         let revocation = match (facts.standing, facts.changed) {
-            (Standing::Revoked, Some(changed)) => Revocation::of(&self.entry(changed)?),
+            (Standing::Revoked | Standing::Held, Some(changed)) => {
+                Revocation::of(&self.entry(changed)?, facts)
+            }
             _ => None,
         };
         Ok(CertificateRecord::from_entry(Arc::new(self.entry(facts.entry)?), facts.standing, revocation))

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
+use identity::{Clock, DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     Revocation, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
 };
 use crate::ledger::{
-    self, Books, CertificateFacts, Command, Decision, DeviceFacts, Entry, EntryNumber, Intent, Nothing,
+    self, Books, CertificateFacts, Command, Decision, DeviceFacts, Entry, EntryNumber, Event, Intent, Nothing,
     Standing, View, WorkOrderId,
 };
 
@@ -218,17 +218,14 @@ impl State {
             sure(ledger::decide(&self.books, &command, now)).inspect_err(|_| self.conflicts += 1)?;
         match decision {
             Decision::Record(event) => {
-                let entry = Arc::new(Entry {
-                    number: EntryNumber(self.entries.len() as u64 + 1),
-                    at: now,
-                    principal: command.principal,
-                    request: command.request,
-                    content: command.content,
-                    event: *event,
-                });
-                sure(self.books.enter(&entry));
-                self.entries.push(Arc::clone(&entry));
-                Ok(Recorded::fresh(entry))
+                let request = command.request;
+                Ok(Recorded::fresh(self.record_event(&command, *event, request, now)))
+            }
+            // The request was not answered by it.
+            Decision::Alarm(event, conflict) => {
+                self.record_event(&command, *event, None, now);
+                self.conflicts += 1;
+                Err(conflict)
             }
             // Decided from entries that are all here.
             Decision::Replay(number) => match self.entry(number) {
@@ -236,6 +233,26 @@ impl State {
                 None => Err(ledger::Conflict::RequestReused),
             },
         }
+    }
+
+    fn record_event(
+        &mut self,
+        command: &Command,
+        event: Event,
+        request: Option<RequestId>,
+        now: SystemTime,
+    ) -> Arc<Entry> {
+        let entry = Arc::new(Entry {
+            number: EntryNumber(self.entries.len() as u64 + 1),
+            at: now,
+            principal: command.principal.clone(),
+            request,
+            content: command.content,
+            event,
+        });
+        sure(self.books.enter(&entry));
+        self.entries.push(Arc::clone(&entry));
+        entry
     }
 
     fn entry(&self, number: EntryNumber) -> Option<Arc<Entry>> {
@@ -249,7 +266,7 @@ impl State {
 
     fn record(&self, facts: &CertificateFacts) -> Option<CertificateRecord> {
         let changed = facts.changed.and_then(|changed| self.entry(changed));
-        let revocation = changed.as_deref().and_then(Revocation::of);
+        let revocation = changed.as_deref().and_then(|entry| Revocation::of(entry, facts));
         CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation)
     }
 

@@ -1,6 +1,7 @@
 //! The form of an entry on disk. Versioned by protobuf's rules: numbers are never used again, what an older CA wrote stays readable.
 
 mod brief;
+mod withdrawal;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +11,9 @@ use identity::{DeviceId, KeyFingerprint, Principal, RequestId, RevocationReason,
 use issuance::{IssuerName, ProfileName};
 use prost::Message;
 
-use crate::ledger::{Entry, EntryNumber, Event, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use crate::ledger::{Entry, EntryNumber, Event, JobId, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+
+use withdrawal::{AlarmRecord, DeviceEventRecord, JobRecord, RevokedRecord, RotationRecord, WithdrawnRecord};
 
 pub(super) use brief::{Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
@@ -41,7 +44,7 @@ pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
     };
     Some(Entry {
         number,
-        at: UNIX_EPOCH.checked_add(Duration::from_millis(record.at_ms))?,
+        at: time(record.at_ms)?,
         principal,
         request,
         content: record.content.as_slice().try_into().ok()?,
@@ -59,7 +62,7 @@ struct EntryRecord {
     request: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     content: Vec<u8>,
-    #[prost(oneof = "EventRecord", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21")]
+    #[prost(oneof = "EventRecord", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31")]
     event: Option<EventRecord>,
 }
 
@@ -89,6 +92,26 @@ enum EventRecord {
     CredentialIssued(CertificateRecord),
     #[prost(message, tag = "21")]
     PrincipalRevoked(PrincipalRevokedRecord),
+    #[prost(message, tag = "22")]
+    ForkDetected(AlarmRecord),
+    #[prost(message, tag = "23")]
+    DuplicateRefused(AlarmRecord),
+    #[prost(message, tag = "24")]
+    CertificatesRevoked(RevokedRecord),
+    #[prost(message, tag = "25")]
+    RevocationBegun(JobRecord),
+    #[prost(uint64, tag = "26")]
+    RevocationFinished(u64),
+    #[prost(message, tag = "27")]
+    DeviceHeld(DeviceEventRecord),
+    #[prost(message, tag = "28")]
+    DeviceReleased(DeviceEventRecord),
+    #[prost(message, tag = "29")]
+    DeviceRetired(DeviceEventRecord),
+    #[prost(string, tag = "30")]
+    ReworkAllowed(String),
+    #[prost(message, tag = "31")]
+    RotationRequested(RotationRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -118,6 +141,10 @@ struct CertificateRecord {
     work_order: u64,
     #[prost(bytes = "vec", tag = "11")]
     parent: Vec<u8>,
+    #[prost(uint32, optional, tag = "12")]
+    shard: Option<u32>,
+    #[prost(message, repeated, tag = "13")]
+    replaces: Vec<WithdrawnRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -130,8 +157,10 @@ struct UnitRecord {
     serial_number: Vec<u8>,
     #[prost(string, tag = "4")]
     reason: String,
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    revoked: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "5")]
+    revoked: Vec<WithdrawnRecord>,
+    #[prost(uint64, optional, tag = "6")]
+    parent_ends_ms: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -140,8 +169,8 @@ struct PrincipalRevokedRecord {
     principal: String,
     #[prost(uint32, tag = "2")]
     reason: u32,
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    revoked: Vec<Vec<u8>>,
+    #[prost(message, repeated, tag = "3")]
+    revoked: Vec<WithdrawnRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -179,11 +208,14 @@ impl From<&Event> for EventRecord {
             Event::WorkOrderPaused { work_order } => Self::WorkOrderPaused(work_order.0),
             Event::WorkOrderResumed { work_order } => Self::WorkOrderResumed(work_order.0),
             Event::WorkOrderClosed { work_order } => Self::WorkOrderClosed(work_order.0),
-            Event::BirthIssued { work_order, device, certificate } => Self::BirthIssued(CertificateRecord {
-                work_order: work_order.0,
-                holder: device.to_string(),
-                ..CertificateRecord::of(certificate)
-            }),
+            Event::BirthIssued { work_order, device, certificate, replaces } => {
+                Self::BirthIssued(CertificateRecord {
+                    work_order: work_order.0,
+                    holder: device.to_string(),
+                    replaces: withdrawal::records(replaces),
+                    ..CertificateRecord::of(certificate)
+                })
+            }
             Event::UnitConfirmed { work_order, device, serial_number } => Self::UnitConfirmed(UnitRecord {
                 work_order: work_order.0,
                 device: device.to_string(),
@@ -194,7 +226,7 @@ impl From<&Event> for EventRecord {
                 work_order: work_order.0,
                 device: device.to_string(),
                 reason: reason.clone(),
-                revoked: octets(revoked),
+                revoked: withdrawal::records(revoked),
                 ..UnitRecord::default()
             }),
             Event::OperationalIssued { device, parent, certificate } => {
@@ -204,11 +236,15 @@ impl From<&Event> for EventRecord {
                     ..CertificateRecord::of(certificate)
                 })
             }
-            Event::InstallConfirmed { device, serial_number } => Self::InstallConfirmed(UnitRecord {
-                device: device.to_string(),
-                serial_number: serial_number.as_bytes().to_vec(),
-                ..UnitRecord::default()
-            }),
+            Event::InstallConfirmed { device, serial_number, revoked, parent_ends } => {
+                Self::InstallConfirmed(UnitRecord {
+                    device: device.to_string(),
+                    serial_number: serial_number.as_bytes().to_vec(),
+                    revoked: withdrawal::records(revoked),
+                    parent_ends_ms: parent_ends.map(milliseconds),
+                    ..UnitRecord::default()
+                })
+            }
             Event::CredentialIssued { role, name, certificate } => {
                 Self::CredentialIssued(CertificateRecord {
                     holder: format!("{role}:{name}"),
@@ -219,9 +255,19 @@ impl From<&Event> for EventRecord {
                 Self::PrincipalRevoked(PrincipalRevokedRecord {
                     principal: format!("{role}:{name}"),
                     reason: u32::from(reason.code()),
-                    revoked: octets(revoked),
+                    revoked: withdrawal::records(revoked),
                 })
             }
+            Event::ForkDetected { .. }
+            | Event::DuplicateRefused { .. }
+            | Event::CertificatesRevoked { .. }
+            | Event::RevocationBegun { .. }
+            | Event::RevocationFinished { .. }
+            | Event::DeviceHeld { .. }
+            | Event::DeviceReleased { .. }
+            | Event::DeviceRetired { .. }
+            | Event::ReworkAllowed { .. }
+            | Event::RotationRequested { .. } => withdrawal::record_of(event),
         }
     }
 }
@@ -242,6 +288,7 @@ impl EventRecord {
             Self::BirthIssued(record) => Event::BirthIssued {
                 work_order: WorkOrderId(record.work_order),
                 device: record.holder.parse().ok()?,
+                replaces: withdrawal::withdrawn(&record.replaces)?,
                 certificate: record.certificate()?,
             },
             Self::UnitConfirmed(record) => Event::UnitConfirmed {
@@ -253,7 +300,7 @@ impl EventRecord {
                 work_order: WorkOrderId(record.work_order),
                 device: record.device.parse().ok()?,
                 reason: record.reason,
-                revoked: serial_numbers(&record.revoked)?,
+                revoked: withdrawal::withdrawn(&record.revoked)?,
             },
             Self::OperationalIssued(record) => Event::OperationalIssued {
                 device: record.holder.parse::<DeviceId>().ok()?,
@@ -263,6 +310,8 @@ impl EventRecord {
             Self::InstallConfirmed(record) => Event::InstallConfirmed {
                 device: record.device.parse().ok()?,
                 serial_number: serial_number(&record.serial_number)?,
+                revoked: withdrawal::withdrawn(&record.revoked)?,
+                parent_ends: optional_time(record.parent_ends_ms)?,
             },
             Self::CredentialIssued(record) => {
                 let Principal::Named { role, name } = record.holder.parse().ok()? else { return None };
@@ -274,9 +323,19 @@ impl EventRecord {
                     role,
                     name,
                     reason: RevocationReason::from_code(u8::try_from(record.reason).ok()?)?,
-                    revoked: serial_numbers(&record.revoked)?,
+                    revoked: withdrawal::withdrawn(&record.revoked)?,
                 }
             }
+            Self::ForkDetected(record) => record.fork()?,
+            Self::DuplicateRefused(record) => record.duplicate()?,
+            Self::CertificatesRevoked(record) => record.event()?,
+            Self::RevocationBegun(record) => record.event()?,
+            Self::RevocationFinished(job) => Event::RevocationFinished { job: JobId(job) },
+            Self::DeviceHeld(record) => record.held()?,
+            Self::DeviceReleased(record) => record.released()?,
+            Self::DeviceRetired(record) => record.retired()?,
+            Self::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
+            Self::RotationRequested(record) => record.event()?,
         })
     }
 }
@@ -291,6 +350,7 @@ impl CertificateRecord {
             not_before_s: milliseconds(certificate.validity.not_before()) / 1000,
             not_after_s: milliseconds(certificate.validity.not_after()) / 1000,
             der: certificate.der.clone(),
+            shard: certificate.shard,
             ..Self::default()
         }
     }
@@ -303,6 +363,7 @@ impl CertificateRecord {
             serial_number: serial_number(&self.serial_number)?,
             key: KeyFingerprint::from(<[u8; 32]>::try_from(self.key.as_slice()).ok()?),
             validity: Validity::new(second(self.not_before_s)?, second(self.not_after_s)?).ok()?,
+            shard: self.shard,
             der: self.der,
         })
     }
@@ -334,7 +395,6 @@ impl TermsRecord {
             )),
             pattern => Serials::Pattern(pattern.parse().ok()?),
         };
-        let time = |ms: u64| UNIX_EPOCH.checked_add(Duration::from_millis(ms));
         Some(WorkOrderTerms {
             product: self.product.parse().ok()?,
             quantity: self.quantity,
@@ -350,6 +410,15 @@ impl TermsRecord {
 fn milliseconds(time: SystemTime) -> u64 {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time(ms: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(ms))
+}
+
+/// The outer `None`: it is no time.
+fn optional_time(ms: Option<u64>) -> Option<Option<SystemTime>> {
+    ms.map_or(Some(None), |ms| time(ms).map(Some))
 }
 
 fn octets(serial_numbers: &[SerialNumber]) -> Vec<Vec<u8>> {

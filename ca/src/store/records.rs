@@ -9,7 +9,7 @@ use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
 use crate::ledger::{
-    Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts, SignedCertificate,
+    CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts, SignedCertificate,
     Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 
@@ -161,21 +161,43 @@ impl CertificateRecord {
     }
 }
 
-/// A certificate's withdrawal.
+/// A certificate's withdrawal, for ever or for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// When.
+    /// Since when.
     pub at: SystemTime,
-    /// Why.
+    /// Why; [`RevocationReason::CertificateHold`]: for now.
     pub reason: RevocationReason,
+    /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
+    pub invalidity_date: Option<SystemTime>,
     /// The entry that did it.
     pub entry: EntryNumber,
 }
 
 impl Revocation {
-    /// What the entry did to the certificates that it withdrew; `None` if it withdrew none.
-    pub(super) fn of(entry: &Entry) -> Option<Self> {
-        entry.event.revoked().map(|(_, reason)| Self { at: entry.at, reason, entry: entry.number })
+    /// What the entry, which last changed the certificate, did to it; `None` if it withdrew nothing.
+    pub(super) fn of(entry: &Entry, facts: &CertificateFacts) -> Option<Self> {
+        match facts.standing {
+            Standing::Held => Some(Self::hold(entry)),
+            Standing::Revoked => Self::for_ever(entry, facts.serial_number),
+            Standing::Issued | Standing::InUse | Standing::Superseded => None,
+        }
+    }
+
+    pub(super) fn hold(entry: &Entry) -> Self {
+        let reason = RevocationReason::CertificateHold;
+        Self { at: entry.at, reason, invalidity_date: None, entry: entry.number }
+    }
+
+    pub(super) fn for_ever(entry: &Entry, serial_number: SerialNumber) -> Option<Self> {
+        let withdrawal = entry.event.withdrawal()?;
+        let named = withdrawal.certificates.iter().find(|one| one.serial_number == serial_number)?;
+        Some(Self {
+            at: named.since.unwrap_or(entry.at),
+            reason: withdrawal.reason,
+            invalidity_date: withdrawal.invalidity_date,
+            entry: entry.number,
+        })
     }
 }
 
@@ -196,6 +218,11 @@ pub struct DeviceRecord {
     pub birth: SerialNumber,
     /// Of its operational certificate in use.
     pub operational: Option<SerialNumber>,
+    /// Whether a new birth certificate is allowed.
+    pub rework: bool,
+    /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a minute, but never what is on
+    /// record.
+    pub last_seen: SystemTime,
 }
 
 impl DeviceRecord {
@@ -207,8 +234,10 @@ impl DeviceRecord {
             work_order: facts.work_order,
             station: facts.station.clone(),
             born_at: facts.born_at,
-            birth: *facts.certificates.first()?,
+            birth: facts.birth,
             operational: facts.operational,
+            rework: facts.rework,
+            last_seen: facts.seen_at,
         })
     }
 }

@@ -4,7 +4,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::ledger::{
-    Conflict, Decision, DeviceFacts, EntryNumber, Event, Standing, View, WorkOrderFacts, WorkOrderId,
+    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, View, Withdrawn, WorkOrderFacts, WorkOrderId,
     WorkOrderState,
 };
 
@@ -22,13 +22,21 @@ impl<V: View> Rules<'_, V> {
     ) -> Outcome<Option<EntryNumber>, V::Fault> {
         let order = self.order_of_station(caller, work_order)?;
         if let Some(known) = self.view.device(device).map_err(Stop::Fault)? {
-            return self.born_before(&known, work_order, key).map(Some);
+            return self.born_before(caller, &known, &order, key);
         }
-        if self.view.key(key).map_err(Stop::Fault)?.is_some() {
-            return Err(Conflict::KeyAlreadyUsed.into());
+        if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+            return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
         }
         self.order_allows(&order, device)?;
         Ok(None)
+    }
+
+    /// What a birth certificate takes the place of: all that the unit had.
+    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+        match self.view.device(device).map_err(Stop::Fault)? {
+            Some(known) => self.not_yet_revoked(&known.certificates),
+            None => Ok(Vec::new()),
+        }
     }
 
     pub(super) fn confirm_unit(
@@ -39,15 +47,13 @@ impl<V: View> Rules<'_, V> {
         serial_number: SerialNumber,
     ) -> Outcome<Decision, V::Fault> {
         let known = self.unit_of_order(caller, work_order, device)?;
-        if known.scrapped {
-            return Err(Conflict::DeviceScrapped(device.clone()).into());
-        }
-        if known.certificates.first() != Some(&serial_number) {
+        known.still_lives()?;
+        if known.birth != serial_number {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         }
         match known.changed {
-            Some(entry) => Ok(Decision::Replay(entry)),
-            None => Ok(record(Event::UnitConfirmed { work_order, device: device.clone(), serial_number })),
+            Some(entry) if known.confirmed => Ok(Decision::Replay(entry)),
+            _ => Ok(record(Event::UnitConfirmed { work_order, device: device.clone(), serial_number })),
         }
     }
 
@@ -62,6 +68,13 @@ impl<V: View> Rules<'_, V> {
         if let (true, Some(entry)) = (known.scrapped, known.changed) {
             return Ok(Decision::Replay(entry));
         }
+        if known.retired {
+            return Err(Conflict::DeviceRetired(device.clone()).into());
+        }
+        // A unit that enrolled is its owner's, whatever the order says.
+        if known.operational.is_some() {
+            return Err(Conflict::DeviceInUse(device.clone()).into());
+        }
         // A unit that passed, of an order that ended, has left the factory: a stolen station does not withdraw the fleet that it once made.
         let state = self.order_of_station(caller, work_order)?.state;
         if state == WorkOrderState::Closed && known.confirmed {
@@ -72,41 +85,44 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
     }
 
-    /// Those of the certificates that a withdrawal still has to name.
+    /// Those of the certificates that a withdrawal still has to name, each with the date that it keeps.
     pub(super) fn not_yet_revoked(
         &self,
         certificates: &[SerialNumber],
-    ) -> Outcome<Vec<SerialNumber>, V::Fault> {
+    ) -> Outcome<Vec<Withdrawn>, V::Fault> {
         let mut revoked = Vec::new();
         for serial_number in certificates {
-            let facts = self.view.certificate(serial_number).map_err(Stop::Fault)?;
-            if facts.is_some_and(|facts| facts.standing != Standing::Revoked) {
-                revoked.push(*serial_number);
-            }
+            revoked.extend(self.withdrawn(*serial_number)?);
         }
         Ok(revoked)
     }
 
-    /// The unit has a birth certificate: the same question, or another one.
+    /// The unit has a birth certificate: the same question, a rework, or another one.
     fn born_before(
         &self,
+        caller: Option<&Principal>,
         known: &DeviceFacts,
-        work_order: WorkOrderId,
+        order: &WorkOrderFacts,
         key: &KeyFingerprint,
-    ) -> Outcome<EntryNumber, V::Fault> {
-        if known.scrapped {
-            return Err(Conflict::DeviceScrapped(known.id.clone()).into());
+    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+        known.still_lives()?;
+        let birth = self.view.certificate(&known.birth).map_err(Stop::Fault)?;
+        let same_order = known.work_order == order.id;
+        if let Some(birth) = birth.as_ref().filter(|birth| birth.key == *key && same_order) {
+            self.may_be_handed_out(birth)?;
+            return Ok(Some(birth.entry));
         }
-        let birth = match known.certificates.first() {
-            Some(serial_number) => self.view.certificate(serial_number).map_err(Stop::Fault)?,
-            None => None,
-        };
-        match birth {
-            Some(birth) if birth.key == *key && known.work_order == work_order => {
-                self.may_be_handed_out(&birth)?;
-                Ok(birth.entry)
+        if known.rework && same_order {
+            if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+                return Err(self.duplicate(&known.id, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
             }
-            _ => Err(Conflict::DeviceAlreadyIssued(known.id.clone()).into()),
+            self.order_is_open(order)?;
+            return Ok(None);
+        }
+        let refusal = Conflict::DeviceAlreadyIssued(known.id.clone());
+        match birth.filter(|birth| birth.key != *key && caller.is_some()) {
+            Some(birth) => Err(self.duplicate(&known.id, &birth, Clash::Serial, refusal)?),
+            None => Err(refusal.into()),
         }
     }
 
@@ -142,8 +158,8 @@ impl<V: View> Rules<'_, V> {
             .ok_or_else(|| Conflict::NoSuchWorkOrder(work_order).into())
     }
 
-    /// Whether the order has room for the device now (R-CA-09).
-    fn order_allows(&self, order: &WorkOrderFacts, device: &DeviceId) -> Result<(), Conflict> {
+    /// Whether the order may be used now.
+    pub(super) fn order_is_open(&self, order: &WorkOrderFacts) -> Result<(), Conflict> {
         let (work_order, terms) = (order.id, &order.terms);
         if order.state != WorkOrderState::Open {
             return Err(Conflict::WorkOrderNotOpen { work_order, state: order.state });
@@ -154,6 +170,13 @@ impl<V: View> Rules<'_, V> {
         if terms.closes_at.is_some_and(|closes_at| self.now >= closes_at) {
             return Err(Conflict::WorkOrderExpired(work_order));
         }
+        Ok(())
+    }
+
+    /// Whether the order has room for the device now (R-CA-09).
+    fn order_allows(&self, order: &WorkOrderFacts, device: &DeviceId) -> Result<(), Conflict> {
+        let (work_order, terms) = (order.id, &order.terms);
+        self.order_is_open(order)?;
         if terms.product != device.product {
             return Err(Conflict::ProductNotInWorkOrder { work_order, device: device.clone() });
         }

@@ -103,23 +103,32 @@ impl Committer {
     fn decide(&self, gathered: &[Gathered], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
         let count = gathered.iter().map(Gathered::commands).sum();
+        let mut remaining: usize = count;
         let mut books = Books::with_room(Rows { index: &index, files: &self.shared.files }, count);
         let mut batch = Batch::for_entries(count);
         for commands in gathered.iter().flat_map(|gathered| &gathered.calls) {
             let mut drafts = Vec::with_capacity(commands.len());
             let mut fault = None;
             for command in commands {
-                let draft = match ledger::decide(&books, command, now) {
-                    Ok(Ok(Decision::Record(event))) => {
-                        let number = EntryNumber(head + 1 + batch.entries.len() as u64);
-                        if number.0 > ENTRIES_MAX {
-                            return Err(StoreError::Full);
-                        }
-                        let (principal, request) = (command.principal.clone(), command.request);
-                        let content = command.content;
-                        let entry = Entry { number, at: now, principal, request, content, event: *event };
+                let mut put = |batch: &mut Batch, event, request| {
+                    let number = EntryNumber(head + 1 + batch.entries.len() as u64);
+                    if number.0 > ENTRIES_MAX {
+                        return Err(StoreError::Full);
+                    }
+                    let (principal, content) = (command.principal.clone(), command.content);
+                    let entry = Entry { number, at: now, principal, request, content, event };
+                    // Nobody looks at what the last one does before the index does it.
+                    if remaining > 1 {
                         books.enter(&entry)?;
-                        batch.push(Arc::new(entry))
+                    }
+                    Ok(batch.push(Arc::new(entry)))
+                };
+                let draft = match ledger::decide(&books, command, now) {
+                    Ok(Ok(Decision::Record(event))) => put(&mut batch, *event, command.request)?,
+                    // The request was not answered by it.
+                    Ok(Ok(Decision::Alarm(event, conflict))) => {
+                        put(&mut batch, *event, None)?;
+                        Draft::Refused(conflict)
                     }
                     Ok(Ok(Decision::Replay(number))) => Draft::Replay(number),
                     Ok(Err(conflict)) => Draft::Refused(conflict),
@@ -128,6 +137,7 @@ impl Committer {
                         break;
                     }
                 };
+                remaining -= 1;
                 drafts.push(draft);
             }
             batch.drafts.push(fault.map_or(Ok(drafts), Err));

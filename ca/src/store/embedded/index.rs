@@ -1,14 +1,17 @@
-//! The exact index: in memory, about 100 bytes a device, rebuilt from the ledger at every start.
+//! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
 //!
 //! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the ledger, so an answer is exact. The hash is
 //! keyed because outsiders choose device keys and request ids. Each certificate and device row holds 32 more bits of its hash: 64 keyed bits
 //! are enough to find a row that is known to exist, and for the standing of a certificate, without a read.
 
+mod certificates;
+mod fleet;
 mod rows;
 mod tags;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use identity::{KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
@@ -20,7 +23,10 @@ use crate::ledger::{
 };
 use crate::store::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
+pub(super) use certificates::{Certificates, Kind};
 pub(super) use rows::Rows;
+use certificates::NONE;
+use fleet::Fleet;
 use tags::{Hash, Tags};
 
 /// What is known after the last entry that was entered.
@@ -31,33 +37,26 @@ pub(super) struct Index {
     keys: Tags,
     requests: Tags,
     device_rows: Vec<DeviceRow>,
-    certificate_rows: Vec<CertificateRow>,
+    pub(super) certificates: Certificates,
+    pub(super) fleet: Fleet,
     work_orders: Vec<WorkOrderFacts>,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
 }
 
-#[derive(Clone, Copy)]
 struct DeviceRow {
     check: u32,
     /// Its newest certificate; the others follow through `previous`.
     newest: u32,
-    /// The entry that confirmed or scrapped it; 0: none did.
+    /// The entry that last changed one of the flags; 0: none did.
     changed: u32,
+    /// When it was last seen, seconds since 1970. Readers move it forward.
+    seen: AtomicU32,
     confirmed: bool,
     scrapped: bool,
-}
-
-#[derive(Clone, Copy)]
-struct CertificateRow {
-    check: u32,
-    /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at ten million devices.
-    entry: u32,
-    /// The device's certificate before it; [`NONE`]: it is the first, or not a device's.
-    previous: u32,
-    /// The entry that last changed its standing; 0: none did.
-    changed: u32,
-    standing: Standing,
+    retired: bool,
+    held: bool,
+    rework: bool,
 }
 
 impl Index {
@@ -69,7 +68,8 @@ impl Index {
             keys: Tags::default(),
             requests: Tags::default(),
             device_rows: Vec::new(),
-            certificate_rows: Vec::new(),
+            certificates: Certificates::default(),
+            fleet: Fleet::default(),
             work_orders: Vec::new(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -83,18 +83,60 @@ impl Index {
         }
         let number = small(entry.number);
         self.enter_request(entry.principal.as_ref().into(), entry.request, number);
-        let certificate = entry
-            .event
-            .certificate()
-            .map(|certificate| self.enter_certificate(&CertificateInBrief::from(certificate), NONE, number));
-        if let Some((revoked, _)) = entry.event.revoked() {
-            for serial_number in revoked {
-                self.stand(serial_number, Standing::Revoked, number);
-            }
-        }
+        self.enter_withdrawals(entry, number);
         match &entry.event {
-            Event::IssuerInstalled { issuer, .. } => {
-                self.issuers.extend(certificate.map(|row| (*issuer, row)));
+            Event::IssuerInstalled { issuer, certificate } => {
+                let row = self.enter_certificate(&certificate.into(), NONE, number);
+                self.issuers.insert(*issuer, row);
+            }
+            Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => self.enter_principal(entry),
+            Event::WorkOrderCreated { .. }
+            | Event::WorkOrderPaused { .. }
+            | Event::WorkOrderResumed { .. }
+            | Event::WorkOrderClosed { .. } => self.enter_work_order(entry),
+            Event::ForkDetected { .. } | Event::DuplicateRefused { .. } => {
+                self.fleet.enter_alarm(entry, &self.key);
+                self.enter_device(entry, number);
+            }
+            Event::CertificatesRevoked { .. }
+            | Event::RevocationBegun { .. }
+            | Event::RevocationFinished { .. }
+            | Event::RotationRequested { .. } => self.fleet.enter(entry),
+            Event::BirthIssued { .. }
+            | Event::OperationalIssued { .. }
+            | Event::UnitConfirmed { .. }
+            | Event::InstallConfirmed { .. }
+            | Event::UnitScrapped { .. }
+            | Event::DeviceHeld { .. }
+            | Event::DeviceReleased { .. }
+            | Event::DeviceRetired { .. }
+            | Event::ReworkAllowed { .. } => self.enter_device(entry, number),
+        }
+    }
+
+    /// What an entry does to a device that is not known in brief.
+    fn enter_device(&mut self, entry: &Entry, number: u32) {
+        let seen = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
+        match &entry.event {
+            Event::BirthIssued { work_order, device, certificate, .. } => {
+                let previous = self.known_device(device.into()).map_or(NONE, |row| row.newest);
+                let newest = self.enter_certificate(&certificate.into(), previous, number);
+                let mut was_confirmed = false;
+                if let Some(row) = self.known_device(device.into()) {
+                    was_confirmed = row.confirmed;
+                    (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
+                    row.see(seen);
+                }
+                self.count(*work_order, |counts| {
+                    counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
+                });
+            }
+            Event::InstallConfirmed { device, serial_number, parent_ends, .. } => {
+                let Some(row) = self.known_device(device.into()) else { return };
+                row.see(seen);
+                let newest = row.newest;
+                self.certificates.supersede(newest, number, parent_ends.map(record::milliseconds));
+                self.stand(serial_number, Standing::InUse, number);
             }
             Event::UnitScrapped { work_order, device, .. } => {
                 let mut was_confirmed = false;
@@ -107,8 +149,42 @@ impl Index {
                     counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
                 });
             }
-            Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => self.enter_principal(entry),
-            _ => self.enter_work_order(entry),
+            Event::DeviceHeld { device, .. } | Event::ForkDetected { device, held: true, .. } => {
+                self.change(device.into(), number, |row| row.held = true);
+            }
+            Event::DeviceReleased { device, .. } => self.change(device.into(), number, |row| row.held = false),
+            Event::DeviceRetired { device, .. } => self.change(device.into(), number, |row| row.retired = true),
+            Event::ReworkAllowed { device } => self.change(device.into(), number, |row| row.rework = true),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, device: DeviceName<'_>, number: u32, change: impl FnOnce(&mut DeviceRow)) {
+        if let Some(row) = self.known_device(device) {
+            change(row);
+            row.changed = number;
+        }
+    }
+
+    fn enter_withdrawals(&mut self, entry: &Entry, number: u32) {
+        let revoked = entry.event.withdrawal().map(|withdrawal| withdrawal.certificates).unwrap_or_default();
+        for one in revoked {
+            if let Some(row) = self.certificate_row(&one.serial_number) {
+                self.certificates.revoke(row, number);
+            }
+        }
+        for serial_number in entry.event.held() {
+            if let Some(row) = self.certificate_row(serial_number) {
+                self.certificates.set_held(row, true, number);
+            }
+        }
+        for serial_number in entry.event.released() {
+            if let Some(row) = self.certificate_row(serial_number) {
+                self.certificates.set_held(row, false, number);
+            }
+        }
+        if !revoked.is_empty() || !entry.event.held().is_empty() || !entry.event.released().is_empty() {
+            self.certificates.log(number);
         }
     }
 
@@ -126,6 +202,7 @@ impl Index {
     /// Enters what an entry does that is known in brief.
     pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
         let number = small(brief.number);
+        let seen = u32::try_from(brief.at_s).unwrap_or(u32::MAX);
         self.enter_request(brief.caller, brief.request, number);
         match &brief.happened {
             Happened::BirthIssued { work_order, certificate } => {
@@ -137,14 +214,19 @@ impl Index {
                     check,
                     newest,
                     changed: 0,
+                    seen: AtomicU32::new(seen),
                     confirmed: false,
                     scrapped: false,
+                    retired: false,
+                    held: false,
+                    rework: false,
                 });
                 self.count(*work_order, |counts| counts.issued += 1);
             }
             Happened::UnitConfirmed { work_order, serial_number } => {
                 if let Some(row) = self.known_device(brief.device) {
                     (row.confirmed, row.changed) = (true, number);
+                    row.see(seen);
                 }
                 self.stand(serial_number, Standing::InUse, number);
                 self.count(*work_order, |counts| counts.confirmed += 1);
@@ -154,16 +236,14 @@ impl Index {
                 let newest = self.enter_certificate(certificate, previous, number);
                 if let Some(row) = self.known_device(brief.device) {
                     row.newest = newest;
+                    row.see(seen);
                 }
             }
             Happened::InstallConfirmed { serial_number } => {
-                let Some(newest) = self.known_device(brief.device).map(|row| row.newest) else { return };
-                for row in self.operational_from(newest) {
-                    self.set_standing(row, number, |standing| match standing {
-                        Standing::Issued | Standing::InUse => Standing::Superseded,
-                        other => other,
-                    });
-                }
+                let Some(row) = self.known_device(brief.device) else { return };
+                row.see(seen);
+                let newest = row.newest;
+                self.certificates.supersede(newest, number, None);
                 self.stand(serial_number, Standing::InUse, number);
             }
         }
@@ -179,9 +259,7 @@ impl Index {
     /// Returns the certificate's row.
     fn enter_certificate(&mut self, certificate: &CertificateInBrief, previous: u32, entry: u32) -> u32 {
         let hash = self.serial_number_hash(&certificate.serial_number);
-        let row = self.certificate_rows.len() as u32;
-        let (check, standing) = (hash.check(), Standing::Issued);
-        self.certificate_rows.push(CertificateRow { check, entry, previous, changed: 0, standing });
+        let row = self.certificates.push(certificate, hash.check(), previous, entry);
         self.serial_numbers.insert(hash, row);
         self.keys.insert(self.key_hash(&certificate.key), row);
         row
@@ -214,6 +292,7 @@ impl Index {
     fn enter_principal(&mut self, entry: &Entry) {
         match &entry.event {
             Event::CredentialIssued { role, name, certificate } => {
+                self.enter_certificate(&certificate.into(), NONE, small(entry.number));
                 let (role, name, created_at) = (*role, name.clone(), entry.at);
                 let known = self.principals.entry((role, name.clone())).or_insert_with(|| PrincipalFacts {
                     role,
@@ -235,9 +314,7 @@ impl Index {
 
     /// What the certificate is worth; from memory alone.
     pub(super) fn standing(&self, serial_number: &SerialNumber) -> Option<Standing> {
-        self.certificate_row(serial_number)
-            .and_then(|row| self.certificate_rows.get(row as usize))
-            .map(|row| row.standing)
+        self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.standing())
     }
 
     pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
@@ -246,35 +323,14 @@ impl Index {
 
     fn stand(&mut self, serial_number: &SerialNumber, standing: Standing, changed: u32) {
         if let Some(row) = self.certificate_row(serial_number) {
-            self.set_standing(row, changed, |_| standing);
+            self.certificates.stand(row, standing, changed);
         }
     }
 
-    fn set_standing(&mut self, row: u32, changed: u32, to: impl FnOnce(Standing) -> Standing) {
-        if let Some(row) = self.certificate_rows.get_mut(row as usize) {
-            let standing = to(row.standing);
-            if standing != row.standing {
-                (row.standing, row.changed) = (standing, changed);
-            }
-        }
-    }
-
-    /// The certificates of a device from `newest` back, without the first, which is its birth certificate.
-    fn operational_from(&self, newest: u32) -> Vec<u32> {
-        let mut rows = Vec::new();
-        let mut row = newest;
-        while let Some(facts) = self.certificate_rows.get(row as usize).filter(|facts| facts.previous != NONE)
-        {
-            rows.push(row);
-            row = facts.previous;
-        }
-        rows
-    }
-
-    fn certificate_row(&self, serial_number: &SerialNumber) -> Option<u32> {
+    /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.
+    pub(super) fn certificate_row(&self, serial_number: &SerialNumber) -> Option<u32> {
         let hash = self.serial_number_hash(serial_number);
-        let sure =
-            |row: &u32| self.certificate_rows.get(*row as usize).is_some_and(|row| row.check == hash.check());
+        let sure = |row: &u32| self.certificates.get(*row).is_some_and(|row| row.check == hash.check());
         self.serial_numbers.find(hash).find(sure)
     }
 
@@ -322,4 +378,9 @@ fn small(number: EntryNumber) -> u32 {
     u32::try_from(number.0).unwrap_or(u32::MAX)
 }
 
-const NONE: u32 = u32::MAX;
+impl DeviceRow {
+    /// Moves forward when it was last seen.
+    fn see(&self, second: u32) {
+        self.seen.fetch_max(second, Ordering::Relaxed);
+    }
+}

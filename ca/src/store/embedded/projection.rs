@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use identity::no_well_defined_expiration;
+use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
 
 use super::shelves::{self, Shelf};
 use crate::ledger::{DeviceState, Entry, EntryNumber, Event, WorkOrderId};
@@ -73,10 +73,11 @@ pub(super) fn project_brief(
     progress.reached = brief.number.0;
 }
 
-/// Adds the rows of any other entry.
+/// Adds the rows of any other entry. `enrolled` is whose operational certificate it is; `None`: another kind.
 pub(super) fn project(
     entry: &Entry,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
+    enrolled: impl Fn(&SerialNumber) -> Option<DeviceId>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
@@ -84,10 +85,26 @@ pub(super) fn project(
         let since_epoch = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
         expires(since_epoch.as_secs(), entry.number, rows, progress);
     }
-    if let Event::UnitScrapped { device, .. } = &entry.event
-        && let Some((work_order, row)) = now(device.into())
-    {
-        rows.put(shelves::place(work_order, device.serial.as_str()), row);
+    let mut again = |device: DeviceName<'_>| {
+        if let Some((work_order, row)) = now(device) {
+            rows.put(shelves::place(work_order, device.serial), row);
+        }
+    };
+    match &entry.event {
+        Event::BirthIssued { device, .. }
+        | Event::InstallConfirmed { device, .. }
+        | Event::UnitScrapped { device, .. }
+        | Event::DeviceHeld { device, .. }
+        | Event::DeviceReleased { device, .. }
+        | Event::DeviceRetired { device, .. }
+        | Event::ForkDetected { device, .. } => again(device.into()),
+        // A device whose operational certificate is revoked is no longer enrolled.
+        Event::CertificatesRevoked { certificates, .. } => {
+            for device in certificates.iter().filter_map(|one| enrolled(&one.serial_number)) {
+                again((&device).into());
+            }
+        }
+        _ => {}
     }
     progress.reached = entry.number.0;
 }

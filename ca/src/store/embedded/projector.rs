@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use identity::DeviceId;
+use identity::{DeviceId, Principal, SerialNumber};
 
 use super::Shared;
+use super::index::Kind;
 use super::projection::{CURSOR_KEY, DeviceRow, NewRows, Progress, project, project_brief};
 use super::shelves;
 use super::trust::Trust;
-use crate::ledger::{EntryNumber, View, WorkOrderId};
+use crate::ledger::{EntryNumber, Holder, View, WorkOrderId};
 use crate::store::StoreError;
 use crate::store::record::{self, BriefRecord, DeviceName};
 
@@ -284,7 +285,8 @@ impl Projector {
                 }
                 let entry = record::decode(number, &payload);
                 entry.is_some_and(|entry| {
-                    project(&entry, |device| self.device_now(device), &mut rows, &mut after);
+                    let enrolled = |serial_number: &SerialNumber| self.enrolled(serial_number);
+                    project(&entry, |device| self.device_now(device), enrolled, &mut rows, &mut after);
                     true
                 })
             })?;
@@ -316,6 +318,19 @@ impl Projector {
         let facts = self.shared.rows(&index).device(device).ok()??;
         let accounted = facts.confirmed || facts.scrapped;
         Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
+    }
+
+    /// Whose operational certificate it is.
+    fn enrolled(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
+        if row.kind() != Kind::Operational {
+            return None;
+        }
+        match self.shared.rows(&index).certificate(serial_number).ok()??.holder {
+            Holder::Principal(Principal::Device(device)) => Some(device),
+            _ => None,
+        }
     }
 
     fn publish(&self, tree: &sled::Db, reached: u64) {

@@ -140,6 +140,8 @@ fn byte_of(row: DeviceRow) -> u8 {
         DeviceState::Provisioned => 2,
         DeviceState::Enrolled => 3,
         DeviceState::Scrapped => 4,
+        DeviceState::Held => 5,
+        DeviceState::Retired => 6,
     };
     if row.accounted { state | ACCOUNTED } else { state }
 }
@@ -150,6 +152,8 @@ fn row_of(byte: u8) -> Option<DeviceRow> {
         2 => DeviceState::Provisioned,
         3 => DeviceState::Enrolled,
         4 => DeviceState::Scrapped,
+        5 => DeviceState::Held,
+        6 => DeviceState::Retired,
         _ => return None,
     };
     Some(DeviceRow { state, accounted: byte & ACCOUNTED != 0 })

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use identity::{KeyFingerprint, Principal, RequestId, Role, SerialNumber};
+use issuance::{IssuerName, ProfileName};
 use prost::Message;
 
 use crate::ledger::{Entry, EntryNumber, Event, SignedCertificate, WorkOrderId};
@@ -10,6 +11,8 @@ use crate::ledger::{Entry, EntryNumber, Event, SignedCertificate, WorkOrderId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Brief<'a> {
     pub(in crate::store) number: EntryNumber,
+    /// Whole seconds since 1970.
+    pub(in crate::store) at_s: u64,
     pub(in crate::store) caller: Caller<'a>,
     pub(in crate::store) request: Option<RequestId>,
     pub(in crate::store) device: DeviceName<'a>,
@@ -28,6 +31,9 @@ pub(in crate::store) enum Happened {
 /// What makes a certificate one of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct CertificateInBrief {
+    pub(in crate::store) issuer: IssuerName,
+    pub(in crate::store) profile: ProfileName,
+    pub(in crate::store) shard: Option<u32>,
     pub(in crate::store) serial_number: SerialNumber,
     pub(in crate::store) key: KeyFingerprint,
     /// Its last second, since 1970.
@@ -53,7 +59,8 @@ impl<'a> Brief<'a> {
     /// `None`: there are few such entries, look at the whole.
     pub(in crate::store) fn of(entry: &'a Entry) -> Option<Self> {
         let (device, happened) = match &entry.event {
-            Event::BirthIssued { work_order, device, certificate } => {
+            // A rework also revokes, and so may an installation: those are looked at whole.
+            Event::BirthIssued { work_order, device, certificate, replaces } if replaces.is_empty() => {
                 let (work_order, certificate) = (*work_order, certificate.into());
                 (device, Happened::BirthIssued { work_order, certificate })
             }
@@ -64,13 +71,16 @@ impl<'a> Brief<'a> {
             Event::OperationalIssued { device, certificate, .. } => {
                 (device, Happened::OperationalIssued { certificate: certificate.into() })
             }
-            Event::InstallConfirmed { device, serial_number } => {
+            Event::InstallConfirmed { device, serial_number, revoked, parent_ends: None }
+                if revoked.is_empty() =>
+            {
                 (device, Happened::InstallConfirmed { serial_number: *serial_number })
             }
             _ => return None,
         };
         Some(Self {
             number: entry.number,
+            at_s: super::milliseconds(entry.at) / 1000,
             caller: entry.principal.as_ref().into(),
             request: entry.request,
             device: device.into(),
@@ -82,6 +92,9 @@ impl<'a> Brief<'a> {
 impl From<&SignedCertificate> for CertificateInBrief {
     fn from(certificate: &SignedCertificate) -> Self {
         Self {
+            issuer: certificate.issuer,
+            profile: certificate.profile,
+            shard: certificate.shard,
             serial_number: certificate.serial_number,
             key: certificate.key,
             not_after_s: super::milliseconds(certificate.validity.not_after()) / 1000,
@@ -108,6 +121,8 @@ impl<'a> From<Option<&'a Principal>> for Caller<'a> {
 /// The parts of [`super::EntryRecord`] that a [`Brief`] is made of. What is not named here, the certificate above all, is passed over.
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::store) struct BriefRecord {
+    #[prost(uint64, tag = "1")]
+    at_ms: u64,
     #[prost(bytes = "bytes", tag = "2")]
     principal: Bytes,
     #[prost(bytes = "bytes", tag = "3")]
@@ -124,6 +139,10 @@ pub(in crate::store) struct BriefRecord {
 
 #[derive(Clone, PartialEq, Message)]
 struct CertificateRecord {
+    #[prost(uint32, tag = "1")]
+    issuer: u32,
+    #[prost(uint32, tag = "2")]
+    profile: u32,
     #[prost(bytes = "bytes", tag = "3")]
     serial_number: Bytes,
     #[prost(bytes = "bytes", tag = "4")]
@@ -134,6 +153,10 @@ struct CertificateRecord {
     holder: Bytes,
     #[prost(uint64, tag = "10")]
     work_order: u64,
+    #[prost(uint32, optional, tag = "12")]
+    shard: Option<u32>,
+    #[prost(bytes = "bytes", repeated, tag = "13")]
+    replaces: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -144,6 +167,10 @@ struct UnitRecord {
     device: Bytes,
     #[prost(bytes = "bytes", tag = "3")]
     serial_number: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    revoked: Vec<Bytes>,
+    #[prost(uint64, optional, tag = "6")]
+    parent_ends_ms: Option<u64>,
 }
 
 impl BriefRecord {
@@ -155,6 +182,9 @@ impl BriefRecord {
     /// `None`: look at the whole.
     pub(in crate::store) fn brief(&self, number: EntryNumber) -> Option<Brief<'_>> {
         let (device, happened) = if let Some(issued) = &self.birth_issued {
+            if !issued.replaces.is_empty() {
+                return None;
+            }
             let (work_order, certificate) = (WorkOrderId(issued.work_order), issued.certificate()?);
             (&issued.holder, Happened::BirthIssued { work_order, certificate })
         } else if let Some(unit) = &self.unit_confirmed {
@@ -164,6 +194,9 @@ impl BriefRecord {
             (&issued.holder, Happened::OperationalIssued { certificate: issued.certificate()? })
         } else {
             let unit = self.install_confirmed.as_ref()?;
+            if !unit.revoked.is_empty() || unit.parent_ends_ms.is_some() {
+                return None;
+            }
             (&unit.device, Happened::InstallConfirmed { serial_number: unit.serial_number()? })
         };
         let request = match &*self.request {
@@ -171,13 +204,16 @@ impl BriefRecord {
             bytes => Some(RequestId::try_from(bytes).ok()?),
         };
         let (caller, device) = (caller(&self.principal)?, device_name(str::from_utf8(device).ok()?)?);
-        Some(Brief { number, caller, request, device, happened })
+        Some(Brief { number, at_s: self.at_ms / 1000, caller, request, device, happened })
     }
 }
 
 impl CertificateRecord {
     fn certificate(&self) -> Option<CertificateInBrief> {
         Some(CertificateInBrief {
+            issuer: super::issuer_of(self.issuer)?,
+            profile: super::profile_of(self.profile)?,
+            shard: self.shard,
             serial_number: super::serial_number(&self.serial_number)?,
             key: KeyFingerprint::from(<[u8; 32]>::try_from(&*self.key).ok()?),
             not_after_s: self.not_after_s,

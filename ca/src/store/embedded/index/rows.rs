@@ -1,13 +1,17 @@
 //! The index and the ledger together: exact rows.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
 
 use super::super::files::Files;
-use super::{CertificateRow, Index, NONE};
+use super::certificates::{CertificateRow, Kind};
+use super::{DeviceRow, Index};
 use crate::ledger::{
-    CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, Holder, PrincipalFacts, RequestFacts, Standing,
-    View, WorkOrderFacts, WorkOrderId,
+    AlarmPair, CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, HoldFacts, Holder, JobFacts, JobId,
+    PrincipalFacts, RequestFacts, Standing, View, WorkOrderFacts, WorkOrderId,
 };
 use crate::store::StoreError;
 
@@ -25,7 +29,86 @@ impl Rows<'_> {
     }
 
     fn row(&self, row: u32) -> Option<CertificateRow> {
-        self.index.certificate_rows.get(row as usize).copied()
+        self.index.certificates.get(row)
+    }
+
+    /// The device that this row is of; `None`: of another.
+    fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>, StoreError> {
+        let mut certificates = Vec::new();
+        let (mut operational, mut birth) = (None, None);
+        let mut next = row.newest;
+        while let Some(certificate) = self.row(next) {
+            let entry = self.entry(EntryNumber(u64::from(certificate.entry)))?;
+            if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
+                return Ok(None);
+            }
+            let Some(signed) = entry.event.certificate() else { return Ok(None) };
+            let serial_number = signed.serial_number;
+            certificates.push(serial_number);
+            if certificate.kind() == Kind::Operational && certificate.beneath() == Standing::InUse {
+                operational = Some(serial_number);
+            }
+            next = certificate.previous;
+            if let (None, Event::BirthIssued { work_order, .. }) = (&birth, &entry.event) {
+                birth = Some((serial_number, *work_order, entry.principal, entry.at));
+            }
+        }
+        certificates.reverse();
+        Ok(birth.map(|(birth, work_order, station, born_at)| DeviceFacts {
+            id: device.clone(),
+            work_order,
+            station,
+            born_at,
+            birth,
+            certificates,
+            operational,
+            confirmed: row.confirmed,
+            scrapped: row.scrapped,
+            retired: row.retired,
+            held: row.held,
+            rework: row.rework,
+            changed: some(row.changed),
+            seen_at: second(row.seen.load(Ordering::Relaxed)),
+        }))
+    }
+
+    /// What is known of the certificate that this entry recorded in this row.
+    pub(in crate::store::embedded) fn facts(
+        &self,
+        entry: &Entry,
+        number: u32,
+        row: CertificateRow,
+    ) -> Result<Option<CertificateFacts>, StoreError> {
+        let hold = match row.is_held() {
+            true => {
+                let since = self.entry(EntryNumber(u64::from(row.changed)))?.at;
+                Some(HoldFacts { since, was: row.beneath() })
+            }
+            false => None,
+        };
+        let ends = self.index.certificates.ends(number);
+        let ends = ends.and_then(|ends| UNIX_EPOCH.checked_add(Duration::from_millis(ends)));
+        let (Some(certificate), Some(holder)) = (entry.event.certificate(), entry.event.holder()) else {
+            return Ok(None);
+        };
+        Ok(Some(CertificateFacts {
+            entry: entry.number,
+            serial_number: certificate.serial_number,
+            holder,
+            issuer: certificate.issuer,
+            profile: certificate.profile,
+            key: certificate.key,
+            not_after: certificate.validity.not_after(),
+            shard: certificate.shard,
+            parent: match &entry.event {
+                Event::OperationalIssued { parent, .. } => Some(*parent),
+                _ => None,
+            },
+            standing: row.standing(),
+            hold,
+            ends,
+            changed: some(row.changed),
+        }))
     }
 
     /// The certificate of a row that `sure` recognises.
@@ -34,10 +117,10 @@ impl Rows<'_> {
         candidates: impl Iterator<Item = u32>,
         sure: impl Fn(&Entry) -> bool,
     ) -> Result<Option<CertificateFacts>, StoreError> {
-        for row in candidates.filter_map(|row| self.row(row)) {
+        for (number, row) in candidates.filter_map(|row| Some((row, self.row(row)?))) {
             let entry = self.entry(EntryNumber(u64::from(row.entry)))?;
             if sure(&entry) {
-                return Ok(facts(&entry, row));
+                return self.facts(&entry, number, row);
             }
         }
         Ok(None)
@@ -64,35 +147,10 @@ impl View for Rows<'_> {
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
         for place in self.index.devices.find(self.index.device_hash(device.into())) {
-            let Some(row) = self.index.device_rows.get(place as usize) else { continue };
-            let mut certificates = Vec::new();
-            let mut operational = None;
-            let mut next = row.newest;
-            while let Some(certificate) = self.row(next) {
-                let entry = self.entry(EntryNumber(u64::from(certificate.entry)))?;
-                if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
-                    break;
-                }
-                let Some(signed) = entry.event.certificate() else { break };
-                certificates.push(signed.serial_number);
-                if certificate.previous != NONE && certificate.standing == Standing::InUse {
-                    operational = Some(signed.serial_number);
-                }
-                next = certificate.previous;
-                if let Event::BirthIssued { work_order, .. } = entry.event {
-                    certificates.reverse();
-                    return Ok(Some(DeviceFacts {
-                        id: device.clone(),
-                        work_order,
-                        station: entry.principal,
-                        born_at: entry.at,
-                        certificates,
-                        operational,
-                        confirmed: row.confirmed,
-                        scrapped: row.scrapped,
-                        changed: some(row.changed),
-                    }));
-                }
+            if let Some(row) = self.index.device_rows.get(place as usize)
+                && let Some(facts) = self.device_of(device, row)?
+            {
+                return Ok(Some(facts));
             }
         }
         Ok(None)
@@ -138,20 +196,31 @@ impl View for Rows<'_> {
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, StoreError> {
         self.certificate_where(self.index.issuers.get(&issuer).copied().into_iter(), |_| true)
     }
+
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool, StoreError> {
+        Ok(self.index.fleet.knows(pair, &self.index.key))
+    }
+
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, StoreError> {
+        let alarms = self.index.fleet.alarms.iter().rev().take(enough);
+        Ok(alarms.take_while(|alarm| alarm.at >= since).count())
+    }
+
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        Ok(self.index.fleet.jobs.get(&job).cloned())
+    }
+
+    fn jobs(&self) -> Result<u64, StoreError> {
+        Ok(self.index.fleet.jobs.len() as u64)
+    }
+
+    fn rotations(&self, now: SystemTime) -> Result<usize, StoreError> {
+        Ok(self.index.fleet.rotations.iter().filter(|rotation| rotation.until > now).count())
+    }
 }
 
-fn facts(entry: &Entry, row: CertificateRow) -> Option<CertificateFacts> {
-    let certificate = entry.event.certificate()?;
-    Some(CertificateFacts {
-        entry: entry.number,
-        serial_number: certificate.serial_number,
-        holder: entry.event.holder()?,
-        profile: certificate.profile,
-        key: certificate.key,
-        not_after: certificate.validity.not_after(),
-        standing: row.standing,
-        changed: some(row.changed),
-    })
+fn second(second: u32) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::from(second))
 }
 
 fn some(number: u32) -> Option<EntryNumber> {

@@ -1,0 +1,69 @@
+//! What somebody should look at: forks and duplicates.
+
+use std::time::SystemTime;
+
+use identity::{DeviceId, SerialNumber};
+
+use super::{EntryNumber, Event};
+
+/// What kind of alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlarmKind {
+    /// [`Event::ForkDetected`].
+    Fork,
+    /// [`Event::DuplicateRefused`].
+    Duplicate,
+}
+
+/// What is another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clash {
+    /// The key.
+    Key,
+    /// The device serial: the device was born with another key.
+    Serial,
+}
+
+/// What makes two alarms the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AlarmPair {
+    /// Parent, and the child in use.
+    Fork(SerialNumber, SerialNumber),
+    /// The device asked for, the certificate that has it, and what it is.
+    Duplicate(DeviceId, SerialNumber, Clash),
+}
+
+/// An alarm on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlarmFacts {
+    /// The entry that raised it.
+    pub entry: EntryNumber,
+    /// When.
+    pub at: SystemTime,
+    /// What kind.
+    pub kind: AlarmKind,
+}
+
+impl AlarmPair {
+    /// The alarm that an event raises; `None`: none.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::ForkDetected { parent, child, .. } => Some(Self::Fork(*parent, *child)),
+            Event::DuplicateRefused { device, certificate, what, .. } => {
+                Some(Self::Duplicate(device.clone(), *certificate, *what))
+            }
+            _ => None,
+        }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> AlarmKind {
+        match self {
+            Self::Fork(..) => AlarmKind::Fork,
+            Self::Duplicate(..) => AlarmKind::Duplicate,
+        }
+    }
+}
+
+/// Most alarms in a day. A hostile station can make up a pair with every call, and every alarm is an entry for ever; this many say enough.
+pub const ALARMS_A_DAY_MAX: usize = 10_000;

@@ -1,0 +1,46 @@
+//! What is refused and recorded all the same: forks and duplicates.
+
+use std::time::Duration;
+
+use identity::{DeviceId, Principal};
+
+use super::{Outcome, Rules, Stop};
+use crate::ledger::{
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Event, Holder, View,
+};
+
+impl<V: View> Rules<'_, V> {
+    /// A key or a device serial is another's: refused, and once for a pair recorded.
+    pub(super) fn duplicate(
+        &self,
+        device: &DeviceId,
+        first: &CertificateFacts,
+        what: Clash,
+        conflict: Conflict,
+    ) -> Outcome<Stop<V::Fault>, V::Fault> {
+        // A device that comes with a key that it had before has made a mistake, and nobody copied anything.
+        let own = matches!(&first.holder, Holder::Principal(Principal::Device(holder)) if holder == device);
+        if own && what == Clash::Key {
+            return Ok(conflict.into());
+        }
+        let (device, certificate) = (device.clone(), first.serial_number);
+        let event = Event::DuplicateRefused { device, other: first.holder.clone(), certificate, what };
+        self.once(event, conflict)
+    }
+
+    /// The conflict, with the alarm if it is not on record yet.
+    pub(super) fn once(&self, event: Event, conflict: Conflict) -> Outcome<Stop<V::Fault>, V::Fault> {
+        let Some(pair) = AlarmPair::of(&event) else { return Ok(conflict.into()) };
+        if self.view.alarm(&pair).map_err(Stop::Fault)? {
+            return Ok(conflict.into());
+        }
+        let since = self.now.checked_sub(DAY).unwrap_or(self.now);
+        let raised = self.view.alarms_since(since, ALARMS_A_DAY_MAX).map_err(Stop::Fault)?;
+        if raised >= ALARMS_A_DAY_MAX {
+            return Ok(conflict.into());
+        }
+        Ok(Stop::Alarm(Box::new(event), conflict))
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
