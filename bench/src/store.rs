@@ -293,6 +293,7 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         serial_number: SerialNumber::try_from(serial_number.as_slice())?,
         key: KeyFingerprint::from(key),
         validity,
+        shard: Some((number / 16_384) as u32),
         der,
     };
     let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };

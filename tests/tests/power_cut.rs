@@ -208,6 +208,7 @@ fn birth(number: u64) -> Command {
         serial_number: SerialNumber::try_from(octets.as_slice()).unwrap(),
         key: KeyFingerprint::from(key),
         validity: Validity::new(SystemClock.now(), no_well_defined_expiration()).unwrap(),
+        shard: None,
         der: spread.repeat(72).into(),
     };
     let device = format!("cam-2/SN{number:09}").parse().unwrap();

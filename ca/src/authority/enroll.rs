@@ -7,7 +7,7 @@ use issuance::{ProfileName, Request, Subject};
 use super::content::Content;
 use super::issue::{Holder, Question};
 use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
-use crate::ledger::{Action, Conflict};
+use crate::ledger::{Action, AfterRenewal, Conflict};
 use crate::store::{Released, Store, StoreError};
 
 impl<S: Store> Authority<S> {
@@ -54,7 +54,13 @@ impl<S: Store> Authority<S> {
             return Err(Conflict::NoSuchCertificate(device).into());
         }
         let content = Content::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
-        self.record(caller, None, content, Action::ConfirmInstalled { device, serial_number }).await?;
+        self.record(
+            caller,
+            None,
+            content,
+            Action::ConfirmInstalled { device, serial_number, after_renewal: AfterRenewal::Expire },
+        )
+        .await?;
         Ok(())
     }
 }

@@ -153,6 +153,7 @@ impl<S: Store> Authority<S> {
             serial_number: certificate.serial_number(),
             key: question.key,
             validity: certificate.validity(),
+            shard: None,
             der: certificate.der().to_vec().into(),
         })
     }
@@ -170,7 +171,9 @@ impl Question {
     fn intent(&self, caller: &Caller) -> Intent {
         let subject = match self.holder.clone() {
             Holder::Birth { work_order, device } => IntentSubject::Birth { work_order, device },
-            Holder::Operational { device, parent } => IntentSubject::Operational { device, parent },
+            Holder::Operational { device, parent } => {
+                IntentSubject::Operational { device, parent, hold_on_fork: false }
+            }
             Holder::Credential { role, name } => IntentSubject::Credential { role, name },
         };
         Intent {
@@ -186,7 +189,7 @@ impl Question {
         let action = match self.holder.clone() {
             Holder::Birth { work_order, device } => Action::IssueBirth { work_order, device, certificate },
             Holder::Operational { device, parent } => {
-                Action::IssueOperational { device, parent, certificate }
+                Action::IssueOperational { device, parent, hold_on_fork: false, certificate }
             }
             Holder::Credential { role, name } => Action::IssueCredential { role, name, certificate },
         };

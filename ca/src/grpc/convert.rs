@@ -302,6 +302,8 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         DeviceState::Provisioned => v1::DeviceState::Provisioned,
         DeviceState::Enrolled => v1::DeviceState::Enrolled,
         DeviceState::Scrapped => v1::DeviceState::Scrapped,
+        DeviceState::Held => v1::DeviceState::Held,
+        DeviceState::Retired => v1::DeviceState::Retired,
     };
     v1::Device {
         id: Some(device_message(&record.id)),
@@ -328,6 +330,7 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         Standing::InUse => v1::CertificateStatus::InUse,
         Standing::Revoked => v1::CertificateStatus::Revoked,
         Standing::Superseded => v1::CertificateStatus::Superseded,
+        Standing::Held => v1::CertificateStatus::Held,
     };
     v1::CertificateSummary {
         serial_number: serial_number_bytes(certificate.serial_number),

@@ -85,7 +85,7 @@ fn code(refused: &Refused) -> Code {
 
 fn conflict_code(conflict: &Conflict) -> Code {
     match conflict {
-        Conflict::CallerRevoked => Code::Unauthenticated,
+        Conflict::CallerRevoked | Conflict::CallerHeld => Code::Unauthenticated,
         Conflict::RequestReused
         | Conflict::DeviceAlreadyIssued(_)
         | Conflict::KeyAlreadyUsed
@@ -94,18 +94,28 @@ fn conflict_code(conflict: &Conflict) -> Code {
         Conflict::NoSuchWorkOrder(_)
         | Conflict::NoSuchDevice(_)
         | Conflict::NoSuchCertificate(_)
+        | Conflict::NoCertificate(_)
+        | Conflict::NoSuchJob(_)
         | Conflict::NoSuchPrincipal(_) => Code::NotFound,
-        Conflict::WorkOrderExhausted { .. } => Code::ResourceExhausted,
+        Conflict::WorkOrderExhausted { .. } | Conflict::TooManyRotations => Code::ResourceExhausted,
         Conflict::WorkOrderNotOpen { .. }
         | Conflict::WorkOrderNotYetOpen(_)
         | Conflict::WorkOrderExpired(_)
         | Conflict::DeviceScrapped(_)
+        | Conflict::DeviceRetired(_)
+        | Conflict::DeviceHeld(_)
+        | Conflict::DeviceNotHeld(_)
+        | Conflict::DeviceInUse(_)
+        | Conflict::LineageForked(_)
+        | Conflict::IssuerNotRevocable
         | Conflict::CertificateRevoked
         | Conflict::TooManyUnconfirmed(_) => Code::FailedPrecondition,
         Conflict::SerialNotInWorkOrder { .. } | Conflict::ProductNotInWorkOrder { .. } => {
             Code::PermissionDenied
         }
-        Conflict::TermsRefused(_) => Code::InvalidArgument,
+        Conflict::TermsRefused(_) | Conflict::RevokeCount | Conflict::ReasonNotAllowed(_) => {
+            Code::InvalidArgument
+        }
         // Never leaves the authority, which draws another.
         Conflict::SerialNumberTaken => Code::Internal,
     }

@@ -170,6 +170,7 @@ fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
+        shard: None,
         der: certificate.der().to_vec().into(),
     }
 }

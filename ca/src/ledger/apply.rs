@@ -9,8 +9,8 @@ use issuance::ProfileName;
 
 use super::{
     AlarmFacts, AlarmPair, CertificateFacts, DeviceFacts, Entry, Event, HoldFacts, Holder, JobFacts,
-    PrincipalFacts, RequestFacts, RotationFacts, Standing, View, WorkOrderCounts, WorkOrderFacts, WorkOrderId,
-    WorkOrderState,
+    PrincipalFacts, RequestFacts, RotationFacts, Standing, View, WorkOrderCounts, WorkOrderFacts,
+    WorkOrderId, WorkOrderState,
 };
 
 /// The rows as they are after an entry; rows that it does not touch are absent.

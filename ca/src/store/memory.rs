@@ -12,8 +12,8 @@ use super::{
     Revocation, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
 };
 use crate::ledger::{
-    self, Books, CertificateFacts, Command, Decision, DeviceFacts, Entry, EntryNumber, Event, Intent, Nothing,
-    Standing, View, WorkOrderId,
+    self, Books, CertificateFacts, Command, Decision, DeviceFacts, Entry, EntryNumber, Event, Intent,
+    Nothing, Standing, View, WorkOrderId,
 };
 
 /// A store in memory.

@@ -11,7 +11,9 @@ use identity::{DeviceId, KeyFingerprint, Principal, RequestId, RevocationReason,
 use issuance::{IssuerName, ProfileName};
 use prost::Message;
 
-use crate::ledger::{Entry, EntryNumber, Event, JobId, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use crate::ledger::{
+    Entry, EntryNumber, Event, JobId, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms,
+};
 
 use withdrawal::{AlarmRecord, DeviceEventRecord, JobRecord, RevokedRecord, RotationRecord, WithdrawnRecord};
 
@@ -62,7 +64,10 @@ struct EntryRecord {
     request: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     content: Vec<u8>,
-    #[prost(oneof = "EventRecord", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31")]
+    #[prost(
+        oneof = "EventRecord",
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
+    )]
     event: Option<EventRecord>,
 }
 
@@ -407,7 +412,7 @@ impl TermsRecord {
     }
 }
 
-fn milliseconds(time: SystemTime) -> u64 {
+pub(super) fn milliseconds(time: SystemTime) -> u64 {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

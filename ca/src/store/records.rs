@@ -9,8 +9,9 @@ use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
 use crate::ledger::{
-    CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts, SignedCertificate,
-    Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts,
+    SignedCertificate, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
+    WorkOrderTerms,
 };
 
 /// An entry that is on record, durably: the ledger's answer to a command.

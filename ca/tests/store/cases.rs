@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ca::ledger::{
-    Action, Books, Command, Conflict, DeviceState, EntryNumber, Holder, Intent, Nothing, Serials,
-    SignedCertificate, Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Action, AfterRenewal, Books, Command, Conflict, DeviceState, EntryNumber, Holder, Intent, Nothing,
+    Serials, SignedCertificate, Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use ca::store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
 use identity::{
@@ -103,6 +103,7 @@ impl<S: Store> Bench<S> {
             serial_number: serial_number(number),
             key,
             validity: Validity::new(start, end).unwrap(),
+            shard: Some((number / 8) as u32),
             der: number.to_be_bytes().repeat(70).into(),
         }
     }
@@ -126,12 +127,17 @@ impl<S: Store> Bench<S> {
 
     pub(crate) fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Operational, ProfileName::Ldevid, key(key_number));
-        let action = Action::IssueOperational { device: device(serial), parent, certificate };
+        let action =
+            Action::IssueOperational { device: device(serial), parent, hold_on_fork: false, certificate };
         self.command(Principal::Device(device(serial)), Some(question(2, 0, serial, key_number)), action)
     }
 
     pub(crate) fn installed(&self, serial: u64, serial_number: SerialNumber) -> Command {
-        let action = Action::ConfirmInstalled { device: device(serial), serial_number };
+        let action = Action::ConfirmInstalled {
+            device: device(serial),
+            serial_number,
+            after_renewal: AfterRenewal::Expire,
+        };
         self.command(Principal::Device(device(serial)), None, action)
     }
 

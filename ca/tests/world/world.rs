@@ -248,6 +248,7 @@ fn signed(certificate: &Certificate, profile: ProfileName) -> SignedCertificate 
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
+        shard: None,
         der: certificate.der().to_vec().into(),
     }
 }

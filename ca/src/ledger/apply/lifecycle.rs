@@ -62,7 +62,8 @@ impl Changes {
                 let mut devices = BTreeMap::<DeviceId, DeviceFacts>::new();
                 for one in certificates {
                     let facts = view.certificate(&one.serial_number)?;
-                    if let Some(Holder::Principal(Principal::Device(device))) = facts.map(|facts| facts.holder)
+                    if let Some(Holder::Principal(Principal::Device(device))) =
+                        facts.map(|facts| facts.holder)
                         && let Some(known) = view.device(&device)?
                         && known.operational == Some(one.serial_number)
                     {
@@ -72,9 +73,8 @@ impl Changes {
                 self.devices.extend(devices.into_values());
                 if let Some(job) = job {
                     let revoked = certificates.len() as u64;
-                    self.job = view
-                        .job(*job)?
-                        .map(|known| JobFacts { revoked: known.revoked + revoked, ..known });
+                    self.job =
+                        view.job(*job)?.map(|known| JobFacts { revoked: known.revoked + revoked, ..known });
                 }
             }
             Event::RevocationBegun { job, selection, reason, invalidity_date, devices, certificates } => {
@@ -93,8 +93,7 @@ impl Changes {
                 });
             }
             Event::RevocationFinished { job } => {
-                self.job =
-                    view.job(*job)?.map(|known| JobFacts { finished: Some(entry.number), ..known });
+                self.job = view.job(*job)?.map(|known| JobFacts { finished: Some(entry.number), ..known });
             }
             _ => {}
         }

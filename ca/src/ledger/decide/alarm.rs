@@ -5,9 +5,7 @@ use std::time::Duration;
 use identity::{DeviceId, Principal};
 
 use super::{Outcome, Rules, Stop};
-use crate::ledger::{
-    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Event, Holder, View,
-};
+use crate::ledger::{ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Event, Holder, View};
 
 impl<V: View> Rules<'_, V> {
     /// A key or a device serial is another's: refused, and once for a pair recorded.

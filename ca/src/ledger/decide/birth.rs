@@ -86,10 +86,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// Those of the certificates that a withdrawal still has to name, each with the date that it keeps.
-    pub(super) fn not_yet_revoked(
-        &self,
-        certificates: &[SerialNumber],
-    ) -> Outcome<Vec<Withdrawn>, V::Fault> {
+    pub(super) fn not_yet_revoked(&self, certificates: &[SerialNumber]) -> Outcome<Vec<Withdrawn>, V::Fault> {
         let mut revoked = Vec::new();
         for serial_number in certificates {
             revoked.extend(self.withdrawn(*serial_number)?);

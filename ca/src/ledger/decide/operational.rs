@@ -5,8 +5,8 @@ use issuance::ProfileName;
 
 use super::{Outcome, Rules, Stop, record};
 use crate::ledger::{
-    AfterRenewal, CertificateFacts, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event,
-    Holder, Standing, View, Withdrawn,
+    AfterRenewal, CertificateFacts, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Holder,
+    Standing, View, Withdrawn,
 };
 
 impl<V: View> Rules<'_, V> {

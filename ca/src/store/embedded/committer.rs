@@ -110,7 +110,7 @@ impl Committer {
             let mut drafts = Vec::with_capacity(commands.len());
             let mut fault = None;
             for command in commands {
-                let mut put = |batch: &mut Batch, event, request| {
+                let put = |batch: &mut Batch, books: &mut Books<Rows<'_>>, event, request| {
                     let number = EntryNumber(head + 1 + batch.entries.len() as u64);
                     if number.0 > ENTRIES_MAX {
                         return Err(StoreError::Full);
@@ -124,10 +124,10 @@ impl Committer {
                     Ok(batch.push(Arc::new(entry)))
                 };
                 let draft = match ledger::decide(&books, command, now) {
-                    Ok(Ok(Decision::Record(event))) => put(&mut batch, *event, command.request)?,
+                    Ok(Ok(Decision::Record(event))) => put(&mut batch, &mut books, *event, command.request)?,
                     // The request was not answered by it.
                     Ok(Ok(Decision::Alarm(event, conflict))) => {
-                        put(&mut batch, *event, None)?;
+                        put(&mut batch, &mut books, *event, None)?;
                         Draft::Refused(conflict)
                     }
                     Ok(Ok(Decision::Replay(number))) => Draft::Replay(number),

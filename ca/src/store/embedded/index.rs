@@ -23,10 +23,10 @@ use crate::ledger::{
 };
 use crate::store::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
-pub(super) use certificates::{Certificates, Kind};
-pub(super) use rows::Rows;
 use certificates::NONE;
+pub(super) use certificates::{Certificates, Kind};
 use fleet::Fleet;
+pub(super) use rows::Rows;
 use tags::{Hash, Tags};
 
 /// What is known after the last entry that was entered.
@@ -152,8 +152,12 @@ impl Index {
             Event::DeviceHeld { device, .. } | Event::ForkDetected { device, held: true, .. } => {
                 self.change(device.into(), number, |row| row.held = true);
             }
-            Event::DeviceReleased { device, .. } => self.change(device.into(), number, |row| row.held = false),
-            Event::DeviceRetired { device, .. } => self.change(device.into(), number, |row| row.retired = true),
+            Event::DeviceReleased { device, .. } => {
+                self.change(device.into(), number, |row| row.held = false)
+            }
+            Event::DeviceRetired { device, .. } => {
+                self.change(device.into(), number, |row| row.retired = true)
+            }
             Event::ReworkAllowed { device } => self.change(device.into(), number, |row| row.rework = true),
             _ => {}
         }

@@ -232,7 +232,9 @@ impl AlarmRecord {
 
     pub(super) fn duplicate(self) -> Option<Event> {
         let other = match self.other.strip_prefix(ISSUER_PREFIX) {
-            Some(name) => Holder::Issuer(issuance::IssuerName::ALL.into_iter().find(|i| i.to_string() == name)?),
+            Some(name) => {
+                Holder::Issuer(issuance::IssuerName::ALL.into_iter().find(|i| i.to_string() == name)?)
+            }
             None => Holder::Principal(self.other.parse().ok()?),
         };
         Some(Event::DuplicateRefused {

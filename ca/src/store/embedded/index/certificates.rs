@@ -151,9 +151,13 @@ impl Certificates {
         facts.set_held(held);
         facts.changed = changed;
         let facts = *facts;
-        self.in_shard(facts, changed, |withdrawn| {
-            if held { withdrawn + 1 } else { withdrawn.saturating_sub(1) }
-        });
+        self.in_shard(
+            facts,
+            changed,
+            |withdrawn| {
+                if held { withdrawn + 1 } else { withdrawn.saturating_sub(1) }
+            },
+        );
     }
 
     fn in_shard(&mut self, facts: CertificateRow, changed: u32, count: impl FnOnce(u32) -> u32) {
