@@ -1,10 +1,20 @@
 //! The command line: its help is the manual.
 
+mod certificate;
+mod device;
+mod revocation;
+
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use identity::{DeviceId, PrincipalName, Product, RevocationReason, Role, SerialNumber};
+use clap::{Args, Parser, Subcommand};
+use identity::{PrincipalName, Product, RevocationReason, Role};
+
+pub use certificate::{CertificateCommand, CertificateFilter};
+pub use device::{DeviceCommand, DeviceStateName, DevicesArguments, RemarkArguments, RotateArguments};
+pub use revocation::{
+    Confirmation, RevocationsCommand, RevokeArguments, SelectionArguments, WatchArguments, WhyArguments,
+};
 
 use crate::client::{Connection, EVERYWHERE};
 use crate::principal::IssueArguments;
@@ -36,6 +46,8 @@ Exit status:
   2  wrong usage: arguments, or a manifest with mistakes
   3  the CA refused: its reason is printed; the same request will be refused again
   4  the CA cannot be reached or is busy: trying again can help
+  5  not confirmed: nothing was changed
+  6  `revocations check` or `doctor` found something that is not good
 
 Start with:
   touchmark quickstart --keep";
@@ -67,6 +79,19 @@ pub enum Command {
         #[command(subcommand)]
         command: CertificateCommand,
     },
+    /// Withdraw certificates for ever: of a device, an order, a product, a station, a time, a key or a line of descent
+    ///
+    /// First it shows what that would hit. Then it wants to be told the number of certificates: typed on a terminal, as --confirm
+    /// elsewhere. The work goes on in the CA when this program is stopped.
+    Revoke(RevokeArguments),
+    /// What was withdrawn: ask, or follow it and keep a broker's revocation lists fresh
+    Revocations {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: RevocationsCommand,
+    },
+    /// Check this credential, the way to the CA, the clocks and the published revocation lists
+    Doctor,
     /// See the whole path work: a CA, a work order, a station, and devices that are born, enrolled and verified
     Quickstart(QuickstartArguments),
     /// Print a completion script for a shell
@@ -153,85 +178,13 @@ pub enum PrincipalCommand {
     },
 }
 
-/// What can be done with devices.
-#[derive(Debug, Subcommand)]
-pub enum DeviceCommand {
-    /// Devices by product, work order and state, in order of product and serial number
-    List {
-        /// Only of this product
-        #[arg(long, value_name = "P")]
-        product: Option<Product>,
-        /// Only of this work order
-        #[arg(long, value_name = "ID")]
-        work_order: Option<String>,
-        /// Only in this state
-        #[arg(long, value_enum)]
-        state: Option<DeviceStateName>,
-        /// How many.
-        #[command(flatten)]
-        page: PageArguments,
-    },
-    /// One device in words, with all its certificates
-    Show {
-        /// Written product/serial, for example cam-2/SN000123
-        device: DeviceId,
-    },
-}
-
-/// Where a device is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DeviceStateName {
-    /// It has a birth certificate; the station has not confirmed it
-    Issued,
-    /// The station confirmed it
-    Provisioned,
-    /// It has an operational certificate in use
-    Enrolled,
-    /// It failed in the factory, for good
-    Scrapped,
-}
-
-/// What can be done with certificates.
-#[derive(Debug, Subcommand)]
-pub enum CertificateCommand {
-    /// Certificates of one device, of one principal, or all that expire soon
-    List {
-        /// Which.
-        #[command(flatten)]
-        filter: CertificateFilter,
-        /// How many.
-        #[command(flatten)]
-        page: PageArguments,
-    },
-    /// One certificate in words, or as PEM
-    Show {
-        /// Its serial number in hexadecimal; colons are passed over
-        serial: SerialNumber,
-        /// Print the certificate itself, PEM
-        #[arg(long)]
-        pem: bool,
-    },
-}
-
-/// Which certificates.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct CertificateFilter {
-    /// All of this device, oldest first
-    #[arg(long, value_name = "PRODUCT/SERIAL")]
-    pub device: Option<DeviceId>,
-    /// All of this principal, for example station:line-3, oldest first
-    #[arg(long, value_name = "ROLE:NAME")]
-    pub principal: Option<identity::Principal>,
-    /// All that expire before this time, RFC 3339, soonest first
-    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
-    pub expiring_before: Option<SystemTime>,
-}
-
-/// How many rows.
-#[derive(Debug, Clone, Copy, Args)]
+/// Which part of a long list.
+#[derive(Debug, Clone, Args)]
 pub struct PageArguments {
-    /// The most rows to print; 0 prints all
+    /// The most rows to print; 0 prints all, in bounded memory however many there are
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub limit: usize,
+    /// Go on where an earlier list ended: the cursor that it gave
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub cursor: String,
 }

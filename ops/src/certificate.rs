@@ -1,15 +1,27 @@
 //! `touchmark certificate …`
 
+mod places;
+mod story;
+
+use std::time::SystemTime;
+
 use identity::SerialNumber;
 use proto::v1 as wire;
-use proto::v1::list_certificates_request::Selection;
+use proto::v1::lifecycle_service_client::LifecycleServiceClient;
+use proto::v1::list_certificates_request::Selection as Filter;
 use serde::Serialize;
+use tonic::transport::Channel;
 
 use crate::arguments::{CertificateCommand, CertificateFilter, PageArguments};
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{device, files, paging, timestamp};
+use crate::paging::{self, Listing};
+use crate::revoke::revoke;
+use crate::selection::Selection;
+use crate::{device, files, timestamp};
+pub(crate) use places::Places;
+use story::CertificateStory;
 
 /// Does what the command says.
 ///
@@ -21,12 +33,17 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     match command {
-        CertificateCommand::List { filter, page } => list(filter.into(), page, connection, output).await,
+        CertificateCommand::List { filter, page } => list(filter.into(), &page, connection, output).await,
         CertificateCommand::Show { serial, pem } => show(&serial, pem, connection, output).await,
+        CertificateCommand::Revoke { serial, lineage, why, confirmation } => {
+            let selection =
+                if lineage { Selection::lineage(&serial) } else { Selection::certificate(&serial) };
+            revoke(&selection, &why, &confirmation, connection, output).await
+        }
     }
 }
 
-impl From<CertificateFilter> for Selection {
+impl From<CertificateFilter> for Filter {
     fn from(filter: CertificateFilter) -> Self {
         match (filter.device, filter.principal, filter.expiring_before) {
             (Some(device), ..) => Self::Device(wire::DeviceId {
@@ -41,24 +58,35 @@ impl From<CertificateFilter> for Selection {
 }
 
 async fn list(
-    selection: Selection,
-    page: PageArguments,
+    selection: Filter,
+    page: &PageArguments,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let certificates = ask(selection, page, connection, output).await?;
-    let columns = ["SERIAL NUMBER", "STATUS", "PROFILE", "HOLDER", "ISSUER", "NOT BEFORE", "NOT AFTER"];
-    output.rows(&certificates, &columns, |certificate| {
-        vec![
-            certificate.serial_number.clone(),
-            certificate.status.to_owned(),
-            certificate.profile.clone(),
-            certificate.holder.clone(),
-            certificate.issuer.clone(),
-            certificate.not_before.clone().unwrap_or_default(),
-            certificate.not_after_for_people.clone(),
-        ]
-    })
+    let client = device::client(connection).await?;
+    let listing = Listing {
+        columns: &["SERIAL NUMBER", "STATUS", "PROFILE", "HOLDER", "ISSUER", "NOT BEFORE", "NOT AFTER"],
+        cells: |certificate: &CertificateView| {
+            vec![
+                certificate.serial_number.clone(),
+                certificate.status.to_owned(),
+                certificate.profile.clone(),
+                certificate.holder.clone(),
+                certificate.issuer.clone(),
+                certificate.not_before.clone().unwrap_or_default(),
+                certificate.not_after_for_people.clone(),
+            ]
+        },
+    };
+    let ask = |page| {
+        let mut client = client.clone();
+        let request = wire::ListCertificatesRequest { selection: Some(selection.clone()), page: Some(page) };
+        async move {
+            let answer = client.list_certificates(request).await?.into_inner();
+            Ok((answer.certificates, answer.next_cursor))
+        }
+    };
+    listing.print(page, output, ask, |summary| Some(CertificateView::from(summary))).await
 }
 
 async fn show(
@@ -67,36 +95,55 @@ async fn show(
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let selection = Selection::SerialNumber(serial.as_bytes().to_vec().into());
-    let found = ask(selection, PageArguments { limit: 1 }, connection, output).await?;
-    let Some(certificate) = found.into_iter().next() else {
+    let mut client = device::client(connection).await?;
+    let Some(summary) = by_serial(&mut client, serial.as_bytes()).await? else {
         return Err(Failure::local(format!("there is no certificate {serial} on record"))
             .next("see `touchmark certificate list`; a serial number has 32 hexadecimal digits"));
     };
     if pem && !output.is_json() {
-        return output.line(&certificate.pem);
+        return output.line(&CertificateView::from(summary).pem);
     }
-    output.one(&certificate, CertificateView::in_words)
+    let story = CertificateStory::of(summary, &mut client).await?;
+    output.one(&story, CertificateStory::in_words)
 }
 
-async fn ask(
-    selection: Selection,
-    page: PageArguments,
+/// The certificate with a serial number, if there is one.
+async fn by_serial(
+    client: &mut LifecycleServiceClient<Channel>,
+    serial: &[u8],
+) -> Result<Option<wire::CertificateSummary>, tonic::Status> {
+    let request = wire::ListCertificatesRequest {
+        selection: Some(Filter::SerialNumber(serial.to_vec().into())),
+        page: Some(wire::PageRequest { size: 1, cursor: String::new() }),
+    };
+    Ok(client.list_certificates(request).await?.into_inner().certificates.into_iter().next())
+}
+
+/// The certificates of a principal that are neither revoked nor past their end.
+///
+/// # Errors
+/// As the CA answers.
+pub(crate) async fn usable_credentials(
+    principal: &identity::Principal,
+    now: SystemTime,
     connection: &Connection,
-    output: &mut Output,
-) -> Result<Vec<CertificateView>, Failure> {
+) -> Result<usize, Failure> {
     let client = device::client(connection).await?;
-    let certificates = paging::collect(page, |page| {
+    let all = paging::all(|page| {
         let mut client = client.clone();
-        let request = wire::ListCertificatesRequest { selection: Some(selection.clone()), page: Some(page) };
+        let selection = Some(Filter::Principal(principal.to_string()));
         async move {
+            let request = wire::ListCertificatesRequest { selection, page: Some(page) };
             let answer = client.list_certificates(request).await?.into_inner();
             Ok((answer.certificates, answer.next_cursor))
         }
     })
-    .await?
-    .say_more(output);
-    Ok(certificates.into_iter().map(CertificateView::from).collect())
+    .await?;
+    let usable = |certificate: &&wire::CertificateSummary| {
+        certificate.status() != wire::CertificateStatus::Revoked
+            && timestamp::system(certificate.not_after.as_ref()).is_some_and(|end| end > now)
+    };
+    Ok(all.iter().filter(usable).count())
 }
 
 /// A certificate serial number in hexadecimal; `None` if there is none.
@@ -120,8 +167,15 @@ pub(crate) struct CertificateView {
     pub(crate) requested_by: String,
     pub(crate) work_order: Option<String>,
     pub(crate) parent_serial_number: Option<String>,
+    pub(crate) child_serial_numbers: Vec<String>,
+    /// When it is to be revoked because its child is in use.
+    pub(crate) ends_at: Option<String>,
+    /// The part of its issuer's revocation list that it would be on.
+    pub(crate) shard: Option<u32>,
     pub(crate) revoked_at: Option<String>,
     pub(crate) revocation_reason: Option<String>,
+    /// From when on its key is not to be trusted.
+    pub(crate) invalid_since: Option<String>,
     pub(crate) key_fingerprint: String,
     pub(crate) ledger_entry: u64,
     pub(crate) pem: String,
@@ -152,6 +206,10 @@ impl From<wire::CertificateSummary> for CertificateView {
             requested_by: summary.requested_by,
             work_order: nonempty(summary.work_order),
             parent_serial_number: serial_text(&summary.parent_serial_number),
+            child_serial_numbers: summary.child_serial_numbers.iter().map(hex::encode).collect(),
+            ends_at: timestamp::text(summary.ends_at.as_ref()),
+            shard: summary.shard,
+            invalid_since: timestamp::text(summary.invalidity_date.as_ref()),
             revoked_at: timestamp::text(summary.revoked_at.as_ref()),
             revocation_reason: nonempty(summary.revocation_reason),
             key_fingerprint: hex::encode(&summary.key_fingerprint),

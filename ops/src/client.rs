@@ -48,32 +48,47 @@ impl Connection {
         Ok(settings.server)
     }
 
+    /// Where the CA is, as a URI.
+    ///
+    /// # Errors
+    /// When it is no such thing, or nobody said it.
+    pub(crate) fn uri(&self) -> Result<Uri, Failure> {
+        let server = self.server()?;
+        server
+            .parse()
+            .ok()
+            .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
+            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))
+    }
+
     /// Opens the connection.
     ///
     /// # Errors
     /// When the credential cannot be used or the CA cannot be reached.
     pub(crate) async fn open(&self) -> Result<Channel, Failure> {
-        let server = self.server()?;
-        let uri: Uri = server
-            .parse()
-            .ok()
-            .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
-            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))?;
+        let uri = self.uri()?;
         let connector = Connector::new(self.directory()?, &uri).map_err(unusable)?;
         let endpoint = endpoint(&uri)
-            .map_err(|error| Failure::usage(format!("{server}: {error}")))?
+            .map_err(|error| Failure::usage(format!("{uri}: {error}")))?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
             .user_agent(concat!("touchmark/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| Failure::local(error.to_string()))?;
         endpoint.connect_with_connector(connector).await.map_err(|error| {
-            Failure::unreachable(format!("cannot reach the CA at {server}: {}", root_cause(&error)))
+            Failure::unreachable(format!("cannot reach the CA at {uri}: {}", root_cause(&error)))
                 .next("check that `touchmark-ca serve` is running there and that --credentials is of this CA")
         })
     }
 
-    fn directory(&self) -> Result<&Path, Failure> {
+    /// The credential directory.
+    ///
+    /// # Errors
+    /// When none was given.
+    pub(crate) fn directory(&self) -> Result<&Path, Failure> {
         self.credentials.as_deref().ok_or_else(|| {
             Failure::usage("whose credential? none was given").next(
                 "--credentials DIR or TOUCHMARK_CREDENTIALS; `touchmark-ca init` makes DIR/operators/admin",
@@ -83,7 +98,7 @@ impl Connection {
 }
 
 /// All that is wrong with a credential; only with the server's name, it is the person who typed it that must act.
-fn unusable(mistakes: Vec<CredentialError>) -> Failure {
+pub(crate) fn unusable(mistakes: Vec<CredentialError>) -> Failure {
     let said = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       ");
     match mistakes[..] {
         [CredentialError::ServerName { .. }] => Failure::usage(said),
@@ -107,3 +122,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longer than the CA takes for its largest order (a manifest of 100,000 serial numbers) on a slow disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A stream that says nothing for hours must find out that the other side is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);

@@ -1,5 +1,10 @@
 //! `touchmark device …`
 
+mod life;
+mod report;
+
+use std::future::Future;
+
 use identity::DeviceId;
 use proto::v1 as wire;
 use proto::v1::lifecycle_service_client::LifecycleServiceClient;
@@ -11,7 +16,10 @@ use crate::certificate::{CertificateView, serial_text};
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
-use crate::{paging, timestamp};
+use crate::paging::{self, Listing};
+use crate::revoke::revoke;
+use crate::selection::{Selection, on_the_wire};
+use crate::timestamp;
 
 /// Does what the command says.
 ///
@@ -28,12 +36,25 @@ pub(crate) async fn run(
                 product: product.map(|product| product.to_string()).unwrap_or_default(),
                 work_order: work_order.unwrap_or_default(),
                 state: state.map_or(wire::DeviceState::Unspecified, DeviceStateName::on_the_wire).into(),
-                page: None,
-                not_seen_since: None,
+                ..wire::ListDevicesRequest::default()
             };
-            list(filter, page, connection, output).await
+            list(filter, &page, connection, output).await
         }
         DeviceCommand::Show { device } => show(&device, connection, output).await,
+        DeviceCommand::Hold(remark) => life::hold(remark, connection, output).await,
+        DeviceCommand::Release(remark) => life::release(remark, connection, output).await,
+        DeviceCommand::Revoke { device, why, confirmation } => {
+            revoke(&Selection::device(&device), &why, &confirmation, connection, output).await
+        }
+        DeviceCommand::Retire { remark, confirm } => life::retire(remark, confirm, connection, output).await,
+        DeviceCommand::Rotate(rotation) => life::rotate(rotation, connection, output).await,
+        DeviceCommand::Rework(remark) => life::rework(remark, connection, output).await,
+        DeviceCommand::Expiring { within, page } => report::expiring(within, &page, connection, output).await,
+        DeviceCommand::NotSeen { span, since, page } => {
+            report::not_seen(since, span, &page, connection, output).await
+        }
+        DeviceCommand::Forks(page) => report::forks(&page, connection, output).await,
+        DeviceCommand::Duplicates(page) => report::duplicates(&page, connection, output).await,
     }
 }
 
@@ -43,6 +64,8 @@ impl DeviceStateName {
             Self::Issued => wire::DeviceState::Issued,
             Self::Provisioned => wire::DeviceState::Provisioned,
             Self::Enrolled => wire::DeviceState::Enrolled,
+            Self::Held => wire::DeviceState::Held,
+            Self::Retired => wire::DeviceState::Retired,
             Self::Scrapped => wire::DeviceState::Scrapped,
         }
     }
@@ -60,25 +83,38 @@ pub(crate) async fn client(connection: &Connection) -> Result<LifecycleServiceCl
 
 async fn list(
     filter: wire::ListDevicesRequest,
-    page: PageArguments,
+    page: &PageArguments,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let devices = pages(&filter, page, connection).await?.say_more(output);
-    let devices: Vec<DeviceView> = devices.into_iter().map(DeviceView::from).collect();
-    let columns =
-        ["DEVICE", "STATE", "WORK ORDER", "STATION", "BORN", "BIRTH CERTIFICATE", "OPERATIONAL CERTIFICATE"];
-    output.rows(&devices, &columns, |device| {
-        vec![
-            device.device.clone(),
-            device.state.to_owned(),
-            device.work_order.clone(),
-            device.station.clone(),
-            device.born_at.clone().unwrap_or_else(|| "-".to_owned()),
-            device.birth_serial_number.clone().unwrap_or_else(|| "-".to_owned()),
-            device.operational_serial_number.clone().unwrap_or_else(|| "-".to_owned()),
-        ]
-    })
+    let client = client(connection).await?;
+    let listing = Listing {
+        columns: &[
+            "DEVICE",
+            "STATE",
+            "WORK ORDER",
+            "STATION",
+            "BORN",
+            "LAST SEEN",
+            "BIRTH CERTIFICATE",
+            "OPERATIONAL CERTIFICATE",
+        ],
+        cells: |device: &DeviceView| {
+            let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            vec![
+                device.device.clone(),
+                device.state.to_owned(),
+                device.work_order.clone(),
+                device.station.clone(),
+                or_none(&device.born_at),
+                or_none(&device.last_seen_at),
+                or_none(&device.birth_serial_number),
+                or_none(&device.operational_serial_number),
+            ]
+        },
+    };
+    let view = |device| Some(DeviceView::from(device));
+    listing.print(page, output, |page| ask(&client, &filter, page), view).await
 }
 
 /// All devices that fit a filter.
@@ -86,30 +122,27 @@ pub(crate) async fn all(
     filter: &wire::ListDevicesRequest,
     connection: &Connection,
 ) -> Result<Vec<wire::Device>, Failure> {
-    Ok(pages(filter, PageArguments { limit: 0 }, connection).await?.rows())
+    let client = client(connection).await?;
+    paging::all(|page| ask(&client, filter, page)).await
 }
 
-async fn pages(
+/// One page of devices that fit a filter.
+fn ask(
+    client: &LifecycleServiceClient<Channel>,
     filter: &wire::ListDevicesRequest,
-    page: PageArguments,
-    connection: &Connection,
-) -> Result<paging::Listed<wire::Device>, Failure> {
-    let client = client(connection).await?;
-    paging::collect(page, |page| {
-        let (mut client, request) =
-            (client.clone(), wire::ListDevicesRequest { page: Some(page), ..filter.clone() });
-        async move {
-            let answer = client.list_devices(request).await?.into_inner();
-            Ok((answer.devices, answer.next_cursor))
-        }
-    })
-    .await
+    page: wire::PageRequest,
+) -> impl Future<Output = Result<(Vec<wire::Device>, String), tonic::Status>> + use<> {
+    let (mut client, request) =
+        (client.clone(), wire::ListDevicesRequest { page: Some(page), ..filter.clone() });
+    async move {
+        let answer = client.list_devices(request).await?.into_inner();
+        Ok((answer.devices, answer.next_cursor))
+    }
 }
 
 async fn show(device: &DeviceId, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-    let id = wire::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() };
-    let answer =
-        client(connection).await?.get_device(wire::GetDeviceRequest { device: Some(id) }).await?.into_inner();
+    let request = wire::GetDeviceRequest { device: Some(on_the_wire(device)) };
+    let answer = client(connection).await?.get_device(request).await?.into_inner();
     let life = DeviceLife {
         device: answer.device.unwrap_or_default().into(),
         certificates: answer.certificates.into_iter().map(CertificateView::from).collect(),
@@ -119,12 +152,14 @@ async fn show(device: &DeviceId, connection: &Connection, output: &mut Output) -
 
 /// A device as it is printed.
 #[derive(Debug, Serialize)]
-struct DeviceView {
-    device: String,
-    state: &'static str,
-    work_order: String,
-    station: String,
-    born_at: Option<String>,
+pub(crate) struct DeviceView {
+    pub(crate) device: String,
+    pub(crate) state: &'static str,
+    pub(crate) work_order: String,
+    pub(crate) station: String,
+    pub(crate) born_at: Option<String>,
+    pub(crate) last_seen_at: Option<String>,
+    rework_allowed: bool,
     birth_serial_number: Option<String>,
     operational_serial_number: Option<String>,
 }
@@ -154,6 +189,8 @@ impl From<wire::Device> for DeviceView {
             work_order: device.work_order,
             station: device.station,
             born_at: timestamp::text(device.born_at.as_ref()),
+            last_seen_at: timestamp::text(device.last_seen_at.as_ref()),
+            rework_allowed: device.rework_allowed,
             birth_serial_number: serial_text(&device.birth_serial_number),
             operational_serial_number: serial_text(&device.operational_serial_number),
         }
@@ -161,13 +198,16 @@ impl From<wire::Device> for DeviceView {
 }
 
 impl DeviceView {
-    fn state_in_words(&self) -> &'static str {
+    /// Where it is in its life, and what that means.
+    pub(crate) fn state_in_words(&self) -> &'static str {
         match self.state {
             "issued" => "issued: it has a birth certificate; the station has not confirmed that it arrived",
             "provisioned" => {
                 "provisioned: the station read its birth certificate back; it has not enrolled yet"
             }
             "enrolled" => "enrolled: it has an operational certificate in use",
+            "held" => "held: its certificates are withdrawn until it is released, and it gets no others",
+            "retired" => "retired: its life has ended; its serial number and its keys never return",
             "scrapped" => "scrapped: it failed in the factory; its serial number never returns",
             _ => "unknown to this program",
         }
@@ -188,6 +228,15 @@ impl DeviceLife {
                     device.station,
                     device.work_order
                 ),
+            ),
+            ("last seen", device.last_seen_at.clone().unwrap_or_else(|| "never".to_owned())),
+            (
+                "rework",
+                if device.rework_allowed {
+                    "allowed: its next birth certificate replaces the one that it has".to_owned()
+                } else {
+                    "not allowed: it has the birth certificate that it was given".to_owned()
+                },
             ),
             ("certificates", self.certificates.len().to_string()),
         ]);

@@ -29,6 +29,9 @@ impl CertificateView {
         if let Some(parent) = &self.parent_serial_number {
             lines.push(("authorised by", format!("certificate {parent}")));
         }
+        if let Some(shard) = self.shard {
+            lines.push(("on list", format!("part {shard} of the revocation list of {}", self.issuer)));
+        }
         lines.push(("key", format!("SHA-256 {}", self.key_fingerprint)));
         lines.push(("on record", format!("ledger entry {}", self.ledger_entry)));
         facts(&lines)
@@ -38,11 +41,24 @@ impl CertificateView {
         match self.status {
             "issued" => "issued: on record; its holder has not been seen using it".to_owned(),
             "in use" => "in use: its holder proved that it has the key".to_owned(),
-            "superseded" => "superseded: a newer certificate of the same holder is in use".to_owned(),
+            "superseded" => match &self.ends_at {
+                Some(end) => {
+                    format!("superseded: a newer certificate of the same holder is in use; revoked at {end}")
+                }
+                None => "superseded: a newer certificate of the same holder is in use".to_owned(),
+            },
+            "held" => format!(
+                "on hold since {}: not accepted until its device is released",
+                self.revoked_at.as_deref().unwrap_or("an unknown time"),
+            ),
             "revoked" => format!(
-                "revoked at {} because of {}: no longer accepted anywhere that asks this CA",
+                "revoked at {} because of {}: no longer accepted anywhere that asks this CA{}",
                 self.revoked_at.as_deref().unwrap_or("an unknown time"),
                 self.revocation_reason.as_deref().unwrap_or("unspecified"),
+                self.invalid_since
+                    .as_ref()
+                    .map(|since| format!("; its key is not to be trusted from {since} on"))
+                    .unwrap_or_default(),
             ),
             other => other.to_owned(),
         }
@@ -70,6 +86,7 @@ fn purpose(profile: &str) -> &'static str {
         "operator" => "credential of a person or program in operations",
         "relying-party" => "credential of who decides whether a device is still good",
         "service" => "credential of a server",
+        "ocsp-signer" => "signs OCSP answers for its issuer, a few days long",
         _ => "a profile that this program does not know",
     }
 }
@@ -109,6 +126,29 @@ mod tests {
         ] {
             assert!(words.contains(expected), "{expected} is missing in:\n{words}");
         }
+    }
+
+    #[test]
+    fn a_certificate_on_hold_says_since_when_and_that_it_may_come_back() {
+        let words = CertificateView::from(CertificateSummary {
+            status: CertificateStatus::Held.into(),
+            revoked_at: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
+            ..birth_certificate()
+        })
+        .in_words();
+        assert!(words.contains("on hold since 2026-11-22T00:00:00Z"), "{words}");
+        assert!(words.contains("until its device is released"), "{words}");
+    }
+
+    #[test]
+    fn a_superseded_certificate_says_when_it_will_be_revoked() {
+        let words = CertificateView::from(CertificateSummary {
+            status: CertificateStatus::Superseded.into(),
+            ends_at: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
+            ..birth_certificate()
+        })
+        .in_words();
+        assert!(words.contains("revoked at 2026-11-22T00:00:00Z"), "{words}");
     }
 
     #[test]

@@ -29,6 +29,10 @@ enum Kind {
     Refused,
     /// Nobody; or later.
     Unavailable,
+    /// The person who was asked, or should have been: nothing was changed.
+    NotConfirmed,
+    /// Whoever reads the report: what was asked about is not good.
+    NotGood,
 }
 
 impl Failure {
@@ -52,25 +56,58 @@ impl Failure {
         Self { kind: Kind::Unavailable, what: what.into(), reason: None, next: None }
     }
 
+    /// Nobody confirmed it, so nothing was changed.
+    pub(crate) fn not_confirmed(what: impl Into<String>) -> Self {
+        Self { kind: Kind::NotConfirmed, what: what.into(), reason: None, next: None }
+    }
+
+    /// The question was answered, and the answer is that something is not good.
+    pub(crate) fn not_good(what: impl Into<String>) -> Self {
+        Self { kind: Kind::NotGood, what: what.into(), reason: None, next: None }
+    }
+
+    /// Says what it is about, when it could be about one of several things.
+    pub(crate) fn about(mut self, thing: &str) -> Self {
+        self.what = format!("{thing}: {}", self.what);
+        self
+    }
+
+    /// Whether trying again can help.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
     /// What to do next.
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
     }
 
-    /// The exit status: 1 failed, 2 wrong usage, 3 refused by the CA, 4 try again.
+    /// The exit status: 1 failed, 2 wrong usage, 3 refused by the CA, 4 try again, 5 not confirmed, 6 not good.
     pub fn exit_status(&self) -> u8 {
         match self.kind {
             Kind::Local => 1,
             Kind::Usage => 2,
             Kind::Refused => 3,
             Kind::Unavailable => 4,
+            Kind::NotConfirmed => 5,
+            Kind::NotGood => 6,
         }
     }
 
     /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`; `None` if it was not the CA that refused.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
+    }
+
+    /// What happened.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to do next, if anybody knows.
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        self.next.as_deref()
     }
 
     /// As one JSON object.

@@ -1,7 +1,7 @@
 //! Files that are written: all of it or nothing, and certificates as PEM.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -18,6 +18,15 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Failure> {
 
 /// Writes a file durably: all of it or nothing. With mode 0600 if it is private, otherwise 0644. Replaces what is there.
 pub(crate) fn write(path: &Path, contents: &[u8], private: bool) -> Result<(), Failure> {
+    write_with(path, private, |file| file.write_all(contents))
+}
+
+/// As [`write()`], for contents that are too long to have at once.
+pub(crate) fn write_with(
+    path: &Path,
+    private: bool,
+    contents: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.new"));
     let directory =
@@ -27,9 +36,10 @@ pub(crate) fn write(path: &Path, contents: &[u8], private: bool) -> Result<(), F
         if temporary.exists() {
             fs::remove_file(&temporary)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(contents)?;
-        file.sync_all()?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file = BufWriter::new(file);
+        contents(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         fs::rename(&temporary, path)?;
         File::open(directory)?.sync_all()
     })();

@@ -1,12 +1,16 @@
 //! PEOPLE: the operator's command line as a library. It names the wire and the words, never the CA.
 //!
-//! Start at [`run`]: arguments in, one file per noun (`work_order`, `principal`, `device`, `certificate`), text or JSON out.
+//! Start at [`run`]: arguments in, one file per noun (`work_order`, `principal`, `device`, `certificate`,
+//! `revocations`) or verb (`revoke`, `doctor`), text or JSON out.
 
 mod arguments;
+mod blast_radius;
 mod certificate;
 mod client;
+mod confirmation;
 
 mod device;
+mod doctor;
 mod explain;
 mod failure;
 mod files;
@@ -15,13 +19,18 @@ mod next_step;
 mod output;
 mod paging;
 mod principal;
+mod progress;
 mod quickstart;
+mod revocations;
+mod revoke;
+mod selection;
 mod timestamp;
 mod work_order;
 
 pub use arguments::{
-    Arguments, CertificateCommand, CertificateFilter, Command, DeviceCommand, DeviceStateName, PageArguments,
-    PrincipalCommand, WorkOrderCommand, WorkOrderTerms,
+    Arguments, CertificateCommand, CertificateFilter, Command, Confirmation, DeviceCommand, DeviceStateName,
+    DevicesArguments, PageArguments, PrincipalCommand, RemarkArguments, RevocationsCommand, RevokeArguments,
+    RotateArguments, SelectionArguments, WatchArguments, WhyArguments, WorkOrderCommand, WorkOrderTerms,
 };
 pub use client::Connection;
 pub use failure::Failure;
@@ -40,6 +49,9 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failur
         Command::Principal { command } => principal::run(command, &connection, output).await,
         Command::Device { command } => device::run(command, &connection, output).await,
         Command::Certificate { command } => certificate::run(command, &connection, output).await,
+        Command::Revoke(arguments) => revoke::run(arguments, &connection, output).await,
+        Command::Revocations { command } => revocations::run(command, &connection, output).await,
+        Command::Doctor => doctor::run(&connection, output).await,
         Command::Quickstart(quickstart) => quickstart::run(quickstart, output).await,
         Command::Completions { shell } => output.completions::<Arguments>(shell),
     }

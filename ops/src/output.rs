@@ -1,6 +1,6 @@
 //! What is printed: tables for people, one JSON object a line for programs.
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -54,12 +54,38 @@ impl Output {
                 self.line(&text)
             });
         }
-        if rows.is_empty() {
-            self.note("none");
-            return Ok(());
-        }
         let table = table(columns, rows.iter().map(cells), self.terminal);
         self.line(&table)
+    }
+
+    /// Says that a list has no rows.
+    pub(crate) fn none(&mut self) {
+        if !self.json {
+            self.note("none");
+        }
+    }
+
+    /// Says that a list goes on after `count` rows, and how to go on with it.
+    pub(crate) fn more(&mut self, count: usize, cursor: &str) {
+        if self.json {
+            self.note(&serde_json::json!({ "next_cursor": cursor }).to_string());
+        } else {
+            self.note(&format!(
+                "{count} rows; there are more: --cursor {cursor} goes on, --limit 0 prints all"
+            ));
+        }
+    }
+
+    /// Asks the person at the terminal for one line; `None` when nobody sits there.
+    pub(crate) fn ask(&mut self, question: &str) -> Option<String> {
+        let input = std::io::stdin();
+        if !input.is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        write!(self.notes, "{question}").and_then(|()| self.notes.flush()).ok()?;
+        let mut line = String::new();
+        input.lock().read_line(&mut line).ok()?;
+        Some(line.trim().to_owned())
     }
 
     /// Prints one line of data.

@@ -1,70 +1,93 @@
-//! Long lists, a page at a time.
+//! Long lists, a page at a time: what was read is printed before more is asked for, so a list of any length needs the memory of a page.
 
 use std::future::Future;
 
 use proto::v1::PageRequest;
+use serde::Serialize;
 
 use crate::arguments::PageArguments;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Asks for page after page until `limit` rows are there or the list ends.
+/// A list as it is printed.
+pub(crate) struct Listing<'a, V> {
+    /// The heads of the table.
+    pub(crate) columns: &'a [&'a str],
+    /// The cells of a row.
+    pub(crate) cells: fn(&V) -> Vec<String>,
+}
+
+impl<V: Serialize> Listing<'_, V> {
+    /// Asks for page after page and prints those rows of them that `view` keeps, until `limit` rows are printed or the list ends;
+    /// then says how to go on.
+    ///
+    /// # Errors
+    /// As the CA answers.
+    pub(crate) async fn print<T, F>(
+        &self,
+        page: &PageArguments,
+        output: &mut Output,
+        mut ask: impl FnMut(PageRequest) -> F,
+        view: impl Fn(T) -> Option<V>,
+    ) -> Result<(), Failure>
+    where
+        F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
+    {
+        let limit = if page.limit == 0 { usize::MAX } else { page.limit };
+        let mut printed = 0;
+        let mut cursor = page.cursor.clone();
+        loop {
+            let (rows, next) = ask(request(limit - printed, &cursor)).await?;
+            let rows: Vec<V> = rows.into_iter().filter_map(&view).take(limit - printed).collect();
+            printed += rows.len();
+            if !rows.is_empty() {
+                output.rows(&rows, self.columns, self.cells)?;
+            }
+            if next.is_empty() {
+                if printed == 0 {
+                    output.none();
+                }
+                return Ok(());
+            }
+            if printed >= limit {
+                output.more(printed, &next);
+                return Ok(());
+            }
+            cursor = further(next, &cursor)?;
+        }
+    }
+}
+
+/// All rows at once, for lists that are known to be short.
 ///
 /// # Errors
 /// As the CA answers.
-pub(crate) async fn collect<T, F>(
-    page: PageArguments,
-    mut ask: impl FnMut(PageRequest) -> F,
-) -> Result<Listed<T>, Failure>
+pub(crate) async fn all<T, F>(mut ask: impl FnMut(PageRequest) -> F) -> Result<Vec<T>, Failure>
 where
     F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
 {
-    let limit = if page.limit == 0 { usize::MAX } else { page.limit };
-    let mut rows: Vec<T> = Vec::new();
+    let mut rows = Vec::new();
     let mut cursor = String::new();
     loop {
-        let missing = limit - rows.len();
-        let size = u32::try_from(missing.min(PAGE_ROWS_MAX)).unwrap_or(1);
-        let (mut some, next) = ask(PageRequest { size, cursor: cursor.clone() }).await?;
-        some.truncate(missing);
+        let (mut some, next) = ask(request(PAGE_ROWS_MAX, &cursor)).await?;
         rows.append(&mut some);
         if next.is_empty() {
-            return Ok(Listed { rows, more: false });
+            return Ok(rows);
         }
-        if rows.len() >= limit {
-            return Ok(Listed { rows, more: true });
-        }
-        // A CA that gives the same place again would be asked for ever.
-        if next == cursor {
-            return Err(Failure::local("the CA gave the same page twice").next("list again"));
-        }
-        cursor = next;
+        cursor = further(next, &cursor)?;
     }
 }
 
-/// Rows of a list.
-#[derive(Debug)]
-pub(crate) struct Listed<T> {
-    /// As many as were wanted.
-    rows: Vec<T>,
-    /// Whether the list goes on.
-    more: bool,
+fn request(rows: usize, cursor: &str) -> PageRequest {
+    PageRequest { size: u32::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1), cursor: cursor.to_owned() }
 }
 
-impl<T> Listed<T> {
-    /// The rows; tells the person when there are more.
-    pub(crate) fn say_more(self, output: &mut Output) -> Vec<T> {
-        if self.more {
-            let count = self.rows.len();
-            output.note(&format!("the first {count}; there are more: --limit N, or --limit 0 for all"));
-        }
-        self.rows
+/// A CA that gives the same place again would be asked for ever.
+fn further(next: String, before: &str) -> Result<String, Failure> {
+    if next == before {
+        return Err(Failure::local("the CA gave the same page twice").next("list again"));
     }
-
-    /// The rows.
-    pub(crate) fn rows(self) -> Vec<T> {
-        self.rows
-    }
+    Ok(next)
 }
 
 /// What the wire allows a page (`PageRequest.size`).
@@ -72,30 +95,66 @@ const PAGE_ROWS_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
-    async fn list(limit: usize, length: usize) -> (Vec<usize>, usize) {
-        let mut asked = 0;
-        let rows = collect(PageArguments { limit }, |page| {
-            asked += 1;
-            let from: usize = page.cursor.parse().unwrap_or(0);
-            let to = (from + usize::try_from(page.size).unwrap()).min(length);
-            let next = if to < length { to.to_string() } else { String::new() };
-            async move { Ok(((from..to).collect(), next)) }
-        })
-        .await
-        .unwrap();
-        (rows.rows(), asked)
+    /// A list of the numbers below `length`, three a page at the most; the cursor is the next number.
+    async fn page(length: u64, request: PageRequest) -> Result<(Vec<u64>, String), tonic::Status> {
+        let from = request.cursor.parse().unwrap_or(0);
+        let until = length.min(from + u64::from(request.size.min(3)));
+        let next = if until == length { String::new() } else { until.to_string() };
+        Ok(((from..until).collect(), next))
+    }
+
+    async fn printed(length: u64, limit: usize, cursor: &str, keep: fn(u64) -> bool) -> (String, String) {
+        let (data, notes) = (Shared::default(), Shared::default());
+        let mut output = Output::new(Box::new(data.clone()), Box::new(notes.clone()), true, false);
+        let listing = Listing { columns: &["N"], cells: |number: &u64| vec![number.to_string()] };
+        let arguments = PageArguments { limit, cursor: cursor.to_owned() };
+        let view = move |number| keep(number).then_some(number);
+        listing.print(&arguments, &mut output, |request| page(length, request), view).await.unwrap();
+        (data.text(), notes.text())
+    }
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Shared {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[tokio::test]
-    async fn all_pages_are_asked_for_until_the_list_ends() {
-        assert_eq!(list(0, 2_500).await, ((0..2_500).collect(), 3));
+    async fn a_list_goes_on_where_the_one_before_ended_without_a_gap_or_a_double() {
+        let (first, note) = printed(7, 4, "", |_| true).await;
+        assert_eq!(first, "0\n1\n2\n3\n");
+        assert_eq!(note, "{\"next_cursor\":\"4\"}\n");
+        let (rest, note) = printed(7, 0, "4", |_| true).await;
+        assert_eq!((rest.as_str(), note.as_str()), ("4\n5\n6\n", ""));
     }
 
     #[tokio::test]
-    async fn no_more_rows_are_asked_for_than_wanted() {
-        assert_eq!(list(1_200, 2_500).await, ((0..1_200).collect(), 2));
-        assert_eq!(list(10, 5).await, ((0..5).collect(), 1));
+    async fn rows_that_are_left_out_do_not_count_against_the_limit() {
+        let (even, note) = printed(20, 5, "", |number| number % 2 == 0).await;
+        assert_eq!(even, "0\n2\n4\n6\n8\n");
+        assert_eq!(note, "{\"next_cursor\":\"9\"}\n");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_comes_twice_ends_the_list() {
+        let again = |_: PageRequest| async { Ok((vec![1_u64], "x".to_owned())) };
+        assert!(all(again).await.is_err());
     }
 }

@@ -15,7 +15,8 @@ use crate::certificate::CertificateView;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{paging, timestamp};
+use crate::paging::Listing;
+use crate::timestamp;
 
 /// Does what the command says.
 ///
@@ -31,7 +32,7 @@ pub(crate) async fn run(
             let issued = issue(&arguments, connection).await?;
             output.one(&issued, issue::Issued::in_words)
         }
-        PrincipalCommand::List(page) => list(page, connection, output).await,
+        PrincipalCommand::List(page) => list(&page, connection, output).await,
         PrincipalCommand::Revoke { role, name, reason } => {
             let request = wire::RevokePrincipalRequest {
                 role: on_the_wire(role).into(),
@@ -49,30 +50,33 @@ pub(crate) async fn run(
     }
 }
 
-async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let client = client(connection).await?;
-    let principals = paging::collect(page, |page| {
+    let listing = Listing {
+        columns: &["ROLE", "NAME", "ACTIVE", "CREATED", "NEWEST CREDENTIAL", "NOT AFTER"],
+        cells: |principal: &PrincipalView| {
+            let credential = principal.credential.as_ref();
+            let of = |field: fn(&CertificateView) -> &String| {
+                credential.map_or_else(|| "-".to_owned(), |credential| field(credential).clone())
+            };
+            vec![
+                principal.role.to_owned(),
+                principal.name.clone(),
+                if principal.active { "yes" } else { "no" }.to_owned(),
+                principal.created_at.clone().unwrap_or_else(|| "-".to_owned()),
+                of(|credential| &credential.serial_number),
+                of(|credential| &credential.not_after_for_people),
+            ]
+        },
+    };
+    let ask = |page| {
         let mut client = client.clone();
         async move {
             let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
             Ok((answer.principals, answer.next_cursor))
         }
-    })
-    .await?
-    .say_more(output);
-    let principals: Vec<PrincipalView> = principals.into_iter().map(PrincipalView::from).collect();
-    let columns = ["ROLE", "NAME", "ACTIVE", "CREATED", "NEWEST CREDENTIAL", "NOT AFTER"];
-    output.rows(&principals, &columns, |principal| {
-        let credential = principal.credential.as_ref();
-        vec![
-            principal.role.to_owned(),
-            principal.name.clone(),
-            if principal.active { "yes" } else { "no" }.to_owned(),
-            principal.created_at.clone().unwrap_or_else(|| "-".to_owned()),
-            credential.map_or_else(|| "-".to_owned(), |credential| credential.serial_number.clone()),
-            credential.map_or_else(|| "-".to_owned(), |credential| credential.not_after_for_people.clone()),
-        ]
-    })
+    };
+    listing.print(page, output, ask, |principal| Some(PrincipalView::from(principal))).await
 }
 
 /// Opens the service that makes credentials.

@@ -23,6 +23,20 @@ pub(crate) fn text(timestamp: Option<&Timestamp>) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(timestamp?.seconds).ok()?.format(&Rfc3339).ok()
 }
 
+/// The time as this machine's library has it; `None` if absent or out of range.
+pub(crate) fn system(timestamp: Option<&Timestamp>) -> Option<SystemTime> {
+    SystemTime::try_from(*timestamp?).ok()
+}
+
+/// Whole days from one time to another; negative when the other is earlier.
+pub(crate) fn days_between(from: SystemTime, to: SystemTime) -> i64 {
+    let days = |span: std::time::Duration| i64::try_from(span.as_secs() / SECONDS_A_DAY).unwrap_or(i64::MAX);
+    match to.duration_since(from) {
+        Ok(ahead) => days(ahead),
+        Err(behind) => -days(behind.duration()),
+    }
+}
+
 /// The time for a table: `-` if absent, and `never` for the year 9999, which says that there is no well-defined expiration
 /// (RFC 5280, section 4.1.2.5).
 pub(crate) fn for_people(timestamp: Option<&Timestamp>) -> String {
@@ -31,6 +45,9 @@ pub(crate) fn for_people(timestamp: Option<&Timestamp>) -> String {
         other => text(other).unwrap_or_else(|| "-".to_owned()),
     }
 }
+
+/// Without leap seconds, as POSIX counts.
+const SECONDS_A_DAY: u64 = 86_400;
 
 /// 9999-12-31T23:59:59Z.
 const NO_EXPIRATION_SECONDS: i64 = 253_402_300_799;

@@ -1,6 +1,6 @@
 //! `touchmark work-order …`
 
-use identity::PrincipalName;
+use identity::{Clock, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
 use proto::v1::{self as wire, create_work_order_request, work_order};
 use rand::Rng;
@@ -11,7 +11,8 @@ use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
-use crate::{manifest, paging, timestamp};
+use crate::paging::Listing;
+use crate::{certificate, manifest, timestamp};
 
 /// Does what the command says.
 ///
@@ -24,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     match command {
         WorkOrderCommand::Create(terms) => create(terms, connection, output).await,
-        WorkOrderCommand::List(page) => list(page, connection, output).await,
+        WorkOrderCommand::List(page) => list(&page, connection, output).await,
         WorkOrderCommand::Show { id } => show(read(&id, connection).await?, output),
         WorkOrderCommand::Pause { id } => {
             let request = wire::PauseWorkOrderRequest { id };
@@ -62,7 +63,11 @@ pub(crate) async fn read(id: &str, connection: &Connection) -> Result<wire::Work
 }
 
 async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    let stations = terms.stations.clone();
     let order = WorkOrderView::from(order(terms, connection).await?);
+    for station in stations {
+        warn_without_credential(station, connection, output).await;
+    }
     output.one(&order, |order| order.id.clone())?;
     if !output.is_json() {
         let stations = order.stations.join(" or ");
@@ -72,6 +77,19 @@ async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Out
         ));
     }
     Ok(())
+}
+
+/// A station that cannot call is a mistyped name, or one that still needs its credential. The order stands either way.
+async fn warn_without_credential(name: PrincipalName, connection: &Connection, output: &mut Output) {
+    let station = Principal::named(Role::Station, name.clone());
+    let usable = certificate::usable_credentials(&station, SystemClock.now(), connection).await;
+    // Whether it has one is only a hint; the order is made.
+    if let Ok(0) = usable {
+        output.note(&format!(
+            "warning: {station} has no credential that is good now; if the name is right:\n  touchmark principal issue station {name} --out {name}",
+
+        ));
+    }
 }
 
 fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failure> {
@@ -116,44 +134,44 @@ pub(crate) fn request_id() -> Vec<u8> {
     id
 }
 
-async fn list(page: PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let client = client(connection).await?;
-    let orders = paging::collect(page, |page| {
+    let listing = Listing {
+        columns: &[
+            "ID",
+            "STATE",
+            "PRODUCT",
+            "QUANTITY",
+            "ISSUED",
+            "CONFIRMED",
+            "SCRAPPED",
+            "SERIALS",
+            "STATIONS",
+            "CREATED",
+        ],
+        cells: |order: &WorkOrderView| {
+            vec![
+                order.id.clone(),
+                order.state.to_owned(),
+                order.product.clone(),
+                order.quantity.to_string(),
+                order.issued.to_string(),
+                order.confirmed.to_string(),
+                order.scrapped.to_string(),
+                order.serials(),
+                order.stations.join(" "),
+                order.created_at.clone().unwrap_or_default(),
+            ]
+        },
+    };
+    let ask = |page| {
         let mut client = client.clone();
         async move {
             let answer = client.list(wire::ListWorkOrdersRequest { page: Some(page) }).await?.into_inner();
             Ok((answer.work_orders, answer.next_cursor))
         }
-    })
-    .await?
-    .say_more(output);
-    let orders: Vec<WorkOrderView> = orders.into_iter().map(WorkOrderView::from).collect();
-    let columns = [
-        "ID",
-        "STATE",
-        "PRODUCT",
-        "QUANTITY",
-        "ISSUED",
-        "CONFIRMED",
-        "SCRAPPED",
-        "SERIALS",
-        "STATIONS",
-        "CREATED",
-    ];
-    output.rows(&orders, &columns, |order| {
-        vec![
-            order.id.clone(),
-            order.state.to_owned(),
-            order.product.clone(),
-            order.quantity.to_string(),
-            order.issued.to_string(),
-            order.confirmed.to_string(),
-            order.scrapped.to_string(),
-            order.serials(),
-            order.stations.join(" "),
-            order.created_at.clone().unwrap_or_default(),
-        ]
-    })
+    };
+    listing.print(page, output, ask, |order| Some(WorkOrderView::from(order))).await
 }
 
 fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {

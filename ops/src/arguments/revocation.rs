@@ -1,0 +1,139 @@
+//! `touchmark revoke` and `touchmark revocations …`
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use identity::{DeviceId, PrincipalName, Product, RevocationReason, SerialNumber};
+
+use super::timestamp;
+
+/// What to withdraw, why, and whether it is meant.
+#[derive(Debug, Args)]
+pub struct RevokeArguments {
+    /// Which.
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+    /// Why.
+    #[command(flatten)]
+    pub why: WhyArguments,
+    /// Whether it is meant.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
+}
+
+/// Some of the certificates that were ever issued.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct SelectionArguments {
+    /// All of this device
+    #[arg(long, value_name = "PRODUCT/SERIAL")]
+    pub device: Option<DeviceId>,
+    /// The one with this serial number, in hexadecimal
+    #[arg(long, value_name = "SERIAL")]
+    pub certificate: Option<SerialNumber>,
+    /// The one with this serial number and all its descendants
+    #[arg(long, value_name = "SERIAL")]
+    pub lineage: Option<SerialNumber>,
+    /// All of the devices made under this work order
+    #[arg(long, value_name = "ID")]
+    pub work_order: Option<String>,
+    /// All of the devices of this product
+    #[arg(long, value_name = "P")]
+    pub product: Option<Product>,
+    /// All of the devices made by this station
+    #[arg(long, value_name = "NAME")]
+    pub station: Option<PrincipalName>,
+    /// All with this key: its SHA-256 in hexadecimal, as `certificate show` prints it
+    #[arg(long, value_name = "SHA256", value_parser = fingerprint)]
+    pub key: Option<[u8; 32]>,
+    /// All that were issued from this time on, RFC 3339; alone or with --issued-until
+    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    pub issued_from: Option<SystemTime>,
+    /// All that were issued before this time, RFC 3339; alone or with --issued-from
+    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    pub issued_until: Option<SystemTime>,
+}
+
+/// Why certificates are withdrawn.
+#[derive(Debug, Args)]
+pub struct WhyArguments {
+    /// Why, as RFC 5280, section 5.3.1, spells it: keyCompromise, superseded, cessationOfOperation, affiliationChanged,
+    /// privilegeWithdrawn or unspecified
+    #[arg(long, value_name = "REASON", value_parser = final_reason)]
+    pub reason: RevocationReason,
+    /// From when on the keys are not to be trusted, RFC 3339, if somebody knows (RFC 5280, section 5.3.2)
+    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    pub invalid_since: Option<SystemTime>,
+}
+
+/// Whether it is meant.
+#[derive(Debug, Args)]
+pub struct Confirmation {
+    /// Only show what that would hit: certificates, devices, products, and when they were last seen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The number of certificates that are to be withdrawn, for when nobody can be asked; another number withdraws none
+    #[arg(long, value_name = "COUNT", conflicts_with = "dry_run")]
+    pub confirm: Option<u64>,
+}
+
+/// What can be done with the record of what was withdrawn.
+#[derive(Debug, Subcommand)]
+pub enum RevocationsCommand {
+    /// Say of certificates whether they are still good; exit status 6 if one is not
+    Check {
+        /// Serial numbers in hexadecimal
+        #[arg(required = true, value_name = "SERIAL")]
+        serials: Vec<SerialNumber>,
+    },
+    /// Follow what is withdrawn, held and released, as it happens, for ever
+    ///
+    /// It reconnects by itself and misses nothing. With --cursor-file that is so across its own restarts too: the file is
+    /// replaced after what it stands for has been printed, written and hooked. Ctrl-C or SIGTERM ends it with status 0.
+    Watch(WatchArguments),
+}
+
+/// How to follow.
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// Where to keep the place in the feed; without it, it begins with the first revocation ever
+    #[arg(long, value_name = "FILE")]
+    pub cursor_file: Option<PathBuf>,
+    /// Only what happens from now on, when there is no cursor yet
+    #[arg(long)]
+    pub from_now: bool,
+    /// Keep revocation lists fresh here: ISSUER.crl.pem for each issuer, and crls.pem with all of them
+    #[arg(long, value_name = "DIR")]
+    pub write_crl: Option<PathBuf>,
+    /// Only the lists of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
+    #[arg(long = "issuer", value_name = "ISSUER", requires = "write_crl")]
+    pub issuers: Vec<String>,
+    /// Run this with `sh -c` after the lists changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'
+    #[arg(long, value_name = "COMMAND", requires = "write_crl")]
+    pub hook: Option<String>,
+    /// End when everything until now is done, for use from cron
+    #[arg(long)]
+    pub once: bool,
+    /// Print no events
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+fn final_reason(text: &str) -> Result<RevocationReason, String> {
+    match text.parse() {
+        Ok(RevocationReason::CertificateHold) => {
+            Err("a hold is `touchmark device hold`: it can be released".to_owned())
+        }
+        Ok(RevocationReason::CaCompromise) => Err("cACompromise is for an issuer's certificate".to_owned()),
+        Ok(reason) => Ok(reason),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    hex::decode(text.replace(':', ""))
+        .ok()
+        .and_then(|octets| octets.try_into().ok())
+        .ok_or_else(|| "a SHA-256 fingerprint has 64 hexadecimal digits".to_owned())
+}

@@ -1,0 +1,86 @@
+//! What a selection would hit, before anything happens.
+
+use proto::v1 as wire;
+use serde::Serialize;
+
+use crate::client::Connection;
+use crate::device;
+use crate::failure::Failure;
+use crate::output::{facts, table};
+use crate::selection::Selection;
+use crate::timestamp;
+
+/// What a selection would hit.
+#[derive(Debug, Serialize)]
+pub(crate) struct BlastRadius {
+    pub(crate) selection: String,
+    /// Certificates that are not revoked yet.
+    pub(crate) certificates: u64,
+    pub(crate) devices: u64,
+    products: Vec<ProductShare>,
+    last_seen_newest: Option<String>,
+    last_seen_oldest: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProductShare {
+    product: String,
+    devices: u64,
+    certificates: u64,
+}
+
+impl BlastRadius {
+    /// Asks the CA. Changes nothing.
+    ///
+    /// # Errors
+    /// As the CA answers.
+    pub(crate) async fn of(selection: &Selection, connection: &Connection) -> Result<Self, Failure> {
+        let request = wire::PreviewSelectionRequest { selection: Some(selection.to_wire()) };
+        let answer = device::client(connection).await?.preview_selection(request).await?.into_inner();
+        Ok(Self {
+            selection: selection.words().to_owned(),
+            certificates: answer.certificates,
+            devices: answer.devices,
+            products: answer.products.into_iter().map(ProductShare::from).collect(),
+            last_seen_newest: timestamp::text(answer.last_seen_newest.as_ref()),
+            last_seen_oldest: timestamp::text(answer.last_seen_oldest.as_ref()),
+        })
+    }
+
+    /// The certificates and devices, counted.
+    pub(crate) fn counted(&self) -> String {
+        format!("{} of {}", count(self.certificates, "certificate"), count(self.devices, "device"))
+    }
+
+    /// For people.
+    pub(crate) fn in_words(&self) -> String {
+        let seen = match (&self.last_seen_oldest, &self.last_seen_newest) {
+            (Some(oldest), Some(newest)) if oldest == newest => format!("at {newest}"),
+            (Some(oldest), Some(newest)) => format!("between {oldest} and {newest}"),
+            _ => "never".to_owned(),
+        };
+        let mut lines = vec![
+            ("selection", self.selection.clone()),
+            ("would hit", format!("{} that are not revoked", self.counted())),
+            ("last seen", seen),
+        ];
+        if !self.products.is_empty() {
+            let rows = self.products.iter().map(|share| {
+                vec![share.product.clone(), share.devices.to_string(), share.certificates.to_string()]
+            });
+            lines.push(("products", table(&["PRODUCT", "DEVICES", "CERTIFICATES"], rows, false)));
+        }
+        facts(&lines)
+    }
+}
+
+impl From<wire::ProductCount> for ProductShare {
+    fn from(count: wire::ProductCount) -> Self {
+        Self { product: count.product, devices: count.devices, certificates: count.certificates }
+    }
+}
+
+/// A number with its thing, for example `1 device` or `12 devices`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}

@@ -1,0 +1,64 @@
+//! What was looked at and what was found.
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// All findings, in order.
+#[derive(Debug, Default)]
+pub(super) struct Checkup {
+    pub(super) findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    #[serde(rename = "check")]
+    pub(super) what: String,
+    pub(super) health: Health,
+    pub(super) finding: String,
+    pub(super) next: Option<String>,
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Health {
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Health {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Bad => "BAD",
+        }
+    }
+}
+
+impl Checkup {
+    pub(super) fn good(&mut self, what: &str, finding: impl Into<String>) {
+        self.add(what, Health::Good, finding.into(), None);
+    }
+
+    pub(super) fn warn(&mut self, what: &str, finding: impl Into<String>, next: &str) {
+        self.add(what, Health::Warning, finding.into(), Some(next));
+    }
+
+    pub(super) fn bad(&mut self, what: &str, finding: impl Into<String>, next: &str) {
+        self.add(what, Health::Bad, finding.into(), Some(next));
+    }
+
+    /// What a failure says, with what it says to do.
+    pub(super) fn failure(&mut self, what: &str, failure: &Failure) {
+        self.add(what, Health::Bad, failure.what().to_owned(), failure.next_step());
+    }
+
+    fn add(&mut self, what: &str, health: Health, finding: String, next: Option<&str>) {
+        let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
+        self.findings.push(Finding { what: what.to_owned(), health, finding, next });
+    }
+}

@@ -1,0 +1,56 @@
+//! Whether something can be fetched by plain HTTP, as those who rely on certificates do.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// How many bytes are there; or why they cannot be had.
+pub(super) async fn length_of(url: &str) -> Result<usize, String> {
+    match tokio::time::timeout(FETCHED_WITHIN, fetch(url)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!("no answer within {} s", FETCHED_WITHIN.as_secs())),
+    }
+}
+
+async fn fetch(url: &str) -> Result<usize, String> {
+    let uri: Uri = url.parse().map_err(|_| "not a URL".to_owned())?;
+    let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+        return Err("not http://HOST/… (RFC 5280, section 4.2.1.13)".to_owned());
+    };
+    let address = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    let request = Request::get(path).header(header::HOST, host).body(Empty::<Bytes>::new());
+    let request = request.map_err(|error| error.to_string())?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        if response.status() != StatusCode::OK {
+            return Err(response.status().to_string());
+        }
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+        Ok(body.map_err(|error| error.to_string())?.to_bytes().len())
+    };
+    // The connection moves the bytes while the exchange waits for them, and ends with it.
+    tokio::pin!(exchange);
+    tokio::select! {
+        outcome = &mut exchange => outcome,
+        ended = connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+/// A list of a shard has under a megabyte; a person waits for this.
+const FETCHED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Longer lists are not for those who fetch them.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,0 +1,141 @@
+//! `touchmark revoke …`: what it would hit, whether it is meant, and then the work, followed to its end.
+
+use std::time::Duration;
+
+use identity::RevocationReason;
+use proto::v1 as wire;
+use serde::Serialize;
+
+use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
+use crate::blast_radius::{BlastRadius, count};
+use crate::client::Connection;
+use crate::confirmation::confirm;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::selection::Selection;
+use crate::{device, timestamp, work_order};
+
+/// Does what the command says.
+///
+/// # Errors
+/// As the CA answers, and when it was not confirmed.
+pub(crate) async fn run(
+    arguments: RevokeArguments,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, connection, output)
+        .await
+}
+
+/// Shows what would be hit, wants the number, withdraws, and says what was done.
+pub(crate) async fn revoke(
+    selection: &Selection,
+    why: &WhyArguments,
+    confirmation: &Confirmation,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let radius = BlastRadius::of(selection, connection).await?;
+    if confirmation.dry_run {
+        return output.one(&radius, BlastRadius::in_words);
+    }
+    if !output.is_json() {
+        output.note(&radius.in_words());
+    }
+    if radius.certificates > 0 {
+        let what = format!("revoke {} for ever ({})", radius.counted(), why.reason);
+        confirm(radius.certificates, &what, confirmation.confirm, output)?;
+    }
+    let done = match radius.certificates {
+        0 => wire::RevokeProgress { done: true, ..wire::RevokeProgress::default() },
+        certificates => follow(request(selection, why, certificates), connection, output).await?,
+    };
+    let report = Revoked {
+        revoked: done.revoked,
+        reason: why.reason.to_string(),
+        ledger_entry: done.ledger_entry,
+        job: (!done.job.is_empty()).then_some(done.job),
+        radius,
+    };
+    output.one(&report, |report| match report.revoked {
+        0 => format!("nothing to revoke: {} has no certificate that is not revoked", report.radius.selection),
+        revoked => format!(
+            "{} revoked ({}), on record up to ledger entry {}",
+            count(revoked, "certificate"),
+            report.reason,
+            report.ledger_entry
+        ),
+    })
+}
+
+fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire::RevokeRequest {
+    let reason = match why.reason {
+        RevocationReason::Unspecified => String::new(),
+        reason => reason.to_string(),
+    };
+    wire::RevokeRequest {
+        request_id: work_order::request_id().into(),
+        selection: Some(selection.to_wire()),
+        reason,
+        invalidity_date: why.invalid_since.map(timestamp::to_wire),
+        expected_certificates: certificates,
+    }
+}
+
+/// Follows the work to its end. A connection that breaks is made again under the same request id: the CA went on meanwhile.
+async fn follow(
+    request: wire::RevokeRequest,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<wire::RevokeProgress, Failure> {
+    let mut progress = Progress::new(request.expected_certificates, "certificates revoked", output);
+    let mut attempts = 0;
+    let outcome = loop {
+        attempts += 1;
+        match follow_once(&request, connection, &mut progress, output).await {
+            Err(failure) if failure.may_pass() && attempts < ATTEMPTS_MAX => {
+                tokio::time::sleep(ATTEMPT_EVERY).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    progress.end();
+    outcome
+}
+
+async fn follow_once(
+    request: &wire::RevokeRequest,
+    connection: &Connection,
+    progress: &mut Progress,
+    output: &mut Output,
+) -> Result<wire::RevokeProgress, Failure> {
+    let mut stream = device::client(connection).await?.revoke(request.clone()).await?.into_inner();
+    while let Some(step) = stream.message().await? {
+        progress.at(step.revoked, step.total, output);
+        if step.done {
+            return Ok(step);
+        }
+    }
+    Err(Failure::unreachable("the CA ended the answer before the work was done")
+        .next("repeat the command: what is revoked stays revoked, the rest is counted anew"))
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Revoked {
+    #[serde(flatten)]
+    radius: BlastRadius,
+    revoked: u64,
+    reason: String,
+    ledger_entry: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
+}
+
+/// With the pause between them about half a minute: a CA that restarts is back by then.
+const ATTEMPTS_MAX: u32 = 30;
+
+/// Often enough for a person who waits.
+const ATTEMPT_EVERY: Duration = Duration::from_secs(1);
