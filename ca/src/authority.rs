@@ -15,7 +15,7 @@ mod work_orders;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, RequestId};
 use issuance::{Certificate, IssuerName, Profile, ProfileName};
@@ -43,6 +43,19 @@ pub struct Installation {
     pub profiles: Vec<Profile>,
     /// Where devices enrol at first boot, for example `https://ca.example.com:8443`.
     pub enrollment_url: String,
+    /// How operational certificates follow one another.
+    pub renewal: RenewalPolicy,
+}
+
+/// How operational certificates follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RenewalPolicy {
+    /// How long after its end a certificate may still ask for the next one.
+    pub grace: Duration,
+    /// How long a certificate is good once its successor is in use; `None`: until its end.
+    pub superseded_for: Option<Duration>,
+    /// Whether a fork puts the device on hold.
+    pub hold_on_fork: bool,
 }
 
 /// What the callers must trust. Grows only.
@@ -62,6 +75,7 @@ pub struct Authority<S> {
     trust: Trust,
     organization: String,
     enrollment_url: String,
+    renewal: RenewalPolicy,
     profiles: Vec<Profile>,
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
@@ -100,7 +114,7 @@ impl<S: Store> Authority<S> {
                 trust.anchors.push(on_record.certificate().der.to_vec());
             }
         }
-        let Installation { organization, profiles: overrides, enrollment_url } = installation;
+        let Installation { organization, profiles: overrides, enrollment_url, renewal } = installation;
         let profile = |name| {
             let changed = overrides.iter().find(|profile| profile.name == name);
             changed.cloned().unwrap_or_else(|| Profile::standard(name))
@@ -112,6 +126,7 @@ impl<S: Store> Authority<S> {
             trust,
             organization,
             enrollment_url,
+            renewal,
             profiles: ProfileName::ALL.into_iter().map(profile).collect(),
             clock,
             serial_numbers: SerialNumbers::new(generator),

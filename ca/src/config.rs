@@ -9,10 +9,10 @@ mod settings;
 
 pub(crate) use check::{LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization};
 pub use document::{
-    Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, ProfilesConfig, ServerConfig, StoreConfig,
-    StoreKind,
+    AfterRenewalName, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
+    ProfilesConfig, ServerConfig, StoreConfig, StoreKind,
 };
 pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
-pub use settings::{IssuerSettings, Limits, ProfileSettings, Settings, StoreSettings};
+pub use settings::{IssuerSettings, Limits, ProfileSettings, RenewalSettings, Settings, StoreSettings};

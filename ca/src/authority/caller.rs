@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
@@ -19,6 +20,7 @@ pub struct Caller {
     kind: CallerKind,
     certificate: SerialNumber,
     validity: Validity,
+    late: bool,
 }
 
 impl Caller {
@@ -35,6 +37,11 @@ impl Caller {
     /// The serial number of the certificate that makes the call.
     pub fn certificate(&self) -> SerialNumber {
         self.certificate
+    }
+
+    /// Whether its certificate has ended, not too long ago: it may ask for the next one and for nothing else (R-LIFE-05).
+    pub fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Its name as a station; `None` for everybody else.
@@ -98,8 +105,9 @@ impl<S: Store> Authority<S> {
     pub async fn who_calls(&self, certificate: Option<&[u8]>) -> Result<Caller, Refused> {
         let der = certificate.ok_or(CallerRefused::Anonymous)?;
         let face = Face::of(der);
-        if let Some(caller) = self.faces.caller(&face) {
-            self.check_caller(&caller).await?;
+        if let Some(mut caller) = self.faces.caller(&face) {
+            let standing = self.store.standing(&caller.certificate).await?;
+            caller.late = self.judge(&caller, standing)?;
             return Ok(caller);
         }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
@@ -113,8 +121,9 @@ impl<S: Store> Authority<S> {
         };
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
-        let caller = Caller { principal, kind, certificate: shown.serial_number(), validity };
-        self.judge(&caller, Some(record.standing()))?;
+        let mut caller =
+            Caller { principal, kind, certificate: shown.serial_number(), validity, late: false };
+        caller.late = self.judge(&caller, Some(record.standing()))?;
         self.faces.remember(face, &caller);
         Ok(caller)
     }
@@ -125,19 +134,34 @@ impl<S: Store> Authority<S> {
     /// As [`Authority::who_calls`].
     pub async fn check_caller(&self, caller: &Caller) -> Result<(), Refused> {
         let standing = self.store.standing(&caller.certificate).await?;
-        Ok(self.judge(caller, standing)?)
+        self.judge(caller, standing)?;
+        Ok(())
     }
 
-    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
+    /// Whether it is late; or why it is no longer good.
+    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<bool, CallerRefused> {
         match standing {
             None => Err(CallerRefused::Unknown),
             Some(Standing::Revoked | Standing::Held) => Err(CallerRefused::Revoked),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
             Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
-                let within = caller.validity.contains(self.clock.now());
-                if within { Ok(()) } else { Err(CallerRefused::Expired) }
+                let now = self.clock.now();
+                let late = !caller.validity.contains(now);
+                if late && !self.may_be_late(caller, now) {
+                    return Err(CallerRefused::Expired);
+                }
+                Ok(late)
             }
         }
+    }
+}
+
+impl<S> Authority<S> {
+    /// Only a device with an operational certificate may come after its end: to renew it.
+    fn may_be_late(&self, caller: &Caller, now: SystemTime) -> bool {
+        let late_by = now.duration_since(caller.validity.not_after());
+        caller.kind == CallerKind::DeviceOperational
+            && late_by.is_ok_and(|late_by| late_by <= self.renewal.grace)
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::Uri;
 
 use super::Mistake;
-use super::document::{Config, LogFormat};
-use super::settings::{IssuerSettings, Limits, ProfileSettings, Settings, StoreSettings};
+use super::document::{AfterRenewalName, Config, LdevidConfig, LogFormat, OnForkName};
+use super::settings::{IssuerSettings, Limits, ProfileSettings, RenewalSettings, Settings, StoreSettings};
 use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
 
 /// Collects mistakes while fields become settings.
@@ -158,9 +158,29 @@ impl Check<'_> {
         ProfileSettings {
             backdate: Duration::from_secs(backdate_minutes * 60),
             ldevid_lifetime: Duration::from_secs(lifetime_days * 24 * 60 * 60),
+            renewal: self.renewal(&profiles.ldevid),
             hardware_type,
             crl_url: self.base_url("profiles.crl-url", profiles.crl_url.clone()),
             issuers_url: self.base_url("profiles.issuers-url", profiles.issuers_url.clone()),
+        }
+    }
+
+    fn renewal(&mut self, ldevid: &LdevidConfig) -> RenewalSettings {
+        let grace_days =
+            self.number("profiles.ldevid.renewal-grace-days", ldevid.renewal_grace_days, 7, 0, 90);
+        let hours = self.number("profiles.ldevid.superseded-hours", ldevid.superseded_hours, 24, 1, 2160);
+        let after_renewal = ldevid.after_renewal.unwrap_or_default();
+        if ldevid.superseded_hours.is_some() && after_renewal != AfterRenewalName::Grace {
+            self.mistake("profiles.ldevid.superseded-hours", "is only for after-renewal = \"grace\"");
+        }
+        RenewalSettings {
+            grace: Duration::from_secs(grace_days * 24 * 60 * 60),
+            superseded_for: match after_renewal {
+                AfterRenewalName::Expire => None,
+                AfterRenewalName::Revoke => Some(Duration::ZERO),
+                AfterRenewalName::Grace => Some(Duration::from_secs(hours * 60 * 60)),
+            },
+            hold_on_fork: ldevid.on_fork.unwrap_or_default() == OnForkName::Hold,
         }
     }
 

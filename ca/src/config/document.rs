@@ -101,6 +101,18 @@ pub struct ProfilesConfig {
 pub struct LdevidConfig {
     /// How many days an operational certificate lives, 1 to 90. Default 30.
     pub lifetime_days: Option<u64>,
+    /// For how many days after its end an operational certificate still lets its device ask for the next one, and for nothing else, 0 to
+    /// 90; later the device enrols again with its birth certificate. Default 7.
+    pub renewal_grace_days: Option<u64>,
+    /// What becomes of an operational certificate whose successor is in use: "expire" leaves it to its end, "revoke" revokes it at once,
+    /// "grace" revokes it after superseded-hours. Revoked ones are on revocation lists until their end: with "revoke" and "grace" that is
+    /// a third of all devices at any time. Default "expire".
+    pub after_renewal: Option<AfterRenewalName>,
+    /// With after-renewal = "grace": for how many hours it stays good, 1 to 2160. Default 24.
+    pub superseded_hours: Option<u64>,
+    /// What happens when a certificate whose successor is in use asks for another one, as a clone does: "report" refuses it and raises an
+    /// alarm, "hold" also puts the device on hold until an operator releases it. Default "report".
+    pub on_fork: Option<OnForkName>,
 }
 
 /// `[limits]`: what comes on top is refused or has to wait; what was begun goes on.
@@ -121,6 +133,30 @@ pub struct LimitsConfig {
     pub connection_requests_max: Option<u64>,
     /// Seconds that a stop waits for what was begun, 1 to 600. Default 20.
     pub shutdown_seconds: Option<u64>,
+}
+
+/// What becomes of a certificate whose successor is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterRenewalName {
+    /// Left to its end.
+    #[default]
+    Expire,
+    /// Revoked at once.
+    Revoke,
+    /// Revoked after a while.
+    Grace,
+}
+
+/// What a fork does to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnForkName {
+    /// An alarm.
+    #[default]
+    Report,
+    /// An alarm, and the device is on hold.
+    Hold,
 }
 
 /// How logs are written.

@@ -61,12 +61,25 @@ pub struct ProfileSettings {
     pub backdate: Duration,
     /// How long an operational certificate lives.
     pub ldevid_lifetime: Duration,
+    /// How operational certificates follow one another.
+    pub renewal: RenewalSettings,
     /// For `hardwareModuleName` in birth certificates.
     pub hardware_type: Option<HardwareType>,
     /// Base of the CRL distribution points, without a `/` at its end.
     pub crl_url: Option<String>,
     /// Base of the issuers' certificates, without a `/` at its end.
     pub issuers_url: Option<String>,
+}
+
+/// How operational certificates follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewalSettings {
+    /// How long after its end a certificate may still ask for the next one.
+    pub grace: Duration,
+    /// How long a certificate is good once its successor is in use; `None`: until its end.
+    pub superseded_for: Option<Duration>,
+    /// Whether a fork puts the device on hold.
+    pub hold_on_fork: bool,
 }
 
 /// How much is taken on at once.

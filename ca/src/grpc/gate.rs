@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tonic::Status;
 
-use super::roles::{Access, access};
+use super::roles::{Access, access, answers_late};
 use super::status;
 use crate::authority::{Authority, Caller, CallerRefused, Refused};
 use crate::store::Store;
@@ -25,7 +25,7 @@ pub(super) async fn gate<S: Store>(
     let Some(access) = access(path) else {
         return status::unreadable(&Status::unimplemented("")).into_http();
     };
-    match admit(&authority, access, request.extensions().get::<PeerCertificate>()).await {
+    match admit(&authority, path, access, request.extensions().get::<PeerCertificate>()).await {
         Ok(None) => {}
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
@@ -40,6 +40,7 @@ pub(super) async fn gate<S: Store>(
 
 async fn admit<S: Store>(
     authority: &Authority<S>,
+    path: &str,
     access: Access,
     peer: Option<&PeerCertificate>,
 ) -> Result<Option<Caller>, (Option<Caller>, Refused)> {
@@ -48,11 +49,13 @@ async fn admit<S: Store>(
     }
     let certificate = peer.and_then(|peer| peer.0.as_deref());
     let caller = authority.who_calls(certificate).await.map_err(|refused| (None, refused))?;
-    if access.allows(caller.kind()) {
-        Ok(Some(caller))
-    } else {
-        Err((Some(caller), CallerRefused::Role.into()))
+    if !access.allows(caller.kind()) {
+        return Err((Some(caller), CallerRefused::Role.into()));
     }
+    if caller.is_late() && !answers_late(path) {
+        return Err((Some(caller), CallerRefused::Expired.into()));
+    }
+    Ok(Some(caller))
 }
 
 /// Gives a reason to a status that gRPC itself made, for a message that it could not read. Ours have one.

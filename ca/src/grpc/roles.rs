@@ -30,6 +30,12 @@ pub fn access(path: &str) -> Option<Access> {
     TABLE.iter().find(|(rpc, _)| *rpc == path).map(|(_, access)| *access)
 }
 
+/// Whether the RPC with this path answers also a device whose operational certificate has ended not too long ago (R-LIFE-05): what it
+/// needs to get the next one.
+pub(super) fn answers_late(path: &str) -> bool {
+    LATE.contains(&path)
+}
+
 /// Every RPC that this server answers. A test walks the file descriptors and fails for one that is missing.
 pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.ProvisioningService/IssueBirthCertificate", Access::Only(STATIONS)),
@@ -74,6 +80,12 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/grpc.health.v1.Health/List", Access::Anyone),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::AnyCaller),
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::AnyCaller),
+];
+
+const LATE: &[&str] = &[
+    "/touchmark.v1.EnrollmentService/Renew",
+    "/touchmark.v1.EnrollmentService/GetRenewalInfo",
+    "/touchmark.v1.EnrollmentService/GetTrustBundle",
 ];
 
 const STATIONS: &[CallerKind] = &[Station];

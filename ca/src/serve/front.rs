@@ -128,7 +128,7 @@ mod tests {
     use crate::http::metrics::{Figures, Sources};
     use crate::serve::health::Health;
     use crate::store::MemoryStore;
-    use crate::tls::{ServerCredentials, server_config};
+    use crate::tls::{Late, ServerCredentials, server_config};
 
     /// A front with health and reflection only, over what `init` made.
     struct Fixture {
@@ -163,7 +163,8 @@ mod tests {
                 ..
             } = &settings;
             let tls = ServerCredentials::read(&settings.server_credentials).unwrap();
-            let tls = server_config(tls, Arc::clone(&clock)).unwrap();
+            let tls = server_config(tls, Arc::clone(&clock), Late { issuer: vec![], grace: Duration::ZERO })
+                .unwrap();
             let figures = Box::new(Figures::default);
             let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
             let stop = CancellationToken::new();

@@ -19,7 +19,7 @@ use crate::http::metrics::{Expiry, Figures, Sources};
 use crate::ledger::{Holder, Standing};
 use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use crate::store::Store;
-use crate::tls::{CredentialsError, ServerCredentials, TlsError, server_config};
+use crate::tls::{CredentialsError, Late, ServerCredentials, TlsError, server_config};
 
 /// What is open.
 pub(super) struct Opened<S> {
@@ -49,12 +49,20 @@ pub(super) async fn open<S: Store>(
         );
     }
     warn_of_keys(&settings.issuers.dir);
-    let tls = server_config(credentials, Arc::clone(&clock))?;
+    let tls = {
+        let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
+        server_config(
+            credentials,
+            Arc::clone(&clock),
+            Late { issuer, grace: settings.profiles.renewal.grace },
+        )?
+    };
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
     let installation = Installation {
         organization: settings.organization.clone(),
         profiles: profiles::profiles(&settings.profiles),
+        renewal: profiles::renewal(&settings.profiles.renewal),
         enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
     };
     let generator = Box::new(UnwrapErr(SysRng));

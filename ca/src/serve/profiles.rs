@@ -2,7 +2,8 @@
 
 use issuance::{Profile, ProfileName};
 
-use crate::config::ProfileSettings;
+use crate::authority::RenewalPolicy;
+use crate::config::{ProfileSettings, RenewalSettings};
 
 /// The standard profiles with what the settings change.
 pub(super) fn profiles(settings: &ProfileSettings) -> Vec<Profile> {
@@ -35,6 +36,12 @@ pub(super) fn profiles(settings: &ProfileSettings) -> Vec<Profile> {
         .collect()
 }
 
+/// How operational certificates follow one another.
+pub(super) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
+    let RenewalSettings { grace, superseded_for, hold_on_fork } = *settings;
+    RenewalPolicy { grace, superseded_for, hold_on_fork }
+}
+
 // Not for birth certificates: they never expire, and the address of a server does.
 fn publish(profile: &mut Profile, settings: &ProfileSettings) {
     let issuer = profile.issuer;
@@ -53,6 +60,7 @@ mod tests {
         let settings = ProfileSettings {
             backdate: Duration::from_secs(60),
             ldevid_lifetime: Duration::from_secs(86_400),
+            renewal: RenewalSettings { grace: Duration::ZERO, superseded_for: None, hold_on_fork: false },
             hardware_type: Some("2.23.133.1.2".parse().unwrap()),
             crl_url: Some("http://crl.example.com/crl".into()),
             issuers_url: None,

@@ -11,19 +11,21 @@ use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::UnixTime;
 
-use super::ServerCredentials;
+use super::clients::Clients;
+use super::{Late, ServerCredentials};
 
 /// TLS 1.3 only, X25519MLKEM768 before others, HTTP/2 only, no tickets and no early data: who resumes a session would not show its
 /// certificate again (R-CA-11).
 ///
 /// A client that shows no certificate is let in, because health must work without one; what it may call is for the layers above. A
-/// certificate that is shown must chain to our root and be within its time.
+/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed.
 ///
 /// # Errors
 /// When the key does not belong to the certificate, or there is no root.
 pub fn server_config(
     credentials: ServerCredentials,
     clock: Arc<dyn Clock>,
+    late: Late,
 ) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
@@ -37,7 +39,7 @@ pub fn server_config(
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Certificate)?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Clients::new(verifier, late)))
         .with_single_cert(credentials.chain, credentials.key)
         .map_err(TlsError::Certificate)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ca::authority::{Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused};
+use ca::authority::{
+    Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused, RenewalPolicy,
+};
 use ca::ledger::{
     Action, Command, EntryNumber, Intent, Serials, SignedCertificate, Standing, WorkOrderId, WorkOrderTerms,
 };
@@ -62,6 +64,7 @@ impl World {
             organization: "Example".into(),
             profiles: Vec::new(),
             enrollment_url: "https://ca.example.com:8443".into(),
+            renewal: RenewalPolicy::default(),
         };
         let authority =
             Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();

@@ -1,0 +1,112 @@
+//! Which client certificates may finish a handshake.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use issuance::Certificate;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+/// As the usual verifier, but that an operational certificate may have expired a while ago: its device may come to renew it
+/// (R-LIFE-05). Everything else is refused to such a caller later, by the gate of `grpc`.
+#[derive(Debug)]
+pub(super) struct Clients {
+    usual: Arc<dyn ClientCertVerifier>,
+    late: Late,
+}
+
+/// Who may be late, and by how much.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// Subject of the issuer whose certificates may be expired, as raw DER.
+    pub issuer: Vec<u8>,
+    /// For how long.
+    pub grace: Duration,
+}
+
+impl Clients {
+    pub(super) fn new(usual: Arc<dyn ClientCertVerifier>, late: Late) -> Self {
+        Self { usual, late }
+    }
+
+    /// The last second of a certificate that is late and may be; `None`: it is of another issuer, or is not late, or is too late.
+    /// The issuers above it must be good now: only the end entity may be late.
+    fn last_second(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<UnixTime> {
+        let shown = Certificate::from_der(end_entity).ok()?;
+        let time = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let late_by = time.duration_since(shown.validity().not_after()).ok()?;
+        if shown.issuer() != self.late.issuer || late_by > self.late.grace {
+            return None;
+        }
+        for issuer in intermediates {
+            if !Certificate::from_der(issuer).ok()?.validity().contains(time) {
+                return None;
+            }
+        }
+        let last = shown.validity().not_after().duration_since(UNIX_EPOCH).ok()?;
+        Some(UnixTime::since_unix_epoch(last))
+    }
+}
+
+impl ClientCertVerifier for Clients {
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
+            Err(
+                error @ Error::InvalidCertificate(
+                    CertificateError::Expired | CertificateError::ExpiredContext { .. },
+                ),
+            ) => error,
+            otherwise => return otherwise,
+        };
+        match self.last_second(end_entity, intermediates, now) {
+            Some(then) => self.usual.verify_client_cert(end_entity, intermediates, then),
+            None => Err(refused),
+        }
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        self.usual.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.usual.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.usual.root_hint_subjects()
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
