@@ -9,6 +9,7 @@ mod issue;
 mod lifecycle;
 mod principals;
 mod refusal;
+mod renew;
 mod serial_numbers;
 mod tally;
 mod work_orders;
@@ -31,6 +32,7 @@ pub use caller::{Caller, CallerKind};
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
 pub use refusal::{CallerRefused, Refused};
+pub use renew::{RenewalReason, RenewalTime};
 pub use tally::Tally;
 pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
 

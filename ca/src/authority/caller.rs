@@ -21,6 +21,7 @@ pub struct Caller {
     certificate: SerialNumber,
     validity: Validity,
     late: bool,
+    unconfirmed: bool,
 }
 
 impl Caller {
@@ -34,6 +35,11 @@ impl Caller {
         self.kind
     }
 
+    /// From when until when the certificate that makes the call is good.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
     /// The serial number of the certificate that makes the call.
     pub fn certificate(&self) -> SerialNumber {
         self.certificate
@@ -42,6 +48,11 @@ impl Caller {
     /// Whether its certificate has ended, not too long ago: it may ask for the next one and for nothing else (R-LIFE-05).
     pub fn is_late(&self) -> bool {
         self.late
+    }
+
+    /// Whether this is the first call that is made with an operational certificate, as far as the ledger knows.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed
     }
 
     /// Its name as a station; `None` for everybody else.
@@ -107,7 +118,7 @@ impl<S: Store> Authority<S> {
         let face = Face::of(der);
         if let Some(mut caller) = self.faces.caller(&face) {
             let standing = self.store.standing(&caller.certificate).await?;
-            caller.late = self.judge(&caller, standing)?;
+            self.judge_now(&mut caller, standing)?;
             return Ok(caller);
         }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
@@ -121,9 +132,9 @@ impl<S: Store> Authority<S> {
         };
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
-        let mut caller =
-            Caller { principal, kind, certificate: shown.serial_number(), validity, late: false };
-        caller.late = self.judge(&caller, Some(record.standing()))?;
+        let certificate = shown.serial_number();
+        let mut caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
+        self.judge_now(&mut caller, Some(record.standing()))?;
         self.faces.remember(face, &caller);
         Ok(caller)
     }
@@ -138,11 +149,19 @@ impl<S: Store> Authority<S> {
         Ok(())
     }
 
+    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
+        caller.late = self.judge(caller, standing)?;
+        caller.unconfirmed =
+            standing == Some(Standing::Issued) && caller.kind == CallerKind::DeviceOperational;
+        Ok(())
+    }
+
     /// Whether it is late; or why it is no longer good.
     fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<bool, CallerRefused> {
         match standing {
             None => Err(CallerRefused::Unknown),
-            Some(Standing::Revoked | Standing::Held) => Err(CallerRefused::Revoked),
+            Some(Standing::Revoked) => Err(CallerRefused::Revoked),
+            Some(Standing::Held) => Err(CallerRefused::Held),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
             Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
                 let now = self.clock.now();

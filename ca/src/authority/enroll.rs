@@ -1,6 +1,8 @@
 //! The product in one file: a device proves by its birth certificate who it is, and gets the operational certificate (LDevID) that it
 //! works with.
 
+use std::time::Duration;
+
 use identity::{Csr, DeviceId, Principal, RequestId, SerialNumber};
 use issuance::{ProfileName, Request, Subject};
 
@@ -18,18 +20,34 @@ impl<S: Store> Authority<S> {
     /// Why there is none; see [`Refused`].
     pub async fn enroll(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
         let device = calling_device(caller, CallerKind::DeviceBirth)?;
+        self.operational(caller, "enroll v1", device, request, csr).await
+    }
+
+    /// An operational certificate for the device that calls, authorised by the certificate that it calls with.
+    pub(super) async fn operational(
+        &self,
+        caller: &Caller,
+        question: &'static str,
+        device: DeviceId,
+        request: RequestId,
+        csr: &[u8],
+    ) -> Result<Released, Refused> {
         let public_key = Csr::from_der(csr)?.public_key().clone();
         let key = public_key.fingerprint();
         let question = Question {
             request,
-            content: Content::of("enroll v1").text(&device.to_string()).bytes(key.as_bytes()).finish(),
+            content: Content::of(question).text(&device.to_string()).bytes(key.as_bytes()).finish(),
             asked: Request {
                 public_key,
                 subject: Subject::Device(device.clone()),
                 lifetime: None,
                 shard: None,
             },
-            holder: Holder::Operational { device, parent: caller.certificate() },
+            holder: Holder::Operational {
+                device,
+                parent: caller.certificate(),
+                hold_on_fork: self.renewal.hold_on_fork,
+            },
             key,
         };
         if let Some(answer) = self.foresee(caller, &question).await {
@@ -53,19 +71,37 @@ impl<S: Store> Authority<S> {
         if serial_number != caller.certificate() {
             return Err(Conflict::NoSuchCertificate(device).into());
         }
+        self.confirm(caller, device).await
+    }
+
+    /// Who calls with an operational certificate has it and uses it, whatever it calls for: that confirms it as `ConfirmInstalled` does
+    /// (DESIGN 4.6). Costs a commit once in a certificate's life, and nothing afterwards.
+    ///
+    /// # Errors
+    /// When the device may not use it any more.
+    pub async fn confirm_by_use(&self, caller: &Caller) -> Result<(), Refused> {
+        if !caller.is_unconfirmed() {
+            return Ok(());
+        }
+        let device = calling_device(caller, CallerKind::DeviceOperational)?;
+        self.confirm(caller, device).await
+    }
+
+    async fn confirm(&self, caller: &Caller, device: DeviceId) -> Result<(), Refused> {
+        let serial_number = caller.certificate();
         let content = Content::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
-        self.record(
-            caller,
-            None,
-            content,
-            Action::ConfirmInstalled { device, serial_number, after_renewal: AfterRenewal::Expire },
-        )
-        .await?;
+        let after_renewal = match self.renewal.superseded_for {
+            None => AfterRenewal::Expire,
+            Some(Duration::ZERO) => AfterRenewal::Revoke,
+            Some(grace) => AfterRenewal::Grace(grace),
+        };
+        let action = Action::ConfirmInstalled { device, serial_number, after_renewal };
+        self.record(caller, None, content, action).await?;
         Ok(())
     }
 }
 
-fn calling_device(caller: &Caller, kind: CallerKind) -> Result<DeviceId, CallerRefused> {
+pub(super) fn calling_device(caller: &Caller, kind: CallerKind) -> Result<DeviceId, CallerRefused> {
     match caller.principal() {
         Principal::Device(device) if caller.kind() == kind => Ok(device.clone()),
         _ => Err(CallerRefused::Role),

@@ -25,7 +25,7 @@ pub(super) struct Question {
 #[derive(Clone)]
 pub(super) enum Holder {
     Birth { work_order: WorkOrderId, device: DeviceId },
-    Operational { device: DeviceId, parent: SerialNumber },
+    Operational { device: DeviceId, parent: SerialNumber, hold_on_fork: bool },
     Credential { role: Role, name: PrincipalName },
 }
 
@@ -171,8 +171,8 @@ impl Question {
     fn intent(&self, caller: &Caller) -> Intent {
         let subject = match self.holder.clone() {
             Holder::Birth { work_order, device } => IntentSubject::Birth { work_order, device },
-            Holder::Operational { device, parent } => {
-                IntentSubject::Operational { device, parent, hold_on_fork: false }
+            Holder::Operational { device, parent, hold_on_fork } => {
+                IntentSubject::Operational { device, parent, hold_on_fork }
             }
             Holder::Credential { role, name } => IntentSubject::Credential { role, name },
         };
@@ -188,8 +188,8 @@ impl Question {
     fn command(&self, caller: &Caller, certificate: SignedCertificate) -> Command {
         let action = match self.holder.clone() {
             Holder::Birth { work_order, device } => Action::IssueBirth { work_order, device, certificate },
-            Holder::Operational { device, parent } => {
-                Action::IssueOperational { device, parent, hold_on_fork: false, certificate }
+            Holder::Operational { device, parent, hold_on_fork } => {
+                Action::IssueOperational { device, parent, hold_on_fork, certificate }
             }
             Holder::Credential { role, name } => Action::IssueCredential { role, name, certificate },
         };

@@ -53,6 +53,9 @@ pub enum CallerRefused {
     /// `CLIENT_CERTIFICATE_REVOKED`.
     #[error("the client certificate is revoked")]
     Revoked,
+    /// `CLIENT_CERTIFICATE_HELD`: until an operator releases it.
+    #[error("the client certificate is on hold")]
+    Held,
     /// `CLIENT_CERTIFICATE_EXPIRED`: also one that is not valid yet.
     #[error("the client certificate is not within its time")]
     Expired,
@@ -104,9 +107,11 @@ impl Refused {
     pub fn is_suspicious(&self) -> bool {
         matches!(
             self,
-            Self::Caller(CallerRefused::Revoked | CallerRefused::Unknown)
+            Self::Caller(CallerRefused::Revoked | CallerRefused::Held | CallerRefused::Unknown)
                 | Self::Ledger(
                     Conflict::CallerRevoked
+                        | Conflict::CallerHeld
+                        | Conflict::LineageForked(_)
                         | Conflict::KeyAlreadyUsed
                         | Conflict::DeviceAlreadyIssued(_)
                         | Conflict::AlreadyEnrolled(_)
@@ -122,6 +127,7 @@ impl CallerRefused {
             Self::Anonymous => "CLIENT_CERTIFICATE_REQUIRED",
             Self::Unknown => "CLIENT_CERTIFICATE_UNKNOWN",
             Self::Revoked => "CLIENT_CERTIFICATE_REVOKED",
+            Self::Held => "CLIENT_CERTIFICATE_HELD",
             Self::Expired => "CLIENT_CERTIFICATE_EXPIRED",
             Self::Role => "ROLE_NOT_ALLOWED",
         }
@@ -131,7 +137,7 @@ impl CallerRefused {
 fn conflict_reason(why: &Conflict) -> &'static str {
     match why {
         Conflict::CallerRevoked => CallerRefused::Revoked.reason(),
-        Conflict::CallerHeld => "CLIENT_CERTIFICATE_HELD",
+        Conflict::CallerHeld => CallerRefused::Held.reason(),
         Conflict::RequestReused => "REQUEST_ID_REUSED",
         Conflict::NoSuchWorkOrder(_) => "WORK_ORDER_NOT_FOUND",
         Conflict::WorkOrderExhausted { .. } => "WORK_ORDER_EXHAUSTED",

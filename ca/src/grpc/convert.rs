@@ -15,7 +15,8 @@ use prost_types::Timestamp;
 use proto::v1;
 
 use crate::authority::{
-    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, CredentialRequest, Refused, Trust,
+    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, CredentialRequest, Refused, RenewalReason,
+    RenewalTime, Trust,
 };
 use crate::ledger::{
     Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, Standing,
@@ -369,6 +370,29 @@ pub(super) fn principal(record: &PrincipalRecord) -> v1::Principal {
         credential: Some(certificate(&record.credential)),
         active: record.active,
         created_at: Some(timestamp(record.created_at)),
+    }
+}
+
+pub(super) fn renewal_time(time: RenewalTime, now: SystemTime) -> v1::GetRenewalInfoResponse {
+    let reason = match time.reason {
+        RenewalReason::Scheduled => "scheduled",
+        RenewalReason::RotationRequested => "rotation requested",
+        RenewalReason::Superseded => "superseded",
+    };
+    v1::GetRenewalInfoResponse {
+        window_start: Some(timestamp(time.start)),
+        window_end: Some(timestamp(time.end)),
+        reason: reason.to_owned(),
+        retry_after: Some(duration(time.retry_after)),
+        explanation: time.explanation,
+        server_time: Some(timestamp(now)),
+    }
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
     }
 }
 

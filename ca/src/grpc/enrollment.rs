@@ -33,15 +33,28 @@ impl<S: Store> EnrollmentService for Enrollment<S> {
         .await
     }
 
-    async fn renew(&self, _: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
-        Err(Status::unimplemented("Renew"))
+    async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
+        answer(&self.0, "Renew", request, async |caller, message| {
+            let request = convert::request_id(&message.request_id)?;
+            let released = self.0.renew(&caller, request, &message.csr).await?;
+            Ok(v1::RenewResponse {
+                certificate: Some(convert::issued(&released)),
+                chain: convert::chain(&self.0.chain(IssuerName::Operational)),
+                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
+                server_time: Some(convert::timestamp(self.0.now())),
+            })
+        })
+        .await
     }
 
     async fn get_renewal_info(
         &self,
-        _: Request<v1::GetRenewalInfoRequest>,
+        request: Request<v1::GetRenewalInfoRequest>,
     ) -> Result<Response<v1::GetRenewalInfoResponse>, Status> {
-        Err(Status::unimplemented("GetRenewalInfo"))
+        answer(&self.0, "GetRenewalInfo", request, async |caller, _| {
+            Ok(convert::renewal_time(self.0.renewal_time(&caller).await?, self.0.now()))
+        })
+        .await
     }
 
     async fn confirm_installed(

@@ -55,8 +55,17 @@ async fn admit<S: Store>(
     if caller.is_late() && !answers_late(path) {
         return Err((Some(caller), CallerRefused::Expired.into()));
     }
+    // That call does it itself.
+    if caller.is_unconfirmed()
+        && path != CONFIRM_INSTALLED
+        && let Err(refused) = authority.confirm_by_use(&caller).await
+    {
+        return Err((Some(caller), refused));
+    }
     Ok(Some(caller))
 }
+
+const CONFIRM_INSTALLED: &str = "/touchmark.v1.EnrollmentService/ConfirmInstalled";
 
 /// Gives a reason to a status that gRPC itself made, for a message that it could not read. Ours have one.
 fn with_reason(response: Response) -> Response {

@@ -61,6 +61,7 @@ fn code(refused: &Refused) -> Code {
             CallerRefused::Anonymous
             | CallerRefused::Unknown
             | CallerRefused::Revoked
+            | CallerRefused::Held
             | CallerRefused::Expired,
         ) => Code::Unauthenticated,
         Refused::Csr(_) | Refused::Request { .. } => Code::InvalidArgument,
@@ -289,6 +290,7 @@ mod tests {
             (CallerRefused::Anonymous.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED"),
             (CallerRefused::Unknown.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_UNKNOWN"),
             (CallerRefused::Revoked.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED"),
+            (CallerRefused::Held.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD"),
             (CallerRefused::Expired.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_EXPIRED"),
             (CallerRefused::Role.into(), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
             (CsrError::TooLarge { bytes: 9_000 }.into(), Code::InvalidArgument, "CSR_TOO_LARGE"),
