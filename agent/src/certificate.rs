@@ -8,6 +8,8 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
+use crate::state::rfc3339;
+
 /// What a device shows to others, and what it trusts itself: everything of a credential but the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
@@ -52,13 +54,34 @@ impl Credential {
         if kind == Kind::Operational && !certificate.for_clients {
             return Err(Unfit::NotForClients);
         }
-        self.verify_chain(now)?;
+        self.verify_chain(&self.anchors, now)?;
         Ok(certificate)
     }
 
-    fn verify_chain(&self, now: SystemTime) -> Result<(), Unfit> {
+    /// Whether a peer that trusts what `in_use` came with would take it too: not the new anchors but those that this device has now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_chain_to_anchors_of(&self, in_use: &Self, now: SystemTime) -> Result<(), Unfit> {
+        self.verify_chain(&in_use.anchors, now).map_err(|why| Unfit::StrangeChain(Box::new(why)))
+    }
+
+    /// Whether it ends no sooner than `in_use`.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn check_ends_no_sooner_than(&self, in_use: &Self) -> Result<(), Unfit> {
+        let next = Certificate::from_der(&self.certificate)?.not_after;
+        let last = Certificate::from_der(&in_use.certificate)?.not_after;
+        if next < last {
+            return Err(Unfit::EndsEarlier { ends: rfc3339(next), in_use: rfc3339(last) });
+        }
+        Ok(())
+    }
+
+    fn verify_chain(&self, anchors: &[Vec<u8>], now: SystemTime) -> Result<(), Unfit> {
         let anchors: Vec<CertificateDer<'_>> =
-            self.anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+            anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         if anchors.is_empty() {
             return Err(Unfit::NoAnchors);
         }
@@ -141,6 +164,21 @@ impl Certificate {
         })
     }
 
+    /// One that says nothing but its serial number and its life.
+    #[cfg(test)]
+    pub(crate) fn of_life(serial_number: &[u8], not_before: SystemTime, life: Duration) -> Self {
+        Self {
+            serial_number: serial_number.to_vec(),
+            product: None,
+            serial: None,
+            subject: String::new(),
+            not_before,
+            not_after: not_before + life,
+            public_key_spki: Vec::new(),
+            for_clients: true,
+        }
+    }
+
     /// Whether it has ended at `now`.
     pub fn has_ended(&self, now: SystemTime) -> bool {
         self.not_after < now
@@ -167,6 +205,17 @@ pub enum Unfit {
     /// An operational certificate without the extended key usage `clientAuth` (R-5280-13).
     #[error("the certificate is not for TLS clients")]
     NotForClients,
+    /// It would end before the one that it is to replace.
+    #[error("the certificate ends at {ends}, before the one in use, which ends at {in_use}")]
+    EndsEarlier {
+        /// When.
+        ends: String,
+        /// When the one in use ends.
+        in_use: String,
+    },
+    /// Its chain leads to a root, but to none that this device trusts now.
+    #[error("the certificate's chain does not lead to a root that this device trusts now")]
+    StrangeChain(#[source] Box<Self>),
     /// Nothing to trust.
     #[error("the trust bundle is empty")]
     NoAnchors,

@@ -2,10 +2,15 @@
 
 mod enroll;
 mod factory;
+mod renew;
+mod run;
 mod status;
 
+use std::time::Duration;
+
 use agent::enroll::EnrollError;
-use agent::state::StateError;
+use agent::hook::TellError;
+use agent::state::{Advice, StateError};
 
 use crate::arguments::Command;
 
@@ -14,6 +19,8 @@ pub(crate) async fn run(command: Command) -> u8 {
     let outcome = match command {
         Command::Factory(arguments) => factory::run(arguments).await,
         Command::Enroll(arguments) => enroll::run(arguments).await,
+        Command::Renew(arguments) => renew::run(arguments).await,
+        Command::Run(arguments) => run::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
@@ -26,11 +33,30 @@ fn status_of(error: &anyhow::Error) -> u8 {
     let state = match error.downcast_ref::<EnrollError>() {
         Some(EnrollError::State(error)) => Some(error),
         Some(EnrollError::NotInTime { .. }) => return NOT_IN_TIME,
+        Some(error) if error.is_withheld() => return WITHHELD,
         Some(error) if error.is_refusal() => return REFUSED,
-        _ => error.downcast_ref::<StateError>(),
+        _ => match error.downcast_ref::<TellError>() {
+            Some(TellError::State(error)) => Some(error),
+            _ => error.downcast_ref::<StateError>(),
+        },
     };
+    if matches!(state, Some(StateError::NotEnrolled { .. })) {
+        return NOT_ENROLLED;
+    }
     if state.is_some_and(StateError::is_damage) { DAMAGED } else { FAILED }
 }
+
+/// Why the CA wants a renewal when it wants it, as the end of a sentence.
+fn why(advice: &Advice) -> String {
+    match (advice.reason.as_str(), advice.explanation.as_str()) {
+        ("", _) => String::new(),
+        (reason, "") => format!(" ({reason})"),
+        (reason, explanation) => format!(" ({reason}: {explanation})"),
+    }
+}
+
+/// The longest first pause: a CA that restarts is back within seconds.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Exit status: as it was asked.
 pub(crate) const DONE: u8 = 0;
@@ -44,3 +70,5 @@ pub(crate) const DAMAGED: u8 = 4;
 pub(crate) const NOT_IN_TIME: u8 = 5;
 /// Exit status: a person must act.
 pub(crate) const REFUSED: u8 = 6;
+/// Exit status: the CA keeps the unit out until its operator decides otherwise.
+pub(crate) const WITHHELD: u8 = 7;

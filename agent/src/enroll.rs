@@ -4,10 +4,10 @@
 //! point `current` to it → tell the CA. Each arrow is durable before the next begins, so this can be killed anywhere and run
 //! again: the same question gets the same certificate, and `current` never points to one that was not proven (ADR 0013).
 
-mod answer;
-mod connection;
+pub(crate) mod answer;
+pub(crate) mod connection;
 mod error;
-mod retry;
+pub(crate) mod retry;
 mod server;
 
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use tracing::{info, warn};
 
 use crate::certificate::{Certificate, Credential, Kind};
 use crate::key::{DeviceKey, certificate_request};
-use crate::state::{Enrolment, EnrolmentStep, FactoryStep, Place, Slot, State};
+use crate::state::{Enrolment, EnrolmentStep, FactoryStep, Place, Slot, State, View};
 
 use connection::Connection;
 
-pub use error::EnrollError;
+pub use error::{Bearing, EnrollError};
 pub use retry::Patience;
 pub use server::Server;
 
@@ -40,7 +40,7 @@ pub async fn enroll(
     mut generator: StdRng,
     patience: Patience,
 ) -> Result<Enrolled, EnrollError> {
-    let birth = Identity::of_birth(state, &*clock)?;
+    let birth = Identity::of_birth(state.view())?;
     let enrolment = match state.record().enrolment.clone() {
         Some(enrolment) => usable(state, enrolment, &birth.device, &*clock)?,
         None => None,
@@ -48,10 +48,7 @@ pub async fn enroll(
     if let Some(enrolment) = enrolment.as_ref().filter(|e| e.step == EnrolmentStep::Confirmed) {
         return Enrolled::read(state, enrolment.slot, birth.device, true);
     }
-    let server = match server {
-        Some(server) => server,
-        None => state.record().enrollment_url.as_deref().ok_or(EnrollError::NoServer)?.parse()?,
-    };
+    let server = Server::or_of_factory(server, state.view())?;
     if state.view().time_floor()?.contradicts(&*clock) {
         warn!("the clock is behind the time floor; going by the floor until the CA tells the time");
     }
@@ -100,34 +97,36 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
-    fn read(state: &State, slot: Slot, device: DeviceId, already: bool) -> Result<Self, EnrollError> {
-        let credential = state.view().credential(Place::Slot(slot))?;
-        let certificate = Certificate::from_der(&credential.certificate)?;
+    pub(crate) fn read(
+        state: &State,
+        slot: Slot,
+        device: DeviceId,
+        already: bool,
+    ) -> Result<Self, EnrollError> {
+        let certificate = state.view().certificate(Place::Slot(slot))?;
         Ok(Self { device, slot, certificate, already })
     }
 }
 
 /// An identity to call with.
-struct Identity {
-    device: DeviceId,
-    credential: Credential,
-    key: Arc<dyn DeviceKey>,
+pub(crate) struct Identity {
+    pub(crate) device: DeviceId,
+    pub(crate) credential: Credential,
+    pub(crate) key: Arc<dyn DeviceKey>,
 }
 
 impl Identity {
-    fn of_birth(state: &State, clock: &dyn Clock) -> Result<Self, EnrollError> {
-        let record = state.record();
+    pub(crate) fn of_birth(view: &View) -> Result<Self, EnrollError> {
+        let record = view.record();
         let (Some(device), true) = (&record.device, record.factory >= FactoryStep::Installed) else {
             return Err(EnrollError::NotBorn);
         };
-        Self::read(state, Place::Birth, device.clone(), clock)
+        Self::read(view, Place::Birth, device.clone())
     }
 
     /// What is in a place, if it still is what was put there.
-    fn read(state: &State, place: Place, device: DeviceId, clock: &dyn Clock) -> Result<Self, EnrollError> {
-        let kind = if place == Place::Birth { Kind::Birth } else { Kind::Operational };
-        let now = state.view().time_floor()?.now(clock);
-        let (credential, key) = state.view().checked(place, &device, kind, now)?;
+    pub(crate) fn read(view: &View, place: Place, device: DeviceId) -> Result<Self, EnrollError> {
+        let (credential, key) = view.own(place, &device)?;
         Ok(Self { device, credential, key })
     }
 }
@@ -144,14 +143,14 @@ fn usable(
     }
     let place = Place::Slot(enrolment.slot);
     let now = state.view().time_floor()?.now(clock);
-    let certificate = Certificate::from_der(&state.view().credential(place)?.certificate)?;
+    let certificate = state.view().certificate(place)?;
     if certificate.has_ended(now) {
         warn!("the operational certificate has ended; asking for another");
         return Ok(None);
     }
     state.view().checked(place, device, Kind::Operational, now)?;
-    if enrolment.step == EnrolmentStep::Confirmed && state.view().current()? != Some(enrolment.slot) {
-        return Err(EnrollError::State(state.view().wrong_current(enrolment.slot)));
+    if enrolment.step == EnrolmentStep::Confirmed {
+        state.view().check_current(enrolment.slot)?;
     }
     Ok(Some(enrolment))
 }
@@ -199,8 +198,7 @@ impl Run {
             .until_done(|| async {
                 let mut connection = self.connect(birth, floor.now(&*self.clock)).await?;
                 let response = connection.enroll(request.clone()).await?;
-                let now = floor.now(&*self.clock);
-                answer::check(response, &connection, &self.device, key.public_key(), trust_version, now)
+                answer::check(response, &connection, &self.device, key.public_key(), trust_version, floor)
             })
             .await?;
         state.keep(Place::Slot(self.slot), &answer.credential)?;
@@ -216,7 +214,7 @@ impl Run {
 
     /// From a kept certificate to one that is proven, current, and known to be in use.
     async fn take_into_use(&self, state: &mut State, attempts: &retry::Attempts) -> Result<(), EnrollError> {
-        let operational = Identity::read(state, Place::Slot(self.slot), self.device.clone(), &*self.clock)?;
+        let operational = Identity::read(state.view(), Place::Slot(self.slot), self.device.clone())?;
         let serial_number = Certificate::from_der(&operational.credential.certificate)?.serial_number;
         let floor = state.view().time_floor()?;
         let connect = || self.connect(&operational, floor.now(&*self.clock));
@@ -251,6 +249,7 @@ impl Run {
             if let Some(enrolment) = &mut record.enrolment {
                 enrolment.step = EnrolmentStep::Confirmed;
             }
+            record.untold = true;
         })?;
         info!(device.id = %self.device, "enrolled {}", self.device);
         Ok(())

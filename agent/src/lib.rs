@@ -1,12 +1,17 @@
 //! The device: a key that never leaves it, a birth certificate from the factory, an operational certificate from its owner's CA.
 //!
-//! Start at [`factory`] (on the bench) and [`enroll`] (first boot); both write only through [`state`], and only [`key`] sees a
-//! private key.
+//! Start at [`factory`] (on the bench), [`enroll`] (first boot), [`renew`] (from one certificate to the next) and [`daemon`] (for years).
+//! All write only through [`state`], and only [`key`] sees a private key.
 
 pub mod certificate;
+pub mod daemon;
+
 pub mod enroll;
 pub mod factory;
+pub mod hook;
 pub mod key;
+pub mod renew;
+pub mod renewal;
 pub mod state;
 pub mod status;
 pub mod time_floor;

@@ -3,7 +3,8 @@
 //! ```text
 //! DIR/state.json                                      how far the device is: the one file that decides
 //! DIR/idevid/{key,cert,chain,trust}.pem               its birth certificate
-//! DIR/a/…  DIR/b/…                                    two slots for operational certificates, each with the same four files
+//! DIR/a/…  DIR/b/…                                    two slots for operational certificates, each with the same four files:
+//!                                                     one is in use, the other is empty or holds the next one
 //! DIR/current -> a                                    the slot that applications use
 //! DIR/lock                                            held by the one agent that may write
 //! ```
@@ -13,6 +14,7 @@
 mod disk;
 mod error;
 mod record;
+mod renewal;
 mod view;
 
 use std::fs::{File, OpenOptions};
@@ -31,6 +33,7 @@ use crate::key::{DeviceKey, FileKey};
 pub use disk::{Disk, FileSystem};
 pub use error::StateError;
 pub use record::{Enrolment, EnrolmentStep, FactoryStep, Record, rfc3339};
+pub use renewal::{Advice, Parent, Renewal, RenewalStep};
 pub use view::View;
 
 /// The state directory of one device, held by this process alone.
@@ -140,25 +143,32 @@ impl State {
     /// # Errors
     /// When something cannot be written; the next start does it again.
     pub fn begin_enrolment(&mut self, request_id: RequestId) -> Result<Enrolment, StateError> {
-        let slot = match self.view.current()? {
-            Some(Slot::A) => Slot::B,
-            Some(Slot::B) | None => Slot::A,
-        };
+        let slot = self.view.current()?.map_or(Slot::A, Slot::other);
         if self.view.record.enrolment.is_some() {
             // First forget, then empty: a record never speaks of files that are gone.
-            self.update(|record| record.enrolment = None)?;
+            self.update(|record| {
+                record.enrolment = None;
+                record.renewal = None;
+                record.advice = None;
+            })?;
         }
-        let directory = self.view.path(Place::Slot(slot));
-        if directory.exists() {
-            for name in CREDENTIAL_FILES {
-                let path = directory.join(name);
-                disk::remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
-            }
-            self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))?;
-        }
+        self.empty(slot)?;
         let enrolment = Enrolment { slot, request_id, step: EnrolmentStep::Begun };
         self.update(|record| record.enrolment = Some(enrolment.clone()))?;
         Ok(enrolment)
+    }
+
+    /// Empties a slot that the record does not speak of, the key first.
+    fn empty(&self, slot: Slot) -> Result<(), StateError> {
+        let directory = self.view.path(Place::Slot(slot));
+        if !directory.exists() {
+            return Ok(());
+        }
+        for name in CREDENTIAL_FILES {
+            let path = directory.join(name);
+            disk::remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
+        }
+        self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))
     }
 
     /// Points `current` to a slot. Applications see the old one or this one, whole.
@@ -204,6 +214,14 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
     /// The name of its directory.
     pub fn directory(self) -> &'static str {
         match self {

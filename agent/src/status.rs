@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use identity::{Clock, DeviceId};
 
 use crate::certificate::{Certificate, Kind};
-use crate::state::{EnrolmentStep, FactoryStep, Place, StateError, View};
+use crate::renewal::renewal_time;
+use crate::state::{Advice, EnrolmentStep, FactoryStep, Parent, Place, RenewalStep, StateError, View};
 
 /// How a device stands.
 #[derive(Debug, Clone)]
@@ -18,6 +19,14 @@ pub struct Status {
     pub birth: Option<Certificate>,
     /// Its operational certificate, once installed.
     pub operational: Option<Certificate>,
+    /// How far the renewal is that is under way.
+    pub renewal: Option<(Parent, RenewalStep)>,
+    /// When its operational certificate is to be renewed, as far as is known here.
+    pub renewal_at: Option<SystemTime>,
+    /// What the CA last said about that certificate.
+    pub advice: Option<Advice>,
+    /// Whether applications have not been told of their certificate.
+    pub untold: bool,
     /// Where it enrols.
     pub enrollment_url: Option<String>,
     /// The time that it goes by.
@@ -58,11 +67,8 @@ impl Status {
             Some(enrolment) => read(Place::Slot(enrolment.slot), Kind::Operational)?,
             None => None,
         };
-        let current = view.current()?;
-        if let Some(enrolment) = enrolment.filter(|e| e.step == EnrolmentStep::Confirmed)
-            && current != Some(enrolment.slot)
-        {
-            return Err(view.wrong_current(enrolment.slot));
+        if let Some(enrolment) = enrolment.filter(|e| e.step == EnrolmentStep::Confirmed) {
+            view.check_current(enrolment.slot)?;
         }
         let ended = operational.as_ref().is_some_and(|certificate| certificate.has_ended(now));
         let standing = match (record.factory, enrolment.map(|enrolment| enrolment.step)) {
@@ -77,6 +83,10 @@ impl Status {
             standing,
             birth,
             operational,
+            renewal: record.renewal.as_ref().map(|renewal| (renewal.parent, renewal.step)),
+            renewal_at: planned_renewal(view)?,
+            advice: advice_in_force(view)?.cloned(),
+            untold: record.untold,
             enrollment_url: record.enrollment_url.clone(),
             now,
             clock_is_behind: floor.contradicts(clock),
@@ -88,6 +98,36 @@ impl Status {
         let left = self.operational.as_ref()?.not_after.duration_since(self.now);
         Some(left.unwrap_or_default().as_secs() / SECONDS_PER_DAY)
     }
+}
+
+/// What the certificate in use says; `None` when none is.
+///
+/// # Errors
+/// When it is damaged.
+pub fn certificate_in_use(view: &View) -> Result<Option<Certificate>, StateError> {
+    let confirmed = view.record().enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed);
+    confirmed.map(|enrolment| view.certificate(Place::Slot(enrolment.slot))).transpose()
+}
+
+/// What the CA last said about the certificate in use.
+///
+/// # Errors
+/// When that is damaged.
+pub fn advice_in_force(view: &View) -> Result<Option<&Advice>, StateError> {
+    let Some(certificate) = certificate_in_use(view)? else { return Ok(None) };
+    Ok(view.record().advice.as_ref().filter(|advice| advice.serial_number == certificate.serial_number))
+}
+
+/// When the certificate in use is to be renewed, by what is known here.
+///
+/// # Errors
+/// When it is damaged.
+pub fn planned_renewal(view: &View) -> Result<Option<SystemTime>, StateError> {
+    let (Some(certificate), Some(device)) = (certificate_in_use(view)?, &view.record().device) else {
+        return Ok(None);
+    };
+    let window = advice_in_force(view)?.and_then(|advice| advice.window);
+    Ok(Some(renewal_time(device, &certificate, window)))
 }
 
 /// How far a device is on its way.
@@ -123,8 +163,8 @@ impl Standing {
             Self::InFactory => "finish it at a station: touchmark-agent factory",
             Self::Born => "enrol it: touchmark-agent enroll",
             Self::Enrolling => "let it finish: touchmark-agent enroll",
-            Self::Enrolled => "none",
-            Self::Ended => "enrol it again: touchmark-agent enroll",
+            Self::Enrolled => "none, as long as touchmark-agent run runs",
+            Self::Ended => "renew it: touchmark-agent renew",
         }
     }
 }

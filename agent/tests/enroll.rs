@@ -249,7 +249,8 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
 
 fn in_process(state: &Path, clock: Arc<ManualClock>) -> Result<agent::enroll::Enrolled, EnrollError> {
     let mut state = State::open(state, Arc::new(FileSystem)).unwrap();
-    let patience = Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5) };
+    let patience =
+        Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(enroll_in_process(&mut state, None, clock, StdRng::seed_from_u64(1), patience))
 }

@@ -9,6 +9,8 @@ fn the_manual_is_as_written() {
         (&["--help"][..], snapbox::file!["manual/agent.txt"]),
         (&["factory", "--help"], snapbox::file!["manual/factory.txt"]),
         (&["enroll", "--help"], snapbox::file!["manual/enroll.txt"]),
+        (&["renew", "--help"], snapbox::file!["manual/renew.txt"]),
+        (&["run", "--help"], snapbox::file!["manual/run.txt"]),
         (&["status", "--help"], snapbox::file!["manual/status.txt"]),
     ] {
         Command::new(AGENT).env("COLUMNS", "100").args(arguments).assert().success().stdout_eq(manual);
@@ -26,6 +28,10 @@ fn wrong_usage_exits_with_2() {
         &["enroll", "--state", "x", "--server", "http://ca"],
         &["enroll"],
         &["status"],
+        &["renew"],
+        &["run"],
+        &["run", "--state", "x", "--hook", "open 'quote"],
+        &["renew", "--state", "x", "--hook-time", "soon"],
     ] {
         Command::new(AGENT).args(arguments).assert().code(2);
     }

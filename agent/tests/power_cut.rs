@@ -183,7 +183,8 @@ fn run_with(
     server: Option<agent::enroll::Server>,
 ) -> Result<(), EnrollError> {
     let mut state = State::open(state, disk)?;
-    let patience = Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5) };
+    let patience =
+        Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Another day, another request id.
     let today = clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();

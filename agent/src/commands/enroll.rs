@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent::enroll::{Patience, enroll};
 use agent::state::{FileSystem, State, rfc3339};
@@ -14,12 +13,12 @@ use serde_json::json;
 
 use crate::arguments::Enroll;
 
-use super::DONE;
+use super::{DONE, FIRST_PAUSE};
 
 pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
-    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE };
+    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;
     let serial_number = hex::encode(&enrolled.certificate.serial_number);
     let current = arguments.state.join("current");
@@ -47,6 +46,3 @@ pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
     }
     Ok(DONE)
 }
-
-/// The longest first pause: a CA that restarts is back within seconds.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use agent::certificate::Certificate;
-use agent::state::{View, rfc3339};
+use agent::state::{Parent, RenewalStep, View, rfc3339};
 use agent::status::{Standing, Status};
 use identity::SystemClock;
 use serde_json::json;
@@ -31,6 +31,14 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
             "idevid": certificate(&status.birth),
             "ldevid": certificate(&status.operational),
             "days_left": status.days_left(),
+            "renewal": {
+                "step": step(&status),
+                "at": status.renewal_at.map(rfc3339),
+                "reason": status.advice.as_ref().map(|advice| &advice.reason),
+                "explanation": status.advice.as_ref().map(|advice| &advice.explanation),
+                "asked_at": status.advice.as_ref().map(|advice| rfc3339(advice.told_at)),
+            },
+            "applications_told": !status.untold,
             "server": status.enrollment_url,
             "clock_is_behind": status.clock_is_behind,
             "next_action": status.standing.next_action(),
@@ -40,6 +48,16 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
         write!(out, "{}", text(&status))?;
     }
     Ok(if status.standing == Standing::Enrolled { DONE } else { NOT_ENROLLED })
+}
+
+/// How far a renewal is, for scripts.
+fn step(status: &Status) -> &'static str {
+    match status.renewal {
+        None => "none",
+        Some((Parent::Operational, RenewalStep::Begun)) => "asking with the LDevID",
+        Some((Parent::Birth, RenewalStep::Begun)) => "asking with the IDevID",
+        Some((_, RenewalStep::Installed)) => "taking into use",
+    }
 }
 
 fn text(status: &Status) -> String {
@@ -63,6 +81,17 @@ fn text(status: &Status) -> String {
         ("LDevID", certificate(&status.operational, status.days_left())),
         ("server", status.enrollment_url.clone().unwrap_or_else(|| "none".to_owned())),
     ];
+    if let Some(at) = status.renewal_at {
+        let why = match &status.advice {
+            Some(advice) => format!("{}, as the CA said at {}", super::why(advice), rfc3339(advice.told_at)),
+            None => " (by its life alone: the CA has not been asked)".to_owned(),
+        };
+        let overdue = if at <= status.now { "due since " } else { "" };
+        lines.push(("renewal", format!("{overdue}{}{why}", rfc3339(at))));
+    }
+    if status.renewal.is_some() {
+        lines.push(("step", step(status).to_owned()));
+    }
     if status.clock_is_behind {
         lines.push(("clock", format!("behind; going by {}", rfc3339(status.now))));
     }

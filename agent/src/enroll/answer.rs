@@ -7,24 +7,27 @@ use proto::v1;
 
 use crate::certificate::{Certificate, Credential, Kind};
 
+use crate::time_floor::TimeFloor;
+
 use super::EnrollError;
 use super::connection::Connection;
 
 /// A checked answer to Enroll.
-pub(super) struct Answer {
-    pub(super) credential: Credential,
-    pub(super) trust_version: u64,
-    pub(super) server_time: SystemTime,
+pub(crate) struct Answer {
+    pub(crate) credential: Credential,
+    pub(crate) trust_version: u64,
+    pub(crate) server_time: SystemTime,
 }
 
-/// Checks an answer as a peer would, at the time that it tells.
-pub(super) fn check(
+/// Checks an answer as a peer would, at the time that it tells. This unit's own clock has no say: were it years ahead, it would find that
+/// every certificate has ended.
+pub(crate) fn check(
     response: v1::EnrollResponse,
     connection: &Connection,
     device: &DeviceId,
     key: &PublicKey,
     trust_version: u64,
-    now: SystemTime,
+    floor: TimeFloor,
 ) -> Result<Answer, EnrollError> {
     let malformed = |what| EnrollError::AnswerMalformed { what };
     let issued = response.certificate.ok_or_else(|| malformed("it holds no certificate"))?;
@@ -38,11 +41,11 @@ pub(super) fn check(
         chain: response.chain.into_iter().map(Into::into).collect(),
         anchors: bundle.anchors.into_iter().map(Into::into).collect(),
     };
-    // By the CA's time alone: a unit whose clock runs years ahead would find that every certificate has ended.
     if Certificate::from_der(&credential.certificate)?.has_ended(server_time) {
         return Err(EnrollError::Stale);
     }
-    let certificate = credential.check(device, key, Kind::Operational, now.max(server_time))?;
+    let certificate =
+        credential.check(device, key, Kind::Operational, floor.raised_to(server_time).moment())?;
     if certificate.serial_number != issued.serial_number {
         return Err(malformed("its serial number is not the certificate's"));
     }
@@ -51,7 +54,7 @@ pub(super) fn check(
 
 /// The CA's time, if the CA's own certificates are valid then (R-LIFE-06: "re-check the chain"). So no CA with a broken clock can
 /// push a device's time floor beyond the life of its own server certificate.
-pub(super) fn believable(
+pub(crate) fn believable(
     server_time: SystemTime,
     connection: &Connection,
 ) -> Result<SystemTime, EnrollError> {
@@ -60,7 +63,7 @@ pub(super) fn believable(
 }
 
 /// A time of the wire.
-pub(super) fn moment(timestamp: Option<prost_types::Timestamp>) -> Result<SystemTime, EnrollError> {
+pub(crate) fn moment(timestamp: Option<prost_types::Timestamp>) -> Result<SystemTime, EnrollError> {
     timestamp
         .and_then(|timestamp| u64::try_from(timestamp.seconds).ok())
         .filter(|seconds| *seconds < SECONDS_MAX)

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 use tower::service_fn;
 
@@ -30,8 +32,9 @@ use super::answer::moment;
 use super::{EnrollError, Server};
 
 /// A connection that proved who the server is. Whether the server takes us shows with the first call.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     server: Server,
+    channel: Channel,
     client: EnrollmentServiceClient<Channel>,
     verifier: Arc<FromNowOn>,
     presented: Vec<CertificateDer<'static>>,
@@ -39,7 +42,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects with a credential, trusting what comes with it. `now` is the least that the time can be.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         server: &Server,
         credential: &Credential,
         key: &Arc<dyn DeviceKey>,
@@ -81,32 +84,62 @@ impl Connection {
             }))
             .await
             .map_err(|error| unreachable(io::Error::other(error)))?;
-        let client = EnrollmentServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { server: server.clone(), client, verifier, presented })
+        let client =
+            EnrollmentServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
+        Ok(Self { server: server.clone(), channel, client, verifier, presented })
     }
 
-    pub(super) async fn enroll(
+    pub(crate) async fn enroll(
         &mut self,
         request: v1::EnrollRequest,
     ) -> Result<v1::EnrollResponse, EnrollError> {
         Ok(self.client.enroll(request).await.map_err(refusal)?.into_inner())
     }
 
-    pub(super) async fn trust_bundle(&mut self) -> Result<(), EnrollError> {
+    pub(crate) async fn trust_bundle(&mut self) -> Result<(), EnrollError> {
         let request = v1::GetTrustBundleRequest {};
         self.client.get_trust_bundle(request).await.map_err(refusal)?;
         Ok(())
     }
 
+    pub(crate) async fn renew(
+        &mut self,
+        request: v1::RenewRequest,
+    ) -> Result<v1::EnrollResponse, EnrollError> {
+        let response = self.client.renew(request).await.map_err(refusal)?.into_inner();
+        let v1::RenewResponse { certificate, chain, trust_bundle, server_time } = response;
+        Ok(v1::EnrollResponse { certificate, chain, trust_bundle, server_time })
+    }
+
+    pub(crate) async fn renewal_info(&mut self) -> Result<v1::GetRenewalInfoResponse, EnrollError> {
+        let request = v1::GetRenewalInfoRequest {};
+        Ok(self.client.get_renewal_info(request).await.map_err(refusal)?.into_inner())
+    }
+
+    /// Whether the server takes the certificate of this connection: in TLS 1.3 a client learns that only when it reads. The question
+    /// is one that the ledger does not hear of, so proving a new certificate does not yet end its parent.
+    pub(crate) async fn prove(&mut self) -> Result<(), EnrollError> {
+        let mut health = HealthClient::new(self.channel.clone());
+        match health.check(HealthCheckRequest::default()).await {
+            Ok(_) => Ok(()),
+            // Whatever it says of its health, it read us and answered.
+            Err(status) => match refusal(status) {
+                error @ (EnrollError::NotAccepted { .. } | EnrollError::Unreachable { .. }) => Err(error),
+                error if error.may_pass() => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Tells the CA that the certificate of this connection is in use, and returns the CA's time.
-    pub(super) async fn confirm(&mut self, serial_number: Vec<u8>) -> Result<SystemTime, EnrollError> {
+    pub(crate) async fn confirm(&mut self, serial_number: Vec<u8>) -> Result<SystemTime, EnrollError> {
         let request = v1::ConfirmInstalledRequest { serial_number: serial_number.into() };
         let response = self.client.confirm_installed(request).await.map_err(refusal)?.into_inner();
         moment(response.server_time)
     }
 
     /// Whether the server's certificates are good at `moment`, to the second.
-    pub(super) fn check_server_at(&self, moment: SystemTime) -> Result<(), EnrollError> {
+    pub(crate) fn check_server_at(&self, moment: SystemTime) -> Result<(), EnrollError> {
         let Some((leaf, chain)) = self.presented.split_first() else {
             return Err(EnrollError::AnswerMalformed { what: "the server showed no certificate" });
         };
@@ -233,7 +266,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 }
 
 /// What a server says, made harmless for a terminal and a log.
-fn readable(text: &str) -> String {
+pub(crate) fn readable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_CHARACTERS_MAX).collect()
 }
 

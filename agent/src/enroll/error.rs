@@ -1,4 +1,4 @@
-//! Why a device is not enrolled, and who must act.
+//! Why a device has not got its certificate, and who must act.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::certificate::Unfit;
 use crate::key::KeyError;
 use crate::state::StateError;
 
-/// Why a device is not enrolled. What was done before is kept, and is not done again.
+/// Why a device has not got its certificate. What was done before is kept, and is not done again.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
     /// The state directory is at fault.
@@ -81,7 +81,7 @@ pub enum EnrollError {
     )]
     Stale,
     /// It took too long.
-    #[error("not enrolled within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]
+    #[error("not done within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]
     NotInTime {
         /// How long was allowed.
         deadline: Duration,
@@ -91,8 +91,38 @@ pub enum EnrollError {
 }
 
 impl EnrollError {
+    /// What it means for a device that goes on for years.
+    pub fn bearing(&self) -> Bearing {
+        match self {
+            Self::State(error) if error.is_damage() => Bearing::Stop,
+            Self::State(StateError::Missing { .. } | StateError::Foreign { .. }) => Bearing::Stop,
+            Self::NotBorn | Self::NoServer | Self::ServerAddress { .. } => Bearing::Stop,
+            Self::Refused { reason, .. } if WITHHELD.contains(&reason.as_str()) => Bearing::Withheld,
+            Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Bearing::Stop,
+            Self::NotAccepted { .. } => Bearing::Withheld,
+            _ => Bearing::Passes,
+        }
+    }
+
+    /// Whether the CA keeps the unit out until its operator decides otherwise: on hold, or its lineage forked.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if ON_HOLD.contains(&reason.as_str()))
+    }
+
+    /// Whether the CA does not take the certificate that made the call, so that another one must ask.
+    pub(crate) fn is_of_the_caller(&self) -> bool {
+        match self {
+            Self::NotAccepted { .. } => true,
+            Self::Refused { reason, .. } => matches!(
+                reason.as_str(),
+                "CLIENT_CERTIFICATE_REVOKED" | "CLIENT_CERTIFICATE_EXPIRED" | "CLIENT_CERTIFICATE_UNKNOWN"
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether it may pass without anybody doing anything.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { code, retry_after, .. } => {
@@ -112,7 +142,7 @@ impl EnrollError {
 
     /// Whether the certificate that this enrolment asked for has ended or was revoked before it was in use: the birth certificate
     /// may ask for another (R-LIFE-05).
-    pub(super) fn asks_for_another(&self) -> bool {
+    pub(crate) fn asks_for_another(&self) -> bool {
         match self {
             Self::Stale => true,
             Self::Refused { reason, .. } => reason == "CERTIFICATE_REVOKED",
@@ -121,7 +151,7 @@ impl EnrollError {
     }
 
     /// What it means when the operational certificate made the call.
-    pub(super) fn of_operational(self) -> Self {
+    pub(crate) fn of_operational(self) -> Self {
         match self {
             Self::NotAccepted { .. } => Self::Stale,
             Self::Refused { reason, .. }
@@ -134,7 +164,7 @@ impl EnrollError {
     }
 
     /// How long the CA asks to be left alone.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
@@ -147,7 +177,7 @@ impl EnrollError {
     }
 
     /// A copy for the last word of [`EnrollError::NotInTime`].
-    pub(super) fn brief(&self) -> Self {
+    pub(crate) fn brief(&self) -> Self {
         match self {
             Self::Refused { code, reason, message, retry_after } => Self::Refused {
                 code: *code,
@@ -164,13 +194,51 @@ impl EnrollError {
     }
 }
 
+/// What a failure means for a device that goes on for years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearing {
+    /// Try again: with pauses that grow to an hour (R-LIFE-03).
+    Passes,
+    /// The CA's operator decides: ask now and then whether that has happened.
+    Withheld,
+    /// Nothing that this program does will help: the unit was withdrawn for good, or its state is at fault.
+    Stop,
+}
+
+/// Reasons of the CA that its operator takes back.
+const ON_HOLD: &[&str] = &["DEVICE_HELD", "CERTIFICATE_HELD", "CLIENT_CERTIFICATE_HELD", "LINEAGE_FORKED"];
+
+/// Those, and the ones that an operator mends in other ways: a certificate to be revoked first, a CA that was restored.
+const WITHHELD: &[&str] = &[
+    "DEVICE_HELD",
+    "CERTIFICATE_HELD",
+    "CLIENT_CERTIFICATE_HELD",
+    "LINEAGE_FORKED",
+    "ALREADY_ENROLLED",
+    "TOO_MANY_UNCONFIRMED",
+    "CLIENT_CERTIFICATE_UNKNOWN",
+    "CLIENT_CERTIFICATE_EXPIRED",
+    "DEVICE_NOT_FOUND",
+];
+
+/// Reasons of the CA that are for ever.
+const OUT: &[&str] = &["CLIENT_CERTIFICATE_REVOKED", "DEVICE_REVOKED", "DEVICE_RETIRED", "DEVICE_SCRAPPED"];
+
 fn advice(reason: &str) -> &'static str {
     match reason {
+        "DEVICE_HELD" | "CERTIFICATE_HELD" | "CLIENT_CERTIFICATE_HELD" => {
+            "the CA's operator put it on hold and can release it: touchmark device release"
+        }
+        "LINEAGE_FORKED" => {
+            "another unit with the same certificate has renewed before: one of the two is a copy, or this state was restored from an old backup; the CA's operator decides: touchmark device forks"
+        }
         "CERTIFICATE_REVOKED"
         | "CLIENT_CERTIFICATE_REVOKED"
         | "CLIENT_CERTIFICATE_UNKNOWN"
         | "CLIENT_CERTIFICATE_EXPIRED"
         | "DEVICE_NOT_FOUND"
+        | "DEVICE_REVOKED"
+        | "DEVICE_RETIRED"
         | "DEVICE_SCRAPPED" => RETURN,
         "ALREADY_ENROLLED" => {
             "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first; if this is a copy of another unit's state, return the unit"

@@ -18,13 +18,25 @@ pub struct Patience {
     pub deadline: Duration,
     /// The longest first pause; each later one may be twice as long, up to an hour.
     pub first_pause: Duration,
+    /// One attempt of each step only: who asks does the pauses.
+    pub once: bool,
 }
 
+impl Patience {
+    /// For who tries again later.
+    pub fn once() -> Self {
+        Self { deadline: ONE_RUN_MAX, first_pause: PAUSE_MAX, once: true }
+    }
+}
+
+/// A run without pauses: a few connections and calls, each with its own limit.
+const ONE_RUN_MAX: Duration = Duration::from_secs(300);
+
 /// The longest pause between two attempts (R-LIFE-03).
-const PAUSE_MAX: Duration = Duration::from_secs(3600);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// All attempts of one run.
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     patience: Patience,
     shared: Mutex<Shared>,
 }
@@ -35,19 +47,19 @@ struct Shared {
 }
 
 impl Attempts {
-    pub(super) fn new(generator: StdRng, patience: Patience) -> Self {
+    pub(crate) fn new(generator: StdRng, patience: Patience) -> Self {
         Self { patience, shared: Mutex::new(Shared { generator, last: None }) }
     }
 
     /// Runs `attempt` until it is done or fails for good.
-    pub(super) async fn until_done<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, EnrollError>
+    pub(crate) async fn until_done<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, EnrollError>
     where
         F: Future<Output = Result<T, EnrollError>>,
     {
         let generator = self.with(|shared| StdRng::from_rng(&mut shared.generator));
         attempt
-            .retry(FullJitter { generator, pause_max: self.patience.first_pause })
-            .when(EnrollError::may_pass)
+            .retry(FullJitter::new(generator, self.patience.first_pause))
+            .when(|error| !self.patience.once && error.may_pass())
             .adjust(|error, pause| {
                 // What the server asks for, and the jitter on top: all devices were told the same.
                 pause.map(|pause| pause + error.retry_after().unwrap_or_default().min(PAUSE_MAX))
@@ -60,7 +72,7 @@ impl Attempts {
     }
 
     /// Runs all of it, within the caller's patience.
-    pub(super) async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         run: impl Future<Output = Result<T, EnrollError>>,
     ) -> Result<T, EnrollError> {
@@ -77,9 +89,15 @@ impl Attempts {
 }
 
 /// Pauses that are drawn evenly from zero to a bound that doubles: devices that were cut off together come back apart.
-struct FullJitter {
+pub(crate) struct FullJitter {
     generator: StdRng,
     pause_max: Duration,
+}
+
+impl FullJitter {
+    pub(crate) fn new(generator: StdRng, first_pause: Duration) -> Self {
+        Self { generator, pause_max: first_pause }
+    }
 }
 
 impl Iterator for FullJitter {
@@ -93,9 +111,10 @@ impl Iterator for FullJitter {
     }
 }
 
-fn chain(error: &EnrollError) -> String {
+/// An error and what is behind it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(error) = source {
         text = format!("{text}: {error}");
         source = error.source();
@@ -111,7 +130,7 @@ mod tests {
     fn pauses_double_at_most_and_never_pass_an_hour() {
         let seed = 7;
         let generator = StdRng::seed_from_u64(seed);
-        let pauses = FullJitter { generator, pause_max: Duration::from_millis(500) };
+        let pauses = FullJitter::new(generator, Duration::from_millis(500));
         let pauses: Vec<_> = pauses.take(40).collect();
         for (n, pause) in pauses.iter().enumerate() {
             let bound = Duration::from_millis(500).saturating_mul(1 << n.min(20));

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use http::Uri;
 use rustls::pki_types::ServerName;
 
+use crate::state::View;
+
 use super::EnrollError;
 
 /// An `https://` address of a CA.
@@ -15,6 +17,16 @@ pub struct Server {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) name: ServerName<'static>,
+}
+
+impl Server {
+    /// The one that is named, or else the one that the factory named.
+    pub(crate) fn or_of_factory(named: Option<Self>, view: &View) -> Result<Self, EnrollError> {
+        match named {
+            Some(server) => Ok(server),
+            None => view.record().enrollment_url.as_deref().ok_or(EnrollError::NoServer)?.parse(),
+        }
+    }
 }
 
 impl FromStr for Server {

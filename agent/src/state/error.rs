@@ -28,6 +28,12 @@ pub enum StateError {
         /// The state directory.
         directory: PathBuf,
     },
+    /// There is nothing to renew.
+    #[error("{} holds no operational certificate in use; enrol first: touchmark-agent enroll", directory.display())]
+    NotEnrolled {
+        /// The state directory.
+        directory: PathBuf,
+    },
     /// A file does not say what it must.
     #[error("{} is damaged: {why}; restore the directory from a backup, or return the unit to the factory", path.display())]
     Damaged {
@@ -70,6 +76,7 @@ impl StateError {
             | Self::Key { source: KeyError::Exposed { .. } | KeyError::Malformed, .. } => true,
             Self::Key { source: KeyError::Unreadable(_) | KeyError::Unusable, .. }
             | Self::Missing { .. }
+            | Self::NotEnrolled { .. }
             | Self::Foreign { .. }
             | Self::Busy { .. }
             | Self::Read { .. }

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::time_floor::TimeFloor;
 
 use super::Slot;
+use super::renewal::{Advice, AdviceFile, Renewal, RenewalFile};
 
 /// How far this device is. The state file holds it, and nothing else decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,12 @@ pub struct Record {
     pub time_floor: TimeFloor,
     /// The enrolment that is under way or done.
     pub enrolment: Option<Enrolment>,
+    /// The renewal that is under way. The certificate of the enrolment stays in use until it is done.
+    pub renewal: Option<Renewal>,
+    /// What the CA last said about renewing the certificate in use.
+    pub advice: Option<Advice>,
+    /// Whether `current` was switched and applications have not been told.
+    pub untold: bool,
 }
 
 impl Record {
@@ -38,6 +45,9 @@ impl Record {
             trust_version: 0,
             time_floor: TimeFloor::of_this_release(),
             enrolment: None,
+            renewal: None,
+            advice: None,
+            untold: false,
         }
     }
 
@@ -111,6 +121,13 @@ struct RecordFile {
     trust_version: u64,
     time_floor: String,
     enrolment: Option<EnrolmentFile>,
+    // Files from before there were renewals have none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renewal: Option<RenewalFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    advice: Option<AdviceFile>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    untold: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +162,9 @@ impl From<&Record> for RecordFile {
                 request_id: enrolment.request_id.to_string(),
                 step: enrolment.step,
             }),
+            renewal: record.renewal.as_ref().map(RenewalFile::from),
+            advice: record.advice.as_ref().map(AdviceFile::from),
+            untold: record.untold,
         }
     }
 }
@@ -160,16 +180,23 @@ impl TryFrom<RecordFile> for Record {
         if file.enrolment.is_some() && file.factory < FactoryStep::Installed {
             return Err("it enrolled without a birth certificate".to_owned());
         }
-        let floor = OffsetDateTime::parse(&file.time_floor, &Rfc3339)
-            .map_err(|_| format!("time-floor {:?} is not a time", file.time_floor))?;
-        let floor = u64::try_from(floor.unix_timestamp()).unwrap_or(0);
+        let renewal = file.renewal.map(Renewal::try_from).transpose()?;
+        if let Some(renewal) = &renewal {
+            let in_use = file.enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed);
+            if in_use.is_none_or(|it| it.slot == renewal.slot) {
+                return Err("it renews a certificate that is not in use".to_owned());
+            }
+        }
         Ok(Self {
             device,
             factory: file.factory,
             enrollment_url: file.enrollment_url,
             trust_version: file.trust_version,
-            time_floor: TimeFloor::of_this_release().raised_to(UNIX_EPOCH + Duration::from_secs(floor)),
+            time_floor: TimeFloor::of_this_release().raised_to(moment("time-floor", &file.time_floor)?),
             enrolment: file.enrolment.map(Enrolment::try_from).transpose()?,
+            renewal,
+            advice: file.advice.map(Advice::try_from).transpose()?,
+            untold: file.untold,
         })
     }
 }
@@ -188,12 +215,23 @@ impl TryFrom<EnrolmentFile> for Enrolment {
     type Error = String;
 
     fn try_from(file: EnrolmentFile) -> Result<Self, String> {
-        let request_id = hex::decode(&file.request_id)
-            .ok()
-            .and_then(|bytes| RequestId::try_from(bytes.as_slice()).ok())
-            .ok_or_else(|| format!("request-id {:?} is not 16 bytes in hexadecimal", file.request_id))?;
-        Ok(Self { slot: file.slot, request_id, step: file.step })
+        Ok(Self { slot: file.slot, request_id: request_id(&file.request_id)?, step: file.step })
     }
+}
+
+/// A request id of the file.
+pub(super) fn request_id(text: &str) -> Result<RequestId, String> {
+    hex::decode(text)
+        .ok()
+        .and_then(|bytes| RequestId::try_from(bytes.as_slice()).ok())
+        .ok_or_else(|| format!("request-id {text:?} is not 16 bytes in hexadecimal"))
+}
+
+/// A time of the file. One before 1970 becomes 1970.
+pub(super) fn moment(what: &str, text: &str) -> Result<SystemTime, String> {
+    let moment =
+        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| format!("{what} {text:?} is not a time"))?;
+    Ok(UNIX_EPOCH + Duration::from_secs(u64::try_from(moment.unix_timestamp()).unwrap_or(0)))
 }
 
 /// A moment as people and machines write it, in whole seconds of UTC.
@@ -211,6 +249,9 @@ const FORMAT: u32 = 1;
 
 #[cfg(test)]
 mod tests {
+    use crate::renewal::Window;
+    use crate::state::{Parent, RenewalStep};
+
     use super::*;
 
     fn enrolled() -> Record {
@@ -226,12 +267,62 @@ mod tests {
                 request_id: RequestId::from([7; 16]),
                 step: EnrolmentStep::Installed,
             }),
+            ..Record::blank()
+        }
+    }
+
+    fn renewing() -> Record {
+        let enrolment = enrolled().enrolment.map(|it| Enrolment { step: EnrolmentStep::Confirmed, ..it });
+        let moment = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        Record {
+            enrolment,
+            renewal: Some(Renewal {
+                slot: Slot::A,
+                request_id: RequestId::from([8; 16]),
+                parent: Parent::Birth,
+                step: RenewalStep::Installed,
+            }),
+            advice: Some(Advice {
+                serial_number: vec![0x40; 16],
+                told_at: moment,
+                window: Some(Window { start: moment, end: moment + Duration::from_secs(3600) }),
+                reason: "rotation requested".to_owned(),
+                explanation: "a \"weak\" generator".to_owned(),
+                retry_after: Duration::from_secs(7200),
+            }),
+            untold: true,
+            ..enrolled()
+        }
+    }
+
+    #[test]
+    fn a_file_from_before_there_were_renewals_is_read() {
+        let text = r#"{"format": 1, "device": {"product": "cam-2", "serial": "SN1"}, "factory": "locked",
+            "enrollment-url": null, "trust-version": 1, "time-floor": "2026-11-22T00:00:00Z",
+            "enrolment": {"slot": "a", "request-id": "07070707070707070707070707070707", "step": "begun"}}"#;
+        let record = Record::from_json(text.as_bytes()).unwrap();
+        assert_eq!(record.enrolment.map(|it| it.step), Some(EnrolmentStep::Begun));
+        assert_eq!((record.renewal, record.advice, record.untold), (None, None, false));
+    }
+
+    #[test]
+    fn a_renewal_needs_a_certificate_in_use_in_the_other_slot() {
+        let text = String::from_utf8(renewing().to_json().unwrap()).unwrap();
+        for (from, to) in [
+            ("\"slot\": \"a\"", "\"slot\": \"b\""),
+            ("\"confirmed\"", "\"installed\""),
+            ("\"birth\"", "\"death\""),
+            ("2027-01-15T08:00:00Z", "soon"),
+        ] {
+            let damaged = text.replace(from, to);
+            assert_ne!(damaged, text, "{from}");
+            assert!(Record::from_json(damaged.as_bytes()).is_err(), "{to}");
         }
     }
 
     #[test]
     fn what_is_written_is_read_again() {
-        for record in [Record::blank(), enrolled()] {
+        for record in [Record::blank(), enrolled(), renewing()] {
             assert_eq!(Record::from_json(&record.to_json().unwrap()).unwrap(), record);
         }
     }

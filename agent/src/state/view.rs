@@ -15,8 +15,8 @@ use crate::key::{DeviceKey, FileKey, KeyError};
 use crate::time_floor::TimeFloor;
 
 use super::{
-    CERTIFICATE_FILE, CHAIN_FILE, CURRENT, EnrolmentStep, FactoryStep, KEY_FILE, Place, Record, STATE_FILE,
-    Slot, StateError, TRUST_FILE,
+    CERTIFICATE_FILE, CHAIN_FILE, CURRENT, EnrolmentStep, FactoryStep, KEY_FILE, Place, Record, RenewalStep,
+    STATE_FILE, Slot, StateError, TRUST_FILE,
 };
 
 /// What a state directory says. Reading it needs no lock: files are only replaced, and never those that are in use.
@@ -130,10 +130,57 @@ impl View {
         Ok((credential, key))
     }
 
-    /// The report that `current` is not the link to `slot` that it must be.
-    pub fn wrong_current(&self, slot: Slot) -> StateError {
-        let why = format!("it does not point to {}, which is in use", slot.directory());
-        StateError::Damaged { path: self.directory.join(CURRENT), why }
+    /// As [`View::checked`], at a time that depends on no clock: a credential that was in order when it was put there and has ended
+    /// since is still in order here. Whether it has ended is for those to say who know the time.
+    ///
+    /// # Errors
+    /// As [`View::checked`].
+    pub fn own(
+        &self,
+        place: Place,
+        device: &DeviceId,
+    ) -> Result<(Credential, Arc<dyn DeviceKey>), StateError> {
+        let kind = if place == Place::Birth { Kind::Birth } else { Kind::Operational };
+        let floor = self.time_floor()?.moment();
+        let certificate = self.certificate(place)?;
+        self.checked(
+            place,
+            device,
+            kind,
+            floor.clamp(certificate.not_before, certificate.not_after.max(certificate.not_before)),
+        )
+    }
+
+    /// What the certificate of a place says.
+    ///
+    /// # Errors
+    /// As [`View::credential`].
+    pub fn certificate(&self, place: Place) -> Result<Certificate, StateError> {
+        let credential = self.credential(place)?;
+        Certificate::from_der(&credential.certificate).map_err(|why| StateError::Damaged {
+            path: self.path(place).join(CERTIFICATE_FILE),
+            why: why.to_string(),
+        })
+    }
+
+    /// Whether `current` leads where it must when `slot` is in use: there, or to the certificate that is about to replace it.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check_current(&self, slot: Slot) -> Result<(), StateError> {
+        let next = self.record.renewal.as_ref().filter(|it| it.step == RenewalStep::Installed);
+        match self.current()? {
+            Some(current) if current == slot || next.is_some_and(|it| it.slot == current) => Ok(()),
+            _ => {
+                let why = format!("it does not point to {}, which is in use", slot.directory());
+                Err(StateError::Damaged { path: self.directory.join(CURRENT), why })
+            }
+        }
+    }
+
+    /// Where the state is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The least that the time can be: what is on record, and when the device's own certificates began (R-LIFE-06).
@@ -149,11 +196,14 @@ impl View {
             .as_ref()
             .filter(|enrolment| enrolment.step > EnrolmentStep::Begun)
             .map(|enrolment| Place::Slot(enrolment.slot));
-        for place in birth.into_iter().chain(operational) {
-            let credential = self.credential(place)?;
-            if let Ok(certificate) = Certificate::from_der(&credential.certificate) {
-                floor = floor.raised_to(certificate.not_before);
-            }
+        let next = self
+            .record
+            .renewal
+            .as_ref()
+            .filter(|renewal| renewal.step == RenewalStep::Installed)
+            .map(|renewal| Place::Slot(renewal.slot));
+        for place in birth.into_iter().chain(operational).chain(next) {
+            floor = floor.raised_to(self.certificate(place)?.not_before);
         }
         Ok(floor)
     }

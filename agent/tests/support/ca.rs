@@ -1,6 +1,6 @@
 //! A CA that keeps its books in memory and does what a test tells it to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +36,24 @@ pub struct Books {
     pub until: Option<(i32, u8, u8)>,
     /// Seconds that the CA's clock is past [`NOW`].
     pub later: i64,
+    /// When to renew, as seconds from [`NOW`]; without it, never before the year 2090.
+    pub window: Option<(i64, i64)>,
+    /// Why then.
+    pub reason: &'static str,
+    /// How often it was asked when to renew.
+    pub asked: usize,
+    /// Which certificate authorised which.
+    pub parents: HashMap<Vec<u8>, Vec<u8>>,
+    /// Not taken any more: the child was seen in use, or a test said so.
+    pub revoked: HashSet<Vec<u8>>,
+}
+
+impl Books {
+    /// Certificates that were issued and are taken.
+    pub fn good(&self) -> usize {
+        let serial = |der: &Vec<u8>| agent::certificate::Certificate::from_der(der).unwrap().serial_number;
+        self.issued.values().filter(|(_, der)| !self.revoked.contains(&serial(der))).count()
+    }
 }
 
 /// A wrong answer to Enroll.
@@ -55,6 +73,10 @@ pub enum Mischief {
     NoTime,
     NoCertificate,
     Garbage,
+    /// For who renews: sooner over than the certificate in use.
+    Shorter,
+    /// For who renews: chain and anchors belong together, and nobody knows them.
+    OtherWorld,
 }
 
 impl FakeCa {
@@ -80,6 +102,7 @@ impl FakeCa {
                 .tls_config(tls)
                 .unwrap()
                 .add_service(EnrollmentServiceServer::new(service))
+                .add_service(tonic_health::server::health_reporter().1)
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
         Self { issuers, address, books, _runtime: runtime }
@@ -96,9 +119,18 @@ struct Enrollment {
 }
 
 impl Enrollment {
-    fn counted(&self) -> Result<(), Status> {
+    /// Every call counts, and is heard of by the ledger: whoever calls is in use, and its parent is not needed any more.
+    fn counted<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let caller = caller(request).serial_number;
         let mut books = self.books.lock().unwrap();
         books.calls += 1;
+        if books.revoked.contains(&caller) {
+            let details = ErrorDetails::with_error_info("CLIENT_CERTIFICATE_REVOKED", "touchmark", []);
+            return Err(Status::with_error_details(Code::Unauthenticated, "revoked", details));
+        }
+        if let Some(parent) = books.parents.get(&caller).cloned() {
+            books.revoked.insert(parent);
+        }
         match books.refusals.pop() {
             None | Some((Code::Ok, ..)) => Ok(()),
             Some((code, reason, retry)) => {
@@ -159,7 +191,9 @@ impl Enrollment {
             Mischief::NotForClients => good(csr, &Wish { for_clients: false, ..wish }),
             Mischief::WrongIssuer => self.issuers.factory.certify(csr, &wish),
             Mischief::Ended => good(csr, &Wish { until: (2026, 11, 3), ..wish }),
+            Mischief::Shorter => good(csr, &Wish { until: (2026, 12, 24), ..wish }),
             Mischief::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
+            Mischief::OtherWorld => return self.other_world(csr, &wish),
             _ => good(csr, &wish),
         });
         let bundle = response.trust_bundle.as_mut().unwrap();
@@ -180,45 +214,78 @@ impl Enrollment {
     }
 }
 
-#[tonic::async_trait]
-impl EnrollmentService for Enrollment {
-    async fn enroll(
-        &self,
-        request: Request<v1::EnrollRequest>,
-    ) -> Result<Response<v1::EnrollResponse>, Status> {
-        self.counted()?;
-        let caller = caller(&request);
-        Ok(Response::new(self.answer(request.get_ref(), &caller.serial.unwrap())))
+impl Enrollment {
+    fn other_world(&self, csr: &[u8], wish: &Wish) -> v1::EnrollResponse {
+        let other = Issuers::new();
+        let mut response = self.response(other.operational.certify(csr, wish));
+        response.chain = vec![other.operational.certificate.into()];
+        response.trust_bundle.as_mut().unwrap().anchors =
+            vec![other.root.into(), self.issuers.root.clone().into()];
+        response
     }
 
-    async fn renew(&self, _: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
-        Err(Status::unimplemented("Renew"))
+    fn time(&self, seconds: i64) -> Option<prost_types::Timestamp> {
+        Some(prost_types::Timestamp { seconds: NOW + seconds, nanos: 0 })
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollmentService for Enrollment {
+    async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
+        self.counted(&request)?;
+        let caller = caller(&request);
+        let v1::RenewRequest { request_id, csr } = request.into_inner();
+        let answer = self.answer(&v1::EnrollRequest { request_id, csr }, &caller.serial.unwrap());
+        let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } = answer;
+        if let Some(certificate) = &certificate {
+            let child = certificate.serial_number.to_vec();
+            self.books.lock().unwrap().parents.insert(child, caller.serial_number);
+        }
+        Ok(Response::new(v1::RenewResponse { certificate, chain, trust_bundle, server_time }))
     }
 
     async fn get_renewal_info(
         &self,
-        _: Request<v1::GetRenewalInfoRequest>,
+        request: Request<v1::GetRenewalInfoRequest>,
     ) -> Result<Response<v1::GetRenewalInfoResponse>, Status> {
-        Err(Status::unimplemented("GetRenewalInfo"))
+        self.counted(&request)?;
+        let mut books = self.books.lock().unwrap();
+        books.asked += 1;
+        Ok(Response::new(v1::GetRenewalInfoResponse {
+            window_start: books.window.and_then(|window| self.time(window.0)),
+            window_end: books.window.and_then(|window| self.time(window.1)),
+            reason: books.reason.to_owned(),
+            retry_after: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
+            explanation: String::new(),
+            server_time: self.time(books.later),
+        }))
+    }
+
+    async fn enroll(
+        &self,
+        request: Request<v1::EnrollRequest>,
+    ) -> Result<Response<v1::EnrollResponse>, Status> {
+        self.counted(&request)?;
+        let caller = caller(&request);
+        Ok(Response::new(self.answer(request.get_ref(), &caller.serial.unwrap())))
     }
 
     async fn confirm_installed(
         &self,
         request: Request<v1::ConfirmInstalledRequest>,
     ) -> Result<Response<v1::ConfirmInstalledResponse>, Status> {
-        self.counted()?;
+        self.counted(&request)?;
         assert_eq!(caller(&request).serial_number, request.get_ref().serial_number);
         self.books.lock().unwrap().confirmed.push(request.get_ref().serial_number.to_vec());
-        Ok(Response::new(v1::ConfirmInstalledResponse {
-            server_time: Some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
-        }))
+        let later = self.books.lock().unwrap().later;
+        Ok(Response::new(v1::ConfirmInstalledResponse { server_time: self.time(later) }))
     }
 
     async fn get_trust_bundle(
         &self,
-        _: Request<v1::GetTrustBundleRequest>,
+        request: Request<v1::GetTrustBundleRequest>,
     ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
-        self.counted()?;
+        self.counted(&request)?;
         Ok(Response::new(v1::GetTrustBundleResponse { trust_bundle: None }))
     }
 }

@@ -24,6 +24,18 @@ pub fn enroll(state: &Path, more: &[&str]) -> Output {
     agent().args(["enroll", "--json", "--state"]).arg(state).args(more).output().unwrap()
 }
 
+/// Runs `touchmark-agent renew --json`.
+pub fn renew(state: &Path, more: &[&str]) -> Output {
+    agent().args(["renew", "--json", "--state"]).arg(state).args(more).output().unwrap()
+}
+
+/// A unit that left the factory and has enrolled.
+pub fn enrolled(state: &Path, issuers: &Issuers, serial: &str, url: &str) {
+    born(state, issuers, serial, url);
+    let output = enroll(state, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
 /// Runs `touchmark-agent status --json`.
 pub fn status(state: &Path) -> Output {
     agent().args(["status", "--json", "--state"]).arg(state).output().unwrap()

@@ -1,0 +1,78 @@
+//! `touchmark-agent renew`.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use agent::enroll::Patience;
+use agent::renew::{Outcome, When, renew};
+use agent::state::{Disk, FileSystem, State, rfc3339};
+use anyhow::Context;
+use identity::SystemClock;
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use serde_json::json;
+
+use crate::arguments::Renew;
+
+use super::{DONE, FIRST_PAUSE};
+
+pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
+    let disk: Arc<dyn Disk> = Arc::new(FileSystem);
+    let telling = arguments.telling.telling();
+    let mut state = State::open(&arguments.state, disk.clone())?;
+    let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
+    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
+    let when = if arguments.force { When::Now } else { When::Due };
+    let outcome =
+        renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, patience, when).await?;
+    drop(state);
+    report(&arguments, &outcome)?;
+    telling.tell_if_untold(&arguments.state, &disk).await.context("applications were not told")?;
+    Ok(DONE)
+}
+
+fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let (line, text) = match outcome {
+        Outcome::Renewed(renewed) => {
+            let serial_number = hex::encode(&renewed.certificate.serial_number);
+            let (from, until) =
+                (rfc3339(renewed.certificate.not_before), rfc3339(renewed.certificate.not_after));
+            let current = arguments.state.join("current");
+            let text = format!(
+                "{} is renewed: certificate {serial_number}, until {until}, in {}",
+                renewed.device,
+                current.display()
+            );
+            let line = json!({
+                "device": renewed.device.to_string(),
+                "renewed": true,
+                "serial_number": serial_number,
+                "not_before": from,
+                "not_after": until,
+                "credentials": current,
+            });
+            (line, text)
+        }
+        Outcome::NotDue(plan) => {
+            let serial_number = hex::encode(&plan.advice.serial_number);
+            let at = rfc3339(plan.at);
+            let why = super::why(&plan.advice);
+            let text = format!("not due: certificate {serial_number} is to be renewed at {at}{why}");
+            let line = json!({
+                "renewed": false,
+                "serial_number": serial_number,
+                "renewal_at": at,
+                "reason": plan.advice.reason,
+                "explanation": plan.advice.explanation,
+            });
+            (line, text)
+        }
+    };
+    if arguments.json {
+        writeln!(out, "{line}")?
+    } else {
+        writeln!(out, "{text}")?
+    }
+    Ok(())
+}

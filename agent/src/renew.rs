@@ -1,0 +1,257 @@
+//! From one operational certificate to the next, while the first stays in use.
+//!
+//! Ask when → choose a request id → make a new key in the spare slot → ask with the certificate in use → check the answer as a peer
+//! would → keep it → prove it by a handshake → point `current` to it → tell the CA → remove the old one. Each arrow is durable before
+//! the next begins. At every moment `current` leads to a certificate that the CA takes: the parent is superseded only when the CA
+//! hears from its child, and it hears from it only after the switch (ADR 0025).
+
+mod advice;
+
+use std::sync::Arc;
+
+use identity::{Clock, DeviceId, RequestId};
+use proto::v1;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tracing::{info, warn};
+
+use crate::certificate::Certificate;
+use crate::enroll::answer::{self, Answer};
+use crate::enroll::connection::Connection;
+use crate::enroll::retry::{Attempts, chain};
+use crate::enroll::{EnrollError, Enrolled, Identity, Patience, Server};
+use crate::key::certificate_request;
+use crate::state::{EnrolmentStep, Parent, Place, Renewal, RenewalStep, Slot, State, StateError, View};
+
+pub use advice::Plan;
+
+/// Renews the certificate in use if that is due, or finds that it is not. Goes on where an earlier run was cut off.
+///
+/// A certificate that the CA does not take any more is replaced through the birth certificate (R-LIFE-05).
+///
+/// # Errors
+/// Why it is not renewed; [`EnrollError::NotInTime`] when running it again may help. The certificate in use stays in use.
+pub async fn renew(
+    state: &mut State,
+    server: Option<Server>,
+    clock: Arc<dyn Clock>,
+    mut generator: StdRng,
+    patience: Patience,
+    when: When,
+) -> Result<Outcome, EnrollError> {
+    let in_use = certificate_in_use(state.view())?;
+    let device = state.record().device.clone().ok_or(EnrollError::NotBorn)?;
+    let server = Server::or_of_factory(server, state.view())?;
+    retire(state);
+    let attempts = Attempts::new(StdRng::from_rng(&mut generator), patience);
+    let run = Run { server, clock, device, attempts: &attempts };
+    attempts.in_time(run.go_on(state, in_use, generator, when)).await
+}
+
+/// When to renew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// When it is due.
+    Due,
+    /// Whether or not it is due.
+    Now,
+}
+
+/// What a renewal came to.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// A new certificate is in use.
+    Renewed(Enrolled),
+    /// The certificate in use stays for now.
+    NotDue(Plan),
+}
+
+/// The slot in use, which `current` leads to.
+fn certificate_in_use(view: &View) -> Result<Slot, StateError> {
+    match &view.record().enrolment {
+        Some(enrolment) if enrolment.step == EnrolmentStep::Confirmed => {
+            view.check_current(enrolment.slot)?;
+            Ok(enrolment.slot)
+        }
+        _ => Err(StateError::NotEnrolled { directory: view.directory().to_owned() }),
+    }
+}
+
+/// Removes what was in use before. A full disk does not stop it, and nothing waits for it.
+fn retire(state: &mut State) {
+    if let Err(error) = state.retire_spare_slot() {
+        warn!("the old key stays until the next run: {}", chain(&error));
+    }
+}
+
+/// What all steps of one run need.
+struct Run<'a> {
+    server: Server,
+    clock: Arc<dyn Clock>,
+    device: DeviceId,
+    attempts: &'a Attempts,
+}
+
+impl Run<'_> {
+    async fn go_on(
+        &self,
+        state: &mut State,
+        in_use: Slot,
+        mut generator: StdRng,
+        when: When,
+    ) -> Result<Outcome, EnrollError> {
+        let mut request_id = || {
+            let mut id = [0; 16];
+            generator.fill_bytes(&mut id);
+            RequestId::from(id)
+        };
+        let mut renewal = match state.record().renewal.clone() {
+            Some(renewal) => renewal,
+            None => {
+                let parent = match self.ask(state, in_use).await {
+                    Ok(plan) if !plan.is_due() && when == When::Due => return Ok(Outcome::NotDue(plan)),
+                    Ok(_) => Parent::Operational,
+                    Err(error) => Parent::instead_of(Parent::Operational, &error).ok_or(error)?,
+                };
+                state.begin_renewal(request_id(), parent)?
+            }
+        };
+        // A question gets the same answer for ever, so what another question can mend is asked again; not without end, should the
+        // CA answer nothing else.
+        for questions_left in (0..QUESTIONS_MAX).rev() {
+            let error = match self.finish(state, &renewal, in_use).await {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            match Parent::instead_of(renewal.parent, &error) {
+                Some(parent) if questions_left > 0 => {
+                    warn!("asking for another certificate: {}", chain(&error));
+                    renewal = state.begin_renewal(request_id(), parent)?;
+                }
+                _ => {
+                    if renewal.parent == Parent::Birth && error.is_refusal() {
+                        // The way round is closed; next time the certificate in use asks again.
+                        state.give_up_renewal()?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Outcome::Renewed(Enrolled::read(state, renewal.slot, self.device.clone(), false)?))
+    }
+
+    /// From wherever the renewal stands to its end.
+    async fn finish(&self, state: &mut State, renewal: &Renewal, in_use: Slot) -> Result<(), EnrollError> {
+        if renewal.step == RenewalStep::Begun {
+            self.obtain(state, renewal, in_use).await?;
+        }
+        self.take_into_use(state, renewal.slot).await.map_err(EnrollError::of_operational)
+    }
+
+    /// From the request id to a certificate that is checked and kept.
+    async fn obtain(&self, state: &mut State, renewal: &Renewal, in_use: Slot) -> Result<(), EnrollError> {
+        let caller = match renewal.parent {
+            Parent::Operational => Identity::read(state.view(), Place::Slot(in_use), self.device.clone())?,
+            Parent::Birth => Identity::of_birth(state.view())?,
+        };
+        let key = state.key_or_make(Place::Slot(renewal.slot))?;
+        let request_id = renewal.request_id.as_bytes().to_vec();
+        let csr = certificate_request(&*key).map_err(EnrollError::Key)?;
+        let floor = state.view().time_floor()?;
+        let trust_version = state.record().trust_version;
+        info!(device.id = %self.device, server = %self.server, "asking for the next operational certificate");
+        let answer = self
+            .attempts
+            .until_done(|| async {
+                let mut connection = self.connect(&caller, state.view()).await?;
+                let (request_id, csr) = (request_id.clone().into(), csr.clone().into());
+                let response = match renewal.parent {
+                    Parent::Operational => connection.renew(v1::RenewRequest { request_id, csr }).await?,
+                    Parent::Birth => connection.enroll(v1::EnrollRequest { request_id, csr }).await?,
+                };
+                answer::check(response, &connection, &self.device, key.public_key(), trust_version, floor)
+            })
+            .await?;
+        if renewal.parent == Parent::Operational {
+            check_successor(state.view(), &caller, &answer)?;
+        }
+        state.keep(Place::Slot(renewal.slot), &answer.credential)?;
+        state.update(|record| {
+            record.trust_version = answer.trust_version;
+            record.time_floor = record.time_floor.raised_to(answer.server_time);
+            record.renewal = Some(Renewal { step: RenewalStep::Installed, ..renewal.clone() });
+        })?;
+        Ok(())
+    }
+
+    /// From a kept certificate to one that is proven, current, and known to be in use.
+    async fn take_into_use(&self, state: &mut State, slot: Slot) -> Result<(), EnrollError> {
+        let next = Identity::read(state.view(), Place::Slot(slot), self.device.clone())?;
+        let serial_number = Certificate::from_der(&next.credential.certificate)?.serial_number;
+        let view = state.view().clone();
+        let mut proven = Some(
+            self.attempts
+                .until_done(|| async {
+                    let mut connection = self.connect(&next, &view).await?;
+                    connection.prove().await?;
+                    Ok(connection)
+                })
+                .await?,
+        );
+        state.switch_to(slot)?;
+        let server_time = self
+            .attempts
+            .until_done(|| {
+                let (proven, serial_number) = (proven.take(), serial_number.clone());
+                let (next, view) = (&next, &view);
+                async move {
+                    let mut connection = match proven {
+                        Some(connection) => connection,
+                        None => self.connect(next, view).await?,
+                    };
+                    let moment = connection.confirm(serial_number).await?;
+                    answer::believable(moment, &connection)
+                }
+            })
+            .await?;
+        state.finish_renewal(server_time)?;
+        info!(device.id = %self.device, serial = hex::encode(&serial_number), "renewed {}", self.device);
+        retire(state);
+        Ok(())
+    }
+
+    async fn connect(&self, identity: &Identity, view: &View) -> Result<Connection, EnrollError> {
+        let now = view.time_floor()?.now(&*self.clock);
+        Connection::open(&self.server, &identity.credential, &identity.key, now).await
+    }
+}
+
+impl Parent {
+    /// What can authorise the next certificate after `parent` failed to; `None` when nothing can, or nothing else has to.
+    fn instead_of(parent: Self, error: &EnrollError) -> Option<Self> {
+        if error.asks_for_another() {
+            return Some(parent);
+        }
+        (parent == Self::Operational && error.is_of_the_caller()).then_some(Self::Birth)
+    }
+}
+
+/// Whether the answer may replace the certificate in use. The way through the birth certificate does not ask this: it is there for a
+/// device that slept so long that all it trusted was replaced.
+fn check_successor(view: &View, in_use: &Identity, answer: &Answer) -> Result<(), EnrollError> {
+    let moment = view.time_floor()?.raised_to(answer.server_time).moment();
+    answer.credential.check_chain_to_anchors_of(&in_use.credential, moment)?;
+    // Only an operator who says so shortens lives: with a new profile, for example.
+    let rotated = view.record().advice.as_ref().is_some_and(|advice| advice.reason == ROTATION);
+    if !rotated {
+        answer.credential.check_ends_no_sooner_than(&in_use.credential)?;
+    }
+    Ok(())
+}
+
+/// The CA's word for a renewal that an operator asked for (see `GetRenewalInfoResponse.reason`).
+const ROTATION: &str = "rotation requested";
+
+/// The most questions of one run: one with the certificate in use, one with the birth certificate, and another in place of the one of
+/// the two whose answer ended before it was of use.
+const QUESTIONS_MAX: usize = 3;

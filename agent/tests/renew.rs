@@ -1,0 +1,291 @@
+//! From one operational certificate to the next, with a CA that behaves and one that does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use agent::state::{Place, Slot, View};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use support::ca::{FakeCa, Mischief};
+use support::station::agent;
+use support::unit::{enrolled, json, renew, status, stderr};
+use tonic::Code;
+
+#[test]
+fn a_unit_renews_when_the_ca_says_and_not_before() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let first = current(home.path());
+
+    let early = renew(home.path(), &[]);
+    assert_eq!(early.status.code(), Some(0), "{}", stderr(&early));
+    assert_eq!(json(&early)["renewed"], false);
+    assert_eq!(current(home.path()), first, "it is not due");
+    assert_eq!(json(&status(home.path()))["renewal"]["step"], "none");
+
+    ca.books.lock().unwrap().window = Some((-7200, -3600));
+    ca.books.lock().unwrap().reason = "rotation requested";
+    let due = renew(home.path(), &[]);
+    assert_eq!(due.status.code(), Some(0), "{}", stderr(&due));
+    assert_eq!(json(&due)["renewed"], true);
+    let second = current(home.path());
+    assert_ne!(second, first);
+    assert_eq!(json(&due)["serial_number"], hex::encode(&second));
+    let spare = home.path().join("a");
+    assert_eq!(spare.read_dir().unwrap().count(), 0, "the old key is gone");
+    let books = ca.books.lock().unwrap();
+    assert_eq!((books.issued.len(), books.good()), (2, 1), "one line of descent");
+    assert_eq!(books.parents[&second], first);
+    assert_eq!(books.confirmed.last(), Some(&second));
+}
+
+#[test]
+fn a_unit_that_is_forced_renews_now_and_again_in_the_slot_before() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    for slot in [Slot::B, Slot::A, Slot::B] {
+        let forced = renew(home.path(), &["--force"]);
+        assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
+        assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(slot));
+        assert_eq!(status(home.path()).status.code(), Some(0));
+    }
+    assert_eq!(ca.books.lock().unwrap().good(), 1);
+}
+
+#[test]
+fn a_unit_that_has_not_enrolled_has_nothing_to_renew() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    support::unit::born(home.path(), &ca.issuers, "SN1", &ca.url());
+    let nothing = renew(home.path(), &["--force"]);
+    assert_eq!(nothing.status.code(), Some(3), "{}", stderr(&nothing));
+    assert!(stderr(&nothing).contains("touchmark-agent enroll"));
+    assert_eq!(ca.books.lock().unwrap().calls, 0);
+}
+
+#[test]
+fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let first = current(home.path());
+    use Mischief::*;
+    for mischief in [
+        OtherKey,
+        OtherDevice,
+        NotForClients,
+        NoChain,
+        NoAnchors,
+        ForeignAnchors,
+        OtherWorld,
+        Shorter,
+        Ended,
+        OtherSerialNumber,
+        OlderTrust,
+        FarFuture,
+        NoTime,
+        NoCertificate,
+        Garbage,
+        WrongIssuer,
+    ] {
+        ca.books.lock().unwrap().mischief = Some(mischief);
+        let refused = renew(home.path(), &["--force"]);
+        assert_eq!(refused.status.code(), Some(1), "{mischief:?}: {}", stderr(&refused));
+        assert_eq!(current(home.path()), first, "{mischief:?}");
+        assert!(!home.path().join("b/cert.pem").exists(), "{mischief:?}");
+        assert_eq!(status(home.path()).status.code(), Some(0), "{mischief:?}: it is enrolled all the same");
+    }
+    ca.books.lock().unwrap().mischief = None;
+    assert_eq!(renew(home.path(), &[]).status.code(), Some(0));
+    assert_ne!(current(home.path()), first);
+}
+
+#[test]
+fn lives_are_shortened_only_when_an_operator_asked_for_rotation() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    ca.books.lock().unwrap().until = Some((2027, 1, 1));
+    let refused = renew(home.path(), &["--force"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("before the one in use"), "{}", stderr(&refused));
+    let other = tempfile::tempdir().unwrap();
+    ca.books.lock().unwrap().until = None;
+    enrolled(other.path(), &ca.issuers, "SN2", &ca.url());
+    {
+        let mut books = ca.books.lock().unwrap();
+        (books.until, books.reason, books.window) =
+            (Some((2027, 1, 1)), "rotation requested", Some((-60, -30)));
+    }
+    assert_eq!(json(&renew(other.path(), &[]))["renewed"], true);
+}
+
+#[test]
+fn a_certificate_that_the_ca_does_not_take_any_more_is_replaced_by_means_of_the_birth_certificate() {
+    for reason in ["CLIENT_CERTIFICATE_EXPIRED", "CLIENT_CERTIFICATE_REVOKED", "CLIENT_CERTIFICATE_UNKNOWN"] {
+        // At the question when to renew, and at Renew itself.
+        for passing in [0, 1] {
+            let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+            enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+            let first = current(home.path());
+            {
+                let mut books = ca.books.lock().unwrap();
+                books.refusals = vec![(Code::Unauthenticated, reason, None)];
+                books.refusals.extend(vec![(Code::Ok, "", None); passing]);
+            }
+            let renewed = renew(home.path(), &["--force"]);
+            assert_eq!(renewed.status.code(), Some(0), "{reason}, {passing}: {}", stderr(&renewed));
+            assert_ne!(current(home.path()), first, "{reason}, {passing}");
+            assert_eq!(status(home.path()).status.code(), Some(0));
+        }
+    }
+}
+
+#[test]
+fn a_child_that_was_revoked_before_its_use_is_given_up_for_another() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    // Asked when, renewed; then the confirmation is refused: `current` leads to the child already.
+    ca.books.lock().unwrap().refusals = vec![
+        (Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", None),
+        (Code::Ok, "", None),
+        (Code::Ok, "", None),
+    ];
+    let renewed = renew(home.path(), &["--force"]);
+    assert_eq!(renewed.status.code(), Some(0), "{}", stderr(&renewed));
+    assert_eq!(ca.books.lock().unwrap().issued.len(), 3);
+    assert_eq!(status(home.path()).status.code(), Some(0));
+}
+
+#[test]
+fn a_unit_on_hold_or_out_says_so_and_keeps_what_it_has() {
+    let ca = FakeCa::start();
+    for (code, reason, exit, says) in [
+        (Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD", 7, "release"),
+        (Code::FailedPrecondition, "DEVICE_HELD", 7, "release"),
+        (Code::FailedPrecondition, "LINEAGE_FORKED", 7, "copy"),
+        (Code::FailedPrecondition, "DEVICE_RETIRED", 6, "return the unit"),
+        (Code::FailedPrecondition, "DEVICE_SCRAPPED", 6, "return the unit"),
+        (Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED", 6, "operator"),
+    ] {
+        // At the question when to renew, and at Renew itself.
+        for passing in [0, 1] {
+            let home = tempfile::tempdir().unwrap();
+            enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+            let first = current(home.path());
+            let mut refusals = vec![(code, reason, None)];
+            refusals.extend(vec![(Code::Ok, "", None); passing]);
+            ca.books.lock().unwrap().refusals = refusals;
+            let refused = renew(home.path(), &["--force"]);
+            ca.books.lock().unwrap().refusals.clear();
+            assert_eq!(refused.status.code(), Some(exit), "{reason}: {}", stderr(&refused));
+            assert!(stderr(&refused).contains(says), "{reason}: {}", stderr(&refused));
+            assert_eq!(current(home.path()), first, "{reason}");
+            assert_eq!(renew(home.path(), &["--force"]).status.code(), Some(0), "{reason}: taken back");
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_is_out_with_both_its_certificates_is_told_so() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let birth = View::read(home.path()).unwrap().certificate(Place::Birth).unwrap().serial_number;
+    ca.books.lock().unwrap().revoked.extend([birth, current(home.path())]);
+    for _ in 0..2 {
+        let out = renew(home.path(), &[]);
+        assert_eq!(out.status.code(), Some(6), "{}", stderr(&out));
+        assert!(stderr(&out).contains("return the unit"), "{}", stderr(&out));
+        assert_eq!(View::read(home.path()).unwrap().record().renewal, None, "the way round is closed");
+    }
+}
+
+#[test]
+fn a_hook_is_told_once_and_one_that_fails_is_told_again() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let told = home.path().join("told");
+    let hook = format!(
+        "sh -c 'test -e {0}.ready && echo \"$TOUCHMARK_SERIAL_NUMBER $1\" >> {0}' x 'a b'",
+        told.display()
+    );
+    let failed = renew(home.path(), &["--force", "--hook", &hook]);
+    assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("hook sh failed"), "{}", stderr(&failed));
+    assert_eq!(json(&status(home.path()))["applications_told"], false);
+    std::fs::write(told.with_extension("ready"), "").unwrap();
+    for _ in 0..2 {
+        let again = renew(home.path(), &["--hook", &hook]);
+        assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    }
+    let expected = format!("{} a b\n", hex::encode(current(home.path())));
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), expected);
+    assert_eq!(json(&status(home.path()))["applications_told"], true);
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended_with_all_that_it_started() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let pid = home.path().join("pid");
+    let hook = format!("sh -c 'sleep 1000 & echo $! > {}; wait'", pid.display());
+    let hung = renew(home.path(), &["--force", "--hook", &hook, "--hook-time", "1s"]);
+    assert_eq!(hung.status.code(), Some(1), "{}", stderr(&hung));
+    assert!(stderr(&hung).contains("did not end within 1s"), "{}", stderr(&hung));
+    let child = std::fs::read_to_string(&pid).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.trim())).unwrap_or_default();
+    assert!(status.is_empty() || status.contains("State:\tZ") || status.contains("State:\tX"), "{status}");
+}
+
+#[test]
+fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
+    let ca = FakeCa::start();
+    let seed = 20_261_123;
+    let mut generator = StdRng::seed_from_u64(seed);
+    for unit in 0..6 {
+        let home = tempfile::tempdir().unwrap();
+        enrolled(home.path(), &ca.issuers, &format!("SN{unit}"), &ca.url());
+        let first = current(home.path());
+        ca.books.lock().unwrap().issued.clear();
+        ca.books.lock().unwrap().window = Some((-7200, -3600));
+        let mut kills: u64 = 0;
+        while current(home.path()) == first || View::read(home.path()).unwrap().record().renewal.is_some() {
+            let mut run = agent()
+                .args(["renew", "--state"])
+                .arg(home.path())
+                .stderr(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let longest = 20_000 * (kills + 1);
+            std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32()) % longest));
+            run.kill().unwrap();
+            match run.wait().unwrap().code() {
+                Some(0) | None => kills += 1,
+                Some(code) => panic!("seed {seed}, unit {unit}, after {kills} kills: exit {code}"),
+            }
+        }
+        ca.books.lock().unwrap().window = None;
+        let end = renew(home.path(), &[]);
+        assert_eq!(end.status.code(), Some(0), "seed {seed}, unit {unit}: {}", stderr(&end));
+        let books = ca.books.lock().unwrap();
+        assert_eq!(books.issued.len(), 1, "seed {seed}, unit {unit}, {kills} kills");
+        assert!(books.revoked.contains(&first), "seed {seed}, unit {unit}: the parent is superseded");
+        assert!(!home.path().join("a/key.pem").exists(), "seed {seed}, unit {unit}: the old key is gone");
+    }
+}
+
+fn current(home: &Path) -> Vec<u8> {
+    let view = View::read(home).unwrap();
+    let slot = view.current().unwrap().unwrap();
+    view.certificate(Place::Slot(slot)).unwrap().serial_number
+}
