@@ -3,10 +3,13 @@
 mod embedded;
 mod error;
 mod faulty;
+mod job;
 mod memory;
 mod page;
 mod record;
 mod records;
+mod revocations;
+mod selection;
 
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,16 +17,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
 
-use crate::ledger::{Command, Conflict, EntryNumber, Intent, Standing, WorkOrderId};
+use crate::ledger::{
+    AlarmKind, Command, Conflict, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing,
+    WorkOrderId,
+};
 
 pub use embedded::{EmbeddedSettings, EmbeddedStore, TornTail};
 pub use error::{OpenError, StoreError};
 pub use faulty::{Fault, FaultyStore};
+pub use job::carry_out;
 pub use memory::MemoryStore;
 pub use records::{
-    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord, Recorded,
-    Released, Revocation, Unaccounted, Vitals, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord,
+    Recorded, Released, Revocation, Unaccounted, Vitals, WorkOrderRecord,
 };
+pub use revocations::{
+    CertificateStatus, ChangePlace, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState,
+};
+pub use selection::{Selected, SelectedDevice, SelectionPage, Survey};
 
 /// What became of one command: on record, or refused with nothing changed.
 pub type Verdict = Result<Recorded, Conflict>;
@@ -134,6 +145,106 @@ pub trait Store: Send + Sync + 'static {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
+
+    /// Superseded certificates that are to be revoked before `before`, soonest first: see
+    /// [`AfterRenewal::Grace`](crate::ledger::AfterRenewal::Grace). From memory but for their serial numbers.
+    fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<SerialNumber>, StoreError>> + Send;
+
+    /// The status of a certificate of anybody; `None`: it is not on record. From memory, and for a withdrawn one a read of the ledger.
+    fn status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> impl Future<Output = Result<Option<CertificateStatus>, StoreError>> + Send;
+
+    /// What became revoked, held or released behind `after`, in order, none left out and none twice. Fewer than `limit`: that was all.
+    /// Never waits for a listing.
+    fn revocation_changes(
+        &self,
+        after: ChangePlace,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RevocationChange>, StoreError>> + Send;
+
+    /// What a revocation list says: the certificates of one shard (`None`: all of the issuer) that are revoked or on hold, but for those
+    /// that expired before `expired_before` (R-CRL-11). The first page is from 0. A page is as of one moment; the next is as of another.
+    /// Never waits for a listing.
+    fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<RevokedPage, StoreError>> + Send;
+
+    /// The state of a shard, as of the last commit that returned. From memory.
+    fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState;
+
+    /// How many shards an issuer has: their numbers are 0 to below this. From memory.
+    fn shards(&self, issuer: IssuerName) -> u32;
+
+    /// How many certificates the issuer ever signed. From memory.
+    fn issued_by(&self, issuer: IssuerName) -> u64;
+
+    /// Certificates of a selection, revoked ones included, from a place on; the first page is from 0. In bounded memory, and a million in
+    /// seconds. Never waits for a listing.
+    fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<SelectionPage, StoreError>> + Send;
+
+    /// What a revocation of the selection would do now.
+    fn survey(&self, selection: &Selection) -> impl Future<Output = Result<Survey, StoreError>> + Send
+    where
+        Self: Sized,
+    {
+        selection::survey(self, selection)
+    }
+
+    /// A mass revocation and how far it is.
+    fn job(&self, job: JobId) -> impl Future<Output = Result<Option<JobFacts>, StoreError>> + Send;
+
+    /// Mass revocations that go on, oldest first: after a start, [`carry_out`] each.
+    fn unfinished_jobs(&self) -> impl Future<Output = Result<Vec<JobFacts>, StoreError>> + Send;
+
+    /// Rotation requests that are not forgotten at `now`, oldest first.
+    fn rotations(
+        &self,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<Vec<RotationFacts>, StoreError>> + Send;
+
+    /// The oldest rotation request, not forgotten at `now`, that means this certificate: that covers it and is younger than it. From memory
+    /// while there is none.
+    fn rotation_due(
+        &self,
+        serial_number: &SerialNumber,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<Option<RotationFacts>, StoreError>> + Send;
+
+    /// Alarms, newest first; `None`: of every kind.
+    fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<AlarmRecord>, StoreError>> + Send;
+
+    /// The device was seen. Kept in memory and written down once in a while: for reports, never for a decision. An unknown device is
+    /// ignored.
+    fn seen(&self, device: &DeviceId, now: SystemTime);
+
+    /// Devices, neither scrapped nor retired, that were last seen before `before`, in the order of their births.
+    fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<DeviceRecord>, StoreError>> + Send;
 
     /// The number of the last entry that is durable; 0: the ledger is empty.
     fn head(&self) -> EntryNumber;

@@ -258,7 +258,9 @@ impl Changes {
         serial_number: SerialNumber,
         standing: Standing,
     ) -> Result<(), V::Fault> {
-        if let Some(facts) = view.certificate(&serial_number)? {
+        if let Some(facts) = view.certificate(&serial_number)?
+            && facts.standing != Standing::Revoked
+        {
             let changed = Some(entry.number);
             let ends = facts.ends.filter(|_| standing != Standing::Revoked);
             self.certificates.push(CertificateFacts { standing, hold: None, ends, changed, ..facts });

@@ -9,9 +9,12 @@ mod index;
 mod listings;
 mod projection;
 mod projector;
+mod reader;
 mod segment;
+mod selecting;
 mod shelves;
 mod trust;
+mod withdrawals;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,11 +31,13 @@ use self::gathering::Gathering;
 use self::index::{Index, Rows};
 use self::projector::{Projection, Projector};
 use super::{
-    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, OpenError, Page, PrincipalRecord,
-    Recorded, Revocation, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
+    Foresight, OpenError, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage,
+    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
 };
 use crate::ledger::{
-    self, CertificateFacts, Command, Entry, EntryNumber, Intent, PrincipalFacts, Standing, View, WorkOrderId,
+    self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PrincipalFacts,
+    RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
 /// Where an embedded store lies, and how it writes.
@@ -376,6 +381,104 @@ impl Store for EmbeddedStore {
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
+    }
+
+    async fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, StoreError> {
+        self.blocking(move |shared| shared.superseded_due(before, limit)).await
+    }
+
+    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
+        self.shared.status(serial_number)
+    }
+
+    async fn revocation_changes(
+        &self,
+        after: ChangePlace,
+        limit: usize,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        self.blocking(move |shared| shared.revocation_changes(after, limit)).await
+    }
+
+    async fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> Result<RevokedPage, StoreError> {
+        self.blocking(move |shared| shared.revoked_in(issuer, shard, expired_before, from, limit)).await
+    }
+
+    fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
+        self.shared.shard_state(issuer, shard)
+    }
+
+    fn shards(&self, issuer: IssuerName) -> u32 {
+        self.shared.shards(issuer)
+    }
+
+    fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.shared.issued_by(issuer)
+    }
+
+    async fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> Result<SelectionPage, StoreError> {
+        let selection = selection.clone();
+        self.blocking(move |shared| shared.select(&selection, from, limit)).await
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        self.shared.view(|rows| rows.job(job))
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
+        self.shared
+            .view(|rows| Ok(rows.index.fleet.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
+    }
+
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
+        Ok(self.shared.rotations(now))
+    }
+
+    async fn rotation_due(
+        &self,
+        serial_number: &SerialNumber,
+        now: SystemTime,
+    ) -> Result<Option<RotationFacts>, StoreError> {
+        self.shared.rotation_due(serial_number, now)
+    }
+
+    async fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AlarmRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.alarms(kind, cursor.as_ref(), limit)).await
+    }
+
+    fn seen(&self, device: &DeviceId, now: SystemTime) {
+        self.shared.see(device, now);
+    }
+
+    async fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.not_seen_since(before, cursor.as_ref(), limit)).await
     }
 
     fn head(&self) -> EntryNumber {

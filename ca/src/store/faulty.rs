@@ -7,10 +7,13 @@ use identity::{DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
 
 use super::{
-    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord, Store,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
+    Foresight, Page, PrincipalRecord, RevocationChange, RevokedPage, SelectionPage, ShardState, Store,
     StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
 };
-use crate::ledger::{Command, EntryNumber, Intent, Standing, WorkOrderId};
+use crate::ledger::{
+    AlarmKind, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing, WorkOrderId,
+};
 
 /// How a commit fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +140,100 @@ impl<S: Store> Store for FaultyStore<S> {
         limit: usize,
     ) -> Result<Page<CertificateRecord>, StoreError> {
         self.inner.certificates_expiring(before, cursor, limit).await
+    }
+
+    async fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, StoreError> {
+        self.inner.superseded_due(before, limit).await
+    }
+
+    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
+        self.inner.status(serial_number).await
+    }
+
+    async fn revocation_changes(
+        &self,
+        after: ChangePlace,
+        limit: usize,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        self.inner.revocation_changes(after, limit).await
+    }
+
+    async fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> Result<RevokedPage, StoreError> {
+        self.inner.revoked_in(issuer, shard, expired_before, from, limit).await
+    }
+
+    fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
+        self.inner.shard_state(issuer, shard)
+    }
+
+    fn shards(&self, issuer: IssuerName) -> u32 {
+        self.inner.shards(issuer)
+    }
+
+    fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.inner.issued_by(issuer)
+    }
+
+    async fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> Result<SelectionPage, StoreError> {
+        self.inner.select(selection, from, limit).await
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        self.inner.job(job).await
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
+        self.inner.unfinished_jobs().await
+    }
+
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
+        self.inner.rotations(now).await
+    }
+
+    async fn rotation_due(
+        &self,
+        serial_number: &SerialNumber,
+        now: SystemTime,
+    ) -> Result<Option<RotationFacts>, StoreError> {
+        self.inner.rotation_due(serial_number, now).await
+    }
+
+    async fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AlarmRecord>, StoreError> {
+        self.inner.alarms(kind, cursor, limit).await
+    }
+
+    fn seen(&self, device: &DeviceId, now: SystemTime) {
+        self.inner.seen(device, now);
+    }
+
+    async fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        self.inner.devices_not_seen_since(before, cursor, limit).await
     }
 
     fn head(&self) -> EntryNumber {

@@ -1,19 +1,25 @@
 //! A store in memory that keeps the contract, but for durability: for tests.
 
+mod selecting;
+
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
 
+use super::revocations::changes_of;
 use super::{
-    CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord, Recorded,
-    Revocation, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
+    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedEntry, RevokedPage,
+    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
 };
 use crate::ledger::{
-    self, Books, CertificateFacts, Command, Decision, DeviceFacts, Entry, EntryNumber, Event, Intent,
-    Nothing, Standing, View, WorkOrderId,
+    self, AlarmKind, Books, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, Entry,
+    EntryNumber, Event, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection, Standing, View,
+    WorkOrderId,
 };
 
 /// A store in memory.
@@ -25,6 +31,7 @@ pub struct MemoryStore {
 struct State {
     entries: Vec<Arc<Entry>>,
     books: Books<Nothing>,
+    seen: HashMap<DeviceId, SystemTime>,
     conflicts: u64,
     closed: bool,
 }
@@ -32,7 +39,13 @@ struct State {
 impl MemoryStore {
     /// An empty store.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let state = State { entries: Vec::new(), books: Books::over(Nothing), conflicts: 0, closed: false };
+        let state = State {
+            entries: Vec::new(),
+            books: Books::over(Nothing),
+            seen: HashMap::new(),
+            conflicts: 0,
+            closed: false,
+        };
         Self { clock, state: Mutex::new(state) }
     }
 
@@ -93,7 +106,8 @@ impl Store for MemoryStore {
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
-        Ok(sure(self.state().books.device(device)).and_then(|facts| DeviceRecord::of(&facts)))
+        let state = self.state();
+        Ok(sure(state.books.device(device)).and_then(|facts| state.device(&facts)))
     }
 
     async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
@@ -161,7 +175,7 @@ impl Store for MemoryStore {
             .devices()
             .values()
             .filter(|facts| after.as_ref().is_none_or(|after| facts.id > *after))
-            .filter_map(DeviceRecord::of)
+            .filter_map(|facts| state.device(facts))
             .filter(|record| filter.matches(record));
         let page: Vec<_> = rows.by_ref().take(limit).collect();
         let next = rows.next().and_then(|_| page.last().map(|last| super::page::after_device(&last.id)));
@@ -187,6 +201,177 @@ impl Store for MemoryStore {
         due.truncate(limit);
         let next = due.last().filter(|_| more).map(|facts| super::page::after_expiry(facts));
         Ok(Page { rows: due.into_iter().filter_map(|facts| state.record(facts)).collect(), next })
+    }
+
+    async fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, StoreError> {
+        let state = self.state();
+        let due = |facts: &&CertificateFacts| {
+            facts.standing == Standing::Superseded && facts.ends.is_some_and(|ends| ends < before)
+        };
+        let mut due: Vec<_> = state.books.certificates().filter(due).collect();
+        due.sort_by_key(|facts| (facts.ends, facts.entry));
+        Ok(due.into_iter().take(limit).map(|facts| facts.serial_number).collect())
+    }
+
+    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
+        let record = self.state().certificate(serial_number);
+        Ok(record.map(|record| CertificateStatus {
+            issuer: record.certificate().issuer,
+            shard: record.certificate().shard,
+            standing: record.standing(),
+            revocation: record.revocation().copied(),
+        }))
+    }
+
+    async fn revocation_changes(
+        &self,
+        after: ChangePlace,
+        limit: usize,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        let state = self.state();
+        let mut changes = Vec::new();
+        for entry in &state.entries {
+            for (position, (serial_number, status)) in (0..).zip(changes_of(entry)) {
+                let place = ChangePlace { entry: entry.number, position };
+                let Some(facts) = sure(state.books.certificate(&serial_number)) else { continue };
+                if place <= after || changes.len() >= limit {
+                    continue;
+                }
+                changes.push(RevocationChange {
+                    place,
+                    at: entry.at,
+                    serial_number,
+                    issuer: facts.issuer,
+                    shard: facts.shard,
+                    device: match facts.holder {
+                        Holder::Principal(Principal::Device(device)) => Some(device),
+                        Holder::Principal(Principal::Named { .. }) | Holder::Issuer(_) => None,
+                    },
+                    status,
+                });
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> Result<RevokedPage, StoreError> {
+        let state = self.state();
+        let mut listed = state.withdrawn(issuer, shard);
+        listed.retain(|facts| facts.entry.0 >= from && facts.not_after >= expired_before);
+        let next = listed.get(limit).map(|facts| facts.entry.0);
+        let line = |facts: &&CertificateFacts| {
+            let revocation = *state.record(facts)?.revocation()?;
+            let Revocation { at, reason, invalidity_date, entry: _ } = revocation;
+            Some(RevokedEntry { serial_number: facts.serial_number, at, reason, invalidity_date })
+        };
+        Ok(RevokedPage { entries: listed.iter().take(limit).filter_map(line).collect(), next })
+    }
+
+    fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
+        let state = self.state();
+        let of_shard = |facts: &&CertificateFacts| facts.issuer == issuer && facts.shard == Some(shard);
+        let serial_numbers: HashSet<_> =
+            state.books.certificates().filter(of_shard).map(|facts| facts.serial_number).collect();
+        let touches =
+            |entry: &Arc<Entry>| changes_of(entry).iter().any(|(one, _)| serial_numbers.contains(one));
+        ShardState {
+            withdrawn: state.withdrawn(issuer, Some(shard)).len() as u64,
+            changed: state
+                .entries
+                .iter()
+                .rfind(|entry| touches(entry))
+                .map_or_else(Default::default, |entry| entry.number),
+            not_after: state.books.certificates().filter(of_shard).map(|facts| facts.not_after).max(),
+        }
+    }
+
+    fn shards(&self, issuer: IssuerName) -> u32 {
+        let state = self.state();
+        let own = state.books.certificates().filter(|facts| facts.issuer == issuer);
+        own.filter_map(|facts| facts.shard).max().map_or(0, |shard| shard + 1)
+    }
+
+    fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.state().books.certificates().filter(|facts| facts.issuer == issuer).count() as u64
+    }
+
+    async fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> Result<SelectionPage, StoreError> {
+        Ok(self.state().select(selection, from, limit))
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        Ok(sure(self.state().books.job(job)))
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
+        Ok(self.state().books.jobs_here().values().filter(|job| job.goes_on()).cloned().collect())
+    }
+
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
+        Ok(self.state().rotations(now))
+    }
+
+    async fn rotation_due(
+        &self,
+        serial_number: &SerialNumber,
+        now: SystemTime,
+    ) -> Result<Option<RotationFacts>, StoreError> {
+        Ok(self.state().rotation_due(serial_number, now))
+    }
+
+    async fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AlarmRecord>, StoreError> {
+        let state = self.state();
+        let found = super::page::alarms(state.books.alarms(), kind, cursor, limit)?;
+        let rows = found.rows.into_iter().filter_map(|number| state.entry(number)).map(AlarmRecord::of);
+        Ok(Page { rows: rows.collect(), next: found.next })
+    }
+
+    fn seen(&self, device: &DeviceId, now: SystemTime) {
+        let now = UNIX_EPOCH + Duration::from_secs(super::record::milliseconds(now) / 1000);
+        let mut state = self.state();
+        let seen = state.seen.entry(device.clone()).or_insert(now);
+        *seen = now.max(*seen);
+    }
+
+    async fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let from = cursor.map(super::page::number_of).transpose()?.unwrap_or(0);
+        let state = self.state();
+        let births = state.births();
+        let silent = births.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX));
+        let mut silent = silent.filter_map(|(place, id)| {
+            let record = sure(state.books.device(id)).and_then(|facts| state.device(&facts))?;
+            let gone = matches!(record.state, DeviceState::Scrapped | DeviceState::Retired);
+            (!gone && record.last_seen < before).then_some((place, record))
+        });
+        let rows = silent.by_ref().take(limit).map(|(_, record)| record).collect();
+        let next = silent.next().map(|(place, _)| super::page::at_number(place as u64));
+        Ok(Page { rows, next })
     }
 
     fn head(&self) -> EntryNumber {

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use identity::{DeviceId, PrincipalName, Role};
 
 use super::{Cursor, Page, StoreError, WorkOrderRecord};
-use crate::ledger::{CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
+use crate::ledger::{AlarmFacts, AlarmKind, CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
 
 /// Work orders from the newest down; their ids are 1 to `newest`.
 pub(super) fn work_orders(
@@ -59,8 +59,35 @@ fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName), StoreError> {
     }
 }
 
-fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
+pub(super) fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
     cursor.0.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::CursorUnknown)
+}
+
+/// The page that starts at this place.
+pub(super) fn at_number(place: u64) -> Cursor {
+    Cursor(place.to_be_bytes().to_vec())
+}
+
+/// Alarms of a kind, newest first; the cursor is the place behind the next.
+pub(super) fn alarms(
+    alarms: &[AlarmFacts],
+    kind: Option<AlarmKind>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<EntryNumber>, StoreError> {
+    let behind = cursor.map(number_of).transpose()?.and_then(|place| usize::try_from(place).ok());
+    let older = alarms.get(..behind.unwrap_or(alarms.len())).unwrap_or(alarms);
+    let mut rows = Vec::new();
+    for (place, alarm) in older.iter().enumerate().rev() {
+        if kind.is_some_and(|kind| alarm.kind != kind) {
+            continue;
+        }
+        if rows.len() >= limit {
+            return Ok(Page { rows, next: Some(at_number(place as u64 + 1)) });
+        }
+        rows.push(alarm.entry);
+    }
+    Ok(Page { rows, next: None })
 }
 
 /// The page that follows this device.

@@ -202,6 +202,23 @@ impl Revocation {
     }
 }
 
+/// An alarm.
+#[derive(Debug, Clone)]
+pub struct AlarmRecord {
+    entry: Arc<Entry>,
+}
+
+impl AlarmRecord {
+    pub(super) fn of(entry: Arc<Entry>) -> Self {
+        Self { entry }
+    }
+
+    /// The entry that raised it: when, who asked, and what happened.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+}
+
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRecord {

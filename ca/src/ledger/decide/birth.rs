@@ -4,8 +4,8 @@ use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::ledger::{
-    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, View, Withdrawn, WorkOrderFacts, WorkOrderId,
-    WorkOrderState,
+    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Standing, View, Withdrawn, WorkOrderFacts,
+    WorkOrderId, WorkOrderState,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -50,6 +50,9 @@ impl<V: View> Rules<'_, V> {
         known.still_lives()?;
         if known.birth != serial_number {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
+        }
+        if self.view.standing(&serial_number).map_err(Stop::Fault)? == Some(Standing::Revoked) {
+            return Err(Conflict::CertificateRevoked.into());
         }
         match known.changed {
             Some(entry) if known.confirmed => Ok(Decision::Replay(entry)),

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::IssuerName;
 
 use crate::ledger::{
@@ -24,9 +24,9 @@ use crate::ledger::{
 use crate::store::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
 use certificates::NONE;
-pub(super) use certificates::{Certificates, Kind};
+pub(super) use certificates::{CertificateRow, Certificates, Kind};
 use fleet::Fleet;
-pub(super) use rows::Rows;
+pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};
 
 /// What is known after the last entry that was entered.
@@ -348,6 +348,51 @@ impl Index {
     fn known_device(&mut self, device: DeviceName<'_>) -> Option<&mut DeviceRow> {
         let row = self.device_row(device)?;
         self.device_rows.get_mut(row as usize)
+    }
+
+    /// The entries of all certificates of a device, newest first.
+    pub(super) fn entries_of(&self, device: &DeviceId) -> Vec<u32> {
+        let mut entries = Vec::new();
+        let mut next = self.device(device).map_or(NONE, |(_, row)| row.newest);
+        while let Some(row) = self.certificates.get(next) {
+            entries.push(row.entry);
+            next = row.previous;
+        }
+        entries
+    }
+
+    /// A device's place in the order of first births, and when it was last seen.
+    pub(super) fn place_of(&self, device: &DeviceId) -> Option<(u32, u32)> {
+        self.device(device).map(|(place, row)| (place, row.seen.load(Ordering::Relaxed)))
+    }
+
+    /// Moves forward when a device was last seen.
+    pub(super) fn see(&self, device: &DeviceId, second: u32) {
+        if let Some((_, row)) = self.device(device) {
+            row.see(second);
+        }
+    }
+
+    /// The newest certificates' entries of living devices that were last seen before a second, and where the next page starts.
+    pub(super) fn silent(&self, from: u64, before: u64, limit: usize) -> (Vec<u32>, Option<u64>) {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let mut entries = Vec::new();
+        for (place, row) in self.device_rows.iter().enumerate().skip(from) {
+            let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
+            if !silent || row.scrapped || row.retired {
+                continue;
+            }
+            if entries.len() >= limit {
+                return (entries, Some(place as u64));
+            }
+            entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
+        }
+        (entries, None)
+    }
+
+    fn device(&self, device: &DeviceId) -> Option<(u32, &DeviceRow)> {
+        let place = self.device_row(device.into())?;
+        Some((place, self.device_rows.get(place as usize)?))
     }
 
     fn count(&mut self, work_order: WorkOrderId, change: impl FnOnce(&mut WorkOrderCounts)) {

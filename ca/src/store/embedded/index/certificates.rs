@@ -101,7 +101,7 @@ impl Certificates {
     /// A certificate is used, or superseded without being due.
     pub(super) fn stand(&mut self, row: u32, standing: Standing, changed: u32) {
         if let Some(facts) = self.rows.get_mut(row as usize)
-            && facts.beneath() != standing
+            && ![standing, Standing::Revoked].contains(&facts.beneath())
         {
             facts.set_beneath(standing);
             facts.changed = changed;
@@ -189,9 +189,9 @@ impl Certificates {
         last.map_or(0, |((_, shard), _)| shard + 1)
     }
 
-    /// How many certificates each issuer signed, in the order of [`IssuerName::ALL`].
-    pub(in crate::store::embedded) fn issued(&self) -> [u64; IssuerName::ALL.len()] {
-        self.issued
+    /// How many certificates the issuer signed.
+    pub(in crate::store::embedded) fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.issued.get(issuer_place(issuer)).copied().unwrap_or_default()
     }
 
     /// Superseded certificates that are to be revoked before this millisecond, soonest first.
@@ -208,6 +208,11 @@ impl Certificates {
 impl CertificateRow {
     pub(in crate::store::embedded) fn standing(self) -> Standing {
         if self.is_held() { Standing::Held } else { self.beneath() }
+    }
+
+    /// Whether it is not the first of its device.
+    pub(in crate::store::embedded) fn has_previous(self) -> bool {
+        self.previous != NONE
     }
 
     /// What a release would make it.

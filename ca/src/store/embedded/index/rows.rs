@@ -219,7 +219,8 @@ impl View for Rows<'_> {
     }
 }
 
-fn second(second: u32) -> SystemTime {
+/// Seconds since 1970.
+pub(in crate::store::embedded) fn second(second: u32) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::from(second))
 }
 
