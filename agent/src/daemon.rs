@@ -1,13 +1,14 @@
 //! For years: enrols, renews in time, tells applications, and goes on whatever happens.
 //!
 //! A loop of turns. A turn does what is due, each step at most once, and says how long nothing is; all that a device remembers is in its
-//! state directory, which is held only during a turn, so that a person can run another command meanwhile. Dropping a turn half-way is a
-//! power cut, and as harmless.
+//! state directory, which is held only during a turn, so that a person can run another command meanwhile. Whoever ends the daemon in the
+//! middle of a turn cuts its power, which is as harmless.
 
 mod pauses;
 mod schedule;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,20 +68,44 @@ pub async fn run(
         generator,
         last_word: None,
     };
+    info!("running for {}", daemon.settings.state.display());
     loop {
-        tokio::select! {
-            turned = daemon.turn_and_rest() => turned?,
-            changed = wanted.changed() => {
-                // Whoever wanted something and is gone wants the end.
-                if changed.is_err() || *wanted.borrow() == Wanted::Stop {
-                    info!("ending, as asked");
-                    return Ok(());
+        let mut looks_now = false;
+        let pause = {
+            let mut turn = pin!(daemon.turn());
+            loop {
+                tokio::select! {
+                    pause = &mut turn => break pause?,
+                    next = next(&mut wanted) => match next {
+                        Wanted::Stop => return Ok(()),
+                        Wanted::Look => looks_now = true,
+                    },
                 }
-                info!("looking now, as asked");
-                daemon.look_now();
+            }
+        };
+        if !looks_now {
+            tokio::select! {
+                () = sleep(pause) => {}
+                next = next(&mut wanted) => match next {
+                    Wanted::Stop => return Ok(()),
+                    Wanted::Look => looks_now = true,
+                },
             }
         }
+        if looks_now {
+            daemon.look_now();
+        }
     }
+}
+
+/// What is wanted next. Whoever wanted something and is gone wants the end.
+async fn next(wanted: &mut watch::Receiver<Wanted>) -> Wanted {
+    let next = wanted.changed().await.map_or(Wanted::Stop, |()| *wanted.borrow());
+    match next {
+        Wanted::Look => info!("looking, as asked"),
+        Wanted::Stop => info!("ending, as asked"),
+    }
+    next
 }
 
 struct Daemon {
@@ -94,12 +119,6 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn turn_and_rest(&mut self) -> Result<(), EnrollError> {
-        let pause = self.turn().await?;
-        sleep(pause).await;
-        Ok(())
-    }
-
     fn look_now(&mut self) {
         self.schedule.look_now();
         self.failures.forget();

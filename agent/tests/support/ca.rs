@@ -42,6 +42,8 @@ pub struct Books {
     pub reason: &'static str,
     /// How often it was asked when to renew.
     pub asked: usize,
+    /// Lose so many answers to Renew and ConfirmInstalled, after what they answer is done.
+    pub lost: usize,
     /// Which certificate authorised which.
     pub parents: HashMap<Vec<u8>, Vec<u8>>,
     /// Not taken any more: the child was seen in use, or a test said so.
@@ -49,6 +51,17 @@ pub struct Books {
 }
 
 impl Books {
+    /// Loses this answer, if it is one of those to be lost.
+    fn lose(&mut self) -> Result<(), Status> {
+        match self.lost.checked_sub(1) {
+            None => Ok(()),
+            Some(left) => {
+                self.lost = left;
+                Err(Status::unavailable("the answer is lost"))
+            }
+        }
+    }
+
     /// Certificates that were issued and are taken.
     pub fn good(&self) -> usize {
         let serial = |der: &Vec<u8>| agent::certificate::Certificate::from_der(der).unwrap().serial_number;
@@ -86,11 +99,21 @@ impl FakeCa {
 
     /// With a server certificate that is valid from one day until another.
     pub fn start_with(issuers: Issuers, from: (i32, u8, u8), until: (i32, u8, u8)) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), issuers, from, until)
+    }
+
+    /// At an address.
+    pub fn start_at(
+        address: SocketAddr,
+        issuers: Issuers,
+        from: (i32, u8, u8),
+        until: (i32, u8, u8),
+    ) -> Self {
         let issuers = Arc::new(issuers);
         let books = Arc::new(Mutex::new(Books::default()));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap();
         let (chain, key) = issuers.server(from, until);
         let tls = ServerTlsConfig::new()
@@ -121,12 +144,19 @@ struct Enrollment {
 impl Enrollment {
     /// Every call counts, and is heard of by the ledger: whoever calls is in use, and its parent is not needed any more.
     fn counted<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let caller = caller(request).serial_number;
+        let shown = caller(request);
+        let caller = shown.serial_number.clone();
         let mut books = self.books.lock().unwrap();
         books.calls += 1;
-        if books.revoked.contains(&caller) {
-            let details = ErrorDetails::with_error_info("CLIENT_CERTIFICATE_REVOKED", "touchmark", []);
-            return Err(Status::with_error_details(Code::Unauthenticated, "revoked", details));
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs((NOW + books.later) as u64);
+        for (refused, reason) in [
+            (books.revoked.contains(&caller), "CLIENT_CERTIFICATE_REVOKED"),
+            (shown.has_ended(now), "CLIENT_CERTIFICATE_EXPIRED"),
+        ] {
+            if refused {
+                let details = ErrorDetails::with_error_info(reason, "touchmark", []);
+                return Err(Status::with_error_details(Code::Unauthenticated, "not any more", details));
+            }
         }
         if let Some(parent) = books.parents.get(&caller).cloned() {
             books.revoked.insert(parent);
@@ -241,6 +271,7 @@ impl EnrollmentService for Enrollment {
             let child = certificate.serial_number.to_vec();
             self.books.lock().unwrap().parents.insert(child, caller.serial_number);
         }
+        self.books.lock().unwrap().lose()?;
         Ok(Response::new(v1::RenewResponse { certificate, chain, trust_bundle, server_time }))
     }
 
@@ -277,6 +308,7 @@ impl EnrollmentService for Enrollment {
         self.counted(&request)?;
         assert_eq!(caller(&request).serial_number, request.get_ref().serial_number);
         self.books.lock().unwrap().confirmed.push(request.get_ref().serial_number.to_vec());
+        self.books.lock().unwrap().lose()?;
         let later = self.books.lock().unwrap().later;
         Ok(Response::new(v1::ConfirmInstalledResponse { server_time: self.time(later) }))
     }

@@ -116,3 +116,45 @@ impl Disk for Witness {
         FileSystem.remove(path)
     }
 }
+
+/// Has room for so many more files.
+pub struct FullDisk {
+    pub room: AtomicUsize,
+}
+
+impl FullDisk {
+    pub fn with_room_for(files: usize) -> Self {
+        Self { room: AtomicUsize::new(files) }
+    }
+}
+
+impl Disk for FullDisk {
+    fn create(&self, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+        match self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |room| room.checked_sub(1)) {
+            Ok(_) => FileSystem.create(path, mode, content),
+            Err(_) => {
+                // What a full disk leaves: a name, and nothing in it.
+                FileSystem.create(path, mode, b"")?;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+    }
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        FileSystem.sync_file(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        FileSystem.rename(from, to)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        FileSystem.sync_directory(path)
+    }
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        FileSystem.make_directory(path)
+    }
+    fn link(&self, target: &str, path: &Path) -> io::Result<()> {
+        FileSystem.link(target, path)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        FileSystem.remove(path)
+    }
+}

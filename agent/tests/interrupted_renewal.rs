@@ -1,0 +1,281 @@
+//! A renewal whose power, answers, disk or clock fail it at any point: one line of descent, and a unit that can connect.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use agent::certificate::Kind;
+use agent::enroll::{EnrollError, Patience};
+use agent::renew::{Outcome, When, renew};
+use agent::state::{Disk, FileSystem, Place, State, StateError, View};
+use identity::ManualClock;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use support::ca::{Books, FakeCa, NOW};
+use support::disk::{Act, FullDisk, PowerCut, Witness};
+use support::unit::{copy, enrolled};
+
+#[test]
+fn a_renewal_that_loses_power_at_any_write_ends_with_one_line_of_descent() {
+    let site = Site::new();
+    for last_is_done in [false, true] {
+        for operations in 0.. {
+            let home = site.unit();
+            let case = format!("cut at {operations}, done: {last_is_done}");
+            let disk = Arc::new(PowerCut::after(operations, last_is_done));
+            site.ca.books.lock().unwrap().window = Some(DUE);
+            let first = run(home.path(), disk.clone(), When::Due);
+            // Removing the old key is left for the next run when it fails.
+            assert!(first.is_ok() || disk.happened(), "{case}: {:?}", first.err());
+            site.current_works(home.path(), &case);
+            site.ca.books.lock().unwrap().window = None;
+            run(home.path(), Arc::new(FileSystem), When::Due).unwrap_or_else(|e| panic!("{case}: {e}"));
+            site.is_at_rest(home.path(), &case);
+            if !disk.happened() {
+                assert!(matches!(first, Ok(Outcome::Renewed(_))), "{case}");
+                assert!(operations > 40, "there were only {operations} places to cut");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_renewal_that_loses_power_again_and_again_ends_with_one_line_of_descent() {
+    let site = Site::new();
+    for stride in [3, 5, 7, 11] {
+        let home = site.unit();
+        let mut cuts = 0;
+        loop {
+            // Each life gets a little further than the one before.
+            let disk = Arc::new(PowerCut::after(cuts * stride / 2 + 1, cuts % 2 == 0));
+            run(home.path(), disk.clone(), When::Now).ok();
+            site.current_works(home.path(), &format!("stride {stride}, cut {cuts}"));
+            if !disk.happened() {
+                break;
+            }
+            cuts += 1;
+            assert!(cuts < 200, "it gets nowhere");
+            if View::read(home.path()).unwrap().record().renewal.is_none() && site.issued() > 1 {
+                break;
+            }
+        }
+        run(home.path(), Arc::new(FileSystem), When::Due).unwrap();
+        site.is_at_rest(home.path(), &format!("stride {stride}"));
+    }
+}
+
+#[test]
+fn lost_answers_and_ten_retries_end_with_one_child() {
+    let site = Site::new();
+    for lost in [1, 2, 10] {
+        let home = site.unit();
+        site.ca.books.lock().unwrap().lost = lost;
+        for _ in 0..=lost {
+            let mut state = State::open(home.path(), Arc::new(FileSystem)).unwrap();
+            let once = Patience::once();
+            block(renew(&mut state, None, clock_at(now()), generator(), once, When::Now)).ok();
+            drop(state);
+            site.current_works(home.path(), &format!("{lost} lost"));
+        }
+        assert_eq!(site.issued(), 2, "{lost} lost: one child");
+        run(home.path(), Arc::new(FileSystem), When::Due).unwrap();
+        site.is_at_rest(home.path(), &format!("{lost} lost"));
+    }
+}
+
+#[test]
+fn a_full_disk_costs_nothing_and_the_renewal_goes_on_when_there_is_room() {
+    let site = Site::new();
+    for files in 0.. {
+        let home = site.unit();
+        let full = run(home.path(), Arc::new(FullDisk::with_room_for(files)), When::Now);
+        site.current_works(home.path(), &format!("room for {files}"));
+        if let Err(error) = &full {
+            assert!(matches!(error, EnrollError::State(StateError::Write { .. })), "{files}: {error}");
+        }
+        run(home.path(), Arc::new(FileSystem), When::Now).unwrap_or_else(|e| panic!("{files}: {e}"));
+        site.current_works(home.path(), &format!("room for {files}, then more"));
+        if full.is_ok() {
+            assert!(files > 5, "{files}");
+            break;
+        }
+        assert_eq!(site.issued(), 2, "room for {files}: one child");
+        site.is_at_rest(home.path(), &format!("room for {files}, then more"));
+    }
+}
+
+#[test]
+fn every_file_of_a_renewal_is_on_disk_before_its_name_and_every_name_before_the_next_step() {
+    let site = Site::new();
+    let (home, disk) = (site.unit(), Arc::new(Witness::default()));
+    run(home.path(), disk.clone(), When::Now).unwrap();
+    let seen = disk.seen.lock().unwrap();
+    let mut renames = 0;
+    for (n, act) in seen.iter().enumerate() {
+        if let Act::Create(path) = act {
+            assert_eq!(seen[n + 1], Act::SyncFile(path.clone()), "{path:?}");
+        }
+        if let Act::Rename(_, to) = act {
+            assert_eq!(seen[n + 1], Act::SyncDirectory(to.parent().unwrap().to_owned()), "{to:?}");
+            renames += 1;
+        }
+    }
+    assert!(renames > 7, "{renames}");
+}
+
+/// R-LIFE-06: the CA's clock decides, and a clock that jumps takes nothing away.
+#[test]
+fn a_clock_that_jumps_decades_neither_hastens_nor_hinders_a_renewal() {
+    let site = Site::with_certificates_until((2027, 1, 1));
+    let year = Duration::from_secs(365 * 86_400);
+    for (name, moment) in [("1970", UNIX_EPOCH), ("ahead", now() + 30 * year), ("right", now())] {
+        let home = site.unit();
+        site.ca.books.lock().unwrap().until = Some((2027, 1, 1));
+        let early = run_at(home.path(), clock_at(moment), When::Due).unwrap();
+        assert!(matches!(early, Outcome::NotDue(_)), "{name}: the CA says that it is not time");
+        site.ca.books.lock().unwrap().window = Some(DUE);
+        let due = run_at(home.path(), clock_at(moment), When::Due).unwrap();
+        assert!(matches!(due, Outcome::Renewed(_)), "{name}");
+        let floor = View::read(home.path()).unwrap().record().time_floor.moment();
+        assert!(
+            floor < now() + Duration::from_secs(86_400),
+            "{name}: its own clock does not raise the floor"
+        );
+        site.is_at_rest(home.path(), name);
+    }
+}
+
+#[test]
+fn a_unit_that_lay_on_a_shelf_in_the_middle_of_a_renewal_gets_another_certificate() {
+    let site = Site::with_certificates_until((2026, 11, 25));
+    for operations in (0..60).step_by(3) {
+        let home = site.unit();
+        run(home.path(), Arc::new(PowerCut::after(operations, true)), When::Now).ok();
+        let asleep = Duration::from_secs(40 * 86_400);
+        {
+            let mut books = site.ca.books.lock().unwrap();
+            (books.until, books.later) = (None, asleep.as_secs().try_into().unwrap());
+        }
+        run_at(home.path(), clock_at(now() + asleep), When::Due)
+            .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
+        let view = View::read(home.path()).unwrap();
+        let slot = view.current().unwrap().unwrap();
+        let device = "cam-2/SN1".parse().unwrap();
+        view.checked(Place::Slot(slot), &device, Kind::Operational, now() + asleep).unwrap();
+        assert!(site.issued() <= 3, "cut at {operations}");
+    }
+}
+
+/// A CA and a unit that has enrolled there, to be copied.
+struct Site {
+    ca: FakeCa,
+    enrolled: tempfile::TempDir,
+    issued: Vec<(Vec<u8>, (identity::KeyFingerprint, Vec<u8>))>,
+    until: Option<(i32, u8, u8)>,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::make(None)
+    }
+
+    fn with_certificates_until(until: (i32, u8, u8)) -> Self {
+        Self::make(Some(until))
+    }
+
+    fn make(until: Option<(i32, u8, u8)>) -> Self {
+        let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+        ca.books.lock().unwrap().until = until;
+        enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+        let issued = ca.books.lock().unwrap().issued.clone().into_iter().collect();
+        Self { ca, enrolled: home, issued, until }
+    }
+
+    /// The unit as it was, at a CA that remembers no renewal.
+    fn unit(&self) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        copy(self.enrolled.path(), home.path());
+        let issued = self.issued.iter().cloned().collect();
+        *self.ca.books.lock().unwrap() = Books { issued, until: self.until, ..Books::default() };
+        home
+    }
+
+    fn issued(&self) -> usize {
+        self.ca.books.lock().unwrap().issued.len()
+    }
+
+    /// `current` leads to a key and a certificate that belong together and that the CA takes.
+    fn current_works(&self, home: &Path, case: &str) {
+        let view = View::read(home).unwrap();
+        let slot = view.current().unwrap().unwrap();
+        let device = view.record().device.clone().unwrap();
+        view.checked(Place::Slot(slot), &device, Kind::Operational, now())
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        let serial_number = view.certificate(Place::Slot(slot)).unwrap().serial_number;
+        assert!(
+            !self.ca.books.lock().unwrap().revoked.contains(&serial_number),
+            "{case}: current is superseded"
+        );
+    }
+
+    /// Nothing is under way, and the CA takes one certificate of this unit: the one that it uses.
+    fn is_at_rest(&self, home: &Path, case: &str) {
+        self.current_works(home, case);
+        let view = View::read(home).unwrap();
+        assert_eq!(view.record().renewal, None, "{case}");
+        let slot = view.current().unwrap().unwrap();
+        assert!(
+            !view.path(Place::Slot(slot.other())).join("key.pem").exists(),
+            "{case}: the old key is gone"
+        );
+        let books = self.ca.books.lock().unwrap();
+        assert!(books.issued.len() <= 2, "{case}: {} certificates", books.issued.len());
+        assert_eq!(books.good(), 1, "{case}");
+    }
+}
+
+fn run(home: &Path, disk: Arc<dyn Disk>, when: When) -> Result<Outcome, EnrollError> {
+    let mut state = State::open(home, disk)?;
+    block(renew(&mut state, None, clock_at(now()), generator(), patience(), when))
+}
+
+fn run_at(home: &Path, clock: Arc<ManualClock>, when: When) -> Result<Outcome, EnrollError> {
+    let mut state = State::open(home, Arc::new(FileSystem))?;
+    block(renew(&mut state, None, clock, generator(), patience(), when))
+}
+
+fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn patience() -> Patience {
+    Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false }
+}
+
+/// No two runs draw the same request id.
+fn generator() -> StdRng {
+    StdRng::try_from_rng(&mut rand::rngs::SysRng).unwrap()
+}
+
+fn clock_at(moment: SystemTime) -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(moment))
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap())
+}
+
+/// A window that is over.
+const DUE: (i64, i64) = (-7200, -3600);
