@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::revocations;
 use crate::timestamp;
-use checkup::{Checkup, Health};
+use checkup::Checkup;
 
 /// Looks at everything that can be looked at from here.
 ///
@@ -45,13 +45,12 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     output.rows(&checkup.findings, &["CHECK", "HEALTH", "FINDING"], |finding| {
         vec![finding.what.clone(), finding.health.word().to_owned(), finding.finding.clone()]
     })?;
-    match checkup.findings.iter().filter(|finding| finding.health == Health::Bad).count() as u64 {
+    if !output.is_json() {
+        checkup.next_steps().iter().for_each(|next| output.note(&format!("next:  {next}")));
+    }
+    match checkup.bad_count() {
         0 => Ok(()),
-        bad => {
-            let first = checkup.findings.iter().find(|finding| finding.health == Health::Bad);
-            let next = first.and_then(|finding| finding.next.clone()).unwrap_or_default();
-            Err(Failure::not_good(format!("{} failed", count(bad, "check"))).next(next))
-        }
+        bad => Err(Failure::not_good(format!("{} failed", count(bad, "check")))),
     }
 }
 

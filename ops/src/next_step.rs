@@ -47,6 +47,29 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ("DEVICE_NOT_FOUND", "see `touchmark device list`; a device is written product/serial"),
     ("DEVICE_SCRAPPED", "a scrapped unit stays scrapped: give the next unit another serial number"),
     (
+        "DEVICE_HELD",
+        "see `touchmark device show PRODUCT/SERIAL`; `touchmark device release PRODUCT/SERIAL` ends the hold",
+    ),
+    ("DEVICE_NOT_HELD", "there is no hold to end: see `touchmark device show PRODUCT/SERIAL`"),
+    ("DEVICE_RETIRED", "a retired device stays retired: its serial number and its keys never return"),
+    (
+        "DEVICE_IN_USE",
+        "it has left the factory: retire it, or revoke its certificates with `touchmark device revoke`",
+    ),
+    (
+        "LINEAGE_FORKED",
+        "two hold one identity: read docs/operations/fork-alarm.md and see `touchmark device forks`",
+    ),
+    ("COUNT_CHANGED", "look at it again with --dry-run: the number is another now"),
+    (
+        "REASON_NOT_ALLOWED",
+        "choose keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn or unspecified",
+    ),
+    ("ISSUER_NOT_REVOCABLE", "an issuer is withdrawn by its root: docs/operations/root-key-offline.md"),
+    ("TOO_MANY_CERTIFICATES", "ask about fewer at once: at most 1,000"),
+    ("TOO_MANY_ROTATIONS", "select more at once, for example a product: at most 1,000 requests are open"),
+    ("JOB_NOT_FOUND", "repeat the command: what is revoked stays revoked, the rest is counted anew"),
+    (
         "ALREADY_ENROLLED",
         "see `touchmark device show PRODUCT/SERIAL`: it has an operational certificate in use",
     ),
@@ -63,6 +86,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     (
         "CLIENT_CERTIFICATE_REVOKED",
         "this credential was withdrawn: another operator makes another with `touchmark principal issue`",
+    ),
+    (
+        "CLIENT_CERTIFICATE_HELD",
+        "its device is on hold: an operator ends that with `touchmark device release PRODUCT/SERIAL`",
     ),
     (
         "CLIENT_CERTIFICATE_EXPIRED",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
+use crate::blast_radius::count;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
@@ -72,8 +73,8 @@ async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Out
     if !output.is_json() {
         let stations = order.stations.join(" or ");
         output.note(&format!(
-            "{} units of {}. Next, on {stations}:\n  touchmark-station provision --config station.toml --work-order {} --link LINK",
-            order.quantity, order.product, order.id,
+            "{} of {}. Next, on {stations}:\n  touchmark-station provision --config station.toml --work-order {} --link LINK",
+            count(order.quantity, "unit"), order.product, order.id,
         ));
     }
     Ok(())

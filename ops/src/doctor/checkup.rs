@@ -57,6 +57,22 @@ impl Checkup {
         self.add(what, Health::Bad, failure.what().to_owned(), failure.next_step());
     }
 
+    /// How many findings are bad.
+    pub(super) fn bad_count(&self) -> u64 {
+        self.findings.iter().filter(|finding| finding.health == Health::Bad).count() as u64
+    }
+
+    /// What to do, each once, in the order of the findings.
+    pub(super) fn next_steps(&self) -> Vec<&str> {
+        let mut steps: Vec<&str> = Vec::new();
+        for next in self.findings.iter().filter_map(|finding| finding.next.as_deref()) {
+            if !steps.contains(&next) {
+                steps.push(next);
+            }
+        }
+        steps
+    }
+
     fn add(&mut self, what: &str, health: Health, finding: String, next: Option<&str>) {
         let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
         self.findings.push(Finding { what: what.to_owned(), health, finding, next });
