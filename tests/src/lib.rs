@@ -13,12 +13,14 @@
 )]
 
 mod authority;
+mod broker;
 mod caller;
 mod credentials;
 mod device;
 mod factory;
 mod file_system;
 mod line;
+mod operator;
 mod process;
 mod program;
 mod raw;
@@ -28,12 +30,14 @@ mod station;
 mod wait;
 
 pub use authority::{CertificateAuthority, ORGANIZATION};
+pub use broker::{Admission, Broker};
 pub use caller::Caller;
 pub use credentials::{Credentials, KeyAndRequest};
 pub use device::Device;
 pub use factory::{Factory, OrderTerms};
 pub use file_system::FileSystem;
 pub use line::{Answer, ask, ask_on_stream};
+pub use operator::{Operator, json_lines};
 pub use process::Process;
 pub use program::Program;
 pub use raw::call_raw;

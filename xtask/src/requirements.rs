@@ -36,6 +36,16 @@ const REQUIREMENTS: &[Requirement] = &[
         why: "strangers: the years 2060 and 2100",
     },
     Requirement { package: "e2fsprogs", probe: &["mkfs.ext4", "-V"], why: "ca: cut the power under ext4" },
+    Requirement {
+        package: "mosquitto",
+        probe: &["sh", "-c", "command -v mosquitto"],
+        why: "brokers: a revoked device is refused by a real MQTT broker",
+    },
+    Requirement {
+        package: "nginx-light",
+        probe: &["sh", "-c", "command -v nginx"],
+        why: "brokers: and by a real gateway",
+    },
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 
