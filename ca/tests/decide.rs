@@ -223,13 +223,13 @@ async fn a_device_enrols_itself_with_its_own_birth_certificate() {
 }
 
 #[tokio::test]
-async fn a_superseded_certificate_cannot_be_confirmed() {
+async fn a_certificate_that_was_never_used_is_revoked_once_another_is() {
     let bench = bench();
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
     let second = bench.done(bench.enrol(1, birth, 601)).await.released().unwrap().serial_number();
     bench.done(bench.installed(1, second)).await;
-    assert_eq!(bench.ask(bench.installed(1, first)).await.unwrap_err(), Conflict::AlreadyEnrolled(device(1)));
+    assert_eq!(bench.ask(bench.installed(1, first)).await.unwrap_err(), Conflict::CertificateRevoked);
 }
 
 #[tokio::test]

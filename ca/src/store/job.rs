@@ -1,7 +1,5 @@
 //! Mass revocation: a selection, revoked in chunks that each are one entry. What is killed between two chunks goes on where it was.
 
-use std::future::Future;
-
 use identity::SerialNumber;
 
 use super::{SelectionPage, Store, StoreError};
@@ -28,10 +26,8 @@ pub async fn carry_out<S: Store>(
         loop {
             let chunk = due(&page, &facts);
             found |= !chunk.is_empty();
-            let next = page.next;
-            let read = read(store, &facts, next);
             // The next page is read while this one becomes durable.
-            let (read, written) = tokio::join!(read, revoke(store, &facts, &chunk));
+            let (read, written) = tokio::join!(read(store, &facts, page.next), revoke(store, &facts, &chunk));
             written?;
             if let Some(now) = store.job(job).await? {
                 facts = now;
@@ -55,16 +51,14 @@ fn due(page: &SelectionPage, facts: &JobFacts) -> Vec<SerialNumber> {
     due.filter(|one| one.since <= facts.begun).map(|one| one.serial_number).collect()
 }
 
-fn read<'a, S: Store>(
-    store: &'a S,
-    facts: &'a JobFacts,
+async fn read<S: Store>(
+    store: &S,
+    facts: &JobFacts,
     from: Option<u64>,
-) -> impl Future<Output = Result<Option<SelectionPage>, StoreError>> + 'a {
-    async move {
-        match from {
-            Some(from) => store.select(&facts.selection, from, REVOKE_MAX).await.map(Some),
-            None => Ok(None),
-        }
+) -> Result<Option<SelectionPage>, StoreError> {
+    match from {
+        Some(from) => store.select(&facts.selection, from, REVOKE_MAX).await.map(Some),
+        None => Ok(None),
     }
 }
 

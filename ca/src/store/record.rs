@@ -223,9 +223,7 @@ impl From<&Event> for EventRecord {
             }
             Event::UnitConfirmed { work_order, device, serial_number } => Self::UnitConfirmed(UnitRecord {
                 work_order: work_order.0,
-                device: device.to_string(),
-                serial_number: serial_number.as_bytes().to_vec(),
-                ..UnitRecord::default()
+                ..UnitRecord::of(device, serial_number)
             }),
             Event::UnitScrapped { work_order, device, reason, revoked } => Self::UnitScrapped(UnitRecord {
                 work_order: work_order.0,
@@ -243,11 +241,9 @@ impl From<&Event> for EventRecord {
             }
             Event::InstallConfirmed { device, serial_number, revoked, parent_ends } => {
                 Self::InstallConfirmed(UnitRecord {
-                    device: device.to_string(),
-                    serial_number: serial_number.as_bytes().to_vec(),
                     revoked: withdrawal::records(revoked),
                     parent_ends_ms: parent_ends.map(milliseconds),
-                    ..UnitRecord::default()
+                    ..UnitRecord::of(device, serial_number)
                 })
             }
             Event::CredentialIssued { role, name, certificate } => {
@@ -371,6 +367,13 @@ impl CertificateRecord {
             shard: self.shard,
             der: self.der,
         })
+    }
+}
+
+impl UnitRecord {
+    fn of(device: &DeviceId, serial_number: &SerialNumber) -> Self {
+        let (device, serial_number) = (device.to_string(), serial_number.as_bytes().to_vec());
+        Self { device, serial_number, ..Self::default() }
     }
 }
 

@@ -10,7 +10,7 @@ use ca::ledger::{
 };
 use ca::store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
 use identity::{
-    DeviceId, KeyFingerprint, ManualClock, Principal, RequestId, RevocationReason, Role, SerialNumber,
+    Clock, DeviceId, KeyFingerprint, ManualClock, Principal, RequestId, RevocationReason, Role, SerialNumber,
     Validity, no_well_defined_expiration,
 };
 use issuance::{IssuerName, ProfileName};
@@ -18,10 +18,16 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 
+#[path = "lifecycle.rs"]
+mod lifecycle;
 #[path = "listings.rs"]
 mod listings;
+#[path = "model.rs"]
+mod model;
+#[path = "withdrawals.rs"]
+mod withdrawals;
 #[allow(unused_imports, reason = "only the conformance suite asks them")]
-pub(crate) use listings::*;
+pub(crate) use {lifecycle::*, listings::*, model::*, withdrawals::*};
 
 /// A store on the bench, and what makes questions for it.
 pub(crate) struct Bench<S> {
@@ -139,6 +145,36 @@ impl<S: Store> Bench<S> {
             after_renewal: AfterRenewal::Expire,
         };
         self.command(Principal::Device(device(serial)), None, action)
+    }
+
+    /// By an operator.
+    pub(crate) fn operate(&self, action: Action) -> Command {
+        self.command(Principal::named(Role::Operator, "admin".parse().unwrap()), None, action)
+    }
+
+    pub(crate) fn revoke(&self, certificates: &[SerialNumber], reason: RevocationReason) -> Command {
+        let certificates = certificates.to_vec();
+        self.operate(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
+    }
+
+    /// Puts an operational certificate into use.
+    pub(crate) async fn enrolled(
+        &self,
+        serial: u64,
+        parent: SerialNumber,
+        key_number: u64,
+        after_renewal: AfterRenewal,
+    ) -> SerialNumber {
+        let issued = self.done(self.enrol(serial, parent, key_number)).await;
+        let serial_number = issued.released().unwrap().serial_number();
+        let mut installed = self.installed(serial, serial_number);
+        installed.action = Action::ConfirmInstalled { device: device(serial), serial_number, after_renewal };
+        self.done(installed).await;
+        serial_number
+    }
+
+    pub(crate) async fn standing(&self, serial_number: SerialNumber) -> Standing {
+        self.store.standing(&serial_number).await.unwrap().unwrap()
     }
 
     pub(crate) fn confirm(&self, order: u64, serial: u64, serial_number: SerialNumber) -> Command {
@@ -349,14 +385,14 @@ pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped<S: Store>(bench
     bench.done(bench.scrap(1, 4)).await;
 }
 
-pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_superseded<S: Store>(bench: Bench<S>) {
+pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
     // The device lost its state before it could install: another key gets another certificate.
     let second = bench.done(bench.enrol(1, birth, 601)).await.released().unwrap().serial_number();
     bench.done(bench.installed(1, second)).await;
     assert!(bench.done(bench.installed(1, second)).await.is_replay());
-    assert_eq!(bench.store.standing(&first).await.unwrap(), Some(Standing::Superseded));
+    assert_eq!(bench.store.standing(&first).await.unwrap(), Some(Standing::Revoked));
     assert_eq!(bench.store.standing(&second).await.unwrap(), Some(Standing::InUse));
     assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().operational, Some(second));
     assert_eq!(
@@ -445,112 +481,4 @@ pub(crate) async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
     bench.store.close().await.unwrap();
     bench.store.close().await.unwrap();
     assert!(matches!(bench.store.commit(vec![bench.birth(1, 2, 2)]).await, Err(StoreError::Stopped)));
-}
-
-/// A few hundred random commands; afterwards the store and plain maps agree on every row.
-pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
-    use rand::SeedableRng;
-    let seed: u64 =
-        std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut books = Books::over(Nothing);
-    let mut issued: Vec<(u64, SerialNumber)> = Vec::new();
-    for _ in 0..2 {
-        let Ok(()) = books.enter(bench.done(bench.create_order(30)).await.entry());
-    }
-    let mut serial_numbers = Vec::new();
-    for _ in 0..40 {
-        let commands =
-            (0..random.random_range(1..12)).map(|_| random_command(&bench, &mut random, &issued)).collect();
-        for recorded in bench.store.commit(commands).await.unwrap().into_iter().flatten() {
-            if recorded.is_replay() {
-                continue;
-            }
-            if let Some(released) = recorded.released() {
-                serial_numbers.push(released.serial_number());
-                if let Some(Holder::Principal(Principal::Device(id))) = recorded.entry().event.holder() {
-                    issued.push((id.serial.as_str()[2..].parse().unwrap(), released.serial_number()));
-                }
-            }
-            let Ok(()) = books.enter(recorded.entry());
-        }
-    }
-    assert!(serial_numbers.len() > 40, "the random commands did nothing");
-    certificates_agree(&bench, &books, &serial_numbers).await;
-    devices_and_orders_agree(&bench, &books).await;
-}
-
-/// Any command, about a unit that was issued or about another.
-fn random_command<S: Store>(
-    bench: &Bench<S>,
-    random: &mut StdRng,
-    issued: &[(u64, SerialNumber)],
-) -> Command {
-    let serial = random.random_range(1..60_u64);
-    let order = random.random_range(1..3_u64);
-    let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
-    let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
-    match random.random_range(0..12) {
-        0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
-        5 => bench.confirm(order, whose, certificate),
-        6 => bench.scrap(order, whose),
-        7 | 8 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
-        9 => bench.installed(whose, certificate),
-        10 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
-        _ => {
-            let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
-            let work_order = WorkOrderId(order);
-            let action = match random.random_range(0..3) {
-                0 => Action::PauseWorkOrder { work_order },
-                _ => Action::ResumeWorkOrder { work_order },
-            };
-            bench.command(operator, None, action)
-        }
-    }
-}
-
-async fn certificates_agree<S: Store>(
-    bench: &Bench<S>,
-    books: &Books<Nothing>,
-    serial_numbers: &[SerialNumber],
-) {
-    for serial_number in serial_numbers {
-        let Ok(model) = books.certificate(serial_number);
-        let model = model.unwrap();
-        let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
-        assert_eq!((record.standing(), record.entry().number), (model.standing, model.entry));
-        assert_eq!(bench.store.standing(serial_number).await.unwrap(), Some(model.standing));
-        assert_eq!(record.holder(), Some(model.holder));
-    }
-}
-
-async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, books: &Books<Nothing>) {
-    let mut listed = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = bench.store.devices(&DeviceFilter::default(), cursor.as_ref(), 7).await.unwrap();
-        listed.extend(page.rows);
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(listed.len(), books.devices().len());
-    let mut issued = [0; 2];
-    for (record, model) in listed.iter().zip(books.devices().values()) {
-        assert_eq!(
-            (&record.id, record.state, record.operational),
-            (&model.id, model.state(), model.operational)
-        );
-        assert_eq!(bench.store.device(&model.id).await.unwrap().as_ref(), Some(record));
-        issued[model.work_order.0 as usize - 1] += 1;
-    }
-    for (place, issued) in issued.into_iter().enumerate() {
-        let order = bench.store.work_order(WorkOrderId(place as u64 + 1)).await.unwrap().unwrap();
-        assert_eq!(order.counts.issued, issued);
-        assert!(order.counts.issued <= 30);
-        assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
-        assert_ne!(order.state, WorkOrderState::Closed);
-    }
 }

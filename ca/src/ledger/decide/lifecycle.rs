@@ -8,10 +8,10 @@ use crate::ledger::{Conflict, Decision, DeviceFacts, Event, Standing, View};
 impl<V: View> Rules<'_, V> {
     pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
         let known = self.known(device)?;
+        known.is_not_gone()?;
         if let (true, Some(entry)) = (known.held, known.changed) {
             return Ok(Decision::Replay(entry));
         }
-        known.still_lives()?;
         let certificates = self.with_standing(&known, |standing| {
             matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
         })?;
