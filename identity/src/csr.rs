@@ -4,8 +4,11 @@ use crate::der::{BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, INTEGER, NotDer, SE
 use crate::{KeyError, PublicKey};
 
 mod attribute;
+mod compromise;
 mod private_key;
 mod signature;
+
+pub use compromise::{COMPROMISE_PROOF_NAME, CompromiseProof, CompromiseProofError};
 
 /// A PKCS#10 request (RFC 2986) whose sender was shown to have the private key. Nothing else of it is kept (R-5280-21).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,7 @@ impl Csr {
 struct Parts<'a> {
     /// The exact bytes that are signed.
     info: &'a [u8],
+    subject: &'a [u8],
     spki: &'a [u8],
     algorithm: Element<'a>,
     signature: &'a [u8],
@@ -61,13 +65,13 @@ impl<'a> Parts<'a> {
         if fields.expect(INTEGER)?.content != [0] {
             return Err(NotDer);
         }
-        fields.expect(SEQUENCE)?;
+        let subject = fields.expect(SEQUENCE)?.raw;
         let spki = fields.expect(SEQUENCE)?.raw;
         let attributes = fields.expect(CONTEXT_0_CONSTRUCTED)?;
         fields.end()?;
         check_values(der)?;
         attribute::check(attributes.content)?;
-        Ok(Self { info: info.raw, spki, algorithm, signature })
+        Ok(Self { info: info.raw, subject, spki, algorithm, signature })
     }
 }
 

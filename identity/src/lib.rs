@@ -13,7 +13,7 @@ mod serial_number;
 mod validity;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use csr::{CSR_BYTES_MAX, Csr, CsrError};
+pub use csr::{COMPROMISE_PROOF_NAME, CSR_BYTES_MAX, CompromiseProof, CompromiseProofError, Csr, CsrError};
 pub use device::{
     DeviceId, DeviceIdError, DeviceSerial, PRODUCT_CHARACTERS_MAX, Product, SERIAL_CHARACTERS_MAX,
 };
