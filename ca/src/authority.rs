@@ -4,14 +4,18 @@
 mod birth;
 mod caller;
 mod content;
+mod device_life;
 mod enroll;
+mod feed;
 mod issue;
 mod lifecycle;
 mod principals;
 mod refusal;
 mod renew;
+mod revocation;
 mod serial_numbers;
 mod tally;
+mod upkeep;
 mod work_orders;
 
 use std::sync::Arc;
@@ -29,10 +33,13 @@ use serial_numbers::SerialNumbers;
 
 pub use birth::BirthRequest;
 pub use caller::{Caller, CallerKind};
+pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
+pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
 pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
+pub use revocation::{RevocationProgress, RevocationRequest};
 pub use tally::Tally;
 pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
 
@@ -82,6 +89,9 @@ pub struct Authority<S> {
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
+    feed: feed::Feed,
+    /// Rings when there may be a mass revocation to go on with.
+    jobs: tokio::sync::Notify,
     tally: Arc<Tally>,
     incidents: Incidents,
 }
@@ -133,6 +143,8 @@ impl<S: Store> Authority<S> {
             clock,
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
+            feed: feed::Feed::new(),
+            jobs: tokio::sync::Notify::new(),
             tally: Arc::default(),
             incidents: Incidents { started, next: AtomicU64::new(1) },
         })
@@ -211,7 +223,9 @@ impl<S: Store> Authority<S> {
     /// by `decide` (ADR 0009).
     async fn commit(&self, caller: &Caller, commands: Vec<Command>) -> Result<Vec<Verdict>, Refused> {
         self.check_caller(caller).await?;
-        Ok(self.store.commit(commands).await?)
+        let verdicts = self.store.commit(commands).await?;
+        self.feed.ring_for(&verdicts);
+        Ok(verdicts)
     }
 
     fn profile(&self, name: ProfileName) -> Profile {

@@ -34,7 +34,7 @@ pub use records::{
 pub use revocations::{
     CertificateStatus, ChangePlace, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState,
 };
-pub use selection::{Selected, SelectedDevice, SelectionPage, Survey};
+pub use selection::{ProductSurvey, Selected, SelectedDevice, SelectionPage, Survey};
 
 /// What became of one command: on record, or refused with nothing changed.
 pub type Verdict = Result<Recorded, Conflict>;

@@ -26,7 +26,7 @@ impl Csr {
         if der.len() > CSR_BYTES_MAX {
             return Err(CsrError::TooLarge { bytes: der.len() });
         }
-        let Parts { info, spki, algorithm, signature } =
+        let Parts { info, spki, algorithm, signature, .. } =
             Parts::of(der).map_err(|NotDer| private_key::explain(der))?;
         let key = PublicKey::shaped(spki).map_err(|error| match error {
             KeyError::NotDer => CsrError::NotDer,

@@ -1,5 +1,7 @@
 //! What a request says, as a digest: the same request id with another digest is refused (DESIGN 4.4).
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// Builds the digest of a request: SHA-256 over the name of the question, then each field with its length before it, so that
@@ -32,6 +34,15 @@ impl Content {
     /// One number.
     pub(super) fn number(self, field: u64) -> Self {
         self.bytes(&field.to_be_bytes())
+    }
+
+    /// A time, or that there is none.
+    pub(super) fn time(self, field: Option<SystemTime>) -> Self {
+        let since_epoch = field.map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default());
+        match since_epoch {
+            Some(time) => self.text("at").number(time.as_secs()).number(time.subsec_nanos().into()),
+            None => self.text("never"),
+        }
     }
 
     /// The digest.

@@ -30,6 +30,18 @@ pub enum Refused {
         /// What is wrong with it.
         what: String,
     },
+    /// `COUNT_CHANGED`: the selection is not what the operator confirmed.
+    #[error(
+        "this is about {certificates} certificates of {devices} devices now, and {expected} certificates were confirmed"
+    )]
+    CountChanged {
+        /// What was confirmed.
+        expected: u64,
+        /// What it is now.
+        certificates: u64,
+        /// Of how many devices.
+        devices: u64,
+    },
     /// The generator repeats itself (R-5280-02): our operator must act. Nothing was signed.
     #[error("no fresh serial number can be drawn")]
     SerialNumbers,
@@ -77,6 +89,7 @@ impl Refused {
             }
             Self::Ledger(why) => conflict_reason(why),
             Self::Request { .. } => "REQUEST_INVALID",
+            Self::CountChanged { .. } => "COUNT_CHANGED",
             Self::SerialNumbers => "GENERATOR_FAILED",
             Self::Signer(SignerError::Unavailable) => "SIGNER_UNAVAILABLE",
             Self::Store(why) => store_reason(why),
@@ -97,6 +110,7 @@ impl Refused {
             | Self::Caller(_)
             | Self::Csr(_)
             | Self::Ledger(_)
+            | Self::CountChanged { .. }
             | Self::Request { .. } => false,
         }
     }

@@ -69,15 +69,28 @@ impl<S: Store> Authority<S> {
         if self.store.standing(&serial_number).await? == Some(Standing::Superseded) {
             return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::Superseded, ..scheduled });
         }
-        Ok(scheduled)
+        let Some(rotation) = self.store.rotation_due(&serial_number, now).await? else {
+            return Ok(scheduled);
+        };
+        let start = rotation.requested_at + rotation.spread.mul_f64(share_of(&serial_number));
+        if start >= scheduled.start {
+            return Ok(scheduled);
+        }
+        Ok(RenewalTime {
+            start,
+            end: start + ROTATION_WINDOW,
+            reason: RenewalReason::RotationRequested,
+            explanation: rotation.reason,
+            ..scheduled
+        })
     }
 }
 
 /// Uniform in [0, 1), always the same for one certificate: H(device, serial number) of R-LIFE-02; a serial number is of one device.
 fn share_of(serial_number: &SerialNumber) -> f64 {
     let digest = digest(&SHA256, serial_number.as_bytes());
-    let (bytes, _) = digest.as_ref().split_first_chunk::<4>().map_or(([0; 4], ()), |(bytes, _)| (*bytes, ()));
-    f64::from(u32::from_be_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    let drawn = digest.as_ref().first_chunk().map_or(0, |bytes: &[u8; 4]| u32::from_be_bytes(*bytes));
+    f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// R-LIFE-02: "t = nb + L·(0.60 + 0.12·u)"; the device draws u.
@@ -85,6 +98,9 @@ const WINDOW_START: f64 = 0.60;
 
 /// See [`WINDOW_START`].
 const WINDOW_END: f64 = 0.72;
+
+/// How long the window of one device in a requested rotation is: the windows themselves are spread.
+const ROTATION_WINDOW: Duration = Duration::from_secs(10 * 60);
 
 /// A device asks some 120 times in the life of a certificate: each 6 hours in 30 days. A request for rotation is heard that soon.
 const ASK_AGAIN_DIVISOR: u32 = 120;

@@ -70,6 +70,7 @@ fn code(refused: &Refused) -> Code {
         }
         Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => Code::Internal,
         Refused::Ledger(conflict) => conflict_code(conflict),
+        Refused::CountChanged { .. } => Code::FailedPrecondition,
         Refused::SerialNumbers => Code::Internal,
         Refused::Signer(_) => Code::Unavailable,
         Refused::Store(StoreError::CursorUnknown) => Code::InvalidArgument,
@@ -154,9 +155,11 @@ fn message(refused: &Refused) -> String {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
             .join(": "),
-        Refused::Caller(_) | Refused::Profile(_) | Refused::Ledger(_) | Refused::Request { .. } => {
-            refused.to_string()
-        }
+        Refused::Caller(_)
+        | Refused::Profile(_)
+        | Refused::Ledger(_)
+        | Refused::CountChanged { .. }
+        | Refused::Request { .. } => refused.to_string(),
     }
 }
 
@@ -315,6 +318,11 @@ mod tests {
                 Refused::Request { field: "device", what: "is missing".into() },
                 Code::InvalidArgument,
                 "REQUEST_INVALID",
+            ),
+            (
+                Refused::CountChanged { expected: 1, certificates: 2, devices: 1 },
+                Code::FailedPrecondition,
+                "COUNT_CHANGED",
             ),
             (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
             (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),

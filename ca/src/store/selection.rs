@@ -48,12 +48,21 @@ pub struct Survey {
     pub devices: u64,
     /// Certificates that are not revoked yet.
     pub certificates: u64,
-    /// The devices, by product.
-    pub products: BTreeMap<Product, u64>,
+    /// The same by product.
+    pub products: BTreeMap<Product, ProductSurvey>,
     /// When the device that is silent for longest was last seen.
     pub last_seen_oldest: Option<SystemTime>,
     /// When the device that was seen last was.
     pub last_seen_newest: Option<SystemTime>,
+}
+
+/// What a revocation of the selection would do to one product.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProductSurvey {
+    /// Devices with a certificate that is not revoked yet.
+    pub devices: u64,
+    /// Certificates that are not revoked yet.
+    pub certificates: u64,
 }
 
 /// See [`Store::survey`].
@@ -67,6 +76,7 @@ pub(super) async fn survey<S: Store>(store: &S, selection: &Selection) -> Result
         for one in page.certificates.iter().filter(|one| one.standing != Standing::Revoked) {
             survey.certificates += 1;
             let Some(device) = &one.device else { continue };
+            survey.product(&device.id.product).certificates += 1;
             let (word, bit) = (device.place as usize / 64, 1 << (device.place % 64));
             if counted.len() <= word {
                 counted.resize(word + 1, 0);
@@ -81,12 +91,13 @@ pub(super) async fn survey<S: Store>(store: &S, selection: &Selection) -> Result
 }
 
 impl Survey {
+    fn product(&mut self, product: &Product) -> &mut ProductSurvey {
+        self.products.entry(product.clone()).or_default()
+    }
+
     fn count(&mut self, device: &SelectedDevice) {
         self.devices += 1;
-        match self.products.get_mut(&device.id.product) {
-            Some(count) => *count += 1,
-            None => drop(self.products.insert(device.id.product.clone(), 1)),
-        }
+        self.product(&device.id.product).devices += 1;
         let seen = device.last_seen;
         self.last_seen_oldest = Some(self.last_seen_oldest.map_or(seen, |oldest| oldest.min(seen)));
         self.last_seen_newest = Some(self.last_seen_newest.map_or(seen, |newest| newest.max(seen)));
