@@ -172,7 +172,7 @@ pub(crate) async fn a_selection_is_what_its_survey_says<S: Store>(bench: Bench<S
     bench.done(bench.credential("line-9", 800)).await;
     let survey = async |selection| {
         let survey = bench.store.survey(&selection).await.unwrap();
-        let products: u64 = survey.products.values().sum();
+        let products: u64 = survey.products.values().map(|product| product.devices).sum();
         assert_eq!(products, survey.devices);
         (survey.devices, survey.certificates)
     };
