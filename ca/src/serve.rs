@@ -82,10 +82,17 @@ pub async fn serve<S: Store>(
     };
     let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
     let reporting = tokio::spawn(health.report(stop.clone()));
+    let upkeep = {
+        let (authority, stop) = (Arc::clone(&opened.authority), stop.clone());
+        tokio::spawn(async move { authority.upkeep(stop).await })
+    };
     info!(%grpc, %http, "serving");
     ready(Addresses { grpc, http });
     let served = front.run(opened.tls, services, stop.clone(), cut).await;
 
+    stop.cancel();
+    // It stops between two commits, if not sooner.
+    upkeep.await.ok();
     watching.abort();
     reporting.abort();
     let stopped = store.vitals().stopped;

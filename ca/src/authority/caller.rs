@@ -139,6 +139,13 @@ impl<S: Store> Authority<S> {
         Ok(caller)
     }
 
+    /// Notes that a device was heard of, for reports; in memory.
+    pub fn note(&self, caller: &Caller) {
+        if let Principal::Device(device) = &caller.principal {
+            self.store.seen(device, self.clock.now());
+        }
+    }
+
     /// Whether the caller is still good: asked again for every message of a stream (R-CA-11).
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Between the wire and the words: incoming messages become values that were checked, or are refused naming the field; what is on
 //! record becomes messages. Nothing unchecked goes further in.
 
+mod withdrawal;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,6 +26,11 @@ use crate::ledger::{
 };
 use crate::store::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, PrincipalRecord, Released, WorkOrderRecord,
+};
+
+pub(super) use withdrawal::{
+    alarm, alarm_kind, feed_page, feed_place, progress, revocation_request, rotation_request, selection,
+    serial_numbers, state, survey,
 };
 
 pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {
@@ -197,15 +204,25 @@ pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFi
         Ok(v1::DeviceState::Provisioned) => Some(DeviceState::Provisioned),
         Ok(v1::DeviceState::Enrolled) => Some(DeviceState::Enrolled),
         Ok(v1::DeviceState::Scrapped) => Some(DeviceState::Scrapped),
-        Ok(v1::DeviceState::Held | v1::DeviceState::Retired) | Err(_) => {
-            return Err(bad("state", "is unknown"));
-        }
+        Ok(v1::DeviceState::Held) => Some(DeviceState::Held),
+        Ok(v1::DeviceState::Retired) => Some(DeviceState::Retired),
+        Err(_) => return Err(bad("state", "is unknown")),
     };
     Ok(DeviceFilter {
         product: product.map(|text| text.parse().map_err(|error| bad("product", error))).transpose()?,
         work_order: work_order.map(|text| work_order_id("work_order", text)).transpose()?,
         state,
     })
+}
+
+/// Devices that were not heard of since; `None`: whatever was heard of them.
+pub(super) fn silent_since(message: &v1::ListDevicesRequest) -> Result<Option<SystemTime>, Refused> {
+    let Some(since) = message.not_seen_since else { return Ok(None) };
+    let filtered = !message.product.is_empty() || !message.work_order.is_empty() || message.state != 0;
+    if filtered {
+        return Err(bad("not_seen_since", "is not for use together with other filters"));
+    }
+    time("not_seen_since", since).map(Some)
 }
 
 pub(super) fn certificate_selection(
@@ -314,8 +331,8 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         born_at: Some(timestamp(record.born_at)),
         birth_serial_number: serial_number_bytes(record.birth),
         operational_serial_number: record.operational.map(serial_number_bytes).unwrap_or_default(),
-        last_seen_at: None,
-        rework_allowed: false,
+        last_seen_at: Some(timestamp(record.last_seen)),
+        rework_allowed: record.rework,
     }
 }
 
@@ -349,8 +366,8 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         requested_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
         child_serial_numbers: Vec::new(),
         ends_at: None,
-        shard: None,
-        invalidity_date: None,
+        shard: certificate.shard,
+        invalidity_date: revocation.and_then(|revocation| revocation.invalidity_date).map(timestamp),
         revoked_at: revocation.map(|revocation| timestamp(revocation.at)),
         revocation_reason: revocation.map(|revocation| revocation.reason.to_string()).unwrap_or_default(),
         parent_serial_number: record.parent().map(serial_number_bytes).unwrap_or_default(),

@@ -55,6 +55,7 @@ async fn admit<S: Store>(
     if caller.is_late() && !answers_late(path) {
         return Err((Some(caller), CallerRefused::Expired.into()));
     }
+    authority.note(&caller);
     // That call does it itself.
     if caller.is_unconfirmed()
         && path != CONFIRM_INSTALLED

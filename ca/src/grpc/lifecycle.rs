@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use proto::v1;
 use proto::v1::lifecycle_service_server::LifecycleService;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
+use super::answer::{answer, caller, refuse};
 use super::convert;
-use crate::authority::Authority;
+use crate::authority::{Authority, Caller, RevocationProgress};
 use crate::store::Store;
 
 pub(super) struct Lifecycle<S>(pub(super) Arc<Authority<S>>);
@@ -36,8 +37,12 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
     ) -> Result<Response<v1::ListDevicesResponse>, Status> {
         answer(&self.0, "ListDevices", request, async |_, message| {
             let filter = convert::device_filter(&message)?;
+            let silent_since = convert::silent_since(&message)?;
             let (cursor, rows) = convert::page(message.page)?;
-            let page = self.0.devices(&filter, cursor.as_ref(), rows).await?;
+            let page = match silent_since {
+                Some(since) => self.0.silent_devices(since, cursor.as_ref(), rows).await?,
+                None => self.0.devices(&filter, cursor.as_ref(), rows).await?,
+            };
             Ok(v1::ListDevicesResponse {
                 devices: page.rows.iter().map(convert::device).collect(),
                 next_cursor: convert::next_cursor(page.next.as_ref()),
@@ -64,47 +69,118 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
 
     async fn preview_selection(
         &self,
-        _: Request<v1::PreviewSelectionRequest>,
+        request: Request<v1::PreviewSelectionRequest>,
     ) -> Result<Response<v1::PreviewSelectionResponse>, Status> {
-        Err(Status::unimplemented("PreviewSelection"))
-    }
-
-    async fn hold(&self, _: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
-        Err(Status::unimplemented("Hold"))
-    }
-
-    async fn release(&self, _: Request<v1::ReleaseRequest>) -> Result<Response<v1::ReleaseResponse>, Status> {
-        Err(Status::unimplemented("Release"))
-    }
-
-    async fn retire(&self, _: Request<v1::RetireRequest>) -> Result<Response<v1::RetireResponse>, Status> {
-        Err(Status::unimplemented("Retire"))
-    }
-
-    async fn request_rotation(
-        &self,
-        _: Request<v1::RequestRotationRequest>,
-    ) -> Result<Response<v1::RequestRotationResponse>, Status> {
-        Err(Status::unimplemented("RequestRotation"))
-    }
-
-    async fn allow_rework(
-        &self,
-        _: Request<v1::AllowReworkRequest>,
-    ) -> Result<Response<v1::AllowReworkResponse>, Status> {
-        Err(Status::unimplemented("AllowRework"))
-    }
-
-    async fn list_alarms(
-        &self,
-        _: Request<v1::ListAlarmsRequest>,
-    ) -> Result<Response<v1::ListAlarmsResponse>, Status> {
-        Err(Status::unimplemented("ListAlarms"))
+        answer(&self.0, "PreviewSelection", request, async |_, message| {
+            let survey = self.0.preview(&convert::selection(message.selection)?).await?;
+            Ok(convert::survey(&survey))
+        })
+        .await
     }
 
     type RevokeStream = BoxStream<'static, Result<v1::RevokeProgress, Status>>;
 
-    async fn revoke(&self, _: Request<v1::RevokeRequest>) -> Result<Response<Self::RevokeStream>, Status> {
-        Err(Status::unimplemented("Revoke"))
+    async fn revoke(
+        &self,
+        request: Request<v1::RevokeRequest>,
+    ) -> Result<Response<Self::RevokeStream>, Status> {
+        let caller = caller(&self.0, REVOKE, &request)?;
+        let begun = async {
+            let request = convert::revocation_request(request.into_inner())?;
+            self.0.revoke(&caller, request).await
+        };
+        let first = begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(&caller), &refused))?;
+        Ok(Response::new(follow(Arc::clone(&self.0), caller, first)))
+    }
+
+    async fn hold(&self, request: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
+        answer(&self.0, "Hold", request, async |caller, message| {
+            let (device, note) =
+                (convert::device_id(message.device)?, convert::remark("remark", &message.remark)?);
+            let device = self.0.hold(&caller, device, note).await?;
+            Ok(v1::HoldResponse { device: Some(convert::device(&device)) })
+        })
+        .await
+    }
+
+    async fn release(
+        &self,
+        request: Request<v1::ReleaseRequest>,
+    ) -> Result<Response<v1::ReleaseResponse>, Status> {
+        answer(&self.0, "Release", request, async |caller, message| {
+            let device = self.0.release_device(&caller, convert::device_id(message.device)?).await?;
+            Ok(v1::ReleaseResponse { device: Some(convert::device(&device)) })
+        })
+        .await
+    }
+
+    async fn retire(
+        &self,
+        request: Request<v1::RetireRequest>,
+    ) -> Result<Response<v1::RetireResponse>, Status> {
+        answer(&self.0, "Retire", request, async |caller, message| {
+            let (device, note) =
+                (convert::device_id(message.device)?, convert::remark("remark", &message.remark)?);
+            let device = self.0.retire(&caller, device, note).await?;
+            Ok(v1::RetireResponse { device: Some(convert::device(&device)) })
+        })
+        .await
+    }
+
+    async fn request_rotation(
+        &self,
+        request: Request<v1::RequestRotationRequest>,
+    ) -> Result<Response<v1::RequestRotationResponse>, Status> {
+        answer(&self.0, "RequestRotation", request, async |caller, message| {
+            let request = convert::rotation_request(message)?;
+            let entry = self.0.request_rotation(&caller, request).await?;
+            Ok(v1::RequestRotationResponse { ledger_entry: entry.0 })
+        })
+        .await
+    }
+
+    async fn allow_rework(
+        &self,
+        request: Request<v1::AllowReworkRequest>,
+    ) -> Result<Response<v1::AllowReworkResponse>, Status> {
+        answer(&self.0, "AllowRework", request, async |caller, message| {
+            let device = self.0.allow_rework(&caller, convert::device_id(message.device)?).await?;
+            Ok(v1::AllowReworkResponse { device: Some(convert::device(&device)) })
+        })
+        .await
+    }
+
+    async fn list_alarms(
+        &self,
+        request: Request<v1::ListAlarmsRequest>,
+    ) -> Result<Response<v1::ListAlarmsResponse>, Status> {
+        answer(&self.0, "ListAlarms", request, async |_, message| {
+            let (cursor, rows) = convert::page(message.page)?;
+            let page = self.0.alarms(convert::alarm_kind(message.kind)?, cursor.as_ref(), rows).await?;
+            Ok(v1::ListAlarmsResponse {
+                alarms: page.rows.iter().filter_map(convert::alarm).collect(),
+                next_cursor: convert::next_cursor(page.next.as_ref()),
+            })
+        })
+        .await
     }
 }
+
+/// What was on record first, then each time there is more, until all is.
+fn follow<S: Store>(
+    authority: Arc<Authority<S>>,
+    caller: Caller,
+    first: RevocationProgress,
+) -> BoxStream<'static, Result<v1::RevokeProgress, Status>> {
+    let then = (!first.done).then_some((authority, caller, first));
+    let rest = stream::unfold(then, async |last| {
+        let (authority, caller, last) = last?;
+        match authority.follow_revocation(&caller, last).await {
+            Ok(now) => Some((Ok(convert::progress(&now)), (!now.done).then_some((authority, caller, now)))),
+            Err(refused) => Some((Err(refuse(&authority, REVOKE, Some(&caller), &refused)), None)),
+        }
+    });
+    stream::once(async move { Ok(convert::progress(&first)) }).chain(rest).boxed()
+}
+
+const REVOKE: &str = "Revoke";
