@@ -74,12 +74,13 @@ pub trait Store: Send + Sync + 'static {
         serial_number: &SerialNumber,
     ) -> impl Future<Output = Result<Option<CertificateRecord>, StoreError>> + Send;
 
-    /// The certificates of a device or another principal, oldest first, at most `limit`; the newest are kept when there are more.
+    /// The certificates of a device or another principal, oldest first, in pages.
     fn certificates_of(
         &self,
         holder: &Principal,
+        cursor: Option<&Cursor>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<CertificateRecord>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
 
     /// The device, as of the last commit that returned.
     fn device(

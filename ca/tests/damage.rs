@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
+use ca::ledger::{Action, JobId, Selection, Standing, WorkOrderId};
+use ca::store::{ChangePlace, DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
 use cases::{Bench, device};
+use identity::{Clock, RevocationReason};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
@@ -262,18 +264,118 @@ async fn everything_is_there_after_a_stop_that_was_not_clean() {
     let bench = filled(&directory, true).await;
     let head = bench.store.head();
     drop(bench);
-    // The committer and the projector of a dropped store end by themselves.
+    let store = opened_after_a_crash(&directory, true).await;
+    assert_eq!(store.head(), head);
+    assert_eq!(listed(&store).await, UNITS as usize);
+}
+
+/// The committer and the projector of a dropped store end by themselves.
+async fn opened_after_a_crash(directory: &TempDir, preallocate: bool) -> EmbeddedStore {
     let patience = Instant::now() + Duration::from_secs(30);
-    let store = loop {
-        match open(&directory, true) {
-            Ok(store) => break store,
+    loop {
+        match open(directory, preallocate) {
+            Ok(store) => return store,
             Err(OpenError::InUse { .. }) => assert!(Instant::now() < patience),
             Err(error) => panic!("{error}"),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_opened_again_knows_every_row() {
+    let directory = TempDir::new().unwrap();
+    let clock = cases::clock();
+    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let bench = Bench::new(Arc::new(store), clock, None);
+    let history = cases::random_history(&bench).await;
+    bench.store.close().await.unwrap();
+    for lose_projection in [false, true] {
+        if lose_projection {
+            fs::remove_dir_all(directory.path().join("projection")).unwrap();
+        }
+        let store = open(&directory, false).unwrap();
+        let again = Bench::new(Arc::new(store), bench.clock.clone(), None);
+        listed(&again.store).await;
+        cases::agree(&again, &history).await;
+        let ids = bench.store.issued_by(issuance::IssuerName::Factory);
+        assert_eq!(again.store.issued_by(issuance::IssuerName::Factory), ids);
+        let alarms = async |store: &EmbeddedStore| store.alarms(None, None, 999).await.unwrap().rows.len();
+        assert_eq!(alarms(&again.store).await, alarms(&bench.store).await);
+        again.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mass_revocation_that_was_killed_goes_on_at_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let clock = cases::clock();
+    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let bench = Bench::new(Arc::new(store), clock, None);
+    bench.done(bench.create_order(5_000)).await;
+    let births = (1..=3_000).map(|serial| bench.birth(1, serial, serial)).collect();
+    bench.store.commit(births).await.unwrap();
+    let selection = Selection::WorkOrder(WorkOrderId(1));
+    let begin = Action::BeginRevocation {
+        selection: selection.clone(),
+        reason: RevocationReason::KeyCompromise,
+        invalidity_date: None,
+        devices: 3_000,
+        certificates: 3_000,
     };
-    assert_eq!(store.head(), head);
-    assert_eq!(listed(&store).await, UNITS as usize);
+    bench.done(bench.operate(begin)).await;
+    let (step, mut stepped) = tokio::sync::mpsc::channel(9);
+    let store = Arc::clone(&bench.store);
+    let work = tokio::spawn(async move {
+        // After the first chunk it is as slow as a dying machine.
+        ca::store::carry_out(&*store, JobId(1), |_| {
+            step.try_send(()).ok();
+            std::thread::sleep(Duration::from_millis(200));
+        })
+        .await
+    });
+    stepped.recv().await.unwrap();
+    work.abort();
+    work.await.ok();
+    drop(bench);
+    let store = opened_after_a_crash(&directory, false).await;
+    let left = store.unfinished_jobs().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert!((1..3_000).contains(&left[0].revoked), "{}", left[0].revoked);
+    let finished = ca::store::carry_out(&store, JobId(1), |_| {}).await.unwrap().unwrap();
+    assert_eq!((finished.revoked, finished.goes_on()), (3_000, false));
+    assert_eq!(store.survey(&selection).await.unwrap().certificates, 0);
+    let changes = store.revocation_changes(ChangePlace::behind(Default::default()), 9_999).await.unwrap();
+    let named: std::collections::HashSet<_> = changes.iter().map(|change| change.serial_number).collect();
+    assert_eq!((changes.len(), named.len()), (3_000, 3_000));
+    assert_eq!(store.standing(&changes[2_999].serial_number).await.unwrap(), Some(Standing::Revoked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_devices_were_last_seen_is_written_down_and_may_be_lost() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    let later = bench.clock.now() + Duration::from_secs(9_000);
+    bench.store.seen(&device(7), later);
+    bench.store.close().await.unwrap();
+    let seen = async || {
+        let store = open(&directory, false).unwrap();
+        let seen = store.device(&device(7)).await.unwrap().unwrap().last_seen;
+        let silent = store.devices_not_seen_since(later, None, 999).await.unwrap().rows.len();
+        // It does not write again.
+        drop(store);
+        opened_after_a_crash(&directory, false).await.close().await.unwrap();
+        (seen, silent)
+    };
+    assert_eq!(seen().await, (later, UNITS as usize - 1));
+    assert_eq!(seen().await, (later, UNITS as usize - 1));
+    let file = directory.path().join("last-seen");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(seen().await, (bench.clock.now(), UNITS as usize));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(seen().await, (bench.clock.now(), UNITS as usize));
 }
 
 fn segments(directory: &TempDir) -> Vec<PathBuf> {

@@ -36,7 +36,18 @@ impl<S: Store> Authority<S> {
     pub async fn device(&self, id: &DeviceId) -> Result<DeviceHistory, Refused> {
         let device = self.store.device(id).await?.ok_or_else(|| Conflict::NoSuchDevice(id.clone()))?;
         let holder = Principal::Device(id.clone());
-        let certificates = self.store.certificates_of(&holder, CERTIFICATES_OF_ONE_MAX).await?;
+        let mut certificates = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.store.certificates_of(&holder, cursor.as_ref(), CERTIFICATES_OF_ONE_MAX).await?;
+            certificates.extend(page.rows);
+            // The newest say what it is now; all of them are in the listing of certificates.
+            certificates.drain(..certificates.len().saturating_sub(CERTIFICATES_OF_ONE_MAX));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
         Ok(DeviceHistory { device, certificates })
     }
 
@@ -53,7 +64,7 @@ impl<S: Store> Authority<S> {
         Ok(self.store.devices(filter, cursor, rows).await?)
     }
 
-    /// Certificates. Those of one holder come on one page; the others in pages of `rows`.
+    /// Certificates. In pages of `rows`; those of one holder oldest first.
     ///
     /// # Errors
     /// When the store or the listing cannot answer. That there are none is no error.
@@ -66,7 +77,7 @@ impl<S: Store> Authority<S> {
         let rows = match selection {
             CertificateSelection::One(number) => self.store.certificate(&number).await?.into_iter().collect(),
             CertificateSelection::Of(holder) => {
-                self.store.certificates_of(&holder, CERTIFICATES_OF_ONE_MAX).await?
+                return Ok(self.store.certificates_of(&holder, cursor, rows).await?);
             }
             CertificateSelection::ExpiringBefore(time) => {
                 return Ok(self.store.certificates_expiring(time, cursor, rows).await?);

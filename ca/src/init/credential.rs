@@ -110,7 +110,8 @@ mod tests {
         assert!(matches!(refused, Err(InitError::Exists { .. })));
 
         let store = open(&settings.store).await.unwrap();
-        let on_record = store.certificates_of(&Principal::named(Role::Operator, name), 10).await.unwrap();
+        let on_record =
+            store.certificates_of(&Principal::named(Role::Operator, name), None, 10).await.unwrap().rows;
         assert_eq!(on_record.len(), 2);
         let pem = std::fs::read_to_string(out.join("cert.pem")).unwrap();
         let recorded = issuance::Certificate::from_der(&on_record[1].certificate().der).unwrap();

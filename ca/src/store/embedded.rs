@@ -6,6 +6,7 @@ mod files;
 mod frame;
 mod gathering;
 mod index;
+mod last_seen;
 mod listings;
 mod projection;
 mod projector;
@@ -29,6 +30,7 @@ use self::committer::Committer;
 use self::files::Files;
 use self::gathering::Gathering;
 use self::index::{Index, Rows};
+use self::last_seen::{End, LastSeen};
 use self::projector::{Projection, Projector};
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
@@ -79,6 +81,8 @@ pub struct EmbeddedStore {
     /// `None` once closed.
     gathering: Mutex<Option<Arc<Gathering>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
+    /// Writes down when devices were last seen.
+    writer: Mutex<Option<JoinHandle<()>>>,
     torn_tail: Option<TornTail>,
 }
 
@@ -88,6 +92,7 @@ struct Shared {
     index: RwLock<Index>,
     head: AtomicU64,
     projection: Projection,
+    last_seen: LastSeen,
     counters: Counters,
 }
 
@@ -143,11 +148,16 @@ impl EmbeddedStore {
         head: u64,
         torn_tail: Option<TornTail>,
     ) -> Result<Self, OpenError> {
+        let last_seen = last_seen::path_beside(&settings.projection);
+        if let Some(seconds) = last_seen::read(&last_seen, head) {
+            index.restore_seen(&seconds);
+        }
         let shared = Arc::new(Shared {
             files,
             index: RwLock::new(index),
             head: AtomicU64::new(head),
             projection: Projection::default(),
+            last_seen: LastSeen::default(),
             counters: Counters::default(),
         });
         shared.projection.committed(head);
@@ -159,6 +169,8 @@ impl EmbeddedStore {
             spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
         };
         let committer = spawn("ledger", Box::new(move || committer.run()))?;
+        let written = Arc::clone(&shared);
+        let writer = spawn("last seen", Box::new(move || last_seen::write_often(&written, &last_seen)))?;
         // Nobody joins the projector: sled can hang, and then the process must still end.
         spawn("projection", Box::new(move || projector.run()))?;
         Ok(Self {
@@ -166,6 +178,7 @@ impl EmbeddedStore {
             clock,
             gathering: Mutex::new(Some(gathering)),
             committer: Mutex::new(Some(committer)),
+            writer: Mutex::new(Some(writer)),
             torn_tail,
         })
     }
@@ -245,6 +258,38 @@ impl Shared {
         Ok(CertificateRecord::from_entry(Arc::new(self.entry(facts.entry)?), facts.standing, revocation))
     }
 
+    fn certificates_of(
+        &self,
+        holder: &Principal,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        // The entries of a device are in memory; only those of the page are read.
+        let serial_numbers = match holder {
+            Principal::Device(device) => {
+                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
+                entries.reverse();
+                let page = page::of_list(&entries, cursor, limit)?;
+                let mut rows = Vec::with_capacity(page.rows.len());
+                for number in page.rows {
+                    let entry = self.entry(EntryNumber(u64::from(number)))?;
+                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+                }
+                Page { rows, next: page.next }
+            }
+            Principal::Named { role, name } => {
+                let known = self.view(|rows| rows.principal(*role, name))?;
+                let all = known.map(|facts| facts.certificates).unwrap_or_default();
+                page::of_list(&all, cursor, limit)?
+            }
+        };
+        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
+        for serial_number in &serial_numbers.rows {
+            rows.extend(self.certificate_record(serial_number)?);
+        }
+        Ok(Page { rows, next: serial_numbers.next })
+    }
+
     fn principal(
         &self,
         facts: &PrincipalFacts,
@@ -286,23 +331,11 @@ impl Store for EmbeddedStore {
     async fn certificates_of(
         &self,
         holder: &Principal,
+        cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError> {
-        let mut serial_numbers = self.shared.view(|rows| {
-            Ok(match holder {
-                Principal::Device(device) => rows.device(device)?.map(|facts| facts.certificates),
-                Principal::Named { role, name } => {
-                    rows.principal(*role, name)?.map(|facts| facts.certificates)
-                }
-            }
-            .unwrap_or_default())
-        })?;
-        serial_numbers.drain(..serial_numbers.len().saturating_sub(limit));
-        let mut records = Vec::with_capacity(serial_numbers.len());
-        for serial_number in &serial_numbers {
-            records.extend(self.shared.certificate_record(serial_number)?);
-        }
-        Ok(records)
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let (holder, cursor) = (holder.clone(), cursor.cloned());
+        self.blocking(move |shared| shared.certificates_of(&holder, cursor.as_ref(), limit)).await
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
@@ -511,8 +544,11 @@ impl Store for EmbeddedStore {
         drop(self.gathering.lock().unwrap_or_else(PoisonError::into_inner).take());
         let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(committer) = committer else { return Ok(()) };
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.blocking(move |shared| {
             let joined = committer.join().map_err(|_| StoreError::Stopped);
+            shared.last_seen.end(End::Clean);
+            writer.map(JoinHandle::join);
             shared.projection.stop();
             if !shared.projection.wait_for_end(PROJECTION_CLOSE_MAX) {
                 tracing::warn!(
@@ -529,6 +565,7 @@ impl Store for EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.shared.projection.stop();
+        self.shared.last_seen.end(End::Dropped);
     }
 }
 

@@ -91,8 +91,9 @@ impl Store for MemoryStore {
     async fn certificates_of(
         &self,
         holder: &Principal,
+        cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>, StoreError> {
         let state = self.state();
         let serial_numbers = match holder {
             Principal::Device(device) => sure(state.books.device(device)).map(|facts| facts.certificates),
@@ -100,9 +101,9 @@ impl Store for MemoryStore {
                 sure(state.books.principal(*role, name)).map(|facts| facts.certificates)
             }
         };
-        let mut serial_numbers = serial_numbers.unwrap_or_default();
-        serial_numbers.drain(..serial_numbers.len().saturating_sub(limit));
-        Ok(serial_numbers.iter().filter_map(|serial_number| state.certificate(serial_number)).collect())
+        let page = super::page::of_list(&serial_numbers.unwrap_or_default(), cursor, limit)?;
+        let rows = page.rows.iter().filter_map(|serial_number| state.certificate(serial_number)).collect();
+        Ok(Page { rows, next: page.next })
     }
 
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {

@@ -63,6 +63,19 @@ pub(super) fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
     cursor.0.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::CursorUnknown)
 }
 
+/// A page of a list that only grows at its end.
+pub(super) fn of_list<T: Clone>(
+    list: &[T],
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<T>, StoreError> {
+    let from = cursor.map(number_of).transpose()?.unwrap_or(0);
+    let rest = list.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let rows: Vec<_> = rest.iter().take(limit).cloned().collect();
+    let next = (rest.len() > limit).then(|| at_number(from + rows.len() as u64));
+    Ok(Page { rows, next })
+}
+
 /// The page that starts at this place.
 pub(super) fn at_number(place: u64) -> Cursor {
     Cursor(place.to_be_bytes().to_vec())

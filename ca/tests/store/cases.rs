@@ -402,12 +402,23 @@ pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked<S: Stor
     // R-LIFE-05: an expired one does not keep the device from coming back with its birth certificate.
     bench.clock.advance(days(31));
     bench.done(bench.enrol(1, birth, 602)).await;
-    let all = bench.store.certificates_of(&Principal::Device(device(1)), 1000).await.unwrap();
+    let holder = Principal::Device(device(1));
+    let all = bench.store.certificates_of(&holder, None, 1000).await.unwrap().rows;
     assert_eq!(all.len(), 4);
     assert_eq!(all[0].certificate().serial_number, birth);
     assert_eq!(all[1].parent(), Some(birth));
-    let newest = bench.store.certificates_of(&Principal::Device(device(1)), 1).await.unwrap();
-    assert_eq!(newest[0].certificate().key, key(602));
+    assert_eq!(all[3].certificate().key, key(602));
+    let mut paged = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = bench.store.certificates_of(&holder, cursor.as_ref(), 3).await.unwrap();
+        paged.extend(page.rows.iter().map(|one| one.certificate().serial_number));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, all.iter().map(|one| one.certificate().serial_number).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {

@@ -6,6 +6,19 @@ use super::*;
 
 /// A few hundred random commands; afterwards the store and plain maps agree on every row.
 pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
+    let history = random_history(&bench).await;
+    agree(&bench, &history).await;
+}
+
+/// What became of random commands, in plain maps, and all certificates.
+pub(crate) struct History(Books<Nothing>, Vec<SerialNumber>);
+
+pub(crate) async fn agree<S: Store>(bench: &Bench<S>, History(books, serial_numbers): &History) {
+    certificates_agree(bench, books, serial_numbers).await;
+    devices_and_orders_agree(bench, books).await;
+}
+
+pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
     use rand::SeedableRng;
     let seed: u64 =
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
@@ -20,7 +33,7 @@ pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
     for _ in 0..90 {
         bench.clock.advance(Duration::from_secs(3_600));
         let commands =
-            (0..random.random_range(1..12)).map(|_| random_command(&bench, &mut random, &issued)).collect();
+            (0..random.random_range(1..12)).map(|_| random_command(bench, &mut random, &issued)).collect();
         let before = bench.store.head();
         let verdicts = bench.store.commit(commands).await.unwrap();
         let fresh = verdicts.iter().flatten().filter(|recorded| !recorded.is_replay());
@@ -41,8 +54,7 @@ pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
         }
     }
     assert!(serial_numbers.len() > 40, "the random commands did nothing");
-    certificates_agree(&bench, &books, &serial_numbers).await;
-    devices_and_orders_agree(&bench, &books).await;
+    History(books, serial_numbers)
 }
 
 /// Any command, about a unit that was issued or about another.

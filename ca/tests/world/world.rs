@@ -312,9 +312,10 @@ impl Store for FaultyStore {
     async fn certificates_of(
         &self,
         holder: &Principal,
+        cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError> {
-        self.inner.certificates_of(holder, limit).await
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.inner.certificates_of(holder, cursor, limit).await
     }
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
         self.inner.device(device).await

@@ -390,6 +390,18 @@ impl Index {
         (entries, None)
     }
 
+    /// When every device was last seen, by place.
+    pub(super) fn seen(&self) -> Vec<u32> {
+        self.device_rows.iter().map(|row| row.seen.load(Ordering::Relaxed)).collect()
+    }
+
+    /// What was written down of that; what is on record since is never moved back.
+    pub(super) fn restore_seen(&self, seconds: &[u32]) {
+        for (row, second) in self.device_rows.iter().zip(seconds) {
+            row.see(*second);
+        }
+    }
+
     fn device(&self, device: &DeviceId) -> Option<(u32, &DeviceRow)> {
         let place = self.device_row(device.into())?;
         Some((place, self.device_rows.get(place as usize)?))
