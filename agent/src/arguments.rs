@@ -63,6 +63,12 @@ pub(crate) enum Command {
     /// Tell who this unit is, how far it is, and what to do next.
     #[command(after_help = STATUS_EXIT_STATUS)]
     Status(Status),
+
+    /// Examine this unit: its state directory, keys, certificates, clock, and whether the CA takes it. Says what to do.
+    ///
+    /// Nothing is changed. Can be run while another command works on the directory.
+    #[command(after_help = DOCTOR_EXIT_STATUS)]
+    Doctor(Doctor),
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +187,21 @@ pub(crate) struct Status {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The state directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+
+    /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<Server>,
+
+    /// Print each finding as one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Where the station is.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -244,4 +265,11 @@ Exit status:
   1  failed; the message says what to do
   2  wrong usage
   3  not enrolled, or its operational certificate has ended
+  4  the state directory is damaged";
+
+const DOCTOR_EXIT_STATUS: &str = "\
+Exit status:
+  0  all is in order; notes do not count
+  1  something is to be done; the findings say what
+  2  wrong usage
   4  the state directory is damaged";

@@ -1,5 +1,6 @@
 //! The commands: wiring, and what they say at the end.
 
+mod doctor;
 mod enroll;
 mod factory;
 mod renew;
@@ -21,6 +22,7 @@ pub(crate) async fn run(command: Command) -> u8 {
         Command::Enroll(arguments) => enroll::run(arguments).await,
         Command::Renew(arguments) => renew::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {

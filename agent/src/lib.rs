@@ -5,6 +5,7 @@
 
 pub mod certificate;
 pub mod daemon;
+pub mod doctor;
 
 pub mod enroll;
 pub mod factory;

@@ -111,6 +111,8 @@ impl Run<'_> {
                 let parent = match self.ask(state, in_use).await {
                     Ok(plan) if !plan.is_due() && when == When::Due => return Ok(Outcome::NotDue(plan)),
                     Ok(_) => Parent::Operational,
+                    // Just ended: the CA may take it for its own renewal still, and for nothing else.
+                    Err(error) if error.is_of_an_ended_caller() => Parent::Operational,
                     Err(error) => Parent::instead_of(Parent::Operational, &error).ok_or(error)?,
                 };
                 state.begin_renewal(request_id(), parent)?

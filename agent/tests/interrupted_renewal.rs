@@ -11,6 +11,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -182,7 +183,7 @@ fn a_unit_that_lay_on_a_shelf_in_the_middle_of_a_renewal_gets_another_certificat
 struct Site {
     ca: FakeCa,
     enrolled: tempfile::TempDir,
-    issued: Vec<(Vec<u8>, (identity::KeyFingerprint, Vec<u8>))>,
+    issued: HashMap<Vec<u8>, (identity::KeyFingerprint, Vec<u8>)>,
     until: Option<(i32, u8, u8)>,
 }
 
@@ -199,7 +200,7 @@ impl Site {
         let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
         ca.books.lock().unwrap().until = until;
         enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
-        let issued = ca.books.lock().unwrap().issued.clone().into_iter().collect();
+        let issued = ca.books.lock().unwrap().issued.clone();
         Self { ca, enrolled: home, issued, until }
     }
 
@@ -207,7 +208,7 @@ impl Site {
     fn unit(&self) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         copy(self.enrolled.path(), home.path());
-        let issued = self.issued.iter().cloned().collect();
+        let issued = self.issued.clone();
         *self.ca.books.lock().unwrap() = Books { issued, until: self.until, ..Books::default() };
         home
     }

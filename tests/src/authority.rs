@@ -65,6 +65,14 @@ impl CertificateAuthority {
         self
     }
 
+    /// An environment variable for the next start; an empty value takes it away.
+    pub fn set_environment(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        if !value.is_empty() {
+            self.environment.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// Devices are told to enrol where it listens, on a port that is chosen now.
     pub fn with_enrollment_at_its_own_address(mut self) -> Self {
         let free =

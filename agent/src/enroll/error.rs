@@ -121,6 +121,11 @@ impl EnrollError {
         }
     }
 
+    /// Whether the CA says that the certificate that made the call has ended.
+    pub(crate) fn is_of_an_ended_caller(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == "CLIENT_CERTIFICATE_EXPIRED")
+    }
+
     /// Whether it may pass without anybody doing anything.
     pub(crate) fn may_pass(&self) -> bool {
         match self {

@@ -1,0 +1,248 @@
+//! What is wrong with a device, and what to do about it. Changes nothing.
+
+mod ca;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use identity::{Clock, DeviceId};
+
+use crate::certificate::Certificate;
+use crate::enroll::Server;
+use crate::enroll::retry::chain;
+use crate::state::{
+    Disk, EnrolmentStep, FactoryStep, FileSystem, Place, RenewalStep, Slot, StateError, View, rfc3339,
+};
+use crate::status::planned_renewal;
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, in a word or two.
+    pub subject: &'static str,
+    /// Whether it is in order.
+    pub verdict: Verdict,
+    /// What was found.
+    pub says: String,
+    /// What to do, when there is something to do.
+    pub advice: Option<String>,
+}
+
+/// Whether something is in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It is.
+    Good,
+    /// It is, but somebody should know.
+    Note,
+    /// It is not: somebody must do something.
+    Bad,
+    /// The state directory is not what this program left.
+    Damaged,
+}
+
+impl Verdict {
+    /// The word for scripts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Bad => "bad",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+impl Finding {
+    fn good(subject: &'static str, says: impl Into<String>) -> Self {
+        Self { subject, verdict: Verdict::Good, says: says.into(), advice: None }
+    }
+
+    fn note(subject: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { subject, verdict: Verdict::Note, says: says.into(), advice: Some(advice.into()) }
+    }
+
+    fn bad(subject: &'static str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { subject, verdict: Verdict::Bad, says: says.into(), advice: Some(advice.into()) }
+    }
+
+    /// The errors of a state directory say themselves what to do.
+    fn of_state(subject: &'static str, error: &StateError) -> Self {
+        let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
+        Self { subject, verdict, says: chain(error), advice: None }
+    }
+}
+
+/// Looks at a state directory, at the clock and at the CA. Finds at least one thing; those that depend on what is missing are left out.
+pub async fn examine(directory: &Path, server: Option<Server>, clock: &dyn Clock) -> Vec<Finding> {
+    let view = match View::read(directory) {
+        Ok(view) => view,
+        Err(error) => return vec![Finding::of_state(STATE, &error)],
+    };
+    let mut findings = vec![state(&view), room(directory)];
+    findings.extend(others(directory));
+    findings.push(birth(&view));
+    if view.record().factory < FactoryStep::Installed {
+        return findings;
+    }
+    let now = match view.time_floor() {
+        Ok(floor) => floor.now(clock),
+        Err(error) => {
+            findings.push(Finding::of_state(STATE, &error));
+            return findings;
+        }
+    };
+    findings.push(operational(&view, now));
+    findings.extend(renewal(&view, now));
+    findings.push(clock_alone(&view, clock, now));
+    findings.extend(ca::examine(&view, server, clock, now).await);
+    findings
+}
+
+fn state(view: &View) -> Finding {
+    let record = view.record();
+    let device = record.device.as_ref().map_or_else(|| "nobody yet".to_owned(), DeviceId::to_string);
+    match record.factory {
+        FactoryStep::Locked => Finding::good(STATE, format!("of {device}")),
+        FactoryStep::Installed => Finding::note(
+            STATE,
+            format!("of {device}, and still takes factory commands"),
+            "let a station finish it: touchmark-agent factory",
+        ),
+        FactoryStep::Blank | FactoryStep::KeyReady => Finding::bad(
+            STATE,
+            format!("of {device}, which has not left the factory"),
+            "let a station finish it: touchmark-agent factory",
+        ),
+    }
+}
+
+/// Whether the next certificate could be kept.
+fn room(directory: &Path) -> Finding {
+    let probe = directory.join(".doctor.unfinished");
+    let written =
+        FileSystem.create(&probe, 0o600, &[0; ROOM_BYTES]).and_then(|()| FileSystem.sync_file(&probe));
+    let removed = FileSystem.remove(&probe);
+    match written.and(removed) {
+        Ok(()) => Finding::good(ROOM, "there is room for the next certificate"),
+        Err(error) => Finding::bad(
+            ROOM,
+            format!("{} cannot be written: {error}", directory.display()),
+            "make room, or run as the user whose directory it is; until then no certificate can be renewed",
+        ),
+    }
+}
+
+/// Whether somebody else could put a state of his own in place.
+fn others(directory: &Path) -> Option<Finding> {
+    let places = ["", "idevid", "a", "b"].map(|name| directory.join(name));
+    places.iter().find_map(|path| {
+        let mode = path.metadata().ok()?.permissions().mode() & 0o7777;
+        (mode & 0o022 != 0).then(|| {
+            let says = format!("{} can be written by group or others (mode {mode:04o})", path.display());
+            Finding::bad("access", says, format!("chmod go-w {}", path.display()))
+        })
+    })
+}
+
+fn birth(view: &View) -> Finding {
+    let record = view.record();
+    match (&record.device, record.factory) {
+        (Some(device), FactoryStep::Installed | FactoryStep::Locked) => {
+            match own(view, Place::Birth, device) {
+                Ok(certificate) => Finding::good(IDEVID, hex::encode(certificate.serial_number)),
+                Err(error) => Finding::of_state(IDEVID, &error),
+            }
+        }
+        (_, FactoryStep::KeyReady) => match view.key(Place::Birth) {
+            Ok(_) => Finding::good(IDEVID, "a key, and no certificate yet"),
+            Err(error) => Finding::of_state(IDEVID, &error),
+        },
+        _ => Finding::good(IDEVID, "none yet"),
+    }
+}
+
+fn operational(view: &View, now: SystemTime) -> Finding {
+    let Some((slot, device)) = in_use(view) else {
+        return Finding::bad(LDEVID, "none in use", "enrol the unit: touchmark-agent enroll, or run");
+    };
+    let checked = view.check_current(slot).and_then(|()| own(view, Place::Slot(slot), device));
+    match checked {
+        Err(error) => Finding::of_state(LDEVID, &error),
+        Ok(certificate) => {
+            let (serial, end) = (hex::encode(&certificate.serial_number), rfc3339(certificate.not_after));
+            if certificate.has_ended(now) {
+                let advice = "renew it: touchmark-agent renew; it enrols again if it has to";
+                Finding::bad(LDEVID, format!("{serial} ended at {end}"), advice)
+            } else {
+                Finding::good(LDEVID, format!("{serial}, until {end}"))
+            }
+        }
+    }
+}
+
+fn renewal(view: &View, now: SystemTime) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(renewal) = &view.record().renewal {
+        let says = match renewal.step {
+            RenewalStep::Begun => "begun, and the CA has not answered",
+            RenewalStep::Installed => "the next certificate is here, and the CA has not heard of its use",
+        };
+        findings.push(Finding::note(RENEWAL, says, "let it finish: touchmark-agent renew, or run"));
+    }
+    if let Ok(Some(at)) = planned_renewal(view) {
+        findings.push(match now.duration_since(at) {
+            Ok(late) if late > LATE => Finding::bad(
+                RENEWAL,
+                format!("overdue since {}", rfc3339(at)),
+                "see that touchmark-agent run runs, and what it logs; or renew it: touchmark-agent renew",
+            ),
+            Ok(_) => Finding::good(RENEWAL, format!("due since {}", rfc3339(at))),
+            Err(_) => Finding::good(RENEWAL, format!("planned at {}", rfc3339(at))),
+        });
+    }
+    if view.record().untold {
+        findings.push(Finding::note(
+            "applications",
+            "not told of the certificate in use",
+            "if they have to be told, run or renew with --hook or --notify-pid-file",
+        ));
+    }
+    findings
+}
+
+/// What can be said of the clock without asking anybody.
+fn clock_alone(view: &View, clock: &dyn Clock, now: SystemTime) -> Finding {
+    match view.time_floor() {
+        Ok(floor) if floor.contradicts(clock) => Finding::note(
+            CLOCK,
+            format!("it shows {}, which is over; going by {}", rfc3339(clock.now()), rfc3339(now)),
+            "set it; until then the unit goes by what the CA says",
+        ),
+        _ => Finding::good(CLOCK, format!("it shows {}", rfc3339(now))),
+    }
+}
+
+fn in_use(view: &View) -> Option<(Slot, &DeviceId)> {
+    let enrolment = view.record().enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed)?;
+    Some((enrolment.slot, view.record().device.as_ref()?))
+}
+
+fn own(view: &View, place: Place, device: &DeviceId) -> Result<Certificate, StateError> {
+    view.own(place, device)?;
+    view.certificate(place)
+}
+
+const STATE: &str = "state";
+const ROOM: &str = "room";
+const IDEVID: &str = "IDevID";
+const LDEVID: &str = "LDevID";
+const RENEWAL: &str = "renewal";
+const CLOCK: &str = "clock";
+
+/// What a renewal writes: a key, a certificate, a chain, anchors and the record, each below 4 kB.
+const ROOM_BYTES: usize = 32 * 1024;
+
+/// A renewal that waits for a CA which is away for a day is no reason to come.
+const LATE: Duration = Duration::from_secs(86_400);

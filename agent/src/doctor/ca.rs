@@ -1,0 +1,86 @@
+//! The half of an examination for which the CA is asked.
+
+use std::time::{Duration, SystemTime};
+
+use identity::Clock;
+
+use crate::enroll::answer::{believable, moment};
+use crate::enroll::connection::Connection;
+use crate::enroll::retry::chain;
+use crate::enroll::{EnrollError, Identity, Server};
+use crate::state::{Place, View, rfc3339};
+
+use super::{CLOCK, Finding, in_use};
+
+/// Whether the CA can be reached, takes the certificate in use, and agrees about the time.
+pub(super) async fn examine(
+    view: &View,
+    server: Option<Server>,
+    clock: &dyn Clock,
+    now: SystemTime,
+) -> Vec<Finding> {
+    let server = match Server::or_of_factory(server, view) {
+        Ok(server) => server,
+        Err(error) => return vec![Finding::bad(CA, chain(&error), "name it with --server, also to run")],
+    };
+    match ask(view, &server, now).await {
+        Ok((what, time)) => {
+            let mut findings = vec![Finding::good(CA, format!("{server} takes the {what}"))];
+            findings.extend(time.map(|time| compare(clock.now(), time)));
+            findings
+        }
+        Err(error) => vec![found(&server, &error)],
+    }
+}
+
+/// Calls with the certificate in use, or with the birth certificate if there is none. Returns which, and the CA's time if it says.
+async fn ask(
+    view: &View,
+    server: &Server,
+    now: SystemTime,
+) -> Result<(&'static str, Option<SystemTime>), EnrollError> {
+    match in_use(view) {
+        Some((slot, device)) => {
+            let identity = Identity::read(view, Place::Slot(slot), device.clone())?;
+            let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;
+            let info = connection.renewal_info().await?;
+            Ok(("LDevID", Some(believable(moment(info.server_time)?, &connection)?)))
+        }
+        None => {
+            let identity = Identity::of_birth(view)?;
+            let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;
+            connection.trust_bundle().await?;
+            Ok(("IDevID", None))
+        }
+    }
+}
+
+fn compare(clock: SystemTime, ca: SystemTime) -> Finding {
+    let apart = clock.duration_since(ca).unwrap_or_else(|behind| behind.duration());
+    if apart <= APART_MAX {
+        return Finding::good(CLOCK, "it agrees with the CA's");
+    }
+    let word = if clock > ca { "ahead of" } else { "behind" };
+    let apart = humantime::format_duration(Duration::from_secs(apart.as_secs()));
+    let says = format!("it is {apart} {word} the CA's, which shows {}", rfc3339(ca));
+    Finding::note(CLOCK, says, "set it: relying parties and logs go by it, the unit itself goes by the CA's")
+}
+
+fn found(server: &Server, error: &EnrollError) -> Finding {
+    let says = chain(error);
+    match error {
+        EnrollError::State(error) => Finding::of_state(CA, error),
+        EnrollError::Unreachable { .. } => Finding::bad(
+            CA,
+            says,
+            format!("check the network, the name and the firewall: it is {server} over TCP"),
+        ),
+        // These say themselves what to do.
+        _ => Finding { advice: None, ..Finding::bad(CA, says, "") },
+    }
+}
+
+const CA: &str = "CA";
+
+/// Clocks that are set over a network are within seconds of each other.
+const APART_MAX: Duration = Duration::from_secs(300);
