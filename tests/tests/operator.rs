@@ -1,0 +1,334 @@
+//! The operator's hands: what `touchmark` shows and does, against a CA that runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use proto::v1::ConfirmInstalledRequest;
+use serde_json::Value;
+use tests::{
+    CertificateAuthority, Credentials, Device, Factory, Operator, OrderTerms, Process, eventually, json_lines,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_the_blast_radius_and_changes_nothing() {
+    let site = Site::new().await;
+    site.device(1).await;
+    site.born(2).await;
+    let radius =
+        &site.operator.json(&["revoke", "--product", "cam-2", "--reason", "superseded", "--dry-run"])[0];
+    assert_eq!((&radius["certificates"], &radius["devices"]), (&Value::from(3), &Value::from(2)), "{radius}");
+    assert_eq!(radius["products"][0]["product"], "cam-2");
+    assert_ne!(radius["last_seen_newest"], Value::Null, "{radius}");
+    let said =
+        site.operator.says(&["revoke", "--work-order", &site.order, "--reason", "superseded", "--dry-run"]);
+    assert!(said.contains("3 certificates of 2 devices"), "{said}");
+    assert_eq!(site.statuses(1), ["issued", "in use"]);
+    assert_eq!(site.statuses(2), ["issued"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_revoked_before_somebody_has_said_the_number() {
+    let site = Site::new().await;
+    site.device(1).await;
+    let revoke = ["device", "revoke", "cam-2/SN000001", "--reason", "keyCompromise"];
+    let (status, said) = site.operator.fails(&revoke);
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("2 certificates of 1 device") && said.contains("--confirm 2"), "{said}");
+    let (status, said) = site.operator.fails(&[&revoke[..], &["--confirm", "3"]].concat());
+    assert_eq!(status, 5, "{said}");
+    assert_eq!(site.statuses(1), ["issued", "in use"]);
+
+    let done = &site.operator.json(&[&revoke[..], &["--confirm", "2"]].concat())[0];
+    assert_eq!(done["revoked"], 2, "{done}");
+    assert_eq!(site.statuses(1), ["revoked", "revoked"]);
+    let again = site.operator.says(&revoke);
+    assert!(again.contains("nothing to revoke"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_selection_finds_its_certificates() {
+    let site = Site::new().await;
+    let before = site.born(1).await;
+    let device = site.device(2).await;
+    let shown = &site.operator.json(&["certificate", "show", &serial(&device)])[0];
+    let key = shown["key_fingerprint"].as_str().unwrap();
+    let birth = shown["parent_serial_number"].as_str().unwrap();
+    for (selection, certificates) in [
+        (&["--device", "cam-2/SN000002"][..], 2),
+        (&["--certificate", &serial(&device)], 1),
+        (&["--lineage", birth], 2),
+        (&["--lineage", &serial(&device)], 1),
+        (&["--work-order", &site.order], 3),
+        (&["--product", "cam-2"], 3),
+        (&["--product", "cam-3"], 0),
+        (&["--station", "line-1"], 3),
+        (&["--key", key], 1),
+        (&["--issued-from", "2020-01-01T00:00:00Z"], 3),
+        (&["--issued-until", "2020-01-01T00:00:00Z"], 0),
+    ] {
+        let question = [&["revoke", "--reason", "superseded", "--dry-run"], selection].concat();
+        let radius = &site.operator.json(&question)[0];
+        assert_eq!(radius["certificates"], certificates, "{selection:?}: {radius}");
+    }
+    let lineage =
+        ["certificate", "revoke", birth, "--lineage", "--reason", "keyCompromise", "--confirm", "2"];
+    site.operator.says(&lineage);
+    assert_eq!(site.statuses(2), ["revoked", "revoked"]);
+    assert_eq!(site.operator.fails(&["revocations", "check", birth]).0, 6);
+    site.operator.says(&["revocations", "check", &serial(&before)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_held_released_and_retired() {
+    let site = Site::new().await;
+    let device = site.device(1).await;
+    let held =
+        site.operator.says(&["device", "hold", "cam-2/SN000001", "--remark", "returned by a customer"]);
+    assert!(held.contains("is held"), "{held}");
+    assert_eq!(site.statuses(1), ["held", "held"]);
+    let (status, said) = site.operator.fails(&["revocations", "check", &serial(&device)]);
+    assert_eq!(status, 6, "{said}");
+    site.operator.says(&["device", "release", "cam-2/SN000001"]);
+    assert_eq!(site.statuses(1), ["issued", "in use"]);
+    site.operator.says(&["revocations", "check", &serial(&device)]);
+
+    let (status, _) = site.operator.fails(&["device", "retire", "cam-2/SN000001"]);
+    assert_eq!(status, 2);
+    let retired = site.operator.says(&["device", "retire", "cam-2/SN000001", "--confirm", "1"]);
+    assert!(retired.contains("is retired"), "{retired}");
+    assert_eq!(site.statuses(1), ["revoked", "revoked"]);
+    let (status, said) = site.operator.fails(&["device", "release", "cam-2/SN000001"]);
+    assert_eq!(status, 3, "{said}");
+    assert!(said.contains("next:"), "{said}");
+    let retired = site.operator.json(&["device", "list", "--state", "retired"]);
+    assert_eq!(retired.len(), 1, "{retired:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_explained_with_who_why_what_came_before_and_after_and_where_it_is_revoked() {
+    let site = Site::new().await;
+    let device = site.device(1).await;
+    let words = site.operator.says(&["certificate", "show", &serial(&device)]);
+    let birth =
+        site.operator.json(&["certificate", "show", &serial(&device)])[0]["parent_serial_number"].clone();
+    for expected in [
+        "cam-2/SN000001",
+        "operational certificate of a device",
+        "in use: its holder proved that it has the key",
+        "by station:line-1 under wo-",
+        birth.as_str().unwrap(),
+        "children    none",
+    ] {
+        assert!(words.contains(expected), "{expected} is missing in:\n{words}");
+    }
+    let words = site.operator.says(&["certificate", "show", birth.as_str().unwrap()]);
+    assert!(words.contains(&format!("ldevid {}, in use", serial(&device))), "{words}");
+    assert!(words.contains(&format!("began with work order {}", site.order)), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_page_by_page_without_a_gap_or_a_double() {
+    let site = Site::new().await;
+    for number in 1..=7 {
+        site.born(number).await;
+    }
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let list = site.operator.run(&["--json", "device", "list", "--limit", "3", "--cursor", &cursor]);
+        seen.extend(json_lines(&String::from_utf8(list.stdout).unwrap()));
+        let notes = json_lines(&String::from_utf8(list.stderr).unwrap());
+        match notes.first() {
+            Some(more) => cursor = more["next_cursor"].as_str().unwrap().to_owned(),
+            None => break,
+        }
+    }
+    let seen: Vec<_> = seen.iter().map(|device| device["device"].as_str().unwrap().to_owned()).collect();
+    let all: Vec<_> = (1..=7).map(|number| format!("cam-2/SN{number:06}")).collect();
+    assert_eq!(seen, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reports_name_who_ends_soon_who_is_silent_and_who_came_twice() {
+    let site = Site::new().await;
+    let device = site.device(1).await;
+    let order = site.order.clone();
+    let expiring = site.operator.json(&["device", "expiring", "--within", "60d"]);
+    assert_eq!(expiring.len(), 1, "{expiring:?}");
+    assert_eq!(expiring[0]["serial_number"], serial(&device));
+    assert!(site.operator.json(&["device", "expiring", "--within", "1d"]).is_empty());
+
+    assert!(site.operator.json(&["device", "not-seen", "--for", "1d"]).is_empty());
+    let silent = site.operator.json(&["device", "not-seen", "--since", "2030-01-01T00:00:00Z"]);
+    assert_eq!(silent.len(), 1, "{silent:?}");
+
+    assert!(site.operator.json(&["device", "forks"]).is_empty());
+    assert!(site.operator.json(&["device", "duplicates"]).is_empty());
+    let clone = Device::new("cam-2", "SN000001");
+    let refused = site.station.provisioning().issue_birth_certificate(clone.birth_request(&order)).await;
+    assert!(refused.is_err(), "another key for a unit that has one");
+    let duplicates = site.operator.json(&["device", "duplicates"]);
+    assert_eq!(duplicates.len(), 1, "{duplicates:?}");
+    assert_eq!(duplicates[0]["device"], "cam-2/SN000001");
+    assert_eq!(duplicates[0]["kind"], "same serial number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_is_handed_out_to_the_devices_of_a_selection() {
+    let site = Site::new().await;
+    let device = site.device(1).await;
+    let rotate =
+        ["device", "rotate", "--work-order", &site.order, "--spread", "0s", "--remark", "weak generator"];
+    let done = &site.operator.json(&rotate)[0];
+    assert_eq!(done["devices"], 1, "{done}");
+    let caller = site.authority.caller(&device);
+    let info = caller.enrollment().get_renewal_info(proto::v1::GetRenewalInfoRequest {}).await.unwrap();
+    let info = info.into_inner();
+    assert_eq!(info.reason, "rotation requested");
+    assert_eq!(info.explanation, "weak generator");
+    let now = identity::Clock::now(&identity::SystemClock);
+    assert!(std::time::SystemTime::try_from(info.window_start.unwrap()).unwrap() <= now);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reworked_unit_gets_one_more_birth_certificate_and_loses_the_one_before() {
+    let site = Site::new().await;
+    site.born(1).await;
+    let said = site.operator.says(&["device", "rework", "cam-2/SN000001"]);
+    assert!(said.contains("cam-2/SN000001 is"), "{said}");
+    let shown = &site.operator.json(&["device", "show", "cam-2/SN000001"])[0];
+    assert_eq!(shown["rework_allowed"], true, "{shown}");
+    site.born(1).await;
+    assert_eq!(site.statuses(1), ["revoked", "issued"]);
+    let third = Device::new("cam-2", "SN000001").birth_request(&site.order);
+    assert!(site.station.provisioning().issue_birth_certificate(third).await.is_err(), "once is once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_for_a_station_without_a_credential_is_made_with_a_warning() {
+    let site = Site::new().await;
+    let order = |station: &str| {
+        let terms = ["work-order", "create", "--product", "cam-2", "--quantity", "1", "--serials", "X{1..9}"];
+        let output = site.operator.run(&[&terms[..], &["--station", station]].concat());
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(order("line-7").contains("station:line-7 has no credential"));
+    assert!(!order("line-1").contains("no credential"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_misses_nothing_and_repeats_nothing_over_restarts_of_the_ca_and_of_itself() {
+    let mut site = Site::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    for number in 1..=6 {
+        site.born(number).await;
+    }
+    let revoke = |site: &Site, number: u32| {
+        let device = format!("cam-2/SN{number:06}");
+        site.operator.says(&["device", "revoke", &device, "--reason", "superseded", "--confirm", "1"]);
+    };
+    revoke(&site, 1);
+    let watcher = site.watch(directory.path(), "first");
+    seen(directory.path(), "first", 1).await;
+    revoke(&site, 2);
+    seen(directory.path(), "first", 2).await;
+    site.authority.kill();
+    site.authority.serve();
+    revoke(&site, 3);
+    seen(directory.path(), "first", 3).await;
+    assert!(watcher.terminate(Duration::from_secs(10)).success());
+
+    revoke(&site, 4);
+    revoke(&site, 5);
+    let _watcher = site.watch(directory.path(), "second");
+    revoke(&site, 6);
+    let second = seen(directory.path(), "second", 3).await;
+    let all: Vec<_> = seen(directory.path(), "first", 3).await.into_iter().chain(second).collect();
+    let wanted: Vec<_> = (1..=6).map(|number| format!("cam-2/SN{number:06}")).collect();
+    assert_eq!(all, wanted);
+}
+
+struct Site {
+    authority: CertificateAuthority,
+    operator: Operator,
+    station: tests::Caller,
+    order: String,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let authority = CertificateAuthority::start();
+        let factory = Factory::of(&authority);
+        let station = factory.station("line-1").await;
+        let order = factory.order(OrderTerms::new(20, &["line-1"])).await;
+        Self { operator: Operator::of(&authority), station, order, authority }
+    }
+
+    /// One with its birth certificate.
+    async fn born(&self, number: u32) -> Credentials {
+        let device = Device::new("cam-2", &format!("SN{number:06}"));
+        Factory::of(&self.authority).born(&self.station, &self.order, &device).await
+    }
+
+    /// One with its operational certificate in use.
+    async fn device(&self, number: u32) -> Credentials {
+        let birth = self.born(number).await;
+        let operational = Factory::of(&self.authority).enrolled(&birth).await;
+        let request = ConfirmInstalledRequest { serial_number: serial_octets(&operational).into() };
+        self.authority.caller(&operational).enrollment().confirm_installed(request).await.unwrap();
+        operational
+    }
+
+    /// Of all certificates of a device, oldest first.
+    fn statuses(&self, number: u32) -> Vec<String> {
+        let device = format!("cam-2/SN{number:06}");
+        let list = self.operator.json(&["certificate", "list", "--device", &device]);
+        list.iter().map(|certificate| certificate["status"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// A watcher that keeps its cursor, with its events in a file.
+    fn watch(&self, directory: &Path, name: &str) -> Process {
+        let mut command = self.operator.command(&["--json", "revocations", "watch"]);
+        command.arg("--cursor-file").arg(directory.join("cursor"));
+        let file =
+            |suffix: &str| Stdio::from(File::create(directory.join(format!("{name}{suffix}"))).unwrap());
+        command.stdout(file("")).stderr(file(".log"));
+        Process::start(&mut command)
+    }
+}
+
+/// The devices of the events that a watcher wrote, when there are so many.
+async fn seen(directory: &Path, name: &str, count: usize) -> Vec<String> {
+    eventually(SEEN_WITHIN, "the watcher sees every event", || async {
+        let text = fs::read_to_string(directory.join(name)).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let events = json_lines(whole);
+        let devices: Vec<_> =
+            events.iter().map(|event| event["device"].as_str().unwrap().to_owned()).collect();
+        assert!(devices.len() <= count, "{devices:?}");
+        (devices.len() == count).then_some(devices)
+    })
+    .await
+}
+
+fn serial(credentials: &Credentials) -> String {
+    hex::encode(serial_octets(credentials))
+}
+
+fn serial_octets(credentials: &Credentials) -> Vec<u8> {
+    let der = credentials.certificate_der();
+    x509_parser::parse_x509_certificate(&der).unwrap().1.raw_serial().to_vec()
+}
+
+/// The feed is told within a second; a CA that restarts is found again in some seconds.
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
