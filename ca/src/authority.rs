@@ -228,9 +228,8 @@ impl<S: Store> Authority<S> {
         Ok(verdicts)
     }
 
-    fn profile(&self, name: ProfileName) -> Profile {
-        let known = self.profiles.iter().find(|profile| profile.name == name);
-        known.cloned().unwrap_or_else(|| Profile::standard(name))
+    fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {
+        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Stopped)?)
     }
 }
 

@@ -17,7 +17,12 @@ use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
 use identity::{Clock, SystemClock};
+use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
+
+/// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR 0027).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -5,7 +5,6 @@
 mod world;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ca::authority::CallerKind;
@@ -180,7 +179,7 @@ async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
 }
 
 fn peer(world: &World, der: Option<&[u8]>) -> Peer {
-    let certificate = PeerCertificate(der.map(Arc::from));
+    let certificate = PeerCertificate::new(der);
     Peer { routes: ca::grpc::routes(&world.authority, Routes::default()), certificate }
 }
 

@@ -1,8 +1,7 @@
 //! Reading strict DER (X.690 section 10): one value has one encoding, everything else is refused (R-5280-20).
 //!
-//! The `der` crate reads tags and lengths; x509-parser is not used for it because it takes BER lengths and extra elements.
-
-use ::der::{Reader, SliceReader};
+//! Every certificate that is issued is read back with this, element by element, before it is signed: it is measured (ADR 0027). A test
+//! holds it against the `der` crate. x509-parser is not used for it because it takes BER lengths and extra elements.
 
 mod tag;
 mod value;
@@ -33,7 +32,7 @@ impl<'a> Element<'a> {
 
 /// Elements that follow one another.
 #[derive(Debug, Clone)]
-pub struct Elements<'a>(SliceReader<'a>);
+pub struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     /// Reads `bytes` from the start.
@@ -41,19 +40,23 @@ impl<'a> Elements<'a> {
     /// # Errors
     /// When there are more than any that we read.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NotDer> {
-        SliceReader::new(bytes).map(Self).map_err(|_| NotDer)
+        if bytes.len() <= BYTES_MAX { Ok(Self(bytes)) } else { Err(NotDer) }
     }
 
     /// The next element, whatever it is.
     ///
     /// # Errors
-    /// When there is none, its length is not minimal or indefinite, or it does not end in time.
+    /// When there is none, its tag has more than one octet, its length is not minimal or indefinite, or it does not end in time.
     pub fn any(&mut self) -> Result<Element<'a>, NotDer> {
-        let header = self.0.peek_header().map_err(|_| NotDer)?;
-        let raw = self.0.tlv_bytes().map_err(|_| NotDer)?;
-        let length = usize::try_from(header.length).map_err(|_| NotDer)?;
-        let start = raw.len().checked_sub(length).ok_or(NotDer)?;
-        Ok(Element { tag: header.tag.octet(), content: raw.get(start..).ok_or(NotDer)?, raw })
+        let (&tag, after_tag) = self.0.split_first().ok_or(NotDer)?;
+        if tag & MULTIPLE_OCTETS == MULTIPLE_OCTETS {
+            return Err(NotDer);
+        }
+        let (length, after_length) = length(after_tag)?;
+        let (content, rest) = after_length.split_at_checked(length).ok_or(NotDer)?;
+        let (raw, _) = self.0.split_at_checked(self.0.len() - rest.len()).ok_or(NotDer)?;
+        self.0 = rest;
+        Ok(Element { tag, content, raw })
     }
 
     /// The next element, which must have this tag.
@@ -70,12 +73,12 @@ impl<'a> Elements<'a> {
     /// # Errors
     /// As [`Self::any`].
     pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
-        if self.0.peek_byte() == Some(tag) { self.any().map(Some) } else { Ok(None) }
+        if self.0.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
     }
 
     /// Whether all is read.
     pub fn is_empty(&self) -> bool {
-        self.0.is_finished()
+        self.0.is_empty()
     }
 
     /// Says that nothing may follow.
@@ -98,7 +101,68 @@ pub fn only(bytes: &[u8], tag: u8) -> Result<Element<'_>, NotDer> {
     Ok(element)
 }
 
+/// A length in as few octets as there can be (X.690 sections 8.1.3 and 10.1), and what follows it.
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), NotDer> {
+    match bytes {
+        [short @ 0..=0x7f, rest @ ..] => Ok((usize::from(*short), rest)),
+        [0x81, length @ 0x80..=0xff, rest @ ..] => Ok((usize::from(*length), rest)),
+        [0x82, high @ 1..=0xff, low, rest @ ..] => Ok((usize::from(u16::from_be_bytes([*high, *low])), rest)),
+        [0x83, high @ 1..=0xff, middle, low, rest @ ..] => {
+            usize::try_from(u32::from_be_bytes([0, *high, *middle, *low])).map(|length| (length, rest)).map_err(|_| NotDer)
+        }
+        _ => Err(NotDer),
+    }
+}
+
+/// The low bits of a tag that goes on in the next octet (X.690 section 8.1.2.4): nothing that we read has one.
+const MULTIPLE_OCTETS: u8 = 0x1f;
+
+/// What three octets of length can say; the largest request, manifest or revocation list entry is far smaller.
+const BYTES_MAX: usize = 0xff_ffff;
+
 /// The bytes are not strict DER, or not of the form that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not strict DER")]
 pub struct NotDer;
+
+#[cfg(test)]
+mod tests {
+    use ::der::{Reader, SliceReader};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    /// What the `der` crate makes of the first element.
+    fn oracle(bytes: &[u8]) -> Option<(u8, &[u8])> {
+        let mut reader = SliceReader::new(bytes).ok()?;
+        let tag = reader.peek_header().ok()?.tag.octet();
+        Some((tag, reader.tlv_bytes().ok()?))
+    }
+
+    #[test]
+    fn elements_are_what_the_der_crate_says() {
+        let seed = rand::random();
+        println!("seed {seed}");
+        let mut generator = StdRng::seed_from_u64(seed);
+        for _ in 0..50_000 {
+            let mut bytes: Vec<u8> = (0..generator.random_range(0..300)).map(|_| generator.random()).collect();
+            // Half of them look like an element.
+            if generator.random() && bytes.len() > 4 {
+                bytes[0] = 0x30;
+                bytes[1] = [0x81, 0x82, 0x83, 0x05][generator.random_range(0..4)];
+                bytes[2] = generator.random_range(0..3);
+            }
+            let read = Elements::new(&bytes).and_then(|mut elements| elements.any()).ok();
+            let expected = oracle(&bytes);
+            // The crate knows fewer tags than there are; whatever it reads, we read alike.
+            if let Some((tag, raw)) = expected {
+                let read = read.unwrap_or_else(|| panic!("{} is not read", hex::encode(raw)));
+                assert_eq!((read.tag, read.raw), (tag, raw));
+            } else if let Some(element) = read {
+                let known = SliceReader::new(&[element.tag]).unwrap().peek_byte().map(::der::Tag::try_from);
+                assert!(matches!(known, Some(Err(_))), "{} is read", hex::encode(element.raw));
+            }
+        }
+    }
+}

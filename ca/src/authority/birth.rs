@@ -76,7 +76,7 @@ impl<S: Store> Authority<S> {
             }
         }
         for (_, profile, questions) in orders {
-            answers.extend(self.issue(caller, &self.profile(profile), questions).await);
+            answers.extend(self.issue(caller, self.profile(profile)?, questions).await);
         }
         answers.sort_unstable_by_key(|(place, _)| *place);
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())

@@ -53,8 +53,8 @@ impl<S: Store> Authority<S> {
         if let Some(answer) = self.foresee(caller, &question).await {
             return answer;
         }
-        let profile = self.profile(ProfileName::Ldevid);
-        let answer = self.issue(caller, &profile, vec![(0, question)]).await.pop();
+        let profile = self.profile(ProfileName::Ldevid)?;
+        let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
         answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)
     }
 

@@ -38,13 +38,13 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         request: CredentialRequest,
     ) -> Result<Released, Refused> {
-        let profile = self.profile(credential_profile(request.role));
+        let profile = self.profile(credential_profile(request.role))?;
         let principal = format!("{}:{}", request.role, request.name);
         let question = credential_question(request)?;
         if let Some(answer) = self.foresee(caller, &question).await {
             return answer;
         }
-        let answer = self.issue(caller, &profile, vec![(0, question)]).await.pop();
+        let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
         let released = answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)?;
         tracing::info!(
             principal = %caller.principal(),

@@ -47,7 +47,7 @@ async fn admit<S: Store>(
     if access == Access::Anyone {
         return Ok(None);
     }
-    let certificate = peer.and_then(|peer| peer.0.as_deref());
+    let certificate = peer.and_then(PeerCertificate::der);
     let caller = authority.who_calls(certificate).await.map_err(|refused| (None, refused))?;
     if !access.allows(caller.kind()) {
         return Err((Some(caller), CallerRefused::Role.into()));

@@ -124,7 +124,7 @@ impl Acceptor {
         places: &mut Places,
     ) -> Option<Connection> {
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let peer = PeerCertificate(shown.map(|certificate| certificate.as_ref().into()));
+        let peer = PeerCertificate::new(shown.map(AsRef::as_ref));
         let Some((place, cut_another)) = places.take(&peer) else {
             self.metrics.dropped(Dropped::TooManyConnections);
             debug!(peer.address = %address, "connection refused: there are too many, in all or with this certificate");
@@ -157,7 +157,7 @@ impl Places {
 
     /// A place, and whether another connection was cut for it.
     fn take(&mut self, peer: &PeerCertificate) -> Option<(Place, bool)> {
-        if let Some(certificate) = &peer.0 {
+        if let Some(certificate) = peer.digest() {
             let share = self.shares.take(certificate)?;
             let permit = Arc::clone(&self.known).try_acquire_owned().ok()?;
             return Some((Place::Known { _permit: permit, _share: share }, false));

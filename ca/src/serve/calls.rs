@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ pub(super) struct Calls {
     /// Calls in flight without a certificate, oldest first.
     anonymous: Arc<Mutex<VecDeque<Weak<CancellationToken>>>>,
     stop: CancellationToken,
+    ids: Arc<CallIds>,
 }
 
 #[derive(Clone)]
@@ -97,10 +99,11 @@ impl Calls {
             shares: Shares::of(calls_max),
             anonymous: Arc::default(),
             stop,
+            ids: Arc::new(CallIds::fresh()),
         })
     }
 
-    fn admit(&self, method: &Method, certificate: Option<&Arc<[u8]>>) -> Result<CallPlace, Status> {
+    fn admit(&self, method: &Method, certificate: Option<&[u8; 32]>) -> Result<CallPlace, Status> {
         if certificate.is_none() && !method.open {
             return Err(Status::with_error_details(
                 Code::Unauthenticated,
@@ -174,10 +177,10 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let calls = &self.calls;
         let method = calls.methods.get(request.uri().path()).unwrap_or(&calls.unknown).clone();
-        let certificate = request.extensions().get::<PeerCertificate>().and_then(|peer| peer.0.as_ref());
+        let certificate = request.extensions().get::<PeerCertificate>().and_then(PeerCertificate::digest);
         let mut call = Call {
             metrics: Arc::clone(&calls.metrics),
-            id: CallId::fresh(),
+            id: calls.ids.next(),
             method: Arc::clone(&method.path),
             started: Instant::now(),
             code: None,
@@ -369,18 +372,27 @@ impl HttpBody for Answer {
 /// Names one call in the log and to its caller, so that both can be brought together. Not a secret, and not needed to be unique for
 /// ever.
 #[derive(Clone, Copy)]
-struct CallId([u8; 8]);
+struct CallId(u64);
 
 impl CallId {
+    fn text(self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+/// Counts calls from a number that differs from start to start.
+struct CallIds(AtomicU64);
+
+impl CallIds {
     fn fresh() -> Self {
-        let mut id = [0; 8];
-        // Without randomness calls go on and cannot be told apart in the log.
-        aws_lc_rs::rand::fill(&mut id).ok();
-        Self(id)
+        let mut first = [0; 8];
+        // Without randomness the calls of two starts cannot be told apart in the log.
+        aws_lc_rs::rand::fill(&mut first).ok();
+        Self(AtomicU64::new(u64::from_be_bytes(first)))
     }
 
-    fn text(self) -> String {
-        hex::encode(self.0)
+    fn next(&self) -> CallId {
+        CallId(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 

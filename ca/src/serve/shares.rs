@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What each certificate holds of one kind of place.
 pub(super) struct Shares {
     of_one_max: usize,
-    held: Mutex<HashMap<Arc<[u8]>, usize>>,
+    held: Mutex<HashMap<[u8; 32], usize>>,
 }
 
 /// One place that a certificate holds, until this is dropped.
 pub(super) struct Share {
     shares: Arc<Shares>,
-    holder: Arc<[u8]>,
+    holder: [u8; 32],
 }
 
 impl Shares {
@@ -22,16 +22,16 @@ impl Shares {
         Arc::new(Self { of_one_max: (places / 4).max(SHARE_MIN), held: Mutex::default() })
     }
 
-    /// A place for this certificate (X.509 DER); `None`: it has its share.
-    pub(super) fn take(self: &Arc<Self>, holder: &Arc<[u8]>) -> Option<Share> {
+    /// A place for the certificate with this SHA-256; `None`: it has its share.
+    pub(super) fn take(self: &Arc<Self>, holder: &[u8; 32]) -> Option<Share> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(Arc::clone(holder)).or_insert(0);
+        let count = held.entry(*holder).or_insert(0);
         // The count of a certificate that holds nothing is not kept: zero is below every share.
         if *count >= self.of_one_max {
             return None;
         }
         *count += 1;
-        Some(Share { shares: Arc::clone(self), holder: Arc::clone(holder) })
+        Some(Share { shares: Arc::clone(self), holder: *holder })
     }
 }
 
@@ -57,10 +57,9 @@ mod tests {
     #[test]
     fn one_certificate_takes_a_quarter_and_gives_it_back() {
         let shares = Shares::of(100);
-        let (one, other): (Arc<[u8]>, Arc<[u8]>) = (Arc::from([1]), Arc::from([2]));
+        let (one, other) = ([1; 32], [2; 32]);
         let mut held: Vec<_> = (0..25).map(|_| shares.take(&one).unwrap()).collect();
-        // The same bytes in another place in memory are the same certificate.
-        assert!(shares.take(&Arc::from([1])).is_none());
+        assert!(shares.take(&one).is_none());
         assert!(shares.take(&other).is_some());
         held.pop();
         assert!(shares.take(&one).is_some());
