@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -133,6 +134,7 @@ impl Acceptor {
         if cut_another {
             self.metrics.dropped(Dropped::AnonymousCrowdedOut);
         }
+        let stream = BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream);
         Some(Connection { stream, peer, place, _open: self.metrics.connections_open() })
     }
 }
@@ -193,6 +195,9 @@ fn is_lasting(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
 }
+
+/// What is written between two flushes and leaves together: an answer with its certificate and chain. Longer ones leave in parts.
+const WRITE_BUFFER_BYTES: usize = 8 * 1024;
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

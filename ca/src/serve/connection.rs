@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
@@ -19,7 +19,8 @@ use crate::tls::PeerCertificate;
 
 /// A connection after its handshake.
 pub(super) struct Connection {
-    pub(super) stream: TlsStream<TcpStream>,
+    /// Buffered: what is written until the next flush leaves in one TLS record and one packet.
+    pub(super) stream: BufWriter<TlsStream<TcpStream>>,
     pub(super) peer: PeerCertificate,
     pub(super) place: Place,
     /// Counts it among the open ones until it is dropped.

@@ -387,8 +387,9 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// How often an idle projector looks whether its files are still there.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long few entries wait for more: nobody sees it, and a full batch costs a fraction of many small ones.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long few entries wait for more, unless somebody wants to read them: each write to sled wakes eight threads of its own, and a full
+/// batch costs a fraction of many small ones.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// The lag's resolution.
 const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
