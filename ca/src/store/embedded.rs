@@ -10,6 +10,7 @@ mod last_seen;
 mod listings;
 mod projection;
 mod projector;
+mod recent;
 mod reader;
 mod segment;
 mod selecting;
@@ -192,7 +193,7 @@ impl EmbeddedStore {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn entry(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
+    pub fn entry(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
         if number.0 > self.shared.files_head() {
             return Ok(None);
         }
@@ -228,7 +229,7 @@ impl Shared {
         Rows { index, files: &self.files }
     }
 
-    fn entry(&self, number: EntryNumber) -> Result<Entry, StoreError> {
+    fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
         self.files.read(number)?.ok_or(StoreError::Stopped)
     }
 
@@ -251,11 +252,11 @@ impl Shared {
     fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
         let revocation = match (facts.standing, facts.changed) {
             (Standing::Revoked | Standing::Held, Some(changed)) => {
-                Revocation::of(&self.entry(changed)?, facts)
+                Revocation::of(self.entry(changed)?.as_ref(), facts)
             }
             _ => None,
         };
-        Ok(CertificateRecord::from_entry(Arc::new(self.entry(facts.entry)?), facts.standing, revocation))
+        Ok(CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation))
     }
 
     fn certificates_of(
@@ -313,7 +314,7 @@ impl Store for EmbeddedStore {
         Ok(match self.shared.view(|rows| ledger::foresee(rows, intent, now))? {
             Err(conflict) => Foresight::Refused(conflict),
             Ok(None) => Foresight::Clear,
-            Ok(Some(number)) => Foresight::Answered(Recorded::replayed(Arc::new(self.shared.entry(number)?))),
+            Ok(Some(number)) => Foresight::Answered(Recorded::replayed(self.shared.entry(number)?)),
         })
     }
 

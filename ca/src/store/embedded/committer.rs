@@ -189,7 +189,7 @@ impl Committer {
                     let place = number.0.checked_sub(head + 1).and_then(|place| usize::try_from(place).ok());
                     let entry = match place.and_then(|place| fresh.get(place)) {
                         Some(entry) => Arc::clone(entry),
-                        None => Arc::new(self.shared.entry(number)?),
+                        None => self.shared.entry(number)?,
                     };
                     Ok(Recorded::replayed(entry))
                 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
+use super::recent::Recent;
 use super::segment::{self, HEADER_BYTES, Segment, io_error};
 use super::{TornTail, frame};
 use crate::ledger::{Entry, EntryNumber};
@@ -20,6 +21,7 @@ pub(super) struct Files {
     segment_bytes: u32,
     preallocate: bool,
     segments: RwLock<Vec<Arc<Segment>>>,
+    recent: Recent,
     /// Held as long as the directory is ours.
     lock: Mutex<Option<File>>,
 }
@@ -84,6 +86,7 @@ impl Files {
             segment_bytes,
             preallocate,
             segments,
+            recent: Recent::default(),
             lock: Mutex::new(Some(lock)),
         }
     }
@@ -139,8 +142,14 @@ impl Files {
     }
 
     /// The entry; `None`: the ledger is not that long.
-    pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Entry>, StoreError> {
-        self.segment_of(number).map_or(Ok(None), |segment| segment.read(number))
+    pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
+        if let Some(entry) = self.recent.find(number) {
+            return Ok(Some(entry));
+        }
+        let Some(segment) = self.segment_of(number) else { return Ok(None) };
+        let entry = segment.read(number)?.map(Arc::new);
+        entry.iter().for_each(|entry| self.recent.keep(entry));
+        Ok(entry)
     }
 
     /// Shows the payloads of at most `count` entries from `first` on, read in one piece: those of one segment, and not more than a few hundred

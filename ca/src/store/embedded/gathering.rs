@@ -1,7 +1,10 @@
 //! Callers that are ready to ask in the same turn of the runtime go to the committer together: one message, one sync and one wake-up
-//! for all of them. A caller that is alone waits for nobody.
+//! for all of them. Where several came together the last time, those who are ready wait a moment for the others. A caller that is alone
+//! waits for nobody.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -22,6 +25,8 @@ pub(super) struct Gathering {
     queue: mpsc::Sender<Gathered>,
     places: Arc<Semaphore>,
     waiting: Mutex<Vec<Waiting>>,
+    /// How many went together the last time.
+    before: AtomicUsize,
 }
 
 struct Waiting {
@@ -35,7 +40,7 @@ impl Gathering {
     pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<Gathered>) {
         let (queue, receiver) = mpsc::channel(CALLS_MAX);
         let places = Arc::new(Semaphore::new(CALLS_MAX));
-        (Arc::new(Self { queue, places, waiting: Mutex::default() }), receiver)
+        (Arc::new(Self { queue, places, waiting: Mutex::default(), before: AtomicUsize::new(0) }), receiver)
     }
 
     /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all the same.
@@ -61,10 +66,18 @@ impl Gathering {
         CALLS_MAX.saturating_sub(self.places.available_permits()) as u64
     }
 
+    fn waiting_now(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     async fn deliver(self: Arc<Self>) {
         // Everybody who can go on now does so before this does.
         tokio::task::yield_now().await;
+        if self.waiting_now() < self.before.load(Ordering::Relaxed) {
+            tokio::time::sleep(GATHER).await;
+        }
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.before.store(waiting.len(), Ordering::Relaxed);
         let (calls, askers): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();
         let (answers, answered) = oneshot::channel();
@@ -81,6 +94,9 @@ impl Gathering {
         }
     }
 }
+
+/// How long callers wait for as many as came the last time: a fraction of what a disk takes to sync.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Calls of `commit` that wait; more wait for a place.
 const CALLS_MAX: usize = 4096;

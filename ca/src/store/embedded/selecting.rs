@@ -161,7 +161,7 @@ impl Shared {
         // All of one device: it belongs to the selection since the oldest does.
         let since = facts.iter().map(|facts| facts.entry).min().unwrap_or_default();
         for facts in facts {
-            certificates.extend(self.selected(&self.entry(facts.entry)?, since));
+            certificates.extend(self.selected(self.entry(facts.entry)?.as_ref(), since));
         }
         Ok(SelectionPage { certificates, next: None })
     }

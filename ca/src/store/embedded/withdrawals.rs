@@ -52,8 +52,8 @@ impl Shared {
         let standing = row.standing();
         let changed = EntryNumber(u64::from(row.changed));
         let revocation = match standing {
-            Standing::Held => Some(Revocation::hold(&self.entry(changed)?)),
-            Standing::Revoked => Revocation::for_ever(&self.entry(changed)?, *serial_number),
+            Standing::Held => Some(Revocation::hold(self.entry(changed)?.as_ref())),
+            Standing::Revoked => Revocation::for_ever(self.entry(changed)?.as_ref(), *serial_number),
             Standing::Issued | Standing::InUse | Standing::Superseded => None,
         };
         Ok(Some(CertificateStatus { issuer: row.issuer(), shard: row.shard(), standing, revocation }))

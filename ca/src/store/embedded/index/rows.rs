@@ -1,5 +1,6 @@
 //! The index and the ledger together: exact rows.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +25,7 @@ pub(in crate::store::embedded) struct Rows<'a> {
 
 impl Rows<'_> {
     /// Why and when: the entry that last changed a certificate's standing.
-    pub(in crate::store::embedded) fn entry(&self, number: EntryNumber) -> Result<Entry, StoreError> {
+    pub(in crate::store::embedded) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
         self.files.read(number)?.ok_or(StoreError::Stopped)
     }
 
@@ -50,7 +51,7 @@ impl Rows<'_> {
             }
             next = certificate.previous;
             if let (None, Event::BirthIssued { work_order, .. }) = (&birth, &entry.event) {
-                birth = Some((serial_number, *work_order, entry.principal, entry.at));
+                birth = Some((serial_number, *work_order, entry.principal.clone(), entry.at));
             }
         }
         certificates.reverse();

@@ -1,0 +1,39 @@
+//! Entries that were read a moment ago. A device's first boot asks for its birth three times before it is answered: who calls, what the
+//! ledger already says, and what is decided; only the first reads the disk. Entries never change, so nothing here is ever wrong.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ledger::{Entry, EntryNumber};
+
+/// One place for each entry number modulo [`PLACES`].
+pub(super) struct Recent(Mutex<Vec<Option<Arc<Entry>>>>);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(Mutex::new(vec![None; PLACES]))
+    }
+}
+
+impl Recent {
+    /// The entry, if it was read lately.
+    pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(place(number))?.as_ref().filter(|entry| entry.number == number).map(Arc::clone)
+    }
+
+    /// Keeps it until another takes its place.
+    pub(super) fn keep(&self, entry: &Arc<Entry>) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = places.get_mut(place(entry.number)).and_then(|kept| kept.replace(Arc::clone(entry)));
+        drop(places);
+        // It may be the last to hold the other one.
+        drop(before);
+    }
+}
+
+fn place(number: EntryNumber) -> usize {
+    usize::try_from(number.0 % PLACES as u64).unwrap_or_default()
+}
+
+/// About a megabyte: more calls in flight than the CA answers at once, and small beside the index.
+const PLACES: usize = 1024;
