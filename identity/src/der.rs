@@ -108,7 +108,9 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), NotDer> {
         [0x81, length @ 0x80..=0xff, rest @ ..] => Ok((usize::from(*length), rest)),
         [0x82, high @ 1..=0xff, low, rest @ ..] => Ok((usize::from(u16::from_be_bytes([*high, *low])), rest)),
         [0x83, high @ 1..=0xff, middle, low, rest @ ..] => {
-            usize::try_from(u32::from_be_bytes([0, *high, *middle, *low])).map(|length| (length, rest)).map_err(|_| NotDer)
+            usize::try_from(u32::from_be_bytes([0, *high, *middle, *low]))
+                .map(|length| (length, rest))
+                .map_err(|_| NotDer)
         }
         _ => Err(NotDer),
     }
@@ -146,7 +148,8 @@ mod tests {
         println!("seed {seed}");
         let mut generator = StdRng::seed_from_u64(seed);
         for _ in 0..50_000 {
-            let mut bytes: Vec<u8> = (0..generator.random_range(0..300)).map(|_| generator.random()).collect();
+            let mut bytes: Vec<u8> =
+                (0..generator.random_range(0..300)).map(|_| generator.random()).collect();
             // Half of them look like an element.
             if generator.random() && bytes.len() > 4 {
                 bytes[0] = 0x30;
