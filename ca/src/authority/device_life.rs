@@ -88,7 +88,7 @@ impl<S: Store> Authority<S> {
         let content = Content::of("rotate v1").number(spread.as_secs()).text(&remark);
         let content = selected(content, &selection).finish();
         // When all certificates of now have expired there is nobody left to ask.
-        let life = self.profile(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
+        let life = self.profile(ProfileName::Ldevid)?.lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
         let action = Action::RequestRotation { selection, spread, reason: remark, until };
         let recorded = self.record(caller, Some(request), content, action).await?;
