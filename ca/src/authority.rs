@@ -35,6 +35,7 @@ pub use birth::BirthRequest;
 pub use caller::{Caller, CallerKind};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
+pub use issue::SHARD_CERTIFICATES;
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
 pub use refusal::{CallerRefused, Refused};

@@ -141,7 +141,8 @@ impl<S: Store> Authority<S> {
         now: SystemTime,
     ) -> Result<SignedCertificate, Refused> {
         let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
-        let request = question.asked.clone();
+        let shard = shard_of(self.store.issued_by(profile.issuer));
+        let request = Request { shard: Some(shard), ..question.asked.clone() };
         let draft =
             issuance::draft(request, profile, &self.organization, Some(&issuer.certificate), number, now)?;
         let prepared = draft.prepare()?;
@@ -153,7 +154,7 @@ impl<S: Store> Authority<S> {
             serial_number: certificate.serial_number(),
             key: question.key,
             validity: certificate.validity(),
-            shard: None,
+            shard: Some(shard),
             der: certificate.der().to_vec().into(),
         })
     }
@@ -166,6 +167,15 @@ impl<S: Store> Authority<S> {
         Ok(released)
     }
 }
+
+/// The shard of the next certificate of an issuer that has signed so many: a shard is full when it has [`SHARD_CERTIFICATES`], and the
+/// next one begins. What is being signed at the same time comes on top.
+fn shard_of(issued: u64) -> u32 {
+    u32::try_from(issued / SHARD_CERTIFICATES).unwrap_or(u32::MAX)
+}
+
+/// About how many certificates share one part of a revocation list (R-CRL-08, R-CRL-11): when all of them are revoked it has 800 kB.
+pub const SHARD_CERTIFICATES: u64 = 16_384;
 
 impl Question {
     fn intent(&self, caller: &Caller) -> Intent {
@@ -200,5 +210,16 @@ impl Question {
             content: self.content,
             action,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_full_before_the_next_one_begins() {
+        assert_eq!([0, 16_383, 16_384, 32_768].map(shard_of), [0, 0, 1, 2]);
+        assert_eq!(shard_of(u64::MAX), u32::MAX);
     }
 }

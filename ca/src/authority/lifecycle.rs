@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use identity::{DeviceId, Principal, SerialNumber};
 
 use super::{Authority, Refused};
-use crate::ledger::Conflict;
+use crate::ledger::{Conflict, Holder};
 use crate::store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Store};
 
 /// A device and all that it was given.
@@ -64,6 +64,20 @@ impl<S: Store> Authority<S> {
         Ok(self.store.devices(filter, cursor, rows).await?)
     }
 
+    /// Which certificates of the same device a certificate authorised, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn children(&self, record: &CertificateRecord) -> Result<Vec<SerialNumber>, Refused> {
+        let Some(Holder::Principal(Principal::Device(device))) = record.holder() else {
+            return Ok(Vec::new());
+        };
+        let number = record.certificate().serial_number;
+        let family = self.device(&device).await?.certificates;
+        let children = family.iter().filter(|other| other.parent() == Some(number));
+        Ok(children.map(|child| child.certificate().serial_number).take(CHILDREN_MAX).collect())
+    }
+
     /// Certificates. In pages of `rows`; those of one holder oldest first.
     ///
     /// # Errors
@@ -89,3 +103,7 @@ impl<S: Store> Authority<S> {
 
 /// The most certificates of one holder that are shown: at one a week, twenty years.
 pub const CERTIFICATES_OF_ONE_MAX: usize = 1_000;
+
+/// The most children of one certificate that are shown: more than [`UNCONFIRMED_MAX`](crate::ledger::UNCONFIRMED_MAX) come only from years
+/// of trouble.
+const CHILDREN_MAX: usize = 100;

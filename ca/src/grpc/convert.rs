@@ -3,7 +3,7 @@
 
 mod withdrawal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -334,6 +334,27 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         last_seen_at: Some(timestamp(record.last_seen)),
         rework_allowed: record.rework,
     }
+}
+
+/// Certificates with those of them that each authorised.
+pub(super) fn family(records: &[CertificateRecord]) -> Vec<v1::CertificateSummary> {
+    let mut children: HashMap<SerialNumber, Vec<SerialNumber>> = HashMap::new();
+    for record in records {
+        if let Some(parent) = record.parent() {
+            children.entry(parent).or_default().push(record.certificate().serial_number);
+        }
+    }
+    let with_children = |record: &CertificateRecord| v1::CertificateSummary {
+        child_serial_numbers: serial_bytes(
+            children.remove(&record.certificate().serial_number).unwrap_or_default(),
+        ),
+        ..certificate(record)
+    };
+    records.iter().map(with_children).collect()
+}
+
+pub(super) fn serial_bytes(numbers: Vec<SerialNumber>) -> Vec<Bytes> {
+    numbers.into_iter().map(serial_number_bytes).collect()
 }
 
 pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary {

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::{answer, caller, refuse};
 use super::convert;
-use crate::authority::{Authority, Caller, RevocationProgress};
+use crate::authority::{Authority, Caller, CertificateSelection, RevocationProgress};
 use crate::store::Store;
 
 pub(super) struct Lifecycle<S>(pub(super) Arc<Authority<S>>);
@@ -25,7 +25,7 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
             let history = self.0.device(&convert::device_id(message.device)?).await?;
             Ok(v1::GetDeviceResponse {
                 device: Some(convert::device(&history.device)),
-                certificates: history.certificates.iter().map(convert::certificate).collect(),
+                certificates: convert::family(&history.certificates),
             })
         })
         .await
@@ -58,9 +58,14 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
         answer(&self.0, "ListCertificates", request, async |_, message| {
             let selection = convert::certificate_selection(message.selection)?;
             let (cursor, rows) = convert::page(message.page)?;
+            let one = matches!(selection, CertificateSelection::One(_));
             let page = self.0.certificates(selection, cursor.as_ref(), rows).await?;
+            let mut certificates = convert::family(&page.rows);
+            if let (true, [summary], [record]) = (one, certificates.as_mut_slice(), page.rows.as_slice()) {
+                summary.child_serial_numbers = convert::serial_bytes(self.0.children(record).await?);
+            }
             Ok(v1::ListCertificatesResponse {
-                certificates: page.rows.iter().map(convert::certificate).collect(),
+                certificates,
                 next_cursor: convert::next_cursor(page.next.as_ref()),
             })
         })
