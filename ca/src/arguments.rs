@@ -68,6 +68,12 @@ pub struct InitArguments {
     /// Where metrics and health will be served, in plain HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9443")]
     pub metrics_listen: SocketAddr,
+    /// Where revocation lists, status and issuers' certificates will be served to everybody, in plain HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub http_listen: SocketAddr,
+    /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the port of --http-listen
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
     /// Print what was made as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -120,6 +126,8 @@ impl InitArguments {
             enrollment_url: self.enrollment_url,
             listen: self.listen,
             metrics_listen: self.metrics_listen,
+            http_listen: self.http_listen,
+            public_url: self.public_url,
         }
     }
 }
@@ -195,6 +203,8 @@ Environment, before the configuration file; never secrets:
   TOUCHMARK_CA_ORGANIZATION        organization
   TOUCHMARK_CA_LISTEN              listen
   TOUCHMARK_CA_METRICS_LISTEN      metrics-listen
+  TOUCHMARK_CA_HTTP_LISTEN         http-listen
+  TOUCHMARK_CA_PUBLIC_URL          public-url
   TOUCHMARK_CA_ENROLLMENT_URL      enrollment-url
   TOUCHMARK_CA_LOG_FORMAT          log-format
   TOUCHMARK_CA_STORE_DIR           store.dir

@@ -7,12 +7,17 @@ mod manual;
 mod mistake;
 mod settings;
 
-pub(crate) use check::{LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization};
+pub(crate) use check::{
+    HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization,
+    check_public_url,
+};
 pub use document::{
     AfterRenewalName, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
-    ProfilesConfig, ServerConfig, StoreConfig, StoreKind,
+    ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig, StoreKind,
 };
 pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
-pub use settings::{IssuerSettings, Limits, ProfileSettings, RenewalSettings, Settings, StoreSettings};
+pub use settings::{
+    IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings, StoreSettings,
+};

@@ -72,6 +72,7 @@ fn of_init(error: &InitError) -> Status {
         | InitError::Io { .. }
         | InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
+        | InitError::PublicUrl { .. }
         | InitError::Host(_)
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,

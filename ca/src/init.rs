@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use identity::Clock;
 
-use crate::config::{check_enrollment_url, check_organization};
+use crate::config::{check_enrollment_url, check_organization, check_public_url};
 use crate::ledger::Conflict;
 use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use crate::store::{OpenError, Store, StoreError};
@@ -39,6 +39,10 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// Where metrics and health will be served.
     pub metrics_listen: SocketAddr,
+    /// Where lists, status and issuers' certificates will be served.
+    pub http_listen: SocketAddr,
+    /// How everybody reaches that; `None`: at the first of `hosts`, if there is one.
+    pub public_url: Option<String>,
 }
 
 /// Makes what the plan says. When it returns `Ok` the directory is there, complete and durable; otherwise, also when it is killed,
@@ -58,12 +62,14 @@ pub async fn init<S: Store>(
         check_enrollment_url(url).map_err(|what| InitError::EnrollmentUrl { what })?;
     }
     let names = hosts::names(&plan.hosts)?;
+    let mut plan = plan;
+    plan.public_url = public_url(&plan)?;
     let passphrase = match &plan.passphrase_file {
         Some(path) => Passphrase::read(path)?,
         None => Passphrase::generate()?,
     };
     let building = directory::Building::beside(&plan.dir)?;
-    let made = certificates::make(&plan.organization, names, clock.now()).await?;
+    let made = certificates::make(&plan, names, clock.now()).await?;
     building.write(&plan, &passphrase, &made)?;
     let store = create_store(&building.store_dir()?).await?;
     for verdict in store.commit(made.commands()).await? {
@@ -72,6 +78,19 @@ pub async fn init<S: Store>(
     store.close().await?;
     building.release(&plan.dir)?;
     Ok(Made::new(&plan, &made))
+}
+
+/// As it was asked for, or the first name of the server with the port of the lists.
+fn public_url(plan: &Plan) -> Result<Option<String>, InitError> {
+    let url = match (&plan.public_url, plan.hosts.first()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(host)) => {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            format!("http://{host}:{}", plan.http_listen.port())
+        }
+        (None, None) => return Ok(None),
+    };
+    check_public_url(&url).map(Some).map_err(|what| InitError::PublicUrl { what })
 }
 
 /// Why nothing was made.
@@ -102,6 +121,12 @@ pub enum InitError {
     /// Devices cannot use it.
     #[error("the enrollment URL {what}")]
     EnrollmentUrl {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It cannot be in a certificate.
+    #[error("the public URL {what}")]
+    PublicUrl {
         /// What is wrong with it.
         what: String,
     },
@@ -169,6 +194,8 @@ mod tests {
             enrollment_url: None,
             listen: "127.0.0.1:8443".parse().unwrap(),
             metrics_listen: "127.0.0.1:9443".parse().unwrap(),
+            http_listen: "127.0.0.1:8080".parse().unwrap(),
+            public_url: None,
         }
     }
 

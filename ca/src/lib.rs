@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod http;
 pub mod init;
 pub mod ledger;
+pub mod publication;
 pub mod serve;
 pub mod signer;
 pub mod store;

@@ -25,6 +25,7 @@ use calls::Calls;
 use front::{Front, Services};
 
 pub use open::OpenError;
+pub(crate) use profiles::publish;
 
 /// Where the CA serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

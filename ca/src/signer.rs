@@ -1,5 +1,6 @@
 //! Signing with the private keys of the issuers. One key has one purpose (R-CA-02).
 
+mod delegate;
 mod file;
 mod issuers;
 mod key_file;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use identity::PublicKey;
 use issuance::SignatureAlgorithm;
 
+pub use delegate::DelegateKey;
 pub use file::FileSigner;
 pub use issuers::{Issuer, Issuers, IssuersError};
 pub(crate) use issuers::{certificate_file, key_file};
@@ -35,6 +37,10 @@ pub trait Signer: Send + Sync + 'static {
     /// hardware key may take milliseconds, elsewhere. A dropped future may have signed; a signature that nobody received is
     /// worth nothing to anybody.
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a>;
+
+    /// The signature over what has this digest, of the algorithm that [`Self::algorithm`] names: for what is too long to be held in
+    /// one piece (revocation lists). Otherwise as [`Self::sign`].
+    fn sign_digest<'a>(&'a self, digest: &'a [u8]) -> Signing<'a>;
 }
 
 /// A signature to come.

@@ -61,6 +61,12 @@ impl CrlNumber {
         Self(u128::from(epoch) << 64 | u128::from(counter))
     }
 
+    /// Epoch and counter.
+    pub fn parts(self) -> (u64, u64) {
+        let part = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        (part(self.0 >> 64), part(self.0))
+    }
+
     /// As an INTEGER.
     fn octets(self) -> Vec<u8> {
         let octets: Vec<u8> = self.0.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();

@@ -8,7 +8,9 @@ use http::Uri;
 
 use super::Mistake;
 use super::document::{AfterRenewalName, Config, LdevidConfig, LogFormat, OnForkName};
-use super::settings::{IssuerSettings, Limits, ProfileSettings, RenewalSettings, Settings, StoreSettings};
+use super::settings::{
+    IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings, StoreSettings,
+};
 use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
 
 /// Collects mistakes while fields become settings.
@@ -34,6 +36,8 @@ impl Check<'_> {
                 "ORGANIZATION" => config.organization = Some(value),
                 "LISTEN" => config.listen = Some(value),
                 "METRICS_LISTEN" => config.metrics_listen = Some(value),
+                "HTTP_LISTEN" => config.http_listen = Some(value),
+                "PUBLIC_URL" => config.public_url = Some(value),
                 "ENROLLMENT_URL" => config.enrollment_url = Some(value),
                 "LOG_FORMAT" => match value.as_str() {
                     "text" => config.log_format = Some(LogFormat::Text),
@@ -56,12 +60,16 @@ impl Check<'_> {
         let listen = self.address("listen", config.listen.as_deref().unwrap_or(LISTEN_DEFAULT));
         let metrics_listen = self
             .address("metrics-listen", config.metrics_listen.as_deref().unwrap_or(METRICS_LISTEN_DEFAULT));
-        if let (Some(grpc), Some(metrics)) = (listen, metrics_listen)
-            && grpc == metrics
-            && grpc.port() != 0
-        {
+        let http_listen =
+            self.address("http-listen", config.http_listen.as_deref().unwrap_or(HTTP_LISTEN_DEFAULT));
+        let same = |one: Option<SocketAddr>, other| one == other && one.is_some_and(|one| one.port() != 0);
+        if same(listen, metrics_listen) {
             self.mistake("metrics-listen", "must not be the same address as listen");
         }
+        if same(http_listen, listen) || same(http_listen, metrics_listen) {
+            self.mistake("http-listen", "must not be the same address as listen or metrics-listen");
+        }
+        let public_url = config.public_url.clone().and_then(|url| self.public_url(url));
         let enrollment_url = config.enrollment_url.clone().and_then(|url| self.enrollment_url(url));
         if enrollment_url.is_none() && listen.is_some_and(|listen| listen.ip().is_unspecified()) {
             self.mistake(
@@ -88,11 +96,19 @@ impl Check<'_> {
             organization: organization?,
             listen: listen?,
             metrics_listen: metrics_listen?,
+            http_listen: http_listen?,
+            public_url,
             enrollment_url,
             log_format: config.log_format.unwrap_or_default(),
             store,
             issuers,
             server_credentials,
+            publication: PublicationSettings {
+                dir: self.base.join(config.publication.dir.unwrap_or_else(|| "publication".into())),
+                epoch_file: self
+                    .base
+                    .join(config.publication.epoch_file.unwrap_or_else(|| "crl-epoch".into())),
+            },
             profiles,
             limits,
         })
@@ -131,19 +147,8 @@ impl Check<'_> {
         }
     }
 
-    fn base_url(&mut self, field: &str, url: Option<String>) -> Option<String> {
-        let url = url?;
-        let parsed: Option<Uri> = url.parse().ok();
-        let good = parsed.is_some_and(|uri| {
-            uri.scheme_str() == Some("http")
-                && uri.host().is_some_and(|host| !host.is_empty())
-                && uri.query().is_none()
-        });
-        if !good {
-            self.mistake(field, format!("{url:?} is not http://HOST/PATH (plain http: whoever fetches it has nothing to trust yet)"));
-            return None;
-        }
-        Some(url.trim_end_matches('/').to_owned())
+    fn public_url(&mut self, url: String) -> Option<String> {
+        check_public_url(&url).map_err(|what| self.mistake("public-url", what)).ok()
     }
 
     fn profiles(&mut self, config: &Config) -> ProfileSettings {
@@ -160,8 +165,6 @@ impl Check<'_> {
             ldevid_lifetime: Duration::from_secs(lifetime_days * 24 * 60 * 60),
             renewal: self.renewal(&profiles.ldevid),
             hardware_type,
-            crl_url: self.base_url("profiles.crl-url", profiles.crl_url.clone()),
-            issuers_url: self.base_url("profiles.issuers-url", profiles.issuers_url.clone()),
         }
     }
 
@@ -287,6 +290,29 @@ pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
     });
     if good { Ok(()) } else { Err(format!("{url:?} is not https://HOST or https://HOST:PORT")) }
 }
+
+/// Whether it can be written into certificates, without a `/` at its end.
+pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
+    let parsed: Option<Uri> = url.parse().ok();
+    let good = parsed.is_some_and(|uri| {
+        uri.scheme_str() == Some("http")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if good && url.is_ascii() && url.len() <= PUBLIC_URL_BYTES_MAX {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    Err(format!(
+        "{url:?} is not http://HOST or http://HOST:PORT (plain http: whoever fetches a list has nothing to trust yet)"
+    ))
+}
+
+/// Certificates stay small.
+const PUBLIC_URL_BYTES_MAX: usize = 128;
+
+/// Where lists and status are served unless said otherwise.
+pub(crate) const HTTP_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 
 /// Where gRPC is served unless said otherwise.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";

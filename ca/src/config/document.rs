@@ -9,7 +9,7 @@ use super::Mistake;
 
 /// `ca.toml`. Relative paths are relative to the file. A field that is absent has the value that its comment names.
 ///
-/// The variables `TOUCHMARK_CA_ORGANIZATION`, `_LISTEN`, `_METRICS_LISTEN`, `_ENROLLMENT_URL`, `_LOG_FORMAT`, `_STORE_DIR`,
+/// The variables `TOUCHMARK_CA_ORGANIZATION`, `_LISTEN`, `_METRICS_LISTEN`, `_HTTP_LISTEN`, `_PUBLIC_URL`, `_ENROLLMENT_URL`, `_LOG_FORMAT`, `_STORE_DIR`,
 /// `_ISSUERS_DIR`, `_PASSPHRASE_FILE` and `_SERVER_CREDENTIALS` go before the file. There is none for a secret: secrets are files.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,6 +20,12 @@ pub struct Config {
     pub listen: Option<String>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served, in plain HTTP: keep it on the loopback. Default `127.0.0.1:9443`.
     pub metrics_listen: Option<String>,
+    /// Where revocation lists, answers about status (OCSP) and the issuers' certificates are served to everybody, in plain HTTP; port 0
+    /// takes any free one. Default `127.0.0.1:8080`.
+    pub http_listen: Option<String>,
+    /// How everybody reaches `http-listen`: `http://HOST[:PORT]`. It is written into certificates, birth certificates too, which never
+    /// end: take a name that you keep. Default: certificates do not say where their lists are.
+    pub public_url: Option<String>,
     /// Where devices reach this CA at first boot, told to each one in the factory: `https://HOST[:PORT]`, and HOST must be a name in
     /// the server's certificate. Default: what `listen` says.
     pub enrollment_url: Option<String>,
@@ -34,6 +40,9 @@ pub struct Config {
     /// How the CA proves itself to callers.
     #[serde(default)]
     pub server: ServerConfig,
+    /// Where revocation lists are kept.
+    #[serde(default)]
+    pub publication: PublicationConfig,
     /// What certificates say, where an installation may choose.
     #[serde(default)]
     pub profiles: ProfilesConfig,
@@ -76,6 +85,17 @@ pub struct ServerConfig {
     pub credentials: Option<PathBuf>,
 }
 
+/// `[publication]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PublicationConfig {
+    /// The directory of the lists. It may be deleted while the CA does not serve: they are made again. Default `publication`.
+    pub dir: Option<PathBuf>,
+    /// The file with the number of the last list and how far the ledger was, which `init` makes. It must not be restored with an older
+    /// ledger. Default `crl-epoch`.
+    pub epoch_file: Option<PathBuf>,
+}
+
 /// `[profiles]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -86,10 +106,6 @@ pub struct ProfilesConfig {
     /// The object identifier of your hardware, below your own enterprise number; birth certificates then say it in
     /// `hardwareModuleName` (RFC 4108, section 5). Default: none, and no such name.
     pub hardware_type: Option<String>,
-    /// Where revocation lists will be fetched: `http://HOST/PATH`. Default: none, and certificates do not say.
-    pub crl_url: Option<String>,
-    /// Where issuers' certificates will be fetched: `http://HOST/PATH`. Default: none, and certificates do not say.
-    pub issuers_url: Option<String>,
     /// Operational certificates.
     #[serde(default)]
     pub ldevid: LdevidConfig,

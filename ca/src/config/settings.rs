@@ -18,6 +18,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where metrics and health are served in plain HTTP.
     pub metrics_listen: SocketAddr,
+    /// Where lists, status and issuers' certificates are served in plain HTTP.
+    pub http_listen: SocketAddr,
+    /// How everybody reaches that, without a `/` at its end; `None`: certificates do not say.
+    pub public_url: Option<String>,
     /// Where devices reach this CA; `None`: at the address that `listen` became.
     pub enrollment_url: Option<String>,
     /// How logs are written.
@@ -28,6 +32,8 @@ pub struct Settings {
     pub issuers: IssuerSettings,
     /// The server's credential directory.
     pub server_credentials: PathBuf,
+    /// Where revocation lists are kept.
+    pub publication: PublicationSettings,
     /// What certificates say, where an installation may choose.
     pub profiles: ProfileSettings,
     /// How much is taken on at once.
@@ -54,6 +60,15 @@ pub struct IssuerSettings {
     pub passphrase_file: PathBuf,
 }
 
+/// Where revocation lists are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicationSettings {
+    /// Of the lists; made when it is not there.
+    pub dir: PathBuf,
+    /// The number of the last list, and how far the ledger was.
+    pub epoch_file: PathBuf,
+}
+
 /// What certificates say, where an installation may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileSettings {
@@ -65,10 +80,6 @@ pub struct ProfileSettings {
     pub renewal: RenewalSettings,
     /// For `hardwareModuleName` in birth certificates.
     pub hardware_type: Option<HardwareType>,
-    /// Base of the CRL distribution points, without a `/` at its end.
-    pub crl_url: Option<String>,
-    /// Base of the issuers' certificates, without a `/` at its end.
-    pub issuers_url: Option<String>,
 }
 
 /// How operational certificates follow one another.
@@ -171,6 +182,7 @@ mod tests {
     fn all_mistakes_are_told_at_once_and_where_they_are() {
         let text = "organization = ''\n\
                     listen = 'localhost'\n\
+                    public-url = 'https://crl.example.com'\n\
                     lissten = 'localhost:1'\n\
                     log-format = 'yaml'\n\
                     [store]\n\
@@ -180,7 +192,6 @@ mod tests {
                     dir = 'x'\n\
                     [profiles]\n\
                     hardware-type = '1.2.3.4'\n\
-                    crl-url = 'https://crl.example.com'\n\
                     [profiles.ldevid]\n\
                     lifetime-days = -1\n\
                     [limits]\n\
@@ -190,13 +201,13 @@ mod tests {
         for expected in [
             "organization: has 1 to 64",
             "listen: \"localhost\" is not",
-            "ca.toml:3: unknown field `lissten`",
-            "ca.toml:4: unknown variant `yaml`",
+            "ca.toml:4: unknown field `lissten`",
+            "ca.toml:5: unknown variant `yaml`",
             "store.segment-mib: 0 is out of range",
-            "ca.toml:7: invalid type: string \"yes\"",
-            "ca.toml:8: unknown field `shop`",
+            "ca.toml:8: invalid type: string \"yes\"",
+            "ca.toml:9: unknown field `shop`",
             "profiles.hardware-type: this object identifier is for examples",
-            "profiles.crl-url: ",
+            "public-url: \"https://crl.example.com\" is not",
             "ca.toml:14: invalid value",
             "limits.connections-max: 1 is out of range; write 16 to 100000",
             "TOUCHMARK_CA_LISTENN: there is no such variable",

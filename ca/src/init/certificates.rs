@@ -9,8 +9,9 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
-use super::{FIRST_OPERATOR, InitError, SERVER_NAME};
+use super::{FIRST_OPERATOR, InitError, Plan, SERVER_NAME};
 use crate::ledger::{Action, Command, SignedCertificate};
+use crate::serve::publish;
 use crate::signer::{FileSigner, Signer, plain_key_pem};
 
 /// All that is made.
@@ -41,12 +42,9 @@ pub(super) struct MadeCredential {
 }
 
 /// Makes everything.
-pub(super) async fn make(
-    organization: &str,
-    names: Names,
-    now: SystemTime,
-) -> Result<Certificates, InitError> {
-    let maker = Maker { organization, now };
+pub(super) async fn make(plan: &Plan, names: Names, now: SystemTime) -> Result<Certificates, InitError> {
+    let public_url = plan.public_url.as_deref();
+    let maker = Maker { organization: &plan.organization, public_url, now };
     let root = maker.issuer(IssuerName::Root, ProfileName::Root, "Root CA 1", None).await?;
     let factory =
         maker.issuer(IssuerName::Factory, ProfileName::FactoryCa, "Factory CA 1", Some(&root)).await?;
@@ -82,6 +80,7 @@ impl Certificates {
 /// Makes certificates.
 pub(super) struct Maker<'a> {
     pub(super) organization: &'a str,
+    pub(super) public_url: Option<&'a str>,
     pub(super) now: SystemTime,
 }
 
@@ -126,7 +125,7 @@ impl Maker<'_> {
             None => Subject::Principal(name.clone()),
         };
         let request =
-            Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None, shard: None };
+            Request { public_key: PublicKey::from_spki(&spki)?, subject, lifetime: None, shard: Some(0) };
         let certificate = self.certificate(request, profile, Some(issuer), signer).await?;
         Ok(MadeCredential { role, name, profile, certificate, key_pem })
     }
@@ -139,7 +138,8 @@ impl Maker<'_> {
         by: &dyn Signer,
     ) -> Result<Certificate, InitError> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
-        let law = Profile::standard(profile);
+        let mut law = Profile::standard(profile);
+        publish(&mut law, self.public_url);
         let prepared = draft(request, &law, self.organization, issuer, serial_number, self.now)?.prepare()?;
         let signature = by.sign(prepared.to_be_signed()).await?;
         Ok(prepared.seal(&signature)?)

@@ -52,7 +52,11 @@ pub async fn credential<S: Store>(
         store.close().await?;
         return Err(InitError::OtherInstallation);
     }
-    let maker = Maker { organization: &settings.organization, now: clock.now() };
+    let maker = Maker {
+        organization: &settings.organization,
+        public_url: settings.public_url.as_deref(),
+        now: clock.now(),
+    };
     let by = (issuer.certificate.as_ref(), issuer.signer.as_ref());
     let (made, client) = match holder {
         Holder::Server { hosts } => {
@@ -92,6 +96,8 @@ mod tests {
             enrollment_url: None,
             listen: "127.0.0.1:8443".parse().unwrap(),
             metrics_listen: "127.0.0.1:9443".parse().unwrap(),
+            http_listen: "127.0.0.1:8080".parse().unwrap(),
+            public_url: None,
         };
         let create = async |dir: &Path| embedded::create(dir, Arc::clone(&clock)).await;
         let made = init(plan, Arc::clone(&clock), create).await.unwrap();

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::certificates::Certificates;
 use super::{Plan, operator_dir};
-use crate::config::{LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT};
+use crate::config::{HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT};
 
 /// What was made and where.
 #[derive(Debug, Clone, Serialize)]
@@ -115,6 +115,10 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
         Some(url) => format!("enrollment-url = {}\n", text(url)),
         None => "# enrollment-url = \"https://ca.example.com:8443\"\n".to_owned(),
     };
+    let public_url = match &plan.public_url {
+        Some(url) => format!("public-url = {}\n", text(url)),
+        None => "# public-url = \"http://ca.example.com:8080\"\n".to_owned(),
+    };
     let passphrase = match &plan.passphrase_file {
         Some(path) => format!("passphrase-file = {}\n", text(&path.to_string_lossy())),
         None => "# passphrase-file = \"passphrase\"\n".to_owned(),
@@ -129,6 +133,10 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
          {listen}\
          # Where /metrics, /healthz and /readyz are served in plain HTTP: keep it on the loopback.\n\
          {metrics_listen}\
+         # Where revocation lists, status (OCSP) and issuers' certificates are served to everybody in plain HTTP.\n\
+         {http_listen}\
+         # How everybody reaches that: it is written into certificates, so take a name that you keep.\n\
+         {public_url}\
          # Where devices reach this CA at first boot. The host must be a name in the server's certificate (init --host).\n\
          {enrollment}\
          # How logs are written to stderr: text or json.\n\
@@ -157,6 +165,7 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
          # requests-max = 4096\n",
         organization = text(&plan.organization),
         listen = or_default("listen", plan.listen.to_string(), LISTEN_DEFAULT),
+        http_listen = or_default("http-listen", plan.http_listen.to_string(), HTTP_LISTEN_DEFAULT),
         metrics_listen =
             or_default("metrics-listen", plan.metrics_listen.to_string(), METRICS_LISTEN_DEFAULT),
     )

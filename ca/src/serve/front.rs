@@ -151,6 +151,8 @@ mod tests {
                 enrollment_url: None,
                 listen: "127.0.0.1:0".parse().unwrap(),
                 metrics_listen: "127.0.0.1:0".parse().unwrap(),
+                http_listen: "127.0.0.1:0".parse().unwrap(),
+                public_url: None,
             };
             let memory = MemoryStore::new(Arc::clone(&clock));
             let made = crate::init::init(plan, Arc::clone(&clock), async |_| Ok(memory)).await.unwrap();

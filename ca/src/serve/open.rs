@@ -61,7 +61,7 @@ pub(super) async fn open<S: Store>(
     info!(entries = store.head().0, "opened the ledger");
     let installation = Installation {
         organization: settings.organization.clone(),
-        profiles: profiles::profiles(&settings.profiles),
+        profiles: profiles::profiles(&settings.profiles, settings.public_url.as_deref()),
         renewal: profiles::renewal(&settings.profiles.renewal),
         enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
     };
@@ -222,6 +222,8 @@ mod tests {
             enrollment_url: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             metrics_listen: "127.0.0.1:0".parse().unwrap(),
+            http_listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: None,
         };
         let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
         let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();

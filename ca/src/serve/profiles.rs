@@ -6,26 +6,24 @@ use crate::authority::RenewalPolicy;
 use crate::config::{ProfileSettings, RenewalSettings};
 
 /// The standard profiles with what the settings change.
-pub(super) fn profiles(settings: &ProfileSettings) -> Vec<Profile> {
+pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> Vec<Profile> {
     let profiles = ProfileName::ALL.into_iter().map(Profile::standard);
     profiles
         .map(|mut profile| {
             profile.backdate = settings.backdate;
+            publish(&mut profile, public_url);
             match profile.name {
                 ProfileName::Idevid => {
                     profile.hardware_type = settings.hardware_type.as_ref().map(|kind| kind.arcs().to_vec());
                 }
                 ProfileName::Ldevid => {
                     profile.lifetime = Some(settings.ldevid_lifetime);
-                    publish(&mut profile, settings);
                 }
                 ProfileName::Service
                 | ProfileName::Station
                 | ProfileName::Operator
-                | ProfileName::RelyingParty => {
-                    publish(&mut profile, settings);
-                }
-                ProfileName::Root
+                | ProfileName::RelyingParty
+                | ProfileName::Root
                 | ProfileName::FactoryCa
                 | ProfileName::OperationalCa
                 | ProfileName::InfrastructureCa
@@ -42,11 +40,24 @@ pub(super) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
     RenewalPolicy { grace, superseded_for, hold_on_fork }
 }
 
-// Not for birth certificates: they never expire, and the address of a server does.
-fn publish(profile: &mut Profile, settings: &ProfileSettings) {
+/// Where everybody finds out what became of a certificate of this profile.
+pub(crate) fn publish(profile: &mut Profile, public_url: Option<&str>) {
+    let Some(url) = public_url else { return };
     let issuer = profile.issuer;
-    profile.crl_base_url = settings.crl_url.as_ref().map(|base| format!("{base}/{issuer}"));
-    profile.issuer_certificate_url = settings.issuers_url.as_ref().map(|base| format!("{base}/{issuer}.cer"));
+    // A root stands for itself; an OCSP signer cannot be revoked.
+    if matches!(profile.name, ProfileName::Root | ProfileName::OcspSigner) {
+        return;
+    }
+    profile.crl_base_url = Some(format!("{url}/crl/{issuer}"));
+    // A birth certificate names its list and no more: it lies in flash and stays below 600 bytes (R-AR-16).
+    if profile.name == ProfileName::Idevid {
+        return;
+    }
+    profile.issuer_certificate_url = Some(format!("{url}/issuers/{issuer}.cer"));
+    // The root's key is offline: nobody answers for it.
+    if profile.path_length.is_none() {
+        profile.ocsp_url = Some(format!("{url}/ocsp"));
+    }
 }
 
 #[cfg(test)]
@@ -62,20 +73,30 @@ mod tests {
             ldevid_lifetime: Duration::from_secs(86_400),
             renewal: RenewalSettings { grace: Duration::ZERO, superseded_for: None, hold_on_fork: false },
             hardware_type: Some("2.23.133.1.2".parse().unwrap()),
-            crl_url: Some("http://crl.example.com/crl".into()),
-            issuers_url: None,
         };
-        let profiles = profiles(&settings);
+        let profiles = profiles(&settings, Some("http://ca.example.com:8080"));
         let of = |name| profiles.iter().find(|profile| profile.name == name).unwrap();
-        assert_eq!(of(ProfileName::Ldevid).lifetime, Some(Duration::from_secs(86_400)));
+        let ldevid = of(ProfileName::Ldevid);
+        assert_eq!(ldevid.lifetime, Some(Duration::from_secs(86_400)));
+        assert_eq!(ldevid.crl_base_url.as_deref(), Some("http://ca.example.com:8080/crl/operational"));
         assert_eq!(
-            of(ProfileName::Ldevid).crl_base_url.as_deref(),
-            Some("http://crl.example.com/crl/operational")
+            ldevid.issuer_certificate_url.as_deref(),
+            Some("http://ca.example.com:8080/issuers/operational.cer")
         );
-        assert_eq!(of(ProfileName::Ldevid).issuer_certificate_url, None);
-        assert_eq!(of(ProfileName::Ldevid).hardware_type, None);
+        assert_eq!(ldevid.ocsp_url.as_deref(), Some("http://ca.example.com:8080/ocsp"));
+        assert_eq!(ldevid.hardware_type, None);
+        assert_eq!(of(ProfileName::OcspSigner).crl_base_url, None);
+        assert_eq!(of(ProfileName::FactoryCa).ocsp_url, None);
+        assert_eq!(
+            of(ProfileName::FactoryCa).crl_base_url.as_deref(),
+            Some("http://ca.example.com:8080/crl/root")
+        );
         assert_eq!(of(ProfileName::Idevid).hardware_type, Some(vec![2, 23, 133, 1, 2]));
-        assert_eq!(of(ProfileName::Idevid).crl_base_url, None);
+        assert_eq!(
+            of(ProfileName::Idevid).crl_base_url.as_deref(),
+            Some("http://ca.example.com:8080/crl/factory")
+        );
+        assert_eq!(of(ProfileName::Idevid).ocsp_url, None, "R-AR-16");
         assert_eq!(of(ProfileName::Idevid).lifetime, None);
         assert_eq!(of(ProfileName::Station).lifetime, Profile::standard(ProfileName::Station).lifetime);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -85,6 +86,13 @@ impl Signer for FileSigner {
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
         Box::pin(std::future::ready(self.sign_now(message)))
     }
+
+    fn sign_digest<'a>(&'a self, digest: &'a [u8]) -> Signing<'a> {
+        let signature =
+            Digest::import_less_safe(digest, &SHA256).and_then(|digest| self.key.sign_digest(&digest));
+        let signature = signature.map(|signature| signature.as_ref().to_vec());
+        Box::pin(std::future::ready(signature.map_err(|_| SignerError::Unavailable)))
+    }
 }
 
 impl fmt::Debug for FileSigner {
@@ -115,6 +123,17 @@ mod tests {
         assert!(again.signs_well());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::read_to_string(&path).unwrap().starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+    }
+
+    #[tokio::test]
+    async fn the_signature_over_a_digest_is_one_over_what_has_it() {
+        let signer = FileSigner::generate().unwrap();
+        let digest = aws_lc_rs::digest::digest(&SHA256, b"a long list");
+        let signature = signer.sign_digest(digest.as_ref()).await.unwrap();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, signer.public_key().key_bits())
+            .verify(b"a long list", &signature)
+            .unwrap();
+        assert_eq!(signer.sign_digest(&[0; 31]).await, Err(SignerError::Unavailable));
     }
 
     #[test]

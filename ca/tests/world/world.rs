@@ -193,6 +193,10 @@ impl Signer for SwitchedSigner {
         }
         Box::pin(std::future::ready(Err(SignerError::Unavailable)))
     }
+
+    fn sign_digest<'a>(&'a self, digest: &'a [u8]) -> Signing<'a> {
+        self.inner.sign_digest(digest)
+    }
 }
 
 struct Maker {

@@ -1,0 +1,204 @@
+//! Answers about the status of certificates (OCSP): from what was signed before, or signed now.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use identity::Clock;
+use issuance::{
+    CertificateStatus, IssuerName, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest,
+    ocsp_response,
+};
+use tracing::error;
+
+use super::StatusSource;
+use super::cache::{Cache, Kept};
+use super::delegate::{Delegate, Delegating, Seat};
+use crate::signer::Issuers;
+
+/// Answers anybody. All methods may be called at the same time from anywhere.
+pub struct Answers<S, D> {
+    source: Arc<S>,
+    delegating: Arc<D>,
+    clock: Arc<dyn Clock>,
+    desks: Vec<Desk>,
+    cache: Cache,
+    signed: AtomicU64,
+    kept: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// One issuer that can be asked about.
+struct Desk {
+    issuer: IssuerName,
+    names: OcspIssuer,
+    seat: Seat,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// `OCSPResponse`.
+    pub der: Bytes,
+    /// From when until when it may be kept by others; `None`: it may not, it is for one asker or no answer at all.
+    pub fresh: Option<(SystemTime, SystemTime)>,
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnswersFigures {
+    /// Answers that were signed for their question.
+    pub signed: u64,
+    /// Answers that had been signed before.
+    pub kept: u64,
+    /// Questions that got an error.
+    pub refused: u64,
+}
+
+impl<S: StatusSource, D: Delegating> Answers<S, D> {
+    /// Answers for the issuers whose keys are at hand.
+    pub fn new(source: Arc<S>, delegating: Arc<D>, issuers: &Issuers, clock: Arc<dyn Clock>) -> Self {
+        let desk = |issuer| Desk {
+            issuer,
+            names: OcspIssuer::of(issuers.certificate(issuer)),
+            seat: Seat::of(issuer),
+        };
+        Self {
+            source,
+            delegating,
+            clock,
+            // Devices first: they are asked about most.
+            desks: [IssuerName::Operational, IssuerName::Factory, IssuerName::Infrastructure]
+                .map(desk)
+                .into(),
+            cache: Cache::default(),
+            signed: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// The answer to a question (`OCSPRequest`), whatever it is.
+    pub async fn answer(&self, question: &[u8]) -> Answered {
+        let answered = match OcspRequest::from_der(question) {
+            Ok(request) => self.answer_read(&request).await,
+            Err(error) => Err(error),
+        };
+        answered.unwrap_or_else(|error| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            Answered { der: Bytes::copy_from_slice(&error.der()), fresh: None }
+        })
+    }
+
+    /// What was answered since the start.
+    pub fn figures(&self) -> AnswersFigures {
+        AnswersFigures {
+            signed: self.signed.load(Ordering::Relaxed),
+            kept: self.kept.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn answer_read(&self, request: &OcspRequest<'_>) -> Result<Answered, OcspError> {
+        let now = self.clock.now();
+        let first = request.questions.first().ok_or(OcspError::MalformedRequest)?;
+        let desk =
+            self.desks.iter().find(|desk| desk.names.is_asked(first)).ok_or(OcspError::Unauthorized)?;
+        // A delegate may answer for its issuer only (R-OCSP-06).
+        if !request.questions.iter().all(|question| desk.names.is_asked(question)) {
+            return Err(OcspError::Unauthorized);
+        }
+        let (&[question], None) = (request.questions.as_slice(), request.nonce) else {
+            return self.answer_once(desk, request, now).await;
+        };
+        let status = self.status(desk, &question).await?;
+        if let Some(kept) = self.cache.find(question.cert_id, status, now) {
+            self.kept.fetch_add(1, Ordering::Relaxed);
+            return Ok(kept.answered());
+        }
+        let delegate = self.delegate(desk, now).await?;
+        let answer = answer(question.cert_id, status, &delegate, now);
+        let der = self.sign(&delegate, &[answer], now, None)?;
+        let OcspAnswer { this_update, next_update, .. } = answer;
+        let kept = Kept { der, status, this_update, next_update };
+        let answered = kept.answered();
+        // What was never issued is not kept: anybody can ask about numbers that there are not.
+        if status != CertificateStatus::Unknown {
+            self.cache.keep(question.cert_id, kept);
+        }
+        Ok(answered)
+    }
+
+    /// Answers with the asker's nonce, or about many certificates: signed now, for this asker.
+    async fn answer_once(
+        &self,
+        desk: &Desk,
+        request: &OcspRequest<'_>,
+        now: SystemTime,
+    ) -> Result<Answered, OcspError> {
+        let delegate = self.delegate(desk, now).await?;
+        let mut answers = Vec::with_capacity(request.questions.len());
+        for question in &request.questions {
+            let status = self.status(desk, question).await?;
+            answers.push(answer(question.cert_id, status, &delegate, now));
+        }
+        let der = self.sign(&delegate, &answers, now, request.nonce)?;
+        Ok(Answered { der, fresh: None })
+    }
+
+    async fn status(&self, desk: &Desk, question: &OcspQuestion<'_>) -> Result<CertificateStatus, OcspError> {
+        // Not a number that we can have given.
+        let Some(serial_number) = question.serial_number() else { return Ok(CertificateStatus::Unknown) };
+        let status = self.source.status(desk.issuer, &serial_number).await;
+        // R-OCSP-10.
+        status.map_err(|_| OcspError::TryLater)
+    }
+
+    async fn delegate(&self, desk: &Desk, now: SystemTime) -> Result<Arc<Delegate>, OcspError> {
+        let delegate = desk.seat.delegate(self.delegating.as_ref(), now).await;
+        delegate.map_err(|why| {
+            let why: &dyn std::error::Error = &why;
+            error!(issuer = %desk.issuer, why, "there is no OCSP signer for {}", desk.issuer);
+            OcspError::TryLater
+        })
+    }
+
+    fn sign(
+        &self,
+        delegate: &Delegate,
+        answers: &[OcspAnswer<'_>],
+        now: SystemTime,
+        nonce: Option<&[u8]>,
+    ) -> Result<Bytes, OcspError> {
+        let prepared = ocsp_response(answers, &delegate.responder, now, nonce).map_err(|why| {
+            let why: &dyn std::error::Error = &why;
+            error!(why, "an answer about status would break a rule");
+            OcspError::InternalError
+        })?;
+        let signature = delegate.sign(prepared.to_be_signed()).map_err(|_| OcspError::TryLater)?;
+        let der = prepared.seal(&signature).map_err(|_| OcspError::InternalError)?;
+        self.signed.fetch_add(1, Ordering::Relaxed);
+        Ok(der.into())
+    }
+}
+
+impl Kept {
+    fn answered(&self) -> Answered {
+        Answered { der: self.der.clone(), fresh: Some((self.this_update, self.next_update)) }
+    }
+}
+
+/// Right as of now, and not longer than its signer's certificate.
+fn answer<'a>(
+    cert_id: &'a [u8],
+    status: CertificateStatus,
+    delegate: &Delegate,
+    now: SystemTime,
+) -> OcspAnswer<'a> {
+    OcspAnswer { cert_id, status, this_update: now, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
+}
+
+/// How long an answer may be believed. Caches between us and the asker keep it that long, so a revocation can be unseen behind one for
+/// an hour; who cannot wait sends a nonce.
+const ANSWER_LIFE: Duration = Duration::from_secs(60 * 60);

@@ -1,0 +1,351 @@
+//! Makes lists new when they must be: a shard's as soon as something in it changed, the whole issuer's soon after, and all of them by
+//! the clock.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use identity::Clock;
+use issuance::{CrlDraft, CrlNumber, CrlScope, CrlTerms, IssuerName, Refusal, crl_url};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::list::{List, ListName};
+use super::shelf::{Label, Shelf};
+use super::{LIST_LIFE, LIST_RENEWED_AFTER, Numbers, NumbersError, Publication, Seen, StatusSource, whole};
+use crate::ledger::EntryNumber;
+use crate::signer::{Issuer, Issuers, SignerError};
+use crate::store::StoreError;
+
+/// Owns the directory of the lists and the numbers. There is one.
+pub struct Publisher<S> {
+    source: Arc<S>,
+    issuers: Issuers,
+    clock: Arc<dyn Clock>,
+    numbers: Arc<Numbers>,
+    shelf: Arc<Mutex<Shelf>>,
+    publication: Arc<Publication>,
+    /// How everybody reaches the lists: in their distribution points as in the certificates'.
+    public_url: String,
+    /// When the ledger was last looked at, and where it ended.
+    looked: Option<(EntryNumber, SystemTime)>,
+    /// When each whole list was made, by the steady clock.
+    wholes_made: Vec<(IssuerName, Instant)>,
+    noted: Instant,
+}
+
+impl<S: StatusSource> Publisher<S> {
+    /// Opens the directory `dir` and publishes what is in it and still good.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub async fn open(
+        dir: &Path,
+        source: Arc<S>,
+        issuers: Issuers,
+        numbers: Numbers,
+        publication: Arc<Publication>,
+        public_url: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PublishError> {
+        let shelf = dir.to_owned();
+        let (shelf, lists) = blocking(move || Shelf::open(&shelf).map_err(PublishError::Io)).await?;
+        let now = clock.now();
+        for list in lists.into_iter().filter(|list| list.next_update > now) {
+            publication.publish(Arc::new(list));
+        }
+        Ok(Self {
+            source,
+            issuers,
+            clock,
+            numbers: Arc::new(numbers),
+            shelf: Arc::new(Mutex::new(shelf)),
+            publication,
+            public_url,
+            looked: None,
+            wholes_made: Vec::new(),
+            noted: Instant::now(),
+        })
+    }
+
+    /// Publishes until `stop`. What fails is tried again; what is published stays published.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            let began = Instant::now();
+            let pause = match self.round().await {
+                Ok(_) => {
+                    if std::mem::take(&mut failing) {
+                        info!("revocation lists are published again");
+                    }
+                    // At most half of one core's time, whatever happens: a mass revocation must not wait for its own publication.
+                    began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
+                }
+                Err(why) => {
+                    self.publication.failures.fetch_add(1, Ordering::Relaxed);
+                    if !std::mem::replace(&mut failing, true) {
+                        let why: &dyn std::error::Error = &why;
+                        error!(why, "revocation lists cannot be published; trying again");
+                    }
+                    FAILURE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.note().await.ok();
+    }
+
+    /// Makes what is due. Returns how many lists were published.
+    ///
+    /// # Errors
+    /// When one cannot be made; those before it are published.
+    pub async fn round(&mut self) -> Result<usize, PublishError> {
+        let (now, head) = (self.clock.now(), self.source.head());
+        if self.looked.is_some_and(|(seen, renew)| seen == head && now < renew) && !self.wholes_wait() {
+            return Ok(0);
+        }
+        let shards = self.due_shards(now);
+        let mut published = 0;
+        if !shards.is_empty() {
+            let mut numbers = self.take(shards.len()).await?;
+            for (name, changed) in shards {
+                let number = numbers.next().ok_or(NumbersError::Exhausted)?;
+                let list = self.make_shard(name, changed, number, now).await?;
+                self.publication.publish(Arc::new(list));
+                published += 1;
+            }
+        }
+        let wholes = self.due_wholes(now);
+        if !wholes.is_empty() {
+            let mut numbers = self.take(wholes.len()).await?;
+            for issuer in wholes {
+                let number = numbers.next().ok_or(NumbersError::Exhausted)?;
+                self.make_whole(issuer, number, now).await?;
+                published += 1;
+            }
+        }
+        if published > 0 {
+            self.on_shelf(|shelf| shelf.save()).await?;
+        } else if self.noted.elapsed() > NOTE_INTERVAL && !self.numbers.saw(head) {
+            self.note().await?;
+        }
+        self.looked = Some((head, self.next_renewal(now)));
+        Ok(published)
+    }
+
+    /// Numbers, on disk with the end of the ledger before any list has one.
+    async fn take(&mut self, count: usize) -> Result<super::CrlNumbers, PublishError> {
+        let seen = Seen::end_of(self.source.as_ref()).await?;
+        let (numbers, count) = (Arc::clone(&self.numbers), count as u64);
+        self.noted = Instant::now();
+        blocking(move || numbers.take(count, seen).map_err(PublishError::Numbers)).await
+    }
+
+    /// Notes how far the ledger is.
+    async fn note(&mut self) -> Result<(), PublishError> {
+        self.take(0).await.map(drop)
+    }
+
+    fn due_shards(&self, now: SystemTime) -> Vec<(ListName, EntryNumber)> {
+        let mut due = Vec::new();
+        for issuer in SIGNING {
+            for shard in 0..self.source.shards(issuer).max(1) {
+                let name = ListName { issuer, shard: Some(shard) };
+                let changed = self.source.last_change(issuer, shard);
+                let good = self
+                    .publication
+                    .list(name)
+                    .is_some_and(|list| list.as_of == changed && is_fresh(&list, now));
+                if !good {
+                    due.push((name, changed));
+                }
+            }
+        }
+        due
+    }
+
+    /// The lists of the shards of an issuer, in order.
+    fn parts(&self, issuer: IssuerName) -> Vec<Arc<List>> {
+        let shards = 0..self.source.shards(issuer).max(1);
+        shards.filter_map(|shard| self.publication.list(ListName { issuer, shard: Some(shard) })).collect()
+    }
+
+    fn due_wholes(&self, now: SystemTime) -> Vec<IssuerName> {
+        let due = |issuer: &IssuerName| {
+            let name = ListName { issuer: *issuer, shard: None };
+            let Some(list) = self.publication.list(name) else { return true };
+            if !is_fresh(&list, now) {
+                return true;
+            }
+            let made = self.wholes_made.iter().find(|(of, _)| of == issuer).map(|(_, made)| made.elapsed());
+            let waited = made.is_none_or(|made| made >= whole::renewed_after(list.length()));
+            waited && whole::as_of(&self.parts(*issuer)) != list.as_of
+        };
+        SIGNING.into_iter().filter(due).collect()
+    }
+
+    /// Whether a whole list is not what its shards' lists are, and waits for its time.
+    fn wholes_wait(&self) -> bool {
+        SIGNING.into_iter().any(|issuer| {
+            let list = self.publication.list(ListName { issuer, shard: None });
+            list.is_none_or(|list| whole::as_of(&self.parts(issuer)) != list.as_of)
+        })
+    }
+
+    fn next_renewal(&self, now: SystemTime) -> SystemTime {
+        let lists = self.publication.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let renewals = lists.values().filter(|list| list.name.issuer != IssuerName::Root);
+        let first = renewals.map(|list| list.this_update + LIST_RENEWED_AFTER).min();
+        first.unwrap_or(now)
+    }
+
+    async fn make_shard(
+        &mut self,
+        name: ListName,
+        changed: EntryNumber,
+        number: CrlNumber,
+        now: SystemTime,
+    ) -> Result<List, PublishError> {
+        let ListName { issuer, shard } = name;
+        let shard = shard.unwrap_or_default();
+        let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
+        let url = crl_url(&format!("{}/crl/{issuer}", self.public_url), Some(shard));
+        let terms = terms(number, now, CrlScope::Shard { urls: vec![url] });
+        let draft = CrlDraft::new(&by.certificate, &terms, now)?;
+        let (mut entries, mut count, mut from) = (Vec::new(), 0, Some(0));
+        while let Some(place) = from {
+            let (page, next) = self.source.listed(issuer, shard, place, PAGE, now).await?;
+            count += page.len() as u64;
+            for entry in &page {
+                draft.entry(entry, &mut entries)?;
+            }
+            from = next;
+            // A page takes about a millisecond; others wait for this thread.
+            tokio::task::yield_now().await;
+        }
+        let length = entries.len() as u64;
+        let mut hash = draft.hash(length)?;
+        hash.entries(&entries)?;
+        let prepared = hash.finish()?;
+        let signature = by.signer.sign_digest(prepared.digest()).await?;
+        let sealed = prepared.seal(&signature)?;
+        let label = label(name, &terms, changed, count);
+        let put = move |shelf: &mut Shelf| shelf.put(&label, &sealed, length, |out| out.write_all(&entries));
+        let list = self.on_shelf(put).await?;
+        if list.length() > LARGE_BYTES {
+            warn!(crl.issuer = %issuer, crl.shard = shard, crl.bytes = list.length(), "a shard's list is large");
+        }
+        Ok(list)
+    }
+
+    /// Files are written on a thread that may wait.
+    async fn on_shelf<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Shelf) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        let shelf = Arc::clone(&self.shelf);
+        let work = move || work(&mut shelf.lock().unwrap_or_else(PoisonError::into_inner));
+        blocking(move || work().map_err(PublishError::Io)).await
+    }
+
+    async fn make_whole(
+        &mut self,
+        issuer: IssuerName,
+        number: CrlNumber,
+        now: SystemTime,
+    ) -> Result<(), PublishError> {
+        let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
+        let parts = self.parts(issuer);
+        let terms = terms(number, now, CrlScope::Whole);
+        let draft = CrlDraft::new(&by.certificate, &terms, now)?;
+        let (hashed, entries_bytes) = (parts.clone(), parts.iter().map(|list| list.entries_bytes).sum());
+        let prepared = blocking(move || whole::hash(draft, &hashed, entries_bytes)).await?;
+        let signature = by.signer.sign_digest(prepared.digest()).await?;
+        let sealed = prepared.seal(&signature)?;
+        let count = parts.iter().map(|list| list.count).sum();
+        let name = ListName { issuer, shard: None };
+        let label = label(name, &terms, whole::as_of(&parts), count);
+        let put = move |shelf: &mut Shelf| {
+            shelf.put(&label, &sealed, entries_bytes, |out| whole::write(&parts, out))
+        };
+        self.publication.publish(Arc::new(self.on_shelf(put).await?));
+        self.wholes_made.retain(|(of, _)| *of != issuer);
+        self.wholes_made.push((issuer, Instant::now()));
+        Ok(())
+    }
+}
+
+/// Whether a list needs no renewal by the clock. One from the future was made by a clock that was wrong.
+fn is_fresh(list: &List, now: SystemTime) -> bool {
+    list.this_update <= now && now < list.this_update + LIST_RENEWED_AFTER
+}
+
+fn terms(number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
+    CrlTerms { number, this_update: now, next_update: now + LIST_LIFE, scope }
+}
+
+fn label(name: ListName, terms: &CrlTerms, as_of: EntryNumber, count: u64) -> Label {
+    Label {
+        name,
+        number: terms.number,
+        this_update: terms.this_update,
+        next_update: terms.next_update,
+        as_of,
+        count,
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
+) -> Result<T, PublishError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(PublishError::Thread))
+}
+
+/// Why a list is not published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read")]
+    Store(#[from] StoreError),
+    /// There is no number for it.
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
+    /// It cannot be written.
+    #[error("a revocation list cannot be written")]
+    Io(#[source] std::io::Error),
+    /// It would break a rule.
+    #[error("a revocation list cannot be made")]
+    Refused(#[from] Refusal),
+    /// It cannot be signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A bug.
+    #[error("a thread that made a list panicked")]
+    Thread,
+}
+
+/// Issuers whose keys are at hand.
+const SIGNING: [IssuerName; 3] = [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
+
+/// How often the ledger is looked at for something new: what a revocation waits at most before its list is made.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The longest rest between two rounds: with a round of many large shards, what a single revocation in the middle of a mass revocation
+/// waits.
+const ROUND_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Rest after a failure: a full disk or a hardware key that is away needs a person.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the end of the ledger is noted when nothing is published.
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Entries that are read at a time.
+const PAGE: usize = 1_024;
+
+/// A shard's list of this size is told of (R-CRL-11): a full shard of held and revoked certificates has less.
+const LARGE_BYTES: u64 = 2 * 1024 * 1024;
