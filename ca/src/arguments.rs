@@ -34,6 +34,17 @@ pub enum Command {
     /// record; nobody's earlier credentials are withdrawn.
     #[command(after_help = CREDENTIAL_MORE)]
     Credential(CredentialArguments),
+    /// Sign the root's revocation list anew, with its key at hand, while the CA does not serve
+    ///
+    /// Brokers and servers that check every certificate of a chain need it. It lives for 12 months; init signs the first.
+    #[command(after_help = ROOT_CRL_MORE)]
+    RootCrl(RootCrlArguments),
+    /// Go on with a ledger that was restored from an older backup, while the CA does not serve
+    ///
+    /// A CA that finds its ledger older than what it has published does not serve: certificates and revocations since then are missing.
+    /// This says that there is no newer ledger. Revocation lists get numbers above all before; what was revoked since must be revoked again.
+    #[command(after_help = RESTORED_MORE)]
+    AcceptRestoredStore(ConfigArguments),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -107,10 +118,18 @@ pub struct CredentialArguments {
     pub host: Vec<String>,
 }
 
-/// Of `check-config`.
+/// Of `root-crl`.
+#[derive(Debug, Args)]
+pub struct RootCrlArguments {
+    /// The configuration, made by init
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// Of `check-config` and `accept-restored-store`.
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
-    /// The configuration to check
+    /// The configuration, made by init
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
     pub config: PathBuf,
 }
@@ -167,7 +186,9 @@ const INIT_FILES: &str = "\
 Makes, all or nothing:
   DIR/ca.toml             the configuration
   DIR/passphrase          opens the issuers' keys; keep a copy elsewhere
-  DIR/issuers/            root, factory, operational, infrastructure: NAME.cert.pem, and NAME.key.pem (encrypted PKCS#8)
+  DIR/issuers/            root, factory, operational, infrastructure: NAME.cert.pem, and NAME.key.pem (encrypted PKCS#8);
+                          root.crl, the root's revocation list, for 12 months
+  DIR/crl-epoch           the numbers of revocation lists, and how far the ledger was; serving makes DIR/publication/ beside it
   DIR/server/             the server's credentials: cert.pem, chain.pem, trust.pem, key.pem
   DIR/operators/admin/    the first operator's credentials, and touchmark.toml for the program touchmark
   DIR/store/              the ledger, with all of these certificates on record
@@ -191,10 +212,25 @@ Example:
   touchmark-ca credential --config /srv/ca/ca.toml --out /srv/ca/server-2 --host ca.example.com
   touchmark-ca credential --config /srv/ca/ca.toml --out /srv/ca/operators/admin-2 --operator admin";
 
+const ROOT_CRL_MORE: &str = "\
+The root's key is taken from root.key.pem in the directory of the issuers: put it there, and take it offline again after.
+
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca root-crl --config /srv/ca/ca.toml";
+
+const RESTORED_MORE: &str = "\
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca accept-restored-store --config /srv/ca/ca.toml";
+
 const SERVE_MORE: &str = "\
 When callers are answered, prints one line on stdout:
-  {\"ready\":true,\"grpc\":\"127.0.0.1:8443\",\"http\":\"127.0.0.1:9443\"}
-Logs go to stderr. http serves /metrics, /healthz and /readyz.
+  {\"ready\":true,\"grpc\":\"127.0.0.1:8443\",\"http\":\"127.0.0.1:9443\",\"public\":\"127.0.0.1:8080\"}
+Logs go to stderr. http serves /metrics, /healthz and /readyz; public serves everybody /crl/ISSUER/SHARD.crl,
+/crl/ISSUER/full.crl, /issuers/ISSUER.cer and /ocsp.
 
 SIGTERM or SIGINT stops it in order: what was begun is answered. A second one stops it at once.
 

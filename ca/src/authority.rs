@@ -4,6 +4,7 @@
 mod birth;
 mod caller;
 mod content;
+mod delegate;
 mod device_life;
 mod enroll;
 mod feed;

@@ -62,12 +62,16 @@ impl Failure {
 
 fn of_init(error: &InitError) -> Status {
     match error {
-        InitError::Ledger(_) | InitError::Store(_) | InitError::Conflict(_) => Status::Ledger,
+        InitError::Ledger(_) | InitError::Store(_) | InitError::Conflict(_) | InitError::Numbers(_) => {
+            Status::Ledger
+        }
         InitError::Passphrase(_)
         | InitError::Key(_)
         | InitError::Issuers(_)
         | InitError::OtherInstallation
-        | InitError::Signer(_) => Status::Keys,
+        | InitError::Signer(_)
+        | InitError::RootKey { .. }
+        | InitError::RootList(_) => Status::Keys,
         InitError::Exists { .. }
         | InitError::Io { .. }
         | InitError::Organization { .. }
@@ -81,7 +85,10 @@ fn of_init(error: &InitError) -> Status {
 
 fn of_serve(error: &ServeError) -> Status {
     match error {
-        ServeError::Store(_) | ServeError::Open(OpenError::Store(_)) => Status::Ledger,
+        ServeError::Store(_) | ServeError::Open(OpenError::Store(_) | OpenError::Numbers(_)) => {
+            Status::Ledger
+        }
+        ServeError::Open(OpenError::Publish(_)) => Status::Failed,
         ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(_))) => Status::Ledger,
         ServeError::Open(_) => Status::Keys,
         ServeError::Listen { .. } | ServeError::Transport(_) | ServeError::Descriptors => Status::Failed,

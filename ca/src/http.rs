@@ -1,6 +1,8 @@
-//! Plain HTTP for the machine's own eyes: metrics and health. Nothing here needs a certificate, and nothing here is secret.
+//! Plain HTTP: metrics and health for the machine's own eyes, and what is [public] for everybody. Nothing here needs a certificate, and
+//! nothing here is secret.
 
 pub mod metrics;
+pub mod public;
 
 use std::sync::Arc;
 

@@ -4,6 +4,8 @@ mod certificates;
 mod credential;
 mod directory;
 mod hosts;
+mod restored;
+mod root_crl;
 mod texts;
 
 use std::net::SocketAddr;
@@ -14,12 +16,15 @@ use identity::Clock;
 
 use crate::config::{check_enrollment_url, check_organization, check_public_url};
 use crate::ledger::Conflict;
+use crate::publication::{Ledger, Numbers, NumbersError, RootListError, Seen, root_list, write_root_list};
 use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use crate::store::{OpenError, Store, StoreError};
 
 pub use credential::{Holder, credential};
 pub use directory::abandoned;
 pub use hosts::{HostError, parse_host};
+pub use restored::accept_restored_store;
+pub use root_crl::renew_root_list;
 pub use texts::{Made, MadeCertificate};
 
 /// What to make.
@@ -71,11 +76,17 @@ pub async fn init<S: Store>(
     let building = directory::Building::beside(&plan.dir)?;
     let made = certificates::make(&plan, names, clock.now()).await?;
     building.write(&plan, &passphrase, &made)?;
-    let store = create_store(&building.store_dir()?).await?;
+    let store = Arc::new(create_store(&building.store_dir()?).await?);
     for verdict in store.commit(made.commands()).await? {
         verdict?;
     }
+    // The numbers of lists begin with the one of the root, whose key is here for the last time.
+    let seen = Seen::end_of(&Ledger(Arc::clone(&store))).await?;
     store.close().await?;
+    let number = Numbers::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
+    let number = number.ok_or(NumbersError::Exhausted)?;
+    let list = root_list(&made.root.certificate, &made.root.signer, number, &[], clock.now()).await?;
+    write_root_list(&building.issuers_dir(), &list)?;
     building.release(&plan.dir)?;
     Ok(Made::new(&plan, &made))
 }
@@ -129,6 +140,20 @@ pub enum InitError {
     PublicUrl {
         /// What is wrong with it.
         what: String,
+    },
+    /// The numbers of lists cannot be begun.
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
+    /// The root's list cannot be made.
+    #[error(transparent)]
+    RootList(#[from] RootListError),
+    /// The root's key is not here.
+    #[error("the root's key is needed, and {} cannot be used", path.display())]
+    RootKey {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        source: KeyFileError,
     },
     /// A server cannot have this name.
     #[error(transparent)]

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, ServeArguments,
+    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, RootCrlArguments, ServeArguments,
 };
 use ca::config::Settings;
 use ca::exit::{Failure, Status};
-use ca::init::{abandoned, credential, init};
+use ca::init::{abandoned, accept_restored_store, credential, init, renew_root_list};
 use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
@@ -47,6 +47,8 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Init(arguments) => make(arguments).await,
         Command::Serve(arguments) => run(arguments).await,
         Command::Credential(arguments) => make_credential(arguments).await,
+        Command::RootCrl(arguments) => sign_root_list(arguments).await,
+        Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::CheckConfig(arguments) => check(arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
@@ -86,14 +88,36 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
     print(&format!("Made {}; key.pem in it is a secret\n", arguments.out.display()))
 }
 
+async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let (path, until) = renew_root_list(&settings, clock.as_ref(), open).await?;
+    let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
+    print(&format!("Made {}; the next one is due in {days} days\n", path.display()))
+}
+
+async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
+    print(&format!(
+        "The ledger is accepted as it is; revocation lists have numbers of epoch {epoch} from now on.\n\
+         What was revoked since the backup is not revoked in this ledger: revoke it again.\n"
+    ))
+}
+
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
-    let ready = |Addresses { grpc, http }| {
+    let ready = |Addresses { grpc, http, public }| {
         // Whoever waits for this line may be gone; serving goes on.
-        print(&format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\"}}\n")).ok();
+        let text =
+            format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
+        print(&text).ok();
     };
     Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
 }

@@ -32,7 +32,7 @@ pub use list::{List, ListName};
 pub use numbers::{CrlNumbers, Numbers, NumbersError, Seen};
 pub use publisher::{PublishError, Publisher};
 pub use root::{RootListError, read_root_list, root_list, root_list_file, write_root_list};
-pub use source::StatusSource;
+pub use source::{Ledger, StatusSource};
 
 /// What is published now. Written by the [`Publisher`], read by everybody.
 #[derive(Debug)]
@@ -90,6 +90,11 @@ impl Publication {
             published: self.published.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
         }
+    }
+
+    /// Publishes the list that was signed where the root's key is.
+    pub fn take_root_list(&self, list: List) {
+        self.publish(Arc::new(list));
     }
 
     fn publish(&self, list: Arc<List>) {

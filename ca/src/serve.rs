@@ -7,6 +7,7 @@ mod front;
 mod health;
 mod open;
 mod profiles;
+mod publish;
 mod shares;
 mod signals;
 
@@ -23,6 +24,7 @@ use crate::http::{self, Readiness};
 use crate::store::{Store, StoreError};
 use calls::Calls;
 use front::{Front, Services};
+use publish::Published;
 
 pub use open::OpenError;
 pub(crate) use profiles::publish;
@@ -34,6 +36,8 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// Metrics and health.
     pub http: SocketAddr,
+    /// Lists, status and issuers' certificates, for everybody.
+    pub public: SocketAddr,
 }
 
 /// Serves until SIGTERM or SIGINT, or until the store can record nothing more. `ready` is called once, when callers are answered.
@@ -54,11 +58,24 @@ pub async fn serve<S: Store>(
         Front::bind(&settings).await.map_err(|(address, source)| ServeError::Listen { address, source })?;
     let (grpc, http) =
         front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+    let listener = tokio::net::TcpListener::bind(settings.http_listen).await;
+    let unheard = |source| ServeError::Listen { address: settings.http_listen, source };
+    let listener = listener.map_err(unheard)?;
+    let public = listener.local_addr().map_err(unheard)?;
     let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
     let store = Arc::clone(opened.authority.store());
+    let published =
+        Published::open(&settings, public, &opened.authority, &opened.issuers, Arc::clone(&clock)).await;
+    let published = match published {
+        Ok(published) => published,
+        Err(why) => {
+            store.close().await?;
+            return Err(why.into());
+        }
+    };
 
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-    let metrics = Arc::new(Metrics::new(opened.sources(clock)));
+    let metrics = Arc::new(Metrics::new(opened.sources(clock, &published)));
     let readiness: Readiness = {
         let (store, stop) = (Arc::clone(&store), stop.clone());
         Arc::new(move || health::readiness(store.as_ref(), &stop))
@@ -87,8 +104,9 @@ pub async fn serve<S: Store>(
         let (authority, stop) = (Arc::clone(&opened.authority), stop.clone());
         tokio::spawn(async move { authority.upkeep(stop).await })
     };
-    info!(%grpc, %http, "serving");
-    ready(Addresses { grpc, http });
+    let publishing = published.start(listener, stop.clone()).await;
+    info!(%grpc, %http, %public, "serving");
+    ready(Addresses { grpc, http, public });
     let served = front.run(opened.tls, services, stop.clone(), cut).await;
 
     stop.cancel();
@@ -96,6 +114,9 @@ pub async fn serve<S: Store>(
     upkeep.await.ok();
     watching.abort();
     reporting.abort();
+    for task in publishing {
+        task.await.ok();
+    }
     let stopped = store.vitals().stopped;
     store.close().await?;
     info!("stopped");

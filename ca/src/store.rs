@@ -247,6 +247,12 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Page<DeviceRecord>, StoreError>> + Send;
 
+    /// SHA-256 over the entry as it is recorded: two ledgers with the same one had the same entry there. `None`: the ledger is not that long.
+    fn entry_digest(
+        &self,
+        number: EntryNumber,
+    ) -> impl Future<Output = Result<Option<[u8; 32]>, StoreError>> + Send;
+
     /// The number of the last entry that is durable; 0: the ledger is empty.
     fn head(&self) -> EntryNumber;
 

@@ -31,6 +31,13 @@ fn credential_has_a_manual() {
 }
 
 #[test]
+fn what_is_done_rarely_has_a_manual_too() {
+    help(&["root-crl", "--help"]).assert().success().stdout_eq(file!["help/root-crl.txt"]);
+    let restored = help(&["accept-restored-store", "--help"]);
+    restored.assert().success().stdout_eq(file!["help/accept-restored-store.txt"]);
+}
+
+#[test]
 fn the_configuration_has_a_manual() {
     help(&["check-config", "--help"]).assert().success().stdout_eq(file!["help/check-config.txt"]);
 }

@@ -17,6 +17,7 @@ pub struct CertificateAuthority {
     process: Option<Process>,
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    public: Option<SocketAddr>,
     environment: Vec<(String, String)>,
     log: PathBuf,
     core: Option<usize>,
@@ -52,6 +53,7 @@ impl CertificateAuthority {
             process: None,
             grpc: None,
             http: None,
+            public: None,
             environment: Vec::new(),
             log,
             core: None,
@@ -82,6 +84,14 @@ impl CertificateAuthority {
         self.with_environment("TOUCHMARK_CA_ENROLLMENT_URL", &url)
     }
 
+    /// Certificates say where their lists are: where it listens, on a port that is chosen now.
+    pub fn with_public_url_at_its_own_address(mut self) -> Self {
+        let free =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+        self.public = Some(free);
+        self.with_environment("TOUCHMARK_CA_PUBLIC_URL", &format!("http://{free}"))
+    }
+
     /// Another place for its log than beside its directory.
     pub fn with_log(mut self, log: &Path) -> Self {
         self.log = log.to_path_buf();
@@ -110,6 +120,7 @@ impl CertificateAuthority {
         command.arg("serve").arg("--config").arg(self.directory.join("ca.toml"));
         command.env("TOUCHMARK_CA_LISTEN", address_or_any(self.grpc));
         command.env("TOUCHMARK_CA_METRICS_LISTEN", address_or_any(self.http));
+        command.env("TOUCHMARK_CA_HTTP_LISTEN", address_or_any(self.public));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut process = Process::start(&mut command);
@@ -119,6 +130,7 @@ impl CertificateAuthority {
         let address = |key: &str| ready[key].as_str().and_then(|text| text.parse().ok());
         self.grpc = Some(address("grpc").ok_or("the ready line has no grpc address")?);
         self.http = Some(address("http").ok_or("the ready line has no http address")?);
+        self.public = Some(address("public").ok_or("the ready line has no public address")?);
         self.process = Some(process);
         Ok(())
     }
@@ -150,6 +162,11 @@ impl CertificateAuthority {
     /// Where it shows metrics and health.
     pub fn http(&self) -> SocketAddr {
         self.http.expect("it ran")
+    }
+
+    /// Where it shows everybody lists and status.
+    pub fn public(&self) -> SocketAddr {
+        self.public.expect("it ran")
     }
 
     /// Its URL, as devices and stations have it in their configuration.

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
-use issuance::{Profile, Request};
+use issuance::{Certificate, Profile, Request};
 
 use super::serial_numbers::{DRAWS_MAX, Drawn};
 use super::{Authority, Caller, Refused};
@@ -116,7 +116,7 @@ impl<S: Store> Authority<S> {
 
     /// Serial numbers that are neither in hand nor on record: looked at before signing, so that not even a broken generator makes us
     /// sign a number twice.
-    async fn fresh_serial_numbers(&self, count: usize) -> Result<Drawn<'_>, Refused> {
+    pub(super) async fn fresh_serial_numbers(&self, count: usize) -> Result<Drawn<'_>, Refused> {
         let mut drawn = self.serial_numbers.draw(count).ok_or(Refused::SerialNumbers)?;
         for _ in 0..DRAWS_MAX {
             let mut taken = Vec::new();
@@ -141,22 +141,32 @@ impl<S: Store> Authority<S> {
         now: SystemTime,
     ) -> Result<SignedCertificate, Refused> {
         let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
-        let shard = shard_of(self.store.issued_by(profile.issuer));
-        let request = Request { shard: Some(shard), ..question.asked.clone() };
+        let shard = Some(shard_of(self.store.issued_by(profile.issuer)));
+        let request = Request { shard, ..question.asked.clone() };
         let draft =
             issuance::draft(request, profile, &self.organization, Some(&issuer.certificate), number, now)?;
         let prepared = draft.prepare()?;
         let signature = issuer.signer.sign(prepared.to_be_signed()).await?;
         let certificate = prepared.seal(&signature)?;
-        Ok(SignedCertificate {
+        Ok(self.signed(&certificate, profile, question.key, shard))
+    }
+
+    pub(super) fn signed(
+        &self,
+        certificate: &Certificate,
+        profile: &Profile,
+        key: KeyFingerprint,
+        shard: Option<u32>,
+    ) -> SignedCertificate {
+        SignedCertificate {
             issuer: profile.issuer,
             profile: profile.name,
             serial_number: certificate.serial_number(),
-            key: question.key,
+            key,
             validity: certificate.validity(),
-            shard: Some(shard),
+            shard,
             der: certificate.der().to_vec().into(),
-        })
+        }
     }
 
     fn release(&self, recorded: &Recorded) -> Result<Released, Refused> {

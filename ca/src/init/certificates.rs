@@ -170,7 +170,8 @@ fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
-        shard: None,
+        // A CA is on the list of the whole root; all others are the first of their issuer.
+        shard: (!certificate.is_ca()).then_some(0),
         der: certificate.der().to_vec().into(),
     }
 }

@@ -70,6 +70,16 @@ impl Building {
         Ok(dir)
     }
 
+    /// Where the numbers of revocation lists are kept.
+    pub(super) fn epoch_file(&self) -> PathBuf {
+        self.dir.join("crl-epoch")
+    }
+
+    /// Where the issuers are.
+    pub(super) fn issuers_dir(&self) -> PathBuf {
+        self.dir.join("issuers")
+    }
+
     /// Moves it to its place: from now on it is there, whole.
     pub(super) fn release(mut self, target: &Path) -> Result<(), InitError> {
         sync_dir(&self.dir.join("store"))?;

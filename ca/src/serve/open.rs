@@ -13,10 +13,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
 use super::profiles;
+use super::publish::Published;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
 use crate::config::{IssuerSettings, Settings, StoreSettings};
 use crate::http::metrics::{Expiry, Figures, Sources};
 use crate::ledger::{Holder, Standing};
+use crate::publication::{NumbersError, PublishError};
 use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use crate::store::Store;
 use crate::tls::{CredentialsError, Late, ServerCredentials, TlsError, server_config};
@@ -25,6 +27,7 @@ use crate::tls::{CredentialsError, Late, ServerCredentials, TlsError, server_con
 pub(super) struct Opened<S> {
     pub(super) authority: Arc<Authority<S>>,
     pub(super) tls: rustls::ServerConfig,
+    pub(super) issuers: Issuers,
     expiries: Vec<Expiry>,
 }
 
@@ -66,9 +69,9 @@ pub(super) async fn open<S: Store>(
         enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
     };
     let generator = Box::new(UnwrapErr(SysRng));
-    let authority = Authority::open(Arc::new(store), issuers, installation, clock, generator).await?;
+    let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
     may_serve(authority.store().as_ref(), &server).await?;
-    Ok(Opened { authority: Arc::new(authority), tls, expiries })
+    Ok(Opened { authority: Arc::new(authority), tls, issuers, expiries })
 }
 
 /// Whether the certificate is a service's and still good: with any other the CA would start, and every client refuse it.
@@ -86,11 +89,15 @@ async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), Open
 
 impl<S: Store> Opened<S> {
     /// What metrics show of it.
-    pub(super) fn sources(&self, clock: Arc<dyn Clock>) -> Sources {
+    pub(super) fn sources(&self, clock: Arc<dyn Clock>, published: &Published<S>) -> Sources {
+        let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
+        let now = Arc::clone(&clock);
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
         let figures = move || {
             let vitals = store.vitals();
             Figures {
+                publication: publication.figures(now.now()),
+                answers: answers.figures(),
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
                 refused: tally.refused(),
                 ledger_entries: vitals.head,
@@ -194,6 +201,12 @@ pub enum OpenError {
     /// The ledger cannot be opened.
     #[error(transparent)]
     Store(#[from] crate::store::OpenError),
+    /// The ledger is older than what was published.
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
+    /// The lists cannot be kept.
+    #[error("revocation lists cannot be published")]
+    Publish(#[from] PublishError),
     /// Keys and ledger do not belong together.
     #[error(transparent)]
     Authority(#[from] OpenAuthorityError),

@@ -515,6 +515,11 @@ impl Store for EmbeddedStore {
         self.blocking(move |shared| shared.not_seen_since(before, cursor.as_ref(), limit)).await
     }
 
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+        self.blocking(move |shared| Ok(shared.files.read(number)?.map(|entry| super::record::digest(&entry))))
+            .await
+    }
+
     fn head(&self) -> EntryNumber {
         EntryNumber(self.shared.files_head())
     }

@@ -236,6 +236,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.devices_not_seen_since(before, cursor, limit).await
     }
 
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+        self.inner.entry_digest(number).await
+    }
+
     fn head(&self) -> EntryNumber {
         self.inner.head()
     }

@@ -375,6 +375,12 @@ impl Store for MemoryStore {
         Ok(Page { rows, next })
     }
 
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+        let place = number.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let state = self.state();
+        Ok(place.and_then(|place| state.entries.get(place)).map(|entry| super::record::digest(entry)))
+    }
+
     fn head(&self) -> EntryNumber {
         EntryNumber(self.state().entries.len() as u64)
     }

@@ -34,6 +34,15 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
 }
 
 /// Reads an entry; `None`: these bytes are not one.
+/// SHA-256 over an entry as it is recorded.
+pub(super) fn digest(entry: &Entry) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    encode(entry, &mut bytes);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref());
+    digest
+}
+
 pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
     let record = EntryRecord::decode(bytes).ok()?;
     let principal = match record.principal.as_str() {

@@ -33,10 +33,11 @@ impl Authority {
     /// Makes one with `touchmark-ca init`, on free ports that it keeps over restarts.
     pub(crate) async fn found(programs: &Programs, place: &Place) -> Result<Self, Failure> {
         let log = place.logs().join("ca.log");
-        let (grpc, http) = free_ports()?;
+        let (grpc, http, public) = free_ports()?;
         let mut init = command(&programs.ca, &log)?;
         init.arg("init").arg("--dir").arg(place.ca()).args(["--organization", ORGANIZATION]);
         init.args(["--listen", &grpc.to_string(), "--metrics-listen", &http.to_string()]);
+        init.args(["--http-listen", &public.to_string(), "--public-url", &format!("http://{public}")]);
         succeed(&mut init, &log, INIT_WITHIN).await?;
         Ok(Self { server: format!("https://{grpc}"), process: None, log })
     }
@@ -105,13 +106,13 @@ fn pid(process: &Child) -> Option<Pid> {
 }
 
 /// Two ports that nobody listens on now.
-fn free_ports() -> Result<(SocketAddr, SocketAddr), Failure> {
+fn free_ports() -> Result<(SocketAddr, SocketAddr, SocketAddr), Failure> {
     let free = |wanted: u16| {
         TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
     };
     let ports = (|| {
-        let (grpc, http) = (free(8443)?, free(9443)?);
-        Ok((grpc.local_addr()?, http.local_addr()?))
+        let (grpc, http, public) = (free(8443)?, free(9443)?, free(8080)?);
+        Ok((grpc.local_addr()?, http.local_addr()?, public.local_addr()?))
     })();
     ports.map_err(|source: std::io::Error| Failure::local(format!("no free port on the loopback: {source}")))
 }

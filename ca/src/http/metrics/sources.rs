@@ -10,6 +10,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::publication::{AnswersFigures, IssuerFigures, PublicationFigures};
+
 /// Where figures come from at a scrape.
 pub struct Sources {
     /// Tells how long issuers still live.
@@ -58,6 +60,10 @@ pub struct Figures {
     pub projection_lag: Duration,
     /// How often listings were rebuilt.
     pub projection_rebuilds: u64,
+    /// Of revocation lists.
+    pub publication: PublicationFigures,
+    /// Of answers about status.
+    pub answers: AnswersFigures,
 }
 
 impl Collector for Sources {
@@ -80,6 +86,7 @@ impl Collector for Sources {
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        publication(&mut page, &figures)?;
         let left = self.issuers.iter().map(|expiry| {
             let left = match expiry.not_after.duration_since(now) {
                 Ok(left) => left.as_secs_f64(),
@@ -95,6 +102,24 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
+}
+
+fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
+    let issuers = &figures.publication.issuers;
+    let of = |figure: fn(&IssuerFigures) -> f64| {
+        issuers.iter().map(move |(issuer, figures)| (issuer.clone(), figure(figures)))
+    };
+    let text = "Until the first of an issuer's revocation lists ends; negative: it ended";
+    page.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
+    page.gauges("crl_age_seconds", "Age of an issuer's oldest list", "issuer", of(|figures| figures.age))?;
+    page.gauges("crl_lists", "Revocation lists of an issuer", "issuer", of(|figures| figures.lists as f64))?;
+    let text = "Certificates on an issuer's whole revocation list";
+    page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
+    page.counter("crl_published", "Revocation lists published", figures.publication.published)?;
+    page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
+    let answers = &figures.answers;
+    let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];
+    page.counters("ocsp_answers", "Answers about status, by how they were made", "kind", &kinds)
 }
 
 /// Writes figures one after the other.

@@ -1,0 +1,43 @@
+//! Certificates for those who answer about status in an issuer's name (R-OCSP-06). Nobody asks for them: the CA makes them for itself,
+//! and they are on record as all are.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::{PrincipalName, Role};
+use issuance::{Certificate, IssuerName, Profile, ProfileName, Request, Subject};
+
+use super::{Authority, Refused};
+use crate::ledger::{Action, Command};
+use crate::publication::{Delegating, DelegationError};
+use crate::signer::{DelegateKey, SignerError};
+use crate::store::{Store, StoreError};
+
+impl<S: Store> Delegating for Authority<S> {
+    async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
+        let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
+        let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?;
+        let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
+        let profile = Profile { issuer, ..self.profile(ProfileName::OcspSigner) };
+        let drawn = self.fresh_serial_numbers(1).await.map_err(|refused| match refused {
+            Refused::Store(error) => error.into(),
+            other => conflict(&other),
+        })?;
+        let number = *drawn.numbers().first().ok_or(StoreError::Stopped)?;
+        let subject = Subject::Principal(name.clone());
+        let asked = Request { public_key: key.public_key().clone(), subject, lifetime: None, shard: None };
+        let now = self.clock.now();
+        let draft = issuance::draft(asked, &profile, &self.organization, Some(&by.certificate), number, now)?;
+        let prepared = draft.prepare()?;
+        let signature = by.signer.sign(prepared.to_be_signed()).await?;
+        let certificate = prepared.seal(&signature)?;
+        let fingerprint = key.public_key().fingerprint();
+        let signed = self.signed(&certificate, &profile, fingerprint, None);
+        let mut content = [0; 32];
+        content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
+        let action = Action::IssueCredential { role: Role::Service, name, certificate: signed };
+        let command = Command { principal: None, credential: None, request: None, content, action };
+        let verdict = self.store.commit(vec![command]).await?.pop().ok_or(StoreError::Stopped)?;
+        verdict.map_err(|why| conflict(&why))?;
+        tracing::info!(serial = %number, "made an OCSP signer for the {issuer} issuer");
+        Ok(certificate)
+    }
+}

@@ -1,0 +1,230 @@
+//! Plain HTTP for everybody: revocation lists, answers about status, issuers' certificates. Nothing here is secret, all of it is signed,
+//! and none of it may need a certificate to be fetched.
+//!
+//! hyper by itself, without a router: an answer about status costs a signature, and what surrounds it should cost little beside that.
+
+mod body;
+mod lists;
+mod status;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use identity::Clock;
+use issuance::IssuerName;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::publication::{Answers, Delegating, ListName, Publication, StatusSource};
+use body::Page;
+
+/// What everybody may ask.
+pub struct Public<S, D> {
+    /// Lists and certificates.
+    pub publication: Arc<Publication>,
+    /// Status.
+    pub answers: Arc<Answers<S, D>>,
+    /// For how long answers may be kept.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl<S: StatusSource, D: Delegating> Public<S, D> {
+    /// Serves until `stop`; what was begun then ends, or is cut with the process.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            // The next is accepted when there is room for it; until then it waits in the system's queue.
+            let place = tokio::select! {
+                () = stop.cancelled() => return,
+                place = Arc::clone(&places).acquire_owned() => place,
+            };
+            let Ok(place) = place else { return };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    tokio::spawn(Arc::clone(&self).connection(stream, address, place, stop.clone()));
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept connections of plain HTTP");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        _place: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) {
+        stream.set_nodelay(true).ok();
+        let service = service_fn(move |request| {
+            let public = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(public.answer(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(BUFFER_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = tokio::time::sleep(CONNECTION_LIFE_MAX) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
+            debug!(peer.address = %address, %error, "a connection of plain HTTP ended");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Page> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        if let Some(question) = path.strip_prefix("/ocsp") {
+            return match (&head.method, question) {
+                (&Method::POST, "" | "/") => self.answer_posted(&head.headers, body).await,
+                (&Method::GET | &Method::HEAD, encoded) if !encoded.is_empty() => {
+                    let answered = match status::decode(encoded) {
+                        Some(question) => self.answers.answer(&question).await,
+                        None => status::malformed(),
+                    };
+                    status::cacheable(answered, &head.headers, self.clock.now())
+                }
+                _ => not_allowed("GET, POST"),
+            };
+        }
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return not_allowed("GET, HEAD");
+        }
+        match resource(path) {
+            Some(Resource::List(name)) => match self.publication.list(name) {
+                Some(list) => lists::page(list, &head.headers, self.clock.now()),
+                None => self.no_list(name),
+            },
+            Some(Resource::Certificate(issuer)) => match self.publication.certificate(issuer) {
+                Some(der) => certificate(der),
+                None => plain(StatusCode::NOT_FOUND, "no such issuer\n"),
+            },
+            None => plain(StatusCode::NOT_FOUND, "nothing here\n"),
+        }
+    }
+
+    async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
+        if headers.get(CONTENT_TYPE).is_some_and(|kind| kind != status::QUESTION_TYPE) {
+            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/ocsp-request\n");
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, QUESTION_BYTES_MAX).collect()).await;
+        let question = match read {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "a question has at most 16 KiB\n"),
+            Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the question did not come in time\n"),
+        };
+        status::for_one(self.answers.answer(&question).await)
+    }
+
+    /// A list that will come, or never.
+    fn no_list(&self, name: ListName) -> Response<Page> {
+        let whole = ListName { shard: None, ..name };
+        if name.shard.is_some() && self.publication.list(whole).is_some() {
+            return plain(StatusCode::NOT_FOUND, "no such shard\n");
+        }
+        let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "the list is being made\n");
+        answer.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
+        answer
+    }
+}
+
+/// What a path names.
+enum Resource {
+    List(ListName),
+    Certificate(IssuerName),
+}
+
+fn resource(path: &str) -> Option<Resource> {
+    let mut parts = path.strip_prefix('/')?.split('/');
+    let (kind, first, second, rest) = (parts.next()?, parts.next()?, parts.next(), parts.next());
+    let issuer = |name: &str| IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == name);
+    match (kind, second, rest) {
+        ("crl", Some(file), None) => {
+            let shard = match file.strip_suffix(".crl")? {
+                "full" => None,
+                // As it is written in certificates, and in no other way.
+                number => Some(number.parse().ok().filter(|shard: &u32| shard.to_string() == number)?),
+            };
+            Some(Resource::List(ListName { issuer: issuer(first)?, shard }))
+        }
+        ("issuers", None, None) => Some(Resource::Certificate(issuer(first.strip_suffix(".cer")?)?)),
+        _ => None,
+    }
+}
+
+/// R-5280-17: DER, `application/pkix-cert` (RFC 2585, section 4.1).
+fn certificate(der: Bytes) -> Response<Page> {
+    let mut answer = page(StatusCode::OK, "application/pkix-cert", Page::whole(der));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+    answer
+}
+
+fn not_allowed(methods: &'static str) -> Response<Page> {
+    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "not so\n");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    answer
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Page> {
+    page(status, "text/plain; charset=utf-8", Page::whole(Bytes::from_static(text.as_bytes())))
+}
+
+fn page(status: StatusCode, kind: &'static str, body: Page) -> Response<Page> {
+    let length = body.length();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    answer
+}
+
+/// Connections at once; each has at most [`BUFFER_BYTES_MAX`] and a piece of a list. More wait.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// How long a head may take, also the next one's on an open connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a question may take after its head.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one connection lives: whoever reads a list of 50 MB more slowly than 14 kB/s takes a place from others.
+const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Of one connection: a GET with a question of twenty certificates has a few kilobytes.
+const BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// The largest question (R-OCSP-09).
+const QUESTION_BYTES_MAX: usize = 16 * 1024;
+
+/// How long to wait when there are no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,105 @@
+//! How questions about status come and answers go (RFC 6960, appendix A.1; RFC 9919; R-OCSP-01, R-OCSP-07).
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderMap, Response, StatusCode};
+use issuance::OcspError;
+use percent_encoding::percent_decode_str;
+
+use super::body::Page;
+use super::page;
+use crate::publication::Answered;
+
+/// The question in a path after `/ocsp/`: base64, percent-encoded or not, with or without padding, and with the slashes in it that
+/// servers on the way like to double.
+pub(super) fn decode(path: &str) -> Option<Vec<u8>> {
+    let encoded = path.strip_prefix('/')?.trim_start_matches('/');
+    let decoded: Vec<u8> = percent_decode_str(encoded).collect();
+    BASE64.decode(&decoded).ok().or_else(|| {
+        // A slash that was doubled on the way is not one of base64's.
+        let text = String::from_utf8(decoded).ok()?;
+        BASE64.decode(text.replace("//", "/")).ok()
+    })
+}
+
+/// The answer to what is no question.
+pub(super) fn malformed() -> Answered {
+    Answered { der: Bytes::copy_from_slice(&OcspError::MalformedRequest.der()), fresh: None }
+}
+
+/// An answer that caches on the way may keep.
+pub(super) fn cacheable(answered: Answered, asked: &HeaderMap, now: SystemTime) -> Response<Page> {
+    let Some((this_update, next_update)) = answered.fresh else { return for_one(answered) };
+    let digest = digest(&SHA256, &answered.der);
+    let etag = format!("\"{}\"", hex::encode(digest.as_ref()));
+    let known = asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut answer = page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der));
+    if known {
+        answer = Response::new(Page::whole(Bytes::new()));
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let left = next_update.duration_since(now).unwrap_or_default().as_secs().saturating_sub(MARGIN_SECONDS);
+    for (name, value) in [
+        (CACHE_CONTROL, format!("max-age={left}, public, no-transform, must-revalidate")),
+        (ETAG, etag),
+        (LAST_MODIFIED, httpdate::fmt_http_date(this_update)),
+        (EXPIRES, httpdate::fmt_http_date(next_update)),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+/// An answer for its asker only. HTTP 200 also for the errors of OCSP.
+pub(super) fn for_one(answered: Answered) -> Response<Page> {
+    let mut answer = page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// What a question is.
+pub(super) const QUESTION_TYPE: &str = "application/ocsp-request";
+
+const ANSWER_TYPE: &str = "application/ocsp-response";
+
+/// A cache asks again this much before the answer ends (R-OCSP-07).
+const MARGIN_SECONDS: u64 = 60;
+
+/// Padded or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_read_however_it_was_written_into_a_path() {
+        // R-OCSP-01.
+        let question = [0xfb, 0xef, 0xff, 0x3f, 0xbe];
+        assert_eq!(BASE64.encode(question), "++//P74=");
+        for path in ["/++//P74=", "/%2B%2B%2F%2FP74%3D", "/%2b%2b//P74", "//++//P74="] {
+            assert_eq!(decode(path).as_deref(), Some(&question[..]), "{path}");
+        }
+        assert_eq!(decode("/+//vvvv").as_deref(), BASE64.decode("+//vvvv").ok().as_deref());
+        assert_eq!(decode("/"), Some(vec![]));
+        assert_eq!(decode("/!"), None);
+    }
+
+    #[test]
+    fn a_slash_that_was_doubled_on_the_way_is_one() {
+        let question = [0xff, 0x3f, 0xbe, 0];
+        assert_eq!(BASE64.encode(question), "/z++AA==");
+        assert_eq!(decode("/a//z++AAA==").as_deref(), BASE64.decode("a/z++AAA==").ok().as_deref());
+    }
+}

@@ -1,0 +1,105 @@
+//! Opens publication: numbers, lists, answers, and the root's list.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use identity::Clock;
+use issuance::IssuerName;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::OpenError;
+use crate::authority::Authority;
+use crate::config::Settings;
+use crate::http::public::Public;
+use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
+use crate::signer::Issuers;
+use crate::store::Store;
+
+/// What everybody is told.
+pub(super) struct Published<S> {
+    pub(super) publication: Arc<Publication>,
+    pub(super) answers: Arc<Answers<Ledger<S>, Authority<S>>>,
+    publisher: Publisher<Ledger<S>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: Store> Published<S> {
+    /// Opens it. Nobody serves over a ledger that is older than what was published.
+    pub(super) async fn open(
+        settings: &Settings,
+        address: SocketAddr,
+        authority: &Arc<Authority<S>>,
+        issuers: &Issuers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let source = Arc::new(Ledger(Arc::clone(authority.store())));
+        let numbers = Numbers::open(&settings.publication.epoch_file, source.as_ref()).await?;
+        let publication = Arc::new(Publication::new(issuers));
+        match read_root_list(&settings.issuers.dir, issuers.certificate(IssuerName::Root)) {
+            Ok(list) => {
+                warn_of_end(list.next_update, clock.now());
+                publication.take_root_list(list);
+            }
+            Err(why) => {
+                let why: &dyn std::error::Error = &why;
+                error!(why, "the root's revocation list is not published; who checks whole chains needs it");
+            }
+        }
+        let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let publisher = Publisher::open(
+            &settings.publication.dir,
+            Arc::clone(&source),
+            issuers.clone(),
+            numbers,
+            Arc::clone(&publication),
+            url,
+            Arc::clone(&clock),
+        )
+        .await?;
+        let answers = Arc::new(Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock)));
+        Ok(Self { publication, answers, publisher, clock })
+    }
+
+    /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
+    /// anybody should wait for a station to be answered.
+    pub(super) async fn start(
+        mut self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> [JoinHandle<()>; 2] {
+        let public = Public { publication: self.publication, answers: self.answers, clock: self.clock };
+        let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
+        let (done, first) = tokio::sync::oneshot::channel();
+        let publishing = tokio::spawn(async move {
+            if let Err(why) = self.publisher.round().await {
+                let why: &dyn std::error::Error = &why;
+                error!(why, "revocation lists cannot be published; trying again");
+            }
+            done.send(()).ok();
+            self.publisher.run(stop).await;
+        });
+        tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
+        [serving, publishing]
+    }
+}
+
+fn warn_of_end(next_update: SystemTime, now: SystemTime) {
+    let left = next_update.duration_since(now).unwrap_or_default();
+    if left < ROOT_LIST_WARNING {
+        let days = left.as_secs() / (24 * 60 * 60);
+        warn!(
+            days_left = days,
+            "the root's revocation list ends soon: touchmark-ca root-crl makes the next one"
+        );
+    }
+}
+
+/// How long callers wait at a start for the first lists.
+const FIRST_ROUND_WAIT: Duration = Duration::from_secs(1);
+
+/// Somebody must fetch the root's key.
+const ROOT_LIST_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
