@@ -16,7 +16,8 @@ impl<S: Store> Delegating for Authority<S> {
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
         let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
-        let profile = Profile { issuer, ..self.profile(ProfileName::OcspSigner) };
+        let profile = self.profile(ProfileName::OcspSigner).map_err(|refused| conflict(&refused))?;
+        let profile = Profile { issuer, ..profile.clone() };
         let drawn = self.fresh_serial_numbers(1).await.map_err(|refused| match refused {
             Refused::Store(error) => error.into(),
             other => conflict(&other),
