@@ -24,6 +24,7 @@ use proto::v1::work_order_service_server::WorkOrderServiceServer;
 use tonic::service::Routes;
 
 use crate::authority::Authority;
+use crate::publication::Publication;
 use crate::store::Store;
 
 pub use roles::{Access, TABLE, access};
@@ -32,7 +33,11 @@ pub use roles::{Access, TABLE, access};
 ///
 /// The server must put a [`crate::tls::PeerCertificate`] in the extensions of every request, made from the connection and from
 /// nothing else; without one a caller has no certificate. Nothing that is added to the routes afterwards is behind the gate.
-pub fn routes<S: Store>(authority: &Arc<Authority<S>>, others: Routes) -> Routes {
+pub fn routes<S: Store>(
+    authority: &Arc<Authority<S>>,
+    publication: &Arc<Publication>,
+    others: Routes,
+) -> Routes {
     let routes = others
         .add_service(
             ProvisioningServiceServer::new(provisioning::Provisioning(Arc::clone(authority)))
@@ -47,8 +52,11 @@ pub fn routes<S: Store>(authority: &Arc<Authority<S>>, others: Routes) -> Routes
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(
-            RevocationServiceServer::new(revocation::Revocations(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            RevocationServiceServer::new(revocation::Revocations {
+                authority: Arc::clone(authority),
+                publication: Arc::clone(publication),
+            })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(
             PrincipalServiceServer::new(principal::Principals(Arc::clone(authority)))

@@ -93,7 +93,11 @@ pub async fn serve<S: Store>(
     )
     .map_err(|_| ServeError::Descriptors)?;
     let services = Services {
-        routes: crate::grpc::routes(&opened.authority, health.routes().map_err(|_| ServeError::Descriptors)?),
+        routes: crate::grpc::routes(
+            &opened.authority,
+            &published.publication,
+            health.routes().map_err(|_| ServeError::Descriptors)?,
+        ),
         pages: http::router(Arc::clone(&metrics), readiness),
         calls,
         metrics,

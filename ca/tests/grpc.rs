@@ -180,7 +180,7 @@ async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
 
 fn peer(world: &World, der: Option<&[u8]>) -> Peer {
     let certificate = PeerCertificate::new(der);
-    Peer { routes: ca::grpc::routes(&world.authority, Routes::default()), certificate }
+    Peer { routes: ca::grpc::routes(&world.authority, &world.publication, Routes::default()), certificate }
 }
 
 /// The routes, called by whom the certificate says.

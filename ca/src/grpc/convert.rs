@@ -29,8 +29,8 @@ use crate::store::{
 };
 
 pub(super) use withdrawal::{
-    alarm, alarm_kind, feed_page, feed_place, progress, revocation_request, rotation_request, selection,
-    serial_numbers, state, survey,
+    alarm, alarm_kind, feed_page, feed_place, list_name, list_piece, progress, revocation_request,
+    rotation_request, selection, serial_numbers, state, survey,
 };
 
 pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {

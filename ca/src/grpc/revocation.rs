@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::revocation_service_server::RevocationService;
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, caller, refuse};
 use super::convert;
-use crate::authority::{Authority, Caller, FeedPlace};
-use crate::store::Store;
+use crate::authority::{Authority, Caller, FeedPlace, Refused};
+use crate::publication::{List, Publication};
+use crate::store::{Store, StoreError};
 
-pub(super) struct Revocations<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct Revocations<S> {
+    pub(super) authority: Arc<Authority<S>>,
+    pub(super) publication: Arc<Publication>,
+}
 
 #[tonic::async_trait]
 impl<S: Store> RevocationService for Revocations<S> {
@@ -24,9 +28,9 @@ impl<S: Store> RevocationService for Revocations<S> {
         &self,
         request: Request<v1::CheckStatusRequest>,
     ) -> Result<Response<v1::CheckStatusResponse>, Status> {
-        answer(&self.0, "CheckStatus", request, async |_, message| {
+        answer(&self.authority, "CheckStatus", request, async |_, message| {
             let numbers = convert::serial_numbers(&message)?;
-            let statuses = self.0.statuses(&numbers).await?;
+            let statuses = self.authority.statuses(&numbers).await?;
             let states = numbers.into_iter().zip(&statuses);
             let states = states.map(|(number, status)| convert::state(number, status.as_ref()));
             Ok(v1::CheckStatusResponse { states: states.collect() })
@@ -38,25 +42,37 @@ impl<S: Store> RevocationService for Revocations<S> {
         &self,
         request: Request<v1::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
-        let caller = caller(&self.0, WATCH, &request)?;
+        let caller = caller(&self.authority, WATCH, &request)?;
         let v1::WatchRevocationsRequest { cursor, from_now } = request.into_inner();
         let known = convert::feed_place(&cursor).and_then(|place| match place {
-            None if from_now => Ok(self.0.feed_now()),
-            place => self.0.feed_from(place),
+            None if from_now => Ok(self.authority.feed_now()),
+            place => self.authority.feed_from(place),
         });
-        let place = known.map_err(|refused| refuse(&self.0, WATCH, Some(&caller), &refused))?;
+        let place = known.map_err(|refused| refuse(&self.authority, WATCH, Some(&caller), &refused))?;
         // Where now is must be known before anything happens.
         let first = (from_now && cursor.is_empty()).then(|| v1::WatchRevocationsResponse {
             events: Vec::new(),
             cursor: place.to_string(),
             caught_up: true,
         });
-        let pages = watch(Arc::clone(&self.0), caller, place);
+        let pages = watch(Arc::clone(&self.authority), caller, place);
         Ok(Response::new(stream::iter(first.map(Ok)).chain(pages).boxed()))
     }
 
-    async fn get_crl(&self, _: Request<v1::GetCrlRequest>) -> Result<Response<Self::GetCrlStream>, Status> {
-        Err(Status::unimplemented("GetCrl"))
+    async fn get_crl(
+        &self,
+        request: Request<v1::GetCrlRequest>,
+    ) -> Result<Response<Self::GetCrlStream>, Status> {
+        answer(&self.authority, "GetCrl", request, async |_, message| {
+            let name = convert::list_name(&message)?;
+            // A list that was published stays published: without one the first of this start is not made yet.
+            let list = self.publication.list(name).ok_or(match name.shard {
+                None => Refused::Store(StoreError::Busy),
+                Some(_) => Refused::Request { field: "shard", what: "there is no such list".to_owned() },
+            })?;
+            Ok(pieces(list).boxed())
+        })
+        .await
     }
 }
 
@@ -76,5 +92,30 @@ fn watch<S: Store>(
     })
     .boxed()
 }
+
+/// A list in pieces, each read when the one before it has been taken. A newer list that takes its place meanwhile does not change it.
+fn pieces(list: Arc<List>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
+    stream::unfold(0, move |offset| {
+        let list = Arc::clone(&list);
+        async move {
+            if offset > 0 && offset >= list.length() {
+                return None;
+            }
+            match list.read(offset, CHUNK_BYTES) {
+                Ok(chunk) => {
+                    let next = offset + (chunk.len() as u64).max(1);
+                    Some((Ok(convert::list_piece(&list, chunk, offset == 0)), next))
+                }
+                Err(why) => {
+                    tracing::error!(%why, "a revocation list cannot be read");
+                    Some((Err(Status::unavailable("the list cannot be read now; try again later")), u64::MAX))
+                }
+            }
+        }
+    })
+}
+
+/// What the wire allows a piece.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 const WATCH: &str = "WatchRevocations";

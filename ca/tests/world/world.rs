@@ -18,6 +18,7 @@ use ca::ledger::{
     Action, AlarmKind, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Serials,
     SignedCertificate, Standing, WorkOrderId, WorkOrderTerms,
 };
+use ca::publication::Publication;
 use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
 use ca::store::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
@@ -38,6 +39,7 @@ pub struct World {
     pub factory: Arc<SwitchedSigner>,
     pub operator: Key,
     pub operator_der: Vec<u8>,
+    pub publication: Arc<Publication>,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
         let switched = Arc::new(SwitchedSigner { inner: factory.signer.clone(), failing: AtomicU8::new(0) });
         let factory = Issuer { signer: switched.clone(), ..factory };
         let issuers = Issuers { root: root.certificate, factory, operational, infrastructure };
+        let publication = Arc::new(Publication::new(&issuers));
         let installation = Installation {
             organization: "Example".into(),
             profiles: Vec::new(),
@@ -71,7 +74,7 @@ impl World {
         let authority =
             Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();
         let authority = Arc::new(authority);
-        Self { authority, store, clock, factory: switched, operator, operator_der: first }
+        Self { authority, store, clock, factory: switched, operator, operator_der: first, publication }
     }
 
     pub async fn operator(&self) -> Caller {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use identity::{KeyFingerprint, RevocationReason, SerialNumber};
+use issuance::IssuerName;
 use proto::v1;
 
 use super::{bad, device_id, device_message, principal_name, remark, request_id, serial_number};
@@ -11,6 +13,7 @@ use crate::authority::{
     FeedPage, FeedPlace, ROTATION_SPREAD_MAX, Refused, RevocationProgress, RevocationRequest, RotationRequest,
 };
 use crate::ledger::{AlarmKind, Clash, Event, Holder, Selection, Standing};
+use crate::publication::{List, ListName};
 use crate::store::{
     AlarmRecord, CertificateStatus, ChangedStatus, Revocation, RevocationChange, StoreError, Survey,
 };
@@ -90,6 +93,31 @@ pub(in crate::grpc) fn feed_place(cursor: &str) -> Result<Option<FeedPlace>, Ref
         return Ok(None);
     }
     cursor.parse().map(Some).map_err(|error: StoreError| error.into())
+}
+
+/// Which list is asked for.
+pub(in crate::grpc) fn list_name(message: &v1::GetCrlRequest) -> Result<ListName, Refused> {
+    let issuer = IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == message.issuer);
+    let issuer = issuer
+        .ok_or_else(|| bad("issuer", format_args!("is factory, operational, infrastructure or root")))?;
+    Ok(ListName { issuer, shard: message.shard })
+}
+
+/// A piece of a list; the first one says what the whole is.
+pub(in crate::grpc) fn list_piece(list: &List, chunk: Bytes, first: bool) -> v1::GetCrlResponse {
+    if !first {
+        return v1::GetCrlResponse { chunk, ..v1::GetCrlResponse::default() };
+    }
+    let (epoch, counter) = list.number.parts();
+    let number = u128::from(epoch) << 64 | u128::from(counter);
+    let number: Vec<u8> = number.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
+    v1::GetCrlResponse {
+        chunk,
+        number: number.into(),
+        this_update: Some(list.this_update.into()),
+        next_update: Some(list.next_update.into()),
+        length: list.length(),
+    }
 }
 
 pub(in crate::grpc) fn survey(survey: &Survey) -> v1::PreviewSelectionResponse {
