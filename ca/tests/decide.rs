@@ -13,6 +13,8 @@
 
 #[path = "store/cases.rs"]
 mod cases;
+#[path = "decide/lifecycle.rs"]
+mod lifecycle;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -33,6 +33,7 @@ use self::gathering::Gathering;
 use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
 use self::projector::{Projection, Projector};
+use self::withdrawals::Causes;
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
     Foresight, OpenError, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage,
@@ -94,6 +95,8 @@ struct Shared {
     head: AtomicU64,
     projection: Projection,
     last_seen: LastSeen,
+    /// For status, which is asked of many that one entry revoked.
+    causes: Mutex<Causes>,
     counters: Counters,
 }
 
@@ -159,6 +162,7 @@ impl EmbeddedStore {
             head: AtomicU64::new(head),
             projection: Projection::default(),
             last_seen: LastSeen::default(),
+            causes: Mutex::default(),
             counters: Counters::default(),
         });
         shared.projection.committed(head);

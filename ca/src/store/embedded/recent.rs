@@ -18,22 +18,33 @@ impl Recent {
     /// The entry, if it was read lately.
     pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.get(place(number))?.as_ref().filter(|entry| entry.number == number).map(Arc::clone)
+        [place(number, PLACES), place(number, LARGE_PLACES)].into_iter().find_map(|place| {
+            places.get(place)?.as_ref().filter(|entry| entry.number == number).map(Arc::clone)
+        })
     }
 
     /// Keeps it until another takes its place.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = places.get_mut(place(entry.number)).and_then(|kept| kept.replace(Arc::clone(entry)));
+        // Entries that revoke a thousand certificates are fifty times as large: they share a few of the places.
+        let large = entry.event.withdrawal().is_some_and(|withdrawal| withdrawal.certificates.len() > LARGE);
+        let place = place(entry.number, if large { LARGE_PLACES } else { PLACES });
+        let before = places.get_mut(place).and_then(|kept| kept.replace(Arc::clone(entry)));
         drop(places);
         // It may be the last to hold the other one.
         drop(before);
     }
 }
 
-fn place(number: EntryNumber) -> usize {
-    usize::try_from(number.0 % PLACES as u64).unwrap_or_default()
+fn place(number: EntryNumber, places: usize) -> usize {
+    usize::try_from(number.0 % places as u64).unwrap_or_default()
 }
 
 /// About a megabyte: more calls in flight than the CA answers at once, and small beside the index.
 const PLACES: usize = 1024;
+
+/// Where large entries are kept: a few megabytes at most, and enough for those who follow a mass revocation together.
+const LARGE_PLACES: usize = 64;
+
+/// Certificates that make an entry a large one.
+const LARGE: usize = 16;

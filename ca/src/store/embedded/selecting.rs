@@ -44,7 +44,8 @@ impl Shared {
                 })?;
                 let mut certificates = Vec::new();
                 if let Some(row) = born.and_then(|row| self.row(row)) {
-                    self.all_of(device, EntryNumber(u64::from(row.entry)), &mut certificates)?;
+                    let born = self.entry(EntryNumber(u64::from(row.entry)))?;
+                    self.all_of(device, &born, &mut certificates)?;
                 }
                 Ok(SelectionPage { certificates, next: None })
             }
@@ -77,7 +78,7 @@ impl Shared {
             if let Event::BirthIssued { work_order, device, .. } = &entry.event
                 && selection.covers_device(device, *work_order, entry.principal.as_ref())
             {
-                self.all_of(device, entry.number, &mut certificates)?;
+                self.all_of(device, &entry, &mut certificates)?;
             }
         }
         Ok(SelectionPage { certificates, next })
@@ -128,13 +129,17 @@ impl Shared {
     fn all_of(
         &self,
         device: &DeviceId,
-        born: EntryNumber,
+        born: &Entry,
         certificates: &mut Vec<Selected>,
     ) -> Result<(), StoreError> {
         let entries = self.index.read().unwrap_or_else(PoisonError::into_inner).entries_of(device);
-        for number in entries.into_iter().rev() {
-            let entry = self.entry(EntryNumber(u64::from(number)))?;
-            certificates.extend(self.selected(&entry, born));
+        for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
+            // Most devices of a young fleet have one certificate, which was just read.
+            if number == born.number {
+                certificates.extend(self.selected(born, born.number));
+            } else {
+                certificates.extend(self.selected(self.entry(number)?.as_ref(), born.number));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use issuance::IssuerName;
 use super::Shared;
 use super::index::Certificates;
 use super::reader::Reader;
-use crate::ledger::{EntryNumber, Holder, Standing};
+use crate::ledger::{EntryNumber, Holder};
 use crate::store::revocations::changes_of;
 use crate::store::{
     CertificateStatus, ChangePlace, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState,
@@ -50,11 +50,16 @@ impl Shared {
         };
         let Some(row) = row else { return Ok(None) };
         let standing = row.standing();
-        let changed = EntryNumber(u64::from(row.changed));
-        let revocation = match standing {
-            Standing::Held => Some(Revocation::hold(self.entry(changed)?.as_ref())),
-            Standing::Revoked => Revocation::for_ever(self.entry(changed)?.as_ref(), *serial_number),
-            Standing::Issued | Standing::InUse | Standing::Superseded => None,
+        let revocation = match row.is_withdrawn() {
+            true => {
+                // Thousands were revoked by one entry: it is read for the first who asks.
+                let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
+                let cause = causes.of(self, row.changed, row.is_held())?;
+                let RevokedEntry { at, reason, invalidity_date, .. } = cause.line(*serial_number);
+                let entry = EntryNumber(u64::from(row.changed));
+                Some(Revocation { at, reason, invalidity_date, entry })
+            }
+            false => None,
         };
         Ok(Some(CertificateStatus { issuer: row.issuer(), shard: row.shard(), standing, revocation }))
     }
@@ -159,9 +164,9 @@ impl Shared {
     }
 }
 
-/// The entries that withdrew what is on a page: mostly a few, each for many certificates.
+/// The entries that withdrew what is asked for: mostly a few, each for many certificates.
 #[derive(Default)]
-struct Causes(HashMap<(u32, bool), Arc<Cause>>);
+pub(super) struct Causes(HashMap<(u32, bool), Arc<Cause>>);
 
 /// What an entry says of those that it withdrew.
 struct Cause {
