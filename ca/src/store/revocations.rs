@@ -20,7 +20,7 @@ pub struct ChangePlace {
 
 impl ChangePlace {
     /// Behind all changes of this entry, and of those before it. `EntryNumber(0)`: before the first change.
-    pub fn behind(entry: EntryNumber) -> Self {
+    pub const fn behind(entry: EntryNumber) -> Self {
         Self { entry, position: u32::MAX }
     }
 }

@@ -224,7 +224,7 @@ impl Shared {
         };
         let mut rows = Vec::with_capacity(found.rows.len());
         for number in found.rows {
-            rows.push(AlarmRecord::of(self.entry(number)?.into()));
+            rows.push(AlarmRecord::of(self.entry(number)?));
         }
         Ok(Page { rows, next: found.next })
     }
