@@ -203,7 +203,7 @@ impl DeviceView {
         match self.state {
             "issued" => "issued: it has a birth certificate; the station has not confirmed that it arrived",
             "provisioned" => {
-                "provisioned: the station read its birth certificate back; it has not enrolled yet"
+                "provisioned: the station read its birth certificate back; no operational certificate is in use"
             }
             "enrolled" => "enrolled: it has an operational certificate in use",
             "held" => "held: its certificates are withdrawn until it is released, and it gets no others",

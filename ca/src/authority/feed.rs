@@ -130,6 +130,16 @@ impl<S: Store> Authority<S> {
         }
     }
 
+    /// What follows the place now, perhaps nothing: so a reader learns at once that it has seen everything.
+    ///
+    /// # Errors
+    /// As [`Self::feed_after`].
+    pub async fn feed_at_once(&self, caller: &Caller, place: FeedPlace) -> Result<Arc<FeedPage>, Refused> {
+        self.check_caller(caller).await?;
+        let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: place, caught_up: true });
+        Ok(self.feed_page(place).await?.unwrap_or_else(nothing))
+    }
+
     /// What follows the place now; `None`: nothing.
     async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
         let shared = self.feed.page(place.0);

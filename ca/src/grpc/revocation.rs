@@ -76,17 +76,21 @@ impl<S: Store> RevocationService for Revocations<S> {
     }
 }
 
-/// Page after page, each made when the one before it has been taken: a slow reader holds one page and nothing more.
+/// At once what is there or that there is nothing, then page after page as things happen, each made when the one before it has been taken: a slow reader holds one page and nothing more.
 fn watch<S: Store>(
     authority: Arc<Authority<S>>,
     caller: Caller,
     place: FeedPlace,
 ) -> BoxStream<'static, Result<v1::WatchRevocationsResponse, Status>> {
-    let from = Some((authority, caller, place));
+    let from = Some((authority, caller, place, true));
     stream::unfold(from, async |from| {
-        let (authority, caller, place) = from?;
-        match authority.feed_after(&caller, place).await {
-            Ok(page) => Some((Ok(convert::feed_page(&page)), Some((authority, caller, page.next)))),
+        let (authority, caller, place, first) = from?;
+        let page = match first {
+            true => authority.feed_at_once(&caller, place).await,
+            false => authority.feed_after(&caller, place).await,
+        };
+        match page {
+            Ok(page) => Some((Ok(convert::feed_page(&page)), Some((authority, caller, page.next, false)))),
             Err(refused) => Some((Err(refuse(&authority, WATCH, Some(&caller), &refused)), None)),
         }
     })

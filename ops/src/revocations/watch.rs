@@ -104,18 +104,16 @@ impl Follower {
         let mut stream = client.watch_revocations(request).await?.into_inner();
         self.all_lists_are_stale();
         let mut behind_since = Instant::now();
+        let mut caught_up = false;
         loop {
-            let caught_up = match timeout_at(self.look_again_at(), stream.message()).await {
+            match timeout_at(self.look_again_at(), stream.message()).await {
                 Ok(message) => {
                     let message = message?.ok_or_else(|| Failure::unreachable("the CA ended the feed"))?;
                     self.lost = 0;
-                    self.take(message, output)?
+                    caught_up = self.take(message, output)?;
                 }
-                Err(_) => {
-                    self.all_lists_are_stale();
-                    true
-                }
-            };
+                Err(_) => self.all_lists_are_stale(),
+            }
             if caught_up || behind_since.elapsed() >= SETTLED_EVERY {
                 self.settle(&mut client, output).await?;
                 behind_since = Instant::now();
