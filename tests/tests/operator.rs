@@ -126,6 +126,8 @@ async fn a_certificate_is_explained_with_who_why_what_came_before_and_after_and_
         "in use: its holder proved that it has the key",
         "by station:line-1 under wo-",
         birth.as_str().unwrap(),
+        "/crl/operational/0.crl",
+        "/ocsp",
         "children    none",
     ] {
         assert!(words.contains(expected), "{expected} is missing in:\n{words}");
@@ -258,6 +260,24 @@ async fn a_watcher_misses_nothing_and_repeats_nothing_over_restarts_of_the_ca_an
     assert_eq!(all, wanted);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_good_installation_good_and_a_bad_one_bad() {
+    let mut site = Site::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let own = directory.path().join("second");
+    site.operator.says(&["principal", "issue", "operator", "second", "--out", own.to_str().unwrap()]);
+    let found = Operator::with(&site.authority, &own).json(&["doctor"]);
+    let health: Vec<_> = found.iter().map(|finding| finding["health"].as_str().unwrap()).collect();
+    assert!(health.iter().all(|health| *health == "good"), "{found:#?}");
+    assert!(found.iter().any(|finding| finding["check"] == "public list"), "{found:#?}");
+    assert!(found.iter().any(|finding| finding["check"] == "clock"), "{found:#?}");
+
+    site.authority.kill();
+    let (status, said) = site.operator.fails(&["doctor"]);
+    assert_eq!(status, 6, "{said}");
+    assert!(said.contains("touchmark-ca serve"), "{said}");
+}
+
 struct Site {
     authority: CertificateAuthority,
     operator: Operator,
@@ -267,7 +287,8 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        let authority = CertificateAuthority::start();
+        let mut authority = CertificateAuthority::founded().with_public_url_at_its_own_address();
+        authority.serve();
         let factory = Factory::of(&authority);
         let station = factory.station("line-1").await;
         let order = factory.order(OrderTerms::new(20, &["line-1"])).await;
