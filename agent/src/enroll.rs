@@ -4,6 +4,7 @@
 //! point `current` to it → tell the CA. Each arrow is durable before the next begins, so this can be killed anywhere and run
 //! again: the same question gets the same certificate, and `current` never points to one that was not proven (ADR 0013).
 
+mod alert;
 pub(crate) mod answer;
 pub(crate) mod connection;
 mod error;

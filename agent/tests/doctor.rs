@@ -51,7 +51,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
         std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     };
     let refuse = |reason| ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
-    let cases: [(&str, &dyn Fn(&Path), i32, &str); 8] = [
+    let cases: [(&str, Harm<'_>, i32, &str); 8] = [
         ("key for all", &|home| mode(home, "a/key.pem", 0o644), 4, "chmod"),
         ("directory for all", &|home| mode(home, "b", 0o777), 1, "chmod go-w"),
         ("no current", &|home| std::fs::remove_file(home.join("current")).unwrap(), 4, "restore"),
@@ -107,6 +107,9 @@ fn json_is_one_finding_a_line() {
         assert!(finding["subject"].is_string() && finding["verdict"].is_string(), "{line}");
     }
 }
+
+/// What happens to a state directory, or to its CA.
+type Harm<'a> = &'a dyn Fn(&Path);
 
 fn doctor(home: &Path) -> Output {
     agent().args(["doctor", "--state"]).arg(home).output().unwrap()

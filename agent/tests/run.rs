@@ -13,14 +13,21 @@ mod support;
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use agent::state::{Place, View};
+use agent::daemon::{self, Settings, Wanted};
+use agent::hook::Telling;
+use agent::state::{FileSystem, Place, View};
+use identity::ManualClock;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use rustix::process::{Pid, Signal, kill_process};
-use support::ca::{FakeCa, Mischief};
+use support::ca::{FakeCa, Mischief, NOW};
 use support::issuers::Issuers;
 use support::station::agent;
-use support::unit::{born, enrolled, json, renew, status};
+use support::unit::{born, copy, enrolled, json, renew, status};
+use tokio::sync::watch;
 use tonic::Code;
 
 #[test]
@@ -156,6 +163,45 @@ fn a_damaged_or_missing_state_directory_ends_it() {
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     std::fs::write(home.path().join("a/cert.pem"), "").unwrap();
     assert_eq!(Daemon::start(home.path(), &[]).end().code(), Some(4));
+}
+
+/// R-LIFE-06: a clock that jumped costs a question, not a stream of them.
+#[test]
+fn a_clock_that_shows_1970_or_another_age_does_not_make_a_unit_spin() {
+    let (ca, born) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    enrolled(born.path(), &ca.issuers, "SN1", &ca.url());
+    let now = UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap());
+    for (name, moment) in [("1970", UNIX_EPOCH), ("2080", now + Duration::from_secs(54 * 365 * 86_400))] {
+        let home = tempfile::tempdir().unwrap();
+        copy(born.path(), home.path());
+        let first = current(home.path());
+        let settings = Settings {
+            state: home.path().to_owned(),
+            disk: Arc::new(FileSystem),
+            server: None,
+            telling: Telling { hook: None, hook_time: Duration::from_secs(1), pid_file: None },
+        };
+        let (wanted, watching) = watch::channel(Wanted::Look);
+        let generator = StdRng::seed_from_u64(1);
+        let asked = || ca.books.lock().unwrap().asked;
+        let before = asked();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = Arc::new(ManualClock::at(moment));
+            let daemon = daemon::run(settings, clock, generator, watching);
+            let control = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                wanted.send_replace(Wanted::Look);
+                // Long enough for hundreds of turns, if nothing held it back.
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                wanted.send_replace(Wanted::Stop);
+            };
+            let (ended, ()) = tokio::join!(daemon, control);
+            ended.unwrap();
+        });
+        assert!((1..=2).contains(&(asked() - before)), "{name}: it asked {} times", asked() - before);
+        assert_eq!(current(home.path()), first, "{name}: it is not due");
+    }
 }
 
 /// A running daemon. Killed and reaped when it is dropped.

@@ -28,12 +28,14 @@ use crate::certificate::{Credential, earliest_moment, unix_time};
 use crate::key::{DeviceKey, TlsKey};
 use crate::state::rfc3339;
 
+use super::alert::{Alert, Remembering, about_our_certificate};
 use super::answer::moment;
 use super::{EnrollError, Server};
 
 /// A connection that proved who the server is. Whether the server takes us shows with the first call.
 pub(crate) struct Connection {
     server: Server,
+    alert: Alert,
     channel: Channel,
     client: EnrollmentServiceClient<Channel>,
     verifier: Arc<FromNowOn>,
@@ -62,10 +64,10 @@ impl Connection {
         let stream = match timeout(CONNECT_TIME, dial).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
+                if let Some(alert) = about_our_certificate(&error) {
+                    return Err(EnrollError::NotAccepted { alert: format!("{alert:?}") });
+                }
                 return Err(match tls_error(&error) {
-                    Some(rustls::Error::AlertReceived(alert)) => {
-                        EnrollError::NotAccepted { alert: format!("{alert:?}") }
-                    }
                     Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
                     _ => unreachable(error),
                 });
@@ -74,6 +76,7 @@ impl Connection {
         };
         let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let presented = presented.iter().map(|der| der.clone().into_owned()).collect();
+        let (stream, alert) = Remembering::new(stream);
         let mut stream = Some(TokioIo::new(stream));
         // The stream is encrypted already: the channel only needs to know what to call the server.
         let endpoint = Endpoint::from_static("http://ca").origin(server.uri.clone()).timeout(CALL_TIME);
@@ -83,22 +86,22 @@ impl Connection {
                 async move { stream }
             }))
             .await
-            .map_err(|error| unreachable(io::Error::other(error)))?;
+            .map_err(|error| not_accepted(&alert).unwrap_or_else(|| unreachable(io::Error::other(error))))?;
         let client =
             EnrollmentServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { server: server.clone(), channel, client, verifier, presented })
+        Ok(Self { server: server.clone(), alert, channel, client, verifier, presented })
     }
 
     pub(crate) async fn enroll(
         &mut self,
         request: v1::EnrollRequest,
     ) -> Result<v1::EnrollResponse, EnrollError> {
-        Ok(self.client.enroll(request).await.map_err(refusal)?.into_inner())
+        Ok(self.client.enroll(request).await.map_err(|it| refused(&self.alert, it))?.into_inner())
     }
 
     pub(crate) async fn trust_bundle(&mut self) -> Result<(), EnrollError> {
         let request = v1::GetTrustBundleRequest {};
-        self.client.get_trust_bundle(request).await.map_err(refusal)?;
+        self.client.get_trust_bundle(request).await.map_err(|it| refused(&self.alert, it))?;
         Ok(())
     }
 
@@ -106,14 +109,14 @@ impl Connection {
         &mut self,
         request: v1::RenewRequest,
     ) -> Result<v1::EnrollResponse, EnrollError> {
-        let response = self.client.renew(request).await.map_err(refusal)?.into_inner();
+        let response = self.client.renew(request).await.map_err(|it| refused(&self.alert, it))?.into_inner();
         let v1::RenewResponse { certificate, chain, trust_bundle, server_time } = response;
         Ok(v1::EnrollResponse { certificate, chain, trust_bundle, server_time })
     }
 
     pub(crate) async fn renewal_info(&mut self) -> Result<v1::GetRenewalInfoResponse, EnrollError> {
         let request = v1::GetRenewalInfoRequest {};
-        Ok(self.client.get_renewal_info(request).await.map_err(refusal)?.into_inner())
+        Ok(self.client.get_renewal_info(request).await.map_err(|it| refused(&self.alert, it))?.into_inner())
     }
 
     /// Whether the server takes the certificate of this connection: in TLS 1.3 a client learns that only when it reads. The question
@@ -123,7 +126,7 @@ impl Connection {
         match health.check(HealthCheckRequest::default()).await {
             Ok(_) => Ok(()),
             // Whatever it says of its health, it read us and answered.
-            Err(status) => match refusal(status) {
+            Err(status) => match refused(&self.alert, status) {
                 error @ (EnrollError::NotAccepted { .. } | EnrollError::Unreachable { .. }) => Err(error),
                 error if error.may_pass() => Err(error),
                 _ => Ok(()),
@@ -134,7 +137,8 @@ impl Connection {
     /// Tells the CA that the certificate of this connection is in use, and returns the CA's time.
     pub(crate) async fn confirm(&mut self, serial_number: Vec<u8>) -> Result<SystemTime, EnrollError> {
         let request = v1::ConfirmInstalledRequest { serial_number: serial_number.into() };
-        let response = self.client.confirm_installed(request).await.map_err(refusal)?.into_inner();
+        let response =
+            self.client.confirm_installed(request).await.map_err(|it| refused(&self.alert, it))?.into_inner();
         moment(response.server_time)
     }
 
@@ -232,10 +236,15 @@ impl ServerCertVerifier for FromNowOn {
     }
 }
 
-/// A status as what it means: a handshake that was refused after it seemed done, or the CA's word.
-fn refusal(status: Status) -> EnrollError {
-    if let Some(rustls::Error::AlertReceived(alert)) = status.source().and_then(tls_error) {
-        return EnrollError::NotAccepted { alert: format!("{alert:?}") };
+/// The handshake was refused after it seemed done, if that is what ended the connection.
+fn not_accepted(alert: &Alert) -> Option<EnrollError> {
+    alert.get().map(|alert| EnrollError::NotAccepted { alert: alert.clone() })
+}
+
+/// A status as what it means: a refused handshake, or the CA's word.
+fn refused(alert: &Alert, status: Status) -> EnrollError {
+    if let Some(error) = not_accepted(alert) {
+        return error;
     }
     let details = status.get_error_details();
     let told = details.error_info().is_some();
@@ -252,7 +261,7 @@ fn refusal(status: Status) -> EnrollError {
 }
 
 /// The TLS error somewhere below, if that is what went wrong.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
