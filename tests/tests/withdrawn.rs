@@ -46,7 +46,7 @@ async fn a_device_on_hold_is_told_so_and_renews_when_it_is_released() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_reaches_a_running_device_and_a_revocation_ends_it() {
     let mut generator = Seed::of_this_run().generator(1);
-    let fleet = Fleet::born(1).await;
+    let mut fleet = Fleet::born(1).await;
     assert!(fleet.enroll(UNIT).status.success());
     let before = fleet.held(UNIT);
     let mut lifecycle = fleet.authority.operator().lifecycle();
@@ -60,6 +60,15 @@ async fn a_rotation_reaches_a_running_device_and_a_revocation_ends_it() {
         })
         .await
         .unwrap();
+    // Devices are spread over some minutes; an hour later all of them are due.
+    fleet.authority.stop();
+    for (name, value) in
+        [("LD_PRELOAD", FAKETIME), ("FAKETIME", "+1h"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")]
+    {
+        fleet.authority.set_environment(name, value);
+    }
+    fleet.authority.serve();
+    let mut lifecycle = fleet.authority.operator().lifecycle();
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut agent = fleet.agent("run", UNIT);
     let mut daemon = Process::start(agent.stdout(Stdio::null()).stderr(log.reopen().unwrap()));
@@ -95,6 +104,9 @@ fn unit() -> DeviceId {
 fn told(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
+
+/// The Debian package `faketime`.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 const UNIT: &str = "SN000001";
 const WAIT: Duration = Duration::from_secs(30);
