@@ -14,6 +14,8 @@ mod publisher;
 mod root;
 mod shelf;
 mod source;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 use std::collections::HashMap;

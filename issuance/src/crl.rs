@@ -67,8 +67,8 @@ impl CrlNumber {
         (part(self.0 >> 64), part(self.0))
     }
 
-    /// As an INTEGER.
-    fn octets(self) -> Vec<u8> {
+    /// As the content of an INTEGER.
+    pub fn octets(self) -> Vec<u8> {
         let octets: Vec<u8> = self.0.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
         let positive = octets.first().is_some_and(|first| *first < 0x80);
         if positive { octets } else { [&[0], octets.as_slice()].concat() }

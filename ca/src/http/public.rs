@@ -4,6 +4,7 @@
 //! hyper by itself, without a router: an answer about status costs a signature, and what surrounds it should cost little beside that.
 
 mod body;
+mod compromise;
 mod lists;
 mod status;
 
@@ -29,18 +30,29 @@ use tracing::{debug, warn};
 
 use crate::publication::{Answers, Delegating, ListName, Publication, StatusSource};
 use body::Page;
+use compromise::Desk;
+
+pub use compromise::{CompromiseRefused, CompromiseReport};
 
 /// What everybody may ask.
 pub struct Public<S, D> {
-    /// Lists and certificates.
-    pub publication: Arc<Publication>,
-    /// Status.
-    pub answers: Arc<Answers<S, D>>,
-    /// For how long answers may be kept.
-    pub clock: Arc<dyn Clock>,
+    publication: Arc<Publication>,
+    answers: Arc<Answers<S, D>>,
+    compromise: Desk,
+    clock: Arc<dyn Clock>,
 }
 
 impl<S: StatusSource, D: Delegating> Public<S, D> {
+    /// Lists and certificates from `publication`, status from `answers`; proofs of compromise go to `report`.
+    pub fn new(
+        publication: Arc<Publication>,
+        answers: Arc<Answers<S, D>>,
+        report: CompromiseReport,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { publication, answers, compromise: Desk::new(report), clock }
+    }
+
     /// Serves until `stop`; what was begun then ends, or is cut with the process.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -117,6 +129,12 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
                 _ => not_allowed("GET, POST"),
             };
         }
+        if path == "/key-compromise" {
+            return match head.method {
+                Method::POST => self.compromise.answer(&head.headers, body).await,
+                _ => not_allowed("POST"),
+            };
+        }
         if !matches!(head.method, Method::GET | Method::HEAD) {
             return not_allowed("GET, HEAD");
         }
@@ -137,13 +155,10 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
         if headers.get(CONTENT_TYPE).is_some_and(|kind| kind != status::QUESTION_TYPE) {
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/ocsp-request\n");
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, QUESTION_BYTES_MAX).collect()).await;
-        let question = match read {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "a question has at most 16 KiB\n"),
-            Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the question did not come in time\n"),
-        };
-        status::for_one(self.answers.answer(&question).await)
+        match read_body(body, QUESTION_BYTES_MAX).await {
+            Ok(question) => status::for_one(self.answers.answer(&question).await),
+            Err(refused) => refused,
+        }
     }
 
     /// A list that will come, or never.
@@ -155,6 +170,15 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
         let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "the list is being made\n");
         answer.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
         answer
+    }
+}
+
+/// The whole body, if it is not too large and comes in time.
+async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Response<Page>> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "it is too large, or it broke off\n")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "it did not come in time\n")),
     }
 }
 

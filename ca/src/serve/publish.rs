@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::OpenError;
-use crate::authority::Authority;
+use crate::authority::{Authority, Refused};
 use crate::config::Settings;
-use crate::http::public::Public;
+use crate::http::public::{CompromiseRefused, CompromiseReport, Public};
 use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
 use crate::signer::Issuers;
 use crate::store::Store;
@@ -24,6 +24,7 @@ pub(super) struct Published<S> {
     pub(super) publication: Arc<Publication>,
     pub(super) answers: Arc<Answers<Ledger<S>, Authority<S>>>,
     publisher: Publisher<Ledger<S>>,
+    authority: Arc<Authority<S>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -61,7 +62,7 @@ impl<S: Store> Published<S> {
         )
         .await?;
         let answers = Arc::new(Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock)));
-        Ok(Self { publication, answers, publisher, clock })
+        Ok(Self { publication, answers, publisher, authority: Arc::clone(authority), clock })
     }
 
     /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
@@ -71,7 +72,7 @@ impl<S: Store> Published<S> {
         listener: TcpListener,
         stop: CancellationToken,
     ) -> [JoinHandle<()>; 2] {
-        let public = Public { publication: self.publication, answers: self.answers, clock: self.clock };
+        let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
         let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
         let publishing = tokio::spawn(async move {
@@ -85,6 +86,23 @@ impl<S: Store> Published<S> {
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
         [serving, publishing]
     }
+}
+
+/// Proofs of compromise go to the authority.
+fn report<S: Store>(authority: Arc<Authority<S>>) -> CompromiseReport {
+    Arc::new(move |proof| {
+        let authority = Arc::clone(&authority);
+        Box::pin(async move {
+            let withdrawn = authority.key_compromised(&proof).await;
+            withdrawn.map_err(|refused| {
+                authority.report("KeyCompromise", None, &refused);
+                match refused {
+                    Refused::Csr(_) | Refused::Request { .. } => CompromiseRefused::NoProof(refused.reason()),
+                    _ => CompromiseRefused::Unavailable,
+                }
+            })
+        })
+    })
 }
 
 fn warn_of_end(next_update: SystemTime, now: SystemTime) {

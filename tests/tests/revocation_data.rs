@@ -1,0 +1,383 @@
+//! What strangers fetch agrees with what the ledger knows: lists, status, issuers' certificates, from a CA that runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use issuance::{CrlNumber, CrlSummary};
+use proto::v1::selection::By;
+use proto::v1::{DeviceId, HoldRequest, ReleaseRequest, RevokeRequest, Role, Selection};
+use tests::{CertificateAuthority, Credentials, Device, Factory, OrderTerms, eventually};
+
+/// A revocation is visible within this (R-OCSP-08); the machine may be busy.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+
+struct Site {
+    authority: CertificateAuthority,
+    factory: Factory,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let mut authority = CertificateAuthority::founded().with_public_url_at_its_own_address();
+        authority.serve();
+        let factory = Factory::of(&authority);
+        Self { authority, factory, dir: tempfile::tempdir().unwrap() }
+    }
+
+    async fn device(&self, unit: u32) -> Holder {
+        let station = self.factory.station(&format!("line-{unit}")).await;
+        let name = format!("line-{unit}");
+        let order = self.factory.order(OrderTerms::new(1, &[&name])).await;
+        let device = Device::new("cam-2", &format!("SN{unit:06}"));
+        let birth = self.factory.born(&station, &order, &device).await;
+        let operational = self.factory.enrolled(&birth).await;
+        Holder { id: device.id, operational }
+    }
+
+    fn get(&self, path: &str) -> (String, Vec<u8>) {
+        http(self.authority.public(), &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[])
+    }
+
+    fn list(&self, path: &str) -> Vec<u8> {
+        let (head, body) = self.get(path);
+        assert!(head.starts_with("HTTP/1.0 200"), "{path}: {head}");
+        body
+    }
+
+    fn number(&self, path: &str) -> CrlNumber {
+        CrlSummary::from_der(&self.list(path)).unwrap().number
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// What openssl's OCSP client says about the certificate: its status, and its lines about time and reason.
+    fn openssl_ocsp(&self, holder: &Credentials, extra: &[&str]) -> String {
+        let certificate = self.write("leaf.pem", &holder.certificate);
+        let issuer = self.write("issuer.pem", &holder.chain);
+        let root = self.write("root.pem", &holder.trust);
+        let url = format!("http://{}/ocsp", self.authority.public());
+        let mut command = Command::new("openssl");
+        command.arg("ocsp").args(extra).arg("-issuer").arg(issuer).arg("-cert").arg(certificate);
+        let output = command.args(["-url", &url, "-CAfile"]).arg(root).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Response verify OK"), "{output:?}");
+        text
+    }
+
+    /// What GnuTLS's OCSP client says.
+    fn ocsptool(&self, holder: &Credentials) -> String {
+        let certificate = self.write("leaf.pem", &holder.certificate);
+        let issuer = self.write("issuer.pem", &holder.chain);
+        let url = format!("--ask=http://{}/ocsp", self.authority.public());
+        let mut command = Command::new("ocsptool");
+        command.arg(url).arg("--load-issuer").arg(&issuer).arg("--load-cert").arg(certificate);
+        let output = command.arg("--load-trust").arg(issuer).output().unwrap();
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("Verifying OCSP Response: Success"), "{text}");
+        text
+    }
+
+    /// What `openssl verify -crl_check_all` says with these lists of the operational issuer.
+    fn openssl_verify(&self, holder: &Credentials, lists: &[&str]) -> String {
+        let certificate = self.write("leaf.pem", &holder.certificate);
+        let (issuer, root) = (self.write("issuer.pem", &holder.chain), self.write("root.pem", &holder.trust));
+        let text: String = lists.iter().map(|path| pem(&self.list(path))).collect();
+        let lists = self.write("lists.pem", &text);
+        let mut command = Command::new("openssl");
+        command.args(["verify", "-x509_strict", "-crl_check_all", "-CAfile"]).arg(root).arg("-untrusted");
+        let output = command.arg(issuer).arg("-CRLfile").arg(lists).arg(certificate).output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// The list's entry as openssl prints it: date and reason.
+    fn listed(&self, path: &str, serial: &str) -> Option<(String, String)> {
+        let file = self.dir.path().join("list.der");
+        std::fs::write(&file, self.list(path)).unwrap();
+        let output = Command::new("openssl")
+            .args(["crl", "-inform", "DER", "-noout", "-text", "-in"])
+            .arg(file)
+            .output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let (_, after) = text.split_once(&format!("Serial Number: {serial}"))?;
+        let line = |text: &str, from: &str| {
+            let (_, after) = text.split_once(from)?;
+            Some(after.lines().next()?.trim().to_owned())
+        };
+        let date = line(after, "Revocation Date: ")?;
+        let reason = after.split_once("CRL Reason Code:").and_then(|(_, after)| after.lines().nth(1));
+        Some((date, reason.unwrap_or_default().trim().to_owned()))
+    }
+
+    async fn revoke(&self, by: By, certificates: u64, reason: &str) {
+        let request = RevokeRequest {
+            request_id: fresh_id(),
+            selection: Some(Selection { by: Some(by) }),
+            reason: reason.into(),
+            invalidity_date: None,
+            expected_certificates: certificates,
+        };
+        let mut progress = self.factory.operator().lifecycle().revoke(request).await.unwrap().into_inner();
+        while progress.message().await.unwrap().is_some_and(|progress| !progress.done) {}
+    }
+}
+
+struct Holder {
+    id: DeviceId,
+    operational: Credentials,
+}
+
+impl Holder {
+    /// As openssl prints it in lists.
+    fn serial(&self) -> String {
+        let der = self.operational.certificate_der();
+        issuance::Certificate::from_der(&der).unwrap().serial_number().to_string().to_uppercase()
+    }
+}
+
+fn pem(list: &[u8]) -> String {
+    pem::encode(&pem::Pem::new("X509 CRL", list))
+}
+
+/// A request id that nobody had.
+fn fresh_id() -> prost::bytes::Bytes {
+    Device::new("cam-2", "SN1").request_id
+}
+
+/// One request on a connection of its own: head and body of the answer.
+fn http(address: SocketAddr, head: &str, body: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_status_agree_on_time_and_reason() {
+    let site = Site::new();
+    let (good, bad) = (site.device(1).await, site.device(2).await);
+    let lists = ["/crl/root/full.crl", "/crl/operational/0.crl"];
+    for holder in [&good, &bad] {
+        assert!(site.openssl_ocsp(&holder.operational, &[]).contains(": good"));
+        assert!(site.openssl_ocsp(&holder.operational, &["-sha256"]).contains(": good"), "R-OCSP-02");
+        assert!(site.openssl_ocsp(&holder.operational, &["-no_nonce"]).contains(": good"), "R-OCSP-03");
+        assert!(site.ocsptool(&holder.operational).contains("Certificate Status: good"));
+        assert!(site.openssl_verify(&holder.operational, &lists).contains(": OK"));
+    }
+    let began = Instant::now();
+    site.revoke(By::Device(bad.id.clone()), 2, "keyCompromise").await;
+    let serial = bad.serial();
+    let listed = eventually(VISIBLE_WITHIN, "its shard lists it", async || {
+        site.listed("/crl/operational/0.crl", &serial)
+    })
+    .await;
+    println!("revoked and listed within {:?}", began.elapsed());
+    assert_eq!(listed.1, "Key Compromise");
+    let whole = eventually(VISIBLE_WITHIN, "the whole list lists it", async || {
+        site.listed("/crl/operational/full.crl", &serial)
+    });
+    assert_eq!(whole.await, listed);
+    for extra in [&[][..], &["-sha256"], &["-no_nonce"]] {
+        let text = site.openssl_ocsp(&bad.operational, extra);
+        assert!(text.contains(": revoked") && text.contains("Reason: keyCompromise"), "{text}");
+        assert!(text.contains(&format!("Revocation Time: {}", listed.0)), "{listed:?} {text}");
+    }
+    let text = site.ocsptool(&bad.operational);
+    assert!(text.contains("Certificate Status: revoked"), "{text}");
+    let verdict = site.openssl_verify(&bad.operational, &lists);
+    assert!(verdict.contains("certificate revoked"), "{verdict}");
+    let verdict = site.openssl_verify(&bad.operational, &["/crl/root/full.crl", "/crl/operational/full.crl"]);
+    assert!(verdict.contains("certificate revoked"), "R-CRL-09: {verdict}");
+    assert!(site.openssl_verify(&good.operational, &lists).contains(": OK"));
+    // R-CRL-08: another issuer's list does not do.
+    let verdict = site.openssl_verify(&good.operational, &["/crl/root/full.crl", "/crl/factory/0.crl"]);
+    assert!(verdict.contains("unable to get certificate CRL"), "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
+    // R-CRL-06.
+    let site = Site::new();
+    let holder = site.device(1).await;
+    let serial = holder.serial();
+    let hold = HoldRequest { device: Some(holder.id.clone()), remark: String::new() };
+    site.factory.operator().lifecycle().hold(hold).await.unwrap();
+    let listed =
+        eventually(VISIBLE_WITHIN, "it is listed", async || site.listed("/crl/operational/0.crl", &serial));
+    assert_eq!(listed.await.1, "Certificate Hold");
+    let text = site.openssl_ocsp(&holder.operational, &["-no_nonce"]);
+    assert!(text.contains("Reason: certificateHold"), "{text}");
+    let release = ReleaseRequest { device: Some(holder.id.clone()) };
+    site.factory.operator().lifecycle().release(release).await.unwrap();
+    eventually(VISIBLE_WITHIN, "it is off the list", async || {
+        site.listed("/crl/operational/0.crl", &serial).is_none().then_some(())
+    })
+    .await;
+    assert!(site.openssl_ocsp(&holder.operational, &["-no_nonce"]).contains(": good"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
+    // R-CRL-01, R-CRL-12.
+    let mut site = Site::new();
+    let path = "/crl/infrastructure/0.crl";
+    let mut last = site.number(path);
+    for round in 0..4 {
+        let name = format!("line-{round}");
+        site.factory.credential(Role::Station, &name).await;
+        let public = site.authority.public();
+        let stop = AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let (head, body) = http(public, &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[]);
+                    let summary = CrlSummary::from_der(&body).expect("a whole list");
+                    assert!(head.contains(&format!("etag: \"{}\"", summary.number)), "{head}");
+                    seen.push(summary.number);
+                }
+                seen
+            });
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(async {
+                    let request = proto::v1::RevokePrincipalRequest {
+                        role: Role::Station.into(),
+                        name: name.clone(),
+                        ..Default::default()
+                    };
+                    site.factory.operator().principals().revoke(request).await.unwrap();
+                    eventually(VISIBLE_WITHIN, "a newer list", async || {
+                        (site.number(path) > last).then_some(())
+                    })
+                    .await;
+                });
+            });
+            stop.store(true, Ordering::Relaxed);
+            reader.join().unwrap()
+        });
+        assert!(seen.is_sorted() && !seen.is_empty());
+        last = site.number(path);
+        // Killed anywhere, and what was published is there again, or newer.
+        site.authority.kill();
+        site.authority.serve();
+        site.factory = Factory::of(&site.authority);
+        let after = site.number(path);
+        assert!(after >= last, "{after} after {last}");
+        last = after;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_operator_says_so() {
+    // R-CRL-01, R-CA-06.
+    let mut site = Site::new();
+    let path = "/crl/infrastructure/0.crl";
+    assert!(site.authority.stop().success());
+    let store = site.authority.directory().join("store");
+    let backup = site.dir.path().join("backup");
+    copy(&store, &backup);
+    site.authority.serve();
+    site.factory = Factory::of(&site.authority);
+    site.factory.credential(Role::Station, "line-1").await;
+    let request = proto::v1::RevokePrincipalRequest {
+        role: Role::Station.into(),
+        name: "line-1".into(),
+        ..Default::default()
+    };
+    let before = site.number(path);
+    site.factory.operator().principals().revoke(request).await.unwrap();
+    eventually(VISIBLE_WITHIN, "a newer list", async || (site.number(path) > before).then_some(())).await;
+    let last = site.number(path);
+    assert!(site.authority.stop().success());
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store);
+    let refused = site.authority.serve_within(Duration::from_secs(20)).unwrap_err();
+    assert!(site.authority.log().contains("accept-restored-store"), "{refused} {}", site.authority.log());
+    let output = tests::Program::CertificateAuthority
+        .command()
+        .arg("accept-restored-store")
+        .arg("--config")
+        .arg(site.authority.directory().join("ca.toml"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    site.authority.serve();
+    let after = eventually(VISIBLE_WITHIN, "a list", async || {
+        Some(site.number(path)).filter(|number| *number > last)
+    });
+    assert!(after.await > CrlNumber::new(1, 0), "of a later epoch");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_served_as_caches_want_it() {
+    // R-CRL-12.
+    let site = Site::new();
+    let path = "/crl/factory/full.crl";
+    let (head, body) = site.get(path);
+    for wanted in
+        ["content-type: application/pkix-crl", "etag: \"", "last-modified: ", "cache-control: public"]
+    {
+        assert!(head.contains(wanted), "{wanted}: {head}");
+    }
+    let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let ask = |method: &str, extra: &str| {
+        let text = format!("{method} {path} HTTP/1.1\r\nhost: ca\r\nconnection: close\r\n{extra}\r\n");
+        http(site.authority.public(), &text, &[])
+    };
+    let (head, empty) = ask("HEAD", "");
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains(&format!("content-length: {}", body.len())),
+        "{head}"
+    );
+    assert!(empty.is_empty());
+    let (head, part) = ask("GET", "range: bytes=10-19\r\n");
+    assert!(head.starts_with("HTTP/1.1 206") && head.contains("content-range: bytes 10-19/"), "{head}");
+    assert_eq!(part, body[10..20]);
+    assert!(ask("GET", "range: bytes=99999-\r\n").0.starts_with("HTTP/1.1 416"));
+    assert!(ask("GET", &format!("if-none-match: {etag}\r\n")).0.starts_with("HTTP/1.1 304"));
+    assert!(ask("GET", "accept-encoding: gzip\r\n").1 == body);
+    assert!(ask("POST", "content-length: 0\r\n").0.starts_with("HTTP/1.1 405"));
+    for nothing in
+        ["/crl/factory/9.crl", "/crl/factory/00.crl", "/crl/other/full.crl", "/", "/issuers/other.cer"]
+    {
+        assert!(site.get(nothing).0.starts_with("HTTP/1.0 404"), "{nothing}");
+    }
+    let (head, certificate) = site.get("/issuers/operational.cer");
+    assert!(head.contains("content-type: application/pkix-cert"), "R-5280-17: {head}");
+    assert!(issuance::Certificate::from_der(&certificate).unwrap().is_ca());
+    // R-OCSP-01: nonsense is answered, with 200.
+    for (ask, body) in [("POST /ocsp", &b"nonsense"[..]), ("GET /ocsp/bm9uc2Vuc2U=", b"")] {
+        let length = body.len();
+        let head = format!(
+            "{ask} HTTP/1.0\r\nhost: ca\r\ncontent-type: application/ocsp-request\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let (head, answer) = http(site.authority.public(), &head, body);
+        assert!(head.starts_with("HTTP/1.0 200") && head.contains("application/ocsp-response"), "{head}");
+        assert_eq!(answer, [0x30, 3, 0x0a, 1, 1]);
+    }
+}
