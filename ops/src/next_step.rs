@@ -101,7 +101,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ),
     ("PRINCIPAL_NOT_FOUND", "see `touchmark principal list`"),
     ("ISSUER_EXISTS", "see `touchmark certificate list`"),
-    ("CURSOR_UNKNOWN", "list again from the start"),
+    (
+        "CURSOR_UNKNOWN",
+        "begin again without a cursor; a watcher of a CA that was restored: remove its cursor file",
+    ),
     ("LISTINGS_UNAVAILABLE", "listings are being rebuilt from the ledger; issuing goes on meanwhile"),
     ("STORE_BUSY", "the CA has more to do than it can; ask again"),
     ("STORE_FULL", "make room on the CA's disk (docs/operations/full-disk.md); nothing is lost"),

@@ -103,14 +103,7 @@ pub(super) async fn forks(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let listing = Listing {
-        columns: &[
-            "AT",
-            "DEVICE",
-            "HELD",
-            "CERTIFICATE THAT ASKED AGAIN",
-            "ITS CHILD IN USE",
-            "LEDGER ENTRY",
-        ],
+        columns: &["AT", "DEVICE", "HELD", "CERTIFICATE THAT ASKED AGAIN", "IN USE INSTEAD", "LEDGER ENTRY"],
         cells: |alarm: &AlarmView| {
             vec![
                 alarm.at.clone().unwrap_or_default(),
