@@ -140,16 +140,14 @@ impl Changes {
         match &entry.event {
             Event::BirthIssued { work_order, device, certificate, .. } => {
                 let known = view.device(device)?;
-                let was_confirmed = known.as_ref().map(|known| known.confirmed);
-                let mut certificates = known.map(|known| known.certificates).unwrap_or_default();
-                certificates.push(certificate.serial_number);
+                let was_confirmed = known.map(|known| known.confirmed);
                 self.devices.push(DeviceFacts {
                     id: device.clone(),
                     work_order: *work_order,
                     station: entry.principal.clone(),
                     born_at: entry.at,
                     birth: certificate.serial_number,
-                    certificates,
+                    live: vec![certificate.serial_number],
                     operational: None,
                     confirmed: false,
                     scrapped: false,
@@ -182,7 +180,8 @@ impl Changes {
                 let was_confirmed = known.as_ref().is_some_and(|known| known.confirmed);
                 if let Some(known) = known {
                     let changed = Some(entry.number);
-                    self.devices.push(DeviceFacts { scrapped: true, operational: None, changed, ..known });
+                    let (live, operational) = (Vec::new(), None);
+                    self.devices.push(DeviceFacts { scrapped: true, live, operational, changed, ..known });
                 }
                 self.count(view, *work_order, |counts| {
                     counts.scrapped += 1;
@@ -199,7 +198,7 @@ impl Changes {
         match &entry.event {
             Event::OperationalIssued { device, certificate, .. } => {
                 if let Some(mut known) = view.device(device)? {
-                    known.certificates.push(certificate.serial_number);
+                    known.live.push(certificate.serial_number);
                     self.devices.push(DeviceFacts { seen_at, ..known });
                 }
             }
@@ -208,7 +207,7 @@ impl Changes {
                 self.stand(view, entry, *serial_number, Standing::InUse)?;
                 let revoked = |other: &SerialNumber| revoked.iter().any(|one| one.serial_number == *other);
                 // The device uses this one: no other operational certificate of it will be used again, older or younger.
-                for other in known.certificates.iter().filter(|other| *other != serial_number) {
+                for other in known.live.iter().filter(|other| *other != serial_number) {
                     let Some(facts) = view.certificate(other)?.filter(|_| !revoked(other)) else { continue };
                     if facts.profile != ProfileName::Ldevid {
                         continue;
@@ -221,7 +220,10 @@ impl Changes {
                     let (standing, changed) = (Standing::Superseded, Some(entry.number));
                     self.certificates.push(CertificateFacts { standing, ends, changed, ..facts });
                 }
-                self.devices.push(DeviceFacts { operational: Some(*serial_number), seen_at, ..known });
+                let stays = |one: &&SerialNumber| [known.birth, *serial_number].contains(one);
+                let live = known.live.iter().filter(stays).copied().collect();
+                let operational = Some(*serial_number);
+                self.devices.push(DeviceFacts { operational, live, seen_at, ..known });
             }
             _ => {}
         }

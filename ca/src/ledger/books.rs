@@ -19,6 +19,8 @@ pub struct Books<B> {
     base: B,
     requests: HashMap<(Option<Principal>, RequestId), RequestFacts>,
     devices: BTreeMap<DeviceId, DeviceFacts>,
+    /// Certificates of devices that were entered here.
+    histories: HashMap<DeviceId, Vec<SerialNumber>>,
     certificates: HashMap<SerialNumber, CertificateFacts>,
     keys: HashMap<KeyFingerprint, SerialNumber>,
     work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
@@ -42,6 +44,7 @@ impl<B: View> Books<B> {
             base,
             requests: HashMap::with_capacity(entries),
             devices: BTreeMap::new(),
+            histories: HashMap::new(),
             certificates: HashMap::with_capacity(entries),
             keys: HashMap::with_capacity(entries),
             work_orders: BTreeMap::new(),
@@ -61,6 +64,11 @@ impl<B: View> Books<B> {
     pub fn enter(&mut self, entry: &Entry) -> Result<(), B::Fault> {
         let Changes { request, devices, certificates, work_order, principal, alarm, job, rotation } =
             apply(self, entry)?;
+        if let (Some(certificate), Some(Holder::Principal(Principal::Device(device)))) =
+            (entry.event.certificate(), entry.event.holder())
+        {
+            self.histories.entry(device).or_default().push(certificate.serial_number);
+        }
         if let Some((caller, request, facts)) = request {
             self.requests.insert((caller, request), facts);
         }
@@ -97,7 +105,7 @@ impl<B: View> Books<B> {
     }
 
     /// The certificates entered here, in no order; not those of the base.
-    pub fn certificates(&self) -> impl Iterator<Item = &CertificateFacts> {
+    pub fn certificates_here(&self) -> impl Iterator<Item = &CertificateFacts> {
         self.certificates.values()
     }
 
@@ -143,6 +151,12 @@ impl<B: View> View for Books<B> {
             Some(facts) => Ok(Some(facts.clone())),
             None => self.base.device(device),
         }
+    }
+
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault> {
+        let mut certificates = self.base.certificates(device)?;
+        certificates.extend(self.histories.get(device).into_iter().flatten());
+        Ok(certificates)
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault> {
@@ -235,6 +249,10 @@ impl View for Nothing {
 
     fn device(&self, _: &DeviceId) -> Result<Option<DeviceFacts>, Infallible> {
         Ok(None)
+    }
+
+    fn certificates(&self, _: &DeviceId) -> Result<Vec<SerialNumber>, Infallible> {
+        Ok(Vec::new())
     }
 
     fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateFacts>, Infallible> {

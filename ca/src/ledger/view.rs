@@ -23,6 +23,8 @@ pub trait View {
     ) -> Result<Option<RequestFacts>, Self::Fault>;
     /// A device that was born.
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault>;
+    /// All certificates that the device ever had, oldest first. Reads each: not for what devices ask every day.
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault>;
     /// A certificate of anybody, issuers included.
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault>;
     /// What a certificate of anybody is worth: asked for every command, so a view that can answer from memory should.
@@ -75,8 +77,8 @@ pub struct DeviceFacts {
     pub born_at: SystemTime,
     /// Its birth certificate: the last one, if it was reworked.
     pub birth: SerialNumber,
-    /// All its certificates, oldest first.
-    pub certificates: Vec<SerialNumber>,
+    /// Its certificates that are issued or in use, on hold or not, oldest first: a few, however old it is. See [`View::certificates`].
+    pub live: Vec<SerialNumber>,
     /// Its operational certificate in use.
     pub operational: Option<SerialNumber>,
     /// Whether the station confirmed it.

@@ -96,7 +96,7 @@ impl Store for MemoryStore {
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let state = self.state();
         let serial_numbers = match holder {
-            Principal::Device(device) => sure(state.books.device(device)).map(|facts| facts.certificates),
+            Principal::Device(device) => Some(sure(state.books.certificates(device))),
             Principal::Named { role, name } => {
                 sure(state.books.principal(*role, name)).map(|facts| facts.certificates)
             }
@@ -193,7 +193,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let mut due: Vec<&CertificateFacts> = state
             .books
-            .certificates()
+            .certificates_here()
             .filter(|facts| facts.not_after < before.min(identity::no_well_defined_expiration()))
             .filter(|facts| after.is_none_or(|after| super::page::expiry(facts) > after))
             .collect();
@@ -213,7 +213,7 @@ impl Store for MemoryStore {
         let due = |facts: &&CertificateFacts| {
             facts.standing == Standing::Superseded && facts.ends.is_some_and(|ends| ends < before)
         };
-        let mut due: Vec<_> = state.books.certificates().filter(due).collect();
+        let mut due: Vec<_> = state.books.certificates_here().filter(due).collect();
         due.sort_by_key(|facts| (facts.ends, facts.entry));
         Ok(due.into_iter().take(limit).map(|facts| facts.serial_number).collect())
     }
@@ -283,7 +283,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_shard = |facts: &&CertificateFacts| facts.issuer == issuer && facts.shard == Some(shard);
         let serial_numbers: HashSet<_> =
-            state.books.certificates().filter(of_shard).map(|facts| facts.serial_number).collect();
+            state.books.certificates_here().filter(of_shard).map(|facts| facts.serial_number).collect();
         let touches =
             |entry: &Arc<Entry>| changes_of(entry).iter().any(|(one, _)| serial_numbers.contains(one));
         ShardState {
@@ -293,18 +293,18 @@ impl Store for MemoryStore {
                 .iter()
                 .rfind(|entry| touches(entry))
                 .map_or_else(Default::default, |entry| entry.number),
-            not_after: state.books.certificates().filter(of_shard).map(|facts| facts.not_after).max(),
+            not_after: state.books.certificates_here().filter(of_shard).map(|facts| facts.not_after).max(),
         }
     }
 
     fn shards(&self, issuer: IssuerName) -> u32 {
         let state = self.state();
-        let own = state.books.certificates().filter(|facts| facts.issuer == issuer);
+        let own = state.books.certificates_here().filter(|facts| facts.issuer == issuer);
         own.filter_map(|facts| facts.shard).max().map_or(0, |shard| shard + 1)
     }
 
     fn issued_by(&self, issuer: IssuerName) -> u64 {
-        self.state().books.certificates().filter(|facts| facts.issuer == issuer).count() as u64
+        self.state().books.certificates_here().filter(|facts| facts.issuer == issuer).count() as u64
     }
 
     async fn select(

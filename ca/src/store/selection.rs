@@ -111,7 +111,7 @@ pub(super) fn lineage<V: View>(
 ) -> Result<Vec<CertificateFacts>, V::Fault> {
     let Some(first) = view.certificate(serial_number)? else { return Ok(Vec::new()) };
     let Holder::Principal(Principal::Device(device)) = &first.holder else { return Ok(vec![first]) };
-    let certificates = view.device(device)?.map(|facts| facts.certificates).unwrap_or_default();
+    let certificates = view.certificates(device)?;
     let mut line = HashSet::from([first.serial_number]);
     let mut lineage = Vec::new();
     for number in &certificates {

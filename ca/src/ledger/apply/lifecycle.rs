@@ -46,7 +46,10 @@ impl Changes {
         match &entry.event {
             Event::DeviceHeld { .. } => known.held = true,
             Event::DeviceReleased { .. } => known.held = false,
-            Event::DeviceRetired { .. } => (known.retired, known.operational) = (true, None),
+            Event::DeviceRetired { .. } => {
+                (known.retired, known.operational) = (true, None);
+                known.live.clear();
+            }
             Event::ReworkAllowed { .. } => known.rework = true,
             Event::ForkDetected { held: true, .. } => known.held = true,
             _ => return Ok(()),
@@ -62,12 +65,18 @@ impl Changes {
                 let mut devices = BTreeMap::<DeviceId, DeviceFacts>::new();
                 for one in certificates {
                     let facts = view.certificate(&one.serial_number)?;
-                    if let Some(Holder::Principal(Principal::Device(device))) =
-                        facts.map(|facts| facts.holder)
-                        && let Some(known) = view.device(&device)?
-                        && known.operational == Some(one.serial_number)
-                    {
-                        devices.insert(device, DeviceFacts { operational: None, ..known });
+                    let Some(Holder::Principal(Principal::Device(device))) = facts.map(|facts| facts.holder)
+                    else {
+                        continue;
+                    };
+                    let known = match devices.remove(&device) {
+                        Some(known) => Some(known),
+                        None => view.device(&device)?,
+                    };
+                    if let Some(mut known) = known {
+                        known.live.retain(|live| *live != one.serial_number);
+                        known.operational = known.operational.filter(|used| *used != one.serial_number);
+                        devices.insert(device, known);
                     }
                 }
                 self.devices.extend(devices.into_values());

@@ -34,7 +34,7 @@ impl<V: View> Rules<'_, V> {
     /// What a birth certificate takes the place of: all that the unit had.
     pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
         match self.view.device(device).map_err(Stop::Fault)? {
-            Some(known) => self.not_yet_revoked(&known.certificates),
+            Some(_) => self.not_yet_revoked(device),
             None => Ok(Vec::new()),
         }
     }
@@ -83,13 +83,18 @@ impl<V: View> Rules<'_, V> {
         if state == WorkOrderState::Closed && known.confirmed {
             return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
         }
-        let revoked = self.not_yet_revoked(&known.certificates)?;
+        let revoked = self.not_yet_revoked(device)?;
         let reason = reason.to_owned();
         Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
     }
 
-    /// Those of the certificates that a withdrawal still has to name, each with the date that it keeps.
-    pub(super) fn not_yet_revoked(&self, certificates: &[SerialNumber]) -> Outcome<Vec<Withdrawn>, V::Fault> {
+    /// Those of the device's certificates that a withdrawal still has to name, each with the date that it keeps.
+    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+        self.unrevoked_of(&self.view.certificates(device).map_err(Stop::Fault)?)
+    }
+
+    /// Those of the certificates that are not revoked.
+    pub(super) fn unrevoked_of(&self, certificates: &[SerialNumber]) -> Outcome<Vec<Withdrawn>, V::Fault> {
         let mut revoked = Vec::new();
         for serial_number in certificates {
             revoked.extend(self.withdrawn(*serial_number)?);

@@ -33,7 +33,7 @@ impl<V: View> Rules<'_, V> {
         let Some(known) = self.view.principal(role, name).map_err(Stop::Fault)? else {
             return Err(Conflict::NoSuchPrincipal(Principal::named(role, name.clone())).into());
         };
-        let revoked = self.not_yet_revoked(&known.certificates)?;
+        let revoked = self.unrevoked_of(&known.certificates)?;
         match known.revoked {
             Some(entry) if revoked.is_empty() => Ok(Decision::Replay(entry)),
             _ => Ok(record(Event::PrincipalRevoked { role, name: name.clone(), reason, revoked })),

@@ -34,7 +34,7 @@ impl<V: View> Rules<'_, V> {
             return Ok(Decision::Replay(entry));
         }
         known.is_not_gone()?;
-        let revoked = self.not_yet_revoked(&known.certificates)?;
+        let revoked = self.not_yet_revoked(device)?;
         Ok(record(Event::DeviceRetired { device: device.clone(), note: note.to_owned(), revoked }))
     }
 
@@ -58,7 +58,7 @@ impl<V: View> Rules<'_, V> {
         wanted: impl Fn(Standing) -> bool,
     ) -> Outcome<Vec<identity::SerialNumber>, V::Fault> {
         let mut certificates = Vec::new();
-        for serial_number in &known.certificates {
+        for serial_number in &self.view.certificates(&known.id).map_err(Stop::Fault)? {
             if self.view.standing(serial_number).map_err(Stop::Fault)?.is_some_and(&wanted) {
                 certificates.push(*serial_number);
             }

@@ -25,11 +25,9 @@ impl<V: View> Rules<'_, V> {
         key: &KeyFingerprint,
     ) -> Outcome<Option<EntryNumber>, V::Fault> {
         let known = self.device_itself(caller, device)?;
-        let asking = match known.certificates.contains(&parent) {
-            true => self.view.certificate(&parent).map_err(Stop::Fault)?,
-            false => None,
+        let Some(asking) = self.own(device, parent)? else {
+            return Err(Conflict::NoSuchCertificate(device.clone()).into());
         };
-        let Some(asking) = asking else { return Err(Conflict::NoSuchCertificate(device.clone()).into()) };
         if matches!(asking.standing, Standing::Revoked | Standing::Held) {
             return Err(Conflict::CertificateRevoked.into());
         }
@@ -56,11 +54,9 @@ impl<V: View> Rules<'_, V> {
         after_renewal: AfterRenewal,
     ) -> Outcome<Decision, V::Fault> {
         let known = self.device_itself(caller, device)?;
-        let facts = match known.certificates.contains(&serial_number) {
-            true => self.view.certificate(&serial_number).map_err(Stop::Fault)?,
-            false => None,
-        };
-        let Some(facts) = facts.filter(|facts| facts.profile == ProfileName::Ldevid) else {
+        let Some(facts) =
+            self.own(device, serial_number)?.filter(|facts| facts.profile == ProfileName::Ldevid)
+        else {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         };
         match facts.standing {
@@ -117,6 +113,18 @@ impl<V: View> Rules<'_, V> {
         Ok(first.entry)
     }
 
+    /// The certificate, if it is the device's.
+    fn own(
+        &self,
+        device: &DeviceId,
+        serial_number: SerialNumber,
+    ) -> Outcome<Option<CertificateFacts>, V::Fault> {
+        let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
+        Ok(facts.filter(
+            |facts| matches!(&facts.holder, Holder::Principal(Principal::Device(holder)) if holder == device),
+        ))
+    }
+
     /// Whether an operational certificate is in use that has not expired.
     fn is_enrolled(&self, known: &DeviceFacts) -> Outcome<bool, V::Fault> {
         let Some(operational) = known.operational else { return Ok(false) };
@@ -124,11 +132,10 @@ impl<V: View> Rules<'_, V> {
         Ok(facts.is_some_and(|facts| facts.not_after >= self.now))
     }
 
-    /// The unexpired operational certificates that were never used. All of them are younger than the one in use.
+    /// The unexpired operational certificates that were never used.
     fn unconfirmed(&self, known: &DeviceFacts) -> Outcome<Vec<SerialNumber>, V::Fault> {
         let mut unconfirmed = Vec::new();
-        let younger = known.certificates.iter().rev().take_while(|other| Some(**other) != known.operational);
-        for other in younger.filter(|other| **other != known.birth) {
+        for other in known.live.iter().filter(|other| **other != known.birth) {
             if self.view.standing(other).map_err(Stop::Fault)? == Some(Standing::Issued)
                 && let Some(facts) = self.view.certificate(other).map_err(Stop::Fault)?
                 && facts.not_after >= self.now
@@ -147,7 +154,7 @@ impl<V: View> Rules<'_, V> {
         held: bool,
     ) -> Outcome<Stop<V::Fault>, V::Fault> {
         let device = known.id.clone();
-        let child = known.operational.or_else(|| known.certificates.last().copied()).unwrap_or(parent);
+        let child = known.operational.or_else(|| known.live.last().copied()).unwrap_or(parent);
         let refusal = Conflict::LineageForked(device.clone());
         if !held {
             let event = Event::ForkDetected { device, parent, child, held, certificates: Vec::new() };

@@ -24,7 +24,7 @@ use crate::ledger::{
 use crate::store::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
 
 use certificates::NONE;
-pub(super) use certificates::{CertificateRow, Certificates, Kind};
+pub(super) use certificates::{Certificates, Kind};
 use fleet::Fleet;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};

@@ -37,14 +37,10 @@ impl Shared {
                 self.whole(lineage)
             }
             Selection::Device(device) => {
-                let born = self.view(|rows| {
-                    let facts = rows.device(device)?;
-                    let first = facts.and_then(|facts| facts.certificates.first().copied());
-                    Ok(first.and_then(|first| rows.index.certificate_row(&first)))
-                })?;
+                let entries = self.index.read().unwrap_or_else(PoisonError::into_inner).entries_of(device);
                 let mut certificates = Vec::new();
-                if let Some(row) = born.and_then(|row| self.row(row)) {
-                    let born = self.entry(EntryNumber(u64::from(row.entry)))?;
+                if let Some(born) = entries.last() {
+                    let born = self.entry(EntryNumber(u64::from(*born)))?;
                     self.all_of(device, &born, &mut certificates)?;
                 }
                 Ok(SelectionPage { certificates, next: None })
@@ -119,10 +115,6 @@ impl Shared {
             }
         }
         (rows, None)
-    }
-
-    fn row(&self, row: u32) -> Option<super::index::CertificateRow> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).certificates.get(row)
     }
 
     /// Adds all certificates of a device, oldest first.

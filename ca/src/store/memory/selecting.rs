@@ -38,7 +38,7 @@ impl State {
     pub(super) fn withdrawn(&self, issuer: IssuerName, shard: Option<u32>) -> Vec<&CertificateFacts> {
         let mut listed: Vec<_> = self
             .books
-            .certificates()
+            .certificates_here()
             .filter(|facts| matches!(facts.standing, Standing::Revoked | Standing::Held))
             .filter(|facts| facts.issuer == issuer && (shard.is_none() || facts.shard == shard))
             .collect();
@@ -79,7 +79,8 @@ impl State {
                     let Some(facts) = sure(self.books.device(id)) else { continue };
                     if selection.covers_device(id, facts.work_order, facts.station.as_ref()) {
                         let born = self.birth_of(&facts);
-                        let all = facts.certificates.iter();
+                        let all = sure(self.books.certificates(id));
+                        let all = all.iter();
                         certificates.extend(all.filter_map(|number| self.selected(number, born, &births)));
                     }
                 }
@@ -89,7 +90,8 @@ impl State {
     }
 
     fn birth_of(&self, facts: &DeviceFacts) -> EntryNumber {
-        let first = facts.certificates.first().and_then(|number| sure(self.books.certificate(number)));
+        let all = sure(self.books.certificates(&facts.id));
+        let first = all.first().and_then(|number| sure(self.books.certificate(number)));
         first.map_or_else(Default::default, |first| first.entry)
     }
 

@@ -33,35 +33,42 @@ impl Rows<'_> {
         self.index.certificates.get(row)
     }
 
-    /// The device that this row is of; `None`: of another.
+    /// The device that this row is of; `None`: of another. Of its certificates only those are read that are live, and its birth.
     fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>, StoreError> {
-        let mut certificates = Vec::new();
+        let mut live = Vec::new();
         let (mut operational, mut birth) = (None, None);
         let mut next = row.newest;
         while let Some(certificate) = self.row(next) {
+            next = certificate.previous;
+            let is_live = matches!(certificate.beneath(), Standing::Issued | Standing::InUse);
+            let is_birth = certificate.kind() == Kind::Birth && birth.is_none();
+            if !is_live && !is_birth {
+                continue;
+            }
             let entry = self.entry(EntryNumber(u64::from(certificate.entry)))?;
             if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
                 return Ok(None);
             }
             let Some(signed) = entry.event.certificate() else { return Ok(None) };
             let serial_number = signed.serial_number;
-            certificates.push(serial_number);
+            if is_live {
+                live.push(serial_number);
+            }
             if certificate.kind() == Kind::Operational && certificate.beneath() == Standing::InUse {
                 operational = Some(serial_number);
             }
-            next = certificate.previous;
-            if let (None, Event::BirthIssued { work_order, .. }) = (&birth, &entry.event) {
+            if let (true, Event::BirthIssued { work_order, .. }) = (is_birth, &entry.event) {
                 birth = Some((serial_number, *work_order, entry.principal.clone(), entry.at));
             }
         }
-        certificates.reverse();
+        live.reverse();
         Ok(birth.map(|(birth, work_order, station, born_at)| DeviceFacts {
             id: device.clone(),
             work_order,
             station,
             born_at,
             birth,
-            certificates,
+            live,
             operational,
             confirmed: row.confirmed,
             scrapped: row.scrapped,
@@ -155,6 +162,15 @@ impl View for Rows<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, StoreError> {
+        let mut certificates = Vec::new();
+        for number in self.index.entries_of(device).into_iter().rev() {
+            let entry = self.entry(EntryNumber(u64::from(number)))?;
+            certificates.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+        }
+        Ok(certificates)
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, StoreError> {
