@@ -1,6 +1,6 @@
 //! What is wrong with a device, and what to do about it. Changes nothing.
 
-mod ca;
+mod reach;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -96,7 +96,7 @@ pub async fn examine(directory: &Path, server: Option<Server>, clock: &dyn Clock
     findings.push(operational(&view, now));
     findings.extend(renewal(&view, now));
     findings.push(clock_alone(&view, clock, now));
-    findings.extend(ca::examine(&view, server, clock, now).await);
+    findings.extend(reach::examine(&view, server, clock, now).await);
     findings
 }
 
