@@ -1,14 +1,16 @@
 //! The life of a device as a checked state machine: random commands against a model that was written from the rules' words, not from their code.
 
-use ca::ledger::{Action, AfterRenewal, Selection, Standing};
-use ca::store::{DeviceRecord, MemoryStore, Store};
+use std::sync::Arc;
+
+use ca::ledger::{Action, AfterRenewal, DeviceState, Selection, Standing};
+use ca::store::{DeviceRecord, EmbeddedSettings, EmbeddedStore, Store};
 use identity::{RevocationReason, SerialNumber};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
 
 use crate::cases::{Bench, days, device};
-use ca::ledger::DeviceState;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Worth {
@@ -140,7 +142,7 @@ impl Model {
 }
 
 /// One random command, told to the model and asked of the store. Both agree on whether it is accepted.
-async fn step(bench: &Bench<MemoryStore>, random: &mut StdRng, serial: u64, model: &mut Model) {
+async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, model: &mut Model) {
     let some = model.certificates.choose(random).map(|one| one.number);
     let number = some.unwrap_or_else(|| crate::cases::serial_number(1 << 40));
     let id = device(serial);
@@ -230,13 +232,31 @@ async fn step(bench: &Bench<MemoryStore>, random: &mut StdRng, serial: u64, mode
 
 #[tokio::test]
 async fn a_device_lives_as_the_rules_say() {
+    lives(150, crate::bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_lives_as_the_rules_say_in_a_store_on_disk() {
+    lives(12, || {
+        let directory = TempDir::new().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let settings = EmbeddedSettings::new(path("ledger"), path("projection"));
+        let clock = crate::cases::clock();
+        let store = EmbeddedStore::create(&settings, clock.clone()).unwrap();
+        Bench::new(Arc::new(store), clock, Some(directory))
+    })
+    .await;
+}
+
+/// Random lives of three devices in each of so many stores.
+async fn lives<S: Store>(stores: usize, new: impl Fn() -> Bench<S>) {
     let seed: u64 =
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut reached = std::collections::BTreeSet::new();
-    for _ in 0..150 {
-        let bench = crate::bench();
+    for _ in 0..stores {
+        let bench = new();
         bench.done(bench.create_order(1000)).await;
         let mut models = vec![Model::default(); 3];
         for _ in 0..80 {
