@@ -18,7 +18,7 @@ use rustls_pki_types::ServerName;
 use tests::{Answer, Device, KeyAndRequest, ask_on_stream};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 use crate::cores;
 use crate::cycle::{Load, Run, alternate};
@@ -86,7 +86,7 @@ impl Enroll {
 }
 
 /// What every device knows.
-struct Site {
+pub(crate) struct Site {
     address: std::net::SocketAddr,
     anchors: Arc<RootCertStore>,
     chain: Vec<Bytes>,
@@ -95,14 +95,14 @@ struct Site {
 }
 
 /// A device with its birth certificate and the request that it will send.
-struct Born {
-    credentials: tests::Credentials,
-    config: Arc<ClientConfig>,
-    request: EnrollRequest,
+pub(crate) struct Born {
+    pub(crate) credentials: tests::Credentials,
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) request: EnrollRequest,
 }
 
 impl Site {
-    async fn new(server: &Server) -> Result<Self> {
+    pub(crate) async fn new(server: &Server) -> Result<Self> {
         let request = GetWorkOrderRequest { work_order: server.order().to_owned() };
         let order = server.station().provisioning().get_work_order(request).await?.into_inner();
         let anchors = Arc::new(anchors(&server.credentials())?);
@@ -112,7 +112,7 @@ impl Site {
     }
 
     /// So many devices more, born on one stream.
-    async fn born(&self, server: &Server, count: usize) -> Result<Vec<Born>> {
+    pub(crate) async fn born(&self, server: &Server, count: usize) -> Result<Vec<Born>> {
         let first = self.made.replace(self.made.get() + count);
         let devices: Vec<_> =
             (first..first + count).map(|number| Device::new("cam-2", &format!("SN{number:08}"))).collect();
@@ -130,7 +130,7 @@ impl Site {
         born.collect()
     }
 
-    fn config(&self, credentials: &tests::Credentials) -> Result<Arc<ClientConfig>> {
+    pub(crate) fn config(&self, credentials: &tests::Credentials) -> Result<Arc<ClientConfig>> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -143,7 +143,14 @@ impl Site {
     /// Connects, asks, and goes away.
     async fn first_boot(&self, device: Born) -> Result<Duration> {
         let started = Instant::now();
-        let connector = TlsConnector::from(device.config);
+        let channel = self.connect(device.config).await?;
+        EnrollmentServiceClient::new(channel).enroll(device.request).await?;
+        Ok(started.elapsed())
+    }
+
+    /// A new connection of a device.
+    pub(crate) async fn connect(&self, config: Arc<ClientConfig>) -> Result<Channel> {
+        let connector = TlsConnector::from(config);
         let address = self.address;
         let connect = tower::service_fn(move |_: http::Uri| {
             let connector = connector.clone();
@@ -155,9 +162,7 @@ impl Site {
             }
         });
         // The connector speaks TLS; the endpoint need not know.
-        let channel = Endpoint::from_static("http://localhost").connect_with_connector(connect).await?;
-        EnrollmentServiceClient::new(channel).enroll(device.request).await?;
-        Ok(started.elapsed())
+        Ok(Endpoint::from_static("http://localhost").connect_with_connector(connect).await?)
     }
 }
 

@@ -7,9 +7,12 @@ mod cycle;
 mod enroll;
 mod issue;
 mod limit;
+mod renew;
 mod report;
+mod revoke;
 mod server;
 mod store;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,12 @@ enum Bench {
     Issue(issue::Issue),
     /// Operational certificates, a connection of its own for each device, as at first boot.
     Enroll(enroll::Enroll),
+    /// Operational certificates that follow one another, over an open connection and over a new one.
+    Renew(renew::Renew),
+    /// A work order of a million devices withdrawn at once.
+    Revoke(revoke::Revoke),
+    /// From a revocation to a thousand watchers.
+    Watch(watch::Watch),
     /// The store by itself: rate, size, memory, projection, restarts.
     Store(store::Store),
 }
@@ -40,6 +49,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().bench {
         Bench::Issue(issue) => issue.run(),
         Bench::Enroll(enroll) => enroll.run(),
+        Bench::Renew(renew) => renew.run(),
+        Bench::Revoke(revoke) => revoke.run(),
+        Bench::Watch(watch) => watch.run(),
         Bench::Store(store) => store.run(),
     };
     match done {

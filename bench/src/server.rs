@@ -70,14 +70,24 @@ impl Server {
 
     /// How far the listings are behind, as its metrics say.
     pub(crate) fn projection_lag(&self) -> Result<Duration> {
+        let seconds = self.metric("projection_lag_seconds")?.context("the metrics tell no projection lag")?;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+
+    /// How many certificates the whole list of an issuer lists.
+    pub(crate) fn listed(&self, issuer: &str) -> Result<f64> {
+        Ok(self.metric(&format!("crl_listed{{issuer=\"{issuer}\"}}"))?.unwrap_or(0.0))
+    }
+
+    /// The figure whose name ends in this.
+    fn metric(&self, name: &str) -> Result<Option<f64>> {
         let mut http = TcpStream::connect(self.authority.http())?;
         http.write_all(b"GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
         let mut page = String::new();
         http.read_to_string(&mut page)?;
-        let is_lag = |line: &&str| !line.starts_with('#') && line.contains("projection_lag_seconds");
-        let line = page.lines().find(is_lag).context("the metrics tell no projection lag")?;
-        let seconds: f64 = line.rsplit(' ').next().unwrap_or_default().parse()?;
-        Ok(Duration::from_secs_f64(seconds))
+        let is_it = |line: &&str| !line.starts_with('#') && line.contains(name);
+        let value = page.lines().find(is_it).and_then(|line| line.rsplit(' ').next());
+        value.map(|value| value.parse().context("a figure")).transpose()
     }
 
     /// Waits until the listings have caught up: what they cost belongs to what was asked before.

@@ -16,6 +16,12 @@ pub(crate) enum Bench {
     Issue,
     /// Operational certificates, a new connection for each
     Enroll,
+    /// Operational certificates that follow one another
+    Renew,
+    /// A million certificates withdrawn at once
+    Revoke,
+    /// From a revocation to a thousand watchers
+    Watch,
 }
 
 /// Builds the bench and the programs that it drives, and runs one.
@@ -27,6 +33,9 @@ pub(crate) fn run_bench(bench: Bench, arguments: &[String]) -> Result<()> {
         Bench::Store => "store",
         Bench::Issue => "issue",
         Bench::Enroll => "enroll",
+        Bench::Renew => "renew",
+        Bench::Revoke => "revoke",
+        Bench::Watch => "watch",
     };
     let program = target_directory()?.join("release/bench");
     run(Command::new(program).arg(name).args(arguments).current_dir(root()))

@@ -1203,7 +1203,7 @@ pub struct Device {
     /// Serial number of its operational certificate in use; empty if none is.
     #[prost(bytes = "bytes", tag = "7")]
     pub operational_serial_number: ::prost::bytes::Bytes,
-    /// When it last called, to the minute or so; absent if it never did.
+    /// When it, or its station for it, was last heard of; best effort.
     #[prost(message, optional, tag = "8")]
     pub last_seen_at: ::core::option::Option<::prost_types::Timestamp>,
     /// Whether it may have another birth certificate, once (rework).
@@ -1871,7 +1871,7 @@ pub mod lifecycle_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Hold"));
             self.inner.unary(req, path, codec).await
         }
-        /// Ends the hold of a device: its certificates are what they were. Idempotent.
+        /// Ends the hold of a device: its certificates are what they were. Refused with `DEVICE_NOT_HELD` when there is no hold, or not any more.
         pub async fn release(
             &mut self,
             request: impl tonic::IntoRequest<super::ReleaseRequest>,
@@ -2060,7 +2060,7 @@ pub mod lifecycle_service_server {
             &self,
             request: tonic::Request<super::HoldRequest>,
         ) -> std::result::Result<tonic::Response<super::HoldResponse>, tonic::Status>;
-        /// Ends the hold of a device: its certificates are what they were. Idempotent.
+        /// Ends the hold of a device: its certificates are what they were. Refused with `DEVICE_NOT_HELD` when there is no hold, or not any more.
         async fn release(
             &self,
             request: tonic::Request<super::ReleaseRequest>,

@@ -1,0 +1,181 @@
+//! Operational certificates that follow one another: over a connection that is open, and with a connection of its own for each.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use proto::v1::enrollment_service_client::EnrollmentServiceClient;
+use proto::v1::{GetTrustBundleRequest, RenewRequest};
+use tests::{Credentials, Device, KeyAndRequest};
+use tonic::transport::Channel;
+
+use crate::cores;
+use crate::cycle::{Load, Run, alternate};
+use crate::enroll::{Born, Site};
+use crate::issue::directory;
+use crate::limit::{CertificateLimit, HandshakeLimit};
+use crate::report::{Report, print_table};
+use crate::server::Server;
+
+/// What to measure, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// Prints one JSON object a line at the end: `renew` (a new connection for each) and `renew-warm`.
+    #[arg(long)]
+    json: bool,
+    /// Windows of load.
+    #[arg(long, default_value_t = 7)]
+    windows: usize,
+    /// Seconds of a window.
+    #[arg(long, default_value_t = 1.5)]
+    seconds: f64,
+    /// Devices at a time.
+    #[arg(long, default_value_t = 16)]
+    in_flight: usize,
+    /// Where the CA's directory is made, on a disk. Default: where this program is.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// What the connection was before the question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    New,
+    Warm,
+}
+
+/// A device with an operational certificate in use, and the questions that it will ask.
+struct Enrolled {
+    config: std::sync::Arc<rustls::ClientConfig>,
+    warm: Channel,
+    requests: Vec<RenewRequest>,
+}
+
+impl Renew {
+    /// Measures and reports.
+    pub(crate) fn run(&self) -> Result<()> {
+        cores::pin_this_thread(cores::CLIENT)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let site = runtime.block_on(Site::new(&server))?;
+        let new = self.measure(&runtime, &server, &site, Connection::New)?;
+        let warm = self.measure(&runtime, &server, &site, Connection::Warm)?;
+        let reports = [
+            Report { name: "renew", run: &new, aim: 0.75 },
+            Report { name: "renew-warm", run: &warm, aim: 0.75 },
+        ];
+        print_table(&reports);
+        if self.json {
+            reports.iter().for_each(|report| println!("{}", report.json()));
+        }
+        Ok(())
+    }
+
+    fn measure(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        server: &Server,
+        site: &Site,
+        connection: Connection,
+    ) -> Result<Run> {
+        let window = Duration::from_secs_f64(self.seconds);
+        let expected = (self.seconds * RATE_MAX) as usize / RENEWALS_OF_ONE;
+        let certificate = CertificateLimit::new()?;
+        let first = runtime.block_on(site.born(server, 1))?.pop().context("a device")?;
+        let handshake = HandshakeLimit::new(&server.credentials(), &first.credentials)?;
+        let waiting: RefCell<Vec<Enrolled>> = RefCell::default();
+        alternate(
+            server,
+            self.windows,
+            || {
+                let missing = expected.saturating_sub(waiting.borrow().len());
+                waiting.borrow_mut().extend(runtime.block_on(enrolled(site, server, missing))?);
+                Ok(())
+            },
+            || match connection {
+                Connection::New => Ok(certificate.measure(window / 4)? + handshake.measure(window / 4)?),
+                Connection::Warm => certificate.measure(window / 2),
+            },
+            || {
+                let mut waiting = waiting.borrow_mut();
+                runtime.block_on(renewals(site, &mut waiting, window, self.in_flight, connection))
+            },
+        )
+    }
+}
+
+/// So many devices more, with a certificate in use and a connection that is open.
+async fn enrolled(site: &Site, server: &Server, count: usize) -> Result<Vec<Enrolled>> {
+    let mut enrolled = Vec::with_capacity(count);
+    for born in site.born(server, count).await? {
+        enrolled.push(enroll(site, born).await?);
+    }
+    Ok(enrolled)
+}
+
+async fn enroll(site: &Site, born: Born) -> Result<Enrolled> {
+    let channel = site.connect(born.config).await?;
+    let key = KeyAndRequest::fresh();
+    let request = proto::v1::EnrollRequest { csr: key.csr.clone(), ..born.request };
+    let answer = EnrollmentServiceClient::new(channel).enroll(request).await?.into_inner();
+    let certificate = answer.certificate.context("a certificate")?.certificate;
+    let anchors = answer.trust_bundle.context("a trust bundle")?.anchors;
+    let credentials = Credentials::from_der(&key.key, &certificate, &answer.chain, &anchors);
+    let config = site.config(&credentials)?;
+    let warm = site.connect(config.clone()).await?;
+    // The first call confirms the certificate: that belongs to the enrolment.
+    EnrollmentServiceClient::new(warm.clone()).get_trust_bundle(GetTrustBundleRequest {}).await?;
+    let requests = (0..RENEWALS_OF_ONE).map(|_| {
+        let request_id = Device::new("cam-2", "SN00000000").request_id;
+        RenewRequest { request_id, csr: KeyAndRequest::fresh().csr }
+    });
+    Ok(Enrolled { config, warm, requests: requests.collect() })
+}
+
+async fn renewals(
+    site: &Site,
+    waiting: &mut Vec<Enrolled>,
+    window: Duration,
+    in_flight: usize,
+    connection: Connection,
+) -> Result<Load> {
+    let mut load = Load::new()?;
+    let mut asking = FuturesUnordered::new();
+    let started = Instant::now();
+    // One question of each device at a time.
+    for device in waiting.drain(..in_flight.min(waiting.len())) {
+        asking.push(renew(site, device, connection));
+    }
+    while let Some(renewed) = asking.next().await {
+        let (took, device) = renewed?;
+        load.answered(took);
+        if started.elapsed() < window {
+            let next = if device.requests.is_empty() { waiting.pop() } else { Some(device) };
+            asking.extend(next.map(|device| renew(site, device, connection)));
+        }
+    }
+    load.elapsed = started.elapsed();
+    Ok(load)
+}
+
+async fn renew(site: &Site, mut device: Enrolled, connection: Connection) -> Result<(Duration, Enrolled)> {
+    let request = device.requests.pop().context("a question")?;
+    let started = Instant::now();
+    let channel = match connection {
+        Connection::New => site.connect(device.config.clone()).await?,
+        Connection::Warm => device.warm.clone(),
+    };
+    EnrollmentServiceClient::new(channel).renew(request).await?;
+    Ok((started.elapsed(), device))
+}
+
+/// Faster than any core of today renews: devices for a window are made for this rate.
+const RATE_MAX: f64 = 4_000.0;
+
+/// How often one device asks, each time with a new key, as if it had lost the last answer and its key: making devices takes longer than the
+/// measurement.
+const RENEWALS_OF_ONE: usize = 8;
