@@ -386,7 +386,7 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         work_order: record.work_order().map(|id| id.to_string()).unwrap_or_default(),
         requested_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
         child_serial_numbers: Vec::new(),
-        ends_at: None,
+        ends_at: record.ends().map(timestamp),
         shard: certificate.shard,
         invalidity_date: revocation.and_then(|revocation| revocation.invalidity_date).map(timestamp),
         revoked_at: revocation.map(|revocation| timestamp(revocation.at)),

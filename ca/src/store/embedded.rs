@@ -260,7 +260,13 @@ impl Shared {
             }
             _ => None,
         };
-        Ok(CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation))
+        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation);
+        match (record, facts.changed) {
+            (Some(record), Some(changed)) if facts.standing == Standing::Superseded => {
+                Ok(Some(record.changed_by(self.entry(changed)?.as_ref())))
+            }
+            (record, _) => Ok(record),
+        }
     }
 
     fn certificates_of(

@@ -459,7 +459,11 @@ impl State {
     fn record(&self, facts: &CertificateFacts) -> Option<CertificateRecord> {
         let changed = facts.changed.and_then(|changed| self.entry(changed));
         let revocation = changed.as_deref().and_then(|entry| Revocation::of(entry, facts));
-        CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation)
+        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation)?;
+        Some(match changed {
+            Some(changed) => record.changed_by(&changed),
+            None => record,
+        })
     }
 
     fn principal(&self, facts: &ledger::PrincipalFacts, now: SystemTime) -> Option<PrincipalRecord> {

@@ -98,6 +98,7 @@ pub struct CertificateRecord {
     certificate: SignedCertificate,
     standing: Standing,
     revocation: Option<Revocation>,
+    ends: Option<SystemTime>,
 }
 
 impl CertificateRecord {
@@ -108,7 +109,23 @@ impl CertificateRecord {
         revocation: Option<Revocation>,
     ) -> Option<Self> {
         let certificate = entry.event.certificate()?.clone();
-        Some(Self { entry, certificate, standing, revocation })
+        Some(Self { entry, certificate, standing, revocation, ends: None })
+    }
+
+    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked.
+    pub(super) fn changed_by(self, changed: &Entry) -> Self {
+        let ends = match changed.event {
+            Event::InstallConfirmed { parent_ends, .. } if self.standing == Standing::Superseded => {
+                parent_ends
+            }
+            _ => None,
+        };
+        Self { ends, ..self }
+    }
+
+    /// When it is to be revoked because its successor is in use; `None`: that is not planned.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.ends
     }
 
     /// The entry that recorded it: who asked, and when.
