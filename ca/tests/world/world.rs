@@ -69,7 +69,7 @@ impl World {
             organization: "Example".into(),
             profiles: Vec::new(),
             enrollment_url: "https://ca.example.com:8443".into(),
-            renewal: RenewalPolicy::default(),
+            renewal: RenewalPolicy { superseded_for: Some(SUPERSEDED_FOR), ..RenewalPolicy::default() },
         };
         let authority =
             Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();
@@ -118,6 +118,9 @@ impl World {
         self.authority.issue_birth(station, birth(order, serial, key)).await.unwrap()
     }
 }
+
+/// How long a certificate is good once its successor is in use.
+pub const SUPERSEDED_FOR: Duration = Duration::from_secs(60 * 60);
 
 pub fn terms(quantity: u64, stations: &[&str]) -> WorkOrderTerms {
     WorkOrderTerms {

@@ -1,0 +1,144 @@
+//! Renewal, its ends, and withdrawal through the authority's public API.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "world/world.rs"]
+#[allow(dead_code, reason = "shared with other suites")]
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ca::authority::{BirthRequest, Caller, RenewalReason, RevocationRequest};
+use ca::ledger::{Selection, Standing};
+use ca::store::{Released, Store};
+use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
+use world::{Key, SUPERSEDED_FOR, World, device, fresh_id, reason};
+
+#[tokio::test]
+async fn a_superseded_certificate_is_revoked_when_its_grace_has_ended() {
+    let world = World::new().await;
+    let (parent, with_parent) = enrolled(&world).await;
+    let child = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await.unwrap();
+    assert_eq!(standing(&world, &parent).await, Standing::InUse, "the child was not seen yet");
+
+    let with_child = world.caller(child.der()).await;
+    assert!(with_child.is_unconfirmed());
+    world.authority.confirm_by_use(&with_child).await.unwrap();
+    assert!(!world.caller(child.der()).await.is_unconfirmed(), "once");
+    assert_eq!(standing(&world, &parent).await, Standing::Superseded);
+    let record = world.store.certificate(&parent.serial_number()).await.unwrap().unwrap();
+    assert_eq!(record.ends(), Some(world.clock.now() + SUPERSEDED_FOR));
+    let time = world.authority.renewal_time(&with_parent).await.unwrap();
+    assert_eq!(time.reason, RenewalReason::Superseded);
+
+    world.clock.advance(SUPERSEDED_FOR - Duration::from_secs(1));
+    world.authority.upkeep_once().await.unwrap();
+    assert_eq!(standing(&world, &parent).await, Standing::Superseded, "not a second early");
+    world.clock.advance(Duration::from_secs(2));
+    world.authority.upkeep_once().await.unwrap();
+    let record = world.store.certificate(&parent.serial_number()).await.unwrap().unwrap();
+    assert_eq!(record.revocation().unwrap().reason, RevocationReason::Superseded);
+    assert_eq!(standing(&world, &child).await, Standing::InUse);
+}
+
+#[tokio::test]
+async fn a_clone_is_refused_as_a_fork_and_asking_twice_is_not() {
+    let world = World::new().await;
+    let (_, with_parent) = enrolled(&world).await;
+    let (id, key) = (fresh_id(), Key::new());
+    let child = world.authority.renew(&with_parent, id, &key.csr()).await.unwrap();
+    let again = world.authority.renew(&with_parent, id, &key.csr()).await.unwrap();
+    assert_eq!(child.der(), again.der());
+    world.authority.confirm_by_use(&world.caller(child.der()).await).await.unwrap();
+    let again = world.authority.renew(&with_parent, id, &key.csr()).await.unwrap();
+    assert_eq!(child.der(), again.der(), "a lost reply, however late");
+    let clone = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
+    assert_eq!(reason(&clone), "LINEAGE_FORKED");
+    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_signs_with_a_key_that_it_is_compromised_has_it_revoked_for_ever() {
+    let world = World::new().await;
+    let station = world.station("line-3").await;
+    let order = world.order(2, &["line-3"]).await;
+    let key = KeyPair::generate().unwrap();
+    let birth = |serial| BirthRequest {
+        request: fresh_id(),
+        work_order: order,
+        device: device(serial),
+        csr: request(&key, "unit").into(),
+    };
+    let born = world.authority.issue_birth(&station, birth(1)).await.unwrap();
+
+    let claim = world.authority.key_compromised(&request(&key, "cam-2/SN000001")).await;
+    assert_eq!(reason(&claim), "REQUEST_INVALID", "an ordinary request proves nothing");
+    let stranger = KeyPair::generate().unwrap();
+    let unknown = world.authority.key_compromised(&request(&stranger, COMPROMISE_PROOF_NAME)).await;
+    assert_eq!(unknown.unwrap(), 0, "nobody has this key");
+    assert_eq!(standing(&world, &born).await, Standing::Issued);
+
+    let proof = request(&key, COMPROMISE_PROOF_NAME);
+    assert_eq!(world.authority.key_compromised(&proof).await.unwrap(), 1);
+    assert_eq!(world.authority.key_compromised(&proof).await.unwrap(), 0, "idempotent");
+    let record = world.store.certificate(&born.serial_number()).await.unwrap().unwrap();
+    assert_eq!(record.revocation().unwrap().reason, RevocationReason::KeyCompromise);
+    let reused = world.authority.issue_birth(&station, birth(2)).await;
+    assert_eq!(reason(&reused), "KEY_ALREADY_USED");
+}
+
+#[tokio::test]
+async fn watchers_at_the_same_place_share_one_page_and_wake_at_once() {
+    let world = World::new().await;
+    let (operational, _) = enrolled(&world).await;
+    let operator = world.operator().await;
+    let now = world.authority.feed_now();
+    let waiting: Vec<_> = (0..10)
+        .map(|_| {
+            let (authority, operator) = (world.authority.clone(), operator.clone());
+            tokio::spawn(async move { authority.feed_after(&operator, now).await.unwrap() })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let request = RevocationRequest {
+        request: fresh_id(),
+        selection: Selection::Certificate(operational.serial_number()),
+        reason: RevocationReason::KeyCompromise,
+        invalidity_date: None,
+        expected: 1,
+    };
+    let progress = world.authority.revoke(&operator, request).await.unwrap();
+    assert!(progress.done);
+    let mut pages = Vec::new();
+    for page in waiting {
+        pages.push(page.await.unwrap());
+    }
+    assert!(pages.iter().all(|page| Arc::ptr_eq(page, &pages[0])), "read once");
+    assert_eq!(pages[0].changes.len(), 1);
+    assert_eq!(pages[0].changes[0].serial_number, operational.serial_number());
+}
+
+/// A device with its operational certificate in use.
+async fn enrolled(world: &World) -> (Released, Caller) {
+    let station = world.station("line-3").await;
+    let order = world.order(1, &["line-3"]).await;
+    let born = world.born(&station, order, 1, &Key::new()).await;
+    let with_birth = world.caller(born.der()).await;
+    let operational = world.authority.enroll(&with_birth, fresh_id(), &Key::new().csr()).await.unwrap();
+    let caller = world.caller(operational.der()).await;
+    world.authority.confirm_by_use(&caller).await.unwrap();
+    (operational, caller)
+}
+
+async fn standing(world: &World, certificate: &Released) -> Standing {
+    world.store.standing(&certificate.serial_number()).await.unwrap().unwrap()
+}
+
+fn request(key: &KeyPair, name: &str) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serialize_request(key).unwrap().der().to_vec()
+}
