@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use identity::Clock;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -58,21 +59,10 @@ pub async fn serve<S: Store>(
         Front::bind(&settings).await.map_err(|(address, source)| ServeError::Listen { address, source })?;
     let (grpc, http) =
         front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
-    let listener = tokio::net::TcpListener::bind(settings.http_listen).await;
-    let unheard = |source| ServeError::Listen { address: settings.http_listen, source };
-    let listener = listener.map_err(unheard)?;
-    let public = listener.local_addr().map_err(unheard)?;
+    let (listener, public) = listen(settings.http_listen).await?;
     let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
     let store = Arc::clone(opened.authority.store());
-    let published =
-        Published::open(&settings, public, &opened.authority, &opened.issuers, Arc::clone(&clock)).await;
-    let published = match published {
-        Ok(published) => published,
-        Err(why) => {
-            store.close().await?;
-            return Err(why.into());
-        }
-    };
+    let published = open_published(&settings, public, &opened, &clock).await?;
 
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let metrics = Arc::new(Metrics::new(opened.sources(clock, &published)));
@@ -130,6 +120,29 @@ pub async fn serve<S: Store>(
         return Err(ServeError::Store(StoreError::Stopped));
     }
     Ok(())
+}
+
+/// Opens publication; the store is closed when that fails.
+async fn open_published<S: Store>(
+    settings: &Settings,
+    public: SocketAddr,
+    opened: &open::Opened<S>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Published<S>, ServeError> {
+    let (authority, clock) = (&opened.authority, Arc::clone(clock));
+    let published = Published::open(settings, public, authority, &opened.issuers, clock).await;
+    if published.is_err() {
+        authority.store().close().await?;
+    }
+    Ok(published?)
+}
+
+/// Listens for everybody; where it really is.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let unheard = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(unheard)?;
+    let address = listener.local_addr().map_err(unheard)?;
+    Ok((listener, address))
 }
 
 /// Why the CA does not serve, or not any more: the operator must act.

@@ -66,7 +66,7 @@ impl<S: Store> RevocationService for Revocations<S> {
         answer(&self.authority, "GetCrl", request, async |_, message| {
             let name = convert::list_name(&message)?;
             // A list that was published stays published: without one the first of this start is not made yet.
-            let list = self.publication.list(name).ok_or(match name.shard {
+            let list = self.publication.list(name).ok_or_else(|| match name.shard {
                 None => Refused::Store(StoreError::Busy),
                 Some(_) => Refused::Request { field: "shard", what: "there is no such list".to_owned() },
             })?;

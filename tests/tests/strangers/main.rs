@@ -7,6 +7,7 @@ mod lint;
 mod pki;
 mod program;
 mod reading;
+mod revocation;
 mod verifier;
 
 use case::{Case, cases};

@@ -1,0 +1,156 @@
+//! Lists and answers about status, judged by pkilint, webpki and Java as the certificates are (R-5280-23, R-CRL-08).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use identity::RevocationReason;
+use issuance::{
+    CertificateStatus, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlTerms, OcspAnswer, OcspResponder,
+    ProfileName, ocsp_response,
+};
+use rcgen::SigningKey;
+use webpki::{BorrowedCertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder};
+
+use crate::pki::{Holder, Pki};
+use crate::program::{python_program, run};
+
+/// As `Pki` has it in its certificates.
+const URL: &str = "http://ca.example.test/crl/x/0.crl";
+
+fn list(pki: &Pki, issuer: &Holder, scope: CrlScope, entries: &[CrlEntry]) -> Vec<u8> {
+    let terms = CrlTerms {
+        number: CrlNumber::new(1, 200),
+        this_update: pki.now,
+        next_update: pki.now + Duration::from_secs(86_400),
+        scope,
+    };
+    let draft = CrlDraft::new(&issuer.certificate, &terms, pki.now).unwrap();
+    let mut bytes = Vec::new();
+    entries.iter().for_each(|entry| draft.entry(entry, &mut bytes).unwrap());
+    let mut hash = draft.hash(bytes.len() as u64).unwrap();
+    hash.entries(&bytes).unwrap();
+    let prepared = hash.finish().unwrap();
+    // rcgen signs messages only: the same bytes that were hashed.
+    let sealed = |signature: &[u8]| {
+        let mut hash =
+            CrlDraft::new(&issuer.certificate, &terms, pki.now).unwrap().hash(bytes.len() as u64).unwrap();
+        hash.entries(&bytes).unwrap();
+        hash.finish().unwrap().seal(signature).unwrap()
+    };
+    let shape = prepared.seal(&[0; 70]).unwrap();
+    let whole = [shape.head, bytes.clone(), shape.tail].concat();
+    let mut outer = identity::der::only(&whole, identity::der::SEQUENCE).unwrap().elements().unwrap();
+    let signature = issuer.key.sign(outer.any().unwrap().raw).unwrap();
+    let sealed = sealed(&signature);
+    [sealed.head, bytes.clone(), sealed.tail].concat()
+}
+
+fn entry(pki: &Pki, holder: &Holder) -> CrlEntry {
+    CrlEntry {
+        serial_number: holder.certificate.serial_number(),
+        revoked_at: pki.now,
+        reason: RevocationReason::KeyCompromise,
+        invalidity_date: Some(pki.now - Duration::from_secs(3_600)),
+    }
+}
+
+fn write(directory: &Path, name: &str, label: &str, der: &[u8]) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, pem::encode(&pem::Pem::new(label, der))).unwrap();
+    path
+}
+
+fn shard() -> CrlScope {
+    CrlScope::Shard { urls: vec![URL.to_owned()] }
+}
+
+#[test]
+fn pkilint_finds_nothing_in_lists() {
+    let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
+    let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
+    for (name, scope, entries) in [
+        ("empty shard", shard(), vec![]),
+        ("shard", shard(), vec![entry(&pki, leaf)]),
+        ("empty whole", CrlScope::Whole, vec![]),
+        ("whole", CrlScope::Whole, vec![entry(&pki, leaf)]),
+    ] {
+        let file = write(directory.path(), "list.pem", "X509 CRL", &list(&pki, issuer, scope, &entries));
+        let answer = run(Command::new(python_program("lint_crl"))
+            .args(["lint", "-t", "CRL", "-p", "PKIX", "-s", "NOTICE"])
+            .arg(file));
+        let found = answer.stdout.lines().any(|line| line.starts_with("    "));
+        assert!(answer.content && !found, "{name}: {}", answer.text);
+    }
+}
+
+#[test]
+fn pkilint_finds_nothing_in_answers_about_status() {
+    let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
+    let signer = pki.holder(ProfileName::OcspSigner);
+    let responder = OcspResponder::new(&signer.certificate).unwrap();
+    let cert_id = [
+        &[0x30, 0x49, 0x30, 9, 6, 5, 0x2b, 14, 3, 2, 26, 5, 0, 4, 20][..],
+        &[1; 20],
+        &[4, 20],
+        &[2; 20],
+        &[2, 16],
+        &[0x45; 16],
+    ]
+    .concat();
+    for status in [
+        CertificateStatus::Good,
+        CertificateStatus::Unknown,
+        CertificateStatus::Revoked { at: pki.now, reason: RevocationReason::Superseded },
+    ] {
+        let next_update = pki.now + Duration::from_secs(3_600);
+        let answer = OcspAnswer { cert_id: &cert_id, status, this_update: pki.now, next_update };
+        let prepared = ocsp_response(&[answer], &responder, pki.now, Some(&[7; 16])).unwrap();
+        let signature = signer.key.sign(prepared.to_be_signed()).unwrap();
+        let der = prepared.seal(&signature).unwrap();
+        let file = write(directory.path(), "answer.pem", "OCSP RESPONSE", &der);
+        let answer =
+            run(Command::new(python_program("lint_ocsp_response")).args(["lint", "-s", "NOTICE"]).arg(file));
+        let found = answer.stdout.lines().any(|line| line.starts_with("    "));
+        assert!(answer.content && !found, "{status:?}: {}", answer.text);
+    }
+}
+
+#[test]
+fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
+    let pki = Pki::fresh();
+    let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
+    let judge = |der: &[u8]| {
+        let crl = BorrowedCertRevocationList::from_der(der).unwrap().to_owned().unwrap().into();
+        let lists: [&webpki::CertRevocationList<'_>; 1] = [&crl];
+        let options = RevocationOptionsBuilder::new(&lists)
+            .unwrap()
+            .with_depth(webpki::RevocationCheckDepth::EndEntity)
+            .build();
+        let root = pki.holder(ProfileName::Root).certificate.der().into();
+        let (leaf, chain) = (leaf.certificate.der().into(), [issuer.certificate.der().into()]);
+        let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
+        let time = rustls_pki_types::UnixTime::since_unix_epoch(
+            pki.now.duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(60),
+        );
+        let verified = EndEntityCert::try_from(&leaf).unwrap().verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &anchors,
+            &chain,
+            time,
+            KeyUsage::client_auth(),
+            Some(options),
+            None,
+        );
+        verified.map(drop)
+    };
+    let other = CrlScope::Shard { urls: vec!["http://ca.example.test/crl/x/1.crl".to_owned()] };
+    assert_eq!(judge(&list(&pki, issuer, shard(), &[])), Ok(()));
+    assert_eq!(judge(&list(&pki, issuer, CrlScope::Whole, &[])), Ok(()));
+    for scope in [shard(), CrlScope::Whole] {
+        let revoked = judge(&list(&pki, issuer, scope, &[entry(&pki, leaf)]));
+        assert_eq!(revoked, Err(webpki::Error::CertRevoked));
+    }
+    let unknown = judge(&list(&pki, issuer, other, &[]));
+    assert_eq!(unknown, Err(webpki::Error::UnknownRevocationStatus), "R-CRL-08");
+}
