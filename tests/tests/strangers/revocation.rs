@@ -133,7 +133,8 @@ fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
         let time = rustls_pki_types::UnixTime::since_unix_epoch(
             pki.now.duration_since(std::time::UNIX_EPOCH).unwrap() + Duration::from_secs(60),
         );
-        let verified = EndEntityCert::try_from(&leaf).unwrap().verify_for_usage(
+        let leaf = EndEntityCert::try_from(&leaf).unwrap();
+        let verified = leaf.verify_for_usage(
             webpki::ALL_VERIFICATION_ALGS,
             &anchors,
             &chain,
