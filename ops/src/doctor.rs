@@ -162,7 +162,7 @@ async fn list(
     };
     let (made, end) = (first.this_update, first.next_update);
     let said = format!(
-        "number {}, {} bytes, until {}",
+        "number 0x{}, {} bytes, until {}",
         hex::encode(&first.number).trim_start_matches('0'),
         first.length,
         timestamp::for_people(end.as_ref())
@@ -185,6 +185,14 @@ async fn list(
 
 /// Whether those who rely on certificates can fetch what these say.
 async fn public(places: &Places, checkup: &mut Checkup) {
+    if places.revocation_list.is_empty() {
+        let said = "certificates do not say where their revocation list is";
+        return checkup.warn(
+            "public list",
+            said,
+            "set `public-url` in ca.toml: certificates from then on say it",
+        );
+    }
     for (what, urls) in [("public list", &places.revocation_list), ("issuer's certificate", &places.issuer)] {
         for url in urls {
             match http::length_of(url).await {
