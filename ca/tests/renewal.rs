@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "world/world.rs"]
-#[allow(dead_code, reason = "shared with other suites")]
 mod world;
 
 use std::sync::Arc;
