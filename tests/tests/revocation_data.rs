@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "a test"
 )]
 
@@ -191,7 +192,7 @@ async fn lists_and_status_agree_on_time_and_reason() {
         site.listed("/crl/operational/0.crl", &serial)
     })
     .await;
-    println!("revoked and listed within {:?}", began.elapsed());
+    eprintln!("revoked and listed within {:?}", began.elapsed());
     assert_eq!(listed.1, "Key Compromise");
     let whole = eventually(VISIBLE_WITHIN, "the whole list lists it", async || {
         site.listed("/crl/operational/full.crl", &serial)

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ca::ledger::{Action, AfterRenewal, DeviceState, Selection, Standing};
+use ca::ledger::{Action, AfterRenewal, Command, DeviceState, Selection, Standing};
 use ca::store::{DeviceRecord, EmbeddedSettings, EmbeddedStore, Store};
-use identity::{RevocationReason, SerialNumber};
+use identity::{DeviceId, RevocationReason, SerialNumber};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -190,6 +190,31 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
                 Action::ConfirmInstalled { device: id.clone(), serial_number: number, after_renewal };
             (command, model.used(number, after_renewal))
         }
+        10..=12 => operated(bench, random, id, kind, model),
+        _ => {
+            let line = model.lineage(number);
+            let page = bench.store.select(&Selection::Lineage(number), 0, 99).await.unwrap();
+            let selected: Vec<_> = page.certificates.iter().map(|one| one.serial_number).collect();
+            assert_eq!(selected, if some.is_some() { line.clone() } else { Vec::new() });
+            for one in &line {
+                model.find(*one).into_iter().for_each(|one| one.worth = Worth::Revoked);
+            }
+            (bench.revoke(&line, RevocationReason::KeyCompromise), some.is_some())
+        }
+    };
+    let verdict = bench.ask(command.clone()).await;
+    assert_eq!(verdict.is_ok(), expected, "{command:?}: {verdict:?}: {model:?}");
+}
+
+/// What an operator does to a device, and whether it is accepted.
+fn operated<S: Store>(
+    bench: &Bench<S>,
+    random: &mut StdRng,
+    id: DeviceId,
+    kind: u32,
+    model: &mut Model,
+) -> (Command, bool) {
+    match kind {
         10 => {
             let expected = !model.certificates.is_empty() && !model.gone();
             model.held |= expected;
@@ -200,7 +225,7 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
             model.held &= !expected;
             (bench.operate(Action::Release { device: id }), expected)
         }
-        12 => match random.random_range(0..4) {
+        _ => match random.random_range(0..4) {
             0 => {
                 let expected = !model.certificates.is_empty() && !model.scrapped;
                 if expected {
@@ -215,19 +240,7 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
                 (bench.operate(Action::AllowRework { device: id }), expected)
             }
         },
-        _ => {
-            let line = model.lineage(number);
-            let page = bench.store.select(&Selection::Lineage(number), 0, 99).await.unwrap();
-            let selected: Vec<_> = page.certificates.iter().map(|one| one.serial_number).collect();
-            assert_eq!(selected, if some.is_some() { line.clone() } else { Vec::new() });
-            for one in &line {
-                model.find(*one).into_iter().for_each(|one| one.worth = Worth::Revoked);
-            }
-            (bench.revoke(&line, RevocationReason::KeyCompromise), some.is_some())
-        }
-    };
-    let verdict = bench.ask(command.clone()).await;
-    assert_eq!(verdict.is_ok(), expected, "{command:?}: {verdict:?}: {model:?}");
+    }
 }
 
 #[tokio::test]
