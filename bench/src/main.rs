@@ -4,9 +4,11 @@
 
 mod cores;
 mod cycle;
+mod der;
 mod enroll;
 mod issue;
 mod limit;
+mod ocsp;
 mod renew;
 mod report;
 mod revoke;
@@ -41,6 +43,8 @@ enum Bench {
     Revoke(revoke::Revoke),
     /// From a revocation to a thousand watchers.
     Watch(watch::Watch),
+    /// Answers about status over plain HTTP: signed for their asker, and signed before.
+    Ocsp(ocsp::Ocsp),
     /// The store by itself: rate, size, memory, projection, restarts.
     Store(store::Store),
 }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Bench::Renew(renew) => renew.run(),
         Bench::Revoke(revoke) => revoke.run(),
         Bench::Watch(watch) => watch.run(),
+        Bench::Ocsp(ocsp) => ocsp.run(),
         Bench::Store(store) => store.run(),
     };
     match done {

@@ -22,6 +22,8 @@ pub(crate) enum Bench {
     Revoke,
     /// From a revocation to a thousand watchers
     Watch,
+    /// Answers about status over plain HTTP
+    Ocsp,
 }
 
 /// Builds the bench and the programs that it drives, and runs one.
@@ -36,6 +38,7 @@ pub(crate) fn run_bench(bench: Bench, arguments: &[String]) -> Result<()> {
         Bench::Renew => "renew",
         Bench::Revoke => "revoke",
         Bench::Watch => "watch",
+        Bench::Ocsp => "ocsp",
     };
     let program = target_directory()?.join("release/bench");
     run(Command::new(program).arg(name).args(arguments).current_dir(root()))

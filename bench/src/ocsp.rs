@@ -1,0 +1,170 @@
+//! Answers about status over plain HTTP: signed for their asker, and signed before.
+
+mod asker;
+mod limit;
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use futures::future::try_join_all;
+use issuance::Certificate;
+use prost::bytes::Bytes;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::Value;
+use tests::{Device, ask_on_stream};
+use tokio::runtime::Runtime;
+
+use crate::cores;
+use crate::cycle::{Load, Run, alternate};
+use crate::issue::directory;
+use crate::report::{Report, print_table};
+use crate::server::Server;
+use asker::{Asker, Questions};
+use limit::AnswerLimit;
+
+/// What to measure, and for how long.
+#[derive(Debug, Args)]
+pub(crate) struct Ocsp {
+    /// Prints one JSON object on the last line.
+    #[arg(long)]
+    json: bool,
+    /// Windows of load.
+    #[arg(long, default_value_t = 7)]
+    windows: usize,
+    /// Seconds of a window.
+    #[arg(long, default_value_t = 1.5)]
+    seconds: f64,
+    /// Connections, each with one question at a time.
+    #[arg(long, default_value_t = 16)]
+    in_flight: usize,
+    /// Certificates that are asked about, in turn.
+    #[arg(long, default_value_t = 256)]
+    certificates: usize,
+    /// Where the CA's directory is made, on a disk. Default: where this program is.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Whether an answer can be given twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// With a nonce: signed for its asker.
+    Nonce,
+    /// Without: signed before.
+    Presigned,
+}
+
+impl Ocsp {
+    /// Measures and reports.
+    pub(crate) fn run(&self) -> Result<()> {
+        cores::pin_this_thread(cores::CLIENT)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let questions = runtime.block_on(self.questions(&server))?;
+        let nonce = self.measure(&runtime, &server, &questions, Way::Nonce)?;
+        let presigned = self.measure(&runtime, &server, &questions, Way::Presigned)?;
+        let report = Report { name: "ocsp", run: &nonce, aim: 0.7 };
+        print_table(std::slice::from_ref(&report));
+        let presigned = without_share(Report { name: "ocsp-presigned", run: &presigned, aim: 0.0 }.json());
+        println!(
+            "signed before: {} a second, {} µs of the server's CPU each, p50 {} ms, p99 {} ms",
+            presigned["rate_per_s"],
+            presigned["server_cpu_us_per_op"],
+            presigned["p50_ms"],
+            presigned["p99_ms"],
+        );
+        if self.json {
+            let mut figures = report.json();
+            figures["presigned"] = presigned;
+            println!("{figures}");
+        }
+        Ok(())
+    }
+
+    /// About birth certificates that are good.
+    async fn questions(&self, server: &Server) -> Result<Questions> {
+        let devices = (0..self.certificates).map(|number| Device::new("cam-2", &format!("SN{number:08}")));
+        let requests = devices.map(|device| device.birth_request(server.order())).collect();
+        let answers = ask_on_stream(&server.station(), requests).await;
+        let serial_numbers: Vec<Bytes> =
+            answers.into_values().map(|answer| answer.issued().serial_number).collect();
+        let issuer = server.authority().directory().join("issuers/factory.cert.pem");
+        let issuer = Certificate::from_der(&CertificateDer::from_pem_file(issuer)?)?;
+        Ok(Questions::new(&issuer, &serial_numbers))
+    }
+
+    fn measure(&self, runtime: &Runtime, server: &Server, questions: &Questions, way: Way) -> Result<Run> {
+        let window = Duration::from_secs_f64(self.seconds);
+        let asked = (0..LIMIT_QUESTIONS).map(|turn| Ok(questions.fresh(turn)?.0));
+        let limit = AnswerLimit::new(asked.collect::<Result<_>>()?)?;
+        let address = server.authority().public();
+        let askers = RefCell::new(Vec::new());
+        alternate(
+            server,
+            self.windows,
+            || {
+                // The CA closes what is silent for ten seconds.
+                let connections = (0..self.in_flight).map(|_| Asker::connect(address));
+                *askers.borrow_mut() = runtime.block_on(try_join_all(connections))?;
+                Ok(())
+            },
+            || match way {
+                Way::Nonce => limit.measure(window / 3),
+                // Nothing is signed: what is left is ours, and HTTP.
+                Way::Presigned => Ok(0.0),
+            },
+            || runtime.block_on(load(&mut askers.borrow_mut(), questions, way, window)),
+        )
+    }
+}
+
+/// Each connection asks again when it is answered, until the window ends.
+async fn load(askers: &mut [Asker], questions: &Questions, way: Way, window: Duration) -> Result<Load> {
+    let load = RefCell::new(Load::new()?);
+    let turns = Cell::new(0);
+    let started = Instant::now();
+    let asking = askers.iter_mut().map(|asker| async {
+        while started.elapsed() < window {
+            let turn = turns.replace(turns.get() + 1);
+            let took = match way {
+                Way::Nonce => ask_afresh(asker, questions, turn).await?,
+                Way::Presigned => {
+                    let question = questions.plain(turn)?;
+                    let asked = Instant::now();
+                    asker.ask(&question).await?;
+                    asked.elapsed()
+                }
+            };
+            load.borrow_mut().answered(took);
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(asking).await?;
+    let mut load = load.into_inner();
+    load.elapsed = started.elapsed();
+    Ok(load)
+}
+
+async fn ask_afresh(asker: &mut Asker, questions: &Questions, turn: usize) -> Result<Duration> {
+    let (question, nonce) = questions.fresh(turn)?;
+    let asked = Instant::now();
+    let answer = asker.ask(&question).await?;
+    let took = asked.elapsed();
+    ensure!(answer.windows(nonce.len()).any(|bytes| bytes == nonce), "an answer to another question");
+    Ok(took)
+}
+
+/// There is no signature that it could be held against.
+fn without_share(mut figures: Value) -> Value {
+    if let Some(figures) = figures.as_object_mut() {
+        figures.retain(|name, _| !name.starts_with("share") && !name.starts_with("limit"));
+    }
+    figures
+}
+
+/// Enough that nothing is learnt from a question that comes again.
+const LIMIT_QUESTIONS: usize = 2_000;
