@@ -20,6 +20,7 @@ pub(crate) const BIT_STRING: u8 = 3;
 pub(crate) const OCTET_STRING: u8 = 4;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 6;
 pub(crate) const ENUMERATED: u8 = 10;
+pub(crate) const UTC_TIME: u8 = 23;
 pub(crate) const GENERALIZED_TIME: u8 = 24;
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[0]`; the others follow it.

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "of JSON objects that were made a line before")]
 
 mod cores;
+mod crl;
 mod cycle;
 mod der;
 mod enroll;
@@ -43,6 +44,8 @@ enum Bench {
     Revoke(revoke::Revoke),
     /// From a revocation to a thousand watchers.
     Watch(watch::Watch),
+    /// Revocation lists of a million: all from nothing, and one shard's.
+    Crl(crl::Crl),
     /// Answers about status over plain HTTP: signed for their asker, and signed before.
     Ocsp(ocsp::Ocsp),
     /// The store by itself: rate, size, memory, projection, restarts.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Bench::Renew(renew) => renew.run(),
         Bench::Revoke(revoke) => revoke.run(),
         Bench::Watch(watch) => watch.run(),
+        Bench::Crl(crl) => crl.run(),
         Bench::Ocsp(ocsp) => ocsp.run(),
         Bench::Store(store) => store.run(),
     };

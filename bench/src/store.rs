@@ -23,8 +23,9 @@ use identity::{
 };
 use issuance::{IssuerName, ProfileName};
 use prost::bytes::Bytes;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+
+use crate::cores::process_cpu;
 
 /// Commits devices to the embedded store and measures it: rate, size, memory, projection, restarts.
 #[derive(Debug, Args)]
@@ -361,11 +362,6 @@ fn peak_mib() -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(rounded(kib / 1024.0, 1))
-}
-
-fn process_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
 }
 
 fn rounded(value: f64, digits: i32) -> f64 {

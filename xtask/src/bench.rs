@@ -22,6 +22,8 @@ pub(crate) enum Bench {
     Revoke,
     /// From a revocation to a thousand watchers
     Watch,
+    /// Revocation lists of a million
+    Crl,
     /// Answers about status over plain HTTP
     Ocsp,
 }
@@ -38,6 +40,7 @@ pub(crate) fn run_bench(bench: Bench, arguments: &[String]) -> Result<()> {
         Bench::Renew => "renew",
         Bench::Revoke => "revoke",
         Bench::Watch => "watch",
+        Bench::Crl => "crl",
         Bench::Ocsp => "ocsp",
     };
     let program = target_directory()?.join("release/bench");
