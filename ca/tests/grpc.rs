@@ -169,7 +169,12 @@ async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
     client.ready().await.unwrap();
     let path = path.parse().unwrap();
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    match client.unary(tonic::Request::new(()), path, codec).await {
+    // A single answer is a stream of one; of a longer one the first is enough.
+    let first = match client.server_streaming(tonic::Request::new(()), path, codec).await {
+        Ok(answers) => answers.into_inner().message().await,
+        Err(status) => Err(status),
+    };
+    match first {
         Ok(_) => (Code::Ok, String::new()),
         Err(status) if status.code() == Code::Internal && status.details().is_empty() => {
             (Code::Ok, String::new())
