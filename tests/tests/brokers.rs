@@ -37,6 +37,8 @@ async fn the_life_of_a_device_seen_by(broker: fn(&Path, &Credentials, &Path) -> 
     site.operator.says(&[&issue[..], &[own.to_str().unwrap()]].concat());
     let own = Credentials::read(&own);
     let broker = broker(&site.directory.path().join("broker"), &own, &site.lists().join("crls.pem"));
+    // A signal that comes before the broker's loop runs would end it.
+    site.until(&broker, &good, "the broker runs", |it| *it == Admission::Served).await;
     site.watch(&broker);
     for device in [&stolen, &held, &good] {
         site.until(&broker, device, "a good device is served", |it| *it == Admission::Served).await;
