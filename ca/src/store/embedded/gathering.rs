@@ -27,6 +27,8 @@ pub(super) struct Gathering {
     waiting: Mutex<Vec<Waiting>>,
     /// How many went together the last time.
     before: AtomicUsize,
+    /// Batches that the committer has, or that wait for it.
+    under_way: Arc<AtomicUsize>,
 }
 
 struct Waiting {
@@ -40,7 +42,16 @@ impl Gathering {
     pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<Gathered>) {
         let (queue, receiver) = mpsc::channel(CALLS_MAX);
         let places = Arc::new(Semaphore::new(CALLS_MAX));
-        (Arc::new(Self { queue, places, waiting: Mutex::default(), before: AtomicUsize::new(0) }), receiver)
+        (
+            Arc::new(Self {
+                queue,
+                places,
+                waiting: Mutex::default(),
+                before: AtomicUsize::new(0),
+                under_way: Arc::default(),
+            }),
+            receiver,
+        )
     }
 
     /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all the same.
@@ -73,7 +84,9 @@ impl Gathering {
     async fn deliver(self: Arc<Self>) {
         // Everybody who can go on now does so before this does.
         tokio::task::yield_now().await;
-        if self.waiting_now() < self.before.load(Ordering::Relaxed) {
+        // While the committer is busy its queue gathers by itself.
+        let idle = self.under_way.load(Ordering::Relaxed) == 0;
+        if idle && self.waiting_now() < self.before.load(Ordering::Relaxed) {
             tokio::time::sleep(GATHER).await;
         }
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -81,13 +94,15 @@ impl Gathering {
         let (calls, askers): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();
         let (answers, answered) = oneshot::channel();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         let sent = self.queue.send(Gathered { calls, answers }).await;
+        let under_way = Arc::clone(&self.under_way);
+        // The committer ends when nobody can reach it any more.
         drop(self);
-        if sent.is_err() {
-            return;
-        }
+        let answers = if sent.is_ok() { answered.await.ok() } else { None };
+        under_way.fetch_sub(1, Ordering::Relaxed);
         // Whoever is not answered learns that the store has stopped.
-        let Ok(answers) = answered.await else { return };
+        let Some(answers) = answers else { return };
         for ((asker, _), answer) in askers.into_iter().zip(answers) {
             // One that went away asks again.
             asker.send(answer).ok();
