@@ -42,8 +42,25 @@ impl CertificateAuthority {
 
     /// One that was made in this directory, which must not exist, and does not run yet.
     pub fn founded_in(directory: &Path) -> Self {
+        Self::founded_with(directory, &[])
+    }
+
+    /// One that was made in a directory that goes away with it, and does not run yet. Its certificates, also those of its issuers, say
+    /// where their lists are: where it will listen, on a port that is chosen now.
+    pub fn founded_with_public_url() -> Self {
+        let free =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
+        let own = tempfile::tempdir().expect("a temporary directory");
+        let mut authority =
+            Self::founded_with(&own.path().join("ca"), &["--public-url", &format!("http://{free}")]);
+        authority.public = Some(free);
+        authority._own = Some(own);
+        authority
+    }
+
+    fn founded_with(directory: &Path, arguments: &[&str]) -> Self {
         let mut init = Program::CertificateAuthority.command();
-        init.arg("init").arg("--dir").arg(directory).args(["--organization", ORGANIZATION]);
+        init.arg("init").arg("--dir").arg(directory).args(["--organization", ORGANIZATION]).args(arguments);
         let output = init.output().expect("touchmark-ca starts");
         assert!(output.status.success(), "init: {}", String::from_utf8_lossy(&output.stderr));
         let directory = directory.to_path_buf();
@@ -82,14 +99,6 @@ impl CertificateAuthority {
         self.grpc = Some(free);
         let url = format!("https://localhost:{}", free.port());
         self.with_environment("TOUCHMARK_CA_ENROLLMENT_URL", &url)
-    }
-
-    /// Certificates say where their lists are: where it listens, on a port that is chosen now.
-    pub fn with_public_url_at_its_own_address(mut self) -> Self {
-        let free =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
-        self.public = Some(free);
-        self.with_environment("TOUCHMARK_CA_PUBLIC_URL", &format!("http://{free}"))
     }
 
     /// Another place for its log than beside its directory.

@@ -27,6 +27,7 @@ mod program;
 mod raw;
 mod refusal;
 mod seed;
+mod site;
 mod station;
 mod wait;
 
@@ -45,5 +46,6 @@ pub use program::Program;
 pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
+pub use site::{Holder, Site, plain_http};
 pub use station::{Station, line_file};
 pub use wait::{eventually, within};

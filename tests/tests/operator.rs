@@ -287,7 +287,7 @@ struct Site {
 
 impl Site {
     async fn new() -> Self {
-        let mut authority = CertificateAuthority::founded().with_public_url_at_its_own_address();
+        let mut authority = CertificateAuthority::founded_with_public_url();
         authority.serve();
         let factory = Factory::of(&authority);
         let station = factory.station("line-1").await;

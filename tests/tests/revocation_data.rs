@@ -8,181 +8,29 @@
     reason = "a test"
 )]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use issuance::{CrlNumber, CrlSummary};
 use proto::v1::selection::By;
-use proto::v1::{DeviceId, HoldRequest, ReleaseRequest, RevokeRequest, Role, Selection};
-use tests::{CertificateAuthority, Credentials, Device, Factory, OrderTerms, eventually};
+use proto::v1::{HoldRequest, ReleaseRequest, Role};
+use tests::{Site, eventually, plain_http};
 
 /// A revocation is visible within this (R-OCSP-08); the machine may be busy.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
-struct Site {
-    authority: CertificateAuthority,
-    factory: Factory,
-    dir: tempfile::TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let mut authority = CertificateAuthority::founded().with_public_url_at_its_own_address();
-        authority.serve();
-        let factory = Factory::of(&authority);
-        Self { authority, factory, dir: tempfile::tempdir().unwrap() }
-    }
-
-    async fn device(&self, unit: u32) -> Holder {
-        let station = self.factory.station(&format!("line-{unit}")).await;
-        let name = format!("line-{unit}");
-        let order = self.factory.order(OrderTerms::new(1, &[&name])).await;
-        let device = Device::new("cam-2", &format!("SN{unit:06}"));
-        let birth = self.factory.born(&station, &order, &device).await;
-        let operational = self.factory.enrolled(&birth).await;
-        Holder { id: device.id, operational }
-    }
-
-    fn get(&self, path: &str) -> (String, Vec<u8>) {
-        http(self.authority.public(), &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[])
-    }
-
-    fn list(&self, path: &str) -> Vec<u8> {
-        let (head, body) = self.get(path);
-        assert!(head.starts_with("HTTP/1.0 200"), "{path}: {head}");
-        body
-    }
-
-    fn number(&self, path: &str) -> CrlNumber {
-        CrlSummary::from_der(&self.list(path)).unwrap().number
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    /// What openssl's OCSP client says about the certificate: its status, and its lines about time and reason.
-    fn openssl_ocsp(&self, holder: &Credentials, extra: &[&str]) -> String {
-        let certificate = self.write("leaf.pem", &holder.certificate);
-        let issuer = self.write("issuer.pem", &holder.chain);
-        let root = self.write("root.pem", &holder.trust);
-        let url = format!("http://{}/ocsp", self.authority.public());
-        let mut command = Command::new("openssl");
-        command.arg("ocsp").args(extra).arg("-issuer").arg(issuer).arg("-cert").arg(certificate);
-        let output = command.args(["-url", &url, "-CAfile"]).arg(root).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(String::from_utf8_lossy(&output.stderr).contains("Response verify OK"), "{output:?}");
-        text
-    }
-
-    /// What GnuTLS's OCSP client says.
-    fn ocsptool(&self, holder: &Credentials) -> String {
-        let certificate = self.write("leaf.pem", &holder.certificate);
-        let issuer = self.write("issuer.pem", &holder.chain);
-        let url = format!("--ask=http://{}/ocsp", self.authority.public());
-        let mut command = Command::new("ocsptool");
-        command.arg(url).arg("--load-issuer").arg(&issuer).arg("--load-cert").arg(certificate);
-        let output = command.arg("--load-trust").arg(issuer).output().unwrap();
-        let text =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(text.contains("Verifying OCSP Response: Success"), "{text}");
-        text
-    }
-
-    /// What `openssl verify -crl_check_all` says with these lists of the operational issuer.
-    fn openssl_verify(&self, holder: &Credentials, lists: &[&str]) -> String {
-        let certificate = self.write("leaf.pem", &holder.certificate);
-        let (issuer, root) = (self.write("issuer.pem", &holder.chain), self.write("root.pem", &holder.trust));
-        let text: String = lists.iter().map(|path| pem(&self.list(path))).collect();
-        let lists = self.write("lists.pem", &text);
-        let mut command = Command::new("openssl");
-        command.args(["verify", "-x509_strict", "-crl_check_all", "-CAfile"]).arg(root).arg("-untrusted");
-        let output = command.arg(issuer).arg("-CRLfile").arg(lists).arg(certificate).output().unwrap();
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    }
-
-    /// The list's entry as openssl prints it: date and reason.
-    fn listed(&self, path: &str, serial: &str) -> Option<(String, String)> {
-        let file = self.dir.path().join("list.der");
-        std::fs::write(&file, self.list(path)).unwrap();
-        let output = Command::new("openssl")
-            .args(["crl", "-inform", "DER", "-noout", "-text", "-in"])
-            .arg(file)
-            .output();
-        let text = String::from_utf8(output.unwrap().stdout).unwrap();
-        let (_, after) = text.split_once(&format!("Serial Number: {serial}"))?;
-        let line = |text: &str, from: &str| {
-            let (_, after) = text.split_once(from)?;
-            Some(after.lines().next()?.trim().to_owned())
-        };
-        let date = line(after, "Revocation Date: ")?;
-        let reason = after.split_once("CRL Reason Code:").and_then(|(_, after)| after.lines().nth(1));
-        Some((date, reason.unwrap_or_default().trim().to_owned()))
-    }
-
-    async fn revoke(&self, by: By, certificates: u64, reason: &str) {
-        let request = RevokeRequest {
-            request_id: fresh_id(),
-            selection: Some(Selection { by: Some(by) }),
-            reason: reason.into(),
-            invalidity_date: None,
-            expected_certificates: certificates,
-        };
-        let mut progress = self.factory.operator().lifecycle().revoke(request).await.unwrap().into_inner();
-        while progress.message().await.unwrap().is_some_and(|progress| !progress.done) {}
-    }
-}
-
-struct Holder {
-    id: DeviceId,
-    operational: Credentials,
-}
-
-impl Holder {
-    /// As openssl prints it in lists.
-    fn serial(&self) -> String {
-        let der = self.operational.certificate_der();
-        issuance::Certificate::from_der(&der).unwrap().serial_number().to_string().to_uppercase()
-    }
-}
-
-fn pem(list: &[u8]) -> String {
-    pem::encode(&pem::Pem::new("X509 CRL", list))
-}
-
-/// A request id that nobody had.
-fn fresh_id() -> prost::bytes::Bytes {
-    Device::new("cam-2", "SN1").request_id
-}
-
-/// One request on a connection of its own: head and body of the answer.
-fn http(address: SocketAddr, head: &str, body: &[u8]) -> (String, Vec<u8>) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
-    (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_and_status_agree_on_time_and_reason() {
-    let site = Site::new();
+    let site = Site::open();
     let (good, bad) = (site.device(1).await, site.device(2).await);
     let lists = ["/crl/root/full.crl", "/crl/operational/0.crl"];
     for holder in [&good, &bad] {
         assert!(site.openssl_ocsp(&holder.operational, &[]).contains(": good"));
         assert!(site.openssl_ocsp(&holder.operational, &["-sha256"]).contains(": good"), "R-OCSP-02");
         assert!(site.openssl_ocsp(&holder.operational, &["-no_nonce"]).contains(": good"), "R-OCSP-03");
-        assert!(site.ocsptool(&holder.operational).contains("Certificate Status: good"));
+        assert!(site.ocsptool(&holder.operational).0.contains("Certificate Status: good"));
         assert!(site.openssl_verify(&holder.operational, &lists).contains(": OK"));
     }
     let began = Instant::now();
@@ -203,7 +51,7 @@ async fn lists_and_status_agree_on_time_and_reason() {
         assert!(text.contains(": revoked") && text.contains("Reason: keyCompromise"), "{text}");
         assert!(text.contains(&format!("Revocation Time: {}", listed.0)), "{listed:?} {text}");
     }
-    let text = site.ocsptool(&bad.operational);
+    let (text, _) = site.ocsptool(&bad.operational);
     assert!(text.contains("Certificate Status: revoked"), "{text}");
     let verdict = site.openssl_verify(&bad.operational, &lists);
     assert!(verdict.contains("certificate revoked"), "{verdict}");
@@ -218,7 +66,7 @@ async fn lists_and_status_agree_on_time_and_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
     // R-CRL-06.
-    let site = Site::new();
+    let site = Site::open();
     let holder = site.device(1).await;
     let serial = holder.serial();
     let hold = HoldRequest { device: Some(holder.id.clone()), remark: String::new() };
@@ -240,9 +88,9 @@ async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
     // R-CRL-01, R-CRL-12.
-    let mut site = Site::new();
+    let mut site = Site::open();
     let path = "/crl/infrastructure/0.crl";
-    let mut last = site.number(path);
+    let mut last = number(&site, path);
     for round in 0..4 {
         let name = format!("line-{round}");
         site.factory.credential(Role::Station, &name).await;
@@ -252,7 +100,8 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
             let reader = scope.spawn(|| {
                 let mut seen = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
-                    let (head, body) = http(public, &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[]);
+                    let (head, body) =
+                        plain_http(public, &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[]);
                     let summary = CrlSummary::from_der(&body).expect("a whole list");
                     assert!(head.contains(&format!("etag: \"{}\"", summary.number)), "{head}");
                     seen.push(summary.number);
@@ -268,7 +117,7 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
                     };
                     site.factory.operator().principals().revoke(request).await.unwrap();
                     eventually(VISIBLE_WITHIN, "a newer list", async || {
-                        (site.number(path) > last).then_some(())
+                        (number(&site, path) > last).then_some(())
                     })
                     .await;
                 });
@@ -277,12 +126,10 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
             reader.join().unwrap()
         });
         assert!(seen.is_sorted() && !seen.is_empty());
-        last = site.number(path);
+        last = number(&site, path);
         // Killed anywhere, and what was published is there again, or newer.
-        site.authority.kill();
-        site.authority.serve();
-        site.factory = Factory::of(&site.authority);
-        let after = site.number(path);
+        site.kill_and_serve();
+        let after = number(&site, path);
         assert!(after >= last, "{after} after {last}");
         last = after;
     }
@@ -291,24 +138,23 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_operator_says_so() {
     // R-CRL-01, R-CA-06.
-    let mut site = Site::new();
+    let mut site = Site::open();
     let path = "/crl/infrastructure/0.crl";
     assert!(site.authority.stop().success());
     let store = site.authority.directory().join("store");
-    let backup = site.dir.path().join("backup");
+    let backup = site.directory().join("backup");
     copy(&store, &backup);
-    site.authority.serve();
-    site.factory = Factory::of(&site.authority);
+    site.serve_again();
     site.factory.credential(Role::Station, "line-1").await;
     let request = proto::v1::RevokePrincipalRequest {
         role: Role::Station.into(),
         name: "line-1".into(),
         ..Default::default()
     };
-    let before = site.number(path);
+    let before = number(&site, path);
     site.factory.operator().principals().revoke(request).await.unwrap();
-    eventually(VISIBLE_WITHIN, "a newer list", async || (site.number(path) > before).then_some(())).await;
-    let last = site.number(path);
+    eventually(VISIBLE_WITHIN, "a newer list", async || (number(&site, path) > before).then_some(())).await;
+    let last = number(&site, path);
     assert!(site.authority.stop().success());
     std::fs::remove_dir_all(&store).unwrap();
     copy(&backup, &store);
@@ -324,9 +170,13 @@ async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_opera
     assert!(output.status.success(), "{output:?}");
     site.authority.serve();
     let after = eventually(VISIBLE_WITHIN, "a list", async || {
-        Some(site.number(path)).filter(|number| *number > last)
+        Some(number(&site, path)).filter(|number| *number > last)
     });
     assert!(after.await > CrlNumber::new(1, 0), "of a later epoch");
+}
+
+fn number(site: &Site, path: &str) -> CrlNumber {
+    CrlSummary::from_der(&site.list(path)).unwrap().number
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -337,9 +187,9 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_served_as_caches_want_it() {
     // R-CRL-12.
-    let site = Site::new();
+    let site = Site::open();
     let path = "/crl/factory/full.crl";
-    let (head, body) = site.get(path);
+    let (head, body) = site.fetch(path);
     for wanted in
         ["content-type: application/pkix-crl", "etag: \"", "last-modified: ", "cache-control: public"]
     {
@@ -348,7 +198,7 @@ async fn a_list_is_served_as_caches_want_it() {
     let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
     let ask = |method: &str, extra: &str| {
         let text = format!("{method} {path} HTTP/1.1\r\nhost: ca\r\nconnection: close\r\n{extra}\r\n");
-        http(site.authority.public(), &text, &[])
+        plain_http(site.authority.public(), &text, &[])
     };
     let (head, empty) = ask("HEAD", "");
     assert!(
@@ -366,9 +216,9 @@ async fn a_list_is_served_as_caches_want_it() {
     for nothing in
         ["/crl/factory/9.crl", "/crl/factory/00.crl", "/crl/other/full.crl", "/", "/issuers/other.cer"]
     {
-        assert!(site.get(nothing).0.starts_with("HTTP/1.0 404"), "{nothing}");
+        assert!(site.fetch(nothing).0.starts_with("HTTP/1.0 404"), "{nothing}");
     }
-    let (head, certificate) = site.get("/issuers/operational.cer");
+    let (head, certificate) = site.fetch("/issuers/operational.cer");
     assert!(head.contains("content-type: application/pkix-cert"), "R-5280-17: {head}");
     assert!(issuance::Certificate::from_der(&certificate).unwrap().is_ca());
     // R-OCSP-01: nonsense is answered, with 200.
@@ -377,7 +227,7 @@ async fn a_list_is_served_as_caches_want_it() {
         let head = format!(
             "{ask} HTTP/1.0\r\nhost: ca\r\ncontent-type: application/ocsp-request\r\ncontent-length: {length}\r\n\r\n"
         );
-        let (head, answer) = http(site.authority.public(), &head, body);
+        let (head, answer) = plain_http(site.authority.public(), &head, body);
         assert!(head.starts_with("HTTP/1.0 200") && head.contains("application/ocsp-response"), "{head}");
         assert_eq!(answer, [0x30, 3, 0x0a, 1, 1]);
     }
