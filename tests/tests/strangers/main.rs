@@ -9,6 +9,7 @@ mod program;
 mod reading;
 mod revocation;
 mod verifier;
+mod withdrawn;
 
 use case::{Case, cases};
 use verifier::Verdict;

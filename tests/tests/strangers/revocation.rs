@@ -13,7 +13,7 @@ use rcgen::SigningKey;
 use webpki::{BorrowedCertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder};
 
 use crate::pki::{Holder, Pki};
-use crate::program::{python_program, run};
+use crate::program::{python_program, run, stranger};
 
 /// As `Pki` has it in its certificates.
 const URL: &str = "http://ca.example.test/crl/x/0.crl";
@@ -63,6 +63,10 @@ fn write(directory: &Path, name: &str, label: &str, der: &[u8]) -> PathBuf {
 
 fn shard() -> CrlScope {
     CrlScope::Shard { urls: vec![URL.to_owned()] }
+}
+
+fn other_shard() -> CrlScope {
+    CrlScope::Shard { urls: vec!["http://ca.example.test/crl/x/1.crl".to_owned()] }
 }
 
 #[test]
@@ -145,13 +149,46 @@ fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
         );
         verified.map(drop)
     };
-    let other = CrlScope::Shard { urls: vec!["http://ca.example.test/crl/x/1.crl".to_owned()] };
     assert_eq!(judge(&list(&pki, issuer, shard(), &[])), Ok(()));
     assert_eq!(judge(&list(&pki, issuer, CrlScope::Whole, &[])), Ok(()));
     for scope in [shard(), CrlScope::Whole] {
         let revoked = judge(&list(&pki, issuer, scope, &[entry(&pki, leaf)]));
         assert_eq!(revoked, Err(webpki::Error::CertRevoked));
     }
-    let unknown = judge(&list(&pki, issuer, other, &[]));
+    let unknown = judge(&list(&pki, issuer, other_shard(), &[]));
     assert_eq!(unknown, Err(webpki::Error::UnknownRevocationStatus), "R-CRL-08");
+}
+
+#[test]
+fn java_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
+    let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
+    let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
+    let chain = [("leaf", leaf), ("chain", issuer), ("root", pki.holder(ProfileName::Root))]
+        .map(|(name, holder)| write(directory.path(), name, "CERTIFICATE", holder.certificate.der()))
+        .map(|file| file.to_str().unwrap().to_owned())
+        .join("\t");
+    let revoked_at = pki.now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let revoked = format!("revoked\t{revoked_at}\tkeyCompromise");
+    let (mut table, mut expected) = (String::new(), Vec::new());
+    for (name, scope, entries, verdict) in [
+        ("shard", shard(), vec![], "good"),
+        ("whole", CrlScope::Whole, vec![], "good"),
+        ("revoked in its shard", shard(), vec![entry(&pki, leaf)], &*revoked),
+        ("revoked in the whole", CrlScope::Whole, vec![entry(&pki, leaf)], &*revoked),
+        ("another shard (R-CRL-08)", other_shard(), vec![], "refused\tUNDETERMINED_REVOCATION_STATUS"),
+    ] {
+        let file = directory.path().join(format!("{name}.crl"));
+        std::fs::write(&file, list(&pki, issuer, scope, &entries)).unwrap();
+        table.push_str(&format!("{name}\t{chain}\t{}\n", file.display()));
+        expected.push(format!("{name}\t{verdict}"));
+    }
+    let file = directory.path().join("cases.tsv");
+    std::fs::write(&file, table).unwrap();
+    let answer = run(Command::new("java").arg(stranger("Revocation.java")).arg(file));
+    assert!(answer.content, "{}", answer.text);
+    let said: Vec<_> = answer.stdout.lines().collect();
+    assert_eq!(said.len(), expected.len(), "{}", answer.text);
+    for (said, expected) in said.iter().zip(&expected) {
+        assert!(said.starts_with(expected.as_str()), "{said}, not {expected}");
+    }
 }
