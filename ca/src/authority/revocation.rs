@@ -121,22 +121,26 @@ impl<S: Store> Authority<S> {
     }
 
     /// Somebody proved that a key is no longer secret: all that has it is withdrawn at once, whoever says so. Returns how many certificates
-    /// this call withdrew; none if they were, or if nobody here has this key. Idempotent.
+    /// this call withdrew, zero if they were before; `None` if nobody here has this key, which changes nothing: what strangers may fill the
+    /// ledger with is what it issued. Idempotent.
     ///
     /// # Errors
     /// When it proves nothing, or the store cannot record.
-    pub async fn key_compromised(&self, proof: &[u8]) -> Result<usize, Refused> {
+    pub async fn key_compromised(&self, proof: &[u8]) -> Result<Option<usize>, Refused> {
         let proof = CompromiseProof::from_der(proof).map_err(|why| match why {
             CompromiseProofError::Csr(why) => Refused::Csr(why),
             CompromiseProofError::Subject => Refused::Request { field: "subject", what: why.to_string() },
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
+        if self.store.select(&Selection::Key(key), 0, 1).await?.certificates.is_empty() {
+            return Ok(None);
+        }
         let reason = RevocationReason::KeyCompromise;
         let mut withdrawn = 0;
         loop {
             let certificates = self.not_yet_revoked(&Selection::Key(key), REVOKE_MAX).await?;
             if certificates.is_empty() {
-                return Ok(withdrawn);
+                return Ok(Some(withdrawn));
             }
             withdrawn += certificates.len();
             tracing::warn!(

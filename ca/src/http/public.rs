@@ -6,10 +6,11 @@
 mod body;
 mod compromise;
 mod lists;
+mod pace;
 mod status;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
         stream.set_nodelay(true).ok();
         let service = service_fn(move |request| {
             let public = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(public.answer(request).await) }
+            async move { Ok::<_, Infallible>(public.answer(address.ip(), request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -113,7 +114,7 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Page> {
+    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Page> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         if let Some(question) = path.strip_prefix("/ocsp") {
@@ -131,7 +132,7 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
         }
         if path == "/key-compromise" {
             return match head.method {
-                Method::POST => self.compromise.answer(&head.headers, body).await,
+                Method::POST => self.compromise.answer(from, &head.headers, body).await,
                 _ => not_allowed("POST"),
             };
         }

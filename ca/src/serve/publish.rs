@@ -93,14 +93,14 @@ fn report<S: Store>(authority: Arc<Authority<S>>) -> CompromiseReport {
     Arc::new(move |proof| {
         let authority = Arc::clone(&authority);
         Box::pin(async move {
-            let withdrawn = authority.key_compromised(&proof).await;
-            withdrawn.map_err(|refused| {
+            let withdrawn = authority.key_compromised(&proof).await.map_err(|refused| {
                 authority.report("KeyCompromise", None, &refused);
                 match refused {
                     Refused::Csr(_) | Refused::Request { .. } => CompromiseRefused::NoProof(refused.reason()),
                     _ => CompromiseRefused::Unavailable,
                 }
-            })
+            })?;
+            withdrawn.ok_or(CompromiseRefused::UnknownKey)
         })
     })
 }

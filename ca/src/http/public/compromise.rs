@@ -1,6 +1,8 @@
 //! `POST /key-compromise`: who has a key proves it, and all that has the key is withdrawn (R-LIFE-13). Nobody is asked for a name.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -10,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use super::body::Page;
+use super::pace::Pace;
 use super::{page, plain, read_body};
 
 /// Takes a proof (PKCS#10, DER) to whoever acts on it.
@@ -22,23 +25,32 @@ pub enum CompromiseRefused {
     /// It proves nothing. The reason is stable.
     #[error("it proves nothing: {0}")]
     NoProof(&'static str),
+    /// Nobody here has this key.
+    #[error("no certificate has this key")]
+    UnknownKey,
     /// It cannot be recorded now.
     #[error("it cannot be recorded now")]
     Unavailable,
 }
 
-/// The desk where proofs are taken, one after the other: each asks for a search through all certificates.
+/// The desk where proofs are taken, one after the other, and not too often from one place: nothing is asked of who comes, and what a proof
+/// costs is taken from issuing.
 pub(super) struct Desk {
     report: CompromiseReport,
     place: Semaphore,
+    pace: Pace,
 }
 
 impl Desk {
     pub(super) fn new(report: CompromiseReport) -> Self {
-        Self { report, place: Semaphore::new(1) }
+        Self { report, place: Semaphore::new(1), pace: Pace::default() }
     }
 
-    pub(super) async fn answer(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
+    pub(super) async fn answer(&self, from: IpAddr, headers: &HeaderMap, body: Incoming) -> Response<Page> {
+        // Before a byte of the body is read.
+        if let Err(wait) = self.pace.step(from, Instant::now()) {
+            return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from where you are\n", wait);
+        }
         if headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind != PROOF_TYPE) {
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a proof is application/pkcs10\n");
         }
@@ -47,29 +59,36 @@ impl Desk {
             Err(refused) => return refused,
         };
         let Ok(_place) = self.place.try_acquire() else {
-            return later(StatusCode::TOO_MANY_REQUESTS, "another proof is looked at\n");
+            return later(StatusCode::TOO_MANY_REQUESTS, "another proof is looked at\n", SOON);
         };
         match (self.report)(proof).await {
             Ok(revoked) => {
                 let text = format!("{{\"revoked\":{revoked}}}\n");
                 page(StatusCode::OK, "application/json", Page::whole(text.into()))
             }
-            Err(CompromiseRefused::NoProof(reason)) => {
-                let text = format!("{{\"reason\":\"{reason}\"}}\n");
-                page(StatusCode::BAD_REQUEST, "application/json", Page::whole(text.into()))
-            }
+            Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
+            Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, "KEY_UNKNOWN"),
             Err(CompromiseRefused::Unavailable) => {
-                later(StatusCode::SERVICE_UNAVAILABLE, "it cannot be recorded now\n")
+                later(StatusCode::SERVICE_UNAVAILABLE, "it cannot be recorded now\n", SOON)
             }
         }
     }
 }
 
-fn later(status: StatusCode, text: &'static str) -> Response<Page> {
+/// A refusal with a stable reason.
+fn refused(status: StatusCode, reason: &str) -> Response<Page> {
+    page(status, "application/json", Page::whole(format!("{{\"reason\":\"{reason}\"}}\n").into()))
+}
+
+fn later(status: StatusCode, text: &'static str, wait: Duration) -> Response<Page> {
     let mut answer = plain(status, text);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    // Whole seconds, and never none of them.
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     answer
 }
+
+/// When to come again to a desk that is busy.
+const SOON: Duration = Duration::ZERO;
 
 /// RFC 5967.
 const PROOF_TYPE: &str = "application/pkcs10";
