@@ -16,12 +16,12 @@ use tokio_rustls::TlsConnector;
 
 use crate::{Credentials, Process};
 
-/// A relying party that runs.
+/// A relying party that runs, and ends when it is dropped: it is asked to, since a master that is killed leaves its workers behind.
 #[derive(Debug)]
 pub struct Broker {
     kind: Kind,
     address: SocketAddr,
-    process: Process,
+    process: Option<Process>,
     log: PathBuf,
 }
 
@@ -91,12 +91,12 @@ impl Broker {
         let file = fs::File::options().create(true).append(true).open(log).expect("the log opens");
         let errors = file.try_clone().expect("the log opens twice");
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
-        Self { kind, address, process: Process::start(&mut command), log: log.to_path_buf() }
+        Self { kind, address, process: Some(Process::start(&mut command)), log: log.to_path_buf() }
     }
 
     /// Its process id, which it reads its files again for when it gets SIGHUP.
     pub fn id(&self) -> u32 {
-        self.process.id()
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// What it logged.
@@ -141,6 +141,14 @@ impl Broker {
             true => Some(Admission::Served),
             false if answer.is_empty() => None,
             false => Some(Admission::Refused(String::from_utf8_lossy(answer).into_owned())),
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.end(ENDED_WITHIN);
         }
     }
 }
@@ -209,3 +217,6 @@ fn free_address() -> SocketAddr {
 
 /// Loopback, on a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Nothing is left to be served.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
