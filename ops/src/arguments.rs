@@ -92,7 +92,7 @@ pub enum Command {
     },
     /// Check this credential, the way to the CA, the clocks and the published revocation lists
     Doctor,
-    /// See the whole path work: a CA, a work order, a station, and devices that are born, enrolled and verified
+    /// See the whole path work: a CA, a work order, a station, devices that are born, enrolled and verified, one that is revoked
     Quickstart(QuickstartArguments),
     /// Print a completion script for a shell
     Completions {

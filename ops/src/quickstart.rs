@@ -7,6 +7,7 @@ mod place;
 mod programs;
 mod report;
 mod verification;
+mod withdrawal;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -75,7 +76,7 @@ pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> 
     output.one(&report, |report| report.in_words(&place, &programs))
 }
 
-/// From a work order to verified devices, with one refusal.
+/// From a work order to verified devices, with one refusal and one revocation.
 async fn show(
     arguments: &QuickstartArguments,
     programs: &Programs,
@@ -113,7 +114,14 @@ async fn show(
     ));
     factory.compare_with_the_ledger(&operator).await?;
     progress.done(&format!("the ledger says the same: {count} issued, {count} confirmed, {count} enrolled"));
-    Ok(Report::new(place, &factory, refusal, provisioned, enrolled, verified))
+    let withdrawn = withdrawal::withdraw_one(programs, place, factory.serials()).await?;
+    progress.done(&format!(
+        "{} was revoked ({}): the CA refuses its renewal, and {} find it on the list",
+        withdrawn.device,
+        withdrawn.reason,
+        withdrawn.found_revoked_by.join(" and "),
+    ));
+    Ok(Report::new(place, &factory, refusal, provisioned, enrolled, verified, withdrawn))
 }
 
 /// Tells people what was done as it is done, and keeps it for the report.

@@ -24,7 +24,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     /// See the whole path work: builds release binaries, then `touchmark quickstart` makes a CA, a work order, a station and
-    /// devices that are born, enrolled and verified
+    /// devices that are born, enrolled and verified, and one that is revoked
     Quickstart {
         /// Given to `touchmark quickstart`: --dir DIR, --devices N, --keep, --json; --help tells more
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

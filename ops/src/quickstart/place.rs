@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::files::make_directory;
 
-/// A directory of our own: `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/` and `logs/`.
+/// A directory of our own: `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/`, `lists/` and `logs/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     root: PathBuf,
@@ -71,6 +71,11 @@ impl Place {
     /// The state directory of the unit that was one too many.
     pub(crate) fn refused(&self) -> PathBuf {
         self.root.join("refused")
+    }
+
+    /// The revocation lists, as a broker has them.
+    pub(crate) fn lists(&self) -> PathBuf {
+        self.root.join("lists")
     }
 
     /// What the programs said.

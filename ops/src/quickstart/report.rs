@@ -9,6 +9,7 @@ use super::factory::{Factory, PRODUCT, Refusal};
 use super::place::Place;
 use super::programs::Programs;
 use super::verification::Verified;
+use super::withdrawal::Withdrawn;
 use crate::output::{facts, table};
 
 /// How long something took.
@@ -50,6 +51,7 @@ pub(crate) struct Report {
     refused: Refusal,
     chains_verified: usize,
     verified_by: Vec<&'static str>,
+    revoked: Withdrawn,
     first_device: String,
     pub(crate) seconds: f64,
     /// Of the CA, if it was left running.
@@ -66,6 +68,7 @@ impl Report {
         provisioned: Pace,
         enrolled: Pace,
         verified: Verified,
+        revoked: Withdrawn,
     ) -> Self {
         let devices = u32::try_from(factory.serials().len()).unwrap_or(u32::MAX);
         Self {
@@ -81,6 +84,7 @@ impl Report {
             refused,
             chains_verified: verified.chains,
             verified_by: verified.judges,
+            revoked,
             first_device: factory.serials().first().cloned().unwrap_or_default(),
             seconds: 0.0,
             ca_pid: None,
@@ -99,6 +103,9 @@ impl Report {
             ("enrolled", self.enrolled.to_string(), format!("{:.0} units/min", self.enrolled_per_minute)),
             ("refused", "1".to_owned(), format!("{}: {}", self.refused.device, self.refused.reason)),
             ("chains verified", self.chains_verified.to_string(), self.verified_by.join(", ")),
+            ("revoked", "1".to_owned(), format!("{}: {}", self.revoked.device, self.revoked.reason)),
+            ("  its renewal", "refused".to_owned(), self.revoked.renewal_refused.to_owned()),
+            ("  on the list", "yes".to_owned(), self.revoked.found_revoked_by.join(", ")),
         ];
         let happened = table(
             &["WHAT", "HOW MANY", ""],
@@ -128,11 +135,13 @@ impl Report {
 
     fn to_try(&self, place: &Place, programs: &Programs) -> String {
         let device = quoted(&place.devices().join(&self.first_device));
+        let (stolen, lists) = (quoted(&place.devices().join(&self.revoked.serial)), quoted(&place.lists()));
         let operator = format!("{} --credentials {}", quoted(&programs.touchmark), quoted(&place.operator()));
         let mut text = format!(
             "To try:\n\n  \
              openssl verify -x509_strict -CAfile {device}/idevid/trust.pem -untrusted {device}/idevid/chain.pem {device}/idevid/cert.pem\n  \
              openssl verify -x509_strict -CAfile {device}/current/trust.pem -untrusted {device}/current/chain.pem {device}/current/cert.pem\n  \
+             openssl verify -crl_check_all -CRLfile {lists}/crls.pem -CAfile {stolen}/current/trust.pem -untrusted {stolen}/current/chain.pem {stolen}/current/cert.pem   # revoked\n  \
              {} status --state {device}",
             quoted(&programs.agent),
         );

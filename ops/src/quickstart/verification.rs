@@ -1,15 +1,18 @@
 //! Strangers judge: every chain is verified as a peer would, from the files as they lie.
 
 use std::collections::HashSet;
-use std::path::Path;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use caller::{CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE};
 use identity::{Clock, SystemClock};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use tokio::process::Command;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use webpki::{
+    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder,
+    anchor_from_trusted_cert,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::place::Place;
@@ -28,12 +31,13 @@ pub(crate) struct Verified {
 /// # Errors
 /// At the first that is not so.
 pub(crate) async fn verify_all(place: &Place, serials: &[String]) -> Result<Verified, Failure> {
-    let openssl = openssl_is_there().await;
+    let judges = Judges::without_lists().await;
     let (mut numbers, mut keys, mut chains) = (HashSet::new(), HashSet::new(), 0);
     for serial in serials {
         for kind in ["idevid", "current"] {
             let directory = place.devices().join(serial).join(kind);
-            let leaf = verify(&directory)?;
+            judges.all_say(&directory, Verdict::Good).await?;
+            let leaf = leaf(&directory)?;
             let (_, certificate) = X509Certificate::from_der(&leaf)
                 .map_err(|_| Failure::local(format!("{}: not a certificate", directory.display())))?;
             let names_it = certificate
@@ -48,42 +52,126 @@ pub(crate) async fn verify_all(place: &Place, serials: &[String]) -> Result<Veri
                     directory.display()
                 )));
             }
-            if openssl {
-                verify_with_openssl(&directory).await?;
-            }
             chains += 1;
         }
     }
-    let judges = if openssl { vec!["webpki", "openssl verify -x509_strict"] } else { vec!["webpki"] };
-    Ok(Verified { chains, judges })
+    Ok(Verified { chains, judges: judges.names() })
 }
 
-/// Verifies one directory with webpki; its certificate.
-fn verify(directory: &Path) -> Result<CertificateDer<'static>, Failure> {
-    let refused =
-        |error: webpki::Error| Failure::local(format!("{}: not valid: {error}", directory.display()));
+/// What a judge finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Good,
+    /// Only with lists.
+    Revoked,
+}
+
+/// Who judges: webpki always, and openssl if the machine has it.
+#[derive(Debug)]
+pub(crate) struct Judges {
+    /// Lists of all issuers, DER, and the file in PEM that they are from.
+    lists: Option<(Vec<CertificateRevocationListDer<'static>>, PathBuf)>,
+    openssl: bool,
+}
+
+impl Judges {
+    /// They judge chains alone.
+    pub(crate) async fn without_lists() -> Self {
+        Self { lists: None, openssl: openssl_is_there().await }
+    }
+
+    /// They also want every certificate of a chain to be on no list of its issuer.
+    ///
+    /// # Errors
+    /// When the file is not one of lists.
+    pub(crate) async fn with_lists(path: &Path) -> Result<Self, Failure> {
+        let pem = std::fs::read(path).map_err(|source| Failure::file(path, source))?;
+        let lists = CertificateRevocationListDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| Failure::local(format!("{}: not lists in PEM", path.display())))?;
+        Ok(Self { lists: Some((lists, path.to_path_buf())), openssl: openssl_is_there().await })
+    }
+
+    /// Their names, for people.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let openssl = match self.lists {
+            Some(_) => "openssl verify -crl_check_all",
+            None => "openssl verify -x509_strict",
+        };
+        let all = [("webpki", true), (openssl, self.openssl)];
+        all.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+    }
+
+    /// Judges the certificate of one directory.
+    ///
+    /// # Errors
+    /// When one of them finds something else.
+    pub(crate) async fn all_say(&self, directory: &Path, expected: Verdict) -> Result<(), Failure> {
+        let otherwise = |judge: &str, said: &str| {
+            let what = format!("{}: {judge} does not find it {expected:?}: {said}", directory.display());
+            Err(Failure::local(what))
+        };
+        match (self.webpki(directory)?, expected) {
+            (Ok(()), Verdict::Good) | (Err(webpki::Error::CertRevoked), Verdict::Revoked) => {}
+            (Ok(()), Verdict::Revoked) => return otherwise("webpki", "it is accepted"),
+            (Err(error), _) => return otherwise("webpki", &error.to_string()),
+        }
+        if !self.openssl {
+            return Ok(());
+        }
+        let output = self.openssl(directory).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let found = match expected {
+            Verdict::Good => output.status.success(),
+            Verdict::Revoked => !output.status.success() && said.contains("certificate revoked"),
+        };
+        if found { Ok(()) } else { otherwise("openssl", said.trim()) }
+    }
+
+    fn webpki(&self, directory: &Path) -> Result<Result<(), webpki::Error>, Failure> {
+        let (leaf, chain) = (leaf(directory)?, certificates(&directory.join(CHAIN_FILE))?);
+        let trust = certificates(&directory.join(TRUST_FILE))?;
+        let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let judge = || {
+            let anchors = trust.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>()?;
+            let lists = self.lists.iter().flat_map(|(lists, _)| lists);
+            let lists: Vec<CertRevocationList<'_>> = lists
+                .map(|der| Ok(BorrowedCertRevocationList::from_der(der)?.to_owned()?.into()))
+                .collect::<Result<_, webpki::Error>>()?;
+            let lists: Vec<_> = lists.iter().collect();
+            let options = RevocationOptionsBuilder::new(&lists).ok().map(RevocationOptionsBuilder::build);
+            EndEntityCert::try_from(&leaf)?
+                .verify_for_usage(
+                    webpki::ALL_VERIFICATION_ALGS,
+                    &anchors,
+                    &chain,
+                    UnixTime::since_unix_epoch(now),
+                    KeyUsage::client_auth(),
+                    options,
+                    None,
+                )
+                .map(drop)
+        };
+        Ok(judge())
+    }
+
+    async fn openssl(&self, directory: &Path) -> Result<Output, Failure> {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["verify", "-x509_strict"]);
+        if let Some((_, path)) = &self.lists {
+            openssl.args(["-crl_check_all", "-CRLfile"]).arg(path);
+        }
+        openssl.arg("-CAfile").arg(directory.join(TRUST_FILE));
+        openssl.arg("-untrusted").arg(directory.join(CHAIN_FILE)).arg(directory.join(CERTIFICATE_FILE));
+        let output = openssl.stdin(Stdio::null()).output().await;
+        output.map_err(|source| Failure::local(format!("openssl: {source}")))
+    }
+}
+
+/// The certificate of a directory.
+fn leaf(directory: &Path) -> Result<CertificateDer<'static>, Failure> {
     let leaf = certificates(&directory.join(CERTIFICATE_FILE))?.into_iter().next();
-    let leaf = leaf.ok_or_else(|| Failure::local(format!("{}: no certificate", directory.display())))?;
-    let chain = certificates(&directory.join(CHAIN_FILE))?;
-    let trust = certificates(&directory.join(TRUST_FILE))?;
-    let anchors: Vec<_> =
-        trust.iter().map(anchor_from_trusted_cert).collect::<Result<_, _>>().map_err(refused)?;
-    let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    EndEntityCert::try_from(&leaf)
-        .and_then(|end| {
-            end.verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
-                &anchors,
-                &chain,
-                UnixTime::since_unix_epoch(now),
-                KeyUsage::client_auth(),
-                None,
-                None,
-            )
-            .map(|_| ())
-        })
-        .map_err(refused)?;
-    Ok(leaf)
+    leaf.ok_or_else(|| Failure::local(format!("{}: no certificate", directory.display())))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
@@ -91,24 +179,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|_| Failure::local(format!("{}: not certificates in PEM", path.display())))
-}
-
-async fn verify_with_openssl(directory: &Path) -> Result<(), Failure> {
-    let output = Command::new("openssl")
-        .args(["verify", "-x509_strict", "-CAfile"])
-        .arg(directory.join(TRUST_FILE))
-        .arg("-untrusted")
-        .arg(directory.join(CHAIN_FILE))
-        .arg(directory.join(CERTIFICATE_FILE))
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .map_err(|source| Failure::local(format!("openssl: {source}")))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure::local(format!("{}: openssl does not accept it: {}", directory.display(), said.trim())))
 }
 
 async fn openssl_is_there() -> bool {
