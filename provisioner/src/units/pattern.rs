@@ -45,12 +45,14 @@ impl FromStr for SerialPattern {
         let (first, last) = range.split_once("..").ok_or(PatternError)?;
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-            text.parse::<u64>().ok().filter(|_| digits).ok_or(PatternError)
+            text.parse::<u64>().ok().filter(|number| digits && *number < u64::MAX).ok_or(PatternError)
         };
         let digits = first.len();
         let (first, last) =
             (number(first)?, number(last).ok().filter(|_| last.len() == digits).ok_or(PatternError)?);
-        if first > last {
+        // One that makes no serials would be counted through to its end for nothing.
+        let makes_serials = format!("{prefix}{first:0digits$}{suffix}").parse::<DeviceSerial>().is_ok();
+        if first > last || !makes_serials {
             return Err(PatternError);
         }
         Ok(Self { prefix: prefix.to_owned(), suffix: suffix.to_owned(), digits, first, last })
@@ -80,6 +82,14 @@ mod tests {
     #[test]
     fn what_is_not_a_pattern_is_refused() {
         for text in ["SN", "SN{1}", "SN{1..22}", "SN{2..1}", "SN{a..b}", "SN{..}", "SN{+1..+2}"] {
+            assert_eq!(text.parse::<SerialPattern>(), Err(PatternError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_makes_no_serials_is_refused() {
+        let long = format!("SN{{{0}1..{0}2}}", "0".repeat(1_000));
+        for text in ["*N{000002..010000}", "{00000000000000000000..18446744073709551615}", &long] {
             assert_eq!(text.parse::<SerialPattern>(), Err(PatternError), "{text}");
         }
     }
