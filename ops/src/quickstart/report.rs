@@ -123,6 +123,7 @@ impl Report {
                     quoted(&place.devices())
                 ),
             ),
+            ("lists", quoted(&place.lists())),
             ("logs", quoted(&place.logs())),
         ]);
         format!(
