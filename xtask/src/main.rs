@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod deny;
+mod fuzz;
 mod proto;
 mod quickstart;
 mod requirements;
@@ -49,6 +50,14 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Try every parser of bytes from outside with bytes that libFuzzer makes up, for some seconds each
+    FuzzSmoke {
+        /// How long each target is tried
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Which targets [default: all]
+        targets: Vec<String>,
+    },
     /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed)
     Proto {
         /// Only compare with what is committed; exit status 1 if it differs.
@@ -63,6 +72,7 @@ fn main() -> ExitCode {
         Chore::Test { no_check, arguments } => test::run_suites(!no_check, &arguments),
         Chore::Check => check::run(),
         Chore::Bench { bench, arguments } => bench::run_bench(bench, &arguments),
+        Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
         Chore::Proto { check } => proto::run(check),
     };
     match result {

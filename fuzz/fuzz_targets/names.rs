@@ -1,0 +1,22 @@
+//! What is read is written so that it is read as the same.
+#![no_main]
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    same::<identity::DeviceId>(text);
+    same::<identity::Principal>(text);
+    same::<identity::SerialNumber>(text);
+    same::<ca::ledger::WorkOrderId>(text);
+    same::<ca::ledger::JobId>(text);
+    same::<ca::authority::FeedPlace>(text);
+    same::<ca::store::Cursor>(text);
+});
+
+fn same<T: FromStr + Display + PartialEq>(text: &str) {
+    if let Ok(value) = text.parse::<T>() {
+        assert!(value.to_string().parse::<T>().is_ok_and(|again| again == value), "{text:?}");
+    }
+}
