@@ -48,7 +48,8 @@ fn network(from: IpAddr) -> u64 {
 }
 
 /// One proof costs a verification, 75 µs for P-256, and nothing is asked of who sends it: without a pace one connection could keep a core from
-/// issuing. So, whoever comes from wherever, at most [`GROUPS`] × 10 of them a second are looked at, a twentieth of a core.
+/// issuing. So, whoever comes from wherever, at most [`GROUPS`] × 10 of them a second are looked at: a twentieth of a core, and for the dearest
+/// kinds of key less than half of one.
 const STEP: Duration = Duration::from_millis(100);
 
 /// Who found several keys may show them at once. For the keys of a whole batch an operator has `touchmark revoke`.
