@@ -1,0 +1,17 @@
+//! A station that says anything to a device that was never in a factory: payloads of frames, with 0xff between them.
+#![no_main]
+
+use std::sync::Arc;
+
+use agent::factory::Dialogue;
+use agent::state::{FileSystem, State};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let state = State::open_or_create(home.path(), Arc::new(FileSystem)).expect("a new device");
+    let mut dialogue = Dialogue::new(state, Arc::new(identity::SystemClock));
+    for payload in bytes.split(|byte| *byte == 0xff) {
+        let answer = dialogue.answer(payload);
+        assert!(provisioner::wire::decode_answer(&answer).is_some(), "a station understands every answer");
+    }
+});
