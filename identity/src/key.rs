@@ -71,6 +71,14 @@ impl PublicKey {
         self.spki.get(self.key_bits_start..).unwrap_or_default()
     }
 
+    /// The modulus of an RSA key, big-endian, without leading zeros; `None`: it is another kind of key.
+    pub fn rsa_modulus(&self) -> Option<&[u8]> {
+        match self.key_type {
+            KeyType::P256 | KeyType::P384 | KeyType::Ed25519 => None,
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => rsa::modulus(self.key_bits()),
+        }
+    }
+
     /// Which kind of key it is.
     pub fn key_type(&self) -> KeyType {
         self.key_type

@@ -1,6 +1,7 @@
 //! The law of certificates, revocation lists and answers about status: what may be said in, the bytes out. Pure and synchronous: no private key, no clock, no
 //! randomness, no store.
 
+mod blocked;
 mod certificate;
 mod crl;
 mod draft;
@@ -15,6 +16,7 @@ mod profile;
 mod reading;
 mod refusal;
 
+pub use blocked::{BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMistake};
 pub use certificate::{Certificate, CertificateError};
 pub use crl::{
     CrlDraft, CrlEntry, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, CrlTerms, PreparedCrl,

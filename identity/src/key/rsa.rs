@@ -23,6 +23,11 @@ pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     Ok(key_type)
 }
 
+/// The modulus, without leading zeros.
+pub(super) fn modulus(bytes: &[u8]) -> Option<&[u8]> {
+    parts(bytes).ok().map(|(modulus, _)| modulus)
+}
+
 /// Refuses moduli that can be factored in a moment.
 pub(super) fn strong(bytes: &[u8]) -> Result<(), KeyError> {
     let (modulus, _) = parts(bytes)?;
