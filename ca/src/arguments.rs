@@ -243,6 +243,7 @@ Environment, before the configuration file; never secrets:
   TOUCHMARK_CA_PUBLIC_URL          public-url
   TOUCHMARK_CA_ENROLLMENT_URL      enrollment-url
   TOUCHMARK_CA_LOG_FORMAT          log-format
+  TOUCHMARK_CA_BLOCKED_KEYS_FILE   blocked-keys-file
   TOUCHMARK_CA_STORE_DIR           store.dir
   TOUCHMARK_CA_ISSUERS_DIR         issuers.dir
   TOUCHMARK_CA_PASSPHRASE_FILE     issuers.passphrase-file

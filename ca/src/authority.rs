@@ -9,6 +9,7 @@ mod device_life;
 mod enroll;
 mod feed;
 mod issue;
+mod keys;
 mod lifecycle;
 mod principals;
 mod refusal;
@@ -24,8 +25,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, RequestId};
-use issuance::{Certificate, IssuerName, Profile, ProfileName};
+use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName};
 use rand::CryptoRng;
+use tokio::sync::watch;
 
 use crate::ledger::{Action, Command};
 use crate::signer::Issuers;
@@ -56,6 +58,8 @@ pub struct Installation {
     pub enrollment_url: String,
     /// How operational certificates follow one another.
     pub renewal: RenewalPolicy,
+    /// Keys that get no certificate, as of now: who keeps the other end may change them at any time.
+    pub blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
 }
 
 /// How operational certificates follow one another.
@@ -88,6 +92,7 @@ pub struct Authority<S> {
     enrollment_url: String,
     renewal: RenewalPolicy,
     profiles: Vec<Profile>,
+    blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
@@ -128,7 +133,8 @@ impl<S: Store> Authority<S> {
                 trust.anchors.push(on_record.certificate().der.to_vec());
             }
         }
-        let Installation { organization, profiles: overrides, enrollment_url, renewal } = installation;
+        let Installation { organization, profiles: overrides, enrollment_url, renewal, blocked_keys } =
+            installation;
         let profile = |name| {
             let changed = overrides.iter().find(|profile| profile.name == name);
             changed.cloned().unwrap_or_else(|| Profile::standard(name))
@@ -142,6 +148,7 @@ impl<S: Store> Authority<S> {
             enrollment_url,
             renewal,
             profiles: ProfileName::ALL.into_iter().map(profile).collect(),
+            blocked_keys,
             clock,
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),

@@ -1,5 +1,6 @@
 //! Configuration: [`Config`] is what is written in `ca.toml`, [`Settings`] what was checked. Only [`Settings`] travels.
 
+mod blocked_keys;
 mod check;
 mod document;
 mod hardware_type;
@@ -7,6 +8,7 @@ mod manual;
 mod mistake;
 mod settings;
 
+pub use blocked_keys::{BlockedKeysError, read_blocked_keys};
 pub(crate) use check::{
     HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization,
     check_public_url,
@@ -19,5 +21,6 @@ pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
 pub use settings::{
-    IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings, StoreSettings,
+    BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
+    Settings, StoreSettings,
 };

@@ -236,6 +236,8 @@ mod tests {
         let made = run(plan(&dir)).await.unwrap();
         let settings = crate::config::Settings::read(&made.config, []).unwrap();
         assert_eq!(settings.organization, "Example 'quoted' \"name\"");
+        assert_eq!(settings.blocked_keys.file, Some(dir.join("blocked-keys.txt")));
+        assert_eq!(settings.blocked_keys.keys.listed(), 0);
         let passphrase = Passphrase::read(&settings.issuers.passphrase_file).unwrap();
         crate::signer::Issuers::open(&settings.issuers.dir, &passphrase).unwrap();
         let names: Vec<_> =

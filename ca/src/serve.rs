@@ -1,6 +1,7 @@
 //! Serving: opens what `init` made, serves until it is told to stop, leaves everything as a clean start wants it.
 
 mod accept;
+mod blocked_keys;
 mod calls;
 mod connection;
 mod front;
@@ -98,6 +99,9 @@ pub async fn serve<S: Store>(
         let (authority, stop) = (Arc::clone(&opened.authority), stop.clone());
         tokio::spawn(async move { authority.upkeep(stop).await })
     };
+    let list = settings.blocked_keys.file.map(|file| {
+        tokio::spawn(blocked_keys::watch_file(Arc::clone(&opened.blocked_keys), file, stop.clone()))
+    });
     let publishing = published.start(listener, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
@@ -106,6 +110,9 @@ pub async fn serve<S: Store>(
     stop.cancel();
     // It stops between two commits, if not sooner.
     upkeep.await.ok();
+    if let Some(list) = list {
+        list.await.ok();
+    }
     watching.abort();
     reporting.abort();
     for task in publishing {

@@ -120,6 +120,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "use an ECDSA P-256 key: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
     ),
     ("KEY_WEAK", "make a new key from a good random source"),
+    (
+        "KEY_BLOCKED",
+        "this key is no secret: make a new one, and find out where it came from; docs/operations/blocked-keys.md",
+    ),
     ("KEY_MALFORMED", "make the key and the certificate request anew"),
 ];
 

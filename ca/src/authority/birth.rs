@@ -1,11 +1,12 @@
 //! A unit is born: birth certificates (IDevID) against a work order, the read-back that confirms them, and the scrap that ends them.
 
 use bytes::Bytes;
-use identity::{Csr, DeviceId, RequestId, SerialNumber};
+use identity::{DeviceId, RequestId, SerialNumber};
 use issuance::{ProfileName, Request, Subject};
 
 use super::content::Content;
 use super::issue::{Holder, Placed, Question};
+use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 use crate::ledger::{Action, Conflict, WorkOrderCounts, WorkOrderId};
 use crate::store::{Released, Store, WorkOrderRecord};
@@ -63,8 +64,8 @@ impl<S: Store> Authority<S> {
         let mut answers: Vec<Placed<Result<Released, Refused>>> = Vec::with_capacity(requests.len());
         let mut orders = Vec::new();
         for (place, request) in requests.into_iter().enumerate() {
-            let question = match birth_question(request) {
-                Ok(question) => question,
+            let question = match self.accepted_key(&request.csr) {
+                Ok(key) => birth_question(request, key),
                 Err(refused) => {
                     answers.push((place, Err(refused)));
                     continue;
@@ -136,17 +137,18 @@ impl<S: Store> Authority<S> {
     }
 }
 
-fn birth_question(request: BirthRequest) -> Result<Question, Refused> {
-    let BirthRequest { request, work_order, device, csr } = request;
-    let public_key = Csr::from_der(&csr)?.public_key().clone();
-    let key = public_key.fingerprint();
-    Ok(Question {
+fn birth_question(request: BirthRequest, key: AcceptedKey) -> Question {
+    let BirthRequest { request, work_order, device, csr: _ } = request;
+    let public_key = key.public_key().clone();
+    Question {
         request,
-        content: unit("birth certificate v1", work_order, &device).bytes(key.as_bytes()).finish(),
+        content: unit("birth certificate v1", work_order, &device)
+            .bytes(key.fingerprint().as_bytes())
+            .finish(),
         asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None, shard: None },
         holder: Holder::Birth { work_order, device },
         key,
-    })
+    }
 }
 
 fn unit(question: &'static str, work_order: WorkOrderId, device: &DeviceId) -> Content {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use identity::{Csr, DeviceId, Principal, RequestId, SerialNumber};
+use identity::{DeviceId, Principal, RequestId, SerialNumber};
 use issuance::{ProfileName, Request, Subject};
 
 use super::content::Content;
@@ -32,11 +32,14 @@ impl<S: Store> Authority<S> {
         request: RequestId,
         csr: &[u8],
     ) -> Result<Released, Refused> {
-        let public_key = Csr::from_der(csr)?.public_key().clone();
-        let key = public_key.fingerprint();
+        let key = self.accepted_key(csr)?;
+        let public_key = key.public_key().clone();
         let question = Question {
             request,
-            content: Content::of(question).text(&device.to_string()).bytes(key.as_bytes()).finish(),
+            content: Content::of(question)
+                .text(&device.to_string())
+                .bytes(key.fingerprint().as_bytes())
+                .finish(),
             asked: Request {
                 public_key,
                 subject: Subject::Device(device.clone()),

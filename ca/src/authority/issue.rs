@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::{Certificate, Profile, Request};
 
+use super::keys::AcceptedKey;
 use super::serial_numbers::{DRAWS_MAX, Drawn};
 use super::{Authority, Caller, Refused};
 use crate::ledger::{Action, Command, Conflict, Intent, IntentSubject, SignedCertificate, WorkOrderId};
@@ -18,7 +19,7 @@ pub(super) struct Question {
     pub(super) content: [u8; 32],
     pub(super) asked: Request,
     pub(super) holder: Holder,
-    pub(super) key: KeyFingerprint,
+    pub(super) key: AcceptedKey,
 }
 
 /// Whose certificate it will be, and what allows it.
@@ -148,7 +149,7 @@ impl<S: Store> Authority<S> {
         let prepared = draft.prepare()?;
         let signature = issuer.signer.sign(prepared.to_be_signed()).await?;
         let certificate = prepared.seal(&signature)?;
-        Ok(self.signed(&certificate, profile, question.key, shard))
+        Ok(self.signed(&certificate, profile, question.key.fingerprint(), shard))
     }
 
     pub(super) fn signed(
@@ -201,7 +202,7 @@ impl Question {
             request: Some(self.request),
             content: self.content,
             subject,
-            key: self.key,
+            key: self.key.fingerprint(),
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use identity::{Csr, PrincipalName, RequestId, RevocationReason, Role};
+use identity::{PrincipalName, RequestId, RevocationReason, Role};
 use issuance::{Names, ProfileName, Request, Subject};
 
 use super::content::Content;
 use super::issue::{Holder, Question};
+use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 use crate::ledger::{Action, Event};
 use crate::store::{Cursor, Page, PrincipalRecord, Released, Store, StoreError};
@@ -40,7 +41,8 @@ impl<S: Store> Authority<S> {
     ) -> Result<Released, Refused> {
         let profile = self.profile(credential_profile(request.role))?;
         let principal = format!("{}:{}", request.role, request.name);
-        let question = credential_question(request)?;
+        let key = self.accepted_key(&request.csr)?;
+        let question = credential_question(request, key);
         if let Some(answer) = self.foresee(caller, &question).await {
             return answer;
         }
@@ -95,14 +97,13 @@ impl<S: Store> Authority<S> {
     }
 }
 
-fn credential_question(request: CredentialRequest) -> Result<Question, Refused> {
-    let CredentialRequest { request, role, name, csr, lifetime, names } = request;
-    let public_key = Csr::from_der(&csr)?.public_key().clone();
-    let key = public_key.fingerprint();
+fn credential_question(request: CredentialRequest, key: AcceptedKey) -> Question {
+    let CredentialRequest { request, role, name, csr: _, lifetime, names } = request;
+    let public_key = key.public_key().clone();
     let mut content = Content::of("credential v1")
         .text(&role.to_string())
         .text(name.as_str())
-        .bytes(key.as_bytes())
+        .bytes(key.fingerprint().as_bytes())
         .number(lifetime.map_or(0, |lifetime| lifetime.as_secs()))
         .number(names.dns.len() as u64);
     content = names.dns.iter().fold(content, |content, name| content.text(name));
@@ -111,13 +112,13 @@ fn credential_question(request: CredentialRequest) -> Result<Question, Refused> 
         Role::Service => Subject::Service(name.clone(), names),
         Role::Station | Role::Operator | Role::RelyingParty => Subject::Principal(name.clone()),
     };
-    Ok(Question {
+    Question {
         request,
         content: content.finish(),
         asked: Request { public_key, subject, lifetime, shard: None },
         holder: Holder::Credential { role, name },
         key,
-    })
+    }
 }
 
 fn credential_profile(role: Role) -> ProfileName {

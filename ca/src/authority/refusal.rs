@@ -1,6 +1,7 @@
 //! Why the authority does not do what is asked. Every reason has one stable name, the same on every front end (R-§2.7).
 
-use identity::CsrError;
+use identity::{CsrError, KeyFingerprint};
+use issuance::BlockedKey;
 
 use crate::ledger::{Conflict, TermsRefusal, WorkOrderState};
 use crate::signer::SignerError;
@@ -16,6 +17,14 @@ pub enum Refused {
     /// The certificate request is no good: its maker must act.
     #[error(transparent)]
     Csr(#[from] CsrError),
+    /// The key is one that gets no certificate: its maker must act, and somebody should look how it came there.
+    #[error("{why}: SHA-256 {key}")]
+    Blocked {
+        /// Which.
+        key: KeyFingerprint,
+        /// Why it gets none.
+        why: BlockedKey,
+    },
     /// The profile forbids it, or we would break a rule.
     #[error(transparent)]
     Profile(#[from] issuance::Refusal),
@@ -82,6 +91,7 @@ impl Refused {
         match self {
             Self::Caller(why) => why.reason(),
             Self::Csr(why) => why.reason(),
+            Self::Blocked { .. } => "KEY_BLOCKED",
             Self::Profile(issuance::Refusal::Forbidden { .. }) => "PROFILE_FORBIDS",
             Self::Profile(issuance::Refusal::KeyType { .. }) => "KEY_TYPE_NOT_ALLOWED",
             Self::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => {
@@ -109,6 +119,7 @@ impl Refused {
             Self::Profile(issuance::Refusal::Forbidden { .. } | issuance::Refusal::KeyType { .. })
             | Self::Caller(_)
             | Self::Csr(_)
+            | Self::Blocked { .. }
             | Self::Ledger(_)
             | Self::CountChanged { .. }
             | Self::Request { .. } => false,
@@ -122,6 +133,7 @@ impl Refused {
         matches!(
             self,
             Self::Caller(CallerRefused::Revoked | CallerRefused::Held | CallerRefused::Unknown)
+                | Self::Blocked { .. }
                 | Self::Ledger(
                     Conflict::CallerRevoked
                         | Conflict::CallerHeld

@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 
 use super::Mistake;
+use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
 use super::document::{AfterRenewalName, Config, LdevidConfig, LogFormat, OnForkName};
 use super::settings::{
-    IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings, StoreSettings,
+    BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
+    Settings, StoreSettings,
 };
 use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
 
@@ -44,6 +47,7 @@ impl Check<'_> {
                     "json" => config.log_format = Some(LogFormat::Json),
                     _ => self.mistake(&variable, "write text or json"),
                 },
+                "BLOCKED_KEYS_FILE" => config.blocked_keys_file = Some(value.into()),
                 "STORE_DIR" => config.store.dir = Some(value.into()),
                 "ISSUERS_DIR" => config.issuers.dir = Some(value.into()),
                 "PASSPHRASE_FILE" => config.issuers.passphrase_file = Some(value.into()),
@@ -80,6 +84,7 @@ impl Check<'_> {
         }
         let profiles = self.profiles(&config);
         let limits = self.limits(&config);
+        let blocked_keys = self.blocked_keys(config.blocked_keys_file);
         let store = StoreSettings {
             dir: self.directory("store.dir", config.store.dir, "store"),
             segment_bytes: self.number("store.segment-mib", config.store.segment_mib, 64, 1, 1024)
@@ -100,6 +105,7 @@ impl Check<'_> {
             public_url,
             enrollment_url,
             log_format: config.log_format.unwrap_or_default(),
+            blocked_keys,
             store,
             issuers,
             server_credentials,
@@ -149,6 +155,33 @@ impl Check<'_> {
 
     fn public_url(&mut self, url: String) -> Option<String> {
         check_public_url(&url).map_err(|what| self.mistake("public-url", what)).ok()
+    }
+
+    fn blocked_keys(&mut self, file: Option<PathBuf>) -> BlockedKeysSettings {
+        let Some(file) = file.map(|file| self.base.join(file)) else { return BlockedKeysSettings::default() };
+        let keys = match read_blocked_keys(&file) {
+            Ok(keys) => Arc::new(keys),
+            Err(BlockedKeysError::Mistakes { path, mistakes }) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                for mistake in mistakes.iter().take(LIST_MISTAKES_MAX) {
+                    self.mistake(&format!("{name}:{}", mistake.line), mistake.what);
+                }
+                if let Some(more @ 1..) = mistakes.len().checked_sub(LIST_MISTAKES_MAX) {
+                    self.mistake(
+                        "blocked-keys-file",
+                        format!("{} has {more} more such lines", path.display()),
+                    );
+                }
+                Arc::default()
+            }
+            Err(error) => {
+                let cause =
+                    std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                self.mistake("blocked-keys-file", format!("{error}{cause}"));
+                Arc::default()
+            }
+        };
+        BlockedKeysSettings { file: Some(file), keys }
     }
 
     fn profiles(&mut self, config: &Config) -> ProfileSettings {
@@ -307,6 +340,9 @@ pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
         "{url:?} is not http://HOST or http://HOST:PORT (plain http: whoever fetches a list has nothing to trust yet)"
     ))
 }
+
+/// The most lines told of one list: nobody mends more at once.
+const LIST_MISTAKES_MAX: usize = 20;
 
 /// Certificates stay small.
 const PUBLIC_URL_BYTES_MAX: usize = 128;

@@ -9,8 +9,8 @@ use super::Mistake;
 
 /// `ca.toml`. Relative paths are relative to the file. A field that is absent has the value that its comment names.
 ///
-/// The variables `TOUCHMARK_CA_ORGANIZATION`, `_LISTEN`, `_METRICS_LISTEN`, `_HTTP_LISTEN`, `_PUBLIC_URL`, `_ENROLLMENT_URL`, `_LOG_FORMAT`, `_STORE_DIR`,
-/// `_ISSUERS_DIR`, `_PASSPHRASE_FILE` and `_SERVER_CREDENTIALS` go before the file. There is none for a secret: secrets are files.
+/// The variables `TOUCHMARK_CA_ORGANIZATION`, `_LISTEN`, `_METRICS_LISTEN`, `_HTTP_LISTEN`, `_PUBLIC_URL`, `_ENROLLMENT_URL`, `_LOG_FORMAT`,
+/// `_BLOCKED_KEYS_FILE`, `_STORE_DIR`, `_ISSUERS_DIR`, `_PASSPHRASE_FILE` and `_SERVER_CREDENTIALS` go before the file. There is none for a secret: secrets are files.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
@@ -31,6 +31,10 @@ pub struct Config {
     pub enrollment_url: Option<String>,
     /// How logs are written to stderr: `text` or `json`. Default `text`.
     pub log_format: Option<LogFormat>,
+    /// A list of keys that get no certificate, besides the published test keys, which never do: one entry a line, the SHA-256 over the
+    /// SubjectPublicKeyInfo in hex, or its first 30 digits or more; # begins a comment. Write the next list beside it and move it here: it
+    /// is taken within seconds, without a restart. At most 64 MiB. Default: no list.
+    pub blocked_keys_file: Option<PathBuf>,
     /// Where the ledger is.
     #[serde(default)]
     pub store: StoreConfig,

@@ -3,7 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use issuance::BlockedKeys;
 
 use super::check::Check;
 use super::document::{Config, LogFormat};
@@ -26,6 +29,8 @@ pub struct Settings {
     pub enrollment_url: Option<String>,
     /// How logs are written.
     pub log_format: LogFormat,
+    /// Keys that get no certificate.
+    pub blocked_keys: BlockedKeysSettings,
     /// Where the ledger is.
     pub store: StoreSettings,
     /// Where the issuers are.
@@ -38,6 +43,15 @@ pub struct Settings {
     pub profiles: ProfileSettings,
     /// How much is taken on at once.
     pub limits: Limits,
+}
+
+/// Keys that get no certificate.
+#[derive(Debug, Clone, Default)]
+pub struct BlockedKeysSettings {
+    /// Where the list is; `None`: there is none.
+    pub file: Option<PathBuf>,
+    /// What it was when the settings were read.
+    pub keys: Arc<BlockedKeys>,
 }
 
 /// Where the embedded store is.
@@ -261,6 +275,25 @@ mod tests {
             panic!("accepted")
         };
         assert!(mistakes[0].what.contains("mode 0644"), "{mistakes:?}");
+    }
+
+    #[test]
+    fn every_line_of_a_list_of_blocked_keys_that_is_no_entry_is_a_mistake() {
+        let text = "organization = ''\nblocked-keys-file = 'blocked-keys.txt'\n";
+        let (dir, path) = installation(text);
+        let list = format!("# good\n{}\nab\n{}\n", "ab".repeat(32), "xy".repeat(32));
+        fs::write(dir.path().join("blocked-keys.txt"), list).unwrap();
+        let places = |path: &Path| match Settings::read(path, []) {
+            Err(ConfigError::Mistakes { mistakes, .. }) => {
+                mistakes.into_iter().map(|mistake| mistake.place).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(places(&path), ["organization", "blocked-keys.txt:3", "blocked-keys.txt:4"]);
+        fs::write(dir.path().join("blocked-keys.txt"), "wrong\n".repeat(22)).unwrap();
+        assert_eq!(places(&path).len(), 1 + 20 + 1);
+        fs::remove_file(dir.path().join("blocked-keys.txt")).unwrap();
+        assert_eq!(places(&path), ["organization", "blocked-keys-file"]);
     }
 
     #[test]

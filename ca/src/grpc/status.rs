@@ -64,7 +64,7 @@ fn code(refused: &Refused) -> Code {
             | CallerRefused::Held
             | CallerRefused::Expired,
         ) => Code::Unauthenticated,
-        Refused::Csr(_) | Refused::Request { .. } => Code::InvalidArgument,
+        Refused::Csr(_) | Refused::Blocked { .. } | Refused::Request { .. } => Code::InvalidArgument,
         Refused::Profile(issuance::Refusal::Forbidden { .. } | issuance::Refusal::KeyType { .. }) => {
             Code::InvalidArgument
         }
@@ -156,6 +156,7 @@ fn message(refused: &Refused) -> String {
             .collect::<Vec<_>>()
             .join(": "),
         Refused::Caller(_)
+        | Refused::Blocked { .. }
         | Refused::Profile(_)
         | Refused::Ledger(_)
         | Refused::CountChanged { .. }
@@ -302,6 +303,11 @@ mod tests {
             (CsrError::Key(KeyError::NotAllowed).into(), Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED"),
             (CsrError::Key(KeyError::Weak { what: "e" }).into(), Code::InvalidArgument, "KEY_WEAK"),
             (CsrError::Key(KeyError::Malformed { what: "x" }).into(), Code::InvalidArgument, "KEY_MALFORMED"),
+            (
+                Refused::Blocked { key: [7; 32].into(), why: issuance::BlockedKey::Published },
+                Code::InvalidArgument,
+                "KEY_BLOCKED",
+            ),
             (
                 issuance::Refusal::Forbidden { profile, what: "so long a life" }.into(),
                 Code::InvalidArgument,

@@ -60,6 +60,7 @@ impl Building {
         let client = texts::client_toml(plan.listen);
         write_credential(&operator_dir(&self.dir), &made.operator, chain, root, Some(&client))?;
         sync_dir(&self.dir.join("operators"))?;
+        write(&self.dir.join(texts::BLOCKED_KEYS), texts::blocked_keys())?;
         write(&self.dir.join("ca.toml"), &texts::ca_toml(plan))
     }
 

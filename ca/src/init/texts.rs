@@ -141,6 +141,8 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
          {enrollment}\
          # How logs are written to stderr: text or json.\n\
          # log-format = \"text\"\n\
+         # Keys that get no certificate: taken again whenever it changes.\n\
+         blocked-keys-file = \"{BLOCKED_KEYS}\"\n\
          \n\
          [store]\n\
          # dir = \"store\"\n\
@@ -170,6 +172,20 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
             or_default("metrics-listen", plan.metrics_listen.to_string(), METRICS_LISTEN_DEFAULT),
     )
 }
+
+/// The list of blocked keys, empty.
+pub(super) fn blocked_keys() -> &'static str {
+    "# Keys that get no certificate, besides the published test keys, which never do. One entry a line: the SHA-256 over the\n\
+     # SubjectPublicKeyInfo in hex, or its first 30 digits or more. What follows a # is a comment. For a certificate or a key:\n\
+     #   openssl x509 -in cert.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum\n\
+     #   openssl pkey -in key.pem -pubout -outform DER | sha256sum\n\
+     # Write the next list beside this one and move it here: it is taken within seconds, without a restart; the log says how many entries it\n\
+     # has. A list with a mistake is not taken, and the one before it stays in force.\n\
+     # Certificates that exist are not touched: touchmark revoke --key SHA256 --reason keyCompromise withdraws them.\n"
+}
+
+/// Below the directory of the installation.
+pub(super) const BLOCKED_KEYS: &str = "blocked-keys.txt";
 
 fn listed(name: String, path: PathBuf, certificate: &Certificate) -> MadeCertificate {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());

@@ -12,6 +12,7 @@ use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{error, info, warn};
 
+use super::blocked_keys::BlockedKeysList;
 use super::profiles;
 use super::publish::Published;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
@@ -28,6 +29,7 @@ pub(super) struct Opened<S> {
     pub(super) authority: Arc<Authority<S>>,
     pub(super) tls: rustls::ServerConfig,
     pub(super) issuers: Issuers,
+    pub(super) blocked_keys: Arc<BlockedKeysList>,
     expiries: Vec<Expiry>,
 }
 
@@ -62,16 +64,18 @@ pub(super) async fn open<S: Store>(
     };
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
+    let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
     let installation = Installation {
         organization: settings.organization.clone(),
         profiles: profiles::profiles(&settings.profiles, settings.public_url.as_deref()),
         renewal: profiles::renewal(&settings.profiles.renewal),
         enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
+        blocked_keys: blocked_keys.subscribe(),
     };
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
     may_serve(authority.store().as_ref(), &server).await?;
-    Ok(Opened { authority: Arc::new(authority), tls, issuers, expiries })
+    Ok(Opened { authority: Arc::new(authority), tls, issuers, blocked_keys, expiries })
 }
 
 /// Whether the certificate is a service's and still good: with any other the CA would start, and every client refuse it.
@@ -91,11 +95,12 @@ impl<S: Store> Opened<S> {
     /// What metrics show of it.
     pub(super) fn sources(&self, clock: Arc<dyn Clock>, published: &Published<S>) -> Sources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
-        let now = Arc::clone(&clock);
+        let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
         let figures = move || {
             let vitals = store.vitals();
             Figures {
+                blocked_keys: blocked_keys.figures(),
                 publication: publication.figures(now.now()),
                 answers: answers.figures(),
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),

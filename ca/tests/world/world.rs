@@ -27,10 +27,12 @@ use ca::store::{
 };
 use identity::{DeviceId, ManualClock, Principal, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
 use issuance::{
-    Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject, draft,
+    BlockedKeys, Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject,
+    draft,
 };
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
+use tokio::sync::watch;
 
 pub struct World {
     pub authority: Arc<Authority<FaultyStore>>,
@@ -40,6 +42,7 @@ pub struct World {
     pub operator: Key,
     pub operator_der: Vec<u8>,
     pub publication: Arc<Publication>,
+    pub blocked: watch::Sender<Arc<BlockedKeys>>,
 }
 
 impl World {
@@ -65,16 +68,27 @@ impl World {
         let factory = Issuer { signer: switched.clone(), ..factory };
         let issuers = Issuers { root: root.certificate, factory, operational, infrastructure };
         let publication = Arc::new(Publication::new(&issuers));
+        let (blocked, blocked_keys) = watch::channel(Arc::default());
         let installation = Installation {
             organization: "Example".into(),
             profiles: Vec::new(),
             enrollment_url: "https://ca.example.com:8443".into(),
             renewal: RenewalPolicy { superseded_for: Some(SUPERSEDED_FOR), ..RenewalPolicy::default() },
+            blocked_keys,
         };
         let authority =
             Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();
         let authority = Arc::new(authority);
-        Self { authority, store, clock, factory: switched, operator, operator_der: first, publication }
+        Self {
+            authority,
+            store,
+            clock,
+            factory: switched,
+            operator,
+            operator_der: first,
+            publication,
+            blocked,
+        }
     }
 
     pub async fn operator(&self) -> Caller {
@@ -166,6 +180,14 @@ pub struct Key(rcgen::KeyPair);
 impl Key {
     pub fn new() -> Self {
         Self(rcgen::KeyPair::generate().unwrap())
+    }
+
+    /// The P-256 key of RFC 6979, appendix A.2.5, which everybody knows.
+    pub fn of_rfc_6979() -> Self {
+        let scalar = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
+        let pkcs8 = "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+        let der = hex::decode(format!("{pkcs8}{scalar}")).unwrap();
+        Self(rcgen::KeyPair::try_from(der.as_slice()).unwrap())
     }
 
     /// A fresh request: every call signs with another random number.

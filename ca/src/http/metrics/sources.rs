@@ -60,10 +60,23 @@ pub struct Figures {
     pub projection_lag: Duration,
     /// How often listings were rebuilt.
     pub projection_rebuilds: u64,
+    /// Of the list of blocked keys.
+    pub blocked_keys: BlockedKeysFigures,
     /// Of revocation lists.
     pub publication: PublicationFigures,
     /// Of answers about status.
     pub answers: AnswersFigures,
+}
+
+/// Figures of the list of blocked keys.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BlockedKeysFigures {
+    /// Entries that are in force.
+    pub listed: u64,
+    /// Files that could not be used, since the start.
+    pub refused: u64,
+    /// Whether what is in force is not what is in the file.
+    pub stale: bool,
 }
 
 impl Collector for Sources {
@@ -86,6 +99,7 @@ impl Collector for Sources {
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        blocked_keys(&mut page, &figures.blocked_keys)?;
         publication(&mut page, &figures)?;
         let left = self.issuers.iter().map(|expiry| {
             let left = match expiry.not_after.duration_since(now) {
@@ -102,6 +116,17 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
+}
+
+fn blocked_keys(page: &mut Page<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {
+    page.gauge("blocked_keys", "Entries of the list of blocked keys", figures.listed as f64)?;
+    let text = "1 when the file of blocked keys cannot be used and an earlier list is in force";
+    page.gauge("blocked_keys_stale", text, f64::from(u8::from(figures.stale)))?;
+    page.counter(
+        "blocked_keys_files_refused",
+        "Files of blocked keys that could not be used",
+        figures.refused,
+    )
 }
 
 fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {

@@ -1,0 +1,110 @@
+//! The file of blocked keys: read and checked at the start, and again each time it changes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use issuance::{BlockedKeys, ListMistake};
+
+/// Reads the list at `path`.
+///
+/// # Errors
+/// When it cannot be used; with all its mistakes.
+pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
+    let failed = |source| BlockedKeysError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(BLOCKED_KEYS_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > BLOCKED_KEYS_BYTES_MAX {
+        return Err(BlockedKeysError::TooLarge { path: path.to_owned() });
+    }
+    let list = String::from_utf8(bytes)
+        .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "not text")))?;
+    if !list.is_empty() && !list.ends_with('\n') {
+        return Err(BlockedKeysError::CutOff { path: path.to_owned() });
+    }
+    BlockedKeys::with_list(&list)
+        .map_err(|mistakes| BlockedKeysError::Mistakes { path: path.to_owned(), mistakes })
+}
+
+/// Why a list cannot be used: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockedKeysError {
+    /// It is not there, may not be read, or is not text.
+    #[error("{} cannot be read; it may be empty, but must be there", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Longer than [`BLOCKED_KEYS_BYTES_MAX`].
+    #[error("{} has more than {} MiB; write the first 30 digits of each entry only, or fewer entries", path.display(), BLOCKED_KEYS_BYTES_MAX >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its last line has no end: somebody is writing it, or could not write all of it.
+    #[error("{} ends within a line; is it complete?", path.display())]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Lines of it are no entries.
+    #[error("{} has {} lines that are no entries; line {}: {}", path.display(), mistakes.len(), first(mistakes).line, first(mistakes).what)]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// At least one.
+        mistakes: Vec<ListMistake>,
+    },
+}
+
+fn first(mistakes: &[ListMistake]) -> ListMistake {
+    mistakes.first().copied().unwrap_or(ListMistake { line: 0, what: "none" })
+}
+
+/// The longest list that is read: about a million entries, 33 MB in memory. A key size of Debian's weak keys has 294,912: 32,768 process
+/// numbers, three architectures and three states of the generator.
+const BLOCKED_KEYS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<usize, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blocked-keys.txt");
+        fs::write(&path, bytes).unwrap();
+        read_blocked_keys(&path).map(|keys| keys.listed()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_list_may_be_empty_but_must_be_there() {
+        assert_eq!(read(b""), Ok(0));
+        assert_eq!(read(b"# nothing yet\n"), Ok(0));
+        let missing = read_blocked_keys(Path::new("/nowhere/blocked-keys.txt")).unwrap_err();
+        assert!(missing.to_string().contains("cannot be read"), "{missing}");
+    }
+
+    #[test]
+    fn what_is_not_a_whole_list_is_refused() {
+        let entry = "ab".repeat(32);
+        assert_eq!(read(format!("{entry}\n").as_bytes()), Ok(1));
+        assert!(read(entry.as_bytes()).unwrap_err().contains("ends within a line"));
+        assert!(read(b"\xff\xfe\n").unwrap_err().contains("cannot be read"));
+        let told = read(format!("{entry}\nwrong\nalso wrong\n").as_bytes()).unwrap_err();
+        assert!(told.contains("has 2 lines that are no entries; line 2: "), "{told}");
+    }
+
+    #[test]
+    fn a_list_over_the_limit_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("blocked-keys.txt");
+        File::create(&path).unwrap().set_len(BLOCKED_KEYS_BYTES_MAX + 1).unwrap();
+        let refused = read_blocked_keys(&path).unwrap_err();
+        assert!(refused.to_string().contains("more than 64 MiB"), "{refused}");
+    }
+}
