@@ -12,6 +12,7 @@ mod moment;
 mod name;
 mod ocsp;
 mod prepared;
+mod primes;
 mod profile;
 mod reading;
 mod refusal;
@@ -28,5 +29,6 @@ pub use ocsp::{
     PreparedOcsp, QUESTIONS_MAX, ocsp_response,
 };
 pub use prepared::Prepared;
+pub use primes::{Modulus, RECENT_MODULI_MIN, RecentModuli, shared_primes, shared_primes_between};
 pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile, crl_url};
 pub use refusal::{LintFinding, Refusal};

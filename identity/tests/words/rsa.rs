@@ -46,7 +46,9 @@ fn prime(generator: &mut StdRng, bits: usize) -> BigUint {
 fn an_exponent_other_than_65537_is_refused() {
     let mut generator = StdRng::seed_from_u64(SEED);
     let modulus = prime(&mut generator, 1_024) * prime(&mut generator, 1_024);
-    assert_eq!(PublicKey::from_spki(&rsa(&modulus, 65_537)).unwrap().key_type(), KeyType::Rsa2048);
+    let good = PublicKey::from_spki(&rsa(&modulus, 65_537)).unwrap();
+    assert_eq!(good.key_type(), KeyType::Rsa2048);
+    assert_eq!(good.rsa_modulus(), Some(modulus.to_bytes_be().as_slice()));
     for exponent in [1, 2, 3, 17, 65_535, 65_536, 65_539, u64::MAX] {
         assert_eq!(reason(&rsa(&modulus, exponent)), "KEY_WEAK", "e = {exponent}");
     }
