@@ -139,6 +139,7 @@ impl Refused {
                         | Conflict::CallerHeld
                         | Conflict::LineageForked(_)
                         | Conflict::KeyAlreadyUsed
+                        | Conflict::SharedPrime
                         | Conflict::DeviceAlreadyIssued(_)
                         | Conflict::AlreadyEnrolled(_)
                 )
@@ -177,6 +178,7 @@ fn conflict_reason(why: &Conflict) -> &'static str {
         Conflict::ProductNotInWorkOrder { .. } => "PRODUCT_NOT_IN_WORK_ORDER",
         Conflict::DeviceAlreadyIssued(_) => "DEVICE_ALREADY_ISSUED",
         Conflict::KeyAlreadyUsed => "KEY_ALREADY_USED",
+        Conflict::SharedPrime => "KEY_WEAK",
         Conflict::SerialNumberTaken => "SERIAL_NUMBER_TAKEN",
         Conflict::NoSuchDevice(_) => "DEVICE_NOT_FOUND",
         Conflict::DeviceScrapped(_) => "DEVICE_SCRAPPED",

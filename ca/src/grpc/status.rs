@@ -115,9 +115,10 @@ fn conflict_code(conflict: &Conflict) -> Code {
         Conflict::SerialNotInWorkOrder { .. } | Conflict::ProductNotInWorkOrder { .. } => {
             Code::PermissionDenied
         }
-        Conflict::TermsRefused(_) | Conflict::RevokeCount | Conflict::ReasonNotAllowed(_) => {
-            Code::InvalidArgument
-        }
+        Conflict::SharedPrime
+        | Conflict::TermsRefused(_)
+        | Conflict::RevokeCount
+        | Conflict::ReasonNotAllowed(_) => Code::InvalidArgument,
         // Never leaves the authority, which draws another.
         Conflict::SerialNumberTaken => Code::Internal,
     }
@@ -250,6 +251,7 @@ mod tests {
             ),
             (Conflict::DeviceAlreadyIssued(device.clone()), Code::AlreadyExists, "DEVICE_ALREADY_ISSUED"),
             (Conflict::KeyAlreadyUsed, Code::AlreadyExists, "KEY_ALREADY_USED"),
+            (Conflict::SharedPrime, Code::InvalidArgument, "KEY_WEAK"),
             (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
             (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
             (Conflict::DeviceScrapped(device.clone()), Code::FailedPrecondition, "DEVICE_SCRAPPED"),

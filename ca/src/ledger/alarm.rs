@@ -22,6 +22,8 @@ pub enum Clash {
     Key,
     /// The device serial: the device was born with another key.
     Serial,
+    /// A prime of the RSA key (R-KEY-06): both private keys are known to whoever has both certificates.
+    Prime,
 }
 
 /// What makes two alarms the same.
@@ -29,7 +31,7 @@ pub enum Clash {
 pub enum AlarmPair {
     /// Parent, and the child in use.
     Fork(SerialNumber, SerialNumber),
-    /// The device asked for, the certificate that has it, and what it is.
+    /// The device asked for or, for a prime, that has the key; the certificate that has it too; and what it is.
     Duplicate(DeviceId, SerialNumber, Clash),
 }
 

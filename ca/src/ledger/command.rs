@@ -170,6 +170,14 @@ pub enum Action {
         /// Forgotten then: when every certificate of now has expired.
         until: SystemTime,
     },
+    /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a certificate. Always refused, and recorded once
+    /// as an alarm.
+    ReportSharedPrime {
+        /// Whose key.
+        device: DeviceId,
+        /// With the other key.
+        certificate: SerialNumber,
+    },
     /// Put the credential of a station, operator, relying party or service on record.
     IssueCredential {
         /// What it may be.

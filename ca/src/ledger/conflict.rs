@@ -63,6 +63,9 @@ pub enum Conflict {
     /// `KEY_ALREADY_USED`: one key is one holder, for ever. Strangers do not learn whose it is.
     #[error("this key was used before; every certificate needs a key of its own")]
     KeyAlreadyUsed,
+    /// `KEY_WEAK`: the RSA key has a prime that another key has too (R-KEY-06). Strangers do not learn whose.
+    #[error("this RSA key shares a prime with another key: its private key can be computed")]
+    SharedPrime,
     /// `SERIAL_NUMBER_TAKEN`: the certificate serial number exists (R-5280-02); draw another and sign again.
     #[error("this certificate serial number exists")]
     SerialNumberTaken,

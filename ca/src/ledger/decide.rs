@@ -133,6 +133,7 @@ impl<V: View> Rules<'_, V> {
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());
                 self.issue(before, Event::CredentialIssued { role, name, certificate })
             }
+            Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
             Action::RevokePrincipal { role, name, reason } => self.revoke_principal(*role, name, *reason),
         }
     }

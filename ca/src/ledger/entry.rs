@@ -132,7 +132,8 @@ pub enum Event {
         /// The certificates that this withdrew for now.
         certificates: Vec<SerialNumber>,
     },
-    /// A certificate was refused because its key or its device serial is another's (R-KEY-11). Once for a pair.
+    /// A certificate was refused because its key or its device serial is another's (R-KEY-11), or a prime of its key (R-KEY-06). The last may
+    /// be found when both keys are on record; then it is recorded for each of the two. Once for a pair.
     DuplicateRefused {
         /// For which device it was asked.
         device: DeviceId,

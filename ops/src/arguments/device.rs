@@ -84,7 +84,7 @@ pub enum DeviceCommand {
     },
     /// Certificates that asked for a second child while the first was in use: a cloned memory or a stolen key; newest first
     Forks(PageArguments),
-    /// Keys and serial numbers that two units claimed; the second was refused; newest first
+    /// Keys and serial numbers that two units claimed, the second of which was refused, and RSA keys with a common prime; newest first
     Duplicates(PageArguments),
 }
 

@@ -118,7 +118,7 @@ pub(super) async fn forks(
     alarms(wire::AlarmKind::Fork, page, connection, output, &listing).await
 }
 
-/// Keys and serial numbers that two units claimed.
+/// Keys and serial numbers that two units claimed, and RSA keys with a common prime.
 ///
 /// # Errors
 /// As the CA answers.
@@ -210,7 +210,7 @@ struct AlarmView {
     at: Option<String>,
     device: String,
     other: String,
-    /// For a fork: the certificate that asked again. For a duplicate: the one that has the key or serial number.
+    /// For a fork: the certificate that asked again. For a duplicate: the one that has the key, serial number or prime too.
     serial_number: Option<String>,
     child_serial_number: Option<String>,
     held: bool,
@@ -224,6 +224,7 @@ impl From<wire::Alarm> for AlarmView {
             (wire::AlarmKind::Fork, _) => "fork",
             (wire::AlarmKind::Duplicate, wire::Clash::Key) => "same key",
             (wire::AlarmKind::Duplicate, wire::Clash::Serial) => "same serial number",
+            (wire::AlarmKind::Duplicate, wire::Clash::Prime) => "shared prime",
             _ => "unknown",
         };
         Self {

@@ -1473,7 +1473,7 @@ pub struct Alarm {
     /// For a duplicate: whose it was, for example `device:cam-2/SN000001`.
     #[prost(string, tag = "4")]
     pub other: ::prost::alloc::string::String,
-    /// For a fork: the certificate that asked for another child. For a duplicate: the certificate that has the key or serial number.
+    /// For a fork: the certificate that asked for another child. For a duplicate: the certificate that has the key, serial number or prime too.
     #[prost(bytes = "bytes", tag = "5")]
     pub serial_number: ::prost::bytes::Bytes,
     /// For a fork: the certificate that is in use instead.
@@ -1604,6 +1604,8 @@ pub enum Clash {
     Key = 1,
     /// The serial number of a unit, with another key.
     Serial = 2,
+    /// A prime of the RSA key: both private keys can be computed from the two certificates. Two alarms when both keys are certified.
+    Prime = 3,
 }
 impl Clash {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1615,6 +1617,7 @@ impl Clash {
             Self::Unspecified => "CLASH_UNSPECIFIED",
             Self::Key => "CLASH_KEY",
             Self::Serial => "CLASH_SERIAL",
+            Self::Prime => "CLASH_PRIME",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1623,6 +1626,7 @@ impl Clash {
             "CLASH_UNSPECIFIED" => Some(Self::Unspecified),
             "CLASH_KEY" => Some(Self::Key),
             "CLASH_SERIAL" => Some(Self::Serial),
+            "CLASH_PRIME" => Some(Self::Prime),
             _ => None,
         }
     }

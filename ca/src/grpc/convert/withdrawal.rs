@@ -225,6 +225,7 @@ pub(in crate::grpc) fn alarm(record: &AlarmRecord) -> Option<v1::Alarm> {
             clash: match what {
                 Clash::Key => v1::Clash::Key,
                 Clash::Serial => v1::Clash::Serial,
+                Clash::Prime => v1::Clash::Prime,
             }
             .into(),
             ..common

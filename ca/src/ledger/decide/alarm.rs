@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use identity::{DeviceId, Principal};
+use identity::{DeviceId, Principal, SerialNumber};
 
 use super::{Outcome, Rules, Stop};
-use crate::ledger::{ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Event, Holder, View};
+use crate::ledger::{
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Decision, Event, Holder, View,
+};
 
 impl<V: View> Rules<'_, V> {
     /// A key or a device serial is another's: refused, and once for a pair recorded.
@@ -24,6 +26,18 @@ impl<V: View> Rules<'_, V> {
         let (device, certificate) = (device.clone(), first.serial_number);
         let event = Event::DuplicateRefused { device, other: first.holder.clone(), certificate, what };
         self.once(event, conflict)
+    }
+
+    /// A prime of an RSA key is another's: as for a whole key, but also between two keys of one device.
+    pub(super) fn shared_prime(
+        &self,
+        device: &DeviceId,
+        certificate: SerialNumber,
+    ) -> Outcome<Decision, V::Fault> {
+        let Some(first) = self.view.certificate(&certificate).map_err(Stop::Fault)? else {
+            return Err(Conflict::NoCertificate(certificate).into());
+        };
+        Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
     }
 
     /// The conflict, with the alarm if it is not on record yet.

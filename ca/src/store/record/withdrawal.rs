@@ -34,7 +34,7 @@ pub(super) struct AlarmRecord {
     /// A principal, or `issuer:` and a name.
     #[prost(string, tag = "6")]
     other: String,
-    /// 1: the key, 2: the serial.
+    /// 1: the key, 2: the serial, 3: a prime of the key.
     #[prost(uint32, tag = "7")]
     what: u32,
 }
@@ -241,7 +241,9 @@ impl AlarmRecord {
             device: self.device.parse().ok()?,
             other,
             certificate: serial_number(&self.certificate)?,
-            what: [Clash::Key, Clash::Serial].into_iter().find(|what| clash_code(*what) == self.what)?,
+            what: [Clash::Key, Clash::Serial, Clash::Prime]
+                .into_iter()
+                .find(|what| clash_code(*what) == self.what)?,
         })
     }
 }
@@ -346,6 +348,7 @@ fn clash_code(what: Clash) -> u32 {
     match what {
         Clash::Key => 1,
         Clash::Serial => 2,
+        Clash::Prime => 3,
     }
 }
 
