@@ -7,15 +7,18 @@ use crate::store::Store;
 
 /// A key, possession of which was proven and against which nothing is known. Made here and nowhere else, and no certificate is asked of
 /// the ledger without one.
-pub(super) struct AcceptedKey(PublicKey);
+pub(super) struct AcceptedKey {
+    public_key: PublicKey,
+    fingerprint: KeyFingerprint,
+}
 
 impl AcceptedKey {
     pub(super) fn public_key(&self) -> &PublicKey {
-        &self.0
+        &self.public_key
     }
 
     pub(super) fn fingerprint(&self) -> KeyFingerprint {
-        self.0.fingerprint()
+        self.fingerprint
     }
 }
 
@@ -23,10 +26,11 @@ impl<S: Store> Authority<S> {
     /// The key of a request in PKCS#10, DER, not yet read. A key that is blocked is refused before the ledger is asked: it gets nothing,
     /// not even what it got before it was blocked.
     pub(super) fn accepted_key(&self, csr: &[u8]) -> Result<AcceptedKey, Refused> {
-        let key = Csr::from_der(csr)?.public_key().clone();
-        match self.blocked_keys.borrow().why(&key) {
-            Some(why) => Err(Refused::Blocked { key: key.fingerprint(), why }),
-            None => Ok(AcceptedKey(key)),
+        let public_key = Csr::from_der(csr)?.public_key().clone();
+        let fingerprint = public_key.fingerprint();
+        match self.blocked_keys.borrow().why(&public_key) {
+            Some(why) => Err(Refused::Blocked { key: fingerprint, why }),
+            None => Ok(AcceptedKey { public_key, fingerprint }),
         }
     }
 }
