@@ -198,6 +198,7 @@ impl Check<'_> {
             ldevid_lifetime: Duration::from_secs(lifetime_days * 24 * 60 * 60),
             renewal: self.renewal(&profiles.ldevid),
             hardware_type,
+            rsa_keys: profiles.rsa_keys.unwrap_or(false),
         }
     }
 

@@ -94,6 +94,8 @@ pub struct ProfileSettings {
     pub renewal: RenewalSettings,
     /// For `hardwareModuleName` in birth certificates.
     pub hardware_type: Option<HardwareType>,
+    /// Whether devices may have RSA keys.
+    pub rsa_keys: bool,
 }
 
 /// How operational certificates follow one another.

@@ -1,5 +1,6 @@
 //! The law of certificates as this installation has it.
 
+use identity::KeyType;
 use issuance::{Profile, ProfileName};
 
 use crate::authority::RenewalPolicy;
@@ -12,6 +13,10 @@ pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> 
         .map(|mut profile| {
             profile.backdate = settings.backdate;
             publish(&mut profile, public_url);
+            let of_devices = matches!(profile.name, ProfileName::Idevid | ProfileName::Ldevid);
+            if settings.rsa_keys && of_devices {
+                profile.key_types.extend([KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096]);
+            }
             match profile.name {
                 ProfileName::Idevid => {
                     profile.hardware_type = settings.hardware_type.as_ref().map(|kind| kind.arcs().to_vec());
@@ -73,6 +78,7 @@ mod tests {
             ldevid_lifetime: Duration::from_secs(86_400),
             renewal: RenewalSettings { grace: Duration::ZERO, superseded_for: None, hold_on_fork: false },
             hardware_type: Some("2.23.133.1.2".parse().unwrap()),
+            rsa_keys: true,
         };
         let profiles = profiles(&settings, Some("http://ca.example.com:8080"));
         let of = |name| profiles.iter().find(|profile| profile.name == name).unwrap();
@@ -98,6 +104,9 @@ mod tests {
         );
         assert_eq!(of(ProfileName::Idevid).ocsp_url, None, "R-AR-16");
         assert_eq!(of(ProfileName::Idevid).lifetime, None);
+        assert_eq!(ldevid.key_types.len(), 4);
+        assert_eq!(of(ProfileName::Idevid).key_types, ldevid.key_types);
+        assert_eq!(of(ProfileName::Station).key_types, [KeyType::P256, KeyType::P384]);
         assert_eq!(of(ProfileName::Station).lifetime, Profile::standard(ProfileName::Station).lifetime);
     }
 }
