@@ -11,6 +11,7 @@ mod feed;
 mod issue;
 mod keys;
 mod lifecycle;
+mod primes;
 mod principals;
 mod refusal;
 mod renew;
@@ -20,12 +21,12 @@ mod tally;
 mod upkeep;
 mod work_orders;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, RequestId};
-use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName};
+use identity::{Clock, RequestId, SerialNumber};
+use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
 use tokio::sync::watch;
 
@@ -40,6 +41,7 @@ pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
 pub use issue::SHARD_CERTIFICATES;
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
+pub use primes::PrimeWalk;
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
 pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
@@ -97,6 +99,8 @@ pub struct Authority<S> {
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
     feed: feed::Feed,
+    /// With the certificates that have them.
+    recent_moduli: Mutex<RecentModuli<SerialNumber>>,
     /// Rings when there may be a mass revocation to go on with.
     jobs: tokio::sync::Notify,
     tally: Arc<Tally>,
@@ -153,6 +157,7 @@ impl<S: Store> Authority<S> {
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
             feed: feed::Feed::new(),
+            recent_moduli: Mutex::default(),
             jobs: tokio::sync::Notify::new(),
             tally: Arc::default(),
             incidents: Incidents { started, next: AtomicU64::new(1) },

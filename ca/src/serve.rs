@@ -13,10 +13,12 @@ mod shares;
 mod signals;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -95,13 +97,7 @@ pub async fn serve<S: Store>(
     };
     let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
     let reporting = tokio::spawn(health.report(stop.clone()));
-    let upkeep = {
-        let (authority, stop) = (Arc::clone(&opened.authority), stop.clone());
-        tokio::spawn(async move { authority.upkeep(stop).await })
-    };
-    let list = settings.blocked_keys.file.map(|file| {
-        tokio::spawn(blocked_keys::watch_file(Arc::clone(&opened.blocked_keys), file, stop.clone()))
-    });
+    let upkeep = look_after(&opened, settings.blocked_keys.file, stop.clone());
     let publishing = published.start(listener, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
@@ -110,9 +106,6 @@ pub async fn serve<S: Store>(
     stop.cancel();
     // It stops between two commits, if not sooner.
     upkeep.await.ok();
-    if let Some(list) = list {
-        list.await.ok();
-    }
     watching.abort();
     reporting.abort();
     for task in publishing {
@@ -127,6 +120,23 @@ pub async fn serve<S: Store>(
         return Err(ServeError::Store(StoreError::Stopped));
     }
     Ok(())
+}
+
+/// What the CA does without being asked, until `stop`.
+fn look_after<S: Store>(
+    opened: &open::Opened<S>,
+    list: Option<PathBuf>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let (authority, blocked) = (Arc::clone(&opened.authority), Arc::clone(&opened.blocked_keys));
+    tokio::spawn(async move {
+        let watch_list = async {
+            if let Some(file) = list {
+                blocked_keys::watch_file(blocked, file, stop.clone()).await;
+            }
+        };
+        tokio::join!(authority.upkeep(stop.clone()), authority.watch_primes(stop.clone()), watch_list);
+    })
 }
 
 /// Opens publication; the store is closed when that fails.

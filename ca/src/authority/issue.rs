@@ -57,6 +57,7 @@ impl<S: Store> Authority<S> {
         mut questions: Vec<Placed<Question>>,
     ) -> Vec<Placed<Result<Released, Refused>>> {
         let mut answers = Vec::with_capacity(questions.len());
+        questions = self.without_shared_primes(caller, questions, &mut answers).await;
         for _ in 0..DRAWS_MAX {
             if questions.is_empty() {
                 return answers;
@@ -107,7 +108,13 @@ impl<S: Store> Authority<S> {
         let mut again = Vec::new();
         for (verdict, (place, question)) in verdicts.into_iter().zip(asked) {
             match verdict {
-                Ok(recorded) => answers.push((place, self.release(&recorded))),
+                Ok(recorded) => {
+                    let released = self.release(&recorded);
+                    if let Ok(released) = &released {
+                        self.remember_modulus(&question, released.serial_number());
+                    }
+                    answers.push((place, released));
+                }
                 Err(Conflict::SerialNumberTaken) => again.push((place, question)),
                 Err(conflict) => answers.push((place, Err(conflict.into()))),
             }

@@ -12,6 +12,7 @@ pub struct Tally {
     issued: [AtomicU64; ProfileName::ALL.len()],
     // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a fixed list.
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    shared_primes: AtomicU64,
 }
 
 impl Tally {
@@ -24,6 +25,15 @@ impl Tally {
     pub fn refused(&self) -> Vec<(&'static str, u64)> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.iter().map(|(reason, count)| (*reason, *count)).collect()
+    }
+
+    /// How often an RSA key was found to share a prime with another one.
+    pub fn shared_primes(&self) -> u64 {
+        self.shared_primes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_shared_prime(&self) {
+        self.shared_primes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_release(&self, profile: ProfileName) {

@@ -105,6 +105,7 @@ impl<S: Store> Opened<S> {
                 answers: answers.figures(),
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
                 refused: tally.refused(),
+                shared_primes: tally.shared_primes(),
                 ledger_entries: vitals.head,
                 ledger_bytes: vitals.ledger_bytes,
                 batches: vitals.batches,

@@ -25,7 +25,9 @@ use ca::store::{
     Foresight, MemoryStore, Page, PrincipalRecord, Released, RevocationChange, RevokedPage, SelectionPage,
     ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
 };
-use identity::{DeviceId, ManualClock, Principal, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
+use identity::{
+    DeviceId, KeyType, ManualClock, Principal, PrincipalName, PublicKey, RequestId, Role, SerialNumber,
+};
 use issuance::{
     BlockedKeys, Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject,
     draft,
@@ -43,6 +45,7 @@ pub struct World {
     pub operator_der: Vec<u8>,
     pub publication: Arc<Publication>,
     pub blocked: watch::Sender<Arc<BlockedKeys>>,
+    opened: (Issuers, Installation),
 }
 
 impl World {
@@ -51,6 +54,20 @@ impl World {
     }
 
     pub async fn with(generator: Box<dyn CryptoRng + Send>) -> Self {
+        Self::made(generator, Vec::new()).await
+    }
+
+    /// One whose devices may have RSA keys.
+    pub async fn with_rsa() -> Self {
+        let profiles = [ProfileName::Idevid, ProfileName::Ldevid].map(|name| {
+            let mut profile = Profile::standard(name);
+            profile.key_types.push(KeyType::Rsa2048);
+            profile
+        });
+        Self::made(Box::new(StdRng::seed_from_u64(20_261_125)), profiles.to_vec()).await
+    }
+
+    async fn made(generator: Box<dyn CryptoRng + Send>, profiles: Vec<Profile>) -> Self {
         let clock = Arc::new(ManualClock::at(noon()));
         let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
         let mut maker = Maker { generator: StdRng::seed_from_u64(1), commands: Vec::new() };
@@ -71,11 +88,12 @@ impl World {
         let (blocked, blocked_keys) = watch::channel(Arc::default());
         let installation = Installation {
             organization: "Example".into(),
-            profiles: Vec::new(),
+            profiles,
             enrollment_url: "https://ca.example.com:8443".into(),
             renewal: RenewalPolicy { superseded_for: Some(SUPERSEDED_FOR), ..RenewalPolicy::default() },
             blocked_keys,
         };
+        let opened = (issuers.clone(), installation.clone());
         let authority =
             Authority::open(store.clone(), issuers, installation, clock.clone(), generator).await.unwrap();
         let authority = Arc::new(authority);
@@ -88,7 +106,17 @@ impl World {
             operator_der: first,
             publication,
             blocked,
+            opened,
         }
+    }
+
+    /// Another authority over the same ledger, as after a restart: what was kept in memory is gone.
+    pub async fn restart(&mut self) {
+        let (issuers, installation) = self.opened.clone();
+        let generator = Box::new(StdRng::seed_from_u64(self.store.head().0));
+        let store = Arc::clone(&self.store);
+        let opened = Authority::open(store, issuers, installation, self.clock.clone(), generator).await;
+        self.authority = Arc::new(opened.unwrap());
     }
 
     pub async fn operator(&self) -> Caller {

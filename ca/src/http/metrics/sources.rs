@@ -38,6 +38,8 @@ pub struct Figures {
     pub issued: Vec<(String, u64)>,
     /// Refusals, by reason.
     pub refused: Vec<(&'static str, u64)>,
+    /// How often an RSA key was found to share a prime with another one.
+    pub shared_primes: u64,
     /// The number of the last entry of the ledger.
     pub ledger_entries: u64,
     /// Bytes of the ledger.
@@ -86,6 +88,8 @@ impl Collector for Sources {
         let mut page = Page(&mut encoder);
         page.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
         page.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
+        let text = "How often an RSA key was found to share a prime with another one";
+        page.counter("shared_primes", text, figures.shared_primes)?;
         page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
         page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
         page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
