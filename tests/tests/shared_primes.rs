@@ -5,15 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use prost::bytes::Bytes;
-use tests::{CertificateAuthority, Device, Factory, Operator, OrderTerms, ask, eventually};
+use rcgen::KeyPair;
+use tests::{CertificateAuthority, Device, Factory, KeyAndRequest, Operator, OrderTerms, ask, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_keys_with_a_common_prime_are_found_on_record_and_a_third_is_not_let_in() {
-    let mut authority = CertificateAuthority::founded();
-    let config = authority.directory().join("ca.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    assert!(text.contains("[profiles]\n"), "{text}");
-    std::fs::write(&config, text.replace("[profiles]\n", "[profiles]\nrsa-keys = true\n")).unwrap();
+    let mut authority = with_rsa_keys();
     authority.serve();
     let factory = Factory::of(&authority);
     let order = factory.order(OrderTerms::new(10, &["line-1"])).await;
@@ -51,6 +48,29 @@ async fn two_keys_with_a_common_prime_are_found_on_record_and_a_third_is_not_let
     }
     let log = authority.log();
     assert!(log.contains("everybody can compute both private keys") && log.contains("ERROR"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_with_an_rsa_key_calls_with_it_and_enrols() {
+    let mut authority = with_rsa_keys();
+    authority.serve();
+    let factory = Factory::of(&authority);
+    let order = factory.order(OrderTerms::new(10, &["line-1"])).await;
+    let station = factory.station("line-1").await;
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let device = Device::with_key("cam-2", "SN000001", KeyAndRequest::of(key));
+    let birth = factory.born(&station, &order, &device).await;
+    factory.enrolled(&birth).await;
+}
+
+/// One that was made, and takes RSA keys of devices when it runs.
+fn with_rsa_keys() -> CertificateAuthority {
+    let authority = CertificateAuthority::founded();
+    let config = authority.directory().join("ca.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains("[profiles]\n"), "{text}");
+    std::fs::write(&config, text.replace("[profiles]\n", "[profiles]\nrsa-keys = true\n")).unwrap();
+    authority
 }
 
 fn csr_der(name: &str) -> Bytes {
