@@ -16,7 +16,7 @@ use crate::ledger::{Action, Conflict, Holder as Owner, Selection};
 use crate::store::{Released, Store, StoreError};
 
 /// What a walk over the record knows of the one before. The moduli are kept: the next one compares only keys that came since. At most
-/// [`WALK_MODULI_MAX`] of them.
+/// `WALK_MODULI_MAX` of them.
 #[derive(Default)]
 pub struct PrimeWalk {
     moduli: Vec<Modulus>,
@@ -186,6 +186,7 @@ impl<S: Store> Authority<S> {
         let selection = Selection::Issued { from, until };
         let mut next = Some(0);
         while let Some(place) = next {
+            let began = Instant::now();
             let page = self.store.select(&selection, place, PAGE_CERTIFICATES).await?;
             for selected in page.certificates {
                 let Some(record) = self.store.certificate(&selected.serial_number).await? else { continue };
@@ -203,6 +204,7 @@ impl<S: Store> Authority<S> {
                 walk.certificates.push(selected.serial_number);
             }
             next = page.next;
+            tokio::time::sleep(began.elapsed() * REST).await;
         }
         Ok(())
     }

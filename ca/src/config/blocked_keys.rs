@@ -38,7 +38,7 @@ pub enum BlockedKeysError {
         /// Why.
         source: io::Error,
     },
-    /// Longer than [`BLOCKED_KEYS_BYTES_MAX`].
+    /// Longer than `BLOCKED_KEYS_BYTES_MAX`.
     #[error("{} has more than {} MiB; write the first 30 digits of each entry only, or fewer entries", path.display(), BLOCKED_KEYS_BYTES_MAX >> 20)]
     TooLarge {
         /// The file.
