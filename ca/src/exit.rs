@@ -91,6 +91,6 @@ fn of_serve(error: &ServeError) -> Status {
         ServeError::Open(OpenError::Publish(_)) => Status::Failed,
         ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(_))) => Status::Ledger,
         ServeError::Open(_) => Status::Keys,
-        ServeError::Listen { .. } | ServeError::Transport(_) | ServeError::Descriptors => Status::Failed,
+        ServeError::Listen { .. } | ServeError::Descriptors => Status::Failed,
     }
 }

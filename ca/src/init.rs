@@ -50,6 +50,25 @@ pub struct Plan {
     pub public_url: Option<String>,
 }
 
+#[cfg(test)]
+impl Plan {
+    /// In this directory, on the loopback at ports that are free.
+    pub(crate) fn for_a_test(dir: PathBuf) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            dir,
+            organization: "Example".into(),
+            hosts: vec![],
+            passphrase_file: None,
+            enrollment_url: None,
+            listen: anywhere,
+            metrics_listen: anywhere,
+            http_listen: anywhere,
+            public_url: None,
+        }
+    }
+}
+
 /// Makes what the plan says. When it returns `Ok` the directory is there, complete and durable; otherwise, also when it is killed,
 /// the directory is as it was. What is left beside it after a kill: [`abandoned`].
 ///

@@ -7,10 +7,12 @@ mod connection;
 mod front;
 mod health;
 mod open;
+mod places;
 mod profiles;
 mod publish;
 mod shares;
 mod signals;
+mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -101,7 +103,7 @@ pub async fn serve<S: Store>(
     let publishing = published.start(listener, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
-    let served = front.run(opened.tls, services, stop.clone(), cut).await;
+    front.run(opened.tls, services, stop.clone(), cut).await;
 
     stop.cancel();
     // It stops between two commits, if not sooner.
@@ -114,7 +116,6 @@ pub async fn serve<S: Store>(
     let stopped = store.vitals().stopped;
     store.close().await?;
     info!("stopped");
-    served.map_err(ServeError::Transport)?;
     if stopped {
         error!("the store could record nothing more");
         return Err(ServeError::Store(StoreError::Stopped));
@@ -179,9 +180,6 @@ pub enum ServeError {
     /// The store stopped, or did not close.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The server failed.
-    #[error("the server failed")]
-    Transport(#[source] tonic::transport::Error),
     /// A bug.
     #[error("the descriptors of our own services cannot be read")]
     Descriptors,

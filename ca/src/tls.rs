@@ -2,6 +2,7 @@
 
 mod clients;
 mod credentials;
+mod issuer;
 mod peer;
 mod server;
 

@@ -1,99 +1,103 @@
-//! One open connection, with its place in the count and what TLS knows of its other end.
+//! One open connection: HTTP/2 over it, until it ends.
 
-use std::io;
+use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use futures::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
+use futures::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::{Service, ServiceExt};
 
-use super::shares::Share;
+use super::places::Place;
+use super::wire::Wire;
+use crate::config::Limits;
 use crate::http::metrics::Gauged;
 use crate::tls::PeerCertificate;
 
 /// A connection after its handshake.
 pub(super) struct Connection {
-    /// Buffered: what is written until the next flush leaves in one TLS record and one packet.
-    pub(super) stream: BufWriter<TlsStream<TcpStream>>,
+    pub(super) wire: Wire,
     pub(super) peer: PeerCertificate,
-    pub(super) place: Place,
+    pub(super) _place: Place,
     /// Counts it among the open ones until it is dropped.
     pub(super) _open: Gauged,
 }
 
-/// What a connection holds of the limits.
-pub(super) enum Place {
-    /// One of those that showed a certificate.
-    Known {
-        /// Given back when the connection ends.
-        _permit: OwnedSemaphorePermit,
-        /// Of its certificate.
-        _share: Share,
-    },
-    /// One of those that did not: may be cut for a fresh one.
-    Anonymous(Arc<Cut>),
+/// How HTTP/2 is spoken.
+pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.connection_requests_max)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .max_header_list_size(HEADER_BYTES_MAX);
+    builder
 }
 
-/// Ends a connection from outside.
-#[derive(Default)]
-pub(super) struct Cut {
-    done: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Cut {
-    /// Ends it: the next read fails.
-    pub(super) fn now(&self) {
-        self.done.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = PeerCertificate;
-
-    fn connect_info(&self) -> PeerCertificate {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if let Place::Anonymous(cut) = &self.place {
-            cut.waker.register(cx.waker());
-            if cut.done.load(Ordering::Acquire) {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
+impl Connection {
+    /// Answers its requests, each with the peer's certificate in its extensions, until the other end closes it or it is `stop`ped: then
+    /// what was begun is answered.
+    ///
+    /// # Errors
+    /// When it broke.
+    pub(super) async fn serve<S>(
+        self,
+        http2: &Builder<TokioExecutor>,
+        service: S,
+        stop: &CancellationToken,
+    ) -> hyper::Result<()>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
+        let Self { wire, peer, .. } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            service.clone().oneshot(request)
+        });
+        let connection = Box::pin(http2.serve_connection(TokioIo::new(wire.clone()), service));
+        let mut turns = Turns { connection, wire };
+        tokio::select! {
+            served = &mut turns => return served,
+            () = stop.cancelled() => turns.connection.as_mut().graceful_shutdown(),
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        turns.await
     }
 }
 
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
+/// HTTP/2, and after each of its turns what it wrote.
+struct Turns<C> {
+    connection: Pin<Box<C>>,
+    wire: Wire,
+}
 
-    /// No: HTTP/2 then puts small messages behind one another in its buffer, and many answers leave in one TLS record.
-    fn is_write_vectored(&self) -> bool {
-        false
-    }
+impl<C: Future<Output = hyper::Result<()>>> Future for Turns<C> {
+    type Output = hyper::Result<()>;
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        let polled = self.connection.poll_unpin(cx);
+        if polled.is_pending() {
+            // Who can no longer be written to is noticed by the next read or write.
+            let _ = self.wire.poll_send(cx);
+        }
+        polled
     }
 }
+
+/// How often an idle other end is asked whether it is still there: a unit that lost power says nothing.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long it may take to say so.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The largest headers of a call: ours have a few hundred bytes.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;

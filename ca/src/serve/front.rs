@@ -3,17 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::Server;
+use tower::Layer;
 use tracing::warn;
 
 use super::accept::Acceptor;
@@ -48,26 +44,16 @@ impl Front {
         services: Services,
         stop: CancellationToken,
         cut: CancellationToken,
-    ) -> Result<(), tonic::transport::Error> {
+    ) {
         let Services { routes, pages, calls, metrics } = services;
         let Self { grpc, http, limits } = self;
         let mut tasks = JoinSet::new();
-        let (ready, connections) = mpsc::channel(CONNECTIONS_WAITING_MAX);
-        let acceptor = Acceptor { listener: grpc, tls: TlsAcceptor::from(Arc::new(tls)), limits, metrics };
-        tasks.spawn(acceptor.run(ready, stop.clone()));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(http, pages).await {
                 warn!(%error, "metrics and health are not served any more");
             }
         });
-        let serving = Server::builder()
-            .max_concurrent_streams(limits.connection_requests_max)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .layer(calls)
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(ReceiverStream::new(connections), stop.clone().cancelled_owned());
+        let acceptor = Acceptor::new(tls, limits, metrics, calls.layer(routes), stop.clone());
         let deadline = async {
             stop.cancelled().await;
             tokio::select! {
@@ -75,10 +61,10 @@ impl Front {
                 () = cut.cancelled() => warn!("cutting off calls"),
             }
         };
-        // Leaving drops the tasks; connections that are left end with the runtime.
+        // Connections that are left end with the runtime.
         tokio::select! {
-            served = serving => served,
-            () = deadline => Ok(()),
+            () = acceptor.run(grpc) => {}
+            () = deadline => {}
         }
     }
 }
@@ -95,26 +81,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, (SocketAddr, io::Error
     TcpListener::bind(address).await.map_err(|error| (address, error))
 }
 
-/// Connections between their handshake and their first call; more wait in the handshake.
-const CONNECTIONS_WAITING_MAX: usize = 64;
-
-/// How often an idle other end is asked whether it is still there: a unit that lost power says nothing.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long it may take to say so.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The largest headers of a call: ours have a few hundred bytes.
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use identity::{Clock, SystemClock};
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
     use tokio::task::JoinHandle;
+    use tokio_stream::wrappers::ReceiverStream;
     use tonic::Code;
     use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
     use tonic_health::pb::HealthCheckRequest;
@@ -136,24 +113,14 @@ mod tests {
         grpc: SocketAddr,
         metrics: Arc<Metrics>,
         stop: CancellationToken,
-        serving: Mutex<Option<JoinHandle<Result<(), tonic::transport::Error>>>>,
+        serving: Mutex<Option<JoinHandle<()>>>,
     }
 
     impl Fixture {
         async fn start(change: impl FnOnce(&mut Limits)) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let plan = crate::init::Plan {
-                dir: dir.path().join("ca"),
-                organization: "Example".into(),
-                hosts: vec![],
-                passphrase_file: None,
-                enrollment_url: None,
-                listen: "127.0.0.1:0".parse().unwrap(),
-                metrics_listen: "127.0.0.1:0".parse().unwrap(),
-                http_listen: "127.0.0.1:0".parse().unwrap(),
-                public_url: None,
-            };
+            let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
             let memory = MemoryStore::new(Arc::clone(&clock));
             let made = crate::init::init(plan, Arc::clone(&clock), async |_| Ok(memory)).await.unwrap();
             let mut settings = Settings::read(&made.config, []).unwrap();
@@ -165,8 +132,9 @@ mod tests {
                 ..
             } = &settings;
             let tls = ServerCredentials::read(&settings.server_credentials).unwrap();
-            let tls = server_config(tls, Arc::clone(&clock), Late { issuer: vec![], grace: Duration::ZERO })
-                .unwrap();
+            let tls =
+                server_config(tls, [], Arc::clone(&clock), Late { issuer: vec![], grace: Duration::ZERO })
+                    .unwrap();
             let figures = Box::new(Figures::default);
             let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
             let stop = CancellationToken::new();
@@ -398,7 +366,7 @@ mod tests {
             .unwrap();
         fixture.stop.cancel();
         let serving = fixture.serving.lock().unwrap().take().unwrap();
-        tokio::time::timeout(Duration::from_secs(15), serving).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(15), serving).await.unwrap().unwrap();
         assert_eq!(answers.into_inner().message().await.unwrap(), None);
         drop(asking);
         loop {

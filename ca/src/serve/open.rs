@@ -56,8 +56,10 @@ pub(super) async fn open<S: Store>(
     warn_of_keys(&settings.issuers.dir);
     let tls = {
         let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
+        let certifying = [&issuers.factory, &issuers.operational, &issuers.infrastructure];
         server_config(
             credentials,
+            certifying.map(|issuer| issuer.certificate.as_ref()),
             Arc::clone(&clock),
             Late { issuer, grace: settings.profiles.renewal.grace },
         )?
@@ -233,17 +235,7 @@ mod tests {
     async fn a_ca_does_not_start_with_the_credentials_of_somebody_who_is_no_server() {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let plan = crate::init::Plan {
-            dir: dir.path().join("ca"),
-            organization: "Example".into(),
-            hosts: vec![],
-            passphrase_file: None,
-            enrollment_url: None,
-            listen: "127.0.0.1:0".parse().unwrap(),
-            metrics_listen: "127.0.0.1:0".parse().unwrap(),
-            http_listen: "127.0.0.1:0".parse().unwrap(),
-            public_url: None,
-        };
+        let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
         let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
         let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
         let settings = Settings::read(&made.config, []).unwrap();

@@ -8,12 +8,17 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use webpki::EndEntityCert;
 
-/// As the usual verifier, but that an operational certificate may have expired a while ago: its device may come to renew it
-/// (R-LIFE-05). Everything else is refused to such a caller later, by the gate of `grpc`.
+use super::issuer::KnownIssuer;
+
+/// As the usual verifier, but for two things. That the root signed our own issuers is not verified again for every client. And an
+/// operational certificate may have expired a while ago: its device may come to renew it (R-LIFE-05); everything else is refused to
+/// such a caller later, by the gate of `grpc`.
 #[derive(Debug)]
 pub(super) struct Clients {
     usual: Arc<dyn ClientCertVerifier>,
+    issuers: Vec<KnownIssuer>,
     late: Late,
 }
 
@@ -27,8 +32,19 @@ pub struct Late {
 }
 
 impl Clients {
-    pub(super) fn new(usual: Arc<dyn ClientCertVerifier>, late: Late) -> Self {
-        Self { usual, late }
+    pub(super) fn new(usual: Arc<dyn ClientCertVerifier>, issuers: Vec<KnownIssuer>, late: Late) -> Self {
+        Self { usual, issuers, late }
+    }
+
+    /// Whether one of our issuers certified the client. `None` tells nothing: the usual verifier has the last word.
+    fn by_a_known_issuer(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Option<ClientCertVerified> {
+        let shown = EndEntityCert::try_from(end_entity).ok()?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.is_named_by(&shown))?;
+        issuer.verify_client(end_entity, now)
     }
 
     /// The last second of a certificate that is late and may be; `None`: it is of another issuer, or is not late, or is too late.
@@ -62,6 +78,9 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        if let Some(verified) = self.by_a_known_issuer(end_entity, now) {
+            return Ok(verified);
+        }
         let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
             Err(
                 error @ Error::InvalidCertificate(

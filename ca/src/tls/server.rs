@@ -5,29 +5,37 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use identity::Clock;
+use issuance::Certificate;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CipherSuite, RootCertStore, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::clients::Clients;
+use super::issuer::KnownIssuer;
 use super::{Late, ServerCredentials};
 
 /// TLS 1.3 only, X25519MLKEM768 before others, HTTP/2 only, no tickets and no early data: who resumes a session would not show its
 /// certificate again (R-CA-11).
 ///
 /// A client that shows no certificate is let in, because health must work without one; what it may call is for the layers above. A
-/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed.
+/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed. `issuers` are those that
+/// certify most clients.
 ///
 /// # Errors
-/// When the key does not belong to the certificate, or there is no root.
-pub fn server_config(
+/// When the key does not belong to the certificate, there is no root, or it did not sign an issuer.
+pub fn server_config<'a>(
     credentials: ServerCredentials,
+    issuers: impl IntoIterator<Item = &'a Certificate>,
     clock: Arc<dyn Clock>,
     late: Late,
 ) -> Result<ServerConfig, TlsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != SUITE);
+    let provider = Arc::new(provider);
+    let issuers = issuers.into_iter().map(|issuer| KnownIssuer::new(issuer, &credentials.trust, &provider));
+    let issuers = issuers.collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
     for root in credentials.trust {
         roots.add(root).map_err(TlsError::Root)?;
@@ -39,14 +47,19 @@ pub fn server_config(
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Certificate)?
-        .with_client_cert_verifier(Arc::new(Clients::new(verifier, late)))
+        .with_client_cert_verifier(Arc::new(Clients::new(verifier, issuers, late)))
         .with_single_cert(credentials.chain, credentials.key)
         .map_err(TlsError::Certificate)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }
+
+/// The suite that every implementation has (RFC 8446, section 9.1), before others: as strong as the P-256 keys that all certificates here
+/// have. SHA-384 costs a small device, and this server, several times as much for every handshake (ADR 0029).
+const SUITE: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 
 /// Our clock as rustls wants it.
 struct Time(Arc<dyn Clock>);
@@ -69,6 +82,9 @@ pub enum TlsError {
     /// `trust.pem`.
     #[error("trust.pem holds something that is not a root")]
     Root(#[source] rustls::Error),
+    /// Of `issuers/`.
+    #[error("an issuer's certificate is not signed by a root in trust.pem; do both belong to this CA?")]
+    ForeignIssuer,
     /// `trust.pem`.
     #[error("trust.pem holds no root")]
     Verifier(#[source] VerifierBuilderError),

@@ -1,0 +1,76 @@
+//! The bytes of one connection. HTTP/2 flushes after every few frames; here what it writes in one turn leaves together, in one TLS record
+//! and one packet: an answer's head, message and status, or the settings with their acknowledgement.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::places::Cut;
+
+/// One end for HTTP/2, which reads and writes; another for whoever polls it, and flushes after each turn.
+#[derive(Clone)]
+pub(super) struct Wire(Arc<Mutex<Line>>);
+
+struct Line {
+    stream: BufWriter<TlsStream<TcpStream>>,
+    cut: Option<Arc<Cut>>,
+}
+
+impl Wire {
+    /// Over a connection that may be `cut` from outside: its next read then fails.
+    pub(super) fn new(stream: TlsStream<TcpStream>, cut: Option<Arc<Cut>>) -> Self {
+        let stream = BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream);
+        Self(Arc::new(Mutex::new(Line { stream, cut })))
+    }
+
+    /// Sends what was written. While it is pending the task is woken when there is room for more.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.line().stream).poll_flush(cx)
+    }
+
+    // Two ends, one task: never waited for.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut line = self.line();
+        if line.cut.as_ref().is_some_and(|cut| cut.poll(cx).is_ready()) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Pin::new(&mut line.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.line().stream).poll_write(cx, buf)
+    }
+
+    /// No: HTTP/2 then puts small messages behind one another in its own buffer.
+    fn is_write_vectored(&self) -> bool {
+        false
+    }
+
+    /// At the end of the turn: see [`Self::poll_send`]. A full buffer is sent before that, and is what slows a writer down.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.line().stream).poll_shutdown(cx)
+    }
+}
+
+/// What is written in a turn and leaves together: an answer with its certificate and chain. Longer ones leave in parts.
+const WRITE_BUFFER_BYTES: usize = 8 * 1024;
