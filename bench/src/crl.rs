@@ -3,7 +3,7 @@
 mod limit;
 mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,24 +17,20 @@ use serde_json::json;
 use tests::CertificateAuthority;
 
 use crate::cores::{self, process_cpu};
-use crate::issue::directory;
+use crate::terms::Place;
 use source::Revoked;
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Crl {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
     /// Birth certificates that are revoked.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     revoked: u64,
     /// Windows: each makes all lists anew, between two of the limit.
     #[arg(long, default_value_t = 5)]
     windows: usize,
-    /// Where the lists are written, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 /// One window: what it took.
@@ -64,7 +60,7 @@ impl Crl {
     pub(crate) fn run(&self) -> Result<()> {
         // The threads that write files and hash begin on the same core.
         cores::pin_this_thread(cores::SERVER)?;
-        let parent = directory(self.dir.clone())?;
+        let parent = self.place.directory()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let issuers = issuers(&parent)?;
         let windows: Result<Vec<Window>> =
@@ -144,7 +140,7 @@ impl Crl {
             self.revoked,
             shard * 1000.0,
         );
-        if self.json {
+        if self.place.json {
             let figures = json!({
                 "name": "crl",
                 "revoked": self.revoked,

@@ -1,7 +1,6 @@
 //! Operational certificates as at first boot: a connection of its own for each device, one call, and away.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,52 +19,38 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::cores;
 use crate::cycle::{Load, Run, alternate};
-use crate::issue::directory;
 use crate::limit::{CertificateLimit, HandshakeLimit, anchors, presented, private_key};
 use crate::report::{Report, print_table};
 use crate::server::Server;
+use crate::terms::{Place, Windows};
 
 /// What to measure, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Enroll {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
-    /// Windows of load.
-    #[arg(long, default_value_t = 7)]
-    windows: usize,
-    /// Seconds of a window.
-    #[arg(long, default_value_t = 1.5)]
-    seconds: f64,
-    /// Devices at a time.
-    #[arg(long, default_value_t = 16)]
-    in_flight: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    windows: Windows,
 }
 
 impl Enroll {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         let site = runtime.block_on(Site::new(&server))?;
         let run = self.measure(&runtime, &server, &site)?;
         let report = Report { name: "enroll", run: &run, aim: 0.75 };
         print_table(std::slice::from_ref(&report));
-        if self.json {
+        if self.place.json {
             println!("{}", report.json());
         }
         Ok(())
     }
 
     fn measure(&self, runtime: &tokio::runtime::Runtime, server: &Server, site: &Site) -> Result<Run> {
-        let window = Duration::from_secs_f64(self.seconds);
-        let expected = (self.seconds * RATE_MAX) as usize;
+        let window = self.windows.length();
+        let expected = self.windows.expected(RATE_MAX);
         let certificate = CertificateLimit::new()?;
         let mut first = runtime.block_on(site.born(server, 1))?;
         let first = first.pop().context("a device")?;
@@ -73,14 +58,14 @@ impl Enroll {
         let waiting = RefCell::new(Vec::new());
         alternate(
             server,
-            self.windows,
+            self.windows.count,
             || {
                 let missing = expected.saturating_sub(waiting.borrow().len());
                 waiting.borrow_mut().extend(runtime.block_on(site.born(server, missing))?);
                 Ok(())
             },
             || Ok(certificate.measure(window / 4)? + handshake.measure(window / 4)?),
-            || runtime.block_on(first_boots(site, &mut waiting.borrow_mut(), window, self.in_flight)),
+            || runtime.block_on(first_boots(site, &mut waiting.borrow_mut(), window, self.windows.in_flight)),
         )
     }
 }

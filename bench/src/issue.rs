@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -16,44 +15,31 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::cores;
 use crate::cycle::{Load, Run, alternate};
 use crate::limit::CertificateLimit;
 use crate::report::{Report, print_table};
 use crate::server::Server;
+use crate::terms::{Place, Windows};
 
 /// What to measure, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Issue {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
     /// Only on a stream.
     #[arg(long, conflicts_with = "unary")]
     stream: bool,
     /// Only one by one.
     #[arg(long)]
     unary: bool,
-    /// Windows of load.
-    #[arg(long, default_value_t = 7)]
-    windows: usize,
-    /// Seconds of a window.
-    #[arg(long, default_value_t = 1.5)]
-    seconds: f64,
-    /// Requests that wait for their answers.
-    #[arg(long, default_value_t = 64)]
-    in_flight: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    windows: Windows,
 }
 
 impl Issue {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         let limit = CertificateLimit::new()?;
         let units = RefCell::new(Units::new(server.order()));
         let stream = (!self.unary)
@@ -67,7 +53,7 @@ impl Issue {
         reports.extend(stream.as_ref().map(|run| Report { name: "issue", run, aim: 0.8 }));
         reports.extend(unary.as_ref().map(|run| Report { name: "issue-unary", run, aim: 0.7 }));
         print_table(&reports);
-        if self.json {
+        if self.place.json {
             let mut first = reports.first().context("something was measured")?.json();
             if let [_, second] = reports.as_slice() {
                 first["unary"] = second.json();
@@ -85,12 +71,12 @@ impl Issue {
         units: &RefCell<Units>,
         way: Way,
     ) -> Result<Run> {
-        let window = Duration::from_secs_f64(self.seconds);
+        let window = self.windows.length();
         let station = runtime.block_on(async { server.station() });
-        let expected = (self.seconds * RATE_MAX) as usize;
+        let expected = self.windows.expected(RATE_MAX);
         alternate(
             server,
-            self.windows,
+            self.windows.count,
             || {
                 units.borrow_mut().refill(expected);
                 Ok(())
@@ -99,8 +85,12 @@ impl Issue {
             || {
                 let units = &mut units.borrow_mut();
                 match way {
-                    Way::Stream => runtime.block_on(on_a_stream(&station, units, window, self.in_flight)),
-                    Way::Unary => runtime.block_on(one_by_one(&station, units, window, self.in_flight)),
+                    Way::Stream => {
+                        runtime.block_on(on_a_stream(&station, units, window, self.windows.in_flight))
+                    }
+                    Way::Unary => {
+                        runtime.block_on(one_by_one(&station, units, window, self.windows.in_flight))
+                    }
                 }
             },
         )
@@ -201,13 +191,6 @@ async fn ask(station: &Caller, request: IssueBirthCertificateRequest) -> Result<
     let asked = Instant::now();
     station.provisioning().issue_birth_certificate(request).await?;
     Ok(asked.elapsed())
-}
-
-/// Where the CA's directory is made.
-pub(crate) fn directory(given: Option<PathBuf>) -> Result<PathBuf> {
-    let here =
-        || Ok(std::env::current_exe()?.parent().context("this program is in a directory")?.to_path_buf());
-    given.map_or_else(here, Ok)
 }
 
 /// Faster than any core of today issues: requests for a window are made for this rate.

@@ -15,6 +15,7 @@ mod report;
 mod revoke;
 mod server;
 mod store;
+mod terms;
 mod watch;
 
 use std::process::ExitCode;

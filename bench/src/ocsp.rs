@@ -1,52 +1,40 @@
 //! Answers about status over plain HTTP: signed for their asker, and signed before.
 
 mod asker;
+mod floor;
 mod limit;
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
 use futures::future::try_join_all;
-use issuance::Certificate;
 use prost::bytes::Bytes;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 use tests::{Device, ask_on_stream};
 use tokio::runtime::Runtime;
 
-use crate::cores;
 use crate::cycle::{Load, Run, alternate};
-use crate::issue::directory;
-use crate::report::{Report, print_table};
+use crate::report::{Report, print_table, rounded};
 use crate::server::Server;
-use asker::{Asker, Questions};
+use crate::terms::{Place, Windows};
+use floor::Floor;
 use limit::AnswerLimit;
+
+pub(crate) use asker::{Asker, Questions};
 
 /// What to measure, and for how long.
 #[derive(Debug, Args)]
+#[command(mut_arg("in_flight", |connections| connections.default_value("16")))]
 pub(crate) struct Ocsp {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
-    /// Windows of load.
-    #[arg(long, default_value_t = 7)]
-    windows: usize,
-    /// Seconds of a window.
-    #[arg(long, default_value_t = 1.5)]
-    seconds: f64,
-    /// Connections, each with one question at a time.
-    #[arg(long, default_value_t = 16)]
-    in_flight: usize,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    windows: Windows,
     /// Certificates that are asked about, in turn.
     #[arg(long, default_value_t = 256)]
     certificates: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 /// Whether an answer can be given twice.
@@ -61,12 +49,11 @@ enum Way {
 impl Ocsp {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         let questions = runtime.block_on(self.questions(&server))?;
         let nonce = self.measure(&runtime, &server, &questions, Way::Nonce)?;
         let presigned = self.measure(&runtime, &server, &questions, Way::Presigned)?;
+        let sockets = runtime.block_on(self.sockets(&server, &questions))?;
         let report = Report { name: "ocsp", run: &nonce, aim: 0.7 };
         print_table(std::slice::from_ref(&report));
         let presigned = without_share(Report { name: "ocsp-presigned", run: &presigned, aim: 0.0 }.json());
@@ -77,12 +64,28 @@ impl Ocsp {
             presigned["p50_ms"],
             presigned["p99_ms"],
         );
-        if self.json {
+        let (limit, all) =
+            (report.median(|window| window.limit_us), report.median(|window| window.server_us));
+        println!(
+            "sockets alone: {sockets:.1} µs an answer; with them the limit is {:.1} µs, and {:.3} of what the server used",
+            limit + sockets,
+            (limit + sockets) / all,
+        );
+        if self.place.json {
             let mut figures = report.json();
             figures["presigned"] = presigned;
+            figures["socket_cpu_us_per_op"] = rounded(sockets, 1).into();
             println!("{figures}");
         }
         Ok(())
+    }
+
+    /// What sockets cost for such answers.
+    async fn sockets(&self, server: &Server, questions: &Questions) -> Result<f64> {
+        let mut asker = Asker::connect(server.authority().public()).await?;
+        asker.ask(&questions.fresh(0)?.0).await?;
+        let floor = Floor::start(asker.last().to_vec())?;
+        floor.measure(questions, self.windows.in_flight, self.windows.length()).await
     }
 
     /// About birth certificates that are good.
@@ -92,23 +95,21 @@ impl Ocsp {
         let answers = ask_on_stream(&server.station(), requests).await;
         let serial_numbers: Vec<Bytes> =
             answers.into_values().map(|answer| answer.issued().serial_number).collect();
-        let issuer = server.authority().directory().join("issuers/factory.cert.pem");
-        let issuer = Certificate::from_der(&CertificateDer::from_pem_file(issuer)?)?;
-        Ok(Questions::new(&issuer, &serial_numbers))
+        Questions::about_births(server, &serial_numbers)
     }
 
     fn measure(&self, runtime: &Runtime, server: &Server, questions: &Questions, way: Way) -> Result<Run> {
-        let window = Duration::from_secs_f64(self.seconds);
+        let window = self.windows.length();
         let asked = (0..LIMIT_QUESTIONS).map(|turn| Ok(questions.fresh(turn)?.0));
         let limit = AnswerLimit::new(asked.collect::<Result<_>>()?)?;
         let address = server.authority().public();
         let askers = RefCell::new(Vec::new());
         alternate(
             server,
-            self.windows,
+            self.windows.count,
             || {
                 // The CA closes what is silent for ten seconds.
-                let connections = (0..self.in_flight).map(|_| Asker::connect(address));
+                let connections = (0..self.windows.in_flight).map(|_| Asker::connect(address));
                 *askers.borrow_mut() = runtime.block_on(try_join_all(connections))?;
                 Ok(())
             },

@@ -1,7 +1,6 @@
 //! Operational certificates that follow one another: over a connection that is open, and with a connection of its own for each.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -13,32 +12,20 @@ use proto::v1::{GetTrustBundleRequest, RenewRequest};
 use tests::{Credentials, Device, KeyAndRequest};
 use tonic::transport::Channel;
 
-use crate::cores;
 use crate::cycle::{Load, Run, alternate};
 use crate::enroll::{Born, Site};
-use crate::issue::directory;
 use crate::limit::{CertificateLimit, HandshakeLimit};
 use crate::report::{Report, print_table};
 use crate::server::Server;
+use crate::terms::{Place, Windows};
 
 /// What to measure, and for how long.
 #[derive(Debug, Args)]
 pub(crate) struct Renew {
-    /// Prints one JSON object a line at the end: `renew` (a new connection for each) and `renew-warm`.
-    #[arg(long)]
-    json: bool,
-    /// Windows of load.
-    #[arg(long, default_value_t = 7)]
-    windows: usize,
-    /// Seconds of a window.
-    #[arg(long, default_value_t = 1.5)]
-    seconds: f64,
-    /// Devices at a time.
-    #[arg(long, default_value_t = 16)]
-    in_flight: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    windows: Windows,
 }
 
 /// What the connection was before the question.
@@ -58,9 +45,7 @@ struct Enrolled {
 impl Renew {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         let site = runtime.block_on(Site::new(&server))?;
         let new = self.measure(&runtime, &server, &site, Connection::New)?;
         let warm = self.measure(&runtime, &server, &site, Connection::Warm)?;
@@ -69,7 +54,7 @@ impl Renew {
             Report { name: "renew-warm", run: &warm, aim: 0.75 },
         ];
         print_table(&reports);
-        if self.json {
+        if self.place.json {
             reports.iter().for_each(|report| println!("{}", report.json()));
         }
         Ok(())
@@ -82,15 +67,15 @@ impl Renew {
         site: &Site,
         connection: Connection,
     ) -> Result<Run> {
-        let window = Duration::from_secs_f64(self.seconds);
-        let expected = (self.seconds * RATE_MAX) as usize / RENEWALS_OF_ONE;
+        let window = self.windows.length();
+        let expected = self.windows.expected(RATE_MAX) / RENEWALS_OF_ONE;
         let certificate = CertificateLimit::new()?;
         let first = runtime.block_on(site.born(server, 1))?.pop().context("a device")?;
         let handshake = HandshakeLimit::new(&server.credentials(), &first.credentials)?;
         let waiting: RefCell<Vec<Enrolled>> = RefCell::default();
         alternate(
             server,
-            self.windows,
+            self.windows.count,
             || {
                 let missing = expected.saturating_sub(waiting.borrow().len());
                 waiting.borrow_mut().extend(runtime.block_on(enrolled(site, server, missing))?);
@@ -102,7 +87,7 @@ impl Renew {
             },
             || {
                 let mut waiting = waiting.borrow_mut();
-                runtime.block_on(renewals(site, &mut waiting, window, self.in_flight, connection))
+                runtime.block_on(renewals(site, &mut waiting, window, self.windows.in_flight, connection))
             },
         )
     }

@@ -59,7 +59,7 @@ impl Report<'_> {
         rounded(self.run.latencies.value_at_quantile(quantile) as f64 / 1000.0, 2)
     }
 
-    fn median(&self, figure: impl Fn(&Window) -> f64) -> f64 {
+    pub(crate) fn median(&self, figure: impl Fn(&Window) -> f64) -> f64 {
         let mut figures: Vec<f64> = self.run.windows.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
         figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
@@ -94,7 +94,7 @@ pub(crate) fn print_table(reports: &[Report<'_>]) {
     }
 }
 
-fn rounded(value: f64, digits: i32) -> f64 {
+pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }

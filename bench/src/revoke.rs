@@ -1,6 +1,9 @@
-//! All devices of a work order are withdrawn at once: how long until it is on record, and until it is published.
+//! A fleet of one work order: how long until one withdrawal is told everywhere, how fast its pages come, and how long until the withdrawal of
+//! all is on record and published.
 
-use std::path::PathBuf;
+mod one;
+mod pages;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,43 +13,58 @@ use proto::v1::{PreviewSelectionRequest, RevokeRequest, Selection, selection::By
 use serde_json::json;
 use tests::{Answer, Device, ask_on_stream};
 
-use crate::cores;
-use crate::issue::directory;
 use crate::server::Server;
+use crate::terms::Place;
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
     /// Birth certificates under the order that is withdrawn. They are issued first, which takes most of the time.
     #[arg(long, default_value_t = 1_000_000)]
     certificates: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 impl Revoke {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         runtime.block_on(self.fill(&server))?;
         server.settle()?;
         let filled_mib = server.peak_mib();
-        let (preview, ledger, published) = runtime.block_on(self.withdraw(&server))?;
+        let pages = runtime.block_on(pages::read_all(&server, self.certificates))?;
+        let few = self.certificates.div_ceil(SINGLES).max(1);
+        let serials = (0..self.certificates).step_by(few).map(|number| format!("SN{number:08}"));
+        let singles = serials.clone().count();
+        let told = runtime.block_on(one::slowest(&server, serials))?;
+        let (preview, ledger, published) = runtime.block_on(self.withdraw(&server, singles))?;
         let figures = json!({
             "name": "revoke",
             "certificates": self.certificates,
+            "one_in_list_s": seconds(told.list),
+            "one_in_answer_s": seconds(told.answer),
+            "one_in_feed_s": seconds(told.feed),
+            "first_pages_ms": milliseconds(pages.first),
+            "last_pages_ms": milliseconds(pages.last),
             "preview_s": seconds(preview),
             "ledger_s": seconds(ledger),
             "published_s": seconds(published),
             "server_peak_rss_mib": server.peak_mib().round(),
             "server_peak_rss_before_mib": filled_mib.round(),
         });
+        println!(
+            "one of {}: in its shard's list after {:.3} s, in OCSP answers {:.3} s, in the feed {:.3} s (slowest of {singles})",
+            self.certificates,
+            told.list.as_secs_f64(),
+            told.answer.as_secs_f64(),
+            told.feed.as_secs_f64(),
+        );
+        println!(
+            "pages of 1,000 devices: the first in {:.1} ms, the last in {:.1} ms",
+            milliseconds(pages.first),
+            milliseconds(pages.last),
+        );
         println!(
             "{} certificates: counted in {:.2} s, on record in {:.2} s, published {:.2} s after that; peak {:.0} MiB (before: {filled_mib:.0})",
             self.certificates,
@@ -55,7 +73,7 @@ impl Revoke {
             published.as_secs_f64(),
             server.peak_mib(),
         );
-        if self.json {
+        if self.place.json {
             println!("{figures}");
         }
         Ok(())
@@ -76,13 +94,14 @@ impl Revoke {
     }
 
     /// How long it took to count, to record, and then to publish.
-    async fn withdraw(&self, server: &Server) -> Result<(Duration, Duration, Duration)> {
+    async fn withdraw(&self, server: &Server, before: usize) -> Result<(Duration, Duration, Duration)> {
         let operator = server.authority().operator();
         let selection = Some(Selection { by: Some(By::WorkOrder(server.order().to_owned())) });
         let started = Instant::now();
         let preview = PreviewSelectionRequest { selection: selection.clone() };
         let preview = operator.lifecycle().preview_selection(preview).await?.into_inner();
-        ensure!(preview.certificates == self.certificates as u64, "the order has others: {preview:?}");
+        let left = (self.certificates - before) as u64;
+        ensure!(preview.certificates == left, "the order has others: {preview:?}");
         let counted = started.elapsed();
 
         let request = RevokeRequest {
@@ -99,7 +118,7 @@ impl Revoke {
             last = Some(now);
         }
         let last = last.context("progress")?;
-        ensure!(last.done && last.revoked == self.certificates as u64, "not all were revoked: {last:?}");
+        ensure!(last.done && last.revoked == left, "not all were revoked: {last:?}");
         let recorded = started.elapsed();
 
         let started = Instant::now();
@@ -111,9 +130,16 @@ impl Revoke {
     }
 }
 
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
 fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
+
+/// How many are withdrawn one by one first.
+const SINGLES: usize = 20;
 
 /// Births that are asked for together: their requests are kept in memory.
 const CHUNK: usize = 20_000;

@@ -1,6 +1,5 @@
 //! A revocation, and a thousand who watch: how long until each of them knows.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -13,33 +12,26 @@ use serde_json::json;
 use tests::{Caller, Device, Factory, ask_on_stream};
 use tokio::sync::mpsc;
 
-use crate::cores;
-use crate::issue::directory;
 use crate::server::Server;
+use crate::terms::Place;
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Prints one JSON object on the last line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
     /// How many watch.
     #[arg(long, default_value_t = 1_000)]
     watchers: usize,
     /// Revocations, one after the other.
     #[arg(long, default_value_t = 100)]
     revocations: usize,
-    /// Where the CA's directory is made, on a disk. Default: where this program is.
-    #[arg(long)]
-    dir: Option<PathBuf>,
 }
 
 impl Watch {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        cores::pin_this_thread(cores::CLIENT)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let server = runtime.block_on(Server::start(&directory(self.dir.clone())?))?;
+        let (runtime, server) = self.place.begin()?;
         let latencies = runtime.block_on(self.measure(&server))?;
         let milliseconds = |quantile| latencies.value_at_quantile(quantile) as f64 / 1000.0;
         let (p50, p99, max) = (milliseconds(0.5), milliseconds(0.99), milliseconds(1.0));
@@ -49,7 +41,7 @@ impl Watch {
             self.revocations,
             server.peak_mib()
         );
-        if self.json {
+        if self.place.json {
             let figures = json!({
                 "name": "watch",
                 "watchers": self.watchers,

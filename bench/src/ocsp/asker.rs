@@ -6,11 +6,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
 use issuance::Certificate;
 use prost::bytes::Bytes;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::limit::NONCE;
 use crate::der::{CONTEXT, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element};
+use crate::server::Server;
 
 /// The questions about some certificates of one issuer.
 pub(crate) struct Questions {
@@ -18,8 +21,14 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// About those with these serial numbers.
-    pub(crate) fn new(issuer: &Certificate, serial_numbers: &[Bytes]) -> Self {
+    /// About the birth certificates with these serial numbers.
+    pub(crate) fn about_births(server: &Server, serial_numbers: &[Bytes]) -> Result<Self> {
+        let issuer = server.authority().directory().join("issuers/factory.cert.pem");
+        let issuer = Certificate::from_der(&CertificateDer::from_pem_file(issuer)?)?;
+        Ok(Self::new(&issuer, serial_numbers))
+    }
+
+    fn new(issuer: &Certificate, serial_numbers: &[Bytes]) -> Self {
         let [name, key] = [issuer.subject(), issuer.public_key().key_bits()]
             .map(|hashed| element(OCTET_STRING, &[digest(&SHA256, hashed).as_ref()]));
         let algorithm = element(SEQUENCE, &[&element(OBJECT_IDENTIFIER, &[ID_SHA256])]);
@@ -43,9 +52,13 @@ impl Questions {
         Ok((self.question(turn, &element(CONTEXT + 2, &[&extensions]))?, nonce))
     }
 
+    /// The CertID of the certificate whose turn it is.
+    pub(crate) fn cert_id(&self, turn: usize) -> Result<&[u8]> {
+        self.cert_ids.get(turn % self.cert_ids.len().max(1)).map(Vec::as_slice).context("a certificate")
+    }
+
     fn question(&self, turn: usize, extensions: &[u8]) -> Result<Vec<u8>> {
-        let cert_id = self.cert_ids.get(turn % self.cert_ids.len().max(1)).context("a certificate")?;
-        let list = element(SEQUENCE, &[&element(SEQUENCE, &[cert_id])]);
+        let list = element(SEQUENCE, &[&element(SEQUENCE, &[self.cert_id(turn)?])]);
         Ok(element(SEQUENCE, &[&element(SEQUENCE, &[&list, extensions])]))
     }
 }
@@ -67,13 +80,29 @@ impl Asker {
 
     /// Posts a question; the answer, which is one about a status and no error.
     pub(crate) async fn ask(&mut self, question: &[u8]) -> Result<&[u8]> {
-        self.written.clear();
         let head = format!(
             "POST /ocsp HTTP/1.1\r\nhost: ca\r\ncontent-type: application/ocsp-request\r\ncontent-length: {}\r\n\r\n",
             question.len()
         );
+        let answer = self.exchange(&head, question).await?;
+        ensure!(answer.get(4..7) == Some(&SUCCESSFUL), "not an answer: {answer:02x?}");
+        Ok(answer)
+    }
+
+    /// The last answer as it came: head and body.
+    pub(crate) fn last(&self) -> &[u8] {
+        &self.read
+    }
+
+    /// What is at this path.
+    pub(crate) async fn fetch(&mut self, path: &str) -> Result<&[u8]> {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: ca\r\n\r\n"), &[]).await
+    }
+
+    async fn exchange(&mut self, head: &str, body_sent: &[u8]) -> Result<&[u8]> {
+        self.written.clear();
         self.written.extend_from_slice(head.as_bytes());
-        self.written.extend_from_slice(question);
+        self.written.extend_from_slice(body_sent);
         self.stream.write_all(&self.written).await?;
         self.read.clear();
         let (start, end) = loop {
@@ -85,9 +114,7 @@ impl Asker {
                 break (start, start + length);
             }
         };
-        let answer = self.read.get(start..end).context("a body")?;
-        ensure!(answer.get(4..7) == Some(&SUCCESSFUL), "not an answer: {answer:02x?}");
-        Ok(answer)
+        self.read.get(start..end).context("a body")
     }
 }
 
