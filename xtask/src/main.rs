@@ -44,7 +44,7 @@ enum Chore {
     Check,
     /// Measure a release build: how fast it issues, enrols, stores, and how much of that nobody could save
     Bench {
-        /// store, issue or enroll
+        /// What to measure
         bench: bench::Bench,
         /// Given to the bench: --json prints one object on the last line
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

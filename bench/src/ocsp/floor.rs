@@ -36,7 +36,7 @@ impl Floor {
             pin_this_thread(SERVER)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let answered = Rc::new(Cell::new(0));
-            let serving = serve(TcpListener::from_std(listener), answer, Rc::clone(&answered), stopped);
+            let serving = serve(listener, answer, Rc::clone(&answered), stopped);
             LocalSet::new().block_on(&runtime, serving)?;
             Ok((thread_cpu(), answered.get()))
         });
@@ -68,12 +68,12 @@ impl Floor {
 }
 
 async fn serve(
-    listener: std::io::Result<TcpListener>,
+    listener: std::net::TcpListener,
     answer: Vec<u8>,
     answered: Rc<Cell<u64>>,
     stopped: Arc<AtomicBool>,
 ) -> Result<()> {
-    let (listener, answer) = (listener?, Rc::new(answer));
+    let (listener, answer) = (TcpListener::from_std(listener)?, Rc::new(answer));
     while !stopped.load(Ordering::Acquire) {
         let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         if let Ok(accepted) = accepted {
