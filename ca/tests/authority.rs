@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use ca::authority::{CallerKind, CredentialRequest};
 use ca::ledger::Standing;
-use ca::store::{DeviceFilter, Store};
+use ca::store::{DeviceFilter, Fault, Store, StoreError};
 use identity::{RevocationReason, Role};
 use issuance::Names;
 
-use world::{Fault, Key, World, birth, device, fresh_id, noon, reason, terms};
+use world::{Key, World, birth, device, fresh_id, noon, reason, terms};
 
 #[tokio::test]
 async fn a_device_is_born_confirmed_enrolled_and_in_use() {
@@ -224,13 +224,13 @@ async fn a_store_that_fails_releases_nothing_and_the_retry_gets_the_one_certific
     let world = World::new().await;
     let station = world.station("line-3").await;
     let order = world.order(9, &["line-3"]).await;
-    for (serial, fault, expected) in [
-        (1, Fault::Fails, "STORE_BUSY"),
-        (2, Fault::FailsAfterPersisting, "STORE_UNAVAILABLE"),
-        (3, Fault::IsFull, "STORE_FULL"),
+    for (serial, fault, error, expected) in [
+        (1, Fault::Failed, StoreError::Busy, "STORE_BUSY"),
+        (2, Fault::FailedButPersisted, StoreError::Stopped, "STORE_UNAVAILABLE"),
+        (3, Fault::Failed, StoreError::Full, "STORE_FULL"),
     ] {
         let asked = birth(order, serial, &Key::new());
-        world.store.next_commit(fault);
+        world.store.fail_next(fault, error);
         assert_eq!(reason(&world.authority.issue_birth(&station, asked.clone()).await), expected);
         let first = world.authority.issue_birth(&station, asked.clone()).await.unwrap();
         let second = world.authority.issue_birth(&station, asked).await.unwrap();
@@ -328,7 +328,7 @@ async fn a_lost_enrolment_answer_is_given_again() {
     let order = world.order(1, &["line-3"]).await;
     let device = world.caller(world.born(&station, order, 1, &Key::new()).await.der()).await;
     let (key, id) = (Key::new(), fresh_id());
-    world.store.next_commit(Fault::FailsAfterPersisting);
+    world.store.fail_next(Fault::FailedButPersisted, StoreError::Stopped);
     let lost = world.authority.enroll(&device, id, &key.csr()).await;
     assert_eq!(reason(&lost), "STORE_UNAVAILABLE");
     let first = world.authority.enroll(&device, id, &key.csr()).await.unwrap();

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use ca::authority::CallerKind;
 use ca::grpc::{Access, TABLE};
-use ca::store::Store;
+use ca::store::{Fault, Store, StoreError};
 use ca::tls::PeerCertificate;
 use identity::{RevocationReason, Role};
 use proto::v1;
@@ -24,7 +24,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::Service;
 
-use world::{Fault, Key, World, fresh_id};
+use world::{Key, World, fresh_id};
 
 #[tokio::test]
 async fn a_stream_answers_each_message_and_refuses_without_ending() {
@@ -111,7 +111,7 @@ async fn a_refusal_says_its_reason_its_number_and_when_to_come_back() {
     let der = world.credential(Role::Station, "line-3").await;
     let order = world.order(1, &["line-3"]).await.to_string();
     let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
-    world.store.next_commit(Fault::IsFull);
+    world.store.fail_next(Fault::Failed, StoreError::Full);
     let asked = message(&order, 1, &Key::new().csr());
     let refused = client.issue_birth_certificate(asked.clone()).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused)), (Code::Unavailable, "STORE_FULL".into()));

@@ -6,9 +6,10 @@ mod world;
 
 use ca::authority::{BirthRequest, Caller, PrimeWalk};
 use ca::ledger::{AlarmKind, Clash, Event, Holder, WorkOrderId};
+use ca::store::{Fault, StoreError};
 use identity::Principal;
 
-use world::{Fault, World, device, fresh_id, reason};
+use world::{World, device, fresh_id, reason};
 
 /// Requests for two keys that were made with one prime in common. Nobody has the private keys; everybody can compute them.
 const SHARING: [&[u8]; 2] = [
@@ -63,7 +64,7 @@ async fn a_walk_compares_what_came_since_with_what_it_knows_and_a_failed_one_is_
     assert_eq!(world.authority.walk_primes(&mut walk).await.unwrap(), 0);
     world.restart().await;
     world.authority.issue_birth(&station, birth(order, 2, 1)).await.unwrap();
-    world.store.next_commit(Fault::Fails);
+    world.store.fail_next(Fault::Failed, StoreError::Busy);
     world.authority.walk_primes(&mut walk).await.unwrap_err();
     assert_eq!(alarms(&world).await, []);
     assert_eq!(world.authority.walk_primes(&mut walk).await.unwrap(), 1);

@@ -14,20 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ca::authority::{
     Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused, RenewalPolicy,
 };
-use ca::ledger::{
-    Action, AlarmKind, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Serials,
-    SignedCertificate, Standing, WorkOrderId, WorkOrderTerms,
-};
+use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use ca::publication::Publication;
 use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
-use ca::store::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, MemoryStore, Page, PrincipalRecord, Released, RevocationChange, RevokedPage, SelectionPage,
-    ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
-};
-use identity::{
-    DeviceId, KeyType, ManualClock, Principal, PrincipalName, PublicKey, RequestId, Role, SerialNumber,
-};
+use ca::store::{FaultyStore, MemoryStore, Released, Store};
+use identity::{DeviceId, KeyType, ManualClock, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
 use issuance::{
     BlockedKeys, Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject,
     draft,
@@ -37,8 +28,8 @@ use rand::{CryptoRng, SeedableRng};
 use tokio::sync::watch;
 
 pub struct World {
-    pub authority: Arc<Authority<FaultyStore>>,
-    pub store: Arc<FaultyStore>,
+    pub authority: Arc<Authority<FaultyStore<MemoryStore>>>,
+    pub store: Arc<FaultyStore<MemoryStore>>,
     pub clock: Arc<ManualClock>,
     pub factory: Arc<SwitchedSigner>,
     pub operator: Key,
@@ -315,207 +306,5 @@ fn signed(certificate: &Certificate, profile: ProfileName) -> SignedCertificate 
         validity: certificate.validity(),
         shard: None,
         der: certificate.der().to_vec().into(),
-    }
-}
-
-/// A store that fails its next commit when told to: before anything happened, or after it had happened.
-pub struct FaultyStore {
-    inner: MemoryStore,
-    fault: AtomicU8,
-}
-
-/// What happens to the next commit.
-#[derive(Clone, Copy)]
-pub enum Fault {
-    Fails = 1,
-    FailsAfterPersisting = 2,
-    IsFull = 3,
-}
-
-impl FaultyStore {
-    fn new(inner: MemoryStore) -> Self {
-        Self { inner, fault: AtomicU8::new(0) }
-    }
-
-    pub fn next_commit(&self, fault: Fault) {
-        self.fault.store(fault as u8, Ordering::SeqCst);
-    }
-}
-
-impl Store for FaultyStore {
-    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
-        match self.fault.swap(0, Ordering::SeqCst) {
-            1 => return Err(StoreError::Busy),
-            2 => {
-                self.inner.commit(commands).await?;
-                return Err(StoreError::Stopped);
-            }
-            3 => return Err(StoreError::Full),
-            _ => {}
-        }
-        // Lets others in between: a store is never this quick.
-        tokio::task::yield_now().await;
-        self.inner.commit(commands).await
-    }
-    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
-        self.inner.foresee(intent).await
-    }
-    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        self.inner.standing(serial_number).await
-    }
-    async fn certificate(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateRecord>, StoreError> {
-        self.inner.certificate(serial_number).await
-    }
-    async fn certificates_of(
-        &self,
-        holder: &Principal,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
-        self.inner.certificates_of(holder, cursor, limit).await
-    }
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
-        self.inner.device(device).await
-    }
-    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
-        self.inner.work_order(work_order).await
-    }
-    async fn work_orders(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<WorkOrderRecord>, StoreError> {
-        self.inner.work_orders(cursor, limit).await
-    }
-    async fn principal(
-        &self,
-        role: Role,
-        name: &PrincipalName,
-    ) -> Result<Option<PrincipalRecord>, StoreError> {
-        self.inner.principal(role, name).await
-    }
-    async fn principals(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<PrincipalRecord>, StoreError> {
-        self.inner.principals(cursor, limit).await
-    }
-    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
-        self.inner.issuer(issuer).await
-    }
-    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
-        self.inner.unaccounted(work_order, limit).await
-    }
-    async fn devices(
-        &self,
-        filter: &DeviceFilter,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
-        self.inner.devices(filter, cursor, limit).await
-    }
-    async fn certificates_expiring(
-        &self,
-        before: SystemTime,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
-        self.inner.certificates_expiring(before, cursor, limit).await
-    }
-    async fn superseded_due(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<SerialNumber>, StoreError> {
-        self.inner.superseded_due(before, limit).await
-    }
-    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
-        self.inner.status(serial_number).await
-    }
-    async fn revocation_changes(
-        &self,
-        after: ChangePlace,
-        limit: usize,
-    ) -> Result<Vec<RevocationChange>, StoreError> {
-        self.inner.revocation_changes(after, limit).await
-    }
-    async fn revoked_in(
-        &self,
-        issuer: IssuerName,
-        shard: Option<u32>,
-        expired_before: SystemTime,
-        from: u64,
-        limit: usize,
-    ) -> Result<RevokedPage, StoreError> {
-        self.inner.revoked_in(issuer, shard, expired_before, from, limit).await
-    }
-    fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
-        self.inner.shard_state(issuer, shard)
-    }
-    fn shards(&self, issuer: IssuerName) -> u32 {
-        self.inner.shards(issuer)
-    }
-    fn issued_by(&self, issuer: IssuerName) -> u64 {
-        self.inner.issued_by(issuer)
-    }
-    async fn select(
-        &self,
-        selection: &Selection,
-        from: u64,
-        limit: usize,
-    ) -> Result<SelectionPage, StoreError> {
-        self.inner.select(selection, from, limit).await
-    }
-    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
-        self.inner.job(job).await
-    }
-    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
-        self.inner.unfinished_jobs().await
-    }
-    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
-        self.inner.rotations(now).await
-    }
-    async fn rotation_due(
-        &self,
-        serial_number: &SerialNumber,
-        now: SystemTime,
-    ) -> Result<Option<RotationFacts>, StoreError> {
-        self.inner.rotation_due(serial_number, now).await
-    }
-    async fn alarms(
-        &self,
-        kind: Option<AlarmKind>,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<AlarmRecord>, StoreError> {
-        self.inner.alarms(kind, cursor, limit).await
-    }
-    fn seen(&self, device: &DeviceId, now: SystemTime) {
-        self.inner.seen(device, now);
-    }
-    async fn devices_not_seen_since(
-        &self,
-        before: SystemTime,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
-        self.inner.devices_not_seen_since(before, cursor, limit).await
-    }
-    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
-        self.inner.entry_digest(number).await
-    }
-
-    fn head(&self) -> EntryNumber {
-        self.inner.head()
-    }
-    fn vitals(&self) -> Vitals {
-        self.inner.vitals()
-    }
-    async fn close(&self) -> Result<(), StoreError> {
-        self.inner.close().await
     }
 }
