@@ -223,5 +223,6 @@ impl Faces {
     }
 }
 
-/// The most callers that are remembered, about 300 bytes each: all stations and services of an installation, and the devices of a minute.
-const FACES_MAX: usize = 4_096;
+/// The most callers that are remembered, about 300 bytes each: twice as many as there may be connections unless an operator says otherwise, so
+/// that who keeps a connection open is looked up once.
+const FACES_MAX: usize = 16_384;
