@@ -22,7 +22,7 @@ struct Line {
 }
 
 impl Wire {
-    /// Over a connection that may be `cut` from outside: its next read then fails.
+    /// Over a connection that may be `cut` from outside: what it does next then fails.
     pub(super) fn new(stream: TlsStream<TcpStream>, cut: Option<Arc<Cut>>) -> Self {
         let stream = BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream);
         Self(Arc::new(Mutex::new(Line { stream, cut })))
@@ -42,19 +42,25 @@ impl Wire {
     }
 }
 
+impl Line {
+    /// The stream, until it is cut. Also asked for a write: whoever reads nothing is not read from either (PING before all).
+    fn uncut(&mut self, cx: &mut Context<'_>) -> io::Result<Pin<&mut BufWriter<TlsStream<TcpStream>>>> {
+        if self.cut.as_ref().is_some_and(|cut| cut.poll(cx).is_ready()) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(Pin::new(&mut self.stream))
+    }
+}
+
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut line = self.line();
-        if line.cut.as_ref().is_some_and(|cut| cut.poll(cx).is_ready()) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        Pin::new(&mut line.stream).poll_read(cx, buf)
+        self.line().uncut(cx)?.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.line().stream).poll_write(cx, buf)
+        self.line().uncut(cx)?.poll_write(cx, buf)
     }
 
     /// No: HTTP/2 then puts small messages behind one another in its own buffer.
@@ -68,7 +74,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line().stream).poll_shutdown(cx)
+        self.line().uncut(cx)?.poll_shutdown(cx)
     }
 }
 
