@@ -101,3 +101,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest headers of a call: ours have a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+#[cfg(test)]
+mod tests;
