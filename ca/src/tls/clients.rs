@@ -36,15 +36,17 @@ impl Clients {
         Self { usual, issuers, late }
     }
 
-    /// Whether one of our issuers certified the client. `None` tells nothing: the usual verifier has the last word.
+    /// Whether one of our issuers, good now, certified a client that was good `then`. `None` tells nothing: the usual verifier has the
+    /// last word.
     fn by_a_known_issuer(
         &self,
         end_entity: &CertificateDer<'_>,
+        then: UnixTime,
         now: UnixTime,
     ) -> Option<ClientCertVerified> {
         let shown = EndEntityCert::try_from(end_entity).ok()?;
         let issuer = self.issuers.iter().find(|issuer| issuer.is_named_by(&shown))?;
-        issuer.verify_client(end_entity, now)
+        issuer.verify_client(end_entity, then, now)
     }
 
     /// The last second of a certificate that is late and may be; `None`: it is of another issuer, or is not late, or is too late.
@@ -78,7 +80,7 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(verified) = self.by_a_known_issuer(end_entity, now) {
+        if let Some(verified) = self.by_a_known_issuer(end_entity, now, now) {
             return Ok(verified);
         }
         let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
@@ -89,9 +91,10 @@ impl ClientCertVerifier for Clients {
             ) => error,
             otherwise => return otherwise,
         };
-        match self.last_second(end_entity, intermediates, now) {
-            Some(then) => self.usual.verify_client_cert(end_entity, intermediates, then),
-            None => Err(refused),
+        let Some(then) = self.last_second(end_entity, intermediates, now) else { return Err(refused) };
+        match self.by_a_known_issuer(end_entity, then, now) {
+            Some(verified) => Ok(verified),
+            None => self.usual.verify_client_cert(end_entity, intermediates, then),
         }
     }
 

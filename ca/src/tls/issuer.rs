@@ -48,17 +48,18 @@ impl KnownIssuer {
         Ok(Self { subject, validity: issuer.validity(), verifier })
     }
 
-    /// Whether it certified this client, and both are within their time. `None` tells nothing: somebody else may have.
+    /// Whether it certified this client, is within its time now, and the client was `then`. `None` tells nothing: somebody else may have.
     pub(super) fn verify_client(
         &self,
         end_entity: &CertificateDer<'_>,
+        then: UnixTime,
         now: UnixTime,
     ) -> Option<ClientCertVerified> {
         // webpki leaves an anchor's own time to whoever chose it.
         if !self.validity.contains(UNIX_EPOCH + Duration::from_secs(now.as_secs())) {
             return None;
         }
-        self.verifier.verify_client_cert(end_entity, &[], now).ok()
+        self.verifier.verify_client_cert(end_entity, &[], then).ok()
     }
 
     /// Whether the client's certificate names this issuer.
@@ -124,8 +125,8 @@ mod tests {
     async fn a_client_of_a_known_issuer_is_verified_without_the_root() {
         let ca = Installation::new().await;
         let operator = ca.certificate("operators/admin/cert.pem");
-        assert!(ca.known("infrastructure").unwrap().verify_client(&operator, now()).is_some());
-        assert!(ca.known("factory").unwrap().verify_client(&operator, now()).is_none());
+        assert!(ca.known("infrastructure").unwrap().verify_client(&operator, now(), now()).is_some());
+        assert!(ca.known("factory").unwrap().verify_client(&operator, now(), now()).is_none());
     }
 
     #[tokio::test]
@@ -137,7 +138,7 @@ mod tests {
         let refused = KnownIssuer::new(&theirs.issuer("factory"), &roots, &provider).unwrap_err();
         assert!(matches!(refused, TlsError::ForeignIssuer));
         let operator = theirs.certificate("operators/admin/cert.pem");
-        assert!(ours.known("infrastructure").unwrap().verify_client(&operator, now()).is_none());
+        assert!(ours.known("infrastructure").unwrap().verify_client(&operator, now(), now()).is_none());
     }
 
     #[tokio::test]
@@ -153,14 +154,17 @@ mod tests {
     async fn a_server_is_no_client_and_neither_may_have_ended() {
         let ca = Installation::new().await;
         let known = ca.known("infrastructure").unwrap();
-        assert!(known.verify_client(&ca.certificate("server/cert.pem"), now()).is_none());
+        assert!(known.verify_client(&ca.certificate("server/cert.pem"), now(), now()).is_none());
         let operator = ca.certificate("operators/admin/cert.pem");
         let ended = Certificate::from_der(&operator).unwrap().validity().not_after() + Duration::from_secs(1);
         let ended = UnixTime::since_unix_epoch(ended.duration_since(UNIX_EPOCH).unwrap());
-        assert!(known.verify_client(&operator, ended).is_none());
+        assert!(known.verify_client(&operator, ended, ended).is_none());
         let tomorrow = SystemClock.now() + Duration::from_secs(86_400);
         let validity = Validity::new(tomorrow, tomorrow + Duration::from_secs(86_400)).unwrap();
         let too_early = KnownIssuer { validity, ..known };
-        assert!(too_early.verify_client(&operator, now()).is_none(), "the issuer's own time counts too");
+        assert!(
+            too_early.verify_client(&operator, now(), now()).is_none(),
+            "the issuer's own time counts too"
+        );
     }
 }
