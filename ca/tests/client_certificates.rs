@@ -15,7 +15,9 @@ use rcgen::{
     SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, ClientConnection, Error, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Error, RootCertStore, ServerConfig, ServerConnection,
+};
 use time::OffsetDateTime;
 
 #[test]
@@ -84,6 +86,20 @@ fn an_issuer_that_has_ended_lets_nobody_in() {
         scene.shake_hands(&device, &[&scene.operational]).unwrap_err();
         scene.shake_hands(&device, &[]).unwrap_err();
     }
+}
+
+/// Each certificate that a stranger shows in between is one more way to try, and each way is a verified signature.
+#[test]
+fn long_chains_of_strangers_are_not_tried() {
+    let scene = Scene::new();
+    let above: Vec<_> = (0..30).map(|_| Holder::root("root")).collect();
+    let above: Vec<_> = above.iter().collect();
+    let stranger = above[0].certify(client("stranger", GOOD));
+    let refused = scene.shake_hands(&stranger, &above).unwrap_err();
+    assert!(matches!(refused, Error::InvalidCertificate(CertificateError::UnknownIssuer)), "{refused}");
+    // Whoever our issuer certified may show what it likes.
+    let device = scene.operational.certify(client("device", GOOD));
+    scene.shake_hands(&device, &above).unwrap();
 }
 
 /// A server, its issuers, and the time that it has.

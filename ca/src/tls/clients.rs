@@ -83,6 +83,9 @@ impl ClientCertVerifier for Clients {
         if let Some(verified) = self.by_a_known_issuer(end_entity, now, now) {
             return Ok(verified);
         }
+        if intermediates.len() > INTERMEDIATES_MAX {
+            return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        }
         let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
             Err(
                 error @ Error::InvalidCertificate(
@@ -132,3 +135,7 @@ impl ClientCertVerifier for Clients {
         self.usual.supported_verify_schemes()
     }
 }
+
+/// An issuer, the root, and one to spare. Every order of them is a path that is tried, and each path is a signature to verify: a stranger
+/// with thirty made us verify a hundred.
+const INTERMEDIATES_MAX: usize = 3;
