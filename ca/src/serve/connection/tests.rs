@@ -10,7 +10,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use identity::{Clock, SystemClock};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -166,25 +166,34 @@ async fn a_handler_that_panics_harms_its_own_call_only() {
     served.until_counted("touchmark_connections 0").await;
 }
 
-/// More than all buffers on the way take: what is not yet sent waits in the server.
+/// It is more than all buffers on the way take: what is left waits in the server until there is room on the wire.
 #[tokio::test]
 async fn an_answer_begun_before_a_stop_arrives_whole() {
     let served = Served::start(|_| ()).await;
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.initial_stream_window_size(MIB * 64).initial_connection_window_size(MIB * 64);
-    let stream = TokioIo::new(served.connect(true).await);
-    let (mut caller, mut connection) = builder.handshake(stream).await.unwrap();
+    let mut stream = served.connect(true).await;
     let length = 2000 * MESSAGE_BYTES;
-    let answer = tokio::select! {
-        answer = caller.send_request(ask(&length.to_string())) => answer.unwrap(),
-        ended = &mut connection => panic!("{ended:?}"),
-    };
-    // Nothing is read between here and there.
+    stream.write_all(&[PREFACE, WIDE, &raw_request(1, &length.to_string())].concat()).await.unwrap();
+    let mut head = vec![0; 9];
+    stream.read_exact(&mut head).await.unwrap();
     served.stop.cancel();
-    tokio::task::yield_now().await;
-    let connection = tokio::spawn(connection);
-    assert_eq!(heard(answer).await, length);
-    timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
+    let mut heard = 0;
+    let mut status_came = false;
+    // Up to the end of TLS, in order.
+    while let Some((kind, flags, payload)) = frame(&mut stream, std::mem::take(&mut head)).await {
+        match kind {
+            DATA => heard += payload.len(),
+            HEADERS => status_came |= flags & END_STREAM != 0,
+            // We leave after the answer to this.
+            PING_KIND if flags & ACK == 0 => {
+                stream
+                    .write_all(&[&[0, 0, 8, PING_KIND, ACK, 0, 0, 0, 0], payload.as_slice()].concat())
+                    .await
+                    .unwrap();
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((heard, status_came), (length, true));
     let metrics = served.stopped().await;
     assert!(metrics.text().unwrap().contains("touchmark_connections 0\n"));
 }
@@ -206,7 +215,7 @@ async fn a_ping_is_answered_when_nothing_else_is_to_say() {
     until_frame(&mut stream, SETTINGS, ACK).await;
     for _ in 0..3 {
         stream.write_all(PING).await.unwrap();
-        until_frame(&mut stream, PING[3], ACK).await;
+        until_frame(&mut stream, PING_KIND, ACK).await;
     }
 }
 
@@ -242,30 +251,58 @@ async fn a_stranger_who_reads_nothing_is_cut_for_another() {
 }
 
 /// Reads frames until one of this kind with these flags.
-async fn until_frame(stream: &mut (impl AsyncRead + Unpin), kind: u8, flags: u8) {
-    let found = timeout(PATIENCE, async {
-        loop {
-            let mut head = [0; 9];
-            stream.read_exact(&mut head).await.unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
-            if (head[3], head[4]) == (kind, flags) {
-                return;
-            }
+async fn until_frame(stream: &mut TlsStream<TcpStream>, kind: u8, flags: u8) {
+    loop {
+        let (came, with, _) =
+            frame(stream, vec![]).await.unwrap_or_else(|| panic!("no frame of kind {kind}"));
+        if (came, with) == (kind, flags) {
+            return;
         }
-    });
-    found.await.unwrap_or_else(|_| panic!("no frame of kind {kind}"));
+    }
+}
+
+/// The kind, the flags and the payload of the next frame, of which `head` was read; `None`: the end.
+async fn frame(stream: &mut TlsStream<TcpStream>, mut head: Vec<u8>) -> Option<(u8, u8, Vec<u8>)> {
+    timeout(PATIENCE, async {
+        if head.is_empty() {
+            head.resize(9, 0);
+            if stream.read(&mut head[..1]).await.unwrap() == 0 {
+                return None;
+            }
+            stream.read_exact(&mut head[1..]).await.unwrap();
+        }
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        Some((head[3], head[4], payload))
+    })
+    .await
+    .unwrap()
+}
+
+/// All of a request without a message, on this stream.
+fn raw_request(id: u8, path: &str) -> Vec<u8> {
+    // RFC 7541, appendix A: POST, https, then :path and :authority.
+    let path = [&[0x83, 0x87, 0x04, path.len() as u8 + 1, b'/'], path.as_bytes()].concat();
+    let fields = [path.as_slice(), &[0x01, 9], b"localhost"].concat();
+    [&[0, 0, fields.len() as u8, HEADERS, 0x05, 0, 0, 0, id], fields.as_slice()].concat()
 }
 
 /// What a client says first: who it is, and no settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// RFC 9113, section 6.
+/// Windows as large as they may be: settings, and an update for the connection.
+const WIDE: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0";
+
 const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0touching";
+
+/// RFC 9113, section 6.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
+const PING_KIND: u8 = 6;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
 
 const MESSAGE_BYTES: usize = 6000;
-const MIB: u32 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
