@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -113,6 +114,8 @@ where
         let _in_flight = self.metrics.handshakes_in_flight();
         // Small messages must not wait for others.
         tcp.set_nodelay(true).ok();
+        // Who takes nothing would not even be asked by HTTP/2 whether it is still there.
+        set_tcp_user_timeout(&tcp, UNTAKEN_MS_MAX).ok();
         match timeout(self.limits.handshake_timeout, self.tls.accept(tcp)).await {
             Ok(Ok(stream)) => {
                 self.metrics.handshake_completed();
@@ -201,3 +204,6 @@ fn is_lasting(error: &io::Error) -> bool {
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long the other end may take nothing of what was sent: as long as it may leave HTTP/2's question unanswered.
+const UNTAKEN_MS_MAX: u32 = 50_000;
