@@ -12,6 +12,7 @@ use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -116,11 +117,8 @@ where
         tcp.set_nodelay(true).ok();
         // Who takes nothing would not even be asked by HTTP/2 whether it is still there.
         set_tcp_user_timeout(&tcp, UNTAKEN_MS_MAX).ok();
-        match timeout(self.limits.handshake_timeout, self.tls.accept(tcp)).await {
-            Ok(Ok(stream)) => {
-                self.metrics.handshake_completed();
-                return Some(stream);
-            }
+        match timeout(self.limits.handshake_timeout, self.hear(tcp)).await {
+            Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => {
                 self.metrics.dropped(Dropped::HandshakeFailed);
                 // Who shows a certificate that is not good is a caller whom we refuse; all else is noise of the network.
@@ -137,6 +135,15 @@ where
             }
         }
         None
+    }
+
+    /// The handshake, and then the first that is said: HTTP/2 would wait for it without end.
+    async fn hear(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let mut stream = self.tls.accept(tcp).await?;
+        self.metrics.handshake_completed();
+        // It is read again; so is what breaks here.
+        stream.fill_buf().await.ok();
+        Ok(stream)
     }
 
     fn admit(&self, stream: TlsStream<TcpStream>, address: SocketAddr) -> Option<Connection> {

@@ -208,6 +208,18 @@ async fn a_stop_waits_for_nobody_who_only_shakes_hands() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_after_the_handshake_takes_no_place_and_is_cut_like_one_in_it() {
+    let served = Served::start(|limits| limits.handshake_timeout = Duration::from_millis(500)).await;
+    let mut silent = served.connect(false).await;
+    assert!(!matches!(timeout(PATIENCE, silent.read(&mut [0])).await.unwrap(), Ok(1..)));
+    served.until_counted("touchmark_connections_dropped_total{reason=\"handshake_too_slow\"} 1").await;
+    served.until_counted("touchmark_connections 0").await;
+    let _silent = served.connect(false).await;
+    served.until_counted("touchmark_handshakes_total 2").await;
+    served.stopped().await;
+}
+
+#[tokio::test]
 async fn a_ping_is_answered_when_nothing_else_is_to_say() {
     let served = Served::start(|_| ()).await;
     let mut stream = served.connect(false).await;
