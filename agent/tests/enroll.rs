@@ -22,7 +22,8 @@ use agent::state::{FileSystem, State};
 use identity::ManualClock;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::ca::{FakeCa, Mischief, NOW};
+use support::ca::{FakeCa, Mischief};
+use support::days::{day, now};
 use support::issuers::Issuers;
 use support::station::agent;
 use support::unit::{born, copy, enroll, json, status, stderr};
@@ -120,7 +121,7 @@ fn a_certificate_that_ended_or_was_revoked_before_it_was_in_use_does_not_brick_t
     ca.books.lock().unwrap().mischief = Some(Mischief::Garbage);
     assert_eq!(enroll(home.path(), &[]).status.code(), Some(1));
     ca.books.lock().unwrap().mischief = None;
-    ca.books.lock().unwrap().until = Some((2026, 11, 3));
+    ca.books.lock().unwrap().until = Some(day(-19));
     let ended = enroll(home.path(), &[]);
     assert_eq!(ended.status.code(), Some(1), "it asks for another once, not without end: {}", stderr(&ended));
     assert_eq!(ca.books.lock().unwrap().issued.len(), 2);
@@ -174,14 +175,14 @@ fn a_clock_of_1970_enrols_and_a_clock_that_is_set_back_revives_no_server() {
     let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
     let issuers = Issuers::new();
     // The server's certificate begins after the floor of a new unit, and ends soon.
-    let ca = FakeCa::start_with(issuers, (2026, 11, 20), (2026, 12, 24));
+    let ca = FakeCa::start_with(issuers, day(-2), day(32));
     let home = tempfile::tempdir().unwrap();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
     let other = tempfile::tempdir().unwrap();
     copy(home.path(), other.path());
     in_process(home.path(), clock.clone()).unwrap();
     let floor = State::open(home.path(), Arc::new(FileSystem)).unwrap().record().time_floor;
-    let told = UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap());
+    let told = now();
     assert!(floor.moment() >= told, "what the CA said is kept");
 
     let after = told + Duration::from_secs(40 * 86_400);

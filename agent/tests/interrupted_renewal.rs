@@ -23,7 +23,8 @@ use agent::state::{Disk, FileSystem, Place, State, StateError, View};
 use identity::ManualClock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::ca::{Books, FakeCa, NOW};
+use support::ca::{Books, FakeCa};
+use support::days::{day, now};
 use support::disk::{Act, FullDisk, PowerCut, Witness};
 use support::unit::{copy, enrolled};
 
@@ -139,11 +140,11 @@ fn every_file_of_a_renewal_is_on_disk_before_its_name_and_every_name_before_the_
 /// R-LIFE-06: the CA's clock decides, and a clock that jumps takes nothing away.
 #[test]
 fn a_clock_that_jumps_decades_neither_hastens_nor_hinders_a_renewal() {
-    let site = Site::with_certificates_until((2027, 1, 1));
+    let site = Site::with_certificates_until(day(40));
     let year = Duration::from_secs(365 * 86_400);
     for (name, moment) in [("1970", UNIX_EPOCH), ("ahead", now() + 30 * year), ("right", now())] {
         let home = site.unit();
-        site.ca.books.lock().unwrap().until = Some((2027, 1, 1));
+        site.ca.books.lock().unwrap().until = Some(day(40));
         let early = run_at(home.path(), clock_at(moment), When::Due).unwrap();
         assert!(matches!(early, Outcome::NotDue(_)), "{name}: the CA says that it is not time");
         site.ca.books.lock().unwrap().window = Some(DUE);
@@ -160,7 +161,7 @@ fn a_clock_that_jumps_decades_neither_hastens_nor_hinders_a_renewal() {
 
 #[test]
 fn a_unit_that_lay_on_a_shelf_in_the_middle_of_a_renewal_gets_another_certificate() {
-    let site = Site::with_certificates_until((2026, 11, 25));
+    let site = Site::with_certificates_until(day(3));
     for operations in (0..60).step_by(3) {
         let home = site.unit();
         run(home.path(), Arc::new(PowerCut::after(operations, true)), When::Now).ok();
@@ -272,10 +273,6 @@ fn generator() -> StdRng {
 
 fn clock_at(moment: SystemTime) -> Arc<ManualClock> {
     Arc::new(ManualClock::at(moment))
-}
-
-fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap())
 }
 
 /// A window that is over.

@@ -27,7 +27,8 @@ use proto::v1::device_message::Response;
 use proto::v1::station_message::Request;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::ca::{Books, FakeCa, NOW};
+use support::ca::{Books, FakeCa};
+use support::days::{day, now};
 use support::disk::{Act, PowerCut, Witness};
 use support::issuers::{Issuers, Wish};
 use support::unit::{born, copy};
@@ -88,7 +89,7 @@ fn a_certificate_that_ended_is_replaced_in_the_other_slot_and_stays_current_unti
     let ca = FakeCa::start();
     let home = tempfile::tempdir().unwrap();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    ca.books.lock().unwrap().until = Some((2026, 11, 25));
+    ca.books.lock().unwrap().until = Some(day(3));
     run(home.path(), Arc::new(FileSystem)).unwrap();
     let later = clock();
     later.advance(Duration::from_secs(10 * 86_400));
@@ -109,7 +110,7 @@ fn a_unit_whose_answer_was_lost_and_ended_meanwhile_asks_another_question() {
     for operations in 0.. {
         let home = tempfile::tempdir().unwrap();
         copy(factory.path(), home.path());
-        *ca.books.lock().unwrap() = Books { until: Some((2026, 11, 25)), ..Books::default() };
+        *ca.books.lock().unwrap() = Books { until: Some(day(3)), ..Books::default() };
         let disk = Arc::new(PowerCut::after(operations, true));
         run(home.path(), disk.clone()).ok();
         // Then it lies on a shelf.
@@ -158,14 +159,14 @@ fn whatever_is_current_works(state: &Path, case: &str) {
     let view = View::read(state).unwrap();
     if let Some(slot) = view.current().unwrap() {
         let device = view.record().device.clone().unwrap();
-        let now = UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap());
+        let now = now();
         view.checked(Place::Slot(slot), &device, Kind::Operational, now)
             .unwrap_or_else(|error| panic!("{case}: {error}"));
     }
 }
 
 fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::at(UNIX_EPOCH + Duration::from_secs(NOW.try_into().unwrap())))
+    Arc::new(ManualClock::at(now()))
 }
 
 fn run(state: &Path, disk: Arc<dyn Disk>) -> Result<(), EnrollError> {

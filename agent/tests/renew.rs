@@ -19,6 +19,7 @@ use agent::state::{Place, Slot, View};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use support::ca::{FakeCa, Mischief};
+use support::days::day;
 use support::station::agent;
 use support::unit::{enrolled, json, renew, status, stderr};
 use tonic::Code;
@@ -114,7 +115,7 @@ fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
 fn lives_are_shortened_only_when_an_operator_asked_for_rotation() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
-    ca.books.lock().unwrap().until = Some((2027, 1, 1));
+    ca.books.lock().unwrap().until = Some(day(40));
     let refused = renew(home.path(), &["--force"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("before the one in use"), "{}", stderr(&refused));
@@ -123,8 +124,7 @@ fn lives_are_shortened_only_when_an_operator_asked_for_rotation() {
     enrolled(other.path(), &ca.issuers, "SN2", &ca.url());
     {
         let mut books = ca.books.lock().unwrap();
-        (books.until, books.reason, books.window) =
-            (Some((2027, 1, 1)), "rotation requested", Some((-60, -30)));
+        (books.until, books.reason, books.window) = (Some(day(40)), "rotation requested", Some((-60, -30)));
     }
     assert_eq!(json(&renew(other.path(), &[]))["renewed"], true);
 }

@@ -13,6 +13,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::days::{day, now_s};
 use super::issuers::{Issuers, Wish, pem};
 
 /// A running CA. It stops with the test.
@@ -34,9 +35,9 @@ pub struct Books {
     pub mischief: Option<Mischief>,
     /// When operational certificates end, if not in 2090.
     pub until: Option<(i32, u8, u8)>,
-    /// Seconds that the CA's clock is past [`NOW`].
+    /// Seconds that the CA's clock is past [`now_s`].
     pub later: i64,
-    /// When to renew, as seconds from [`NOW`]; without it, never before the year 2090.
+    /// When to renew, as seconds from [`now_s`]; without it, never before the year 2090.
     pub window: Option<(i64, i64)>,
     /// Why then.
     pub reason: &'static str,
@@ -94,7 +95,7 @@ pub enum Mischief {
 
 impl FakeCa {
     pub fn start() -> Self {
-        Self::start_with(Issuers::new(), (2026, 11, 2), (2090, 1, 1))
+        Self::start_with(Issuers::new(), day(-20), (2090, 1, 1))
     }
 
     /// With a server certificate that is valid from one day until another.
@@ -148,7 +149,7 @@ impl Enrollment {
         let caller = shown.serial_number.clone();
         let mut books = self.books.lock().unwrap();
         books.calls += 1;
-        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs((NOW + books.later) as u64);
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs((now_s() + books.later) as u64);
         for (refused, reason) in [
             (books.revoked.contains(&caller), "CLIENT_CERTIFICATE_REVOKED"),
             (shown.has_ended(now), "CLIENT_CERTIFICATE_EXPIRED"),
@@ -187,7 +188,7 @@ impl Enrollment {
             .or_insert_with(|| (key, self.issuers.operational.certify(&request.csr, &wish)));
         assert_eq!(*first_key, key, "the same request id with another key");
         let mut response = self.response(certificate.clone());
-        response.server_time = Some(prost_types::Timestamp { seconds: NOW + books.later, nanos: 0 });
+        response.server_time = Some(prost_types::Timestamp { seconds: now_s() + books.later, nanos: 0 });
         response
     }
 
@@ -206,7 +207,7 @@ impl Enrollment {
                 version: 1,
                 anchors: vec![self.issuers.root.clone().into()],
             }),
-            server_time: Some(prost_types::Timestamp { seconds: NOW, nanos: 0 }),
+            server_time: Some(prost_types::Timestamp { seconds: now_s(), nanos: 0 }),
         }
     }
 
@@ -220,8 +221,8 @@ impl Enrollment {
             Mischief::OtherDevice => good(csr, &Wish::operational("cam-2", "SN9")),
             Mischief::NotForClients => good(csr, &Wish { for_clients: false, ..wish }),
             Mischief::WrongIssuer => self.issuers.factory.certify(csr, &wish),
-            Mischief::Ended => good(csr, &Wish { until: (2026, 11, 3), ..wish }),
-            Mischief::Shorter => good(csr, &Wish { until: (2026, 12, 24), ..wish }),
+            Mischief::Ended => good(csr, &Wish { until: day(-19), ..wish }),
+            Mischief::Shorter => good(csr, &Wish { until: day(32), ..wish }),
             Mischief::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
             Mischief::OtherWorld => return self.other_world(csr, &wish),
             _ => good(csr, &wish),
@@ -255,7 +256,7 @@ impl Enrollment {
     }
 
     fn time(&self, seconds: i64) -> Option<prost_types::Timestamp> {
-        Some(prost_types::Timestamp { seconds: NOW + seconds, nanos: 0 })
+        Some(prost_types::Timestamp { seconds: now_s() + seconds, nanos: 0 })
     }
 }
 
@@ -326,6 +327,3 @@ fn caller<T>(request: &Request<T>) -> agent::certificate::Certificate {
     let shown = request.peer_certs().unwrap();
     agent::certificate::Certificate::from_der(&shown[0]).unwrap()
 }
-
-/// The CA's time: 2026-11-22.
-pub const NOW: i64 = 1_795_305_600;

@@ -7,6 +7,8 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SubjectPublicKeyInfo, date_time_ymd,
 };
 
+use super::days::day;
+
 /// One root with a factory, an operational and an infrastructure issuer.
 pub struct Issuers {
     pub root: Vec<u8>,
@@ -36,7 +38,7 @@ impl Wish {
             product: product.to_owned(),
             serial: serial.to_owned(),
             for_clients: false,
-            from: (2026, 11, 2),
+            from: day(-20),
             until: (9999, 12, 31),
         }
     }
@@ -120,7 +122,8 @@ fn authority_params(name: &str) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.not_before = date_time_ymd(2026, 11, 2);
+    let (year, month, first) = day(-20);
+    params.not_before = date_time_ymd(year, month, first);
     params.not_after = date_time_ymd(9999, 12, 31);
     params
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each suite uses its part")]
 
 pub mod ca;
+pub mod days;
 pub mod disk;
 pub mod issuers;
 pub mod station;
