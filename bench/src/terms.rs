@@ -1,6 +1,6 @@
 //! What the benches are asked in the same words, and how each of them begins.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -48,7 +48,7 @@ impl Place {
     /// A CA on its core, and this thread on the client's.
     pub(crate) fn begin(&self) -> Result<(Runtime, Server)> {
         let runtime = client_runtime()?;
-        let server = runtime.block_on(Server::start(Path::new(&self.directory()?)))?;
+        let server = runtime.block_on(Server::start(&self.directory()?))?;
         Ok((runtime, server))
     }
 }

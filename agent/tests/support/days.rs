@@ -15,7 +15,7 @@ pub fn now_s() -> i64 {
     })
 }
 
-/// The same.
+/// The CA's time: when this day began.
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(now_s().try_into().unwrap())
 }
