@@ -39,24 +39,21 @@ pub(crate) fn to_be_signed(
 
 /// The certificate: `SEQUENCE { tbs, algorithm, BIT STRING }`.
 pub(crate) fn certificate(tbs: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
-    let tail = signed_tail(algorithm, signature);
-    let length = tbs.len() + tail.len();
-    let mut der = Vec::with_capacity(length + 8);
-    header(&mut der, SEQUENCE, length);
-    der.extend_from_slice(tbs);
-    der.extend_from_slice(&tail);
+    let mut der = Vec::with_capacity(tbs.len() + signature.len() + SURROUNDING_BYTES_MAX);
+    nested(&mut der, SEQUENCE, |content| {
+        content.extend_from_slice(tbs);
+        signed_tail(content, algorithm, signature);
+    });
     der
 }
 
-/// What follows the bytes that were signed, in certificates and lists alike: `algorithm, BIT STRING`.
-pub(crate) fn signed_tail(algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
-    let identifier = algorithm.identifier();
-    let mut tail = Vec::with_capacity(identifier.len() + signature.len() + 8);
-    tail.extend_from_slice(identifier);
-    header(&mut tail, BIT_STRING, signature.len() + 1);
-    tail.push(0);
-    tail.extend_from_slice(signature);
-    tail
+/// What follows the bytes that were signed, in certificates, lists and answers alike: `algorithm, BIT STRING`.
+pub(crate) fn signed_tail(out: &mut Vec<u8>, algorithm: SignatureAlgorithm, signature: &[u8]) {
+    out.extend_from_slice(algorithm.identifier());
+    header(out, BIT_STRING, signature.len() + 1);
+    // All bits are used.
+    out.push(0);
+    out.extend_from_slice(signature);
 }
 
 /// Puts `name` in the place of the empty Name that rcgen wrote: rcgen writes every name again from its parts, and would turn the
@@ -94,14 +91,32 @@ pub(crate) fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
+/// An element whose content is what `write` appends.
+pub(crate) fn nested<T>(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let start = out.len();
+    let written = write(out);
+    enclose(out, start, tag);
+    written
+}
+
+/// Makes all that stands from `start` on the content of one element: in place, however deep elements are nested.
+pub(crate) fn enclose(out: &mut Vec<u8>, start: usize, tag: u8) {
+    let end = out.len();
+    header(out, tag, end - start);
+    let header_length = out.len() - end;
+    if let Some(element) = out.get_mut(start..) {
+        element.rotate_right(header_length);
+    }
+}
+
 /// Tag and length, as short as DER wants it.
 pub(crate) fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
-    let octets = length.to_be_bytes();
-    let significant = octets.iter().copied().skip_while(|octet| *octet == 0);
     if length >= 0x80 {
-        out.push(0x80 | u8::try_from(significant.clone().count()).unwrap_or(8));
-        out.extend(significant);
+        let octets = length.to_be_bytes();
+        let significant = octets.get(length.leading_zeros() as usize / 8..).unwrap_or(&octets);
+        out.push(0x80 | u8::try_from(significant.len()).unwrap_or(8));
+        out.extend_from_slice(significant);
     } else {
         out.push(u8::try_from(length).unwrap_or(0));
     }
@@ -165,3 +180,6 @@ impl SignatureAlgorithm {
         }
     }
 }
+
+/// What is around a certificate's parts: two headers and an AlgorithmIdentifier.
+const SURROUNDING_BYTES_MAX: usize = 32;

@@ -105,12 +105,10 @@ impl PreparedCrl {
         }
         let entries = usize::try_from(self.entries_bytes).map_err(|_| OTHER_LENGTH)?;
         let mut tail = self.extensions;
-        let signed = self.head.len() + entries + tail.len();
-        let end = encode::signed_tail(self.algorithm, signature);
+        encode::signed_tail(&mut tail, self.algorithm, signature);
         let mut head = Vec::with_capacity(self.head.len() + 8);
-        encode::header(&mut head, SEQUENCE, signed + end.len());
+        encode::header(&mut head, SEQUENCE, self.head.len() + entries + tail.len());
         head.extend_from_slice(&self.head);
-        tail.extend_from_slice(&end);
         Ok(SealedCrl { head, tail })
     }
 }

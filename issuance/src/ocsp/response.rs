@@ -5,16 +5,16 @@ use std::time::SystemTime;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use identity::RevocationReason;
 use identity::der::{
-    CONTEXT_0, CONTEXT_0_CONSTRUCTED, CONTEXT_1_CONSTRUCTED, CONTEXT_2_CONSTRUCTED, ENUMERATED, OCTET_STRING,
-    SEQUENCE,
+    CONTEXT_0, CONTEXT_0_CONSTRUCTED, CONTEXT_1_CONSTRUCTED, CONTEXT_2_CONSTRUCTED, ENUMERATED,
+    OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
 
 use super::lint;
-use crate::crl::extension;
+use crate::encode::{element, enclose, nested, signed_tail, wrapped};
 use crate::lint::ensure;
 use crate::moment::generalized;
 use crate::reading::oid;
-use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
+use crate::{Certificate, Refusal, SignatureAlgorithm};
 
 /// What is known of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,9 +65,8 @@ impl OcspResponder {
             .ok_or(Refusal::Encoding { what: "an answer with such a key" })?;
         ensure(!certificate.is_ca(), "R-OCSP-06", "answers are signed by a delegate, not by the issuer")?;
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate.public_key().key_bits());
-        let by_key = encode::wrapped(CONTEXT_2_CONSTRUCTED, &encode::wrapped(OCTET_STRING, hash.as_ref()));
-        let certificates =
-            encode::wrapped(CONTEXT_0_CONSTRUCTED, &encode::wrapped(SEQUENCE, certificate.der()));
+        let by_key = wrapped(CONTEXT_2_CONSTRUCTED, &wrapped(OCTET_STRING, hash.as_ref()));
+        let certificates = wrapped(CONTEXT_0_CONSTRUCTED, &wrapped(SEQUENCE, certificate.der()));
         Ok(Self { by_key, certificates, algorithm })
     }
 }
@@ -82,47 +81,54 @@ pub fn ocsp_response<'a>(
     produced_at: SystemTime,
     nonce: Option<&[u8]>,
 ) -> Result<PreparedOcsp<'a>, Refusal> {
-    let mut singles = Vec::with_capacity(answers.len() * SINGLE_BYTES_USUAL);
-    for answer in answers {
-        single(answer, &mut singles)?;
-    }
-    let mut content = Vec::with_capacity(singles.len() + SINGLE_BYTES_USUAL);
-    content.extend_from_slice(&responder.by_key);
-    generalized(&mut content, produced_at)?;
-    encode::element(&mut content, SEQUENCE, &singles);
-    if let Some(nonce) = nonce {
-        let value = encode::wrapped(OCTET_STRING, nonce);
-        let list = encode::wrapped(SEQUENCE, &extension(oid::OCSP_NONCE, false, &value));
-        encode::element(&mut content, CONTEXT_1_CONSTRUCTED, &list);
-    }
-    let tbs = encode::wrapped(SEQUENCE, &content);
+    let mut tbs = Vec::with_capacity((answers.len() + 1) * SINGLE_BYTES_USUAL);
+    nested(&mut tbs, SEQUENCE, |content| {
+        content.extend_from_slice(&responder.by_key);
+        generalized(content, produced_at)?;
+        nested(content, SEQUENCE, |singles| answers.iter().try_for_each(|answer| single(answer, singles)))?;
+        if let Some(nonce) = nonce {
+            nested(content, CONTEXT_1_CONSTRUCTED, |explicit| {
+                nested(explicit, SEQUENCE, |list| {
+                    nested(list, SEQUENCE, |fields| nonce_extension(nonce, fields))
+                });
+            });
+        }
+        Ok::<_, Refusal>(())
+    })?;
     lint::lint(&tbs, &lint::Expected { answers, by_key: &responder.by_key, produced_at, nonce })?;
     Ok(PreparedOcsp { tbs, responder })
 }
 
 /// `SingleResponse`.
 fn single(answer: &OcspAnswer<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    let mut fields = Vec::with_capacity(SINGLE_BYTES_USUAL);
-    fields.extend_from_slice(answer.cert_id);
-    match answer.status {
-        CertificateStatus::Good => fields.extend_from_slice(&[CONTEXT_0, 0]),
-        CertificateStatus::Unknown => fields.extend_from_slice(&[CONTEXT_0 | 2, 0]),
-        CertificateStatus::Revoked { at, reason } => {
-            let mut revoked = Vec::with_capacity(24);
-            generalized(&mut revoked, at)?;
-            // As in the list (R-CRL-05, R-OCSP-05): unspecified is left out.
-            if reason != RevocationReason::Unspecified {
-                revoked.extend_from_slice(&[CONTEXT_0_CONSTRUCTED, 3, ENUMERATED, 1, reason.code()]);
+    nested(out, SEQUENCE, |fields| {
+        fields.extend_from_slice(answer.cert_id);
+        match answer.status {
+            CertificateStatus::Good => fields.extend_from_slice(&[CONTEXT_0, 0]),
+            CertificateStatus::Unknown => fields.extend_from_slice(&[CONTEXT_0 | 2, 0]),
+            CertificateStatus::Revoked { at, reason } => {
+                nested(fields, CONTEXT_1_CONSTRUCTED, |revoked| revoked_info(at, reason, revoked))?;
             }
-            encode::element(&mut fields, CONTEXT_1_CONSTRUCTED, &revoked);
         }
+        generalized(fields, answer.this_update)?;
+        nested(fields, CONTEXT_0_CONSTRUCTED, |next| generalized(next, answer.next_update))
+    })
+}
+
+/// `RevokedInfo`.
+fn revoked_info(at: SystemTime, reason: RevocationReason, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    generalized(out, at)?;
+    // As in the list (R-CRL-05, R-OCSP-05): unspecified is left out.
+    if reason != RevocationReason::Unspecified {
+        out.extend_from_slice(&[CONTEXT_0_CONSTRUCTED, 3, ENUMERATED, 1, reason.code()]);
     }
-    generalized(&mut fields, answer.this_update)?;
-    let mut next = Vec::with_capacity(20);
-    generalized(&mut next, answer.next_update)?;
-    encode::element(&mut fields, CONTEXT_0_CONSTRUCTED, &next);
-    encode::element(out, SEQUENCE, &fields);
     Ok(())
+}
+
+/// The client's nonce, said again (RFC 9654, section 2.1).
+fn nonce_extension(nonce: &[u8], out: &mut Vec<u8>) {
+    element(out, OBJECT_IDENTIFIER, oid::OCSP_NONCE);
+    nested(out, OCTET_STRING, |value| element(value, OCTET_STRING, nonce));
 }
 
 /// An answer that waits for its signature.
@@ -146,31 +152,35 @@ impl PreparedOcsp<'_> {
         if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
             return Err(Refusal::Encoding { what: "a signature of this length" });
         }
-        let tail = encode::signed_tail(self.responder.algorithm, signature);
         let certificates = &self.responder.certificates;
-        let basic_length = self.tbs.len() + tail.len() + certificates.len();
-        let mut basic = Vec::with_capacity(basic_length + 8);
-        encode::header(&mut basic, SEQUENCE, basic_length);
-        basic.extend_from_slice(&self.tbs);
-        basic.extend_from_slice(&tail);
-        basic.extend_from_slice(certificates);
-        let mut bytes = Vec::with_capacity(basic.len() + BASIC_TYPE.len() + 8);
-        bytes.extend_from_slice(BASIC_TYPE);
-        encode::element(&mut bytes, OCTET_STRING, &basic);
-        let bytes = encode::wrapped(SEQUENCE, &bytes);
-        let mut outer = Vec::with_capacity(bytes.len() + 16);
+        let mut answer = Vec::with_capacity(
+            self.tbs.len() + SIGNATURE_BYTES_MAX + certificates.len() + SURROUNDING_BYTES_MAX,
+        );
         // responseStatus successful.
-        outer.extend_from_slice(&[ENUMERATED, 1, 0]);
-        encode::element(&mut outer, CONTEXT_0_CONSTRUCTED, &bytes);
-        Ok(encode::wrapped(SEQUENCE, &outer))
+        answer.extend_from_slice(&[ENUMERATED, 1, 0]);
+        let response_bytes = answer.len();
+        answer.extend_from_slice(BASIC_TYPE);
+        let basic = answer.len();
+        answer.extend_from_slice(&self.tbs);
+        signed_tail(&mut answer, self.responder.algorithm, signature);
+        answer.extend_from_slice(certificates);
+        enclose(&mut answer, basic, SEQUENCE);
+        enclose(&mut answer, basic, OCTET_STRING);
+        enclose(&mut answer, response_bytes, SEQUENCE);
+        enclose(&mut answer, response_bytes, CONTEXT_0_CONSTRUCTED);
+        enclose(&mut answer, 0, SEQUENCE);
+        Ok(answer)
     }
 }
 
 /// id-pkix-ocsp-basic.
 const BASIC_TYPE: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 48, 1, 1];
 
-/// One answer with a SHA-256 CertID, with room for what surrounds it: saves allocations.
+/// One answer with a SHA-256 CertID, or what surrounds the answers: saves allocations.
 const SINGLE_BYTES_USUAL: usize = 192;
 
 /// An ECDSA signature on P-384 in DER has at most 104 bytes.
 const SIGNATURE_BYTES_MAX: usize = 128;
+
+/// The headers around what was signed, the algorithm and the form's identifier.
+const SURROUNDING_BYTES_MAX: usize = 64;
