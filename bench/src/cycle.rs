@@ -11,6 +11,8 @@ use crate::server::Server;
 pub(crate) struct Load {
     pub(crate) operations: u64,
     pub(crate) elapsed: Duration,
+    /// CPU microseconds of the server that went into what had to be ready for some of the operations.
+    pub(crate) prepared_us: f64,
     /// Microseconds from question to answer.
     pub(crate) latencies: Histogram<u64>,
 }
@@ -20,6 +22,7 @@ impl Load {
         Ok(Self {
             operations: 0,
             elapsed: Duration::ZERO,
+            prepared_us: 0.0,
             latencies: Histogram::new_with_bounds(1, LATENCY_US_MAX, 3)?,
         })
     }
@@ -77,7 +80,7 @@ pub(crate) fn alternate(
         run.lag_max = run.lag_max.max(server.projection_lag()?);
         let after = limit()?;
         server.settle()?;
-        let cpu = server.cpu_us()? - cpu;
+        let cpu = server.cpu_us()? - cpu - load.prepared_us;
         ensure!(load.operations > 0, "nothing was answered");
         run.latencies.add(&load.latencies)?;
         run.windows.push(Window {

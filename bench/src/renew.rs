@@ -1,15 +1,19 @@
-//! Operational certificates that follow one another: over a connection that is open, and with a connection of its own for each.
+//! Operational certificates that follow one another: with a connection of its own for each, over one on which the device asked a moment
+//! before whether it is time, and over one of thousands that idled.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, TryStreamExt};
 use proto::v1::enrollment_service_client::EnrollmentServiceClient;
-use proto::v1::{GetTrustBundleRequest, RenewRequest};
+use proto::v1::{GetRenewalInfoRequest, RenewRequest};
+use rustls::ClientConfig;
 use tests::{Credentials, Device, KeyAndRequest};
+use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
 use crate::cycle::{Load, Run, alternate};
@@ -31,19 +35,26 @@ pub(crate) struct Renew {
     place: Place,
     #[command(flatten)]
     windows: Windows,
+    /// Only over such connections. Default: over all kinds, one after the other.
+    #[arg(long)]
+    only: Option<Connection>,
 }
 
 /// What the connection was before the question.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Connection {
+    /// There was none: each renewal opens one.
     New,
+    /// Opened a moment before, to ask whether it is time.
     Warm,
+    /// Opened long before, with those of all other devices.
+    Idle,
 }
 
 /// A device with an operational certificate in use, and the question that it will ask.
 struct Enrolled {
-    config: std::sync::Arc<rustls::ClientConfig>,
-    warm: Channel,
+    config: Arc<ClientConfig>,
+    open: Option<Channel>,
     request: RenewRequest,
 }
 
@@ -52,12 +63,13 @@ impl Renew {
     pub(crate) fn run(&self) -> Result<()> {
         let (runtime, server) = self.place.begin()?;
         let site = runtime.block_on(Site::new(&server))?;
-        let new = self.measure(&runtime, &server, &site, Connection::New)?;
-        let warm = self.measure(&runtime, &server, &site, Connection::Warm)?;
-        let reports = [
-            Report { name: "renew", run: &new, aim: 0.75 },
-            Report { name: "renew-warm", run: &warm, aim: 0.75 },
-        ];
+        let mut runs = Vec::new();
+        for connection in Connection::ALL.into_iter().filter(|one| self.only.is_none_or(|only| only == *one))
+        {
+            let fleet = Fleet { site: &site, server: &server, connection, in_flight: self.windows.in_flight };
+            runs.push((connection, self.measure(&runtime, &fleet)?));
+        }
+        let reports: Vec<_> = runs.iter().map(|(connection, run)| connection.report(run)).collect();
         print_table(&reports);
         if self.place.json {
             reports.iter().for_each(|report| println!("{}", report.json()));
@@ -65,111 +77,144 @@ impl Renew {
         Ok(())
     }
 
-    fn measure(
-        &self,
-        runtime: &tokio::runtime::Runtime,
-        server: &Server,
-        site: &Site,
-        connection: Connection,
-    ) -> Result<Run> {
+    fn measure(&self, runtime: &Runtime, fleet: &Fleet<'_>) -> Result<Run> {
         let window = self.windows.length();
         let expected = self.windows.expected(RATE_MAX);
         let certificate = CertificateLimit::new()?;
-        let first = runtime.block_on(site.born(server, 1))?.pop().context("a device")?;
-        let handshake = HandshakeLimit::new(&server.credentials(), &first.credentials)?;
+        let first = runtime.block_on(fleet.site.born(fleet.server, 1))?.pop().context("a device")?;
+        let handshake = HandshakeLimit::new(&fleet.server.credentials(), &first.credentials)?;
         let waiting: RefCell<Vec<Enrolled>> = RefCell::default();
         // What a connection costs when it ends is nobody's renewal.
         let used: RefCell<Vec<Channel>> = RefCell::default();
         alternate(
-            server,
+            fleet.server,
             self.windows.count,
             || {
                 used.borrow_mut().clear();
                 let missing = expected.saturating_sub(waiting.borrow().len());
-                waiting.borrow_mut().extend(runtime.block_on(enrolled(site, server, missing))?);
+                waiting.borrow_mut().extend(runtime.block_on(fleet.enrolled(missing))?);
                 Ok(())
             },
-            || match connection {
+            || match fleet.connection {
                 Connection::New => Ok(certificate.measure(window / 4)? + handshake.measure(window / 4)?),
-                Connection::Warm => certificate.measure(window / 2),
+                Connection::Warm | Connection::Idle => certificate.measure(window / 2),
             },
-            || {
-                let mut waiting = waiting.borrow_mut();
-                let used = &mut used.borrow_mut();
-                runtime.block_on(renewals(
-                    site,
-                    &mut waiting,
-                    window,
-                    self.windows.in_flight,
-                    connection,
-                    used,
-                ))
-            },
+            || runtime.block_on(fleet.load(&mut waiting.borrow_mut(), &mut used.borrow_mut(), window)),
         )
     }
 }
 
-/// So many devices more, with a certificate in use and a connection that is open.
-async fn enrolled(site: &Site, server: &Server, count: usize) -> Result<Vec<Enrolled>> {
-    let born = site.born(server, count).await?;
-    futures::stream::iter(born)
-        .map(|born| enroll(site, born))
-        .buffer_unordered(PREPARED_AT_ONCE)
-        .try_collect()
-        .await
-}
+impl Connection {
+    const ALL: [Self; 3] = [Self::New, Self::Warm, Self::Idle];
 
-async fn enroll(site: &Site, born: Born) -> Result<Enrolled> {
-    let channel = site.connect(born.config).await?;
-    let key = KeyAndRequest::fresh();
-    let request = proto::v1::EnrollRequest { csr: key.csr.clone(), ..born.request };
-    let answer = EnrollmentServiceClient::new(channel).enroll(request).await?.into_inner();
-    let certificate = answer.certificate.context("a certificate")?.certificate;
-    let anchors = answer.trust_bundle.context("a trust bundle")?.anchors;
-    let credentials = Credentials::from_der(&key.key, &certificate, &answer.chain, &anchors);
-    let config = site.config(&credentials)?;
-    let warm = site.connect(config.clone()).await?;
-    // The first call confirms the certificate: that belongs to the enrolment.
-    EnrollmentServiceClient::new(warm.clone()).get_trust_bundle(GetTrustBundleRequest {}).await?;
-    let request_id = Device::new("cam-2", "SN00000000").request_id;
-    let request = RenewRequest { request_id, csr: KeyAndRequest::fresh().csr };
-    Ok(Enrolled { config, warm, request })
-}
-
-async fn renewals(
-    site: &Site,
-    waiting: &mut Vec<Enrolled>,
-    window: Duration,
-    in_flight: usize,
-    connection: Connection,
-    used: &mut Vec<Channel>,
-) -> Result<Load> {
-    let mut load = Load::new()?;
-    let mut asking = FuturesUnordered::new();
-    let started = Instant::now();
-    let first = waiting.drain(..in_flight.min(waiting.len()));
-    asking.extend(first.map(|device| renew(site, device, connection)));
-    while let Some(renewed) = asking.next().await {
-        let (took, connection_before) = renewed?;
-        load.answered(took);
-        used.push(connection_before);
-        if started.elapsed() < window {
-            asking.extend(waiting.pop().map(|device| renew(site, device, connection)));
-        }
+    fn report(self, run: &Run) -> Report<'_> {
+        let (name, aim) = match self {
+            Self::New => ("renew", 0.75),
+            Self::Warm => ("renew-warm", 0.75),
+            Self::Idle => ("renew-idle", 0.0),
+        };
+        Report { name, run, aim }
     }
-    load.elapsed = started.elapsed();
-    Ok(load)
 }
 
-/// How long it took; and the connection that was open before.
-async fn renew(site: &Site, device: Enrolled, connection: Connection) -> Result<(Duration, Channel)> {
-    let started = Instant::now();
-    let channel = match connection {
-        Connection::New => site.connect(device.config).await?,
-        Connection::Warm => device.warm.clone(),
-    };
-    EnrollmentServiceClient::new(channel).renew(device.request).await?;
-    Ok((started.elapsed(), device.warm))
+/// Devices and where they renew.
+struct Fleet<'a> {
+    site: &'a Site,
+    server: &'a Server,
+    connection: Connection,
+    in_flight: usize,
+}
+
+impl Fleet<'_> {
+    /// So many devices more, with a certificate in use.
+    async fn enrolled(&self, count: usize) -> Result<Vec<Enrolled>> {
+        let born = self.site.born(self.server, count).await?;
+        let enrolling = futures::stream::iter(born).map(|born| self.enroll(born));
+        enrolling.buffer_unordered(PREPARED_AT_ONCE).try_collect().await
+    }
+
+    async fn enroll(&self, born: Born) -> Result<Enrolled> {
+        let channel = self.site.connect(born.config).await?;
+        let key = KeyAndRequest::fresh();
+        let request = proto::v1::EnrollRequest { csr: key.csr.clone(), ..born.request };
+        let answer = EnrollmentServiceClient::new(channel).enroll(request).await?.into_inner();
+        let certificate = answer.certificate.context("a certificate")?.certificate;
+        let anchors = answer.trust_bundle.context("a trust bundle")?.anchors;
+        let credentials = Credentials::from_der(&key.key, &certificate, &answer.chain, &anchors);
+        let config = self.site.config(&credentials)?;
+        let request_id = Device::new("cam-2", "SN00000000").request_id;
+        let request = RenewRequest { request_id, csr: KeyAndRequest::fresh().csr };
+        // The first call confirms the certificate: that belongs to the enrolment.
+        let confirmed = self.opened(Enrolled { config, open: None, request }).await?;
+        Ok(match self.connection {
+            Connection::Idle => confirmed,
+            Connection::New | Connection::Warm => Enrolled { open: None, ..confirmed },
+        })
+    }
+
+    /// Connects, and asks whether it is time.
+    async fn opened(&self, device: Enrolled) -> Result<Enrolled> {
+        let channel = self.site.connect(device.config.clone()).await?;
+        EnrollmentServiceClient::new(channel.clone()).get_renewal_info(GetRenewalInfoRequest {}).await?;
+        Ok(Enrolled { open: Some(channel), ..device })
+    }
+
+    /// One window: until it ends, or nobody waits any more. In some hundreds at a time where connections are opened before.
+    async fn load(
+        &self,
+        waiting: &mut Vec<Enrolled>,
+        used: &mut Vec<Channel>,
+        window: Duration,
+    ) -> Result<Load> {
+        let mut load = Load::new()?;
+        if self.connection != Connection::Warm {
+            self.renewals(waiting, used, &mut load, window).await?;
+            return Ok(load);
+        }
+        while load.elapsed < window && !waiting.is_empty() {
+            let before = self.server.cpu_us()?;
+            let some = waiting.split_off(waiting.len().saturating_sub(OPENED_BEFORE));
+            let opening = futures::stream::iter(some).map(|device| self.opened(device));
+            let mut opened = opening.buffer_unordered(PREPARED_AT_ONCE).try_collect().await?;
+            load.prepared_us += self.server.cpu_us()? - before;
+            self.renewals(&mut opened, used, &mut load, Duration::MAX).await?;
+        }
+        Ok(load)
+    }
+
+    /// So many at a time, for this long or until nobody waits any more.
+    async fn renewals(
+        &self,
+        waiting: &mut Vec<Enrolled>,
+        used: &mut Vec<Channel>,
+        load: &mut Load,
+        length: Duration,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let first = waiting.drain(..self.in_flight.min(waiting.len()));
+        let mut asking: FuturesUnordered<_> = first.map(|device| self.renew(device)).collect();
+        while let Some(renewed) = asking.next().await {
+            let (took, open) = renewed?;
+            load.answered(took);
+            used.extend(open);
+            if started.elapsed() < length {
+                asking.extend(waiting.pop().map(|device| self.renew(device)));
+            }
+        }
+        load.elapsed += started.elapsed();
+        Ok(())
+    }
+
+    /// How long it took; and the connection that was open before.
+    async fn renew(&self, device: Enrolled) -> Result<(Duration, Option<Channel>)> {
+        let started = Instant::now();
+        let channel = match device.open.clone() {
+            Some(open) => open,
+            None => self.site.connect(device.config).await?,
+        };
+        EnrollmentServiceClient::new(channel).renew(device.request).await?;
+        Ok((started.elapsed(), device.open))
+    }
 }
 
 /// Faster than any core of today renews: devices for a window are made for this rate.
@@ -177,3 +222,6 @@ const RATE_MAX: f64 = 7_000.0;
 
 /// Devices that are enrolled at a time before a window.
 const PREPARED_AT_ONCE: usize = 32;
+
+/// Devices that ask whether it is time before the first of them renews: as many as may do so within a tenth of a second.
+const OPENED_BEFORE: usize = 512;

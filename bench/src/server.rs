@@ -1,5 +1,8 @@
 //! The CA under measurement: a release process, pinned, with a durable store.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -15,6 +18,8 @@ pub(crate) struct Server {
     authority: CertificateAuthority,
     station: Credentials,
     order: String,
+    /// Nanoseconds that each thread was on a core.
+    threads: RefCell<BTreeMap<OsString, u64>>,
     _directory: tempfile::TempDir,
 }
 
@@ -32,7 +37,7 @@ impl Server {
             ..OrderTerms::new(10_000_000, &[STATION])
         };
         let order = factory.order(terms).await;
-        Ok(Self { authority, station, order, _directory: directory })
+        Ok(Self { authority, station, order, threads: RefCell::default(), _directory: directory })
     }
 
     /// The station, on a connection of its own.
@@ -53,14 +58,17 @@ impl Server {
         Credentials::read(&self.authority.directory().join("server"))
     }
 
-    /// CPU that all its threads have used, in microseconds: user and system time, proc(5).
+    /// CPU that all its threads have used, in microseconds. What a thread used between the last time that this was asked and its end is lost.
     pub(crate) fn cpu_us(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.authority.process().id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
-        let mut ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        let (user, system) = (ticks.next().context("utime")??, ticks.next().context("stime")??);
-        let ticks_per_second = rustix::param::clock_ticks_per_second();
-        Ok((user + system) as f64 * 1e6 / ticks_per_second as f64)
+        let mut threads = self.threads.borrow_mut();
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.authority.process().id()))? {
+            let thread = thread?;
+            // Nanoseconds on a core come first (Documentation/scheduler/sched-stats.rst). A thread may have ended since it was listed.
+            let Ok(figures) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let on_core = figures.split_whitespace().next().context("a thread's schedstat")?;
+            threads.insert(thread.file_name(), on_core.parse()?);
+        }
+        Ok(threads.values().sum::<u64>() as f64 / 1e3)
     }
 
     /// The most resident memory it ever had.
