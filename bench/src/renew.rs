@@ -159,7 +159,8 @@ impl Fleet<'_> {
         Ok(Enrolled { open: Some(channel), ..device })
     }
 
-    /// One window: until it ends, or nobody waits any more. In some hundreds at a time where connections are opened before.
+    /// One window: until it ends, or nobody waits any more. In some hundreds at a time where connections are opened before, and those of
+    /// the hundreds before them are closed then.
     async fn load(
         &self,
         waiting: &mut Vec<Enrolled>,
@@ -172,7 +173,10 @@ impl Fleet<'_> {
             return Ok(load);
         }
         while load.elapsed < window && !waiting.is_empty() {
+            // The listings are a part of what was done before.
+            self.server.settle()?;
             let before = self.server.cpu_us()?;
+            used.clear();
             let some = waiting.split_off(waiting.len().saturating_sub(OPENED_BEFORE));
             let opening = futures::stream::iter(some).map(|device| self.opened(device));
             let mut opened = opening.buffer_unordered(PREPARED_AT_ONCE).try_collect().await?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use ca::authority::{CallerKind, CredentialRequest};
 use ca::ledger::Standing;
 use ca::store::{DeviceFilter, Fault, Store, StoreError};
+use ca::tls::PeerCertificate;
 use identity::{RevocationReason, Role};
 use issuance::Names;
 
@@ -262,7 +263,7 @@ async fn a_generator_that_repeats_is_drawn_again_and_then_refused_before_anythin
 async fn who_calls_is_what_the_ledger_says_of_the_very_bytes() {
     let world = World::new().await;
     let station = world.credential(Role::Station, "line-3").await;
-    let who = async |der: Option<&[u8]>| reason(&world.authority.who_calls(der).await);
+    let who = async |der: Option<&[u8]>| reason(&world.authority.who_calls(&PeerCertificate::new(der)).await);
     assert_eq!(who(Some(&station)).await, "OK");
     assert_eq!(who(None).await, "CLIENT_CERTIFICATE_REQUIRED");
     assert_eq!(who(Some(b"")).await, "CLIENT_CERTIFICATE_UNKNOWN");
@@ -312,7 +313,10 @@ async fn a_scrapped_unit_is_refused_everywhere_and_gives_no_quota_back() {
     let scrap = || world.authority.report_scrap(&station, order, device(1), "dropped".into());
     assert_eq!(scrap().await.unwrap().scrapped, 1);
     assert_eq!(scrap().await.unwrap().scrapped, 1, "idempotent");
-    assert_eq!(reason(&world.authority.who_calls(Some(released.der())).await), "CLIENT_CERTIFICATE_REVOKED");
+    assert_eq!(
+        reason(&world.authority.who_calls(&PeerCertificate::new(Some(released.der()))).await),
+        "CLIENT_CERTIFICATE_REVOKED"
+    );
     let enrolled = world.authority.enroll(&with_birth, fresh_id(), &Key::new().csr()).await;
     assert_eq!(reason(&enrolled), "DEVICE_SCRAPPED");
     let again = world.authority.issue_birth(&station, birth(order, 1, &key)).await;

@@ -22,6 +22,7 @@ pub struct PublicKey {
     /// Where in `spki` the key bits begin; they reach to its end.
     key_bits_start: usize,
     key_type: KeyType,
+    fingerprint: KeyFingerprint,
 }
 
 impl PublicKey {
@@ -49,7 +50,14 @@ impl PublicKey {
             rsa::IDENTIFIER => rsa::shape(key_bits)?,
             other => return Err(not_allowed(other)),
         };
-        Ok(Self { spki: der.into(), key_bits_start: der.len() - key_bits.len(), key_type })
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest(&SHA256, der).as_ref());
+        Ok(Self {
+            spki: der.into(),
+            key_bits_start: der.len() - key_bits.len(),
+            key_type,
+            fingerprint: KeyFingerprint(fingerprint),
+        })
     }
 
     /// The key, when it is not weak.
@@ -87,9 +95,7 @@ impl PublicKey {
     /// The same for the same key in whatever encoding (R-KEY-11): SHA-256 over the SubjectPublicKeyInfo, of which only one
     /// encoding for each key is let in. `openssl pkey -pubin -outform DER | sha256sum` prints it.
     pub fn fingerprint(&self) -> KeyFingerprint {
-        let mut out = [0; 32];
-        out.iter_mut().zip(digest(&SHA256, &self.spki).as_ref()).for_each(|(to, from)| *to = *from);
-        KeyFingerprint(out)
+        self.fingerprint
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
 use issuance::{Certificate, ProfileName};
 
 use super::{Authority, CallerRefused, Refused};
 use crate::ledger::{Holder, Standing};
 use crate::store::Store;
+use crate::tls::PeerCertificate;
 
 /// Who calls, from a certificate that was on record, unrevoked and within its time when this was made. All of that may change: see
 /// [`Authority::check_caller`].
@@ -108,15 +108,15 @@ impl CallerKind {
 }
 
 impl<S: Store> Authority<S> {
-    /// Who calls with this certificate (X.509 DER; `None`: it showed none). TLS proved that the caller has its key; the ledger says
-    /// whose it is and whether it is still good.
+    /// Who calls with this certificate. TLS proved that the caller has its key; the ledger says whose it is and whether it is still good.
     ///
     /// # Errors
     /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
-    pub async fn who_calls(&self, certificate: Option<&[u8]>) -> Result<Caller, Refused> {
-        let der = certificate.ok_or(CallerRefused::Anonymous)?;
-        let face = Face::of(der);
-        if let Some(mut caller) = self.faces.caller(&face) {
+    pub async fn who_calls(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
+        let (Some(der), Some(digest)) = (peer.der(), peer.digest()) else {
+            return Err(CallerRefused::Anonymous.into());
+        };
+        if let Some(mut caller) = self.faces.caller(digest) {
             let standing = self.store.standing(&caller.certificate).await?;
             self.judge_now(&mut caller, standing)?;
             return Ok(caller);
@@ -135,7 +135,7 @@ impl<S: Store> Authority<S> {
         let certificate = shown.serial_number();
         let mut caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
         self.judge_now(&mut caller, Some(record.standing()))?;
-        self.faces.remember(face, &caller);
+        self.faces.remember(*digest, &caller);
         Ok(caller)
     }
 
@@ -192,28 +192,16 @@ impl<S> Authority<S> {
 }
 
 /// Callers that were recognised: a certificate on record never changes, so its holder is looked up once. Whether it is still good is
-/// not remembered.
+/// not remembered. By the digest of the certificate: the same for the very same bytes only.
 #[derive(Default)]
-pub(super) struct Faces(Mutex<HashMap<Face, Caller>>);
-
-/// SHA-256 of a certificate: the same for the very same bytes only.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Face([u8; 32]);
-
-impl Face {
-    fn of(der: &[u8]) -> Self {
-        let mut face = [0; 32];
-        face.copy_from_slice(digest(&SHA256, der).as_ref());
-        Self(face)
-    }
-}
+pub(super) struct Faces(Mutex<HashMap<[u8; 32], Caller>>);
 
 impl Faces {
-    fn caller(&self, face: &Face) -> Option<Caller> {
+    fn caller(&self, face: &[u8; 32]) -> Option<Caller> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(face).cloned()
     }
 
-    fn remember(&self, face: Face, caller: &Caller) {
+    fn remember(&self, face: [u8; 32], caller: &Caller) {
         let mut faces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // First boots come by the million and once each: forget them all rather than keep count of them.
         if faces.len() >= FACES_MAX {

@@ -7,18 +7,15 @@ use crate::store::Store;
 
 /// A key, possession of which was proven and against which nothing is known. Made here and nowhere else, and no certificate is asked of
 /// the ledger without one.
-pub(super) struct AcceptedKey {
-    public_key: PublicKey,
-    fingerprint: KeyFingerprint,
-}
+pub(super) struct AcceptedKey(PublicKey);
 
 impl AcceptedKey {
     pub(super) fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.0
     }
 
     pub(super) fn fingerprint(&self) -> KeyFingerprint {
-        self.fingerprint
+        self.0.fingerprint()
     }
 }
 
@@ -27,10 +24,9 @@ impl<S: Store> Authority<S> {
     /// not even what it got before it was blocked.
     pub(super) fn accepted_key(&self, csr: &[u8]) -> Result<AcceptedKey, Refused> {
         let public_key = Csr::from_der(csr)?.public_key().clone();
-        let fingerprint = public_key.fingerprint();
         match self.blocked_keys.borrow().why(&public_key) {
-            Some(why) => Err(Refused::Blocked { key: fingerprint, why }),
-            None => Ok(AcceptedKey { public_key, fingerprint }),
+            Some(why) => Err(Refused::Blocked { key: public_key.fingerprint(), why }),
+            None => Ok(AcceptedKey(public_key)),
         }
     }
 }

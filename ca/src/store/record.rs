@@ -33,7 +33,6 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
     record.encode(to).unwrap_or_default();
 }
 
-/// Reads an entry; `None`: these bytes are not one.
 /// SHA-256 over an entry as it is recorded.
 pub(super) fn digest(entry: &Entry) -> [u8; 32] {
     let mut bytes = Vec::new();
@@ -43,6 +42,7 @@ pub(super) fn digest(entry: &Entry) -> [u8; 32] {
     digest
 }
 
+/// Reads an entry; `None`: these bytes are not one.
 pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
     let record = EntryRecord::decode(bytes).ok()?;
     let principal = match record.principal.as_str() {

@@ -18,6 +18,7 @@ use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkO
 use ca::publication::Publication;
 use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
 use ca::store::{FaultyStore, MemoryStore, Released, Store};
+use ca::tls::PeerCertificate;
 use identity::{DeviceId, KeyType, ManualClock, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
 use issuance::{
     BlockedKeys, Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject,
@@ -115,7 +116,7 @@ impl World {
     }
 
     pub async fn caller(&self, der: &[u8]) -> Caller {
-        self.authority.who_calls(Some(der)).await.unwrap()
+        self.authority.who_calls(&PeerCertificate::new(Some(der))).await.unwrap()
     }
 
     pub async fn credential(&self, role: Role, name: &str) -> Vec<u8> {

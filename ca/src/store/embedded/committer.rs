@@ -87,6 +87,8 @@ impl Committer {
                 let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
                 batch.entries.iter().for_each(|entry| index.enter(entry));
             }
+            // What was just issued is confirmed, used to enrol, or asked about next.
+            batch.entries.iter().for_each(|entry| self.shared.files.keep(entry));
             let head = head + batch.entries.len() as u64;
             self.shared.head.store(head, Ordering::Release);
             self.shared.projection.committed(head);

@@ -148,8 +148,13 @@ impl Files {
         }
         let Some(segment) = self.segment_of(number) else { return Ok(None) };
         let entry = segment.read(number)?.map(Arc::new);
-        entry.iter().for_each(|entry| self.recent.keep(entry));
+        entry.iter().for_each(|entry| self.keep(entry));
         Ok(entry)
+    }
+
+    /// An entry that is durable and will be asked for soon: it need not be read from the disk then.
+    pub(super) fn keep(&self, entry: &Arc<Entry>) {
+        self.recent.keep(entry);
     }
 
     /// Shows the payloads of at most `count` entries from `first` on, read in one piece: those of one segment, and not more than a few hundred

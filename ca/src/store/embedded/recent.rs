@@ -1,5 +1,5 @@
-//! Entries that were read a moment ago. A device's first boot asks for its birth three times before it is answered: who calls, what the
-//! ledger already says, and what is decided; only the first reads the disk. Entries never change, so nothing here is ever wrong.
+//! Entries that were written or read a moment ago. A device's first boot asks for its birth three times before it is answered: who calls, what
+//! the ledger already says, and what is decided; at most the first reads the disk. Entries never change, so nothing here is ever wrong.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// The entry, if it was read lately.
+    /// The entry, if it was written or read lately.
     pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         [place(number, PLACES), place(number, LARGE_PLACES)].into_iter().find_map(|place| {
