@@ -118,6 +118,41 @@ async fn what_proves_nothing_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certificate_to_withdraw() {
+    let site = Site::open();
+    let device = site.device(1).await;
+    let before = entries(&site);
+    for issuer in ["root", "factory", "operational", "infrastructure"] {
+        let directory = site.authority.directory();
+        let key = directory.join(format!("issuers/{issuer}.key.pem"));
+        let passphrase = format!("file:{}", directory.join("passphrase").display());
+        let proof = run(Command::new("openssl")
+            .args([
+                "req",
+                "-new",
+                "-batch",
+                "-subj",
+                AGREED,
+                "-outform",
+                "DER",
+                "-passin",
+                &passphrase,
+                "-key",
+            ])
+            .arg(key));
+        assert_eq!(
+            post(&site, &proof),
+            (409, "{\"reason\":\"ISSUER_NOT_REVOCABLE\"}\n".to_owned()),
+            "{issuer}"
+        );
+        let logged = format!("the key of the {issuer} issuer was proven to be compromised");
+        assert!(site.authority.log().contains(&logged), "{issuer}");
+    }
+    assert_eq!(entries(&site), before, "nothing is on record");
+    assert_eq!(states(&site, &[device.operational.serial_number()]).await, [RevocationState::Good]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_who_sends_proofs_without_end_is_told_to_wait_and_lists_are_served() {
     let site = Site::open();
     let device = site.device(1).await;

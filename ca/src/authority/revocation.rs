@@ -4,8 +4,10 @@
 use std::time::SystemTime;
 
 use identity::{
-    CompromiseProof, CompromiseProofError, KeyFingerprint, RequestId, RevocationReason, SerialNumber,
+    CompromiseProof, CompromiseProofError, KeyFingerprint, PublicKey, RequestId, RevocationReason,
+    SerialNumber,
 };
+use issuance::IssuerName;
 
 use super::content::Content;
 use super::{Authority, Caller, Refused};
@@ -125,13 +127,22 @@ impl<S: Store> Authority<S> {
     /// ledger with is what it issued. Idempotent.
     ///
     /// # Errors
-    /// When it proves nothing, or the store cannot record.
+    /// When it proves nothing, or the store cannot record. [`Conflict::IssuerNotRevocable`] when an issuer has the key, which is
+    /// logged as the emergency that it is.
     pub async fn key_compromised(&self, proof: &[u8]) -> Result<Option<usize>, Refused> {
         let proof = CompromiseProof::from_der(proof).map_err(|why| match why {
             CompromiseProofError::Csr(why) => Refused::Csr(why),
             CompromiseProofError::Subject => Refused::Request { field: "subject", what: why.to_string() },
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
+        if let Some(issuer) = self.issuer_with(proof.public_key()) {
+            tracing::error!(
+                issuer = %issuer,
+                "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
+                 stop the CA and see docs/operations/compromised-issuer.md"
+            );
+            return Err(Conflict::IssuerNotRevocable.into());
+        }
         if self.store.select(&Selection::Key(key), 0, 1).await?.certificates.is_empty() {
             return Ok(None);
         }
@@ -165,6 +176,10 @@ impl<S: Store> Authority<S> {
             statuses.push(self.store.status(serial_number).await?);
         }
         Ok(statuses)
+    }
+
+    fn issuer_with(&self, key: &PublicKey) -> Option<IssuerName> {
+        IssuerName::ALL.into_iter().find(|issuer| self.issuers.certificate(*issuer).public_key() == key)
     }
 
     /// A command of the CA's own, with nobody's name on it.

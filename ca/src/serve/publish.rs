@@ -15,6 +15,7 @@ use super::OpenError;
 use crate::authority::{Authority, Refused};
 use crate::config::Settings;
 use crate::http::public::{CompromiseRefused, CompromiseReport, Public};
+use crate::ledger::Conflict;
 use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
 use crate::signer::Issuers;
 use crate::store::Store;
@@ -97,6 +98,7 @@ fn report<S: Store>(authority: Arc<Authority<S>>) -> CompromiseReport {
                 authority.report("KeyCompromise", None, &refused);
                 match refused {
                     Refused::Csr(_) | Refused::Request { .. } => CompromiseRefused::NoProof(refused.reason()),
+                    Refused::Ledger(Conflict::IssuerNotRevocable) => CompromiseRefused::OfAnIssuer,
                     _ => CompromiseRefused::Unavailable,
                 }
             })?;

@@ -28,6 +28,9 @@ pub enum CompromiseRefused {
     /// Nobody here has this key.
     #[error("no certificate has this key")]
     UnknownKey,
+    /// An issuer of this CA has it, and the CA cannot withdraw that by itself (R-CRL-13).
+    #[error("the key is an issuer's")]
+    OfAnIssuer,
     /// It cannot be recorded now.
     #[error("it cannot be recorded now")]
     Unavailable,
@@ -68,6 +71,7 @@ impl Desk {
             }
             Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
             Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, "KEY_UNKNOWN"),
+            Err(CompromiseRefused::OfAnIssuer) => refused(StatusCode::CONFLICT, "ISSUER_NOT_REVOCABLE"),
             Err(CompromiseRefused::Unavailable) => {
                 later(StatusCode::SERVICE_UNAVAILABLE, "it cannot be recorded now\n", SOON)
             }
