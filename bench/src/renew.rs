@@ -72,7 +72,12 @@ impl Renew {
         let reports: Vec<_> = runs.iter().map(|(connection, run)| connection.report(run)).collect();
         print_table(&reports);
         if self.place.json {
-            reports.iter().for_each(|report| println!("{}", report.json()));
+            let (first, others) = reports.split_first().context("something was measured")?;
+            let mut figures = first.json();
+            for other in others {
+                figures[other.name.trim_start_matches("renew-")] = other.json();
+            }
+            println!("{figures}");
         }
         Ok(())
     }

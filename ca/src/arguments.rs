@@ -34,7 +34,7 @@ pub enum Command {
     /// record; nobody's earlier credentials are withdrawn.
     #[command(after_help = CREDENTIAL_MORE)]
     Credential(CredentialArguments),
-    /// Sign the root's revocation list anew, with its key at hand, while the CA does not serve
+    /// Sign the root's revocation list anew, with its key here or elsewhere, while the CA does not serve
     ///
     /// Brokers and servers that check every certificate of a chain need it. It lives for 12 months; init signs the first.
     #[command(after_help = ROOT_CRL_MORE)]
@@ -124,6 +124,15 @@ pub struct RootCrlArguments {
     /// The configuration, made by init
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
     pub config: PathBuf,
+    /// Write what is to be signed into this new file, for a key that is elsewhere, and sign nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["import", "signature"])]
+    pub export: Option<PathBuf>,
+    /// Publish what --export wrote and the root's key signed elsewhere
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    pub import: Option<PathBuf>,
+    /// That signature: ECDSA in DER, as openssl dgst -sign writes it
+    #[arg(long, value_name = "FILE", requires = "import")]
+    pub signature: Option<PathBuf>,
 }
 
 /// Of `check-config` and `accept-restored-store`.
@@ -213,12 +222,16 @@ Example:
   touchmark-ca credential --config /srv/ca/ca.toml --out /srv/ca/operators/admin-2 --operator admin";
 
 const ROOT_CRL_MORE: &str = "\
-The root's key is taken from root.key.pem in the directory of the issuers: put it there, and take it offline again after.
+With --export and --import the root's key stays where it is. Without them it is taken from
+root.key.pem in the directory of the issuers: put it there, and take it offline again after.
+The CA shows the new list from its next start.
 
 Exit status: see touchmark-ca --help.
 
 Example:
-  touchmark-ca root-crl --config /srv/ca/ca.toml";
+  touchmark-ca root-crl --config /srv/ca/ca.toml --export root-crl.tbs
+  openssl dgst -sha256 -sign root.key.pem -out root-crl.sig root-crl.tbs   # where the key is
+  touchmark-ca root-crl --config /srv/ca/ca.toml --import root-crl.tbs --signature root-crl.sig";
 
 const RESTORED_MORE: &str = "\
 Exit status: see touchmark-ca --help.

@@ -74,6 +74,7 @@ fn of_init(error: &InitError) -> Status {
         | InitError::RootList(_) => Status::Keys,
         InitError::Exists { .. }
         | InitError::Io { .. }
+        | InitError::RootListFile { .. }
         | InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }

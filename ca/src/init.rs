@@ -16,7 +16,9 @@ use identity::Clock;
 
 use crate::config::{check_enrollment_url, check_organization, check_public_url};
 use crate::ledger::Conflict;
-use crate::publication::{Ledger, Numbers, NumbersError, RootListError, Seen, root_list, write_root_list};
+use crate::publication::{
+    Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, write_root_list,
+};
 use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use crate::store::{OpenError, Store, StoreError};
 
@@ -24,7 +26,7 @@ pub use credential::{Holder, credential};
 pub use directory::abandoned;
 pub use hosts::{HostError, parse_host};
 pub use restored::accept_restored_store;
-pub use root_crl::renew_root_list;
+pub use root_crl::{Elsewhere, export_root_list, import_root_list, renew_root_list};
 pub use texts::{Made, MadeCertificate};
 
 /// What to make.
@@ -104,7 +106,8 @@ pub async fn init<S: Store>(
     store.close().await?;
     let number = Numbers::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
     let number = number.ok_or(NumbersError::Exhausted)?;
-    let list = root_list(&made.root.certificate, &made.root.signer, number, &[], clock.now()).await?;
+    let list = RootListDraft::new(&made.root.certificate, number, &[], clock.now())?;
+    let list = list.sign(&made.root.signer).await?;
     write_root_list(&building.issuers_dir(), &list)?;
     building.release(&plan.dir)?;
     Ok(Made::new(&plan, &made))
@@ -173,6 +176,16 @@ pub enum InitError {
         path: PathBuf,
         /// Why.
         source: KeyFileError,
+    },
+    /// What goes to the root's key or comes from it.
+    #[error("{} cannot be {what}", path.display())]
+    RootListFile {
+        /// Which file.
+        path: PathBuf,
+        /// What shall be done with it.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
     },
     /// A server cannot have this name.
     #[error(transparent)]

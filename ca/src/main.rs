@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,7 +13,10 @@ use ca::arguments::{
 };
 use ca::config::Settings;
 use ca::exit::{Failure, Status};
-use ca::init::{abandoned, accept_restored_store, credential, init, renew_root_list};
+use ca::init::{
+    Elsewhere, abandoned, accept_restored_store, credential, export_root_list, import_root_list, init,
+    renew_root_list,
+};
 use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
@@ -92,9 +96,25 @@ async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
-    let (path, until) = renew_root_list(&settings, clock.as_ref(), open).await?;
+    if let Some(export) = &arguments.export {
+        export_root_list(&settings, clock.as_ref(), open, export).await?;
+        return print(&how_to_sign(&arguments, export));
+    }
+    let (path, until) = match (&arguments.import, &arguments.signature) {
+        (Some(list), Some(signature)) => import_root_list(&settings, Elsewhere { list, signature })?,
+        _ => renew_root_list(&settings, clock.as_ref(), open).await?,
+    };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
     print(&format!("Made {}; the next one is due in {days} days\n", path.display()))
+}
+
+/// What is typed where the root's key is, and then here.
+fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
+    let (config, list) = (arguments.config.display(), list.display());
+    format!(
+        "Made {list}; where the root's key is, sign it:\n  openssl dgst -sha256 -sign root.key.pem -out {list}.sig {list}\n\
+         Then here:\n  touchmark-ca root-crl --config {config} --import {list} --signature {list}.sig\n"
+    )
 }
 
 async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {

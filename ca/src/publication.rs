@@ -33,7 +33,9 @@ pub use delegate::{Delegate, Delegating, DelegationError};
 pub use list::{List, ListName};
 pub use numbers::{CrlNumbers, Numbers, NumbersError, Seen};
 pub use publisher::{PublishError, Publisher};
-pub use root::{RootListError, read_root_list, root_list, root_list_file, write_root_list};
+pub use root::{
+    RootListDraft, RootListError, read_root_list, root_list_file, root_list_signed_elsewhere, write_root_list,
+};
 pub use source::{Ledger, StatusSource};
 
 /// What is published now. Written by the [`Publisher`], read by everybody.

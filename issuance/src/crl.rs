@@ -24,7 +24,7 @@ use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
 
 pub use entry::CrlEntry;
 pub use reading::{CrlReadError, CrlSummary};
-pub use sealing::{CrlHash, PreparedCrl, SealedCrl};
+pub use sealing::{CrlHash, PreparedCrl, SealedCrl, seal_crl};
 
 /// What a list is to say of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

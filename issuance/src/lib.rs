@@ -21,7 +21,7 @@ pub use blocked::{BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMis
 pub use certificate::{Certificate, CertificateError};
 pub use crl::{
     CrlDraft, CrlEntry, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, CrlTerms, PreparedCrl,
-    SealedCrl,
+    SealedCrl, seal_crl,
 };
 pub use draft::{Draft, Names, Request, SignatureAlgorithm, Subject, draft};
 pub use ocsp::{

@@ -1,15 +1,19 @@
-//! The next list of the root: made where its key is, while the CA does not serve.
+//! The next list of the root: signed by a key that is here, or that is elsewhere. The CA does not serve meanwhile.
 
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::Clock;
-use issuance::{CrlEntry, IssuerName};
+use issuance::{Certificate, CrlEntry, CrlSummary, IssuerName};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};
 use crate::publication::{
-    Ledger, Numbers, NumbersError, Seen, read_root_list, root_list, root_list_file, write_root_list,
+    Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, read_root_list, root_list_file,
+    root_list_signed_elsewhere, write_root_list,
 };
 use crate::signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
 use crate::store::{OpenError, Store};
@@ -22,7 +26,7 @@ pub async fn renew_root_list<S: Store>(
     settings: &Settings,
     clock: &dyn Clock,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
-) -> Result<(std::path::PathBuf, SystemTime), InitError> {
+) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
     let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
     let issuers = Issuers::open(dir, &passphrase)?;
@@ -33,20 +37,96 @@ pub async fn renew_root_list<S: Store>(
     if signer.public_key() != root.public_key() {
         return Err(InitError::OtherInstallation);
     }
-    let store = Arc::new(open_store(&settings.store).await?);
-    let made = make(settings, &store, clock.now(), root, &signer).await;
-    store.close().await?;
-    write_root_list(dir, &made?)?;
+    let draft = draft(settings, root, clock.now(), open_store).await?;
+    write_root_list(dir, &draft.sign(&signer).await?)?;
     Ok((root_list_file(dir), read_root_list(dir, root)?.next_update))
+}
+
+/// Writes what the root's key, which is elsewhere, is to sign: the `TBSCertList`, DER, into the fresh file `to` (R-CRL-13).
+///
+/// # Errors
+/// When the file exists or cannot be written, or something is in the way: also a CA that is serving.
+pub async fn export_root_list<S: Store>(
+    settings: &Settings,
+    clock: &dyn Clock,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    to: &Path,
+) -> Result<(), InitError> {
+    let issuers =
+        Issuers::open(&settings.issuers.dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
+    let cannot = |source| InitError::RootListFile { path: to.to_owned(), what: "written", source };
+    let mut file = File::create_new(to).map_err(cannot)?;
+    let draft = draft(settings, issuers.certificate(IssuerName::Root), clock.now(), open_store).await;
+    let written = draft.and_then(|draft| {
+        file.write_all(&draft.to_be_signed()).and_then(|()| file.sync_all()).map_err(cannot)
+    });
+    if written.is_err() {
+        // It holds nothing that could be signed.
+        std::fs::remove_file(to).ok();
+    }
+    written
+}
+
+/// What comes back from where the root's key is.
+#[derive(Debug, Clone, Copy)]
+pub struct Elsewhere<'a> {
+    /// What was exported.
+    pub list: &'a Path,
+    /// The signature over it: ECDSA, DER, as `openssl dgst -sign` makes it.
+    pub signature: &'a Path,
+}
+
+/// Puts a list that was signed elsewhere in the place of the one before. Returns by when the one after it is due.
+///
+/// # Errors
+/// When the root did not sign it, or a newer one is here.
+pub fn import_root_list(
+    settings: &Settings,
+    from: Elsewhere<'_>,
+) -> Result<(PathBuf, SystemTime), InitError> {
+    let dir = &settings.issuers.dir;
+    let issuers = Issuers::open(dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
+    let root = issuers.certificate(IssuerName::Root);
+    let der = root_list_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
+    let summary = CrlSummary::from_der(&der).map_err(|_| RootListError::NoList)?;
+    // One that is damaged or gone is what this replaces.
+    if let Ok(here) = read_root_list(dir, root)
+        && here.number >= summary.number
+    {
+        return Err(RootListError::Overtaken { number: summary.number, newest: here.number }.into());
+    }
+    write_root_list(dir, &der)?;
+    Ok((root_list_file(dir), summary.next_update))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InitError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = read.and_then(|read| match read as u64 > FILE_BYTES_MAX {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
+        false => Ok(bytes),
+    });
+    read.map_err(|source| InitError::RootListFile { path: path.to_owned(), what: "read", source })
+}
+
+async fn draft<S: Store>(
+    settings: &Settings,
+    root: &Certificate,
+    now: SystemTime,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+) -> Result<RootListDraft, InitError> {
+    let store = Arc::new(open_store(&settings.store).await?);
+    let made = make(settings, &store, now, root).await;
+    store.close().await?;
+    made
 }
 
 async fn make<S: Store>(
     settings: &Settings,
     store: &Arc<S>,
     now: SystemTime,
-    root: &issuance::Certificate,
-    signer: &FileSigner,
-) -> Result<Vec<u8>, InitError> {
+    root: &Certificate,
+) -> Result<RootListDraft, InitError> {
     let source = Ledger(Arc::clone(store));
     let numbers = Numbers::open(&settings.publication.epoch_file, &source).await?;
     let number = numbers.take(1, Seen::end_of(&source).await?)?.next().ok_or(NumbersError::Exhausted)?;
@@ -62,8 +142,11 @@ async fn make<S: Store>(
         }));
         from = page.next;
     }
-    Ok(root_list(root, signer, number, &entries, now).await?)
+    Ok(RootListDraft::new(root, number, &entries, now)?)
 }
 
 /// A root has a handful of issuers.
 const PAGE: usize = 1_024;
+
+/// The root's list has some hundred bytes; a file that is larger is another one.
+const FILE_BYTES_MAX: u64 = 64 * 1024;

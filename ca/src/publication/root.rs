@@ -4,9 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey, VerificationAlgorithm,
+};
 use bytes::Bytes;
 use issuance::{
-    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, IssuerName, Refusal,
+    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, IssuerName, PreparedCrl,
+    Refusal, SignatureAlgorithm, seal_crl,
 };
 
 use super::list::{Content, List, ListName};
@@ -14,30 +18,73 @@ use super::numbers::replace;
 use crate::ledger::EntryNumber;
 use crate::signer::{Signer, SignerError};
 
-/// A list of the issuers that the root has revoked, X.509 DER.
+/// A list of the issuers that the root has revoked, which waits for the root's signature.
+#[derive(Debug)]
+pub struct RootListDraft {
+    prepared: PreparedCrl,
+    entries: Vec<u8>,
+}
+
+impl RootListDraft {
+    /// A list with this number and these entries.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(
+        root: &Certificate,
+        number: CrlNumber,
+        entries: &[CrlEntry],
+        now: SystemTime,
+    ) -> Result<Self, RootListError> {
+        let terms =
+            CrlTerms { number, this_update: now, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
+        let draft = CrlDraft::new(root, &terms, now)?;
+        let mut bytes = Vec::new();
+        for entry in entries {
+            draft.entry(entry, &mut bytes)?;
+        }
+        let mut hash = draft.hash(bytes.len() as u64)?;
+        hash.entries(&bytes)?;
+        Ok(Self { prepared: hash.finish()?, entries: bytes })
+    }
+
+    /// The `TBSCertList`, for a key that is elsewhere.
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        self.prepared.to_be_signed(&self.entries)
+    }
+
+    /// The signed list, X.509 DER.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub async fn sign(self, signer: &dyn Signer) -> Result<Vec<u8>, RootListError> {
+        let signature = signer.sign_digest(self.prepared.digest()).await?;
+        let sealed = self.prepared.seal(&signature)?;
+        Ok([sealed.head, self.entries, sealed.tail].concat())
+    }
+}
+
+/// A list that was signed elsewhere, X.509 DER: the root's signature over it was verified.
 ///
 /// # Errors
-/// When it cannot be made.
-pub async fn root_list(
+/// When it is no list of this root, or the signature is not the root's over these very bytes.
+pub fn root_list_signed_elsewhere(
     root: &Certificate,
-    signer: &dyn Signer,
-    number: CrlNumber,
-    entries: &[CrlEntry],
-    now: SystemTime,
+    to_be_signed: &[u8],
+    signature: &[u8],
 ) -> Result<Vec<u8>, RootListError> {
-    let terms =
-        CrlTerms { number, this_update: now, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
-    let draft = CrlDraft::new(root, &terms, now)?;
-    let mut bytes = Vec::new();
-    for entry in entries {
-        draft.entry(entry, &mut bytes)?;
-    }
-    let mut hash = draft.hash(bytes.len() as u64)?;
-    hash.entries(&bytes)?;
-    let prepared = hash.finish()?;
-    let signature = signer.sign_digest(prepared.digest()).await?;
-    let sealed = prepared.seal(&signature)?;
-    Ok([sealed.head, bytes, sealed.tail].concat())
+    let key = root.public_key();
+    let (algorithm, verifier): (_, &dyn VerificationAlgorithm) = match SignatureAlgorithm::of(key) {
+        Some(algorithm @ SignatureAlgorithm::EcdsaP256Sha256) => (algorithm, &ECDSA_P256_SHA256_ASN1),
+        Some(algorithm @ SignatureAlgorithm::EcdsaP384Sha384) => (algorithm, &ECDSA_P384_SHA384_ASN1),
+        None => return Err(RootListError::NotSigned),
+    };
+    UnparsedPublicKey::new(verifier, key.key_bits())
+        .verify(to_be_signed, signature)
+        .map_err(|_| RootListError::NotSigned)?;
+    let der = seal_crl(to_be_signed, algorithm, signature)?;
+    let is_ours = CrlSummary::from_der(&der).is_ok_and(|summary| *summary.issuer == *root.subject());
+    if is_ours { Ok(der) } else { Err(RootListError::NoList) }
 }
 
 /// Where the root's list is, beside its certificate.
@@ -93,6 +140,22 @@ pub enum RootListError {
     Damaged {
         /// The file.
         path: PathBuf,
+    },
+    /// What was brought back is not signed by the root.
+    #[error(
+        "the signature is not the root's over this list: sign the very file that --export wrote, with the root's key"
+    )]
+    NotSigned,
+    /// What was brought back is signed by the root, and is no list.
+    #[error("this is not what --export wrote: it is no revocation list of this root")]
+    NoList,
+    /// What was brought back has been overtaken.
+    #[error("this is list {number}, and list {newest} is here: export again")]
+    Overtaken {
+        /// Its number.
+        number: CrlNumber,
+        /// That of the list that is here.
+        newest: CrlNumber,
     },
     /// It would break a rule.
     #[error("the root's revocation list cannot be made")]

@@ -90,6 +90,11 @@ impl PreparedCrl {
         self.digest.as_ref()
     }
 
+    /// The exact bytes to sign, for a key that is elsewhere (R-CRL-13): the entries are given once more.
+    pub fn to_be_signed(&self, entries: &[u8]) -> Vec<u8> {
+        [self.head.as_slice(), entries, &self.extensions].concat()
+    }
+
     /// How it must be signed.
     pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
@@ -111,6 +116,21 @@ impl PreparedCrl {
         head.extend_from_slice(&self.head);
         Ok(SealedCrl { head, tail })
     }
+}
+
+/// A list that was signed elsewhere. Does not verify the signature, nor read the list.
+///
+/// # Errors
+/// When the signature has no bytes, or more than any that we make.
+pub fn seal_crl(
+    to_be_signed: &[u8],
+    algorithm: SignatureAlgorithm,
+    signature: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+        return Err(Refusal::Encoding { what: "a signature of this length" });
+    }
+    Ok(encode::certificate(to_be_signed, algorithm, signature))
 }
 
 /// A signed list: `head`, then the entries as they were hashed, then `tail`.
