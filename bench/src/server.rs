@@ -18,8 +18,8 @@ pub(crate) struct Server {
     authority: CertificateAuthority,
     station: Credentials,
     order: String,
-    /// Nanoseconds that each thread was on a core.
-    threads: RefCell<BTreeMap<OsString, u64>>,
+    /// Each thread's name, and the nanoseconds that it was on a core.
+    threads: RefCell<BTreeMap<OsString, (String, u64)>>,
     _directory: tempfile::TempDir,
 }
 
@@ -60,15 +60,28 @@ impl Server {
 
     /// CPU that all its threads have used, in microseconds. What a thread used between the last time that this was asked and its end is lost.
     pub(crate) fn cpu_us(&self) -> Result<f64> {
+        self.cpu_of_us(|_| true)
+    }
+
+    /// The same without what its listings use: those do later what is due to what was answered before.
+    pub(crate) fn answering_us(&self) -> Result<f64> {
+        self.cpu_of_us(|name| name != "projection" && !name.starts_with("sled"))
+    }
+
+    /// Of the threads with such a name.
+    fn cpu_of_us(&self, counts: impl Fn(&str) -> bool) -> Result<f64> {
         let mut threads = self.threads.borrow_mut();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.authority.process().id()))? {
             let thread = thread?;
-            // Nanoseconds on a core come first (Documentation/scheduler/sched-stats.rst). A thread may have ended since it was listed.
-            let Ok(figures) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let read = |file: &str| std::fs::read_to_string(thread.path().join(file));
+            // A thread may have ended since it was listed.
+            let (Ok(name), Ok(figures)) = (read("comm"), read("schedstat")) else { continue };
+            // Nanoseconds on a core come first (Documentation/scheduler/sched-stats.rst).
             let on_core = figures.split_whitespace().next().context("a thread's schedstat")?;
-            threads.insert(thread.file_name(), on_core.parse()?);
+            threads.insert(thread.file_name(), (name, on_core.parse()?));
         }
-        Ok(threads.values().sum::<u64>() as f64 / 1e3)
+        let counted = threads.values().filter(|(name, _)| counts(name.trim_end()));
+        Ok(counted.map(|(_, on_core)| on_core).sum::<u64>() as f64 / 1e3)
     }
 
     /// The most resident memory it ever had.
@@ -103,7 +116,7 @@ impl Server {
         let started = Instant::now();
         while !self.projection_lag()?.is_zero() {
             ensure!(started.elapsed() < SETTLED_WITHIN, "the projection does not catch up");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
