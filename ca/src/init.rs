@@ -170,7 +170,7 @@ pub enum InitError {
     #[error(transparent)]
     RootList(#[from] RootListError),
     /// The root's key is not here.
-    #[error("the root's key is needed, and {} cannot be used", path.display())]
+    #[error("the root's key is needed, and {} cannot be used; --export is for a key that is elsewhere", path.display())]
     RootKey {
         /// The key's file.
         path: PathBuf,
