@@ -164,8 +164,8 @@ impl Fleet<'_> {
         Ok(Enrolled { open: Some(channel), ..device })
     }
 
-    /// One window: until it ends, or nobody waits any more. In some hundreds at a time where connections are opened before, and those of
-    /// the hundreds before them are closed then.
+    /// One window: until it ends, or nobody waits any more. Where connections are opened before, that is done for [`OPENED_BEFORE`] devices at
+    /// a time, and the connections of those before them are closed then.
     async fn load(
         &self,
         waiting: &mut Vec<Enrolled>,
@@ -230,5 +230,5 @@ const RATE_MAX: f64 = 7_000.0;
 /// Devices that are enrolled at a time before a window.
 const PREPARED_AT_ONCE: usize = 32;
 
-/// Devices that ask whether it is time before the first of them renews: as many as may do so within a tenth of a second.
+/// Devices that ask whether it is time before the first of them renews: as many as come in a tenth of a second.
 const OPENED_BEFORE: usize = 128;
