@@ -47,6 +47,14 @@ pub(crate) fn certificate(tbs: &[u8], algorithm: SignatureAlgorithm, signature: 
     der
 }
 
+/// Refuses what cannot be a signature over a certificate, list or answer.
+pub(crate) fn check_signature(signature: &[u8]) -> Result<(), Refusal> {
+    if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
+        return Err(Refusal::Encoding { what: "a signature of this length" });
+    }
+    Ok(())
+}
+
 /// What follows the bytes that were signed, in certificates, lists and answers alike: `algorithm, BIT STRING`.
 pub(crate) fn signed_tail(out: &mut Vec<u8>, algorithm: SignatureAlgorithm, signature: &[u8]) {
     out.extend_from_slice(algorithm.identifier());
@@ -183,3 +191,6 @@ impl SignatureAlgorithm {
 
 /// What is around a certificate's parts: two headers and an AlgorithmIdentifier.
 const SURROUNDING_BYTES_MAX: usize = 32;
+
+/// An ECDSA signature on P-384 in DER has at most 104 bytes.
+pub(crate) const SIGNATURE_BYTES_MAX: usize = 128;

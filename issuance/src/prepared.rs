@@ -48,9 +48,7 @@ impl Prepared {
     /// # Errors
     /// When the signature has no bytes, or more than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<Certificate, Refusal> {
-        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
-            return Err(Refusal::Encoding { what: "a signature of this length" });
-        }
+        encode::check_signature(signature)?;
         Ok(Certificate {
             der: encode::certificate(&self.tbs, self.algorithm, signature),
             serial_number: self.serial_number,
@@ -64,6 +62,3 @@ impl Prepared {
         })
     }
 }
-
-/// An ECDSA signature on P-384 in DER has at most 104 bytes.
-const SIGNATURE_BYTES_MAX: usize = 128;

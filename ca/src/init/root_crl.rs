@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::Clock;
-use issuance::{Certificate, CrlEntry, CrlSummary, IssuerName};
+use issuance::{Certificate, CrlEntry, IssuerName};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};
@@ -87,8 +87,7 @@ pub fn import_root_list(
     let dir = &settings.issuers.dir;
     let issuers = Issuers::open(dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
     let root = issuers.certificate(IssuerName::Root);
-    let der = root_list_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
-    let summary = CrlSummary::from_der(&der).map_err(|_| RootListError::NoList)?;
+    let (der, summary) = root_list_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
     // One that is damaged or gone is what this replaces.
     if let Ok(here) = read_root_list(dir, root)
         && here.number >= summary.number

@@ -64,7 +64,7 @@ impl RootListDraft {
     }
 }
 
-/// A list that was signed elsewhere, X.509 DER: the root's signature over it was verified.
+/// A list that was signed elsewhere, X.509 DER, and what it says of itself: the root's signature over it was verified.
 ///
 /// # Errors
 /// When it is no list of this root, or the signature is not the root's over these very bytes.
@@ -72,7 +72,7 @@ pub fn root_list_signed_elsewhere(
     root: &Certificate,
     to_be_signed: &[u8],
     signature: &[u8],
-) -> Result<Vec<u8>, RootListError> {
+) -> Result<(Vec<u8>, CrlSummary), RootListError> {
     let key = root.public_key();
     let (algorithm, verifier): (_, &dyn VerificationAlgorithm) = match SignatureAlgorithm::of(key) {
         Some(algorithm @ SignatureAlgorithm::EcdsaP256Sha256) => (algorithm, &ECDSA_P256_SHA256_ASN1),
@@ -83,8 +83,8 @@ pub fn root_list_signed_elsewhere(
         .verify(to_be_signed, signature)
         .map_err(|_| RootListError::NotSigned)?;
     let der = seal_crl(to_be_signed, algorithm, signature)?;
-    let is_ours = CrlSummary::from_der(&der).is_ok_and(|summary| *summary.issuer == *root.subject());
-    if is_ours { Ok(der) } else { Err(RootListError::NoList) }
+    let summary = CrlSummary::from_der(&der).ok().filter(|summary| *summary.issuer == *root.subject());
+    summary.map(|summary| (der, summary)).ok_or(RootListError::NoList)
 }
 
 /// Where the root's list is, beside its certificate.

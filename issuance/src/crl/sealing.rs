@@ -105,9 +105,7 @@ impl PreparedCrl {
     /// # Errors
     /// When the signature has no bytes, or more than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<SealedCrl, Refusal> {
-        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
-            return Err(Refusal::Encoding { what: "a signature of this length" });
-        }
+        encode::check_signature(signature)?;
         let entries = usize::try_from(self.entries_bytes).map_err(|_| OTHER_LENGTH)?;
         let mut tail = self.extensions;
         encode::signed_tail(&mut tail, self.algorithm, signature);
@@ -127,9 +125,7 @@ pub fn seal_crl(
     algorithm: SignatureAlgorithm,
     signature: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
-    if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
-        return Err(Refusal::Encoding { what: "a signature of this length" });
-    }
+    encode::check_signature(signature)?;
     Ok(encode::certificate(to_be_signed, algorithm, signature))
 }
 
@@ -144,8 +140,5 @@ pub struct SealedCrl {
 
 /// Twenty million entries; what reads DER with 32-bit lengths still reads it.
 const ENTRIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
-
-/// An ECDSA signature on P-384 in DER has at most 104 bytes.
-const SIGNATURE_BYTES_MAX: usize = 128;
 
 const OTHER_LENGTH: Refusal = Refusal::Encoding { what: "a list with other entries than were counted" };

@@ -10,7 +10,7 @@ use identity::der::{
 };
 
 use super::lint;
-use crate::encode::{element, enclose, nested, signed_tail, wrapped};
+use crate::encode::{SIGNATURE_BYTES_MAX, check_signature, element, enclose, nested, signed_tail, wrapped};
 use crate::lint::ensure;
 use crate::moment::generalized;
 use crate::reading::oid;
@@ -149,9 +149,7 @@ impl PreparedOcsp<'_> {
     /// # Errors
     /// When the signature has no bytes, or more than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<Vec<u8>, Refusal> {
-        if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
-            return Err(Refusal::Encoding { what: "a signature of this length" });
-        }
+        check_signature(signature)?;
         let certificates = &self.responder.certificates;
         let mut answer = Vec::with_capacity(
             self.tbs.len() + SIGNATURE_BYTES_MAX + certificates.len() + SURROUNDING_BYTES_MAX,
@@ -178,9 +176,6 @@ const BASIC_TYPE: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 48, 1, 1];
 
 /// One answer with a SHA-256 CertID, or what surrounds the answers: saves allocations.
 const SINGLE_BYTES_USUAL: usize = 192;
-
-/// An ECDSA signature on P-384 in DER has at most 104 bytes.
-const SIGNATURE_BYTES_MAX: usize = 128;
 
 /// The headers around what was signed, the algorithm and the form's identifier.
 const SURROUNDING_BYTES_MAX: usize = 64;
