@@ -11,6 +11,7 @@ mod feed;
 mod issue;
 mod keys;
 mod lifecycle;
+mod pace;
 mod primes;
 mod principals;
 mod refusal;
@@ -99,6 +100,10 @@ pub struct Authority<S> {
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
     feed: feed::Feed,
+    /// Of operational certificates, for each device.
+    renewals: pace::Pace,
+    /// Of alarms, for each principal that causes them.
+    alarms: pace::Pace,
     /// With the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
     /// Rings when there may be a mass revocation to go on with.
@@ -157,6 +162,8 @@ impl<S: Store> Authority<S> {
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
             feed: feed::Feed::new(),
+            renewals: pace::Pace::new(RENEWALS_AT_ONCE, RENEWAL_STEP),
+            alarms: pace::Pace::new(ALARMS_AT_ONCE, ALARM_STEP),
             recent_moduli: Mutex::default(),
             jobs: tokio::sync::Notify::new(),
             tally: Arc::default(),
@@ -266,3 +273,16 @@ pub enum OpenAuthorityError {
         issuer: IssuerName,
     },
 }
+
+/// New operational certificates that a device may have in quick succession: it renews each few weeks, and loses its state once in a while.
+const RENEWALS_AT_ONCE: u32 = 64;
+
+/// Then one in each half minute: a device that asks without end costs the ledger some 5 MB a day.
+const RENEWAL_STEP: Duration = Duration::from_secs(30);
+
+/// Alarms that one principal may cause in quick succession; each is an entry for ever, and this many say enough of it. Further refusals are
+/// counted (`touchmark_alarms_repeated_total`).
+const ALARMS_AT_ONCE: u32 = 32;
+
+/// Then one a minute.
+const ALARM_STEP: Duration = Duration::from_secs(60);

@@ -28,6 +28,7 @@ use crate::publication::Publication;
 use crate::store::Store;
 
 pub use roles::{Access, TABLE, access};
+pub(crate) use status::{DoorRefused, at_the_door};
 
 /// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
 ///

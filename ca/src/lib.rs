@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod authority;
 pub mod config;
+mod crowd;
 pub mod embedded;
 pub mod exit;
 pub mod grpc;

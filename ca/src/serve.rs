@@ -6,13 +6,16 @@ mod calls;
 mod connection;
 mod front;
 mod health;
+mod heard;
+mod holders;
 mod open;
 mod places;
 mod profiles;
 mod publish;
-mod shares;
 mod signals;
+mod visitor;
 mod wire;
+mod withdrawal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +33,7 @@ use crate::http::{self, Readiness};
 use crate::store::{Store, StoreError};
 use calls::Calls;
 use front::{Front, Services};
+use holders::Holders;
 use publish::Published;
 
 pub use open::OpenError;
@@ -75,10 +79,11 @@ pub async fn serve<S: Store>(
         let (store, stop) = (Arc::clone(&store), stop.clone());
         Arc::new(move || health::readiness(store.as_ref(), &stop))
     };
-    let health = health::Health::new(Arc::clone(&readiness));
+    let health = health::Health::new(Arc::clone(&readiness)).map_err(|_| ServeError::Descriptors)?;
+    let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
     let calls = Calls::new(
         Arc::clone(&metrics),
-        settings.limits.requests_max,
+        Arc::clone(&holders),
         &[
             proto::FILE_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -87,20 +92,23 @@ pub async fn serve<S: Store>(
         stop.clone(),
     )
     .map_err(|_| ServeError::Descriptors)?;
+    let publishing_metrics = Arc::clone(&metrics);
     let services = Services {
+        authority: Arc::clone(&opened.authority),
+        holders,
         routes: crate::grpc::routes(
             &opened.authority,
             &published.publication,
             health.routes().map_err(|_| ServeError::Descriptors)?,
         ),
-        pages: http::router(Arc::clone(&metrics), readiness),
+        pages: http::Pages::new(Arc::clone(&metrics), readiness),
         calls,
         metrics,
     };
     let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
     let reporting = tokio::spawn(health.report(stop.clone()));
     let upkeep = look_after(&opened, settings.blocked_keys.file, stop.clone());
-    let publishing = published.start(listener, stop.clone()).await;
+    let publishing = published.start(listener, publishing_metrics, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
     front.run(opened.tls, services, stop.clone(), cut).await;

@@ -12,6 +12,7 @@
     reason = "a harness: what goes wrong here is a failed test, and its names say what they do"
 )]
 
+mod attack;
 mod authority;
 mod broker;
 mod caller;
@@ -31,6 +32,7 @@ mod site;
 mod station;
 mod wait;
 
+pub use attack::Attack;
 pub use authority::{CertificateAuthority, ORGANIZATION};
 pub use broker::{Admission, Broker};
 pub use caller::Caller;
@@ -43,7 +45,7 @@ pub use line::{Answer, ask, ask_on_stream};
 pub use operator::{Operator, json_lines};
 pub use process::Process;
 pub use program::Program;
-pub use raw::call_raw;
+pub use raw::{call_half, call_raw};
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
 pub use site::{Holder, Site, plain_http};

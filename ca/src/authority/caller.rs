@@ -113,12 +113,21 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
     pub async fn who_calls(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
+        let mut caller = self.holder(peer).await?;
+        let standing = self.store.standing(&caller.certificate).await?;
+        self.judge_now(&mut caller, standing)?;
+        Ok(caller)
+    }
+
+    /// Whose certificate this is, whether or not it is still good: see [`Authority::check_caller`].
+    ///
+    /// # Errors
+    /// [`Refused::Caller`] when it is nobody's; [`Refused::Store`] when that cannot be told.
+    pub async fn holder(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
         let (Some(der), Some(digest)) = (peer.der(), peer.digest()) else {
             return Err(CallerRefused::Anonymous.into());
         };
-        if let Some(mut caller) = self.faces.caller(digest) {
-            let standing = self.store.standing(&caller.certificate).await?;
-            self.judge_now(&mut caller, standing)?;
+        if let Some(caller) = self.faces.caller(digest) {
             return Ok(caller);
         }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
@@ -133,8 +142,7 @@ impl<S: Store> Authority<S> {
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
         let certificate = shown.serial_number();
-        let mut caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
-        self.judge_now(&mut caller, Some(record.standing()))?;
+        let caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
         self.faces.remember(*digest, &caller);
         Ok(caller)
     }

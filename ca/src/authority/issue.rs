@@ -1,7 +1,7 @@
 //! The order of things (R-CA-07): foresee, draft, prepare, sign, record, release. Every certificate goes through here, and what
 //! comes out is made by the ledger's answer alone.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::{Certificate, Profile, Request};
@@ -44,6 +44,14 @@ impl<S: Store> Authority<S> {
             Ok(Foresight::Answered(recorded)) => Some(self.release(&recorded)),
             Ok(Foresight::Refused(conflict)) => Some(Err(conflict.into())),
             Ok(Foresight::Clear) => None,
+            // Refused in any case; on record as an alarm only if it is not one of very many.
+            Ok(Foresight::Alarm(conflict)) => match self.alarms.step(caller.principal(), Instant::now()) {
+                Ok(()) => None,
+                Err(_) => {
+                    self.tally.count_repeated_alarm();
+                    Some(Err(conflict.into()))
+                }
+            },
             Err(error) => Some(Err(error.into())),
         }
     }

@@ -155,6 +155,10 @@ impl<S: Store> Authority<S> {
     ) -> Refused {
         self.tally.count_shared_prime();
         error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
+        if self.alarms.step(caller.principal(), Instant::now()).is_err() {
+            self.tally.count_repeated_alarm();
+            return Conflict::SharedPrime.into();
+        }
         let action = Action::ReportSharedPrime { device, certificate };
         match self.record(caller, None, [0; 32], action).await {
             Ok(_) => Conflict::SharedPrime.into(),

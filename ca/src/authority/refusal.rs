@@ -1,5 +1,7 @@
 //! Why the authority does not do what is asked. Every reason has one stable name, the same on every front end (R-§2.7).
 
+use std::time::Duration;
+
 use identity::{CsrError, KeyFingerprint};
 use issuance::BlockedKey;
 
@@ -51,6 +53,12 @@ pub enum Refused {
         /// Of how many devices.
         devices: u64,
     },
+    /// `TOO_OFTEN`: the device had many certificates in a short time, and every one is on record for ever.
+    #[error("this device had too many certificates lately; ask again in {} s", wait.as_secs() + 1)]
+    TooOften {
+        /// When the next may be asked for.
+        wait: Duration,
+    },
     /// The generator repeats itself (R-5280-02): our operator must act. Nothing was signed.
     #[error("no fresh serial number can be drawn")]
     SerialNumbers,
@@ -100,6 +108,7 @@ impl Refused {
             Self::Ledger(why) => conflict_reason(why),
             Self::Request { .. } => "REQUEST_INVALID",
             Self::CountChanged { .. } => "COUNT_CHANGED",
+            Self::TooOften { .. } => "TOO_OFTEN",
             Self::SerialNumbers => "GENERATOR_FAILED",
             Self::Signer(SignerError::Unavailable) => "SIGNER_UNAVAILABLE",
             Self::Store(why) => store_reason(why),
@@ -121,6 +130,7 @@ impl Refused {
             | Self::Csr(_)
             | Self::Blocked { .. }
             | Self::Ledger(_)
+            | Self::TooOften { .. }
             | Self::CountChanged { .. }
             | Self::Request { .. } => false,
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proto::v1;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -54,6 +55,61 @@ pub(super) fn unreadable(status: &Status) -> Status {
     Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, []))
 }
 
+/// Why a call is refused before it reaches its service, or is ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DoorRefused {
+    /// By the certificate that was shown, or because none was.
+    Caller(CallerRefused),
+    /// Its caller, or all together, have as many calls as they may.
+    Overloaded,
+    /// The oldest call of a stranger is ended for a fresh one.
+    MadeRoom,
+    /// The CA stops.
+    Stopping,
+    /// It was not done within the time that the caller gives it (`grpc-timeout`), or within ours.
+    NotInTime,
+    /// Its messages are compressed.
+    Compressed,
+    /// `grpc-timeout` is not what it must be.
+    TimeoutMalformed,
+}
+
+/// A refusal at the door as a status.
+pub(crate) fn at_the_door(refused: DoorRefused) -> Status {
+    let (code, reason, message) = match refused {
+        DoorRefused::Caller(why) => {
+            let details = ErrorDetails::with_error_info(why.reason(), DOMAIN, []);
+            return Status::with_error_details(code(&why.into()), why.to_string(), details);
+        }
+        DoorRefused::Overloaded => {
+            (Code::Unavailable, "OVERLOADED", "there are too many requests; try again later")
+        }
+        DoorRefused::MadeRoom => (Code::Unavailable, "OVERLOADED", "the call made room for others"),
+        DoorRefused::Stopping => (Code::Unavailable, "STOPPING", "the CA is stopping; try again later"),
+        DoorRefused::NotInTime => {
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "the call was not done in its time")
+        }
+        DoorRefused::Compressed => (
+            Code::Unimplemented,
+            "MESSAGE_COMPRESSED",
+            "compressed messages are not read; send them as they are",
+        ),
+        DoorRefused::TimeoutMalformed => {
+            (Code::InvalidArgument, "TIMEOUT_MALFORMED", "grpc-timeout is not a number and a unit")
+        }
+    };
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+    if code == Code::Unavailable {
+        details.set_retry_info(Some(RETRY_DOOR));
+    }
+    let mut status = Status::with_error_details(code, message, details);
+    if refused == DoorRefused::Compressed {
+        // "A server must include the list of encodings that it supports" (gRPC, compression.md).
+        status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+    }
+    status
+}
+
 fn code(refused: &Refused) -> Code {
     match refused {
         Refused::Caller(CallerRefused::Role) => Code::PermissionDenied,
@@ -70,6 +126,7 @@ fn code(refused: &Refused) -> Code {
         }
         Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => Code::Internal,
         Refused::Ledger(conflict) => conflict_code(conflict),
+        Refused::TooOften { .. } => Code::ResourceExhausted,
         Refused::CountChanged { .. } => Code::FailedPrecondition,
         Refused::SerialNumbers => Code::Internal,
         Refused::Signer(_) => Code::Unavailable,
@@ -127,6 +184,7 @@ fn conflict_code(conflict: &Conflict) -> Code {
 /// When asking again can help although nobody changed anything.
 fn retry_after(refused: &Refused) -> Option<Duration> {
     match refused {
+        Refused::TooOften { wait } => Some(*wait),
         Refused::Store(StoreError::Busy) => Some(RETRY_BUSY),
         Refused::Store(StoreError::ListingsUnavailable { .. }) => Some(RETRY_LISTING),
         Refused::Signer(_) => Some(RETRY_OPERATOR),
@@ -160,6 +218,7 @@ fn message(refused: &Refused) -> String {
         | Refused::Blocked { .. }
         | Refused::Profile(_)
         | Refused::Ledger(_)
+        | Refused::TooOften { .. }
         | Refused::CountChanged { .. }
         | Refused::Request { .. } => refused.to_string(),
     }
@@ -167,6 +226,9 @@ fn message(refused: &Refused) -> String {
 
 /// The domain of our reasons, as `google.rpc.ErrorInfo` wants it.
 const DOMAIN: &str = "touchmark";
+
+/// After too many calls, or while the CA stops and starts again.
+const RETRY_DOOR: Duration = Duration::from_secs(1);
 
 /// A busy store has its queue done in a few commits.
 const RETRY_BUSY: Duration = Duration::from_millis(200);
@@ -197,11 +259,12 @@ mod tests {
             let info = details.error_info().unwrap();
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "touchmark"), "{refused:?}");
             assert_eq!(details.request_info().unwrap().request_id, "7-1");
-            assert_eq!(details.retry_info().is_some(), code == Code::Unavailable, "{refused:?}");
+            let later = code == Code::Unavailable || reason == "TOO_OFTEN";
+            assert_eq!(details.retry_info().is_some(), later, "{refused:?}");
             let streamed = refusal(&refused);
             assert_eq!((streamed.code, streamed.reason.as_str()), (i32::from(code), reason));
             assert_eq!(streamed.message, status.message());
-            assert_eq!(streamed.retry_after_ms > 0, code == Code::Unavailable);
+            assert_eq!(streamed.retry_after_ms > 0, later);
         }
     }
 
@@ -332,6 +395,7 @@ mod tests {
                 Code::FailedPrecondition,
                 "COUNT_CHANGED",
             ),
+            (Refused::TooOften { wait: Duration::from_secs(30) }, Code::ResourceExhausted, "TOO_OFTEN"),
             (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
             (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use proto::v1::enrollment_service_server::SERVICE_NAME as ENROLLMENT;
-use proto::v1::lifecycle_service_server::SERVICE_NAME as LIFECYCLE;
-use proto::v1::principal_service_server::SERVICE_NAME as PRINCIPALS;
-use proto::v1::provisioning_service_server::SERVICE_NAME as PROVISIONING;
-use proto::v1::work_order_service_server::SERVICE_NAME as WORK_ORDERS;
+use prost::Message;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -21,12 +17,18 @@ pub(super) struct Health {
     reporter: HealthReporter,
     readiness: Readiness,
     routes: Routes,
+    /// Every service of ours, and the empty name: the server as a whole.
+    services: Vec<String>,
 }
 
 impl Health {
-    pub(super) fn new(readiness: Readiness) -> Self {
+    /// For all services in the file descriptors.
+    ///
+    /// # Errors
+    /// When these cannot be read.
+    pub(super) fn new(readiness: Readiness) -> Result<Self, prost::DecodeError> {
         let (reporter, service) = health_reporter();
-        Self { reporter, readiness, routes: Routes::new(service) }
+        Ok(Self { reporter, readiness, routes: Routes::new(service), services: services()? })
     }
 
     /// Both services.
@@ -47,7 +49,7 @@ impl Health {
                 Ok(()) => ServingStatus::Serving,
                 Err(_) => ServingStatus::NotServing,
             };
-            for service in ["", ENROLLMENT, LIFECYCLE, PRINCIPALS, PROVISIONING, WORK_ORDERS] {
+            for service in &self.services {
                 self.reporter.set_service_status(service, status).await;
             }
             if stop.is_cancelled() {
@@ -59,6 +61,14 @@ impl Health {
             }
         }
     }
+}
+
+fn services() -> Result<Vec<String>, prost::DecodeError> {
+    let files = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET)?.file;
+    let named = files
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    Ok(std::iter::once(String::new()).chain(named).collect())
 }
 
 /// Whether certificates can be issued; if not, why. Stops the CA when the store can record nothing more: a supervisor starts it again.
@@ -75,3 +85,16 @@ pub(super) fn readiness(store: &impl Store, stop: &CancellationToken) -> Result<
 
 /// How soon a change is told.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_told_of_every_service_of_ours() {
+        let services = services().unwrap();
+        for service in ["", "touchmark.v1.RevocationService", "touchmark.v1.EnrollmentService"] {
+            assert!(services.iter().any(|known| known == service), "{service:?} is not in {services:?}");
+        }
+    }
+}

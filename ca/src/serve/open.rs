@@ -108,6 +108,7 @@ impl<S: Store> Opened<S> {
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
                 refused: tally.refused(),
                 shared_primes: tally.shared_primes(),
+                repeated_alarms: tally.repeated_alarms(),
                 ledger_entries: vitals.head,
                 ledger_bytes: vitals.ledger_bytes,
                 batches: vitals.batches,
@@ -224,12 +225,26 @@ pub enum OpenError {
 const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use identity::SystemClock;
 
     use super::*;
+    use crate::store::EmbeddedStore;
+
+    /// What `init` makes in this directory, opened.
+    pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened<EmbeddedStore>) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let plan = crate::init::Plan::for_a_test(dir.join("ca"));
+        let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
+        let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
+        let settings = Settings::read(&made.config, []).unwrap();
+        let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
+        let address = "127.0.0.1:1".parse().unwrap();
+        let opened = open(&settings, address, Arc::clone(&clock), store).await.unwrap();
+        (settings, opened)
+    }
 
     #[tokio::test]
     async fn a_ca_does_not_start_with_the_credentials_of_somebody_who_is_no_server() {

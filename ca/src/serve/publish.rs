@@ -14,7 +14,9 @@ use tracing::{error, warn};
 use super::OpenError;
 use crate::authority::{Authority, Refused};
 use crate::config::Settings;
-use crate::http::public::{CompromiseRefused, CompromiseReport, Public};
+use crate::http::Listener;
+use crate::http::metrics::Metrics;
+use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, Public};
 use crate::ledger::Conflict;
 use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
 use crate::signer::Issuers;
@@ -71,10 +73,12 @@ impl<S: Store> Published<S> {
     pub(super) async fn start(
         mut self,
         listener: TcpListener,
+        metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> [JoinHandle<()>; 2] {
         let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
-        let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
+        let listener = Listener::new(listener, CONNECTIONS_MAX, metrics);
+        let serving = tokio::spawn(listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
         let publishing = tokio::spawn(async move {
             if let Err(why) = self.publisher.round().await {

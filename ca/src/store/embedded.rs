@@ -40,8 +40,8 @@ use super::{
     SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
 };
 use crate::ledger::{
-    self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PrincipalFacts,
-    RotationFacts, Selection, Standing, View, WorkOrderId,
+    self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Foreseen, Intent, JobFacts, JobId,
+    PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
 /// Where an embedded store lies, and how it writes.
@@ -323,8 +323,11 @@ impl Store for EmbeddedStore {
         let now = self.clock.now();
         Ok(match self.shared.view(|rows| ledger::foresee(rows, intent, now))? {
             Err(conflict) => Foresight::Refused(conflict),
-            Ok(None) => Foresight::Clear,
-            Ok(Some(number)) => Foresight::Answered(Recorded::replayed(self.shared.entry(number)?)),
+            Ok(Foreseen::Clear) => Foresight::Clear,
+            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
+            Ok(Foreseen::Replay(number)) => {
+                Foresight::Answered(Recorded::replayed(self.shared.entry(number)?))
+            }
         })
     }
 

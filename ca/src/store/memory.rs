@@ -18,8 +18,8 @@ use super::{
 };
 use crate::ledger::{
     self, AlarmKind, Books, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, Entry,
-    EntryNumber, Event, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection, Standing, View,
-    WorkOrderId,
+    EntryNumber, Event, Foreseen, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection,
+    Standing, View, WorkOrderId,
 };
 
 /// A store in memory.
@@ -69,8 +69,9 @@ impl Store for MemoryStore {
         let state = self.state();
         Ok(match sure(ledger::foresee(&state.books, intent, now)) {
             Err(conflict) => Foresight::Refused(conflict),
-            Ok(None) => Foresight::Clear,
-            Ok(Some(number)) => match state.entry(number) {
+            Ok(Foreseen::Clear) => Foresight::Clear,
+            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
+            Ok(Foreseen::Replay(number)) => match state.entry(number) {
                 Some(entry) => Foresight::Answered(Recorded::replayed(entry)),
                 None => Foresight::Clear,
             },

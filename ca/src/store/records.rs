@@ -89,6 +89,8 @@ pub enum Foresight {
     Refused(Conflict),
     /// Nothing is in the way now.
     Clear,
+    /// It would be refused now, and an alarm would be put on record.
+    Alarm(Conflict),
 }
 
 /// A certificate on record.
