@@ -176,7 +176,8 @@ impl Daemon {
             Bearing::Passes => self.failures.next(error.retry_after().unwrap_or_default().min(PAUSE_MAX)),
             Bearing::Withheld => self.failures.slow(),
         };
-        let word = chain(&error);
+        let next = error.next_step().map(|next| format!("; {next}")).unwrap_or_default();
+        let word = chain(&error) + &next;
         let pause_text = humantime::format_duration(Duration::from_secs(pause.as_secs()));
         if self.last_word.as_ref() == Some(&word) {
             debug!("trying again in {pause_text}: {word}");

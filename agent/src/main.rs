@@ -1,16 +1,22 @@
 //! `touchmark-agent`: the device's program. Arguments, wiring, exit status; all else is in the library.
 
-mod arguments;
 mod commands;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
+use agent::arguments::{Arguments, Command, PROGRAM};
+use cli::{Complaint, Status};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
+    if let Command::Completions { shell } = arguments.command {
+        return commands::completions(shell);
+    }
     let filter = EnvFilter::try_from_env("TOUCHMARK_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Standard output belongs to the factory link and to `--json`.
     tracing_subscriber::fmt()
@@ -20,13 +26,10 @@ fn main() -> ExitCode {
         .init();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("the system gives no resources to run: {error}");
-            return ExitCode::from(commands::FAILED);
-        }
+        Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(false),
     };
     let status = runtime.block_on(commands::run(arguments.command));
     // A read of standard input cannot be cancelled; do not wait for it.
     runtime.shutdown_background();
-    ExitCode::from(status)
+    status
 }

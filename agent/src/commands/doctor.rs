@@ -2,15 +2,13 @@
 
 use std::io::Write;
 
+use agent::arguments::Doctor;
 use agent::doctor::{Finding, Verdict, examine};
+use cli::Status;
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments::Doctor;
-
-use super::{DAMAGED, DONE, FAILED};
-
-pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<Status> {
     let findings = examine(&arguments.state, arguments.server, &SystemClock).await;
     let mut out = std::io::stdout().lock();
     for Finding { subject, verdict, says, advice } in &findings {
@@ -27,8 +25,8 @@ pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<u8> {
     }
     let worst = findings.iter().map(|finding| finding.verdict).max();
     Ok(match worst {
-        Some(Verdict::Damaged) => DAMAGED,
-        Some(Verdict::Bad) => FAILED,
-        _ => DONE,
+        Some(Verdict::Damaged) => Status::Damaged,
+        Some(Verdict::Bad) => Status::NotGood,
+        _ => Status::Done,
     })
 }

@@ -3,19 +3,19 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use agent::arguments::Enroll;
 use agent::enroll::{Patience, enroll};
 use agent::state::{FileSystem, State, rfc3339};
 use anyhow::Context;
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::arguments::Enroll;
+use super::FIRST_PAUSE;
 
-use super::{DONE, FIRST_PAUSE};
-
-pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
@@ -44,5 +44,5 @@ pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
             current.display()
         )?;
     }
-    Ok(DONE)
+    Ok(Status::Done)
 }

@@ -4,19 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::arguments::Factory;
 use agent::factory::{Dialogue, Limits, serve};
 use agent::state::{FileSystem, State};
 use anyhow::{Context, bail};
+use cli::Status;
 use identity::{DeviceId, SystemClock};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::arguments::Factory;
-
-use super::DONE;
-
-pub(crate) async fn run(arguments: Factory) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
     let mut state = State::open_or_create(&arguments.state, Arc::new(FileSystem))?;
     if let (Some(product), Some(serial)) = (arguments.product, arguments.serial) {
         keep_identity(&mut state, DeviceId { product, serial })?;
@@ -28,7 +26,7 @@ pub(crate) async fn run(arguments: Factory) -> anyhow::Result<u8> {
         None => {
             let end = serve(&mut dialogue, tokio::io::stdin(), tokio::io::stdout(), limits).await?;
             info!(locked = dialogue.is_locked(), "the link ended: {end:?}");
-            Ok(DONE)
+            Ok(Status::Done)
         }
     }
 }
@@ -43,7 +41,7 @@ fn keep_identity(state: &mut State, device: DeviceId) -> anyhow::Result<()> {
 }
 
 /// One station after another, until the unit is locked.
-async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) -> anyhow::Result<u8> {
+async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) -> anyhow::Result<Status> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     info!("waiting for a station on {}", listener.local_addr()?);
@@ -58,7 +56,7 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
             warn!("the link broke: {:#}", anyhow::Error::from(error));
         }
         if dialogue.is_locked() {
-            return Ok(DONE);
+            return Ok(Status::Done);
         }
     }
 }

@@ -3,20 +3,20 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use agent::arguments::Renew;
 use agent::enroll::Patience;
 use agent::renew::{Outcome, When, renew};
 use agent::state::{Disk, FileSystem, State, rfc3339};
 use anyhow::Context;
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::arguments::Renew;
+use super::FIRST_PAUSE;
 
-use super::{DONE, FIRST_PAUSE};
-
-pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let telling = arguments.telling.telling();
     let mut state = State::open(&arguments.state, disk.clone())?;
@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
     drop(state);
     report(&arguments, &outcome)?;
     telling.tell_if_untold(&arguments.state, &disk).await.context("applications were not told")?;
-    Ok(DONE)
+    Ok(Status::Done)
 }
 
 fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
+use agent::arguments::Run;
 use agent::daemon::{self, Settings, Wanted};
 use agent::state::FileSystem;
 use anyhow::Context;
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::arguments::Run;
-
-use super::DONE;
-
-pub(crate) async fn run(arguments: Run) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
     let signals = Signals::new().context("the system does not let us take signals")?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let settings = Settings {
@@ -29,7 +27,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<u8> {
         ended = daemon::run(settings, Arc::new(SystemClock), generator, wanted) => ended?,
         () = signals.forward(sender) => {}
     }
-    Ok(DONE)
+    Ok(Status::Done)
 }
 
 /// The signals that a daemon takes.

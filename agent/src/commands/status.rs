@@ -2,17 +2,14 @@
 
 use std::io::Write;
 
+use agent::arguments;
 use agent::certificate::Certificate;
 use agent::state::{Parent, RenewalStep, View, rfc3339};
 use agent::status::{Standing, Status};
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments;
-
-use super::{DONE, NOT_ENROLLED};
-
-pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
+pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> {
     let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
     let mut out = std::io::stdout().lock();
     if arguments.json {
@@ -47,7 +44,7 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
     } else {
         write!(out, "{}", text(&status))?;
     }
-    Ok(if status.standing == Standing::Enrolled { DONE } else { NOT_ENROLLED })
+    Ok(if status.standing == Standing::Enrolled { cli::Status::Done } else { cli::Status::NotGood })
 }
 
 /// How far a renewal is, for scripts.

@@ -10,7 +10,7 @@ use crate::state::View;
 
 use super::EnrollError;
 
-/// An `https://` address of a CA.
+/// The address of a CA: `https://HOST:PORT`, or `HOST:PORT`.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub(super) uri: Uri,
@@ -34,7 +34,9 @@ impl FromStr for Server {
 
     fn from_str(text: &str) -> Result<Self, EnrollError> {
         let wrong = || EnrollError::ServerAddress { address: text.chars().take(100).collect() };
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        // A host and a port alone mean https: a CA speaks nothing else.
+        let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let uri: Uri = whole.parse().map_err(|_| wrong())?;
         if uri.scheme_str() != Some("https") || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong());
         }
@@ -66,13 +68,14 @@ mod tests {
             ("https://ca.example.com", "ca.example.com", 443),
             ("https://127.0.0.1:8443", "127.0.0.1", 8443),
             ("https://[::1]:8443/", "::1", 8443),
+            ("127.0.0.1:8443", "127.0.0.1", 8443),
+            ("[::1]:8443", "::1", 8443),
+            ("ca.example.com", "ca.example.com", 443),
         ] {
             let server: Server = good.parse().unwrap();
             assert_eq!((server.host.as_str(), server.port), (host, port));
         }
-        for bad in
-            ["", "ca.example.com", "http://ca", "https://", "https://ca/path", "https://ca/?q", "https://a b"]
-        {
+        for bad in ["", "http://ca", "https://", "https://ca/path", "https://ca/?q", "https://a b"] {
             assert!(bad.parse::<Server>().is_err(), "{bad}");
         }
     }

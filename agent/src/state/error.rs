@@ -9,13 +9,13 @@ use crate::key::KeyError;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// No factory has been here.
-    #[error("{} holds no device state; `touchmark-agent factory` makes it, with a station on the other end", directory.display())]
+    #[error("{} holds no device state", directory.display())]
     Missing {
         /// The state directory.
         directory: PathBuf,
     },
     /// Something else lives there.
-    #[error("{} is not blank: it holds {name}, which is not ours; name an empty or a new directory", directory.display())]
+    #[error("{} is not blank: it holds {name}, which is not ours", directory.display())]
     Foreign {
         /// The state directory.
         directory: PathBuf,
@@ -23,19 +23,19 @@ pub enum StateError {
         name: String,
     },
     /// Another agent works on it.
-    #[error("another touchmark-agent holds {}; wait for it to end", directory.display())]
+    #[error("another touchmark-agent works on {}", directory.display())]
     Busy {
         /// The state directory.
         directory: PathBuf,
     },
     /// There is nothing to renew.
-    #[error("{} holds no operational certificate in use; enrol first: touchmark-agent enroll", directory.display())]
+    #[error("{} holds no operational certificate in use", directory.display())]
     NotEnrolled {
         /// The state directory.
         directory: PathBuf,
     },
     /// A file does not say what it must.
-    #[error("{} is damaged: {why}; restore the directory from a backup, or return the unit to the factory", path.display())]
+    #[error("{} is damaged: {why}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -69,6 +69,26 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// What a person does next; `None` when the message says it all.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } => {
+                Some("`touchmark-agent factory` makes it, with a station on the other end")
+            }
+            Self::Foreign { .. } => Some("name an empty or a new directory"),
+            Self::Busy { .. } => Some("wait for the other one to end"),
+            Self::NotEnrolled { .. } => Some("enrol first: touchmark-agent enroll"),
+            Self::Damaged { .. } => {
+                Some("restore the directory from a backup, or return the unit to the factory")
+            }
+            Self::Key { .. } => Some("`touchmark-agent doctor` says what is wrong with the key"),
+            Self::Read { .. } => Some("run it as the user whose directory it is"),
+            Self::Write { .. } => {
+                Some("make room, or run it as the user whose directory it is; nothing is lost")
+            }
+        }
+    }
+
     /// Whether the directory itself is at fault, and running again will not help.
     pub fn is_damage(&self) -> bool {
         match self {
