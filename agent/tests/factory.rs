@@ -157,6 +157,7 @@ fn a_damaged_frame_is_asked_for_again_and_a_repeated_question_costs_nothing() {
         request: Some(proto::v1::station_message::Request::GenerateKey(proto::v1::GenerateKey {
             key_type: "p256".to_owned(),
         })),
+        from_station: true,
     }
     .encode_to_vec();
     let mut frame = link::encode(&question).unwrap();

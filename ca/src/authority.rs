@@ -19,6 +19,7 @@ mod renew;
 mod revocation;
 mod serial_numbers;
 mod tally;
+mod units;
 mod upkeep;
 mod work_orders;
 
@@ -48,6 +49,7 @@ pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
 pub use revocation::{RevocationProgress, RevocationRequest};
 pub use tally::Tally;
+pub use units::{MadeUnit, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
 pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
 
 /// What an installation says of itself in certificates and to devices.

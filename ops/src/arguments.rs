@@ -136,15 +136,23 @@ pub struct WorkOrderTerms {
     /// The product of all its units: 1 to 32 lower-case letters, digits and -
     #[arg(long, value_name = "P")]
     pub product: Product,
-    /// The most birth certificates it allows, ever: 1 to 10,000,000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    pub quantity: u64,
+    /// How many units it allows, ever: 1 to 10,000,000 [default: as many as the manifest lists]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000),
+        required_unless_present = "manifest"
+    )]
+    pub quantity: Option<u64>,
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "manifest", required_unless_present = "manifest")]
     pub serials: Option<String>,
-    /// Serial numbers from a file: one a line, or CSV with a column `serial`; at most 100,000
+    /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by commas, semicolons or tabs
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// The manifest's column of serial numbers [default: `serial`, `Serial Number`, `S/N` and the like]
+    #[arg(long, value_name = "NAME", requires = "manifest")]
+    pub column: Option<String>,
     /// A station that may use it; repeat for more, at most 64
     #[arg(long = "station", value_name = "NAME", required = true)]
     pub stations: Vec<PrincipalName>,

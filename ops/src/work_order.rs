@@ -99,27 +99,31 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
     {
         return Err(Failure::usage("--closes must be later than --opens"));
     }
-    let serials = match (terms.serials, &terms.manifest) {
-        (Some(pattern), _) => create_work_order_request::Serials::Pattern(pattern),
-        (None, Some(path)) => {
-            let serials = manifest::read(path)?;
-            if (serials.len() as u64) < terms.quantity {
+    let (serials, quantity) = match (terms.serials, &terms.manifest, terms.quantity) {
+        (Some(pattern), _, Some(quantity)) => {
+            (create_work_order_request::Serials::Pattern(pattern), quantity)
+        }
+        (None, Some(path), quantity) => {
+            let serials = manifest::read(path, &terms.product, terms.column.as_deref())?;
+            let listed = serials.len() as u64;
+            if let Some(quantity) = quantity.filter(|quantity| *quantity != listed) {
+                let (listed, wanted) = (count(listed, "serial number"), count(quantity, "unit"));
                 return Err(Failure::usage(format!(
-                    "{} has {} serial numbers, too few for {} units",
-                    path.display(),
-                    serials.len(),
-                    terms.quantity
-                )));
+                    "{} has {listed}, and --quantity says {wanted}",
+                    path.display()
+                ))
+                .next("leave --quantity out: the order is then for as many units as the file lists"));
             }
             let serials = serials.iter().map(ToString::to_string).collect();
-            create_work_order_request::Serials::Manifest(wire::SerialManifest { serials })
+            (create_work_order_request::Serials::Manifest(wire::SerialManifest { serials }), listed)
         }
-        (None, None) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
+        (Some(_), _, None) => return Err(Failure::usage("say how many units: --quantity")),
+        (None, None, _) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
     };
     Ok(wire::CreateWorkOrderRequest {
         request_id: request_id().into(),
         product: terms.product.to_string(),
-        quantity: terms.quantity,
+        quantity,
         profile: terms.profile,
         serials: Some(serials),
         stations: terms.stations.iter().map(PrincipalName::to_string).collect(),

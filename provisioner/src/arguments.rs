@@ -28,7 +28,7 @@ pub struct Arguments {
 pub enum Command {
     /// Make units of a work order.
     ///
-    /// Units that passed before are passed over; units that were under way are finished. Ctrl-C finishes the units on the bench and
+    /// Units that are done are skipped; units that were under way are finished. Ctrl-C finishes the units on the bench and
     /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
@@ -60,9 +60,12 @@ pub struct ProvisionArguments {
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
     pub slots: usize,
-    /// The line's list of serial numbers, `-` for standard input; without it, the work order's own range.
+    /// The line's list of serial numbers, `-` for standard input; without it, those of the work order.
     #[arg(long, value_name = "FILE|-")]
     pub serials: Option<PathBuf>,
+    /// The list's column of serial numbers; without it, one that is called `serial`, `Serial Number`, `S/N` or the like.
+    #[arg(long, value_name = "NAME", requires = "serials")]
+    pub column: Option<String>,
     /// Refuse to run unless the work order is for this product.
     #[arg(long)]
     pub product: Option<String>,
@@ -194,19 +197,26 @@ const WORK_ORDER_CHARACTERS_MAX: usize = 64;
 const EXIT_STATUSES: &str = "\
 Exit statuses:
   0  all units passed
-  1  failed: configuration, journal, or the CA at the start
-  2  wrong usage
-  3  some units did not pass
-  4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+  1  failed, or the line stopped: the link, the journal, a file; when that is mended, run it again
+  2  wrong usage: arguments, or a list with mistakes
+  3  the configuration or the credential cannot be used
+  4  the journal is damaged or of another version
+  6  some units failed, or were not made
+  7  the CA cannot be reached, or the order is paused or not yet open: run it again later";
 
 const SCRAP_HELP: &str = "\
+A unit that was begun and never got a certificate is given up: the CA has nothing to revoke, and this
+station does not wait for it any more.
+
 Exit statuses:
   0  all units are on record as scrapped
-  1  failed: configuration, journal, or the CA at the start; or not confirmed
+  1  failed: the journal, a file
   2  wrong usage
-  3  the CA refused some units
-  4  the CA refuses all units, or cannot be reached any more, or the journal cannot be written
+  3  the configuration or the credential cannot be used
+  4  the journal is damaged or of another version
+  5  not confirmed: nothing was scrapped
+  6  the CA refused some units
+  7  the CA cannot be reached
 
 Example:
   touchmark-station scrap --config station.toml --work-order wo-000017 --reason 'cracked lens' SN000123";
@@ -216,18 +226,24 @@ Links:
   exec:COMMAND    a command for each device, spoken to on its standard input and output;
                   {serial}, {product} and {slot} are filled in, quotes are as in a shell, and
                   no shell takes part
-  tcp:HOST:PORT   a device server
+  tcp:HOST:PORT   a device server; {slot}, {slot:02}, {serial} and {product} are filled in, so that
+                  each fixture can have an address of its own: tcp:bench-3:40{slot:02}
   serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
 
 Serials:
-  A plain list has one serial number a line. A CSV list has a header with the column `serial`
-  and may have `product`; other columns are kept for the report. All bad rows are told at once,
-  and nothing is begun.
+  A plain list has one serial number a line; lines that begin with # are comments. A table has a
+  header with a column of serial numbers and may have `product`; other columns are kept for the
+  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. All mistakes are
+  told at once, and nothing is begun.
+  Without --serials the units are those of the work order: its range, or its manifest. Stations that
+  share a range begin in parts of their own.
 
 station.toml:
   server = \"https://ca.example.com:8443\"  the CA
   credentials = \".\"         directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
-  journal = \"journal\"       directory of what the station must remember
+  journal = \"DIR\"           directory of what the station must remember; by default
+                            $STATE_DIRECTORY/journal, or beside the directory of the credential,
+                            with -journal behind its name
   answer-timeout-ms = 3000  after this, a device is asked again
   sends-max = 10            how often a device is asked one question in all
   ca-patience-s = 60        how long the CA is asked again when it cannot answer
@@ -236,8 +252,9 @@ station.toml:
 
 Exit statuses:
   0  all units passed
-  1  failed: configuration, journal, or the CA at the start
-  2  wrong usage
-  3  some units did not pass
-  4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+  1  failed, or the line stopped: the link, the journal, a file; when that is mended, run it again
+  2  wrong usage: arguments, or a list with mistakes
+  3  the configuration or the credential cannot be used
+  4  the journal is damaged or of another version
+  6  some units failed, or were not made
+  7  the CA cannot be reached, or the order is paused or not yet open: run it again later";

@@ -1,35 +1,41 @@
 //! The commands: read what is asked, make a plan, run the line, tell what became of it.
 
+mod failure;
 mod plan;
 mod provision;
 mod report;
 mod resume;
 mod scrap;
+mod status;
+mod survey;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, Output};
-use crate::ca::{Ca, CaError, advice};
-use crate::config::{ConfigError, Settings};
+use crate::ca::{Ca, advice};
+use crate::config::Settings;
 use crate::console::Console;
-use crate::journal::{Journal, JournalError, Known, Record, RunStart, Writer};
+use crate::journal::{Journal, Known, Record, RunStart, Settled, Writer};
 use crate::line::{Line, Stop, Summary};
-use crate::link::{LinkSpec, LinkSpecError};
+use crate::link::LinkSpec;
 use crate::progress::Progress;
 use crate::report::ReportFile;
 use crate::session::Kit;
 use crate::slot::Bench;
-use crate::units::{ListError, PatternError, Supply};
+use crate::units::Supply;
+
+pub use failure::Failure;
+
 
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
-/// When it failed as a whole: exit status 1.
+/// When it failed as a whole: exit status [`Failure::exit_status`].
 pub async fn run(arguments: Arguments, console: &Console) -> Result<u8, Failure> {
     match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
@@ -47,10 +53,10 @@ struct Station {
 }
 
 impl Station {
-    fn open(config: &Path) -> Result<Self, Failure> {
+    fn open(config: &Path, console: &Console) -> Result<Self, Failure> {
         let settings = settings(config)?;
         let ca = Ca::new(&settings.server, settings.connector.clone(), settings.ca_patience)?;
-        let journal = Journal::open(&settings.journal)?;
+        let journal = Journal::open(&settled(&settings, console)?)?;
         Ok(Self { settings, ca, journal })
     }
 
@@ -88,6 +94,7 @@ impl Station {
             limits: self.settings.limits,
             clock,
             cut,
+            events: None,
         };
         let line = Line { bench, supply: job.supply, slots: job.slots, known: job.known.units, stop };
         let summary = output.follow(line, total).await;
@@ -151,28 +158,68 @@ impl Shown {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
         say(&text);
-        match &summary.stop {
-            Some(Stop::Refused { reason, message }) => {
-                self.console
-                    .complain(&format!("the line stopped: {message} ({reason})\n  {}", advice(reason)));
-                4
+        let summary_status = if summary.failed() > 0 || summary.not_made() > 0 {
+            status::NOT_ALL_GOOD
+        } else {
+            status::DONE
+        };
+        let Some(stop) = &summary.stop else {
+            if summary.not_made() > 0 {
+                self.console.error(&not_made(work_order, summary), Some(NOT_MADE_NEXT));
             }
-            Some(Stop::JournalLost { detail }) => {
-                self.console.complain(&format!("the line stopped: {detail}"));
-                4
+            return summary_status;
+        };
+        match stop {
+            // The order is complete, and this station has done its part.
+            Stop::Refused { reason, message } if reason == EXHAUSTED && summary.left == 0 && summary.unfinished() == 0 => {
+                self.console.complain(message);
+                summary_status
             }
-            Some(Stop::Interrupted) => {
-                if summary.unfinished() > 0 {
-                    self.console.complain(
-                        "cut off; what was under way is finished by the same command or by: touchmark-station resume",
-                    );
-                }
-                5
+            Stop::Refused { reason, message } => {
+                self.console.error(&format!("the line stopped: {message} ({reason})"), Some(advice(reason)));
+                failure::of_refusal(reason)
             }
-            None if summary.failed() > 0 => 3,
-            None => 0,
+            Stop::JournalLost { detail } => {
+                self.console.error(&format!("the line stopped: {detail}"), None);
+                status::FAILED
+            }
+            Stop::LinkUnusable { detail } => {
+                let what = format!("the line stopped, for no unit can have caused this: {detail}");
+                self.console.error(&what, Some(LINK_NEXT));
+                status::FAILED
+            }
+            Stop::Interrupted => {
+                let next = (summary.unfinished() > 0).then_some(INTERRUPTED_NEXT);
+                self.console.error("stopped by the operator", next);
+                status::NOT_ALL_GOOD
+            }
         }
     }
+}
+
+fn not_made(work_order: &str, summary: &Summary) -> String {
+    let lost = summary.not_made();
+    format!("{lost} of the units of {work_order} cannot be made: serial numbers of the order are used up outside of it")
+}
+
+/// Where the journal lies, with what people must know about it told.
+fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
+    let Settled { directory, moved_from, stayed } = settings.journal.settle()?;
+    if let Some(former) = moved_from {
+        let (former, directory) = (former.display(), directory.display());
+        console.complain(&format!("the journal was moved from {former} to {directory}, apart from the credential"));
+    }
+    let credentials = settings.credentials.canonicalize().unwrap_or_else(|_| settings.credentials.clone());
+    let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+    if stayed.is_some() || whole.starts_with(&credentials) {
+        let why = stayed.map(|error| format!(" (it cannot be moved: {error})")).unwrap_or_default();
+        tracing::warn!(
+            "the journal {} lies in the credential directory{why}: whoever replaces that directory loses it; stop the station, move \
+             it elsewhere, and name the place with `journal` in the configuration",
+            directory.display()
+        );
+    }
+    Ok(directory)
 }
 
 fn settings(config: &Path) -> Result<Settings, Failure> {
@@ -198,53 +245,16 @@ fn say(text: &str) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
 }
 
-/// Why a command failed as a whole.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration has mistakes.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The address of the CA cannot be used.
-    #[error("the address of the CA cannot be used")]
-    Address(#[from] tonic::transport::Error),
-    /// The CA does not give the work order.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// The list of serials has mistakes.
-    #[error(transparent)]
-    List(#[from] ListError),
-    /// The list of serials cannot be read.
-    #[error("the list {path} cannot be read")]
-    ListFile {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The report cannot be written.
-    #[error("the report {path} cannot be written")]
-    Report {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The link cannot be used for a device.
-    #[error(transparent)]
-    Link(#[from] LinkSpecError),
-    /// The work order's range cannot be read.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The work order cannot be worked to as asked.
-    #[error("{0}")]
-    WorkOrder(String),
-    /// The line itself broke.
-    #[error("the line broke: {0}")]
-    Line(String),
-}
+const NOT_MADE_NEXT: &str =
+    "ask for a work order with serial numbers that were never used: touchmark work-order create";
+
+const LINK_NEXT: &str = "check --link: the command, the address, the cable; touchmark-station provision --help says what it may be";
+
+const INTERRUPTED_NEXT: &str =
+    "what was under way is finished by the same command or by: touchmark-station resume";
+
+/// The CA's reason when all units of an order are made.
+const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
 /// After the first Ctrl-C.
 const STOPPING: &str =

@@ -23,8 +23,8 @@ async fn main() -> ExitCode {
     match provisioner::command::run(arguments, &console).await {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            console.complain(&format!("error: {:#}", anyhow::Error::from(failure)));
-            ExitCode::from(1)
+            console.failure(&failure, failure.next());
+            ExitCode::from(failure.exit_status())
         }
     }
 }

@@ -46,16 +46,15 @@ impl Progress {
         let all = console.bars();
         let slots = (1..=slots)
             .map(|slot| {
-                let style = ProgressStyle::with_template("{prefix:>8} {spinner} {msg}");
+                let style = ProgressStyle::with_template("{prefix:>8} {spinner} {wide_msg}");
                 let bar = all.add(ProgressBar::new_spinner());
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.set_prefix(format!("slot {slot}"));
                 bar
             })
             .collect();
-        let style = ProgressStyle::with_template(
-            "{bar:40} {pos}/{len} units, {per_minute} per minute, {eta} to go {msg}",
-        );
+        // The bar takes what is left of the line: 80 columns are enough.
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min, {eta} to go");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let per_minute = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             write!(text, "{:.1}", state.per_sec() * 60.0).ok();
@@ -96,7 +95,20 @@ impl Progress {
                     writeln!(std::io::stdout().lock(), "{json}").ok();
                 }
             }
-            (Self::Lines { .. } | Self::Json, LineEvent::Begun { .. }) => {}
+            (Self::Bars { slots, .. }, LineEvent::AskedCa { slot, device, waiting }) => {
+                if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
+                    let what = if *waiting { " waiting for the CA" } else { "" };
+                    bar.set_message(format!("{device}{what}"));
+                }
+            }
+            (
+                Self::Bars { console, .. } | Self::Lines { console, .. },
+                LineEvent::Closed { slot, detail },
+            ) => {
+                console.complain(&format!("slot {slot} takes no units in this run: {detail}"));
+            }
+            (Self::Lines { .. } | Self::Json, LineEvent::Begun { .. } | LineEvent::AskedCa { .. })
+            | (Self::Json, LineEvent::Closed { .. }) => {}
         }
     }
 
@@ -104,6 +116,10 @@ impl Progress {
     pub fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
+            // What is over has no time to go.
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}") {
+                total.set_style(style);
+            }
             total.abandon();
         }
     }

@@ -61,7 +61,7 @@ pub enum UnitOutcome {
     Failed,
     /// It has not, because the line was cut off or stopped: the next run goes on with it.
     Unfinished,
-    /// Another station has made it.
+    /// Its serial number is another unit's.
     Skipped,
 }
 

@@ -16,10 +16,15 @@ use tracing::{info, warn};
 
 pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
     let mut state = State::open_or_create(&arguments.state, Arc::new(FileSystem))?;
-    if let (Some(product), Some(serial)) = (arguments.product, arguments.serial) {
+    let own = arguments.product.zip(arguments.serial);
+    let has_its_own = own.is_some();
+    if let Some((product, serial)) = own {
         keep_identity(&mut state, DeviceId { product, serial })?;
     }
     let mut dialogue = Dialogue::new(state, Arc::new(SystemClock));
+    if has_its_own {
+        dialogue = dialogue.with_an_identity_of_its_own();
+    }
     let limits = Limits { idle: arguments.idle_timeout, after_lock: AFTER_LOCK };
     match arguments.link.tcp {
         Some(address) => over_tcp(&mut dialogue, address, limits).await,

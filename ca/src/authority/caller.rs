@@ -56,7 +56,7 @@ impl Caller {
     }
 
     /// Its name as a station; `None` for everybody else.
-    pub(super) fn station(&self) -> Option<&PrincipalName> {
+    pub(crate) fn station(&self) -> Option<&PrincipalName> {
         match &self.principal {
             Principal::Named { role: Role::Station, name } => Some(name),
             _ => None,

@@ -1,6 +1,7 @@
 //! Between the wire and the words: incoming messages become values that were checked, or are refused naming the field; what is on
 //! record becomes messages. Nothing unchecked goes further in.
 
+mod units;
 mod withdrawal;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +29,7 @@ use crate::store::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, PrincipalRecord, Released, WorkOrderRecord,
 };
 
+pub(super) use units::{units, units_asked};
 pub(super) use withdrawal::{
     alarm, alarm_kind, feed_page, feed_place, list_name, list_piece, progress, revocation_request,
     rotation_request, selection, serial_numbers, state, survey,

@@ -43,6 +43,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.ProvisioningService/ConfirmUnit", Access::Only(STATIONS)),
     ("/touchmark.v1.ProvisioningService/ReportScrap", Access::Only(STATIONS)),
     ("/touchmark.v1.ProvisioningService/GetWorkOrder", Access::Only(STATIONS)),
+    ("/touchmark.v1.ProvisioningService/GetUnits", Access::Only(STATIONS)),
     // The birth certificate proves who a device is; only it authorises a first operational certificate.
     ("/touchmark.v1.EnrollmentService/Enroll", Access::Only(&[DeviceBirth])),
     // Only an operational certificate has children of its own kind; a device whose certificate is lost enrols again.

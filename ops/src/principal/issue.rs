@@ -206,7 +206,7 @@ fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Fail
     let server = toml::Value::String(server.to_owned());
     let (name, text) = match role {
         Role::Station => {
-            ("station.toml", format!("server = {server}\ncredentials = \".\"\njournal = \"journal\"\n"))
+            ("station.toml", format!("server = {server}\ncredentials = \".\"\n"))
         }
         Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
         Role::Service => return Ok(()),

@@ -924,6 +924,9 @@ pub struct StationMessage {
     /// Of this question: one more than of the question before it. Never zero.
     #[prost(uint32, tag = "1")]
     pub exchange: u32,
+    /// Always true. A station that receives a message with it has received its own: the line echoes. Devices may ignore it.
+    #[prost(bool, tag = "14")]
+    pub from_station: bool,
     /// What it asks.
     #[prost(oneof = "station_message::Request", tags = "2, 3, 4, 5, 6")]
     pub request: ::core::option::Option<station_message::Request>,
@@ -956,6 +959,9 @@ pub struct DeviceMessage {
     /// Of the question that this answers.
     #[prost(uint32, tag = "1")]
     pub exchange: u32,
+    /// True from a device that tells directions apart: one that receives a message with it has received its own, and the line echoes.
+    #[prost(bool, tag = "15")]
+    pub from_device: bool,
     /// The answer.
     #[prost(oneof = "device_message::Response", tags = "2, 3, 4, 5, 6, 7")]
     pub response: ::core::option::Option<device_message::Response>,
@@ -997,6 +1003,10 @@ pub struct Hello {
     /// The product that the work order makes.
     #[prost(string, tag = "3")]
     pub product: ::prost::alloc::string::String,
+    /// Serial numbers that this line gave to units before it turned out that the CA has them on record for others; at most 64. A device
+    /// that was given one of them and has no certificate takes `assigned_serial` instead. Others ignore it.
+    #[prost(string, repeated, tag = "4")]
+    pub withdrawn_serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who the device is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4207,6 +4217,54 @@ pub struct GetWorkOrderResponse {
     #[prost(string, tag = "4")]
     pub enrollment_url: ::prost::alloc::string::String,
 }
+/// Asks what is on record of serial numbers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnitsRequest {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// Serial numbers of the order's product, at most 1,000. Without any: the next 1,000 of the order's manifest.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of the manifest: those behind this serial number; empty: from its beginning.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+}
+/// What is on record.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetUnitsResponse {
+    /// In the order of the question, or of the manifest (sorted).
+    #[prost(message, repeated, tag = "1")]
+    pub units: ::prost::alloc::vec::Vec<Unit>,
+    /// Whether the manifest goes on behind the last of them.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+    /// The order and its counts as of now.
+    #[prost(message, optional, tag = "3")]
+    pub work_order: ::core::option::Option<WorkOrder>,
+    /// The name of the station that asks, as the order has it.
+    #[prost(string, tag = "4")]
+    pub station: ::prost::alloc::string::String,
+}
+/// What is on record of one serial number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unit {
+    /// The serial number.
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    /// What became of it.
+    #[prost(enumeration = "UnitState", tag = "2")]
+    pub state: i32,
+    /// Whether it was made under another order than the one that was asked about.
+    #[prost(bool, tag = "3")]
+    pub other_order: bool,
+    /// Whether another station asked for its birth certificate.
+    #[prost(bool, tag = "4")]
+    pub other_station: bool,
+    /// Serial number of its last birth certificate, 16 bytes; empty if it has none.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub birth_certificate: ::prost::bytes::Bytes,
+}
 /// Asks for one birth certificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IssueBirthCertificateRequest {
@@ -4308,6 +4366,51 @@ pub struct ReportScrapResponse {
     /// The order's counts after it.
     #[prost(message, optional, tag = "1")]
     pub counts: ::core::option::Option<WorkOrderCounts>,
+}
+/// What became of a serial number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UnitState {
+    /// Never sent.
+    Unspecified = 0,
+    /// No unit has it.
+    Free = 1,
+    /// A unit has a birth certificate and was not confirmed.
+    Issued = 2,
+    /// The unit was confirmed.
+    Confirmed = 3,
+    /// The unit may have another birth certificate under the same order (rework).
+    Rework = 4,
+    /// It was scrapped or retired: it never returns.
+    Gone = 5,
+}
+impl UnitState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UNIT_STATE_UNSPECIFIED",
+            Self::Free => "UNIT_STATE_FREE",
+            Self::Issued => "UNIT_STATE_ISSUED",
+            Self::Confirmed => "UNIT_STATE_CONFIRMED",
+            Self::Rework => "UNIT_STATE_REWORK",
+            Self::Gone => "UNIT_STATE_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UNIT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "UNIT_STATE_FREE" => Some(Self::Free),
+            "UNIT_STATE_ISSUED" => Some(Self::Issued),
+            "UNIT_STATE_CONFIRMED" => Some(Self::Confirmed),
+            "UNIT_STATE_REWORK" => Some(Self::Rework),
+            "UNIT_STATE_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod provisioning_service_client {
@@ -4426,6 +4529,31 @@ pub mod provisioning_service_client {
                 .insert(
                     GrpcMethod::new("touchmark.v1.ProvisioningService", "GetWorkOrder"),
                 );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is on record of serial numbers, before a unit is told one. Changes nothing and reserves nothing.
+        pub async fn get_units(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUnitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/GetUnits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProvisioningService", "GetUnits"));
             self.inner.unary(req, path, codec).await
         }
         /// One birth certificate (IDevID). Exactly once: the same request again returns the same certificate.
@@ -4568,6 +4696,14 @@ pub mod provisioning_service_server {
             request: tonic::Request<super::GetWorkOrderRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetWorkOrderResponse>,
+            tonic::Status,
+        >;
+        /// What is on record of serial numbers, before a unit is told one. Changes nothing and reserves nothing.
+        async fn get_units(
+            &self,
+            request: tonic::Request<super::GetUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUnitsResponse>,
             tonic::Status,
         >;
         /// One birth certificate (IDevID). Exactly once: the same request again returns the same certificate.
@@ -4723,6 +4859,51 @@ pub mod provisioning_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetWorkOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProvisioningService/GetUnits" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetUnitsSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::GetUnitsRequest>
+                    for GetUnitsSvc<T> {
+                        type Response = super::GetUnitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetUnitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::get_units(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetUnitsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -4,27 +4,27 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use identity::DeviceId;
 
-use super::provision::with_advice;
-use super::{Failure, Station, say};
+use super::failure::{self, with_advice};
+use super::{Failure, Station, say, status};
 use crate::arguments::ScrapArguments;
 use crate::ca::{CaError, advice};
 use crate::console::Console;
-use crate::journal::Record;
+use crate::journal::{Known, Record};
 
 pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<u8, Failure> {
     if !arguments.yes && !std::io::stdin().is_terminal() {
-        console.complain("error: scrapping cannot be undone, and there is no terminal to ask at; give --yes");
-        return Ok(2);
+        console.error("scrapping cannot be undone, and there is no terminal to ask at", Some("give --yes"));
+        return Ok(status::USAGE);
     }
-    let station = Station::open(&arguments.common.config)?;
+    let station = Station::open(&arguments.common.config, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
     let order = answer.work_order.unwrap_or_default();
     let devices = devices(&arguments, &order.product)?;
     if !arguments.yes && !confirmed(&devices, &order.id, &arguments.reason) {
         console.complain("nothing was scrapped");
-        return Ok(1);
+        return Ok(status::NOT_CONFIRMED);
     }
-    let (journal, _) = station.work_order(&arguments.work_order)?;
+    let (journal, known) = station.work_order(&arguments.work_order)?;
     let (mut scrapped, mut refused) = (0_u64, 0_u64);
     for device in devices {
         match station.ca.scrap(&order.id, &device, &arguments.reason).await {
@@ -35,17 +35,20 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
                 scrapped += 1;
                 say(&told(&arguments, &device, None));
             }
+            Err(CaError::Refused(refusal)) if refusal.reason == NEVER_MADE && never_made(&known, &device) => {
+                // It has no certificate to revoke; here its serial number is given up, so that nobody waits for it.
+                let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
+                journal.record(&record).await?;
+                scrapped += 1;
+                say(&told(&arguments, &device, None));
+            }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
                 say(&told(&arguments, &device, Some((&refusal.reason, &refusal.message))));
             }
             Err(error) => {
-                let reason = match &error {
-                    CaError::Refused(refusal) => refusal.reason.as_str(),
-                    CaError::Unreachable(_) => "CA_UNREACHABLE",
-                };
-                console.complain(&format!("stopped before {device}: {error}\n  {}", advice(reason)));
-                return Ok(4);
+                console.error(&format!("stopped before {device}: {error}"), Some(advice(error.reason())));
+                return Ok(failure::of_ca(&error));
             }
         }
     }
@@ -53,7 +56,12 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
         let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
         say(&serde_json::json!({ "summary": summary }).to_string());
     }
-    Ok(if refused > 0 { 3 } else { 0 })
+    Ok(if refused > 0 { status::NOT_ALL_GOOD } else { status::DONE })
+}
+
+/// Whether the unit was begun here and, as far as is known here, has no certificate.
+fn never_made(known: &Known, device: &DeviceId) -> bool {
+    known.units.get(device).is_some_and(|unit| unit.certificate().is_none())
 }
 
 /// Each once, in the order in which they are named.
@@ -103,3 +111,6 @@ fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &s
         Some(_) => format!("{device} NOT scrapped: {message} ({reason})"),
     }
 }
+
+/// The CA has nothing on record of the unit.
+const NEVER_MADE: &str = "DEVICE_NOT_FOUND";
