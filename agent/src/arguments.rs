@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent::enroll::Server;
-use agent::hook::{Hook, Telling};
 use clap::{Args, Parser, Subcommand};
 use identity::{DeviceSerial, Product};
+
+use crate::enroll::Server;
+use crate::hook::{Hook, Telling};
+use crate::key::{KeyGroup, KeyReaders};
 
 /// The device's program: takes a birth certificate in the factory and an operational certificate at first boot, and keeps that fresh.
 ///
@@ -15,13 +17,15 @@ use identity::{DeviceSerial, Product};
 /// killed at any time and run again.
 #[derive(Debug, Parser)]
 #[command(name = "touchmark-agent", version, after_help = EXIT_STATUS)]
-pub(crate) struct Arguments {
+pub struct Arguments {
+    /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
+/// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Answer a factory station: make a key, take the birth certificate, prove it, lock.
     ///
     /// The station drives; this program only answers, and ends when the station closes the link or has locked the unit. A unit
@@ -71,90 +75,109 @@ pub(crate) enum Command {
     Doctor(Doctor),
 }
 
+/// Of `factory`.
 #[derive(Debug, Args)]
-pub(crate) struct Factory {
+pub struct Factory {
     /// The state directory. A missing or an empty directory is made into one; a directory with other files is refused.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
+    /// Where the station is.
     #[command(flatten)]
-    pub(crate) link: Link,
+    pub link: Link,
 
     /// What this unit is one of, for example cam-2. Without it, the station says.
     #[arg(long, value_name = "PRODUCT", requires = "serial")]
-    pub(crate) product: Option<Product>,
+    pub product: Option<Product>,
 
     /// Which one it is, for example SN000123. Without it, the station says.
     #[arg(long, value_name = "SERIAL", requires = "product")]
-    pub(crate) serial: Option<DeviceSerial>,
+    pub serial: Option<DeviceSerial>,
 
     /// Give up when the station says nothing for this long.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(crate) idle_timeout: Duration,
+    pub idle_timeout: Duration,
 }
 
+/// Of `enroll`.
 #[derive(Debug, Args)]
-pub(crate) struct Enroll {
+pub struct Enroll {
     /// The state directory that the factory made.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
     /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
     /// Go on trying for this long: pauses grow, and differ from unit to unit.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub(crate) deadline: Duration,
+    pub deadline: Duration,
+
+    /// Who may read the key.
+    #[command(flatten)]
+    pub readers: ReadersArguments,
 
     /// Print the outcome as one line of JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
+/// Of `renew`.
 #[derive(Debug, Args)]
-pub(crate) struct Renew {
+pub struct Renew {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
     /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
     /// Renew now, whether or not it is due.
     #[arg(long)]
-    pub(crate) force: bool,
+    pub force: bool,
 
     /// Go on trying for this long: pauses grow, and differ from unit to unit.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub(crate) deadline: Duration,
+    pub deadline: Duration,
 
+    /// Who may read the key.
     #[command(flatten)]
-    pub(crate) telling: TellingArguments,
+    pub readers: ReadersArguments,
+
+    /// Who is told of a new certificate.
+    #[command(flatten)]
+    pub telling: TellingArguments,
 
     /// Print the outcome as one line of JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
+/// Of `run`.
 #[derive(Debug, Args)]
-pub(crate) struct Run {
+pub struct Run {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
     /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
+    /// Who may read the key.
     #[command(flatten)]
-    pub(crate) telling: TellingArguments,
+    pub readers: ReadersArguments,
+
+    /// Who is told of a new certificate.
+    #[command(flatten)]
+    pub telling: TellingArguments,
 }
 
 /// Who is told of a new certificate.
 #[derive(Debug, Args)]
-pub(crate) struct TellingArguments {
+pub struct TellingArguments {
     /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT, TOUCHMARK_DEVICE and
     /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again.
     #[arg(long, value_name = "COMMAND")]
@@ -170,49 +193,76 @@ pub(crate) struct TellingArguments {
 }
 
 impl TellingArguments {
-    pub(crate) fn telling(&self) -> Telling {
+    /// The same, as the library takes it.
+    pub fn telling(&self) -> Telling {
         let Self { hook, hook_time, notify_pid_file } = self;
         Telling { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
     }
 }
 
+/// Who may read the key of the certificate in use, besides the owner of the state directory.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub struct ReadersArguments {
+    /// Let the members of this group of the system read DIR/current/key.pem (mode 0640), now and after each renewal, for applications that
+    /// run as users of their own. Remembered, also by other commands on DIR. The agent must be root or a member of the group.
+    #[arg(long, value_name = "GROUP")]
+    key_group: Option<KeyGroup>,
+
+    /// Let nobody else read it any more (mode 0600), as it is unless --key-group was given.
+    #[arg(long, conflicts_with = "key_group")]
+    no_key_group: bool,
+}
+
+impl ReadersArguments {
+    /// The same, as the library takes it.
+    pub fn readers(&self) -> KeyReaders {
+        match (&self.key_group, self.no_key_group) {
+            (Some(group), _) => KeyReaders::Group(group.clone()),
+            (None, true) => KeyReaders::Nobody,
+            (None, false) => KeyReaders::AsBefore,
+        }
+    }
+}
+
+/// Of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
     /// Print one line of JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
+/// Of `doctor`.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {
+pub struct Doctor {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
     /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
     /// Print each finding as one line of JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 /// Where the station is.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Link {
+pub struct Link {
     /// Talk to the station on standard input and output; logs go to standard error.
     #[arg(long)]
-    pub(crate) stdio: bool,
+    pub stdio: bool,
 
     /// Wait for the station on this address, for example 127.0.0.1:7000. One station at a time, until the unit is locked.
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) tcp: Option<SocketAddr>,
+    pub tcp: Option<SocketAddr>,
 }
 
 const EXIT_STATUS: &str = "\

@@ -13,7 +13,7 @@ use agent::enroll::EnrollError;
 use agent::hook::TellError;
 use agent::state::{Advice, StateError};
 
-use crate::arguments::Command;
+use agent::arguments::Command;
 
 /// Runs a command and returns the exit status.
 pub(crate) async fn run(command: Command) -> u8 {

@@ -1,16 +1,16 @@
 //! `touchmark-agent`: the device's program. Arguments, wiring, exit status; all else is in the library.
 
-mod arguments;
 mod commands;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use agent::arguments::Arguments;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("TOUCHMARK_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Standard output belongs to the factory link and to `--json`.
     tracing_subscriber::fmt()

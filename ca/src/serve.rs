@@ -12,6 +12,7 @@ mod profiles;
 mod publish;
 mod shares;
 mod signals;
+mod supervised;
 mod wire;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
+use supervisor::ServiceManager;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -103,11 +105,14 @@ pub async fn serve<S: Store>(
     let publishing = published.start(listener, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
+    let supervised =
+        tokio::spawn(supervised::report(ServiceManager::of_this_process(), Arc::clone(&store), stop.clone()));
     front.run(opened.tls, services, stop.clone(), cut).await;
 
     stop.cancel();
     // It stops between two commits, if not sooner.
     upkeep.await.ok();
+    supervised.await.ok();
     watching.abort();
     reporting.abort();
     for task in publishing {

@@ -15,13 +15,29 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("proto", &[]),
     ("link", &[]),
+    ("supervisor", &[]),
     ("caller", &[]),
     ("issuance", &["identity"]),
-    ("ca", &["identity", "issuance", "proto"]),
+    ("ca", &["identity", "issuance", "proto", "supervisor"]),
     ("provisioner", &["caller", "identity", "link", "proto"]),
-    ("agent", &["identity", "link", "proto"]),
+    ("agent", &["identity", "link", "proto", "supervisor"]),
     ("ops", &["caller", "identity", "proto"]),
-    ("tests", &["agent", "ca", "caller", "identity", "issuance", "link", "ops", "proto", "provisioner"]),
+    ("packaging", &["agent", "ca", "ops", "provisioner"]),
+    (
+        "tests",
+        &[
+            "agent",
+            "ca",
+            "caller",
+            "identity",
+            "issuance",
+            "link",
+            "ops",
+            "packaging",
+            "proto",
+            "provisioner",
+        ],
+    ),
     (
         "bench",
         &["agent", "ca", "caller", "identity", "issuance", "link", "ops", "proto", "provisioner", "tests"],
@@ -34,6 +50,7 @@ const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("identity", &["axum", "rcgen", "serde", "sled", "tokio", "tonic", "tracing"]),
     ("proto", &["axum", "rcgen", "sled"]),
     ("link", &["axum", "rcgen", "sled", "tonic"]),
+    ("supervisor", &["axum", "rcgen", "sled", "tokio", "tonic"]),
     ("caller", &["axum", "rcgen", "sled"]),
     ("issuance", &["axum", "rand", "sled", "tokio", "tonic", "tracing"]),
     ("provisioner", &["axum", "rcgen", "sled"]),
@@ -111,7 +128,7 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Product code: what people and devices run. Tests, benches and chores may do more.
 const PRODUCT: &[&str] =
-    &["identity", "proto", "link", "caller", "issuance", "ca", "provisioner", "agent", "ops"];
+    &["identity", "proto", "link", "supervisor", "caller", "issuance", "ca", "provisioner", "agent", "ops"];
 
 #[test]
 fn every_crate_names_only_what_the_map_allows() {

@@ -6,7 +6,7 @@ use agent::doctor::{Finding, Verdict, examine};
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments::Doctor;
+use agent::arguments::Doctor;
 
 use super::{DAMAGED, DONE, FAILED};
 

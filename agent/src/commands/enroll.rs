@@ -11,12 +11,13 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::arguments::Enroll;
+use agent::arguments::Enroll;
 
 use super::{DONE, FIRST_PAUSE};
 
 pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
+    state.let_read(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;

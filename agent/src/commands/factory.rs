@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::arguments::Factory;
+use agent::arguments::Factory;
 
 use super::DONE;
 

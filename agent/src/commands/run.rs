@@ -8,10 +8,11 @@ use anyhow::Context;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
+use supervisor::ServiceManager;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::arguments::Run;
+use agent::arguments::Run;
 
 use super::DONE;
 
@@ -22,7 +23,9 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<u8> {
         state: arguments.state,
         disk: Arc::new(FileSystem),
         server: arguments.server,
+        readers: arguments.readers.readers(),
         telling: arguments.telling.telling(),
+        manager: ServiceManager::of_this_process(),
     };
     let (sender, wanted) = watch::channel(Wanted::Look);
     tokio::select! {

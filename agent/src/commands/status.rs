@@ -8,7 +8,7 @@ use agent::status::{Standing, Status};
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments;
+use agent::arguments;
 
 use super::{DONE, NOT_ENROLLED};
 
