@@ -9,6 +9,7 @@ use identity::{DeviceSerial, Product};
 
 use crate::enroll::Server;
 use crate::hook::{Hook, Telling};
+use crate::key::{KeyGroup, KeyReaders};
 
 /// The device's program: takes a birth certificate in the factory and an operational certificate at first boot, and keeps that fresh.
 ///
@@ -133,6 +134,10 @@ pub struct Enroll {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub deadline: Duration,
 
+    /// Who may read the key.
+    #[command(flatten)]
+    pub readers: ReadersArguments,
+
     /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
     pub json: bool,
@@ -157,6 +162,10 @@ pub struct Renew {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub deadline: Duration,
 
+    /// Who may read the key.
+    #[command(flatten)]
+    pub readers: ReadersArguments,
+
     /// Who is told of a new certificate.
     #[command(flatten)]
     pub telling: TellingArguments,
@@ -176,6 +185,10 @@ pub struct Run {
     /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
     #[arg(long, value_name = "URL")]
     pub server: Option<Server>,
+
+    /// Who may read the key.
+    #[command(flatten)]
+    pub readers: ReadersArguments,
 
     /// Who is told of a new certificate.
     #[command(flatten)]
@@ -204,6 +217,30 @@ impl TellingArguments {
     pub fn telling(&self) -> Telling {
         let Self { hook, hook_time, notify_pid_file } = self;
         Telling { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
+    }
+}
+
+/// Who may read the key of the certificate in use, besides the owner of the state directory.
+#[derive(Debug, Args)]
+pub struct ReadersArguments {
+    /// Let the members of this group of the system read DIR/current/key.pem (mode 0640), now and after each renewal, for applications that
+    /// run as users of their own. Remembered, also by other commands on DIR. The agent must be root or a member of the group.
+    #[arg(long, value_name = "GROUP")]
+    key_group: Option<KeyGroup>,
+
+    /// Let nobody else read it any more (mode 0600), as it is unless --key-group was given.
+    #[arg(long, conflicts_with = "key_group")]
+    no_key_group: bool,
+}
+
+impl ReadersArguments {
+    /// The same, as the library takes it.
+    pub fn readers(&self) -> KeyReaders {
+        match (&self.key_group, self.no_key_group) {
+            (Some(group), _) => KeyReaders::Group(group.clone()),
+            (None, true) => KeyReaders::Nobody,
+            (None, false) => KeyReaders::AsBefore,
+        }
     }
 }
 

@@ -107,7 +107,10 @@ impl fmt::Display for Hook {
 impl Hook {
     async fn run(&self, switched: &Switched<'_>, limit: Duration) -> Result<(), HookError> {
         let failed = |source| HookError::Start { program: self.program.clone(), source };
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // A hook has nothing to say to the service manager of the agent.
+        supervisor::VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+        let child = command
             .args(&self.arguments)
             .env("TOUCHMARK_STATE", switched.state)
             .env("TOUCHMARK_CURRENT", switched.state.join("current"))

@@ -7,7 +7,6 @@ pub mod arguments;
 pub mod certificate;
 pub mod daemon;
 pub mod doctor;
-
 pub mod enroll;
 pub mod factory;
 pub mod hook;

@@ -52,7 +52,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     };
     let refuse = |reason| ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
     let cases: [(&str, Harm<'_>, i32, &str); 8] = [
-        ("key for all", &|home| mode(home, "a/key.pem", 0o644), 4, "chmod"),
+        ("key for all", &|home| mode(home, "a/key.pem", 0o644), 1, "chmod"),
         ("directory for all", &|home| mode(home, "b", 0o777), 1, "chmod go-w"),
         ("no current", &|home| std::fs::remove_file(home.join("current")).unwrap(), 4, "restore"),
         ("no birth key", &|home| std::fs::remove_file(home.join("idevid/key.pem")).unwrap(), 4, "restore"),

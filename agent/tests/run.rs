@@ -18,11 +18,13 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use agent::daemon::{self, Settings, Wanted};
 use agent::hook::Telling;
+use agent::key::KeyReaders;
 use agent::state::{FileSystem, Place, View};
 use identity::ManualClock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::process::{Pid, Signal, kill_process};
+use supervisor::ServiceManager;
 use support::ca::{FakeCa, Mischief};
 use support::days::{day, now};
 use support::issuers::Issuers;
@@ -181,6 +183,8 @@ fn a_clock_that_shows_1970_or_another_age_does_not_make_a_unit_spin() {
             state: home.path().to_owned(),
             disk: Arc::new(FileSystem),
             server: None,
+            readers: KeyReaders::AsBefore,
+            manager: ServiceManager::default(),
             telling: Telling { hook: None, hook_time: Duration::from_secs(1), pid_file: None },
         };
         let (wanted, watching) = watch::channel(Wanted::Look);

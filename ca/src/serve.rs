@@ -14,6 +14,7 @@ mod profiles;
 mod publish;
 mod signals;
 mod visitor;
+mod supervised;
 mod wire;
 mod withdrawal;
 
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
+use supervisor::ServiceManager;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -111,11 +113,14 @@ pub async fn serve<S: Store>(
     let publishing = published.start(listener, publishing_metrics, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
+    let supervised =
+        tokio::spawn(supervised::report(ServiceManager::of_this_process(), Arc::clone(&store), stop.clone()));
     front.run(opened.tls, services, stop.clone(), cut).await;
 
     stop.cancel();
     // It stops between two commits, if not sooner.
     upkeep.await.ok();
+    supervised.await.ok();
     watching.abort();
     reporting.abort();
     for task in publishing {

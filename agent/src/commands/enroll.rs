@@ -17,6 +17,7 @@ use super::FIRST_PAUSE;
 
 pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
+    state.let_read(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;

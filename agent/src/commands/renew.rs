@@ -20,6 +20,7 @@ pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let telling = arguments.telling.telling();
     let mut state = State::open(&arguments.state, disk.clone())?;
+    state.let_read(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let when = if arguments.force { When::Now } else { When::Due };

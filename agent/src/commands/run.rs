@@ -10,6 +10,7 @@ use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
+use supervisor::ServiceManager;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -20,7 +21,9 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
         state: arguments.state,
         disk: Arc::new(FileSystem),
         server: arguments.server,
+        readers: arguments.readers.readers(),
         telling: arguments.telling.telling(),
+        manager: ServiceManager::of_this_process(),
     };
     let (sender, wanted) = watch::channel(Wanted::Look);
     tokio::select! {

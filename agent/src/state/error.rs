@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::key::KeyError;
+use crate::key::{KeyError, KeyGroupError};
 
 /// Why the state cannot be used. Nothing was repaired, and nothing was replaced.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,26 @@ pub enum StateError {
         /// Why.
         source: KeyError,
     },
+    /// Others can use a key, or the group that was asked for cannot read it, and the system does not let us change that.
+    #[error(
+        "{} has mode {mode:04o} where {wanted:04o} is wanted, and the agent may not change it; run the agent as the user that owns the \
+         file{}", path.display(), in_the_group(group.as_deref())
+    )]
+    KeyAccess {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits that it should have.
+        wanted: u32,
+        /// The group that may read it, if one was asked for.
+        group: Option<String>,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The group that may read the key does not exist any more.
+    #[error("the key in use cannot be given to the group that was asked for with --key-group")]
+    KeyGroup(#[source] KeyGroupError),
     /// The system does not let us read.
     #[error("{} cannot be read", path.display())]
     Read {
@@ -92,9 +112,14 @@ impl StateError {
     /// Whether the directory itself is at fault, and running again will not help.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. }
-            | Self::Key { source: KeyError::Exposed { .. } | KeyError::Malformed, .. } => true,
-            Self::Key { source: KeyError::Unreadable(_) | KeyError::Unusable, .. }
+            Self::Damaged { .. } | Self::Key { source: KeyError::Malformed, .. } => true,
+            // A mode is changed back by whoever owns the file: by this program at its next look, or by a person.
+            Self::Key {
+                source: KeyError::Exposed { .. } | KeyError::Unreadable(_) | KeyError::Unusable,
+                ..
+            }
+            | Self::KeyAccess { .. }
+            | Self::KeyGroup(_)
             | Self::Missing { .. }
             | Self::NotEnrolled { .. }
             | Self::Foreign { .. }
@@ -113,4 +138,8 @@ impl StateError {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
     }
+}
+
+fn in_the_group(group: Option<&str>) -> String {
+    group.map(|name| format!(", and make that user a member of the group {name}")).unwrap_or_default()
 }

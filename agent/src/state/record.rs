@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::key::KeyGroup;
 use crate::time_floor::TimeFloor;
 
 use super::Slot;
@@ -33,6 +34,8 @@ pub struct Record {
     pub advice: Option<Advice>,
     /// Whether `current` was switched and applications have not been told.
     pub untold: bool,
+    /// The group that may read the key in use, if one was asked for.
+    pub key_group: Option<KeyGroup>,
 }
 
 impl Record {
@@ -48,6 +51,7 @@ impl Record {
             renewal: None,
             advice: None,
             untold: false,
+            key_group: None,
         }
     }
 
@@ -128,6 +132,8 @@ struct RecordFile {
     advice: Option<AdviceFile>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     untold: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_group: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,6 +171,7 @@ impl From<&Record> for RecordFile {
             renewal: record.renewal.as_ref().map(RenewalFile::from),
             advice: record.advice.as_ref().map(AdviceFile::from),
             untold: record.untold,
+            key_group: record.key_group.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -197,6 +204,7 @@ impl TryFrom<RecordFile> for Record {
             renewal,
             advice: file.advice.map(Advice::try_from).transpose()?,
             untold: file.untold,
+            key_group: file.key_group.map(KeyGroup::from_record),
         })
     }
 }

@@ -78,10 +78,14 @@ impl View {
     /// The key of a place.
     ///
     /// # Errors
-    /// When it is missing, damaged, or others can read it.
+    /// When it is missing, damaged, or others can read it than its owner and the group that was asked for.
     pub fn key(&self, place: Place) -> Result<Arc<dyn DeviceKey>, StateError> {
         let path = self.path(place).join(KEY_FILE);
-        match FileKey::open(&path) {
+        // The birth certificate's key is for nobody else, ever.
+        let group = self.record.key_group.as_ref().filter(|_| place != Place::Birth);
+        // A group that the system does not know any more reads nothing.
+        let readers = group.and_then(|group| group.number().ok());
+        match FileKey::open(&path, readers) {
             Ok(key) => Ok(Arc::new(key)),
             Err(KeyError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StateError::Damaged { path, why: "it is missing".to_owned() })
