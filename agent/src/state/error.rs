@@ -102,6 +102,8 @@ impl StateError {
                 Some("restore the directory from a backup, or return the unit to the factory")
             }
             Self::Key { .. } => Some("`touchmark-agent doctor` says what is wrong with the key"),
+            Self::KeyAccess { .. } => Some("run the agent as the user that owns the key, or as root"),
+            Self::KeyGroup(_) => Some("name a group of the system with --key-group, or --no-key-group"),
             Self::Read { .. } => Some("run it as the user whose directory it is"),
             Self::Write { .. } => {
                 Some("make room, or run it as the user whose directory it is; nothing is lost")
