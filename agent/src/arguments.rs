@@ -156,7 +156,8 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct TellingArguments {
     /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT, TOUCHMARK_DEVICE and
-    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again.
+    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The log has the first and last two kilobytes of what
+    /// it says; what it leaves running must not write to its output.
     #[arg(long, value_name = "COMMAND")]
     hook: Option<Hook>,
 
@@ -251,7 +252,7 @@ Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info,
 
 const RUN_EXIT_STATUS: &str = "\
 Exit status:
-  0  ended by SIGTERM or SIGINT
+  0  ended by SIGTERM or SIGINT; SIGHUP makes it look at once what there is to do
   1  failed; the message says what to do
   2  wrong usage
   4  the state directory is damaged

@@ -12,6 +12,7 @@ use std::time::Duration;
 use agent::enroll::EnrollError;
 use agent::hook::TellError;
 use agent::state::{Advice, StateError};
+use anyhow::Context;
 
 use crate::arguments::Command;
 
@@ -46,6 +47,11 @@ fn status_of(error: &anyhow::Error) -> u8 {
         return NOT_ENROLLED;
     }
     if state.is_some_and(StateError::is_damage) { DAMAGED } else { FAILED }
+}
+
+/// Prints a result.
+fn print(text: &str) -> anyhow::Result<()> {
+    diagnostics::print(text).context("the result cannot be written to standard output")
 }
 
 /// Why the CA wants a renewal when it wants it, as the end of a sentence.

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use diagnostics::Limit;
 use identity::{Clock, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
@@ -202,6 +203,14 @@ impl<S: Store> Authority<S> {
         self.tally.count_refusal(reason);
         let principal = caller.map(|caller| caller.principal().to_string());
         let principal = principal.as_deref().unwrap_or("nobody");
+        let limit = match (refused.is_ours(), refused.is_suspicious()) {
+            (true, _) => &FAILED,
+            (false, true) => &SUSPICIOUS,
+            (false, false) => &REFUSED,
+        };
+        if !limit.admits() {
+            return incident;
+        }
         if refused.is_ours() {
             let why: &dyn std::error::Error = refused;
             tracing::error!(incident, reason, principal, why, "{question} failed");
@@ -229,7 +238,7 @@ impl<S: Store> Authority<S> {
             action,
         };
         let verdict = self.commit(caller, vec![command]).await?.pop();
-        Ok(verdict.ok_or(StoreError::Stopped)??)
+        Ok(verdict.ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// Everything that is decided for a caller is handed to the ledger here, with a look at the caller: signing takes a while, and
@@ -243,9 +252,14 @@ impl<S: Store> Authority<S> {
     }
 
     fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {
-        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Stopped)?)
+        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Bug { what: "there is no such profile" })?)
     }
 }
+
+/// Callers decide how many these are. What is suppressed is in the metrics, by reason.
+static FAILED: Limit = Limit::new("a question failed");
+static SUSPICIOUS: Limit = Limit::new("refused a question that a clone or a stolen credential would ask");
+static REFUSED: Limit = Limit::new("refused a question");
 
 /// Why there is no authority: an operator must act.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,7 @@ pub enum Status {
     Failed = 1,
     /// The configuration has mistakes. (2 is wrong usage, given by the parser of arguments.)
     Config = 3,
-    /// The ledger cannot be opened, or can record nothing more.
+    /// The ledger cannot be opened. (One that can record nothing more while it serves is a failure: a new start may help.)
     Ledger = 4,
     /// A key, certificate or passphrase cannot be used.
     Keys = 5,
@@ -40,6 +40,9 @@ pub enum Failure {
     /// `serve`.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// `check-config`.
+    #[error("the CA could not serve with this configuration")]
+    Check(#[source] OpenError),
     /// The result cannot be written as JSON.
     #[error("the result cannot be written as JSON")]
     Output(#[source] serde_json::Error),
@@ -52,7 +55,7 @@ impl Failure {
     /// How the program ends.
     pub fn status(&self) -> Status {
         match self {
-            Self::Config(_) => Status::Config,
+            Self::Config(_) | Self::Check(_) => Status::Config,
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
             Self::Output(_) | Self::Print(_) => Status::Failed,
@@ -86,12 +89,10 @@ fn of_init(error: &InitError) -> Status {
 
 fn of_serve(error: &ServeError) -> Status {
     match error {
-        ServeError::Store(_) | ServeError::Open(OpenError::Store(_) | OpenError::Numbers(_)) => {
-            Status::Ledger
-        }
-        ServeError::Open(OpenError::Publish(_)) => Status::Failed,
+        ServeError::Open(OpenError::Store(_) | OpenError::Numbers(_)) => Status::Ledger,
+        ServeError::Store(_) | ServeError::Task(_) | ServeError::Open(OpenError::Publish(_)) => Status::Failed,
         ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(_))) => Status::Ledger,
         ServeError::Open(_) => Status::Keys,
-        ServeError::Listen { .. } | ServeError::Descriptors => Status::Failed,
+        ServeError::Listen { .. } | ServeError::Signals(_) | ServeError::Descriptors => Status::Failed,
     }
 }

@@ -1,8 +1,6 @@
 //! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its caller")]
 
 use std::error::Error;
-use std::io::{Write, stdout};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +18,7 @@ use ca::init::{
 use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
 use clap::{CommandFactory, Parser};
+use diagnostics::tell;
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
@@ -30,13 +29,18 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match runtime() {
-        Ok(runtime) => runtime.block_on(run_command(arguments)),
+    diagnostics::begin("touchmark-ca").after(|| match runtime() {
+        Ok(runtime) => {
+            let status = runtime.block_on(run_command(arguments));
+            // A thread that waits for a disk which hangs must not keep the process.
+            runtime.shutdown_timeout(SHUTDOWN_MAX);
+            status
+        }
         Err(error) => {
-            eprintln!("touchmark-ca: cannot start: {error}");
+            tell(&format!("touchmark-ca: cannot start: {error}"));
             Status::Failed.into()
         }
-    }
+    })
 }
 
 /// Threads for the cores that we may use. On a single core more than one thread only hands work to itself.
@@ -53,17 +57,18 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_list(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
-        Command::CheckConfig(arguments) => check(arguments),
+        Command::CheckConfig(arguments) => check(arguments).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
     };
     let Err(failure) = done else { return Status::Done.into() };
-    eprintln!("touchmark-ca: {failure}");
+    tell(&format!("touchmark-ca: {failure}"));
     let mut cause = failure.source();
     while let Some(error) = cause {
-        eprintln!("  because: {error}");
+        tell(&format!("  because: {error}"));
         cause = error.source();
     }
     failure.status().into()
@@ -73,10 +78,10 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
     let json = arguments.json;
     let plan = arguments.plan();
     for left in abandoned(&plan.dir) {
-        eprintln!(
+        tell(&format!(
             "touchmark-ca: {} is left of an init that was killed; nobody uses it, remove it",
             left.display()
-        );
+        ));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
@@ -130,7 +135,7 @@ async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
-    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
+    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
@@ -142,12 +147,15 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
 }
 
-fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    Settings::read(&arguments.config, std::env::vars())?;
+async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
     print(&format!("{} has no mistakes\n", arguments.config.display()))
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
+    diagnostics::print(text).map_err(Failure::Print)
 }
+
+/// How long threads may take to end after the work is done.
+const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(5);

@@ -5,10 +5,11 @@ mod provision;
 mod report;
 mod resume;
 mod scrap;
+mod signals;
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ use crate::report::ReportFile;
 use crate::session::Kit;
 use crate::slot::Bench;
 use crate::units::{ListError, PatternError, Supply};
+use signals::Signals;
 
 /// Runs one command and returns the exit status.
 ///
@@ -77,7 +79,8 @@ impl Station {
         };
         journal.record(&Record::Run(start)).await?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-        let watch = tokio::spawn(watch_signals(stop.clone(), cut.clone(), output.console.clone()));
+        let signals = Signals::new().map_err(Failure::Signals)?;
+        let watch = tokio::spawn(signals.watch(stop.clone(), cut.clone(), output.console.clone()));
         let total = job.supply.left();
         let bench = Bench {
             work_order: job.work_order,
@@ -150,7 +153,23 @@ impl Shown {
     fn finish(&self, work_order: &str, summary: &Summary) -> u8 {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
-        say(&text);
+        let results = diagnostics::results();
+        results.put(format!("{text}\n").as_bytes());
+        results.flush(RESULTS_MAX);
+        let status = self.status(summary);
+        match results.lost() {
+            0 => status,
+            lost => {
+                self.console.complain(&format!(
+                    "error: {lost} lines could not be written to standard output; `touchmark-station report` has what became of the units"
+                ));
+                if status == 0 { 1 } else { status }
+            }
+        }
+    }
+
+    /// Tells why a line stopped and returns the exit status.
+    fn status(&self, summary: &Summary) -> u8 {
         match &summary.stop {
             Some(Stop::Refused { reason, message }) => {
                 self.console
@@ -179,23 +198,9 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
     Ok(Settings::read(config, |variable| std::env::var(variable).ok())?)
 }
 
-/// The first Ctrl-C or SIGTERM stops the line, the second cuts the units off.
-async fn watch_signals(stop: CancellationToken, cut: CancellationToken, console: Console) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        console.complain(text);
-        token.cancel();
-    }
-}
-
-/// To standard output. A reader that has gone away is nobody to tell.
-fn say(text: &str) {
-    writeln!(std::io::stdout().lock(), "{text}").ok();
+/// Prints a result. A reader that has gone away is nobody to tell.
+fn say(text: &str) -> Result<(), Failure> {
+    diagnostics::print(&format!("{text}\n")).map_err(Failure::Print)
 }
 
 /// Why a command failed as a whole.
@@ -241,17 +246,19 @@ pub enum Failure {
     /// The work order cannot be worked to as asked.
     #[error("{0}")]
     WorkOrder(String),
+    /// The system does not let us take signals.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+    /// A result cannot be written.
+    #[error("standard output cannot be written")]
+    Print(#[source] std::io::Error),
     /// The line itself broke.
     #[error("the line broke: {0}")]
     Line(String),
 }
 
-/// After the first Ctrl-C.
-const STOPPING: &str =
-    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
-
-/// After the second.
-const CUTTING_OFF: &str = "cutting off the units on the bench";
+/// How long the end waits for whoever reads the results.
+const RESULTS_MAX: Duration = Duration::from_secs(10);
 
 /// Events that wait to be shown: two for each of 64 slots.
 const EVENTS_MAX: usize = 128;

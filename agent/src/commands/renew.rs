@@ -1,6 +1,5 @@
 //! `touchmark-agent renew`.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use agent::enroll::Patience;
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use crate::arguments::Renew;
 
-use super::{DONE, FIRST_PAUSE};
+use super::{DONE, FIRST_PAUSE, print};
 
 pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
@@ -32,7 +31,6 @@ pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
 }
 
 fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     let (line, text) = match outcome {
         Outcome::Renewed(renewed) => {
             let serial_number = hex::encode(&renewed.certificate.serial_number);
@@ -69,10 +67,5 @@ fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
             (line, text)
         }
     };
-    if arguments.json {
-        writeln!(out, "{line}")?
-    } else {
-        writeln!(out, "{text}")?
-    }
-    Ok(())
+    print(&if arguments.json { format!("{line}\n") } else { format!("{text}\n") })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use agent::daemon::{self, Settings, Wanted};
 use agent::state::FileSystem;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<u8> {
     let (sender, wanted) = watch::channel(Wanted::Look);
     tokio::select! {
         ended = daemon::run(settings, Arc::new(SystemClock), generator, wanted) => ended?,
-        () = signals.forward(sender) => {}
+        () = signals.forward(sender) => bail!("signals are not received any more"),
     }
     Ok(DONE)
 }

@@ -1,7 +1,5 @@
 //! `touchmark-agent status`.
 
-use std::io::Write;
-
 use agent::certificate::Certificate;
 use agent::state::{Parent, RenewalStep, View, rfc3339};
 use agent::status::{Standing, Status};
@@ -10,11 +8,10 @@ use serde_json::json;
 
 use crate::arguments;
 
-use super::{DONE, NOT_ENROLLED};
+use super::{DONE, NOT_ENROLLED, print};
 
 pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
     let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
-    let mut out = std::io::stdout().lock();
     if arguments.json {
         let certificate = |certificate: &Option<Certificate>| {
             certificate.as_ref().map(|certificate| {
@@ -43,9 +40,9 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
             "clock_is_behind": status.clock_is_behind,
             "next_action": status.standing.next_action(),
         });
-        writeln!(out, "{status}")?;
+        print(&format!("{status}\n"))?;
     } else {
-        write!(out, "{}", text(&status))?;
+        print(&text(&status))?;
     }
     Ok(if status.standing == Standing::Enrolled { DONE } else { NOT_ENROLLED })
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use diagnostics::Limit;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -73,7 +74,9 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
                     tokio::spawn(Arc::clone(&self).connection(stream, address, place, stop.clone()));
                 }
                 Err(error) => {
-                    warn!(%error, "cannot accept connections of plain HTTP");
+                    if NOT_ACCEPTED.admits() {
+                        warn!(%error, "cannot accept connections of plain HTTP");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -250,6 +253,8 @@ const BUFFER_BYTES_MAX: usize = 32 * 1024;
 
 /// The largest question (R-OCSP-09).
 const QUESTION_BYTES_MAX: usize = 16 * 1024;
+
+static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections of plain HTTP");
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

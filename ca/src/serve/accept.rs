@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use diagnostics::Limit;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -32,7 +34,7 @@ use crate::tls::PeerCertificate;
 
 /// Accepts, and serves what it accepted. Owns the tasks of connections, each from its first byte to its end.
 pub(super) struct Acceptor<S> {
-    tls: TlsAcceptor,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     http2: Builder<TokioExecutor>,
@@ -47,7 +49,7 @@ where
     S::Future: Send,
 {
     pub(super) fn new(
-        tls: rustls::ServerConfig,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
         limits: Limits,
         metrics: Arc<Metrics>,
         service: S,
@@ -55,7 +57,7 @@ where
     ) -> Arc<Self> {
         let (http2, places) = (http2(&limits), Mutex::new(Places::new(&limits)));
         Arc::new(Self {
-            tls: TlsAcceptor::from(Arc::new(tls)),
+            tls,
             limits,
             metrics,
             http2,
@@ -85,7 +87,9 @@ where
                 Err(error) => {
                     // Of a single connection, or no more files: then wait until some were closed.
                     if is_lasting(&error) {
-                        warn!(%error, "cannot accept connections");
+                        if NOT_ACCEPTED.admits() {
+                            warn!(%error, "cannot accept connections");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -123,10 +127,10 @@ where
                 self.metrics.dropped(Dropped::HandshakeFailed);
                 // Who shows a certificate that is not good is a caller whom we refuse; all else is noise of the network.
                 match refused_certificate(&error) {
-                    Some(why) => {
+                    Some(why) if CERTIFICATES_REFUSED.admits() => {
                         info!(peer.address = %address, ?why, "refused a client certificate in the handshake");
                     }
-                    None => debug!(peer.address = %address, %error, "TLS handshake refused"),
+                    _ => debug!(peer.address = %address, %error, "TLS handshake refused"),
                 }
             }
             Err(_) => {
@@ -139,7 +143,8 @@ where
 
     /// The handshake, and then the first that is said: HTTP/2 would wait for it without end.
     async fn hear(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let mut stream = self.tls.accept(tcp).await?;
+        let tls = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
+        let mut stream = tls.accept(tcp).await?;
         self.metrics.handshake_completed();
         // It is read again; so is what breaks here.
         stream.fill_buf().await.ok();
@@ -208,6 +213,11 @@ fn is_lasting(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
 }
+
+/// Strangers decide how many these are.
+static CERTIFICATES_REFUSED: Limit = Limit::new("refused a client certificate in the handshake");
+
+static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections");
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

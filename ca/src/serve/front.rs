@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::Layer;
@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::accept::Acceptor;
 use super::calls::Calls;
+use super::tasks::Tasks;
 use crate::config::{Limits, Settings};
 use crate::http::metrics::Metrics;
 
@@ -40,15 +41,15 @@ impl Front {
     /// `cut` comes.
     pub(super) async fn run(
         self,
-        tls: rustls::ServerConfig,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
         services: Services,
+        tasks: &mut Tasks,
         stop: CancellationToken,
         cut: CancellationToken,
     ) {
         let Services { routes, pages, calls, metrics } = services;
         let Self { grpc, http, limits } = self;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
+        tasks.need_to_the_end("metrics listener", async move {
             if let Err(error) = axum::serve(http, pages).await {
                 warn!(%error, "metrics and health are not served any more");
             }
@@ -63,7 +64,7 @@ impl Front {
         };
         // Connections that are left end with the runtime.
         tokio::select! {
-            () = acceptor.run(grpc) => {}
+            () = tasks.watch().need("gRPC listener", acceptor.run(grpc)) => {}
             () = deadline => {}
         }
     }
@@ -136,7 +137,7 @@ mod tests {
                 server_config(tls, [], Arc::clone(&clock), Late { issuer: vec![], grace: Duration::ZERO })
                     .unwrap();
             let figures = Box::new(Figures::default);
-            let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+            let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
             let stop = CancellationToken::new();
             let health = Health::new(Arc::new(|| Ok(())));
             let services = Services {
@@ -153,7 +154,12 @@ mod tests {
             };
             let front = Front::bind(&settings).await.unwrap();
             let (grpc, _) = front.addresses().unwrap();
-            let serving = tokio::spawn(front.run(tls, services, stop.clone(), CancellationToken::new()));
+            let token = stop.clone();
+            let serving = tokio::spawn(async move {
+                let mut tasks = Tasks::new(token.clone());
+                let (_sender, tls) = watch::channel(Arc::new(tls));
+                front.run(tls, services, &mut tasks, token, CancellationToken::new()).await;
+            });
             tokio::spawn(health.report(stop.clone()));
             Self { dir, grpc, metrics, stop, serving: Mutex::new(Some(serving)) }
         }

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use identity::Clock;
 use issuance::IssuerName;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::OpenError;
+use super::tasks::Tasks;
 use crate::authority::{Authority, Refused};
 use crate::config::Settings;
 use crate::http::public::{CompromiseRefused, CompromiseReport, Public};
@@ -68,15 +68,11 @@ impl<S: Store> Published<S> {
 
     /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
     /// anybody should wait for a station to be answered.
-    pub(super) async fn start(
-        mut self,
-        listener: TcpListener,
-        stop: CancellationToken,
-    ) -> [JoinHandle<()>; 2] {
+    pub(super) async fn start(mut self, listener: TcpListener, tasks: &mut Tasks, stop: CancellationToken) {
         let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
-        let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
+        tasks.need("public listener", Arc::new(public).serve(listener, stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
-        let publishing = tokio::spawn(async move {
+        tasks.need("publisher", async move {
             if let Err(why) = self.publisher.round().await {
                 let why: &dyn std::error::Error = &why;
                 error!(why, "revocation lists cannot be published; trying again");
@@ -85,7 +81,6 @@ impl<S: Store> Published<S> {
             self.publisher.run(stop).await;
         });
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
-        [serving, publishing]
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     };
     let plan = Plan::new(&answer, known, wish)?;
     if arguments.dry_run {
-        say(&plan.description);
+        say(&plan.description)?;
         return Ok(0);
     }
     if !arguments.output.json {
