@@ -252,7 +252,11 @@ impl<S: Store> Authority<S> {
     }
 
     fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {
-        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Bug { what: "there is no such profile" })?)
+        Ok(self
+            .profiles
+            .iter()
+            .find(|profile| profile.name == name)
+            .ok_or(StoreError::Bug { what: "there is no such profile" })?)
     }
 }
 

@@ -90,7 +90,9 @@ fn of_init(error: &InitError) -> Status {
 fn of_serve(error: &ServeError) -> Status {
     match error {
         ServeError::Open(OpenError::Store(_) | OpenError::Numbers(_)) => Status::Ledger,
-        ServeError::Store(_) | ServeError::Task(_) | ServeError::Open(OpenError::Publish(_)) => Status::Failed,
+        ServeError::Store(_) | ServeError::Task(_) | ServeError::Open(OpenError::Publish(_)) => {
+            Status::Failed
+        }
         ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(_))) => Status::Ledger,
         ServeError::Open(_) => Status::Keys,
         ServeError::Listen { .. } | ServeError::Signals(_) | ServeError::Descriptors => Status::Failed,

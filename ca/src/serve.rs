@@ -38,8 +38,8 @@ use signals::{Signals, Taken};
 use tasks::Tasks;
 
 pub use open::{OpenError, check};
-pub use tasks::Fault;
 pub(crate) use profiles::publish;
+pub use tasks::Fault;
 
 /// Where the CA serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,8 +114,7 @@ impl Lines {
         if state.stalled || state.closed {
             return state.is_empty();
         }
-        let waited =
-            self.shared.changed.wait_timeout_while(state, patience, |state| !state.is_empty());
+        let waited = self.shared.changed.wait_timeout_while(state, patience, |state| !state.is_empty());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.stalled = !state.is_empty();
         !state.stalled
@@ -291,7 +290,9 @@ pub fn flush() {
 /// In the form of the log, if there is one.
 fn notice(lost: u64) -> Vec<u8> {
     let made = captured(|| tracing::warn!(lines = lost, "{lost} log lines were lost"));
-    if made.is_empty() && tracing::dispatcher::get_default(|log| log.is::<tracing::subscriber::NoSubscriber>()) {
+    if made.is_empty()
+        && tracing::dispatcher::get_default(|log| log.is::<tracing::subscriber::NoSubscriber>())
+    {
         return format!("{lost} lines were lost\n").into_bytes();
     }
     made

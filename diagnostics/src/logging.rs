@@ -87,7 +87,8 @@ struct Libraries {
 impl<S: Subscriber> Layer<S> for Libraries {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let normalized = event.normalized_metadata();
-        let target = normalized.as_ref().map_or_else(|| event.metadata().target(), |metadata| metadata.target());
+        let target =
+            normalized.as_ref().map_or_else(|| event.metadata().target(), |metadata| metadata.target());
         let from = target.split("::").next().unwrap_or_default();
         self.ours.contains(&from) || from == env!("CARGO_PKG_NAME") || OF_LIBRARIES.admits()
     }

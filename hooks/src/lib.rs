@@ -163,10 +163,13 @@ mod tests {
     #[tokio::test]
     async fn what_a_command_leaves_running_does_not_hold_it_up() {
         let began = std::time::Instant::now();
-        run(shell("sleep 1000 & echo $!"), Duration::from_secs(60)).await.map(|child| {
-            let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
-            rustix::process::kill_process(child, Signal::KILL).unwrap();
-        }).unwrap();
+        run(shell("sleep 1000 & echo $!"), Duration::from_secs(60))
+            .await
+            .map(|child| {
+                let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+                rustix::process::kill_process(child, Signal::KILL).unwrap();
+            })
+            .unwrap();
         assert!(began.elapsed() < Duration::from_secs(20));
     }
 }

@@ -123,8 +123,7 @@ impl Output {
             let printed = print(data.as_mut(), &text);
             (data, printed)
         });
-        let (data, printed) =
-            printing.await.map_err(|error| Failure::local(format!("stdout: {error}")))?;
+        let (data, printed) = printing.await.map_err(|error| Failure::local(format!("stdout: {error}")))?;
         self.data = Some(data);
         printed.map_err(|source| Failure::file("stdout", source))
     }

@@ -170,6 +170,11 @@ impl CertificateAuthority {
         self.process.as_mut().expect("it runs").wait(deadline)
     }
 
+    /// Its process, for a test that ends it in its own way.
+    pub fn take_process(&mut self) -> Process {
+        self.process.take().expect("it runs")
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let id = i32::try_from(self.process().id()).expect("a process id");

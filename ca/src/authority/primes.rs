@@ -220,7 +220,9 @@ async fn compared(
     work: impl FnOnce() -> Vec<(usize, usize)> + Send + 'static,
 ) -> Result<Vec<(usize, usize)>, Refused> {
     let began = Instant::now();
-    let pairs = tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
+    let pairs = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
     tokio::time::sleep(began.elapsed() * REST).await;
     Ok(pairs)
 }

@@ -72,7 +72,9 @@ impl Seat {
         // A task of its own: whoever asks may go away while the certificate is put on record, and it must be used all the same, or every
         // question that is broken off would leave another one in the ledger.
         let making = tokio::spawn(async move { seat.renew(by.as_ref(), now).await });
-        making.await.unwrap_or(Err(StoreError::Bug { what: "the task that made an OCSP signer panicked" }.into()))
+        making
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "the task that made an OCSP signer panicked" }.into()))
     }
 
     async fn renew(&self, by: &impl Delegating, now: SystemTime) -> Result<Arc<Delegate>, DelegationError> {

@@ -56,15 +56,7 @@ where
         stop: CancellationToken,
     ) -> Arc<Self> {
         let (http2, places) = (http2(&limits), Mutex::new(Places::new(&limits)));
-        Arc::new(Self {
-            tls,
-            limits,
-            metrics,
-            http2,
-            service,
-            places,
-            stop,
-        })
+        Arc::new(Self { tls, limits, metrics, http2, service, places, stop })
     }
 
     /// Accepts until stopped, then waits until all connections have ended.

@@ -33,7 +33,11 @@ impl Server {
     ///
     /// # Errors
     /// When they cannot.
-    pub(super) fn open(settings: &Settings, issuers: &Issuers, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        settings: &Settings,
+        issuers: &Issuers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
         let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
         let late = Late { issuer, grace: settings.profiles.renewal.grace };
         let directory = settings.server_credentials.clone();

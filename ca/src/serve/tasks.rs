@@ -127,12 +127,7 @@ impl Watch {
                 return;
             }
             pause = if began.elapsed() > RESTART_PAUSE_MAX { RESTART_PAUSE_MIN } else { pause };
-            error!(
-                task = name,
-                pause_ms = pause.as_millis(),
-                "{name} {} and is started again",
-                how(&ended)
-            );
+            error!(task = name, pause_ms = pause.as_millis(), "{name} {} and is started again", how(&ended));
             *self.restarts.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -147,7 +142,8 @@ fn how(ended: &Result<(), Box<dyn Any + Send>>) -> String {
     match ended {
         Ok(()) => "ended".to_owned(),
         Err(panic) => {
-            let what = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+            let what =
+                panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
             format!("panicked ({})", what.unwrap_or("no message"))
         }
     }

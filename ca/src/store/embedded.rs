@@ -38,8 +38,8 @@ use self::room::Room;
 use self::withdrawals::Causes;
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, OpenError, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage,
-    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
+    ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
 };
 use crate::ledger::{
     self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PrincipalFacts,
@@ -141,7 +141,9 @@ impl EmbeddedStore {
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
     }
 }
 
@@ -155,7 +157,9 @@ impl Shared {
     }
 
     fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Bug { what: "the index names an entry that the ledger does not have" })
+        self.files
+            .read(number)?
+            .ok_or(StoreError::Bug { what: "the index names an entry that the ledger does not have" })
     }
 
     /// Looks at the rows as of one moment.

@@ -141,8 +141,10 @@ impl Follower {
                     return Ok(());
                 }
                 if self.once && began.elapsed() >= ONCE_WITHIN {
-                    return Err(Failure::unreachable("the lists of the CA do not show the last revocations yet")
-                        .next("run it again; `touchmark doctor` says whether the CA publishes"));
+                    return Err(Failure::unreachable(
+                        "the lists of the CA do not show the last revocations yet",
+                    )
+                    .next("run it again; `touchmark doctor` says whether the CA publishes"));
                 }
             }
         }

@@ -88,8 +88,7 @@ fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
     let mut answer = String::new();
     diagnostics::stderr().put(question.as_bytes());
     diagnostics::flush();
-    std::io::stdin().lock().read_line(&mut answer).is_ok()
-        && answer.trim() == "yes"
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {

@@ -19,7 +19,8 @@ impl Signals {
     /// # Errors
     /// When the system does not let us take them.
     pub(super) fn new() -> io::Result<Self> {
-        let hang_up = if diagnostics::hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        let hang_up =
+            if diagnostics::hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -47,12 +48,18 @@ impl Served {
         let late = Late { issuer: vec![], grace: Duration::ZERO };
         let tls = server_config(credentials, [], Arc::clone(&clock), late).unwrap();
         let figures = Box::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = tower::service_fn(answer);
-        let acceptor = Acceptor::new(tls, settings.limits, Arc::clone(&metrics), service, stop.clone());
+        let acceptor = Acceptor::new(
+            watch::channel(Arc::new(tls)).1,
+            settings.limits,
+            Arc::clone(&metrics),
+            service,
+            stop.clone(),
+        );
         let running = tokio::spawn(acceptor.run(listener));
         let root = CertificateDer::from_pem_file(settings.server_credentials.join("trust.pem")).unwrap();
         Self { _dir: dir, address, connector: connector(root), metrics, stop, running }

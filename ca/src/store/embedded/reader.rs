@@ -21,7 +21,8 @@ impl<'a> Reader<'a> {
     /// An entry that is on record.
     pub(super) fn entry(&mut self, number: u32) -> Result<Entry, StoreError> {
         let payload = self.payload(number)?;
-        record::decode(EntryNumber(u64::from(number)), &payload).ok_or(StoreError::Bug { what: "an entry that was read before cannot be read" })
+        record::decode(EntryNumber(u64::from(number)), &payload)
+            .ok_or(StoreError::Bug { what: "an entry that was read before cannot be read" })
     }
 
     /// Its payload.

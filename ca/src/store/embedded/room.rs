@@ -15,28 +15,44 @@ use rustix::process::geteuid;
 /// What the committer, the thread that looks, and readiness share.
 #[derive(Default)]
 pub(super) struct Room {
-    full: AtomicBool,
+    /// A commit was refused, and nothing could be written since.
+    refused: AtomicBool,
+    /// The file system says that next to nothing is left.
+    low: AtomicBool,
     end: Mutex<bool>,
     told: Condvar,
 }
 
 impl Room {
-    /// Whether nothing can be recorded for want of space.
+    /// Whether nothing, or next to nothing, can be recorded for want of space.
     pub(super) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
+        self.refused.load(Ordering::Relaxed) || self.low.load(Ordering::Relaxed)
     }
 
     /// A commit found no space.
     pub(super) fn ran_out(&self) {
-        if !self.full.swap(true, Ordering::Relaxed) {
-            tracing::error!("the disk that holds the ledger is full; commits are refused until there is room");
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "the disk that holds the ledger is full; commits are refused until there is room"
+            );
         }
     }
 
     /// A commit, or a trial, found space.
     pub(super) fn was_found(&self) {
-        if self.full.swap(false, Ordering::Relaxed) {
-            tracing::info!("the disk that holds the ledger has room again");
+        if self.refused.swap(false, Ordering::Relaxed) {
+            tracing::info!("the disk that holds the ledger takes commits again");
+        }
+    }
+
+    fn is_low(&self, low: bool) {
+        match (self.low.swap(low, Ordering::Relaxed), low) {
+            (false, true) => tracing::error!(
+                bytes_min = BYTES_MIN,
+                "the disk that holds the ledger is as good as full; make room"
+            ),
+            (true, false) => tracing::info!("the disk that holds the ledger has room again"),
+            (false, false) | (true, true) => {}
         }
     }
 
@@ -49,10 +65,10 @@ impl Room {
             if *waited.unwrap_or_else(PoisonError::into_inner).0 {
                 return;
             }
-            if !has_room(directory) {
-                self.ran_out();
-            } else if self.is_full() && try_out(directory).is_ok() {
-                // A quota, or a file system that counts in its own way, may refuse what `statvfs` promises.
+            let low = !has_room(directory);
+            self.is_low(low);
+            // A quota, or a file system that counts in its own way, may refuse what `statvfs` promises.
+            if !low && self.refused.load(Ordering::Relaxed) && try_out(directory).is_ok() {
                 self.was_found();
             }
         }
