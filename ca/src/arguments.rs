@@ -181,10 +181,10 @@ fn manual_of_config() -> String {
 const STATUSES: &str = "\
 Exit status:
   0  done; serve: stopped in order
-  1  failed
+  1  failed; serve: also when something without which it must not go on has ended (a supervisor starts it again)
   2  wrong usage
   3  the configuration has mistakes
-  4  the ledger cannot be opened, or can record nothing more
+  4  the ledger cannot be opened
   5  a key, certificate or passphrase cannot be used
 
 Example:
@@ -246,6 +246,7 @@ Logs go to stderr. http serves /metrics, /healthz and /readyz; public serves eve
 /crl/ISSUER/full.crl, /issuers/ISSUER.cer and /ocsp.
 
 SIGTERM or SIGINT stops it in order: what was begun is answered. A second one stops it at once.
+SIGHUP makes it read the server's credentials and the blocked keys again; the configuration file needs a restart.
 
 Environment, before the configuration file; never secrets:
   TOUCHMARK_CA_CONFIG              the file itself
@@ -263,7 +264,7 @@ Environment, before the configuration file; never secrets:
   TOUCHMARK_CA_SERVER_CREDENTIALS  server.credentials
   TOUCHMARK_LOG                    what is logged: info, debug, ca=debug,info
 
-Exit status: see touchmark-ca --help. 4 and 5 need a person; a supervisor may start it again after 1 and 4.
+Exit status: see touchmark-ca --help. 3, 4 and 5 need a person; a supervisor may start it again after 1.
 
 Example:
   touchmark-ca serve --config /srv/ca/ca.toml --log-format json";

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use diagnostics::Limit;
+use diagnostics::Limits;
 use identity::{Clock, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
@@ -203,12 +203,7 @@ impl<S: Store> Authority<S> {
         self.tally.count_refusal(reason);
         let principal = caller.map(|caller| caller.principal().to_string());
         let principal = principal.as_deref().unwrap_or("nobody");
-        let limit = match (refused.is_ours(), refused.is_suspicious()) {
-            (true, _) => &FAILED,
-            (false, true) => &SUSPICIOUS,
-            (false, false) => &REFUSED,
-        };
-        if !limit.admits() {
+        if !REFUSALS.admits(reason) {
             return incident;
         }
         if refused.is_ours() {
@@ -260,10 +255,8 @@ impl<S: Store> Authority<S> {
     }
 }
 
-/// Callers decide how many these are. What is suppressed is in the metrics, by reason.
-static FAILED: Limit = Limit::new("a question failed");
-static SUSPICIOUS: Limit = Limit::new("refused a question that a clone or a stolen credential would ask");
-static REFUSED: Limit = Limit::new("refused a question");
+/// Callers decide how many lines these are. What is suppressed is in the metrics, by reason.
+static REFUSALS: Limits = Limits::new();
 
 /// Why there is no authority: an operator must act.
 #[derive(Debug, thiserror::Error)]

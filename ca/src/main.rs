@@ -139,10 +139,10 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
-        // Whoever waits for this line may be gone; serving goes on.
+        // Whoever waits for this line may be gone, or read nothing; serving goes on.
         let text =
             format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
-        print(&text).ok();
+        diagnostics::results().put(text.as_bytes());
     };
     Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
 }

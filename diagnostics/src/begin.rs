@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::error;
+use tracing::{Level, error};
 
+use crate::results::flush_results;
 use crate::{flush, forbid_core_dumps, tell};
 
 /// Writes what is left of the log when it is dropped, and waits for that at most a second.
@@ -33,6 +34,7 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
+        flush_results();
         flush();
     }
 }
@@ -51,7 +53,7 @@ fn log_panic(program: &str, panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    if tracing::dispatcher::has_been_set() {
+    if tracing::enabled!(Level::ERROR) {
         error!(place, thread, "panicked: {what}");
     } else {
         tell(&format!("{program}: error: panicked at {place}: {what}"));

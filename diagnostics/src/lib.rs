@@ -19,7 +19,7 @@ mod results;
 #[cfg(feature = "bars")]
 pub use bars::draw_target;
 pub use begin::{Ending, begin, panics};
-pub use limit::{Limit, lines_suppressed};
+pub use limit::{Limit, Limits, lines_suppressed};
 pub use lines::{Lines, flush, lines_lost, stderr, tell};
 pub use logging::{Format, Logging, start_logging};
 pub use process::{forbid_core_dumps, hang_up_is_ignored};

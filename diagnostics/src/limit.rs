@@ -1,5 +1,6 @@
 //! Limits for log lines that strangers, or one fault again and again, can cause.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,6 +63,28 @@ impl Limit {
     }
 }
 
+/// A limit for each of a bounded number of kinds, which are known by fixed names: many lines of one do not hide the others.
+#[derive(Debug, Default)]
+pub struct Limits {
+    kinds: Mutex<BTreeMap<&'static str, &'static Limit>>,
+}
+
+impl Limits {
+    /// No line of any kind was written yet.
+    pub const fn new() -> Self {
+        Self { kinds: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Whether one more line of this kind may be written now.
+    pub fn admits(&self, kind: &'static str) -> bool {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        // Kept to the end of the process: there are as many as there are names in the code.
+        let limit = *kinds.entry(kind).or_insert_with(|| Box::leak(Box::new(Limit::new(kind))));
+        drop(kinds);
+        limit.admits()
+    }
+}
+
 /// Lines that were suppressed since the start.
 pub fn lines_suppressed() -> u64 {
     SUPPRESSED.load(Ordering::Relaxed)
@@ -108,6 +131,9 @@ mod tests {
         assert_eq!(written, LINES_MAX as usize);
         assert!(lines_suppressed() >= 980);
         assert_eq!(LIMIT.state().suppressed, 980);
+        static LIMITS: Limits = Limits::new();
+        assert_eq!((0..100).filter(|_| LIMITS.admits("one")).count(), LINES_MAX as usize);
+        assert!(LIMITS.admits("another"));
         assert_eq!(due().iter().filter(|(_, limit)| std::ptr::eq(*limit, &LIMIT)).count(), 1, "said once");
     }
 }

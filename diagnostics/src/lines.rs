@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::descriptor::{Broken, write_all};
@@ -289,13 +290,10 @@ pub fn flush() {
 
 /// In the form of the log, if there is one.
 fn notice(lost: u64) -> Vec<u8> {
-    let made = captured(|| tracing::warn!(lines = lost, "{lost} log lines were lost"));
-    if made.is_empty()
-        && tracing::dispatcher::get_default(|log| log.is::<tracing::subscriber::NoSubscriber>())
-    {
+    if LevelFilter::current() == LevelFilter::OFF {
         return format!("{lost} lines were lost\n").into_bytes();
     }
-    made
+    captured(|| tracing::warn!(lines = lost, "{lost} log lines were lost"))
 }
 
 /// Catches the lines that `log` makes on this thread.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::Lines;
 use crate::descriptor::write_all;
@@ -22,6 +23,13 @@ pub fn print(text: &str) -> io::Result<()> {
 /// between the results.
 pub fn results() -> &'static Lines {
     RESULTS.get_or_init(|| Lines::to("results", io::stdout(), None))
+}
+
+/// Waits until standard output has the [`results`] that it is to have, at most a second.
+pub(crate) fn flush_results() {
+    if let Some(results) = RESULTS.get() {
+        results.flush(Duration::from_secs(1));
+    }
 }
 
 static RESULTS: OnceLock<Lines> = OnceLock::new();

@@ -198,7 +198,10 @@ Exit statuses:
   2  wrong usage
   3  some units did not pass
   4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+  5  the operator stopped the line
+
+Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
+on the bench are finished; a second one cuts them off.";
 
 const SCRAP_HELP: &str = "\
 Exit statuses:
@@ -240,4 +243,7 @@ Exit statuses:
   2  wrong usage
   3  some units did not pass
   4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+  5  the operator stopped the line
+
+Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
+on the bench are finished; a second one cuts them off.";

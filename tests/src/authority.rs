@@ -256,6 +256,18 @@ impl CertificateAuthority {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Whether it logs this, now or in a moment: a log line is written after the answer.
+    pub fn logs(&self, text: &str) -> bool {
+        let end = std::time::Instant::now() + LOGGED_WITHIN;
+        while std::time::Instant::now() < end {
+            if self.log().contains(text) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
     fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
@@ -288,6 +300,9 @@ pub const ORGANIZATION: &str = "Example Devices";
 
 /// A start reads the ledger; ours are small, the machine may be busy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A log line waits for its thread.
+const LOGGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A graceful stop answers what was begun.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);

@@ -100,8 +100,11 @@ async fn full_and_free_again(disk: FileSystem) {
     let (device, refused) = until_refused(&station, &order, &mut issued).await;
     assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "STORE_FULL"), "{refused:?}");
     assert!(refused.retry, "it says when to ask again");
-    let log = authority.log();
-    assert!(log.contains("STORE_FULL") && log.contains("is full"), "the log says that the disk is full");
+    eventually(WAIT, "the log says that the disk is full", async || {
+        let log = authority.log();
+        (log.contains("STORE_FULL") && log.contains("is full")).then_some(())
+    })
+    .await;
 
     // Reading goes on: counts, devices, and the answer to a question that was answered before.
     assert_eq!(

@@ -42,21 +42,20 @@ async fn a_ca_that_can_record_nothing_more_says_so_and_ends_with_status_1() {
     // Nothing that was acknowledged is lost.
     fs::rename(ledger.with_extension("away"), &ledger).unwrap();
     authority.serve();
-    assert_eq!(Factory::of(&authority).counts(&order).await.issued, 0);
     let station = authority.caller(&Factory::of(&authority).credential(Role::Station, "line-1").await);
     assert!(ask(&station, device.birth_request(&order)).await.is_issued());
+    // What was written and not acknowledged may have been there; then that was the answer.
+    assert_eq!(Factory::of(&authority).counts(&order).await.issued, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ca_takes_a_new_server_certificate_and_blocked_keys_at_sighup() {
     let mut authority = CertificateAuthority::start();
-    authority.stop();
-    let (config, made) = (authority.directory().join("ca.toml"), authority.directory().join("server-2"));
-    let mut credential = Program::CertificateAuthority.command();
-    credential.arg("credential").arg("--config").arg(&config).arg("--out").arg(&made);
-    let output = credential.args(["--host", "localhost", "--host", "127.0.0.1"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    authority.serve();
+    // As docs/operations/server-certificate.md says.
+    let made = authority.directory().join("server-2");
+    let issue =
+        ["principal", "issue", "service", "ca", "--host", "localhost", "--out", made.to_str().unwrap()];
+    Operator::of(&authority).says(&issue);
     let (operator, before) = (authority.operator(), shown(&authority));
     let orders = || proto::v1::ListWorkOrdersRequest::default();
     operator.work_orders().list(orders()).await.unwrap();

@@ -25,8 +25,10 @@ pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
     let outcome =
         renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, patience, when).await?;
     drop(state);
+    // Applications first: a result that cannot be printed must not keep them from their new certificate.
+    let told = telling.tell_if_untold(&arguments.state, &disk).await;
     report(&arguments, &outcome)?;
-    telling.tell_if_untold(&arguments.state, &disk).await.context("applications were not told")?;
+    told.context("applications were not told")?;
     Ok(DONE)
 }
 
