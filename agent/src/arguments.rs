@@ -199,7 +199,8 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct TellingArguments {
     /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT, TOUCHMARK_DEVICE and
-    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again.
+    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The log has the first and last two kilobytes of what
+    /// it says; what it leaves running must not write to its output.
     #[arg(long, value_name = "COMMAND")]
     hook: Option<Hook>,
 
@@ -337,7 +338,7 @@ Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info,
 
 const RUN_EXIT_STATUS: &str = "\
 Exit status:
-  0  ended by SIGTERM or SIGINT
+  0  ended by SIGTERM or SIGINT; SIGHUP makes it look at once what there is to do
   1  failed; a restart may help
   2  wrong usage
   3  the unit was revoked, retired or scrapped, or has no birth certificate; no restart helps

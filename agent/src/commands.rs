@@ -7,7 +7,6 @@ mod renew;
 mod run;
 mod status;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use agent::arguments::{Arguments, Command, PROGRAM};
 use agent::enroll::EnrollError;
 use agent::hook::TellError;
 use agent::state::{Advice, StateError};
+use anyhow::Context;
 use cli::{Complaint, Shell, Status, completion_script};
 
 /// Runs a command and says how it ended.
@@ -37,9 +37,10 @@ pub(crate) async fn run(command: Command) -> ExitCode {
 
 /// Prints a completion script. Nobody may be reading; that is no failure.
 pub(crate) fn completions(shell: Shell) -> ExitCode {
-    let script = completion_script::<Arguments>(PROGRAM, shell);
-    std::io::stdout().write_all(script.as_bytes()).ok();
-    Status::Done.into()
+    match print(&completion_script::<Arguments>(PROGRAM, shell)) {
+        Ok(()) => Status::Done.into(),
+        Err(error) => complaint(&error).tell(false),
+    }
 }
 
 fn complaint(error: &anyhow::Error) -> Complaint {
@@ -88,6 +89,11 @@ fn next_step(error: &anyhow::Error) -> Option<&'static str> {
         (None, Some(TellError::Hook(_))) => Some("look at the hook; the next run tells applications again"),
         (None, None) => error.downcast_ref::<StateError>().and_then(StateError::next_step),
     }
+}
+
+/// Prints a result.
+fn print(text: &str) -> anyhow::Result<()> {
+    diagnostics::print(text).context("the result cannot be written to standard output")
 }
 
 /// Why the CA wants a renewal when it wants it, as the end of a sentence.

@@ -248,7 +248,7 @@ pub const PROGRAM: &str = "touchmark-ca";
 const STATUSES: &str = "\
 Exit status:
   0  done; serve: stopped in order
-  1  failed; trying again may help, for example after the disk was full; a supervisor restarts serve
+  1  failed; trying again may help; serve: also when a part that it needs has ended (a supervisor starts it again)
   2  wrong usage
   3  the configuration, a key, a certificate or a passphrase cannot be used
   4  the ledger is damaged, missing, or older than what was published
@@ -334,6 +334,7 @@ Logs go to stderr. http serves /metrics, /healthz and /readyz; public serves eve
 /crl/ISSUER/full.crl, /issuers/ISSUER.cer and /ocsp.
 
 SIGTERM or SIGINT stops it in order: what was begun is answered. A second one stops it at once.
+SIGHUP makes it read the server's credentials and the blocked keys again; the configuration file needs a restart.
 
 Environment; overrides the configuration file; never secrets:
   TOUCHMARK_CA_CONFIG              the file itself

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use diagnostics::Limits;
 use identity::{Clock, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
@@ -211,6 +212,9 @@ impl<S: Store> Authority<S> {
         self.tally.count_refusal(reason);
         let principal = caller.map(|caller| caller.principal().to_string());
         let principal = principal.as_deref().unwrap_or("nobody");
+        if !REFUSALS.admits(reason) {
+            return incident;
+        }
         if refused.is_ours() {
             let why: &dyn std::error::Error = refused;
             tracing::error!(incident, reason, principal, why, "{question} failed");
@@ -238,7 +242,7 @@ impl<S: Store> Authority<S> {
             action,
         };
         let verdict = self.commit(caller, vec![command]).await?.pop();
-        Ok(verdict.ok_or(StoreError::Stopped)??)
+        Ok(verdict.ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// Everything that is decided for a caller is handed to the ledger here, with a look at the caller: signing takes a while, and
@@ -252,9 +256,16 @@ impl<S: Store> Authority<S> {
     }
 
     fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {
-        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Stopped)?)
+        Ok(self
+            .profiles
+            .iter()
+            .find(|profile| profile.name == name)
+            .ok_or(StoreError::Bug { what: "there is no such profile" })?)
     }
 }
+
+/// Callers decide how many lines these are. What is suppressed is in the metrics, by reason.
+static REFUSALS: Limits = Limits::new();
 
 /// Why there is no authority: an operator must act.
 #[derive(Debug, thiserror::Error)]

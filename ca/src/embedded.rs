@@ -36,5 +36,7 @@ async fn blocking(
     open: impl FnOnce() -> Result<EmbeddedStore, OpenError> + Send + 'static,
 ) -> Result<EmbeddedStore, OpenError> {
     // A panic in it: nothing was opened.
-    tokio::task::spawn_blocking(open).await.unwrap_or(Err(OpenError::Store(StoreError::Stopped)))
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(OpenError::Store(StoreError::Bug {
+        what: "the thread that opened the ledger panicked",
+    })))
 }

@@ -30,6 +30,9 @@ pub enum Failure {
     /// Nobody said that it is meant.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
+    /// `check-config`.
+    #[error("the CA could not serve with this configuration")]
+    Check(#[source] OpenError),
     /// The result cannot be written as JSON.
     #[error("the result cannot be written as JSON")]
     Output(#[source] serde_json::Error),
@@ -42,7 +45,7 @@ impl Failure {
     /// How the program ends.
     pub fn status(&self) -> Status {
         match self {
-            Self::Config(_) => Status::Unusable,
+            Self::Config(_) | Self::Check(_) => Status::Unusable,
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
             Self::Wait(error) => error.status(),
@@ -166,7 +169,11 @@ fn of_init(error: &InitError) -> Status {
 fn of_serve(error: &ServeError) -> Status {
     match error {
         // It was open, and can record nothing more: a supervisor starts it again.
-        ServeError::Store(_) | ServeError::Listen { .. } | ServeError::Descriptors => Status::Failed,
+        ServeError::Store(_)
+        | ServeError::Task(_)
+        | ServeError::Signals(_)
+        | ServeError::Listen { .. }
+        | ServeError::Descriptors => Status::Failed,
         ServeError::Open(OpenError::Publish(_)) => Status::Failed,
         ServeError::Open(OpenError::Store(error)) => of_opening(error),
         ServeError::Open(OpenError::Numbers(error)) => of_numbers(error),

@@ -1,7 +1,5 @@
 //! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its caller")]
 
-use std::io::{Write, stdout};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,14 +29,21 @@ use tokio::runtime::{Builder, Runtime};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    let ending = diagnostics::begin(PROGRAM);
     let arguments: Arguments = match cli::parse(PROGRAM) {
         Ok(arguments) => arguments,
         Err(ended) => return ended.tell(),
     };
-    match runtime() {
-        Ok(runtime) => runtime.block_on(run_command(arguments)),
-        Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(arguments.command.json()),
-    }
+    let json = arguments.command.json();
+    ending.after(|| match runtime() {
+        Ok(runtime) => {
+            let status = runtime.block_on(run_command(arguments));
+            // A thread that waits for a disk which hangs must not keep the process.
+            runtime.shutdown_timeout(SHUTDOWN_MAX);
+            status
+        }
+        Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
+    })
 }
 
 /// Threads for the cores that we may use. On a single core more than one thread only hands work to itself.
@@ -56,7 +61,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_list(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
-        Command::CheckConfig(arguments) => check(arguments),
+        Command::CheckConfig(arguments) => check(arguments).await,
         Command::Wait(arguments) => wait_until_ready(arguments).await,
         Command::Completions { shell } => print(&completion_script::<Arguments>(PROGRAM, shell)),
     };
@@ -70,10 +75,10 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
     let json = arguments.json;
     let plan = arguments.plan();
     for left in abandoned(&plan.dir) {
-        eprintln!(
+        tell(&format!(
             "touchmark-ca: {} is left of an init that was killed; nobody uses it, remove it",
             left.display()
-        );
+        ));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
@@ -151,20 +156,21 @@ async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
-    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
+    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
-        // Whoever waits for this line may be gone; serving goes on.
+        // Whoever waits for this line may be gone, or read nothing; serving goes on.
         let text =
             format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
-        print(&text).ok();
+        diagnostics::results().put(text.as_bytes());
     };
     Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
 }
 
-fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    Settings::read(&arguments.config, std::env::vars())?;
+async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
     let text = format!("{} has no mistakes\n", arguments.config.display());
     told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)
 }
@@ -175,6 +181,8 @@ fn told(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
+    diagnostics::print(text).map_err(Failure::Print)
 }
+
+/// How long threads may take to end after the work is done.
+const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(5);

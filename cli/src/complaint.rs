@@ -1,7 +1,6 @@
 //! The form of an error: what happened, because of what, and what to do next.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::status::Status;
@@ -71,7 +70,7 @@ impl Complaint {
 
     /// Prints it on stderr. Nobody may be reading; that is no failure.
     pub fn tell(&self, json: bool) -> ExitCode {
-        writeln!(io::stderr().lock(), "{}", self.text(json)).ok();
+        diagnostics::tell(&self.text(json));
         self.status.into()
     }
 

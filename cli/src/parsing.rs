@@ -1,7 +1,6 @@
 //! The command line is read; wrong usage is told in the form of every other error.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,9 +24,9 @@ impl Ended {
     /// Prints it. Nobody may be reading; that is no failure.
     pub fn tell(&self) -> ExitCode {
         if self.to_stdout {
-            io::stdout().write_all(self.text.as_bytes()).ok();
+            diagnostics::print(&self.text).ok();
         } else {
-            io::stderr().write_all(self.text.as_bytes()).ok();
+            diagnostics::tell(self.text.trim_end());
         }
         self.status.into()
     }

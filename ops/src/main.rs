@@ -1,20 +1,36 @@
 //! `touchmark`: the operator's command line. `touchmark --help` is the manual.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
+use diagnostics::{Format, Logging, tell};
 use ops::{Arguments, Output, run};
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut output = Output::new(
-        Box::new(std::io::stdout()),
-        Box::new(std::io::stderr()),
-        arguments.json,
-        std::io::stdout().is_terminal(),
-    );
+    let ending = diagnostics::begin("touchmark");
+    LOGGING.to_stderr();
+    ending.after(|| {
+        let runtime = match Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tell(&format!("error: the system gives no resources to run: {error}"));
+                return ExitCode::FAILURE;
+            }
+        };
+        let status = runtime.block_on(answer(arguments));
+        // A write that nobody reads cannot be cancelled; do not wait for it.
+        runtime.shutdown_background();
+        status
+    })
+}
+
+async fn answer(arguments: Arguments) -> ExitCode {
+    let (notes, terminal) = (diagnostics::stderr().clone(), stdout().is_terminal());
+    let mut output = Output::new(Box::new(stdout()), Box::new(notes), arguments.json, terminal);
     match run(arguments, &mut output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -23,3 +39,11 @@ async fn main() -> ExitCode {
         }
     }
 }
+
+/// What people are told is no log; libraries only log what is wrong.
+const LOGGING: Logging = Logging {
+    variable: "TOUCHMARK_LOG",
+    level: LevelFilter::OFF,
+    format: Format::Short,
+    ours: &["ops", "caller", "touchmark"],
+};

@@ -9,7 +9,8 @@ use crate::failure::Failure;
 
 /// Where data (stdout) and everything else (stderr) go, and in which form.
 pub struct Output {
-    data: Box<dyn Write + Send>,
+    /// `None` while, or after, somebody else prints.
+    data: Option<Box<dyn Write + Send>>,
     notes: Box<dyn Write + Send>,
     json: bool,
     terminal: bool,
@@ -23,7 +24,7 @@ impl Output {
         json: bool,
         terminal: bool,
     ) -> Self {
-        Self { data, notes, json, terminal }
+        Self { data: Some(data), notes, json, terminal }
     }
 
     /// Whether programs read the data.
@@ -37,8 +38,17 @@ impl Output {
         value: &T,
         people: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        let text = if self.json { json(value)? } else { people(value) };
+        let text = self.text_of(value, people)?;
         self.line(&text)
+    }
+
+    /// One thing as it would be printed.
+    pub(crate) fn text_of<T: Serialize>(
+        &self,
+        value: &T,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<String, Failure> {
+        if self.json { json(value) } else { Ok(people(value)) }
     }
 
     /// Prints rows: one object a line, or a table with a row each.
@@ -90,17 +100,38 @@ impl Output {
 
     /// Prints one line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
-        match writeln!(self.data, "{}", text.trim_end_matches('\n')).and_then(|()| self.data.flush()) {
+        if self.terminal {
+            // On one screen with the notes: in their order.
+            self.notes.flush().ok();
+        }
+        let Some(data) = &mut self.data else { return Ok(()) };
+        match print(data.as_mut(), text) {
             // Whoever reads has seen enough (`| head`): that is no failure.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             outcome => outcome.map_err(|source| Failure::file("stdout", source)),
         }
     }
 
+    /// Prints lines of data on a thread that may wait for their reader, so that the caller can be stopped meanwhile. A caller that is stopped
+    /// in the middle prints nothing more.
+    ///
+    /// # Errors
+    /// Also when nobody reads any more.
+    pub(crate) async fn lines_to_a_reader(&mut self, text: String) -> Result<(), Failure> {
+        let Some(mut data) = self.data.take() else { return Ok(()) };
+        let printing = tokio::task::spawn_blocking(move || {
+            let printed = print(data.as_mut(), &text);
+            (data, printed)
+        });
+        let (data, printed) = printing.await.map_err(|error| Failure::local(format!("stdout: {error}")))?;
+        self.data = Some(data);
+        printed.map_err(|source| Failure::file("stdout", source))
+    }
+
     /// Tells a person something that is not data.
     pub(crate) fn note(&mut self, text: &str) {
-        // Nobody may be looking; that is no failure.
-        writeln!(self.notes, "{text}").ok();
+        // Nobody may be looking; that is no failure. In one piece: log lines may come between two.
+        self.notes.write_all(format!("{text}\n").as_bytes()).ok();
     }
 
     /// Prints a failure on stderr: what happened, why, and what to do next.
@@ -114,9 +145,16 @@ impl Output {
         &mut self,
         shell: clap_complete::Shell,
     ) -> Result<(), Failure> {
-        clap_complete::generate(shell, &mut A::command(), "touchmark", &mut self.data);
-        Ok(())
+        // Into memory: it panics where it cannot write.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut A::command(), "touchmark", &mut script);
+        self.line(&String::from_utf8_lossy(&script))
     }
+}
+
+fn print(data: &mut (dyn Write + Send), text: &str) -> std::io::Result<()> {
+    data.write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes())?;
+    data.flush()
 }
 
 /// Lays rows out under their columns: with lines on a terminal, plain elsewhere.

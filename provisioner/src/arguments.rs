@@ -202,7 +202,10 @@ Exit statuses:
   3  the configuration or the credential cannot be used
   4  the journal is damaged or of another version
   6  some units failed, or were not made
-  7  the CA cannot be reached, or the order is paused or not yet open: run it again later";
+  7  the CA cannot be reached, or the order is paused or not yet open: run it again later
+
+Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
+on the bench are finished; a second one cuts them off.";
 
 const SCRAP_HELP: &str = "\
 A unit that was begun and never got a certificate is given up: the CA has nothing to revoke, and this

@@ -6,12 +6,13 @@ mod provision;
 mod report;
 mod resume;
 mod scrap;
+mod signals;
 mod status;
 mod survey;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ use crate::report::ReportFile;
 use crate::session::Kit;
 use crate::slot::Bench;
 use crate::units::Supply;
+use signals::Signals;
 
 pub use failure::Failure;
 
@@ -83,7 +85,8 @@ impl Station {
         };
         journal.record(&Record::Run(start)).await?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-        let watch = tokio::spawn(watch_signals(stop.clone(), cut.clone(), output.console.clone()));
+        let signals = Signals::new().map_err(Failure::Signals)?;
+        let watch = tokio::spawn(signals.watch(stop.clone(), cut.clone(), output.console.clone()));
         let total = job.supply.left();
         let bench = Bench {
             work_order: job.work_order,
@@ -157,7 +160,22 @@ impl Shown {
     fn finish(&self, work_order: &str, summary: &Summary) -> u8 {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
-        say(&text);
+        let results = diagnostics::results();
+        results.put(format!("{text}\n").as_bytes());
+        results.flush(RESULTS_MAX);
+        let status = self.status(work_order, summary);
+        match results.lost() {
+            0 => status,
+            lost => {
+                let what = format!("{lost} lines could not be written to standard output");
+                self.console.error(&what, Some("touchmark-station report has what became of the units"));
+                if status == status::DONE { status::FAILED } else { status }
+            }
+        }
+    }
+
+    /// Tells why a line stopped and returns the exit status.
+    fn status(&self, work_order: &str, summary: &Summary) -> u8 {
         let summary_status = if summary.failed() > 0 || summary.not_made() > 0 {
             status::NOT_ALL_GOOD
         } else {
@@ -226,23 +244,9 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
     Ok(Settings::read(config, |variable| std::env::var(variable).ok())?)
 }
 
-/// The first Ctrl-C or SIGTERM stops the line, the second cuts the units off.
-async fn watch_signals(stop: CancellationToken, cut: CancellationToken, console: Console) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        console.complain(text);
-        token.cancel();
-    }
-}
-
-/// To standard output. A reader that has gone away is nobody to tell.
-fn say(text: &str) {
-    writeln!(std::io::stdout().lock(), "{text}").ok();
+/// Prints a result. A reader that has gone away is nobody to tell.
+fn say(text: &str) -> Result<(), Failure> {
+    diagnostics::print(&format!("{text}\n")).map_err(Failure::Print)
 }
 
 const NOT_MADE_NEXT: &str =
@@ -256,12 +260,8 @@ const INTERRUPTED_NEXT: &str =
 /// The CA's reason when all units of an order are made.
 const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
-/// After the first Ctrl-C.
-const STOPPING: &str =
-    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
-
-/// After the second.
-const CUTTING_OFF: &str = "cutting off the units on the bench";
+/// How long the end waits for whoever reads the results.
+const RESULTS_MAX: Duration = Duration::from_secs(10);
 
 /// Events that wait to be shown: two for each of 64 slots.
 const EVENTS_MAX: usize = 128;

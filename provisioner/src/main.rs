@@ -1,30 +1,43 @@
 //! `touchmark-station`: parse, run, exit.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use diagnostics::{Format, Logging, start_logging};
 use provisioner::arguments::Arguments;
 use provisioner::console::Console;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let ending = diagnostics::begin("touchmark-station");
     let console = Console::default();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(console.clone())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .without_time()
-        .init();
-    match provisioner::command::run(arguments, &console).await {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            console.failure(&failure, failure.next());
-            ExitCode::from(failure.exit_status())
-        }
-    }
+    start_logging(LOGGING, console.clone());
+    ending.after(|| {
+        let runtime = match Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                console.error(&format!("the system gives no resources to run: {error}"), None);
+                return ExitCode::FAILURE;
+            }
+        };
+        let status = match runtime.block_on(provisioner::command::run(arguments, &console)) {
+            Ok(status) => ExitCode::from(status),
+            Err(failure) => {
+                console.failure(&failure, failure.next());
+                ExitCode::from(failure.exit_status())
+            }
+        };
+        // A read of standard input cannot be cancelled; do not wait for it.
+        runtime.shutdown_background();
+        status
+    })
 }
+
+const LOGGING: Logging = Logging {
+    variable: "RUST_LOG",
+    level: LevelFilter::WARN,
+    format: Format::Short,
+    ours: &["provisioner", "caller", "link", "touchmark_station"],
+};

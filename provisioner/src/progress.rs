@@ -1,6 +1,6 @@
 //! How a run is shown while it goes on: bars on a terminal, lines elsewhere, JSON for programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -92,7 +92,8 @@ impl Progress {
             }
             (Self::Json, LineEvent::Ended(report)) => {
                 if let Ok(json) = report.to_json() {
-                    writeln!(std::io::stdout().lock(), "{json}").ok();
+                    // What is lost here is counted, and told at the end.
+                    diagnostics::results().put(format!("{json}\n").as_bytes());
                 }
             }
             (Self::Bars { slots, .. }, LineEvent::AskedCa { slot, device, waiting }) => {

@@ -31,7 +31,11 @@ pub struct Holder {
 
 impl Site {
     pub fn open() -> Self {
-        let mut authority = CertificateAuthority::founded_with_public_url();
+        Self::around(CertificateAuthority::founded_with_public_url())
+    }
+
+    /// Around a CA that was made and does not run yet.
+    pub fn around(mut authority: CertificateAuthority) -> Self {
         authority.serve();
         let factory = Factory::of(&authority);
         Self { authority, factory, directory: tempfile::tempdir().unwrap() }

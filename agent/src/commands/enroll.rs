@@ -1,6 +1,5 @@
 //! `touchmark-agent enroll`.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use agent::arguments::Enroll;
@@ -13,7 +12,7 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use super::FIRST_PAUSE;
+use super::{FIRST_PAUSE, print};
 
 pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
@@ -23,7 +22,6 @@ pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
     let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;
     let serial_number = hex::encode(&enrolled.certificate.serial_number);
     let current = arguments.state.join("current");
-    let mut out = std::io::stdout().lock();
     if arguments.json {
         let outcome = json!({
             "device": enrolled.device.to_string(),
@@ -34,16 +32,15 @@ pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
             "not_after": rfc3339(enrolled.certificate.not_after),
             "credentials": current,
         });
-        writeln!(out, "{outcome}")?;
+        print(&format!("{outcome}\n"))?;
     } else {
         let how = if enrolled.already { "is enrolled already" } else { "is enrolled" };
-        writeln!(
-            out,
-            "{} {how}: certificate {serial_number}, until {}, in {}",
+        print(&format!(
+            "{} {how}: certificate {serial_number}, until {}, in {}\n",
             enrolled.device,
             rfc3339(enrolled.certificate.not_after),
             current.display()
-        )?;
+        ))?;
     }
     Ok(Status::Done)
 }

@@ -1,6 +1,5 @@
 //! `touchmark-agent renew`.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use agent::arguments::Renew;
@@ -14,7 +13,7 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use super::FIRST_PAUSE;
+use super::{FIRST_PAUSE, print};
 
 pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
@@ -27,13 +26,14 @@ pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
     let outcome =
         renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, patience, when).await?;
     drop(state);
+    // Applications first: a result that cannot be printed must not keep them from their new certificate.
+    let told = telling.tell_if_untold(&arguments.state, &disk).await;
     report(&arguments, &outcome)?;
-    telling.tell_if_untold(&arguments.state, &disk).await.context("applications were not told")?;
+    told.context("applications were not told")?;
     Ok(Status::Done)
 }
 
 fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     let (line, text) = match outcome {
         Outcome::Renewed(renewed) => {
             let serial_number = hex::encode(&renewed.certificate.serial_number);
@@ -70,10 +70,5 @@ fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
             (line, text)
         }
     };
-    if arguments.json {
-        writeln!(out, "{line}")?
-    } else {
-        writeln!(out, "{text}")?
-    }
-    Ok(())
+    print(&if arguments.json { format!("{line}\n") } else { format!("{text}\n") })
 }

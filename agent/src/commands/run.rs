@@ -5,7 +5,7 @@ use std::sync::Arc;
 use agent::arguments::Run;
 use agent::daemon::{self, Settings, Wanted};
 use agent::state::FileSystem;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
     let (sender, wanted) = watch::channel(Wanted::Look);
     tokio::select! {
         ended = daemon::run(settings, Arc::new(SystemClock), generator, wanted) => ended?,
-        () = signals.forward(sender) => {}
+        () = signals.forward(sender) => bail!("signals are not received any more"),
     }
     Ok(Status::Done)
 }

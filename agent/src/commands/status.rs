@@ -1,7 +1,5 @@
 //! `touchmark-agent status`.
 
-use std::io::Write;
-
 use agent::arguments;
 use agent::certificate::Certificate;
 use agent::state::{Parent, RenewalStep, View, rfc3339};
@@ -9,9 +7,10 @@ use agent::status::{Standing, Status};
 use identity::SystemClock;
 use serde_json::json;
 
+use super::print;
+
 pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> {
     let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
-    let mut out = std::io::stdout().lock();
     if arguments.json {
         let certificate = |certificate: &Option<Certificate>| {
             certificate.as_ref().map(|certificate| {
@@ -40,9 +39,9 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> 
             "clock_is_behind": status.clock_is_behind,
             "next_action": status.standing.next_action(),
         });
-        writeln!(out, "{status}")?;
+        print(&format!("{status}\n"))?;
     } else {
-        write!(out, "{}", text(&status))?;
+        print(&text(&status))?;
     }
     Ok(if status.standing == Standing::Enrolled { cli::Status::Done } else { cli::Status::NotGood })
 }

@@ -22,7 +22,10 @@ impl<S: Store> Delegating for Authority<S> {
             Refused::Store(error) => error.into(),
             other => conflict(&other),
         })?;
-        let number = *drawn.numbers().first().ok_or(StoreError::Stopped)?;
+        let number = *drawn
+            .numbers()
+            .first()
+            .ok_or(StoreError::Bug { what: "no certificate serial number was drawn" })?;
         let subject = Subject::Principal(name.clone());
         let asked = Request { public_key: key.public_key().clone(), subject, lifetime: None, shard: None };
         let now = self.clock.now();
@@ -36,7 +39,12 @@ impl<S: Store> Delegating for Authority<S> {
         content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         let action = Action::IssueCredential { role: Role::Service, name, certificate: signed };
         let command = Command { principal: None, credential: None, request: None, content, action };
-        let verdict = self.store.commit(vec![command]).await?.pop().ok_or(StoreError::Stopped)?;
+        let verdict = self
+            .store
+            .commit(vec![command])
+            .await?
+            .pop()
+            .ok_or(StoreError::Bug { what: "a command has no verdict" })?;
         verdict.map_err(|why| conflict(&why))?;
         tracing::info!(serial = %number, "made an OCSP signer for the {issuer} issuer");
         Ok(certificate)

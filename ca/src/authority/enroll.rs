@@ -60,7 +60,10 @@ impl<S: Store> Authority<S> {
         self.renewals.step(caller.principal(), Instant::now()).map_err(|wait| Refused::TooOften { wait })?;
         let profile = self.profile(ProfileName::Ldevid)?;
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)
+        answer.map_or_else(
+            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
+            |(_, answer)| answer,
+        )
     }
 
     /// The operational certificate that makes this call is in use. Idempotent.

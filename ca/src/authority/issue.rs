@@ -186,7 +186,8 @@ impl<S: Store> Authority<S> {
     }
 
     fn release(&self, recorded: &Recorded) -> Result<Released, Refused> {
-        let released = recorded.released().ok_or(StoreError::Stopped)?;
+        let released =
+            recorded.released().ok_or(StoreError::Bug { what: "an issuance entry holds no certificate" })?;
         if let Some(certificate) = recorded.entry().event.certificate() {
             self.tally.count_release(certificate.profile);
         }

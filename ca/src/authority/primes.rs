@@ -45,7 +45,6 @@ impl<S: Store> Authority<S> {
                 pause = WALK_INTERVAL;
                 match self.walk_primes(&mut walk).await {
                     Ok(_) => {}
-                    Err(Refused::Store(StoreError::Stopped)) => return,
                     Err(why) => {
                         let why: &dyn std::error::Error = &why;
                         error!(why, "RSA keys on record cannot be compared; trying again");
@@ -225,7 +224,9 @@ async fn compared(
     work: impl FnOnce() -> Vec<(usize, usize)> + Send + 'static,
 ) -> Result<Vec<(usize, usize)>, Refused> {
     let began = Instant::now();
-    let pairs = tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?;
+    let pairs = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
     tokio::time::sleep(began.elapsed() * REST).await;
     Ok(pairs)
 }

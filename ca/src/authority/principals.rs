@@ -47,7 +47,10 @@ impl<S: Store> Authority<S> {
             return answer;
         }
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        let released = answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)?;
+        let released = answer.map_or_else(
+            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
+            |(_, answer)| answer,
+        )?;
         tracing::info!(
             principal = %caller.principal(),
             serial_number = %released.serial_number(),

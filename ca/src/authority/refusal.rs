@@ -219,7 +219,9 @@ fn store_reason(why: &StoreError) -> &'static str {
         StoreError::Busy => "STORE_BUSY",
         StoreError::ListingsUnavailable { .. } => "LISTINGS_UNAVAILABLE",
         StoreError::CursorUnknown => "CURSOR_UNKNOWN",
-        StoreError::Stopped | StoreError::Damaged { .. } | StoreError::Io { .. } => "STORE_UNAVAILABLE",
+        StoreError::Stopped | StoreError::Bug { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
+            "STORE_UNAVAILABLE"
+        }
     }
 }
 

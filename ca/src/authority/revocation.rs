@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use diagnostics::Limit;
 use identity::{
     CompromiseProof, CompromiseProofError, KeyFingerprint, PublicKey, RequestId, RevocationReason,
     SerialNumber,
@@ -118,7 +119,7 @@ impl<S: Store> Authority<S> {
             if now != last {
                 return Ok(now);
             }
-            bell.changed().await.map_err(|_| StoreError::Stopped)?;
+            bell.changed().await.map_err(|_| StoreError::Bug { what: "nobody tells of revocations" })?;
         }
     }
 
@@ -136,11 +137,13 @@ impl<S: Store> Authority<S> {
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
         if let Some(issuer) = self.issuer_with(proof.public_key()) {
-            tracing::error!(
-                issuer = %issuer,
-                "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
-                 stop the CA and see docs/operations/compromised-issuer.md"
-            );
+            if ISSUER_COMPROMISED.admits() {
+                tracing::error!(
+                    issuer = %issuer,
+                    "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
+                     stop the CA and see docs/operations/compromised-issuer.md"
+                );
+            }
             return Err(Conflict::IssuerNotRevocable.into());
         }
         if self.store.select(&Selection::Key(key), 0, 1).await?.certificates.is_empty() {
@@ -187,7 +190,7 @@ impl<S: Store> Authority<S> {
         let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
         let mut verdicts = self.store.commit(vec![command]).await?;
         self.feed.ring_for(&verdicts);
-        Ok(verdicts.pop().ok_or(StoreError::Stopped)??)
+        Ok(verdicts.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// The first of the selection that are not revoked yet.
@@ -260,3 +263,6 @@ pub(super) fn selected(content: Content, selection: &Selection) -> Content {
         Selection::Key(key) => content.text("key").bytes(key.as_bytes()),
     }
 }
+
+/// Whoever has the key can say so again and again.
+static ISSUER_COMPROMISED: Limit = Limit::new("the key of an issuer was proven to be compromised");

@@ -35,7 +35,7 @@ impl<S: Store> Authority<S> {
         let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder { terms }).await?;
         match &recorded.entry().event {
             Event::WorkOrderCreated { work_order, .. } => self.work_order(*work_order).await,
-            _ => Err(StoreError::Stopped.into()),
+            _ => Err(StoreError::Bug { what: "a new work order has another entry" }.into()),
         }
     }
 

@@ -134,6 +134,7 @@ fn code(refused: &Refused) -> Code {
         Refused::Store(
             StoreError::Full
             | StoreError::Stopped
+            | StoreError::Bug { .. }
             | StoreError::Busy
             | StoreError::ListingsUnavailable { .. }
             | StoreError::Damaged { .. }
@@ -189,7 +190,11 @@ fn retry_after(refused: &Refused) -> Option<Duration> {
         Refused::Store(StoreError::ListingsUnavailable { .. }) => Some(RETRY_LISTING),
         Refused::Signer(_) => Some(RETRY_OPERATOR),
         Refused::Store(
-            StoreError::Full | StoreError::Stopped | StoreError::Damaged { .. } | StoreError::Io { .. },
+            StoreError::Full
+            | StoreError::Stopped
+            | StoreError::Bug { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Io { .. },
         ) => Some(RETRY_OPERATOR),
         _ => None,
     }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use diagnostics::Limit;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -70,7 +71,9 @@ impl Listener {
                     None => self.metrics.dropped(Dropped::HttpTooMany),
                 },
                 Err(error) => {
-                    warn!(%error, "cannot accept connections of plain HTTP");
+                    if NOT_ACCEPTED.admits() {
+                        warn!(%error, "cannot accept connections of plain HTTP");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -189,6 +192,8 @@ const UNTAKEN_MS_MAX: u32 = 50_000;
 
 /// Of one connection: a GET with a question of twenty certificates has a few kilobytes.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections of plain HTTP");
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

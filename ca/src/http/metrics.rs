@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use sources::{BlockedKeysFigures, Expiry, Figures, Sources};
+pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, Sources};
 
 /// Everything that is counted. Cheap to share; every method may be called from anywhere.
 pub struct Metrics {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use diagnostics::Limit;
 use identity::Clock;
 use issuance::{
     CertificateStatus, IssuerName, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest,
@@ -33,7 +34,7 @@ pub struct Answers<S, D> {
 struct Desk {
     issuer: IssuerName,
     names: OcspIssuer,
-    seat: Seat,
+    seat: Arc<Seat>,
 }
 
 /// An answer.
@@ -62,7 +63,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         let desk = |issuer| Desk {
             issuer,
             names: OcspIssuer::of(issuers.certificate(issuer)),
-            seat: Seat::of(issuer),
+            seat: Arc::new(Seat::of(issuer)),
         };
         Self {
             source,
@@ -156,10 +157,12 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
     }
 
     async fn delegate(&self, desk: &Desk, now: SystemTime) -> Result<Arc<Delegate>, OcspError> {
-        let delegate = desk.seat.delegate(self.delegating.as_ref(), now).await;
+        let delegate = desk.seat.delegate(&self.delegating, now).await;
         delegate.map_err(|why| {
-            let why: &dyn std::error::Error = &why;
-            error!(issuer = %desk.issuer, why, "there is no OCSP signer for {}", desk.issuer);
+            if NO_SIGNER.admits() {
+                let why: &dyn std::error::Error = &why;
+                error!(issuer = %desk.issuer, why, "there is no OCSP signer for {}", desk.issuer);
+            }
             OcspError::TryLater
         })
     }
@@ -172,8 +175,10 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         nonce: Option<&[u8]>,
     ) -> Result<Bytes, OcspError> {
         let prepared = ocsp_response(answers, &delegate.responder, now, nonce).map_err(|why| {
-            let why: &dyn std::error::Error = &why;
-            error!(why, "an answer about status would break a rule");
+            if NO_ANSWER.admits() {
+                let why: &dyn std::error::Error = &why;
+                error!(why, "an answer about status would break a rule");
+            }
             OcspError::InternalError
         })?;
         let signature = delegate.sign(prepared.to_be_signed()).map_err(|_| OcspError::TryLater)?;
@@ -188,6 +193,10 @@ impl Kept {
         Answered { der: self.der.clone(), fresh: Some((self.this_update, self.next_update)) }
     }
 }
+
+/// Whoever asks decides how many these are.
+static NO_SIGNER: Limit = Limit::new("there is no OCSP signer");
+static NO_ANSWER: Limit = Limit::new("an answer about status would break a rule");
 
 /// Right as of now, and not longer than its signer's certificate.
 fn answer<'a>(

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diagnostics::Limit;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -37,7 +39,7 @@ use crate::tls::PeerCertificate;
 
 /// Accepts, and serves what it accepted. Owns the tasks of connections, each from its first byte to its end.
 pub(super) struct Acceptor<W, S> {
-    tls: TlsAcceptor,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     http2: Builder<TokioExecutor>,
@@ -56,7 +58,7 @@ where
     S::Future: Send,
 {
     pub(super) fn new(
-        tls: rustls::ServerConfig,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
         limits: Limits,
         metrics: Arc<Metrics>,
         service: S,
@@ -65,7 +67,7 @@ where
         stop: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
-            tls: TlsAcceptor::from(Arc::new(tls)),
+            tls,
             limits,
             metrics,
             http2: http2(&limits),
@@ -107,7 +109,9 @@ where
                 Err(error) => {
                     // Of a single connection, or no more files: then wait until some were closed.
                     if is_lasting(&error) {
-                        warn!(%error, "cannot accept connections");
+                        if NOT_ACCEPTED.admits() {
+                            warn!(%error, "cannot accept connections");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -146,10 +150,10 @@ where
                 self.metrics.dropped(Dropped::HandshakeFailed);
                 // Who shows a certificate that is not good is a caller whom we refuse; all else is noise of the network.
                 match refused_certificate(&error) {
-                    Some(why) => {
+                    Some(why) if CERTIFICATES_REFUSED.admits() => {
                         info!(peer.address = %address, ?why, "refused a client certificate in the handshake");
                     }
-                    None => debug!(peer.address = %address, %error, "TLS handshake refused"),
+                    _ => debug!(peer.address = %address, %error, "TLS handshake refused"),
                 }
             }
             Err(_) => {
@@ -162,7 +166,8 @@ where
 
     /// Completes the TLS handshake and waits for the first bytes of the application: HTTP/2 has no time limit for its preface.
     async fn hear(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let mut stream = self.tls.accept(tcp).await?;
+        let tls = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
+        let mut stream = tls.accept(tcp).await?;
         self.metrics.handshake_completed();
         // It is read again; so is what breaks here.
         stream.fill_buf().await.ok();
@@ -226,6 +231,11 @@ fn is_lasting(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
 }
+
+/// Strangers decide how many these are.
+static CERTIFICATES_REFUSED: Limit = Limit::new("refused a client certificate in the handshake");
+
+static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections");
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tower::Layer;
@@ -15,6 +15,7 @@ use super::accept::Acceptor;
 use super::calls::Calls;
 use super::holders::Holders;
 use crate::authority::Authority;
+use super::tasks::Tasks;
 use crate::config::{Limits, Settings};
 use crate::http::metrics::Metrics;
 use crate::http::{Listener, Pages};
@@ -43,17 +44,18 @@ impl Front {
     /// `cut` comes.
     pub(super) async fn run<S: Store>(
         self,
-        tls: rustls::ServerConfig,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
         services: Services<S>,
+        tasks: &mut Tasks,
         stop: CancellationToken,
         cut: CancellationToken,
     ) {
         let Services { authority, holders, routes, pages, calls, metrics } = services;
         let Self { grpc, http, limits } = self;
-        let mut tasks = JoinSet::new();
         // Also while the CA stops: whoever watches it sees that.
         let watched = Listener::new(http, PAGES_CONNECTIONS_MAX, Arc::clone(&metrics));
-        tasks.spawn(watched.serve(Arc::new(pages), CancellationToken::new()));
+        let unstopped = CancellationToken::new();
+        tasks.need_to_the_end("metrics listener", watched.serve(Arc::new(pages), unstopped));
         let service = calls.layer(routes);
         let acceptor = Acceptor::new(tls, limits, metrics, service, authority, holders, stop.clone());
         let deadline = async {
@@ -65,7 +67,7 @@ impl Front {
         };
         // Connections that are left end with the runtime.
         tokio::select! {
-            () = acceptor.run(grpc) => {}
+            () = tasks.watch().need("gRPC listener", acceptor.run(grpc)) => {}
             () = deadline => {}
         }
     }

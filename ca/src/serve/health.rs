@@ -1,5 +1,6 @@
 //! Whether the CA can do its work, for those who watch it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -9,10 +10,12 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::tasks::{Fault, Watch};
 use crate::http::Readiness;
 use crate::store::Store;
 
 /// `grpc.health.v1` and reflection.
+#[derive(Clone)]
 pub(super) struct Health {
     reporter: HealthReporter,
     readiness: Readiness,
@@ -71,17 +74,38 @@ fn services() -> Result<Vec<String>, prost::DecodeError> {
     Ok(std::iter::once(String::new()).chain(named).collect())
 }
 
-/// Whether certificates can be issued; if not, why. Stops the CA when the store can record nothing more: a supervisor starts it again.
-pub(super) fn readiness(store: &impl Store, stop: &CancellationToken) -> Result<(), String> {
-    if store.vitals().stopped {
-        stop.cancel();
-        return Err("the store can record nothing more".to_owned());
+/// Ends the CA when the store can record nothing more: a supervisor starts it again.
+pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop: CancellationToken) {
+    while !store.vitals().stopped {
+        tokio::select! {
+            () = tokio::time::sleep(REPORT_INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+    tasks.fail(STORE, "can record nothing more");
+    stop.cancelled().await;
+}
+
+/// Whether certificates can be issued; if not, why.
+pub(super) fn readiness(store: &impl Store, tasks: &Watch, stop: &CancellationToken) -> Result<(), String> {
+    let vitals = store.vitals();
+    if vitals.stopped {
+        return Err(format!("{STORE} can record nothing more"));
+    }
+    if let Some(Fault { task, how }) = tasks.fault() {
+        return Err(format!("{task} {how}"));
+    }
+    if vitals.disk_full {
+        return Err("the disk that holds the ledger is full".to_owned());
     }
     if stop.is_cancelled() {
         return Err("stopping".to_owned());
     }
     Ok(())
 }
+
+/// In messages.
+const STORE: &str = "the store";
 
 /// How soon a change is told.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use identity::{Clock, Principal, Role};
+use identity::Clock;
 use issuance::{Certificate, IssuerName};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
@@ -15,22 +15,23 @@ use tracing::{error, info, warn};
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
 use super::publish::Published;
+use super::server::{SERVER, Server};
+use super::tasks::Watch;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
 use crate::config::{IssuerSettings, Settings, StoreSettings};
-use crate::http::metrics::{Expiry, Figures, Sources};
-use crate::ledger::{Holder, Standing};
+use crate::http::metrics::{Expiries, Expiry, Figures, Sources};
 use crate::publication::{NumbersError, PublishError};
 use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use crate::store::Store;
-use crate::tls::{CredentialsError, Late, ServerCredentials, TlsError, server_config};
+use crate::tls::{CredentialsError, TlsError};
 
 /// What is open.
 pub(super) struct Opened<S> {
     pub(super) authority: Arc<Authority<S>>,
-    pub(super) tls: rustls::ServerConfig,
+    pub(super) server: Arc<Server>,
     pub(super) issuers: Issuers,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
-    expiries: Vec<Expiry>,
+    pub(super) expiries: Arc<Expiries>,
 }
 
 /// Opens keys, certificates, ledger; checks that they belong together.
@@ -41,29 +42,10 @@ pub(super) async fn open<S: Store>(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
 ) -> Result<Opened<S>, OpenError> {
     let issuers = open_issuers(settings.issuers.clone()).await?;
-    let credentials = ServerCredentials::read(&settings.server_credentials)?;
-    let server = Certificate::from_der(credentials.certificate()).map_err(|_| OpenError::ForeignServer)?;
-    if IssuerName::ALL.iter().any(|name| issuers.certificate(*name).public_key() == server.public_key()) {
-        return Err(OpenError::OneKeyTwoPurposes);
-    }
-    let expiries = expiries(&issuers, &server);
+    let server = Server::open(settings, &issuers, Arc::clone(&clock))?;
+    let expiries = expiries(&issuers, &server.certificate());
     warn_of_ends(&expiries, clock.as_ref());
-    if clock.now() < server.validity().not_before() {
-        error!(
-            "the clock is before the server's certificate begins, so it is wrong: everybody will refuse this server"
-        );
-    }
     warn_of_keys(&settings.issuers.dir);
-    let tls = {
-        let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
-        let certifying = [&issuers.factory, &issuers.operational, &issuers.infrastructure];
-        server_config(
-            credentials,
-            certifying.map(|issuer| issuer.certificate.as_ref()),
-            Arc::clone(&clock),
-            Late { issuer, grace: settings.profiles.renewal.grace },
-        )?
-    };
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
     let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
@@ -76,26 +58,29 @@ pub(super) async fn open<S: Store>(
     };
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
-    may_serve(authority.store().as_ref(), &server).await?;
-    Ok(Opened { authority: Arc::new(authority), tls, issuers, blocked_keys, expiries })
+    server.may_serve(authority.store().as_ref()).await?;
+    let expiries = Arc::new(Expiries::new(expiries));
+    Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
 
-/// Whether the certificate is a service's and still good: with any other the CA would start, and every client refuse it.
-async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), OpenError> {
-    let record = store.certificate(&server.serial_number()).await.map_err(OpenAuthorityError::Store)?;
-    let record = record.filter(|record| record.certificate().der == server.der());
-    let record = record.ok_or(OpenError::ForeignServer)?;
-    match record.holder() {
-        Some(Holder::Principal(Principal::Named { role: Role::Service, .. })) => {}
-        Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
-        Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
-    }
-    if record.standing() == Standing::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
+/// Whether the CA could begin, as far as that is seen without the ledger, which a CA that runs has to itself: the passphrase opens the
+/// issuers' keys, and the server's credentials can serve.
+///
+/// # Errors
+/// When it could not.
+pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
+    let issuers = open_issuers(settings.issuers.clone()).await?;
+    Server::open(settings, &issuers, clock).map(drop)
 }
 
 impl<S: Store> Opened<S> {
     /// What metrics show of it.
-    pub(super) fn sources(&self, clock: Arc<dyn Clock>, published: &Published<S>) -> Sources {
+    pub(super) fn sources(
+        &self,
+        clock: Arc<dyn Clock>,
+        published: &Published<S>,
+        tasks: Arc<Watch>,
+    ) -> Sources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
@@ -117,12 +102,17 @@ impl<S: Store> Opened<S> {
                 disk_full: vitals.full,
                 queued: vitals.queued,
                 stopped: vitals.stopped,
+                no_room: vitals.disk_full,
+                task_restarts: tasks.restarts(),
+                log_lines_lost: diagnostics::lines_lost(),
+                log_lines_suppressed: diagnostics::lines_suppressed(),
+                panics: diagnostics::panics(),
                 projected: vitals.projected,
                 projection_lag: vitals.projection_lag,
                 projection_rebuilds: vitals.projection_rebuilds,
             }
         };
-        Sources { clock, issuers: self.expiries.clone(), figures: Box::new(figures) }
+        Sources { clock, issuers: Arc::clone(&self.expiries), figures: Box::new(figures) }
     }
 }
 
@@ -146,7 +136,7 @@ async fn open_issuers(settings: IssuerSettings) -> Result<Issuers, OpenError> {
 
 fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
     let of = |name: IssuerName| (name.to_string(), issuers.certificate(name).as_ref());
-    let certificates = IssuerName::ALL.map(of).into_iter().chain([("server".to_owned(), server)]);
+    let certificates = IssuerName::ALL.map(of).into_iter().chain([(SERVER.to_owned(), server)]);
     certificates
         .map(|(issuer, certificate)| Expiry { issuer, not_after: certificate.validity().not_after() })
         .collect()
@@ -196,7 +186,7 @@ pub enum OpenError {
     #[error("the server's certificate is the one of {holder}, which no client takes for a server")]
     NotAServer {
         /// Whose it is.
-        holder: Principal,
+        holder: identity::Principal,
     },
     /// The server's certificate was withdrawn.
     #[error("the server's certificate is revoked")]

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use identity::Clock;
 use issuance::IssuerName;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::OpenError;
+use super::tasks::Tasks;
 use crate::authority::{Authority, Refused};
 use crate::config::Settings;
 use crate::http::Listener;
@@ -74,13 +74,14 @@ impl<S: Store> Published<S> {
         mut self,
         listener: TcpListener,
         metrics: Arc<Metrics>,
+        tasks: &mut Tasks,
         stop: CancellationToken,
-    ) -> [JoinHandle<()>; 2] {
+    ) {
         let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
         let listener = Listener::new(listener, CONNECTIONS_MAX, metrics);
-        let serving = tokio::spawn(listener.serve(Arc::new(public), stop.clone()));
+        tasks.need("public listener", listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
-        let publishing = tokio::spawn(async move {
+        tasks.need("publisher", async move {
             if let Err(why) = self.publisher.round().await {
                 let why: &dyn std::error::Error = &why;
                 error!(why, "revocation lists cannot be published; trying again");
@@ -89,7 +90,6 @@ impl<S: Store> Published<S> {
             self.publisher.run(stop).await;
         });
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
-        [serving, publishing]
     }
 }
 

@@ -12,9 +12,11 @@ mod projection;
 mod projector;
 mod reader;
 mod recent;
+mod room;
 mod segment;
 mod selecting;
 mod shelves;
+mod start;
 mod trust;
 mod withdrawals;
 
@@ -27,17 +29,17 @@ use std::time::{Duration, SystemTime};
 use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
 
-use self::committer::Committer;
 use self::files::Files;
 use self::gathering::Gathering;
 use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
-use self::projector::{Projection, Projector};
+use self::projector::Projection;
+use self::room::Room;
 use self::withdrawals::Causes;
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, OpenError, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage,
-    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
+    ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
 };
 use crate::ledger::{
     self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Foreseen, Intent, JobFacts, JobId,
@@ -98,6 +100,7 @@ struct Shared {
     /// For status, which is asked of many that one entry revoked.
     causes: Mutex<Causes>,
     counters: Counters,
+    room: Room,
 }
 
 #[derive(Default)]
@@ -112,82 +115,6 @@ struct Counters {
 }
 
 impl EmbeddedStore {
-    /// Makes an empty store and opens it.
-    ///
-    /// # Errors
-    /// When there is one already, or the disk refuses.
-    pub fn create(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let files = Files::create(&settings.ledger, settings.segment_bytes(), settings.preallocate)?;
-        Self::start(settings, clock, files, Index::new(), 0, None)
-    }
-
-    /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
-    ///
-    /// # Errors
-    /// When there is none, another process has it, or the ledger is damaged: then nothing was changed.
-    pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let mut index = Index::new();
-        let mut head = 0;
-        let (files, torn) = Files::open(
-            &settings.ledger,
-            settings.segment_bytes(),
-            settings.preallocate,
-            |number, payload| {
-                head = number.0;
-                index.replay(number, payload)
-            },
-        )?;
-        if let Some(torn) = &torn {
-            let TornTail { file, offset, bytes } = torn;
-            tracing::warn!(file = %file.display(), offset, bytes, "cut a torn tail off the ledger; it was never acknowledged");
-        }
-        Self::start(settings, clock, files, index, head, torn)
-    }
-
-    fn start(
-        settings: &EmbeddedSettings,
-        clock: Arc<dyn Clock>,
-        files: Files,
-        index: Index,
-        head: u64,
-        torn_tail: Option<TornTail>,
-    ) -> Result<Self, OpenError> {
-        let last_seen = last_seen::path_beside(&settings.projection);
-        if let Some(seconds) = last_seen::read(&last_seen, head) {
-            index.restore_seen(&seconds);
-        }
-        let shared = Arc::new(Shared {
-            files,
-            index: RwLock::new(index),
-            head: AtomicU64::new(head),
-            projection: Projection::default(),
-            last_seen: LastSeen::default(),
-            causes: Mutex::default(),
-            counters: Counters::default(),
-        });
-        shared.projection.committed(head);
-        let (gathering, receiver) = Gathering::new();
-        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
-        let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-            spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
-        };
-        let committer = spawn("ledger", Box::new(move || committer.run()))?;
-        let written = Arc::clone(&shared);
-        let writer = spawn("last seen", Box::new(move || last_seen::write_often(&written, &last_seen)))?;
-        // Nobody joins the projector: sled can hang, and then the process must still end.
-        spawn("projection", Box::new(move || projector.run()))?;
-        Ok(Self {
-            shared,
-            clock,
-            gathering: Mutex::new(Some(gathering)),
-            committer: Mutex::new(Some(committer)),
-            writer: Mutex::new(Some(writer)),
-            torn_tail,
-        })
-    }
-
     /// The torn tail that was cut when the store was opened.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn_tail.as_ref()
@@ -214,13 +141,9 @@ impl EmbeddedStore {
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(StoreError::Stopped))
-    }
-}
-
-impl EmbeddedSettings {
-    fn segment_bytes(&self) -> u32 {
-        self.segment_bytes.min(SEGMENT_BYTES_MAX)
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
     }
 }
 
@@ -234,7 +157,9 @@ impl Shared {
     }
 
     fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Stopped)
+        self.files
+            .read(number)?
+            .ok_or(StoreError::Bug { what: "the index names an entry that the ledger does not have" })
     }
 
     /// Looks at the rows as of one moment.
@@ -550,6 +475,7 @@ impl Store for EmbeddedStore {
             sync_max: Duration::from_micros(counters.sync_max_us.load(Ordering::Relaxed)),
             full: counters.full.load(Ordering::Relaxed),
             stopped: counters.stopped.load(Ordering::Relaxed),
+            disk_full: self.shared.room.is_full(),
             ledger_bytes: self.shared.files.bytes(),
             projected,
             projection_lag,
@@ -566,6 +492,7 @@ impl Store for EmbeddedStore {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.blocking(move |shared| {
             let joined = committer.join().map_err(|_| StoreError::Stopped);
+            shared.room.end();
             shared.last_seen.end(End::Clean);
             writer.map(JoinHandle::join);
             shared.projection.stop();
@@ -584,6 +511,7 @@ impl Store for EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.shared.projection.stop();
+        self.shared.room.end();
         self.shared.last_seen.end(End::Dropped);
     }
 }

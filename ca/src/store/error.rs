@@ -15,6 +15,12 @@ pub enum StoreError {
     /// An operator: see the log, then start the CA again. Nothing is acknowledged any more.
     #[error("the store has stopped")]
     Stopped,
+    /// Whoever maintains this program: something happened that cannot happen. Nothing else is affected; trying again may help.
+    #[error("a bug: {what}")]
+    Bug {
+        /// What happened.
+        what: &'static str,
+    },
     /// The caller, later: the store has more to do than it can.
     #[error("the store is busy")]
     Busy,
@@ -84,6 +90,14 @@ pub enum OpenError {
         file: PathBuf,
         /// Its format.
         version: u32,
+    },
+    /// Others may write to the ledger, so what is in it proves nothing.
+    #[error("{path} can be written by others (mode {mode:04o}); compare the ledger with a backup, then: chmod go-w {path}", path = .path.display())]
+    Exposed {
+        /// A file of the ledger, or its directory.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// The ledger is damaged or cannot be read; nothing was changed.
     #[error(transparent)]

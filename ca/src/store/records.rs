@@ -416,6 +416,8 @@ pub struct Vitals {
     pub full: u64,
     /// Whether commits are refused for good.
     pub stopped: bool,
+    /// Whether commits are refused until there is room on the disk.
+    pub disk_full: bool,
     /// Bytes of all ledger segments.
     pub ledger_bytes: u64,
     /// The entry that listings have reached.

@@ -90,7 +90,8 @@ pub enum RevocationsCommand {
     /// Follow what is withdrawn, held and released, as it happens, for ever
     ///
     /// It reconnects by itself and misses nothing. With --cursor-file that is so across its own restarts too: the file is
-    /// replaced after what it stands for has been printed, written and hooked. Ctrl-C or SIGTERM ends it with status 0.
+    /// replaced after what it stands for has been printed, written and hooked. Ctrl-C or SIGTERM ends it with status 0. SIGHUP makes
+    /// it look at all lists at once.
     Watch(WatchArguments),
 }
 
@@ -109,10 +110,12 @@ pub struct WatchArguments {
     /// Only the lists of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
     #[arg(long = "issuer", value_name = "ISSUER", requires = "write_crl")]
     pub issuers: Vec<String>,
-    /// Run this with `sh -c` after the lists changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'
+    /// Run this with `sh -c` after the lists changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with all
+    /// that it started
     #[arg(long, value_name = "COMMAND", requires = "write_crl")]
     pub hook: Option<String>,
-    /// End when everything until now is done, for use from cron
+    /// End when everything until now is done, for use from cron; with status 1 if the hook fails or takes longer than a minute, and with
+    /// another if the CA cannot be reached: nothing is tried twice, the next run goes on
     #[arg(long)]
     pub once: bool,
     /// Print no events

@@ -62,6 +62,12 @@ pub enum Failure {
     /// The work order cannot be worked to as asked.
     #[error("{0}")]
     WorkOrder(String),
+    /// The system does not let us take signals.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+    /// A result cannot be written.
+    #[error("standard output cannot be written")]
+    Print(#[source] std::io::Error),
     /// The line itself broke.
     #[error("the line broke: {0}")]
     Line(String),
@@ -80,6 +86,8 @@ impl Failure {
             | Self::Report { .. }
             | Self::Pattern(_)
             | Self::WorkOrder(_)
+            | Self::Signals(_)
+            | Self::Print(_)
             | Self::Line(_) => status::FAILED,
         }
     }

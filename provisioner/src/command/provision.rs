@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, &journal, &mut known).await?;
     let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
-        say(&plan.description);
+        say(&plan.description)?;
         return Ok(0);
     }
     if !arguments.output.json {

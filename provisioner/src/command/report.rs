@@ -20,14 +20,14 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
         let known = known(settings.journal.current(), work_order)?;
         if arguments.units {
             for (device, unit) in &known.units {
-                say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) });
+                say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) })?;
             }
         }
         let totals = Totals::of(&known);
-        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) });
+        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) })?;
     }
     if all.is_empty() && !arguments.json {
-        say("the journal has no work orders");
+        say("the journal has no work orders")?;
     }
     Ok(0)
 }

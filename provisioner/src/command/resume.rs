@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
     }
     if nothing && !arguments.output.json {
-        say("no unit is under way");
+        say("no unit is under way")?;
     }
     Ok(worst)
 }

@@ -1,6 +1,6 @@
 //! `touchmark-station scrap`.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use identity::DeviceId;
 
@@ -26,6 +26,8 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
     }
     let (journal, known) = station.work_order(&arguments.work_order)?;
     let (mut scrapped, mut refused) = (0_u64, 0_u64);
+    // That nobody can be told is no reason to stop in the middle.
+    let mut printed = Ok(());
     for device in devices {
         match station.ca.scrap(&order.id, &device, &arguments.reason).await {
             Ok(()) => {
@@ -33,18 +35,19 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
                 let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
-                say(&told(&arguments, &device, None));
+                printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
             }
             Err(CaError::Refused(refusal)) if refusal.reason == NEVER_MADE && never_made(&known, &device) => {
                 // It has no certificate to revoke; here its serial number is given up, so that nobody waits for it.
                 let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
-                say(&told(&arguments, &device, None));
+                printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
             }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
-                say(&told(&arguments, &device, Some((&refusal.reason, &refusal.message))));
+                let why = Some((refusal.reason.as_str(), refusal.message.as_str()));
+                printed = printed.and_then(|()| say(&told(&arguments, &device, why)));
             }
             Err(error) => {
                 console.error(&format!("stopped before {device}: {error}"), Some(advice(error.reason())));
@@ -52,9 +55,10 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
             }
         }
     }
+    printed?;
     if arguments.json {
         let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
-        say(&serde_json::json!({ "summary": summary }).to_string());
+        say(&serde_json::json!({ "summary": summary }).to_string())?;
     }
     Ok(if refused > 0 { status::NOT_ALL_GOOD } else { status::DONE })
 }
@@ -90,9 +94,9 @@ fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
         names.join("\n  ")
     );
     let mut answer = String::new();
-    std::io::stderr().write_all(question.as_bytes()).is_ok()
-        && std::io::stdin().lock().read_line(&mut answer).is_ok()
-        && answer.trim() == "yes"
+    diagnostics::stderr().put(question.as_bytes());
+    diagnostics::flush();
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }
 
 fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {

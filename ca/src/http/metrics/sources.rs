@@ -1,7 +1,7 @@
 //! Figures that others keep, asked for at every scrape.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use identity::Clock;
@@ -17,7 +17,7 @@ pub struct Sources {
     /// Tells how long issuers still live.
     pub clock: Arc<dyn Clock>,
     /// When which issuer ends.
-    pub issuers: Vec<Expiry>,
+    pub issuers: Arc<Expiries>,
     /// Of the store and the authority.
     pub figures: Box<dyn Fn() -> Figures + Send + Sync>,
 }
@@ -29,6 +29,28 @@ pub struct Expiry {
     pub issuer: String,
     /// Its last second.
     pub not_after: SystemTime,
+}
+
+/// When the certificates of the issuers and of the server end; the server's may be replaced while it serves.
+#[derive(Debug, Default)]
+pub struct Expiries(RwLock<Vec<Expiry>>);
+
+impl Expiries {
+    /// These.
+    pub fn new(expiries: Vec<Expiry>) -> Self {
+        Self(RwLock::new(expiries))
+    }
+
+    /// As they are now.
+    pub fn now(&self) -> Vec<Expiry> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another certificate is in use under this name.
+    pub fn replace(&self, issuer: &str, not_after: SystemTime) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().filter(|one| one.issuer == issuer).for_each(|one| one.not_after = not_after);
+    }
 }
 
 /// Figures of the store and the authority. All counts are since the start.
@@ -58,6 +80,16 @@ pub struct Figures {
     pub queued: u64,
     /// Whether commits are refused for good.
     pub stopped: bool,
+    /// Whether commits are refused until there is room on the disk.
+    pub no_room: bool,
+    /// How often a background task ended and was started again, by task.
+    pub task_restarts: Vec<(&'static str, u64)>,
+    /// Log lines that were lost.
+    pub log_lines_lost: u64,
+    /// Log lines that were not written because there were too many of their kind.
+    pub log_lines_suppressed: u64,
+    /// Panics, in any thread or task.
+    pub panics: u64,
     /// The entry that listings have reached.
     pub projected: u64,
     /// How far behind listings are.
@@ -103,13 +135,17 @@ impl Collector for Sources {
         page.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
         let stopped = f64::from(u8::from(figures.stopped));
         page.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
+        let no_room = f64::from(u8::from(figures.no_room));
+        page.gauge("store_disk_full", "1 while the ledger's disk has no room", no_room)?;
+        process(&mut page, &figures)?;
         page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
         blocked_keys(&mut page, &figures.blocked_keys)?;
         publication(&mut page, &figures)?;
-        let left = self.issuers.iter().map(|expiry| {
+        let expiries = self.issuers.now();
+        let left = expiries.iter().map(|expiry| {
             let left = match expiry.not_after.duration_since(now) {
                 Ok(left) => left.as_secs_f64(),
                 Err(past) => -past.duration().as_secs_f64(),
@@ -124,6 +160,15 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
+}
+
+fn process(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
+    page.counter("log_lines_lost", "Log lines that could not be written", figures.log_lines_lost)?;
+    let text = "Log lines left out because there were too many of their kind";
+    page.counter("log_lines_suppressed", text, figures.log_lines_suppressed)?;
+    page.counter("panics", "Panics in any thread or task", figures.panics)?;
+    let text = "How often a background task ended and was started again";
+    page.counters("task_restarts", text, "task", &figures.task_restarts)
 }
 
 fn blocked_keys(page: &mut Page<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {

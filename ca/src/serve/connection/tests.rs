@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -40,7 +41,7 @@ impl Served {
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
         let figures = Box::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -48,7 +49,7 @@ impl Served {
         let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
         let (limits, authority) = (settings.limits, Arc::clone(&opened.authority));
         let counted = Arc::clone(&metrics);
-        let acceptor = Acceptor::new(opened.tls, limits, counted, service, authority, holders, stop.clone());
+        let acceptor = Acceptor::new(opened.server.config(), limits, counted, service, authority, holders, stop.clone());
         let running = tokio::spawn(acceptor.run(listener));
         let root = CertificateDer::from_pem_file(settings.server_credentials.join("trust.pem")).unwrap();
         Self { _dir: dir, address, connector: connector(root), metrics, stop, running }

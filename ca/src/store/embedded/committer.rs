@@ -70,7 +70,9 @@ impl Committer {
         let mut outcome = outcome.map(Vec::into_iter);
         for Gathered { calls, answers } in batch {
             let of_call = |_| match &mut outcome {
-                Ok(answers) => answers.next().unwrap_or(Err(StoreError::Stopped)),
+                Ok(answers) => {
+                    answers.next().unwrap_or(Err(StoreError::Bug { what: "a call has no answer" }))
+                }
                 Err(error) => Err(error.clone()),
             };
             answers.send(calls.iter().map(of_call).collect()).ok();
@@ -158,12 +160,11 @@ impl Committer {
         match &appended {
             Ok(()) => {
                 counters.batches.fetch_add(1, Ordering::Relaxed);
+                self.shared.room.was_found();
             }
             Err(StoreError::Full) => {
                 counters.full.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    "the disk that holds the ledger is full; commits are refused until there is room"
-                );
+                self.shared.room.ran_out();
             }
             Err(error) => {
                 self.stopped = true;

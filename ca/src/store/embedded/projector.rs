@@ -200,7 +200,10 @@ impl Projector {
         let broken = state.tree.take();
         drop(state);
         // Closing a broken sled can panic or hang; nobody waits for it.
-        std::thread::spawn(move || catch_unwind(AssertUnwindSafe(|| drop(broken))).ok());
+        let close = move || drop(catch_unwind(AssertUnwindSafe(|| drop(broken))));
+        if let Err(error) = std::thread::Builder::new().name("broken projection".to_owned()).spawn(close) {
+            tracing::warn!(error = %error, "no thread to close a broken projection in");
+        }
         let waited = projection.changed.wait_timeout_while(projection.state(), pause, |state| !state.stop);
         waited.unwrap_or_else(PoisonError::into_inner).0.stop
     }
@@ -291,7 +294,7 @@ impl Projector {
                 })
             })?;
             if !found {
-                return Err(Discard::Ledger(StoreError::Stopped));
+                return Err(Discard::Ledger(StoreError::Bug { what: "the ledger is shorter than its end" }));
             }
         }
         let mut batch = sled::Batch::default();

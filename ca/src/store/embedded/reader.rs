@@ -21,7 +21,8 @@ impl<'a> Reader<'a> {
     /// An entry that is on record.
     pub(super) fn entry(&mut self, number: u32) -> Result<Entry, StoreError> {
         let payload = self.payload(number)?;
-        record::decode(EntryNumber(u64::from(number)), &payload).ok_or(StoreError::Stopped)
+        record::decode(EntryNumber(u64::from(number)), &payload)
+            .ok_or(StoreError::Bug { what: "an entry that was read before cannot be read" })
     }
 
     /// Its payload.
@@ -39,7 +40,7 @@ impl<'a> Reader<'a> {
             run.push(payload);
             true
         })?;
-        self.in_run(number).ok_or(StoreError::Stopped)
+        self.in_run(number).ok_or(StoreError::Bug { what: "an entry is not where it was read" })
     }
 
     fn in_run(&self, number: u64) -> Option<Bytes> {

@@ -85,7 +85,9 @@ impl Shared {
                     return Ok(changes);
                 }
                 let facts = self.view(|rows| crate::ledger::View::certificate(rows, &serial_number))?;
-                let facts = facts.ok_or(StoreError::Stopped)?;
+                let facts = facts.ok_or(StoreError::Bug {
+                    what: "a revocation names a certificate that the index does not have",
+                })?;
                 changes.push(RevocationChange {
                     place,
                     at: entry.at,

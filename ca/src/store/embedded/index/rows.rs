@@ -26,7 +26,9 @@ pub(in crate::store::embedded) struct Rows<'a> {
 impl Rows<'_> {
     /// Why and when: the entry that last changed a certificate's standing.
     pub(in crate::store::embedded) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Stopped)
+        self.files
+            .read(number)?
+            .ok_or(StoreError::Bug { what: "the index names an entry that the ledger does not have" })
     }
 
     fn row(&self, row: u32) -> Option<CertificateRow> {
