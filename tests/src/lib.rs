@@ -45,7 +45,7 @@ pub use line::{Answer, ask, ask_on_stream};
 pub use operator::{Operator, json_lines};
 pub use process::Process;
 pub use program::Program;
-pub use raw::{call_half, call_raw};
+pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
 pub use site::{Holder, Site, plain_http};
