@@ -50,7 +50,7 @@ pub use notify::NotifySocket;
 pub use operator::{Operator, json_lines};
 pub use process::Process;
 pub use program::Program;
-pub use raw::{call_half, call_raw};
+pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
 pub use sink::Sink;

@@ -17,16 +17,6 @@ pub async fn call_raw(channel: Channel, path: &str, message: Bytes) -> Result<By
     Ok(answers.message().await?.unwrap_or_default())
 }
 
-/// Calls a method and never sends the message; the server is told how long it may take, and the client would wait for ever.
-pub async fn call_half(channel: Channel, path: &str, timeout: &str) -> Result<(), Status> {
-    let mut client = tonic::client::Grpc::new(channel);
-    client.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;
-    let path = path.parse().expect("a path");
-    let mut request = Request::new(tokio_stream::pending::<Bytes>());
-    request.metadata_mut().insert("grpc-timeout", timeout.parse().expect("a header"));
-    client.streaming(request, path, RawCodec).await?.into_inner().message().await.map(drop)
-}
-
 /// Bytes in, bytes out.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RawCodec;

@@ -143,7 +143,8 @@ pub struct LdevidConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Open connections whose other end showed a certificate, 16 to 100000; one certificate has at most a quarter. Default 8192.
+    /// Open connections of devices, stations, relying parties and services, 16 to 100000. A device has at most 16, all devices at most seven
+    /// eighths, any other principal at most a quarter, with however many certificates. Operators have 256 of their own. Default 8192.
     pub connections_max: Option<u64>,
     /// Open connections whose other end showed no certificate, 1 to 10000: the oldest is cut for a fresh one. Default 256.
     pub anonymous_connections_max: Option<u64>,
@@ -151,7 +152,8 @@ pub struct LimitsConfig {
     pub handshakes_max: Option<u64>,
     /// Seconds that a TLS handshake may take, 1 to 60. Default 10.
     pub handshake_timeout_seconds: Option<u64>,
-    /// Requests in flight, of all connections, 16 to 100000; one certificate has at most a quarter. Default 4096.
+    /// Requests in flight, of all connections, 16 to 100000, shared as connections are: a device has at most 64. Operators have 1024 of
+    /// their own. Default 4096.
     pub requests_max: Option<u64>,
     /// Requests in flight on one connection, 1 to 4096. Default 256.
     pub connection_requests_max: Option<u64>,

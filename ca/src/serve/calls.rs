@@ -238,3 +238,6 @@ fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
 
 /// How long it may take until an answer begins: a caller that sends slowly must not keep its place.
 const ANSWER_BEGINS_MAX: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
@@ -48,8 +48,8 @@ pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
 
 impl Connection {
     /// Answers its requests, each with the visitor and its certificate in its extensions, until the other end closes it or it is `stop`ped:
-    /// then what was begun is answered. A visitor whose certificate is withdrawn has its whole requests answered, and is gone after
-    /// [`WITHDRAWN_GRACE`]; one that is in the way of others is gone at once.
+    /// then what was begun is answered. A visitor whose certificate is withdrawn is told so, and is gone a second later; one that is in the way
+    /// of others is gone at once.
     ///
     /// # Errors
     /// When it broke.
@@ -83,21 +83,27 @@ impl Connection {
         let told = async {
             match refused {
                 true => sleep(REFUSED_LIFE_MAX).await,
-                false => pending().await,
+                // Calls that come now are told why.
+                false => {
+                    withdrawn.cancelled().await;
+                    sleep(WITHDRAWN_LIFE_MAX).await;
+                }
             }
         };
+        let mut told = pin!(told);
         tokio::select! {
             served = &mut turns => return served,
             () = stop.cancelled() => {}
-            () = withdrawn.cancelled() => {}
-            () = told => {}
+            () = &mut told => {
+                turns.connection.as_mut().graceful_shutdown();
+                return timeout(CLOSING_MAX, turns).await.unwrap_or(Ok(()));
+            }
             () = cut => return Ok(()),
         }
         turns.connection.as_mut().graceful_shutdown();
         tokio::select! {
             served = &mut turns => served,
-            () = async { withdrawn.cancelled().await; sleep(WITHDRAWN_GRACE).await } => Ok(()),
-            () = async { if refused { sleep(WITHDRAWN_GRACE).await } else { pending().await } } => Ok(()),
+            () = told => Ok(()),
         }
     }
 }
@@ -130,9 +136,12 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest headers of a call: ours have a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// How long whole requests of a visitor whose certificate was withdrawn may still be answered, and the other end has to take the answers: it
-/// may be the very request that withdrew it.
-const WITHDRAWN_GRACE: Duration = Duration::from_secs(1);
+/// How long the connection of a withdrawn certificate lives on: what was asked whole is answered (it may be the very call that withdrew the
+/// certificate), and a call that is on its way is told why it is refused.
+const WITHDRAWN_LIFE_MAX: Duration = Duration::from_millis(500);
+
+/// How long the other end has to go after it was told to (GOAWAY).
+const CLOSING_MAX: Duration = Duration::from_millis(500);
 
 /// How long the connection of a refused visitor lives: it is told why with its first call.
 const REFUSED_LIFE_MAX: Duration = Duration::from_secs(10);

@@ -250,9 +250,7 @@ impl Store for EmbeddedStore {
             Err(conflict) => Foresight::Refused(conflict),
             Ok(Foreseen::Clear) => Foresight::Clear,
             Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
-            Ok(Foreseen::Replay(number)) => {
-                Foresight::Answered(Recorded::replayed(self.shared.entry(number)?))
-            }
+            Ok(Foreseen::Replay(entry)) => Foresight::Answered(Recorded::replayed(self.shared.entry(entry)?)),
         })
     }
 
