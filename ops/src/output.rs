@@ -1,29 +1,33 @@
 //! What is printed: tables for people, one JSON object a line for programs.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::table::{Column, lay_out, wrapped};
 
 /// Where data (stdout) and everything else (stderr) go, and in which form.
 pub struct Output {
     data: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
     json: bool,
-    terminal: bool,
+    /// Of the terminal at which a person looks at the data.
+    width: Option<usize>,
+    /// Whether a table was cut and nobody was told yet.
+    cut: bool,
 }
 
 impl Output {
-    /// Writes data to `data` and notes, progress and errors to `notes`; `terminal` says that a person looks at the data.
+    /// Writes data to `data` and notes, progress and errors to `notes`; `width` is that of the terminal at which a person looks at the
+    /// data, `None` when it goes elsewhere.
     pub fn new(
         data: Box<dyn Write + Send>,
         notes: Box<dyn Write + Send>,
         json: bool,
-        terminal: bool,
+        width: Option<usize>,
     ) -> Self {
-        Self { data, notes, json, terminal }
+        Self { data, notes, json, width, cut: false }
     }
 
     /// Whether programs read the data.
@@ -37,16 +41,24 @@ impl Output {
         value: &T,
         people: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        let text = if self.json { json(value)? } else { people(value) };
-        self.line(&text)
+        if self.json {
+            let text = json(value)?;
+            return self.line(&text);
+        }
+        let text = people(value);
+        match self.width {
+            Some(width) => self.line(&wrapped(&text, width)),
+            None => self.line(&text),
+        }
     }
 
-    /// Prints rows: one object a line, or a table with a row each.
+    /// Prints rows: one object a line, or a table with a row each, which fits the terminal unless it shall be `wide`.
     pub(crate) fn rows<T: Serialize>(
         &mut self,
         rows: &[T],
-        columns: &[&str],
+        columns: &[Column],
         cells: impl Fn(&T) -> Vec<String>,
+        wide: bool,
     ) -> Result<(), Failure> {
         if self.json {
             return rows.iter().try_for_each(|row| {
@@ -54,8 +66,16 @@ impl Output {
                 self.line(&text)
             });
         }
-        let table = table(columns, rows.iter().map(cells), self.terminal);
-        self.line(&table)
+        let laid = lay_out(columns, rows.iter().map(cells).collect(), self.width.filter(|_| !wide));
+        self.cut |= laid.cut;
+        self.line(&laid.text)
+    }
+
+    /// Says, once, that tables were cut to fit the terminal.
+    pub(crate) fn say_if_cut(&mut self) {
+        if std::mem::take(&mut self.cut) {
+            self.note("cut to fit the terminal; --wide prints all columns in full");
+        }
     }
 
     /// Says that a list has no rows.
@@ -76,18 +96,6 @@ impl Output {
         }
     }
 
-    /// Asks the person at the terminal for one line; `None` when nobody sits there.
-    pub(crate) fn ask(&mut self, question: &str) -> Option<String> {
-        let input = std::io::stdin();
-        if !input.is_terminal() || !std::io::stderr().is_terminal() {
-            return None;
-        }
-        write!(self.notes, "{question}").and_then(|()| self.notes.flush()).ok()?;
-        let mut line = String::new();
-        input.lock().read_line(&mut line).ok()?;
-        Some(line.trim().to_owned())
-    }
-
     /// Prints one line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         match writeln!(self.data, "{}", text.trim_end_matches('\n')).and_then(|()| self.data.flush()) {
@@ -105,29 +113,9 @@ impl Output {
 
     /// Prints a failure on stderr: what happened, why, and what to do next.
     pub fn failure(&mut self, failure: &Failure) {
-        let text = if self.json { failure.to_json() } else { failure.to_string() };
+        let text = failure.complaint().text(self.json);
         self.note(&text);
     }
-
-    /// Prints a completion script.
-    pub(crate) fn completions<A: clap::CommandFactory>(
-        &mut self,
-        shell: clap_complete::Shell,
-    ) -> Result<(), Failure> {
-        clap_complete::generate(shell, &mut A::command(), "touchmark", &mut self.data);
-        Ok(())
-    }
-}
-
-/// Lays rows out under their columns: with lines on a terminal, plain elsewhere.
-pub(crate) fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, terminal: bool) -> String {
-    let mut table = Table::new();
-    table.load_preset(if terminal { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().copied());
-    table.add_rows(rows);
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Lays out what is known of one thing, a line each, names left; a value of several lines is indented.

@@ -1,5 +1,6 @@
 //! The commands: read what is asked, make a plan, run the line, tell what became of it.
 
+mod failure;
 mod plan;
 mod provision;
 mod report;
@@ -10,32 +11,37 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use cli::{Complaint, Status};
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{Arguments, Command, Output};
-use crate::ca::{Ca, CaError, advice};
-use crate::config::{ConfigError, Settings};
+use crate::arguments::{Arguments, Command, Output, PROGRAM};
+use crate::ca::{Ca, advice};
+use crate::config::Settings;
 use crate::console::Console;
-use crate::journal::{Journal, JournalError, Known, Record, RunStart, Writer};
+use crate::journal::{Journal, Known, Record, RunStart, Writer};
 use crate::line::{Line, Stop, Summary};
-use crate::link::{LinkSpec, LinkSpecError};
+use crate::link::LinkSpec;
 use crate::progress::Progress;
 use crate::report::ReportFile;
 use crate::session::Kit;
 use crate::slot::Bench;
-use crate::units::{ListError, PatternError, Supply};
+use crate::units::Supply;
+
+pub use failure::Failure;
 
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
-/// When it failed as a whole: exit status 1.
-pub async fn run(arguments: Arguments, console: &Console) -> Result<u8, Failure> {
+/// When it failed as a whole: [`Failure::status`].
+pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Failure> {
     match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
         Command::Resume(arguments) => resume::run(arguments, console).await,
         Command::Scrap(arguments) => scrap::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
+        // It needs neither a log nor a runtime; the program prints it before.
+        Command::Completions { .. } => Ok(Status::Done),
     }
 }
 
@@ -147,32 +153,35 @@ impl Shown {
     }
 
     /// Tells what became of a run and returns the exit status.
-    fn finish(&self, work_order: &str, summary: &Summary) -> u8 {
+    fn finish(&self, work_order: &str, summary: &Summary) -> Status {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
         say(&text);
-        match &summary.stop {
-            Some(Stop::Refused { reason, message }) => {
-                self.console
-                    .complain(&format!("the line stopped: {message} ({reason})\n  {}", advice(reason)));
-                4
-            }
+        let complaint = match &summary.stop {
+            Some(Stop::Refused { reason, message }) => stopped_by_the_ca(reason, message),
             Some(Stop::JournalLost { detail }) => {
-                self.console.complain(&format!("the line stopped: {detail}"));
-                4
+                Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"))
+                    .next("make room or mend the disk, then run the same command again")
             }
-            Some(Stop::Interrupted) => {
-                if summary.unfinished() > 0 {
-                    self.console.complain(
-                        "cut off; what was under way is finished by the same command or by: touchmark-station resume",
-                    );
-                }
-                5
+            Some(Stop::Interrupted) if summary.unfinished() > 0 => {
+                Complaint::new(PROGRAM, Status::Failed, "the line was cut off; some units are under way")
+                    .next("the same command finishes them, and so does: touchmark-station resume")
             }
-            None if summary.failed() > 0 => 3,
-            None => 0,
-        }
+            Some(Stop::Interrupted) => return Status::Failed,
+            None if summary.failed() > 0 => return Status::NotGood,
+            None => return Status::Done,
+        };
+        self.console.complain(&complaint.text(self.json));
+        complaint.status
     }
+}
+
+/// The line stopped because the CA does not go on with it.
+fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
+    let status = failure::of_reason(reason);
+    let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
+    complaint.reason = Some(reason.to_owned());
+    complaint.next(advice(reason))
 }
 
 fn settings(config: &Path) -> Result<Settings, Failure> {
@@ -196,54 +205,6 @@ async fn watch_signals(stop: CancellationToken, cut: CancellationToken, console:
 /// To standard output. A reader that has gone away is nobody to tell.
 fn say(text: &str) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
-}
-
-/// Why a command failed as a whole.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration has mistakes.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The address of the CA cannot be used.
-    #[error("the address of the CA cannot be used")]
-    Address(#[from] tonic::transport::Error),
-    /// The CA does not give the work order.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// The list of serials has mistakes.
-    #[error(transparent)]
-    List(#[from] ListError),
-    /// The list of serials cannot be read.
-    #[error("the list {path} cannot be read")]
-    ListFile {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The report cannot be written.
-    #[error("the report {path} cannot be written")]
-    Report {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The link cannot be used for a device.
-    #[error(transparent)]
-    Link(#[from] LinkSpecError),
-    /// The work order's range cannot be read.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The work order cannot be worked to as asked.
-    #[error("{0}")]
-    WorkOrder(String),
-    /// The line itself broke.
-    #[error("the line broke: {0}")]
-    Line(String),
 }
 
 /// After the first Ctrl-C.

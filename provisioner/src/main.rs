@@ -1,16 +1,25 @@
 //! `touchmark-station`: parse, run, exit.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use provisioner::arguments::Arguments;
+use cli::completion_script;
+use provisioner::arguments::{Arguments, Command, PROGRAM};
 use provisioner::console::Console;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
+    if let Command::Completions { shell } = arguments.command {
+        // Nobody may be reading; that is no failure.
+        std::io::stdout().write_all(completion_script::<Arguments>(PROGRAM, shell).as_bytes()).ok();
+        return ExitCode::SUCCESS;
+    }
+    let json = arguments.command.json();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let console = Console::default();
     tracing_subscriber::fmt()
@@ -21,10 +30,11 @@ async fn main() -> ExitCode {
         .without_time()
         .init();
     match provisioner::command::run(arguments, &console).await {
-        Ok(status) => ExitCode::from(status),
+        Ok(status) => status.into(),
         Err(failure) => {
-            console.complain(&format!("error: {:#}", anyhow::Error::from(failure)));
-            ExitCode::from(1)
+            let complaint = failure.complaint();
+            console.complain(&complaint.text(json));
+            complaint.status.into()
         }
     }
 }

@@ -35,7 +35,14 @@ impl<S: Store> Delegating for Authority<S> {
         let mut content = [0; 32];
         content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         let action = Action::IssueCredential { role: Role::Service, name, certificate: signed };
-        let command = Command { principal: None, credential: None, request: None, content, action };
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content,
+            remark: String::new(),
+            action,
+        };
         let verdict = self.store.commit(vec![command]).await?.pop().ok_or(StoreError::Stopped)?;
         verdict.map_err(|why| conflict(&why))?;
         tracing::info!(serial = %number, "made an OCSP signer for the {issuer} issuer");

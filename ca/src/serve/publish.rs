@@ -48,7 +48,7 @@ impl<S: Store> Published<S> {
             }
             Err(why) => {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "the root's revocation list is not published; who checks whole chains needs it");
+                error!(why, "the root's CRL is not published; who checks whole chains needs it");
             }
         }
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -79,7 +79,7 @@ impl<S: Store> Published<S> {
         let publishing = tokio::spawn(async move {
             if let Err(why) = self.publisher.round().await {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "revocation lists cannot be published; trying again");
+                error!(why, "CRLs cannot be published; trying again");
             }
             done.send(()).ok();
             self.publisher.run(stop).await;
@@ -113,7 +113,7 @@ fn warn_of_end(next_update: SystemTime, now: SystemTime) {
         let days = left.as_secs() / (24 * 60 * 60);
         warn!(
             days_left = days,
-            "the root's revocation list ends soon: touchmark-ca root-crl makes the next one"
+            "the root's CRL ends soon: touchmark-ca root-crl makes the next one"
         );
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
         principal: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
         request: entry.request.map(|request| request.as_bytes().to_vec()).unwrap_or_default(),
         content: entry.content.to_vec(),
+        remark: entry.remark.clone(),
         event: Some(EventRecord::from(&entry.event)),
     };
     to.reserve(record.encoded_len());
@@ -59,6 +60,7 @@ pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
         principal,
         request,
         content: record.content.as_slice().try_into().ok()?,
+        remark: record.remark,
         event: record.event?.event()?,
     })
 }
@@ -73,6 +75,8 @@ struct EntryRecord {
     request: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     content: Vec<u8>,
+    #[prost(string, tag = "5")]
+    remark: String,
     #[prost(
         oneof = "EventRecord",
         tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"

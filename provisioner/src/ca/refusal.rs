@@ -67,8 +67,11 @@ pub fn advice(reason: &str) -> &'static str {
         "WORK_ORDER_NOT_FOUND" => {
             "check the id with `touchmark work-order list`, and that the order names this station"
         }
+        "DEVICE_OF_ANOTHER_WORK_ORDER" => {
+            "the unit has its birth certificate from that order; give this order other serial numbers"
+        }
         "CLIENT_CERTIFICATE_REVOKED" => {
-            "an operator has withdrawn this station's credential; ask for another one: touchmark principal issue station"
+            "an operator has revoked this station's credential; ask for another one: touchmark principal issue station"
         }
         "CLIENT_CERTIFICATE_EXPIRED" => {
             "this station's credential has ended; ask for another one: touchmark principal issue station"

@@ -173,7 +173,7 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
         "work order    {}{state} for product {}, serials {serials}\n\
          at the CA     {} of {} issued, {} confirmed, {} scrapped\n\
          to make       {} units, {} at a time\n\
-         passed before {passed} units, which are passed over; {open} under way, which are finished\n\
+         already done  {passed} (skipped); unfinished: {open} (will be finished)\n\
          link          {}",
         order.id,
         order.product,

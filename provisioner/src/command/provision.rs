@@ -3,20 +3,21 @@
 use std::io::Read;
 use std::path::Path;
 
+use cli::Status;
+
 use super::plan::{Plan, Wish};
 use super::{Failure, Shown, Station, say};
 use crate::arguments::ProvisionArguments;
-use crate::ca::{CaError, advice};
 use crate::console::Console;
 use crate::line::Summary;
 use crate::units::LIST_BYTES_MAX;
 
-pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config)?;
     // The list is read before anything is asked: a mistyped name costs nothing.
     let list = arguments.serials.as_deref().map(read).transpose()?;
     let mut shown = Shown::open(&arguments.output, console)?;
-    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
+    let answer = station.ca.work_order(&arguments.work_order).await?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
     let wish = Wish {
         list,
@@ -28,7 +29,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let plan = Plan::new(&answer, known, wish)?;
     if arguments.dry_run {
         say(&plan.description);
-        return Ok(0);
+        return Ok(Status::Done);
     }
     if !arguments.output.json {
         console.complain(&plan.description);
@@ -40,16 +41,6 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     summary.left = summary.left.saturating_add(plan.withheld);
     summary.stop = summary.stop.or(plan.stop);
     Ok(shown.finish(&arguments.work_order, &summary))
-}
-
-/// A refusal before the first unit is told with what to do about it.
-pub(super) fn with_advice(error: CaError) -> Failure {
-    let reason = match &error {
-        CaError::Refused(refusal) => refusal.reason.as_str(),
-        CaError::Unreachable(_) => "CA_UNREACHABLE",
-    };
-    let advice = advice(reason);
-    Failure::WorkOrder(format!("{error}\n  {advice}"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::provision::with_advice;
+use cli::Status;
+
 use super::{Failure, Job, Shown, Station, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
@@ -10,14 +11,14 @@ use crate::journal::{Known, work_orders};
 use crate::units::{Supply, Unit};
 use crate::wire::kit;
 
-pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config)?;
     let mut shown = Shown::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(station.journal.directory())?,
     };
-    let mut worst = 0;
+    let mut worst = Status::Done;
     let mut nothing = true;
     for work_order in all {
         let (journal, known) = station.work_order(&work_order)?;
@@ -34,7 +35,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             let count = units.len();
             console.complain(&format!("{work_order}: {count} units are under way and will be finished"));
         }
-        let answer = station.ca.work_order(&work_order).await.map_err(with_advice)?;
+        let answer = station.ca.work_order(&work_order).await?;
         let job = Job {
             work_order: work_order.clone(),
             kit: Arc::new(kit(&answer)),
@@ -44,9 +45,11 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             known,
         };
         let summary = station.line(job, journal, &mut shown).await?;
-        worst = worst.max(shown.finish(&work_order, &summary));
-        if worst >= 5 {
-            break;
+        match shown.finish(&work_order, &summary) {
+            Status::Done => {}
+            Status::NotGood => worst = Status::NotGood,
+            // What stopped this line stops the others, or an operator wants them stopped.
+            stopped => return Ok(stopped),
         }
     }
     if nothing && !arguments.output.json {
