@@ -27,16 +27,16 @@ fn confirm(wanted: &str, what: &str, said: Option<String>, option: &str) -> Resu
         None => match ask(&format!("Type {wanted} to {what}: ")) {
             Answer::Typed(typed) => typed,
             Answer::Nobody => {
-                return Err(Failure::not_confirmed(format!(
-                    "to {what} was not confirmed; nothing was changed"
-                ))
-                .next(format!("repeat the command on a terminal, or with {option}")));
+                return Err(Failure::not_confirmed(format!("not confirmed: {what}; nothing was changed"))
+                    .next(format!("repeat the command on a terminal, or with {option}")));
             }
         },
     };
     if said == wanted {
         return Ok(());
     }
-    Err(Failure::not_confirmed(format!("to {what} needs {wanted}, not {said:?}; nothing was changed"))
-        .next(format!("look again at what it is about; then type {wanted}, or say {option}")))
+    Err(Failure::not_confirmed(format!(
+        "not confirmed: to {what} needs {wanted}, not {said:?}; nothing was changed"
+    ))
+    .next(format!("look again at what it is about; then type {wanted}, or say {option}")))
 }

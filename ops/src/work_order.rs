@@ -185,7 +185,7 @@ async fn close(id: String, yes: bool, connection: &Connection, output: &mut Outp
     // What does not exist is said before anybody is asked.
     let order = read(&id, connection).await?;
     let left = order.quantity.saturating_sub(order.counts.unwrap_or_default().issued);
-    confirm_name(&id, &format!("close {id} for ever, with {} not made", count(left, "unit")), yes)?;
+    confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = client(connection).await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
     let report = ClosingReport {
         work_order: answer.work_order.unwrap_or_default().into(),

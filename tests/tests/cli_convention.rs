@@ -42,7 +42,8 @@ const UNDONE_BY: &[(&str, &str)] = &[
 ];
 
 /// Words on a page that say that a command is harmful; a command that has one is in a table above, or here, because it only shows or undoes.
-const HARM_WORDS: &[&str] = &["revoke ", "revoked", "for ever", "hold", "retire", "scrap", "cannot be undone"];
+const HARM_WORDS: &[&str] =
+    &["revoke ", "revoked", "for ever", "hold", "retire", "scrap", "cannot be undone"];
 const HARMLESS: &[&str] = &[
     "touchmark device list",
     "touchmark device release",
@@ -135,7 +136,8 @@ fn the_convention_says_the_same_statuses_as_the_programs() {
 #[test]
 fn every_command_that_prints_data_has_json_and_no_other_shows_it() {
     for page in pages().iter().filter(|page| page.is_leaf()) {
-        let exempt = NO_DATA.iter().any(|(name, _)| page.name == *name || page.name.ends_with(&format!(" {name}")));
+        let exempt =
+            NO_DATA.iter().any(|(name, _)| page.name == *name || page.name.ends_with(&format!(" {name}")));
         assert_eq!(page.shows("json"), !exempt, "{}: --json", page.name);
     }
 }
@@ -143,14 +145,17 @@ fn every_command_that_prints_data_has_json_and_no_other_shows_it() {
 #[test]
 fn every_harmful_command_asks_and_takes_a_reason_and_a_remark() {
     let all = pages();
-    let page = |name: &str| all.iter().find(|page| page.name == name).unwrap_or_else(|| panic!("{name} is gone"));
+    let page =
+        |name: &str| all.iter().find(|page| page.name == name).unwrap_or_else(|| panic!("{name} is gone"));
     for (name, reason) in HARMFUL {
         let page = page(name);
         assert!(page.shows("confirm") || page.shows("yes"), "{name}: nothing confirms it");
         assert!(page.shows("remark"), "{name}: --remark");
         match *reason {
             "--reason" => assert!(page.shows("reason"), "{name}: --reason"),
-            fixed => assert!(page.help.contains(fixed), "{name}: the page does not say that the reason is {fixed}"),
+            fixed => {
+                assert!(page.help.contains(fixed), "{name}: the page does not say that the reason is {fixed}")
+            }
         }
     }
     for name in FINAL {
@@ -160,7 +165,10 @@ fn every_harmful_command_asks_and_takes_a_reason_and_a_remark() {
         page(undone_by);
         assert!(!page(name).shows("confirm"), "{name} can be undone");
     }
-    assert!(page("touchmark device hold").shows("remark") && page("touchmark device hold").help.contains("certificateHold"));
+    assert!(
+        page("touchmark device hold").shows("remark")
+            && page("touchmark device hold").help.contains("certificateHold")
+    );
 }
 
 #[test]
@@ -173,9 +181,14 @@ fn no_harmful_command_is_forgotten_in_these_tables() {
         .chain(HARMLESS.iter().copied())
         .collect();
     for page in pages().iter().filter(|page| page.is_leaf()) {
-        let about = page.command.get_long_about().or(page.command.get_about()).unwrap().to_string().to_lowercase();
+        let about =
+            page.command.get_long_about().or(page.command.get_about()).unwrap().to_string().to_lowercase();
         let harmful = HARM_WORDS.iter().any(|word| about.contains(word));
-        assert!(!harmful || known.contains(page.name.as_str()), "{}: harmful or harmless? {about}", page.name);
+        assert!(
+            !harmful || known.contains(page.name.as_str()),
+            "{}: harmful or harmless? {about}",
+            page.name
+        );
     }
 }
 
@@ -278,9 +291,9 @@ impl Page {
 
     /// Whether its page has this option.
     fn shows(&self, option: &str) -> bool {
-        self.command.get_arguments().any(|argument| {
-            !argument.is_hide_set() && argument.get_long().is_some_and(|long| long == option)
-        })
+        self.command
+            .get_arguments()
+            .any(|argument| !argument.is_hide_set() && argument.get_long().is_some_and(|long| long == option))
     }
 }
 
@@ -312,7 +325,9 @@ fn walk(name: String, command: &Command, pages: &mut Vec<Page>) {
 fn statuses(help: &str) -> BTreeSet<u8> {
     let Some((_, list)) = help.split_once("Exit status:\n") else { return BTreeSet::new() };
     let lines = list.lines().take_while(|line| line.starts_with("  "));
-    lines.filter_map(|line| line.trim().split_once("  ").and_then(|(number, _)| number.parse().ok())).collect()
+    lines
+        .filter_map(|line| line.trim().split_once("  ").and_then(|(number, _)| number.parse().ok()))
+        .collect()
 }
 
 fn files(directory: &Path) -> Vec<std::path::PathBuf> {

@@ -40,7 +40,10 @@ fn the_last_operator_is_revoked_only_when_that_is_said() {
     assert_eq!(done[0]["revoked"], 1, "{done:?}");
     let (status, said) = admin.fails(&["principal", "list"]);
     assert_eq!(status, 3, "{said}");
-    assert!(said.contains("CLIENT_CERTIFICATE_REVOKED") && said.contains("touchmark-ca credential"), "{said}");
+    assert!(
+        said.contains("CLIENT_CERTIFICATE_REVOKED") && said.contains("touchmark-ca credential"),
+        "{said}"
+    );
 
     assert!(authority.stop().success());
     let back = authority.directory().join("operators/back");

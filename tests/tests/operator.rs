@@ -383,7 +383,8 @@ async fn a_unit_of_an_earlier_order_is_refused_with_the_true_reason() {
     let factory = Factory::of(&site.authority);
     factory.born(&site.station, &site.order, &device).await;
     let later = factory.order(OrderTerms::new(20, &["line-1"])).await;
-    let status = site.station.provisioning().issue_birth_certificate(device.birth_request(&later)).await.unwrap_err();
+    let status =
+        site.station.provisioning().issue_birth_certificate(device.birth_request(&later)).await.unwrap_err();
     assert!(status.message().contains(&format!("was made under work order {}", site.order)), "{status}");
     let confirm = proto::v1::ConfirmUnitRequest {
         work_order: later,
@@ -416,7 +417,8 @@ async fn what_stands_between_an_operator_and_the_ca_is_named() {
     let (status, said) = at("https://127.0.0.1:1");
     assert!(status == 7 && said.contains("nobody listens there"), "{said}");
     let mut command = tests::Program::Operator.command();
-    let output = command.args(["--credentials", "/nonexistent/admin", "work-order", "list"]).output().unwrap();
+    let output =
+        command.args(["--credentials", "/nonexistent/admin", "work-order", "list"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(3) && said.contains("/nonexistent/admin does not exist"), "{said}");
     assert!(!said.contains("--server"), "{said}");
@@ -462,7 +464,8 @@ fn at_a_terminal(operator: &Operator, arguments: &[&str], typed: &str) -> (i32, 
     use std::io::Write;
     let command = operator.command(arguments);
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    let words: Vec<_> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
     let line = format!("stty cols 80; {}", words.join(" "));
     let mut script = std::process::Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());

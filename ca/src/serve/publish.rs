@@ -111,10 +111,7 @@ fn warn_of_end(next_update: SystemTime, now: SystemTime) {
     let left = next_update.duration_since(now).unwrap_or_default();
     if left < ROOT_LIST_WARNING {
         let days = left.as_secs() / (24 * 60 * 60);
-        warn!(
-            days_left = days,
-            "the root's CRL ends soon: touchmark-ca root-crl makes the next one"
-        );
+        warn!(days_left = days, "the root's CRL ends soon: touchmark-ca root-crl makes the next one");
     }
 }
 

@@ -410,13 +410,13 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = super::StoreError;
+    type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > CURSOR_CHARACTERS_MAX {
-            return Err(super::StoreError::CursorUnknown);
+            return Err(StoreError::CursorUnknown);
         }
-        hex::decode(text).map(Self).map_err(|_| super::StoreError::CursorUnknown)
+        hex::decode(text).map(Self).map_err(|_| StoreError::CursorUnknown)
     }
 }
 

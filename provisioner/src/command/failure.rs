@@ -117,7 +117,7 @@ impl Failure {
 pub(super) fn of_reason(reason: &str) -> Status {
     match reason {
         "CA_UNREACHABLE" => Status::Later,
-        "TLS" | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
+        "TLS" | "NOT_TLS" | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
         reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
         _ => Status::Failed,
     }
