@@ -47,13 +47,15 @@ Exit status:
   0  done
   1  failed, or the CA refused: its reason is printed
   2  wrong usage: arguments, or a manifest with mistakes
-  3  the credential cannot be used: it is missing, damaged, revoked, expired, or of a role that may not do this
+  3  the credential cannot be used: it is missing, damaged, revoked or expired, or its
+     role may not do this
   5  not confirmed: nothing was changed
   6  done, but something is not good (`revocations check`, `doctor`)
   7  the CA was not reached, or said \"later\": the same command may succeed later
 
 Errors go to stderr: what happened, and what to do next.
-Times are RFC 3339 (2026-11-23T06:00:00Z), a date (2026-11-23, its beginning in UTC), or a span from now (7d, 12h).
+Times are RFC 3339 (2026-11-23T06:00:00Z), a date (2026-11-23, its beginning in UTC), or a
+span from now (7d, 12h).
 
 Start with:
   touchmark quickstart --keep";

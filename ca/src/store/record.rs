@@ -486,3 +486,30 @@ fn profile_code(profile: ProfileName) -> u32 {
 fn profile_of(code: u32) -> Option<ProfileName> {
     ProfileName::ALL.into_iter().find(|profile| profile_code(*profile) == code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_kept_and_costs_an_entry_without_one_nothing() {
+        let entry = Entry {
+            number: EntryNumber(7),
+            at: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            principal: Some("operator:admin".parse().unwrap()),
+            request: None,
+            content: [1; 32],
+            remark: "stolen".to_owned(),
+            event: Event::WorkOrderPaused { work_order: WorkOrderId(1) },
+        };
+        let silent = Entry { remark: String::new(), ..entry.clone() };
+        let encoded = |entry: &Entry| {
+            let mut bytes = Vec::new();
+            encode(entry, &mut bytes);
+            bytes
+        };
+        assert_eq!(decode(EntryNumber(7), &encoded(&entry)), Some(entry.clone()));
+        assert_eq!(decode(EntryNumber(7), &encoded(&silent)), Some(silent.clone()));
+        assert_eq!(encoded(&entry).len(), encoded(&silent).len() + 2 + entry.remark.len());
+    }
+}
