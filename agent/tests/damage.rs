@@ -125,8 +125,8 @@ fn a_factory_does_not_begin_anew_on_what_is_left_of_a_state_directory() {
 fn a_directory_without_state_is_neither_damaged_nor_made_into_one() {
     let home = tempfile::tempdir().unwrap();
     for path in [home.path().to_owned(), home.path().join("missing")] {
-        assert_eq!(enroll(&path, &[]).status.code(), Some(1));
-        assert_eq!(status(&path).status.code(), Some(1));
+        assert_eq!(enroll(&path, &[]).status.code(), Some(3));
+        assert_eq!(status(&path).status.code(), Some(3));
     }
     assert_eq!(home.path().read_dir().unwrap().count(), 0);
 }

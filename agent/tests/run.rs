@@ -91,7 +91,7 @@ fn a_unit_on_hold_asks_on_and_one_that_is_out_ends() {
         .until("it is at rest", || View::read(home.path()).unwrap().record().renewal.is_none().then_some(()));
     ca.books.lock().unwrap().revoked.extend([birth, second]);
     daemon.signal(Signal::HUP);
-    assert_eq!(daemon.end().code(), Some(6), "{}", daemon.log());
+    assert_eq!(daemon.end().code(), Some(3), "{}", daemon.log());
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_ca_that_answers_nonsense_is_asked_again_and_costs_nothing() {
 #[test]
 fn a_damaged_or_missing_state_directory_ends_it() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
-    assert_eq!(Daemon::start(home.path(), &[]).end().code(), Some(1));
+    assert_eq!(Daemon::start(home.path(), &[]).end().code(), Some(3));
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     std::fs::write(home.path().join("a/cert.pem"), "").unwrap();
     assert_eq!(Daemon::start(home.path(), &[]).end().code(), Some(4));

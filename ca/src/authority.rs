@@ -45,7 +45,7 @@ pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
 pub use issue::SHARD_CERTIFICATES;
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use primes::PrimeWalk;
-pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
+pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest, PrincipalRevocation};
 pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
 pub use revocation::{RevocationProgress, RevocationRequest};
@@ -234,11 +234,24 @@ impl<S: Store> Authority<S> {
         content: [u8; 32],
         action: Action,
     ) -> Result<Recorded, Refused> {
+        self.record_with(caller, request, content, String::new(), action).await
+    }
+
+    /// As [`Authority::record`], with a remark for people who read the ledger.
+    async fn record_with(
+        &self,
+        caller: &Caller,
+        request: Option<RequestId>,
+        content: [u8; 32],
+        remark: String,
+        action: Action,
+    ) -> Result<Recorded, Refused> {
         let command = Command {
             principal: Some(caller.principal().clone()),
             credential: Some(caller.certificate()),
             request,
             content,
+            remark,
             action,
         };
         let verdict = self.commit(caller, vec![command]).await?.pop();

@@ -156,9 +156,9 @@ fn of_init(error: &InitError) -> Status {
         InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
-        | InitError::Host(_)
-        | InitError::Exists { .. } => Status::Usage,
-        InitError::RootList(_)
+        | InitError::Host(_) => Status::Usage,
+        InitError::Exists { .. }
+        | InitError::RootList(_)
         | InitError::Io { .. }
         | InitError::RootListFile { .. }
         | InitError::Refused(_)

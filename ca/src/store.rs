@@ -147,6 +147,15 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
 
+    /// All certificates on record, or all of one issuer, in the order in which they were recorded. From the ledger, never from the
+    /// projection. A page may be shorter than `limit` and still have a next one.
+    fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
+
     /// Superseded certificates that are to be revoked before `before`, soonest first: see
     /// [`AfterRenewal::Grace`](crate::ledger::AfterRenewal::Grace). From memory but for their serial numbers.
     fn superseded_due(

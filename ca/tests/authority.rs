@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ca::authority::{CallerKind, CredentialRequest};
+use ca::authority::{CallerKind, CredentialRequest, PrincipalRevocation};
 use ca::ledger::Standing;
 use ca::store::{DeviceFilter, Fault, Store, StoreError};
 use ca::tls::PeerCertificate;
@@ -288,8 +288,14 @@ async fn a_revoked_or_expired_credential_is_refused_on_the_next_message() {
     let operator = world.operator().await;
     let name = || "line-3".parse().unwrap();
     let revoke = async || {
-        let reason = RevocationReason::KeyCompromise;
-        world.authority.revoke_principal(&operator, Role::Station, name(), reason).await.unwrap()
+        let revocation = PrincipalRevocation {
+            role: Role::Station,
+            name: name(),
+            reason: RevocationReason::KeyCompromise,
+            remark: "stolen".to_owned(),
+            last_operator: false,
+        };
+        world.authority.revoke_principal(&operator, revocation).await.unwrap()
     };
     assert_eq!(revoke().await, 1);
     assert_eq!(revoke().await, 0, "idempotent");

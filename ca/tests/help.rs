@@ -38,6 +38,12 @@ fn what_is_done_rarely_has_a_manual_too() {
 }
 
 #[test]
+fn waiting_and_completion_have_a_manual() {
+    help(&["wait", "--help"]).assert().success().stdout_eq(file!["help/wait.txt"]);
+    help(&["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);
+}
+
+#[test]
 fn the_configuration_has_a_manual() {
     help(&["check-config", "--help"]).assert().success().stdout_eq(file!["help/check-config.txt"]);
 }

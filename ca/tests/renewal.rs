@@ -107,6 +107,7 @@ async fn watchers_at_the_same_place_share_one_page_and_wake_at_once() {
         reason: RevocationReason::KeyCompromise,
         invalidity_date: None,
         expected: 1,
+        remark: String::new(),
     };
     let progress = world.authority.revoke(&operator, request).await.unwrap();
     assert!(progress.done);

@@ -19,6 +19,7 @@ use crate::output::{Output, facts};
 use crate::paging::{self, Listing};
 use crate::revoke::revoke;
 use crate::selection::{Selection, on_the_wire};
+use crate::table::{always, short};
 use crate::timestamp;
 
 /// Does what the command says.
@@ -38,6 +39,10 @@ pub(crate) async fn run(
                 state: state.map_or(wire::DeviceState::Unspecified, DeviceStateName::on_the_wire).into(),
                 ..wire::ListDevicesRequest::default()
             };
+            list(filter, &page, connection, output).await
+        }
+        DeviceCommand::Find { text, page } => {
+            let filter = wire::ListDevicesRequest { text, ..wire::ListDevicesRequest::default() };
             list(filter, &page, connection, output).await
         }
         DeviceCommand::Show { device } => show(&device, connection, output).await,
@@ -90,14 +95,14 @@ async fn list(
     let client = client(connection).await?;
     let listing = Listing {
         columns: &[
-            "DEVICE",
-            "STATE",
-            "WORK ORDER",
-            "STATION",
-            "BORN",
-            "LAST SEEN",
-            "BIRTH CERTIFICATE",
-            "OPERATIONAL CERTIFICATE",
+            always("DEVICE"),
+            always("STATE"),
+            always("WORK ORDER"),
+            always("STATION").spare(1),
+            always("BORN").spare(3),
+            always("LAST SEEN"),
+            short("BIRTH CERTIFICATE").spare(4),
+            short("OPERATIONAL CERTIFICATE").spare(2),
         ],
         cells: |device: &DeviceView| {
             let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
@@ -206,9 +211,9 @@ impl DeviceView {
                 "provisioned: the station read its birth certificate back; no operational certificate is in use"
             }
             "enrolled" => "enrolled: it has an operational certificate in use",
-            "held" => "held: its certificates are withdrawn until it is released, and it gets no others",
-            "retired" => "retired: its life has ended; its serial number and its keys never return",
-            "scrapped" => "scrapped: it failed in the factory; its serial number never returns",
+            "held" => "held: none of its certificates is good until it is released, and it gets no others",
+            "retired" => "retired: its life has ended; its serial number and its keys are never used again",
+            "scrapped" => "scrapped: it failed in the factory; its serial number is never used again",
             _ => "unknown to this program",
         }
     }

@@ -20,6 +20,7 @@ use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::revocations;
+use crate::table::always;
 use crate::timestamp;
 use checkup::Checkup;
 
@@ -42,9 +43,11 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     if let Some(der) = &der {
         public(&Places::of(der), &mut checkup).await;
     }
-    output.rows(&checkup.findings, &["CHECK", "HEALTH", "FINDING"], |finding| {
+    let columns = [always("CHECK"), always("HEALTH"), always("FINDING")];
+    let cells = |finding: &checkup::Finding| {
         vec![finding.what.clone(), finding.health.word().to_owned(), finding.finding.clone()]
-    })?;
+    };
+    output.rows(&checkup.findings, &columns, cells, false)?;
     if !output.is_json() {
         checkup.next_steps().iter().for_each(|next| output.note(&format!("next:  {next}")));
     }
@@ -149,7 +152,7 @@ async fn list(
     client: &mut RevocationServiceClient<Channel>,
     checkup: &mut Checkup,
 ) {
-    let what = format!("list of {issuer}");
+    let what = format!("CRL of {issuer}");
     let request = wire::GetCrlRequest { issuer: issuer.to_owned(), shard: None };
     let first = match client.get_crl(request).await {
         Ok(stream) => stream.into_inner().message().await,
@@ -170,14 +173,14 @@ async fn list(
     let next = if issuer == ROOT {
         "renew it on the machine that has the root's key: touchmark-ca root-crl --config F"
     } else {
-        "the CA publishes a list before the one before ends: read its log"
+        "the CA publishes the next CRL before this one expires: read its log"
     };
     let (Some(made), Some(end)) = (timestamp::system(made.as_ref()), timestamp::system(end.as_ref())) else {
         return checkup.bad(&what, "without an end (R-CRL-01)", "use the programs of one version");
     };
     let life = end.duration_since(made).unwrap_or_default();
     match end.duration_since(now) {
-        Err(_) => checkup.bad(&what, format!("{said}: it has ended"), next),
+        Err(_) => checkup.bad(&what, format!("{said}: it has expired"), next),
         Ok(left) if left < life / FRESH_PART => checkup.warn(&what, said, next),
         Ok(_) => checkup.good(&what, said),
     }
@@ -186,14 +189,14 @@ async fn list(
 /// Whether those who rely on certificates can fetch what these say.
 async fn public(places: &Places, checkup: &mut Checkup) {
     if places.revocation_list.is_empty() {
-        let said = "certificates do not say where their revocation list is";
+        let said = "certificates do not say where their CRL is";
         return checkup.warn(
-            "public list",
+            "public CRL",
             said,
             "set `public-url` in ca.toml: certificates from then on say it",
         );
     }
-    for (what, urls) in [("public list", &places.revocation_list), ("issuer's certificate", &places.issuer)] {
+    for (what, urls) in [("public CRL", &places.revocation_list), ("issuer's certificate", &places.issuer)] {
         for url in urls {
             match http::length_of(url).await {
                 Ok(length) => checkup.good(what, format!("{url}: {length} bytes")),

@@ -3,23 +3,23 @@
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 
-use clap::Parser;
-use diagnostics::{Format, Logging, tell};
-use ops::{Arguments, Output, run};
+use cli::{Complaint, Status};
+use diagnostics::{Format, Logging};
+use ops::{Arguments, Output, PROGRAM, run};
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let ending = diagnostics::begin("touchmark");
+    let ending = diagnostics::begin(PROGRAM);
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
     LOGGING.to_stderr();
     ending.after(|| {
         let runtime = match Runtime::new() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                tell(&format!("error: the system gives no resources to run: {error}"));
-                return ExitCode::FAILURE;
-            }
+            Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(arguments.json),
         };
         let status = runtime.block_on(answer(arguments));
         // A write that nobody reads cannot be cancelled; do not wait for it.
@@ -29,13 +29,13 @@ fn main() -> ExitCode {
 }
 
 async fn answer(arguments: Arguments) -> ExitCode {
-    let (notes, terminal) = (diagnostics::stderr().clone(), stdout().is_terminal());
-    let mut output = Output::new(Box::new(stdout()), Box::new(notes), arguments.json, terminal);
+    let (notes, width) = (diagnostics::stderr().clone(), stdout().is_terminal().then(terminal_width));
+    let mut output = Output::new(Box::new(stdout()), Box::new(notes), arguments.json, width);
     match run(arguments, &mut output).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
-            ExitCode::from(failure.exit_status())
+            failure.status().into()
         }
     }
 }
@@ -47,3 +47,11 @@ const LOGGING: Logging = Logging {
     format: Format::Short,
     ours: &["ops", "caller", "touchmark"],
 };
+/// How many characters fit into a line of the terminal.
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(WIDTH_USUAL)
+}
+
+/// Of a terminal that does not say.
+const WIDTH_USUAL: usize = 80;

@@ -44,14 +44,23 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "DEVICE_ALREADY_ISSUED",
         "two units claim one serial number: see `touchmark device show PRODUCT/SERIAL`",
     ),
-    ("DEVICE_NOT_FOUND", "see `touchmark device list`; a device is written product/serial"),
+    ("DEVICE_NOT_FOUND", "`touchmark device find SERIAL` looks for it; a device is written product/serial"),
+    (
+        "DEVICE_OF_ANOTHER_WORK_ORDER",
+        "see `touchmark device show PRODUCT/SERIAL`: the unit has its birth certificate from that order; other units need other serial numbers",
+    ),
+    (
+        "LAST_OPERATOR",
+        "first make another operator with `touchmark principal issue operator NAME`; if it is meant, `touchmark principal revoke operator NAME --last-operator`: then only `touchmark-ca credential` makes another",
+    ),
+    ("OVERLOADED", "the CA has as many connections or calls as it takes: repeat the command in a moment"),
     ("DEVICE_SCRAPPED", "a scrapped unit stays scrapped: give the next unit another serial number"),
     (
         "DEVICE_HELD",
         "see `touchmark device show PRODUCT/SERIAL`; `touchmark device release PRODUCT/SERIAL` ends the hold",
     ),
     ("DEVICE_NOT_HELD", "there is no hold to end: see `touchmark device show PRODUCT/SERIAL`"),
-    ("DEVICE_RETIRED", "a retired device stays retired: its serial number and its keys never return"),
+    ("DEVICE_RETIRED", "a retired device stays retired: its serial number and its keys are never used again"),
     (
         "DEVICE_IN_USE",
         "it has left the factory: retire it, or revoke its certificates with `touchmark device revoke`",
@@ -60,12 +69,15 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "LINEAGE_FORKED",
         "two hold one identity: read docs/operations/fork-alarm.md and see `touchmark device forks`",
     ),
-    ("COUNT_CHANGED", "look at it again with --dry-run: the number is another now"),
+    ("COUNT_CHANGED", "look again with --dry-run: the number has changed since"),
     (
         "REASON_NOT_ALLOWED",
         "choose keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn or unspecified",
     ),
-    ("ISSUER_NOT_REVOCABLE", "an issuer is withdrawn by its root: docs/operations/root-key-offline.md"),
+    (
+        "ISSUER_NOT_REVOCABLE",
+        "an issuer is revoked with the root's key: docs/operations/compromised-issuer.md",
+    ),
     ("TOO_MANY_CERTIFICATES", "ask about fewer at once: at most 1,000"),
     ("TOO_MANY_ROTATIONS", "select more at once, for example a product: at most 1,000 requests are open"),
     ("JOB_NOT_FOUND", "repeat the command: what is revoked stays revoked, the rest is counted anew"),
@@ -80,12 +92,15 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ("KEY_ALREADY_USED", "make a new key: one key is one holder, for ever"),
     ("SERIAL_NUMBER_TAKEN", "ask again: the CA draws another serial number"),
     ("CERTIFICATE_NOT_FOUND", "see `touchmark certificate list --device PRODUCT/SERIAL`"),
-    ("CERTIFICATE_REVOKED", "its holder needs another credential: `touchmark principal issue`"),
+    (
+        "CERTIFICATE_REVOKED",
+        "its holder needs another certificate: a device enrols anew, for others see `touchmark principal issue`",
+    ),
     ("CLIENT_CERTIFICATE_REQUIRED", "say whose credential to use: --credentials DIR"),
     ("CLIENT_CERTIFICATE_UNKNOWN", "this credential is not of this CA: check --credentials and --server"),
     (
         "CLIENT_CERTIFICATE_REVOKED",
-        "this credential was withdrawn: another operator makes another with `touchmark principal issue`",
+        "an operator makes another with `touchmark principal issue`; for the last operator, `touchmark-ca credential` on the CA's machine",
     ),
     (
         "CLIENT_CERTIFICATE_HELD",
@@ -93,14 +108,14 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ),
     (
         "CLIENT_CERTIFICATE_EXPIRED",
-        "this credential has expired: another operator makes another with `touchmark principal issue`",
+        "an operator makes another with `touchmark principal issue`; for the last operator, `touchmark-ca credential` on the CA's machine",
     ),
     (
         "ROLE_NOT_ALLOWED",
         "use a credential whose role may do this, for example an operator's: --credentials DIR",
     ),
     ("PRINCIPAL_NOT_FOUND", "see `touchmark principal list`"),
-    ("ISSUER_EXISTS", "see `touchmark certificate list`"),
+    ("ISSUER_EXISTS", "see `touchmark certificate list --issuer root`"),
     (
         "CURSOR_UNKNOWN",
         "begin again without a cursor; a watcher of a CA that was restored: remove its cursor file",

@@ -10,9 +10,11 @@ use tonic::transport::Channel;
 use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
 use crate::blast_radius::count;
 use crate::client::Connection;
+use crate::confirmation::confirm_name;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
 use crate::paging::Listing;
+use crate::table::always;
 use crate::{certificate, manifest, timestamp};
 
 /// Does what the command says.
@@ -36,7 +38,7 @@ pub(crate) async fn run(
             let request = wire::ResumeWorkOrderRequest { id };
             show(client(connection).await?.resume(request).await?.into_inner(), output)
         }
-        WorkOrderCommand::Close { id } => close(id, connection, output).await,
+        WorkOrderCommand::Close { id, yes } => close(id, yes, connection, output).await,
     }
 }
 
@@ -143,16 +145,16 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
     let client = client(connection).await?;
     let listing = Listing {
         columns: &[
-            "ID",
-            "STATE",
-            "PRODUCT",
-            "QUANTITY",
-            "ISSUED",
-            "CONFIRMED",
-            "SCRAPPED",
-            "SERIALS",
-            "STATIONS",
-            "CREATED",
+            always("ID"),
+            always("STATE"),
+            always("PRODUCT"),
+            always("QUANTITY"),
+            always("ISSUED"),
+            always("CONFIRMED"),
+            always("SCRAPPED").spare(1),
+            always("SERIALS").spare(3),
+            always("STATIONS").spare(2),
+            always("CREATED").spare(4),
         ],
         cells: |order: &WorkOrderView| {
             vec![
@@ -183,7 +185,11 @@ fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
     output.one(&WorkOrderView::from(order), WorkOrderView::in_words)
 }
 
-async fn close(id: String, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn close(id: String, yes: bool, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    // What does not exist is said before anybody is asked.
+    let order = read(&id, connection).await?;
+    let left = order.quantity.saturating_sub(order.counts.unwrap_or_default().issued);
+    confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = client(connection).await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
     let report = ClosingReport {
         work_order: answer.work_order.unwrap_or_default().into(),

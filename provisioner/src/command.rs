@@ -7,17 +7,17 @@ mod report;
 mod resume;
 mod scrap;
 mod signals;
-mod status;
 mod survey;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cli::{Complaint, Status};
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{Arguments, Command, Output};
+use crate::arguments::{Arguments, Command, Output, PROGRAM};
 use crate::ca::{Ca, advice};
 use crate::config::Settings;
 use crate::console::Console;
@@ -33,17 +33,18 @@ use signals::Signals;
 
 pub use failure::Failure;
 
-
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
-/// When it failed as a whole: exit status [`Failure::exit_status`].
-pub async fn run(arguments: Arguments, console: &Console) -> Result<u8, Failure> {
+/// When it failed as a whole: [`Failure::status`].
+pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Failure> {
     match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
         Command::Resume(arguments) => resume::run(arguments, console).await,
         Command::Scrap(arguments) => scrap::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
+        // It needs neither a log nor a runtime; the program prints it before.
+        Command::Completions { .. } => Ok(Status::Done),
     }
 }
 
@@ -157,7 +158,7 @@ impl Shown {
     }
 
     /// Tells what became of a run and returns the exit status.
-    fn finish(&self, work_order: &str, summary: &Summary) -> u8 {
+    fn finish(&self, work_order: &str, summary: &Summary) -> Status {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
         let results = diagnostics::results();
@@ -168,50 +169,50 @@ impl Shown {
             0 => status,
             lost => {
                 let what = format!("{lost} lines could not be written to standard output");
-                self.console.error(&what, Some("touchmark-station report has what became of the units"));
-                if status == status::DONE { status::FAILED } else { status }
+                let next = "touchmark-station report has what became of the units";
+                self.complain(Complaint::new(PROGRAM, Status::Failed, what).next(next));
+                if status == Status::Done { Status::Failed } else { status }
             }
         }
     }
 
     /// Tells why a line stopped and returns the exit status.
-    fn status(&self, work_order: &str, summary: &Summary) -> u8 {
-        let summary_status = if summary.failed() > 0 || summary.not_made() > 0 {
-            status::NOT_ALL_GOOD
-        } else {
-            status::DONE
-        };
-        let Some(stop) = &summary.stop else {
-            if summary.not_made() > 0 {
-                self.console.error(&not_made(work_order, summary), Some(NOT_MADE_NEXT));
+    fn status(&self, work_order: &str, summary: &Summary) -> Status {
+        let all_good = summary.failed() == 0 && summary.not_made() == 0;
+        let reached = if all_good { Status::Done } else { Status::NotGood };
+        let complaint = match &summary.stop {
+            None if summary.not_made() > 0 => {
+                Complaint::new(PROGRAM, reached, not_made(work_order, summary)).next(NOT_MADE_NEXT)
             }
-            return summary_status;
-        };
-        match stop {
+            None => return reached,
             // The order is complete, and this station has done its part.
-            Stop::Refused { reason, message } if reason == EXHAUSTED && summary.left == 0 && summary.unfinished() == 0 => {
+            Some(Stop::Refused { reason, message })
+                if reason == EXHAUSTED && summary.left == 0 && summary.unfinished() == 0 =>
+            {
                 self.console.complain(message);
-                summary_status
+                return reached;
             }
-            Stop::Refused { reason, message } => {
-                self.console.error(&format!("the line stopped: {message} ({reason})"), Some(advice(reason)));
-                failure::of_refusal(reason)
+            Some(Stop::Refused { reason, message }) => stopped_by_the_ca(reason, message),
+            Some(Stop::JournalLost { detail }) => {
+                Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"))
+                    .next("make room or mend the disk, then run the same command again")
             }
-            Stop::JournalLost { detail } => {
-                self.console.error(&format!("the line stopped: {detail}"), None);
-                status::FAILED
-            }
-            Stop::LinkUnusable { detail } => {
+            Some(Stop::LinkUnusable { detail }) => {
                 let what = format!("the line stopped, for no unit can have caused this: {detail}");
-                self.console.error(&what, Some(LINK_NEXT));
-                status::FAILED
+                Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
             }
-            Stop::Interrupted => {
-                let next = (summary.unfinished() > 0).then_some(INTERRUPTED_NEXT);
-                self.console.error("stopped by the operator", next);
-                status::NOT_ALL_GOOD
+            Some(Stop::Interrupted) => {
+                let complaint = Complaint::new(PROGRAM, Status::Failed, "stopped by the operator");
+                if summary.unfinished() > 0 { complaint.next(INTERRUPTED_NEXT) } else { complaint }
             }
-        }
+        };
+        self.complain(complaint)
+    }
+
+    /// Tells it, and returns the status that it has.
+    fn complain(&self, complaint: Complaint) -> Status {
+        self.console.complain(&complaint.text(self.json));
+        complaint.status
     }
 }
 
@@ -238,6 +239,14 @@ fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
         );
     }
     Ok(directory)
+}
+
+/// The line stopped because the CA does not go on with it.
+fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
+    let status = failure::of_reason(reason);
+    let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
+    complaint.reason = Some(reason.to_owned());
+    complaint.next(advice(reason))
 }
 
 fn settings(config: &Path) -> Result<Settings, Failure> {

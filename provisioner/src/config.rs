@@ -66,10 +66,10 @@ impl Settings {
         let server = wanted(config.server, "server", "https://ca.example.com:8443");
         let credentials = wanted(config.credentials, "credentials", ".");
         let credentials = credentials.map(|credentials| directory.join(credentials));
-        let server = server.and_then(|server| match server.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some() => Some(uri),
-            _ => {
-                mistakes.push(format!("server must be https://HOST:PORT, not {server:?}"));
+        let server = server.and_then(|server| match caller::server(&server) {
+            Ok(uri) => Some(uri),
+            Err(error) => {
+                mistakes.push(format!("server: {error}"));
                 None
             }
         });

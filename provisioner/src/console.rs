@@ -25,23 +25,6 @@ impl Console {
         self.bars.suspend(|| tell(text));
     }
 
-    /// Tells a person what went wrong, in the form of all programs of the product: what happened, and what to do.
-    pub fn error(&self, what: &str, next: Option<&str>) {
-        let next = next.map(|next| format!("\n{PROGRAM}: next: {next}")).unwrap_or_default();
-        self.complain(&format!("{PROGRAM}: error: {what}{next}"));
-    }
-
-    /// The same for an error with causes.
-    pub fn failure(&self, error: &dyn std::error::Error, next: Option<&str>) {
-        let mut what = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            what.push_str(&format!("\n{PROGRAM}: because: {error}"));
-            cause = error.source();
-        }
-        self.error(&what, next);
-    }
-
     /// Where bars are added.
     pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
@@ -66,6 +49,3 @@ impl<'a> MakeWriter<'a> for Console {
         self.clone()
     }
 }
-
-/// As it is called.
-const PROGRAM: &str = "touchmark-station";

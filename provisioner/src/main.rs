@@ -2,31 +2,39 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use cli::{Complaint, Status, completion_script};
 use diagnostics::{Format, Logging, start_logging};
-use provisioner::arguments::Arguments;
+use provisioner::arguments::{Arguments, Command, PROGRAM};
 use provisioner::console::Console;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let ending = diagnostics::begin("touchmark-station");
+    let ending = diagnostics::begin(PROGRAM);
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
+    let json = arguments.command.json();
+    if let Command::Completions { shell } = arguments.command {
+        return match diagnostics::print(&completion_script::<Arguments>(PROGRAM, shell)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
+        };
+    }
     let console = Console::default();
     start_logging(LOGGING, console.clone());
     ending.after(|| {
         let runtime = match Runtime::new() {
             Ok(runtime) => runtime,
-            Err(error) => {
-                console.error(&format!("the system gives no resources to run: {error}"), None);
-                return ExitCode::FAILURE;
-            }
+            Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
         };
         let status = match runtime.block_on(provisioner::command::run(arguments, &console)) {
-            Ok(status) => ExitCode::from(status),
+            Ok(status) => status.into(),
             Err(failure) => {
-                console.failure(&failure, failure.next());
-                ExitCode::from(failure.exit_status())
+                let complaint = failure.complaint();
+                console.complain(&complaint.text(json));
+                complaint.status.into()
             }
         };
         // A read of standard input cannot be cancelled; do not wait for it.

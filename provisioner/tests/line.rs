@@ -338,7 +338,7 @@ async fn a_list_is_made_reported_and_not_made_again() {
     std::fs::write(factory.directory.path().join("list.csv"), format!("serial,revision\n{list}")).unwrap();
     let arguments = ["--serials", "list.csv", "--slots", "4", "--report", "report.jsonl", "--json"];
     let output = factory.provision(&arguments).await;
-    assert_eq!(output.status.code(), Some(3), "one device has a worn out flash: {}", text(&output));
+    assert_eq!(output.status.code(), Some(6), "one device has a worn out flash: {}", text(&output));
     let report = std::fs::read_to_string(factory.directory.path().join("report.jsonl")).unwrap();
     let units: Vec<serde_json::Value> =
         report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -366,7 +366,7 @@ async fn an_exhausted_order_stops_the_line_once_and_says_what_to_do() {
     let list: String = (11..=30).map(|number| format!("SN{number:04}\n")).collect();
     std::fs::write(factory.directory.path().join("list"), list).unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("3 passed, 0 failed, 1 unfinished"), "{}", text(&output));
     assert!(text(&output).contains("WORK_ORDER_EXHAUSTED"), "{}", text(&output));
     assert!(text(&output).contains("16 were not begun"), "{}", text(&output));
@@ -377,7 +377,7 @@ async fn a_paused_order_stops_the_line_before_a_unit_is_put_on_the_bench() {
     let factory = Factory::open(5).await;
     factory.ca.0.lock().unwrap().paused = true;
     let output = factory.provision(&["--slots", "4", "--json"]).await;
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["summary"]["stopped"]["reason"], "WORK_ORDER_PAUSED");
     assert_eq!(summary["summary"]["not_begun"], 5);
@@ -395,13 +395,13 @@ async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
     let scrap = ["--work-order", "wo-000001", "--reason", "cracked lens", "SN0001", "SN0009"];
 
     let unasked = factory.station("scrap", &scrap).await;
-    assert_eq!(unasked.status.code(), Some(2), "nobody can be asked: {}", text(&unasked));
-    assert!(text(&unasked).contains("give --yes"), "{}", text(&unasked));
+    assert_eq!(unasked.status.code(), Some(5), "nobody can be asked: {}", text(&unasked));
+    assert!(text(&unasked).contains("--yes"), "{}", text(&unasked));
     assert!(factory.ca.0.lock().unwrap().scrapped.is_empty());
 
     for _ in 0..2 {
         let output = factory.station("scrap", &[&["--yes", "--json"], scrap.as_slice()].concat()).await;
-        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(6), "{}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let said: Vec<serde_json::Value> =
             said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -452,7 +452,7 @@ async fn a_command_that_ends_hangs_or_babbles_fails_its_unit_and_says_why() {
     ] {
         let arguments = ["--work-order", "wo-000001", "--limit", "1", "--json", "--link", command];
         let output = factory.station("provision", &arguments).await;
-        assert_eq!(output.status.code(), Some(3), "{command}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(6), "{command}: {}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let unit: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
         assert_eq!(unit["cause"], cause, "{command}: {unit}");
@@ -506,7 +506,7 @@ async fn bad_rows_a_foreign_order_and_a_damaged_journal_are_refused_before_anyth
     let factory = Factory::open(5).await;
     std::fs::write(factory.directory.path().join("list"), "SN0001\nSN_2\nSN0001\n").unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("line 2:") && text(&output).contains("line 3:"), "{}", text(&output));
     std::fs::write(factory.directory.path().join("list"), "SN0001\nXX1\n").unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
@@ -525,7 +525,7 @@ async fn bad_rows_a_foreign_order_and_a_damaged_journal_are_refused_before_anyth
     content[20] ^= 1;
     std::fs::write(&journal, &content).unwrap();
     let output = factory.provision(&[]).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(4));
     assert!(text(&output).contains("is damaged in line 1"), "{}", text(&output));
     assert_eq!(std::fs::read(&journal).unwrap(), content, "it is left as it is");
     assert!(factory.ca.0.lock().unwrap().issued.is_empty());

@@ -72,6 +72,7 @@ impl Site {
             reason: reason.into(),
             invalidity_date: None,
             expected_certificates: certificates,
+            remark: String::new(),
         };
         let mut progress = self.factory.operator().lifecycle().revoke(request).await.unwrap().into_inner();
         while progress.message().await.unwrap().is_some_and(|progress| !progress.done) {}

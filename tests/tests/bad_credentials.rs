@@ -165,6 +165,7 @@ async fn revoke(factory: &Factory, role: Role, name: &str) {
         role: role.into(),
         name: name.to_owned(),
         reason: "keyCompromise".to_owned(),
+        ..RevokePrincipalRequest::default()
     };
     let answer = factory.operator().principals().revoke(request).await.expect("it is revoked").into_inner();
     assert_eq!(answer.revoked, 1);

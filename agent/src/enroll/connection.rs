@@ -68,6 +68,10 @@ impl Connection {
                 }
                 return Err(match tls_error(&error) {
                     Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
+                    // What comes is no TLS record: a port that speaks plain HTTP answers so.
+                    Some(rustls::Error::InvalidMessage(_)) => unreachable(io::Error::other(
+                        "this port does not speak TLS: it is not the CA's gRPC port",
+                    )),
                     _ => unreachable(error),
                 });
             }

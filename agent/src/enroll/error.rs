@@ -39,7 +39,7 @@ pub enum EnrollError {
         source: io::Error,
     },
     /// Somebody answers, and it is not the CA, or time stands between us.
-    #[error("{}", not_the_ca(server, source, now))]
+    #[error("the server at {server} is not the CA that this unit trusts{}", clock_hint(source, now))]
     ServerCertificate {
         /// The address.
         server: String,
@@ -277,16 +277,6 @@ fn advice(reason: &str) -> &'static str {
     }
 }
 
-fn not_the_ca(server: &str, error: &rustls::Error, now: &str) -> String {
-    match error {
-        // What comes is no TLS record: a port that speaks plain HTTP answers so.
-        rustls::Error::InvalidMessage(_) => {
-            format!("the port at {server} does not speak TLS: it is not the CA's gRPC port")
-        }
-        _ => format!("the server at {server} is not the CA that this unit trusts{}", clock_hint(error, now)),
-    }
-}
-
 /// A wrong clock looks like a wrong certificate.
 fn clock_hint(error: &rustls::Error, now: &str) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
@@ -301,7 +291,9 @@ fn clock_hint(error: &rustls::Error, now: &str) -> String {
 }
 
 fn last_hint(last: &Option<Box<EnrollError>>) -> String {
-    last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default()
+    last.as_ref()
+        .map(|last| format!(" (last: {})", crate::enroll::retry::chain(last.as_ref())))
+        .unwrap_or_default()
 }
 
 const RETURN: &str = "return the unit to its maker, it can do nothing about it itself";

@@ -38,7 +38,14 @@ impl<S: Store> Delegating for Authority<S> {
         let mut content = [0; 32];
         content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         let action = Action::IssueCredential { role: Role::Service, name, certificate: signed };
-        let command = Command { principal: None, credential: None, request: None, content, action };
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content,
+            remark: String::new(),
+            action,
+        };
         let verdict = self
             .store
             .commit(vec![command])

@@ -235,6 +235,7 @@ impl Question {
             credential: Some(caller.certificate()),
             request: Some(self.request),
             content: self.content,
+            remark: String::new(),
             action,
         }
     }

@@ -191,6 +191,8 @@ fn conflict_reason(why: &Conflict) -> &'static str {
         Conflict::SharedPrime => "KEY_WEAK",
         Conflict::SerialNumberTaken => "SERIAL_NUMBER_TAKEN",
         Conflict::NoSuchDevice(_) => "DEVICE_NOT_FOUND",
+        Conflict::DeviceOfAnotherWorkOrder { .. } => "DEVICE_OF_ANOTHER_WORK_ORDER",
+        Conflict::LastOperator => "LAST_OPERATOR",
         Conflict::DeviceScrapped(_) => "DEVICE_SCRAPPED",
         Conflict::DeviceRetired(_) => "DEVICE_RETIRED",
         Conflict::DeviceHeld(_) => "DEVICE_HELD",

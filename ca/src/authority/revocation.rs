@@ -28,6 +28,8 @@ pub struct RevocationRequest {
     pub invalidity_date: Option<SystemTime>,
     /// How many certificates the operator confirmed.
     pub expected: u64,
+    /// For people who read the ledger.
+    pub remark: String,
 }
 
 /// How far it is.
@@ -65,7 +67,7 @@ impl<S: Store> Authority<S> {
         request: RevocationRequest,
     ) -> Result<RevocationProgress, Refused> {
         let content = content(&request);
-        let RevocationRequest { request, selection, reason, invalidity_date, expected } = request;
+        let RevocationRequest { request, selection, reason, invalidity_date, expected, remark } = request;
         // Nothing to revoke is refused, but a question that was answered is answered again, and first.
         let nothing = Action::Revoke { certificates: Vec::new(), reason, invalidity_date, job: None };
         match self.record(caller, Some(request), content, nothing).await {
@@ -92,7 +94,7 @@ impl<S: Store> Authority<S> {
         } else {
             Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates }
         };
-        let recorded = self.record(caller, Some(request), content, action).await?;
+        let recorded = self.record_with(caller, Some(request), content, remark, action).await?;
         tracing::info!(
             principal = %caller.principal(), entry = %recorded.entry().number, certificates, devices, %reason,
             "revoking {certificates} certificates"
@@ -187,7 +189,14 @@ impl<S: Store> Authority<S> {
 
     /// A command of the CA's own, with nobody's name on it.
     pub(super) async fn record_ours(&self, action: Action) -> Result<Recorded, Refused> {
-        let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
         let mut verdicts = self.store.commit(vec![command]).await?;
         self.feed.ring_for(&verdicts);
         Ok(verdicts.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })??)

@@ -20,7 +20,7 @@ pub struct Config {
     pub listen: Option<String>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served, in plain HTTP: keep it on the loopback. Default `127.0.0.1:9443`.
     pub metrics_listen: Option<String>,
-    /// Where revocation lists, answers about status (OCSP) and the issuers' certificates are served to everybody, in plain HTTP; port 0
+    /// Where CRLs, OCSP responses and the issuers' certificates are served to everybody, in plain HTTP; port 0
     /// takes any free one. Default `127.0.0.1:8080`.
     pub http_listen: Option<String>,
     /// How everybody reaches `http-listen`: `http://HOST[:PORT]`. It is written into certificates, birth certificates too, which never
@@ -44,7 +44,7 @@ pub struct Config {
     /// How the CA proves itself to callers.
     #[serde(default)]
     pub server: ServerConfig,
-    /// Where revocation lists are kept.
+    /// Where CRLs are kept.
     #[serde(default)]
     pub publication: PublicationConfig,
     /// What certificates say, where an installation may choose.
@@ -129,7 +129,7 @@ pub struct LdevidConfig {
     /// 90; later the device enrols again with its birth certificate. Default 7.
     pub renewal_grace_days: Option<u64>,
     /// What becomes of an operational certificate whose successor is in use: "expire" leaves it to its end, "revoke" revokes it at once,
-    /// "grace" revokes it after superseded-hours. Revoked ones are on revocation lists until their end: with "revoke" and "grace" that is
+    /// "grace" revokes it after superseded-hours. Revoked ones are on CRLs until their end: with "revoke" and "grace" that is
     /// a third of all devices at any time. Default "expire".
     pub after_renewal: Option<AfterRenewalName>,
     /// With after-renewal = "grace": for how many hours it stays good, 1 to 2160. Default 24.

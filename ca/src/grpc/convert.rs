@@ -13,7 +13,7 @@ use bytes::Bytes;
 use identity::{
     DeviceId, DeviceSerial, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
 };
-use issuance::{Certificate, Names, ProfileName};
+use issuance::{Certificate, IssuerName, Names, ProfileName};
 use prost_types::Timestamp;
 use proto::v1;
 
@@ -77,7 +77,7 @@ pub(super) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused>
     }
     match text.parse().map_err(|error| bad("reason", error))? {
         RevocationReason::CertificateHold => {
-            Err(bad("reason", "is not certificateHold: what is withdrawn here never comes back"))
+            Err(bad("reason", "is not certificateHold: what is revoked here cannot be released"))
         }
         // RFC 5280, section 5.3.1, and ours: no principal is a CA.
         RevocationReason::CaCompromise => Err(bad("reason", "is not cACompromise: a principal is not a CA")),
@@ -200,6 +200,10 @@ pub(super) fn work_order_terms(message: v1::CreateWorkOrderRequest) -> Result<Wo
 pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFilter, Refused> {
     let product = Some(message.product.as_str()).filter(|text| !text.is_empty());
     let work_order = Some(message.work_order.as_str()).filter(|text| !text.is_empty());
+    let text = Some(message.text.as_str()).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.len() > SEARCHED_BYTES_MAX) {
+        return Err(bad("text", format_args!("has at most {SEARCHED_BYTES_MAX} bytes")));
+    }
     let state = match v1::DeviceState::try_from(message.state) {
         Ok(v1::DeviceState::Unspecified) => None,
         Ok(v1::DeviceState::Issued) => Some(DeviceState::Issued),
@@ -214,13 +218,17 @@ pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFi
         product: product.map(|text| text.parse().map_err(|error| bad("product", error))).transpose()?,
         work_order: work_order.map(|text| work_order_id("work_order", text)).transpose()?,
         state,
+        text: text.map(str::to_owned),
     })
 }
 
 /// Devices that were not heard of since; `None`: whatever was heard of them.
 pub(super) fn silent_since(message: &v1::ListDevicesRequest) -> Result<Option<SystemTime>, Refused> {
     let Some(since) = message.not_seen_since else { return Ok(None) };
-    let filtered = !message.product.is_empty() || !message.work_order.is_empty() || message.state != 0;
+    let filtered = !message.product.is_empty()
+        || !message.work_order.is_empty()
+        || !message.text.is_empty()
+        || message.state != 0;
     if filtered {
         return Err(bad("not_seen_since", "is not for use together with other filters"));
     }
@@ -238,8 +246,17 @@ pub(super) fn certificate_selection(
             CertificateSelection::Of(text.parse().map_err(|error| bad("principal", error))?)
         }
         Selection::ExpiringBefore(at) => CertificateSelection::ExpiringBefore(time("expiring_before", at)?),
+        Selection::All(all) => {
+            let issuer = Some(all.issuer.as_str()).filter(|text| !text.is_empty());
+            let named = |text: &str| IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == text);
+            let issuer = issuer.map(|text| named(text).ok_or_else(|| bad("issuer", "is unknown")));
+            CertificateSelection::All(issuer.transpose()?)
+        }
     })
 }
+
+/// The longest `product/serial` is shorter.
+const SEARCHED_BYTES_MAX: usize = 128;
 
 /// Zero means the profile's.
 fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {

@@ -112,7 +112,7 @@ fn pieces(list: Arc<List>) -> impl Stream<Item = Result<v1::GetCrlResponse, Stat
                 }
                 Err(why) => {
                     if UNREADABLE.admits() {
-                        tracing::error!(%why, "a revocation list cannot be read");
+                        tracing::error!(%why, "a CRL cannot be read");
                     }
                     Some((Err(Status::unavailable("the list cannot be read now; try again later")), u64::MAX))
                 }

@@ -167,6 +167,8 @@ fn conflict_code(conflict: &Conflict) -> Code {
         | Conflict::DeviceNotHeld(_)
         | Conflict::DeviceInUse(_)
         | Conflict::LineageForked(_)
+        | Conflict::DeviceOfAnotherWorkOrder { .. }
+        | Conflict::LastOperator
         | Conflict::IssuerNotRevocable
         | Conflict::CertificateRevoked
         | Conflict::TooManyUnconfirmed(_) => Code::FailedPrecondition,
@@ -322,6 +324,12 @@ mod tests {
             (Conflict::SharedPrime, Code::InvalidArgument, "KEY_WEAK"),
             (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
             (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
+            (Conflict::LastOperator, Code::FailedPrecondition, "LAST_OPERATOR"),
+            (
+                Conflict::DeviceOfAnotherWorkOrder { device: device.clone(), work_order: None },
+                Code::FailedPrecondition,
+                "DEVICE_OF_ANOTHER_WORK_ORDER",
+            ),
             (Conflict::DeviceScrapped(device.clone()), Code::FailedPrecondition, "DEVICE_SCRAPPED"),
             (Conflict::NoSuchCertificate(device.clone()), Code::NotFound, "CERTIFICATE_NOT_FOUND"),
             (Conflict::CertificateRevoked, Code::FailedPrecondition, "CERTIFICATE_REVOKED"),

@@ -23,6 +23,8 @@ pub struct Command {
     /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as a fresh serial
     /// number): the same request id with another digest is refused.
     pub content: [u8; 32],
+    /// For people who read the ledger; empty: none. At most 256 characters.
+    pub remark: String,
     /// What is asked.
     pub action: Action,
 }
@@ -187,7 +189,7 @@ pub enum Action {
         /// The certificate, signed, not yet released.
         certificate: SignedCertificate,
     },
-    /// Withdraw all credentials of a principal.
+    /// Revoke all credentials of a principal.
     RevokePrincipal {
         /// What it may be.
         role: Role,
@@ -195,6 +197,8 @@ pub enum Action {
         name: PrincipalName,
         /// Why.
         reason: RevocationReason,
+        /// Also when it is the last operator with a credential that is good.
+        last_operator: bool,
     },
 }
 

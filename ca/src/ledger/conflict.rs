@@ -120,6 +120,20 @@ pub enum Conflict {
     /// `PRINCIPAL_NOT_FOUND`.
     #[error("there is no {0}")]
     NoSuchPrincipal(Principal),
+    /// `LAST_OPERATOR`: nobody could operate the CA afterwards.
+    #[error("this would revoke the last operator credential that is good: nobody could operate this CA")]
+    LastOperator,
+    /// `DEVICE_OF_ANOTHER_WORK_ORDER`: a unit with this name was made before.
+    #[error("{device} was made under {}", match work_order {
+        Some(work_order) => format!("work order {work_order}"),
+        None => "another work order".to_owned(),
+    })]
+    DeviceOfAnotherWorkOrder {
+        /// The unit.
+        device: DeviceId,
+        /// Its order, if the caller may know it.
+        work_order: Option<WorkOrderId>,
+    },
     /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may have at one time.
     #[error("{0} has too many operational certificates that it never used; they must expire first")]
     TooManyUnconfirmed(DeviceId),

@@ -139,14 +139,16 @@ impl<V: View> Rules<'_, V> {
             Action::Revoke { .. }
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }
-            | Action::RequestRotation { .. } => self.decide_revocation(&command.action),
+            | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
             Action::IssueCredential { role, name, certificate } => {
                 let before = self.may_have_credential(*role, name, &certificate.key)?;
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());
                 self.issue(before, Event::CredentialIssued { role, name, certificate })
             }
             Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
-            Action::RevokePrincipal { role, name, reason } => self.revoke_principal(*role, name, *reason),
+            Action::RevokePrincipal { role, name, reason, last_operator } => {
+                self.revoke_principal(*role, name, *reason, *last_operator)
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Entry {
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked.
     pub content: [u8; 32],
+    /// For people who read the ledger; empty: none.
+    pub remark: String,
     /// What happened.
     pub event: Event,
 }

@@ -39,6 +39,8 @@ pub trait View {
     fn work_orders(&self) -> Result<u64, Self::Fault>;
     /// A principal that is not a device.
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault>;
+    /// The names of all principals of a role, in their order.
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, Self::Fault>;
     /// The certificate of an issuer.
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault>;
     /// Whether this alarm is on record.

@@ -197,7 +197,7 @@ pub enum NumbersError {
     },
     /// It is not there.
     #[error(
-        "{} cannot be read: without it nobody knows which numbers revocation lists had. If it is lost, touchmark-ca accept-restored-store begins anew",
+        "{} cannot be read: without it nobody knows which numbers CRLs had. If it is lost, touchmark-ca accept-restored-store begins anew",
         path.display()
     )]
     Read {
@@ -208,7 +208,7 @@ pub enum NumbersError {
     },
     /// It is not what it was.
     #[error(
-        "{} is damaged: nobody knows which numbers revocation lists had. touchmark-ca accept-restored-store begins anew",
+        "{} is damaged: nobody knows which numbers CRLs had. touchmark-ca accept-restored-store begins anew",
         path.display()
     )]
     Damaged {
@@ -239,7 +239,7 @@ pub enum NumbersError {
         head: u64,
     },
     /// 2^64 lists.
-    #[error("there are no more numbers for revocation lists in this epoch")]
+    #[error("there are no more numbers for CRLs in this epoch")]
     Exhausted,
     /// The ledger cannot be read.
     #[error("the ledger cannot be read")]
@@ -247,7 +247,7 @@ pub enum NumbersError {
 }
 
 const HEAD: &str = "\
-# The last number of a revocation list, and how far the ledger was. Written by touchmark-ca; never edit it, and never restore it
+# The last number of a CRL, and how far the ledger was. Written by touchmark-ca; never edit it, and never restore it
 # together with an older ledger: it is how the CA sees that its ledger is an old one.
 ";
 

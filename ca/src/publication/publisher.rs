@@ -77,7 +77,7 @@ impl<S: StatusSource> Publisher<S> {
             let pause = match self.round().await {
                 Ok(_) => {
                     if std::mem::take(&mut failing) {
-                        info!("revocation lists are published again");
+                        info!("CRLs are published again");
                     }
                     // At most half of one core's time, whatever happens: a mass revocation must not wait for its own publication.
                     began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
@@ -86,7 +86,7 @@ impl<S: StatusSource> Publisher<S> {
                     self.publication.failures.fetch_add(1, Ordering::Relaxed);
                     if !std::mem::replace(&mut failing, true) {
                         let why: &dyn std::error::Error = &why;
-                        error!(why, "revocation lists cannot be published; trying again");
+                        error!(why, "CRLs cannot be published; trying again");
                     }
                     FAILURE_PAUSE
                 }
@@ -315,10 +315,10 @@ pub enum PublishError {
     #[error(transparent)]
     Numbers(#[from] NumbersError),
     /// It cannot be written.
-    #[error("a revocation list cannot be written")]
+    #[error("a CRL cannot be written")]
     Io(#[source] std::io::Error),
     /// It would break a rule.
-    #[error("a revocation list cannot be made")]
+    #[error("a CRL cannot be made")]
     Refused(#[from] Refusal),
     /// It cannot be signed.
     #[error(transparent)]

@@ -136,7 +136,7 @@ pub enum RootListError {
         source: std::io::Error,
     },
     /// The file is not the root's list.
-    #[error("{} is not a revocation list of this root; touchmark-ca root-crl makes it", path.display())]
+    #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -147,7 +147,7 @@ pub enum RootListError {
     )]
     NotSigned,
     /// What was brought back is signed by the root, and is no list.
-    #[error("this is not what --export wrote: it is no revocation list of this root")]
+    #[error("this is not what --export wrote: it is no CRL of this root")]
     NoList,
     /// What was brought back has been overtaken.
     #[error("this is list {number}, and list {newest} is here: export again")]
@@ -158,7 +158,7 @@ pub enum RootListError {
         newest: CrlNumber,
     },
     /// It would break a rule.
-    #[error("the root's revocation list cannot be made")]
+    #[error("the root's CRL cannot be made")]
     Refused(#[from] Refusal),
     /// It cannot be signed.
     #[error(transparent)]

@@ -204,7 +204,7 @@ pub enum OpenError {
     #[error(transparent)]
     Numbers(#[from] NumbersError),
     /// The lists cannot be kept.
-    #[error("revocation lists cannot be published")]
+    #[error("CRLs cannot be published")]
     Publish(#[from] PublishError),
     /// Keys and ledger do not belong together.
     #[error(transparent)]

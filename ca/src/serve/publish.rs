@@ -50,7 +50,7 @@ impl<S: Store> Published<S> {
             }
             Err(why) => {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "the root's revocation list is not published; who checks whole chains needs it");
+                error!(why, "the root's CRL is not published; who checks whole chains needs it");
             }
         }
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -84,7 +84,7 @@ impl<S: Store> Published<S> {
         tasks.need("publisher", async move {
             if let Err(why) = self.publisher.round().await {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "revocation lists cannot be published; trying again");
+                error!(why, "CRLs cannot be published; trying again");
             }
             done.send(()).ok();
             self.publisher.run(stop).await;
@@ -115,10 +115,7 @@ fn warn_of_end(next_update: SystemTime, now: SystemTime) {
     let left = next_update.duration_since(now).unwrap_or_default();
     if left < ROOT_LIST_WARNING {
         let days = left.as_secs() / (24 * 60 * 60);
-        warn!(
-            days_left = days,
-            "the root's revocation list ends soon: touchmark-ca root-crl makes the next one"
-        );
+        warn!(days_left = days, "the root's CRL ends soon: touchmark-ca root-crl makes the next one");
     }
 }
 

@@ -353,6 +353,26 @@ impl Store for EmbeddedStore {
         self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
     }
 
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| {
+            let page = page::recorded(issuer, cursor.as_ref(), limit, shared.files_head(), |number| {
+                let entry = shared.entry(number)?;
+                Ok(entry
+                    .event
+                    .certificate()
+                    .map(|certificate| (certificate.issuer, certificate.serial_number)))
+            })?;
+            page.try_map(|serial_number| shared.certificate_record(&serial_number))
+        })
+        .await
+    }
+
     async fn superseded_due(
         &self,
         before: SystemTime,

@@ -146,6 +146,15 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.certificates_expiring(before, cursor, limit).await
     }
 
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.inner.certificates_recorded(issuer, cursor, limit).await
+    }
+
     async fn superseded_due(
         &self,
         before: SystemTime,

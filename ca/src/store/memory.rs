@@ -205,6 +205,20 @@ impl Store for MemoryStore {
         Ok(Page { rows: due.into_iter().filter_map(|facts| state.record(facts)).collect(), next })
     }
 
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let state = self.state();
+        super::page::recorded(issuer, cursor, limit, state.entries.len() as u64, |number| {
+            let certificate = state.entry(number).and_then(|entry| entry.event.certificate().cloned());
+            Ok(certificate.map(|certificate| (certificate.issuer, certificate.serial_number)))
+        })?
+        .try_map(|serial_number| Ok(state.certificate(&serial_number)))
+    }
+
     async fn superseded_due(
         &self,
         before: SystemTime,
@@ -441,6 +455,7 @@ impl State {
             principal: command.principal.clone(),
             request,
             content: command.content,
+            remark: command.remark.clone(),
             event,
         });
         sure(self.books.enter(&entry));

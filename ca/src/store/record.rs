@@ -26,6 +26,7 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
         principal: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
         request: entry.request.map(|request| request.as_bytes().to_vec()).unwrap_or_default(),
         content: entry.content.to_vec(),
+        remark: entry.remark.clone(),
         event: Some(EventRecord::from(&entry.event)),
     };
     to.reserve(record.encoded_len());
@@ -59,6 +60,7 @@ pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
         principal,
         request,
         content: record.content.as_slice().try_into().ok()?,
+        remark: record.remark,
         event: record.event?.event()?,
     })
 }
@@ -73,6 +75,8 @@ struct EntryRecord {
     request: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     content: Vec<u8>,
+    #[prost(string, tag = "5")]
+    remark: String,
     #[prost(
         oneof = "EventRecord",
         tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
@@ -481,4 +485,31 @@ fn profile_code(profile: ProfileName) -> u32 {
 
 fn profile_of(code: u32) -> Option<ProfileName> {
     ProfileName::ALL.into_iter().find(|profile| profile_code(*profile) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_kept_and_costs_an_entry_without_one_nothing() {
+        let entry = Entry {
+            number: EntryNumber(7),
+            at: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            principal: Some("operator:admin".parse().unwrap()),
+            request: None,
+            content: [1; 32],
+            remark: "stolen".to_owned(),
+            event: Event::WorkOrderPaused { work_order: WorkOrderId(1) },
+        };
+        let silent = Entry { remark: String::new(), ..entry.clone() };
+        let encoded = |entry: &Entry| {
+            let mut bytes = Vec::new();
+            encode(entry, &mut bytes);
+            bytes
+        };
+        assert_eq!(decode(EntryNumber(7), &encoded(&entry)), Some(entry.clone()));
+        assert_eq!(decode(EntryNumber(7), &encoded(&silent)), Some(silent.clone()));
+        assert_eq!(encoded(&entry).len(), encoded(&silent).len() + 2 + entry.remark.len());
+    }
 }

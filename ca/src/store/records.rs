@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
+use super::StoreError;
 use crate::ledger::{
     CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts,
     SignedCertificate, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
@@ -356,6 +357,8 @@ pub struct DeviceFilter {
     pub work_order: Option<WorkOrderId>,
     /// In this state.
     pub state: Option<DeviceState>,
+    /// Whose `product/serial` contains this, upper and lower case alike.
+    pub text: Option<String>,
 }
 
 impl DeviceFilter {
@@ -364,6 +367,14 @@ impl DeviceFilter {
         self.product.as_ref().is_none_or(|product| device.id.product == *product)
             && self.work_order.is_none_or(|work_order| device.work_order == work_order)
             && self.state.is_none_or(|state| device.state == state)
+            && self.matches_text(&device.id)
+    }
+
+    /// Whether the device's name contains the text.
+    pub(super) fn matches_text(&self, device: &DeviceId) -> bool {
+        self.text
+            .as_ref()
+            .is_none_or(|text| device.to_string().to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
     }
 }
 
@@ -374,6 +385,20 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Where the next page starts; `None`: this was the last.
     pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The page with each row looked up; a row that is nothing is left out.
+    pub(super) fn try_map<U>(
+        self,
+        look_up: impl Fn(T) -> Result<Option<U>, StoreError>,
+    ) -> Result<Page<U>, StoreError> {
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for row in self.rows {
+            rows.extend(look_up(row)?);
+        }
+        Ok(Page { rows, next: self.next })
+    }
 }
 
 /// Where a page starts. Opaque; good for the listing and the filter that gave it out, also after a restart.
@@ -387,13 +412,13 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = super::StoreError;
+    type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > CURSOR_CHARACTERS_MAX {
-            return Err(super::StoreError::CursorUnknown);
+            return Err(StoreError::CursorUnknown);
         }
-        hex::decode(text).map(Self).map_err(|_| super::StoreError::CursorUnknown)
+        hex::decode(text).map(Self).map_err(|_| StoreError::CursorUnknown)
     }
 }
 

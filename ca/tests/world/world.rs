@@ -294,7 +294,14 @@ impl Maker {
 
     fn record(&mut self, action: Action) {
         let content = [u8::try_from(self.commands.len()).unwrap(); 32];
-        self.commands.push(Command { principal: None, credential: None, request: None, content, action });
+        self.commands.push(Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content,
+            remark: String::new(),
+            action,
+        });
     }
 }
 

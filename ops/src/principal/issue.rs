@@ -26,7 +26,7 @@ pub struct IssueArguments {
     pub role: Role,
     /// Its name: 1 to 48 lower-case letters, digits, - and .; for example line-3
     pub name: PrincipalName,
-    /// The directory to make; it must not exist, be empty, or hold the same question unanswered
+    /// A new or empty directory, or one left by an interrupted run of this command
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// A certificate request (PKCS#10, PEM or DER) for a key that was made elsewhere; no key is written then
@@ -142,12 +142,12 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
         })?;
         if !question.asks_the_same_as(arguments) {
             return Err(Failure::usage(format!(
-                "{} holds an unanswered question for {} {}",
+                "{} was left by an interrupted run of this command for {} {}",
                 directory.display(),
                 question.role,
                 question.name
             ))
-            .next("ask for that again, exactly as before, or use another --out directory"));
+            .next("repeat that command exactly, or use another --out directory"));
         }
         return Ok(question);
     }

@@ -185,7 +185,7 @@ impl Follower {
                 match lists.refresh(&issuer, event.as_ref(), client).await {
                     Ok(Some(new)) => changed |= new,
                     Ok(None) => {
-                        output.note(&format!("the list of {issuer} does not show the last revocation yet"));
+                        output.note(&format!("the CRL of {issuer} does not show the last revocation yet"));
                         self.stale.insert(issuer, event);
                     }
                     Err(failure) => {
@@ -196,7 +196,7 @@ impl Follower {
             }
             if changed {
                 lists.bundle()?;
-                output.note(&format!("lists in {} are new", lists.directory().display()));
+                output.note(&format!("CRLs in {} are new", lists.directory().display()));
                 self.hook_owed = self.hook.is_some();
             }
         }
@@ -238,7 +238,7 @@ impl Follower {
         let now: BTreeSet<String> = lists.ended(SystemClock.now()).into_iter().map(str::to_owned).collect();
         for issuer in now.difference(&self.ended) {
             output.note(&format!(
-                "warning: the list of {issuer} has ended, and who reads it may refuse everybody; {}",
+                "warning: the CRL of {issuer} has expired, and a broker that reads it may refuse everybody; {}",
                 if issuer == "root" {
                     "renew it: touchmark-ca root-crl --config F"
                 } else {

@@ -1255,6 +1255,10 @@ pub struct ListDevicesRequest {
     /// Only those that have not called since, scrapped and retired ones left out; absent: all. Not together with other filters.
     #[prost(message, optional, tag = "5")]
     pub not_seen_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those whose `product/serial` contains this text, upper and lower case alike, at most 128 characters; empty: all. A page may
+    /// be empty and still have a next one.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
 }
 /// Some devices.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1273,7 +1277,7 @@ pub struct ListCertificatesRequest {
     #[prost(message, optional, tag = "5")]
     pub page: ::core::option::Option<PageRequest>,
     /// What to list.
-    #[prost(oneof = "list_certificates_request::Selection", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "list_certificates_request::Selection", tags = "1, 2, 3, 4, 6")]
     pub selection: ::core::option::Option<list_certificates_request::Selection>,
 }
 /// Nested message and enum types in `ListCertificatesRequest`.
@@ -1293,7 +1297,17 @@ pub mod list_certificates_request {
         /// All that expire before this time, soonest first; never those without a well-defined expiration.
         #[prost(message, tag = "4")]
         ExpiringBefore(::prost_types::Timestamp),
+        /// All that are on record, issuers' own included, oldest first. A page may be empty and still have a next one.
+        #[prost(message, tag = "6")]
+        All(super::AllCertificates),
     }
+}
+/// All certificates, or all of one issuer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllCertificates {
+    /// Only of this issuer, for example `factory`; empty: of all.
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
 }
 /// Some certificates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1363,6 +1377,9 @@ pub struct RevokeRequest {
     /// `COUNT_CHANGED`; the message says the number now.
     #[prost(uint64, tag = "5")]
     pub expected_certificates: u64,
+    /// For people who read the ledger, at most 256 characters.
+    #[prost(string, tag = "6")]
+    pub remark: ::prost::alloc::string::String,
 }
 /// How far it is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2796,7 +2813,7 @@ pub struct ListPrincipalsResponse {
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
 }
-/// Withdraws a principal's credentials.
+/// Revokes a principal's credentials.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokePrincipalRequest {
     /// What it may be.
@@ -2808,11 +2825,17 @@ pub struct RevokePrincipalRequest {
     /// RFC 5280 section 5.3.1, in its own spelling, for example `keyCompromise`; empty means `unspecified`.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// For people who read the ledger, at most 256 characters.
+    #[prost(string, tag = "4")]
+    pub remark: ::prost::alloc::string::String,
+    /// Also when it is the last operator with a credential that is good: afterwards only `touchmark-ca credential` makes another.
+    #[prost(bool, tag = "5")]
+    pub last_operator: bool,
 }
-/// The credentials are withdrawn.
+/// The credentials are revoked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokePrincipalResponse {
-    /// How many this call withdrew; zero if they already were.
+    /// How many this call revoked; zero if they already were.
     #[prost(uint32, tag = "1")]
     pub revoked: u32,
 }
@@ -2999,7 +3022,8 @@ pub mod principal_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.PrincipalService", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Withdraws all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent.
+        /// Revokes all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent. Refused with
+        /// `LAST_OPERATOR` when no operator would have a credential that is good, unless `last_operator` says that this is meant.
         pub async fn revoke(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokePrincipalRequest>,
@@ -3055,7 +3079,8 @@ pub mod principal_service_server {
             tonic::Response<super::ListPrincipalsResponse>,
             tonic::Status,
         >;
-        /// Withdraws all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent.
+        /// Revokes all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent. Refused with
+        /// `LAST_OPERATOR` when no operator would have a credential that is good, unless `last_operator` says that this is meant.
         async fn revoke(
             &self,
             request: tonic::Request<super::RevokePrincipalRequest>,

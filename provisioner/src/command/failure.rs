@@ -1,8 +1,10 @@
-//! Why a command failed as a whole, the exit status for it, and what to do next.
+//! Why a command failed as a whole, how the program ends then, and what to do next (`docs/cli.md`).
 
 use std::path::PathBuf;
 
-use super::status;
+use cli::{Complaint, Status};
+
+use crate::arguments::PROGRAM;
 use crate::ca::{CaError, advice};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
@@ -21,14 +23,9 @@ pub enum Failure {
     /// The address of the CA cannot be used.
     #[error("the address of the CA cannot be used")]
     Address(#[from] tonic::transport::Error),
-    /// The CA does not answer as it must for the work to begin.
-    #[error("{error}")]
-    Ca {
-        /// What it said.
-        error: CaError,
-        /// What to do about it.
-        next: &'static str,
-    },
+    /// The CA does not give the work order.
+    #[error(transparent)]
+    Ca(#[from] CaError),
     /// The list of serial numbers has mistakes.
     #[error("{path}: {mistakes}")]
     List {
@@ -68,63 +65,78 @@ pub enum Failure {
     /// A result cannot be written.
     #[error("standard output cannot be written")]
     Print(#[source] std::io::Error),
+    /// Nobody said that it is meant.
+    #[error("not confirmed; nothing was scrapped")]
+    NotConfirmed {
+        /// How many units it is about.
+        units: usize,
+    },
     /// The line itself broke.
     #[error("the line broke: {0}")]
     Line(String),
 }
 
 impl Failure {
-    /// The exit status of the program.
-    pub fn exit_status(&self) -> u8 {
+    /// How the program ends.
+    pub fn status(&self) -> Status {
         match self {
-            Self::Config(_) | Self::Address(_) => status::CONFIGURATION,
-            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => status::STORED_STATE,
-            Self::List { .. } | Self::Link(_) => status::USAGE,
-            Self::Ca { error, .. } => of_ca(error),
+            Self::Config(_) | Self::Address(_) => Status::Unusable,
+            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Status::Damaged,
+            Self::Ca(error) => of_reason(error.reason()),
+            Self::List { .. } | Self::ListFile { .. } | Self::Link(_) => Status::Usage,
+            Self::NotConfirmed { .. } => Status::NotConfirmed,
             Self::Journal(_)
-            | Self::ListFile { .. }
             | Self::Report { .. }
             | Self::Pattern(_)
             | Self::WorkOrder(_)
             | Self::Signals(_)
             | Self::Print(_)
-            | Self::Line(_) => status::FAILED,
+            | Self::Line(_) => Status::Failed,
         }
     }
 
-    /// What to do about it, if there is more to say than the error itself.
-    pub fn next(&self) -> Option<&str> {
-        match self {
-            Self::Config(_) => Some("correct the configuration; touchmark-station provision --help has an example"),
-            Self::Ca { next, .. } => Some(next),
-            Self::List { .. } => Some("correct the list; nothing was started"),
-            Self::ListFile { .. } => Some("check --serials"),
-            _ => None,
+    /// What happened, because of what, and what to do next.
+    pub fn complaint(&self) -> Complaint {
+        let mut complaint = Complaint::of(PROGRAM, self.status(), self);
+        if let Self::Ca(CaError::Refused(refusal)) = self {
+            complaint.what = format!("the CA refuses: {}", refusal.message);
+            complaint.reason = Some(refusal.reason.clone());
         }
+        complaint.next = self.next_step();
+        complaint
+    }
+
+    fn next_step(&self) -> Option<String> {
+        let next = match self {
+            Self::Config(_) | Self::Address(_) => {
+                "correct the configuration: touchmark-station provision --help lists its fields"
+            }
+            Self::Ca(error) => advice(error.reason()),
+            Self::List { .. } => "correct the list; nothing was begun",
+            Self::ListFile { .. } => "name a file that can be read, or - for standard input",
+            Self::Report { .. } => "name a file that can be written: --report FILE",
+            Self::NotConfirmed { units } => {
+                return Some(format!("type the number on a terminal, or say --confirm {units} or --yes"));
+            }
+            Self::Journal(_)
+            | Self::Link(_)
+            | Self::Pattern(_)
+            | Self::WorkOrder(_)
+            | Self::Signals(_)
+            | Self::Print(_)
+            | Self::Line(_) => return None,
+        };
+        Some(next.to_owned())
     }
 }
 
-/// A refusal before the first unit is told with what to do about it.
-pub(super) fn with_advice(error: CaError) -> Failure {
-    let next = advice(error.reason());
-    Failure::Ca { error, next }
-}
-
-/// The exit status for what the CA said.
-pub(super) fn of_ca(error: &CaError) -> u8 {
-    match error {
-        CaError::Unreachable(_) => status::LATER,
-        CaError::Refused(refusal) => of_refusal(&refusal.reason),
-    }
-}
-
-/// The exit status for a refusal, by its reason.
-pub(super) fn of_refusal(reason: &str) -> u8 {
+/// How the program ends when the CA gives this reason for not going on.
+pub(super) fn of_reason(reason: &str) -> Status {
     match reason {
-        "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => status::LATER,
-        "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => status::NOT_ALL_GOOD,
-        "TLS" | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => status::CONFIGURATION,
-        reason if reason.starts_with("CLIENT_CERTIFICATE_") => status::CONFIGURATION,
-        _ => status::FAILED,
+        "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,
+        "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => Status::NotGood,
+        "TLS" | "NOT_TLS" | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
+        reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
+        _ => Status::Failed,
     }
 }

@@ -3,14 +3,15 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::failure::with_advice;
+use cli::Status;
+
 use super::plan::{List, Plan, Wish};
 use super::{Failure, Shown, Station, plan, say, survey};
 use crate::arguments::ProvisionArguments;
 use crate::console::Console;
 use crate::line::Summary;
 
-pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
     // The list is read before anything is asked: a mistyped name costs nothing.
     let list = arguments
@@ -19,7 +20,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         .map(|path| Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() }))
         .transpose()?;
     let mut shown = Shown::open(&arguments.output, console)?;
-    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
+    let answer = station.ca.work_order(&arguments.work_order).await?;
     let (journal, mut known) = station.work_order(&arguments.work_order)?;
     let wish = Wish {
         list,
@@ -33,7 +34,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
         say(&plan.description)?;
-        return Ok(0);
+        return Ok(Status::Done);
     }
     if !arguments.output.json {
         console.complain(&plan.description);

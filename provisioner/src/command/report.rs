@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use cli::Status;
 use identity::DeviceId;
 
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
 use crate::journal::{Known, UnitRecord, known, work_orders};
 
-pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     let settings = settings(&arguments.common.config)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
@@ -29,7 +30,7 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
     if all.is_empty() && !arguments.json {
         say("the journal has no work orders")?;
     }
-    Ok(0)
+    Ok(Status::Done)
 }
 
 /// What became of a unit, in the words of a report file.

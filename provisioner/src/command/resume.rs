@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::failure::with_advice;
-use super::{Failure, Job, Shown, Station, say, status};
+use cli::Status;
+
+use super::{Failure, Job, Shown, Station, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
 use crate::journal::{Known, work_orders};
@@ -11,14 +12,14 @@ use crate::line::Stop;
 use crate::units::{Supply, Unit};
 use crate::wire::kit;
 
-pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<u8, Failure> {
+pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
     let mut shown = Shown::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(station.journal.directory())?,
     };
-    let mut worst = status::DONE;
+    let mut worst = Status::Done;
     let mut nothing = true;
     for work_order in all {
         let (journal, known) = station.work_order(&work_order)?;
@@ -35,7 +36,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             let count = units.len();
             console.complain(&format!("{work_order}: {count} under way (will be finished)"));
         }
-        let answer = station.ca.work_order(&work_order).await.map_err(with_advice)?;
+        let answer = station.ca.work_order(&work_order).await?;
         let job = Job {
             work_order: work_order.clone(),
             kit: Arc::new(kit(&answer)),
@@ -47,7 +48,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         let summary = station.line(job, journal, &mut shown).await?;
         let ended = shown.finish(&work_order, &summary);
         // The first that is not good says the most; what stops one order need not stop the next, but people do.
-        worst = if worst == status::DONE { ended } else { worst };
+        worst = if worst == Status::Done { ended } else { worst };
         if summary.stop == Some(Stop::Interrupted) {
             break;
         }

@@ -1,45 +1,36 @@
 //! `touchmark-station scrap`.
 
-use std::io::{BufRead, IsTerminal};
-
+use cli::{Answer, Complaint, Status, ask};
 use identity::DeviceId;
 
-use super::failure::{self, with_advice};
-use super::{Failure, Station, say, status};
-use crate::arguments::ScrapArguments;
+use super::{Failure, Station, failure, say};
+use crate::arguments::{PROGRAM, ScrapArguments};
 use crate::ca::{CaError, advice};
 use crate::console::Console;
 use crate::journal::{Known, Record};
 
-pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<u8, Failure> {
-    if !arguments.yes && !std::io::stdin().is_terminal() {
-        console.error("scrapping cannot be undone, and there is no terminal to ask at", Some("give --yes"));
-        return Ok(status::USAGE);
-    }
+pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
-    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
+    let answer = station.ca.work_order(&arguments.work_order).await?;
     let order = answer.work_order.unwrap_or_default();
     let devices = devices(&arguments, &order.product)?;
-    if !arguments.yes && !confirmed(&devices, &order.id, &arguments.reason) {
-        console.complain("nothing was scrapped");
-        return Ok(status::NOT_CONFIRMED);
-    }
+    confirm(&arguments, &devices, &order.id)?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
     let (mut scrapped, mut refused) = (0_u64, 0_u64);
     // That nobody can be told is no reason to stop in the middle.
     let mut printed = Ok(());
     for device in devices {
-        match station.ca.scrap(&order.id, &device, &arguments.reason).await {
+        match station.ca.scrap(&order.id, &device, &arguments.remark).await {
             Ok(()) => {
                 // After the CA's word: without this record the unit would be tried again, and refused.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
+                let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
                 printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
             }
             Err(CaError::Refused(refusal)) if refusal.reason == NEVER_MADE && never_made(&known, &device) => {
                 // It has no certificate to revoke; here its serial number is given up, so that nobody waits for it.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
+                let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
                 printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
@@ -50,8 +41,10 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
                 printed = printed.and_then(|()| say(&told(&arguments, &device, why)));
             }
             Err(error) => {
-                console.error(&format!("stopped before {device}: {error}"), Some(advice(error.reason())));
-                return Ok(failure::of_ca(&error));
+                let status = failure::of_reason(error.reason());
+                let complaint = Complaint::new(PROGRAM, status, format!("stopped before {device}: {error}"));
+                console.complain(&complaint.next(advice(error.reason())).text(arguments.json));
+                return Ok(status);
             }
         }
     }
@@ -60,7 +53,7 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
         let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
         say(&serde_json::json!({ "summary": summary }).to_string())?;
     }
-    Ok(if refused > 0 { status::NOT_ALL_GOOD } else { status::DONE })
+    Ok(if refused > 0 { Status::NotGood } else { Status::Done })
 }
 
 /// Whether the unit was begun here and, as far as is known here, has no certificate.
@@ -83,20 +76,24 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
     Ok(devices)
 }
 
-/// Asks on the terminal. Anything but `yes` is no.
-fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
+/// Whether it is meant: said on the command line, or typed by the person at the terminal.
+fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -> Result<(), Failure> {
+    let units = devices.len();
+    let not_confirmed = Failure::NotConfirmed { units };
+    match (arguments.yes, arguments.confirm) {
+        (true, _) => return Ok(()),
+        (false, Some(said)) => return if said == units as u64 { Ok(()) } else { Err(not_confirmed) },
+        (false, None) => {}
+    }
     let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let question = format!(
-        "Scrap {} units of {work_order} ({reason})?\n  {}\n\
-         Their certificates are revoked for ever, their serial numbers and keys never return,\n\
-         and the order's quota is not given back. Write yes to scrap them: ",
-        devices.len(),
+        "Scrap {units} units of {work_order} ({})?\n  {}\n\
+         Their certificates are revoked for ever, their serial numbers and keys are never used again,\n\
+         and the order's quota is not given back. Type {units} to scrap them: ",
+        arguments.remark,
         names.join("\n  ")
     );
-    let mut answer = String::new();
-    diagnostics::stderr().put(question.as_bytes());
-    diagnostics::flush();
-    std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim() == "yes"
+    if ask(&question) == Answer::Typed(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
 }
 
 fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {

@@ -187,11 +187,11 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
     let of = |figure: fn(&IssuerFigures) -> f64| {
         issuers.iter().map(move |(issuer, figures)| (issuer.clone(), figure(figures)))
     };
-    let text = "Until the first of an issuer's revocation lists ends; negative: it ended";
+    let text = "Until the first of an issuer's CRLs ends; negative: it ended";
     page.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
     page.gauges("crl_age_seconds", "Age of an issuer's oldest list", "issuer", of(|figures| figures.age))?;
     page.gauges("crl_lists", "Revocation lists of an issuer", "issuer", of(|figures| figures.lists as f64))?;
-    let text = "Certificates on an issuer's whole revocation list";
+    let text = "Certificates on an issuer's whole CRL";
     page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
     page.counter("crl_published", "Revocation lists published", figures.publication.published)?;
     page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;

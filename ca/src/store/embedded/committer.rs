@@ -120,7 +120,8 @@ impl Committer {
                         return Err(StoreError::Full);
                     }
                     let (principal, content) = (command.principal.clone(), command.content);
-                    let entry = Entry { number, at: now, principal, request, content, event };
+                    let remark = command.remark.clone();
+                    let entry = Entry { number, at: now, principal, request, content, remark, event };
                     // Nobody looks at what the last one does before the index does it.
                     if remaining > 1 {
                         books.enter(&entry)?;

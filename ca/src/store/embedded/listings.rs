@@ -38,7 +38,7 @@ impl Shared {
                     let (serial, row) = row?;
                     scanned += 1;
                     let id = DeviceId { product: product.clone(), serial };
-                    if filter.state.is_none_or(|state| state == row.state) {
+                    if filter.state.is_none_or(|state| state == row.state) && filter.matches_text(&id) {
                         if ids.len() == limit {
                             let next = ids.last().map(page::after_device);
                             return Ok((ids, next));

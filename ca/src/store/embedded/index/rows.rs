@@ -212,6 +212,11 @@ impl View for Rows<'_> {
         Ok(self.index.principals.get(&(role, name.clone())).cloned())
     }
 
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, StoreError> {
+        let principals = self.index.principals.keys().filter(|(of, _)| *of == role);
+        Ok(principals.map(|(_, name)| name.clone()).collect())
+    }
+
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, StoreError> {
         self.certificate_where(self.index.issuers.get(&issuer).copied().into_iter(), |_| true)
     }
