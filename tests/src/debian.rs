@@ -75,15 +75,10 @@ impl DebianRoot {
         said
     }
 
-    /// A command in it, as this user with their own group and no other.
+    /// A command in it, as this user with all groups that the user is in.
     pub fn command(&self, user: &str, words: &[&str]) -> Command {
-        self.command_with(user, &[], words)
-    }
-
-    fn command_with(&self, user: &str, groups: &[&str], words: &[&str]) -> Command {
         let mut command = Command::new("chroot");
-        command.args([format!("--userspec={user}:{user}"), format!("--groups={}", groups.join(","))]);
-        command.arg(self.path()).args(words);
+        command.arg(format!("--userspec={user}:{user}")).arg(self.path()).args(words);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
         command
     }
@@ -105,12 +100,7 @@ impl DebianRoot {
 
     /// A command that does what the unit says, as systemd would: as its user, with its variables and its credentials, which root owns and an
     /// access control list shows to the user; and a socket that hears what the program tells.
-    pub fn service(
-        &self,
-        unit: &ServiceUnit,
-        variables: &[(&str, &str)],
-        groups: &[&str],
-    ) -> (Command, NotifySocket) {
+    pub fn service(&self, unit: &ServiceUnit, variables: &[(&str, &str)]) -> (Command, NotifySocket) {
         let user = unit.one("User");
         let name = unit.path.file_name().expect("a unit").to_string_lossy().into_owned();
         let credentials = format!("/run/credentials/{name}");
@@ -142,7 +132,7 @@ impl DebianRoot {
         let manager = NotifySocket::at(&self.inside(&notify));
         fs::set_permissions(manager.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut command = self.command_with(&user, groups, &words);
+        let mut command = self.command(&user, &words);
         command.envs(&environment).env("CREDENTIALS_DIRECTORY", &credentials);
         command.env("NOTIFY_SOCKET", &notify).env("WATCHDOG_USEC", "3000000").stdin(Stdio::null());
         (command, manager)

@@ -26,7 +26,8 @@ fn what_is_installed_makes_a_device_with_each_program_as_its_own_user_and_its_re
     let ca = site.serve();
     site.open_order();
     site.make_unit("SN000001");
-    let agent = site.run_agent(&["--key-group", "users"], &["users"]);
+    site.join_group();
+    let agent = site.run_agent(&["--key-group", "users"]);
     site.until_enrolled("SN000001", "LDevID of a fresh installation");
 
     let key = site.root.inside("/var/lib/touchmark-agent/current/key.pem");
@@ -73,7 +74,8 @@ fn an_upgrade_from_the_former_version_keeps_the_ledger_and_the_devices_and_they_
 
     let ca = site.serve();
     assert_eq!(site.certificates("SN000001"), before, "all of it is on record");
-    let agent = site.run_agent(&[], &["users"]);
+    site.join_group();
+    let agent = site.run_agent(&[]);
     let state = "/var/lib/touchmark-agent";
     site.root.says("touchmark-agent", &["touchmark-agent", "renew", "--state", state, "--force"]);
     let after = site.certificates("SN000001");
@@ -92,7 +94,7 @@ fn a_missing_or_wrong_passphrase_ends_the_ca_with_a_status_that_is_not_restarted
     let unit = site.root.unit("touchmark-ca");
     let never: Vec<i32> =
         unit.one("RestartPreventExitStatus").split_whitespace().map(|one| one.parse().unwrap()).collect();
-    let (mut command, manager) = site.root.service(&unit, &[], &[]);
+    let (mut command, manager) = site.root.service(&unit, &[]);
     let output = command.output().unwrap();
     // 5 is what a CA of before the common exit statuses says of a key that cannot be used.
     let status = output.status.code().unwrap();
@@ -243,7 +245,7 @@ impl Site {
     fn serve(&self) -> Process {
         let unit = self.root.unit("touchmark-ca");
         assert_eq!(unit.one("Type"), "notify");
-        let (mut command, manager) = self.root.service(&unit, &[], &[]);
+        let (mut command, manager) = self.root.service(&unit, &[]);
         let process = Process::start(command.stdout(Stdio::null()).stderr(self.log("ca")));
         self.until_ready(&manager, "ca");
         process
@@ -261,11 +263,16 @@ impl Site {
         process
     }
 
-    fn run_agent(&self, options: &[&str], groups: &[&str]) -> Process {
+    /// Makes the agent a member of the group that shall read its key, as device-agent.md says.
+    fn join_group(&self) {
+        self.root.says("root", &["usermod", "--append", "--groups", "users", "touchmark-agent"]);
+    }
+
+    fn run_agent(&self, options: &[&str]) -> Process {
         let options = options.join(" ");
         let variables = [("TOUCHMARK_AGENT_OPTIONS", options.as_str())];
         let variables = if options.is_empty() { &[][..] } else { &variables[..] };
-        let (mut command, manager) = self.root.service(&self.root.unit("touchmark-agent"), variables, groups);
+        let (mut command, manager) = self.root.service(&self.root.unit("touchmark-agent"), variables);
         let process = Process::start(command.stdout(Stdio::null()).stderr(self.log("agent")));
         self.until_ready(&manager, "agent");
         process
