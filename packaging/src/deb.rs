@@ -110,7 +110,7 @@ fn add_control(package: &Package, version: &str, tree: &Tree<'_>, program: &Path
     let size = run(Command::new("du").args(["-k", "-s", "--apparent-size"]).arg(tree.root))?;
     let size = size.split_whitespace().next().unwrap_or_default();
     let sums = run(Command::new("sh")
-        .args(["-c", "find * -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 md5sum"])
+        .args(["-c", "find * -type f -printf '%p\\0' | LC_ALL=C sort -z | xargs -0 md5sum"])
         .current_dir(tree.root))?;
     let recommends = match package.recommends {
         "" => String::new(),

@@ -109,7 +109,7 @@ pub const PACKAGES: &[Package] = &[
         after_installation: ":",
         examples: &[],
         recommends: "touchmark-ca, touchmark-station, touchmark-agent",
-        summary: "Touchmark operator's tools",
+        summary: "operator's tools of the Touchmark certificate authority",
         description: " Work orders, credentials, devices and their certificates for the operators\n of a Touchmark certificate authority; and a service that keeps revocation\n lists fresh for brokers and gateways.\n",
         command: ops::Arguments::command,
     },

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Command;
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 /// Writes `PROGRAM.1` and a page for each of its commands (`PROGRAM-COMMAND.1`).
 ///
@@ -13,8 +14,22 @@ use clap_complete::Shell;
 pub fn write_man_pages(command: Command, directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     // `help` has no page: it prints the others.
-    let command = without_help(command);
-    clap_mangen::generate_to(command, directory).context("the man pages cannot be written")
+    let mut command = without_help(command);
+    command.build();
+    write_page(command, directory)
+}
+
+fn write_page(command: Command, directory: &Path) -> Result<()> {
+    for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+        write_page(subcommand.clone(), directory)?;
+    }
+    let page = Man::new(command).source(concat!("Touchmark ", env!("CARGO_PKG_VERSION"))).manual("Touchmark");
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    // What follows the options in the help: exit statuses, files, examples.
+    let text = String::from_utf8(text)?.replace(".SH EXTRA\n", ".SH NOTES\n");
+    let path = directory.join(page.get_filename());
+    std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn without_help(command: Command) -> Command {

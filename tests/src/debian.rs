@@ -14,6 +14,7 @@ use crate::{NotifySocket, Program};
 #[derive(Debug)]
 pub struct DebianRoot {
     directory: tempfile::TempDir,
+    is_overlay: bool,
 }
 
 impl DebianRoot {
@@ -21,14 +22,29 @@ impl DebianRoot {
     pub fn fresh() -> Self {
         let tar = base_root();
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let root = Self { directory };
-        fs::create_dir(root.path()).expect("a new directory");
-        succeed(
-            Command::new("tar").arg("--directory").arg(root.path()).arg("--extract").arg("--file").arg(tar),
-        );
+        let mut root = Self { directory, is_overlay: false };
+        for name in ["root", "changed", "work"] {
+            fs::create_dir(root.directory.path().join(name)).expect("a new directory");
+        }
+        root.is_overlay = root.lay_over(&tar.with_extension(""));
+        if !root.is_overlay {
+            // Where overlays cannot be mounted: a copy, which takes seconds longer.
+            let mut unpack = Command::new("tar");
+            succeed(unpack.arg("--directory").arg(root.path()).arg("--extract").arg("--file").arg(tar));
+        }
         // Programs ask it who they are (/proc/self/exe).
         succeed(Command::new("mount").args(["--bind", "/proc"]).arg(root.inside("/proc")));
         root
+    }
+
+    /// Shows the base root, with what is changed in a directory of our own. Whether that is possible.
+    fn lay_over(&self, base: &Path) -> bool {
+        let place = |name: &str| self.directory.path().join(name).display().to_string();
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", base.display(), place("changed"), place("work"));
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "overlay", "overlay", "-o", &options]).arg(self.path());
+        mount.output().is_ok_and(|output| output.status.success())
     }
 
     /// Where it is, seen from outside.
@@ -59,10 +75,10 @@ impl DebianRoot {
         said
     }
 
-    /// A command in it, as this user with their own group and no other.
+    /// A command in it, as this user with all groups that the user is in.
     pub fn command(&self, user: &str, words: &[&str]) -> Command {
         let mut command = Command::new("chroot");
-        command.args([&format!("--userspec={user}:{user}"), "--groups="]).arg(self.path()).args(words);
+        command.arg(format!("--userspec={user}:{user}")).arg(self.path()).args(words);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
         command
     }
@@ -84,12 +100,7 @@ impl DebianRoot {
 
     /// A command that does what the unit says, as systemd would: as its user, with its variables and its credentials, which root owns and an
     /// access control list shows to the user; and a socket that hears what the program tells.
-    pub fn service(
-        &self,
-        unit: &ServiceUnit,
-        variables: &[(&str, &str)],
-        groups: &[&str],
-    ) -> (Command, NotifySocket) {
+    pub fn service(&self, unit: &ServiceUnit, variables: &[(&str, &str)]) -> (Command, NotifySocket) {
         let user = unit.one("User");
         let name = unit.path.file_name().expect("a unit").to_string_lossy().into_owned();
         let credentials = format!("/run/credentials/{name}");
@@ -120,14 +131,8 @@ impl DebianRoot {
         fs::remove_file(self.inside(&notify)).ok();
         let manager = NotifySocket::at(&self.inside(&notify));
         fs::set_permissions(manager.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
-        let mut command = self.command(&user, &[]);
-        command = {
-            let mut with_groups = Command::new("chroot");
-            with_groups.args([format!("--userspec={user}:{user}"), format!("--groups={}", groups.join(","))]);
-            with_groups.arg(self.path()).args(&words).env_clear();
-            with_groups.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
-            with_groups
-        };
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut command = self.command(&user, &words);
         command.envs(&environment).env("CREDENTIALS_DIRECTORY", &credentials);
         command.env("NOTIFY_SOCKET", &notify).env("WATCHDOG_USEC", "3000000").stdin(Stdio::null());
         (command, manager)
@@ -150,13 +155,16 @@ impl DebianRoot {
 
 impl Drop for DebianRoot {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("--lazy").arg(self.inside("/proc")).status();
-        // What is mounted must not be deleted.
-        assert!(
-            unmounted.is_ok_and(|status| status.success()) || std::thread::panicking(),
-            "{} is still mounted",
-            self.inside("/proc").display()
-        );
+        let unmount = |path: PathBuf| {
+            let unmounted = Command::new("umount").arg("--lazy").arg(&path).status();
+            // What is mounted must not be deleted.
+            let done = unmounted.is_ok_and(|status| status.success());
+            assert!(done || std::thread::panicking(), "{} is still mounted", path.display());
+        };
+        unmount(self.inside("/proc"));
+        if self.is_overlay {
+            unmount(self.path());
+        }
     }
 }
 
@@ -190,17 +198,18 @@ impl ServiceUnit {
     }
 }
 
-/// Packages of these programs. `None`: of the programs that the suites run, in their own version.
-pub fn packages(programs: Option<(&Path, &str)>, out: &Path) -> Vec<PathBuf> {
-    let own = Program::Operator.path();
-    let (binaries, version) = match programs {
-        Some((binaries, version)) => (binaries, Some(version.to_owned())),
-        None => (own.parent().expect("it is in a directory"), None),
-    };
+/// Packages of the programs that the suites run, in their own version.
+pub fn packages(out: &Path) -> Vec<PathBuf> {
+    let program = Program::Operator.path();
+    packages_of(program.parent().expect("it is in a directory"), None, out)
+}
+
+/// Packages of these programs, in this version.
+pub fn packages_of(binaries: &Path, version: Option<&str>, out: &Path) -> Vec<PathBuf> {
     let request = Request {
         binaries: binaries.to_path_buf(),
         out: out.to_path_buf(),
-        version,
+        version: version.map(str::to_owned),
         symbols: None,
         quick: true,
     };

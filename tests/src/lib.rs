@@ -40,7 +40,7 @@ pub use authority::{CertificateAuthority, ORGANIZATION};
 pub use broker::{Admission, Broker};
 pub use caller::Caller;
 pub use credentials::{Credentials, KeyAndRequest};
-pub use debian::{DebianRoot, ServiceUnit, base_root, former_programs, packages};
+pub use debian::{DebianRoot, ServiceUnit, base_root, former_programs, packages, packages_of};
 pub use device::Device;
 pub use factory::{Factory, OrderTerms};
 pub use file_system::FileSystem;

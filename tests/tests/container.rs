@@ -79,7 +79,7 @@ impl Container {
         let directory = tempfile::tempdir().unwrap();
         let context = directory.path().join("context");
         fs::create_dir(&context).unwrap();
-        packages(None, &context.join("packages"));
+        packages(&context.join("packages"));
         // The container's own user reads nothing of it: it is unpacked by root.
         if fs::hard_link(base_root(), context.join("base-root.tar")).is_err() {
             fs::copy(base_root(), context.join("base-root.tar")).unwrap();

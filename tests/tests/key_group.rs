@@ -160,7 +160,8 @@ impl Unit {
     async fn until_enrolled(&self) {
         eventually(SOON, "the device is enrolled", async || {
             let record = self.fleet.record(SERIAL).await;
-            (record.device.unwrap().state() == proto::v1::DeviceState::Enrolled).then_some(())
+            let is_enrolled = record.device.unwrap().state() == proto::v1::DeviceState::Enrolled;
+            (is_enrolled && self.path("current").exists()).then_some(())
         })
         .await;
     }
@@ -172,7 +173,7 @@ impl Unit {
         let read = as_user(&key, GROUP, GROUP);
         assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
         assert_eq!(read.stdout, fs::read(&key).unwrap());
-        assert!(!as_user(&key, "nobody", "nogroup").status.success(), "another user does not read it");
+        assert!(!as_user(&key, "daemon", "daemon").status.success(), "another user does not read it");
         read.stdout
     }
 }

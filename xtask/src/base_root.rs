@@ -1,4 +1,4 @@
-//! A fresh Debian root, as a tar file: what packages are installed into, and what the container is built from.
+//! A fresh Debian root: a directory that packages are installed over, and the same as a tar file, from which the container is built.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +10,9 @@ use crate::shell::{run, say, step, target_directory};
 
 /// Makes it, unless it is there. It is of this machine's own release, from where this machine gets its packages.
 pub(crate) fn bring() -> Result<()> {
-    let tar = target_directory()?.join(BASE_ROOT);
-    if tar.is_file() {
+    let target = target_directory()?;
+    let (tar, directory) = (target.join("base-root.tar"), target.join("base-root"));
+    if tar.is_file() && directory.is_dir() {
         return Ok(());
     }
     step("a fresh Debian root (once, about two minutes)", || {
@@ -34,6 +35,8 @@ pub(crate) fn bring() -> Result<()> {
         // What was downloaded is installed.
         run(Command::new("chroot").arg(&root).args(["apt-get", "clean"]))?;
         pack(&root, &tar)?;
+        fs::remove_dir_all(&directory).ok();
+        fs::rename(&root, &directory)?;
         fs::remove_dir_all(&place).context("what is left of the root")
     })
 }
@@ -69,9 +72,6 @@ fn where_packages_come_from() -> Result<(String, String)> {
     };
     Ok((mirror.to_owned(), codename))
 }
-
-/// Below the target directory.
-const BASE_ROOT: &str = "base-root.tar";
 
 /// What is in it beside the least: what makes the users of packages, and what sets access control lists as systemd does.
 const INCLUDED: [&str; 2] = ["systemd-standalone-sysusers", "acl"];
