@@ -220,10 +220,12 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
     assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.number);
 }
 
-struct Authority(Issuers);
+/// With the number of delegates that it made.
+struct Authority(Issuers, AtomicU64);
 
 impl Delegating for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let by = self.0.signing(issuer).unwrap();
         let law = Profile { issuer, ..Profile::standard(ProfileName::OcspSigner) };
         let subject = Subject::Principal("ocsp".parse().unwrap());
@@ -253,7 +255,7 @@ fn question(issuers: &Issuers, serial_number: SerialNumber) -> Vec<u8> {
 async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over() {
     // R-OCSP-08.
     let office = Office::new(1).await;
-    let authority = Arc::new(Authority(office.issuers.clone()));
+    let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
     let answers = Answers::new(Arc::clone(&office.source), authority, &office.issuers, clock);
     office.source.issue(OPERATIONAL, serial(1));
@@ -280,4 +282,23 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
         office.source.status(OPERATIONAL, &serial(1)).await.unwrap(),
         CertificateStatus::Revoked { at: office.clock.now(), reason: RevocationReason::Superseded }
     );
+}
+
+#[tokio::test]
+async fn a_question_that_is_broken_off_does_not_leave_a_delegate_that_nobody_uses() {
+    let office = Office::new(1).await;
+    let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
+    let source = Arc::clone(&office.source);
+    let answers = Answers::new(source, Arc::clone(&authority), &office.issuers, clock);
+    let asked = question(&office.issuers, serial(1));
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            _ = answers.answer(&asked) => {}
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    answers.answer(&asked).await;
+    assert_eq!(authority.1.load(Ordering::Relaxed), 1);
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use identity::Clock;
 
@@ -79,9 +80,11 @@ impl EmbeddedStore {
         let (owner, written, looked) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         let directory = settings.ledger.clone();
         let committer = spawn(settings, "ledger", move || commit(&owner, committer))?;
-        let writer = spawn(settings, "last seen", move || last_seen::write_often(&written, &last_seen))?;
+        let writer = spawn(settings, "last seen", move || {
+            keep("last seen", || last_seen::write_often(&written, &last_seen));
+        })?;
         // Nobody joins these two: a disk can hang, and sled too, and then the process must still end.
-        spawn(settings, "room", move || looked.room.watch(&directory))?;
+        spawn(settings, "room", move || keep("room", || looked.room.watch(&directory)))?;
         spawn(settings, "projection", move || projector.run())?;
         Ok(Self {
             shared,
@@ -108,6 +111,14 @@ fn commit(shared: &Shared, committer: Committer) {
     }
 }
 
+/// Runs what can begin anew until it ends without a panic.
+fn keep(task: &str, run: impl Fn()) {
+    while catch_unwind(AssertUnwindSafe(&run)).is_err() {
+        tracing::error!(task, "{task} panicked and is started again");
+        std::thread::sleep(RESTART_PAUSE);
+    }
+}
+
 fn spawn(
     settings: &EmbeddedSettings,
     name: &str,
@@ -116,3 +127,6 @@ fn spawn(
     let spawned = Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
 }
+
+/// A thread that panics again and again must not fill the log.
+const RESTART_PAUSE: Duration = Duration::from_secs(10);
