@@ -17,6 +17,7 @@ mod principals;
 mod refusal;
 mod renew;
 mod revocation;
+mod revoked_sibling;
 mod serial_numbers;
 mod tally;
 mod units;
@@ -51,7 +52,7 @@ pub use renew::{RenewalReason, RenewalTime};
 pub use revocation::{RevocationProgress, RevocationRequest};
 pub use tally::Tally;
 pub use units::{MadeUnit, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
-pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
+pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX, UnknownStations};
 
 /// What an installation says of itself in certificates and to devices.
 #[derive(Debug, Clone)]
@@ -102,6 +103,7 @@ pub struct Authority<S> {
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
+    siblings: revoked_sibling::ReportedSiblings,
     feed: feed::Feed,
     /// Of operational certificates, for each device.
     renewals: pace::Pace,
@@ -164,6 +166,7 @@ impl<S: Store> Authority<S> {
             clock,
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
+            siblings: revoked_sibling::ReportedSiblings::default(),
             feed: feed::Feed::new(),
             renewals: pace::Pace::new(RENEWALS_AT_ONCE, RENEWAL_STEP),
             alarms: pace::Pace::new(ALARMS_AT_ONCE, ALARM_STEP),

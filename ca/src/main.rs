@@ -138,7 +138,7 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
         }
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &_| embedded::open_as_it_is(settings, Arc::clone(&clock)).await;
     let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
     let text = format!(
         "The ledger is accepted as it is; CRLs have numbers of epoch {epoch} from now on.\n\

@@ -177,7 +177,7 @@ pub struct WorkOrderTerms {
     /// The product of all its units: 1 to 32 lower-case letters, digits and -
     #[arg(long, value_name = "P")]
     pub product: Product,
-    /// How many units it allows, ever: 1 to 10,000,000 [default: as many as the manifest lists]
+    /// How many units it allows, ever: 1 to 10,000,000; a rework is the same unit [default: as many as the manifest lists]
     #[arg(
         long,
         value_name = "N",
@@ -197,6 +197,9 @@ pub struct WorkOrderTerms {
     /// A station that may use it; repeat for more, at most 64
     #[arg(long = "station", value_name = "NAME", required = true)]
     pub stations: Vec<PrincipalName>,
+    /// Take stations that never had a credential; otherwise such a name is refused as mistyped
+    #[arg(long)]
+    pub allow_unknown_station: bool,
     /// Not before this time, for example 2026-11-23, or 2d from now [default: at once]
     #[arg(long, value_name = "TIME", value_parser = timestamp::future)]
     pub opens: Option<SystemTime>,

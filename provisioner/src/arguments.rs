@@ -38,7 +38,8 @@ pub enum Command {
     /// Give up units that will never leave the factory: revoke their certificates, for ever.
     ///
     /// Their serial numbers and keys are never used again; the work order's quota is not given back. A unit that is scrapped already
-    /// stays so. The reason in the CRL is cessationOfOperation. It uses the journal: stop the line first.
+    /// stays so. A unit that failed before it had a certificate is given up: there is nothing to revoke, nothing was taken from the
+    /// quota, and this station makes it no more. The reason in the CRL is cessationOfOperation. It uses the journal: stop the line first.
     #[command(after_help = SCRAP_HELP)]
     Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.

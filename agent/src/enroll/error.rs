@@ -25,10 +25,14 @@ pub enum EnrollError {
     #[error("the factory named no CA to enrol at")]
     NoServer,
     /// Not an address.
-    #[error("{address:?} is not the address of a CA, which is written https://HOST:PORT or HOST:PORT")]
+    #[error(
+        "{address:?} is not the address of a CA{why}; it is written https://HOST:PORT or HOST:PORT, for example https://ca.example.com:8443"
+    )]
     ServerAddress {
         /// What was given.
         address: String,
+        /// What is wrong with its host, in brackets; empty: it is no such URL at all.
+        why: String,
     },
     /// Nobody answers there.
     #[error("the CA at {server} cannot be reached")]

@@ -142,6 +142,9 @@ impl<S: Store> Authority<S> {
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
         let certificate = shown.serial_number();
+        if record.standing() == Standing::Revoked {
+            self.look_at_revoked(&principal, &record).await;
+        }
         let caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
         self.faces.remember(*digest, &caller);
         Ok(caller)

@@ -14,6 +14,7 @@ pub struct Tally {
     refused: Mutex<BTreeMap<&'static str, u64>>,
     shared_primes: AtomicU64,
     repeated_alarms: AtomicU64,
+    revoked_siblings: AtomicU64,
 }
 
 impl Tally {
@@ -40,6 +41,15 @@ impl Tally {
 
     pub(crate) fn count_repeated_alarm(&self) {
         self.repeated_alarms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a certificate was shown that was revoked unused because its sibling was used first: what a cloned device does.
+    pub fn revoked_siblings(&self) -> u64 {
+        self.revoked_siblings.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_revoked_sibling(&self) {
+        self.revoked_siblings.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_shared_prime(&self) {

@@ -94,6 +94,7 @@ impl<S: Store> Opened<S> {
                 refused: tally.refused(),
                 shared_primes: tally.shared_primes(),
                 repeated_alarms: tally.repeated_alarms(),
+                revoked_siblings: tally.revoked_siblings(),
                 ledger_entries: vitals.head,
                 ledger_bytes: vitals.ledger_bytes,
                 batches: vitals.batches,

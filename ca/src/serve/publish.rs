@@ -71,7 +71,7 @@ impl<S: Store> Published<S> {
     /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
     /// anybody should wait for a station to be answered.
     pub(super) async fn start(
-        mut self,
+        self,
         listener: TcpListener,
         metrics: Arc<Metrics>,
         tasks: &mut Tasks,
@@ -81,13 +81,16 @@ impl<S: Store> Published<S> {
         let listener = Listener::new(listener, CONNECTIONS_MAX, metrics);
         tasks.need("public listener", listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
+        let mut publisher = self.publisher;
+        // Beside the publisher and not in its rounds: they can take long, fail, or have nothing to do.
+        tasks.need("note of the ledger's end", publisher.ledger_end().run(stop.clone()));
         tasks.need("publisher", async move {
-            if let Err(why) = self.publisher.round().await {
+            if let Err(why) = publisher.round().await {
                 let why: &dyn std::error::Error = &why;
                 error!(why, "CRLs cannot be published; trying again");
             }
             done.send(()).ok();
-            self.publisher.run(stop).await;
+            publisher.run(stop).await;
         });
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
     }

@@ -15,6 +15,7 @@ mod recent;
 mod room;
 mod segment;
 mod selecting;
+mod settings;
 mod shelves;
 mod start;
 mod trust;
@@ -46,26 +47,7 @@ use crate::ledger::{
     PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
-/// Where an embedded store lies, and how it writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddedSettings {
-    /// The directory of the ledger files: what must not be lost.
-    pub ledger: PathBuf,
-    /// The directory of the projection. May be deleted at any time.
-    pub projection: PathBuf,
-    /// When the next ledger file is begun, bytes; at most 1 GiB.
-    pub segment_bytes: u32,
-    /// Whether ledger files are filled with zeros when they are made: a commit then moves no file end, which spares a journal commit on some
-    /// file systems.
-    pub preallocate: bool,
-}
-
-impl EmbeddedSettings {
-    /// The usual settings.
-    pub fn new(ledger: PathBuf, projection: PathBuf) -> Self {
-        Self { ledger, projection, segment_bytes: SEGMENT_BYTES, preallocate: false }
-    }
-}
+pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
 
 /// A torn tail that was cut when the store was opened: bytes of a batch that was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,9 +139,7 @@ impl Shared {
     }
 
     fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files
-            .read(number)?
-            .ok_or(StoreError::Bug { what: "the index names an entry that the ledger does not have" })
+        self.files.read(number)?.ok_or_else(|| self.files.damaged(number, reader::ABSENT))
     }
 
     /// Looks at the rows as of one moment.
@@ -187,7 +167,9 @@ impl Shared {
         };
         let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation);
         match (record, facts.changed) {
-            (Some(record), Some(changed)) if facts.standing == Standing::Superseded => {
+            (Some(record), Some(changed))
+                if matches!(facts.standing, Standing::Superseded | Standing::Revoked) =>
+            {
                 Ok(Some(record.changed_by(self.entry(changed)?.as_ref())))
             }
             (record, _) => Ok(record),
@@ -537,11 +519,9 @@ impl Drop for EmbeddedStore {
 /// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
 const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
 
-/// Of one ledger file. Small enough to be read in one piece at start.
-const SEGMENT_BYTES: u32 = 32 * 1024 * 1024;
-
-/// Offsets in a segment have 32 bits, and a batch may go over the size.
-const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its size; one that takes longer, or
+/// hangs, does not keep the CA from serving: a lost end that it tells of later stops the store.
+const PROJECTION_CURSOR_MAX: Duration = Duration::from_secs(20);
 
 /// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

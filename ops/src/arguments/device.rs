@@ -95,7 +95,7 @@ pub enum DeviceCommand {
         #[command(flatten)]
         page: PageArguments,
     },
-    /// Devices that have not called the CA for a while, or never; scrapped and retired ones left out
+    /// Devices that have not called the CA for a while, or never; scrapped, retired and revoked ones left out
     #[command(after_help = SEE_STATUSES)]
     NotSeen {
         /// For how long, for example 45d
@@ -182,6 +182,8 @@ pub enum DeviceStateName {
     Enrolled,
     /// On hold: none of its certificates is good until it is released
     Held,
+    /// Its certificates are revoked for ever: it can neither call nor enrol
+    Revoked,
     /// Its life has ended
     Retired,
     /// It failed in the factory; its serial number is never used again

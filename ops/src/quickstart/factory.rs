@@ -52,6 +52,7 @@ impl Factory {
             manifest: None,
             column: None,
             stations: vec![station()?],
+            allow_unknown_station: false,
             opens: None,
             closes: None,
             profile: "idevid".to_owned(),

@@ -16,29 +16,30 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
     let devices = devices(&arguments, &order.product)?;
     confirm(&arguments, &devices, &order.id)?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
-    let (mut scrapped, mut refused) = (0_u64, 0_u64);
+    let (mut scrapped, mut given_up, mut refused) = (0_u64, 0_u64, 0_u64);
     // That nobody can be told is no reason to stop in the middle.
     let mut printed = Ok(());
     for device in devices {
-        match station.ca.scrap(&order.id, &device, &arguments.remark).await {
+        // After the CA's word: without this record the unit would be tried again, and refused.
+        let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
+        let what = match station.ca.scrap(&order.id, &device, &arguments.remark).await {
             Ok(()) => {
-                // After the CA's word: without this record the unit would be tried again, and refused.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
-                printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
+                told(&arguments, &device, Told::Scrapped)
             }
-            Err(CaError::Refused(refusal)) if refusal.reason == NEVER_MADE && never_made(&known, &device) => {
-                // It has no certificate to revoke; here its serial number is given up, so that nobody waits for it.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
+            // It failed before it had a certificate. The CA has nothing to revoke; this station makes it no more. A serial number that
+            // this journal does not know is a mistyped one.
+            Err(CaError::Refused(refusal))
+                if refusal.reason == NEVER_ISSUED && never_made(&known, &device) =>
+            {
                 journal.record(&record).await?;
-                scrapped += 1;
-                printed = printed.and_then(|()| say(&told(&arguments, &device, None)));
+                given_up += 1;
+                told(&arguments, &device, Told::GivenUp)
             }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
-                let why = Some((refusal.reason.as_str(), refusal.message.as_str()));
-                printed = printed.and_then(|()| say(&told(&arguments, &device, why)));
+                told(&arguments, &device, Told::Refused(&refusal.reason, &refusal.message))
             }
             Err(error) => {
                 let status = failure::of_reason(error.reason());
@@ -46,11 +47,14 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
                 console.complain(&complaint.next(advice(error.reason())).text(arguments.json));
                 return Ok(status);
             }
-        }
+        };
+        printed = printed.and_then(|()| say(&what));
     }
     printed?;
     if arguments.json {
-        let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
+        let summary = serde_json::json!({
+            "work_order": order.id, "scrapped": scrapped, "given_up": given_up, "refused": refused
+        });
         say(&serde_json::json!({ "summary": summary }).to_string())?;
     }
     Ok(if refused > 0 { Status::NotGood } else { Status::Done })
@@ -96,22 +100,36 @@ fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -
     if ask(&question) == Answer::Typed(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
 }
 
-fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {
-    let (outcome, (reason, message)) = match refused {
-        None => ("scrapped", ("", "")),
-        Some(refused) => ("refused", refused),
-    };
+/// What became of a unit.
+enum Told<'a> {
+    /// The CA revoked its certificates.
+    Scrapped,
+    /// It never had a certificate.
+    GivenUp,
+    /// The CA's reason and message.
+    Refused(&'a str, &'a str),
+}
+
+fn told(arguments: &ScrapArguments, device: &DeviceId, what: Told<'_>) -> String {
     if arguments.json {
+        let (outcome, reason, message) = match what {
+            Told::Scrapped => ("scrapped", "", ""),
+            Told::GivenUp => ("given-up", NEVER_ISSUED, "it never had a certificate"),
+            Told::Refused(reason, message) => ("refused", reason, message),
+        };
         let device = device.to_string();
         let unit =
             serde_json::json!({"device": device, "outcome": outcome, "reason": reason, "message": message});
         return unit.to_string();
     }
-    match refused {
-        None => format!("{device} scrapped"),
-        Some(_) => format!("{device} NOT scrapped: {message} ({reason})"),
+    match what {
+        Told::Scrapped => format!("{device} scrapped"),
+        Told::GivenUp => format!(
+            "{device} given up: it never had a certificate, so there is nothing to revoke; this station makes it no more"
+        ),
+        Told::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
     }
 }
 
-/// The CA has nothing on record of the unit.
-const NEVER_MADE: &str = "DEVICE_NOT_FOUND";
+/// The CA's reason when no unit has this serial number.
+const NEVER_ISSUED: &str = "DEVICE_NOT_FOUND";

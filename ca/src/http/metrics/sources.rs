@@ -64,6 +64,8 @@ pub struct Figures {
     pub shared_primes: u64,
     /// Refusals that were not put on record as alarms, because many of the same caller are.
     pub repeated_alarms: u64,
+    /// How often a certificate was shown that was revoked unused because its sibling was used first.
+    pub revoked_siblings: u64,
     /// The number of the last entry of the ledger.
     pub ledger_entries: u64,
     /// Bytes of the ledger.
@@ -126,6 +128,8 @@ impl Collector for Sources {
         page.counter("shared_primes", text, figures.shared_primes)?;
         let text = "Refusals that were not recorded as alarms, because many of the same caller were";
         page.counter("alarms_repeated", text, figures.repeated_alarms)?;
+        let text = "How often a cloned device showed a certificate that was revoked unused";
+        page.counter("revoked_siblings", text, figures.revoked_siblings)?;
         page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
         page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
         page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;

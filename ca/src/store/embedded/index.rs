@@ -128,6 +128,7 @@ impl Index {
                     row.see(seen);
                 }
                 self.count(*work_order, |counts| {
+                    counts.reworked += 1;
                     counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
                 });
             }
@@ -379,7 +380,7 @@ impl Index {
         let mut entries = Vec::new();
         for (place, row) in self.device_rows.iter().enumerate().skip(from) {
             let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
-            if !silent || row.scrapped || row.retired {
+            if !silent || row.scrapped || row.retired || !self.has_live_certificate(row) {
                 continue;
             }
             if entries.len() >= limit {
@@ -388,6 +389,18 @@ impl Index {
             entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
         }
         (entries, None)
+    }
+
+    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is revoked.
+    fn has_live_certificate(&self, device: &DeviceRow) -> bool {
+        let mut next = device.newest;
+        while let Some(row) = self.certificates.get(next) {
+            if matches!(row.beneath(), Standing::Issued | Standing::InUse) {
+                return true;
+            }
+            next = row.previous;
+        }
+        false
     }
 
     /// When every device was last seen, by place.

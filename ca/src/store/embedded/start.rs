@@ -31,7 +31,8 @@ impl EmbeddedStore {
     /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
     ///
     /// # Errors
-    /// When there is none, another process has it, others may write to it, or the ledger is damaged: then nothing was changed.
+    /// When there is none, another process has it, others may write to it, the ledger is damaged, or it ends before an entry that the
+    /// projection has seen ([`OpenError::LostEnd`]): then nothing was changed, but that a torn tail was cut.
     pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let mut index = Index::new();
         let mut head = 0;
@@ -74,18 +75,27 @@ impl EmbeddedStore {
             room: Room::default(),
         });
         shared.projection.committed(head);
+        let projector =
+            Projector::new(Arc::clone(&shared), settings.projection.clone(), settings.accept_lost_end);
+        // Nobody joins the projector: sled can hang, and then the process must still end.
+        spawn(settings, "projection", move || projector.run())?;
+        if let Some(seen) = shared.projection.wait_for_lost_end(PROJECTION_CURSOR_MAX) {
+            shared.projection.stop();
+            shared.projection.wait_for_end(PROJECTION_CLOSE_MAX);
+            shared.files.unlock();
+            let path = settings.projection.clone();
+            return Err(OpenError::LostEnd { path, seen: EntryNumber(seen), head: EntryNumber(head) });
+        }
         let (gathering, receiver) = Gathering::new();
         let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
-        let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
         let (owner, written, looked) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         let directory = settings.ledger.clone();
         let committer = spawn(settings, "ledger", move || commit(&owner, committer))?;
         let writer = spawn(settings, "last seen", move || {
             keep("last seen", || last_seen::write_often(&written, &last_seen));
         })?;
-        // Nobody joins these two: a disk can hang, and sled too, and then the process must still end.
+        // Nobody joins it: a disk can hang, and then the process must still end.
         spawn(settings, "room", move || keep("room", || looked.room.watch(&directory)))?;
-        spawn(settings, "projection", move || projector.run())?;
         Ok(Self {
             shared,
             clock,
@@ -94,12 +104,6 @@ impl EmbeddedStore {
             writer: Mutex::new(Some(writer)),
             torn_tail,
         })
-    }
-}
-
-impl EmbeddedSettings {
-    fn segment_bytes(&self) -> u32 {
-        self.segment_bytes.min(SEGMENT_BYTES_MAX)
     }
 }
 
