@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lists", &[]),
     ("supervisor", &[]),
     ("cli", &["diagnostics"]),
-    ("caller", &["dial"]),
+    ("caller", &["dial", "identity"]),
     ("issuance", &["identity"]),
     ("ca", &["cli", "diagnostics", "identity", "issuance", "proto", "supervisor"]),
     ("provisioner", &["caller", "cli", "dial", "diagnostics", "identity", "link", "lists", "proto"]),
