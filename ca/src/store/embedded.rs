@@ -519,9 +519,5 @@ impl Drop for EmbeddedStore {
 /// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
 const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
 
-/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its size; one that takes longer, or
-/// hangs, does not keep the CA from serving: a lost end that it tells of later stops the store.
-const PROJECTION_CURSOR_MAX: Duration = Duration::from_secs(20);
-
 /// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

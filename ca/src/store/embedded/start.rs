@@ -15,7 +15,8 @@ use super::index::Index;
 use super::last_seen::{self, LastSeen};
 use super::projector::{Projection, Projector};
 use super::room::Room;
-use super::{Counters, EmbeddedSettings, EmbeddedStore, SEGMENT_BYTES_MAX, Shared, TornTail, segment};
+use super::{Counters, EmbeddedSettings, EmbeddedStore, PROJECTION_CLOSE_MAX, Shared, TornTail, segment};
+use crate::ledger::EntryNumber;
 use crate::store::{OpenError, StoreError};
 
 impl EmbeddedStore {
@@ -134,3 +135,7 @@ fn spawn(
 
 /// A thread that panics again and again must not fill the log.
 const RESTART_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its size; one that takes longer, or
+/// hangs, does not keep the CA from serving: a lost end that it tells of later stops the store.
+const PROJECTION_CURSOR_MAX: Duration = Duration::from_secs(20);
