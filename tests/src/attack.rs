@@ -1,7 +1,7 @@
 //! What hostile callers do to a CA over real sockets: connections that idle, calls that are half sent, handshakes that never end, requests of
 //! which half comes. Each goes on until it is dropped.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use prost::bytes::Bytes;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -21,12 +21,19 @@ use crate::{Caller, Credentials};
 /// An attack that goes on until it is dropped.
 #[derive(Debug, Default)]
 pub struct Attack {
+    /// Where it comes from, if that was said.
+    from: Option<Ipv4Addr>,
     tasks: JoinSet<()>,
     open: Arc<AtomicUsize>,
     tried: Arc<AtomicUsize>,
 }
 
 impl Attack {
+    /// One that comes from this address; all of 127.0.0.0/8 is the loopback.
+    pub fn from(address: Ipv4Addr) -> Self {
+        Self { from: Some(address), ..Self::default() }
+    }
+
     /// How many connections it holds now.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
@@ -39,14 +46,14 @@ impl Attack {
 
     /// So many connections over mTLS that say what HTTP/2 wants, answer its PINGs and idle; each is opened again when it is closed.
     pub fn idle(&mut self, server: SocketAddr, who: Option<&Credentials>, trust: &str, connections: usize) {
-        let connector = connector(who, trust);
+        let (connector, from) = (connector(who, trust), self.from);
         for _ in 0..connections {
             let (connector, open, tried) =
                 (connector.clone(), Arc::clone(&self.open), Arc::clone(&self.tried));
             self.tasks.spawn(async move {
                 loop {
                     tried.fetch_add(1, Ordering::SeqCst);
-                    if let Some(mut stream) = connect(server, &connector).await {
+                    if let Some(mut stream) = connect(server, from, &connector).await {
                         let mut seen = false;
                         while frame(&mut stream).await.is_some() {
                             // The first frame of the server says that it has a place for us.
@@ -98,13 +105,13 @@ impl Attack {
 
     /// So many handshakes at a time, each with a fresh key exchange, closed when it is done.
     pub fn handshakes(&mut self, server: SocketAddr, who: Option<&Credentials>, trust: &str, at_once: usize) {
-        let connector = connector(who, trust);
+        let (connector, from) = (connector(who, trust), self.from);
         for _ in 0..at_once {
             let (connector, tried) = (connector.clone(), Arc::clone(&self.tried));
             self.tasks.spawn(async move {
                 loop {
                     tried.fetch_add(1, Ordering::SeqCst);
-                    if connect(server, &connector).await.is_none() {
+                    if connect(server, from, &connector).await.is_none() {
                         tokio::time::sleep(AGAIN_AFTER).await;
                     }
                 }
@@ -114,12 +121,13 @@ impl Attack {
 
     /// So many connections on which these bytes come and then nothing, opened again when they are closed.
     pub fn half_sent(&mut self, server: SocketAddr, bytes: &'static [u8], connections: usize) {
+        let from = self.from;
         for _ in 0..connections {
             let (open, tried) = (Arc::clone(&self.open), Arc::clone(&self.tried));
             self.tasks.spawn(async move {
                 loop {
                     tried.fetch_add(1, Ordering::SeqCst);
-                    if let Ok(mut stream) = TcpStream::connect(server).await
+                    if let Some(mut stream) = open_tcp(server, from).await
                         && stream.write_all(bytes).await.is_ok()
                     {
                         open.fetch_add(1, Ordering::SeqCst);
@@ -166,12 +174,24 @@ fn connector(who: Option<&Credentials>, trust: &str) -> TlsConnector {
 }
 
 /// A connection on which HTTP/2 has begun.
-async fn connect(server: SocketAddr, connector: &TlsConnector) -> Option<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect(server).await.ok()?;
+async fn connect(
+    server: SocketAddr,
+    from: Option<Ipv4Addr>,
+    connector: &TlsConnector,
+) -> Option<TlsStream<TcpStream>> {
+    let tcp = open_tcp(server, from).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     let mut stream = connector.connect(name, tcp).await.ok()?;
     stream.write_all(PREFACE).await.ok()?;
     Some(stream)
+}
+
+async fn open_tcp(server: SocketAddr, from: Option<Ipv4Addr>) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
+    if let Some(from) = from {
+        socket.bind((from, 0).into()).ok()?;
+    }
+    socket.connect(server).await.ok()
 }
 
 /// Reads a frame, and answers a PING; `None`: the connection has ended, or goes away.
