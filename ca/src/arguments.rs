@@ -7,7 +7,7 @@ use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand};
 use identity::PrincipalName;
 
-use crate::config::{LogFormat, manual};
+use crate::config::{LogFormat, check_enrollment_url, check_public_url, manual};
 use crate::init::{Holder, Plan, parse_host};
 
 /// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
@@ -71,7 +71,7 @@ pub struct InitArguments {
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// Where devices reach this CA at first boot, for example https://ca.example.com:8443
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = enrollment_url)]
     pub enrollment_url: Option<String>,
     /// Where gRPC will be served
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
@@ -83,11 +83,15 @@ pub struct InitArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub http_listen: SocketAddr,
     /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the port of --http-listen
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = check_public_url)]
     pub public_url: Option<String>,
     /// Print what was made as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+fn enrollment_url(text: &str) -> Result<String, String> {
+    check_enrollment_url(text).map(|()| text.to_owned())
 }
 
 /// Of `serve`.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use identity::Clock;
+use identity::{Clock, HostError};
 
 use crate::config::{check_enrollment_url, check_organization, check_public_url};
 use crate::ledger::Conflict;
@@ -24,7 +24,7 @@ use crate::store::{OpenError, Store, StoreError};
 
 pub use credential::{Holder, credential};
 pub use directory::abandoned;
-pub use hosts::{HostError, parse_host};
+pub use hosts::parse_host;
 pub use restored::accept_restored_store;
 pub use root_crl::{Elsewhere, export_root_list, import_root_list, renew_root_list};
 pub use texts::{Made, MadeCertificate};

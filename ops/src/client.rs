@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use caller::{Connector, CredentialError, endpoint};
 use clap::Args;
+use identity::Host;
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
 
@@ -54,11 +55,14 @@ impl Connection {
     /// When it is no such thing, or nobody said it.
     pub(crate) fn uri(&self) -> Result<Uri, Failure> {
         let server = self.server()?;
-        server
+        let uri = server
             .parse()
             .ok()
             .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
-            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))
+            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))?;
+        // A name that no certificate can have is never the one in the server's.
+        Host::of_uri(uri.host().unwrap_or_default()).map_err(|why| Failure::usage(why.to_string()))?;
+        Ok(uri)
     }
 
     /// Opens the connection.

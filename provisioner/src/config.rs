@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use caller::Connector;
+use identity::Host;
 use tonic::transport::Uri;
 
 use crate::session::Limits;
@@ -61,7 +62,15 @@ impl Settings {
         let credentials = wanted(config.credentials, "credentials", ".");
         let journal = wanted(config.journal, "journal", "journal").map(|journal| directory.join(journal));
         let server = server.and_then(|server| match server.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some() => Some(uri),
+            Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some() => {
+                match Host::of_uri(uri.host().unwrap_or_default()) {
+                    Ok(_) => Some(uri),
+                    Err(why) => {
+                        mistakes.push(format!("server: {why}"));
+                        None
+                    }
+                }
+            }
             _ => {
                 mistakes.push(format!("server must be https://HOST:PORT, not {server:?}"));
                 None

@@ -25,10 +25,12 @@ pub enum EnrollError {
     #[error("the factory named no CA to enrol at; name it with --server https://HOST:PORT")]
     NoServer,
     /// Not an address.
-    #[error("{address:?} is not the address of a CA; it looks like https://ca.example.com:8443")]
+    #[error("{address:?} is not the address of a CA{why}; it looks like https://ca.example.com:8443")]
     ServerAddress {
         /// What was given.
         address: String,
+        /// What is wrong with its host, in brackets; empty: it is no such URL at all.
+        why: String,
     },
     /// Nobody answers there.
     #[error("the CA at {server} cannot be reached")]

@@ -36,8 +36,13 @@ pub struct IssueArguments {
     #[arg(long, value_name = "N")]
     pub lifetime_days: Option<u32>,
     /// For a service: a DNS name or address; repeat for more, at most 16
-    #[arg(long = "host", value_name = "NAME_OR_IP")]
+    #[arg(long = "host", value_name = "NAME_OR_IP", value_parser = host)]
     pub hosts: Vec<String>,
+}
+
+/// A name or address that a certificate can have.
+fn host(text: &str) -> Result<String, identity::HostError> {
+    text.parse::<identity::Host>().map(|host| host.to_string())
 }
 
 /// A credential directory that is complete.
