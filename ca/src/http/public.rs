@@ -5,6 +5,7 @@
 
 mod body;
 mod compromise;
+mod conditional;
 mod lists;
 mod pace;
 mod status;
@@ -153,7 +154,7 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
     }
 
     async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
-        if headers.get(CONTENT_TYPE).is_some_and(|kind| kind != status::QUESTION_TYPE) {
+        if !conditional::is_of_type(headers, status::QUESTION_TYPE) {
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/ocsp-request\n");
         }
         match read_body(body, QUESTION_BYTES_MAX).await {
@@ -247,6 +248,10 @@ const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Of one connection: a GET with a question of twenty certificates has a few kilobytes.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a cache on the way may keep a list or an OCSP response, at most: a revocation makes a new one within a second, and who asks
+/// through a cache sees it this much later. Who cannot wait asks with a nonce, by POST, or follows the feed.
+const MAX_AGE_SECONDS: u64 = 60;
 
 /// The largest question (R-OCSP-09).
 const QUESTION_BYTES_MAX: usize = 16 * 1024;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use identity::Clock;
 use issuance::{
@@ -12,9 +13,9 @@ use issuance::{
 };
 use tracing::error;
 
-use super::StatusSource;
-use super::cache::{Cache, Kept};
+use super::cache::{Cache, Found, Kept};
 use super::delegate::{Delegate, Delegating, Seat};
+use super::{StatusSource, same_second};
 use crate::signer::Issuers;
 
 /// Answers anybody. All methods may be called at the same time from anywhere.
@@ -41,8 +42,21 @@ struct Desk {
 pub struct Answered {
     /// `OCSPResponse`.
     pub der: Bytes,
-    /// From when until when it may be kept by others; `None`: it may not, it is for one asker or no answer at all.
-    pub fresh: Option<(SystemTime, SystemTime)>,
+    /// What others must know who keep it; `None`: they may not, it is for one asker or no answer at all.
+    pub fresh: Option<Fresh>,
+}
+
+/// What a cache must know of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fresh {
+    /// As of when it is right.
+    pub this_update: SystemTime,
+    /// Until when it may be believed.
+    pub next_update: SystemTime,
+    /// An entity tag with its quotes: the SHA-256 of the answer, in hexadecimal.
+    pub etag: Arc<str>,
+    /// Whether another answer to the same question has a thisUpdate of the same second.
+    pub shares_second: bool,
 }
 
 /// Counts since the start.
@@ -113,15 +127,25 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             return self.answer_once(desk, request, now).await;
         };
         let status = self.status(desk, &question).await?;
-        if let Some(kept) = self.cache.find(question.cert_id, status, now) {
-            self.kept.fetch_add(1, Ordering::Relaxed);
-            return Ok(kept.answered());
-        }
+        let before = match self.cache.find(question.cert_id, status, now) {
+            Found::Good(kept) => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+                return Ok(kept.answered());
+            }
+            Found::Stale(before) => Some(before),
+            Found::Nothing => None,
+        };
         let delegate = self.delegate(desk, now).await?;
         let answer = answer(question.cert_id, status, &delegate, now);
         let der = self.sign(&delegate, &[answer], now, None)?;
         let OcspAnswer { this_update, next_update, .. } = answer;
-        let kept = Kept { der, status, this_update, next_update };
+        let fresh = Fresh {
+            this_update,
+            next_update,
+            etag: format!("\"{}\"", hex::encode(digest(&SHA256, &der))).into(),
+            shares_second: before.is_some_and(|before| same_second(before, this_update)),
+        };
+        let kept = Kept { der, status, fresh };
         let answered = kept.answered();
         // What was never issued is not kept: anybody can ask about numbers that there are not.
         if status != CertificateStatus::Unknown {
@@ -185,7 +209,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
 
 impl Kept {
     fn answered(&self) -> Answered {
-        Answered { der: self.der.clone(), fresh: Some((self.this_update, self.next_update)) }
+        Answered { der: self.der.clone(), fresh: Some(self.fresh.clone()) }
     }
 }
 
@@ -199,6 +223,6 @@ fn answer<'a>(
     OcspAnswer { cert_id, status, this_update: now, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
 }
 
-/// How long an answer may be believed. Caches between us and the asker keep it that long, so a revocation can be unseen behind one for
-/// an hour; who cannot wait sends a nonce.
+/// How long an answer may be believed. HTTP caches are told to keep it for a minute; a client that keeps answers by itself may do so for this
+/// long. Who cannot wait sends a nonce.
 const ANSWER_LIFE: Duration = Duration::from_secs(60 * 60);

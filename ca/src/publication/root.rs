@@ -118,6 +118,7 @@ pub fn read_root_list(issuers_dir: &Path, root: &Certificate) -> Result<List, Ro
         next_update: summary.next_update,
         as_of: EntryNumber(0),
         count: 0,
+        shares_second: false,
         entries_at: entries_at as u64,
         entries_bytes: entries_bytes as u64,
         content: Content::Memory(Bytes::from(der)),

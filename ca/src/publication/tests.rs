@@ -262,7 +262,7 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
     assert_eq!(answers.answer(&asked).await.der, first.der);
     office.clock.advance(Duration::from_secs(30 * 60));
     let second = answers.answer(&asked).await;
-    assert!(second.der != first.der && second.fresh > first.fresh);
+    assert!(second.der != first.der && second.fresh.unwrap().this_update > first.fresh.unwrap().this_update);
     office.revoke(0, 1);
     let third = answers.answer(&asked).await;
     assert!(third.der != second.der);
