@@ -120,7 +120,7 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
 async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &_| embedded::open_as_it_is(settings, Arc::clone(&clock)).await;
     let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
     print(&format!(
         "The ledger is accepted as it is; revocation lists have numbers of epoch {epoch} from now on.\n\

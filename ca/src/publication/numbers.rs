@@ -110,13 +110,14 @@ impl Numbers {
     }
 
     /// `count` numbers, one after the other from the one that is returned. When it returns, they are never given again, whatever
-    /// happens, and a ledger that ends before `seen` will be refused.
+    /// happens, and a ledger that ends before `seen` will be refused. An end that was noted is never taken back by an earlier one.
     ///
     /// # Errors
     /// When the file cannot be written; then no number was given.
     pub fn take(&self, count: u64, seen: Seen) -> Result<CrlNumbers, NumbersError> {
         let mut epoch = self.lock();
-        let mut next = Epoch::at(epoch.epoch, seen);
+        let mut next =
+            if seen.entry.0 > epoch.ledger_entry { Epoch::at(epoch.epoch, seen) } else { epoch.clone() };
         next.number = epoch.number.checked_add(count).ok_or(NumbersError::Exhausted)?;
         self.write(&next)?;
         let first = epoch.number.saturating_add(1);

@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use super::list::{List, ListName};
 use super::shelf::{Label, Shelf};
-use super::{LIST_LIFE, LIST_RENEWED_AFTER, Numbers, NumbersError, Publication, Seen, StatusSource, whole};
+use super::{
+    LIST_LIFE, LIST_RENEWED_AFTER, LedgerEnd, Numbers, NumbersError, Publication, Seen, StatusSource, whole,
+};
 use crate::ledger::EntryNumber;
 use crate::signer::{Issuer, Issuers, SignerError};
 use crate::store::StoreError;
@@ -32,7 +34,6 @@ pub struct Publisher<S> {
     looked: Option<(EntryNumber, SystemTime)>,
     /// When each whole list was made, by the steady clock.
     wholes_made: Vec<(IssuerName, Instant)>,
-    noted: Instant,
 }
 
 impl<S: StatusSource> Publisher<S> {
@@ -65,7 +66,6 @@ impl<S: StatusSource> Publisher<S> {
             public_url,
             looked: None,
             wholes_made: Vec::new(),
-            noted: Instant::now(),
         })
     }
 
@@ -96,7 +96,11 @@ impl<S: StatusSource> Publisher<S> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.note().await.ok();
+    }
+
+    /// What notes the end of the ledger beside the numbers of the lists: to be run beside this publisher.
+    pub fn ledger_end(&self) -> LedgerEnd<S> {
+        LedgerEnd::new(Arc::clone(&self.source), Arc::clone(&self.numbers))
     }
 
     /// Makes what is due. Returns how many lists were published.
@@ -130,8 +134,6 @@ impl<S: StatusSource> Publisher<S> {
         }
         if published > 0 {
             self.on_shelf(|shelf| shelf.save()).await?;
-        } else if self.noted.elapsed() > NOTE_INTERVAL && !self.numbers.saw(head) {
-            self.note().await?;
         }
         self.looked = Some((head, self.next_renewal(now)));
         Ok(published)
@@ -141,13 +143,7 @@ impl<S: StatusSource> Publisher<S> {
     async fn take(&mut self, count: usize) -> Result<super::CrlNumbers, PublishError> {
         let seen = Seen::end_of(self.source.as_ref()).await?;
         let (numbers, count) = (Arc::clone(&self.numbers), count as u64);
-        self.noted = Instant::now();
         blocking(move || numbers.take(count, seen).map_err(PublishError::Numbers)).await
-    }
-
-    /// Notes how far the ledger is.
-    async fn note(&mut self) -> Result<(), PublishError> {
-        self.take(0).await.map(drop)
     }
 
     fn due_shards(&self, now: SystemTime) -> Vec<(ListName, EntryNumber)> {
@@ -340,9 +336,6 @@ const ROUND_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Rest after a failure: a full disk or a hardware key that is away needs a person.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often the end of the ledger is noted when nothing is published.
-const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Entries that are read at a time.
 const PAGE: usize = 1_024;

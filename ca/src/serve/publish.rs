@@ -68,21 +68,23 @@ impl<S: Store> Published<S> {
 
     /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
     /// anybody should wait for a station to be answered.
-    pub(super) async fn start(
-        mut self,
-        listener: TcpListener,
-        stop: CancellationToken,
-    ) -> [JoinHandle<()>; 2] {
+    pub(super) async fn start(self, listener: TcpListener, stop: CancellationToken) -> [JoinHandle<()>; 2] {
         let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
         let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
-        let publishing = tokio::spawn(async move {
-            if let Err(why) = self.publisher.round().await {
+        let mut publisher = self.publisher;
+        // Beside the publisher and not in its rounds: they can take long, fail, or have nothing to do.
+        let noting = publisher.ledger_end().run(stop.clone());
+        let publishing = async move {
+            if let Err(why) = publisher.round().await {
                 let why: &dyn std::error::Error = &why;
                 error!(why, "revocation lists cannot be published; trying again");
             }
             done.send(()).ok();
-            self.publisher.run(stop).await;
+            publisher.run(stop).await;
+        };
+        let publishing = tokio::spawn(async move {
+            tokio::join!(noting, publishing);
         });
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
         [serving, publishing]

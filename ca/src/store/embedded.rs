@@ -14,6 +14,7 @@ mod reader;
 mod recent;
 mod segment;
 mod selecting;
+mod settings;
 mod shelves;
 mod trust;
 mod withdrawals;
@@ -44,26 +45,7 @@ use crate::ledger::{
     RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
-/// Where an embedded store lies, and how it writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddedSettings {
-    /// The directory of the ledger files: what must not be lost.
-    pub ledger: PathBuf,
-    /// The directory of the projection. May be deleted at any time.
-    pub projection: PathBuf,
-    /// When the next ledger file is begun, bytes; at most 1 GiB.
-    pub segment_bytes: u32,
-    /// Whether ledger files are filled with zeros when they are made: a commit then moves no file end, which spares a journal commit on some
-    /// file systems.
-    pub preallocate: bool,
-}
-
-impl EmbeddedSettings {
-    /// The usual settings.
-    pub fn new(ledger: PathBuf, projection: PathBuf) -> Self {
-        Self { ledger, projection, segment_bytes: SEGMENT_BYTES, preallocate: false }
-    }
-}
+pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
 
 /// A torn tail that was cut when the store was opened: bytes of a batch that was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +106,8 @@ impl EmbeddedStore {
     /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
     ///
     /// # Errors
-    /// When there is none, another process has it, or the ledger is damaged: then nothing was changed.
+    /// When there is none, another process has it, the ledger is damaged, or it ends before an entry that the projection has seen
+    /// ([`OpenError::LostEnd`]): then nothing was changed, but that a torn tail was cut.
     pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let mut index = Index::new();
         let mut head = 0;
@@ -166,18 +149,26 @@ impl EmbeddedStore {
             counters: Counters::default(),
         });
         shared.projection.committed(head);
-        let (gathering, receiver) = Gathering::new();
-        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
-        let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
             spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
         };
+        let projector =
+            Projector::new(Arc::clone(&shared), settings.projection.clone(), settings.accept_lost_end);
+        // Nobody joins the projector: sled can hang, and then the process must still end.
+        spawn("projection", Box::new(move || projector.run()))?;
+        if let Some(seen) = shared.projection.wait_for_lost_end(PROJECTION_CURSOR_MAX) {
+            shared.projection.stop();
+            shared.projection.wait_for_end(PROJECTION_CLOSE_MAX);
+            shared.files.unlock();
+            let path = settings.projection.clone();
+            return Err(OpenError::LostEnd { path, seen: EntryNumber(seen), head: EntryNumber(head) });
+        }
+        let (gathering, receiver) = Gathering::new();
+        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
         let committer = spawn("ledger", Box::new(move || committer.run()))?;
         let written = Arc::clone(&shared);
         let writer = spawn("last seen", Box::new(move || last_seen::write_often(&written, &last_seen)))?;
-        // Nobody joins the projector: sled can hang, and then the process must still end.
-        spawn("projection", Box::new(move || projector.run()))?;
         Ok(Self {
             shared,
             clock,
@@ -218,12 +209,6 @@ impl EmbeddedStore {
     }
 }
 
-impl EmbeddedSettings {
-    fn segment_bytes(&self) -> u32 {
-        self.segment_bytes.min(SEGMENT_BYTES_MAX)
-    }
-}
-
 impl Shared {
     fn files_head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
@@ -234,7 +219,7 @@ impl Shared {
     }
 
     fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Stopped)
+        self.files.read(number)?.ok_or_else(|| self.files.damaged(number, reader::ABSENT))
     }
 
     /// Looks at the rows as of one moment.
@@ -262,7 +247,9 @@ impl Shared {
         };
         let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation);
         match (record, facts.changed) {
-            (Some(record), Some(changed)) if facts.standing == Standing::Superseded => {
+            (Some(record), Some(changed))
+                if matches!(facts.standing, Standing::Superseded | Standing::Revoked) =>
+            {
                 Ok(Some(record.changed_by(self.entry(changed)?.as_ref())))
             }
             (record, _) => Ok(record),
@@ -588,11 +575,9 @@ impl Drop for EmbeddedStore {
 /// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
 const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
 
-/// Of one ledger file. Small enough to be read in one piece at start.
-const SEGMENT_BYTES: u32 = 32 * 1024 * 1024;
-
-/// Offsets in a segment have 32 bits, and a batch may go over the size.
-const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its size; one that takes longer, or
+/// hangs, does not keep the CA from serving: a lost end that it tells of later stops the store.
+const PROJECTION_CURSOR_MAX: Duration = Duration::from_secs(20);
 
 /// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

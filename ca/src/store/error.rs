@@ -77,6 +77,21 @@ pub enum OpenError {
         /// The ledger's directory.
         path: PathBuf,
     },
+    /// The ledger ends before an entry that the projection had seen. Nothing was changed, but that a torn tail was cut.
+    #[error(
+        "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}. Certificates that it \
+         does not know may be in use. Restore a newer ledger (docs/operations/restart-backup-restore.md); if there is none, \
+         touchmark-ca accept-restored-store --config FILE goes on with this one",
+        path = .path.display()
+    )]
+    LostEnd {
+        /// The projection's directory.
+        path: PathBuf,
+        /// The last entry that it had seen.
+        seen: EntryNumber,
+        /// The last entry of the ledger.
+        head: EntryNumber,
+    },
     /// Written by a later version.
     #[error("{file} was written by a later version ({version})", file = .file.display())]
     TooNew {

@@ -63,7 +63,8 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: Vec<Gathered>) {
-        let outcome = match self.stopped {
+        // Also when the projector found that the ledger lost its end.
+        let outcome = match self.stopped || self.shared.counters.stopped.load(Ordering::Relaxed) {
             true => Err(StoreError::Stopped),
             false => self.commit_batch(&batch),
         };

@@ -168,6 +168,17 @@ impl Files {
         self.segment_of(first).map_or(Ok(false), |segment| segment.read_run(first, count, each))
     }
 
+    /// The error for an entry that must be there and cannot be read: an operator restores the ledger.
+    pub(super) fn damaged(&self, entry: EntryNumber, what: &'static str) -> StoreError {
+        match self.segment_of(entry) {
+            Some(segment) => {
+                let offset = segment.offset_of(entry).map_or(0, u64::from);
+                StoreError::Damaged { file: segment.path().to_owned(), offset, entry, what }
+            }
+            None => missing(&self.directory, entry.0, what),
+        }
+    }
+
     fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
         let segments = self.read_segments();
         let after = segments.partition_point(|segment| segment.first() <= number.0);

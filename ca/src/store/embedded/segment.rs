@@ -152,6 +152,11 @@ impl Segment {
         offsets.last().copied().unwrap_or(HEADER_BYTES)
     }
 
+    /// Where the entry begins, bytes; `None`: the segment has no such entry.
+    pub(super) fn offset_of(&self, number: EntryNumber) -> Option<u32> {
+        self.place(number).map(|(start, _)| start)
+    }
+
     fn place(&self, number: EntryNumber) -> Option<(u32, u32)> {
         let place = usize::try_from(number.0.checked_sub(self.first)?).ok()?;
         let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
