@@ -16,6 +16,7 @@ mod principals;
 mod refusal;
 mod renew;
 mod revocation;
+mod revoked_sibling;
 mod serial_numbers;
 mod tally;
 mod upkeep;
@@ -47,7 +48,7 @@ pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
 pub use revocation::{RevocationProgress, RevocationRequest};
 pub use tally::Tally;
-pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
+pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX, UnknownStations};
 
 /// What an installation says of itself in certificates and to devices.
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ pub struct Authority<S> {
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
+    siblings: revoked_sibling::ReportedSiblings,
     feed: feed::Feed,
     /// With the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
@@ -156,6 +158,7 @@ impl<S: Store> Authority<S> {
             clock,
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
+            siblings: revoked_sibling::ReportedSiblings::default(),
             feed: feed::Feed::new(),
             recent_moduli: Mutex::default(),
             jobs: tokio::sync::Notify::new(),

@@ -133,6 +133,9 @@ impl<S: Store> Authority<S> {
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
         let certificate = shown.serial_number();
+        if record.standing() == Standing::Revoked {
+            self.look_at_revoked(&principal, &record).await;
+        }
         let mut caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
         self.judge_now(&mut caller, Some(record.standing()))?;
         self.faces.remember(*digest, &caller);

@@ -178,6 +178,18 @@ pub enum Action {
         /// With the other key.
         certificate: SerialNumber,
     },
+    /// A certificate was shown that was revoked unused, because another one of the device was used first: two hold the memory that asked for
+    /// both. Always refused as a fork, and recorded once as an alarm.
+    ReportRevokedSibling {
+        /// Whose.
+        device: DeviceId,
+        /// The certificate that was shown.
+        certificate: SerialNumber,
+        /// The one that was used first.
+        used: SerialNumber,
+        /// Whether a fork puts the device on hold.
+        hold_on_fork: bool,
+    },
     /// Put the credential of a station, operator, relying party or service on record.
     IssueCredential {
         /// What it may be.

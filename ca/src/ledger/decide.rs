@@ -134,6 +134,9 @@ impl<V: View> Rules<'_, V> {
                 self.issue(before, Event::CredentialIssued { role, name, certificate })
             }
             Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
+            Action::ReportRevokedSibling { device, certificate, used, hold_on_fork } => {
+                self.revoked_sibling(device, *certificate, *used, *hold_on_fork)
+            }
             Action::RevokePrincipal { role, name, reason } => self.revoke_principal(*role, name, *reason),
         }
     }

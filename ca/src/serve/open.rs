@@ -108,6 +108,7 @@ impl<S: Store> Opened<S> {
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
                 refused: tally.refused(),
                 shared_primes: tally.shared_primes(),
+                revoked_siblings: tally.revoked_siblings(),
                 ledger_entries: vitals.head,
                 ledger_bytes: vitals.ledger_bytes,
                 batches: vitals.batches,

@@ -40,6 +40,8 @@ pub struct Figures {
     pub refused: Vec<(&'static str, u64)>,
     /// How often an RSA key was found to share a prime with another one.
     pub shared_primes: u64,
+    /// How often a certificate was shown that was revoked unused because its sibling was used first.
+    pub revoked_siblings: u64,
     /// The number of the last entry of the ledger.
     pub ledger_entries: u64,
     /// Bytes of the ledger.
@@ -90,6 +92,8 @@ impl Collector for Sources {
         page.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
         let text = "How often an RSA key was found to share a prime with another one";
         page.counter("shared_primes", text, figures.shared_primes)?;
+        let text = "How often a cloned device showed a certificate that was revoked unused";
+        page.counter("revoked_siblings", text, figures.revoked_siblings)?;
         page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
         page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
         page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
