@@ -38,7 +38,8 @@ pub enum Command {
     /// Withdraw units that will never leave the factory.
     ///
     /// Their certificates are revoked, for ever; their serial numbers and keys are never used again; the work order's quota is not
-    /// given back. A unit that is scrapped already stays so. It takes the journal: stop the line first.
+    /// given back. A unit that is scrapped already stays so. A unit that failed before it had a certificate is given up: there is nothing to
+    /// revoke, nothing was taken from the quota, and this station makes it no more. It takes the journal: stop the line first.
     #[command(after_help = SCRAP_HELP)]
     Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.
@@ -202,7 +203,7 @@ Exit statuses:
 
 const SCRAP_HELP: &str = "\
 Exit statuses:
-  0  all units are on record as scrapped
+  0  all units are on record as scrapped, or given up
   1  failed: configuration, journal, or the CA at the start; or not confirmed
   2  wrong usage
   3  the CA refused some units

@@ -132,8 +132,10 @@ pub struct UnitRecord {
     pub end: Option<UnitEnd>,
     /// What the line's list says of it beside serial and product.
     pub columns: BTreeMap<String, String>,
-    /// Whether the CA has it on record as scrapped.
+    /// Whether it was scrapped, or given up: this station makes it no more.
     pub scrapped: bool,
+    /// Why it was scrapped, in the operator's words.
+    pub scrap_reason: String,
 }
 
 /// How an attempt ended.
@@ -145,6 +147,13 @@ pub struct UnitEnd {
     pub reason: String,
     /// Whether the unit was cut off rather than judged.
     pub open: bool,
+}
+
+impl UnitEnd {
+    /// The reason; the outcome where a journal of an earlier version has none.
+    pub fn reason_or_outcome(&self) -> &str {
+        if self.reason.is_empty() { &self.outcome } else { &self.reason }
+    }
 }
 
 impl UnitRecord {
@@ -177,7 +186,10 @@ impl Known {
                     unit.columns = columns;
                 }
                 Record::Step { device, step } => known.units.entry(device).or_default().memory.apply(&step),
-                Record::Scrapped { device, .. } => known.units.entry(device).or_default().scrapped = true,
+                Record::Scrapped { device, reason } => {
+                    let unit = known.units.entry(device).or_default();
+                    (unit.scrapped, unit.scrap_reason) = (true, reason);
+                }
                 Record::Ended { device, end } => known.units.entry(device).or_default().end = Some(end),
             }
         }

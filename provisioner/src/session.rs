@@ -254,8 +254,8 @@ impl Session {
     }
 
     fn request_received(&mut self, csr: Vec<u8>) -> Vec<Command> {
-        // A device signs its request afresh each time: ask with the very bytes that were asked with before, or the CA would
-        // see another question under the same id.
+        // A device signs its request afresh each time. The CA tells requests apart by order, device and key (ADR 0010), so either form would
+        // get the same answer; the bytes on record are sent, so that the journal says what the CA was asked.
         let asked_before = self.memory.asked.clone().filter(|(_, before)| same_key(before, &csr));
         let mut commands = Vec::new();
         let (request_id, csr) = asked_before.unwrap_or_else(|| {

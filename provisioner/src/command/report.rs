@@ -7,7 +7,7 @@ use identity::DeviceId;
 
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
-use crate::journal::{Known, UnitRecord, known, work_orders};
+use crate::journal::{Known, UnitEnd, UnitRecord, known, work_orders};
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
     let settings = settings(&arguments.common.config)?;
@@ -56,7 +56,7 @@ fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
         "device": device.to_string(),
         "outcome": outcome(unit),
         "cause": end.map_or("", |end| end.outcome.as_str()),
-        "reason": end.map_or("", |end| end.reason.as_str()),
+        "reason": end.map_or(unit.scrap_reason.as_str(), UnitEnd::reason_or_outcome),
         "certificate_serial": certificate_serial(unit),
         "ledger_entry": unit.memory.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
         "attempts": unit.attempts,

@@ -24,20 +24,29 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
         console.complain("nothing was scrapped");
         return Ok(1);
     }
-    let (journal, _) = station.work_order(&arguments.work_order)?;
-    let (mut scrapped, mut refused) = (0_u64, 0_u64);
+    let (journal, known) = station.work_order(&arguments.work_order)?;
+    let (mut scrapped, mut given_up, mut refused) = (0_u64, 0_u64, 0_u64);
     for device in devices {
+        // After the CA's word: without this record the unit would be tried again, and refused.
+        let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
         match station.ca.scrap(&order.id, &device, &arguments.reason).await {
             Ok(()) => {
-                // After the CA's word: without this record the unit would be tried again, and refused.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
-                say(&told(&arguments, &device, None));
+                say(&told(&arguments, &device, Told::Scrapped));
+            }
+            // It failed before it had a certificate. The CA has nothing to revoke; this station makes it no more. A serial number that
+            // this journal does not know is a mistyped one.
+            Err(CaError::Refused(refusal))
+                if refusal.reason == NEVER_ISSUED && known.units.contains_key(&device) =>
+            {
+                journal.record(&record).await?;
+                given_up += 1;
+                say(&told(&arguments, &device, Told::GivenUp));
             }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
-                say(&told(&arguments, &device, Some((&refusal.reason, &refusal.message))));
+                say(&told(&arguments, &device, Told::Refused(&refusal.reason, &refusal.message)));
             }
             Err(error) => {
                 let reason = match &error {
@@ -50,7 +59,9 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
         }
     }
     if arguments.json {
-        let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
+        let summary = serde_json::json!({
+            "work_order": order.id, "scrapped": scrapped, "given_up": given_up, "refused": refused
+        });
         say(&serde_json::json!({ "summary": summary }).to_string());
     }
     Ok(if refused > 0 { 3 } else { 0 })
@@ -87,19 +98,36 @@ fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
         && answer.trim() == "yes"
 }
 
-fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {
-    let (outcome, (reason, message)) = match refused {
-        None => ("scrapped", ("", "")),
-        Some(refused) => ("refused", refused),
-    };
+/// What became of a unit.
+enum Told<'a> {
+    /// The CA revoked its certificates.
+    Scrapped,
+    /// It never had a certificate.
+    GivenUp,
+    /// The CA's reason and message.
+    Refused(&'a str, &'a str),
+}
+
+fn told(arguments: &ScrapArguments, device: &DeviceId, what: Told<'_>) -> String {
     if arguments.json {
+        let (outcome, reason, message) = match what {
+            Told::Scrapped => ("scrapped", "", ""),
+            Told::GivenUp => ("given-up", NEVER_ISSUED, "it never had a certificate"),
+            Told::Refused(reason, message) => ("refused", reason, message),
+        };
         let device = device.to_string();
         let unit =
             serde_json::json!({"device": device, "outcome": outcome, "reason": reason, "message": message});
         return unit.to_string();
     }
-    match refused {
-        None => format!("{device} scrapped"),
-        Some(_) => format!("{device} NOT scrapped: {message} ({reason})"),
+    match what {
+        Told::Scrapped => format!("{device} scrapped"),
+        Told::GivenUp => format!(
+            "{device} given up: it never had a certificate, so there is nothing to revoke; this station makes it no more"
+        ),
+        Told::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
     }
 }
+
+/// The CA's reason when no unit has this serial number.
+const NEVER_ISSUED: &str = "DEVICE_NOT_FOUND";

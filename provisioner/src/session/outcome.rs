@@ -80,13 +80,22 @@ impl Outcome {
         }
     }
 
-    /// The reason within the kind: the CA's or the device's own word; empty if there is none.
+    /// The stable reason within the kind: the CA's or the device's own word, or ours. Empty only when the unit passed.
     pub fn reason(&self) -> &str {
         match self {
+            Self::Passed => "",
+            Self::TimedOut { damaged: 0, .. } => "no-answer",
+            Self::TimedOut { .. } => "damaged-frames",
             Self::Refused(refusal) => &refusal.reason,
             Self::DeviceFault { code, .. } => code.name(),
             Self::VerificationFailed(fault) => fault.name(),
-            _ => "",
+            Self::WrongDevice { .. } => "another-serial-number",
+            Self::Misbehaved { .. } => "not-the-protocol",
+            Self::CaUnreachable { .. } => "CA_UNREACHABLE",
+            Self::LinkLost { .. } => "link-closed",
+            Self::LockedWithoutRecord => "no-record-that-it-passed",
+            Self::JournalLost { .. } => "journal-not-written",
+            Self::Cancelled => "cut-off",
         }
     }
 

@@ -46,10 +46,10 @@ fn makers() -> &'static Makers {
     })
 }
 
-/// A CA in memory that keeps its promises: exactly once by request id (byte for byte), and by device and key.
+/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of the CSR may differ), and by device and key.
 struct Ca {
     quota: usize,
-    requests: BTreeMap<RequestId, (Vec<u8>, BirthCertificate)>,
+    requests: BTreeMap<RequestId, (DeviceId, Vec<u8>, BirthCertificate)>,
     devices: BTreeMap<DeviceId, (Vec<u8>, BirthCertificate)>,
     confirmed: BTreeMap<DeviceId, SerialNumber>,
     serials: u8,
@@ -67,12 +67,12 @@ impl Ca {
     }
 
     fn ask(&mut self, request_id: RequestId, device: &DeviceId, csr: &[u8]) -> Event {
-        if let Some((asked, certificate)) = self.requests.get(&request_id) {
-            let same = asked == csr;
-            return if same { Event::Issued(certificate.clone()) } else { refused("REQUEST_ID_REUSED") };
-        }
         let params = rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
         let key = rcgen::PublicKeyData::subject_public_key_info(&params.public_key);
+        if let Some((of, asked, certificate)) = self.requests.get(&request_id) {
+            let same = of == device && *asked == key;
+            return if same { Event::Issued(certificate.clone()) } else { refused("REQUEST_ID_REUSED") };
+        }
         if let Some((known, certificate)) = self.devices.get(device) {
             return if *known == key {
                 Event::Issued(certificate.clone())
@@ -87,7 +87,7 @@ impl Ca {
         let serial_number =
             SerialNumber::try_from([[0x40; 15].as_slice(), &[self.serials]].concat().as_slice());
         let certificate = issue(device, &params.public_key, serial_number.unwrap());
-        self.requests.insert(request_id, (csr.to_vec(), certificate.clone()));
+        self.requests.insert(request_id, (device.clone(), key.clone(), certificate.clone()));
         self.devices.insert(device.clone(), (key, certificate.clone()));
         Event::Issued(certificate)
     }
