@@ -22,7 +22,7 @@ use crate::ledger::{
     WorkOrderId,
 };
 
-pub use embedded::{EmbeddedSettings, EmbeddedStore, TornTail};
+pub use embedded::{EmbeddedSettings, EmbeddedStore, SEGMENT_BYTES_DEFAULT, TornTail};
 pub use error::{OpenError, StoreError};
 pub use faulty::{Fault, FaultyStore};
 pub use job::carry_out;
@@ -239,7 +239,7 @@ pub trait Store: Send + Sync + 'static {
     /// ignored.
     fn seen(&self, device: &DeviceId, now: SystemTime);
 
-    /// Devices, neither scrapped nor retired, that were last seen before `before`, in the order of their births.
+    /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order of their births.
     fn devices_not_seen_since(
         &self,
         before: SystemTime,

@@ -136,7 +136,7 @@ pub struct WorkOrderTerms {
     /// The product of all its units: 1 to 32 lower-case letters, digits and -
     #[arg(long, value_name = "P")]
     pub product: Product,
-    /// The most birth certificates it allows, ever: 1 to 10,000,000
+    /// The most units it allows, ever: 1 to 10,000,000; a rework is the same unit
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub quantity: u64,
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
@@ -148,6 +148,9 @@ pub struct WorkOrderTerms {
     /// A station that may use it; repeat for more, at most 64
     #[arg(long = "station", value_name = "NAME", required = true)]
     pub stations: Vec<PrincipalName>,
+    /// Take stations that never had a credential; otherwise such a name is refused as mistyped
+    #[arg(long)]
+    pub allow_unknown_station: bool,
     /// Not before this time, RFC 3339, for example 2026-11-23T06:00:00Z [default: at once]
     #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
     pub opens: Option<SystemTime>,

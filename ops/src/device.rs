@@ -66,6 +66,7 @@ impl DeviceStateName {
             Self::Enrolled => wire::DeviceState::Enrolled,
             Self::Held => wire::DeviceState::Held,
             Self::Retired => wire::DeviceState::Retired,
+            Self::Revoked => wire::DeviceState::Revoked,
             Self::Scrapped => wire::DeviceState::Scrapped,
         }
     }
@@ -160,6 +161,7 @@ pub(crate) struct DeviceView {
     pub(crate) born_at: Option<String>,
     pub(crate) last_seen_at: Option<String>,
     rework_allowed: bool,
+    held: bool,
     birth_serial_number: Option<String>,
     operational_serial_number: Option<String>,
 }
@@ -182,6 +184,7 @@ impl From<wire::Device> for DeviceView {
             wire::DeviceState::Scrapped => "scrapped",
             wire::DeviceState::Held => "held",
             wire::DeviceState::Retired => "retired",
+            wire::DeviceState::Revoked => "revoked",
         };
         Self {
             state,
@@ -191,6 +194,7 @@ impl From<wire::Device> for DeviceView {
             born_at: timestamp::text(device.born_at.as_ref()),
             last_seen_at: timestamp::text(device.last_seen_at.as_ref()),
             rework_allowed: device.rework_allowed,
+            held: device.held,
             birth_serial_number: serial_text(&device.birth_serial_number),
             operational_serial_number: serial_text(&device.operational_serial_number),
         }
@@ -206,6 +210,15 @@ impl DeviceView {
                 "provisioned: the station read its birth certificate back; no operational certificate is in use"
             }
             "enrolled" => "enrolled: it has an operational certificate in use",
+            "revoked" if self.rework_allowed && self.held => {
+                "revoked, and on hold: its certificates are revoked for ever; a rework is allowed, and when it is released the next birth certificate brings it back"
+            }
+            "revoked" if self.rework_allowed => {
+                "revoked: its certificates are revoked for ever; a rework is allowed, and the next birth certificate brings it back"
+            }
+            "revoked" => {
+                "revoked: its certificates are revoked for ever; it can neither call nor enrol, and no release brings it back"
+            }
             "held" => "held: its certificates are withdrawn until it is released, and it gets no others",
             "retired" => "retired: its life has ended; its serial number and its keys never return",
             "scrapped" => "scrapped: it failed in the factory; its serial number never returns",

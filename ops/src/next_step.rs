@@ -35,6 +35,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ("QUANTITY_OUT_OF_RANGE", "an order is for 1 to 10,000,000 units"),
     ("SERIALS_TOO_FEW", "give at least as many serial numbers as the quantity"),
     ("MANIFEST_TOO_LONG", "split the manifest over several orders"),
+    (
+        "STATION_UNKNOWN",
+        "check the name with `touchmark principal list`; make the station's credential first with `touchmark principal issue station NAME --out DIR`, or say --allow-unknown-station",
+    ),
     ("STATIONS_MISSING", "name at least one station: --station NAME"),
     ("TOO_MANY_STATIONS", "an order names at most 64 stations: make a second order"),
     ("WINDOW_EMPTY", "let --closes be later than --opens, and later than now"),
@@ -51,6 +55,14 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "see `touchmark device show PRODUCT/SERIAL`; `touchmark device release PRODUCT/SERIAL` ends the hold",
     ),
     ("DEVICE_NOT_HELD", "there is no hold to end: see `touchmark device show PRODUCT/SERIAL`"),
+    (
+        "DEVICE_REVOKED",
+        "it is out of use already: see `touchmark device show PRODUCT/SERIAL`; `touchmark device retire` ends its life for the record",
+    ),
+    (
+        "DEVICE_NOT_IN_WORK_ORDER",
+        "`touchmark device show PRODUCT/SERIAL` says under which order it was made: name that one",
+    ),
     ("DEVICE_RETIRED", "a retired device stays retired: its serial number and its keys never return"),
     (
         "DEVICE_IN_USE",

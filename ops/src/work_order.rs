@@ -123,6 +123,7 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
         profile: terms.profile,
         serials: Some(serials),
         stations: terms.stations.iter().map(PrincipalName::to_string).collect(),
+        allow_unknown_stations: terms.allow_unknown_station,
         opens_at: terms.opens.map(timestamp::to_wire),
         closes_at: terms.closes.map(timestamp::to_wire),
     })
@@ -146,6 +147,7 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
             "ISSUED",
             "CONFIRMED",
             "SCRAPPED",
+            "REWORKED",
             "SERIALS",
             "STATIONS",
             "CREATED",
@@ -159,6 +161,7 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
                 order.issued.to_string(),
                 order.confirmed.to_string(),
                 order.scrapped.to_string(),
+                order.reworked.to_string(),
                 order.serials(),
                 order.stations.join(" "),
                 order.created_at.clone().unwrap_or_default(),
@@ -213,6 +216,7 @@ struct WorkOrderView {
     issued: u64,
     confirmed: u64,
     scrapped: u64,
+    reworked: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
@@ -254,6 +258,7 @@ impl From<wire::WorkOrder> for WorkOrderView {
             issued: counts.issued,
             confirmed: counts.confirmed,
             scrapped: counts.scrapped,
+            reworked: counts.reworked,
             profile: order.profile,
             pattern,
             manifest_length,
@@ -275,16 +280,29 @@ impl WorkOrderView {
         }
     }
 
+    /// Units, and how many certificates they got when some were reworked.
+    fn issued_in_words(&self) -> String {
+        let units = count(self.issued, "unit");
+        match self.reworked {
+            0 => units,
+            reworked => format!(
+                "{units}, {} ({})",
+                count(self.issued + reworked, "birth certificate"),
+                count(reworked, "rework")
+            ),
+        }
+    }
+
     fn in_words(&self) -> String {
         let left = self.quantity.saturating_sub(self.issued);
         facts(&[
             ("work order", self.id.clone()),
             ("state", self.state.to_owned()),
             ("product", self.product.clone()),
-            ("quantity", format!("{} ({left} left)", self.quantity)),
-            ("issued", self.issued.to_string()),
-            ("confirmed", self.confirmed.to_string()),
-            ("scrapped", self.scrapped.to_string()),
+            ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
+            ("issued", self.issued_in_words()),
+            ("confirmed", count(self.confirmed, "unit")),
+            ("scrapped", count(self.scrapped, "unit")),
             ("profile", self.profile.clone()),
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),

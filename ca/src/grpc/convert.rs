@@ -4,13 +4,12 @@
 mod withdrawal;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, DeviceSerial, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
+    DeviceId, DeviceSerial, Host, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
 };
 use issuance::{Certificate, Names, ProfileName};
 use prost_types::Timestamp;
@@ -206,6 +205,7 @@ pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFi
         Ok(v1::DeviceState::Scrapped) => Some(DeviceState::Scrapped),
         Ok(v1::DeviceState::Held) => Some(DeviceState::Held),
         Ok(v1::DeviceState::Retired) => Some(DeviceState::Retired),
+        Ok(v1::DeviceState::Revoked) => Some(DeviceState::Revoked),
         Err(_) => return Err(bad("state", "is unknown")),
     };
     Ok(DeviceFilter {
@@ -248,17 +248,17 @@ fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
     }
 }
 
-/// What is an IP address is one; everything else is a DNS name, which the profile checks.
+/// Each a DNS name or the address of one host, as a certificate can have it.
 fn names(names: &[String]) -> Result<Names, Refused> {
     if names.len() > CREDENTIAL_NAMES_MAX {
         return Err(bad("names", format_args!("are at most {CREDENTIAL_NAMES_MAX}")));
     }
     let mut checked = Names::default();
     for name in names {
-        match name.parse::<IpAddr>() {
-            Ok(address) => checked.addresses.push(address),
-            Err(_) if name.len() <= DNS_NAME_CHARACTERS_MAX => checked.dns.push(name.to_ascii_lowercase()),
-            Err(_) => return Err(bad("names", "are DNS names or IP addresses")),
+        match name.parse::<Host>() {
+            Ok(Host::Address(address)) => checked.addresses.push(address),
+            Ok(Host::Name(name)) => checked.dns.push(name),
+            Err(why) => return Err(bad("names", why)),
         }
     }
     Ok(checked)
@@ -284,8 +284,8 @@ pub(super) fn trust_bundle(trust: &Trust) -> v1::TrustBundle {
 }
 
 pub(super) fn counts(counts: WorkOrderCounts) -> v1::WorkOrderCounts {
-    let WorkOrderCounts { issued, confirmed, scrapped } = counts;
-    v1::WorkOrderCounts { issued, confirmed, scrapped }
+    let WorkOrderCounts { issued, confirmed, scrapped, reworked } = counts;
+    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked }
 }
 
 pub(super) fn work_order(order: &WorkOrderRecord) -> v1::WorkOrder {
@@ -322,6 +322,7 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         DeviceState::Scrapped => v1::DeviceState::Scrapped,
         DeviceState::Held => v1::DeviceState::Held,
         DeviceState::Retired => v1::DeviceState::Retired,
+        DeviceState::Revoked => v1::DeviceState::Revoked,
     };
     v1::Device {
         id: Some(device_message(&record.id)),
@@ -333,6 +334,7 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         operational_serial_number: record.operational.map(serial_number_bytes).unwrap_or_default(),
         last_seen_at: Some(timestamp(record.last_seen)),
         rework_allowed: record.rework,
+        held: record.held,
     }
 }
 
@@ -461,9 +463,6 @@ fn bad(field: &'static str, what: impl ToString) -> Refused {
 
 /// The longest life of a credential that can be asked for: a century; the profile says less.
 const LIFETIME_DAYS_MAX: u32 = 36_525;
-
-/// RFC 1035, section 2.3.4.
-const DNS_NAME_CHARACTERS_MAX: usize = 253;
 
 /// The longest reason for a scrapped unit: a sentence or two.
 const REMARK_CHARACTERS_MAX: usize = 256;

@@ -98,6 +98,7 @@ fn conflict_code(conflict: &Conflict) -> Code {
         | Conflict::NoSuchCertificate(_)
         | Conflict::NoCertificate(_)
         | Conflict::NoSuchJob(_)
+        | Conflict::NoSuchStation(_)
         | Conflict::NoSuchPrincipal(_) => Code::NotFound,
         Conflict::WorkOrderExhausted { .. } | Conflict::TooManyRotations => Code::ResourceExhausted,
         Conflict::WorkOrderNotOpen { .. }
@@ -105,6 +106,8 @@ fn conflict_code(conflict: &Conflict) -> Code {
         | Conflict::WorkOrderExpired(_)
         | Conflict::DeviceScrapped(_)
         | Conflict::DeviceRetired(_)
+        | Conflict::DeviceRevoked(_)
+        | Conflict::DeviceOfAnotherOrder { .. }
         | Conflict::DeviceHeld(_)
         | Conflict::DeviceNotHeld(_)
         | Conflict::DeviceInUse(_)
@@ -255,6 +258,12 @@ mod tests {
             (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
             (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
             (Conflict::DeviceScrapped(device.clone()), Code::FailedPrecondition, "DEVICE_SCRAPPED"),
+            (Conflict::DeviceRevoked(device.clone()), Code::FailedPrecondition, "DEVICE_REVOKED"),
+            (
+                Conflict::DeviceOfAnotherOrder { work_order, device: device.clone() },
+                Code::FailedPrecondition,
+                "DEVICE_NOT_IN_WORK_ORDER",
+            ),
             (Conflict::NoSuchCertificate(device.clone()), Code::NotFound, "CERTIFICATE_NOT_FOUND"),
             (Conflict::CertificateRevoked, Code::FailedPrecondition, "CERTIFICATE_REVOKED"),
             (Conflict::AlreadyEnrolled(device.clone()), Code::AlreadyExists, "ALREADY_ENROLLED"),
@@ -264,6 +273,7 @@ mod tests {
                 Code::NotFound,
                 "PRINCIPAL_NOT_FOUND",
             ),
+            (Conflict::NoSuchStation("line-3".parse().unwrap()), Code::NotFound, "STATION_UNKNOWN"),
             (terms(TermsRefusal::SerialsTooFew), Code::InvalidArgument, "SERIALS_TOO_FEW"),
             (terms(TermsRefusal::NoStation), Code::InvalidArgument, "STATIONS_MISSING"),
             (Conflict::IssuerExists, Code::AlreadyExists, "ISSUER_EXISTS"),
@@ -300,7 +310,7 @@ mod tests {
             (CallerRefused::Expired.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_EXPIRED"),
             (CallerRefused::Role.into(), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
             (CsrError::TooLarge { bytes: 9_000 }.into(), Code::InvalidArgument, "CSR_TOO_LARGE"),
-            (CsrError::NotDer.into(), Code::InvalidArgument, "CSR_NOT_DER"),
+            (CsrError::Pem.into(), Code::InvalidArgument, "CSR_NOT_DER"),
             (CsrError::ProofOfPossession.into(), Code::InvalidArgument, "PROOF_OF_POSSESSION_FAILED"),
             (CsrError::Key(KeyError::NotAllowed).into(), Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED"),
             (CsrError::Key(KeyError::Weak { what: "e" }).into(), Code::InvalidArgument, "KEY_WEAK"),

@@ -1,6 +1,6 @@
 //! Why a command is refused. Each has a stable reason on the wire (`grpc/status.rs`).
 
-use identity::{DeviceId, Principal, RevocationReason, SerialNumber};
+use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
 use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, TermsRefusal, WorkOrderId, WorkOrderState};
 
@@ -78,6 +78,19 @@ pub enum Conflict {
     /// `DEVICE_RETIRED`.
     #[error("{0} was retired")]
     DeviceRetired(DeviceId),
+    /// `DEVICE_REVOKED`: a hold would withdraw nothing, and a release would bring nothing back.
+    #[error(
+        "all certificates of {0} are revoked: there is nothing to hold, and no release would bring them back"
+    )]
+    DeviceRevoked(DeviceId),
+    /// `DEVICE_NOT_IN_WORK_ORDER`: it was made under another order.
+    #[error("{device} was made under another work order than {work_order}")]
+    DeviceOfAnotherOrder {
+        /// The order that was named.
+        work_order: WorkOrderId,
+        /// The device.
+        device: DeviceId,
+    },
     /// `DEVICE_HELD`: an operator put it on hold, or a fork did.
     #[error("{0} is on hold")]
     DeviceHeld(DeviceId),
@@ -123,6 +136,9 @@ pub enum Conflict {
     /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may have at one time.
     #[error("{0} has too many operational certificates that it never used; they must expire first")]
     TooManyUnconfirmed(DeviceId),
+    /// `STATION_UNKNOWN`: the order names a station that never had a credential.
+    #[error("there is no station {0}: no credential was ever made for it")]
+    NoSuchStation(PrincipalName),
     /// The terms contradict themselves; each way has its own reason.
     #[error(transparent)]
     TermsRefused(#[from] TermsRefusal),

@@ -367,7 +367,8 @@ impl Store for MemoryStore {
         let silent = births.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX));
         let mut silent = silent.filter_map(|(place, id)| {
             let record = sure(state.books.device(id)).and_then(|facts| state.device(&facts))?;
-            let gone = matches!(record.state, DeviceState::Scrapped | DeviceState::Retired);
+            let gone =
+                matches!(record.state, DeviceState::Scrapped | DeviceState::Retired | DeviceState::Revoked);
             (!gone && record.last_seen < before).then_some((place, record))
         });
         let rows = silent.by_ref().take(limit).map(|(_, record)| record).collect();

@@ -99,6 +99,7 @@ pub struct CertificateRecord {
     standing: Standing,
     revocation: Option<Revocation>,
     ends: Option<SystemTime>,
+    overtaken_by: Option<SerialNumber>,
 }
 
 impl CertificateRecord {
@@ -109,18 +110,26 @@ impl CertificateRecord {
         revocation: Option<Revocation>,
     ) -> Option<Self> {
         let certificate = entry.event.certificate()?.clone();
-        Some(Self { entry, certificate, standing, revocation, ends: None })
+        Some(Self { entry, certificate, standing, revocation, ends: None, overtaken_by: None })
     }
 
-    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked.
+    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked, and which certificate was used
+    /// instead of one that was revoked for it.
     pub(super) fn changed_by(self, changed: &Entry) -> Self {
-        let ends = match changed.event {
-            Event::InstallConfirmed { parent_ends, .. } if self.standing == Standing::Superseded => {
-                parent_ends
+        match (&changed.event, self.standing) {
+            (Event::InstallConfirmed { parent_ends, .. }, Standing::Superseded) => {
+                Self { ends: *parent_ends, ..self }
             }
-            _ => None,
-        };
-        Self { ends, ..self }
+            (Event::InstallConfirmed { serial_number, .. }, Standing::Revoked) => {
+                Self { overtaken_by: Some(*serial_number), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// The certificate of the same device whose first use revoked this one: as a sibling that was never used, or as its parent.
+    pub fn overtaken_by(&self) -> Option<SerialNumber> {
+        self.overtaken_by
     }
 
     /// When it is to be revoked because its successor is in use; `None`: that is not planned.
@@ -255,6 +264,8 @@ pub struct DeviceRecord {
     pub operational: Option<SerialNumber>,
     /// Whether a new birth certificate is allowed.
     pub rework: bool,
+    /// Whether it is on hold, also where another state comes first.
+    pub held: bool,
     /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a minute, but never what is on
     /// record.
     pub last_seen: SystemTime,
@@ -272,6 +283,7 @@ impl DeviceRecord {
             birth: facts.birth,
             operational: facts.operational,
             rework: facts.rework,
+            held: facts.held,
             last_seen: facts.seen_at,
         })
     }

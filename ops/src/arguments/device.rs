@@ -70,7 +70,7 @@ pub enum DeviceCommand {
         #[command(flatten)]
         page: PageArguments,
     },
-    /// Devices that have not called the CA for a while, or never; scrapped and retired ones left out
+    /// Devices that have not called the CA for a while, or never; scrapped, retired and revoked ones left out
     NotSeen {
         /// For how long, for example 45d
         #[arg(long = "for", value_name = "TIME_SPAN", default_value = "45d", value_parser = humantime::parse_duration, conflicts_with = "since")]
@@ -135,6 +135,8 @@ pub enum DeviceStateName {
     Enrolled,
     /// Its certificates are withdrawn until it is released
     Held,
+    /// Its certificates are revoked for ever: it can neither call nor enrol
+    Revoked,
     /// Its life has ended
     Retired,
     /// It failed in the factory, for good

@@ -51,6 +51,7 @@ impl Factory {
             serials: Some(format!("SN{{000001..{:06}}}", count + 1)),
             manifest: None,
             stations: vec![station()?],
+            allow_unknown_station: false,
             opens: None,
             closes: None,
             profile: "idevid".to_owned(),

@@ -203,7 +203,8 @@ impl CertificateStatus {
 /// Asks for an operational certificate for the device that calls.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrollRequest {
-    /// 16 bytes chosen by the device, kept until the certificate is installed.
+    /// 16 bytes chosen by the device, kept until the certificate is installed. It belongs to the device. The same id with the same key gets the
+    /// same certificate, for ever; the CSR may be signed anew. With another key it is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// PKCS#10 DER, at most 8 KiB, of a new key. Only its public key and proof of possession are used.
@@ -229,7 +230,8 @@ pub struct EnrollResponse {
 /// Asks for the next operational certificate for the device that calls.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewRequest {
-    /// 16 bytes chosen by the device, kept until the certificate is installed.
+    /// 16 bytes chosen by the device, kept until the certificate is installed. It belongs to the device. The same id with the same key gets the
+    /// same certificate, for ever; the CSR may be signed anew. With another key it is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// PKCS#10 DER, at most 8 KiB, of a new key. Only its public key and proof of possession are used.
@@ -1209,6 +1211,9 @@ pub struct Device {
     /// Whether it may have another birth certificate, once (rework).
     #[prost(bool, tag = "9")]
     pub rework_allowed: bool,
+    /// Whether it is on hold, also where another state comes first: it then gets no certificate until it is released.
+    #[prost(bool, tag = "10")]
+    pub held: bool,
 }
 /// Asks for one device.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1242,7 +1247,7 @@ pub struct ListDevicesRequest {
     /// Which part.
     #[prost(message, optional, tag = "4")]
     pub page: ::core::option::Option<PageRequest>,
-    /// Only those that have not called since, scrapped and retired ones left out; absent: all. Not together with other filters.
+    /// Only those that have not called since, scrapped, retired and revoked ones left out; absent: all. Not together with other filters.
     #[prost(message, optional, tag = "5")]
     pub not_seen_since: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -1473,7 +1478,7 @@ pub struct Alarm {
     /// For a duplicate: whose it was, for example `device:cam-2/SN000001`.
     #[prost(string, tag = "4")]
     pub other: ::prost::alloc::string::String,
-    /// For a fork: the certificate that asked for another child. For a duplicate: the certificate that has the key, serial number or prime too.
+    /// For a fork: the certificate that asked for another child, or that was shown. For a duplicate: the certificate that has the key, serial number or prime too.
     #[prost(bytes = "bytes", tag = "5")]
     pub serial_number: ::prost::bytes::Bytes,
     /// For a fork: the certificate that is in use instead.
@@ -1512,7 +1517,7 @@ pub struct ListAlarmsResponse {
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
 }
-/// Where a device is in its life.
+/// Where a device is in its life. The first of these that is true: scrapped, retired, revoked, held, enrolled, provisioned, issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DeviceState {
@@ -1530,6 +1535,9 @@ pub enum DeviceState {
     Held = 5,
     /// Its life has ended.
     Retired = 6,
+    /// Its birth certificate is revoked, and it has no operational certificate that is issued or in use: it can neither call nor enrol. A unit
+    /// whose rework is allowed becomes `issued` with its next birth certificate; nothing else brings a revoked device back.
+    Revoked = 7,
 }
 impl DeviceState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1545,6 +1553,7 @@ impl DeviceState {
             Self::Scrapped => "DEVICE_STATE_SCRAPPED",
             Self::Held => "DEVICE_STATE_HELD",
             Self::Retired => "DEVICE_STATE_RETIRED",
+            Self::Revoked => "DEVICE_STATE_REVOKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1557,6 +1566,7 @@ impl DeviceState {
             "DEVICE_STATE_SCRAPPED" => Some(Self::Scrapped),
             "DEVICE_STATE_HELD" => Some(Self::Held),
             "DEVICE_STATE_RETIRED" => Some(Self::Retired),
+            "DEVICE_STATE_REVOKED" => Some(Self::Revoked),
             _ => None,
         }
     }
@@ -1567,7 +1577,8 @@ impl DeviceState {
 pub enum AlarmKind {
     /// Never sent; in a filter: any.
     Unspecified = 0,
-    /// A certificate whose child is in use asked for another child: cloned memory or a stolen key.
+    /// A certificate whose child is in use asked for another child, or a certificate was shown that had been revoked unused because its sibling
+    /// was used first: cloned memory or a stolen key.
     Fork = 1,
     /// Somebody came with a key or a serial number that is another's.
     Duplicate = 2,
@@ -1853,7 +1864,8 @@ pub mod lifecycle_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Revoke"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        /// Suspends all certificates of a device until it is released; it gets no others meanwhile. Idempotent. Refused with `DEVICE_REVOKED` when
+        /// all its certificates are revoked and it may not be reworked: a release would bring nothing back.
         pub async fn hold(
             &mut self,
             request: impl tonic::IntoRequest<super::HoldRequest>,
@@ -2059,7 +2071,8 @@ pub mod lifecycle_service_server {
             &self,
             request: tonic::Request<super::RevokeRequest>,
         ) -> std::result::Result<tonic::Response<Self::RevokeStream>, tonic::Status>;
-        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        /// Suspends all certificates of a device until it is released; it gets no others meanwhile. Idempotent. Refused with `DEVICE_REVOKED` when
+        /// all its certificates are revoked and it may not be reworked: a release would bring nothing back.
         async fn hold(
             &self,
             request: tonic::Request<super::HoldRequest>,
@@ -3315,7 +3328,8 @@ pub struct WorkOrder {
     /// The product of all its units.
     #[prost(string, tag = "2")]
     pub product: ::prost::alloc::string::String,
-    /// The most birth certificates it allows, ever.
+    /// The most units that it allows, ever: different device serial numbers that get a birth certificate. A rework is the same unit and takes
+    /// nothing from it.
     #[prost(uint64, tag = "3")]
     pub quantity: u64,
     /// The certificate profile, for example `idevid`.
@@ -3359,29 +3373,34 @@ pub mod work_order {
         ManifestLength(u64),
     }
 }
-/// Counts of units of an order.
+/// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
-    /// Birth certificates on record.
+    /// Units that got a birth certificate, each counted once. Never more than the quantity.
     #[prost(uint64, tag = "1")]
     pub issued: u64,
-    /// Units that passed their read-back.
+    /// Units whose present birth certificate passed its read-back and that were not scrapped. A rework takes the unit out until it passes
+    /// again. A unit that was revoked or retired later still counts.
     #[prost(uint64, tag = "2")]
     pub confirmed: u64,
     /// Units that were scrapped.
     #[prost(uint64, tag = "3")]
     pub scrapped: u64,
+    /// Birth certificates that replaced an earlier one of the same unit (reworks).
+    #[prost(uint64, tag = "4")]
+    pub reworked: u64,
 }
 /// Asks for a new order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateWorkOrderRequest {
-    /// 16 bytes chosen by the caller.
+    /// 16 bytes chosen by the caller, to whom it belongs. The same id with the same terms gets the same order, for ever; with other terms it is
+    /// refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// The product of all its units.
     #[prost(string, tag = "2")]
     pub product: ::prost::alloc::string::String,
-    /// 1 to 10,000,000.
+    /// The number of units, 1 to 10,000,000.
     #[prost(uint64, tag = "3")]
     pub quantity: u64,
     /// Empty means `idevid`.
@@ -3396,6 +3415,10 @@ pub struct CreateWorkOrderRequest {
     /// Absent: until closed.
     #[prost(message, optional, tag = "9")]
     pub closes_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether stations may be named that never had a credential. Otherwise such a name is refused with `STATION_UNKNOWN`: it is mistyped, or
+    /// its station cannot call yet.
+    #[prost(bool, tag = "10")]
+    pub allow_unknown_stations: bool,
     /// Which serial numbers it allows.
     #[prost(oneof = "create_work_order_request::Serials", tags = "5, 6")]
     pub serials: ::core::option::Option<create_work_order_request::Serials>,
@@ -4210,7 +4233,9 @@ pub struct GetWorkOrderResponse {
 /// Asks for one birth certificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IssueBirthCertificateRequest {
-    /// 16 bytes chosen by the station, one for each unit and attempt to make it. The same id with other content is refused.
+    /// 16 bytes chosen by the station, one for each unit and attempt to make it. It belongs to the station: two stations may use the same one.
+    /// The same id for the same order, device and key gets the same certificate, for ever; the bytes of the request need not be the same, a
+    /// device may sign a new CSR with the same key. The same id with another order, device or key is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// The order to count it against.

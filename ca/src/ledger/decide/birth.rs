@@ -139,11 +139,12 @@ impl<V: View> Rules<'_, V> {
         device: &DeviceId,
     ) -> Outcome<DeviceFacts, V::Fault> {
         self.order_of_station(caller, work_order)?;
-        self.view
-            .device(device)
-            .map_err(Stop::Fault)?
-            .filter(|known| known.work_order == work_order)
-            .ok_or_else(|| Conflict::NoSuchDevice(device.clone()).into())
+        let known = self.view.device(device).map_err(Stop::Fault)?;
+        let known = known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()))?;
+        if known.work_order != work_order {
+            return Err(Conflict::DeviceOfAnotherOrder { work_order, device: device.clone() }.into());
+        }
+        Ok(known)
     }
 
     /// The order, if it names the caller. Others are not told that it exists.
