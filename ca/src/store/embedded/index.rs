@@ -119,18 +119,7 @@ impl Index {
         let seen = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
         match &entry.event {
             Event::BirthIssued { work_order, device, certificate, .. } => {
-                let previous = self.known_device(device.into()).map_or(NONE, |row| row.newest);
-                let newest = self.enter_certificate(&certificate.into(), previous, number);
-                let mut was_confirmed = false;
-                if let Some(row) = self.known_device(device.into()) {
-                    was_confirmed = row.confirmed;
-                    (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
-                    row.see(seen);
-                }
-                self.count(*work_order, |counts| {
-                    counts.reworked += 1;
-                    counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
-                });
+                self.enter_rework(device.into(), *work_order, &certificate.into(), number, seen);
             }
             Event::InstallConfirmed { device, serial_number, parent_ends, .. } => {
                 let Some(row) = self.known_device(device.into()) else { return };
@@ -162,6 +151,39 @@ impl Index {
             Event::ReworkAllowed { device } => self.change(device.into(), number, |row| row.rework = true),
             _ => {}
         }
+    }
+
+    /// Another birth certificate of a unit that is known: the same unit, which has to be accounted for again.
+    fn enter_rework(
+        &mut self,
+        device: DeviceName<'_>,
+        work_order: WorkOrderId,
+        certificate: &CertificateInBrief,
+        number: u32,
+        seen: u32,
+    ) {
+        let previous = self.known_device(device).map_or(NONE, |row| row.newest);
+        let newest = self.enter_certificate(certificate, previous, number);
+        let mut was_confirmed = false;
+        if let Some(row) = self.known_device(device) {
+            was_confirmed = row.confirmed;
+            (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
+            row.see(seen);
+        }
+        self.count(work_order, |counts| {
+            counts.reworked += 1;
+            counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
+        });
+    }
+
+    /// The entry of the first certificate of a device.
+    pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
+        let mut next = self.device_rows.get(self.device_row(device)? as usize)?.newest;
+        let mut first = None;
+        while let Some(row) = self.certificates.get(next) {
+            (first, next) = (Some(row.entry), row.previous);
+        }
+        first
     }
 
     fn change(&mut self, device: DeviceName<'_>, number: u32, change: impl FnOnce(&mut DeviceRow)) {
@@ -210,6 +232,10 @@ impl Index {
         let seen = u32::try_from(brief.at_s).unwrap_or(u32::MAX);
         self.enter_request(brief.caller, brief.request, number);
         match &brief.happened {
+            // All that it had was revoked before, so its rework revokes nothing and is known in brief, too.
+            Happened::BirthIssued { work_order, certificate } if self.device_row(brief.device).is_some() => {
+                self.enter_rework(brief.device, *work_order, certificate, number, seen);
+            }
             Happened::BirthIssued { work_order, certificate } => {
                 let newest = self.enter_certificate(certificate, NONE, number);
                 let hash = self.device_hash(brief.device);

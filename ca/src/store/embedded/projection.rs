@@ -47,9 +47,10 @@ pub(super) struct DeviceRow {
 }
 
 /// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may be ahead of this entry: then a
-/// later entry writes the same row once more.
+/// later entry writes the same row once more. `first` is the entry of the device's first certificate.
 pub(super) fn project_brief(
     brief: &Brief<'_>,
+    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     rows: &mut NewRows,
     progress: &mut Progress,
@@ -57,7 +58,10 @@ pub(super) fn project_brief(
     match &brief.happened {
         Happened::BirthIssued { work_order, certificate } => {
             let place = shelves::place(*work_order, brief.device.serial);
-            progress.add(&place.0, &[place.1]);
+            // A rework has its row already.
+            if first(brief.device).is_none_or(|first| first == brief.number) {
+                progress.add(&place.0, &[place.1]);
+            }
             rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
             expires(certificate.not_after_s, brief.number, rows, progress);
         }

@@ -328,7 +328,8 @@ impl Projector {
                 if let Some(record) = BriefRecord::read(payload.clone())
                     && let Some(brief) = record.brief(number)
                 {
-                    project_brief(&brief, |device| self.device_now(device), &mut rows, &mut after);
+                    let first = |device: DeviceName<'_>| self.first_entry(device);
+                    project_brief(&brief, first, |device| self.device_now(device), &mut rows, &mut after);
                     return true;
                 }
                 let entry = record::decode(number, &payload);
@@ -358,6 +359,12 @@ impl Projector {
         tree.apply_batch(batch)?;
         *progress = after;
         Ok(())
+    }
+
+    /// The entry of the first certificate of a device.
+    fn first_entry(&self, device: DeviceName<'_>) -> Option<EntryNumber> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.first_entry_of(device).map(|entry| EntryNumber(u64::from(entry)))
     }
 
     fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
