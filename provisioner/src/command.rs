@@ -31,7 +31,6 @@ use crate::units::Supply;
 
 pub use failure::Failure;
 
-
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
@@ -158,11 +157,8 @@ impl Shown {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
         say(&text);
-        let summary_status = if summary.failed() > 0 || summary.not_made() > 0 {
-            status::NOT_ALL_GOOD
-        } else {
-            status::DONE
-        };
+        let summary_status =
+            if summary.failed() > 0 || summary.not_made() > 0 { status::NOT_ALL_GOOD } else { status::DONE };
         let Some(stop) = &summary.stop else {
             if summary.not_made() > 0 {
                 self.console.error(&not_made(work_order, summary), Some(NOT_MADE_NEXT));
@@ -171,7 +167,8 @@ impl Shown {
         };
         match stop {
             // The order is complete, and this station has done its part.
-            Stop::Refused { reason, message } if reason == EXHAUSTED && summary.left == 0 && summary.unfinished() == 0 => {
+            // This station has done its part.
+            Stop::Refused { reason, message } if reason == EXHAUSTED && summary.is_complete() => {
                 self.console.complain(message);
                 summary_status
             }
@@ -199,7 +196,9 @@ impl Shown {
 
 fn not_made(work_order: &str, summary: &Summary) -> String {
     let lost = summary.not_made();
-    format!("{lost} of the units of {work_order} cannot be made: serial numbers of the order are used up outside of it")
+    format!(
+        "{lost} of the units of {work_order} cannot be made: serial numbers of the order are used up outside of it"
+    )
 }
 
 /// Where the journal lies, with what people must know about it told.
@@ -207,7 +206,9 @@ fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
     let Settled { directory, moved_from, stayed } = settings.journal.settle()?;
     if let Some(former) = moved_from {
         let (former, directory) = (former.display(), directory.display());
-        console.complain(&format!("the journal was moved from {former} to {directory}, apart from the credential"));
+        console.complain(&format!(
+            "the journal was moved from {former} to {directory}, apart from the credential"
+        ));
     }
     let credentials = settings.credentials.canonicalize().unwrap_or_else(|_| settings.credentials.clone());
     let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());

@@ -124,12 +124,7 @@ impl Line {
 }
 
 impl Floor {
-    async fn run_slot(
-        self: Arc<Self>,
-        slot: usize,
-        first: Unit,
-        events: mpsc::Sender<LineEvent>,
-    ) -> Summary {
+    async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) -> Summary {
         let mut summary = Summary::default();
         let mut next = Some(first);
         let mut heard = false;
@@ -150,8 +145,9 @@ impl Floor {
             summary.count(&report);
             let ended_unheard = !heard && report.cause == "link-lost";
             unheard = if ended_unheard { unheard + 1 } else { 0 };
-            let detail = (unheard >= UNHEARD_MAX)
-                .then(|| format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message));
+            let detail = (unheard >= UNHEARD_MAX).then(|| {
+                format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message)
+            });
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
             if let Some(detail) = detail {
                 events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
@@ -186,17 +182,23 @@ impl Floor {
                 stopped.get_or_insert(stop);
             }
         }
-        let collided = made.outcome.reason() == ALREADY_ISSUED && made.memory.certificate.is_none();
-        if collided && let Ok(mut withdrawn) = self.withdrawn.lock() {
+        let is_new = made.memory.certificate.is_none();
+        let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
+        // Others have made the last units of the order: nothing is wrong with this one.
+        let came_late = is_new && made.outcome.reason() == EXHAUSTED;
+        if (collided || came_late)
+            && made.heard
+            && let Ok(mut withdrawn) = self.withdrawn.lock()
+        {
             withdrawn.push(unit.device.serial.clone());
             let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
             withdrawn.drain(..surplus);
         }
         let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
-        let skipped = is_anothers
+        let skipped = (is_anothers || came_late)
             && self.supply.lock().is_ok_and(|mut supply| {
                 let skips = supply.passes_over_made_units();
-                if skips {
+                if skips && is_anothers {
                     supply.replace();
                 }
                 skips
@@ -242,6 +244,9 @@ const UNHEARD_MAX: u32 = 3;
 
 /// What the CA says to the station that was slower.
 const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
+
+/// What the CA says when all units of the order are made.
+const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
 /// `Hello.withdrawn_serials` in factory_link.proto.
 const WITHDRAWN_MAX: usize = 64;

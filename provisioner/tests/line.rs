@@ -73,6 +73,35 @@ impl ProvisioningService for Ca {
         }))
     }
 
+    async fn get_units(
+        &self,
+        request: Request<v1::GetUnitsRequest>,
+    ) -> Result<Response<v1::GetUnitsResponse>, Status> {
+        let serials = request.get_ref().serials.clone();
+        let order = self.get_work_order(Request::new(v1::GetWorkOrderRequest {
+            work_order: request.into_inner().work_order,
+        }));
+        let order = order.await?.into_inner().work_order;
+        let records = self.0.lock().unwrap();
+        let unit = |serial: String| {
+            let issued = records.issued.get(&serial).map(|(_, issued)| issued.serial_number.clone());
+            let state = match (&issued, records.confirmed.contains(&serial)) {
+                _ if records.scrapped.contains_key(&serial) => v1::UnitState::Gone,
+                (None, _) => v1::UnitState::Free,
+                (Some(_), false) => v1::UnitState::Issued,
+                (Some(_), true) => v1::UnitState::Confirmed,
+            };
+            let birth_certificate = issued.unwrap_or_default();
+            v1::Unit { serial, state: state.into(), birth_certificate, ..v1::Unit::default() }
+        };
+        Ok(Response::new(v1::GetUnitsResponse {
+            units: serials.into_iter().map(unit).collect(),
+            more: false,
+            work_order: order,
+            station: "line-1".into(),
+        }))
+    }
+
     async fn issue_birth_certificate(
         &self,
         request: Request<v1::IssueBirthCertificateRequest>,
@@ -171,7 +200,8 @@ async fn device(mut stream: TcpStream, flash: Flash) {
                 serial = hello.assigned_serial.clone();
             }
             let response = answer(&serial, message.request.unwrap(), &flash);
-            let answer = v1::DeviceMessage { exchange: message.exchange, response: Some(response) };
+            let answer =
+                v1::DeviceMessage { exchange: message.exchange, response: Some(response), from_device: true };
             let frame = link::encode(&answer.encode_to_vec()).unwrap();
             // Noise before each answer: the station must not mind.
             stream.write_all(&[0x55, 0xaa]).await.unwrap();
@@ -338,7 +368,7 @@ async fn a_list_is_made_reported_and_not_made_again() {
     std::fs::write(factory.directory.path().join("list.csv"), format!("serial,revision\n{list}")).unwrap();
     let arguments = ["--serials", "list.csv", "--slots", "4", "--report", "report.jsonl", "--json"];
     let output = factory.provision(&arguments).await;
-    assert_eq!(output.status.code(), Some(3), "one device has a worn out flash: {}", text(&output));
+    assert_eq!(output.status.code(), Some(6), "one device has a worn out flash: {}", text(&output));
     let report = std::fs::read_to_string(factory.directory.path().join("report.jsonl")).unwrap();
     let units: Vec<serde_json::Value> =
         report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -366,7 +396,7 @@ async fn an_exhausted_order_stops_the_line_once_and_says_what_to_do() {
     let list: String = (11..=30).map(|number| format!("SN{number:04}\n")).collect();
     std::fs::write(factory.directory.path().join("list"), list).unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
     assert!(text(&output).contains("3 passed, 0 failed, 1 unfinished"), "{}", text(&output));
     assert!(text(&output).contains("WORK_ORDER_EXHAUSTED"), "{}", text(&output));
     assert!(text(&output).contains("16 were not begun"), "{}", text(&output));
@@ -377,7 +407,7 @@ async fn a_paused_order_stops_the_line_before_a_unit_is_put_on_the_bench() {
     let factory = Factory::open(5).await;
     factory.ca.0.lock().unwrap().paused = true;
     let output = factory.provision(&["--slots", "4", "--json"]).await;
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["summary"]["stopped"]["reason"], "WORK_ORDER_PAUSED");
     assert_eq!(summary["summary"]["not_begun"], 5);
@@ -401,7 +431,7 @@ async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
 
     for _ in 0..2 {
         let output = factory.station("scrap", &[&["--yes", "--json"], scrap.as_slice()].concat()).await;
-        assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(6), "{}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let said: Vec<serde_json::Value> =
             said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -444,15 +474,16 @@ async fn a_command_that_ends_hangs_or_babbles_fails_its_unit_and_says_why() {
     let config = factory.directory.path().join("station.toml");
     let fast = std::fs::read_to_string(&config).unwrap() + "answer-timeout-ms = 50\nsends-max = 2\n";
     std::fs::write(&config, fast).unwrap();
-    for (command, cause, words) in [
-        ("exec:sh -c 'echo no such board >&2; exit 7'", "link-lost", "no such board"),
-        ("exec:sh -c 'echo waiting for the loader >&2; exec sleep 60'", "timed-out", "did not answer"),
-        ("exec:cat", "timed-out", "damaged frames"),
-        ("exec:/nonexistent/agent", "link-lost", "cannot start /nonexistent/agent"),
+    for (command, status, cause, words) in [
+        ("exec:sh -c 'echo no such board >&2; exit 7'", 6, "link-lost", "no such board"),
+        ("exec:sh -c 'echo waiting for the loader >&2; exec sleep 60'", 6, "timed-out", "did not answer"),
+        ("exec:tr a-z A-Z", 6, "timed-out", "damaged frames"),
+        ("exec:cat", 1, "echo", "the line echoes"),
+        ("exec:/nonexistent/agent", 1, "link-unusable", "cannot start /nonexistent/agent"),
     ] {
         let arguments = ["--work-order", "wo-000001", "--limit", "1", "--json", "--link", command];
         let output = factory.station("provision", &arguments).await;
-        assert_eq!(output.status.code(), Some(3), "{command}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(status), "{command}: {}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let unit: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
         assert_eq!(unit["cause"], cause, "{command}: {unit}");
@@ -506,12 +537,12 @@ async fn bad_rows_a_foreign_order_and_a_damaged_journal_are_refused_before_anyth
     let factory = Factory::open(5).await;
     std::fs::write(factory.directory.path().join("list"), "SN0001\nSN_2\nSN0001\n").unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("line 2:") && text(&output).contains("line 3:"), "{}", text(&output));
     std::fs::write(factory.directory.path().join("list"), "SN0001\nXX1\n").unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
     assert!(
-        text(&output).contains("line 2: work order wo-000001 has no serial number XX1"),
+        text(&output).contains("line 2: the serial number is not in SN{0001..0100}"),
         "{}",
         text(&output)
     );
@@ -525,8 +556,66 @@ async fn bad_rows_a_foreign_order_and_a_damaged_journal_are_refused_before_anyth
     content[20] ^= 1;
     std::fs::write(&journal, &content).unwrap();
     let output = factory.provision(&[]).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(4));
     assert!(text(&output).contains("is damaged in line 1"), "{}", text(&output));
     assert_eq!(std::fs::read(&journal).unwrap(), content, "it is left as it is");
     assert!(factory.ca.0.lock().unwrap().issued.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_leads_nowhere_stops_the_line_at_its_first_unit() {
+    let factory = Factory::open(50).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (link, status, begun, words) in [
+        ("exec:/nonexistent/agent".to_owned(), 1, 1, "cannot start /nonexistent/agent"),
+        (
+            "tcp:no-such-host.invalid:7000".to_owned(),
+            1,
+            1,
+            "the host name no-such-host.invalid cannot be resolved",
+        ),
+        (format!("tcp:{nobody}"), 1, 0, "Connection refused"),
+        ("exec:false".to_owned(), 1, 3, "the first 3 units of slot 1 said nothing"),
+    ] {
+        let arguments = ["--work-order", "wo-000001", "--link", &link, "--json"];
+        let output = factory.station("provision", &arguments).await;
+        assert_eq!(output.status.code(), Some(status), "{link}: {}", text(&output));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let summary: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        assert_eq!(summary["summary"]["stopped"]["reason"], "LINK_UNUSABLE", "{link}: {summary}");
+        assert_eq!(said.lines().count(), begun + 1, "{link}: {said}");
+        assert!(text(&output).contains(words), "{link}: {}", text(&output));
+        assert!(text(&output).contains("touchmark-station: next: check --link"), "{link}: {}", text(&output));
+    }
+    assert!(factory.ca.0.lock().unwrap().issued.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fixture_where_nobody_is_leaves_its_units_to_the_others() {
+    let factory = Factory::open(6).await;
+    // The devices listen at 127.0.0.1 only.
+    let port = factory.link.rsplit(':').next().unwrap();
+    let link = format!("tcp:127.0.0.{{slot}}:{port}");
+    let arguments = ["--work-order", "wo-000001", "--link", &link, "--slots", "2"];
+    let output = factory.station("provision", &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("slot 2 takes no units in this run"), "{}", text(&output));
+    assert_eq!(factory.ca.0.lock().unwrap().confirmed.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serial_numbers_go_to_the_slots_in_their_order() {
+    let factory = Factory::open(8).await;
+    let output = factory.provision(&["--slots", "8", "--json"]).await;
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut slots: Vec<(String, u64)> = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|unit| Some((unit["device"].as_str()?.to_owned(), unit["slot"].as_u64()?)))
+        .collect();
+    slots.sort();
+    // SN0007 of this factory's devices cannot make its key; it is on its fixture all the same.
+    let expected: Vec<_> = (1..=8).map(|number| (format!("cam-2/SN{number:04}"), number)).collect();
+    assert_eq!(slots, expected);
 }

@@ -46,6 +46,16 @@ const REQUIREMENTS: &[Requirement] = &[
         probe: &["sh", "-c", "command -v nginx"],
         why: "brokers: and by a real gateway",
     },
+    Requirement {
+        package: "iproute2",
+        probe: &["ip", "-V"],
+        why: "two_addresses: a network of the test's own",
+    },
+    Requirement {
+        package: "iptables",
+        probe: &["iptables", "--version"],
+        why: "two_addresses: an address that answers nothing",
+    },
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 

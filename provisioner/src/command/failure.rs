@@ -72,7 +72,9 @@ impl Failure {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Address(_) => status::CONFIGURATION,
-            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => status::STORED_STATE,
+            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => {
+                status::STORED_STATE
+            }
             Self::List { .. } | Self::Link(_) => status::USAGE,
             Self::Ca { error, .. } => of_ca(error),
             Self::Journal(_)
@@ -87,7 +89,9 @@ impl Failure {
     /// What to do about it, if there is more to say than the error itself.
     pub fn next(&self) -> Option<&str> {
         match self {
-            Self::Config(_) => Some("correct the configuration; touchmark-station provision --help has an example"),
+            Self::Config(_) => {
+                Some("correct the configuration; touchmark-station provision --help has an example")
+            }
             Self::Ca { next, .. } => Some(next),
             Self::List { .. } => Some("correct the list; nothing was started"),
             Self::ListFile { .. } => Some("check --serials"),

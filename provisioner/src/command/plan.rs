@@ -205,7 +205,7 @@ pub(super) fn summary_text(summary: &Summary) -> String {
     for (cause, count) in summary.failures.iter().chain(&summary.unfinished) {
         write!(text, "\n  {count} {cause}").ok();
     }
-    for (whose, count) in &summary.skipped {
+    for (whose, count) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
         let why = match whose.as_str() {
             "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
             "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
@@ -218,7 +218,7 @@ pub(super) fn summary_text(summary: &Summary) -> String {
     for detail in &summary.closed {
         write!(text, "\n  no unit was made there: {detail}").ok();
     }
-    if summary.left > 0 && summary.stop.is_some() {
+    if summary.left > 0 && summary.stop.is_some() && !summary.is_complete() {
         write!(text, "\n  {} were not begun", summary.left).ok();
     }
     text

@@ -16,7 +16,9 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let list = arguments
         .serials
         .as_deref()
-        .map(|path| Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() }))
+        .map(|path| {
+            Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() })
+        })
         .transpose()?;
     let mut shown = Shown::open(&arguments.output, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;

@@ -79,7 +79,9 @@ pub(super) async fn candidates(
         .map(|(device, _)| device.serial.clone())
         .collect();
     let mut done: BTreeSet<DeviceSerial> = begun.iter().cloned().collect();
-    done.extend(known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()));
+    done.extend(
+        known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()),
+    );
     let mut survey = Survey { ca, work_order: &order.id, wanted, found: begun, taken: BTreeMap::new() };
     let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
         Some(Serials::Pattern(pattern)) => {
@@ -115,8 +117,7 @@ impl Survey<'_> {
             return Ok((0, 1));
         }
         // About no unit in particular: the answer says who asks.
-        let answer =
-            self.ca.units(self.work_order, Vec::new(), String::new()).await.map_err(with_advice)?;
+        let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await.map_err(with_advice)?;
         let place = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
         Ok((place as u64, stations.len() as u64))
     }

@@ -21,6 +21,7 @@ fn records() -> Vec<Record> {
         step(Step::ReadBack { serial_number }),
         step(Step::Confirmed),
         step(Step::Passed),
+        step(Step::Superseded { serial_number }),
         Record::Ended {
             device: device(2),
             end: UnitEnd { outcome: "refused".into(), reason: "KEY_ALREADY_USED".into(), open: false },
