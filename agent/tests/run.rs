@@ -46,7 +46,9 @@ fn a_unit_enrols_renews_tells_its_applications_and_ends_when_asked() {
     let second = daemon.until("it is renewed", || current(home.path()).filter(|it| *it != first));
     daemon.until("the hook was told", || read(&told).contains(&hex::encode(&second)).then_some(()));
     assert!(read(&told).lines().all(|line| line.ends_with(" cam-2/SN1")));
-    assert_eq!(json(&status(home.path()))["applications_told"], true);
+    // The hook's file is there a moment before the agent has noted that the hook ended.
+    let noted = || json(&status(home.path()))["applications_told"] == true;
+    daemon.until("it is on record that they were told", || noted().then_some(()));
     assert_eq!(daemon.terminate().code(), Some(0));
     assert_eq!(read(&told).lines().count(), ca.books.lock().unwrap().issued.len(), "once for each");
     assert_eq!(ca.books.lock().unwrap().good(), 1);

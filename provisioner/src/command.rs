@@ -194,11 +194,14 @@ impl Shown {
     }
 }
 
+/// A number of things in words: `1 unit`, `2 units`.
+fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 fn not_made(work_order: &str, summary: &Summary) -> String {
-    let lost = summary.not_made();
-    format!(
-        "{lost} of the units of {work_order} cannot be made: serial numbers of the order are used up outside of it"
-    )
+    let lost = count(summary.not_made(), "unit");
+    format!("{lost} of {work_order} cannot be made: serial numbers of the order are used up outside of it")
 }
 
 /// Where the journal lies, with what people must know about it told.

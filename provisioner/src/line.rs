@@ -2,7 +2,7 @@
 
 mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use identity::{DeviceId, DeviceSerial};
@@ -71,6 +71,8 @@ struct Floor {
     stop: CancellationToken,
     stopped: Mutex<Option<Stop>>,
     withdrawn: Mutex<Vec<DeviceSerial>>,
+    /// Fixtures that take units.
+    open: Mutex<BTreeSet<usize>>,
 }
 
 impl Line {
@@ -91,6 +93,7 @@ impl Line {
             stop: self.stop,
             stopped: Mutex::new(None),
             withdrawn: Mutex::new(withdrawn),
+            open: Mutex::new((1..=slots).collect()),
         });
         let mut running = JoinSet::new();
         for (slot, unit) in first {
@@ -100,7 +103,6 @@ impl Line {
                 running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
             }
         }
-        drop(events);
         let mut summary = Summary::default();
         while let Some(ended) = running.join_next().await {
             match ended {
@@ -108,7 +110,14 @@ impl Line {
                 // A slot that panicked leaves its unit open in the journal.
                 Err(error) => summary.count_failure("slot-lost", &error.to_string()),
             }
+            // What a fixture gave back after the others had found nothing more to do.
+            if running.is_empty()
+                && let Some((slot, unit)) = floor.given_back()
+            {
+                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+            }
         }
+        drop(events);
         summary.duration = begun.elapsed();
         if let Ok(supply) = floor.supply.lock() {
             summary.left = supply.left();
@@ -137,6 +146,7 @@ impl Floor {
             heard |= was_heard;
             // No unit can have caused that nobody is there for the first one of a fixture: another fixture makes it.
             if let Some(detail) = not_connected.filter(|_| !heard) {
+                self.close(slot);
                 self.put_back(unit);
                 events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
                 summary.closed.push(detail);
@@ -150,6 +160,7 @@ impl Floor {
             });
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
             if let Some(detail) = detail {
+                self.close(slot);
                 events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
                 summary.closed.push(detail);
                 return summary;
@@ -161,6 +172,18 @@ impl Floor {
 
     fn next_unit(&self) -> Option<Unit> {
         if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
+    }
+
+    fn close(&self, slot: usize) {
+        if let Ok(mut open) = self.open.lock() {
+            open.remove(&slot);
+        }
+    }
+
+    /// A unit that is left over and a fixture that can take it, when all fixtures are idle.
+    fn given_back(&self) -> Option<(usize, Unit)> {
+        let slot = self.open.lock().ok()?.first().copied()?;
+        Some((slot, self.next_unit()?))
     }
 
     fn put_back(&self, unit: Unit) {

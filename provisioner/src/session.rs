@@ -229,7 +229,8 @@ impl Session {
                 self.another_device(message)
             }
             (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
-                self.end(Outcome::LockedWithoutRecord)
+                let is_old = self.memory.superseded.is_some() && self.memory.certificate.is_none();
+                self.end(if is_old { Outcome::NotErased } else { Outcome::LockedWithoutRecord })
             }
             (State::Lock, Answer::Fault { code: FaultCode::Locked, .. }) => self.passed(),
             (_, Answer::Fault { code, message }) => {

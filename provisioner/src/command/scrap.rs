@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use identity::DeviceId;
 
 use super::failure::{self, with_advice};
-use super::{Failure, Station, say, status};
+use super::{Failure, Station, count, say, status};
 use crate::arguments::ScrapArguments;
 use crate::ca::{CaError, advice};
 use crate::console::Console;
@@ -83,10 +83,10 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
 fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
     let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let question = format!(
-        "Scrap {} units of {work_order} ({reason})?\n  {}\n\
+        "Scrap {} of {work_order} ({reason})?\n  {}\n\
          Their certificates are revoked for ever, their serial numbers and keys never return,\n\
          and the order's quota is not given back. Write yes to scrap them: ",
-        devices.len(),
+        count(devices.len() as u64, "unit"),
         names.join("\n  ")
     );
     let mut answer = String::new();
