@@ -205,7 +205,9 @@ impl Floor {
                 stopped.get_or_insert(stop);
             }
         }
-        let is_new = made.memory.certificate.is_none();
+        // A unit that was asked for before may be on another fixture now, with a certificate on its way: that one keeps its number.
+        let is_new =
+            made.memory.certificate.is_none() && known.is_none_or(|known| known.memory.asked.is_none());
         let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
         // Others have made the last units of the order: nothing is wrong with this one.
         let came_late = is_new && made.outcome.reason() == EXHAUSTED;
@@ -240,7 +242,7 @@ impl Floor {
 fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
     let collided = known.iter().filter(|(_, unit)| {
         let reason = unit.end.as_ref().map_or("", |end| end.reason.as_str());
-        reason == ALREADY_ISSUED && unit.memory.certificate.is_none()
+        reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && unit.attempts <= 1
     });
     let serials: Vec<DeviceSerial> = collided.map(|(device, _)| device.serial.clone()).collect();
     let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);

@@ -2,7 +2,13 @@
 //!
 //! Each test runs itself again in a network of its own, where `localhost` has the addresses that it needs and what is sent to some of
 //! them is dropped. That takes root.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that prints what it measured"
+)]
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::process::{Command, Output, Stdio};

@@ -31,7 +31,8 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         slots: arguments.slots,
     };
     let product = plan::product(&answer, &wish)?;
-    let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, &journal, &mut known).await?;
+    let recorded = (!arguments.dry_run).then_some(&journal);
+    let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, recorded, &mut known).await?;
     let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
         say(&plan.description);
