@@ -205,7 +205,8 @@ fn bench(
     let mut exchange = 0;
     let mut ask = |request| {
         exchange += 1;
-        let question = v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec();
+        let question =
+            v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec();
         let answer = v1::DeviceMessage::decode(dialogue.answer(&question).as_slice()).unwrap();
         match answer.response.unwrap() {
             Response::Fault(fault) => Err(fault.message),

@@ -114,7 +114,10 @@ fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mista
         ([], Some(column)) => {
             let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
             let found = names.join(", ");
-            return Err(mistake(format!("no column is called {}; the first line has {found}", shown(column))));
+            return Err(mistake(format!(
+                "no column is called {}; the first line has {found}",
+                shown(column)
+            )));
         }
         ([one], _) => *one,
         ([one, other, ..], column) => {
@@ -135,8 +138,7 @@ fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mista
             return Err(mistake(format!("two columns are called {}: rename one", shown(name))));
         }
     }
-    let product =
-        names.iter().position(|name| plain(name) == "product").filter(|product| *product != serial);
+    let product = names.iter().position(|name| plain(name) == "product").filter(|product| *product != serial);
     Ok(Some(Columns { names: names.clone(), serial, product }))
 }
 
@@ -168,7 +170,8 @@ fn delimiter(line: &str) -> Option<char> {
 /// A first line without a digit, where all others have one, is the name of a column that is not known here. Taken for a serial number it
 /// would become a unit that nobody makes.
 fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
-    let has_digit = |row: &Record| row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_digit()));
+    let has_digit =
+        |row: &Record| row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_digit()));
     match rows {
         [first, rest @ ..] if !rest.is_empty() && !has_digit(first) && rest.iter().all(has_digit) => {
             let name = shown(first.cells.first().map_or("", String::as_str));

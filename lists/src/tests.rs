@@ -23,11 +23,7 @@ fn a_list_gives_exactly_its_serial_numbers() {
     for (name, content, expected) in [
         ("plain, no last line end", &b"SN1\r\n\n  SN2  \nSN3"[..], &["SN1", "SN2", "SN3"][..]),
         ("blank lines and spaces", b"serial\nSN1\n\nSN2  \n\tSN3\n\n", &["SN1", "SN2", "SN3"]),
-        (
-            "byte order mark and CRLF",
-            b"\xef\xbb\xbfserial,product\r\nSN1,cam-2\r\nSN2,\r\n",
-            &["SN1", "SN2"],
-        ),
+        ("byte order mark and CRLF", b"\xef\xbb\xbfserial,product\r\nSN1,cam-2\r\nSN2,\r\n", &["SN1", "SN2"]),
         ("comments", b"# shift 3\nSN1\n# shift 4\nSN2\n", &["SN1", "SN2"]),
         ("a comment before a header", b"# from the MES\nserial,note\nSN1,#2\n", &["SN1"]),
         ("a column of row numbers", b"#,serial\n1,SN1\n#2,SN2\n", &["SN1", "SN2"]),
@@ -105,7 +101,8 @@ fn the_column_can_be_named() {
 
 #[test]
 fn other_columns_are_kept() {
-    let rows = read_all(b"Hardware Revision,Product,Serial Number,\nB,cam-2,SN1,\n\"C, late\",,SN2,\n").unwrap();
+    let rows =
+        read_all(b"Hardware Revision,Product,Serial Number,\nB,cam-2,SN1,\n\"C, late\",,SN2,\n").unwrap();
     let found: Vec<_> = rows.iter().map(|row| (row.line, row.columns.clone())).collect();
     let revision = |value: &str| BTreeMap::from([("Hardware Revision".to_owned(), value.to_owned())]);
     assert_eq!(found, [(2, revision("B")), (3, revision("C, late"))]);
@@ -122,10 +119,7 @@ fn all_mistakes_are_told_at_once_and_each_only_once() {
     assert_eq!(mistakes.count(), 51);
     let said = mistakes.to_string();
     assert_eq!(said.lines().count(), 3, "{said}");
-    assert!(
-        said.starts_with("51 mistakes\n  lines 2, 3 and 48 more: it is for product \"cam-9\""),
-        "{said}"
-    );
+    assert!(said.starts_with("51 mistakes\n  lines 2, 3 and 48 more: it is for product \"cam-9\""), "{said}");
 }
 
 #[test]

@@ -41,8 +41,9 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Mistake> {
 
 fn line_of(bytes: &[u8], offset: usize) -> u64 {
     let before = bytes.get(..offset).unwrap_or_default();
-    let ends = before.iter().enumerate().filter(|(at, byte)| {
-        **byte == b'\n' || (**byte == b'\r' && before.get(at + 1) != Some(&b'\n'))
-    });
+    let ends = before
+        .iter()
+        .enumerate()
+        .filter(|(at, byte)| **byte == b'\n' || (**byte == b'\r' && before.get(at + 1) != Some(&b'\n')));
     1 + u64::try_from(ends.count()).unwrap_or(u64::MAX - 1)
 }

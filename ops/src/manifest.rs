@@ -21,9 +21,7 @@ pub(crate) fn read(
     let mut content = Vec::new();
     // One byte more than a list may have tells that it is too long.
     let bytes_max = u64::try_from(lists::LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)
-        .and_then(|file| file.take(bytes_max).read_to_end(&mut content))
-        .map_err(unreadable)?;
+    File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut content)).map_err(unreadable)?;
     let refused = |what: String| {
         Failure::usage(format!("{}: {what}", path.display())).next("correct the file; no order was made")
     };

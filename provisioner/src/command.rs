@@ -185,9 +185,9 @@ impl Shown {
                 Complaint::new(PROGRAM, reached, not_made(work_order, summary)).next(NOT_MADE_NEXT)
             }
             None => return reached,
-            // The order is complete, and this station has done its part.
+            // This station has done its part.
             Some(Stop::Refused { reason, message })
-                if reason == EXHAUSTED && summary.left == 0 && summary.unfinished() == 0 =>
+                if reason == EXHAUSTED && summary.is_complete() =>
             {
                 self.console.complain(message);
                 return reached;
@@ -216,9 +216,14 @@ impl Shown {
     }
 }
 
+/// A number of things in words: `1 unit`, `2 units`.
+fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 fn not_made(work_order: &str, summary: &Summary) -> String {
-    let lost = summary.not_made();
-    format!("{lost} of the units of {work_order} cannot be made: serial numbers of the order are used up outside of it")
+    let lost = count(summary.not_made(), "unit");
+    format!("{lost} of {work_order} cannot be made: serial numbers of the order are used up outside of it")
 }
 
 /// Where the journal lies, with what people must know about it told.
@@ -226,7 +231,9 @@ fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
     let Settled { directory, moved_from, stayed } = settings.journal.settle()?;
     if let Some(former) = moved_from {
         let (former, directory) = (former.display(), directory.display());
-        console.complain(&format!("the journal was moved from {former} to {directory}, apart from the credential"));
+        console.complain(&format!(
+            "the journal was moved from {former} to {directory}, apart from the credential"
+        ));
     }
     let credentials = settings.credentials.canonicalize().unwrap_or_else(|_| settings.credentials.clone());
     let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());

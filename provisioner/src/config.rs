@@ -145,7 +145,15 @@ fn load(
     let ca_patience_s = number("ca-patience-s");
     mistakes.extend(table.keys().map(|key| format!("{key} is not known; see touchmark-station --help")));
     let state_directory = environment("STATE_DIRECTORY");
-    Some(Config { server, credentials, journal, answer_timeout_ms, sends_max, ca_patience_s, state_directory })
+    Some(Config {
+        server,
+        credentials,
+        journal,
+        answer_timeout_ms,
+        sends_max,
+        ca_patience_s,
+        state_directory,
+    })
 }
 
 fn within(

@@ -170,8 +170,13 @@ impl UnitRecord {
         self.memory.passed || self.scrapped
     }
 
-    /// Whether it waits for another certificate in place of the one that it had.
+    /// Whether it is to have another certificate in place of the one that it had, and has not passed with it.
     pub fn is_superseded(&self) -> bool {
+        self.memory.superseded.is_some() && !self.memory.passed
+    }
+
+    /// The same, and nothing was done about it yet.
+    pub fn waits_for_rework(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.outcome == SUPERSEDED)
     }
 

@@ -2,7 +2,7 @@
 
 mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use identity::{DeviceId, DeviceSerial};
@@ -71,6 +71,8 @@ struct Floor {
     stop: CancellationToken,
     stopped: Mutex<Option<Stop>>,
     withdrawn: Mutex<Vec<DeviceSerial>>,
+    /// Fixtures that take units.
+    open: Mutex<BTreeSet<usize>>,
 }
 
 impl Line {
@@ -91,6 +93,7 @@ impl Line {
             stop: self.stop,
             stopped: Mutex::new(None),
             withdrawn: Mutex::new(withdrawn),
+            open: Mutex::new((1..=slots).collect()),
         });
         let mut running = JoinSet::new();
         for (slot, unit) in first {
@@ -100,7 +103,6 @@ impl Line {
                 running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
             }
         }
-        drop(events);
         let mut summary = Summary::default();
         while let Some(ended) = running.join_next().await {
             match ended {
@@ -108,7 +110,14 @@ impl Line {
                 // A slot that panicked leaves its unit open in the journal.
                 Err(error) => summary.count_failure("slot-lost", &error.to_string()),
             }
+            // What a fixture gave back after the others had found nothing more to do.
+            if running.is_empty()
+                && let Some((slot, unit)) = floor.given_back()
+            {
+                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+            }
         }
+        drop(events);
         summary.duration = begun.elapsed();
         if let Ok(supply) = floor.supply.lock() {
             summary.left = supply.left();
@@ -124,12 +133,7 @@ impl Line {
 }
 
 impl Floor {
-    async fn run_slot(
-        self: Arc<Self>,
-        slot: usize,
-        first: Unit,
-        events: mpsc::Sender<LineEvent>,
-    ) -> Summary {
+    async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) -> Summary {
         let mut summary = Summary::default();
         let mut next = Some(first);
         let mut heard = false;
@@ -142,6 +146,7 @@ impl Floor {
             heard |= was_heard;
             // No unit can have caused that nobody is there for the first one of a fixture: another fixture makes it.
             if let Some(detail) = not_connected.filter(|_| !heard) {
+                self.close(slot);
                 self.put_back(unit);
                 events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
                 summary.closed.push(detail);
@@ -150,10 +155,12 @@ impl Floor {
             summary.count(&report);
             let ended_unheard = !heard && report.cause == "link-lost";
             unheard = if ended_unheard { unheard + 1 } else { 0 };
-            let detail = (unheard >= UNHEARD_MAX)
-                .then(|| format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message));
+            let detail = (unheard >= UNHEARD_MAX).then(|| {
+                format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message)
+            });
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
             if let Some(detail) = detail {
+                self.close(slot);
                 events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
                 summary.closed.push(detail);
                 return summary;
@@ -165,6 +172,18 @@ impl Floor {
 
     fn next_unit(&self) -> Option<Unit> {
         if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
+    }
+
+    fn close(&self, slot: usize) {
+        if let Ok(mut open) = self.open.lock() {
+            open.remove(&slot);
+        }
+    }
+
+    /// A unit that is left over and a fixture that can take it, when all fixtures are idle.
+    fn given_back(&self) -> Option<(usize, Unit)> {
+        let slot = self.open.lock().ok()?.first().copied()?;
+        Some((slot, self.next_unit()?))
     }
 
     fn put_back(&self, unit: Unit) {
@@ -186,17 +205,25 @@ impl Floor {
                 stopped.get_or_insert(stop);
             }
         }
-        let collided = made.outcome.reason() == ALREADY_ISSUED && made.memory.certificate.is_none();
-        if collided && let Ok(mut withdrawn) = self.withdrawn.lock() {
+        // A unit that was asked for before may be on another fixture now, with a certificate on its way: that one keeps its number.
+        let is_new =
+            made.memory.certificate.is_none() && known.is_none_or(|known| known.memory.asked.is_none());
+        let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
+        // Others have made the last units of the order: nothing is wrong with this one.
+        let came_late = is_new && made.outcome.reason() == EXHAUSTED;
+        if (collided || came_late)
+            && made.heard
+            && let Ok(mut withdrawn) = self.withdrawn.lock()
+        {
             withdrawn.push(unit.device.serial.clone());
             let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
             withdrawn.drain(..surplus);
         }
         let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
-        let skipped = is_anothers
+        let skipped = (is_anothers || came_late)
             && self.supply.lock().is_ok_and(|mut supply| {
                 let skips = supply.passes_over_made_units();
-                if skips {
+                if skips && is_anothers {
                     supply.replace();
                 }
                 skips
@@ -215,7 +242,7 @@ impl Floor {
 fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
     let collided = known.iter().filter(|(_, unit)| {
         let reason = unit.end.as_ref().map_or("", |end| end.reason.as_str());
-        reason == ALREADY_ISSUED && unit.memory.certificate.is_none()
+        reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && unit.attempts <= 1
     });
     let serials: Vec<DeviceSerial> = collided.map(|(device, _)| device.serial.clone()).collect();
     let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
@@ -242,6 +269,9 @@ const UNHEARD_MAX: u32 = 3;
 
 /// What the CA says to the station that was slower.
 const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
+
+/// What the CA says when all units of the order are made.
+const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
 /// `Hello.withdrawn_serials` in factory_link.proto.
 const WITHDRAWN_MAX: usize = 64;

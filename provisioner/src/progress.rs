@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::console::Console;
 use crate::line::LineEvent;
@@ -54,12 +54,19 @@ impl Progress {
             })
             .collect();
         // The bar takes what is left of the line: 80 columns are enough.
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min, {eta} to go");
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min{left}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let per_minute = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             write!(text, "{:.1}", state.per_sec() * 60.0).ok();
         };
-        let total = all.add(ProgressBar::new(total).with_style(style.with_key("per_minute", per_minute)));
+        // Before the first unit is done nobody knows.
+        let left = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            if state.pos() > 0 {
+                write!(text, ", {:#} to go", HumanDuration(state.eta())).ok();
+            }
+        };
+        let style = style.with_key("per_minute", per_minute).with_key("left", left);
+        let total = all.add(ProgressBar::new(total).with_style(style));
         total.enable_steady_tick(TICK);
         Self::Bars { slots, total, console: console.clone() }
     }
@@ -117,11 +124,8 @@ impl Progress {
     pub fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
-            // What is over has no time to go.
-            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len}") {
-                total.set_style(style);
-            }
-            total.abandon();
+            // The summary says how it ended, and what is over has no time to go.
+            total.finish_and_clear();
         }
     }
 }

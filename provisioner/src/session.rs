@@ -17,7 +17,9 @@ use identity::{DeviceId, RequestId, SerialNumber};
 pub use memory::{Memory, Step};
 pub use outcome::{Outcome, Refusal, Standing, Taken};
 pub use verification::{VerificationFault, anchors_digest, read_back_message};
-pub use words::{Answer, Assignment, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack};
+pub use words::{
+    Answer, Assignment, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack,
+};
 
 use verification::{same_key, verify_issued, verify_read_back};
 
@@ -227,7 +229,8 @@ impl Session {
                 self.another_device(message)
             }
             (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
-                self.end(Outcome::LockedWithoutRecord)
+                let is_old = self.memory.superseded.is_some() && self.memory.certificate.is_none();
+                self.end(if is_old { Outcome::NotErased } else { Outcome::LockedWithoutRecord })
             }
             (State::Lock, Answer::Fault { code: FaultCode::Locked, .. }) => self.passed(),
             (_, Answer::Fault { code, message }) => {
@@ -314,7 +317,9 @@ impl Session {
         let sent = self.memory.certificate.as_ref();
         match verify_read_back(read_back, sent, &self.kit, &self.device, &self.draw.nonce, now) {
             Err(fault) => self.end(Outcome::VerificationFailed(fault)),
-            Ok(serial_number) if self.memory.superseded == Some(serial_number) => self.end(Outcome::NotErased),
+            Ok(serial_number) if self.memory.superseded == Some(serial_number) => {
+                self.end(Outcome::NotErased)
+            }
             Ok(serial_number) => {
                 self.state = State::Confirmation;
                 self.question = None;

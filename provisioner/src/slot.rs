@@ -69,18 +69,14 @@ impl Bench {
     /// Makes one unit, or finishes it: `memory` is what the journal knows of it.
     ///
     /// `withdrawn` are serial numbers that this line gave to units and that belong to others.
-    pub async fn make(
-        &self,
-        unit: &Unit,
-        memory: Memory,
-        slot: usize,
-        withdrawn: Vec<DeviceSerial>,
-    ) -> Made {
+    pub async fn make(&self, unit: &Unit, memory: Memory, slot: usize, withdrawn: Vec<DeviceSerial>) -> Made {
         let begun = Instant::now();
         // Before anything is recorded or told: a serial number of another unit costs nothing.
         let assignment = match self.assignment(unit, slot, &memory, withdrawn).await {
             Ok(assignment) => assignment,
-            Err(outcome) => return Made { duration: begun.elapsed(), ..Made::without_session(outcome, memory) },
+            Err(outcome) => {
+                return Made { duration: begun.elapsed(), ..Made::without_session(outcome, memory) };
+            }
         };
         let record = Record::Begun { device: unit.device.clone(), columns: unit.columns.clone() };
         let (made, said) = match self.journal.record(&record).await {

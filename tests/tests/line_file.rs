@@ -69,7 +69,7 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
     let output = line.provision().arg("--json").output().unwrap();
     assert_eq!(output.status.code(), Some(6));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(said.matches(r#""reason":"DEVICE_SCRAPPED""#).count(), 2, "{said}");
+    assert_eq!(said.matches(r#""reason":"SCRAPPED_OR_RETIRED""#).count(), 2, "{said}");
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
     let unknown = line.station.scrap(&line.order, "never made", &["SN000009"]).output().unwrap();

@@ -74,6 +74,16 @@ const REQUIREMENTS: &[Requirement] = &[
         why: "packages: units are verified and their exposure is measured",
     },
     Requirement { package: "buildah", probe: &["buildah", "--version"], why: "container: built and run" },
+    Requirement {
+        package: "iproute2",
+        probe: &["ip", "-V"],
+        why: "two_addresses: a network of the test's own",
+    },
+    Requirement {
+        package: "iptables",
+        probe: &["iptables", "--version"],
+        why: "two_addresses: an address that answers nothing",
+    },
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 

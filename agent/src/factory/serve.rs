@@ -79,7 +79,9 @@ pub enum ServeError {
     #[error("the station cannot be answered")]
     Write(#[source] io::Error),
     /// What this device wrote came back to it.
-    #[error("the line echoes: this device receives its own answers; switch the echo of the port or adapter off")]
+    #[error(
+        "the line echoes: this device receives its own answers; switch the echo of the port or adapter off"
+    )]
     Echo,
     /// Nobody is there.
     #[error("the station said nothing for {}", humantime::format_duration(*patience))]

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use identity::{DeviceId, DeviceSerial, SerialNumber};
 
 use super::{Authority, Caller, Refused};
-use crate::ledger::{DeviceState, Serials, WorkOrderId};
+use crate::ledger::{Conflict, DeviceState, Serials, WorkOrderId};
 use crate::store::{Store, WorkOrderRecord};
 
 /// Which serial numbers a station asks about.
@@ -59,7 +59,7 @@ impl<S: Store> Authority<S> {
     /// What is on record of serial numbers of an order's product. Changes nothing, and reserves nothing.
     ///
     /// # Errors
-    /// When the order does not name the caller.
+    /// When the order does not name the caller, or a serial number is not one of the order's: a station learns nothing of others.
     pub async fn units(
         &self,
         caller: &Caller,
@@ -68,7 +68,7 @@ impl<S: Store> Authority<S> {
     ) -> Result<Units, Refused> {
         let order = self.work_order_of_station(caller, work_order).await?;
         let (serials, more) = match asked {
-            UnitsAsked::Named(serials) => (serials, false),
+            UnitsAsked::Named(serials) => (named(&order, serials)?, false),
             UnitsAsked::OfManifest { after } => page(&order.terms.serials, after),
         };
         let mut units = Vec::with_capacity(serials.len());
@@ -84,6 +84,17 @@ impl<S: Store> Authority<S> {
             units.push(UnitOnRecord { serial, made });
         }
         Ok(Units { units, more, order })
+    }
+}
+
+/// Serial numbers, if all are the order's.
+fn named(order: &WorkOrderRecord, serials: Vec<DeviceSerial>) -> Result<Vec<DeviceSerial>, Conflict> {
+    match serials.iter().find(|serial| !order.terms.serials.contains(serial)) {
+        None => Ok(serials),
+        Some(serial) => {
+            let device = DeviceId { product: order.terms.product.clone(), serial: serial.clone() };
+            Err(Conflict::SerialNotInWorkOrder { work_order: order.id, device })
+        }
     }
 }
 

@@ -210,9 +210,7 @@ fn read_request(path: &Path) -> Result<Vec<u8>, Failure> {
 fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Failure> {
     let server = toml::Value::String(server.to_owned());
     let (name, text) = match role {
-        Role::Station => {
-            ("station.toml", format!("server = {server}\ncredentials = \".\"\n"))
-        }
+        Role::Station => ("station.toml", format!("server = {server}\ncredentials = \".\"\n")),
         Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
         Role::Service => return Ok(()),
     };

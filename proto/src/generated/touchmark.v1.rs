@@ -4271,7 +4271,7 @@ pub struct GetUnitsRequest {
     /// The order.
     #[prost(string, tag = "1")]
     pub work_order: ::prost::alloc::string::String,
-    /// Serial numbers of the order's product, at most 1,000. Without any: the next 1,000 of the order's manifest.
+    /// Serial numbers of the order, at most 1,000. Without any: the next 1,000 of the order's manifest.
     #[prost(string, repeated, tag = "2")]
     pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Of the manifest: those behind this serial number; empty: from its beginning.

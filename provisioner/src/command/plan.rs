@@ -10,7 +10,7 @@ use proto::v1;
 use proto::v1::work_order::Serials;
 
 use super::survey::{self, Candidates};
-use super::{Failure, Job};
+use super::{Failure, Job, count};
 use crate::ca::Ca;
 use crate::journal::{Known, UnitRecord};
 use crate::line::{Stop, Summary};
@@ -179,7 +179,7 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
     format!(
         "work order    {}{state} for product {}, serials {serials}\n\
          at the CA     {} of {} issued, {} confirmed, {} scrapped\n\
-         to make       {} units, {} at a time\n\
+         to make       {}, {} at a time\n\
          already done  {passed} (skipped); unfinished: {open} (will be finished)\n\
          link          {}",
         order.id,
@@ -188,7 +188,7 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
         order.quantity,
         counts.confirmed,
         counts.scrapped,
-        supply.left(),
+        count(supply.left(), "unit"),
         wish.slots,
         wish.link,
     )
@@ -205,7 +205,7 @@ pub(super) fn summary_text(summary: &Summary) -> String {
     for (cause, count) in summary.failures.iter().chain(&summary.unfinished) {
         write!(text, "\n  {count} {cause}").ok();
     }
-    for (whose, count) in &summary.skipped {
+    for (whose, count) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
         let why = match whose.as_str() {
             "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
             "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
@@ -213,13 +213,14 @@ pub(super) fn summary_text(summary: &Summary) -> String {
             "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
             _ => "of other units",
         };
-        write!(text, "\n  passed over: {count} serial numbers {why}").ok();
+        let numbers = super::count(*count, "serial number");
+        write!(text, "\n  passed over: {numbers} {why}").ok();
     }
     for detail in &summary.closed {
         write!(text, "\n  no unit was made there: {detail}").ok();
     }
-    if summary.left > 0 && summary.stop.is_some() {
-        write!(text, "\n  {} were not begun", summary.left).ok();
+    if summary.left > 0 && summary.stop.is_some() && !summary.is_complete() {
+        write!(text, "\n  not begun: {}", count(summary.left, "unit")).ok();
     }
     text
 }

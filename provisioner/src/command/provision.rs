@@ -17,7 +17,9 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let list = arguments
         .serials
         .as_deref()
-        .map(|path| Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() }))
+        .map(|path| {
+            Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() })
+        })
         .transpose()?;
     let mut shown = Shown::open(&arguments.output, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await?;
@@ -30,7 +32,8 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         slots: arguments.slots,
     };
     let product = plan::product(&answer, &wish)?;
-    let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, &journal, &mut known).await?;
+    let recorded = (!arguments.dry_run).then_some(&journal);
+    let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, recorded, &mut known).await?;
     let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
         say(&plan.description)?;

@@ -39,7 +39,7 @@ fn outcome(unit: &UnitRecord) -> &'static str {
         "scrapped"
     } else if unit.memory.passed {
         "passed"
-    } else if unit.is_superseded() {
+    } else if unit.waits_for_rework() {
         "rework"
     } else if unit.is_open() {
         "unfinished"
@@ -53,7 +53,7 @@ fn certificate_serial(unit: &UnitRecord) -> Option<String> {
 }
 
 fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
-    let end = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.is_superseded());
+    let end = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework());
     serde_json::json!({
         "device": device.to_string(),
         "outcome": outcome(unit),
@@ -69,7 +69,7 @@ fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
 
 fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     let mut text = format!("{device} {}", outcome(unit));
-    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.is_superseded()) {
+    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework()) {
         write!(text, ": {} {}", end.outcome, end.reason).ok();
     }
     if let Some(serial_number) = certificate_serial(unit) {
@@ -91,7 +91,7 @@ struct Totals {
 impl Totals {
     fn of(known: &Known) -> Self {
         let mut failures = BTreeMap::new();
-        let is_failed = |unit: &&UnitRecord| !unit.is_done() && !unit.is_open() && !unit.is_superseded();
+        let is_failed = |unit: &&UnitRecord| !unit.is_done() && !unit.is_open() && !unit.waits_for_rework();
         for unit in known.units.values().filter(is_failed) {
             if let Some(end) = &unit.end {
                 let cause = format!("{} {}", end.outcome, end.reason).trim().to_owned();
@@ -101,7 +101,7 @@ impl Totals {
         Self {
             passed: known.units.values().filter(|unit| unit.memory.passed && !unit.scrapped).count(),
             scrapped: known.units.values().filter(|unit| unit.scrapped).count(),
-            rework: known.units.values().filter(|unit| !unit.is_done() && unit.is_superseded()).count(),
+            rework: known.units.values().filter(|unit| !unit.is_done() && unit.waits_for_rework()).count(),
             failures,
             open: known.open_units().map(|(device, _)| device.to_string()).collect(),
             torn_bytes: known.torn.map_or(0, |torn| torn.bytes),

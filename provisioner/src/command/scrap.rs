@@ -3,7 +3,7 @@
 use cli::{Answer, Complaint, Status, ask};
 use identity::DeviceId;
 
-use super::{Failure, Station, failure, say};
+use super::{Failure, Station, count, failure, say};
 use crate::arguments::{PROGRAM, ScrapArguments};
 use crate::ca::{CaError, advice};
 use crate::console::Console;
@@ -91,9 +91,10 @@ fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -
     }
     let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let question = format!(
-        "Scrap {units} units of {work_order} ({})?\n  {}\n\
+        "Scrap {} of {work_order} ({})?\n  {}\n\
          Their certificates are revoked for ever, their serial numbers and keys are never used again,\n\
          and the order's quota is not given back. Type {units} to scrap them: ",
+        count(devices.len() as u64, "unit"),
         arguments.remark,
         names.join("\n  ")
     );

@@ -24,11 +24,12 @@ pub(super) struct Candidates {
 }
 
 /// Asks about the units that the journal has as passed: those that the CA lets be made again, or that another station has made again, are
-/// not done any more. Records that before anything is done about it. Returns how many are to be made again.
+/// not done any more. Records that before anything is done about it, or only looks when there is no journal. Returns how many are to be made
+/// again.
 pub(super) async fn clear_superseded(
     ca: &Ca,
     work_order: &str,
-    journal: &Writer,
+    journal: Option<&Writer>,
     known: &mut Known,
 ) -> Result<u64, Failure> {
     let made: Vec<(DeviceId, Option<SerialNumber>)> = known
@@ -49,7 +50,9 @@ pub(super) async fn clear_superseded(
             if is_rework || is_another {
                 let record =
                     Record::Step { device: device.clone(), step: Step::Superseded { serial_number } };
-                journal.record(&record).await?;
+                if let Some(journal) = journal {
+                    journal.record(&record).await?;
+                }
                 known.add(record);
             }
         }
@@ -79,7 +82,9 @@ pub(super) async fn candidates(
         .map(|(device, _)| device.serial.clone())
         .collect();
     let mut done: BTreeSet<DeviceSerial> = begun.iter().cloned().collect();
-    done.extend(known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()));
+    done.extend(
+        known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()),
+    );
     let mut survey = Survey { ca, work_order: &order.id, wanted, found: begun, taken: BTreeMap::new() };
     let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
         Some(Serials::Pattern(pattern)) => {
@@ -115,8 +120,7 @@ impl Survey<'_> {
             return Ok((0, 1));
         }
         // About no unit in particular: the answer says who asks.
-        let answer =
-            self.ca.units(self.work_order, Vec::new(), String::new()).await.map_err(with_advice)?;
+        let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await.map_err(with_advice)?;
         let place = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
         Ok((place as u64, stations.len() as u64))
     }

@@ -59,7 +59,8 @@ impl Place {
     /// When both places hold journals, or another station uses the former one.
     pub fn settle(&self) -> Result<Settled, JournalError> {
         let directory = self.directory.clone();
-        let Some(former) = self.former.as_ref().filter(|former| **former != directory && former.is_dir()) else {
+        let Some(former) = self.former.as_ref().filter(|former| **former != directory && former.is_dir())
+        else {
             return Ok(Settled { directory, moved_from: None, stayed: None });
         };
         if work_orders(former)?.is_empty() {
@@ -70,7 +71,8 @@ impl Place {
         }
         // Nobody else may be writing it while it moves.
         let held = Journal::open(former)?;
-        let moved = std::fs::rename(former, &directory).and_then(|()| sync(former)).and_then(|()| sync(&directory));
+        let moved =
+            std::fs::rename(former, &directory).and_then(|()| sync(former)).and_then(|()| sync(&directory));
         drop(held);
         match moved {
             Ok(()) => Ok(Settled { directory, moved_from: Some(former.clone()), stayed: None }),

@@ -93,6 +93,11 @@ impl Summary {
         self.short.min(lost)
     }
 
+    /// Whether it ended because all units of the order were made, some of them elsewhere.
+    pub fn is_complete(&self) -> bool {
+        self.skipped.contains_key("WORK_ORDER_EXHAUSTED") && self.unfinished() == 0
+    }
+
     /// How many units were left as they were.
     pub fn unfinished(&self) -> u64 {
         self.unfinished.values().sum()

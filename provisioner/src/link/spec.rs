@@ -54,9 +54,8 @@ impl FromStr for Address {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let numbered = port.contains('{') || matches!(port.parse::<u16>(), Ok(1..));
         // An IPv6 address, perhaps with a zone, or something that is filled in; everything else has no colon.
-        let is_host = !host.contains(':')
-            || host.contains(['{', '%'])
-            || host.parse::<std::net::Ipv6Addr>().is_ok();
+        let is_host =
+            !host.contains(':') || host.contains(['{', '%']) || host.parse::<std::net::Ipv6Addr>().is_ok();
         if !numbered || !is_host {
             return Err(LinkSpecError::Address);
         }

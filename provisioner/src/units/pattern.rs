@@ -34,9 +34,8 @@ impl SerialPattern {
         };
         let (from, to) = bounds(place);
         let others = (1..stations).map(move |step| bounds((place + step) % stations));
-        let numbers = (from..to)
-            .chain(others.flat_map(|(from, to)| (from..to).rev()))
-            .chain(first + count..=last);
+        let numbers =
+            (from..to).chain(others.flat_map(|(from, to)| (from..to).rev())).chain(first + count..=last);
         numbers.filter_map(move |number| self.serial(number))
     }
 

@@ -14,13 +14,13 @@ pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<Unit
     if !message.serials.is_empty() {
         let serials = message.serials.iter().map(|serial| serial.parse());
         let serials: Result<_, _> = serials.collect();
-        return serials.map(UnitsAsked::Named).map_err(|error: identity::DeviceIdError| bad("serials", error));
+        return serials
+            .map(UnitsAsked::Named)
+            .map_err(|error: identity::DeviceIdError| bad("serials", error));
     }
     let after = match message.after.as_str() {
         "" => None,
-        after => {
-            Some(after.parse().map_err(|error: identity::DeviceIdError| bad("after", error))?)
-        }
+        after => Some(after.parse().map_err(|error: identity::DeviceIdError| bad("after", error))?),
     };
     Ok(UnitsAsked::OfManifest { after })
 }
