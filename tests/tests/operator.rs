@@ -127,7 +127,8 @@ async fn a_certificate_is_explained_with_who_why_what_came_before_and_after_and_
         birth.as_str().unwrap(),
         "/crl/operational/0.crl",
         "/ocsp",
-        "children    none",
+        "children       none",
+        "CRL            http://",
     ] {
         assert!(words.contains(expected), "{expected} is missing in:\n{words}");
     }
