@@ -82,7 +82,7 @@ async fn list(
                 certificate.serial_number.clone(),
                 certificate.status.to_owned(),
                 certificate.profile.clone(),
-                certificate.holder.clone(),
+                or_dash(&certificate.holder),
                 certificate.issuer.clone(),
                 certificate.not_before.clone().unwrap_or_default(),
                 certificate.not_after_for_people.clone(),
@@ -98,6 +98,11 @@ async fn list(
         }
     };
     listing.print(page, output, ask, |summary| Some(CertificateView::from(summary))).await
+}
+
+/// Issuers and the CA's own signers are nobody's.
+fn or_dash(holder: &str) -> String {
+    if holder.is_empty() { "-".to_owned() } else { holder.to_owned() }
 }
 
 async fn show(

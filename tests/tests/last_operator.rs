@@ -56,7 +56,7 @@ fn the_last_operator_is_revoked_only_when_that_is_said() {
 }
 
 #[test]
-fn an_operator_beside_another_is_revoked_and_an_expired_one_does_not_count() {
+fn an_operator_beside_another_is_revoked_and_the_one_that_is_left_is_not() {
     let authority = CertificateAuthority::start();
     let admin = Operator::of(&authority);
     let directory = tempfile::tempdir().unwrap();
@@ -81,9 +81,6 @@ fn two_operators_that_revoke_each_other_at_once_leave_one() {
         left.says(&["principal", "issue", "operator", &right_name, "--out", place.to_str().unwrap()]);
         let right = Operator::with(&authority, &place);
         let (first, second) = std::thread::scope(|scope| {
-            let revoke = |by: &Operator, whom: &str| -> Output {
-                by.run(&["principal", "revoke", "operator", whom, "--yes"])
-            };
             let first = scope.spawn(|| revoke(&left, &right_name));
             let second = scope.spawn(|| revoke(&right, &left_name));
             (first.join().unwrap(), second.join().unwrap())
@@ -95,4 +92,8 @@ fn two_operators_that_revoke_each_other_at_once_leave_one() {
         }
         left.says(&["principal", "list"]);
     }
+}
+
+fn revoke(by: &Operator, whom: &str) -> Output {
+    by.run(&["principal", "revoke", "operator", whom, "--yes"])
 }

@@ -127,7 +127,8 @@ async fn a_certificate_is_explained_with_who_why_what_came_before_and_after_and_
         birth.as_str().unwrap(),
         "/crl/operational/0.crl",
         "/ocsp",
-        "children    none",
+        "children       none",
+        "CRL            http://",
     ] {
         assert!(words.contains(expected), "{expected} is missing in:\n{words}");
     }
@@ -383,8 +384,11 @@ async fn a_unit_of_an_earlier_order_is_refused_with_the_true_reason() {
     let factory = Factory::of(&site.authority);
     factory.born(&site.station, &site.order, &device).await;
     let later = factory.order(OrderTerms::new(20, &["line-1"])).await;
-    let status =
-        site.station.provisioning().issue_birth_certificate(device.birth_request(&later)).await.unwrap_err();
+    let request = proto::v1::IssueBirthCertificateRequest {
+        request_id: vec![7; 16].into(),
+        ..device.birth_request(&later)
+    };
+    let status = site.station.provisioning().issue_birth_certificate(request).await.unwrap_err();
     assert!(status.message().contains(&format!("was made under work order {}", site.order)), "{status}");
     let confirm = proto::v1::ConfirmUnitRequest {
         work_order: later,

@@ -37,7 +37,7 @@ fn a_port_that_another_program_has_is_named() {
     let another = CertificateAuthority::start();
     let output = wait(&authority, another.grpc(), another.http(), &["--timeout", "500ms"]);
     said(&output, 7, "another program listens");
-    let output = wait(&authority, another.http(), another.http(), &["--timeout", "500ms"]);
+    let output = wait(&authority, another.http(), free(), &["--timeout", "500ms"]);
     said(&output, 7, "is not this CA");
     // One that accepts and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

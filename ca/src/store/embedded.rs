@@ -176,38 +176,6 @@ impl Shared {
         }
     }
 
-    fn certificates_of(
-        &self,
-        holder: &Principal,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
-        // The entries of a device are in memory; only those of the page are read.
-        let serial_numbers = match holder {
-            Principal::Device(device) => {
-                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
-                entries.reverse();
-                let page = page::of_list(&entries, cursor, limit)?;
-                let mut rows = Vec::with_capacity(page.rows.len());
-                for number in page.rows {
-                    let entry = self.entry(EntryNumber(u64::from(number)))?;
-                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
-                }
-                Page { rows, next: page.next }
-            }
-            Principal::Named { role, name } => {
-                let known = self.view(|rows| rows.principal(*role, name))?;
-                let all = known.map(|facts| facts.certificates).unwrap_or_default();
-                page::of_list(&all, cursor, limit)?
-            }
-        };
-        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
-        for serial_number in &serial_numbers.rows {
-            rows.extend(self.certificate_record(serial_number)?);
-        }
-        Ok(Page { rows, next: serial_numbers.next })
-    }
-
     fn principal(
         &self,
         facts: &PrincipalFacts,
@@ -342,17 +310,7 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let cursor = cursor.cloned();
-        self.blocking(move |shared| {
-            let page = page::recorded(issuer, cursor.as_ref(), limit, shared.files_head(), |number| {
-                let entry = shared.entry(number)?;
-                Ok(entry
-                    .event
-                    .certificate()
-                    .map(|certificate| (certificate.issuer, certificate.serial_number)))
-            })?;
-            page.try_map(|serial_number| shared.certificate_record(&serial_number))
-        })
-        .await
+        self.blocking(move |shared| shared.list_recorded(issuer, cursor.as_ref(), limit)).await
     }
 
     async fn superseded_due(

@@ -99,7 +99,11 @@ impl Failure {
     pub fn complaint(&self) -> Complaint {
         let mut complaint = Complaint::of(PROGRAM, self.status(), self);
         if let Self::Ca(CaError::Refused(refusal)) = self {
-            complaint.what = format!("the CA refuses: {}", refusal.message);
+            complaint.what = match refusal.reason.as_str() {
+                // It was not the CA that answered, or it did not come to an answer.
+                "TLS" | "NOT_TLS" => format!("cannot reach the CA: {}", refusal.message),
+                _ => format!("the CA refuses: {}", refusal.message),
+            };
             complaint.reason = Some(refusal.reason.clone());
         }
         complaint.next = self.next_step();
