@@ -75,11 +75,11 @@ impl Failure {
             Self::Serve(ServeError::Listen { .. }) => {
                 "stop what has the address (`ss -ltnp` names it), or change the address in the configuration"
             }
-            Self::Serve(ServeError::Open(error)) => open_step(error)?,
-            Self::Serve(ServeError::Store(_)) => {
+            Self::Serve(ServeError::Open(error)) | Self::Check(error) => open_step(error)?,
+            Self::Serve(ServeError::Store(_) | ServeError::Task(_)) => {
                 "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
             }
-            Self::Serve(ServeError::Descriptors) | Self::Output(_) | Self::Print(_) => return None,
+            Self::Serve(ServeError::Descriptors | ServeError::Signals(_)) | Self::Output(_) | Self::Print(_) => return None,
             Self::Wait(error) => return Some(error.next_step()),
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };
@@ -188,7 +188,9 @@ fn of_opening(error: &store::OpenError) -> Status {
         store::OpenError::InUse { .. } => Status::Failed,
         store::OpenError::Missing { .. }
         | store::OpenError::Exists { .. }
+        | store::OpenError::LostEnd { .. }
         | store::OpenError::TooNew { .. } => Status::Damaged,
+        store::OpenError::Exposed { .. } => Status::Unusable,
         store::OpenError::Store(error) => of_store(error),
     }
 }
@@ -198,6 +200,7 @@ fn of_store(error: &StoreError) -> Status {
         StoreError::Damaged { .. } => Status::Damaged,
         StoreError::Full
         | StoreError::Stopped
+        | StoreError::Bug { .. }
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }
         | StoreError::CursorUnknown

@@ -71,7 +71,14 @@ impl<S: Store> Authority<S> {
         };
         // It is the device that came, but nothing is decided for it: its certificate is no credential any more.
         let principal = Some(Principal::Device(device.clone()));
-        let command = Command { principal, credential: None, request: None, content: [0; 32], action };
+        let command = Command {
+            principal,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
         let before = self.store.head();
         let verdicts = self.store.commit(vec![command]).await?;
         self.feed.ring_for(&verdicts);
