@@ -45,7 +45,8 @@ impl Failure {
     /// How the program ends.
     pub fn status(&self) -> Status {
         match self {
-            Self::Config(_) | Self::Check(_) => Status::Unusable,
+            Self::Config(_) => Status::Unusable,
+            Self::Check(error) => of_open(error),
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
             Self::Wait(error) => error.status(),
@@ -174,12 +175,18 @@ fn of_serve(error: &ServeError) -> Status {
         | ServeError::Signals(_)
         | ServeError::Listen { .. }
         | ServeError::Descriptors => Status::Failed,
-        ServeError::Open(OpenError::Publish(_)) => Status::Failed,
-        ServeError::Open(OpenError::Store(error)) => of_opening(error),
-        ServeError::Open(OpenError::Numbers(error)) => of_numbers(error),
-        ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(error))) => of_store(error),
-        ServeError::Open(OpenError::Authority(OpenAuthorityError::NotOnRecord { .. })) => Status::Damaged,
-        ServeError::Open(_) => Status::Unusable,
+        ServeError::Open(error) => of_open(error),
+    }
+}
+
+fn of_open(error: &OpenError) -> Status {
+    match error {
+        OpenError::Publish(_) => Status::Failed,
+        OpenError::Store(error) => of_opening(error),
+        OpenError::Numbers(error) => of_numbers(error),
+        OpenError::Authority(OpenAuthorityError::Store(error)) => of_store(error),
+        OpenError::Authority(OpenAuthorityError::NotOnRecord { .. }) => Status::Damaged,
+        _ => Status::Unusable,
     }
 }
 
