@@ -79,8 +79,9 @@ impl Connection {
             .user_agent(concat!("touchmark/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| Failure::local(error.to_string()))?;
         endpoint.connect_with_connector(connector).await.map_err(|error| {
-            Failure::unreachable(format!("cannot reach the CA at {uri}: {}", root_cause(&error)))
-                .next("check that `touchmark-ca serve` is running there and that --credentials is of this CA")
+            let cause = root_cause(&error);
+            let next = unreached(&cause);
+            Failure::unreachable(format!("cannot reach the CA at {uri}: {cause}")).next(next)
         })
     }
 
@@ -105,6 +106,18 @@ pub(crate) fn unusable(mistakes: Vec<CredentialError>) -> Failure {
         _ => Failure::local(said).next(
             "say which credential: --credentials DIR; a key that others could read is no longer a secret",
         ),
+    }
+}
+
+/// What to do about a CA that was not reached, from what TLS or the network says.
+fn unreached(cause: &str) -> &'static str {
+    if cause.contains("certificate expired") {
+        "if this machine's clock is right, the server's certificate has ended: at the CA, `touchmark-ca credential` makes another \
+         (docs/operations/server-certificate.md)"
+    } else if cause.contains("not valid yet") {
+        "the server's certificate has not begun: set this machine's clock, or the CA's (docs/operations/wrong-clock.md)"
+    } else {
+        "check that `touchmark-ca serve` is running there and that --credentials is of this CA"
     }
 }
 

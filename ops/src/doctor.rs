@@ -1,6 +1,7 @@
 //! `touchmark doctor`: what is wrong with this credential, the way to the CA, the clocks, or what the CA publishes.
 
 mod checkup;
+mod condition;
 mod http;
 
 use std::time::{Duration, SystemTime};
@@ -35,6 +36,7 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
         if let Some(der) = &der {
             accepted(der, now, &mut client, &mut checkup).await;
         }
+        condition::examine(connection, now, &mut checkup).await;
         for issuer in ISSUERS {
             list(issuer, now, &mut client, &mut checkup).await;
         }
@@ -132,7 +134,8 @@ async fn accepted(
     };
     // The CA says whole seconds.
     let skew = now.duration_since(served).unwrap_or_else(|behind| behind.duration());
-    let said = format!("{} s apart from the CA's", skew.as_secs());
+    let apart = humantime::format_duration(Duration::from_secs(skew.as_secs()));
+    let said = format!("{apart} apart from the CA's");
     if skew > SKEW_MAX {
         checkup.bad("clock", said, "set the clock of this machine or of the CA, for example with NTP");
     } else if skew > SKEW_USUAL {
@@ -176,6 +179,10 @@ async fn list(
         return checkup.bad(&what, "without an end (R-CRL-01)", "use the programs of one version");
     };
     let life = end.duration_since(made).unwrap_or_default();
+    if made.duration_since(now).is_ok_and(|ahead| ahead > SKEW_MAX) {
+        let said = format!("{said}: it begins only at {}", timestamp::for_people(first.this_update.as_ref()));
+        return checkup.bad(&what, said, FROM_THE_FUTURE);
+    }
     match end.duration_since(now) {
         Err(_) => checkup.bad(&what, format!("{said}: it has ended"), next),
         Ok(left) if left < life / FRESH_PART => checkup.warn(&what, said, next),
@@ -217,6 +224,8 @@ const DAYS_LEFT_MIN: i64 = 30;
 
 const RENEW_CREDENTIAL: &str =
     "an operator makes another with `touchmark principal issue`; the last one with `touchmark-ca credential`";
+
+const FROM_THE_FUTURE: &str = "set the clock of this machine or of the CA; a CA whose clock is right again replaces such a list at once (docs/operations/wrong-clock.md)";
 
 /// A second for the whole seconds of the answer, one for the way.
 const SKEW_USUAL: Duration = Duration::from_secs(5);

@@ -106,6 +106,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "begin again without a cursor; a watcher of a CA that was restored: remove its cursor file",
     ),
     ("LISTINGS_UNAVAILABLE", "listings are being rebuilt from the ledger; issuing goes on meanwhile"),
+    (
+        "CLOCK_IN_DOUBT",
+        "put the CA's clock right, or confirm it with `touchmark-ca confirm-time` (docs/operations/wrong-clock.md)",
+    ),
     ("STORE_BUSY", "the CA has more to do than it can; ask again"),
     ("STORE_FULL", "make room on the CA's disk (docs/operations/full-disk.md); nothing is lost"),
     ("STORE_UNAVAILABLE", "read the CA's log; what was asked can be asked again safely"),
