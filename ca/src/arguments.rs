@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +46,12 @@ pub enum Command {
     /// This says that there is no newer ledger. Revocation lists get numbers above all before; what was revoked since must be revoked again.
     #[command(after_help = RESTORED_MORE)]
     AcceptRestoredStore(ConfigArguments),
+    /// Say that this machine's clock is right although the ledger says otherwise, while the CA does not serve
+    ///
+    /// A CA whose clock is more than 5 minutes behind the last entry of its ledger, or at a start 30 days ahead of it, issues and publishes
+    /// nothing. Put the clock right first; when it is right, because the CA stood still for long or its clock was wrong before, confirm it.
+    #[command(after_help = CONFIRM_TIME_MORE)]
+    ConfirmTime(ConfirmTimeArguments),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -143,6 +150,24 @@ pub struct ConfigArguments {
     pub config: PathBuf,
 }
 
+/// Of `confirm-time`.
+#[derive(Debug, Args)]
+pub struct ConfirmTimeArguments {
+    /// The configuration, made by init
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+    /// The time now, by another clock than this machine's, in UTC: 2026-11-27T16:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub time: SystemTime,
+    /// For who reads the ledger: what was wrong, and who looked
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub remark: String,
+}
+
+fn parse_time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(text).map_err(|_| "write it as 2026-11-27T16:00:00Z".to_owned())
+}
+
 impl InitArguments {
     /// What `init` shall do.
     pub fn plan(self) -> Plan {
@@ -238,6 +263,14 @@ Exit status: see touchmark-ca --help.
 
 Example:
   touchmark-ca accept-restored-store --config /srv/ca/ca.toml";
+
+const CONFIRM_TIME_MORE: &str = "\
+Only who can open the ledger on this machine can do this; nobody can over the network. The ledger keeps it.
+
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca confirm-time --config /srv/ca/ca.toml --time 2026-11-27T16:00:00Z --remark 'clock battery replaced'";
 
 const SERVE_MORE: &str = "\
 When callers are answered, prints one line on stdout:

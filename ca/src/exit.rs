@@ -72,7 +72,9 @@ fn of_init(error: &InitError) -> Status {
         | InitError::Signer(_)
         | InitError::RootKey { .. }
         | InitError::RootList(_) => Status::Keys,
-        InitError::Exists { .. }
+        InitError::Clock(_)
+        | InitError::OtherTime { .. }
+        | InitError::Exists { .. }
         | InitError::Io { .. }
         | InitError::RootListFile { .. }
         | InitError::Organization { .. }

@@ -9,13 +9,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, RootCrlArguments, ServeArguments,
+    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, InitArguments,
+    RootCrlArguments, ServeArguments,
 };
+use ca::clock::CheckedClock;
 use ca::config::Settings;
 use ca::exit::{Failure, Status};
 use ca::init::{
-    Elsewhere, abandoned, accept_restored_store, credential, export_root_list, import_root_list, init,
-    renew_root_list,
+    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
+    import_root_list, init, renew_root_list, utc,
 };
 use ca::serve::{Addresses, serve};
 use ca::{embedded, telemetry};
@@ -53,6 +55,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_list(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
+        Command::ConfirmTime(arguments) => confirm(arguments).await,
         Command::CheckConfig(arguments) => check(arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
@@ -128,11 +131,26 @@ async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {
     ))
 }
 
+async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let ConfirmTimeArguments { time, remark, .. } = arguments;
+    let confirmed = confirm_time(&settings, clock.as_ref(), open, time, remark).await?;
+    print(&format!(
+        "The time is {}, as ledger entry {} says from now on; the entry before it says {}.\n\
+         Start the CA. touchmark doctor names the certificates that were recorded while the clock was ahead.\n",
+        utc(confirmed.time),
+        confirmed.entry,
+        utc(confirmed.before)
+    ))
+}
+
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
+    let open = async |settings: &_| embedded::open(settings, Arc::<CheckedClock>::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
         // Whoever waits for this line may be gone; serving goes on.
         let text =

@@ -4,6 +4,7 @@ mod accept;
 mod blocked_keys;
 mod calls;
 mod connection;
+mod ends;
 mod front;
 mod health;
 mod open;
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::clock::CheckedClock;
 use crate::config::{Settings, StoreSettings};
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
@@ -55,7 +57,7 @@ pub struct Addresses {
 /// When it cannot begin, or the store stopped.
 pub async fn serve<S: Store>(
     settings: Settings,
-    clock: Arc<dyn Clock>,
+    clock: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
@@ -65,15 +67,17 @@ pub async fn serve<S: Store>(
     let (grpc, http) =
         front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
     let (listener, public) = listen(settings.http_listen).await?;
-    let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
+    let checked = Arc::clone(&clock);
+    let opened = open::open(&settings, grpc, clock, open_store).await?;
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let store = Arc::clone(opened.authority.store());
     let published = open_published(&settings, public, &opened, &clock).await?;
 
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     let metrics = Arc::new(Metrics::new(opened.sources(clock, &published)));
     let readiness: Readiness = {
-        let (store, stop) = (Arc::clone(&store), stop.clone());
-        Arc::new(move || health::readiness(store.as_ref(), &stop))
+        let (authority, stop) = (Arc::clone(&opened.authority), stop.clone());
+        Arc::new(move || health::readiness(&authority, &stop))
     };
     let health = health::Health::new(Arc::clone(&readiness));
     let calls = Calls::new(
@@ -99,7 +103,7 @@ pub async fn serve<S: Store>(
     };
     let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
     let reporting = tokio::spawn(health.report(stop.clone()));
-    let upkeep = look_after(&opened, settings.blocked_keys.file, stop.clone());
+    let upkeep = look_after(&opened, checked, settings.blocked_keys.file, stop.clone());
     let publishing = published.start(listener, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
@@ -126,6 +130,7 @@ pub async fn serve<S: Store>(
 /// What the CA does without being asked, until `stop`.
 fn look_after<S: Store>(
     opened: &open::Opened<S>,
+    clock: Arc<CheckedClock>,
     list: Option<PathBuf>,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
@@ -136,7 +141,15 @@ fn look_after<S: Store>(
                 blocked_keys::watch_file(blocked, file, stop.clone()).await;
             }
         };
-        tokio::join!(authority.upkeep(stop.clone()), authority.watch_primes(stop.clone()), watch_list);
+        let watch_ends = ends::watch(authority.as_ref(), stop.clone());
+        let upkeep = authority.upkeep(stop.clone());
+        tokio::join!(
+            upkeep,
+            authority.watch_primes(stop.clone()),
+            watch_list,
+            clock.watch(stop.clone()),
+            watch_ends
+        );
     })
 }
 

@@ -1,6 +1,6 @@
 //! Why the authority does not do what is asked. Every reason has one stable name, the same on every front end (R-§2.7).
 
-use identity::{CsrError, KeyFingerprint};
+use identity::{ClockDoubt, CsrError, KeyFingerprint};
 use issuance::BlockedKey;
 
 use crate::ledger::{Conflict, TermsRefusal, WorkOrderState};
@@ -60,6 +60,9 @@ pub enum Refused {
     /// The store cannot answer now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// `CLOCK_IN_DOUBT`: our operator must put the clock right, or confirm it.
+    #[error("{0}")]
+    Clock(ClockDoubt),
 }
 
 /// Why a caller is not answered. Says nothing of other callers, or of what is on record.
@@ -103,6 +106,7 @@ impl Refused {
             Self::SerialNumbers => "GENERATOR_FAILED",
             Self::Signer(SignerError::Unavailable) => "SIGNER_UNAVAILABLE",
             Self::Store(why) => store_reason(why),
+            Self::Clock(_) => "CLOCK_IN_DOUBT",
         }
     }
 
@@ -122,6 +126,8 @@ impl Refused {
             | Self::Blocked { .. }
             | Self::Ledger(_)
             | Self::CountChanged { .. }
+            // Said once, when the clock was found to be wrong, and not for every caller.
+            | Self::Clock(_)
             | Self::Request { .. } => false,
         }
     }

@@ -128,6 +128,9 @@ impl<V: View> Rules<'_, V> {
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }
             | Action::RequestRotation { .. } => self.decide_revocation(&command.action),
+            Action::ConfirmTime { before, remark } => {
+                Ok(record(Event::TimeConfirmed { before: *before, remark: remark.clone() }))
+            }
             Action::IssueCredential { role, name, certificate } => {
                 let before = self.may_have_credential(*role, name, &certificate.key)?;
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());

@@ -13,6 +13,8 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::ends;
+use crate::authority::Authority;
 use crate::http::Readiness;
 use crate::store::Store;
 
@@ -61,15 +63,19 @@ impl Health {
     }
 }
 
-/// Whether certificates can be issued; if not, why. Stops the CA when the store can record nothing more: a supervisor starts it again.
-pub(super) fn readiness(store: &impl Store, stop: &CancellationToken) -> Result<(), String> {
-    if store.vitals().stopped {
+/// Whether certificates can be issued, and callers trust the server; if not, why. Stops the CA when the store can record nothing more: a supervisor starts it again.
+pub(super) fn readiness<S: Store>(authority: &Authority<S>, stop: &CancellationToken) -> Result<(), String> {
+    if authority.store().vitals().stopped {
         stop.cancel();
         return Err("the store can record nothing more".to_owned());
     }
     if stop.is_cancelled() {
         return Err("stopping".to_owned());
     }
+    if let Some(doubt) = authority.clock_doubt() {
+        return Err(format!("{doubt}: put the clock right, or confirm it with touchmark-ca confirm-time"));
+    }
+    ends::ended(&authority.ends(), authority.now())?;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use identity::{Clock, Principal, Role};
 use issuance::{Certificate, IssuerName};
@@ -16,6 +15,7 @@ use super::blocked_keys::BlockedKeysList;
 use super::profiles;
 use super::publish::Published;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
+use crate::clock::CheckedClock;
 use crate::config::{IssuerSettings, Settings, StoreSettings};
 use crate::http::metrics::{Expiry, Figures, Sources};
 use crate::ledger::{Holder, Standing};
@@ -37,9 +37,10 @@ pub(super) struct Opened<S> {
 pub(super) async fn open<S: Store>(
     settings: &Settings,
     grpc: SocketAddr,
-    clock: Arc<dyn Clock>,
+    checked: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
 ) -> Result<Opened<S>, OpenError> {
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let issuers = open_issuers(settings.issuers.clone()).await?;
     let credentials = ServerCredentials::read(&settings.server_credentials)?;
     let server = Certificate::from_der(credentials.certificate()).map_err(|_| OpenError::ForeignServer)?;
@@ -47,7 +48,6 @@ pub(super) async fn open<S: Store>(
         return Err(OpenError::OneKeyTwoPurposes);
     }
     let expiries = expiries(&issuers, &server);
-    warn_of_ends(&expiries, clock.as_ref());
     if clock.now() < server.validity().not_before() {
         error!(
             "the clock is before the server's certificate begins, so it is wrong: everybody will refuse this server"
@@ -66,6 +66,7 @@ pub(super) async fn open<S: Store>(
     };
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
+    checked.begin_over(store.last_entry_at());
     let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
     let installation = Installation {
         organization: settings.organization.clone(),
@@ -77,6 +78,7 @@ pub(super) async fn open<S: Store>(
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
     may_serve(authority.store().as_ref(), &server).await?;
+    authority.serves_until(server.validity().not_after());
     Ok(Opened { authority: Arc::new(authority), tls, issuers, blocked_keys, expiries })
 }
 
@@ -99,9 +101,11 @@ impl<S: Store> Opened<S> {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
+        let doubted = Arc::clone(&clock);
         let figures = move || {
             let vitals = store.vitals();
             Figures {
+                clock_in_doubt: doubted.doubt().is_some(),
                 blocked_keys: blocked_keys.figures(),
                 publication: publication.figures(now.now()),
                 answers: answers.figures(),
@@ -149,22 +153,6 @@ fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
     certificates
         .map(|(issuer, certificate)| Expiry { issuer, not_after: certificate.validity().not_after() })
         .collect()
-}
-
-fn warn_of_ends(expiries: &[Expiry], clock: &dyn Clock) {
-    for Expiry { issuer, not_after } in expiries {
-        let Ok(left) = not_after.duration_since(clock.now()) else {
-            error!(
-                certificate = issuer,
-                "the certificate of {issuer} has ended: everybody refuses what needs it"
-            );
-            continue;
-        };
-        if left < EXPIRY_WARNING {
-            let days = left.as_secs() / (24 * 60 * 60);
-            warn!(certificate = issuer, days_left = days, "the certificate of {issuer} ends soon");
-        }
-    }
 }
 
 /// R-CA-01, R-CA-04.
@@ -219,9 +207,6 @@ pub enum OpenError {
     #[error(transparent)]
     Authority(#[from] OpenAuthorityError),
 }
-
-/// How long before its end a certificate is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

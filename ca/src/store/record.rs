@@ -75,7 +75,7 @@ struct EntryRecord {
     content: Vec<u8>,
     #[prost(
         oneof = "EventRecord",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32"
     )]
     event: Option<EventRecord>,
 }
@@ -126,6 +126,8 @@ enum EventRecord {
     ReworkAllowed(String),
     #[prost(message, tag = "31")]
     RotationRequested(RotationRecord),
+    #[prost(message, tag = "32")]
+    TimeConfirmed(TimeConfirmedRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -185,6 +187,14 @@ struct PrincipalRevokedRecord {
     reason: u32,
     #[prost(message, repeated, tag = "3")]
     revoked: Vec<WithdrawnRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeConfirmedRecord {
+    #[prost(uint64, tag = "1")]
+    before_ms: u64,
+    #[prost(string, tag = "2")]
+    remark: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -268,6 +278,10 @@ impl From<&Event> for EventRecord {
                     revoked: withdrawal::records(revoked),
                 })
             }
+            Event::TimeConfirmed { before, remark } => Self::TimeConfirmed(TimeConfirmedRecord {
+                before_ms: milliseconds(*before),
+                remark: remark.clone(),
+            }),
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
             | Event::CertificatesRevoked { .. }
@@ -346,6 +360,9 @@ impl EventRecord {
             Self::DeviceRetired(record) => record.retired()?,
             Self::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
             Self::RotationRequested(record) => record.event()?,
+            Self::TimeConfirmed(record) => {
+                Event::TimeConfirmed { before: time(record.before_ms)?, remark: record.remark }
+            }
         })
     }
 }
