@@ -15,6 +15,7 @@
 mod authority;
 mod broker;
 mod caller;
+mod clock;
 mod credentials;
 mod device;
 mod factory;
@@ -34,6 +35,7 @@ mod wait;
 pub use authority::{CertificateAuthority, ORGANIZATION};
 pub use broker::{Admission, Broker};
 pub use caller::Caller;
+pub use clock::{WallClock, fake};
 pub use credentials::{Credentials, KeyAndRequest};
 pub use device::Device;
 pub use factory::{Factory, OrderTerms};
