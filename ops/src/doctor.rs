@@ -33,10 +33,16 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     let mut checkup = Checkup::default();
     let der = credential(connection, now, &mut checkup);
     if let Some(mut client) = reach(connection, &mut checkup).await {
-        if let Some(der) = &der {
-            accepted(der, now, &mut client, &mut checkup).await;
+        let served = match &der {
+            Some(der) => accepted(der, &mut client, &mut checkup).await,
+            None => None,
+        };
+        // Who may ask the CA itself is told by it; the HTTP library under it keeps a date that it once wrote until that is over.
+        let condition = condition::of(connection, &mut checkup).await;
+        clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checkup);
+        if let Some(condition) = &condition {
+            condition::report(condition, now, &mut checkup);
         }
-        condition::examine(connection, now, &mut checkup).await;
         for issuer in ISSUERS {
             list(issuer, now, &mut client, &mut checkup).await;
         }
@@ -106,17 +112,19 @@ async fn reach(connection: &Connection, checkup: &mut Checkup) -> Option<Revocat
     }
 }
 
-/// Whether the CA takes this credential, and how its clock compares with ours.
+/// Whether the CA takes this credential; what time the answer says that it is.
 async fn accepted(
     der: &[u8],
-    now: SystemTime,
     client: &mut RevocationServiceClient<Channel>,
     checkup: &mut Checkup,
-) {
+) -> Option<SystemTime> {
     let serial = X509Certificate::from_der(der).map(|(_, certificate)| certificate.raw_serial().to_vec());
     let answer = match revocations::state_of(&serial.unwrap_or_default(), client).await {
         Ok(answer) => answer,
-        Err(status) => return checkup.failure("access", &Failure::from(status)),
+        Err(status) => {
+            checkup.failure("access", &Failure::from(status));
+            return None;
+        }
     };
     let served = answer.metadata().get("date").and_then(|date| date.to_str().ok());
     let served = served.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -129,6 +137,11 @@ async fn accepted(
         ),
         None => checkup.bad("access", "the CA gave no answer", "use the programs of one version"),
     }
+    served
+}
+
+/// How the CA's clock compares with ours.
+fn clock(now: SystemTime, served: Option<SystemTime>, checkup: &mut Checkup) {
     let Some(served) = served else {
         return checkup.warn("clock", "the CA did not say what time it is", "");
     };

@@ -11,19 +11,29 @@ use crate::client::Connection;
 use crate::failure::Failure;
 use crate::timestamp;
 
-/// Asks the CA how it is. Says nothing to who may not ask.
-pub(super) async fn examine(connection: &Connection, now: SystemTime, checkup: &mut Checkup) {
-    let channel = match connection.open().await {
-        Ok(channel) => channel,
-        Err(failure) => return checkup.failure(CLOCK, &failure),
+/// Asks the CA how it is; `None`: it did not say, or not to us: for operators only.
+pub(super) async fn of(connection: &Connection, checkup: &mut Checkup) -> Option<wire::GetConditionResponse> {
+    let asked = async {
+        let mut client = AuthorityServiceClient::new(connection.open().await?);
+        match client.get_condition(wire::GetConditionRequest {}).await {
+            Ok(condition) => Ok(Some(condition.into_inner())),
+            Err(status) if status.code() == Code::PermissionDenied => Ok(None),
+            Err(status) => Err(Failure::from(status)),
+        }
     };
-    let asked = AuthorityServiceClient::new(channel).get_condition(wire::GetConditionRequest {}).await;
-    let condition = match asked {
-        Ok(condition) => condition.into_inner(),
-        // For operators only.
-        Err(status) if status.code() == Code::PermissionDenied => return,
-        Err(status) => return checkup.failure(CLOCK, &Failure::from(status)),
-    };
+    asked.await.unwrap_or_else(|failure: Failure| {
+        checkup.failure(CLOCK, &failure);
+        None
+    })
+}
+
+/// The time that the CA goes by.
+pub(super) fn time(condition: &wire::GetConditionResponse) -> Option<SystemTime> {
+    timestamp::system(condition.time.as_ref())
+}
+
+/// Tells how the CA is.
+pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, checkup: &mut Checkup) {
     match condition.clock_doubt.as_str() {
         "" => checkup.good(CLOCK, "trusted: it agrees with its monotonic clock and with the ledger"),
         doubt => checkup.bad(CLOCK, format!("{doubt}; nothing is issued or published"), CLOCK_NEXT),
@@ -31,7 +41,7 @@ pub(super) async fn examine(connection: &Connection, now: SystemTime, checkup: &
     for end in &condition.ends {
         certificate_end(end, now, checkup);
     }
-    recorded_ahead(&condition, checkup);
+    recorded_ahead(condition, checkup);
 }
 
 fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checkup: &mut Checkup) {
@@ -54,7 +64,8 @@ fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checkup: &mut Ch
     } else if days < warn_days {
         checkup.warn(&what, format!("until {until}: {days} days left"), next);
     } else {
-        checkup.good(&what, format!("until {until} ({days} days left)"));
+        let left = if days < NEVER_DAYS { format!(" ({days} days left)") } else { String::new() };
+        checkup.good(&what, format!("until {until}{left}"));
     }
 }
 
@@ -67,11 +78,13 @@ fn recorded_ahead(condition: &wire::GetConditionResponse, checkup: &mut Checkup)
             Some(device) => format!("{}/{}", device.product, device.serial),
             None => certificate.principal.clone(),
         };
+        let replaced = certificate.status() == wire::CertificateStatus::Superseded;
         let said = format!(
-            "{} of {holder}, good from {} to {}: it was recorded while the CA's clock was ahead",
+            "{} of {holder}, good from {} to {}: it was recorded while the CA's clock was ahead{}",
             hex::encode(&certificate.serial_number),
             timestamp::for_people(certificate.not_before.as_ref()),
             timestamp::for_people(certificate.not_after.as_ref()),
+            if replaced { ", and is replaced" } else { "" },
         );
         checkup.warn(AHEAD, said, AHEAD_NEXT);
     }
@@ -94,6 +107,9 @@ const ISSUER_NEXT: &str =
 
 const AHEAD_NEXT: &str =
     "devices replace theirs by themselves; revoke what is not replaced (docs/operations/wrong-clock.md)";
+
+/// A count of more days says less than the date.
+const NEVER_DAYS: i64 = 100_000;
 
 /// The server's certificate lives 90 days and is replaced in minutes: see `touchmark-ca`, which warns as early.
 const SERVER_DAYS: i64 = 30;
