@@ -94,6 +94,10 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "stop the CA first, run the command again, and start the CA again"
         }
         InitError::Ledger(error) => store_step(error)?,
+        InitError::Clock(_) => {
+            "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
+        }
+        InitError::OtherTime { .. } => "put this machine's clock right, or look again at the other one",
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
         InitError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
@@ -157,7 +161,10 @@ fn of_init(error: &InitError) -> Status {
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
         | InitError::Host(_) => Status::Usage,
-        InitError::Exists { .. }
+        // Said, but another time than the clock shows.
+        InitError::OtherTime { .. } => Status::NotConfirmed,
+        InitError::Clock(_)
+        | InitError::Exists { .. }
         | InitError::RootList(_)
         | InitError::Io { .. }
         | InitError::RootListFile { .. }

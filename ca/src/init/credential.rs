@@ -47,6 +47,10 @@ pub async fn credential<S: Store>(
     let issuers = Issuers::open(&settings.issuers.dir, &passphrase)?;
     let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
     let store = open_store(&settings.store).await?;
+    if let Some(doubt) = settings.clock.judge(clock.now(), store.last_entry_at()) {
+        store.close().await?;
+        return Err(InitError::Clock(doubt));
+    }
     let on_record = store.issuer(IssuerName::Infrastructure).await?;
     if on_record.is_none_or(|record| record.certificate().der != issuer.certificate.der()) {
         store.close().await?;
