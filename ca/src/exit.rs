@@ -75,7 +75,7 @@ impl Failure {
             Self::Serve(ServeError::Listen { .. }) => {
                 "stop what has the address (`ss -ltnp` names it), or change the address in the configuration"
             }
-            Self::Serve(ServeError::Open(error)) => open_step(error)?,
+            Self::Serve(ServeError::Open(error)) | Self::Check(error) => open_step(error)?,
             Self::Serve(ServeError::Store(_)) => {
                 "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
             }
@@ -195,6 +195,7 @@ fn of_opening(error: &store::OpenError) -> Status {
         store::OpenError::InUse { .. } => Status::Failed,
         store::OpenError::Missing { .. }
         | store::OpenError::Exists { .. }
+        | store::OpenError::Exposed { .. }
         | store::OpenError::TooNew { .. } => Status::Damaged,
         store::OpenError::Store(error) => of_store(error),
     }
@@ -208,6 +209,7 @@ fn of_store(error: &StoreError) -> Status {
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }
         | StoreError::CursorUnknown
+        | StoreError::Bug { .. }
         | StoreError::Io { .. } => Status::Failed,
     }
 }

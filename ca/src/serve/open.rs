@@ -9,7 +9,7 @@ use issuance::{Certificate, IssuerName};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
