@@ -127,7 +127,7 @@ enum EventRecord {
     #[prost(message, tag = "31")]
     RotationRequested(RotationRecord),
     #[prost(message, tag = "32")]
-    TimeConfirmed(TimeConfirmedRecord),
+    TimeConfirmed(TimeRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -190,7 +190,7 @@ struct PrincipalRevokedRecord {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TimeConfirmedRecord {
+struct TimeRecord {
     #[prost(uint64, tag = "1")]
     before_ms: u64,
     #[prost(string, tag = "2")]
@@ -278,10 +278,7 @@ impl From<&Event> for EventRecord {
                     revoked: withdrawal::records(revoked),
                 })
             }
-            Event::TimeConfirmed { before, remark } => Self::TimeConfirmed(TimeConfirmedRecord {
-                before_ms: milliseconds(*before),
-                remark: remark.clone(),
-            }),
+            Event::TimeConfirmed { before, remark } => Self::TimeConfirmed(TimeRecord::of(*before, remark)),
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
             | Event::CertificatesRevoked { .. }
@@ -393,6 +390,12 @@ impl CertificateRecord {
             shard: self.shard,
             der: self.der,
         })
+    }
+}
+
+impl TimeRecord {
+    fn of(before: SystemTime, remark: &str) -> Self {
+        Self { before_ms: milliseconds(before), remark: remark.to_owned() }
     }
 }
 
