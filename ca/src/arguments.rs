@@ -372,7 +372,8 @@ Only who can open the ledger on this machine can do this; nobody can over the ne
 Exit status: see touchmark-ca --help.
 
 Example:
-  touchmark-ca confirm-time --config /srv/ca/ca.toml --time 2026-11-27T16:00:00Z --remark 'clock battery replaced'";
+  touchmark-ca confirm-time --config /srv/ca/ca.toml --time 2026-11-27T16:00:00Z \\
+      --remark 'clock battery replaced'";
 
 const SERVE_MORE: &str = "\
 When callers are answered, prints one line on stdout:

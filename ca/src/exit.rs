@@ -76,10 +76,11 @@ impl Failure {
                 "stop what has the address (`ss -ltnp` names it), or change the address in the configuration"
             }
             Self::Serve(ServeError::Open(error)) | Self::Check(error) => open_step(error)?,
-            Self::Serve(ServeError::Store(_)) => {
+            Self::Serve(ServeError::Store(_) | ServeError::Task(_)) => {
                 "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
             }
-            Self::Serve(ServeError::Descriptors) | Self::Output(_) | Self::Print(_) => return None,
+            Self::Serve(ServeError::Descriptors | ServeError::Signals(_))
+            | Self::Output(_) | Self::Print(_) => return None,
             Self::Wait(error) => return Some(error.next_step()),
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };

@@ -26,7 +26,7 @@ fn fault(clock: &CheckedClock) -> Option<ClockFault> {
 #[test]
 fn a_minute_in_either_direction_is_no_fault() {
     let (wall, checked) = over(Duration::ZERO);
-    for seconds in [60, -60, 299, -299] {
+    for seconds in [60_i64, -60, 299, -299] {
         let shown = if seconds > 0 {
             start() + Duration::from_secs(seconds.unsigned_abs())
         } else {

@@ -231,7 +231,8 @@ pub(super) mod tests {
         let settings = Settings::read(&made.config, []).unwrap();
         let start = || {
             let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
-            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::clone(&clock), store)
+            let checked = CheckedClock::new(Arc::clone(&clock), settings.clock);
+            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::new(checked), store)
         };
         start().await.unwrap().authority.store().close().await.unwrap();
         for file in ["cert.pem", "key.pem"] {

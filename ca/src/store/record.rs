@@ -131,7 +131,7 @@ enum EventRecord {
     #[prost(message, tag = "31")]
     RotationRequested(RotationRecord),
     #[prost(message, tag = "32")]
-    TimeConfirmed(TimeConfirmedRecord),
+    TimeConfirmed(TimeRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -194,7 +194,7 @@ struct PrincipalRevokedRecord {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TimeConfirmedRecord {
+struct TimeRecord {
     #[prost(uint64, tag = "1")]
     before_ms: u64,
 }
@@ -281,7 +281,7 @@ impl From<&Event> for EventRecord {
                 })
             }
             Event::TimeConfirmed { before } => {
-                Self::TimeConfirmed(TimeConfirmedRecord { before_ms: milliseconds(*before) })
+                Self::TimeConfirmed(TimeRecord { before_ms: milliseconds(*before) })
             }
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
