@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand};
@@ -47,6 +47,12 @@ pub enum Command {
     /// backup must be revoked again. It asks for the organization's name on a terminal, and wants --yes elsewhere.
     #[command(after_help = RESTORED_MORE)]
     AcceptRestoredStore(RestoredArguments),
+    /// Say that this machine's clock is right although the ledger says otherwise, while the CA does not serve
+    ///
+    /// A CA whose clock is more than 5 minutes behind the last entry of its ledger, or at a start 30 days ahead of it, issues and publishes
+    /// nothing. Put the clock right first; when it is right, because the CA stood still for long or its clock was wrong before, confirm it.
+    #[command(after_help = CONFIRM_TIME_MORE)]
+    ConfirmTime(ConfirmTimeArguments),
     /// Check the configuration and report all mistakes at once
     #[command(after_long_help = manual_of_config())]
     CheckConfig(ConfigArguments),
@@ -71,6 +77,7 @@ impl Command {
             | Self::Credential(CredentialArguments { json, .. })
             | Self::RootCrl(RootCrlArguments { json, .. })
             | Self::AcceptRestoredStore(RestoredArguments { json, .. })
+            | Self::ConfirmTime(ConfirmTimeArguments { json, .. })
             | Self::CheckConfig(ConfigArguments { json, .. })
             | Self::Wait(WaitArguments { json, .. }) => *json,
             Self::Serve(_) | Self::Completions { .. } => false,
@@ -210,6 +217,38 @@ pub struct WaitArguments {
     pub json: bool,
 }
 
+/// Of `confirm-time`.
+#[derive(Debug, Args)]
+pub struct ConfirmTimeArguments {
+    /// The configuration, made by init
+    #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
+    pub config: PathBuf,
+    /// The time now, by another clock than this machine's, at most 5 minutes from it: this is the confirmation
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub time: SystemTime,
+    /// For people who read the ledger, at most 256 characters: what was wrong, and who looked
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = parse_remark)]
+    pub remark: String,
+    /// Print the outcome as one JSON object; errors too, on stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_remark(text: &str) -> Result<String, String> {
+    if text.chars().count() <= REMARK_MAX {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("at most {REMARK_MAX} characters"))
+    }
+}
+
+/// Of a remark, in characters.
+const REMARK_MAX: usize = 256;
+
+fn parse_time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(text).map_err(|_| "write it as 2026-11-27T16:00:00Z".to_owned())
+}
+
 impl InitArguments {
     /// What `init` shall do.
     pub fn plan(self) -> Plan {
@@ -330,6 +369,15 @@ Exit status: see touchmark-ca --help.
 
 Example:
   touchmark-ca completions bash > /etc/bash_completion.d/touchmark-ca";
+
+const CONFIRM_TIME_MORE: &str = "\
+Only who can open the ledger on this machine can do this; nobody can over the network. The ledger keeps it.
+
+Exit status: see touchmark-ca --help.
+
+Example:
+  touchmark-ca confirm-time --config /srv/ca/ca.toml --time 2026-11-27T16:00:00Z \\
+      --remark 'clock battery replaced'";
 
 const SERVE_MORE: &str = "\
 When callers are answered, prints one line on stdout:

@@ -3,6 +3,7 @@
 
 mod birth;
 mod caller;
+mod condition;
 mod content;
 mod delegate;
 mod device_life;
@@ -29,7 +30,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diagnostics::Limits;
-use identity::{Clock, RequestId, SerialNumber};
+use identity::{Clock, ClockDoubt, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
 use tokio::sync::watch;
@@ -41,6 +42,7 @@ use serial_numbers::SerialNumbers;
 
 pub use birth::BirthRequest;
 pub use caller::{Caller, CallerKind};
+pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
 pub use issue::SHARD_CERTIFICATES;
@@ -115,6 +117,8 @@ pub struct Authority<S> {
     jobs: tokio::sync::Notify,
     tally: Arc<Tally>,
     incidents: Incidents,
+    /// When the server's certificate ends, once it serves.
+    server_ends: Mutex<Option<SystemTime>>,
 }
 
 /// Numbers for refusals, so that what a caller was told can be found in the log.
@@ -174,6 +178,7 @@ impl<S: Store> Authority<S> {
             jobs: tokio::sync::Notify::new(),
             tally: Arc::default(),
             incidents: Incidents { started, next: AtomicU64::new(1) },
+            server_ends: Mutex::default(),
         })
     }
 
@@ -195,6 +200,11 @@ impl<S: Store> Authority<S> {
     /// The time, by the authority's clock.
     pub fn now(&self) -> SystemTime {
         self.clock.now()
+    }
+
+    /// Why its clock is in doubt; `None`: it is not.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        self.clock.doubt()
     }
 
     /// The store under it.
@@ -249,6 +259,9 @@ impl<S: Store> Authority<S> {
         remark: String,
         action: Action,
     ) -> Result<Recorded, Refused> {
+        if !action.only_withdraws() {
+            self.clock_is_trusted()?;
+        }
         let command = Command {
             principal: Some(caller.principal().clone()),
             credential: Some(caller.certificate()),
@@ -269,6 +282,11 @@ impl<S: Store> Authority<S> {
         let verdicts = self.store.commit(commands).await?;
         self.feed.ring_for(&verdicts);
         Ok(verdicts)
+    }
+
+    /// Nothing is signed, and nothing is given, while nobody knows what time it is.
+    fn clock_is_trusted(&self) -> Result<(), Refused> {
+        self.clock.doubt().map_or(Ok(()), |doubt| Err(Refused::Clock(doubt)))
     }
 
     fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {

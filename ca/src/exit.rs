@@ -80,7 +80,9 @@ impl Failure {
             Self::Serve(ServeError::Store(_) | ServeError::Task(_)) => {
                 "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
             }
-            Self::Serve(ServeError::Descriptors | ServeError::Signals(_)) | Self::Output(_) | Self::Print(_) => return None,
+            Self::Serve(ServeError::Descriptors | ServeError::Signals(_)) | Self::Output(_) | Self::Print(_) => {
+                return None;
+            }
             Self::Wait(error) => return Some(error.next_step()),
             Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
         };
@@ -95,6 +97,10 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "stop the CA first, run the command again, and start the CA again"
         }
         InitError::Ledger(error) => store_step(error)?,
+        InitError::Clock(_) => {
+            "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
+        }
+        InitError::OtherTime { .. } => "put this machine's clock right, or look again at the other one",
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
         InitError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
@@ -158,7 +164,10 @@ fn of_init(error: &InitError) -> Status {
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
         | InitError::Host(_) => Status::Usage,
-        InitError::Exists { .. }
+        // Said, but another time than the clock shows.
+        InitError::OtherTime { .. } => Status::NotConfirmed,
+        InitError::Clock(_)
+        | InitError::Exists { .. }
         | InitError::RootList(_)
         | InitError::Io { .. }
         | InitError::RootListFile { .. }
@@ -211,6 +220,7 @@ fn of_store(error: &StoreError) -> Status {
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }
         | StoreError::CursorUnknown
+        | StoreError::Bug { .. }
         | StoreError::Io { .. } => Status::Failed,
     }
 }

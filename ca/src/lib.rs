@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod authority;
+pub mod clock;
 pub mod config;
 mod crowd;
 pub mod embedded;

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, PROGRAM, RestoredArguments,
-    RootCrlArguments, ServeArguments, WaitArguments,
+    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, InitArguments, PROGRAM,
+    RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
 };
+use ca::clock::CheckedClock;
 use ca::config::Settings;
 use ca::exit::Failure;
 use ca::init::{
-    Elsewhere, abandoned, accept_restored_store, credential, export_root_list, import_root_list, init,
-    renew_root_list,
+    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
+    import_root_list, init, renew_root_list, utc,
 };
 use ca::serve::{Addresses, serve};
 use ca::wait::{Wait, wait};
@@ -61,6 +62,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_list(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
+        Command::ConfirmTime(arguments) => confirm(arguments).await,
         Command::CheckConfig(arguments) => check(arguments).await,
         Command::Wait(arguments) => wait_until_ready(arguments).await,
         Command::Completions { shell } => print(&completion_script::<Arguments>(PROGRAM, shell)),
@@ -154,11 +156,25 @@ async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
     told(arguments.json, &json!({ "ready": true, "grpc": grpc, "http": http }), &format!("ready on {grpc}\n"))
 }
 
+async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let ConfirmTimeArguments { time, remark, json, .. } = arguments;
+    let confirmed = confirm_time(&settings, clock.as_ref(), open, time, remark).await?;
+    let (entry, time, before) = (confirmed.entry, utc(confirmed.time), utc(confirmed.before));
+    let text = format!(
+        "The time is {time}, as ledger entry {entry} says from now on; the entry before it says {before}.\n\
+         Start the CA. touchmark doctor names the certificates that were recorded while the clock was ahead.\n"
+    );
+    told(json, &json!({ "entry": entry.to_string(), "time": time, "before": before }), &text)
+}
+
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
+    let open = async |settings: &_| embedded::open(settings, Arc::<CheckedClock>::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
         // Whoever waits for this line may be gone, or read nothing; serving goes on.
         let text =

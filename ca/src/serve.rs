@@ -4,6 +4,7 @@ mod accept;
 mod blocked_keys;
 mod calls;
 mod connection;
+mod ends;
 mod front;
 mod health;
 mod heard;
@@ -31,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use crate::clock::CheckedClock;
 use crate::config::{Settings, StoreSettings};
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
@@ -67,7 +69,7 @@ pub struct Addresses {
 /// When it cannot begin, or ended though nobody told it to.
 pub async fn serve<S: Store>(
     settings: Settings,
-    clock: Arc<dyn Clock>,
+    clock: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
@@ -79,7 +81,9 @@ pub async fn serve<S: Store>(
     let (grpc, http) =
         front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
     let (listener, public) = listen(settings.http_listen).await?;
-    let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
+    let checked = Arc::clone(&clock);
+    let opened = open::open(&settings, grpc, clock, open_store).await?;
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let store = Arc::clone(opened.authority.store());
     let published = open_published(&settings, public, &opened, &clock).await?;
 
@@ -89,8 +93,8 @@ pub async fn serve<S: Store>(
     let watch = tasks.watch();
     let metrics = Arc::new(Metrics::new(opened.sources(clock, &published, Arc::clone(&watch))));
     let readiness: Readiness = {
-        let (store, watch, stop) = (Arc::clone(&store), Arc::clone(&watch), stop.clone());
-        Arc::new(move || health::readiness(store.as_ref(), &watch, &stop))
+        let (authority, watch, stop) = (Arc::clone(&opened.authority), Arc::clone(&watch), stop.clone());
+        Arc::new(move || health::readiness(&authority, &watch, &stop))
     };
     let health = health::Health::new(Arc::clone(&readiness)).map_err(|_| ServeError::Descriptors)?;
     let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
@@ -118,7 +122,7 @@ pub async fn serve<S: Store>(
         calls,
         metrics,
     };
-    look_after(&mut tasks, &opened, health, settings.blocked_keys.file, &signals)?;
+    look_after(&mut tasks, &opened, checked, health, settings.blocked_keys.file, &signals)?;
     published.start(listener, publishing_metrics, &mut tasks, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
@@ -139,6 +143,7 @@ pub async fn serve<S: Store>(
 fn look_after<S: Store>(
     tasks: &mut Tasks,
     opened: &open::Opened<S>,
+    clock: Arc<CheckedClock>,
     health: health::Health,
     list: Option<PathBuf>,
     signals: &Signals,
@@ -153,6 +158,13 @@ fn look_after<S: Store>(
     tasks.keep("store watch", move || {
         health::watch_store(Arc::clone(&store), Arc::clone(&watch), token.clone())
     });
+    let token = stop.clone();
+    tasks.keep("clock watch", move || {
+        let (clock, token) = (Arc::clone(&clock), token.clone());
+        async move { clock.watch(token).await }
+    });
+    let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
+    tasks.keep("ends of certificates", move || ends::watch(Arc::clone(&authority), token.clone()));
     let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
     tasks.keep("upkeep", move || {
         let (authority, token) = (Arc::clone(&authority), token.clone());
@@ -174,7 +186,7 @@ fn look_after<S: Store>(
     let reload = Reload {
         asked: Arc::clone(&signals.reload),
         server: Arc::clone(&opened.server),
-        store: Arc::clone(opened.authority.store()),
+        authority: Arc::clone(&opened.authority),
         expiries: Arc::clone(&opened.expiries),
         blocked_keys: Arc::clone(&opened.blocked_keys),
         blocked_keys_file: list,

@@ -265,6 +265,17 @@ pub trait Store: Send + Sync + 'static {
     /// The number of the last entry that is durable; 0: the ledger is empty.
     fn head(&self) -> EntryNumber;
 
+    /// The time of the last entry, to the second; `None`: the ledger is empty. From memory.
+    fn last_entry_at(&self) -> Option<SystemTime>;
+
+    /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which shows `now` and is right, or than
+    /// an entry that follows. Without those that are revoked; newest first, at most `limit`.
+    fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<CertificateRecord>, StoreError>> + Send;
+
     /// Figures for metrics.
     fn vitals(&self) -> Vitals;
 

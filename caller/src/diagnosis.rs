@@ -11,8 +11,10 @@ use rustls::CertificateError;
 pub enum Diagnosis {
     /// What listens there does not speak TLS.
     NotTls,
-    /// The server's certificate has ended or not begun, as this machine's clock says.
+    /// The server's certificate has ended, as this machine's clock says.
     Expired,
+    /// The server's certificate has not begun, as this machine's clock says.
+    NotBegun,
     /// The server is another than the one that this credential trusts.
     Stranger,
     /// Nobody listens there.
@@ -49,9 +51,10 @@ fn of_tls(error: &rustls::Error) -> Option<Diagnosis> {
     match error {
         // What comes is no TLS record: a port that speaks plain HTTP answers so.
         rustls::Error::InvalidMessage(_) => Some(Diagnosis::NotTls),
-        rustls::Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
-        ) => Some(Diagnosis::Expired),
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => Some(Diagnosis::Expired),
+        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            Some(Diagnosis::NotBegun)
+        }
         rustls::Error::InvalidCertificate(UnknownIssuer | CertificateError::BadSignature) => {
             Some(Diagnosis::Stranger)
         }
@@ -66,7 +69,8 @@ impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotTls => "this port does not speak TLS: it is not the CA's gRPC port",
-            Self::Expired => "the server's certificate is not within its time, as this machine's clock says",
+            Self::Expired => "the server's certificate has ended, as this machine's clock says",
+            Self::NotBegun => "the server's certificate has not begun, as this machine's clock says",
             Self::Stranger => "the server is not of the CA that this credential trusts",
             Self::Refused => "nobody listens there (connection refused)",
             Self::Other(text) => text,

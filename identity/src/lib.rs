@@ -13,7 +13,7 @@ mod secret;
 mod serial_number;
 mod validity;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ClockDoubt, ClockFault, ManualClock, SystemClock};
 pub use csr::{
     COMPROMISE_PROOF_NAME, CSR_BYTES_MAX, CompromiseProof, CompromiseProofError, Csr, CsrError, FormFault,
 };

@@ -81,7 +81,10 @@ impl Connection {
             let next = match diagnosis {
                 Diagnosis::NotTls => "use the port of `listen` in ca.toml, 8443 unless it was changed; 8080 and 9443 are its HTTP ports",
                 Diagnosis::Expired => {
-                    "the server's certificate, or this machine's clock: on the CA's machine, `touchmark-ca credential` makes another certificate (docs/operations/server-certificate.md)"
+                    "if this machine's clock is right, the server's certificate has ended: on the CA's machine, `touchmark-ca credential` makes another (docs/operations/server-certificate.md)"
+                }
+                Diagnosis::NotBegun => {
+                    "set this machine's clock, or the CA's (docs/operations/wrong-clock.md)"
                 }
                 Diagnosis::Stranger => "check that --server and --credentials are of the same CA",
                 Diagnosis::Refused | Diagnosis::Other(_) => {

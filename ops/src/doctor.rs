@@ -1,6 +1,7 @@
 //! `touchmark doctor`: what is wrong with this credential, the way to the CA, the clocks, or what the CA publishes.
 
 mod checkup;
+mod condition;
 mod http;
 
 use std::time::{Duration, SystemTime};
@@ -33,8 +34,15 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     let mut checkup = Checkup::default();
     let der = credential(connection, now, &mut checkup);
     if let Some(mut client) = reach(connection, &mut checkup).await {
-        if let Some(der) = &der {
-            accepted(der, now, &mut client, &mut checkup).await;
+        let served = match &der {
+            Some(der) => accepted(der, &mut client, &mut checkup).await,
+            None => None,
+        };
+        // Who may ask the CA itself is told by it; the HTTP library under it keeps a date that it once wrote until that is over.
+        let condition = condition::of(connection, &mut checkup).await;
+        clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checkup);
+        if let Some(condition) = &condition {
+            condition::report(condition, now, &mut checkup);
         }
         for issuer in ISSUERS {
             list(issuer, now, &mut client, &mut checkup).await;
@@ -107,17 +115,19 @@ async fn reach(connection: &Connection, checkup: &mut Checkup) -> Option<Revocat
     }
 }
 
-/// Whether the CA takes this credential, and how its clock compares with ours.
+/// Whether the CA takes this credential; what time the answer says that it is.
 async fn accepted(
     der: &[u8],
-    now: SystemTime,
     client: &mut RevocationServiceClient<Channel>,
     checkup: &mut Checkup,
-) {
+) -> Option<SystemTime> {
     let serial = X509Certificate::from_der(der).map(|(_, certificate)| certificate.raw_serial().to_vec());
     let answer = match revocations::state_of(&serial.unwrap_or_default(), client).await {
         Ok(answer) => answer,
-        Err(status) => return checkup.failure("access", &Failure::from(status)),
+        Err(status) => {
+            checkup.failure("access", &Failure::from(status));
+            return None;
+        }
     };
     let served = answer.metadata().get("date").and_then(|date| date.to_str().ok());
     let served = served.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -130,12 +140,18 @@ async fn accepted(
         ),
         None => checkup.bad("access", "the CA gave no answer", "use the programs of one version"),
     }
+    served
+}
+
+/// How the CA's clock compares with ours.
+fn clock(now: SystemTime, served: Option<SystemTime>, checkup: &mut Checkup) {
     let Some(served) = served else {
         return checkup.warn("clock", "the CA did not say what time it is", "");
     };
     // The CA says whole seconds.
     let skew = now.duration_since(served).unwrap_or_else(|behind| behind.duration());
-    let said = format!("{} s apart from the CA's", skew.as_secs());
+    let apart = humantime::format_duration(Duration::from_secs(skew.as_secs()));
+    let said = format!("{apart} apart from the CA's");
     if skew > SKEW_MAX {
         checkup.bad("clock", said, "set the clock of this machine or of the CA, for example with NTP");
     } else if skew > SKEW_USUAL {
@@ -179,6 +195,10 @@ async fn list(
         return checkup.bad(&what, "without an end (R-CRL-01)", "use the programs of one version");
     };
     let life = end.duration_since(made).unwrap_or_default();
+    if made.duration_since(now).is_ok_and(|ahead| ahead > SKEW_MAX) {
+        let said = format!("{said}: it begins only at {}", timestamp::for_people(first.this_update.as_ref()));
+        return checkup.bad(&what, said, FROM_THE_FUTURE);
+    }
     match end.duration_since(now) {
         Err(_) => checkup.bad(&what, format!("{said}: it has expired"), next),
         Ok(left) if left < life / FRESH_PART => checkup.warn(&what, said, next),
@@ -220,6 +240,8 @@ const DAYS_LEFT_MIN: i64 = 30;
 
 const RENEW_CREDENTIAL: &str =
     "an operator makes another with `touchmark principal issue`; the last one with `touchmark-ca credential`";
+
+const FROM_THE_FUTURE: &str = "set the clock of this machine or of the CA; a CA whose clock is right again replaces such a list at once (docs/operations/wrong-clock.md)";
 
 /// A second for the whole seconds of the answer, one for the way.
 const SKEW_USUAL: Duration = Duration::from_secs(5);

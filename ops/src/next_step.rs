@@ -138,6 +138,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "TOO_OFTEN",
         "the device had more certificates than any honest one asks for: see `touchmark device show PRODUCT/SERIAL`",
     ),
+    (
+        "CLOCK_IN_DOUBT",
+        "put the CA's clock right, or confirm it with `touchmark-ca confirm-time` (docs/operations/wrong-clock.md)",
+    ),
     ("STORE_BUSY", "the CA has more to do than it can; ask again"),
     ("STORE_FULL", "make room on the CA's disk (docs/operations/full-disk.md); nothing is lost"),
     ("STORE_UNAVAILABLE", "read the CA's log; what was asked can be asked again safely"),

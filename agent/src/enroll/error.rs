@@ -274,6 +274,9 @@ fn advice(reason: &str) -> &'static str {
         "ALREADY_ENROLLED" => {
             "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first; if this is a copy of another unit's state, return the unit"
         }
+        "CLOCK_IN_DOUBT" => {
+            "the CA's clock is wrong, and the unit goes on by itself when it is right again; the CA's operator sees it in touchmark doctor"
+        }
         "KEY_ALREADY_USED" | "REQUEST_ID_REUSED" => {
             "this state directory is a copy of another's, or was restored from an old backup; return the unit"
         }

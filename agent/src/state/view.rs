@@ -187,12 +187,16 @@ impl View {
         &self.directory
     }
 
-    /// The least that the time can be: what is on record, and when the device's own certificates began (R-LIFE-06).
+    /// The least that the time can be: what the CA told last or, before it did, what is on record and when the device's own certificates
+    /// began (R-LIFE-06). A certificate that was issued while the CA's clock was ahead says no more about the time once the CA told it.
     ///
     /// # Errors
     /// When a certificate that must be there is damaged.
     pub fn time_floor(&self) -> Result<TimeFloor, StateError> {
         let mut floor = self.record.time_floor;
+        if self.record.time_told {
+            return Ok(floor);
+        }
         let birth = (self.record.factory >= FactoryStep::Installed).then_some(Place::Birth);
         let operational = self
             .record

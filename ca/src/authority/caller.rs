@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
+use identity::{ClockFault, Principal, PrincipalName, Role, SerialNumber, Validity};
 use issuance::{Certificate, ProfileName};
 
 use super::{Authority, CallerRefused, Refused};
@@ -21,6 +21,7 @@ pub struct Caller {
     certificate: SerialNumber,
     validity: Validity,
     late: bool,
+    early: bool,
     unconfirmed: bool,
 }
 
@@ -48,6 +49,12 @@ impl Caller {
     /// Whether its certificate has ended, not too long ago: it may ask for the next one and for nothing else (R-LIFE-05).
     pub fn is_late(&self) -> bool {
         self.late
+    }
+
+    /// Whether its certificate has not begun: it was issued while the CA's clock was ahead. It may ask for the next one and for nothing else
+    /// (ADR 0035).
+    pub fn is_early(&self) -> bool {
+        self.early
     }
 
     /// Whether this is the first call that is made with an operational certificate, as far as the ledger knows.
@@ -145,7 +152,8 @@ impl<S: Store> Authority<S> {
         if record.standing() == Standing::Revoked {
             self.look_at_revoked(&principal, &record).await;
         }
-        let caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
+        let caller =
+            Caller { principal, kind, certificate, validity, late: false, early: false, unconfirmed: false };
         self.faces.remember(*digest, &caller);
         Ok(caller)
     }
@@ -167,33 +175,56 @@ impl<S: Store> Authority<S> {
         Ok(())
     }
 
-    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
-        caller.late = self.judge(caller, standing)?;
+    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), Refused> {
+        let timeliness = self.judge(caller, standing)?;
+        (caller.late, caller.early) = (timeliness == Timeliness::Late, timeliness == Timeliness::Early);
         caller.unconfirmed =
             standing == Some(Standing::Issued) && caller.kind == CallerKind::DeviceOperational;
         Ok(())
     }
 
-    /// Whether it is late; or why it is no longer good.
-    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<bool, CallerRefused> {
+    /// Whether it comes in its time; or why it is no longer good.
+    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<Timeliness, Refused> {
         match standing {
-            None => Err(CallerRefused::Unknown),
-            Some(Standing::Revoked) => Err(CallerRefused::Revoked),
-            Some(Standing::Held) => Err(CallerRefused::Held),
+            None => Err(CallerRefused::Unknown.into()),
+            Some(Standing::Revoked) => Err(CallerRefused::Revoked.into()),
+            Some(Standing::Held) => Err(CallerRefused::Held.into()),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
-                let now = self.clock.now();
-                let late = !caller.validity.contains(now);
-                if late && !self.may_be_late(caller, now) {
-                    return Err(CallerRefused::Expired);
-                }
-                Ok(late)
-            }
+            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => self.timeliness(caller),
         }
     }
 }
 
+/// How a caller's certificate stands to the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timeliness {
+    Good,
+    Late,
+    Early,
+}
+
 impl<S> Authority<S> {
+    fn timeliness(&self, caller: &Caller) -> Result<Timeliness, Refused> {
+        let now = self.clock.now();
+        if let Some(doubt) = self.clock.doubt() {
+            // After a start the ledger tells only what time it is at least: what has ended by either clock is not good.
+            let latest = match doubt.fault {
+                ClockFault::AheadOfLedger => doubt.shows.max(now),
+                _ => now,
+            };
+            let good = caller.validity.contains(now) && caller.validity.contains(latest);
+            return if good { Ok(Timeliness::Good) } else { Err(Refused::Clock(doubt)) };
+        }
+        if caller.validity.contains(now) {
+            return Ok(Timeliness::Good);
+        }
+        if now < caller.validity.not_before() {
+            let device = matches!(caller.kind, CallerKind::DeviceBirth | CallerKind::DeviceOperational);
+            return if device { Ok(Timeliness::Early) } else { Err(CallerRefused::Expired.into()) };
+        }
+        if self.may_be_late(caller, now) { Ok(Timeliness::Late) } else { Err(CallerRefused::Expired.into()) }
+    }
+
     /// Only a device with an operational certificate may come after its end: to renew it.
     fn may_be_late(&self, caller: &Caller, now: SystemTime) -> bool {
         let late_by = now.duration_since(caller.validity.not_after());

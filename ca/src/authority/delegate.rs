@@ -13,6 +13,7 @@ use crate::store::{Store, StoreError};
 
 impl<S: Store> Delegating for Authority<S> {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
+        self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
         let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;

@@ -40,6 +40,10 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         question: &Question,
     ) -> Option<Result<Released, Refused>> {
+        // Also what was answered before: with it goes the time.
+        if let Err(refused) = self.clock_is_trusted() {
+            return Some(Err(refused));
+        }
         match self.store.foresee(&question.intent(caller)).await {
             Ok(Foresight::Answered(recorded)) => Some(self.release(&recorded)),
             Ok(Foresight::Refused(conflict)) => Some(Err(conflict.into())),
@@ -84,7 +88,11 @@ impl<S: Store> Authority<S> {
         questions: Vec<Placed<Question>>,
         answers: &mut Vec<Placed<Result<Released, Refused>>>,
     ) -> Vec<Placed<Question>> {
-        let drawn = match self.fresh_serial_numbers(questions.len()).await {
+        let drawn = match self.clock_is_trusted() {
+            Ok(()) => self.fresh_serial_numbers(questions.len()).await,
+            Err(refused) => Err(refused),
+        };
+        let drawn = match drawn {
             Ok(drawn) => drawn,
             Err(refused) => {
                 answers.extend(questions.into_iter().map(|(place, _)| (place, Err(refused.clone()))));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use identity::{CsrError, KeyFingerprint};
+use identity::{ClockDoubt, CsrError, KeyFingerprint};
 use issuance::BlockedKey;
 
 use crate::ledger::{Conflict, TermsRefusal, WorkOrderState};
@@ -68,6 +68,9 @@ pub enum Refused {
     /// The store cannot answer now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// `CLOCK_IN_DOUBT`: our operator must put the clock right, or confirm it.
+    #[error("{0}")]
+    Clock(ClockDoubt),
 }
 
 /// Why a caller is not answered. Says nothing of other callers, or of what is on record.
@@ -112,6 +115,7 @@ impl Refused {
             Self::SerialNumbers => "GENERATOR_FAILED",
             Self::Signer(SignerError::Unavailable) => "SIGNER_UNAVAILABLE",
             Self::Store(why) => store_reason(why),
+            Self::Clock(_) => "CLOCK_IN_DOUBT",
         }
     }
 
@@ -132,6 +136,8 @@ impl Refused {
             | Self::Ledger(_)
             | Self::TooOften { .. }
             | Self::CountChanged { .. }
+            // Said once, when the clock was found to be wrong, and not for every caller.
+            | Self::Clock(_)
             | Self::Request { .. } => false,
         }
     }

@@ -15,6 +15,7 @@ use super::settings::{
     BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
     Settings, StoreSettings,
 };
+use crate::clock::ClockLimits;
 use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
 use crate::store::SEGMENT_BYTES_DEFAULT;
 
@@ -86,6 +87,9 @@ impl Check<'_> {
         }
         let profiles = self.profiles(&config);
         let limits = self.limits(&config);
+        let clock = self.clock(&config);
+        let backdate =
+            self.number("publication.backdate-seconds", config.publication.backdate_seconds, 300, 0, 3600);
         let blocked_keys = self.blocked_keys(config.blocked_keys_file);
         let store = StoreSettings {
             dir: self.directory("store.dir", config.store.dir, "store"),
@@ -120,8 +124,10 @@ impl Check<'_> {
                 epoch_file: self
                     .base
                     .join(config.publication.epoch_file.unwrap_or_else(|| "crl-epoch".into())),
+                backdate: Duration::from_secs(backdate),
             },
             profiles,
+            clock,
             limits,
         })
     }
@@ -224,6 +230,18 @@ impl Check<'_> {
                 AfterRenewalName::Grace => Some(Duration::from_secs(hours * 60 * 60)),
             },
             hold_on_fork: ldevid.on_fork.unwrap_or_default() == OnForkName::Hold,
+        }
+    }
+
+    fn clock(&mut self, config: &Config) -> ClockLimits {
+        let clock = &config.clock;
+        let jump = self.number("clock.jump-seconds", clock.jump_seconds, 300, 10, 86_400);
+        let behind = self.number("clock.behind-ledger-seconds", clock.behind_ledger_seconds, 300, 10, 86_400);
+        let ahead = self.number("clock.ahead-of-ledger-days", clock.ahead_of_ledger_days, 30, 1, 3650);
+        ClockLimits {
+            jump_max: Duration::from_secs(jump),
+            behind_ledger_max: Duration::from_secs(behind),
+            ahead_of_ledger_max: Duration::from_secs(ahead * 24 * 60 * 60),
         }
     }
 

@@ -50,6 +50,9 @@ pub struct Config {
     /// What certificates say, where an installation may choose.
     #[serde(default)]
     pub profiles: ProfilesConfig,
+    /// When the CA stops trusting its own clock.
+    #[serde(default)]
+    pub clock: ClockConfig,
     /// How much is taken on at once.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -98,6 +101,24 @@ pub struct PublicationConfig {
     /// The file with the number of the last list and how far the ledger was, which `init` makes. It must not be restored with an older
     /// ledger. Default `crl-epoch`.
     pub epoch_file: Option<PathBuf>,
+    /// How many seconds before its making a revocation list or an OCSP response says that it begins (thisUpdate), for brokers and servers
+    /// whose clocks are behind: they refuse everybody while a list is from their future. 0 to 3600. Default 300.
+    pub backdate_seconds: Option<u64>,
+}
+
+/// `[clock]`: when it is further off than this, the CA issues and publishes nothing until the clock is right again, or until
+/// touchmark-ca confirm-time says that it is right. Revoking and holding stay possible.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClockConfig {
+    /// How many seconds the clock may part from the monotonic clock within a day while the CA runs, 10 to 86400: a clock that is set by
+    /// more has jumped. Default 300.
+    pub jump_seconds: Option<u64>,
+    /// How many seconds the clock may be behind the last entry of the ledger, 10 to 86400. Default 300.
+    pub behind_ledger_seconds: Option<u64>,
+    /// How many days the clock may be ahead of the last entry of the ledger when the CA starts, 1 to 3650: longer than it ever stands still
+    /// or nothing is recorded. Default 30.
+    pub ahead_of_ledger_days: Option<u64>,
 }
 
 /// `[profiles]`

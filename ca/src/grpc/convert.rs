@@ -17,8 +17,8 @@ use prost_types::Timestamp;
 use proto::v1;
 
 use crate::authority::{
-    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, CredentialRequest, Refused, RenewalReason,
-    RenewalTime, Trust,
+    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, Condition, CredentialRequest,
+    RECORDED_AHEAD_MAX, Refused, RenewalReason, RenewalTime, Trust,
 };
 use crate::ledger::{
     Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, Standing,
@@ -432,11 +432,29 @@ pub(super) fn principal(record: &PrincipalRecord) -> v1::Principal {
     }
 }
 
+pub(super) fn condition(condition: &Condition) -> v1::GetConditionResponse {
+    let ends = condition
+        .ends
+        .iter()
+        .map(|end| v1::CertificateEnd { name: end.name.clone(), not_after: Some(timestamp(end.not_after)) });
+    let ahead = condition.recorded_ahead.iter().take(RECORDED_AHEAD_MAX);
+    let without_der = |record| v1::CertificateSummary { certificate: Bytes::new(), ..certificate(record) };
+    v1::GetConditionResponse {
+        time: Some(timestamp(condition.time)),
+        clock_doubt: condition.doubt.map(|doubt| doubt.to_string()).unwrap_or_default(),
+        ends: ends.collect(),
+        recorded_ahead: ahead.map(without_der).collect(),
+        more_recorded_ahead: condition.recorded_ahead.len() > RECORDED_AHEAD_MAX,
+    }
+}
+
 pub(super) fn renewal_time(time: RenewalTime, now: SystemTime) -> v1::GetRenewalInfoResponse {
     let reason = match time.reason {
         RenewalReason::Scheduled => "scheduled",
         RenewalReason::RotationRequested => "rotation requested",
         RenewalReason::Superseded => "superseded",
+        RenewalReason::NotYetValid => "not yet valid",
+        RenewalReason::IssuerEnds => "issuer ends",
     };
     v1::GetRenewalInfoResponse {
         window_start: Some(timestamp(time.start)),

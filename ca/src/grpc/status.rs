@@ -129,7 +129,7 @@ fn code(refused: &Refused) -> Code {
         Refused::TooOften { .. } => Code::ResourceExhausted,
         Refused::CountChanged { .. } => Code::FailedPrecondition,
         Refused::SerialNumbers => Code::Internal,
-        Refused::Signer(_) => Code::Unavailable,
+        Refused::Signer(_) | Refused::Clock(_) => Code::Unavailable,
         Refused::Store(StoreError::CursorUnknown) => Code::InvalidArgument,
         Refused::Store(
             StoreError::Full
@@ -193,6 +193,7 @@ fn retry_after(refused: &Refused) -> Option<Duration> {
         Refused::Store(StoreError::Busy) => Some(RETRY_BUSY),
         Refused::Store(StoreError::ListingsUnavailable { .. }) => Some(RETRY_LISTING),
         Refused::Signer(_) => Some(RETRY_OPERATOR),
+        Refused::Clock(_) => Some(RETRY_CLOCK),
         Refused::Store(
             StoreError::Full
             | StoreError::Stopped
@@ -215,6 +216,9 @@ fn message(refused: &Refused) -> String {
         }
         Refused::Store(_) => "the CA cannot record anything now; try again later".into(),
         Refused::Signer(_) => "the CA cannot sign now; try again later".into(),
+        Refused::Clock(_) => {
+            "the CA does not trust its own clock and issues nothing until it is right; try again later".into()
+        }
         Refused::SerialNumbers
         | Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => {
             "the CA cannot issue this certificate; its operator must look into it".into()
@@ -247,6 +251,9 @@ const RETRY_LISTING: Duration = Duration::from_secs(2);
 
 /// A person has to do something first.
 const RETRY_OPERATOR: Duration = Duration::from_secs(10);
+
+/// A clock is put right by a time server within a minute, or by a person.
+const RETRY_CLOCK: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -415,6 +422,15 @@ mod tests {
             (Refused::TooOften { wait: Duration::from_secs(30) }, Code::ResourceExhausted, "TOO_OFTEN"),
             (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
             (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),
+            (
+                Refused::Clock(identity::ClockDoubt {
+                    fault: identity::ClockFault::JumpedAhead,
+                    by: Duration::from_secs(3600),
+                    shows: std::time::UNIX_EPOCH,
+                }),
+                Code::Unavailable,
+                "CLOCK_IN_DOUBT",
+            ),
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
             (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
             (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),

@@ -53,6 +53,10 @@ pub async fn credential<S: Store>(
         store.close().await?;
         return Err(why.into());
     }
+    if let Some(doubt) = settings.clock.judge(clock.now(), store.last_entry_at()) {
+        store.close().await?;
+        return Err(InitError::Clock(doubt));
+    }
     let on_record = store.issuer(IssuerName::Infrastructure).await?;
     if on_record.is_none_or(|record| record.certificate().der != issuer.certificate.der()) {
         store.close().await?;

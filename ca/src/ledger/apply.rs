@@ -97,7 +97,7 @@ pub fn apply<V: View>(view: &V, entry: &Entry) -> Result<Changes, V::Fault> {
                 until: *until,
             });
         }
-        Event::DuplicateRefused { .. } => {}
+        Event::DuplicateRefused { .. } | Event::TimeConfirmed { .. } => {}
     }
     if let Some(pair) = AlarmPair::of(&entry.event) {
         let facts = AlarmFacts { entry: entry.number, at: entry.at, kind: pair.kind() };

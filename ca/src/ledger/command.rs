@@ -192,6 +192,11 @@ pub enum Action {
         /// Whether a fork puts the device on hold.
         hold_on_fork: bool,
     },
+    /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its machine.
+    ConfirmTime {
+        /// The time of the last entry.
+        before: SystemTime,
+    },
     /// Put the credential of a station, operator, relying party or service on record.
     IssueCredential {
         /// What it may be.
@@ -212,6 +217,37 @@ pub enum Action {
         /// Also when it is the last operator with a credential that is good.
         last_operator: bool,
     },
+}
+
+impl Action {
+    /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it is (ADR 0034).
+    pub fn only_withdraws(&self) -> bool {
+        match self {
+            Self::Revoke { .. }
+            | Self::BeginRevocation { .. }
+            | Self::FinishRevocation { .. }
+            | Self::Hold { .. }
+            | Self::Retire { .. }
+            | Self::ScrapUnit { .. }
+            | Self::RevokePrincipal { .. }
+            | Self::PauseWorkOrder { .. }
+            | Self::CloseWorkOrder { .. }
+            | Self::ReportRevokedSibling { .. }
+            | Self::ReportSharedPrime { .. } => true,
+            Self::InstallIssuer { .. }
+            | Self::CreateWorkOrder { .. }
+            | Self::ResumeWorkOrder { .. }
+            | Self::IssueBirth { .. }
+            | Self::ConfirmUnit { .. }
+            | Self::IssueOperational { .. }
+            | Self::ConfirmInstalled { .. }
+            | Self::Release { .. }
+            | Self::AllowRework { .. }
+            | Self::RequestRotation { .. }
+            | Self::ConfirmTime { .. }
+            | Self::IssueCredential { .. } => false,
+        }
+    }
 }
 
 /// What becomes of an operational certificate once its successor is in use.

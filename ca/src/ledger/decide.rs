@@ -140,6 +140,7 @@ impl<V: View> Rules<'_, V> {
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }
             | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
+            Action::ConfirmTime { before } => Ok(record(Event::TimeConfirmed { before: *before })),
             Action::IssueCredential { role, name, certificate } => {
                 let before = self.may_have_credential(*role, name, &certificate.key)?;
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());

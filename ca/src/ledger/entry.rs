@@ -219,6 +219,11 @@ pub enum Event {
         /// Forgotten then.
         until: SystemTime,
     },
+    /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was confirmed.
+    TimeConfirmed {
+        /// The time of the entry before it, which the clock contradicted.
+        before: SystemTime,
+    },
     /// A principal has a credential.
     CredentialIssued {
         /// What it may be.

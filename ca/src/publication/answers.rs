@@ -24,6 +24,8 @@ pub struct Answers<S, D> {
     source: Arc<S>,
     delegating: Arc<D>,
     clock: Arc<dyn Clock>,
+    /// How long before its making an answer says that it is right.
+    backdate: Duration,
     desks: Vec<Desk>,
     cache: Cache,
     signed: AtomicU64,
@@ -83,6 +85,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             source,
             delegating,
             clock,
+            backdate: Duration::ZERO,
             // Devices first: they are asked about most.
             desks: [IssuerName::Operational, IssuerName::Factory, IssuerName::Infrastructure]
                 .map(desk)
@@ -92,6 +95,13 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             kept: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
+    }
+
+    /// Answers say that they are right from so long before their making, for askers whose clocks are behind (ADR 0036). When an answer was
+    /// made (producedAt) stays what it is (RFC 6960, section 2.4).
+    #[must_use]
+    pub fn backdated(self, backdate: Duration) -> Self {
+        Self { backdate, ..self }
     }
 
     /// The answer to a question (`OCSPRequest`), whatever it is.
@@ -116,6 +126,9 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
     }
 
     async fn answer_read(&self, request: &OcspRequest<'_>) -> Result<Answered, OcspError> {
+        if self.clock.doubt().is_some() {
+            return Err(OcspError::TryLater);
+        }
         let now = self.clock.now();
         let first = request.questions.first().ok_or(OcspError::MalformedRequest)?;
         let desk =
@@ -137,7 +150,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             Found::Nothing => None,
         };
         let delegate = self.delegate(desk, now).await?;
-        let answer = answer(question.cert_id, status, &delegate, now);
+        let answer = self.dated(question.cert_id, status, &delegate, now);
         let der = self.sign(&delegate, &[answer], now, None)?;
         let OcspAnswer { this_update, next_update, .. } = answer;
         let fresh = Fresh {
@@ -166,7 +179,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         let mut answers = Vec::with_capacity(request.questions.len());
         for question in &request.questions {
             let status = self.status(desk, question).await?;
-            answers.push(answer(question.cert_id, status, &delegate, now));
+            answers.push(self.dated(question.cert_id, status, &delegate, now));
         }
         let der = self.sign(&delegate, &answers, now, request.nonce)?;
         Ok(Answered { der, fresh: None })
@@ -189,6 +202,18 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             }
             OcspError::TryLater
         })
+    }
+
+    /// Right as of now, and not longer than its signer's certificate.
+    fn dated<'a>(
+        &self,
+        cert_id: &'a [u8],
+        status: CertificateStatus,
+        delegate: &Delegate,
+        now: SystemTime,
+    ) -> OcspAnswer<'a> {
+        let this_update = now.checked_sub(self.backdate).unwrap_or(now);
+        OcspAnswer { cert_id, status, this_update, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
     }
 
     fn sign(
@@ -222,16 +247,6 @@ impl Kept {
 static NO_SIGNER: Limit = Limit::new("there is no OCSP signer");
 static NO_ANSWER: Limit = Limit::new("an answer about status would break a rule");
 
-/// Right as of now, and not longer than its signer's certificate.
-fn answer<'a>(
-    cert_id: &'a [u8],
-    status: CertificateStatus,
-    delegate: &Delegate,
-    now: SystemTime,
-) -> OcspAnswer<'a> {
-    OcspAnswer { cert_id, status, this_update: now, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
-}
-
-/// How long an answer may be believed. HTTP caches are told to keep it for a minute; a client that keeps answers by itself may do so for this
-/// long. Who cannot wait sends a nonce.
+/// How long a response may be believed. HTTP caches are told to keep it for a minute; a client that keeps responses by itself may do so
+/// for this long. Who cannot wait sends a nonce.
 const ANSWER_LIFE: Duration = Duration::from_secs(60 * 60);

@@ -126,6 +126,9 @@ pub enum DelegationError {
     /// It cannot be recorded.
     #[error("the certificate of an OCSP signer cannot be recorded")]
     Store(#[from] StoreError),
+    /// Nobody knows what time it is.
+    #[error("the certificate of an OCSP signer is not made while the clock is in doubt")]
+    ClockInDoubt,
     /// The ledger refuses it.
     #[error("the ledger refuses the certificate of an OCSP signer: {why}")]
     Conflict {

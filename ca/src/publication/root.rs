@@ -26,7 +26,7 @@ pub struct RootListDraft {
 }
 
 impl RootListDraft {
-    /// A list with this number and these entries.
+    /// A list with this number and these entries, which begins at `this_update`: not after `now`.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -34,10 +34,11 @@ impl RootListDraft {
         root: &Certificate,
         number: CrlNumber,
         entries: &[CrlEntry],
+        this_update: SystemTime,
         now: SystemTime,
     ) -> Result<Self, RootListError> {
         let terms =
-            CrlTerms { number, this_update: now, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
+            CrlTerms { number, this_update, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
         let draft = CrlDraft::new(root, &terms, now)?;
         let mut bytes = Vec::new();
         for entry in entries {

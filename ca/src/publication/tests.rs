@@ -220,6 +220,48 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
     assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.number);
 }
 
+#[tokio::test]
+async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
+    let mut office = Office::new(1).await;
+    office.publisher.round().await.unwrap();
+    assert_eq!(office.list(Some(0)).this_update, noon(), "without a margin");
+    office.publisher = office.publisher.backdated(MARGIN);
+    for n in 1..4 {
+        let before = office.list(Some(0));
+        office.clock.advance(Duration::from_secs(1));
+        office.revoke(0, n);
+        office.publisher.round().await.unwrap();
+        let list = office.list(Some(0));
+        assert!(list.number > before.number && list.this_update > before.this_update, "{n}");
+        assert!(list.this_update <= office.clock.now());
+    }
+    office.clock.advance(Duration::from_secs(3600));
+    office.revoke(0, 9);
+    office.publisher.round().await.unwrap();
+    for shard in [Some(0), None] {
+        let list = office.list(shard);
+        assert_eq!(list.this_update, office.clock.now() - MARGIN);
+        assert_eq!(list.next_update, office.clock.now() + LIST_LIFE);
+    }
+}
+
+#[tokio::test]
+async fn a_list_from_the_future_is_replaced_at_once_when_the_clock_is_right_again() {
+    let mut office = Office::new(1).await;
+    office.publisher = office.publisher.backdated(MARGIN);
+    office.clock.set(noon() + Duration::from_secs(2 * 86_400));
+    office.publisher.round().await.unwrap();
+    let ahead = office.list(None);
+    office.clock.set(noon());
+    assert_eq!(office.publisher.round().await.unwrap(), 6, "nothing happened in the ledger meanwhile");
+    let list = office.list(None);
+    assert!(list.number > ahead.number);
+    assert_eq!(list.this_update, noon() - MARGIN);
+    assert_eq!(office.publisher.round().await.unwrap(), 0);
+}
+
+const MARGIN: Duration = Duration::from_secs(300);
+
 /// With the number of delegates that it made.
 struct Authority(Issuers, AtomicU64);
 

@@ -10,7 +10,9 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::ends;
 use super::tasks::{Fault, Watch};
+use crate::authority::Authority;
 use crate::http::Readiness;
 use crate::store::Store;
 
@@ -86,9 +88,13 @@ pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop
     stop.cancelled().await;
 }
 
-/// Whether certificates can be issued; if not, why.
-pub(super) fn readiness(store: &impl Store, tasks: &Watch, stop: &CancellationToken) -> Result<(), String> {
-    let vitals = store.vitals();
+/// Whether certificates can be issued, and callers trust the server; if not, why.
+pub(super) fn readiness<S: Store>(
+    authority: &Authority<S>,
+    tasks: &Watch,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let vitals = authority.store().vitals();
     if vitals.stopped {
         return Err(format!("{STORE} can record nothing more"));
     }
@@ -101,6 +107,10 @@ pub(super) fn readiness(store: &impl Store, tasks: &Watch, stop: &CancellationTo
     if stop.is_cancelled() {
         return Err("stopping".to_owned());
     }
+    if let Some(doubt) = authority.clock_doubt() {
+        return Err(format!("{doubt}: put the clock right, or confirm it with touchmark-ca confirm-time"));
+    }
+    ends::ended(&authority.ends(), authority.now())?;
     Ok(())
 }
 

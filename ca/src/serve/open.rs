@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use identity::Clock;
 use issuance::{Certificate, IssuerName};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
@@ -18,6 +17,7 @@ use super::publish::Published;
 use super::server::{SERVER, Server};
 use super::tasks::Watch;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
+use crate::clock::CheckedClock;
 use crate::config::{IssuerSettings, Settings, StoreSettings};
 use crate::http::metrics::{Expiries, Expiry, Figures, Sources};
 use crate::publication::{NumbersError, PublishError};
@@ -38,16 +38,17 @@ pub(super) struct Opened<S> {
 pub(super) async fn open<S: Store>(
     settings: &Settings,
     grpc: SocketAddr,
-    clock: Arc<dyn Clock>,
+    checked: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
 ) -> Result<Opened<S>, OpenError> {
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let issuers = open_issuers(settings.issuers.clone()).await?;
     let server = Server::open(settings, &issuers, Arc::clone(&clock))?;
     let expiries = expiries(&issuers, &server.certificate());
-    warn_of_ends(&expiries, clock.as_ref());
     warn_of_keys(&settings.issuers.dir);
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
+    checked.begin_over(store.last_entry_at());
     let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
     let installation = Installation {
         organization: settings.organization.clone(),
@@ -59,6 +60,7 @@ pub(super) async fn open<S: Store>(
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
     server.may_serve(authority.store().as_ref()).await?;
+    authority.serves_until(server.certificate().validity().not_after());
     let expiries = Arc::new(Expiries::new(expiries));
     Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
@@ -84,9 +86,11 @@ impl<S: Store> Opened<S> {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
+        let doubted = Arc::clone(&clock);
         let figures = move || {
             let vitals = store.vitals();
             Figures {
+                clock_in_doubt: doubted.doubt().is_some(),
                 blocked_keys: blocked_keys.figures(),
                 publication: publication.figures(now.now()),
                 answers: answers.figures(),
@@ -143,22 +147,6 @@ fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
         .collect()
 }
 
-fn warn_of_ends(expiries: &[Expiry], clock: &dyn Clock) {
-    for Expiry { issuer, not_after } in expiries {
-        let Ok(left) = not_after.duration_since(clock.now()) else {
-            error!(
-                certificate = issuer,
-                "the certificate of {issuer} has ended: everybody refuses what needs it"
-            );
-            continue;
-        };
-        if left < EXPIRY_WARNING {
-            let days = left.as_secs() / (24 * 60 * 60);
-            warn!(certificate = issuer, days_left = days, "the certificate of {issuer} ends soon");
-        }
-    }
-}
-
 /// R-CA-01, R-CA-04.
 fn warn_of_keys(dir: &Path) {
     warn!("the issuers' keys are in files: as safe as this machine and no safer");
@@ -212,9 +200,6 @@ pub enum OpenError {
     Authority(#[from] OpenAuthorityError),
 }
 
-/// How long before its end a certificate is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 #[cfg(test)]
 pub(super) mod tests {
     use std::fs;
@@ -247,7 +232,8 @@ pub(super) mod tests {
         let settings = Settings::read(&made.config, []).unwrap();
         let start = || {
             let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
-            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::clone(&clock), store)
+            let checked = CheckedClock::new(Arc::clone(&clock), settings.clock);
+            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::new(checked), store)
         };
         start().await.unwrap().authority.store().close().await.unwrap();
         for file in ["cert.pem", "key.pem"] {

@@ -62,9 +62,11 @@ impl<S: Store> Published<S> {
             Arc::clone(&publication),
             url,
             Arc::clone(&clock),
-        )
-        .await?;
-        let answers = Arc::new(Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock)));
+        );
+        let backdate = settings.publication.backdate;
+        let publisher = publisher.await?.backdated(backdate);
+        let answers = Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock));
+        let answers = Arc::new(answers.backdated(backdate));
         Ok(Self { publication, answers, publisher, authority: Arc::clone(authority), clock })
     }
 

@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use super::blocked_keys::BlockedKeysList;
 use super::server::Server;
+use crate::authority::Authority;
 use crate::http::metrics::Expiries;
 use crate::store::Store;
 
@@ -16,7 +17,7 @@ use crate::store::Store;
 pub(super) struct Reload<S> {
     pub(super) asked: Arc<Notify>,
     pub(super) server: Arc<Server>,
-    pub(super) store: Arc<S>,
+    pub(super) authority: Arc<Authority<S>>,
     pub(super) expiries: Arc<Expiries>,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
     pub(super) blocked_keys_file: Option<PathBuf>,
@@ -31,7 +32,8 @@ impl<S: Store> Reload<S> {
                 () = self.asked.notified() => {}
                 () = self.stop.cancelled() => return,
             }
-            self.server.reload(self.store.as_ref(), &self.expiries).await;
+            self.server.reload(self.authority.store().as_ref(), &self.expiries).await;
+            self.authority.serves_until(self.server.certificate().validity().not_after());
             let Some(file) = self.blocked_keys_file.clone() else { continue };
             let list = Arc::clone(&self.blocked_keys);
             // A million entries take a while, and so may a disk.

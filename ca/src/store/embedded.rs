@@ -18,6 +18,7 @@ mod selecting;
 mod settings;
 mod shelves;
 mod start;
+mod times;
 mod trust;
 mod withdrawals;
 
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
@@ -418,6 +419,19 @@ impl Store for EmbeddedStore {
 
     fn head(&self) -> EntryNumber {
         EntryNumber(self.shared.files_head())
+    }
+
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.times.last_s().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.blocking(move |shared| shared.recorded_ahead(now, limit)).await
     }
 
     fn vitals(&self) -> Vitals {

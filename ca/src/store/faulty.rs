@@ -257,6 +257,18 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.head()
     }
 
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        self.inner.last_entry_at()
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.inner.recorded_ahead(now, limit).await
+    }
+
     fn vitals(&self) -> Vitals {
         self.inner.vitals()
     }

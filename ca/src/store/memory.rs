@@ -401,6 +401,30 @@ impl Store for MemoryStore {
         EntryNumber(self.state().entries.len() as u64)
     }
 
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        self.state().entries.last().map(|entry| entry.at)
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        let state = self.state();
+        let (mut earliest, mut found) = (now, Vec::new());
+        for entry in state.entries.iter().rev() {
+            let ahead = entry.at.duration_since(earliest).is_ok_and(|by| by > Duration::from_secs(300));
+            earliest = earliest.min(entry.at);
+            let certificate = entry.event.certificate().filter(|_| ahead);
+            let record = certificate.and_then(|certificate| state.certificate(&certificate.serial_number));
+            found.extend(record.filter(|record| record.standing() != Standing::Revoked));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     fn vitals(&self) -> Vitals {
         let state = self.state();
         let head = state.entries.len() as u64;

@@ -79,7 +79,7 @@ struct EntryRecord {
     remark: String,
     #[prost(
         oneof = "EventRecord",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32"
     )]
     event: Option<EventRecord>,
 }
@@ -130,6 +130,8 @@ enum EventRecord {
     ReworkAllowed(String),
     #[prost(message, tag = "31")]
     RotationRequested(RotationRecord),
+    #[prost(message, tag = "32")]
+    TimeConfirmed(TimeRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -189,6 +191,12 @@ struct PrincipalRevokedRecord {
     reason: u32,
     #[prost(message, repeated, tag = "3")]
     revoked: Vec<WithdrawnRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeRecord {
+    #[prost(uint64, tag = "1")]
+    before_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -272,6 +280,9 @@ impl From<&Event> for EventRecord {
                     revoked: withdrawal::records(revoked),
                 })
             }
+            Event::TimeConfirmed { before } => {
+                Self::TimeConfirmed(TimeRecord { before_ms: milliseconds(*before) })
+            }
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
             | Event::CertificatesRevoked { .. }
@@ -350,6 +361,9 @@ impl EventRecord {
             Self::DeviceRetired(record) => record.retired()?,
             Self::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
             Self::RotationRequested(record) => record.event()?,
+            Self::TimeConfirmed(record) => {
+                Event::TimeConfirmed { before: time(record.before_ms)? }
+            }
         })
     }
 }

@@ -98,6 +98,8 @@ pub struct Figures {
     pub projection_lag: Duration,
     /// How often listings were rebuilt.
     pub projection_rebuilds: u64,
+    /// Whether the clock is in doubt.
+    pub clock_in_doubt: bool,
     /// Of the list of blocked keys.
     pub blocked_keys: BlockedKeysFigures,
     /// Of revocation lists.
@@ -146,6 +148,9 @@ impl Collector for Sources {
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        let in_doubt = f64::from(u8::from(figures.clock_in_doubt));
+        let text = "1 while the clock is not trusted: nothing is issued or published";
+        page.gauge("clock_in_doubt", text, in_doubt)?;
         blocked_keys(&mut page, &figures.blocked_keys)?;
         publication(&mut page, &figures)?;
         let expiries = self.issuers.now();

@@ -8,6 +8,7 @@ mod certificates;
 mod fleet;
 mod rows;
 mod tags;
+mod times;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -28,6 +29,7 @@ pub(super) use certificates::{Certificates, Kind};
 use fleet::Fleet;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};
+use times::Times;
 
 /// What is known after the last entry that was entered.
 pub(super) struct Index {
@@ -42,6 +44,7 @@ pub(super) struct Index {
     work_orders: Vec<WorkOrderFacts>,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
+    pub(super) times: Times,
 }
 
 struct DeviceRow {
@@ -73,6 +76,7 @@ impl Index {
             work_orders: Vec::new(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
+            times: Times::default(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Index {
             return self.enter_brief(&brief);
         }
         let number = small(entry.number);
+        self.times.enter(entry.number, record::milliseconds(entry.at) / 1000);
         self.enter_request(entry.principal.as_ref().into(), entry.request, number);
         self.enter_withdrawals(entry, number);
         match &entry.event {
@@ -102,6 +107,7 @@ impl Index {
             | Event::RevocationBegun { .. }
             | Event::RevocationFinished { .. }
             | Event::RotationRequested { .. } => self.fleet.enter(entry),
+            Event::TimeConfirmed { .. } => {}
             Event::BirthIssued { .. }
             | Event::OperationalIssued { .. }
             | Event::UnitConfirmed { .. }
@@ -229,6 +235,7 @@ impl Index {
     /// Enters what an entry does that is known in brief.
     pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
         let number = small(brief.number);
+        self.times.enter(brief.number, brief.at_s);
         let seen = u32::try_from(brief.at_s).unwrap_or(u32::MAX);
         self.enter_request(brief.caller, brief.request, number);
         match &brief.happened {
