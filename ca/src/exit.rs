@@ -220,7 +220,6 @@ fn of_store(error: &StoreError) -> Status {
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }
         | StoreError::CursorUnknown
-        | StoreError::Bug { .. }
         | StoreError::Io { .. } => Status::Failed,
     }
 }
