@@ -27,6 +27,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["agent", "ca", "caller", "identity", "issuance", "link", "ops", "proto", "provisioner", "tests"],
     ),
     ("xtask", &[]),
+    ("protogen", &[]),
 ];
 
 /// Crate → crates from outside that it, and nothing below it, may not name.

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod deny;
 mod fuzz;
+mod pictures;
 mod proto;
 mod quickstart;
 mod requirements;
@@ -58,6 +59,12 @@ enum Chore {
         /// Which targets [default: all]
         targets: Vec<String>,
     },
+    /// Draw the pictures of the documents from their text in docs/pictures (needs graphviz)
+    Pictures {
+        /// Only look whether each picture is of its text; exit status 1 if one is not.
+        #[arg(long)]
+        check: bool,
+    },
     /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed)
     Proto {
         /// Only compare with what is committed; exit status 1 if it differs.
@@ -73,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Check => check::run(),
         Chore::Bench { bench, arguments } => bench::run_bench(bench, &arguments),
         Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
+        Chore::Pictures { check } => pictures::run(check),
         Chore::Proto { check } => proto::run(check),
     };
     match result {
