@@ -4,29 +4,33 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use agent::enroll::Server;
-use agent::hook::{Hook, Telling};
 use clap::{Args, Parser, Subcommand};
 use identity::{DeviceSerial, Product};
+
+use crate::enroll::Server;
+use crate::hook::{Hook, Telling};
+use crate::key::{KeyGroup, KeyReaders};
 
 /// The device's program: takes a birth certificate in the factory and an operational certificate at first boot, and keeps that fresh.
 ///
 /// The private keys are made here and never leave. Everything the device knows is in its state directory; every command can be
 /// killed at any time and run again.
 #[derive(Debug, Parser)]
-#[command(name = "touchmark-agent", version, after_help = EXIT_STATUS)]
-pub(crate) struct Arguments {
+#[command(name = PROGRAM, version, max_term_width = 100, after_help = EXIT_STATUS)]
+pub struct Arguments {
+    /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
+/// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Answer a factory station: make a key, take the birth certificate, prove it, lock.
     ///
     /// The station drives; this program only answers, and ends when the station closes the link or has locked the unit. A unit
     /// that lost power goes on where it was. After the lock it makes no key and takes no certificate again.
-    #[command(after_help = EXIT_STATUS)]
+    #[command(after_help = FACTORY_EXIT_STATUS)]
     Factory(Factory),
 
     /// Get the operational certificate from the owner's CA, proven by the birth certificate.
@@ -54,13 +58,13 @@ pub(crate) enum Command {
     ///
     /// Between three fifths and three quarters of a certificate's life, at a time of its own inside the window that the CA names, the
     /// unit renews. What fails is tried again, with pauses that grow to an hour and differ from unit to unit, before and after the
-    /// certificate has ended. A unit that is on hold asks every hour or so; one that was revoked or retired ends with status 6.
+    /// certificate has ended. A unit that is on hold asks every hour or so; one that was revoked or retired ends with status 3.
     ///
     /// SIGHUP: look and ask the CA now. SIGTERM, SIGINT: end. Other commands can be run on the same directory meanwhile.
     #[command(after_help = RUN_EXIT_STATUS)]
     Run(Run),
 
-    /// Tell who this unit is, how far it is, and what to do next.
+    /// Print who this unit is, how far it is, and what to do next.
     #[command(after_help = STATUS_EXIT_STATUS)]
     Status(Status),
 
@@ -69,94 +73,134 @@ pub(crate) enum Command {
     /// Nothing is changed. Can be run while another command works on the directory.
     #[command(after_help = DOCTOR_EXIT_STATUS)]
     Doctor(Doctor),
+
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell.
+        shell: cli::Shell,
+    },
 }
 
+impl Command {
+    /// Whether programs read what it prints.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Enroll(Enroll { json, .. })
+            | Self::Renew(Renew { json, .. })
+            | Self::Status(Status { json, .. })
+            | Self::Doctor(Doctor { json, .. }) => *json,
+            Self::Factory(_) | Self::Run(_) | Self::Completions { .. } => false,
+        }
+    }
+}
+
+/// How to answer a station.
 #[derive(Debug, Args)]
-pub(crate) struct Factory {
+pub struct Factory {
     /// The state directory. A missing or an empty directory is made into one; a directory with other files is refused.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
+    /// Where the station is.
     #[command(flatten)]
-    pub(crate) link: Link,
+    pub link: Link,
 
     /// What this unit is one of, for example cam-2. Without it, the station says.
     #[arg(long, value_name = "PRODUCT", requires = "serial")]
-    pub(crate) product: Option<Product>,
+    pub product: Option<Product>,
 
     /// Which one it is, for example SN000123. Without it, the station says.
     #[arg(long, value_name = "SERIAL", requires = "product")]
-    pub(crate) serial: Option<DeviceSerial>,
+    pub serial: Option<DeviceSerial>,
 
     /// Give up when the station says nothing for this long.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(crate) idle_timeout: Duration,
+    pub idle_timeout: Duration,
 }
 
+/// How to enrol.
 #[derive(Debug, Args)]
-pub(crate) struct Enroll {
+pub struct Enroll {
     /// The state directory that the factory made.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
-    /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
+    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
     /// Go on trying for this long: pauses grow, and differ from unit to unit.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub(crate) deadline: Duration,
+    pub deadline: Duration,
 
-    /// Print the outcome as one line of JSON.
+    /// Who may read the key.
+    #[command(flatten)]
+    pub readers: ReadersArguments,
+
+    /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
+/// How to renew.
 #[derive(Debug, Args)]
-pub(crate) struct Renew {
+pub struct Renew {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
-    /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
+    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
     /// Renew now, whether or not it is due.
     #[arg(long)]
-    pub(crate) force: bool,
+    pub force: bool,
 
     /// Go on trying for this long: pauses grow, and differ from unit to unit.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub(crate) deadline: Duration,
+    pub deadline: Duration,
 
+    /// Who may read the key.
     #[command(flatten)]
-    pub(crate) telling: TellingArguments,
+    pub readers: ReadersArguments,
 
-    /// Print the outcome as one line of JSON.
+    /// Who is told of a new certificate.
+    #[command(flatten)]
+    pub telling: TellingArguments,
+
+    /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
+/// How to run.
 #[derive(Debug, Args)]
-pub(crate) struct Run {
+pub struct Run {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
-    /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
+    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
     #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
+    pub server: Option<Server>,
 
+    /// Who may read the key.
     #[command(flatten)]
-    pub(crate) telling: TellingArguments,
+    pub readers: ReadersArguments,
+
+    /// Who is told of a new certificate.
+    #[command(flatten)]
+    pub telling: TellingArguments,
 }
 
 /// Who is told of a new certificate.
 #[derive(Debug, Args)]
-pub(crate) struct TellingArguments {
+pub struct TellingArguments {
     /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT, TOUCHMARK_DEVICE and
-    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again.
+    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The log has the first and last two kilobytes of what
+    /// it says; what it leaves running must not write to its output.
     #[arg(long, value_name = "COMMAND")]
     hook: Option<Hook>,
 
@@ -170,56 +214,101 @@ pub(crate) struct TellingArguments {
 }
 
 impl TellingArguments {
-    pub(crate) fn telling(&self) -> Telling {
+    /// Who is told of a new certificate, and how.
+    pub fn telling(&self) -> Telling {
         let Self { hook, hook_time, notify_pid_file } = self;
         Telling { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
     }
 }
 
+/// Who may read the key of the certificate in use, besides the owner of the state directory.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The state directory.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+pub struct ReadersArguments {
+    /// Let the members of this group of the system read DIR/current/key.pem (mode 0640), now and after each renewal, for applications that
+    /// run as users of their own. Remembered, also by other commands on DIR. The agent must be root or a member of the group.
+    #[arg(long, value_name = "GROUP")]
+    key_group: Option<KeyGroup>,
 
-    /// Print one line of JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Let nobody else read it any more (mode 0600), as it is unless --key-group was given.
+    #[arg(long, conflicts_with = "key_group")]
+    no_key_group: bool,
 }
 
+impl ReadersArguments {
+    /// The same, as the library takes it.
+    pub fn readers(&self) -> KeyReaders {
+        match (&self.key_group, self.no_key_group) {
+            (Some(group), _) => KeyReaders::Group(group.clone()),
+            (None, true) => KeyReaders::Nobody,
+            (None, false) => KeyReaders::AsBefore,
+        }
+    }
+}
+
+/// Which unit to tell about.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {
+pub struct Status {
     /// The state directory.
     #[arg(long, value_name = "DIR")]
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
 
-    /// The CA, for example https://ca.example.com:8443. Without it, the one that the factory named.
-    #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<Server>,
-
-    /// Print each finding as one line of JSON.
+    /// Print one JSON object; errors too, on stderr
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
+}
+
+/// Which unit to examine.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The state directory.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+
+    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
+    #[arg(long, value_name = "URL")]
+    pub server: Option<Server>,
+
+    /// Print one JSON object for each finding; errors too, on stderr
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where the station is.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Link {
+pub struct Link {
     /// Talk to the station on standard input and output; logs go to standard error.
     #[arg(long)]
-    pub(crate) stdio: bool,
+    pub stdio: bool,
 
     /// Wait for the station on this address, for example 127.0.0.1:7000. One station at a time, until the unit is locked.
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) tcp: Option<SocketAddr>,
+    pub tcp: Option<SocketAddr>,
 }
+
+/// The program's name, as it stands before each of its errors.
+pub const PROGRAM: &str = "touchmark-agent";
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done
-  1  failed; the message says what to do
+  1  failed; trying again may help
   2  wrong usage
+  3  the unit cannot go on by itself: no state, no birth certificate, not enrolled, or the CA
+     refuses its certificate (revoked, retired, scrapped)
+  4  the state directory is damaged
+  6  done, and what was found is not all good (status, doctor)
+  7  the CA was not reached, or keeps the unit waiting (on hold): run it again later
+
+Errors go to standard error: what happened, because of what, and what to do next.
+Logs go there too; TOUCHMARK_AGENT_LOG sets how much (error, warn, info, debug).";
+
+const FACTORY_EXIT_STATUS: &str = "\
+Exit status:
+  0  the station closed the link, or has locked the unit
+  1  failed; trying again may help
+  2  wrong usage
+  3  the directory holds something else
   4  the state directory is damaged
 
 Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info, debug).";
@@ -227,49 +316,54 @@ Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info,
 const ENROLL_EXIT_STATUS: &str = "\
 Exit status:
   0  enrolled, now or before
-  1  failed; the message says what to do
+  1  failed; trying again may help
   2  wrong usage
+  3  the unit cannot enrol: it was not born, or the CA refuses its certificate; a person must act
   4  the state directory is damaged
-  5  not in time: run it again
-  6  the CA refuses this unit: a person must act
-  7  the CA keeps this unit out until its operator decides otherwise (on hold)
+  7  the CA was not reached in time, or keeps the unit waiting (on hold): run it again later
 
 Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info, debug).";
 
 const RENEW_EXIT_STATUS: &str = "\
 Exit status:
   0  renewed, or not due
-  1  failed; the message says what to do
+  1  failed; trying again may help
   2  wrong usage
-  3  not enrolled: there is nothing to renew
+  3  not enrolled, so that there is nothing to renew; or the CA refuses the unit: a person must act
   4  the state directory is damaged
-  5  not in time: run it again
-  6  the CA refuses this unit: a person must act
-  7  the CA keeps this unit out until its operator decides otherwise (on hold, or its lineage forked)
+  7  the CA was not reached in time, or keeps the unit waiting (on hold, or its lineage forked): run
+     it again later
 
 Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info, debug).";
 
 const RUN_EXIT_STATUS: &str = "\
 Exit status:
-  0  ended by SIGTERM or SIGINT
-  1  failed; the message says what to do
+  0  ended by SIGTERM or SIGINT; SIGHUP makes it look at once what there is to do
+  1  failed; a restart may help
   2  wrong usage
-  4  the state directory is damaged
-  6  the unit was revoked, retired or scrapped; running it again does not help
+  3  the unit was revoked, retired or scrapped, or has no birth certificate; no restart helps
+  4  the state directory is damaged; no restart helps
 
 Logs go to standard error; TOUCHMARK_AGENT_LOG sets how much (error, warn, info, debug).";
 
 const STATUS_EXIT_STATUS: &str = "\
 Exit status:
   0  enrolled
-  1  failed; the message says what to do
+  1  failed; trying again may help
   2  wrong usage
-  3  not enrolled, or its operational certificate has ended
-  4  the state directory is damaged";
+  3  there is no device state in this directory
+  4  the state directory is damaged
+  6  not enrolled, or its operational certificate has ended";
 
 const DOCTOR_EXIT_STATUS: &str = "\
 Exit status:
   0  all is in order; notes do not count
-  1  something is to be done; the findings say what
   2  wrong usage
-  4  the state directory is damaged";
+  4  the state directory is damaged
+  6  something is to be done; the findings say what";
+
+const COMPLETIONS_HELP: &str = "\
+Exit status: see touchmark-agent --help.
+
+Example:
+  touchmark-agent completions bash > /etc/bash_completion.d/touchmark-agent";

@@ -7,16 +7,19 @@ mod renew;
 mod run;
 mod status;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
+use agent::arguments::{Arguments, Command, PROGRAM};
 use agent::enroll::EnrollError;
 use agent::hook::TellError;
 use agent::state::{Advice, StateError};
+use anyhow::Context;
+use cli::{Complaint, Shell, Status, completion_script};
 
-use crate::arguments::Command;
-
-/// Runs a command and returns the exit status.
-pub(crate) async fn run(command: Command) -> u8 {
+/// Runs a command and says how it ended.
+pub(crate) async fn run(command: Command) -> ExitCode {
+    let json = command.json();
     let outcome = match command {
         Command::Factory(arguments) => factory::run(arguments).await,
         Command::Enroll(arguments) => enroll::run(arguments).await,
@@ -24,28 +27,73 @@ pub(crate) async fn run(command: Command) -> u8 {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments),
+        Command::Completions { shell } => return completions(shell),
     };
-    outcome.unwrap_or_else(|error| {
-        tracing::error!("{error:#}");
-        status_of(&error)
-    })
+    match outcome {
+        Ok(status) => status.into(),
+        Err(error) => complaint(&error).tell(json),
+    }
 }
 
-fn status_of(error: &anyhow::Error) -> u8 {
-    let state = match error.downcast_ref::<EnrollError>() {
-        Some(EnrollError::State(error)) => Some(error),
-        Some(EnrollError::NotInTime { .. }) => return NOT_IN_TIME,
-        Some(error) if error.is_withheld() => return WITHHELD,
-        Some(error) if error.is_refusal() => return REFUSED,
-        _ => match error.downcast_ref::<TellError>() {
-            Some(TellError::State(error)) => Some(error),
-            _ => error.downcast_ref::<StateError>(),
-        },
-    };
-    if matches!(state, Some(StateError::NotEnrolled { .. })) {
-        return NOT_ENROLLED;
+/// Prints a completion script. Nobody may be reading; that is no failure.
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    match print(&completion_script::<Arguments>(PROGRAM, shell)) {
+        Ok(()) => Status::Done.into(),
+        Err(error) => complaint(&error).tell(false),
     }
-    if state.is_some_and(StateError::is_damage) { DAMAGED } else { FAILED }
+}
+
+fn complaint(error: &anyhow::Error) -> Complaint {
+    let complaint = Complaint::of(PROGRAM, status_of(error), error.as_ref());
+    match next_step(error) {
+        Some(next) => complaint.next(next),
+        None => complaint,
+    }
+}
+
+fn status_of(error: &anyhow::Error) -> Status {
+    match error.downcast_ref::<EnrollError>() {
+        Some(EnrollError::State(error)) => of_state(error),
+        Some(EnrollError::NotInTime { .. } | EnrollError::Unreachable { .. }) => Status::Later,
+        Some(error) if error.is_withheld() || error.may_pass() => Status::Later,
+        Some(error) if error.is_refusal() => Status::Unusable,
+        Some(
+            EnrollError::NotBorn
+            | EnrollError::NoServer
+            | EnrollError::ServerAddress { .. }
+            | EnrollError::Key(_),
+        ) => Status::Unusable,
+        Some(_) => Status::Failed,
+        None => match error.downcast_ref::<TellError>() {
+            Some(TellError::State(error)) => of_state(error),
+            _ => error.downcast_ref::<StateError>().map_or(Status::Failed, of_state),
+        },
+    }
+}
+
+fn of_state(error: &StateError) -> Status {
+    match error {
+        StateError::NotEnrolled { .. } | StateError::Missing { .. } | StateError::Foreign { .. } => {
+            Status::Unusable
+        }
+        error if error.is_damage() => Status::Damaged,
+        StateError::Key { .. } => Status::Unusable,
+        _ => Status::Failed,
+    }
+}
+
+fn next_step(error: &anyhow::Error) -> Option<&'static str> {
+    match (error.downcast_ref::<EnrollError>(), error.downcast_ref::<TellError>()) {
+        (Some(error), _) => error.next_step(),
+        (None, Some(TellError::State(error))) => error.next_step(),
+        (None, Some(TellError::Hook(_))) => Some("look at the hook; the next run tells applications again"),
+        (None, None) => error.downcast_ref::<StateError>().and_then(StateError::next_step),
+    }
+}
+
+/// Prints a result.
+fn print(text: &str) -> anyhow::Result<()> {
+    diagnostics::print(text).context("the result cannot be written to standard output")
 }
 
 /// Why the CA wants a renewal when it wants it, as the end of a sentence.
@@ -59,18 +107,3 @@ fn why(advice: &Advice) -> String {
 
 /// The longest first pause: a CA that restarts is back within seconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// Exit status: as it was asked.
-pub(crate) const DONE: u8 = 0;
-/// Exit status: not done, and the message says why.
-pub(crate) const FAILED: u8 = 1;
-/// Exit status: the unit is not enrolled.
-pub(crate) const NOT_ENROLLED: u8 = 3;
-/// Exit status: the state directory is damaged.
-pub(crate) const DAMAGED: u8 = 4;
-/// Exit status: run it again.
-pub(crate) const NOT_IN_TIME: u8 = 5;
-/// Exit status: a person must act.
-pub(crate) const REFUSED: u8 = 6;
-/// Exit status: the CA keeps the unit out until its operator decides otherwise.
-pub(crate) const WITHHELD: u8 = 7;

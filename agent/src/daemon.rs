@@ -4,6 +4,7 @@
 //! state directory, which is held only during a turn, so that a person can run another command meanwhile. Whoever ends the daemon in the
 //! middle of a turn cuts its power, which is as harmless.
 
+mod heartbeat;
 mod pauses;
 mod schedule;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use identity::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use supervisor::ServiceManager;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
@@ -22,9 +24,11 @@ use tracing::{debug, info, warn};
 use crate::enroll::retry::{PAUSE_MAX, chain};
 use crate::enroll::{Bearing, EnrollError, Patience, Server, enroll};
 use crate::hook::Telling;
+use crate::key::KeyReaders;
 use crate::renew::{Outcome, When, renew};
 use crate::state::{Disk, EnrolmentStep, State, View, rfc3339};
 
+use heartbeat::Heartbeat;
 use pauses::Pauses;
 use schedule::Schedule;
 
@@ -36,8 +40,12 @@ pub struct Settings {
     pub disk: Arc<dyn Disk>,
     /// The CA; without it, the one that the factory named.
     pub server: Option<Server>,
+    /// Who may read the key in use.
+    pub readers: KeyReaders,
     /// How applications are told.
     pub telling: Telling,
+    /// Who wants to know that the daemon runs.
+    pub manager: ServiceManager,
 }
 
 /// What is wanted of a daemon from outside.
@@ -54,11 +62,12 @@ pub enum Wanted {
 /// # Errors
 /// Why nothing can help: see [`Bearing::Stop`].
 pub async fn run(
-    settings: Settings,
+    mut settings: Settings,
     clock: Arc<dyn Clock>,
     mut generator: StdRng,
     mut wanted: watch::Receiver<Wanted>,
 ) -> Result<(), EnrollError> {
+    let manager = std::mem::take(&mut settings.manager);
     let mut daemon = Daemon {
         schedule: Schedule::new(clock.clone(), StdRng::from_rng(&mut generator)),
         failures: Pauses::new(StdRng::from_rng(&mut generator)),
@@ -68,26 +77,41 @@ pub async fn run(
         generator,
         last_word: None,
     };
+    // A service manager that started us hears that we run only if there is something to run for.
+    View::read(&daemon.settings.state)?;
     info!("running for {}", daemon.settings.state.display());
+    manager.ready();
+    let mut heartbeat = Heartbeat::new(&manager, TURN_MAX + daemon.settings.telling.hook_time);
     loop {
         let mut looks_now = false;
+        heartbeat.turn_begins();
         let pause = {
             let mut turn = pin!(daemon.turn());
             loop {
                 tokio::select! {
                     pause = &mut turn => break pause?,
+                    () = heartbeat.beat() => {}
                     next = next(&mut wanted) => match next {
-                        Wanted::Stop => return Ok(()),
+                        Wanted::Stop => {
+                            manager.stopping();
+                            return Ok(());
+                        }
                         Wanted::Look => looks_now = true,
                     },
                 }
             }
         };
-        if !looks_now {
+        heartbeat.turn_ended();
+        let mut rest = pin!(sleep(pause));
+        while !looks_now {
             tokio::select! {
-                () = sleep(pause) => {}
+                () = &mut rest => break,
+                () = heartbeat.beat() => {}
                 next = next(&mut wanted) => match next {
-                    Wanted::Stop => return Ok(()),
+                    Wanted::Stop => {
+                        manager.stopping();
+                        return Ok(());
+                    }
                     Wanted::Look => looks_now = true,
                 },
             }
@@ -148,6 +172,7 @@ impl Daemon {
             return Ok(wait);
         }
         let mut state = State::open(&self.settings.state, self.settings.disk.clone())?;
+        state.let_read(&self.settings.readers)?;
         let (server, clock) = (self.settings.server.clone(), self.clock.clone());
         let generator = StdRng::from_rng(&mut self.generator);
         let enrolled =
@@ -176,7 +201,8 @@ impl Daemon {
             Bearing::Passes => self.failures.next(error.retry_after().unwrap_or_default().min(PAUSE_MAX)),
             Bearing::Withheld => self.failures.slow(),
         };
-        let word = chain(&error);
+        let next = error.next_step().map(|next| format!("; {next}")).unwrap_or_default();
+        let word = chain(&error) + &next;
         let pause_text = humantime::format_duration(Duration::from_secs(pause.as_secs()));
         if self.last_word.as_ref() == Some(&word) {
             debug!("trying again in {pause_text}: {word}");
@@ -208,6 +234,9 @@ impl Daemon {
         }
     }
 }
+
+/// The longest turn that is not taken for a hang, without its hook: several questions to a CA that does not answer, each with its own limit.
+const TURN_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The shortest rest between two turns: a mistake in a time must not make a device spin.
 const PAUSE_MIN: Duration = Duration::from_millis(200);

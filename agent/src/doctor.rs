@@ -67,10 +67,10 @@ impl Finding {
         Self { subject, verdict: Verdict::Bad, says: says.into(), advice: Some(advice.into()) }
     }
 
-    /// The errors of a state directory say themselves what to do.
+    /// An error of the state directory says what to do.
     fn of_state(subject: &'static str, error: &StateError) -> Self {
         let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
-        Self { subject, verdict, says: chain(error), advice: None }
+        Self { subject, verdict, says: chain(error), advice: error.next_step().map(str::to_owned) }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::certificate::{Certificate, Credential, Kind};
 use crate::key::{DeviceKey, certificate_request};
 use crate::state::{Enrolment, EnrolmentStep, FactoryStep, Place, Slot, State, View};
 
+use answer::Trust;
 use connection::Connection;
 
 pub use error::{Bearing, EnrollError};
@@ -193,20 +194,20 @@ impl Run {
             csr: certificate_request(&*key).map_err(EnrollError::Key)?.into(),
         };
         let floor = state.view().time_floor()?;
-        let trust_version = state.record().trust_version;
+        let trust = Trust::of(state.record());
         info!(device.id = %self.device, server = %self.server, "asking for an operational certificate");
         let answer = attempts
             .until_done(|| async {
                 let mut connection = self.connect(birth, floor.now(&*self.clock)).await?;
                 let response = connection.enroll(request.clone()).await?;
-                answer::check(response, &connection, &self.device, key.public_key(), trust_version, floor)
+                answer::check(response, &connection, &self.device, key.public_key(), trust)
             })
             .await?;
         state.keep(Place::Slot(self.slot), &answer.credential)?;
         let moment = answer.server_time;
         state.update(|record| {
-            record.trust_version = answer.trust_version;
-            record.time_floor = record.time_floor.raised_to(moment);
+            (record.trust_version, record.trust_digest) = (answer.trust.version, answer.trust.digest);
+            record.tell_time(moment);
             record.enrolment =
                 Some(Enrolment { slot: self.slot, request_id, step: EnrolmentStep::Installed });
         })?;
@@ -246,7 +247,7 @@ impl Run {
             })
             .await?;
         state.update(|record| {
-            record.time_floor = record.time_floor.raised_to(server_time);
+            record.tell_time(server_time);
             if let Some(enrolment) = &mut record.enrolment {
                 enrolment.step = EnrolmentStep::Confirmed;
             }

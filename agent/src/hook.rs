@@ -3,15 +3,13 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use identity::DeviceId;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
 use tracing::info;
 
 use crate::state::{Disk, Place, State, StateError, View};
@@ -106,40 +104,22 @@ impl fmt::Display for Hook {
 
 impl Hook {
     async fn run(&self, switched: &Switched<'_>, limit: Duration) -> Result<(), HookError> {
-        let failed = |source| HookError::Start { program: self.program.clone(), source };
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // A hook has nothing to say to the service manager of the agent.
+        supervisor::VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+        command
             .args(&self.arguments)
             .env("TOUCHMARK_STATE", switched.state)
             .env("TOUCHMARK_CURRENT", switched.state.join("current"))
             .env("TOUCHMARK_DEVICE", switched.device.to_string())
-            .env("TOUCHMARK_SERIAL_NUMBER", hex::encode(switched.serial_number))
-            .stdin(Stdio::null())
-            // Standard output is for data; what a hook says belongs to the log.
-            .stdout(io::stderr())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
-        let mut group = Group(child);
-        match timeout(limit, group.0.wait()).await {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(HookError::Failed { program: self.program.clone(), status }),
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(HookError::TooLong { program: self.program.clone(), limit }),
+            .env("TOUCHMARK_SERIAL_NUMBER", hex::encode(switched.serial_number));
+        let said = hooks::run(command, limit)
+            .await
+            .map_err(|source| HookError::Run { program: self.program.clone(), source })?;
+        if !said.is_empty() {
+            info!("the hook {self} said: {said}");
         }
-    }
-}
-
-/// A command and all that it started, ended together if it has not ended by itself.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // No number: it has ended and was reaped.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(id) = id {
-            kill_process_group(id, Signal::KILL).ok();
-        }
+        Ok(())
     }
 }
 
@@ -169,29 +149,13 @@ pub enum HookError {
     /// A quote is open, or there is no word.
     #[error("it is not a command: a quote is open, or it is empty")]
     Words,
-    /// It does not start.
-    #[error("the hook {program} cannot be run")]
-    Start {
+    /// It does not start, fails, or does not end in time.
+    #[error("the hook {program} did not do its work")]
+    Run {
         /// What.
         program: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// It ended badly.
-    #[error("the hook {program} failed: {status}")]
-    Failed {
-        /// What.
-        program: String,
-        /// How it ended.
-        status: ExitStatus,
-    },
-    /// It did not end.
-    #[error("the hook {program} did not end within {} and was ended", humantime::format_duration(*limit))]
-    TooLong {
-        /// What.
-        program: String,
-        /// How long it may take.
-        limit: Duration,
+        /// Why.
+        source: hooks::HookError,
     },
     /// No process to signal.
     #[error("{} does not name a process", path.display())]

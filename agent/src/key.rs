@@ -1,6 +1,7 @@
 //! The device's keys: the only room with a private key. It signs, and no more.
 
 mod file;
+mod group;
 mod request;
 mod tls;
 
@@ -9,7 +10,9 @@ use std::io;
 
 use identity::PublicKey;
 
+pub(crate) use file::Access;
 pub use file::FileKey;
+pub use group::{KeyGroup, KeyGroupError, KeyReaders};
 pub use request::certificate_request;
 pub use tls::TlsKey;
 
@@ -31,9 +34,11 @@ pub enum KeyError {
     /// The file cannot be read.
     #[error("the key file cannot be read")]
     Unreadable(#[source] io::Error),
-    /// Others than the owner can read it: whoever did may now be this device.
+    /// Others than the owner, and than the group that was asked for, can use it: whoever read it may now be this device.
     #[error(
-        "the key file can be read by group or others (mode {mode:04o}); if nobody has, set it to 0600 with chmod, else replace the unit"
+        "the key file can be used by group or others (mode {mode:04o}); set it to 0600 with chmod, or run the agent as the user that owns \
+         the file, then it does so itself; --key-group GROUP lets one group read the key in use; if somebody else may have read the key, \
+         revoke its certificate"
     )]
     Exposed {
         /// Its permission bits.

@@ -3,10 +3,10 @@
 //! Start at [`factory`] (on the bench), [`enroll`] (first boot), [`renew`] (from one certificate to the next) and [`daemon`] (for years).
 //! All write only through [`state`], and only [`key`] sees a private key.
 
+pub mod arguments;
 pub mod certificate;
 pub mod daemon;
 pub mod doctor;
-
 pub mod enroll;
 pub mod factory;
 pub mod hook;

@@ -1,32 +1,40 @@
 //! `touchmark-agent`: the device's program. Arguments, wiring, exit status; all else is in the library.
 
-mod arguments;
 mod commands;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use agent::arguments::{Arguments, Command, PROGRAM};
+use cli::{Complaint, Status};
+use diagnostics::{Format, Logging};
+use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
-    let filter = EnvFilter::try_from_env("TOUCHMARK_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // Standard output belongs to the factory link and to `--json`.
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .init();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("the system gives no resources to run: {error}");
-            return ExitCode::from(commands::FAILED);
-        }
+    let ending = diagnostics::begin(PROGRAM);
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
     };
-    let status = runtime.block_on(commands::run(arguments.command));
-    // A read of standard input cannot be cancelled; do not wait for it.
-    runtime.shutdown_background();
-    ExitCode::from(status)
+    if let Command::Completions { shell } = arguments.command {
+        return commands::completions(shell);
+    }
+    // Standard output belongs to the factory link and to `--json`.
+    LOGGING.to_stderr();
+    ending.after(|| {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(false),
+        };
+        let status = runtime.block_on(commands::run(arguments.command));
+        // A read of standard input cannot be cancelled; do not wait for it.
+        runtime.shutdown_background();
+        status
+    })
 }
+
+const LOGGING: Logging = Logging {
+    variable: "TOUCHMARK_AGENT_LOG",
+    level: LevelFilter::INFO,
+    format: Format::Text,
+    ours: &["agent", "link", "touchmark_agent"],
+};

@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use tracing::{info, warn};
 
 use crate::certificate::Certificate;
-use crate::enroll::answer::{self, Answer};
+use crate::enroll::answer::{self, Answer, Trust};
 use crate::enroll::connection::Connection;
 use crate::enroll::retry::{Attempts, chain};
 use crate::enroll::{EnrollError, Enrolled, Identity, Patience, Server};
@@ -159,8 +159,7 @@ impl Run<'_> {
         let key = state.key_or_make(Place::Slot(renewal.slot))?;
         let request_id = renewal.request_id.as_bytes().to_vec();
         let csr = certificate_request(&*key).map_err(EnrollError::Key)?;
-        let floor = state.view().time_floor()?;
-        let trust_version = state.record().trust_version;
+        let trust = Trust::of(state.record());
         info!(device.id = %self.device, server = %self.server, "asking for the next operational certificate");
         let answer = self
             .attempts
@@ -171,7 +170,7 @@ impl Run<'_> {
                     Parent::Operational => connection.renew(v1::RenewRequest { request_id, csr }).await?,
                     Parent::Birth => connection.enroll(v1::EnrollRequest { request_id, csr }).await?,
                 };
-                answer::check(response, &connection, &self.device, key.public_key(), trust_version, floor)
+                answer::check(response, &connection, &self.device, key.public_key(), trust)
             })
             .await?;
         if renewal.parent == Parent::Operational {
@@ -179,8 +178,8 @@ impl Run<'_> {
         }
         state.keep(Place::Slot(renewal.slot), &answer.credential)?;
         state.update(|record| {
-            record.trust_version = answer.trust_version;
-            record.time_floor = record.time_floor.raised_to(answer.server_time);
+            (record.trust_version, record.trust_digest) = (answer.trust.version, answer.trust.digest);
+            record.tell_time(answer.server_time);
             record.renewal = Some(Renewal { step: RenewalStep::Installed, ..renewal.clone() });
         })?;
         Ok(())
@@ -241,11 +240,12 @@ impl Parent {
 /// Whether the answer may replace the certificate in use. The way through the birth certificate does not ask this: it is there for a
 /// device that slept so long that all it trusted was replaced.
 fn check_successor(view: &View, in_use: &Identity, answer: &Answer) -> Result<(), EnrollError> {
-    let moment = view.time_floor()?.raised_to(answer.server_time).moment();
-    answer.credential.check_chain_to_anchors_of(&in_use.credential, moment)?;
-    // Only an operator who says so shortens lives: with a new profile, for example.
+    answer.credential.check_chain_to_anchors_of(&in_use.credential, answer.server_time)?;
+    // Only an operator who says so shortens lives: with a new profile, for example. One that was issued while the CA's clock was ahead, and
+    // has not begun, ends too late.
     let rotated = view.record().advice.as_ref().is_some_and(|advice| advice.reason == ROTATION);
-    if !rotated {
+    let begins = Certificate::from_der(&in_use.credential.certificate)?.not_before;
+    if !rotated && begins <= answer.server_time {
         answer.credential.check_ends_no_sooner_than(&in_use.credential)?;
     }
     Ok(())

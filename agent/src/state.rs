@@ -13,6 +13,7 @@
 
 mod disk;
 mod error;
+mod key_access;
 mod record;
 mod renewal;
 mod view;
@@ -47,12 +48,15 @@ impl State {
     /// Opens what a factory made.
     ///
     /// # Errors
-    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed.
+    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed. When a key's mode is wrong and
+    /// cannot be set right.
     pub fn open(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, StateError> {
         // Before the lock, so that nothing is made where no state is; and again under it, for what it says now.
         View::read(directory)?;
         let lock = lock(directory)?;
-        Ok(Self { view: View::read(directory)?, disk, _lock: lock })
+        let state = Self { view: View::read(directory)?, disk, _lock: lock };
+        state.settle_keys()?;
+        Ok(state)
     }
 
     /// Opens the state directory, or makes one where there is nothing yet: a missing or an empty directory.
@@ -176,6 +180,8 @@ impl State {
     /// # Errors
     /// When the link cannot be written; it then points to the old slot or to this one.
     pub fn switch_to(&self, slot: Slot) -> Result<(), StateError> {
+        // First the key's readers: an application never finds a key that it cannot read.
+        self.settle_key(Place::Slot(slot), true)?;
         if self.view.current()? == Some(slot) {
             return Ok(());
         }

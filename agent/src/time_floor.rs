@@ -1,5 +1,8 @@
 //! What time it is at least (R-LIFE-06). A device has no clock that it can trust: at first boot it shows 1970, after a flat
-//! battery whatever the maker set. But some moments are known to be over, and time does not go back.
+//! battery whatever the maker set. But some moments are known to be over.
+//!
+//! What the CA says is the CA's word: its clock may have been wrong as well. What it says later, over a connection that proved who it is,
+//! corrects what it said before (ADR 0035).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,10 +18,17 @@ impl TimeFloor {
         Self(UNIX_EPOCH + RELEASED)
     }
 
-    /// Raised to `moment`, unless that is earlier: a floor never goes down.
+    /// Raised to `moment`, unless that is earlier.
     #[must_use]
     pub fn raised_to(self, moment: SystemTime) -> Self {
         Self(self.0.max(moment))
+    }
+
+    /// As the CA told it: `moment`, also when that is before what it told earlier, and never before this release. The caller has verified
+    /// the CA's certificates at the floor so far and at `moment`.
+    #[must_use]
+    pub fn told(moment: SystemTime) -> Self {
+        Self::of_this_release().raised_to(moment)
     }
 
     /// The moment itself.
@@ -48,11 +58,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_floor_never_goes_down() {
+    fn a_floor_is_not_lowered_by_what_nobody_proved_and_never_below_this_release() {
         let floor = TimeFloor::of_this_release();
         let later = floor.moment() + Duration::from_secs(1);
         assert_eq!(floor.raised_to(later).moment(), later);
         assert_eq!(floor.raised_to(later).raised_to(UNIX_EPOCH).moment(), later);
+        assert_eq!(TimeFloor::told(later).moment(), later);
+        assert_eq!(TimeFloor::told(UNIX_EPOCH), floor);
     }
 
     #[test]

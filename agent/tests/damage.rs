@@ -44,8 +44,6 @@ fn damage_is_reported_with_what_to_do_and_nothing_is_replaced() {
             replace_text("state.json", "\"format\"", "\"x\": 1, \"format\""),
         ),
         ("state.json is another unit's".into(), from_other("state.json", &foreign)),
-        ("the key can be read by others".into(), mode("a/key.pem", 0o644)),
-        ("the birth key can be read by others".into(), mode("idevid/key.pem", 0o640)),
     ];
     for file in [
         "state.json",
@@ -85,6 +83,34 @@ fn damage_is_reported_with_what_to_do_and_nothing_is_replaced() {
 }
 
 #[test]
+fn a_key_that_others_can_read_is_named_by_who_only_looks_and_set_right_by_who_owns_it() {
+    let ca = FakeCa::start();
+    let whole = tempfile::tempdir().unwrap();
+    born(whole.path(), &ca.issuers, "SN1", &ca.url());
+    assert_eq!(enroll(whole.path(), &[]).status.code(), Some(0));
+    for (file, mode) in [("a/key.pem", 0o644), ("a/key.pem", 0o660), ("idevid/key.pem", 0o640)] {
+        let home = tempfile::tempdir().unwrap();
+        copy(whole.path(), home.path());
+        let key = home.path().join(file);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let told = status(home.path());
+        assert_eq!(told.status.code(), Some(1), "{file}: {}", stderr(&told));
+        assert!(stderr(&told).contains("chmod"), "it says what to do: {}", stderr(&told));
+        assert_eq!(permissions(&key), mode, "who only looks changes nothing");
+
+        let told = enroll(home.path(), &[]);
+        assert_eq!(told.status.code(), Some(0), "{file}: {}", stderr(&told));
+        assert!(stderr(&told).contains(&format!("had mode {mode:04o}")), "{}", stderr(&told));
+        assert_eq!(permissions(&key), 0o600, "it is set right");
+        assert_eq!(status(home.path()).status.code(), Some(0));
+    }
+}
+
+fn permissions(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
 fn a_factory_does_not_begin_anew_on_what_is_left_of_a_state_directory() {
     let ca = FakeCa::start();
     let home = tempfile::tempdir().unwrap();
@@ -99,8 +125,8 @@ fn a_factory_does_not_begin_anew_on_what_is_left_of_a_state_directory() {
 fn a_directory_without_state_is_neither_damaged_nor_made_into_one() {
     let home = tempfile::tempdir().unwrap();
     for path in [home.path().to_owned(), home.path().join("missing")] {
-        assert_eq!(enroll(&path, &[]).status.code(), Some(1));
-        assert_eq!(status(&path).status.code(), Some(1));
+        assert_eq!(enroll(&path, &[]).status.code(), Some(3));
+        assert_eq!(status(&path).status.code(), Some(3));
     }
     assert_eq!(home.path().read_dir().unwrap().count(), 0);
 }
@@ -120,12 +146,6 @@ fn grow(file: &'static str) -> Damage {
         let mut content = std::fs::read(home.join(file)).unwrap();
         content.resize(100_000, b' ');
         std::fs::write(home.join(file), content).unwrap();
-    })
-}
-
-fn mode(file: &'static str, mode: u32) -> Damage {
-    Box::new(move |home| {
-        std::fs::set_permissions(home.join(file), std::fs::Permissions::from_mode(mode)).unwrap();
     })
 }
 

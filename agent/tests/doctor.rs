@@ -52,13 +52,13 @@ fn what_is_wrong_is_told_with_what_to_do() {
     };
     let refuse = |reason| ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
     let cases: [(&str, Harm<'_>, i32, &str); 8] = [
-        ("key for all", &|home| mode(home, "a/key.pem", 0o644), 4, "chmod"),
-        ("directory for all", &|home| mode(home, "b", 0o777), 1, "chmod go-w"),
+        ("key for all", &|home| mode(home, "a/key.pem", 0o644), 6, "chmod"),
+        ("directory for all", &|home| mode(home, "b", 0o777), 6, "chmod go-w"),
         ("no current", &|home| std::fs::remove_file(home.join("current")).unwrap(), 4, "restore"),
         ("no birth key", &|home| std::fs::remove_file(home.join("idevid/key.pem")).unwrap(), 4, "restore"),
         ("no state", &|home| std::fs::remove_file(home.join("state.json")).unwrap(), 4, "restore"),
-        ("on hold", &|_| refuse("CLIENT_CERTIFICATE_HELD"), 1, "device release"),
-        ("revoked", &|_| refuse("CLIENT_CERTIFICATE_REVOKED"), 1, "return the unit"),
+        ("on hold", &|_| refuse("CLIENT_CERTIFICATE_HELD"), 6, "device release"),
+        ("revoked", &|_| refuse("CLIENT_CERTIFICATE_REVOKED"), 6, "return the unit"),
         (
             "overdue",
             &|home| {
@@ -67,7 +67,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
                     vec![(Code::FailedPrecondition, "DEVICE_HELD", None), (Code::Ok, "", None)];
                 assert_eq!(renew(home, &[]).status.code(), Some(7));
             },
-            1,
+            6,
             "overdue since",
         ),
     ];
@@ -88,12 +88,12 @@ fn a_unit_that_is_not_enrolled_or_whose_ca_is_away_is_told_so() {
     let home = tempfile::tempdir().unwrap();
     born(home.path(), &Issuers::new(), "SN1", "https://127.0.0.1:9");
     let output = doctor(home.path());
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
     for words in ["enrol the unit", "cannot be reached", "check the network"] {
         assert!(said(&output).contains(words), "{words}: {}", said(&output));
     }
     let nothing = doctor(&home.path().join("missing"));
-    assert_eq!(nothing.status.code(), Some(1));
+    assert_eq!(nothing.status.code(), Some(6));
     assert!(said(&nothing).contains("touchmark-agent factory"), "{}", said(&nothing));
 }
 

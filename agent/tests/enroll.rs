@@ -34,7 +34,7 @@ fn a_unit_enrols_once_and_stays_enrolled() {
     let home = tempfile::tempdir().unwrap();
     let ca = FakeCa::start();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    assert_eq!(status(home.path()).status.code(), Some(3), "born, not enrolled");
+    assert_eq!(status(home.path()).status.code(), Some(6), "born, not enrolled");
     let first = enroll(home.path(), &[]);
     assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
     let first = json(&first);
@@ -97,15 +97,15 @@ fn what_passes_is_tried_again_and_what_does_not_is_told() {
 
     refuse(Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", None);
     let revoked = enroll(home.path(), &[]);
-    assert_eq!(revoked.status.code(), Some(6));
+    assert_eq!(revoked.status.code(), Some(3));
     assert!(stderr(&revoked).contains("return the unit"), "{}", stderr(&revoked));
 
     refuse(Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED", None);
-    assert_eq!(enroll(home.path(), &[]).status.code(), Some(6));
+    assert_eq!(enroll(home.path(), &[]).status.code(), Some(3));
 
     refuse(Code::Unavailable, "STORE_FULL", Some(Duration::from_secs(3600)));
     let busy = enroll(home.path(), &["--deadline", "1s"]);
-    assert_eq!(busy.status.code(), Some(5), "RetryInfo is honoured: {}", stderr(&busy));
+    assert_eq!(busy.status.code(), Some(7), "RetryInfo is honoured: {}", stderr(&busy));
 
     refuse(Code::Unavailable, "STORE_BUSY", Some(Duration::from_millis(20)));
     refuse(Code::Unavailable, "STORE_BUSY", None);
@@ -152,7 +152,7 @@ fn nobody_at_home_ends_at_the_deadline() {
     // Port 9 (discard) of the loopback: nobody listens.
     born(home.path(), &issuers, "SN1", "https://127.0.0.1:9");
     let alone = enroll(home.path(), &["--deadline", "300ms"]);
-    assert_eq!(alone.status.code(), Some(5), "{}", stderr(&alone));
+    assert_eq!(alone.status.code(), Some(7), "{}", stderr(&alone));
     assert!(stderr(&alone).contains("cannot be reached"), "{}", stderr(&alone));
 }
 

@@ -157,6 +157,7 @@ fn a_damaged_frame_is_asked_for_again_and_a_repeated_question_costs_nothing() {
         request: Some(proto::v1::station_message::Request::GenerateKey(proto::v1::GenerateKey {
             key_type: "p256".to_owned(),
         })),
+        from_station: true,
     }
     .encode_to_vec();
     let mut frame = link::encode(&question).unwrap();
@@ -205,4 +206,61 @@ fn installed(state: &std::path::Path, issuers: &Issuers) -> agent::certificate::
     assert!(matches!(bench.install(&credential, URL), Response::Install(_)));
     assert_eq!(bench.close(), Some(0));
     credential
+}
+
+#[test]
+fn a_serial_number_that_the_line_takes_back_is_replaced_until_there_is_a_certificate() {
+    use proto::v1::station_message::Request;
+    let hello = |serial: &str, withdrawn: &[&str]| {
+        Request::Hello(proto::v1::Hello {
+            protocol_version: 1,
+            assigned_serial: serial.to_owned(),
+            product: "cam-2".to_owned(),
+            withdrawn_serials: withdrawn.iter().map(|serial| (*serial).to_owned()).collect(),
+        })
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start(home.path());
+    let named = |response: Response| match response {
+        Response::Hello(hello) => hello.device.unwrap().serial,
+        Response::Fault(fault) => fault.message,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named(bench.ask(hello("SN1", &[]))), "SN1");
+    assert_eq!(named(bench.ask(hello("SN2", &[]))), "this unit is cam-2/SN1", "nobody took SN1 back");
+    assert_eq!(named(bench.ask(hello("SN2", &["SN7"]))), "this unit is cam-2/SN1");
+    bench.csr();
+    assert_eq!(named(bench.ask(hello("SN2", &["SN7", "SN1"]))), "SN2", "a key alone is no identity");
+    drop(bench);
+
+    // One that has its serial number from elsewhere keeps it.
+    let own = tempfile::tempdir().unwrap();
+    let mut bench = Bench::start_with(own.path(), &["--product", "cam-2", "--serial", "SN1"]);
+    assert_eq!(named(bench.ask(hello("SN2", &["SN1"]))), "this unit is cam-2/SN1");
+}
+
+#[test]
+fn a_device_that_hears_itself_ends_and_says_that_the_line_echoes() {
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+    let home = tempfile::tempdir().unwrap();
+    let mut agent = support::station::agent();
+    agent.args(["factory", "--stdio", "--idle-timeout", "20s", "--state"]).arg(home.path());
+    agent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut agent = agent.spawn().unwrap();
+    let (mut input, mut output) = (agent.stdin.take().unwrap(), agent.stdout.take().unwrap());
+    // A whole frame that is no question: it is answered, and the answer comes back.
+    input.write_all(&link::encode(&[0xff; 40]).unwrap()).unwrap();
+    let (mut decoder, mut buffer) = (link::Decoder::new(), [0; 1024]);
+    let answer = loop {
+        let count = output.read(&mut buffer).unwrap();
+        assert!(count > 0, "it answers");
+        if let Some(answer) = decoder.push(&buffer[..count]).next() {
+            break answer.unwrap();
+        }
+    };
+    input.write_all(&link::encode(&answer).unwrap()).unwrap();
+    let ended = agent.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("the line echoes"), "{}: {said}", ended.status);
 }

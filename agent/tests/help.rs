@@ -13,6 +13,7 @@ fn the_manual_is_as_written() {
         (&["renew", "--help"], snapbox::file!["manual/renew.txt"]),
         (&["run", "--help"], snapbox::file!["manual/run.txt"]),
         (&["status", "--help"], snapbox::file!["manual/status.txt"]),
+        (&["completions", "--help"], snapbox::file!["manual/completions.txt"]),
     ] {
         Command::new(AGENT).env("COLUMNS", "100").args(arguments).assert().success().stdout_eq(manual);
     }

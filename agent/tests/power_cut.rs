@@ -205,7 +205,8 @@ fn bench(
     let mut exchange = 0;
     let mut ask = |request| {
         exchange += 1;
-        let question = v1::StationMessage { exchange, request: Some(request) }.encode_to_vec();
+        let question =
+            v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec();
         let answer = v1::DeviceMessage::decode(dialogue.answer(&question).as_slice()).unwrap();
         match answer.response.unwrap() {
             Response::Fault(fault) => Err(fault.message),
@@ -216,6 +217,7 @@ fn bench(
         protocol_version: 1,
         assigned_serial: "SN1".to_owned(),
         product: "cam-2".to_owned(),
+        withdrawn_serials: Vec::new(),
     }))?
     else {
         panic!("no hello")

@@ -173,9 +173,9 @@ fn a_unit_on_hold_or_out_says_so_and_keeps_what_it_has() {
         (Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD", 7, "release"),
         (Code::FailedPrecondition, "DEVICE_HELD", 7, "release"),
         (Code::FailedPrecondition, "LINEAGE_FORKED", 7, "copy"),
-        (Code::FailedPrecondition, "DEVICE_RETIRED", 6, "return the unit"),
-        (Code::FailedPrecondition, "DEVICE_SCRAPPED", 6, "return the unit"),
-        (Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED", 6, "operator"),
+        (Code::FailedPrecondition, "DEVICE_RETIRED", 3, "return the unit"),
+        (Code::FailedPrecondition, "DEVICE_SCRAPPED", 3, "return the unit"),
+        (Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED", 3, "operator"),
     ] {
         // At the question when to renew, and at Renew itself.
         for passing in [0, 1] {
@@ -203,7 +203,7 @@ fn a_unit_that_is_out_with_both_its_certificates_is_told_so() {
     ca.books.lock().unwrap().revoked.extend([birth, current(home.path())]);
     for _ in 0..2 {
         let out = renew(home.path(), &[]);
-        assert_eq!(out.status.code(), Some(6), "{}", stderr(&out));
+        assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
         assert!(stderr(&out).contains("return the unit"), "{}", stderr(&out));
         assert_eq!(View::read(home.path()).unwrap().record().renewal, None, "the way round is closed");
     }
@@ -220,7 +220,7 @@ fn a_hook_is_told_once_and_one_that_fails_is_told_again() {
     );
     let failed = renew(home.path(), &["--force", "--hook", &hook]);
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
-    assert!(stderr(&failed).contains("hook sh failed"), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("the hook sh did not do its work: it failed"), "{}", stderr(&failed));
     assert_eq!(json(&status(home.path()))["applications_told"], false);
     std::fs::write(told.with_extension("ready"), "").unwrap();
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! CPU that nobody could save: verify a request, sign a certificate and encode it; and the server's half of a TLS handshake.
+//! Unavoidable CPU: verify a request, sign a certificate and encode it; and the server's half of a TLS handshake.
 //!
 //! Written with the libraries only, none of our own code: what we add is what the share shows.
 

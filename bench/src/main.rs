@@ -24,8 +24,8 @@ use clap::{Parser, Subcommand};
 
 /// Measures a CA that runs as a process of its own, pinned to one core, with the client on another.
 ///
-/// Machines are noisy, so the figure is the share: CPU that nobody could save (verify the request, sign, encode), measured in the
-/// same run in alternating windows on the same core, over all CPU that the server used per operation.
+/// Machines are noisy, so the figure is the share (efficiency): unavoidable work (verify the request, sign, encode, handshake), measured in
+/// the same run in alternating windows on the same core, as a fraction of all CPU that the server used per operation.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Arguments {

@@ -110,6 +110,7 @@ impl Revoke {
             reason: "keyCompromise".to_owned(),
             invalidity_date: None,
             expected_certificates: preview.certificates,
+            remark: String::new(),
         };
         let started = Instant::now();
         let mut progress = operator.lifecycle().revoke(request).await?.into_inner();

@@ -250,7 +250,14 @@ async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
         closes_at: None,
     };
     let action = Action::CreateWorkOrder { terms };
-    let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
+    let command = Command {
+        principal: None,
+        credential: None,
+        request: None,
+        content: [0; 32],
+        remark: String::new(),
+        action,
+    };
     let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
     verdict.map(drop).map_err(|conflict| anyhow!(conflict))
 }
@@ -303,6 +310,7 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         credential: None,
         request: Some(RequestId::from(request)),
         content: [3; 32],
+        remark: String::new(),
         action,
     })
 }

@@ -81,6 +81,7 @@ impl Watch {
                 reason: "keyCompromise".to_owned(),
                 invalidity_date: None,
                 expected_certificates: 1,
+                remark: String::new(),
             };
             let started = Instant::now();
             let mut progress = operator.lifecycle().revoke(request).await?.into_inner();

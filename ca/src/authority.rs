@@ -3,6 +3,7 @@
 
 mod birth;
 mod caller;
+mod condition;
 mod content;
 mod delegate;
 mod device_life;
@@ -11,13 +12,16 @@ mod feed;
 mod issue;
 mod keys;
 mod lifecycle;
+mod pace;
 mod primes;
 mod principals;
 mod refusal;
 mod renew;
 mod revocation;
+mod revoked_sibling;
 mod serial_numbers;
 mod tally;
+mod units;
 mod upkeep;
 mod work_orders;
 
@@ -25,7 +29,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, RequestId, SerialNumber};
+use diagnostics::Limits;
+use identity::{Clock, ClockDoubt, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
 use rand::CryptoRng;
 use tokio::sync::watch;
@@ -37,17 +42,19 @@ use serial_numbers::SerialNumbers;
 
 pub use birth::BirthRequest;
 pub use caller::{Caller, CallerKind};
+pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedPage, FeedPlace};
 pub use issue::SHARD_CERTIFICATES;
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use primes::PrimeWalk;
-pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest};
+pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest, PrincipalRevocation};
 pub use refusal::{CallerRefused, Refused};
 pub use renew::{RenewalReason, RenewalTime};
 pub use revocation::{RevocationProgress, RevocationRequest};
 pub use tally::Tally;
-pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX};
+pub use units::{MadeUnit, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
+pub use work_orders::{ClosingReport, UNACCOUNTED_LISTED_MAX, UnknownStations};
 
 /// What an installation says of itself in certificates and to devices.
 #[derive(Debug, Clone)]
@@ -98,13 +105,20 @@ pub struct Authority<S> {
     clock: Arc<dyn Clock>,
     serial_numbers: SerialNumbers,
     faces: caller::Faces,
+    siblings: revoked_sibling::ReportedSiblings,
     feed: feed::Feed,
+    /// Of operational certificates, for each device.
+    renewals: pace::Pace,
+    /// Of alarms, for each principal that causes them.
+    alarms: pace::Pace,
     /// With the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
     /// Rings when there may be a mass revocation to go on with.
     jobs: tokio::sync::Notify,
     tally: Arc<Tally>,
     incidents: Incidents,
+    /// When the server's certificate ends, once it serves.
+    server_ends: Mutex<Option<SystemTime>>,
 }
 
 /// Numbers for refusals, so that what a caller was told can be found in the log.
@@ -156,11 +170,15 @@ impl<S: Store> Authority<S> {
             clock,
             serial_numbers: SerialNumbers::new(generator),
             faces: caller::Faces::default(),
+            siblings: revoked_sibling::ReportedSiblings::default(),
             feed: feed::Feed::new(),
+            renewals: pace::Pace::new(RENEWALS_AT_ONCE, RENEWAL_STEP),
+            alarms: pace::Pace::new(ALARMS_AT_ONCE, ALARM_STEP),
             recent_moduli: Mutex::default(),
             jobs: tokio::sync::Notify::new(),
             tally: Arc::default(),
             incidents: Incidents { started, next: AtomicU64::new(1) },
+            server_ends: Mutex::default(),
         })
     }
 
@@ -184,6 +202,11 @@ impl<S: Store> Authority<S> {
         self.clock.now()
     }
 
+    /// Why its clock is in doubt; `None`: it is not.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        self.clock.doubt()
+    }
+
     /// The store under it.
     pub fn store(&self) -> &Arc<S> {
         &self.store
@@ -202,6 +225,9 @@ impl<S: Store> Authority<S> {
         self.tally.count_refusal(reason);
         let principal = caller.map(|caller| caller.principal().to_string());
         let principal = principal.as_deref().unwrap_or("nobody");
+        if !REFUSALS.admits(reason) {
+            return incident;
+        }
         if refused.is_ours() {
             let why: &dyn std::error::Error = refused;
             tracing::error!(incident, reason, principal, why, "{question} failed");
@@ -221,15 +247,31 @@ impl<S: Store> Authority<S> {
         content: [u8; 32],
         action: Action,
     ) -> Result<Recorded, Refused> {
+        self.record_with(caller, request, content, String::new(), action).await
+    }
+
+    /// As [`Authority::record`], with a remark for people who read the ledger.
+    async fn record_with(
+        &self,
+        caller: &Caller,
+        request: Option<RequestId>,
+        content: [u8; 32],
+        remark: String,
+        action: Action,
+    ) -> Result<Recorded, Refused> {
+        if !action.only_withdraws() {
+            self.clock_is_trusted()?;
+        }
         let command = Command {
             principal: Some(caller.principal().clone()),
             credential: Some(caller.certificate()),
             request,
             content,
+            remark,
             action,
         };
         let verdict = self.commit(caller, vec![command]).await?.pop();
-        Ok(verdict.ok_or(StoreError::Stopped)??)
+        Ok(verdict.ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// Everything that is decided for a caller is handed to the ledger here, with a look at the caller: signing takes a while, and
@@ -242,10 +284,22 @@ impl<S: Store> Authority<S> {
         Ok(verdicts)
     }
 
+    /// Nothing is signed, and nothing is given, while nobody knows what time it is.
+    fn clock_is_trusted(&self) -> Result<(), Refused> {
+        self.clock.doubt().map_or(Ok(()), |doubt| Err(Refused::Clock(doubt)))
+    }
+
     fn profile(&self, name: ProfileName) -> Result<&Profile, Refused> {
-        Ok(self.profiles.iter().find(|profile| profile.name == name).ok_or(StoreError::Stopped)?)
+        Ok(self
+            .profiles
+            .iter()
+            .find(|profile| profile.name == name)
+            .ok_or(StoreError::Bug { what: "there is no such profile" })?)
     }
 }
+
+/// Callers decide how many lines these are. What is suppressed is in the metrics, by reason.
+static REFUSALS: Limits = Limits::new();
 
 /// Why there is no authority: an operator must act.
 #[derive(Debug, thiserror::Error)]
@@ -266,3 +320,16 @@ pub enum OpenAuthorityError {
         issuer: IssuerName,
     },
 }
+
+/// New operational certificates that a device may have in quick succession: it renews each few weeks, and loses its state once in a while.
+const RENEWALS_AT_ONCE: u32 = 64;
+
+/// Then one in each half minute: a device that asks without end costs the ledger some 5 MB a day.
+const RENEWAL_STEP: Duration = Duration::from_secs(30);
+
+/// Alarms that one principal may cause in quick succession; each is an entry for ever, and this many say enough of it. Further refusals are
+/// counted (`touchmark_alarms_repeated_total`).
+const ALARMS_AT_ONCE: u32 = 32;
+
+/// Then one a minute.
+const ALARM_STEP: Duration = Duration::from_secs(60);

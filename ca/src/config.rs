@@ -14,7 +14,7 @@ pub(crate) use check::{
     check_public_url,
 };
 pub use document::{
-    AfterRenewalName, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
+    AfterRenewalName, ClockConfig, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
     ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig, StoreKind,
 };
 pub use hardware_type::{HardwareType, HardwareTypeError};

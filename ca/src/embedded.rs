@@ -20,12 +20,24 @@ pub async fn create(dir: &Path, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, 
 /// Opens the store that `init` made. What a power cut tore off the end was never acknowledged; the store cuts it and logs that.
 ///
 /// # Errors
-/// When there is none, another process uses it, or the ledger is damaged.
+/// When there is none, another process uses it, or the ledger is damaged or lost its end.
 pub async fn open(store: &StoreSettings, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, OpenError> {
-    let mut settings = settings(&store.dir);
-    settings.segment_bytes = u32::try_from(store.segment_bytes).unwrap_or(u32::MAX);
-    settings.preallocate = store.preallocate;
+    let settings = settings_of(store);
     blocking(move || EmbeddedStore::open(&settings, clock)).await
+}
+
+/// As [`open`], but also a store that lost its end: an operator says that there is no newer ledger.
+///
+/// # Errors
+/// As of [`open`], except [`OpenError::LostEnd`].
+pub async fn open_as_it_is(store: &StoreSettings, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, OpenError> {
+    let settings = EmbeddedSettings { accept_lost_end: true, ..settings_of(store) };
+    blocking(move || EmbeddedStore::open(&settings, clock)).await
+}
+
+fn settings_of(store: &StoreSettings) -> EmbeddedSettings {
+    let segment_bytes = u32::try_from(store.segment_bytes).unwrap_or(u32::MAX);
+    EmbeddedSettings { segment_bytes, preallocate: store.preallocate, ..settings(&store.dir) }
 }
 
 fn settings(dir: &Path) -> EmbeddedSettings {
@@ -36,5 +48,7 @@ async fn blocking(
     open: impl FnOnce() -> Result<EmbeddedStore, OpenError> + Send + 'static,
 ) -> Result<EmbeddedStore, OpenError> {
     // A panic in it: nothing was opened.
-    tokio::task::spawn_blocking(open).await.unwrap_or(Err(OpenError::Store(StoreError::Stopped)))
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(OpenError::Store(StoreError::Bug {
+        what: "the thread that opened the ledger panicked",
+    })))
 }

@@ -1,32 +1,16 @@
-//! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart.
+//! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart (`docs/cli.md`).
 
-use std::process::ExitCode;
+use cli::{Complaint, Status};
 
+use crate::arguments::PROGRAM;
 use crate::authority::OpenAuthorityError;
 use crate::config::ConfigError;
 use crate::init::InitError;
+use crate::publication::{NumbersError, RootListError};
 use crate::serve::{OpenError, ServeError};
-
-/// What `touchmark-ca` returns to its caller; listed in its help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Done.
-    Done = 0,
-    /// Something else failed.
-    Failed = 1,
-    /// The configuration has mistakes. (2 is wrong usage, given by the parser of arguments.)
-    Config = 3,
-    /// The ledger cannot be opened, or can record nothing more.
-    Ledger = 4,
-    /// A key, certificate or passphrase cannot be used.
-    Keys = 5,
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(status as u8)
-    }
-}
+use crate::store;
+use crate::store::StoreError;
+use crate::wait::WaitError;
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +24,15 @@ pub enum Failure {
     /// `serve`.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// `wait`.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// Nobody said that it is meant.
+    #[error("not confirmed; nothing was changed")]
+    NotConfirmed,
+    /// `check-config`.
+    #[error("the CA could not serve with this configuration")]
+    Check(#[source] OpenError),
     /// The result cannot be written as JSON.
     #[error("the result cannot be written as JSON")]
     Output(#[source] serde_json::Error),
@@ -52,33 +45,132 @@ impl Failure {
     /// How the program ends.
     pub fn status(&self) -> Status {
         match self {
-            Self::Config(_) => Status::Config,
+            Self::Config(_) => Status::Unusable,
+            Self::Check(error) => of_open(error),
             Self::Init(error) => of_init(error),
             Self::Serve(error) => of_serve(error),
+            Self::Wait(error) => error.status(),
+            Self::NotConfirmed => Status::NotConfirmed,
             Self::Output(_) | Self::Print(_) => Status::Failed,
         }
     }
+
+    /// What happened, because of what, and what to do next.
+    pub fn complaint(&self) -> Complaint {
+        let complaint = Complaint::of(PROGRAM, self.status(), self);
+        match self.next_step() {
+            Some(next) => complaint.next(next),
+            None => complaint,
+        }
+    }
+
+    fn next_step(&self) -> Option<String> {
+        let next = match self {
+            Self::Config(ConfigError::Read { .. }) => {
+                "name the file that touchmark-ca init made: --config DIR/ca.toml"
+            }
+            Self::Config(ConfigError::Mistakes { .. }) => {
+                "correct them; touchmark-ca check-config --help lists all fields"
+            }
+            Self::Init(error) => init_step(error)?,
+            Self::Serve(ServeError::Listen { .. }) => {
+                "stop what has the address (`ss -ltnp` names it), or change the address in the configuration"
+            }
+            Self::Serve(ServeError::Open(error)) | Self::Check(error) => open_step(error)?,
+            Self::Serve(ServeError::Store(_) | ServeError::Task(_)) => {
+                "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
+            }
+            Self::Serve(ServeError::Descriptors | ServeError::Signals(_)) | Self::Output(_) | Self::Print(_) => {
+                return None;
+            }
+            Self::Wait(error) => return Some(error.next_step()),
+            Self::NotConfirmed => "say --yes when it is meant and nobody can be asked",
+        };
+        Some(next.to_owned())
+    }
+}
+
+fn init_step(error: &InitError) -> Option<&'static str> {
+    Some(match error {
+        InitError::Exists { .. } => "choose another directory",
+        InitError::Ledger(store::OpenError::InUse { .. }) => {
+            "stop the CA first, run the command again, and start the CA again"
+        }
+        InitError::Ledger(error) => store_step(error)?,
+        InitError::Clock(_) => {
+            "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
+        }
+        InitError::OtherTime { .. } => "put this machine's clock right, or look again at the other one",
+        InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
+        InitError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
+        InitError::OtherInstallation => "use the issuers and the ledger of one installation",
+        _ => return None,
+    })
+}
+
+fn open_step(error: &OpenError) -> Option<&'static str> {
+    Some(match error {
+        OpenError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
+        OpenError::Credentials(_)
+        | OpenError::ForeignServer
+        | OpenError::NotAServer { .. }
+        | OpenError::ServerRevoked
+        | OpenError::Tls(_) => {
+            "make another with touchmark-ca credential (docs/operations/server-certificate.md)"
+        }
+        OpenError::Store(error) => store_step(error)?,
+        OpenError::Numbers(NumbersError::OlderLedger { .. }) => {
+            "restore a newer ledger; only if there is none: touchmark-ca accept-restored-store"
+        }
+        OpenError::Authority(OpenAuthorityError::OtherInstallation { .. }) => {
+            "use the issuers and the ledger of one installation"
+        }
+        _ => return None,
+    })
+}
+
+fn store_step(error: &store::OpenError) -> Option<&'static str> {
+    Some(match error {
+        store::OpenError::InUse { .. } => "stop the other process first",
+        store::OpenError::Missing { .. } => {
+            "see store.dir in the configuration; restore the ledger from a backup, or make an installation with touchmark-ca init"
+        }
+        store::OpenError::TooNew { .. } => "run the version of touchmark-ca that wrote it, or a later one",
+        store::OpenError::Store(StoreError::Damaged { .. }) => {
+            "restore the ledger from a backup (docs/operations/restart-backup-restore.md)"
+        }
+        store::OpenError::Store(StoreError::Full) => "make room on the disk (docs/operations/full-disk.md)",
+        _ => return None,
+    })
 }
 
 fn of_init(error: &InitError) -> Status {
     match error {
-        InitError::Ledger(_) | InitError::Store(_) | InitError::Conflict(_) | InitError::Numbers(_) => {
-            Status::Ledger
-        }
+        InitError::Ledger(error) => of_opening(error),
+        InitError::Store(error) => of_store(error),
+        InitError::Conflict(_) => Status::Damaged,
+        InitError::Numbers(error) => of_numbers(error),
         InitError::Passphrase(_)
         | InitError::Key(_)
         | InitError::Issuers(_)
         | InitError::OtherInstallation
         | InitError::Signer(_)
         | InitError::RootKey { .. }
-        | InitError::RootList(_) => Status::Keys,
-        InitError::Exists { .. }
-        | InitError::Io { .. }
-        | InitError::RootListFile { .. }
-        | InitError::Organization { .. }
+        | InitError::RootList(
+            RootListError::NotSigned | RootListError::NoList | RootListError::Overtaken { .. },
+        ) => Status::Unusable,
+        InitError::RootList(RootListError::Damaged { .. }) => Status::Damaged,
+        InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
-        | InitError::Host(_)
+        | InitError::Host(_) => Status::Usage,
+        // Said, but another time than the clock shows.
+        InitError::OtherTime { .. } => Status::NotConfirmed,
+        InitError::Clock(_)
+        | InitError::Exists { .. }
+        | InitError::RootList(_)
+        | InitError::Io { .. }
+        | InitError::RootListFile { .. }
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,
     }
@@ -86,12 +178,56 @@ fn of_init(error: &InitError) -> Status {
 
 fn of_serve(error: &ServeError) -> Status {
     match error {
-        ServeError::Store(_) | ServeError::Open(OpenError::Store(_) | OpenError::Numbers(_)) => {
-            Status::Ledger
-        }
-        ServeError::Open(OpenError::Publish(_)) => Status::Failed,
-        ServeError::Open(OpenError::Authority(OpenAuthorityError::Store(_))) => Status::Ledger,
-        ServeError::Open(_) => Status::Keys,
-        ServeError::Listen { .. } | ServeError::Descriptors => Status::Failed,
+        // It was open, and can record nothing more: a supervisor starts it again.
+        ServeError::Store(_)
+        | ServeError::Task(_)
+        | ServeError::Signals(_)
+        | ServeError::Listen { .. }
+        | ServeError::Descriptors => Status::Failed,
+        ServeError::Open(error) => of_open(error),
+    }
+}
+
+fn of_open(error: &OpenError) -> Status {
+    match error {
+        OpenError::Publish(_) => Status::Failed,
+        OpenError::Store(error) => of_opening(error),
+        OpenError::Numbers(error) => of_numbers(error),
+        OpenError::Authority(OpenAuthorityError::Store(error)) => of_store(error),
+        OpenError::Authority(OpenAuthorityError::NotOnRecord { .. }) => Status::Damaged,
+        _ => Status::Unusable,
+    }
+}
+
+fn of_opening(error: &store::OpenError) -> Status {
+    match error {
+        store::OpenError::InUse { .. } => Status::Failed,
+        store::OpenError::Missing { .. }
+        | store::OpenError::Exists { .. }
+        | store::OpenError::LostEnd { .. }
+        | store::OpenError::TooNew { .. } => Status::Damaged,
+        store::OpenError::Exposed { .. } => Status::Unusable,
+        store::OpenError::Store(error) => of_store(error),
+    }
+}
+
+fn of_store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Damaged { .. } => Status::Damaged,
+        StoreError::Full
+        | StoreError::Stopped
+        | StoreError::Bug { .. }
+        | StoreError::Busy
+        | StoreError::ListingsUnavailable { .. }
+        | StoreError::CursorUnknown
+        | StoreError::Io { .. } => Status::Failed,
+    }
+}
+
+fn of_numbers(error: &NumbersError) -> Status {
+    match error {
+        NumbersError::Damaged { .. } | NumbersError::OlderLedger { .. } => Status::Damaged,
+        NumbersError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Status::Damaged,
+        _ => Status::Failed,
     }
 }

@@ -1,6 +1,7 @@
 //! The wire: `touchmark.v1` over gRPC. Thin: reads a message, asks the authority, writes the answer.
 
 mod answer;
+mod authority;
 mod convert;
 mod enrollment;
 mod gate;
@@ -15,6 +16,7 @@ mod work_order;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use proto::v1::authority_service_server::AuthorityServiceServer;
 use proto::v1::enrollment_service_server::EnrollmentServiceServer;
 use proto::v1::lifecycle_service_server::LifecycleServiceServer;
 use proto::v1::principal_service_server::PrincipalServiceServer;
@@ -28,6 +30,7 @@ use crate::publication::Publication;
 use crate::store::Store;
 
 pub use roles::{Access, TABLE, access};
+pub(crate) use status::{DoorRefused, at_the_door};
 
 /// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
 ///
@@ -39,6 +42,10 @@ pub fn routes<S: Store>(
     others: Routes,
 ) -> Routes {
     let routes = others
+        .add_service(
+            AuthorityServiceServer::new(authority::AuthorityItself(Arc::clone(authority)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
         .add_service(
             ProvisioningServiceServer::new(provisioning::Provisioning(Arc::clone(authority)))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),

@@ -1,18 +1,26 @@
 //! Plain HTTP: metrics and health for the machine's own eyes, and what is [public] for everybody. Nothing here needs a certificate, and
 //! nothing here is secret.
 
+mod host;
+mod listener;
 pub mod metrics;
 pub mod public;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::body::Incoming;
+use tower::ServiceExt;
 
 use metrics::Metrics;
+
+pub(crate) use listener::{Listener, Responder};
 
 /// Says whether the CA can do its work; if not, why.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -23,6 +31,26 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
         .route("/metrics", get(scrape).with_state(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(readiness))
+}
+
+/// These pages, for a [`Listener`].
+pub(crate) struct Pages(Router);
+
+impl Pages {
+    pub(crate) fn new(metrics: Arc<Metrics>, readiness: Readiness) -> Self {
+        Self(router(metrics, readiness))
+    }
+}
+
+impl Responder for Pages {
+    type Body = Body;
+
+    async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response {
+        match self.0.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
 }
 
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {

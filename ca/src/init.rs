@@ -1,6 +1,7 @@
 //! Makes an installation: root, issuers, server certificate, first operator, ledger and `ca.toml`, all or nothing.
 
 mod certificates;
+mod confirmed_time;
 mod credential;
 mod directory;
 mod hosts;
@@ -11,8 +12,9 @@ mod texts;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use identity::Clock;
+use identity::{Clock, HostError};
 
 use crate::config::{check_enrollment_url, check_organization, check_public_url};
 use crate::ledger::Conflict;
@@ -22,9 +24,10 @@ use crate::publication::{
 use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use crate::store::{OpenError, Store, StoreError};
 
+pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{Holder, credential};
 pub use directory::abandoned;
-pub use hosts::{HostError, parse_host};
+pub use hosts::parse_host;
 pub use restored::accept_restored_store;
 pub use root_crl::{Elsewhere, export_root_list, import_root_list, renew_root_list};
 pub use texts::{Made, MadeCertificate};
@@ -106,7 +109,10 @@ pub async fn init<S: Store>(
     store.close().await?;
     let number = Numbers::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
     let number = number.ok_or(NumbersError::Exhausted)?;
-    let list = RootListDraft::new(&made.root.certificate, number, &[], clock.now())?;
+    let now = clock.now();
+    // Nobody's clock has to agree with this one to the second (ADR 0036); the root has begun by then.
+    let this_update = (now - FIRST_LIST_BACKDATE).max(made.root.certificate.validity().not_before());
+    let list = RootListDraft::new(&made.root.certificate, number, &[], this_update, now)?;
     let list = list.sign(&made.root.signer).await?;
     write_root_list(&building.issuers_dir(), &list)?;
     building.release(&plan.dir)?;
@@ -211,6 +217,21 @@ pub enum InitError {
     /// A key of ours is refused: a bug.
     #[error("a fresh key is refused")]
     FreshKey(#[from] identity::KeyError),
+    /// What is to be signed would carry a wrong time.
+    #[error("{0}, so nothing is signed")]
+    Clock(identity::ClockDoubt),
+    /// Who confirms the time says another time.
+    #[error(
+        "not confirmed: the clock shows {}, and --time says that it is {}",
+        utc(*shows),
+        utc(*told)
+    )]
+    OtherTime {
+        /// What the clock shows.
+        shows: SystemTime,
+        /// What was said.
+        told: SystemTime,
+    },
     /// The ledger cannot be made or opened.
     #[error("the ledger cannot be opened; a CA that serves must be stopped first")]
     Ledger(#[from] OpenError),
@@ -222,10 +243,18 @@ pub enum InitError {
     Conflict(#[from] Conflict),
 }
 
+/// A time for people, in UTC and whole seconds.
+pub fn utc(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
 /// Below `dir`, by what it is.
 pub(crate) fn operator_dir(dir: &Path) -> PathBuf {
     dir.join("operators").join(FIRST_OPERATOR)
 }
+
+/// The default of `publication.backdate-seconds`.
+const FIRST_LIST_BACKDATE: Duration = Duration::from_secs(300);
 
 /// The name of the first operator.
 const FIRST_OPERATOR: &str = "admin";

@@ -22,7 +22,7 @@ pub use apply::{Changes, apply};
 pub use books::{Books, Nothing};
 pub use command::{Action, AfterRenewal, Command, SignedCertificate};
 pub use conflict::Conflict;
-pub use decide::{Decision, UNCONFIRMED_MAX, decide, foresee};
+pub use decide::{Decision, Foreseen, UNCONFIRMED_MAX, decide, foresee};
 pub use entry::{Entry, EntryNumber, Event, Withdrawal, Withdrawn};
 pub use intent::{Intent, IntentSubject};
 pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};

@@ -2,7 +2,9 @@
 
 pub mod arguments;
 pub mod authority;
+pub mod clock;
 pub mod config;
+mod crowd;
 pub mod embedded;
 pub mod exit;
 pub mod grpc;
@@ -15,3 +17,4 @@ pub mod signer;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod wait;

@@ -1,27 +1,28 @@
 //! `touchmark-ca`: reads the command line and the settings, runs the library, says how it ended.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its caller")]
 
-use std::error::Error;
-use std::io::{Write, stdout};
 use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use ca::arguments::{
-    Arguments, Command, ConfigArguments, CredentialArguments, InitArguments, RootCrlArguments, ServeArguments,
+    Arguments, Command, ConfigArguments, ConfirmTimeArguments, CredentialArguments, InitArguments, PROGRAM,
+    RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
 };
+use ca::clock::CheckedClock;
 use ca::config::Settings;
-use ca::exit::{Failure, Status};
+use ca::exit::Failure;
 use ca::init::{
-    Elsewhere, abandoned, accept_restored_store, credential, export_root_list, import_root_list, init,
-    renew_root_list,
+    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
+    import_root_list, init, renew_root_list, utc,
 };
 use ca::serve::{Addresses, serve};
+use ca::wait::{Wait, wait};
 use ca::{embedded, telemetry};
-use clap::{CommandFactory, Parser};
+use cli::{Answer, Complaint, Status, ask, completion_script};
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 /// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR 0027).
@@ -29,14 +30,21 @@ use tokio::runtime::{Builder, Runtime};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match runtime() {
-        Ok(runtime) => runtime.block_on(run_command(arguments)),
-        Err(error) => {
-            eprintln!("touchmark-ca: cannot start: {error}");
-            Status::Failed.into()
+    let ending = diagnostics::begin(PROGRAM);
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
+    let json = arguments.command.json();
+    ending.after(|| match runtime() {
+        Ok(runtime) => {
+            let status = runtime.block_on(run_command(arguments));
+            // A thread that waits for a disk which hangs must not keep the process.
+            runtime.shutdown_timeout(SHUTDOWN_MAX);
+            status
         }
-    }
+        Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
+    })
 }
 
 /// Threads for the cores that we may use. On a single core more than one thread only hands work to itself.
@@ -47,36 +55,32 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn run_command(arguments: Arguments) -> ExitCode {
+    let json = arguments.command.json();
     let done = match arguments.command {
         Command::Init(arguments) => make(arguments).await,
         Command::Serve(arguments) => run(arguments).await,
         Command::Credential(arguments) => make_credential(arguments).await,
         Command::RootCrl(arguments) => sign_root_list(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
-        Command::CheckConfig(arguments) => check(arguments),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "touchmark-ca", &mut stdout());
-            Ok(())
-        }
+        Command::ConfirmTime(arguments) => confirm(arguments).await,
+        Command::CheckConfig(arguments) => check(arguments).await,
+        Command::Wait(arguments) => wait_until_ready(arguments).await,
+        Command::Completions { shell } => print(&completion_script::<Arguments>(PROGRAM, shell)),
     };
-    let Err(failure) = done else { return Status::Done.into() };
-    eprintln!("touchmark-ca: {failure}");
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
+    match done {
+        Ok(()) => Status::Done.into(),
+        Err(failure) => failure.complaint().tell(json),
     }
-    failure.status().into()
 }
 
 async fn make(arguments: InitArguments) -> Result<(), Failure> {
     let json = arguments.json;
     let plan = arguments.plan();
     for left in abandoned(&plan.dir) {
-        eprintln!(
+        tell(&format!(
             "touchmark-ca: {} is left of an init that was killed; nobody uses it, remove it",
             left.display()
-        );
+        ));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
@@ -89,7 +93,12 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
-    print(&format!("Made {}; key.pem in it is a secret\n", arguments.out.display()))
+    let out = arguments.out.display();
+    told(
+        arguments.json,
+        &json!({ "credential": arguments.out }),
+        &format!("Made {out}; key.pem in it is a secret\n"),
+    )
 }
 
 async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
@@ -98,14 +107,15 @@ async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
         export_root_list(&settings, clock.as_ref(), open, export).await?;
-        return print(&how_to_sign(&arguments, export));
+        return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
     }
     let (path, until) = match (&arguments.import, &arguments.signature) {
         (Some(list), Some(signature)) => import_root_list(&settings, Elsewhere { list, signature })?,
         _ => renew_root_list(&settings, clock.as_ref(), open).await?,
     };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
-    print(&format!("Made {}; the next one is due in {days} days\n", path.display()))
+    let text = format!("Made {}; the next one is due in {days} days\n", path.display());
+    told(arguments.json, &json!({ "crl": path, "days": days }), &text)
 }
 
 /// What is typed where the root's key is, and then here.
@@ -117,37 +127,78 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
     )
 }
 
-async fn accept_restored(arguments: ConfigArguments) -> Result<(), Failure> {
+async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    if !arguments.yes {
+        let organization = &settings.organization;
+        let question = format!(
+            "What was issued or revoked after the backup is missing in this ledger, for ever.\n\
+             Type {organization} to go on with it all the same: "
+        );
+        if ask(&question) != Answer::Typed(organization.clone()) {
+            return Err(Failure::NotConfirmed);
+        }
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = async |settings: &_| embedded::open_as_it_is(settings, Arc::clone(&clock)).await;
+    let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
+    let text = format!(
+        "The ledger is accepted as it is; CRLs have numbers of epoch {epoch} from now on.\n\
+         What was revoked since the backup is not revoked in this ledger: revoke it again.\n"
+    );
+    told(arguments.json, &json!({ "epoch": epoch.to_string() }), &text)
+}
+
+async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    wait(&settings, &Wait { timeout: arguments.timeout, process: arguments.pid }).await?;
+    let (grpc, http) = (settings.listen, settings.metrics_listen);
+    told(arguments.json, &json!({ "ready": true, "grpc": grpc, "http": http }), &format!("ready on {grpc}\n"))
+}
+
+async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
-    let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
-    print(&format!(
-        "The ledger is accepted as it is; revocation lists have numbers of epoch {epoch} from now on.\n\
-         What was revoked since the backup is not revoked in this ledger: revoke it again.\n"
-    ))
+    let ConfirmTimeArguments { time, remark, json, .. } = arguments;
+    let confirmed = confirm_time(&settings, clock.as_ref(), open, time, remark).await?;
+    let (entry, time, before) = (confirmed.entry, utc(confirmed.time), utc(confirmed.before));
+    let text = format!(
+        "The time is {time}, as ledger entry {entry} says from now on; the entry before it says {before}.\n\
+         Start the CA. touchmark doctor names the certificates that were recorded while the clock was ahead.\n"
+    );
+    told(json, &json!({ "entry": entry.to_string(), "time": time, "before": before }), &text)
 }
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
-    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format)).ok();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
+    let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
+    let open = async |settings: &_| embedded::open(settings, Arc::<CheckedClock>::clone(&clock)).await;
     let ready = |Addresses { grpc, http, public }| {
-        // Whoever waits for this line may be gone; serving goes on.
+        // Whoever waits for this line may be gone, or read nothing; serving goes on.
         let text =
             format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
-        print(&text).ok();
+        diagnostics::results().put(text.as_bytes());
     };
     Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
 }
 
-fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    Settings::read(&arguments.config, std::env::vars())?;
-    print(&format!("{} has no mistakes\n", arguments.config.display()))
+async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
+    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
+    let text = format!("{} has no mistakes\n", arguments.config.display());
+    told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)
+}
+
+/// Prints what was done, for programs or for people.
+fn told(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
+    if json { print(&format!("{object}\n")) } else { print(text) }
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Print)
+    diagnostics::print(text).map_err(Failure::Print)
 }
+
+/// How long threads may take to end after the work is done.
+const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(5);

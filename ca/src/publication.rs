@@ -8,6 +8,7 @@ mod cache;
 mod delegate;
 #[cfg(test)]
 mod fake;
+mod ledger_end;
 mod list;
 mod numbers;
 mod publisher;
@@ -21,15 +22,16 @@ mod whole;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use issuance::IssuerName;
 
 use crate::signer::Issuers;
 
-pub use answers::{Answered, Answers, AnswersFigures};
+pub use answers::{Answered, Answers, AnswersFigures, Fresh};
 pub use delegate::{Delegate, Delegating, DelegationError};
+pub use ledger_end::LedgerEnd;
 pub use list::{List, ListName};
 pub use numbers::{CrlNumbers, Numbers, NumbersError, Seen};
 pub use publisher::{PublishError, Publisher};
@@ -101,8 +103,13 @@ impl Publication {
         self.publish(Arc::new(list));
     }
 
-    fn publish(&self, list: Arc<List>) {
-        self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(list.name, list);
+    fn publish(&self, mut list: Arc<List>) {
+        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        if lists.get(&list.name).is_some_and(|before| same_second(before.this_update, list.this_update)) {
+            Arc::make_mut(&mut list).shares_second = true;
+        }
+        lists.insert(list.name, list);
+        drop(lists);
         self.published.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -129,6 +136,12 @@ pub struct IssuerFigures {
     pub lists: u64,
     /// How many certificates the whole list lists.
     pub listed: u64,
+}
+
+/// Whether HTTP, which knows whole seconds, writes both moments in the same way.
+fn same_second(one: SystemTime, other: SystemTime) -> bool {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    seconds(one) == seconds(other)
 }
 
 fn seconds_between(from: SystemTime, to: SystemTime) -> f64 {

@@ -4,36 +4,50 @@ mod accept;
 mod blocked_keys;
 mod calls;
 mod connection;
+mod ends;
 mod front;
 mod health;
+mod heard;
+mod holders;
 mod open;
 mod places;
 mod profiles;
 mod publish;
-mod shares;
+mod reload;
+mod server;
 mod signals;
+mod supervised;
+mod tasks;
+mod visitor;
 mod wire;
+mod withdrawal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
+use supervisor::ServiceManager;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
 
+use crate::clock::CheckedClock;
 use crate::config::{Settings, StoreSettings};
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
 use crate::store::{Store, StoreError};
 use calls::Calls;
 use front::{Front, Services};
+use holders::Holders;
 use publish::Published;
+use reload::Reload;
+use signals::{Signals, Taken};
+use tasks::Tasks;
 
-pub use open::OpenError;
+pub use open::{OpenError, check};
 pub(crate) use profiles::publish;
+pub use tasks::Fault;
 
 /// Where the CA serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,39 +60,47 @@ pub struct Addresses {
     pub public: SocketAddr,
 }
 
-/// Serves until SIGTERM or SIGINT, or until the store can record nothing more. `ready` is called once, when callers are answered.
+/// Serves until SIGTERM or SIGINT, or until something without which it must not go on has ended. `ready` is called once, when callers are answered.
 ///
 /// On the signal, accepts nothing more, answers what was begun, and cuts off what is left after the configured time, or at a second
 /// signal. The store is closed in every case.
 ///
 /// # Errors
-/// When it cannot begin, or the store stopped.
+/// When it cannot begin, or ended though nobody told it to.
 pub async fn serve<S: Store>(
     settings: Settings,
-    clock: Arc<dyn Clock>,
+    clock: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
     open::raise_file_limit();
+    // Whoever tells a CA that is still beginning to read its files again must not end it.
+    let _hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let front =
         Front::bind(&settings).await.map_err(|(address, source)| ServeError::Listen { address, source })?;
     let (grpc, http) =
         front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
     let (listener, public) = listen(settings.http_listen).await?;
-    let opened = open::open(&settings, grpc, Arc::clone(&clock), open_store).await?;
+    let checked = Arc::clone(&clock);
+    let opened = open::open(&settings, grpc, clock, open_store).await?;
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let store = Arc::clone(opened.authority.store());
     let published = open_published(&settings, public, &opened, &clock).await?;
 
-    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-    let metrics = Arc::new(Metrics::new(opened.sources(clock, &published)));
+    let signals = Signals::default();
+    let (stop, cut) = (signals.stop.clone(), signals.cut.clone());
+    let mut tasks = Tasks::new(stop.clone());
+    let watch = tasks.watch();
+    let metrics = Arc::new(Metrics::new(opened.sources(clock, &published, Arc::clone(&watch))));
     let readiness: Readiness = {
-        let (store, stop) = (Arc::clone(&store), stop.clone());
-        Arc::new(move || health::readiness(store.as_ref(), &stop))
+        let (authority, watch, stop) = (Arc::clone(&opened.authority), Arc::clone(&watch), stop.clone());
+        Arc::new(move || health::readiness(&authority, &watch, &stop))
     };
-    let health = health::Health::new(Arc::clone(&readiness));
+    let health = health::Health::new(Arc::clone(&readiness)).map_err(|_| ServeError::Descriptors)?;
+    let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
     let calls = Calls::new(
         Arc::clone(&metrics),
-        settings.limits.requests_max,
+        Arc::clone(&holders),
         &[
             proto::FILE_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -87,57 +109,92 @@ pub async fn serve<S: Store>(
         stop.clone(),
     )
     .map_err(|_| ServeError::Descriptors)?;
+    let publishing_metrics = Arc::clone(&metrics);
     let services = Services {
+        authority: Arc::clone(&opened.authority),
+        holders,
         routes: crate::grpc::routes(
             &opened.authority,
             &published.publication,
             health.routes().map_err(|_| ServeError::Descriptors)?,
         ),
-        pages: http::router(Arc::clone(&metrics), readiness),
+        pages: http::Pages::new(Arc::clone(&metrics), readiness),
         calls,
         metrics,
     };
-    let watching = tokio::spawn(signals::watch(stop.clone(), cut.clone()));
-    let reporting = tokio::spawn(health.report(stop.clone()));
-    let upkeep = look_after(&opened, settings.blocked_keys.file, stop.clone());
-    let publishing = published.start(listener, stop.clone()).await;
+    look_after(&mut tasks, &opened, checked, health, settings.blocked_keys.file, &signals)?;
+    published.start(listener, publishing_metrics, &mut tasks, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
-    front.run(opened.tls, services, stop.clone(), cut).await;
+    let (supervised, token) = (Arc::clone(&store), stop.clone());
+    tasks.keep("service manager", move || {
+        supervised::report(ServiceManager::of_this_process(), Arc::clone(&supervised), token.clone())
+    });
+    front.run(opened.server.config(), services, &mut tasks, stop.clone(), cut).await;
 
     stop.cancel();
-    // It stops between two commits, if not sooner.
-    upkeep.await.ok();
-    watching.abort();
-    reporting.abort();
-    for task in publishing {
-        task.await.ok();
-    }
-    let stopped = store.vitals().stopped;
+    tasks.end().await;
     store.close().await?;
     info!("stopped");
-    if stopped {
-        error!("the store could record nothing more");
-        return Err(ServeError::Store(StoreError::Stopped));
-    }
-    Ok(())
+    watch.fault().map_or(Ok(()), |fault| Err(ServeError::Task(fault)))
 }
 
-/// What the CA does without being asked, until `stop`.
+/// Begins what the CA does without being asked.
 fn look_after<S: Store>(
+    tasks: &mut Tasks,
     opened: &open::Opened<S>,
+    clock: Arc<CheckedClock>,
+    health: health::Health,
     list: Option<PathBuf>,
-    stop: CancellationToken,
-) -> JoinHandle<()> {
-    let (authority, blocked) = (Arc::clone(&opened.authority), Arc::clone(&opened.blocked_keys));
-    tokio::spawn(async move {
-        let watch_list = async {
-            if let Some(file) = list {
-                blocked_keys::watch_file(blocked, file, stop.clone()).await;
-            }
-        };
-        tokio::join!(authority.upkeep(stop.clone()), authority.watch_primes(stop.clone()), watch_list);
-    })
+    signals: &Signals,
+) -> Result<(), ServeError> {
+    let stop = signals.stop.clone();
+    let mut taken = Some(Taken::new().map_err(ServeError::Signals)?);
+    let watched = signals.clone();
+    tasks.keep_to_the_end("signals", move || watched.clone().watch(taken.take()));
+    let token = stop.clone();
+    tasks.keep_to_the_end("health", move || health.clone().report(token.clone()));
+    let (store, watch, token) = (Arc::clone(opened.authority.store()), tasks.watch(), stop.clone());
+    tasks.keep("store watch", move || {
+        health::watch_store(Arc::clone(&store), Arc::clone(&watch), token.clone())
+    });
+    let token = stop.clone();
+    tasks.keep("clock watch", move || {
+        let (clock, token) = (Arc::clone(&clock), token.clone());
+        async move { clock.watch(token).await }
+    });
+    let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
+    tasks.keep("ends of certificates", move || ends::watch(Arc::clone(&authority), token.clone()));
+    let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
+    tasks.keep("upkeep", move || {
+        let (authority, token) = (Arc::clone(&authority), token.clone());
+        async move { authority.upkeep(token).await }
+    });
+    if opened.authority.takes_rsa() {
+        let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
+        tasks.keep("shared primes", move || {
+            let (authority, token) = (Arc::clone(&authority), token.clone());
+            async move { authority.watch_primes(token).await }
+        });
+    }
+    if let Some(file) = list.clone() {
+        let (blocked, token) = (Arc::clone(&opened.blocked_keys), stop.clone());
+        tasks.keep("blocked keys", move || {
+            blocked_keys::watch_file(Arc::clone(&blocked), file.clone(), token.clone())
+        });
+    }
+    let reload = Reload {
+        asked: Arc::clone(&signals.reload),
+        server: Arc::clone(&opened.server),
+        authority: Arc::clone(&opened.authority),
+        expiries: Arc::clone(&opened.expiries),
+        blocked_keys: Arc::clone(&opened.blocked_keys),
+        blocked_keys_file: list,
+        stop,
+    };
+    let reload = Arc::new(reload);
+    tasks.keep("reload", move || Arc::clone(&reload).run());
+    Ok(())
 }
 
 /// Opens publication; the store is closed when that fails.
@@ -177,9 +234,15 @@ pub enum ServeError {
     /// What `init` made cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The store stopped, or did not close.
+    /// The store did not close.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Something without which the CA must not go on has ended.
+    #[error("the CA ended because {} {}", .0.task, .0.how)]
+    Task(Fault),
+    /// The system does not let us take signals.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
     /// A bug.
     #[error("the descriptors of our own services cannot be read")]
     Descriptors,

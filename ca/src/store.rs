@@ -22,7 +22,7 @@ use crate::ledger::{
     WorkOrderId,
 };
 
-pub use embedded::{EmbeddedSettings, EmbeddedStore, TornTail};
+pub use embedded::{EmbeddedSettings, EmbeddedStore, SEGMENT_BYTES_DEFAULT, TornTail};
 pub use error::{OpenError, StoreError};
 pub use faulty::{Fault, FaultyStore};
 pub use job::carry_out;
@@ -147,6 +147,15 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
 
+    /// All certificates on record, or all of one issuer, in the order in which they were recorded. From the ledger, never from the
+    /// projection. A page may be shorter than `limit` and still have a next one.
+    fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page<CertificateRecord>, StoreError>> + Send;
+
     /// Superseded certificates that are to be revoked before `before`, soonest first: see
     /// [`AfterRenewal::Grace`](crate::ledger::AfterRenewal::Grace). From memory but for their serial numbers.
     fn superseded_due(
@@ -239,7 +248,7 @@ pub trait Store: Send + Sync + 'static {
     /// ignored.
     fn seen(&self, device: &DeviceId, now: SystemTime);
 
-    /// Devices, neither scrapped nor retired, that were last seen before `before`, in the order of their births.
+    /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order of their births.
     fn devices_not_seen_since(
         &self,
         before: SystemTime,
@@ -255,6 +264,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of the last entry that is durable; 0: the ledger is empty.
     fn head(&self) -> EntryNumber;
+
+    /// The time of the last entry, to the second; `None`: the ledger is empty. From memory.
+    fn last_entry_at(&self) -> Option<SystemTime>;
+
+    /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which shows `now` and is right, or than
+    /// an entry that follows. Without those that are revoked; newest first, at most `limit`.
+    fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<CertificateRecord>, StoreError>> + Send;
 
     /// Figures for metrics.
     fn vitals(&self) -> Vitals;

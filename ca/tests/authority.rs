@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ca::authority::{CallerKind, CredentialRequest};
+use ca::authority::{CallerKind, CredentialRequest, PrincipalRevocation, UnknownStations};
 use ca::ledger::Standing;
 use ca::store::{DeviceFilter, Fault, Store, StoreError};
 use ca::tls::PeerCertificate;
@@ -288,8 +288,14 @@ async fn a_revoked_or_expired_credential_is_refused_on_the_next_message() {
     let operator = world.operator().await;
     let name = || "line-3".parse().unwrap();
     let revoke = async || {
-        let reason = RevocationReason::KeyCompromise;
-        world.authority.revoke_principal(&operator, Role::Station, name(), reason).await.unwrap()
+        let revocation = PrincipalRevocation {
+            role: Role::Station,
+            name: name(),
+            reason: RevocationReason::KeyCompromise,
+            remark: "stolen".to_owned(),
+            last_operator: false,
+        };
+        world.authority.revoke_principal(&operator, revocation).await.unwrap()
     };
     assert_eq!(revoke().await, 1);
     assert_eq!(revoke().await, 0, "idempotent");
@@ -398,12 +404,20 @@ async fn an_order_is_made_once_and_listed() {
     let world = World::new().await;
     let operator = world.operator().await;
     let id = fresh_id();
-    let first = world.authority.create_work_order(&operator, id, terms(5, &["line-3"])).await.unwrap();
-    let again = world.authority.create_work_order(&operator, id, terms(5, &["line-3"])).await.unwrap();
+    let allowed = UnknownStations::Allowed;
+    let unknown = world
+        .authority
+        .create_work_order(&operator, id, terms(5, &["line-3"]), UnknownStations::Refused)
+        .await;
+    assert_eq!(reason(&unknown), "STATION_UNKNOWN");
+    let first =
+        world.authority.create_work_order(&operator, id, terms(5, &["line-3"]), allowed).await.unwrap();
+    let again =
+        world.authority.create_work_order(&operator, id, terms(5, &["line-3"]), allowed).await.unwrap();
     assert_eq!(first.id, again.id);
-    let other = world.authority.create_work_order(&operator, id, terms(6, &["line-3"])).await;
+    let other = world.authority.create_work_order(&operator, id, terms(6, &["line-3"]), allowed).await;
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
-    let none = world.authority.create_work_order(&operator, fresh_id(), terms(0, &["line-3"])).await;
+    let none = world.authority.create_work_order(&operator, fresh_id(), terms(0, &["line-3"]), allowed).await;
     assert_eq!(reason(&none), "QUANTITY_OUT_OF_RANGE");
     let page = world.authority.work_orders(None, 10).await.unwrap();
     assert_eq!(page.rows.len(), 1);

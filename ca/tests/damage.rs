@@ -215,6 +215,34 @@ async fn a_ledger_that_was_cut_short_after_a_clean_stop_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_it_is_accepted() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    let head = bench.done(bench.birth(1, 301, 301)).await.entry().number;
+    assert_eq!(listed(&bench.store).await, UNITS as usize + 1);
+    bench.store.close().await.unwrap();
+    drop(bench);
+    // Without the note of a clean stop, a ledger that is cut looks like one with a torn tail.
+    fs::remove_file(directory.path().join("ledger/closed-at")).unwrap();
+    let segment = segments(&directory).pop().unwrap();
+    OpenOptions::new().write(true).open(&segment).unwrap().set_len(used(&segment) - 10).unwrap();
+    for _ in 0..2 {
+        match open(&directory, false).map(drop) {
+            Err(OpenError::LostEnd { seen, head: end, .. }) => {
+                assert_eq!((seen, end.0), (head, head.0 - 1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let accepting = EmbeddedSettings { accept_lost_end: true, ..settings(&directory, false) };
+    let store = EmbeddedStore::open(&accepting, cases::clock()).unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(&directory, false).unwrap();
+    assert_eq!((store.head().0, listed(&store).await), (head.0 - 1, UNITS as usize));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_once_the_ledger_was_taken_away_under_a_running_store() {
     for replace in [false, true] {
         let directory = TempDir::new().unwrap();

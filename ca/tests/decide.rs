@@ -160,7 +160,14 @@ async fn a_key_has_one_holder_for_ever() {
     let install = |number| {
         let certificate = bench.certificate(IssuerName::Root, ProfileName::Root, key(number));
         let action = Action::InstallIssuer { issuer: IssuerName::Root, certificate };
-        Command { principal: None, credential: None, request: None, content: [0; 32], action }
+        Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        }
     };
     assert_eq!(bench.ask(install(501)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
     bench.done(install(1)).await;
@@ -184,8 +191,9 @@ async fn units_are_confirmed_and_scrapped_only_where_they_were_made() {
     let bench = bench();
     let birth = bench.one_unit().await;
     order(&bench, |_| {}).await.unwrap();
-    assert_eq!(bench.ask(bench.confirm(2, 1, birth)).await.unwrap_err(), Conflict::NoSuchDevice(device(1)));
-    assert_eq!(bench.ask(bench.scrap(2, 1)).await.unwrap_err(), Conflict::NoSuchDevice(device(1)));
+    let another = Conflict::DeviceOfAnotherWorkOrder { device: device(1), work_order: Some(WorkOrderId(1)) };
+    assert_eq!(bench.ask(bench.confirm(2, 1, birth)).await.unwrap_err(), another);
+    assert_eq!(bench.ask(bench.scrap(2, 1)).await.unwrap_err(), another);
     assert_eq!(bench.ask(bench.scrap(1, 2)).await.unwrap_err(), Conflict::NoSuchDevice(device(2)));
     let foreign = serial_number(1 << 40);
     assert_eq!(
@@ -238,7 +246,8 @@ async fn a_certificate_that_was_never_used_is_revoked_once_another_is() {
 async fn a_principal_that_never_was_cannot_be_revoked() {
     let bench = bench();
     let (role, name, reason) = (Role::Station, "line-9".parse().unwrap(), RevocationReason::KeyCompromise);
-    let revoke = bench.command(operator(), None, Action::RevokePrincipal { role, name, reason });
+    let revoke =
+        bench.command(operator(), None, Action::RevokePrincipal { role, name, reason, last_operator: false });
     assert_eq!(bench.ask(revoke).await.unwrap_err(), Conflict::NoSuchPrincipal(station("line-9")));
 }
 

@@ -7,7 +7,7 @@ mod world;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use ca::authority::CallerKind;
+use ca::authority::{CallerKind, PrincipalRevocation};
 use ca::grpc::{Access, TABLE};
 use ca::store::{Fault, Store, StoreError};
 use ca::tls::PeerCertificate;
@@ -59,8 +59,14 @@ async fn a_station_revoked_while_it_streams_gets_nothing_more() {
     assert!(matches!(first.outcome, Some(Outcome::Certificate(_))));
     let name = "line-3".parse().unwrap();
     let operator = world.operator().await;
-    let why = RevocationReason::KeyCompromise;
-    world.authority.revoke_principal(&operator, Role::Station, name, why).await.unwrap();
+    let revocation = PrincipalRevocation {
+        role: Role::Station,
+        name,
+        reason: RevocationReason::KeyCompromise,
+        remark: String::new(),
+        last_operator: false,
+    };
+    world.authority.revoke_principal(&operator, revocation).await.unwrap();
     let head = world.store.head();
     sender.send(message(&order, 2, &Key::new().csr())).await.unwrap();
     let refused = answers.next().await.unwrap().unwrap_err();

@@ -35,6 +35,13 @@ fn what_is_done_rarely_has_a_manual_too() {
     help(&["root-crl", "--help"]).assert().success().stdout_eq(file!["help/root-crl.txt"]);
     let restored = help(&["accept-restored-store", "--help"]);
     restored.assert().success().stdout_eq(file!["help/accept-restored-store.txt"]);
+    help(&["confirm-time", "--help"]).assert().success().stdout_eq(file!["help/confirm-time.txt"]);
+}
+
+#[test]
+fn waiting_and_completion_have_a_manual() {
+    help(&["wait", "--help"]).assert().success().stdout_eq(file!["help/wait.txt"]);
+    help(&["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);
 }
 
 #[test]

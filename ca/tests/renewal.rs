@@ -10,6 +10,7 @@ use std::time::Duration;
 use ca::authority::{BirthRequest, Caller, RenewalReason, RevocationRequest};
 use ca::ledger::{Selection, Standing};
 use ca::store::{Released, Store};
+use ca::tls::PeerCertificate;
 use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 
@@ -56,6 +57,96 @@ async fn a_clone_is_refused_as_a_fork_and_asking_twice_is_not() {
     let clone = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
     assert_eq!(reason(&clone), "LINEAGE_FORKED");
     assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_else() {
+    let world = World::new().await;
+    let birth = born(&world).await;
+    // The clock is twenty days ahead while the device enrols, and is right again.
+    world.clock.set(world::noon() + 20 * DAY);
+    let early =
+        world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await.unwrap();
+    world.authority.confirm_by_use(&world.caller(early.der()).await).await.unwrap();
+    world.clock.set(world::noon());
+
+    let with_early = world.caller(early.der()).await;
+    assert!(with_early.is_early() && !with_early.is_late());
+    let time = world.authority.renewal_time(&with_early).await.unwrap();
+    assert_eq!(
+        (time.reason, time.start, time.end),
+        (RenewalReason::NotYetValid, world::noon(), world::noon())
+    );
+    let (id, key) = (fresh_id(), Key::new());
+    let next = world.authority.renew(&with_early, id, &key.csr()).await.unwrap();
+    let again = world.authority.renew(&with_early, id, &key.csr()).await.unwrap();
+    assert_eq!(next.der(), again.der(), "exactly once");
+    let with_next = world.caller(next.der()).await;
+    assert!(!with_next.is_early());
+    world.authority.confirm_by_use(&with_next).await.unwrap();
+    assert_eq!(standing(&world, &early).await, Standing::Superseded);
+    assert!(
+        world.authority.alarms(None, None, 10).await.unwrap().rows.is_empty(),
+        "nobody did anything wrong"
+    );
+
+    // A copy of the device's flash gains nothing by it.
+    let clone = world.authority.renew(&world.caller(early.der()).await, fresh_id(), &Key::new().csr()).await;
+    assert_eq!(reason(&clone), "LINEAGE_FORKED");
+    let clone = world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await;
+    assert_eq!(reason(&clone), "ALREADY_ENROLLED");
+    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 2);
+}
+
+#[tokio::test]
+async fn the_birth_certificate_does_not_stand_in_for_one_in_use_that_has_not_begun() {
+    let world = World::new().await;
+    let birth = born(&world).await;
+    world.clock.set(world::noon() + 20 * DAY);
+    let early =
+        world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await.unwrap();
+    world.authority.confirm_by_use(&world.caller(early.der()).await).await.unwrap();
+    world.clock.set(world::noon());
+    // Who has only the key of the factory is told apart from the device as ever.
+    let thief = world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await;
+    assert_eq!(reason(&thief), "ALREADY_ENROLLED");
+    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+    let next = world.authority.renew(&world.caller(early.der()).await, fresh_id(), &Key::new().csr()).await;
+    next.unwrap();
+}
+
+#[tokio::test]
+async fn a_credential_of_a_person_that_has_not_begun_is_good_for_nothing() {
+    let world = World::new().await;
+    world.clock.set(world::noon() + 20 * DAY);
+    let station = world.credential(identity::Role::Station, "line-3").await;
+    world.clock.set(world::noon());
+    let refused = world.authority.who_calls(&PeerCertificate::new(Some(&station))).await;
+    assert_eq!(reason(&refused), "CLIENT_CERTIFICATE_EXPIRED");
+}
+
+#[tokio::test]
+async fn a_renewal_that_would_not_last_longer_is_not_due() {
+    let world = World::new().await;
+    let [birth, other] = births(&world).await;
+    let ends = world.authority.ends().into_iter().find(|end| end.name == "operational").unwrap().not_after;
+    world.clock.set(ends - 20 * DAY);
+    let cut =
+        world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await.unwrap();
+    let with_cut = world.caller(cut.der()).await;
+    assert_eq!(with_cut.validity().not_after(), ends, "it ends with its issuer");
+    for days_left in [19, 5, 1] {
+        world.clock.set(ends - days_left * DAY);
+        let time = world.authority.renewal_time(&with_cut).await.unwrap();
+        assert_eq!((time.reason, time.start), (RenewalReason::IssuerEnds, ends), "{days_left} days left");
+        assert!(time.retry_after >= Duration::from_secs(300));
+    }
+    // One that was issued in time for another is renewed as ever.
+    world.clock.set(ends - 31 * DAY);
+    let whole =
+        world.authority.enroll(&world.caller(&other).await, fresh_id(), &Key::new().csr()).await.unwrap();
+    let time = world.authority.renewal_time(&world.caller(whole.der()).await).await.unwrap();
+    assert_eq!(time.reason, RenewalReason::Scheduled);
 }
 
 #[tokio::test]
@@ -107,6 +198,7 @@ async fn watchers_at_the_same_place_share_one_page_and_wake_at_once() {
         reason: RevocationReason::KeyCompromise,
         invalidity_date: None,
         expected: 1,
+        remark: String::new(),
     };
     let progress = world.authority.revoke(&operator, request).await.unwrap();
     assert!(progress.done);
@@ -118,6 +210,22 @@ async fn watchers_at_the_same_place_share_one_page_and_wake_at_once() {
     assert_eq!(pages[0].changes.len(), 1);
     assert_eq!(pages[0].changes[0].serial_number, operational.serial_number());
 }
+
+/// The birth certificate of a device.
+async fn born(world: &World) -> Vec<u8> {
+    let [birth, _] = births(world).await;
+    birth
+}
+
+/// The birth certificates of two devices.
+async fn births(world: &World) -> [Vec<u8>; 2] {
+    let station = world.station("line-3").await;
+    let order = world.order(2, &["line-3"]).await;
+    let one = world.born(&station, order, 1, &Key::new()).await.der().to_vec();
+    [one, world.born(&station, order, 2, &Key::new()).await.der().to_vec()]
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A device with its operational certificate in use.
 async fn enrolled(world: &World) -> (Released, Caller) {

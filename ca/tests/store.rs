@@ -87,6 +87,7 @@ conformance!(
     a_retired_device_never_returns,
     a_board_is_replaced_once_and_only_when_allowed,
     a_revoked_birth_is_not_brought_back_by_its_station,
+    a_revoked_device_is_revoked_wherever_states_are_shown,
     a_rotation_means_what_was_there_when_it_was_asked,
     devices_that_are_silent_are_listed,
     certificates_are_revoked_once,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -52,7 +53,8 @@ impl Connector {
     }
 
     async fn connect(self) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
-        let stream = TcpStream::connect(self.address).await?;
+        let (host, port) = self.address;
+        let stream = dial::connect(&host, port, CONNECT_TIME).await?;
         stream.set_nodelay(true)?;
         Ok(TokioIo::new(self.tls.connect(self.name, stream).await?))
     }
@@ -81,3 +83,7 @@ pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
     let authority = server.authority().map_or("", |authority| authority.as_str());
     Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
 }
+
+/// For the resolution of the name and all its addresses. Shorter than what callers allow for the whole connection, so that people
+/// see which address did not answer.
+const CONNECT_TIME: Duration = Duration::from_secs(8);

@@ -5,6 +5,10 @@
 
 mod connector;
 mod credential;
+mod diagnosis;
+mod server;
 
 pub use connector::{Connector, endpoint};
 pub use credential::{CERTIFICATE_FILE, CHAIN_FILE, CredentialError, KEY_FILE, TRUST_FILE};
+pub use diagnosis::{Diagnosis, diagnose};
+pub use server::{ServerAddressError, server};

@@ -2,5 +2,6 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(product) = "cam-2".parse() else { return };
-    drop(provisioner::units::read_list(bytes, &product, |_| Ok(())));
+    drop(lists::read(bytes, &product, None));
+    drop(lists::read(bytes, &product, Some("number")));
 });

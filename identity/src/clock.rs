@@ -1,12 +1,74 @@
-//! The one door to the system clock.
+//! The one door to the system's clocks: the wall clock, which people and NTP set, and the monotonic clock, which nobody sets.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Tells the time. Everything that depends on the time takes it from here, so that tests can set it.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The time now, by the wall clock.
     fn now(&self) -> SystemTime;
+
+    /// How much time has passed since a moment that this clock chose. Nobody sets it, it never goes back, and it goes on while the machine
+    /// sleeps.
+    fn monotonic(&self) -> Duration;
+
+    /// Why [`Clock::now`] must not be written into anything that is signed; `None`: nothing is known against it.
+    fn doubt(&self) -> Option<ClockDoubt> {
+        None
+    }
+}
+
+/// Why a clock is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockDoubt {
+    /// What it contradicts, and in which direction.
+    pub fault: ClockFault,
+    /// By how much.
+    pub by: Duration,
+    /// What the wall clock shows.
+    pub shows: SystemTime,
+}
+
+/// What a clock contradicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockFault {
+    /// It was set ahead while the program ran: it is ahead of the monotonic clock.
+    JumpedAhead,
+    /// It was set back while the program ran: it is behind the monotonic clock.
+    JumpedBack,
+    /// It is behind the last entry of the ledger.
+    BehindLedger,
+    /// It was far ahead of the last entry of the ledger when the program started.
+    AheadOfLedger,
+}
+
+impl fmt::Display for ClockDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = Span(self.by);
+        match self.fault {
+            ClockFault::JumpedAhead => write!(f, "the clock was set {by} ahead while the CA ran"),
+            ClockFault::JumpedBack => write!(f, "the clock was set back by {by} while the CA ran"),
+            ClockFault::BehindLedger => write!(f, "the clock is {by} behind the last entry of the ledger"),
+            ClockFault::AheadOfLedger => write!(f, "the clock is {by} ahead of the last entry of the ledger"),
+        }
+    }
+}
+
+/// A length of time for people, in its largest two units.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => write!(f, "{seconds} s"),
+            (0, 0, _) => write!(f, "{minutes} min {} s", seconds % 60),
+            (0, _, _) => write!(f, "{hours} h {minutes} min"),
+            _ => write!(f, "{days} d {hours} h"),
+        }
+    }
 }
 
 /// The clock of the machine.
@@ -18,38 +80,84 @@ impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+
+    fn monotonic(&self) -> Duration {
+        // CLOCK_MONOTONIC stands still while the machine sleeps: after a night the wall clock would seem to have jumped.
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = Duration::from_secs(u64::try_from(now.tv_sec).unwrap_or_default());
+        seconds + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
+    }
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
 pub struct ManualClock {
     millis_since_epoch: AtomicU64,
+    monotonic_millis: AtomicU64,
 }
 
 impl ManualClock {
     /// A clock that shows `now`, which is cut to milliseconds; a time before 1970 becomes 1970.
     pub fn at(now: SystemTime) -> Self {
-        let clock = Self { millis_since_epoch: AtomicU64::new(0) };
+        let clock = Self { millis_since_epoch: AtomicU64::new(0), monotonic_millis: AtomicU64::new(0) };
         clock.set(now);
         clock
     }
 
-    /// Makes the clock show `now`, also if that is earlier.
+    /// Sets the wall clock, also to an earlier time. The monotonic clock does not hear of it.
     pub fn set(&self, now: SystemTime) {
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.millis_since_epoch
             .store(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass, on both clocks.
     pub fn advance(&self, by: Duration) {
-        self.millis_since_epoch
-            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.millis_since_epoch.fetch_add(millis, Ordering::SeqCst);
+        self.monotonic_millis.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.millis_since_epoch.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic_millis.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_is_told_in_words_of_people() {
+        let doubt =
+            |fault, by| ClockDoubt { fault, by: Duration::from_secs(by), shows: UNIX_EPOCH }.to_string();
+        assert_eq!(
+            doubt(ClockFault::JumpedAhead, 5_184_000),
+            "the clock was set 60 d 0 h ahead while the CA ran"
+        );
+        assert_eq!(
+            doubt(ClockFault::JumpedBack, 4_000),
+            "the clock was set back by 1 h 6 min while the CA ran"
+        );
+        assert_eq!(
+            doubt(ClockFault::BehindLedger, 301),
+            "the clock is 5 min 1 s behind the last entry of the ledger"
+        );
+    }
+
+    #[test]
+    fn setting_the_wall_clock_does_not_move_the_monotonic_clock() {
+        let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(7));
+        clock.set(UNIX_EPOCH + Duration::from_secs(1_000));
+        assert_eq!(clock.monotonic(), Duration::ZERO);
+        clock.advance(Duration::from_secs(3));
+        assert_eq!(clock.monotonic(), Duration::from_secs(3));
+        assert_eq!(clock.now(), UNIX_EPOCH + Duration::from_secs(1_003));
     }
 }

@@ -5,10 +5,12 @@ use crate::{KeyError, PublicKey};
 
 mod attribute;
 mod compromise;
+mod form;
 mod private_key;
 mod signature;
 
 pub use compromise::{COMPROMISE_PROOF_NAME, CompromiseProof, CompromiseProofError};
+pub use form::FormFault;
 
 /// A PKCS#10 request (RFC 2986) whose sender was shown to have the private key. Nothing else of it is kept (R-5280-21).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +31,10 @@ impl Csr {
         let Parts { info, spki, algorithm, signature, .. } =
             Parts::of(der).map_err(|NotDer| private_key::explain(der))?;
         let key = PublicKey::shaped(spki).map_err(|error| match error {
-            KeyError::NotDer => CsrError::NotDer,
+            KeyError::NotDer => CsrError::NotDer(FormFault::of(
+                "its subjectPublicKeyInfo",
+                "is not an AlgorithmIdentifier and a BIT STRING (RFC 5280, section 4.1)",
+            )),
             other => CsrError::Key(other),
         })?;
         // Before the costly search for factors: a stranger's nonsense must be cheap to refuse.
@@ -85,17 +90,34 @@ pub enum CsrError {
         bytes: usize,
     },
     /// Not PKCS#10 version 0 in strict DER, or followed by something else (R-5280-20).
-    #[error("the certificate request is not strict DER")]
-    NotDer,
+    #[error("the certificate request is not PKCS#10 in strict DER: {} {}", .0.part, .0.rule)]
+    NotDer(FormFault),
     /// PEM: text where bytes are wanted.
     #[error("the certificate request is PEM; send the DER that is in it")]
     Pem,
+    /// Base64 without the lines of PEM.
+    #[error("the certificate request is base64 text; send the bytes that it stands for")]
+    Base64,
     /// A private key. Who sends one has lost it (R-KEY-13).
     #[error("this is a private key, not a certificate request: it is no longer secret, make another")]
     PrivateKey,
     /// The signature does not prove possession of the key.
-    #[error("the certificate request is not signed by its own key with an algorithm that fits it")]
+    #[error(
+        "the certificate request is not signed by its own key: the signature does not verify with the key that is in it"
+    )]
     ProofOfPossession,
+    /// The signature proves nothing, because of its algorithm.
+    #[error("the signatureAlgorithm of the certificate request {what}")]
+    SignatureAlgorithm {
+        /// What it is, and what rule says otherwise.
+        what: &'static str,
+    },
+    /// The signature cannot be read.
+    #[error("the signature of the certificate request {what}")]
+    SignatureForm {
+        /// What it is, and what rule says otherwise.
+        what: &'static str,
+    },
     /// The key is refused.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -106,8 +128,10 @@ impl CsrError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "CSR_TOO_LARGE",
-            Self::NotDer | Self::Pem | Self::PrivateKey => "CSR_NOT_DER",
-            Self::ProofOfPossession => "PROOF_OF_POSSESSION_FAILED",
+            Self::NotDer(_) | Self::Pem | Self::Base64 | Self::PrivateKey => "CSR_NOT_DER",
+            Self::ProofOfPossession | Self::SignatureAlgorithm { .. } | Self::SignatureForm { .. } => {
+                "PROOF_OF_POSSESSION_FAILED"
+            }
             Self::Key(key) => key.reason(),
         }
     }

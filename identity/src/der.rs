@@ -3,11 +3,13 @@
 //! Every certificate that is issued is read back with this, element by element, before it is signed: it is measured (ADR 0027). A test
 //! holds it against the `der` crate. x509-parser is not used for it because it takes BER lengths and extra elements.
 
+mod fault;
 mod tag;
 mod value;
 
+pub use fault::element_fault;
 pub use tag::*;
-pub use value::check_values;
+pub use value::{check_values, value_fault};
 
 /// One element: tag, length and content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ mod clock;
 mod csr;
 pub mod der;
 mod device;
+mod host;
 mod key;
 mod principal;
 mod request;
@@ -12,11 +13,14 @@ mod secret;
 mod serial_number;
 mod validity;
 
-pub use clock::{Clock, ManualClock, SystemClock};
-pub use csr::{COMPROMISE_PROOF_NAME, CSR_BYTES_MAX, CompromiseProof, CompromiseProofError, Csr, CsrError};
+pub use clock::{Clock, ClockDoubt, ClockFault, ManualClock, SystemClock};
+pub use csr::{
+    COMPROMISE_PROOF_NAME, CSR_BYTES_MAX, CompromiseProof, CompromiseProofError, Csr, CsrError, FormFault,
+};
 pub use device::{
     DeviceId, DeviceIdError, DeviceSerial, PRODUCT_CHARACTERS_MAX, Product, SERIAL_CHARACTERS_MAX,
 };
+pub use host::{Host, HostError};
 pub use key::{KeyError, KeyFingerprint, KeyType, PublicKey};
 pub use principal::{PRINCIPAL_CHARACTERS_MAX, Principal, PrincipalName, PrincipalNameError, Role};
 pub use request::{RequestId, RequestIdError};

@@ -1,6 +1,8 @@
-//! Keys that get no certificate, whoever has them: published test keys (R-KEY-12), and those that an operator lists (R-KEY-05).
+//! Keys that get no certificate, whoever has them: published test keys (R-KEY-12), keys whose private half is a small number, and those that an
+//! operator lists (R-KEY-05).
 
 mod fingerprints;
+mod trivial;
 
 use std::fmt;
 
@@ -9,8 +11,9 @@ use identity::{KeyType, PublicKey};
 
 use fingerprints::Fingerprints;
 pub use fingerprints::{FINGERPRINT_PREFIX_BYTES_MIN, ListMistake};
+pub use trivial::TRIVIAL_PRIVATE_KEYS_MAX;
 
-/// Keys that get no certificate. Published test keys are always among them.
+/// Keys that get no certificate. Published test keys and those with a trivial private key are always among them.
 #[derive(Clone)]
 pub struct BlockedKeys {
     published: Fingerprints,
@@ -36,6 +39,9 @@ impl BlockedKeys {
         let fingerprint = key.fingerprint();
         if self.published.contain(fingerprint.as_bytes()) {
             return Some(BlockedKey::Published);
+        }
+        if trivial::is_trivial(key) {
+            return Some(BlockedKey::Trivial);
         }
         if self.listed.is_empty() {
             return None;
@@ -74,6 +80,11 @@ pub enum BlockedKey {
     /// Anybody can read its private key (R-KEY-12).
     #[error("this is a test key whose private key is published")]
     Published,
+    /// Its private key is one of the first that anybody tries: a small number, the negative of one, or one octet repeated.
+    #[error(
+        "the private key of this key is a small number or one octet repeated: anybody finds it by trying"
+    )]
+    Trivial,
     /// An operator listed it (R-KEY-05).
     #[error("this key is blocked")]
     Listed,

@@ -17,7 +17,9 @@ mod profile;
 mod reading;
 mod refusal;
 
-pub use blocked::{BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMistake};
+pub use blocked::{
+    BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMistake, TRIVIAL_PRIVATE_KEYS_MAX,
+};
 pub use certificate::{Certificate, CertificateError};
 pub use crl::{
     CrlDraft, CrlEntry, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, CrlTerms, PreparedCrl,

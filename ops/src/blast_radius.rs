@@ -6,8 +6,9 @@ use serde::Serialize;
 use crate::client::Connection;
 use crate::device;
 use crate::failure::Failure;
-use crate::output::{facts, table};
+use crate::output::facts;
 use crate::selection::Selection;
+use crate::table::{always, lay_out};
 use crate::timestamp;
 
 /// What a selection would hit.
@@ -61,14 +62,15 @@ impl BlastRadius {
         };
         let mut lines = vec![
             ("selection", self.selection.clone()),
-            ("would hit", format!("{} that are not revoked", self.counted())),
+            ("would revoke", self.counted()),
             ("last seen", seen),
         ];
         if !self.products.is_empty() {
             let rows = self.products.iter().map(|share| {
                 vec![share.product.clone(), share.devices.to_string(), share.certificates.to_string()]
             });
-            lines.push(("products", table(&["PRODUCT", "DEVICES", "CERTIFICATES"], rows, false)));
+            let columns = [always("PRODUCT"), always("DEVICES"), always("CERTIFICATES")];
+            lines.push(("products", lay_out(&columns, rows.collect(), None).text));
         }
         facts(&lines)
     }

@@ -19,6 +19,7 @@ use crate::output::Output;
 use crate::paging::{self, Listing};
 use crate::revoke::revoke;
 use crate::selection::Selection;
+use crate::table::{always, short};
 use crate::{device, files, timestamp};
 pub(crate) use places::Places;
 use story::CertificateStory;
@@ -51,8 +52,10 @@ impl From<CertificateFilter> for Filter {
                 serial: device.serial.to_string(),
             }),
             (None, Some(principal), _) => Self::Principal(principal.to_string()),
-            // clap lets no other case through: one of the three is there.
-            (None, None, time) => Self::ExpiringBefore(time.map(timestamp::to_wire).unwrap_or_default()),
+            (None, None, Some(time)) => Self::ExpiringBefore(timestamp::to_wire(time)),
+            (None, None, None) => {
+                Self::All(wire::AllCertificates { issuer: filter.issuer.unwrap_or_default() })
+            }
         }
     }
 }
@@ -65,13 +68,21 @@ async fn list(
 ) -> Result<(), Failure> {
     let client = device::client(connection).await?;
     let listing = Listing {
-        columns: &["SERIAL NUMBER", "STATUS", "PROFILE", "HOLDER", "ISSUER", "NOT BEFORE", "NOT AFTER"],
+        columns: &[
+            short("SERIAL NUMBER"),
+            always("STATUS"),
+            always("PROFILE").spare(1),
+            always("HOLDER"),
+            always("ISSUER").spare(2),
+            always("NOT BEFORE").spare(3),
+            always("NOT AFTER"),
+        ],
         cells: |certificate: &CertificateView| {
             vec![
                 certificate.serial_number.clone(),
                 certificate.status.to_owned(),
                 certificate.profile.clone(),
-                certificate.holder.clone(),
+                or_dash(&certificate.holder),
                 certificate.issuer.clone(),
                 certificate.not_before.clone().unwrap_or_default(),
                 certificate.not_after_for_people.clone(),
@@ -89,6 +100,11 @@ async fn list(
     listing.print(page, output, ask, |summary| Some(CertificateView::from(summary))).await
 }
 
+/// Issuers and the CA's own signers are nobody's.
+fn or_dash(holder: &str) -> String {
+    if holder.is_empty() { "-".to_owned() } else { holder.to_owned() }
+}
+
 async fn show(
     serial: &SerialNumber,
     pem: bool,
@@ -97,7 +113,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let mut client = device::client(connection).await?;
     let Some(summary) = by_serial(&mut client, serial.as_bytes()).await? else {
-        return Err(Failure::local(format!("there is no certificate {serial} on record"))
+        return Err(Failure::not_found(format!("there is no certificate {serial} on record"))
             .next("see `touchmark certificate list`; a serial number has 32 hexadecimal digits"));
     };
     if pem && !output.is_json() {
@@ -170,7 +186,7 @@ pub(crate) struct CertificateView {
     pub(crate) child_serial_numbers: Vec<String>,
     /// When it is to be revoked because its child is in use.
     pub(crate) ends_at: Option<String>,
-    /// The part of its issuer's revocation list that it would be on.
+    /// The shard of its issuer's CRL that it would be on.
     pub(crate) shard: Option<u32>,
     pub(crate) revoked_at: Option<String>,
     pub(crate) revocation_reason: Option<String>,

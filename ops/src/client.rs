@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caller::{Connector, CredentialError, endpoint};
+use caller::{Connector, CredentialError, Diagnosis, diagnose, endpoint};
 use clap::Args;
+use identity::Host;
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
 
@@ -14,16 +15,16 @@ use crate::failure::Failure;
 /// How to reach the CA.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Connection {
-    /// The operator's credential directory: cert.pem, chain.pem, trust.pem, key.pem, touchmark.toml
+    /// The credential directory: cert.pem, chain.pem, trust.pem, key.pem, touchmark.toml
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", env = "TOUCHMARK_CREDENTIALS", hide_env_values = true)]
     pub credentials: Option<PathBuf>,
-    /// The CA, for example https://ca.example.com:8443 [default: as touchmark.toml in the credential directory says]
+    /// The CA, https://HOST:PORT or HOST:PORT [default: as touchmark.toml in the credential directory says]
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL", env = "TOUCHMARK_SERVER", hide_env_values = true)]
     pub server: Option<String>,
 }
 
-/// The options that every command has.
-pub(crate) const EVERYWHERE: &str = "Options of every command";
+/// The options of every command that calls the CA.
+pub(crate) const EVERYWHERE: &str = "Connection and output";
 
 /// `touchmark.toml` in a credential directory.
 #[derive(Debug, Deserialize)]
@@ -41,10 +42,11 @@ impl Connection {
         }
         let path = self.directory()?.join("touchmark.toml");
         let text = fs::read_to_string(&path).map_err(|source| {
-            Failure::file(&path, source).next("say where the CA is: --server https://HOST:PORT")
+            Failure::unusable(format!("{}: {source}", path.display()))
+                .next("say where the CA is: --server https://HOST:PORT")
         })?;
         let settings: Settings = toml::from_str(&text)
-            .map_err(|error| Failure::local(format!("{}: {}", path.display(), error.message())))?;
+            .map_err(|error| Failure::unusable(format!("{}: {}", path.display(), error.message())))?;
         Ok(settings.server)
     }
 
@@ -54,11 +56,7 @@ impl Connection {
     /// When it is no such thing, or nobody said it.
     pub(crate) fn uri(&self) -> Result<Uri, Failure> {
         let server = self.server()?;
-        server
-            .parse()
-            .ok()
-            .filter(|uri: &Uri| uri.scheme_str() == Some("https") && uri.host().is_some())
-            .ok_or_else(|| Failure::usage(format!("{server} is not https://HOST:PORT")))
+        caller::server(&server).map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// Opens the connection.
@@ -79,8 +77,21 @@ impl Connection {
             .user_agent(concat!("touchmark/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| Failure::local(error.to_string()))?;
         endpoint.connect_with_connector(connector).await.map_err(|error| {
-            Failure::unreachable(format!("cannot reach the CA at {uri}: {}", root_cause(&error)))
-                .next("check that `touchmark-ca serve` is running there and that --credentials is of this CA")
+            let diagnosis = diagnose(&error);
+            let next = match diagnosis {
+                Diagnosis::NotTls => "use the port of `listen` in ca.toml, 8443 unless it was changed; 8080 and 9443 are its HTTP ports",
+                Diagnosis::Expired => {
+                    "if this machine's clock is right, the server's certificate has ended: on the CA's machine, `touchmark-ca credential` makes another (docs/operations/server-certificate.md)"
+                }
+                Diagnosis::NotBegun => {
+                    "set this machine's clock, or the CA's (docs/operations/wrong-clock.md)"
+                }
+                Diagnosis::Stranger => "check that --server and --credentials are of the same CA",
+                Diagnosis::Refused | Diagnosis::Other(_) => {
+                    "check that `touchmark-ca serve` is running there, and the address; then repeat the command"
+                }
+            };
+            Failure::unreachable(format!("cannot reach the CA at {uri}: {diagnosis}")).next(next)
         })
     }
 
@@ -89,11 +100,18 @@ impl Connection {
     /// # Errors
     /// When none was given.
     pub(crate) fn directory(&self) -> Result<&Path, Failure> {
-        self.credentials.as_deref().ok_or_else(|| {
-            Failure::usage("whose credential? none was given").next(
-                "--credentials DIR or TOUCHMARK_CREDENTIALS; `touchmark-ca init` makes DIR/operators/admin",
+        let directory = self.credentials.as_deref().ok_or_else(|| {
+            Failure::unusable("no operator credential: use --credentials DIR").next(
+                "or set TOUCHMARK_CREDENTIALS; `touchmark-ca init` made the first one, in DIR/operators/admin",
             )
-        })
+        })?;
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        let what = if directory.exists() { "is not a directory" } else { "does not exist" };
+        Err(Failure::unusable(format!("the credential directory {} {what}", directory.display())).next(
+            "name the directory with cert.pem and key.pem: --credentials DIR; `touchmark-ca init` made the first one, in DIR/operators/admin",
+        ))
     }
 }
 
@@ -102,19 +120,8 @@ pub(crate) fn unusable(mistakes: Vec<CredentialError>) -> Failure {
     let said = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       ");
     match mistakes[..] {
         [CredentialError::ServerName { .. }] => Failure::usage(said),
-        _ => Failure::local(said).next(
-            "say which credential: --credentials DIR; a key that others could read is no longer a secret",
-        ),
+        _ => Failure::unusable(said).next("use a whole credential: --credentials DIR; an operator makes one with `touchmark principal issue`"),
     }
-}
-
-/// The deepest cause: what a person can act on.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// Long enough for a handshake over a bad line, short enough for a person.

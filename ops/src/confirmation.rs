@@ -1,25 +1,42 @@
-//! Nothing is withdrawn before somebody has said the number.
+//! Nothing is harmed before somebody has said what is meant: a number or a name.
+
+use cli::{Answer, ask};
 
 use crate::failure::Failure;
-use crate::output::Output;
 
-/// Whether `count` things are meant: said on the command line, or typed by the person who sits at the terminal.
+/// Whether `count` things are meant: said on the command line, or typed by the person at the terminal.
 ///
 /// # Errors
-/// Wrong usage when nobody can be asked; not confirmed when another number was said.
-pub(crate) fn confirm(count: u64, what: &str, said: Option<u64>, output: &mut Output) -> Result<(), Failure> {
+/// Not confirmed, when another number was said or nobody can be asked.
+pub(crate) fn confirm_count(count: u64, what: &str, said: Option<u64>) -> Result<(), Failure> {
+    let said = said.map(|said| said.to_string());
+    confirm(&count.to_string(), what, said, &format!("--confirm {count}"))
+}
+
+/// Whether the thing with this name is meant: said with `--yes`, or its name typed by the person at the terminal.
+///
+/// # Errors
+/// As of [`confirm_count`].
+pub(crate) fn confirm_name(name: &str, what: &str, yes: bool) -> Result<(), Failure> {
+    confirm(name, what, yes.then(|| name.to_owned()), "--yes")
+}
+
+fn confirm(wanted: &str, what: &str, said: Option<String>, option: &str) -> Result<(), Failure> {
     let said = match said {
-        Some(said) => said.to_string(),
-        None => output.ask(&format!("Type {count} to {what}: ")).ok_or_else(|| {
-            Failure::usage(format!("to {what}, say the number; nothing was changed"))
-                .next(format!("the same with --confirm {count}, or on a terminal; --dry-run only shows it"))
-        })?,
+        Some(said) => said,
+        None => match ask(&format!("Type {wanted} to {what}: ")) {
+            Answer::Typed(typed) => typed,
+            Answer::Nobody => {
+                return Err(Failure::not_confirmed(format!("not confirmed: {what}; nothing was changed"))
+                    .next(format!("repeat the command on a terminal, or with {option}")));
+            }
+        },
     };
-    if said == count.to_string() {
+    if said == wanted {
         return Ok(());
     }
     Err(Failure::not_confirmed(format!(
-        "to {what} needs the number {count}, not {said:?}; nothing was changed"
+        "not confirmed: to {what} needs {wanted}, not {said:?}; nothing was changed"
     ))
-    .next("look at what it would hit, then say that number"))
+    .next(format!("look again at what it is about; then type {wanted}, or say {option}")))
 }

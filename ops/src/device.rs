@@ -19,6 +19,7 @@ use crate::output::{Output, facts};
 use crate::paging::{self, Listing};
 use crate::revoke::revoke;
 use crate::selection::{Selection, on_the_wire};
+use crate::table::{always, short};
 use crate::timestamp;
 
 /// Does what the command says.
@@ -38,6 +39,10 @@ pub(crate) async fn run(
                 state: state.map_or(wire::DeviceState::Unspecified, DeviceStateName::on_the_wire).into(),
                 ..wire::ListDevicesRequest::default()
             };
+            list(filter, &page, connection, output).await
+        }
+        DeviceCommand::Find { text, page } => {
+            let filter = wire::ListDevicesRequest { text, ..wire::ListDevicesRequest::default() };
             list(filter, &page, connection, output).await
         }
         DeviceCommand::Show { device } => show(&device, connection, output).await,
@@ -66,6 +71,7 @@ impl DeviceStateName {
             Self::Enrolled => wire::DeviceState::Enrolled,
             Self::Held => wire::DeviceState::Held,
             Self::Retired => wire::DeviceState::Retired,
+            Self::Revoked => wire::DeviceState::Revoked,
             Self::Scrapped => wire::DeviceState::Scrapped,
         }
     }
@@ -90,14 +96,14 @@ async fn list(
     let client = client(connection).await?;
     let listing = Listing {
         columns: &[
-            "DEVICE",
-            "STATE",
-            "WORK ORDER",
-            "STATION",
-            "BORN",
-            "LAST SEEN",
-            "BIRTH CERTIFICATE",
-            "OPERATIONAL CERTIFICATE",
+            always("DEVICE"),
+            always("STATE"),
+            always("WORK ORDER"),
+            always("STATION").spare(1),
+            always("BORN").spare(3),
+            always("LAST SEEN"),
+            short("BIRTH CERTIFICATE").spare(4),
+            short("OPERATIONAL CERTIFICATE").spare(2),
         ],
         cells: |device: &DeviceView| {
             let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
@@ -160,6 +166,7 @@ pub(crate) struct DeviceView {
     pub(crate) born_at: Option<String>,
     pub(crate) last_seen_at: Option<String>,
     rework_allowed: bool,
+    held: bool,
     birth_serial_number: Option<String>,
     operational_serial_number: Option<String>,
 }
@@ -182,6 +189,7 @@ impl From<wire::Device> for DeviceView {
             wire::DeviceState::Scrapped => "scrapped",
             wire::DeviceState::Held => "held",
             wire::DeviceState::Retired => "retired",
+            wire::DeviceState::Revoked => "revoked",
         };
         Self {
             state,
@@ -191,6 +199,7 @@ impl From<wire::Device> for DeviceView {
             born_at: timestamp::text(device.born_at.as_ref()),
             last_seen_at: timestamp::text(device.last_seen_at.as_ref()),
             rework_allowed: device.rework_allowed,
+            held: device.held,
             birth_serial_number: serial_text(&device.birth_serial_number),
             operational_serial_number: serial_text(&device.operational_serial_number),
         }
@@ -206,9 +215,18 @@ impl DeviceView {
                 "provisioned: the station read its birth certificate back; no operational certificate is in use"
             }
             "enrolled" => "enrolled: it has an operational certificate in use",
-            "held" => "held: its certificates are withdrawn until it is released, and it gets no others",
-            "retired" => "retired: its life has ended; its serial number and its keys never return",
-            "scrapped" => "scrapped: it failed in the factory; its serial number never returns",
+            "revoked" if self.rework_allowed && self.held => {
+                "revoked, and on hold: its certificates are revoked for ever; a rework is allowed, and when it is released the next birth certificate brings it back"
+            }
+            "revoked" if self.rework_allowed => {
+                "revoked: its certificates are revoked for ever; a rework is allowed, and the next birth certificate brings it back"
+            }
+            "revoked" => {
+                "revoked: its certificates are revoked for ever; it can neither call nor enrol, and no release brings it back"
+            }
+            "held" => "held: none of its certificates is good until it is released, and it gets no others",
+            "retired" => "retired: its life has ended; its serial number and its keys are never used again",
+            "scrapped" => "scrapped: it failed in the factory; its serial number is never used again",
             _ => "unknown to this program",
         }
     }

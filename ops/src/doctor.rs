@@ -1,6 +1,7 @@
 //! `touchmark doctor`: what is wrong with this credential, the way to the CA, the clocks, or what the CA publishes.
 
 mod checkup;
+mod condition;
 mod http;
 
 use std::time::{Duration, SystemTime};
@@ -20,6 +21,7 @@ use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::revocations;
+use crate::table::always;
 use crate::timestamp;
 use checkup::Checkup;
 
@@ -32,8 +34,15 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     let mut checkup = Checkup::default();
     let der = credential(connection, now, &mut checkup);
     if let Some(mut client) = reach(connection, &mut checkup).await {
-        if let Some(der) = &der {
-            accepted(der, now, &mut client, &mut checkup).await;
+        let served = match &der {
+            Some(der) => accepted(der, &mut client, &mut checkup).await,
+            None => None,
+        };
+        // Who may ask the CA itself is told by it; the HTTP library under it keeps a date that it once wrote until that is over.
+        let condition = condition::of(connection, &mut checkup).await;
+        clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checkup);
+        if let Some(condition) = &condition {
+            condition::report(condition, now, &mut checkup);
         }
         for issuer in ISSUERS {
             list(issuer, now, &mut client, &mut checkup).await;
@@ -42,9 +51,11 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     if let Some(der) = &der {
         public(&Places::of(der), &mut checkup).await;
     }
-    output.rows(&checkup.findings, &["CHECK", "HEALTH", "FINDING"], |finding| {
+    let columns = [always("CHECK"), always("HEALTH"), always("FINDING")];
+    let cells = |finding: &checkup::Finding| {
         vec![finding.what.clone(), finding.health.word().to_owned(), finding.finding.clone()]
-    })?;
+    };
+    output.rows(&checkup.findings, &columns, cells, false)?;
     if !output.is_json() {
         checkup.next_steps().iter().for_each(|next| output.note(&format!("next:  {next}")));
     }
@@ -104,17 +115,19 @@ async fn reach(connection: &Connection, checkup: &mut Checkup) -> Option<Revocat
     }
 }
 
-/// Whether the CA takes this credential, and how its clock compares with ours.
+/// Whether the CA takes this credential; what time the answer says that it is.
 async fn accepted(
     der: &[u8],
-    now: SystemTime,
     client: &mut RevocationServiceClient<Channel>,
     checkup: &mut Checkup,
-) {
+) -> Option<SystemTime> {
     let serial = X509Certificate::from_der(der).map(|(_, certificate)| certificate.raw_serial().to_vec());
     let answer = match revocations::state_of(&serial.unwrap_or_default(), client).await {
         Ok(answer) => answer,
-        Err(status) => return checkup.failure("access", &Failure::from(status)),
+        Err(status) => {
+            checkup.failure("access", &Failure::from(status));
+            return None;
+        }
     };
     let served = answer.metadata().get("date").and_then(|date| date.to_str().ok());
     let served = served.and_then(|date| httpdate::parse_http_date(date).ok());
@@ -127,12 +140,18 @@ async fn accepted(
         ),
         None => checkup.bad("access", "the CA gave no answer", "use the programs of one version"),
     }
+    served
+}
+
+/// How the CA's clock compares with ours.
+fn clock(now: SystemTime, served: Option<SystemTime>, checkup: &mut Checkup) {
     let Some(served) = served else {
         return checkup.warn("clock", "the CA did not say what time it is", "");
     };
     // The CA says whole seconds.
     let skew = now.duration_since(served).unwrap_or_else(|behind| behind.duration());
-    let said = format!("{} s apart from the CA's", skew.as_secs());
+    let apart = humantime::format_duration(Duration::from_secs(skew.as_secs()));
+    let said = format!("{apart} apart from the CA's");
     if skew > SKEW_MAX {
         checkup.bad("clock", said, "set the clock of this machine or of the CA, for example with NTP");
     } else if skew > SKEW_USUAL {
@@ -149,7 +168,7 @@ async fn list(
     client: &mut RevocationServiceClient<Channel>,
     checkup: &mut Checkup,
 ) {
-    let what = format!("list of {issuer}");
+    let what = format!("CRL of {issuer}");
     let request = wire::GetCrlRequest { issuer: issuer.to_owned(), shard: None };
     let first = match client.get_crl(request).await {
         Ok(stream) => stream.into_inner().message().await,
@@ -170,14 +189,18 @@ async fn list(
     let next = if issuer == ROOT {
         "renew it on the machine that has the root's key: touchmark-ca root-crl --config F"
     } else {
-        "the CA publishes a list before the one before ends: read its log"
+        "the CA publishes the next CRL before this one expires: read its log"
     };
     let (Some(made), Some(end)) = (timestamp::system(made.as_ref()), timestamp::system(end.as_ref())) else {
         return checkup.bad(&what, "without an end (R-CRL-01)", "use the programs of one version");
     };
     let life = end.duration_since(made).unwrap_or_default();
+    if made.duration_since(now).is_ok_and(|ahead| ahead > SKEW_MAX) {
+        let said = format!("{said}: it begins only at {}", timestamp::for_people(first.this_update.as_ref()));
+        return checkup.bad(&what, said, FROM_THE_FUTURE);
+    }
     match end.duration_since(now) {
-        Err(_) => checkup.bad(&what, format!("{said}: it has ended"), next),
+        Err(_) => checkup.bad(&what, format!("{said}: it has expired"), next),
         Ok(left) if left < life / FRESH_PART => checkup.warn(&what, said, next),
         Ok(_) => checkup.good(&what, said),
     }
@@ -186,14 +209,14 @@ async fn list(
 /// Whether those who rely on certificates can fetch what these say.
 async fn public(places: &Places, checkup: &mut Checkup) {
     if places.revocation_list.is_empty() {
-        let said = "certificates do not say where their revocation list is";
+        let said = "certificates do not say where their CRL is";
         return checkup.warn(
-            "public list",
+            "public CRL",
             said,
             "set `public-url` in ca.toml: certificates from then on say it",
         );
     }
-    for (what, urls) in [("public list", &places.revocation_list), ("issuer's certificate", &places.issuer)] {
+    for (what, urls) in [("public CRL", &places.revocation_list), ("issuer's certificate", &places.issuer)] {
         for url in urls {
             match http::length_of(url).await {
                 Ok(length) => checkup.good(what, format!("{url}: {length} bytes")),
@@ -217,6 +240,8 @@ const DAYS_LEFT_MIN: i64 = 30;
 
 const RENEW_CREDENTIAL: &str =
     "an operator makes another with `touchmark principal issue`; the last one with `touchmark-ca credential`";
+
+const FROM_THE_FUTURE: &str = "set the clock of this machine or of the CA; a CA whose clock is right again replaces such a list at once (docs/operations/wrong-clock.md)";
 
 /// A second for the whole seconds of the answer, one for the way.
 const SKEW_USUAL: Duration = Duration::from_secs(5);

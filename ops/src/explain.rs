@@ -30,9 +30,9 @@ impl CertificateView {
             lines.push(("authorised by", format!("certificate {parent}")));
         }
         if let Some(shard) = self.shard {
-            lines.push(("on list", format!("part {shard} of the revocation list of {}", self.issuer)));
+            lines.push(("CRL shard", format!("{shard} of issuer {}", self.issuer)));
         }
-        lines.push(("key", format!("SHA-256 {}", self.key_fingerprint)));
+        lines.push(("key SHA-256", self.key_fingerprint.clone()));
         lines.push(("on record", format!("ledger entry {}", self.ledger_entry)));
         facts(&lines)
     }
@@ -52,7 +52,7 @@ impl CertificateView {
                 self.revoked_at.as_deref().unwrap_or("an unknown time"),
             ),
             "revoked" => format!(
-                "revoked at {} because of {}: no longer accepted anywhere that asks this CA{}",
+                "revoked at {}, reason {}: whoever checks revocation no longer accepts it{}",
                 self.revoked_at.as_deref().unwrap_or("an unknown time"),
                 self.revocation_reason.as_deref().unwrap_or("unspecified"),
                 self.invalid_since
@@ -76,7 +76,7 @@ impl CertificateView {
 /// What certificates of a profile are for.
 fn purpose(profile: &str) -> &'static str {
     match profile {
-        "root" => "the anchor that everybody trusts",
+        "root" => "the trust anchor: signs the issuers' certificates",
         "factory-ca" => "signs birth certificates",
         "operational-ca" => "signs operational certificates of devices",
         "infrastructure-ca" => "signs credentials of servers, stations, operators and relying parties",
@@ -84,9 +84,9 @@ fn purpose(profile: &str) -> &'static str {
         "ldevid" => "operational certificate of a device, renewed (IEEE 802.1AR)",
         "station" => "credential of a line computer",
         "operator" => "credential of a person or program in operations",
-        "relying-party" => "credential of who decides whether a device is still good",
+        "relying-party" => "credential of a relying party: a broker, gateway or cloud that checks devices",
         "service" => "credential of a server",
-        "ocsp-signer" => "signs OCSP answers for its issuer, a few days long",
+        "ocsp-signer" => "signs OCSP responses for its issuer, for a few days",
         _ => "a profile that this program does not know",
     }
 }
@@ -160,6 +160,6 @@ mod tests {
             ..birth_certificate()
         })
         .in_words();
-        assert!(words.contains("revoked at 2026-11-22T00:00:00Z because of keyCompromise"), "{words}");
+        assert!(words.contains("revoked at 2026-11-22T00:00:00Z, reason keyCompromise"), "{words}");
     }
 }

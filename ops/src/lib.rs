@@ -24,13 +24,15 @@ mod quickstart;
 mod revocations;
 mod revoke;
 mod selection;
+mod table;
 mod timestamp;
 mod work_order;
 
 pub use arguments::{
     Arguments, CertificateCommand, CertificateFilter, Command, Confirmation, DeviceCommand, DeviceStateName,
-    DevicesArguments, PageArguments, PrincipalCommand, RemarkArguments, RevocationsCommand, RevokeArguments,
-    RotateArguments, SelectionArguments, WatchArguments, WhyArguments, WorkOrderCommand, WorkOrderTerms,
+    DevicesArguments, NoConnection, NoJson, PROGRAM, PageArguments, PrincipalCommand, RemarkArguments,
+    RevocationsCommand, RevokeArguments, RotateArguments, SelectionArguments, WatchArguments, WhyArguments,
+    WorkOrderCommand, WorkOrderTerms,
 };
 pub use client::Connection;
 pub use failure::Failure;
@@ -53,6 +55,8 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failur
         Command::Revocations { command } => revocations::run(command, &connection, output).await,
         Command::Doctor => doctor::run(&connection, output).await,
         Command::Quickstart(quickstart) => quickstart::run(quickstart, output).await,
-        Command::Completions { shell } => output.completions::<Arguments>(shell),
+        Command::Completions { shell, .. } => {
+            output.line(&cli::completion_script::<Arguments>(PROGRAM, shell))
+        }
     }
 }

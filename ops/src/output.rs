@@ -1,29 +1,34 @@
 //! What is printed: tables for people, one JSON object a line for programs.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::table::{Column, lay_out, wrapped};
 
 /// Where data (stdout) and everything else (stderr) go, and in which form.
 pub struct Output {
-    data: Box<dyn Write + Send>,
+    /// `None` while, or after, somebody else prints.
+    data: Option<Box<dyn Write + Send>>,
     notes: Box<dyn Write + Send>,
     json: bool,
-    terminal: bool,
+    /// Of the terminal at which a person looks at the data.
+    width: Option<usize>,
+    /// Whether a table was cut and nobody was told yet.
+    cut: bool,
 }
 
 impl Output {
-    /// Writes data to `data` and notes, progress and errors to `notes`; `terminal` says that a person looks at the data.
+    /// Writes data to `data` and notes, progress and errors to `notes`; `width` is that of the terminal at which a person looks at the
+    /// data, `None` when it goes elsewhere.
     pub fn new(
         data: Box<dyn Write + Send>,
         notes: Box<dyn Write + Send>,
         json: bool,
-        terminal: bool,
+        width: Option<usize>,
     ) -> Self {
-        Self { data, notes, json, terminal }
+        Self { data: Some(data), notes, json, width, cut: false }
     }
 
     /// Whether programs read the data.
@@ -37,16 +42,29 @@ impl Output {
         value: &T,
         people: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
-        let text = if self.json { json(value)? } else { people(value) };
-        self.line(&text)
+        let text = self.text_of(value, people)?;
+        match self.width.filter(|_| !self.json) {
+            Some(width) => self.line(&wrapped(&text, width)),
+            None => self.line(&text),
+        }
     }
 
-    /// Prints rows: one object a line, or a table with a row each.
+    /// One thing as it would be printed, not yet fitted to the terminal.
+    pub(crate) fn text_of<T: Serialize>(
+        &self,
+        value: &T,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<String, Failure> {
+        if self.json { json(value) } else { Ok(people(value)) }
+    }
+
+    /// Prints rows: one object a line, or a table with a row each, which fits the terminal unless it shall be `wide`.
     pub(crate) fn rows<T: Serialize>(
         &mut self,
         rows: &[T],
-        columns: &[&str],
+        columns: &[Column],
         cells: impl Fn(&T) -> Vec<String>,
+        wide: bool,
     ) -> Result<(), Failure> {
         if self.json {
             return rows.iter().try_for_each(|row| {
@@ -54,8 +72,16 @@ impl Output {
                 self.line(&text)
             });
         }
-        let table = table(columns, rows.iter().map(cells), self.terminal);
-        self.line(&table)
+        let laid = lay_out(columns, rows.iter().map(cells).collect(), self.width.filter(|_| !wide));
+        self.cut |= laid.cut;
+        self.line(&laid.text)
+    }
+
+    /// Says, once, that tables were cut to fit the terminal.
+    pub(crate) fn say_if_cut(&mut self) {
+        if std::mem::take(&mut self.cut) {
+            self.note("cut to fit the terminal; --wide prints all columns in full");
+        }
     }
 
     /// Says that a list has no rows.
@@ -76,58 +102,52 @@ impl Output {
         }
     }
 
-    /// Asks the person at the terminal for one line; `None` when nobody sits there.
-    pub(crate) fn ask(&mut self, question: &str) -> Option<String> {
-        let input = std::io::stdin();
-        if !input.is_terminal() || !std::io::stderr().is_terminal() {
-            return None;
-        }
-        write!(self.notes, "{question}").and_then(|()| self.notes.flush()).ok()?;
-        let mut line = String::new();
-        input.lock().read_line(&mut line).ok()?;
-        Some(line.trim().to_owned())
-    }
-
     /// Prints one line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
-        match writeln!(self.data, "{}", text.trim_end_matches('\n')).and_then(|()| self.data.flush()) {
+        if self.width.is_some() {
+            // On one screen with the notes: in their order.
+            self.notes.flush().ok();
+        }
+        let Some(data) = &mut self.data else { return Ok(()) };
+        match print(data.as_mut(), text) {
             // Whoever reads has seen enough (`| head`): that is no failure.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             outcome => outcome.map_err(|source| Failure::file("stdout", source)),
         }
     }
 
+    /// Prints lines of data on a thread that may wait for their reader, so that the caller can be stopped meanwhile. A caller that is stopped
+    /// in the middle prints nothing more.
+    ///
+    /// # Errors
+    /// Also when nobody reads any more.
+    pub(crate) async fn lines_to_a_reader(&mut self, text: String) -> Result<(), Failure> {
+        let Some(mut data) = self.data.take() else { return Ok(()) };
+        let printing = tokio::task::spawn_blocking(move || {
+            let printed = print(data.as_mut(), &text);
+            (data, printed)
+        });
+        let (data, printed) = printing.await.map_err(|error| Failure::local(format!("stdout: {error}")))?;
+        self.data = Some(data);
+        printed.map_err(|source| Failure::file("stdout", source))
+    }
+
     /// Tells a person something that is not data.
     pub(crate) fn note(&mut self, text: &str) {
-        // Nobody may be looking; that is no failure.
-        writeln!(self.notes, "{text}").ok();
+        // Nobody may be looking; that is no failure. In one piece: log lines may come between two.
+        self.notes.write_all(format!("{text}\n").as_bytes()).ok();
     }
 
     /// Prints a failure on stderr: what happened, why, and what to do next.
     pub fn failure(&mut self, failure: &Failure) {
-        let text = if self.json { failure.to_json() } else { failure.to_string() };
+        let text = failure.complaint().text(self.json);
         self.note(&text);
-    }
-
-    /// Prints a completion script.
-    pub(crate) fn completions<A: clap::CommandFactory>(
-        &mut self,
-        shell: clap_complete::Shell,
-    ) -> Result<(), Failure> {
-        clap_complete::generate(shell, &mut A::command(), "touchmark", &mut self.data);
-        Ok(())
     }
 }
 
-/// Lays rows out under their columns: with lines on a terminal, plain elsewhere.
-pub(crate) fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>, terminal: bool) -> String {
-    let mut table = Table::new();
-    table.load_preset(if terminal { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().copied());
-    table.add_rows(rows);
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+fn print(data: &mut (dyn Write + Send), text: &str) -> std::io::Result<()> {
+    data.write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes())?;
+    data.flush()
 }
 
 /// Lays out what is known of one thing, a line each, names left; a value of several lines is indented.

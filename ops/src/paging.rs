@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::arguments::PageArguments;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::table::Column;
 
 /// A list as it is printed.
 pub(crate) struct Listing<'a, V> {
     /// The heads of the table.
-    pub(crate) columns: &'a [&'a str],
+    pub(crate) columns: &'a [Column],
     /// The cells of a row.
     pub(crate) cells: fn(&V) -> Vec<String>,
 }
@@ -41,15 +42,17 @@ impl<V: Serialize> Listing<'_, V> {
             let rows: Vec<V> = rows.into_iter().filter_map(&view).take(limit - printed).collect();
             printed += rows.len();
             if !rows.is_empty() {
-                output.rows(&rows, self.columns, self.cells)?;
+                output.rows(&rows, self.columns, self.cells, page.wide)?;
             }
             if next.is_empty() {
                 if printed == 0 {
                     output.none();
                 }
+                output.say_if_cut();
                 return Ok(());
             }
             if printed >= limit {
+                output.say_if_cut();
                 output.more(printed, &next);
                 return Ok(());
             }
@@ -98,6 +101,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::table::always;
 
     /// A list of the numbers below `length`, three a page at the most; the cursor is the next number.
     async fn page(length: u64, request: PageRequest) -> Result<(Vec<u64>, String), tonic::Status> {
@@ -109,9 +113,9 @@ mod tests {
 
     async fn printed(length: u64, limit: usize, cursor: &str, keep: fn(u64) -> bool) -> (String, String) {
         let (data, notes) = (Shared::default(), Shared::default());
-        let mut output = Output::new(Box::new(data.clone()), Box::new(notes.clone()), true, false);
-        let listing = Listing { columns: &["N"], cells: |number: &u64| vec![number.to_string()] };
-        let arguments = PageArguments { limit, cursor: cursor.to_owned() };
+        let mut output = Output::new(Box::new(data.clone()), Box::new(notes.clone()), true, None);
+        let listing = Listing { columns: &[always("N")], cells: |number: &u64| vec![number.to_string()] };
+        let arguments = PageArguments { limit, cursor: cursor.to_owned(), wide: false };
         let view = move |number| keep(number).then_some(number);
         listing.print(&arguments, &mut output, |request| page(length, request), view).await.unwrap();
         (data.text(), notes.text())

@@ -5,17 +5,21 @@ mod issue;
 pub use issue::IssueArguments;
 pub(crate) use issue::issue;
 
+use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::principal_service_client::PrincipalServiceClient;
 use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, PrincipalCommand};
-use crate::certificate::CertificateView;
+use crate::blast_radius::count;
+use crate::certificate::{self, CertificateView};
 use crate::client::Connection;
+use crate::confirmation::confirm_name;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::paging::Listing;
+use crate::table::{always, short};
 use crate::timestamp;
 
 /// Does what the command says.
@@ -33,18 +37,25 @@ pub(crate) async fn run(
             output.one(&issued, issue::Issued::in_words)
         }
         PrincipalCommand::List(page) => list(&page, connection, output).await,
-        PrincipalCommand::Revoke { role, name, reason } => {
+        PrincipalCommand::Revoke { role, name, reason, remark, yes, last_operator } => {
+            let principal = identity::Principal::named(role, name.clone());
+            let usable = certificate::usable_credentials(&principal, SystemClock.now(), connection).await?;
+            if usable > 0 {
+                let credentials = count(usable as u64, "credential");
+                confirm_name(name.as_str(), &format!("revoke {credentials} of {principal} for ever"), yes)?;
+            }
             let request = wire::RevokePrincipalRequest {
                 role: on_the_wire(role).into(),
                 name: name.to_string(),
                 reason: reason.to_string(),
+                remark,
+                last_operator,
             };
             let revoked = client(connection).await?.revoke(request).await?.into_inner().revoked;
-            let report = Revoked { principal: format!("{role}:{name}"), revoked };
+            let report = Revoked { principal: principal.to_string(), revoked };
             output.one(&report, |report| match report.revoked {
-                0 => format!("{} had no credential left to withdraw", report.principal),
-                1 => format!("{}: 1 credential withdrawn", report.principal),
-                many => format!("{}: {many} credentials withdrawn", report.principal),
+                0 => format!("{} has no credential that is not revoked", report.principal),
+                revoked => format!("{}: {} revoked", report.principal, count(revoked.into(), "credential")),
             })
         }
     }
@@ -53,7 +64,14 @@ pub(crate) async fn run(
 async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let client = client(connection).await?;
     let listing = Listing {
-        columns: &["ROLE", "NAME", "ACTIVE", "CREATED", "NEWEST CREDENTIAL", "NOT AFTER"],
+        columns: &[
+            always("ROLE"),
+            always("NAME"),
+            always("ACTIVE"),
+            always("CREATED").spare(2),
+            short("NEWEST CREDENTIAL").spare(1),
+            always("NOT AFTER"),
+        ],
         cells: |principal: &PrincipalView| {
             let credential = principal.credential.as_ref();
             let of = |field: fn(&CertificateView) -> &String| {

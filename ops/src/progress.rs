@@ -21,7 +21,7 @@ impl Progress {
         }
         let style =
             ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} {msg}, {per_sec}, {eta} to go");
-        let bar = ProgressBar::new(total);
+        let bar = ProgressBar::with_draw_target(Some(total), diagnostics::draw_target());
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what);
         Self::Bar(bar)

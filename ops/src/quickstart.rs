@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use clap::Args;
 
+use crate::arguments::NoConnection;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -35,6 +36,9 @@ pub struct QuickstartArguments {
     /// Leave the CA running at the end, and say how to stop it
     #[arg(long)]
     pub keep: bool,
+    /// It calls the CA that it makes.
+    #[command(flatten)]
+    pub unused: NoConnection,
 }
 
 /// Shows the whole path and reports it.

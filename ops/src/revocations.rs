@@ -17,6 +17,7 @@ use crate::blast_radius::count;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::table::always;
 use crate::timestamp;
 
 /// Does what the command says.
@@ -29,7 +30,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), Failure> {
     match command {
-        RevocationsCommand::Check { serials } => check(&serials, connection, output).await,
+        RevocationsCommand::Check { serials, wide } => check(&serials, wide, connection, output).await,
         RevocationsCommand::Watch(arguments) => watch::watch(arguments, connection, output).await,
     }
 }
@@ -49,6 +50,7 @@ pub(crate) async fn state_of(
 
 async fn check(
     serials: &[SerialNumber],
+    wide: bool,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -62,7 +64,13 @@ async fn check(
         bad += states.iter().filter(|state| state.state != "good").count() as u64;
         output.rows(
             &states,
-            &["CERTIFICATE", "STATE", "SINCE", "REASON", "ISSUER"],
+            &[
+                always("CERTIFICATE"),
+                always("STATE"),
+                always("SINCE"),
+                always("REASON").spare(1),
+                always("ISSUER").spare(2),
+            ],
             |state: &StateView| {
                 let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
                 vec![
@@ -73,8 +81,10 @@ async fn check(
                     or_none(&state.issuer),
                 ]
             },
+            wide,
         )?;
     }
+    output.say_if_cut();
     match bad {
         0 => Ok(()),
         bad => Err(Failure::not_good(format!("{} not good", count(bad, "certificate")))

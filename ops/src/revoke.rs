@@ -1,4 +1,6 @@
-//! `touchmark revoke …`: what it would hit, whether it is meant, and then the work, followed to its end.
+//! `touchmark revoke …`: what it would revoke, whether it is meant, and then the work, followed to its end.
+
+mod existence;
 
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use serde::Serialize;
 use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
 use crate::blast_radius::{BlastRadius, count};
 use crate::client::Connection;
-use crate::confirmation::confirm;
+use crate::confirmation::confirm_count;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -29,7 +31,7 @@ pub(crate) async fn run(
         .await
 }
 
-/// Shows what would be hit, wants the number, withdraws, and says what was done.
+/// Shows what would be revoked, asks for the number, revokes, and says what was done.
 pub(crate) async fn revoke(
     selection: &Selection,
     why: &WhyArguments,
@@ -38,6 +40,9 @@ pub(crate) async fn revoke(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let radius = BlastRadius::of(selection, connection).await?;
+    if radius.certificates == 0 {
+        existence::check(selection, connection).await?;
+    }
     if confirmation.dry_run {
         return output.one(&radius, BlastRadius::in_words);
     }
@@ -46,7 +51,7 @@ pub(crate) async fn revoke(
     }
     if radius.certificates > 0 {
         let what = format!("revoke {} for ever ({})", radius.counted(), why.reason);
-        confirm(radius.certificates, &what, confirmation.confirm, output)?;
+        confirm_count(radius.certificates, &what, confirmation.confirm)?;
     }
     let done = match radius.certificates {
         0 => wire::RevokeProgress { done: true, ..wire::RevokeProgress::default() },
@@ -81,6 +86,7 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
         reason,
         invalidity_date: why.invalid_since.map(timestamp::to_wire),
         expected_certificates: certificates,
+        remark: why.remark.clone(),
     }
 }
 

@@ -30,10 +30,7 @@ impl Selection {
 
     /// One certificate and all its descendants.
     pub(crate) fn lineage(serial: &SerialNumber) -> Self {
-        Self {
-            words: format!("certificate {serial} and all its descendants"),
-            by: By::Lineage(octets(serial).into()),
-        }
+        Self { words: format!("lineage of certificate {serial}"), by: By::Lineage(octets(serial).into()) }
     }
 
     /// In words, for example `work order wo-000017`.

@@ -1,16 +1,39 @@
 //! Times for people and programs: RFC 3339 in UTC.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use identity::{Clock, SystemClock};
 use prost_types::Timestamp;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
-/// Reads an RFC 3339 time.
-pub(crate) fn parse(text: &str) -> Result<SystemTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map(SystemTime::from)
-        .map_err(|_| "a time is written as RFC 3339 says, for example 2026-11-23T06:00:00Z".to_owned())
+/// Reads a time that has been: RFC 3339, a date alone (its beginning in UTC), or how long ago, for example `7d`.
+pub(crate) fn past(text: &str) -> Result<SystemTime, String> {
+    parse(text, SystemClock.now(), SystemTime::checked_sub)
+}
+
+/// Reads a time that will be: RFC 3339, a date alone (its beginning in UTC), or from now on, for example `7d`.
+pub(crate) fn future(text: &str) -> Result<SystemTime, String> {
+    parse(text, SystemClock.now(), SystemTime::checked_add)
+}
+
+fn parse(
+    text: &str,
+    now: SystemTime,
+    shifted: impl Fn(&SystemTime, Duration) -> Option<SystemTime>,
+) -> Result<SystemTime, String> {
+    let wrong = || {
+        "a time is written 2026-11-23T06:00:00Z (RFC 3339), 2026-11-23 (its beginning in UTC), or 7d, 12h, 30m from now".to_owned()
+    };
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Ok(time.into());
+    }
+    if let Ok(date) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
+        return Ok(date.midnight().assume_utc().into());
+    }
+    let span = humantime::parse_duration(text).map_err(|_| wrong())?;
+    shifted(&now, span).ok_or_else(wrong)
 }
 
 /// The time on the wire.
@@ -30,7 +53,7 @@ pub(crate) fn system(timestamp: Option<&Timestamp>) -> Option<SystemTime> {
 
 /// Whole days from one time to another; negative when the other is earlier.
 pub(crate) fn days_between(from: SystemTime, to: SystemTime) -> i64 {
-    let days = |span: std::time::Duration| i64::try_from(span.as_secs() / SECONDS_A_DAY).unwrap_or(i64::MAX);
+    let days = |span: Duration| i64::try_from(span.as_secs() / SECONDS_A_DAY).unwrap_or(i64::MAX);
     match to.duration_since(from) {
         Ok(ahead) => days(ahead),
         Err(behind) => -days(behind.duration()),
@@ -58,13 +81,30 @@ mod tests {
 
     #[test]
     fn a_time_is_read_and_written_as_rfc_3339_in_utc() {
-        let time = parse("2026-11-23T07:00:00+01:00").unwrap();
+        let time = past("2026-11-23T07:00:00+01:00").unwrap();
         assert_eq!(text(Some(&to_wire(time))).unwrap(), "2026-11-23T06:00:00Z");
     }
 
     #[test]
-    fn a_date_without_a_time_is_refused() {
-        assert!(parse("2026-11-23").unwrap_err().contains("RFC 3339"));
+    fn a_date_alone_is_its_beginning_in_utc() {
+        assert_eq!(text(Some(&to_wire(past("2026-11-23").unwrap()))).unwrap(), "2026-11-23T00:00:00Z");
+    }
+
+    #[test]
+    fn a_span_is_so_long_ago_or_from_now_on() {
+        let now = past("2026-11-23").unwrap();
+        let ago = parse("7d", now, SystemTime::checked_sub).unwrap();
+        assert_eq!(text(Some(&to_wire(ago))).unwrap(), "2026-11-16T00:00:00Z");
+        let ahead = parse("1h 30m", now, SystemTime::checked_add).unwrap();
+        assert_eq!(text(Some(&to_wire(ahead))).unwrap(), "2026-11-23T01:30:00Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_told_all_three_forms() {
+        for wrong in ["", "soon", "2026-13-01", "23.11.2026", "7", "99999999999999999y"] {
+            let said = past(wrong).unwrap_err();
+            assert!(said.contains("RFC 3339") && said.contains("7d"), "{wrong}: {said}");
+        }
     }
 
     #[test]

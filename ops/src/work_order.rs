@@ -10,9 +10,11 @@ use tonic::transport::Channel;
 use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
 use crate::blast_radius::count;
 use crate::client::Connection;
+use crate::confirmation::confirm_name;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
 use crate::paging::Listing;
+use crate::table::always;
 use crate::{certificate, manifest, timestamp};
 
 /// Does what the command says.
@@ -36,7 +38,7 @@ pub(crate) async fn run(
             let request = wire::ResumeWorkOrderRequest { id };
             show(client(connection).await?.resume(request).await?.into_inner(), output)
         }
-        WorkOrderCommand::Close { id } => close(id, connection, output).await,
+        WorkOrderCommand::Close { id, yes } => close(id, yes, connection, output).await,
     }
 }
 
@@ -99,30 +101,35 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
     {
         return Err(Failure::usage("--closes must be later than --opens"));
     }
-    let serials = match (terms.serials, &terms.manifest) {
-        (Some(pattern), _) => create_work_order_request::Serials::Pattern(pattern),
-        (None, Some(path)) => {
-            let serials = manifest::read(path)?;
-            if (serials.len() as u64) < terms.quantity {
+    let (serials, quantity) = match (terms.serials, &terms.manifest, terms.quantity) {
+        (Some(pattern), _, Some(quantity)) => {
+            (create_work_order_request::Serials::Pattern(pattern), quantity)
+        }
+        (None, Some(path), quantity) => {
+            let serials = manifest::read(path, &terms.product, terms.column.as_deref())?;
+            let listed = serials.len() as u64;
+            if let Some(quantity) = quantity.filter(|quantity| *quantity != listed) {
+                let (listed, wanted) = (count(listed, "serial number"), count(quantity, "unit"));
                 return Err(Failure::usage(format!(
-                    "{} has {} serial numbers, too few for {} units",
-                    path.display(),
-                    serials.len(),
-                    terms.quantity
-                )));
+                    "{} has {listed}, and --quantity says {wanted}",
+                    path.display()
+                ))
+                .next("leave --quantity out: the order is then for as many units as the file lists"));
             }
             let serials = serials.iter().map(ToString::to_string).collect();
-            create_work_order_request::Serials::Manifest(wire::SerialManifest { serials })
+            (create_work_order_request::Serials::Manifest(wire::SerialManifest { serials }), listed)
         }
-        (None, None) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
+        (Some(_), _, None) => return Err(Failure::usage("say how many units: --quantity")),
+        (None, None, _) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
     };
     Ok(wire::CreateWorkOrderRequest {
         request_id: request_id().into(),
         product: terms.product.to_string(),
-        quantity: terms.quantity,
+        quantity,
         profile: terms.profile,
         serials: Some(serials),
         stations: terms.stations.iter().map(PrincipalName::to_string).collect(),
+        allow_unknown_stations: terms.allow_unknown_station,
         opens_at: terms.opens.map(timestamp::to_wire),
         closes_at: terms.closes.map(timestamp::to_wire),
     })
@@ -139,16 +146,17 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
     let client = client(connection).await?;
     let listing = Listing {
         columns: &[
-            "ID",
-            "STATE",
-            "PRODUCT",
-            "QUANTITY",
-            "ISSUED",
-            "CONFIRMED",
-            "SCRAPPED",
-            "SERIALS",
-            "STATIONS",
-            "CREATED",
+            always("ID"),
+            always("STATE"),
+            always("PRODUCT"),
+            always("QUANTITY"),
+            always("ISSUED"),
+            always("CONFIRMED"),
+            always("SCRAPPED").spare(1),
+            always("REWORKED").spare(5),
+            always("SERIALS").spare(3),
+            always("STATIONS").spare(2),
+            always("CREATED").spare(4),
         ],
         cells: |order: &WorkOrderView| {
             vec![
@@ -159,6 +167,7 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
                 order.issued.to_string(),
                 order.confirmed.to_string(),
                 order.scrapped.to_string(),
+                order.reworked.to_string(),
                 order.serials(),
                 order.stations.join(" "),
                 order.created_at.clone().unwrap_or_default(),
@@ -179,7 +188,11 @@ fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
     output.one(&WorkOrderView::from(order), WorkOrderView::in_words)
 }
 
-async fn close(id: String, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn close(id: String, yes: bool, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    // What does not exist is said before anybody is asked.
+    let order = read(&id, connection).await?;
+    let left = order.quantity.saturating_sub(order.counts.unwrap_or_default().issued);
+    confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer = client(connection).await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
     let report = ClosingReport {
         work_order: answer.work_order.unwrap_or_default().into(),
@@ -213,6 +226,7 @@ struct WorkOrderView {
     issued: u64,
     confirmed: u64,
     scrapped: u64,
+    reworked: u64,
     profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
@@ -254,6 +268,7 @@ impl From<wire::WorkOrder> for WorkOrderView {
             issued: counts.issued,
             confirmed: counts.confirmed,
             scrapped: counts.scrapped,
+            reworked: counts.reworked,
             profile: order.profile,
             pattern,
             manifest_length,
@@ -275,16 +290,29 @@ impl WorkOrderView {
         }
     }
 
+    /// Units, and how many certificates they got when some were reworked.
+    fn issued_in_words(&self) -> String {
+        let units = count(self.issued, "unit");
+        match self.reworked {
+            0 => units,
+            reworked => format!(
+                "{units}, {} ({})",
+                count(self.issued + reworked, "birth certificate"),
+                count(reworked, "rework")
+            ),
+        }
+    }
+
     fn in_words(&self) -> String {
         let left = self.quantity.saturating_sub(self.issued);
         facts(&[
             ("work order", self.id.clone()),
             ("state", self.state.to_owned()),
             ("product", self.product.clone()),
-            ("quantity", format!("{} ({left} left)", self.quantity)),
-            ("issued", self.issued.to_string()),
-            ("confirmed", self.confirmed.to_string()),
-            ("scrapped", self.scrapped.to_string()),
+            ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
+            ("issued", self.issued_in_words()),
+            ("confirmed", count(self.confirmed, "unit")),
+            ("scrapped", count(self.scrapped, "unit")),
             ("profile", self.profile.clone()),
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),

@@ -10,7 +10,7 @@ use crate::link::LinkSpec;
 /// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the unit.
 #[derive(Debug, Parser)]
 #[command(
-    name = "touchmark-station",
+    name = PROGRAM,
     version,
     max_term_width = 100,
     after_help = EXIT_STATUSES,
@@ -28,21 +28,42 @@ pub struct Arguments {
 pub enum Command {
     /// Make units of a work order.
     ///
-    /// Units that passed before are passed over; units that were under way are finished. Ctrl-C finishes the units on the bench and
+    /// Units that are already done are skipped; units that are unfinished are finished. Ctrl-C finishes the units on the bench and
     /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
     /// Finish the units that were under way when the station stopped.
-    #[command(after_help = EXIT_STATUSES)]
+    #[command(after_help = RESUME_HELP)]
     Resume(ResumeArguments),
-    /// Withdraw units that will never leave the factory.
+    /// Give up units that will never leave the factory: revoke their certificates, for ever.
     ///
-    /// Their certificates are revoked, for ever; their serial numbers and keys are never used again; the work order's quota is not
-    /// given back. A unit that is scrapped already stays so. It takes the journal: stop the line first.
+    /// Their serial numbers and keys are never used again; the work order's quota is not given back. A unit that is scrapped already
+    /// stays so. A unit that failed before it had a certificate is given up: there is nothing to revoke, nothing was taken from the
+    /// quota, and this station makes it no more. The reason in the CRL is cessationOfOperation. It uses the journal: stop the line first.
     #[command(after_help = SCRAP_HELP)]
     Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.
+    #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell.
+        shell: cli::Shell,
+    },
+}
+
+impl Command {
+    /// Whether programs read what it prints.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Provision(ProvisionArguments { output: Output { json, .. }, .. })
+            | Self::Resume(ResumeArguments { output: Output { json, .. }, .. })
+            | Self::Scrap(ScrapArguments { json, .. })
+            | Self::Report(ReportArguments { json, .. }) => *json,
+            Self::Completions { .. } => false,
+        }
+    }
 }
 
 /// How to make units.
@@ -51,7 +72,7 @@ pub struct ProvisionArguments {
     /// The configuration.
     #[command(flatten)]
     pub common: Common,
-    /// The work order, for example wo-000017.
+    /// The work order, for example wo-000017, or only its number.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub work_order: String,
     /// How to reach the devices: exec:COMMAND or tcp:HOST:PORT.
@@ -60,9 +81,12 @@ pub struct ProvisionArguments {
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
     pub slots: usize,
-    /// The line's list of serial numbers, `-` for standard input; without it, the work order's own range.
+    /// The line's list of serial numbers, `-` for standard input; without it, those of the work order.
     #[arg(long, value_name = "FILE|-")]
     pub serials: Option<PathBuf>,
+    /// The list's column of serial numbers; without it, one that is called `serial`, `Serial Number`, `S/N` or the like.
+    #[arg(long, value_name = "NAME", requires = "serials")]
+    pub column: Option<String>,
     /// Refuse to run unless the work order is for this product.
     #[arg(long)]
     pub product: Option<String>,
@@ -106,13 +130,16 @@ pub struct ScrapArguments {
     /// The work order that they were made under.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub work_order: String,
-    /// Why, for the record: 1 to 256 characters.
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub reason: String,
-    /// Do not ask; needed where nobody can be asked.
+    /// What happened, in your own words, for the record: 1 to 256 characters.
+    #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
+    pub remark: String,
+    /// The number of units that are to be scrapped, where nobody can be asked; another number scraps none.
+    #[arg(long, value_name = "COUNT", conflicts_with = "yes")]
+    pub confirm: Option<u64>,
+    /// It is meant: do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// One JSON object a unit, and the summary as the last.
+    /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub json: bool,
     /// Their serial numbers.
@@ -132,7 +159,7 @@ pub struct ReportArguments {
     /// Every unit too, before the totals of its work order: also what a report file missed because the station was killed.
     #[arg(long)]
     pub units: bool,
-    /// JSON: one object a unit, one a work order.
+    /// Print one JSON object for each unit and each work order; errors too, on stderr.
     #[arg(long)]
     pub json: bool,
 }
@@ -151,7 +178,7 @@ pub struct Output {
     /// Add one JSON object a unit to this file.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// One JSON object a unit on standard output, and the summary as the last.
+    /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub json: bool,
 }
@@ -163,8 +190,11 @@ fn slots(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The id becomes the name of a file.
+/// The id becomes the name of a file. A number alone is written out, as the CA writes it.
 fn work_order(text: &str) -> Result<String, String> {
+    if let Ok(number) = text.parse::<u64>() {
+        return Ok(format!("wo-{number:06}"));
+    }
     let fits = !text.is_empty()
         && text.len() <= WORK_ORDER_CHARACTERS_MAX
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
@@ -172,18 +202,18 @@ fn work_order(text: &str) -> Result<String, String> {
 }
 
 /// It becomes a ledger entry.
-fn reason(text: &str) -> Result<String, String> {
+fn remark(text: &str) -> Result<String, String> {
     let text = text.trim();
-    let fits = !text.is_empty() && text.chars().count() <= REASON_CHARACTERS_MAX;
+    let fits = !text.is_empty() && text.chars().count() <= REMARK_CHARACTERS_MAX;
     if fits && !text.chars().any(char::is_control) {
         Ok(text.to_owned())
     } else {
-        Err(format!("a reason has 1 to {REASON_CHARACTERS_MAX} characters in one line"))
+        Err(format!("a remark has 1 to {REMARK_CHARACTERS_MAX} characters in one line"))
     }
 }
 
 /// `ReportScrapRequest.reason` in provisioning.proto.
-const REASON_CHARACTERS_MAX: usize = 256;
+const REMARK_CHARACTERS_MAX: usize = 256;
 
 /// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
 const SLOTS_MAX: usize = 64;
@@ -191,53 +221,79 @@ const SLOTS_MAX: usize = 64;
 /// Of the id of a work order.
 const WORK_ORDER_CHARACTERS_MAX: usize = 64;
 
-const EXIT_STATUSES: &str = "\
-Exit statuses:
-  0  all units passed
-  1  failed: configuration, journal, or the CA at the start
-  2  wrong usage
-  3  some units did not pass
-  4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+/// The program's name, as it stands before each of its errors.
+pub const PROGRAM: &str = "touchmark-station";
 
-const SCRAP_HELP: &str = "\
-Exit statuses:
-  0  all units are on record as scrapped
-  1  failed: configuration, journal, or the CA at the start; or not confirmed
-  2  wrong usage
-  3  the CA refused some units
-  4  the CA refuses all units, or cannot be reached any more, or the journal cannot be written
+const EXIT_STATUSES: &str = "\
+Exit status:
+  0  done: all units passed
+  1  failed, or the line stopped: the operator, the link, the journal; the same command may succeed
+  2  wrong usage: arguments, or a list with mistakes
+  3  the configuration or the station's credential cannot be used
+  4  the journal is damaged
+  5  not confirmed; nothing was scrapped
+  6  done, but some units failed, were refused, or were not made
+  7  the CA was not reached, or the order is paused or not yet open: run it again later
+
+Errors go to standard error: what happened, because of what, and what to do next.
+Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
+on the bench are finished; a second one cuts them off.";
+
+const RESUME_HELP: &str = "\
+Exit status: see touchmark-station --help.
 
 Example:
-  touchmark-station scrap --config station.toml --work-order wo-000017 --reason 'cracked lens' SN000123";
+  touchmark-station resume --config station.toml";
+
+const REPORT_HELP: &str = "\
+Exit status: see touchmark-station --help. 0 also when units failed: the report says which.
+
+Example:
+  touchmark-station report --config station.toml --units --json";
+
+const COMPLETIONS_HELP: &str = "\
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station completions bash > /etc/bash_completion.d/touchmark-station";
+
+const SCRAP_HELP: &str = "\
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station scrap --config station.toml --work-order wo-000017 --remark 'cracked lens' SN000123";
 
 const PROVISION_HELP: &str = "\
 Links:
   exec:COMMAND    a command for each device, spoken to on its standard input and output;
                   {serial}, {product} and {slot} are filled in, quotes are as in a shell, and
                   no shell takes part
-  tcp:HOST:PORT   a device server
+  tcp:HOST:PORT   a device server; {slot}, {slot:02}, {serial} and {product} are filled in, so that
+                  each fixture can have an address of its own: tcp:bench-3:40{slot:02}
   serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
 
 Serials:
-  A plain list has one serial number a line. A CSV list has a header with the column `serial`
-  and may have `product`; other columns are kept for the report. All bad rows are told at once,
-  and nothing is begun.
+  A plain list has one serial number a line; lines that begin with # are comments. A table has a
+  header with a column of serial numbers and may have `product`; other columns are kept for the
+  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. All mistakes are
+  told at once, and nothing is begun.
+  Without --serials the units are those of the work order: its range, or its manifest. Stations that
+  share a range begin in parts of their own.
 
 station.toml:
   server = \"https://ca.example.com:8443\"  the CA
   credentials = \".\"         directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
-  journal = \"journal\"       directory of what the station must remember
+  journal = \"DIR\"           directory of what the station must remember; by default
+                            $STATE_DIRECTORY/journal, or beside the directory of the credential,
+                            with -journal behind its name
   answer-timeout-ms = 3000  after this, a device is asked again
   sends-max = 10            how often a device is asked one question in all
   ca-patience-s = 60        how long the CA is asked again when it cannot answer
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
   TOUCHMARK_STATION_JOURNAL override it.
 
-Exit statuses:
-  0  all units passed
-  1  failed: configuration, journal, or the CA at the start
-  2  wrong usage
-  3  some units did not pass
-  4  the line stopped: the CA refuses every unit or cannot be reached, or the journal cannot be written
-  5  the operator stopped the line";
+Exit status: see touchmark-station --help.
+
+Example:
+  touchmark-station provision --config station.toml --work-order wo-000017 \\
+      --link 'exec:touchmark-agent factory --state devices/{serial} --stdio'";

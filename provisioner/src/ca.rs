@@ -64,6 +64,25 @@ impl Ca {
         .await
     }
 
+    /// What is on record of serial numbers of the order's product, at most [`UNITS_MAX`] at a time; without any, of the next ones of the
+    /// order's manifest behind `after`.
+    ///
+    /// # Errors
+    /// When the CA refuses or cannot be reached.
+    pub async fn units(
+        &self,
+        work_order: &str,
+        serials: Vec<String>,
+        after: String,
+    ) -> Result<v1::GetUnitsResponse, CaError> {
+        let request = v1::GetUnitsRequest { work_order: work_order.to_owned(), serials, after };
+        self.ask(|| {
+            let (mut client, request) = (self.client.clone(), request.clone());
+            async move { client.get_units(request).await }
+        })
+        .await
+    }
+
     /// The birth certificate of a device. The same id and request always give the same certificate.
     ///
     /// # Errors
@@ -180,6 +199,19 @@ pub enum CaError {
     /// It gave no answer within the patience.
     #[error("the CA cannot be reached: {0}")]
     Unreachable(String),
+}
+
+/// Of one question about serial numbers: `GetUnitsRequest.serials` in provisioning.proto.
+pub const UNITS_MAX: usize = 1_000;
+
+impl CaError {
+    /// Its stable reason.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => &refusal.reason,
+            Self::Unreachable(_) => "CA_UNREACHABLE",
+        }
+    }
 }
 
 /// For TCP and TLS together.

@@ -1,41 +1,50 @@
 //! The commands: read what is asked, make a plan, run the line, tell what became of it.
 
+mod failure;
 mod plan;
 mod provision;
 mod report;
 mod resume;
 mod scrap;
+mod signals;
+mod survey;
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use cli::{Complaint, Status};
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{Arguments, Command, Output};
-use crate::ca::{Ca, CaError, advice};
-use crate::config::{ConfigError, Settings};
+use crate::arguments::{Arguments, Command, Output, PROGRAM};
+use crate::ca::{Ca, advice};
+use crate::config::Settings;
 use crate::console::Console;
-use crate::journal::{Journal, JournalError, Known, Record, RunStart, Writer};
+use crate::journal::{Journal, Known, Record, RunStart, Settled, Writer};
 use crate::line::{Line, Stop, Summary};
-use crate::link::{LinkSpec, LinkSpecError};
+use crate::link::LinkSpec;
 use crate::progress::Progress;
 use crate::report::ReportFile;
 use crate::session::Kit;
 use crate::slot::Bench;
-use crate::units::{ListError, PatternError, Supply};
+use crate::units::Supply;
+use signals::Signals;
+
+pub use failure::Failure;
 
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
-/// When it failed as a whole: exit status 1.
-pub async fn run(arguments: Arguments, console: &Console) -> Result<u8, Failure> {
+/// When it failed as a whole: [`Failure::status`].
+pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Failure> {
     match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
         Command::Resume(arguments) => resume::run(arguments, console).await,
         Command::Scrap(arguments) => scrap::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
+        // It needs neither a log nor a runtime; the program prints it before.
+        Command::Completions { .. } => Ok(Status::Done),
     }
 }
 
@@ -47,10 +56,10 @@ struct Station {
 }
 
 impl Station {
-    fn open(config: &Path) -> Result<Self, Failure> {
+    fn open(config: &Path, console: &Console) -> Result<Self, Failure> {
         let settings = settings(config)?;
         let ca = Ca::new(&settings.server, settings.connector.clone(), settings.ca_patience)?;
-        let journal = Journal::open(&settings.journal)?;
+        let journal = Journal::open(&settled(&settings, console)?)?;
         Ok(Self { settings, ca, journal })
     }
 
@@ -77,7 +86,8 @@ impl Station {
         };
         journal.record(&Record::Run(start)).await?;
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
-        let watch = tokio::spawn(watch_signals(stop.clone(), cut.clone(), output.console.clone()));
+        let signals = Signals::new().map_err(Failure::Signals)?;
+        let watch = tokio::spawn(signals.watch(stop.clone(), cut.clone(), output.console.clone()));
         let total = job.supply.left();
         let bench = Bench {
             work_order: job.work_order,
@@ -88,6 +98,7 @@ impl Station {
             limits: self.settings.limits,
             clock,
             cut,
+            events: None,
         };
         let line = Line { bench, supply: job.supply, slots: job.slots, known: job.known.units, stop };
         let summary = output.follow(line, total).await;
@@ -147,111 +158,126 @@ impl Shown {
     }
 
     /// Tells what became of a run and returns the exit status.
-    fn finish(&self, work_order: &str, summary: &Summary) -> u8 {
+    fn finish(&self, work_order: &str, summary: &Summary) -> Status {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
-        say(&text);
-        match &summary.stop {
-            Some(Stop::Refused { reason, message }) => {
-                self.console
-                    .complain(&format!("the line stopped: {message} ({reason})\n  {}", advice(reason)));
-                4
+        let results = diagnostics::results();
+        results.put(format!("{text}\n").as_bytes());
+        results.flush(RESULTS_MAX);
+        let status = self.status(work_order, summary);
+        match results.lost() {
+            0 => status,
+            lost => {
+                let what = format!("{lost} lines could not be written to standard output");
+                let next = "touchmark-station report has what became of the units";
+                self.complain(Complaint::new(PROGRAM, Status::Failed, what).next(next));
+                if status == Status::Done { Status::Failed } else { status }
             }
-            Some(Stop::JournalLost { detail }) => {
-                self.console.complain(&format!("the line stopped: {detail}"));
-                4
-            }
-            Some(Stop::Interrupted) => {
-                if summary.unfinished() > 0 {
-                    self.console.complain(
-                        "cut off; what was under way is finished by the same command or by: touchmark-station resume",
-                    );
-                }
-                5
-            }
-            None if summary.failed() > 0 => 3,
-            None => 0,
         }
     }
+
+    /// Tells why a line stopped and returns the exit status.
+    fn status(&self, work_order: &str, summary: &Summary) -> Status {
+        let all_good = summary.failed() == 0 && summary.not_made() == 0;
+        let reached = if all_good { Status::Done } else { Status::NotGood };
+        let complaint = match &summary.stop {
+            None if summary.not_made() > 0 => {
+                Complaint::new(PROGRAM, reached, not_made(work_order, summary)).next(NOT_MADE_NEXT)
+            }
+            None => return reached,
+            // This station has done its part.
+            Some(Stop::Refused { reason, message })
+                if reason == EXHAUSTED && summary.is_complete() =>
+            {
+                self.console.complain(message);
+                return reached;
+            }
+            Some(Stop::Refused { reason, message }) => stopped_by_the_ca(reason, message),
+            Some(Stop::JournalLost { detail }) => {
+                Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"))
+                    .next("make room or mend the disk, then run the same command again")
+            }
+            Some(Stop::LinkUnusable { detail }) => {
+                let what = format!("the line stopped, for no unit can have caused this: {detail}");
+                Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
+            }
+            Some(Stop::Interrupted) => {
+                let complaint = Complaint::new(PROGRAM, Status::Failed, "stopped by the operator");
+                if summary.unfinished() > 0 { complaint.next(INTERRUPTED_NEXT) } else { complaint }
+            }
+        };
+        self.complain(complaint)
+    }
+
+    /// Tells it, and returns the status that it has.
+    fn complain(&self, complaint: Complaint) -> Status {
+        self.console.complain(&complaint.text(self.json));
+        complaint.status
+    }
+}
+
+/// A number of things in words: `1 unit`, `2 units`.
+fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+fn not_made(work_order: &str, summary: &Summary) -> String {
+    let lost = count(summary.not_made(), "unit");
+    format!("{lost} of {work_order} cannot be made: serial numbers of the order are used up outside of it")
+}
+
+/// Where the journal lies, with what people must know about it told.
+fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
+    let Settled { directory, moved_from, stayed } = settings.journal.settle()?;
+    if let Some(former) = moved_from {
+        let (former, directory) = (former.display(), directory.display());
+        console.complain(&format!(
+            "the journal was moved from {former} to {directory}, apart from the credential"
+        ));
+    }
+    let credentials = settings.credentials.canonicalize().unwrap_or_else(|_| settings.credentials.clone());
+    let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+    if stayed.is_some() || whole.starts_with(&credentials) {
+        let why = stayed.map(|error| format!(" (it cannot be moved: {error})")).unwrap_or_default();
+        tracing::warn!(
+            "the journal {} lies in the credential directory{why}: whoever replaces that directory loses it; stop the station, move \
+             it elsewhere, and name the place with `journal` in the configuration",
+            directory.display()
+        );
+    }
+    Ok(directory)
+}
+
+/// The line stopped because the CA does not go on with it.
+fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
+    let status = failure::of_reason(reason);
+    let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
+    complaint.reason = Some(reason.to_owned());
+    complaint.next(advice(reason))
 }
 
 fn settings(config: &Path) -> Result<Settings, Failure> {
     Ok(Settings::read(config, |variable| std::env::var(variable).ok())?)
 }
 
-/// The first Ctrl-C or SIGTERM stops the line, the second cuts the units off.
-async fn watch_signals(stop: CancellationToken, cut: CancellationToken, console: Console) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        console.complain(text);
-        token.cancel();
-    }
+/// Prints a result. A reader that has gone away is nobody to tell.
+fn say(text: &str) -> Result<(), Failure> {
+    diagnostics::print(&format!("{text}\n")).map_err(Failure::Print)
 }
 
-/// To standard output. A reader that has gone away is nobody to tell.
-fn say(text: &str) {
-    writeln!(std::io::stdout().lock(), "{text}").ok();
-}
+const NOT_MADE_NEXT: &str =
+    "ask for a work order with serial numbers that were never used: touchmark work-order create";
 
-/// Why a command failed as a whole.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration has mistakes.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The address of the CA cannot be used.
-    #[error("the address of the CA cannot be used")]
-    Address(#[from] tonic::transport::Error),
-    /// The CA does not give the work order.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// The list of serials has mistakes.
-    #[error(transparent)]
-    List(#[from] ListError),
-    /// The list of serials cannot be read.
-    #[error("the list {path} cannot be read")]
-    ListFile {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The report cannot be written.
-    #[error("the report {path} cannot be written")]
-    Report {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The link cannot be used for a device.
-    #[error(transparent)]
-    Link(#[from] LinkSpecError),
-    /// The work order's range cannot be read.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The work order cannot be worked to as asked.
-    #[error("{0}")]
-    WorkOrder(String),
-    /// The line itself broke.
-    #[error("the line broke: {0}")]
-    Line(String),
-}
+const LINK_NEXT: &str = "check --link: the command, the address, the cable; touchmark-station provision --help says what it may be";
 
-/// After the first Ctrl-C.
-const STOPPING: &str =
-    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
+const INTERRUPTED_NEXT: &str =
+    "what was under way is finished by the same command or by: touchmark-station resume";
 
-/// After the second.
-const CUTTING_OFF: &str = "cutting off the units on the bench";
+/// The CA's reason when all units of an order are made.
+const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
+
+/// How long the end waits for whoever reads the results.
+const RESULTS_MAX: Duration = Duration::from_secs(10);
 
 /// Events that wait to be shown: two for each of 64 slots.
 const EVENTS_MAX: usize = 128;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use caller::Connector;
 use tonic::transport::Uri;
 
+use crate::journal::Place;
 use crate::session::Limits;
 
 /// What is written in `station.toml`. Paths are relative to the file.
@@ -16,7 +17,8 @@ struct Config {
     /// `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
     /// `TOUCHMARK_STATION_CREDENTIALS`.
     credentials: Option<String>,
-    /// `journal = "DIR"`: holds what the station must remember. Environment: `TOUCHMARK_STATION_JOURNAL`.
+    /// `journal = "DIR"`: holds what the station must remember. By default `$STATE_DIRECTORY/journal`, or beside the credential directory,
+    /// with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
     journal: Option<String>,
     /// `answer-timeout-ms = 3000`: after this, a device is asked again; 10 to 600,000.
     answer_timeout_ms: Option<i64>,
@@ -24,6 +26,8 @@ struct Config {
     sends_max: Option<i64>,
     /// `ca-patience-s = 60`: how long the CA is asked again when it cannot answer; 0 to 3,600.
     ca_patience_s: Option<i64>,
+    /// Of the service; from systemd's environment only.
+    state_directory: Option<String>,
 }
 
 /// What was checked.
@@ -33,7 +37,9 @@ pub struct Settings {
     /// Connects to it with the station's credential.
     pub connector: Connector,
     /// Where the journal lies.
-    pub journal: PathBuf,
+    pub journal: Place,
+    /// Where the credential lies.
+    pub credentials: PathBuf,
     /// How long a session waits.
     pub limits: Limits,
     /// How long one question to the CA is asked again.
@@ -59,11 +65,11 @@ impl Settings {
         };
         let server = wanted(config.server, "server", "https://ca.example.com:8443");
         let credentials = wanted(config.credentials, "credentials", ".");
-        let journal = wanted(config.journal, "journal", "journal").map(|journal| directory.join(journal));
-        let server = server.and_then(|server| match server.parse::<Uri>() {
-            Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some() => Some(uri),
-            _ => {
-                mistakes.push(format!("server must be https://HOST:PORT, not {server:?}"));
+        let credentials = credentials.map(|credentials| directory.join(credentials));
+        let server = server.and_then(|server| match caller::server(&server) {
+            Ok(uri) => Some(uri),
+            Err(error) => {
+                mistakes.push(format!("server: {error}"));
                 None
             }
         });
@@ -71,17 +77,21 @@ impl Settings {
             within(config.answer_timeout_ms, "answer-timeout-ms", 10..=600_000, 3_000, &mut mistakes);
         let sends_max = within(config.sends_max, "sends-max", 1..=100, 10, &mut mistakes);
         let ca_patience_s = within(config.ca_patience_s, "ca-patience-s", 0..=3_600, 60, &mut mistakes);
-        let connector = credentials.zip(server.as_ref()).and_then(|(credentials, server)| {
-            Connector::new(&directory.join(credentials), server)
+        let connector = credentials.as_ref().zip(server.as_ref()).and_then(|(credentials, server)| {
+            Connector::new(credentials, server)
                 .map_err(|found| {
                     mistakes.extend(found.iter().map(|mistake| format!("credentials: {mistake}")))
                 })
                 .ok()
         });
-        let (true, Some(server), Some(connector), Some(journal)) =
-            (mistakes.is_empty(), server, connector, journal)
+        let (true, Some(server), Some(connector), Some(credentials)) =
+            (mistakes.is_empty(), server, connector, credentials)
         else {
             return Err(ConfigError { path: path.to_owned(), mistakes });
+        };
+        let journal = match config.journal {
+            Some(journal) => Place::named(directory.join(journal)),
+            None => Place::beside(&credentials, config.state_directory.as_deref()),
         };
         let ca_patience = Duration::from_secs(ca_patience_s);
         let limits = Limits {
@@ -89,7 +99,7 @@ impl Settings {
             sends_max: u32::try_from(sends_max).unwrap_or(1),
             ca_timeout: ca_patience * 2 + CA_MARGIN,
         };
-        Ok(Self { server, connector, journal, limits, ca_patience })
+        Ok(Self { server, connector, journal, credentials, limits, ca_patience })
     }
 }
 
@@ -134,7 +144,16 @@ fn load(
     let sends_max = number("sends-max");
     let ca_patience_s = number("ca-patience-s");
     mistakes.extend(table.keys().map(|key| format!("{key} is not known; see touchmark-station --help")));
-    Some(Config { server, credentials, journal, answer_timeout_ms, sends_max, ca_patience_s })
+    let state_directory = environment("STATE_DIRECTORY");
+    Some(Config {
+        server,
+        credentials,
+        journal,
+        answer_timeout_ms,
+        sends_max,
+        ca_patience_s,
+        state_directory,
+    })
 }
 
 fn within(

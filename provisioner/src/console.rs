@@ -1,21 +1,28 @@
-//! Standard error, where bars, sentences and log lines meet: whoever writes takes the bars away for a moment.
+//! Standard error, where bars, sentences and log lines meet: whoever writes takes the bars away for a moment. Nobody waits for the terminal
+//! (ADR 0031).
 
 use std::io::{self, Write};
 
+use diagnostics::{stderr, tell};
 use indicatif::MultiProgress;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Standard error. Cheap to clone; all clones are the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Console {
     bars: MultiProgress,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { bars: MultiProgress::with_draw_target(diagnostics::draw_target()) }
+    }
 }
 
 impl Console {
     /// Tells a person something, in a line of its own.
     pub fn complain(&self, text: &str) {
-        // Nobody listens any more when this fails, and there is nobody else to tell.
-        self.bars.suspend(|| writeln!(io::stderr().lock(), "{text}")).ok();
+        self.bars.suspend(|| tell(text));
     }
 
     /// Where bars are added.
@@ -26,12 +33,12 @@ impl Console {
 
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bars.suspend(|| io::stderr().lock().write_all(bytes))?;
+        self.bars.suspend(|| stderr().put(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 

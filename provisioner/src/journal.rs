@@ -4,6 +4,7 @@
 //! acknowledged: it is cut and reported. Damage before it stops the station: what is lost there must be looked at by a person.
 
 mod file;
+mod place;
 mod record;
 mod writer;
 
@@ -17,10 +18,11 @@ use std::path::{Path, PathBuf};
 use identity::DeviceId;
 
 pub use file::{Read, Torn, read};
+pub use place::{Place, Settled};
 pub use record::{Record, RunStart};
 pub use writer::Writer;
 
-use crate::session::Memory;
+use crate::session::{Memory, Step};
 
 /// A directory of journals, held by one station at a time.
 #[derive(Debug)]
@@ -132,8 +134,10 @@ pub struct UnitRecord {
     pub end: Option<UnitEnd>,
     /// What the line's list says of it beside serial and product.
     pub columns: BTreeMap<String, String>,
-    /// Whether the CA has it on record as scrapped.
+    /// Whether it was scrapped, or given up: this station makes it no more.
     pub scrapped: bool,
+    /// Why it was scrapped, in the operator's words.
+    pub scrap_reason: String,
 }
 
 /// How an attempt ended.
@@ -147,10 +151,33 @@ pub struct UnitEnd {
     pub open: bool,
 }
 
+impl UnitEnd {
+    /// The reason; the outcome where a journal of an earlier version has none.
+    pub fn reason_or_outcome(&self) -> &str {
+        if self.reason.is_empty() { &self.outcome } else { &self.reason }
+    }
+}
+
 impl UnitRecord {
+    /// Of the certificate that it has, as far as is known here.
+    pub fn certificate(&self) -> Option<identity::SerialNumber> {
+        let issued = self.memory.certificate.as_ref().map(|certificate| certificate.serial_number);
+        issued.or(self.memory.read_back)
+    }
+
     /// Whether there is nothing left to do for it: it passed, or never will.
     pub fn is_done(&self) -> bool {
         self.memory.passed || self.scrapped
+    }
+
+    /// Whether it is to have another certificate in place of the one that it had, and has not passed with it.
+    pub fn is_superseded(&self) -> bool {
+        self.memory.superseded.is_some() && !self.memory.passed
+    }
+
+    /// The same, and nothing was done about it yet.
+    pub fn waits_for_rework(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.outcome == SUPERSEDED)
     }
 
     /// Whether it was begun and neither passed nor was judged: `resume` goes on with it.
@@ -167,21 +194,34 @@ impl Known {
 
     fn from_records(records: Vec<Record>) -> Self {
         let mut known = Self::default();
-        for record in records {
-            match record {
-                Record::Run(run) => known.last_run = Some(run),
-                Record::Begun { device, columns } => {
-                    let unit = known.units.entry(device).or_default();
-                    unit.attempts = unit.attempts.saturating_add(1);
-                    unit.end = None;
-                    unit.columns = columns;
-                }
-                Record::Step { device, step } => known.units.entry(device).or_default().memory.apply(&step),
-                Record::Scrapped { device, .. } => known.units.entry(device).or_default().scrapped = true,
-                Record::Ended { device, end } => known.units.entry(device).or_default().end = Some(end),
-            }
-        }
+        records.into_iter().for_each(|record| known.add(record));
         known
+    }
+
+    /// Adds what a record says.
+    pub(crate) fn add(&mut self, record: Record) {
+        match record {
+            Record::Run(run) => self.last_run = Some(run),
+            Record::Begun { device, columns } => {
+                let unit = self.units.entry(device).or_default();
+                unit.attempts = unit.attempts.saturating_add(1);
+                unit.end = None;
+                unit.columns = columns;
+            }
+            Record::Step { device, step } => {
+                let unit = self.units.entry(device).or_default();
+                if matches!(step, Step::Superseded { .. }) {
+                    let (outcome, reason) = (SUPERSEDED.to_owned(), SUPERSEDED.to_owned());
+                    unit.end = Some(UnitEnd { outcome, reason, open: false });
+                }
+                unit.memory.apply(&step);
+            }
+            Record::Scrapped { device, reason } => {
+                let unit = self.units.entry(device).or_default();
+                (unit.scrapped, unit.scrap_reason) = (true, reason);
+            }
+            Record::Ended { device, end } => self.units.entry(device).or_default().end = Some(end),
+        }
     }
 }
 
@@ -207,6 +247,17 @@ pub enum JournalError {
     InUse {
         /// Where.
         path: PathBuf,
+    },
+    /// There are journals in the former default place and in the present one.
+    #[error(
+        "there are journals in {former} and in {directory}; which one is right is for a person to say: move the files of the one into \
+         the other, or name one with `journal` in the configuration"
+    )]
+    TwoPlaces {
+        /// In the credential directory.
+        former: PathBuf,
+        /// The default.
+        directory: PathBuf,
     },
     /// A line in the middle is not what was written.
     #[error(
@@ -246,6 +297,9 @@ pub enum JournalError {
         why: String,
     },
 }
+
+/// End of a unit whose certificate is to be replaced, or was replaced by another station.
+const SUPERSEDED: &str = "superseded";
 
 /// Of the format of the files.
 const VERSION: u32 = 1;

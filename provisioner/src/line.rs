@@ -2,10 +2,10 @@
 
 mod summary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use identity::DeviceId;
+use identity::{DeviceId, DeviceSerial};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -43,8 +43,24 @@ pub enum LineEvent {
         /// Which.
         device: DeviceId,
     },
+    /// The CA was asked about the unit on a fixture, or has answered.
+    AskedCa {
+        /// From 1.
+        slot: usize,
+        /// Which.
+        device: DeviceId,
+        /// Whether the answer is still to come.
+        waiting: bool,
+    },
     /// A unit is done.
     Ended(Box<UnitReport>),
+    /// Nobody is there at a fixture: it takes no units in this run.
+    Closed {
+        /// From 1.
+        slot: usize,
+        /// Why.
+        detail: String,
+    },
 }
 
 /// What the slots share and change.
@@ -54,25 +70,39 @@ struct Floor {
     known: BTreeMap<DeviceId, UnitRecord>,
     stop: CancellationToken,
     stopped: Mutex<Option<Stop>>,
+    withdrawn: Mutex<Vec<DeviceSerial>>,
+    /// Fixtures that take units.
+    open: Mutex<BTreeSet<usize>>,
 }
 
 impl Line {
-    /// Runs the line to its end. Each event is sent before the next unit of that slot is begun.
-    pub async fn run(self, events: mpsc::Sender<LineEvent>) -> Summary {
+    /// Runs the line to its end. Each event is sent before the next unit of that slot is begun. The first unit goes to the first slot, the
+    /// second to the second, and so on; after that a slot takes the next unit as soon as it is free.
+    pub async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
         let begun = Instant::now();
         let slots = self.slots;
+        let stopped_already = self.stop.is_cancelled();
+        let first: Vec<(usize, Unit)> =
+            (1..=slots).map_while(|slot| Some((slot, self.supply.next()?))).collect();
+        let withdrawn = withdrawn(&self.known);
+        self.bench.events = Some(events.clone());
         let floor = Arc::new(Floor {
             bench: self.bench,
             supply: Mutex::new(self.supply),
             known: self.known,
             stop: self.stop,
             stopped: Mutex::new(None),
+            withdrawn: Mutex::new(withdrawn),
+            open: Mutex::new((1..=slots).collect()),
         });
         let mut running = JoinSet::new();
-        for slot in 1..=slots {
-            running.spawn(Arc::clone(&floor).run_slot(slot, events.clone()));
+        for (slot, unit) in first {
+            if stopped_already {
+                floor.put_back(unit);
+            } else {
+                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+            }
         }
-        drop(events);
         let mut summary = Summary::default();
         while let Some(ended) = running.join_next().await {
             match ended {
@@ -80,27 +110,62 @@ impl Line {
                 // A slot that panicked leaves its unit open in the journal.
                 Err(error) => summary.count_failure("slot-lost", &error.to_string()),
             }
+            // What a fixture gave back after the others had found nothing more to do.
+            if running.is_empty()
+                && let Some((slot, unit)) = floor.given_back()
+            {
+                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+            }
         }
+        drop(events);
         summary.duration = begun.elapsed();
-        summary.left = floor.supply.lock().map(|supply| supply.left()).unwrap_or_default();
-        summary.stop = floor.stopped.lock().ok().and_then(|mut stopped| stopped.take());
-        if summary.stop.is_none() && floor.stop.is_cancelled() {
-            summary.stop = Some(Stop::Interrupted);
+        if let Ok(supply) = floor.supply.lock() {
+            summary.left = supply.left();
+            summary.short = supply.short();
         }
+        let stopped = floor.stopped.lock().ok().and_then(|mut stopped| stopped.take());
+        let closed = summary.closed.first().cloned().filter(|_| summary.left > 0);
+        summary.stop = stopped
+            .or_else(|| floor.stop.is_cancelled().then_some(Stop::Interrupted))
+            .or_else(|| closed.map(|detail| Stop::LinkUnusable { detail }));
         summary
     }
 }
 
 impl Floor {
-    async fn run_slot(self: Arc<Self>, slot: usize, events: mpsc::Sender<LineEvent>) -> Summary {
+    async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) -> Summary {
         let mut summary = Summary::default();
-        while let Some(unit) = self.next_unit() {
+        let mut next = Some(first);
+        let mut heard = false;
+        let mut unheard = 0;
+        while let Some(unit) = next {
             let device = unit.device.clone();
             // The receiver ends only after all slots: nobody is watching any more, and the unit is made all the same.
             events.send(LineEvent::Begun { slot, device }).await.ok();
-            let report = self.make(unit, slot).await;
+            let (report, was_heard, not_connected) = self.make(unit.clone(), slot).await;
+            heard |= was_heard;
+            // No unit can have caused that nobody is there for the first one of a fixture: another fixture makes it.
+            if let Some(detail) = not_connected.filter(|_| !heard) {
+                self.close(slot);
+                self.put_back(unit);
+                events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
+                summary.closed.push(detail);
+                return summary;
+            }
             summary.count(&report);
+            let ended_unheard = !heard && report.cause == "link-lost";
+            unheard = if ended_unheard { unheard + 1 } else { 0 };
+            let detail = (unheard >= UNHEARD_MAX).then(|| {
+                format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message)
+            });
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
+            if let Some(detail) = detail {
+                self.close(slot);
+                events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
+                summary.closed.push(detail);
+                return summary;
+            }
+            next = self.next_unit();
         }
         summary
     }
@@ -109,28 +174,79 @@ impl Floor {
         if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
     }
 
-    async fn make(&self, unit: Unit, slot: usize) -> UnitReport {
+    fn close(&self, slot: usize) {
+        if let Ok(mut open) = self.open.lock() {
+            open.remove(&slot);
+        }
+    }
+
+    /// A unit that is left over and a fixture that can take it, when all fixtures are idle.
+    fn given_back(&self) -> Option<(usize, Unit)> {
+        let slot = self.open.lock().ok()?.first().copied()?;
+        Some((slot, self.next_unit()?))
+    }
+
+    fn put_back(&self, unit: Unit) {
+        if let Ok(mut supply) = self.supply.lock() {
+            supply.put_back(unit);
+        }
+    }
+
+    /// What became of the unit, whether its device was heard, and why not if nobody was there.
+    async fn make(&self, unit: Unit, slot: usize) -> (UnitReport, bool, Option<String>) {
         let known = self.known.get(&unit.device);
         let attempts = known.map_or(0, |known| known.attempts).saturating_add(1);
         let memory = known.map(|known| known.memory.clone()).unwrap_or_default();
-        let made = self.bench.make(&unit, memory, slot).await;
+        let withdrawn = self.withdrawn.lock().map(|withdrawn| withdrawn.clone()).unwrap_or_default();
+        let made = self.bench.make(&unit, memory, slot, withdrawn).await;
         if let Some(stop) = stops_the_line(&made.outcome) {
             self.stop.cancel();
             if let Ok(mut stopped) = self.stopped.lock() {
                 stopped.get_or_insert(stop);
             }
         }
-        let made_elsewhere = known.is_none() && made.outcome.reason() == "DEVICE_ALREADY_ISSUED";
-        let skipped = made_elsewhere
+        // A unit that was asked for before may be on another fixture now, with a certificate on its way: that one keeps its number.
+        let is_new =
+            made.memory.certificate.is_none() && known.is_none_or(|known| known.memory.asked.is_none());
+        let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
+        // Others have made the last units of the order: nothing is wrong with this one.
+        let came_late = is_new && made.outcome.reason() == EXHAUSTED;
+        if (collided || came_late)
+            && made.heard
+            && let Ok(mut withdrawn) = self.withdrawn.lock()
+        {
+            withdrawn.push(unit.device.serial.clone());
+            let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
+            withdrawn.drain(..surplus);
+        }
+        let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
+        let skipped = (is_anothers || came_late)
             && self.supply.lock().is_ok_and(|mut supply| {
                 let skips = supply.passes_over_made_units();
-                if skips {
+                if skips && is_anothers {
                     supply.replace();
                 }
                 skips
             });
-        UnitReport::new(unit, slot, attempts, skipped, self.bench.clock.now(), made)
+        let not_connected = match &made.outcome {
+            Outcome::NotConnected { detail } => Some(detail.clone()),
+            _ => None,
+        };
+        let heard = made.heard;
+        let report = UnitReport::new(unit, slot, attempts, skipped, self.bench.clock.now(), made);
+        (report, heard, not_connected)
     }
+}
+
+/// Serial numbers that were told to units of this station before another station was faster: those units may still have them.
+fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
+    let collided = known.iter().filter(|(_, unit)| {
+        let reason = unit.end.as_ref().map_or("", |end| end.reason.as_str());
+        reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && unit.attempts <= 1
+    });
+    let serials: Vec<DeviceSerial> = collided.map(|(device, _)| device.serial.clone()).collect();
+    let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
+    serials.into_iter().skip(surplus).collect()
 }
 
 fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
@@ -142,6 +258,20 @@ fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
             Some(Stop::Refused { reason: "CA_UNREACHABLE".to_owned(), message: detail.clone() })
         }
         Outcome::JournalLost { detail } => Some(Stop::JournalLost { detail: detail.clone() }),
+        Outcome::LinkUnusable { detail } => Some(Stop::LinkUnusable { detail: detail.clone() }),
+        Outcome::Echo => Some(Stop::LinkUnusable { detail: outcome.to_string() }),
         _ => None,
     }
 }
+
+/// Units of a fixture whose link ended before they said anything, from its first one on: that is the link's fault, not theirs.
+const UNHEARD_MAX: u32 = 3;
+
+/// What the CA says to the station that was slower.
+const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
+
+/// What the CA says when all units of the order are made.
+const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
+
+/// `Hello.withdrawn_serials` in factory_link.proto.
+const WITHDRAWN_MAX: usize = 64;

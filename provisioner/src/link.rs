@@ -9,12 +9,13 @@ use std::time::Duration;
 use identity::DeviceId;
 use link::{Decoder, FrameFault};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub use spec::{LinkSpec, LinkSpecError};
+pub use spec::{Address, LinkSpec, LinkSpecError};
 
 use exec::Process;
+
+use crate::session::Outcome;
 
 /// An open link to one device.
 pub struct Link {
@@ -49,15 +50,10 @@ impl Link {
                 Ok(Self::over(Box::new(reader), Box::new(writer), Some(process)))
             }
             LinkSpec::Tcp(address) => {
-                let connect = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
-                let stream = match connect.await {
-                    Ok(Ok(stream)) => stream,
-                    Ok(Err(source)) => return Err(LinkError::Connect { address: address.clone(), source }),
-                    Err(_) => {
-                        let source = std::io::ErrorKind::TimedOut.into();
-                        return Err(LinkError::Connect { address: address.clone(), source });
-                    }
-                };
+                let (host, port) = address.of(device, slot)?;
+                let stream = dial::connect(&host, port, CONNECT_TIMEOUT).await?;
+                // Questions are small and each waits for its answer. Where that cannot be set it is only slower.
+                stream.set_nodelay(true).ok();
                 let (reader, writer) = stream.into_split();
                 Ok(Self::over(Box::new(reader), Box::new(writer), None))
             }
@@ -160,19 +156,29 @@ pub enum LinkError {
         source: std::io::Error,
     },
     /// The address cannot be connected.
-    #[error("cannot connect to {address}: {source}")]
-    Connect {
-        /// Host and port.
-        address: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Connect(#[from] dial::DialError),
+    /// There is no address for this unit or fixture.
+    #[error(transparent)]
+    Address(#[from] LinkSpecError),
     /// The other side is gone.
     #[error("{0}")]
     Ended(String),
     /// The message is too long for a frame.
     #[error(transparent)]
     TooLong(#[from] link::PayloadTooLong),
+}
+
+impl From<LinkError> for Outcome {
+    fn from(error: LinkError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LinkError::Start { .. } | LinkError::Address(_) => Self::LinkUnusable { detail },
+            LinkError::Connect(error) if error.is_unresolved() => Self::LinkUnusable { detail },
+            LinkError::Connect(_) => Self::NotConnected { detail },
+            LinkError::Ended(_) | LinkError::TooLong(_) => Self::LinkLost { detail },
+        }
+    }
 }
 
 /// For a TCP link: a device server on the line's own network answers at once or not at all.

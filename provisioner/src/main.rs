@@ -1,30 +1,51 @@
 //! `touchmark-station`: parse, run, exit.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
-use provisioner::arguments::Arguments;
+use cli::{Complaint, Status, completion_script};
+use diagnostics::{Format, Logging, start_logging};
+use provisioner::arguments::{Arguments, Command, PROGRAM};
 use provisioner::console::Console;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let console = Console::default();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(console.clone())
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .without_time()
-        .init();
-    match provisioner::command::run(arguments, &console).await {
-        Ok(status) => ExitCode::from(status),
-        Err(failure) => {
-            console.complain(&format!("error: {:#}", anyhow::Error::from(failure)));
-            ExitCode::from(1)
-        }
+fn main() -> ExitCode {
+    let ending = diagnostics::begin(PROGRAM);
+    let arguments: Arguments = match cli::parse(PROGRAM) {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended.tell(),
+    };
+    let json = arguments.command.json();
+    if let Command::Completions { shell } = arguments.command {
+        return match diagnostics::print(&completion_script::<Arguments>(PROGRAM, shell)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
+        };
     }
+    let console = Console::default();
+    start_logging(LOGGING, console.clone());
+    ending.after(|| {
+        let runtime = match Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
+        };
+        let status = match runtime.block_on(provisioner::command::run(arguments, &console)) {
+            Ok(status) => status.into(),
+            Err(failure) => {
+                let complaint = failure.complaint();
+                console.complain(&complaint.text(json));
+                complaint.status.into()
+            }
+        };
+        // A read of standard input cannot be cancelled; do not wait for it.
+        runtime.shutdown_background();
+        status
+    })
 }
+
+const LOGGING: Logging = Logging {
+    variable: "RUST_LOG",
+    level: LevelFilter::WARN,
+    format: Format::Short,
+    ours: &["provisioner", "caller", "link", "touchmark_station"],
+};

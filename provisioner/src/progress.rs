@@ -1,9 +1,9 @@
 //! How a run is shown while it goes on: bars on a terminal, lines elsewhere, JSON for programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::console::Console;
 use crate::line::LineEvent;
@@ -46,21 +46,27 @@ impl Progress {
         let all = console.bars();
         let slots = (1..=slots)
             .map(|slot| {
-                let style = ProgressStyle::with_template("{prefix:>8} {spinner} {msg}");
+                let style = ProgressStyle::with_template("{prefix:>8} {spinner} {wide_msg}");
                 let bar = all.add(ProgressBar::new_spinner());
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.set_prefix(format!("slot {slot}"));
                 bar
             })
             .collect();
-        let style = ProgressStyle::with_template(
-            "{bar:40} {pos}/{len} units, {per_minute} per minute, {eta} to go {msg}",
-        );
+        // The bar takes what is left of the line: 80 columns are enough.
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min{left}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let per_minute = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             write!(text, "{:.1}", state.per_sec() * 60.0).ok();
         };
-        let total = all.add(ProgressBar::new(total).with_style(style.with_key("per_minute", per_minute)));
+        // Before the first unit is done nobody knows.
+        let left = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            if state.pos() > 0 {
+                write!(text, ", {:#} to go", HumanDuration(state.eta())).ok();
+            }
+        };
+        let style = style.with_key("per_minute", per_minute).with_key("left", left);
+        let total = all.add(ProgressBar::new(total).with_style(style));
         total.enable_steady_tick(TICK);
         Self::Bars { slots, total, console: console.clone() }
     }
@@ -93,10 +99,24 @@ impl Progress {
             }
             (Self::Json, LineEvent::Ended(report)) => {
                 if let Ok(json) = report.to_json() {
-                    writeln!(std::io::stdout().lock(), "{json}").ok();
+                    // What is lost here is counted, and told at the end.
+                    diagnostics::results().put(format!("{json}\n").as_bytes());
                 }
             }
-            (Self::Lines { .. } | Self::Json, LineEvent::Begun { .. }) => {}
+            (Self::Bars { slots, .. }, LineEvent::AskedCa { slot, device, waiting }) => {
+                if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
+                    let what = if *waiting { " waiting for the CA" } else { "" };
+                    bar.set_message(format!("{device}{what}"));
+                }
+            }
+            (
+                Self::Bars { console, .. } | Self::Lines { console, .. },
+                LineEvent::Closed { slot, detail },
+            ) => {
+                console.complain(&format!("slot {slot} takes no units in this run: {detail}"));
+            }
+            (Self::Lines { .. } | Self::Json, LineEvent::Begun { .. } | LineEvent::AskedCa { .. })
+            | (Self::Json, LineEvent::Closed { .. }) => {}
         }
     }
 
@@ -104,7 +124,8 @@ impl Progress {
     pub fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
-            total.abandon();
+            // The summary says how it ended, and what is over has no time to go.
+            total.finish_and_clear();
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct UnitReport {
     pub outcome: UnitOutcome,
     /// The kind of end, for example `device-fault`; `passed` when it passed.
     pub cause: &'static str,
-    /// The CA's or the device's own word for it; empty if there is none.
+    /// The stable reason within the cause: the CA's or the device's own word, or the station's. Empty only when the unit passed.
     pub reason: String,
     /// For people.
     pub message: String,
@@ -61,7 +61,7 @@ pub enum UnitOutcome {
     Failed,
     /// It has not, because the line was cut off or stopped: the next run goes on with it.
     Unfinished,
-    /// Another station has made it.
+    /// Its serial number is another unit's.
     Skipped,
 }
 

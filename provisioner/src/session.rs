@@ -15,9 +15,11 @@ use std::time::{Duration, SystemTime};
 use identity::{DeviceId, RequestId, SerialNumber};
 
 pub use memory::{Memory, Step};
-pub use outcome::{Outcome, Refusal};
+pub use outcome::{Outcome, Refusal, Standing, Taken};
 pub use verification::{VerificationFault, anchors_digest, read_back_message};
-pub use words::{Answer, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack};
+pub use words::{
+    Answer, Assignment, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack,
+};
 
 use verification::{same_key, verify_issued, verify_read_back};
 
@@ -28,6 +30,7 @@ pub struct Session {
     kit: Arc<Kit>,
     limits: Limits,
     draw: Draw,
+    assignment: Assignment,
     memory: Memory,
     state: State,
     exchange: u32,
@@ -79,6 +82,8 @@ pub enum Event {
     TimedOut,
     /// The link is gone: why.
     LinkLost(String),
+    /// A message of this station came back to it.
+    Echo,
     /// The CA's certificate, on record there.
     Issued(BirthCertificate),
     /// The CA has the unit on record as passed.
@@ -139,13 +144,21 @@ enum State {
 
 impl Session {
     /// A session that is to make `device`, or to finish it: `memory` is what the journal knows of it.
-    pub fn new(device: DeviceId, kit: Arc<Kit>, limits: Limits, draw: Draw, memory: Memory) -> Self {
+    pub fn new(
+        device: DeviceId,
+        assignment: Assignment,
+        kit: Arc<Kit>,
+        limits: Limits,
+        draw: Draw,
+        memory: Memory,
+    ) -> Self {
         let exchange = draw.first_exchange.wrapping_sub(1);
         Self {
             device,
             kit,
             limits,
             draw,
+            assignment,
             memory,
             state: State::Fresh,
             exchange,
@@ -162,11 +175,7 @@ impl Session {
     pub fn handle(&mut self, event: Event, now: SystemTime) -> Vec<Command> {
         match event {
             _ if self.state == State::Over => Vec::new(),
-            Event::Begin if self.state == State::Fresh => {
-                let serial = self.device.serial.clone();
-                let product = self.device.product.clone();
-                self.ask_device(State::Greeting, Question::Hello { serial, product })
-            }
+            Event::Begin if self.state == State::Fresh => self.greet(),
             Event::Begin => Vec::new(),
             Event::Answer { exchange: 0, answer: Answer::Fault { code: FaultCode::DamagedFrame, .. } }
             | Event::DamagedFrame => self.damaged(),
@@ -179,6 +188,7 @@ impl Session {
                 detail: format!("no answer within {} s", self.limits.ca_timeout.as_secs()),
             }),
             Event::LinkLost(detail) => self.end(Outcome::LinkLost { detail }),
+            Event::Echo => self.end(Outcome::Echo),
             Event::Issued(certificate) if self.state == State::Certificate => self.issued(certificate),
             Event::Confirmed if self.state == State::Confirmation => {
                 let mut commands = vec![self.record(Step::Confirmed)];
@@ -203,14 +213,24 @@ impl Session {
         self.resent
     }
 
+    fn greet(&mut self) -> Vec<Command> {
+        let (serial, withdrawn) = match &self.assignment {
+            Assignment::Tell { withdrawn } => (Some(self.device.serial.clone()), withdrawn.clone()),
+            Assignment::Ask(_) => (None, Vec::new()),
+        };
+        let product = self.device.product.clone();
+        self.ask_device(State::Greeting, Question::Hello { serial, product, withdrawn })
+    }
+
     fn answered(&mut self, answer: Answer, now: SystemTime) -> Vec<Command> {
         match (self.state, answer) {
             (_, Answer::Fault { code: FaultCode::DamagedFrame, .. }) => self.damaged(),
             (State::Greeting, Answer::Fault { code: FaultCode::WrongDevice, message }) => {
-                self.end(Outcome::WrongDevice { found: message })
+                self.another_device(message)
             }
             (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
-                self.end(Outcome::LockedWithoutRecord)
+                let is_old = self.memory.superseded.is_some() && self.memory.certificate.is_none();
+                self.end(if is_old { Outcome::NotErased } else { Outcome::LockedWithoutRecord })
             }
             (State::Lock, Answer::Fault { code: FaultCode::Locked, .. }) => self.passed(),
             (_, Answer::Fault { code, message }) => {
@@ -232,7 +252,7 @@ impl Session {
         if greeting.device.as_ref() != Some(&self.device) {
             let found =
                 greeting.device.map_or_else(|| "a device without identity".into(), |found| found.to_string());
-            return self.end(Outcome::WrongDevice { found });
+            return self.another_device(found);
         }
         if greeting.protocol_version != PROTOCOL_VERSION {
             let what = format!("it speaks version {} of the protocol", greeting.protocol_version);
@@ -253,9 +273,17 @@ impl Session {
         }
     }
 
+    /// A unit that was only asked is not the one that has the serial number: nothing is wrong with it.
+    fn another_device(&mut self, found: String) -> Vec<Command> {
+        match self.assignment {
+            Assignment::Ask(taken) => self.end(Outcome::SerialTaken(taken)),
+            Assignment::Tell { .. } => self.end(Outcome::WrongDevice { found }),
+        }
+    }
+
     fn request_received(&mut self, csr: Vec<u8>) -> Vec<Command> {
-        // A device signs its request afresh each time: ask with the very bytes that were asked with before, or the CA would
-        // see another question under the same id.
+        // A device signs its request afresh each time. The CA tells requests apart by order, device and key (ADR 0010), so either form would
+        // get the same answer; the bytes on record are sent, so that the journal says what the CA was asked.
         let asked_before = self.memory.asked.clone().filter(|(_, before)| same_key(before, &csr));
         let mut commands = Vec::new();
         let (request_id, csr) = asked_before.unwrap_or_else(|| {
@@ -289,6 +317,9 @@ impl Session {
         let sent = self.memory.certificate.as_ref();
         match verify_read_back(read_back, sent, &self.kit, &self.device, &self.draw.nonce, now) {
             Err(fault) => self.end(Outcome::VerificationFailed(fault)),
+            Ok(serial_number) if self.memory.superseded == Some(serial_number) => {
+                self.end(Outcome::NotErased)
+            }
             Ok(serial_number) => {
                 self.state = State::Confirmation;
                 self.question = None;

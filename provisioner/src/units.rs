@@ -1,14 +1,11 @@
 //! Which units to make.
 
-mod list;
 mod pattern;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use identity::DeviceId;
 
-pub(crate) use list::LIST_BYTES_MAX;
-pub use list::{ListError, Row, read_list};
 pub use pattern::{PatternError, SerialPattern};
 
 /// A unit to be made.
@@ -23,7 +20,9 @@ pub struct Unit {
 /// Gives units to the slots, each once.
 pub struct Supply {
     units: Box<dyn Iterator<Item = Unit> + Send>,
+    returned: VecDeque<Unit>,
     left: u64,
+    short: u64,
     exact: bool,
 }
 
@@ -32,12 +31,12 @@ impl Supply {
     pub fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
         let length = u64::try_from(units.len()).unwrap_or(u64::MAX);
         let left = limit.map_or(length, |limit| limit.min(length));
-        Self { units: Box::new(units.into_iter()), left, exact: true }
+        Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, exact: true }
     }
 
-    /// `count` units out of a range of serials; one that turns out to be made elsewhere is replaced by the next.
+    /// `count` units out of a range or manifest; one whose serial number turns out to be another unit's is replaced by the next.
     pub fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
-        Self { units: Box::new(units), left: count, exact: false }
+        Self { units: Box::new(units), returned: VecDeque::new(), left: count, short: 0, exact: false }
     }
 
     /// How many are still to be given out, at most.
@@ -45,14 +44,25 @@ impl Supply {
         self.left
     }
 
-    /// Whether a unit that is made elsewhere is simply passed over.
+    /// How many were to be given out when no serial number was left.
+    pub fn short(&self) -> u64 {
+        self.short
+    }
+
+    /// Whether a unit whose serial number is another's is simply passed over.
     pub fn passes_over_made_units(&self) -> bool {
         !self.exact
     }
 
-    /// One unit that was given out was made elsewhere: give out another for it.
+    /// The serial number of a unit that was given out is another unit's: give out another for it.
     pub fn replace(&mut self) {
         self.left = self.left.saturating_add(1);
+    }
+
+    /// Nothing was done with a unit that was given out: it is the next.
+    pub fn put_back(&mut self, unit: Unit) {
+        self.left = self.left.saturating_add(1);
+        self.returned.push_front(unit);
     }
 }
 
@@ -60,10 +70,12 @@ impl Iterator for Supply {
     type Item = Unit;
 
     fn next(&mut self) -> Option<Unit> {
-        self.left = self.left.checked_sub(1)?;
-        let next = self.units.next();
-        if next.is_none() {
-            self.left = 0;
+        let left = self.left.checked_sub(1)?;
+        let next = self.returned.pop_front().or_else(|| self.units.next());
+        if next.is_some() {
+            self.left = left;
+        } else {
+            self.short = std::mem::take(&mut self.left);
         }
         next
     }

@@ -7,16 +7,18 @@ use proto::v1;
 
 use crate::session::{
     Answer, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, PROTOCOL_VERSION, Question, ReadBack,
+    Standing, Taken,
 };
 
 /// The message of a question.
 pub fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
     use v1::station_message::Request;
     let request = match question {
-        Question::Hello { serial, product } => Request::Hello(v1::Hello {
+        Question::Hello { serial, product, withdrawn } => Request::Hello(v1::Hello {
             protocol_version: PROTOCOL_VERSION,
-            assigned_serial: serial.to_string(),
+            assigned_serial: serial.as_ref().map(ToString::to_string).unwrap_or_default(),
             product: product.to_string(),
+            withdrawn_serials: withdrawn.iter().map(ToString::to_string).collect(),
         }),
         Question::GenerateKey => {
             Request::GenerateKey(v1::GenerateKey { key_type: crate::session::KEY_TYPE.to_owned() })
@@ -35,7 +37,12 @@ pub fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
         }
         Question::Lock => Request::Lock(v1::Lock {}),
     };
-    v1::StationMessage { exchange, request: Some(request) }.encode_to_vec()
+    v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec()
+}
+
+/// Whether a message is one of a station: this one's, for there is no other on the line.
+pub fn is_echo(message: &[u8]) -> bool {
+    v1::StationMessage::decode(message).is_ok_and(|message| message.from_station)
 }
 
 /// The exchange number and the answer of a message; `None` when it is not one that we know.
@@ -65,6 +72,28 @@ pub fn decode_answer(message: &[u8]) -> Option<(u32, Answer)> {
         },
     };
     Some((message.exchange, answer))
+}
+
+/// What the CA says of a serial number; of what it does not say in words that are known here, that it is free: issuing will tell.
+pub fn standing(unit: &v1::Unit) -> Standing {
+    let whose = match (unit.other_order, unit.other_station) {
+        (true, _) => Taken::OtherOrder,
+        (_, true) => Taken::OtherStation,
+        _ => Taken::ThisStation,
+    };
+    match unit.state() {
+        v1::UnitState::Unspecified | v1::UnitState::Free => Standing::Free,
+        v1::UnitState::Rework => Standing::Rework,
+        v1::UnitState::Issued => Standing::Taken(whose, false),
+        v1::UnitState::Confirmed => Standing::Taken(whose, true),
+        v1::UnitState::Gone if whose == Taken::OtherOrder => Standing::Taken(whose, true),
+        v1::UnitState::Gone => Standing::Taken(Taken::Gone, true),
+    }
+}
+
+/// Of the last birth certificate of a unit; `None` when it has none.
+pub fn birth_serial_number(unit: &v1::Unit) -> Option<SerialNumber> {
+    SerialNumber::try_from(unit.birth_certificate.as_ref()).ok()
 }
 
 /// A device for the CA.

@@ -15,6 +15,7 @@ fn the_help_is_the_manual() {
     station().args(["resume", "--help"]).assert().success().stdout_eq(file!["help/resume.txt"]);
     station().args(["scrap", "--help"]).assert().success().stdout_eq(file!["help/scrap.txt"]);
     station().args(["report", "--help"]).assert().success().stdout_eq(file!["help/report.txt"]);
+    station().args(["completions", "--help"]).assert().success().stdout_eq(file!["help/completions.txt"]);
 }
 
 #[test]
@@ -40,10 +41,10 @@ fn all_mistakes_of_a_configuration_are_told_at_once() {
     let config = directory.path().join("station.toml");
     std::fs::write(&config, "server = \"http://ca\"\nsends-max = 0\nspeed = 9\njournal = 3\n").unwrap();
     let output = station().arg("report").arg("--config").arg(&config).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stderr).unwrap();
     for mistake in [
-        "server must be https://",
+        "is not the address of a CA",
         "sends-max must be 1 to 100",
         "speed is not known",
         "journal must be a text",

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::{Caller, Credentials, Process, Program};
+use crate::{Caller, Credentials, Process, Program, plain_http};
 
 /// A CA in a directory of its own. Its ports stay the same over restarts.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct CertificateAuthority {
     public: Option<SocketAddr>,
     environment: Vec<(String, String)>,
     log: PathBuf,
+    stderr: Option<File>,
     core: Option<usize>,
     _own: Option<tempfile::TempDir>,
 }
@@ -73,6 +74,7 @@ impl CertificateAuthority {
             public: None,
             environment: Vec::new(),
             log,
+            stderr: None,
             core: None,
             _own: None,
         }
@@ -107,6 +109,12 @@ impl CertificateAuthority {
         self
     }
 
+    /// Its standard error goes here, and not to its log.
+    pub fn with_stderr(mut self, stderr: File) -> Self {
+        self.stderr = Some(stderr);
+        self
+    }
+
     /// It runs on this core only.
     pub fn pinned_to(mut self, core: usize) -> Self {
         self.core = Some(core);
@@ -121,7 +129,10 @@ impl CertificateAuthority {
     /// Runs it; says why not when it is not ready in time.
     pub fn serve_within(&mut self, deadline: Duration) -> Result<(), String> {
         self.process = None;
-        let log = File::options().create(true).append(true).open(&self.log).expect("the log opens");
+        let log = match &self.stderr {
+            Some(stderr) => stderr.try_clone().expect("it can be opened again"),
+            None => File::options().create(true).append(true).open(&self.log).expect("the log opens"),
+        };
         let mut command = match self.core {
             Some(core) => Program::CertificateAuthority.command_on(core),
             None => Program::CertificateAuthority.command(),
@@ -152,6 +163,45 @@ impl CertificateAuthority {
     /// SIGTERM, and waited for.
     pub fn stop(&mut self) -> ExitStatus {
         self.process.take().expect("it runs").terminate(STOPPED_WITHIN)
+    }
+
+    /// Waits for it to end by itself.
+    pub fn ended_within(&mut self, deadline: Duration) -> Option<ExitStatus> {
+        self.process.as_mut().expect("it runs").wait(deadline)
+    }
+
+    /// Its process, for a test that ends it in its own way.
+    pub fn take_process(&mut self) -> Process {
+        self.process.take().expect("it runs")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.process().id()).expect("a process id");
+        let id = rustix::process::Pid::from_raw(id).expect("a process id");
+        rustix::process::kill_process(id, signal).expect("it can be sent");
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> String {
+        self.page("/metrics").1
+    }
+
+    /// The value of a metric that has no labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in\n{metrics}")).parse().expect("a number")
+    }
+
+    /// The status line and the body of `/readyz`.
+    pub fn readiness(&self) -> (String, String) {
+        self.page("/readyz")
+    }
+
+    fn page(&self, path: &str) -> (String, String) {
+        let (head, body) = plain_http(self.http(), &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[]);
+        (head.lines().next().unwrap_or_default().to_owned(), String::from_utf8_lossy(&body).into_owned())
     }
 
     /// What it was made into.
@@ -188,6 +238,10 @@ impl CertificateAuthority {
         self.caller(&Credentials::read(&self.operator_directory()))
     }
 
+    pub fn operator_credentials(&self) -> Credentials {
+        Credentials::read(&self.operator_directory())
+    }
+
     pub fn operator_directory(&self) -> PathBuf {
         self.directory.join("operators/admin")
     }
@@ -200,6 +254,18 @@ impl CertificateAuthority {
     /// Everything it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Whether it logs this, now or in a moment: a log line is written after the answer.
+    pub fn logs(&self, text: &str) -> bool {
+        let end = std::time::Instant::now() + LOGGED_WITHIN;
+        while std::time::Instant::now() < end {
+            if self.log().contains(text) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
     }
 
     fn log_tail(&self) -> String {
@@ -234,6 +300,9 @@ pub const ORGANIZATION: &str = "Example Devices";
 
 /// A start reads the ledger; ours are small, the machine may be busy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A log line waits for its thread.
+const LOGGED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A graceful stop answers what was begun.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);

@@ -43,6 +43,11 @@ pub enum Admission {
 impl Broker {
     /// mosquitto on a free port, with its own credential and the revocation lists in a file.
     pub fn mosquitto(directory: &Path, own: &Credentials, lists: &Path) -> Self {
+        let (address, command) = Self::configured(directory, own, lists);
+        Self::start(Kind::Mosquitto, address, command, &directory.join("mosquitto.log"))
+    }
+
+    fn configured(directory: &Path, own: &Credentials, lists: &Path) -> (SocketAddr, Command) {
         let files = Files::write(directory, own);
         let address = free_address();
         let config = format!(
@@ -58,6 +63,13 @@ impl Broker {
         fs::write(&path, config).expect("it can be written");
         let mut command = program("mosquitto");
         command.arg("-c").arg(&path);
+        (address, command)
+    }
+
+    /// As [`Broker::mosquitto`], on a machine whose clock is behind by this much.
+    pub fn mosquitto_behind(directory: &Path, own: &Credentials, lists: &Path, by: Duration) -> Self {
+        let (address, mut command) = Self::configured(directory, own, lists);
+        crate::clock::fake(&mut command, &format!("-{}s", by.as_secs()));
         Self::start(Kind::Mosquitto, address, command, &directory.join("mosquitto.log"))
     }
 

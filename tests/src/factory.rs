@@ -138,6 +138,8 @@ impl OrderTerms {
 
     pub fn into_request(self) -> CreateWorkOrderRequest {
         CreateWorkOrderRequest {
+            // Suites make the stations when they need them.
+            allow_unknown_stations: true,
             request_id: self.request_id,
             product: self.product,
             quantity: self.quantity,

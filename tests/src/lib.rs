@@ -12,40 +12,50 @@
     reason = "a harness: what goes wrong here is a failed test, and its names say what they do"
 )]
 
+mod attack;
 mod authority;
 mod broker;
 mod caller;
+mod clock;
 mod credentials;
+mod debian;
 mod device;
 mod factory;
 mod file_system;
 mod fleet;
 mod line;
+mod notify;
 mod operator;
 mod process;
 mod program;
 mod raw;
 mod refusal;
 mod seed;
+mod sink;
 mod site;
 mod station;
 mod wait;
 
+pub use attack::Attack;
 pub use authority::{CertificateAuthority, ORGANIZATION};
 pub use broker::{Admission, Broker};
 pub use caller::Caller;
+pub use clock::{WallClock, fake};
 pub use credentials::{Credentials, KeyAndRequest};
+pub use debian::{DebianRoot, ServiceUnit, base_root, former_programs, packages, packages_of};
 pub use device::Device;
 pub use factory::{Factory, OrderTerms};
 pub use file_system::FileSystem;
 pub use fleet::Fleet;
 pub use line::{Answer, ask, ask_on_stream};
+pub use notify::NotifySocket;
 pub use operator::{Operator, json_lines};
 pub use process::Process;
 pub use program::Program;
 pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};
 pub use seed::{Seed, request_id};
+pub use sink::Sink;
 pub use site::{Holder, Site, plain_http};
 pub use station::{Station, line_file};
 pub use wait::{eventually, within};

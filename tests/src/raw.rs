@@ -19,7 +19,7 @@ pub async fn call_raw(channel: Channel, path: &str, message: Bytes) -> Result<By
 
 /// Bytes in, bytes out.
 #[derive(Debug, Clone, Copy, Default)]
-struct RawCodec;
+pub(crate) struct RawCodec;
 
 impl Codec for RawCodec {
     type Encode = Bytes;

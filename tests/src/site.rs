@@ -31,7 +31,11 @@ pub struct Holder {
 
 impl Site {
     pub fn open() -> Self {
-        let mut authority = CertificateAuthority::founded_with_public_url();
+        Self::around(CertificateAuthority::founded_with_public_url())
+    }
+
+    /// Around a CA that was made and does not run yet.
+    pub fn around(mut authority: CertificateAuthority) -> Self {
         authority.serve();
         let factory = Factory::of(&authority);
         Self { authority, factory, directory: tempfile::tempdir().unwrap() }
@@ -68,6 +72,7 @@ impl Site {
             reason: reason.into(),
             invalidity_date: None,
             expected_certificates: certificates,
+            remark: String::new(),
         };
         let mut progress = self.factory.operator().lifecycle().revoke(request).await.unwrap().into_inner();
         while progress.message().await.unwrap().is_some_and(|progress| !progress.done) {}

@@ -58,7 +58,8 @@ impl Station {
         &self.directory
     }
 
-    fn command(&self, subcommand: &str) -> Command {
+    /// Any of its commands, with its configuration.
+    pub fn command(&self, subcommand: &str) -> Command {
         let mut command = Program::Station.command();
         command.arg(subcommand).arg("--config").arg(self.directory.join("station.toml"));
         command.current_dir(&self.directory).stdin(Stdio::null());

@@ -40,7 +40,8 @@ async fn a_station_that_is_revoked_is_refused_also_on_its_open_stream() {
     assert!(matches!(answer.outcome, Some(Outcome::Certificate(_))));
 
     revoke(&factory, Role::Station, "line-1").await;
-    requests.send(Device::new("cam-2", "SN000002").birth_request(&order)).await.unwrap();
+    // The stream may have ended by now.
+    let _ = requests.send(Device::new("cam-2", "SN000002").birth_request(&order)).await;
     let said = within(SOON, "the answer after the revocation", answers.message()).await;
     match said {
         Err(status) => assert_refused(&status, "CLIENT_CERTIFICATE_REVOKED"),
@@ -56,7 +57,7 @@ async fn a_station_that_is_revoked_is_refused_also_on_its_open_stream() {
     let request = Device::new("cam-2", "SN000003").birth_request(&order);
     assert_eq!(ask(&station, request).await.reason(), "CLIENT_CERTIFICATE_REVOKED");
     assert_eq!(factory.counts(&order).await.issued, 1);
-    assert!(authority.log().contains("CLIENT_CERTIFICATE_REVOKED"), "the log says so");
+    assert!(authority.logs("CLIENT_CERTIFICATE_REVOKED"), "the log says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +143,7 @@ async fn a_credential_that_expired_is_refused() {
         said.reason == "CLIENT_CERTIFICATE_EXPIRED" || said.reason.is_empty(),
         "refused by its date, at the handshake or at the call: {said:?}"
     );
-    assert!(authority.log().to_lowercase().contains("expired"), "the log says so");
+    assert!(authority.logs("xpired"), "the log says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +157,7 @@ async fn a_device_does_not_reach_what_is_for_operators() {
     let said = device.work_orders().create(OrderTerms::new(1, &["line-1"]).into_request()).await;
     let said = refused(&said.expect_err("it is refused"));
     assert_eq!((said.code, said.reason.as_str()), (Code::PermissionDenied, "ROLE_NOT_ALLOWED"));
-    assert!(authority.log().contains("ROLE_NOT_ALLOWED"), "the log says so");
+    assert!(authority.logs("ROLE_NOT_ALLOWED"), "the log says so");
 }
 
 async fn revoke(factory: &Factory, role: Role, name: &str) {
@@ -164,6 +165,7 @@ async fn revoke(factory: &Factory, role: Role, name: &str) {
         role: role.into(),
         name: name.to_owned(),
         reason: "keyCompromise".to_owned(),
+        ..RevokePrincipalRequest::default()
     };
     let answer = factory.operator().principals().revoke(request).await.expect("it is revoked").into_inner();
     assert_eq!(answer.revoked, 1);

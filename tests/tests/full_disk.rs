@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use proto::v1::{GetDeviceRequest, IssuedCertificate, Role};
+use proto::v1::{GetDeviceRequest, IssuedCertificate, ReportScrapRequest, Role};
 use tests::{Answer, CertificateAuthority, Device, Factory, FileSystem, OrderTerms, ask, eventually};
 use tonic::Code;
 
@@ -26,6 +26,62 @@ async fn a_full_ext4_stops_issuing_until_there_is_space() {
     if let Some(disk) = FileSystem::on_a_loop_device(96) {
         full_and_free_again(disk).await;
     }
+}
+
+/// What an operator does who writes `2>ca.log` beside the CA's directory: one disk fills under the ledger and the log together.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
+    let Some(disk) = FileSystem::in_memory(24) else { return };
+    let mut authority = CertificateAuthority::founded_in(&disk.path().join("ca"))
+        .with_log(&disk.path().join("ca.log"))
+        .with_environment("TOUCHMARK_LOG", "debug");
+    authority.serve();
+    let factory = Factory::of(&authority);
+    let station = authority.caller(&factory.credential(Role::Station, "line-1").await);
+    let order = factory.order(OrderTerms::new(100_000, &["line-1"])).await;
+    disk.fill_but(200 * 1024);
+    let mut issued = Vec::new();
+    let (device, refused) = until_refused(&station, &order, &mut issued).await;
+    assert_eq!(refused.reason, "STORE_FULL", "{refused:?}");
+
+    // It says so, goes on to read and to obey, and issues nothing.
+    eventually(WAIT, "it is not ready", async || {
+        let (status, body) = authority.readiness();
+        (status.contains("503") && body.contains("full")).then_some(())
+    })
+    .await;
+    assert!(authority.metrics().contains("touchmark_store_disk_full 1.0"));
+    for _ in 0..200 {
+        assert_eq!(ask(&station, device.birth_request(&order)).await.reason(), "STORE_FULL");
+    }
+    assert_eq!(factory.counts(&order).await.issued, issued.len() as u64);
+    eventually(WAIT, "log lines are lost", async || {
+        (authority.metric("touchmark_log_lines_lost_total") > 0.0).then_some(())
+    })
+    .await;
+
+    // With room it is ready before anybody asks it for a certificate; then it issues, publishes, and says what its log lost.
+    disk.free();
+    eventually(WAIT, "it is ready", async || authority.readiness().0.contains("200").then_some(())).await;
+    assert!(ask(&station, device.birth_request(&order)).await.is_issued());
+    assert!(authority.metrics().contains("touchmark_store_disk_full 0.0"));
+    let (failures, published) =
+        (authority.metric("touchmark_crl_failures_total"), authority.metric("touchmark_crl_published_total"));
+    let scrap = ReportScrapRequest {
+        work_order: order.clone(),
+        device: Some(device.id.clone()),
+        reason: "cracked lens".to_owned(),
+    };
+    station.provisioning().report_scrap(scrap).await.unwrap();
+    eventually(WAIT, "a list shows the revocation", async || {
+        (authority.metric("touchmark_crl_published_total") > published).then_some(())
+    })
+    .await;
+    assert!(authority.metric("touchmark_crl_failures_total") - failures < 2.0);
+    assert_eq!(authority.metric("touchmark_store_stopped"), 0.0);
+    assert_eq!(authority.metric("touchmark_panics_total"), 0.0);
+    assert!(authority.log().contains("log lines were lost"));
+    assert_eq!(authority.stop().code(), Some(0));
 }
 
 async fn full_and_free_again(disk: FileSystem) {
@@ -44,8 +100,11 @@ async fn full_and_free_again(disk: FileSystem) {
     let (device, refused) = until_refused(&station, &order, &mut issued).await;
     assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "STORE_FULL"), "{refused:?}");
     assert!(refused.retry, "it says when to ask again");
-    let log = authority.log();
-    assert!(log.contains("STORE_FULL") && log.contains("is full"), "the log says that the disk is full");
+    eventually(WAIT, "the log says that the disk is full", async || {
+        let log = authority.log();
+        (log.contains("STORE_FULL") && log.contains("is full")).then_some(())
+    })
+    .await;
 
     // Reading goes on: counts, devices, and the answer to a question that was answered before.
     assert_eq!(
@@ -103,6 +162,9 @@ async fn check(factory: &Factory, device: &Device, certificate: &IssuedCertifica
     assert_eq!(answer.certificates.len(), 1);
     assert_eq!(answer.certificates[0].certificate, certificate.certificate);
 }
+
+/// For what takes moments, on a busy machine.
+const WAIT: Duration = Duration::from_secs(40);
 
 /// Far more than 100 KiB hold.
 const UNITS_MAX: usize = 5_000;

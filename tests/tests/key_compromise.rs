@@ -146,7 +146,7 @@ async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certif
             "{issuer}"
         );
         let logged = format!("the key of the {issuer} issuer was proven to be compromised");
-        assert!(site.authority.log().contains(&logged), "{issuer}");
+        assert!(site.authority.logs(&logged), "{issuer}");
     }
     assert_eq!(entries(&site), before, "nothing is on record");
     assert_eq!(states(&site, &[device.operational.serial_number()]).await, [RevocationState::Good]);

@@ -53,7 +53,7 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
             line.station.scrap(&line.order, "cracked lens", &["SN000001", "SN000002"]).output().unwrap();
         assert!(scrap.status.success(), "{}", String::from_utf8_lossy(&scrap.stderr));
     }
-    let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2 };
+    let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2, reworked: 0 };
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
     // Its certificate opens no door, and the line passes it over.
@@ -67,13 +67,13 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
     std::fs::remove_dir_all(line.station.directory().join("journal")).unwrap();
     std::fs::remove_dir_all(line.station.device("SN000001")).unwrap();
     let output = line.provision().arg("--json").output().unwrap();
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(6));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(said.matches(r#""reason":"DEVICE_SCRAPPED""#).count(), 2, "{said}");
+    assert_eq!(said.matches(r#""reason":"SCRAPPED_OR_RETIRED""#).count(), 2, "{said}");
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
     let unknown = line.station.scrap(&line.order, "never made", &["SN000009"]).output().unwrap();
-    assert_eq!(unknown.status.code(), Some(3), "{}", String::from_utf8_lossy(&unknown.stdout));
+    assert_eq!(unknown.status.code(), Some(6), "{}", String::from_utf8_lossy(&unknown.stdout));
 }
 
 /// A CA, a station, an order and its line file.
@@ -117,7 +117,7 @@ impl Line {
     /// Every unit is counted once, has a key of its own, and holds what the ledger says.
     async fn check_all(&self) {
         let units = self.units;
-        let expected = WorkOrderCounts { issued: units, confirmed: units, scrapped: 0 };
+        let expected = WorkOrderCounts { issued: units, confirmed: units, scrapped: 0, reworked: 0 };
         assert_eq!(self.factory.counts(&self.order).await, expected);
         let mut keys = HashSet::new();
         for serial in serials(units) {

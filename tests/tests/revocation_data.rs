@@ -162,7 +162,7 @@ async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_opera
     assert!(site.authority.log().contains("accept-restored-store"), "{refused} {}", site.authority.log());
     let output = tests::Program::CertificateAuthority
         .command()
-        .arg("accept-restored-store")
+        .args(["accept-restored-store", "--yes"])
         .arg("--config")
         .arg(site.authority.directory().join("ca.toml"))
         .output()

@@ -126,6 +126,7 @@ enum Kind {
 /// Who may call what, as the design says it: kept apart from the CA's own table.
 const ALLOWED: &[(&str, &[Kind])] = &[
     ("ProvisioningService.GetWorkOrder", &[Kind::Station]),
+    ("ProvisioningService.GetUnits", &[Kind::Station]),
     ("ProvisioningService.IssueBirthCertificate", &[Kind::Station]),
     ("ProvisioningService.IssueBirthCertificates", &[Kind::Station]),
     ("ProvisioningService.ConfirmUnit", &[Kind::Station]),

@@ -61,6 +61,7 @@ async fn the_watch_of_a_relying_party_ends_when_it_is_revoked() {
         role: Role::RelyingParty.into(),
         name: "broker-1".into(),
         reason: "keyCompromise".into(),
+        ..RevokePrincipalRequest::default()
     };
     authority.operator().principals().revoke(revoke).await.unwrap();
     let said = loop {
@@ -260,6 +261,7 @@ fn request(by: By, reason: &str, expected: u64) -> RevokeRequest {
         reason: reason.into(),
         invalidity_date: None,
         expected_certificates: expected,
+        remark: String::new(),
     }
 }
 

@@ -32,7 +32,7 @@ async fn a_device_on_hold_is_told_so_and_renews_when_it_is_released() {
             agent.arg("--force");
         }
         let output = agent.output().unwrap();
-        assert_eq!(output.status.code(), Some(if command == "renew" { 7 } else { 1 }), "{}", told(&output));
+        assert_eq!(output.status.code(), Some(if command == "renew" { 7 } else { 6 }), "{}", told(&output));
         assert!(told(&output).contains("hold"), "{}", told(&output));
     }
     assert_eq!(fleet.held(UNIT), before);
@@ -88,12 +88,13 @@ async fn a_rotation_reaches_a_running_device_and_a_revocation_ends_it() {
         reason: "keyCompromise".to_owned(),
         invalidity_date: None,
         expected_certificates,
+        remark: String::new(),
     };
     let mut progress = lifecycle.revoke(revoke).await.unwrap().into_inner();
     while progress.message().await.unwrap().is_some() {}
     kill_process(Pid::from_child(daemon.child_mut()), Signal::HUP).unwrap();
     let ended = tokio::task::spawn_blocking(move || daemon.wait(WAIT)).await.unwrap();
-    assert_eq!(ended.and_then(|status| status.code()), Some(6), "{}", said());
+    assert_eq!(ended.and_then(|status| status.code()), Some(3), "{}", said());
     assert!(said().contains("return the unit"), "{}", said());
 }
 

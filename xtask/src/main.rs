@@ -1,8 +1,11 @@
 //! Chores: `cargo xtask --help`.
 
+mod base_root;
 mod bench;
 mod check;
 mod deny;
+mod dist;
+mod former_version;
 mod fuzz;
 mod pictures;
 mod proto;
@@ -41,10 +44,23 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Install and prepare what the suites need, and run none: Debian packages (as root, through apt), the strangers' Python, a fresh Debian
+    /// root, the programs of the former version
+    Requirements,
+    /// Make what ships: programs optimised as a whole (about nine minutes on two cores), debug information apart, Debian packages with man
+    /// pages, completions and systemd units; all of it in target/packages
+    Dist {
+        /// Take the quick release build instead, for a try of the packages
+        #[arg(long)]
+        quick: bool,
+    },
     /// What needs no running: format, clippy, documentation, generated code, dependencies and licences, the house plan
     Check,
-    /// Measure a release build: how fast it issues, enrols, stores, and how much of that nobody could save
+    /// Measure what ships (the build of `dist`): how fast it issues, enrols, stores, and how much of that nobody could save
     Bench {
+        /// Measure the release build, which takes minutes less to make and is up to a fifth slower
+        #[arg(long)]
+        quick: bool,
         /// What to measure
         bench: bench::Bench,
         /// Given to the bench: --json prints one object on the last line
@@ -77,8 +93,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Quickstart { arguments } => quickstart::build_and_show(&arguments),
         Chore::Test { no_check, arguments } => test::run_suites(!no_check, &arguments),
+        Chore::Requirements => requirements::bring(),
+        Chore::Dist { quick } => dist::make(quick),
         Chore::Check => check::run(),
-        Chore::Bench { bench, arguments } => bench::run_bench(bench, &arguments),
+        Chore::Bench { quick, bench, arguments } => bench::run_bench(bench, quick, &arguments),
         Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
         Chore::Pictures { check } => pictures::run(check),
         Chore::Proto { check } => proto::run(check),

@@ -1,4 +1,4 @@
-//! What the suites need beside Rust: programs of Debian packages, and the strangers' Python.
+//! What the suites need beside Rust: programs of Debian packages, the strangers' Python, a fresh Debian root, and the former version.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::shell::{root, run, say, step, succeeds};
+use crate::{base_root, former_version};
 
 /// A program that some suite runs.
 struct Requirement {
@@ -46,6 +47,43 @@ const REQUIREMENTS: &[Requirement] = &[
         probe: &["sh", "-c", "command -v nginx"],
         why: "brokers: and by a real gateway",
     },
+    Requirement {
+        package: "debootstrap",
+        probe: &["debootstrap", "--version"],
+        why: "packages: installed in a fresh root",
+    },
+    Requirement {
+        package: "dpkg-dev",
+        probe: &["dpkg-shlibdeps", "--version"],
+        why: "packages: which libraries a program needs",
+    },
+    Requirement { package: "binutils", probe: &["objcopy", "--version"], why: "packages: stripped programs" },
+    Requirement {
+        package: "lintian",
+        probe: &["lintian", "--version"],
+        why: "packages: judged by Debian's own rules",
+    },
+    Requirement {
+        package: "man-db",
+        probe: &["man", "--version"],
+        why: "packages: the man pages are read as a person does",
+    },
+    Requirement {
+        package: "systemd",
+        probe: &["systemd-analyze", "--version"],
+        why: "packages: units are verified and their exposure is measured",
+    },
+    Requirement { package: "buildah", probe: &["buildah", "--version"], why: "container: built and run" },
+    Requirement {
+        package: "iproute2",
+        probe: &["ip", "-V"],
+        why: "two_addresses: a network of the test's own",
+    },
+    Requirement {
+        package: "iptables",
+        probe: &["iptables", "--version"],
+        why: "two_addresses: an address that answers nothing",
+    },
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 
@@ -72,7 +110,9 @@ pub(crate) fn bring() -> Result<()> {
     if !setup.is_file() {
         bail!("{} is missing", setup.display());
     }
-    step("the strangers' Python", || run(Command::new("bash").arg(&setup).current_dir(root())))
+    step("the strangers' Python", || run(Command::new("bash").arg(&setup).current_dir(root())))?;
+    base_root::bring()?;
+    former_version::bring()
 }
 
 impl Requirement {

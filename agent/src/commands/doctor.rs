@@ -1,34 +1,33 @@
 //! `touchmark-agent doctor`.
 
-use std::io::Write;
-
+use agent::arguments::Doctor;
 use agent::doctor::{Finding, Verdict, examine};
+use cli::Status;
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments::Doctor;
+use super::print;
 
-use super::{DAMAGED, DONE, FAILED};
-
-pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<Status> {
     let findings = examine(&arguments.state, arguments.server, &SystemClock).await;
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for Finding { subject, verdict, says, advice } in &findings {
         let verdict = verdict.as_str();
         if arguments.json {
             let line = json!({"subject": subject, "verdict": verdict, "says": says, "advice": advice});
-            writeln!(out, "{line}")?;
+            text.push_str(&format!("{line}\n"));
             continue;
         }
-        writeln!(out, "{verdict:<8} {subject:<13} {says}")?;
+        text.push_str(&format!("{verdict:<8} {subject:<13} {says}\n"));
         if let Some(advice) = advice {
-            writeln!(out, "{:22} -> {advice}", "")?;
+            text.push_str(&format!("{:22} -> {advice}\n", ""));
         }
     }
+    print(&text)?;
     let worst = findings.iter().map(|finding| finding.verdict).max();
     Ok(match worst {
-        Some(Verdict::Damaged) => DAMAGED,
-        Some(Verdict::Bad) => FAILED,
-        _ => DONE,
+        Some(Verdict::Damaged) => Status::Damaged,
+        Some(Verdict::Bad) => Status::NotGood,
+        _ => Status::Done,
     })
 }

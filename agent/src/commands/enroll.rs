@@ -1,28 +1,27 @@
 //! `touchmark-agent enroll`.
 
-use std::io::Write;
 use std::sync::Arc;
 
+use agent::arguments::Enroll;
 use agent::enroll::{Patience, enroll};
 use agent::state::{FileSystem, State, rfc3339};
 use anyhow::Context;
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::arguments::Enroll;
+use super::{FIRST_PAUSE, print};
 
-use super::{DONE, FIRST_PAUSE};
-
-pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
     let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
+    state.let_read(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;
     let serial_number = hex::encode(&enrolled.certificate.serial_number);
     let current = arguments.state.join("current");
-    let mut out = std::io::stdout().lock();
     if arguments.json {
         let outcome = json!({
             "device": enrolled.device.to_string(),
@@ -33,16 +32,15 @@ pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<u8> {
             "not_after": rfc3339(enrolled.certificate.not_after),
             "credentials": current,
         });
-        writeln!(out, "{outcome}")?;
+        print(&format!("{outcome}\n"))?;
     } else {
         let how = if enrolled.already { "is enrolled already" } else { "is enrolled" };
-        writeln!(
-            out,
-            "{} {how}: certificate {serial_number}, until {}, in {}",
+        print(&format!(
+            "{} {how}: certificate {serial_number}, until {}, in {}\n",
             enrolled.device,
             rfc3339(enrolled.certificate.not_after),
             current.display()
-        )?;
+        ))?;
     }
-    Ok(DONE)
+    Ok(Status::Done)
 }

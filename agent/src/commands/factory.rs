@@ -4,31 +4,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::arguments::Factory;
 use agent::factory::{Dialogue, Limits, serve};
 use agent::state::{FileSystem, State};
 use anyhow::{Context, bail};
+use cli::Status;
 use identity::{DeviceId, SystemClock};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::arguments::Factory;
-
-use super::DONE;
-
-pub(crate) async fn run(arguments: Factory) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
     let mut state = State::open_or_create(&arguments.state, Arc::new(FileSystem))?;
-    if let (Some(product), Some(serial)) = (arguments.product, arguments.serial) {
+    let own = arguments.product.zip(arguments.serial);
+    let has_its_own = own.is_some();
+    if let Some((product, serial)) = own {
         keep_identity(&mut state, DeviceId { product, serial })?;
     }
     let mut dialogue = Dialogue::new(state, Arc::new(SystemClock));
+    if has_its_own {
+        dialogue = dialogue.with_an_identity_of_its_own();
+    }
     let limits = Limits { idle: arguments.idle_timeout, after_lock: AFTER_LOCK };
     match arguments.link.tcp {
         Some(address) => over_tcp(&mut dialogue, address, limits).await,
         None => {
             let end = serve(&mut dialogue, tokio::io::stdin(), tokio::io::stdout(), limits).await?;
             info!(locked = dialogue.is_locked(), "the link ended: {end:?}");
-            Ok(DONE)
+            Ok(Status::Done)
         }
     }
 }
@@ -43,7 +46,7 @@ fn keep_identity(state: &mut State, device: DeviceId) -> anyhow::Result<()> {
 }
 
 /// One station after another, until the unit is locked.
-async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) -> anyhow::Result<u8> {
+async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) -> anyhow::Result<Status> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;
     info!("waiting for a station on {}", listener.local_addr()?);
@@ -58,7 +61,7 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
             warn!("the link broke: {:#}", anyhow::Error::from(error));
         }
         if dialogue.is_locked() {
-            return Ok(DONE);
+            return Ok(Status::Done);
         }
     }
 }

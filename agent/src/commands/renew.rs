@@ -1,38 +1,39 @@
 //! `touchmark-agent renew`.
 
-use std::io::Write;
 use std::sync::Arc;
 
+use agent::arguments::Renew;
 use agent::enroll::Patience;
 use agent::renew::{Outcome, When, renew};
 use agent::state::{Disk, FileSystem, State, rfc3339};
 use anyhow::Context;
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::arguments::Renew;
+use super::{FIRST_PAUSE, print};
 
-use super::{DONE, FIRST_PAUSE};
-
-pub(crate) async fn run(arguments: Renew) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let telling = arguments.telling.telling();
     let mut state = State::open(&arguments.state, disk.clone())?;
+    state.let_read(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let when = if arguments.force { When::Now } else { When::Due };
     let outcome =
         renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, patience, when).await?;
     drop(state);
+    // Applications first: a result that cannot be printed must not keep them from their new certificate.
+    let told = telling.tell_if_untold(&arguments.state, &disk).await;
     report(&arguments, &outcome)?;
-    telling.tell_if_untold(&arguments.state, &disk).await.context("applications were not told")?;
-    Ok(DONE)
+    told.context("applications were not told")?;
+    Ok(Status::Done)
 }
 
 fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
     let (line, text) = match outcome {
         Outcome::Renewed(renewed) => {
             let serial_number = hex::encode(&renewed.certificate.serial_number);
@@ -69,10 +70,5 @@ fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
             (line, text)
         }
     };
-    if arguments.json {
-        writeln!(out, "{line}")?
-    } else {
-        writeln!(out, "{text}")?
-    }
-    Ok(())
+    print(&if arguments.json { format!("{line}\n") } else { format!("{text}\n") })
 }

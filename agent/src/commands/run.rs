@@ -2,34 +2,35 @@
 
 use std::sync::Arc;
 
+use agent::arguments::Run;
 use agent::daemon::{self, Settings, Wanted};
 use agent::state::FileSystem;
-use anyhow::Context;
+use anyhow::{Context, bail};
+use cli::Status;
 use identity::SystemClock;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
+use supervisor::ServiceManager;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::arguments::Run;
-
-use super::DONE;
-
-pub(crate) async fn run(arguments: Run) -> anyhow::Result<u8> {
+pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
     let signals = Signals::new().context("the system does not let us take signals")?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let settings = Settings {
         state: arguments.state,
         disk: Arc::new(FileSystem),
         server: arguments.server,
+        readers: arguments.readers.readers(),
         telling: arguments.telling.telling(),
+        manager: ServiceManager::of_this_process(),
     };
     let (sender, wanted) = watch::channel(Wanted::Look);
     tokio::select! {
         ended = daemon::run(settings, Arc::new(SystemClock), generator, wanted) => ended?,
-        () = signals.forward(sender) => {}
+        () = signals.forward(sender) => bail!("signals are not received any more"),
     }
-    Ok(DONE)
+    Ok(Status::Done)
 }
 
 /// The signals that a daemon takes.

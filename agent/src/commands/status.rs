@@ -1,20 +1,16 @@
 //! `touchmark-agent status`.
 
-use std::io::Write;
-
+use agent::arguments;
 use agent::certificate::Certificate;
 use agent::state::{Parent, RenewalStep, View, rfc3339};
 use agent::status::{Standing, Status};
 use identity::SystemClock;
 use serde_json::json;
 
-use crate::arguments;
+use super::print;
 
-use super::{DONE, NOT_ENROLLED};
-
-pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
+pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> {
     let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
-    let mut out = std::io::stdout().lock();
     if arguments.json {
         let certificate = |certificate: &Option<Certificate>| {
             certificate.as_ref().map(|certificate| {
@@ -43,11 +39,11 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<u8> {
             "clock_is_behind": status.clock_is_behind,
             "next_action": status.standing.next_action(),
         });
-        writeln!(out, "{status}")?;
+        print(&format!("{status}\n"))?;
     } else {
-        write!(out, "{}", text(&status))?;
+        print(&text(&status))?;
     }
-    Ok(if status.standing == Standing::Enrolled { DONE } else { NOT_ENROLLED })
+    Ok(if status.standing == Standing::Enrolled { cli::Status::Done } else { cli::Status::NotGood })
 }
 
 /// How far a renewal is, for scripts.

@@ -57,6 +57,8 @@ impl Schedule {
 
     /// There is a new certificate, of which the CA said nothing yet.
     pub(super) fn replaced(&mut self) {
+        // The state has the CA's time of just now, which may be before what it told earlier.
+        self.told = None;
         self.next_question = None;
         self.looks_now = false;
     }

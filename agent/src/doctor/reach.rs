@@ -75,8 +75,7 @@ fn found(server: &Server, error: &EnrollError) -> Finding {
             says,
             format!("check the network, the name and the firewall: it is {server} over TCP"),
         ),
-        // These say themselves what to do.
-        _ => Finding { advice: None, ..Finding::bad(CA, says, "") },
+        _ => Finding { advice: error.next_step().map(str::to_owned), ..Finding::bad(CA, says, "") },
     }
 }
 

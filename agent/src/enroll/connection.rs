@@ -14,7 +14,6 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
@@ -57,7 +56,7 @@ impl Connection {
         let connector =
             TlsConnector::from(configuration(credential, key, verifier.clone()).map_err(untrusted)?);
         let dial = async {
-            let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
+            let stream = dial::connect(&server.host, server.port, DIAL_TIME).await?;
             stream.set_nodelay(true)?;
             connector.connect(server.name.clone(), stream).await
         };
@@ -69,6 +68,10 @@ impl Connection {
                 }
                 return Err(match tls_error(&error) {
                     Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
+                    // What comes is no TLS record: a port that speaks plain HTTP answers so.
+                    Some(rustls::Error::InvalidMessage(_)) => unreachable(io::Error::other(
+                        "this port does not speak TLS: it is not the CA's gRPC port",
+                    )),
                     _ => unreachable(error),
                 });
             }
@@ -281,6 +284,9 @@ pub(crate) fn readable(text: &str) -> String {
 
 /// To connect and shake hands: a slow radio link needs a few seconds.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
+
+/// Of it, for the resolution of the name and all its addresses.
+const DIAL_TIME: Duration = Duration::from_secs(10);
 
 /// For one call: the CA answers in milliseconds, or not now.
 const CALL_TIME: Duration = Duration::from_secs(30);

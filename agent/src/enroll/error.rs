@@ -19,16 +19,20 @@ pub enum EnrollError {
     #[error("the key of the new certificate cannot be used")]
     Key(#[source] KeyError),
     /// The factory has not finished.
-    #[error("this unit has no birth certificate; finish it in the factory first")]
+    #[error("this unit has no birth certificate")]
     NotBorn,
     /// Nobody said where the CA is.
-    #[error("the factory named no CA to enrol at; name it with --server https://HOST:PORT")]
+    #[error("the factory named no CA to enrol at")]
     NoServer,
     /// Not an address.
-    #[error("{address:?} is not the address of a CA; it looks like https://ca.example.com:8443")]
+    #[error(
+        "{address:?} is not the address of a CA{why}; it is written https://HOST:PORT or HOST:PORT, for example https://ca.example.com:8443"
+    )]
     ServerAddress {
         /// What was given.
         address: String,
+        /// What is wrong with its host, in brackets; empty: it is no such URL at all.
+        why: String,
     },
     /// Nobody answers there.
     #[error("the CA at {server} cannot be reached")]
@@ -49,13 +53,13 @@ pub enum EnrollError {
         now: String,
     },
     /// The server does not take our certificate in the handshake.
-    #[error("the CA does not take this unit's certificate (TLS alert {alert}); {}", RETURN)]
+    #[error("the CA does not take this unit's certificate (TLS alert {alert})")]
     NotAccepted {
         /// What it said.
         alert: String,
     },
     /// The CA refuses.
-    #[error("the CA refuses ({reason}): {message}; {}", advice(reason))]
+    #[error("the CA refuses: {message} ({reason})")]
     Refused {
         /// gRPC's.
         code: Code,
@@ -67,10 +71,10 @@ pub enum EnrollError {
         retry_after: Option<Duration>,
     },
     /// The certificate that came is not for us.
-    #[error("the CA's answer does not fit this unit, and was not kept; report it to the CA's operator")]
+    #[error("the CA's answer does not fit this unit, and was not kept")]
     Answer(#[from] Unfit),
     /// The answer is not whole, or contradicts itself.
-    #[error("the CA's answer is not complete, and was not kept: {what}; report it to the CA's operator")]
+    #[error("the CA's answer is not complete, and was not kept: {what}")]
     AnswerMalformed {
         /// What is wrong.
         what: &'static str,
@@ -81,7 +85,7 @@ pub enum EnrollError {
     )]
     Stale,
     /// It took too long.
-    #[error("not done within {}; run it again, it goes on from here{}", humantime::format_duration(*deadline), last_hint(last))]
+    #[error("not done within {}{}", humantime::format_duration(*deadline), last_hint(last))]
     NotInTime {
         /// How long was allowed.
         deadline: Duration,
@@ -101,6 +105,28 @@ impl EnrollError {
             Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Bearing::Stop,
             Self::NotAccepted { .. } => Bearing::Withheld,
             _ => Bearing::Passes,
+        }
+    }
+
+    /// What a person does next; `None` when the message says it all.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::State(error) => error.next_step(),
+            Self::NotBorn => Some("finish it in the factory first: touchmark-agent factory"),
+            Self::NoServer => Some("name the CA: --server https://HOST:PORT"),
+            Self::Unreachable { .. } => {
+                Some("check the network and the address of the CA, then run it again; it goes on from here")
+            }
+            Self::ServerCertificate { .. } => {
+                Some("check --server and this unit's clock; `touchmark-agent doctor` looks at both")
+            }
+            Self::NotAccepted { .. } => Some(RETURN),
+            Self::Refused { reason, .. } => Some(advice(reason)),
+            Self::Answer(_) | Self::AnswerMalformed { .. } => Some("report it to the CA's operator"),
+            Self::NotInTime { .. } => Some("run it again, it goes on from here"),
+            Self::Key(_) => Some("`touchmark-agent doctor` says what is wrong with the key"),
+            Self::Stale => Some("run it again: the unit enrols anew with its birth certificate"),
+            Self::ServerAddress { .. } => None,
         }
     }
 
@@ -127,7 +153,7 @@ impl EnrollError {
     }
 
     /// Whether it may pass without anybody doing anything.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { code, retry_after, .. } => {
@@ -248,6 +274,9 @@ fn advice(reason: &str) -> &'static str {
         "ALREADY_ENROLLED" => {
             "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first; if this is a copy of another unit's state, return the unit"
         }
+        "CLOCK_IN_DOUBT" => {
+            "the CA's clock is wrong, and the unit goes on by itself when it is right again; the CA's operator sees it in touchmark doctor"
+        }
         "KEY_ALREADY_USED" | "REQUEST_ID_REUSED" => {
             "this state directory is a copy of another's, or was restored from an old backup; return the unit"
         }
@@ -269,7 +298,9 @@ fn clock_hint(error: &rustls::Error, now: &str) -> String {
 }
 
 fn last_hint(last: &Option<Box<EnrollError>>) -> String {
-    last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default()
+    last.as_ref()
+        .map(|last| format!(" (last: {})", crate::enroll::retry::chain(last.as_ref())))
+        .unwrap_or_default()
 }
 
 const RETURN: &str = "return the unit to its maker, it can do nothing about it itself";

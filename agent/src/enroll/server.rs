@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use identity::Host;
 use rustls::pki_types::ServerName;
 
 use crate::state::View;
 
 use super::EnrollError;
 
-/// An `https://` address of a CA.
+/// The address of a CA: `https://HOST:PORT`, or `HOST:PORT`.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub(super) uri: Uri,
@@ -33,12 +34,20 @@ impl FromStr for Server {
     type Err = EnrollError;
 
     fn from_str(text: &str) -> Result<Self, EnrollError> {
-        let wrong = || EnrollError::ServerAddress { address: text.chars().take(100).collect() };
-        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let address = || text.chars().take(100).collect();
+        let wrong = || EnrollError::ServerAddress { address: address(), why: String::new() };
+        // A host and a port alone mean https: a CA speaks nothing else.
+        let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let uri: Uri = whole.parse().map_err(|_| wrong())?;
         if uri.scheme_str() != Some("https") || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong());
         }
         let host = uri.host().ok_or_else(wrong)?;
+        // A name that no certificate can have is never the one in the server's.
+        Host::of_uri(host).map_err(|why| EnrollError::ServerAddress {
+            address: address(),
+            why: format!(" ({})", why.what),
+        })?;
         // A URI writes an IPv6 address in brackets (RFC 3986, section 3.2.2); sockets and certificates do not.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
@@ -66,13 +75,23 @@ mod tests {
             ("https://ca.example.com", "ca.example.com", 443),
             ("https://127.0.0.1:8443", "127.0.0.1", 8443),
             ("https://[::1]:8443/", "::1", 8443),
+            ("127.0.0.1:8443", "127.0.0.1", 8443),
+            ("[::1]:8443", "::1", 8443),
+            ("ca.example.com", "ca.example.com", 443),
         ] {
             let server: Server = good.parse().unwrap();
             assert_eq!((server.host.as_str(), server.port), (host, port));
         }
-        for bad in
-            ["", "ca.example.com", "http://ca", "https://", "https://ca/path", "https://ca/?q", "https://a b"]
-        {
+        for bad in [
+            "",
+            "http://ca",
+            "https://",
+            "https://ca/path",
+            "https://ca/?q",
+            "https://a b",
+            "https://touchmark_ca:8443",
+            "https://0.0.0.0:8443",
+        ] {
             assert!(bad.parse::<Server>().is_err(), "{bad}");
         }
     }

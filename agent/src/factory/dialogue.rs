@@ -21,12 +21,19 @@ pub struct Dialogue {
     state: State,
     clock: Arc<dyn Clock>,
     last: Option<(Vec<u8>, Vec<u8>)>,
+    // Its serial number is its own: the line did not give it and cannot take it back.
+    identity_is_its_own: bool,
 }
 
 impl Dialogue {
     /// Of the device whose state this is.
     pub fn new(state: State, clock: Arc<dyn Clock>) -> Self {
-        Self { state, clock, last: None }
+        Self { state, clock, last: None, identity_is_its_own: false }
+    }
+
+    /// The same, of a device that has its serial number from elsewhere than the line: a label, a fuse, a former step.
+    pub fn with_an_identity_of_its_own(self) -> Self {
+        Self { identity_is_its_own: true, ..self }
     }
 
     /// The answer to the payload of one frame. The same payload as the one before gets the same bytes, without any work.
@@ -51,8 +58,7 @@ impl Dialogue {
         };
         // A disk may work again at the next try; only what was decided is remembered.
         let decided = !matches!(&response, Response::Fault(fault) if fault.code() == Code::Storage);
-        let answer =
-            v1::DeviceMessage { exchange: message.exchange, response: Some(response) }.encode_to_vec();
+        let answer = encoded(message.exchange, response);
         self.last = decided.then(|| (payload.to_vec(), answer.clone()));
         answer
     }
@@ -60,7 +66,12 @@ impl Dialogue {
     /// The answer to a frame that did not arrive whole.
     pub fn damaged_frame(&self) -> Vec<u8> {
         let fault = fault(Code::DamagedFrame, "the last frame cannot be read; send it again");
-        v1::DeviceMessage { exchange: 0, response: Some(Response::Fault(fault)) }.encode_to_vec()
+        encoded(0, Response::Fault(fault))
+    }
+
+    /// Whether a payload is one that this device sent: the line gives back what is written to it. To answer that would go on for ever.
+    pub fn is_echo(payload: &[u8]) -> bool {
+        v1::DeviceMessage::decode(payload).is_ok_and(|message| message.from_device)
     }
 
     /// Whether the device takes no more factory commands.
@@ -84,8 +95,8 @@ impl Dialogue {
             return Err(unexpected("this device speaks version 1 of the factory link"));
         }
         let device = match self.state.record().device.clone() {
-            Some(device) => known(device, hello)?,
-            None => {
+            Some(device) if !self.is_withdrawn(&device, hello) => known(device, hello)?,
+            _ => {
                 let device = assigned(hello)?;
                 self.state
                     .update(|record| record.device = Some(device.clone()))
@@ -104,6 +115,16 @@ impl Dialogue {
             key_types: vec![KEY_TYPE.to_owned()],
             step: self.step().into(),
         })
+    }
+
+    /// Whether the line takes back the serial number that it gave to this unit: the CA has it on record for another one, and so it
+    /// gave this one no certificate.
+    fn is_withdrawn(&self, device: &DeviceId, hello: &v1::Hello) -> bool {
+        !self.identity_is_its_own
+            && self.state.record().factory < FactoryStep::Installed
+            && hello.product == device.product.as_str()
+            && !hello.assigned_serial.is_empty()
+            && hello.withdrawn_serials.iter().any(|serial| serial == device.serial.as_str())
     }
 
     fn generate_key(
@@ -206,6 +227,10 @@ impl Dialogue {
             FactoryStep::Locked => v1::FactoryStep::Locked,
         }
     }
+}
+
+fn encoded(exchange: u32, response: Response) -> Vec<u8> {
+    v1::DeviceMessage { exchange, response: Some(response), from_device: true }.encode_to_vec()
 }
 
 /// Our own identity, unless the line takes us for another.

@@ -7,13 +7,14 @@ use identity::{DeviceId, PublicKey};
 use proto::v1;
 
 use crate::certificate::{Credential, Kind, Unfit};
+use crate::enroll::answer::Trust;
 use crate::state::{FactoryStep, Place, State, StateError};
 
 /// A birth certificate and what goes with it, checked as a peer would.
 #[derive(Debug)]
 pub(super) struct Installable {
     credential: Credential,
-    trust_version: u64,
+    trust: Trust,
     enrollment_url: Option<String>,
 }
 
@@ -35,7 +36,8 @@ pub(super) fn check(
         url if url.is_empty() => None,
         url => Some(checked(url)?),
     };
-    Ok(Installable { credential, trust_version: bundle.version, enrollment_url })
+    let trust = Trust::new(bundle.version, &credential.anchors);
+    Ok(Installable { credential, trust, enrollment_url })
 }
 
 impl Installable {
@@ -45,7 +47,7 @@ impl Installable {
         if installed {
             let same = state.view().credential(Place::Birth)? == self.credential
                 && state.record().enrollment_url == self.enrollment_url
-                && state.record().trust_version == self.trust_version;
+                && state.record().trust_version == self.trust.version;
             if same {
                 return Ok(());
             }
@@ -55,7 +57,7 @@ impl Installable {
         state.keep(Place::Birth, &self.credential)?;
         state.update(|record| {
             record.factory = FactoryStep::Installed;
-            record.trust_version = self.trust_version;
+            (record.trust_version, record.trust_digest) = (self.trust.version, self.trust.digest);
             record.enrollment_url = self.enrollment_url;
         })
     }

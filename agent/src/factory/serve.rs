@@ -32,6 +32,7 @@ pub async fn serve(
         };
         for frame in decoder.push(buffer.get(..count).unwrap_or_default()) {
             let answer = match frame {
+                Ok(payload) if Dialogue::is_echo(&payload) => return Err(ServeError::Echo),
                 Ok(payload) => dialogue.answer(&payload),
                 Err(_) => dialogue.damaged_frame(),
             };
@@ -77,6 +78,11 @@ pub enum ServeError {
     /// The stream broke.
     #[error("the station cannot be answered")]
     Write(#[source] io::Error),
+    /// What this device wrote came back to it.
+    #[error(
+        "the line echoes: this device receives its own answers; switch the echo of the port or adapter off"
+    )]
+    Echo,
     /// Nobody is there.
     #[error("the station said nothing for {}", humantime::format_duration(*patience))]
     Silence {

@@ -1,9 +1,9 @@
-//! A key in a file: PKCS#8 in PEM, mode 0600.
+//! A key in a file: PKCS#8 in PEM, mode 0600, or 0640 where one group was given the right to read it.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aws_lc_rs::encoding::AsDer;
@@ -37,15 +37,15 @@ impl FileKey {
         Ok((Self::from_pair(pair)?, secret))
     }
 
-    /// Reads the key from `path`.
+    /// Reads the key from `path`. The group with the number `readers` may be able to read it too; nobody else may.
     ///
     /// # Errors
     /// When it cannot be read, when others can read it too, or when it is not such a key.
-    pub fn open(path: &Path) -> Result<Self, KeyError> {
+    pub fn open(path: &Path, readers: Option<u32>) -> Result<Self, KeyError> {
         let mut file = File::open(path).map_err(KeyError::Unreadable)?;
-        let mode = file.metadata().map_err(KeyError::Unreadable)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { mode });
+        let access = Access::of(&file.metadata().map_err(KeyError::Unreadable)?);
+        if !access.is_private_but_for(readers) {
+            return Err(KeyError::Exposed { mode: access.mode });
         }
         // One allocation of the final size: growing would leave copies behind.
         let mut pem = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX + 1));
@@ -68,6 +68,28 @@ impl FileKey {
         let spki = pair.public_key().as_der().map_err(|_| KeyError::Unusable)?;
         let public_key = PublicKey::from_spki(spki.as_ref()).map_err(|_| KeyError::Malformed)?;
         Ok(Self { pair, public_key })
+    }
+}
+
+/// Who can read and write a file, by its mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// The permission bits.
+    pub(crate) mode: u32,
+    /// The number of its group.
+    pub(crate) group: u32,
+}
+
+impl Access {
+    /// What the system says of a file.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { mode: metadata.mode() & 0o7777, group: metadata.gid() }
+    }
+
+    /// Whether nobody but the owner can do anything with the file, except that the group `readers` may be able to read it.
+    pub(crate) fn is_private_but_for(self, readers: Option<u32>) -> bool {
+        let readable_by_group = readers == Some(self.group) && self.mode & 0o037 == 0;
+        self.mode & 0o077 == 0 || readable_by_group
     }
 }
 
@@ -96,6 +118,8 @@ const KEY_FILE_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn kept(mode: u32) -> (tempfile::TempDir, std::path::PathBuf, FileKey) {
@@ -110,16 +134,30 @@ mod tests {
     #[test]
     fn a_key_that_is_read_back_is_the_same_key() {
         let (_directory, path, key) = kept(0o600);
-        assert_eq!(FileKey::open(&path).unwrap().public_key(), key.public_key());
+        assert_eq!(FileKey::open(&path, None).unwrap().public_key(), key.public_key());
     }
 
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         for mode in [0o640, 0o604, 0o660, 0o644, 0o610] {
             let (_directory, path, _) = kept(mode);
-            let refusal = FileKey::open(&path).unwrap_err();
+            let refusal = FileKey::open(&path, None).unwrap_err();
             assert!(matches!(refusal, KeyError::Exposed { mode: m } if m == mode), "{mode:o}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_group_that_was_asked_for_may_read_and_do_no_more() {
+        let (_directory, path, _) = kept(0o640);
+        let group = path.metadata().unwrap().gid();
+        FileKey::open(&path, Some(group)).unwrap();
+        assert!(matches!(FileKey::open(&path, Some(group + 1)), Err(KeyError::Exposed { mode: 0o640 })));
+        for mode in [0o644, 0o660, 0o650, 0o641] {
+            let (_directory, path, _) = kept(mode);
+            assert!(matches!(FileKey::open(&path, Some(group)), Err(KeyError::Exposed { .. })), "{mode:o}");
+        }
+        let (_directory, path, _) = kept(0o600);
+        FileKey::open(&path, Some(group + 1)).unwrap();
     }
 
     #[test]
@@ -128,7 +166,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for cut in [0, 1, 30, whole.len() / 2, whole.len() - 30] {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            assert!(matches!(FileKey::open(&path), Err(KeyError::Malformed)), "cut at {cut}");
+            assert!(matches!(FileKey::open(&path, None), Err(KeyError::Malformed)), "cut at {cut}");
         }
         let (_, _, key) = kept(0o600);
         assert!(!format!("{key:?}").contains("PRIVATE"));

@@ -49,7 +49,7 @@ impl Run<'_> {
         let advice = advice(info, certificate.serial_number.clone(), server_time);
         let at = renewal_time(&self.device, &certificate, advice.window);
         let kept = state.update(|record| {
-            record.time_floor = record.time_floor.raised_to(server_time);
+            record.tell_time(server_time);
             record.advice = Some(advice.clone());
         });
         if let Err(error) = kept {

@@ -1,8 +1,8 @@
 //! The few things that are done to a disk, one at a time, so that a test can stop between any two.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::Path;
 
 /// Where state is kept. Nothing is durable before the `sync_…` that follows it.
@@ -48,6 +48,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the system says; a missing file is an error.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file to a group, if one is named (its number), and then sets the file's mode. A symbolic link is refused.
+    ///
+    /// # Errors
+    /// As the system says: only the owner of a file may do this, and only with a group that it is in; root always.
+    fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()>;
 }
 
 /// The file system.
@@ -82,6 +88,16 @@ impl Disk for FileSystem {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()> {
+        if !path.symlink_metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+        }
+        if group.is_some() {
+            lchown(path, None, group)?;
+        }
+        fs::set_permissions(path, Permissions::from_mode(mode))
     }
 }
 

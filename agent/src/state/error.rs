@@ -3,19 +3,19 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::key::KeyError;
+use crate::key::{KeyError, KeyGroupError};
 
 /// Why the state cannot be used. Nothing was repaired, and nothing was replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// No factory has been here.
-    #[error("{} holds no device state; `touchmark-agent factory` makes it, with a station on the other end", directory.display())]
+    #[error("{} holds no device state", directory.display())]
     Missing {
         /// The state directory.
         directory: PathBuf,
     },
     /// Something else lives there.
-    #[error("{} is not blank: it holds {name}, which is not ours; name an empty or a new directory", directory.display())]
+    #[error("{} is not blank: it holds {name}, which is not ours", directory.display())]
     Foreign {
         /// The state directory.
         directory: PathBuf,
@@ -23,19 +23,19 @@ pub enum StateError {
         name: String,
     },
     /// Another agent works on it.
-    #[error("another touchmark-agent holds {}; wait for it to end", directory.display())]
+    #[error("another touchmark-agent works on {}", directory.display())]
     Busy {
         /// The state directory.
         directory: PathBuf,
     },
     /// There is nothing to renew.
-    #[error("{} holds no operational certificate in use; enrol first: touchmark-agent enroll", directory.display())]
+    #[error("{} holds no operational certificate in use", directory.display())]
     NotEnrolled {
         /// The state directory.
         directory: PathBuf,
     },
     /// A file does not say what it must.
-    #[error("{} is damaged: {why}; restore the directory from a backup, or return the unit to the factory", path.display())]
+    #[error("{} is damaged: {why}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -50,6 +50,26 @@ pub enum StateError {
         /// Why.
         source: KeyError,
     },
+    /// Others can use a key, or the group that was asked for cannot read it, and the system does not let us change that.
+    #[error(
+        "{} has mode {mode:04o} where {wanted:04o} is wanted, and the agent may not change it; run the agent as the user that owns the \
+         file{}", path.display(), in_the_group(group.as_deref())
+    )]
+    KeyAccess {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits that it should have.
+        wanted: u32,
+        /// The group that may read it, if one was asked for.
+        group: Option<String>,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The group that may read the key does not exist any more.
+    #[error("the key in use cannot be given to the group that was asked for with --key-group")]
+    KeyGroup(#[source] KeyGroupError),
     /// The system does not let us read.
     #[error("{} cannot be read", path.display())]
     Read {
@@ -69,12 +89,39 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// What a person does next; `None` when the message says it all.
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } => {
+                Some("`touchmark-agent factory` makes it, with a station on the other end")
+            }
+            Self::Foreign { .. } => Some("name an empty or a new directory"),
+            Self::Busy { .. } => Some("wait for the other one to end"),
+            Self::NotEnrolled { .. } => Some("enrol first: touchmark-agent enroll"),
+            Self::Damaged { .. } => {
+                Some("restore the directory from a backup, or return the unit to the factory")
+            }
+            Self::Key { .. } => Some("`touchmark-agent doctor` says what is wrong with the key"),
+            Self::KeyAccess { .. } => Some("run the agent as the user that owns the key, or as root"),
+            Self::KeyGroup(_) => Some("name a group of the system with --key-group, or --no-key-group"),
+            Self::Read { .. } => Some("run it as the user whose directory it is"),
+            Self::Write { .. } => {
+                Some("make room, or run it as the user whose directory it is; nothing is lost")
+            }
+        }
+    }
+
     /// Whether the directory itself is at fault, and running again will not help.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Damaged { .. }
-            | Self::Key { source: KeyError::Exposed { .. } | KeyError::Malformed, .. } => true,
-            Self::Key { source: KeyError::Unreadable(_) | KeyError::Unusable, .. }
+            Self::Damaged { .. } | Self::Key { source: KeyError::Malformed, .. } => true,
+            // A mode is changed back by whoever owns the file: by this program at its next look, or by a person.
+            Self::Key {
+                source: KeyError::Exposed { .. } | KeyError::Unreadable(_) | KeyError::Unusable,
+                ..
+            }
+            | Self::KeyAccess { .. }
+            | Self::KeyGroup(_)
             | Self::Missing { .. }
             | Self::NotEnrolled { .. }
             | Self::Foreign { .. }
@@ -93,4 +140,8 @@ impl StateError {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
     }
+}
+
+fn in_the_group(group: Option<&str>) -> String {
+    group.map(|name| format!(", and make that user a member of the group {name}")).unwrap_or_default()
 }

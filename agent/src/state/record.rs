@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::key::KeyGroup;
 use crate::time_floor::TimeFloor;
 
 use super::Slot;
@@ -23,8 +24,12 @@ pub struct Record {
     pub enrollment_url: Option<String>,
     /// Version of the trust bundle in use; never goes down.
     pub trust_version: u64,
+    /// SHA-256 over what that version holds, once it was kept: the same version never holds anything else.
+    pub trust_digest: Option<[u8; 32]>,
     /// The least that the time can be.
     pub time_floor: TimeFloor,
+    /// Whether the floor is the CA's word, which takes the place of what its certificates say about the time.
+    pub time_told: bool,
     /// The enrolment that is under way or done.
     pub enrolment: Option<Enrolment>,
     /// The renewal that is under way. The certificate of the enrolment stays in use until it is done.
@@ -33,6 +38,8 @@ pub struct Record {
     pub advice: Option<Advice>,
     /// Whether `current` was switched and applications have not been told.
     pub untold: bool,
+    /// The group that may read the key in use, if one was asked for.
+    pub key_group: Option<KeyGroup>,
 }
 
 impl Record {
@@ -43,12 +50,21 @@ impl Record {
             factory: FactoryStep::Blank,
             enrollment_url: None,
             trust_version: 0,
+            trust_digest: None,
             time_floor: TimeFloor::of_this_release(),
+            time_told: false,
             enrolment: None,
             renewal: None,
             advice: None,
             untold: false,
+            key_group: None,
         }
+    }
+
+    /// Takes the CA's word for the time. The caller has verified the CA's certificates at the floor so far, and at `moment`.
+    pub fn tell_time(&mut self, moment: SystemTime) {
+        self.time_floor = TimeFloor::told(moment);
+        self.time_told = true;
     }
 
     /// Reads the state file.
@@ -121,13 +137,19 @@ struct RecordFile {
     trust_version: u64,
     time_floor: String,
     enrolment: Option<EnrolmentFile>,
-    // Files from before there were renewals have none of these.
+    // Files of earlier versions have none of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trust_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    time_told: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     renewal: Option<RenewalFile>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     advice: Option<AdviceFile>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     untold: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_group: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -156,7 +178,9 @@ impl From<&Record> for RecordFile {
             factory: record.factory,
             enrollment_url: record.enrollment_url.clone(),
             trust_version: record.trust_version,
+            trust_digest: record.trust_digest.map(hex::encode),
             time_floor: rfc3339(record.time_floor.moment()),
+            time_told: record.time_told,
             enrolment: record.enrolment.as_ref().map(|enrolment| EnrolmentFile {
                 slot: enrolment.slot,
                 request_id: enrolment.request_id.to_string(),
@@ -165,6 +189,7 @@ impl From<&Record> for RecordFile {
             renewal: record.renewal.as_ref().map(RenewalFile::from),
             advice: record.advice.as_ref().map(AdviceFile::from),
             untold: record.untold,
+            key_group: record.key_group.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -192,11 +217,14 @@ impl TryFrom<RecordFile> for Record {
             factory: file.factory,
             enrollment_url: file.enrollment_url,
             trust_version: file.trust_version,
+            trust_digest: file.trust_digest.as_deref().map(trust_digest).transpose()?,
+            time_told: file.time_told,
             time_floor: TimeFloor::of_this_release().raised_to(moment("time-floor", &file.time_floor)?),
             enrolment: file.enrolment.map(Enrolment::try_from).transpose()?,
             renewal,
             advice: file.advice.map(Advice::try_from).transpose()?,
             untold: file.untold,
+            key_group: file.key_group.map(KeyGroup::from_record),
         })
     }
 }
@@ -225,6 +253,11 @@ pub(super) fn request_id(text: &str) -> Result<RequestId, String> {
         .ok()
         .and_then(|bytes| RequestId::try_from(bytes.as_slice()).ok())
         .ok_or_else(|| format!("request-id {text:?} is not 16 bytes in hexadecimal"))
+}
+
+fn trust_digest(text: &str) -> Result<[u8; 32], String> {
+    let digest = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    digest.ok_or_else(|| format!("trust-digest {text:?} is not 32 bytes in hexadecimal"))
 }
 
 /// A time of the file. One before 1970 becomes 1970.
@@ -260,6 +293,8 @@ mod tests {
             factory: FactoryStep::Locked,
             enrollment_url: Some("https://ca.example.com:8443".to_owned()),
             trust_version: u64::MAX,
+            trust_digest: Some([0xab; 32]),
+            time_told: true,
             time_floor: TimeFloor::of_this_release()
                 .raised_to(UNIX_EPOCH + Duration::from_secs(1_900_000_000)),
             enrolment: Some(Enrolment {

@@ -96,7 +96,7 @@ impl State {
     /// As [`State::commit`].
     pub fn finish_renewal(&mut self, server_time: SystemTime) -> Result<(), StateError> {
         self.update(|record| {
-            record.time_floor = record.time_floor.raised_to(server_time);
+            record.tell_time(server_time);
             if let Some(renewal) = record.renewal.take() {
                 let Renewal { slot, request_id, .. } = renewal;
                 record.enrolment = Some(Enrolment { slot, request_id, step: EnrolmentStep::Confirmed });

@@ -78,10 +78,14 @@ impl View {
     /// The key of a place.
     ///
     /// # Errors
-    /// When it is missing, damaged, or others can read it.
+    /// When it is missing, damaged, or others can read it than its owner and the group that was asked for.
     pub fn key(&self, place: Place) -> Result<Arc<dyn DeviceKey>, StateError> {
         let path = self.path(place).join(KEY_FILE);
-        match FileKey::open(&path) {
+        // The birth certificate's key is for nobody else, ever.
+        let group = self.record.key_group.as_ref().filter(|_| place != Place::Birth);
+        // A group that the system does not know any more reads nothing.
+        let readers = group.and_then(|group| group.number().ok());
+        match FileKey::open(&path, readers) {
             Ok(key) => Ok(Arc::new(key)),
             Err(KeyError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StateError::Damaged { path, why: "it is missing".to_owned() })
@@ -183,12 +187,16 @@ impl View {
         &self.directory
     }
 
-    /// The least that the time can be: what is on record, and when the device's own certificates began (R-LIFE-06).
+    /// The least that the time can be: what the CA told last or, before it did, what is on record and when the device's own certificates
+    /// began (R-LIFE-06). A certificate that was issued while the CA's clock was ahead says no more about the time once the CA told it.
     ///
     /// # Errors
     /// When a certificate that must be there is damaged.
     pub fn time_floor(&self) -> Result<TimeFloor, StateError> {
         let mut floor = self.record.time_floor;
+        if self.record.time_told {
+            return Ok(floor);
+        }
         let birth = (self.record.factory >= FactoryStep::Installed).then_some(Place::Birth);
         let operational = self
             .record

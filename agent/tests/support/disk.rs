@@ -63,6 +63,9 @@ impl Disk for PowerCut {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.pass(|| FileSystem.remove(path))
     }
+    fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()> {
+        self.pass(|| FileSystem.set_access(path, group, mode))
+    }
 }
 
 /// Writes down what is done.
@@ -115,6 +118,10 @@ impl Disk for Witness {
         self.see(Act::Other);
         FileSystem.remove(path)
     }
+    fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()> {
+        self.see(Act::Other);
+        FileSystem.set_access(path, group, mode)
+    }
 }
 
 /// Has room for so many more files.
@@ -156,5 +163,8 @@ impl Disk for FullDisk {
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         FileSystem.remove(path)
+    }
+    fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()> {
+        FileSystem.set_access(path, group, mode)
     }
 }

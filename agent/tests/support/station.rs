@@ -41,7 +41,9 @@ impl Bench {
     /// Asks the next question and waits for its answer.
     pub fn ask(&mut self, request: Request) -> Response {
         self.exchange += 1;
-        let question = v1::StationMessage { exchange: self.exchange, request: Some(request) }.encode_to_vec();
+        let question =
+            v1::StationMessage { exchange: self.exchange, request: Some(request), from_station: true }
+                .encode_to_vec();
         let answer = v1::DeviceMessage::decode(self.exchange_bytes(&question).as_slice()).unwrap();
         assert_eq!(answer.exchange, self.exchange);
         answer.response.unwrap()
@@ -75,6 +77,7 @@ impl Bench {
             protocol_version: 1,
             assigned_serial: serial.to_owned(),
             product: product.to_owned(),
+            withdrawn_serials: Vec::new(),
         }))
     }
 

@@ -1,4 +1,4 @@
-//! CPU that nobody could save: write each entry, hash it, and sign the digest once. Libraries only, but for the key.
+//! Unavoidable CPU: write each entry, hash it, and sign the digest once. Libraries only, but for the key.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! CPU that nobody could save: read the question, sign the answer with a P-256 key, encode it. Libraries only, none of our own code.
+//! Unavoidable CPU: read the question, sign the answer with a P-256 key, encode it. Libraries only, none of our own code.
 
 use std::time::Duration;
 

@@ -73,6 +73,7 @@ async fn ask(operator: &Caller, serial_number: &Bytes) -> Result<()> {
         reason: "keyCompromise".to_owned(),
         invalidity_date: None,
         expected_certificates: 1,
+        remark: String::new(),
     };
     let mut progress = operator.lifecycle().revoke(request).await?.into_inner();
     while progress.message().await?.is_some() {}

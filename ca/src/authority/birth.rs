@@ -47,7 +47,9 @@ impl<S: Store> Authority<S> {
     /// Why there is none; see [`Refused`].
     pub async fn issue_birth(&self, caller: &Caller, request: BirthRequest) -> Result<Released, Refused> {
         let answer = self.issue_births(caller, vec![request]).await?.pop();
-        answer.unwrap_or_else(|| Err(crate::store::StoreError::Stopped.into()))
+        answer.unwrap_or_else(|| {
+            Err(crate::store::StoreError::Bug { what: "a question was not answered" }.into())
+        })
     }
 
     /// Birth certificates for many units: one answer for each request, in their order, and one durable commit for all. The refusal of one

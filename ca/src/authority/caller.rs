@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use identity::{Principal, PrincipalName, Role, SerialNumber, Validity};
+use identity::{ClockFault, Principal, PrincipalName, Role, SerialNumber, Validity};
 use issuance::{Certificate, ProfileName};
 
 use super::{Authority, CallerRefused, Refused};
@@ -21,6 +21,7 @@ pub struct Caller {
     certificate: SerialNumber,
     validity: Validity,
     late: bool,
+    early: bool,
     unconfirmed: bool,
 }
 
@@ -50,13 +51,19 @@ impl Caller {
         self.late
     }
 
+    /// Whether its certificate has not begun: it was issued while the CA's clock was ahead. It may ask for the next one and for nothing else
+    /// (ADR 0035).
+    pub fn is_early(&self) -> bool {
+        self.early
+    }
+
     /// Whether this is the first call that is made with an operational certificate, as far as the ledger knows.
     pub fn is_unconfirmed(&self) -> bool {
         self.unconfirmed
     }
 
     /// Its name as a station; `None` for everybody else.
-    pub(super) fn station(&self) -> Option<&PrincipalName> {
+    pub(crate) fn station(&self) -> Option<&PrincipalName> {
         match &self.principal {
             Principal::Named { role: Role::Station, name } => Some(name),
             _ => None,
@@ -113,12 +120,21 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
     pub async fn who_calls(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
+        let mut caller = self.holder(peer).await?;
+        let standing = self.store.standing(&caller.certificate).await?;
+        self.judge_now(&mut caller, standing)?;
+        Ok(caller)
+    }
+
+    /// Whose certificate this is, whether or not it is still good: see [`Authority::check_caller`].
+    ///
+    /// # Errors
+    /// [`Refused::Caller`] when it is nobody's; [`Refused::Store`] when that cannot be told.
+    pub async fn holder(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
         let (Some(der), Some(digest)) = (peer.der(), peer.digest()) else {
             return Err(CallerRefused::Anonymous.into());
         };
-        if let Some(mut caller) = self.faces.caller(digest) {
-            let standing = self.store.standing(&caller.certificate).await?;
-            self.judge_now(&mut caller, standing)?;
+        if let Some(caller) = self.faces.caller(digest) {
             return Ok(caller);
         }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
@@ -133,8 +149,11 @@ impl<S: Store> Authority<S> {
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
         let certificate = shown.serial_number();
-        let mut caller = Caller { principal, kind, certificate, validity, late: false, unconfirmed: false };
-        self.judge_now(&mut caller, Some(record.standing()))?;
+        if record.standing() == Standing::Revoked {
+            self.look_at_revoked(&principal, &record).await;
+        }
+        let caller =
+            Caller { principal, kind, certificate, validity, late: false, early: false, unconfirmed: false };
         self.faces.remember(*digest, &caller);
         Ok(caller)
     }
@@ -156,33 +175,56 @@ impl<S: Store> Authority<S> {
         Ok(())
     }
 
-    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), CallerRefused> {
-        caller.late = self.judge(caller, standing)?;
+    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), Refused> {
+        let timeliness = self.judge(caller, standing)?;
+        (caller.late, caller.early) = (timeliness == Timeliness::Late, timeliness == Timeliness::Early);
         caller.unconfirmed =
             standing == Some(Standing::Issued) && caller.kind == CallerKind::DeviceOperational;
         Ok(())
     }
 
-    /// Whether it is late; or why it is no longer good.
-    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<bool, CallerRefused> {
+    /// Whether it comes in its time; or why it is no longer good.
+    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<Timeliness, Refused> {
         match standing {
-            None => Err(CallerRefused::Unknown),
-            Some(Standing::Revoked) => Err(CallerRefused::Revoked),
-            Some(Standing::Held) => Err(CallerRefused::Held),
+            None => Err(CallerRefused::Unknown.into()),
+            Some(Standing::Revoked) => Err(CallerRefused::Revoked.into()),
+            Some(Standing::Held) => Err(CallerRefused::Held.into()),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
-                let now = self.clock.now();
-                let late = !caller.validity.contains(now);
-                if late && !self.may_be_late(caller, now) {
-                    return Err(CallerRefused::Expired);
-                }
-                Ok(late)
-            }
+            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => self.timeliness(caller),
         }
     }
 }
 
+/// How a caller's certificate stands to the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timeliness {
+    Good,
+    Late,
+    Early,
+}
+
 impl<S> Authority<S> {
+    fn timeliness(&self, caller: &Caller) -> Result<Timeliness, Refused> {
+        let now = self.clock.now();
+        if let Some(doubt) = self.clock.doubt() {
+            // After a start the ledger tells only what time it is at least: what has ended by either clock is not good.
+            let latest = match doubt.fault {
+                ClockFault::AheadOfLedger => doubt.shows.max(now),
+                _ => now,
+            };
+            let good = caller.validity.contains(now) && caller.validity.contains(latest);
+            return if good { Ok(Timeliness::Good) } else { Err(Refused::Clock(doubt)) };
+        }
+        if caller.validity.contains(now) {
+            return Ok(Timeliness::Good);
+        }
+        if now < caller.validity.not_before() {
+            let device = matches!(caller.kind, CallerKind::DeviceBirth | CallerKind::DeviceOperational);
+            return if device { Ok(Timeliness::Early) } else { Err(CallerRefused::Expired.into()) };
+        }
+        if self.may_be_late(caller, now) { Ok(Timeliness::Late) } else { Err(CallerRefused::Expired.into()) }
+    }
+
     /// Only a device with an operational certificate may come after its end: to renew it.
     fn may_be_late(&self, caller: &Caller, now: SystemTime) -> bool {
         let late_by = now.duration_since(caller.validity.not_after());

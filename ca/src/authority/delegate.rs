@@ -13,6 +13,7 @@ use crate::store::{Store, StoreError};
 
 impl<S: Store> Delegating for Authority<S> {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
+        self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
         let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
@@ -22,7 +23,10 @@ impl<S: Store> Delegating for Authority<S> {
             Refused::Store(error) => error.into(),
             other => conflict(&other),
         })?;
-        let number = *drawn.numbers().first().ok_or(StoreError::Stopped)?;
+        let number = *drawn
+            .numbers()
+            .first()
+            .ok_or(StoreError::Bug { what: "no certificate serial number was drawn" })?;
         let subject = Subject::Principal(name.clone());
         let asked = Request { public_key: key.public_key().clone(), subject, lifetime: None, shard: None };
         let now = self.clock.now();
@@ -35,8 +39,20 @@ impl<S: Store> Delegating for Authority<S> {
         let mut content = [0; 32];
         content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         let action = Action::IssueCredential { role: Role::Service, name, certificate: signed };
-        let command = Command { principal: None, credential: None, request: None, content, action };
-        let verdict = self.store.commit(vec![command]).await?.pop().ok_or(StoreError::Stopped)?;
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content,
+            remark: String::new(),
+            action,
+        };
+        let verdict = self
+            .store
+            .commit(vec![command])
+            .await?
+            .pop()
+            .ok_or(StoreError::Bug { what: "a command has no verdict" })?;
         verdict.map_err(|why| conflict(&why))?;
         tracing::info!(serial = %number, "made an OCSP signer for the {issuer} issuer");
         Ok(certificate)

@@ -109,7 +109,7 @@ impl<S: Store> Authority<S> {
         Ok(self.store.alarms(kind, cursor, rows).await?)
     }
 
-    /// Devices that were not heard of since, in the order of their births; scrapped and retired ones are left out.
+    /// Devices that were not heard of since, in the order of their births; scrapped, retired and revoked ones are left out.
     ///
     /// # Errors
     /// When the store cannot answer.

@@ -1,7 +1,7 @@
 //! The product in one file: a device proves by its birth certificate who it is, and gets the operational certificate (LDevID) that it
 //! works with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use identity::{DeviceId, Principal, RequestId, SerialNumber};
 use issuance::{ProfileName, Request, Subject};
@@ -17,7 +17,7 @@ impl<S: Store> Authority<S> {
     /// for a request id, and for a key.
     ///
     /// # Errors
-    /// Why there is none; see [`Refused`].
+    /// Why there is none; see [`Refused`]. [`Refused::TooOften`] when the device had very many lately.
     pub async fn enroll(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
         let device = calling_device(caller, CallerKind::DeviceBirth)?;
         self.operational(caller, "enroll v1", device, request, csr).await
@@ -56,9 +56,14 @@ impl<S: Store> Authority<S> {
         if let Some(answer) = self.foresee(caller, &question).await {
             return answer;
         }
+        // What was answered before is answered again at any pace: only a new certificate is an entry.
+        self.renewals.step(caller.principal(), Instant::now()).map_err(|wait| Refused::TooOften { wait })?;
         let profile = self.profile(ProfileName::Ldevid)?;
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)
+        answer.map_or_else(
+            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
+            |(_, answer)| answer,
+        )
     }
 
     /// The operational certificate that makes this call is in use. Idempotent.

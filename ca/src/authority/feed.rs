@@ -140,8 +140,13 @@ impl<S: Store> Authority<S> {
         Ok(self.feed_page(place).await?.unwrap_or_else(nothing))
     }
 
+    /// Tells when certificates were revoked, held or released: something may follow a place then.
+    pub(crate) fn status_changes(&self) -> watch::Receiver<()> {
+        self.feed.listen()
+    }
+
     /// What follows the place now; `None`: nothing.
-    async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
+    pub(crate) async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
         let shared = self.feed.page(place.0);
         let read = shared.get_or_try_init(async || {
             let changes = self.store.revocation_changes(place.0, FEED_PAGE_CHANGES).await.map_err(Some)?;

@@ -1,7 +1,7 @@
 //! The order of things (R-CA-07): foresee, draft, prepare, sign, record, release. Every certificate goes through here, and what
 //! comes out is made by the ledger's answer alone.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 use issuance::{Certificate, Profile, Request};
@@ -40,10 +40,22 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         question: &Question,
     ) -> Option<Result<Released, Refused>> {
+        // Also what was answered before: with it goes the time.
+        if let Err(refused) = self.clock_is_trusted() {
+            return Some(Err(refused));
+        }
         match self.store.foresee(&question.intent(caller)).await {
             Ok(Foresight::Answered(recorded)) => Some(self.release(&recorded)),
             Ok(Foresight::Refused(conflict)) => Some(Err(conflict.into())),
             Ok(Foresight::Clear) => None,
+            // Refused in any case; on record as an alarm only if it is not one of very many.
+            Ok(Foresight::Alarm(conflict)) => match self.alarms.step(caller.principal(), Instant::now()) {
+                Ok(()) => None,
+                Err(_) => {
+                    self.tally.count_repeated_alarm();
+                    Some(Err(conflict.into()))
+                }
+            },
             Err(error) => Some(Err(error.into())),
         }
     }
@@ -76,7 +88,11 @@ impl<S: Store> Authority<S> {
         questions: Vec<Placed<Question>>,
         answers: &mut Vec<Placed<Result<Released, Refused>>>,
     ) -> Vec<Placed<Question>> {
-        let drawn = match self.fresh_serial_numbers(questions.len()).await {
+        let drawn = match self.clock_is_trusted() {
+            Ok(()) => self.fresh_serial_numbers(questions.len()).await,
+            Err(refused) => Err(refused),
+        };
+        let drawn = match drawn {
             Ok(drawn) => drawn,
             Err(refused) => {
                 answers.extend(questions.into_iter().map(|(place, _)| (place, Err(refused.clone()))));
@@ -178,7 +194,8 @@ impl<S: Store> Authority<S> {
     }
 
     fn release(&self, recorded: &Recorded) -> Result<Released, Refused> {
-        let released = recorded.released().ok_or(StoreError::Stopped)?;
+        let released =
+            recorded.released().ok_or(StoreError::Bug { what: "an issuance entry holds no certificate" })?;
         if let Some(certificate) = recorded.entry().event.certificate() {
             self.tally.count_release(certificate.profile);
         }
@@ -226,6 +243,7 @@ impl Question {
             credential: Some(caller.certificate()),
             request: Some(self.request),
             content: self.content,
+            remark: String::new(),
             action,
         }
     }

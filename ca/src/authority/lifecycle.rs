@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, SerialNumber};
+use issuance::IssuerName;
 
 use super::{Authority, Refused};
 use crate::ledger::{Conflict, Holder};
@@ -26,6 +27,8 @@ pub enum CertificateSelection {
     Of(Principal),
     /// All that expire before this time, soonest first.
     ExpiringBefore(SystemTime),
+    /// All on record, or all of one issuer, oldest first.
+    All(Option<IssuerName>),
 }
 
 impl<S: Store> Authority<S> {
@@ -92,6 +95,9 @@ impl<S: Store> Authority<S> {
             CertificateSelection::One(number) => self.store.certificate(&number).await?.into_iter().collect(),
             CertificateSelection::Of(holder) => {
                 return Ok(self.store.certificates_of(&holder, cursor, rows).await?);
+            }
+            CertificateSelection::All(issuer) => {
+                return Ok(self.store.certificates_recorded(issuer, cursor, rows).await?);
             }
             CertificateSelection::ExpiringBefore(time) => {
                 return Ok(self.store.certificates_expiring(time, cursor, rows).await?);

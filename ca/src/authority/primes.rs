@@ -45,7 +45,6 @@ impl<S: Store> Authority<S> {
                 pause = WALK_INTERVAL;
                 match self.walk_primes(&mut walk).await {
                     Ok(_) => {}
-                    Err(Refused::Store(StoreError::Stopped)) => return,
                     Err(why) => {
                         let why: &dyn std::error::Error = &why;
                         error!(why, "RSA keys on record cannot be compared; trying again");
@@ -155,6 +154,10 @@ impl<S: Store> Authority<S> {
     ) -> Refused {
         self.tally.count_shared_prime();
         error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
+        if self.alarms.step(caller.principal(), Instant::now()).is_err() {
+            self.tally.count_repeated_alarm();
+            return Conflict::SharedPrime.into();
+        }
         let action = Action::ReportSharedPrime { device, certificate };
         match self.record(caller, None, [0; 32], action).await {
             Ok(_) => Conflict::SharedPrime.into(),
@@ -221,7 +224,9 @@ async fn compared(
     work: impl FnOnce() -> Vec<(usize, usize)> + Send + 'static,
 ) -> Result<Vec<(usize, usize)>, Refused> {
     let began = Instant::now();
-    let pairs = tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?;
+    let pairs = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
     tokio::time::sleep(began.elapsed() * REST).await;
     Ok(pairs)
 }

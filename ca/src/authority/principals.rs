@@ -29,6 +29,21 @@ pub struct CredentialRequest {
     pub names: Names,
 }
 
+/// Whose credentials shall be revoked.
+#[derive(Debug, Clone)]
+pub struct PrincipalRevocation {
+    /// What it may be.
+    pub role: Role,
+    /// Unique in its role.
+    pub name: PrincipalName,
+    /// Why.
+    pub reason: RevocationReason,
+    /// For people who read the ledger.
+    pub remark: String,
+    /// Also when it is the last operator with a credential that is good.
+    pub last_operator: bool,
+}
+
 impl<S: Store> Authority<S> {
     /// A credential for a station, an operator, a relying party or a service. Exactly once for a request id.
     ///
@@ -47,7 +62,10 @@ impl<S: Store> Authority<S> {
             return answer;
         }
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        let released = answer.map_or_else(|| Err(StoreError::Stopped.into()), |(_, answer)| answer)?;
+        let released = answer.map_or_else(
+            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
+            |(_, answer)| answer,
+        )?;
         tracing::info!(
             principal = %caller.principal(),
             serial_number = %released.serial_number(),
@@ -68,31 +86,30 @@ impl<S: Store> Authority<S> {
         Ok(self.store.principals(cursor, rows).await?)
     }
 
-    /// Withdraws all credentials of a principal: its next message is refused, also on a stream that is open. Returns how many this call
-    /// withdrew. Idempotent.
+    /// Revokes all credentials of a principal: its next message is refused, also on a stream that is open. Returns how many this call
+    /// revoked. Idempotent.
     ///
     /// # Errors
-    /// When there is no such principal.
+    /// When there is no such principal, or it is the last operator and the caller did not say that this is meant.
     pub async fn revoke_principal(
         &self,
         caller: &Caller,
-        role: Role,
-        name: PrincipalName,
-        reason: RevocationReason,
+        revocation: PrincipalRevocation,
     ) -> Result<usize, Refused> {
+        let PrincipalRevocation { role, name, reason, remark, last_operator } = revocation;
         let content = Content::of("revoke principal v1")
             .text(&role.to_string())
             .text(name.as_str())
             .number(reason.code().into())
             .finish();
         let principal = format!("{role}:{name}");
-        let recorded =
-            self.record(caller, None, content, Action::RevokePrincipal { role, name, reason }).await?;
+        let action = Action::RevokePrincipal { role, name, reason, last_operator };
+        let recorded = self.record_with(caller, None, content, remark, action).await?;
         let withdrawn = match &recorded.entry().event {
             Event::PrincipalRevoked { revoked, .. } if !recorded.is_replay() => revoked.len(),
             _ => 0,
         };
-        tracing::info!(principal = %caller.principal(), withdrawn, "withdrew the credentials of {principal}");
+        tracing::info!(principal = %caller.principal(), withdrawn, "revoked the credentials of {principal}");
         Ok(withdrawn)
     }
 }

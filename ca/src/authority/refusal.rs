@@ -1,6 +1,8 @@
 //! Why the authority does not do what is asked. Every reason has one stable name, the same on every front end (R-§2.7).
 
-use identity::{CsrError, KeyFingerprint};
+use std::time::Duration;
+
+use identity::{ClockDoubt, CsrError, KeyFingerprint};
 use issuance::BlockedKey;
 
 use crate::ledger::{Conflict, TermsRefusal, WorkOrderState};
@@ -51,6 +53,12 @@ pub enum Refused {
         /// Of how many devices.
         devices: u64,
     },
+    /// `TOO_OFTEN`: the device had many certificates in a short time, and every one is on record for ever.
+    #[error("this device had too many certificates lately; ask again in {} s", wait.as_secs() + 1)]
+    TooOften {
+        /// When the next may be asked for.
+        wait: Duration,
+    },
     /// The generator repeats itself (R-5280-02): our operator must act. Nothing was signed.
     #[error("no fresh serial number can be drawn")]
     SerialNumbers,
@@ -60,6 +68,9 @@ pub enum Refused {
     /// The store cannot answer now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// `CLOCK_IN_DOUBT`: our operator must put the clock right, or confirm it.
+    #[error("{0}")]
+    Clock(ClockDoubt),
 }
 
 /// Why a caller is not answered. Says nothing of other callers, or of what is on record.
@@ -100,9 +111,11 @@ impl Refused {
             Self::Ledger(why) => conflict_reason(why),
             Self::Request { .. } => "REQUEST_INVALID",
             Self::CountChanged { .. } => "COUNT_CHANGED",
+            Self::TooOften { .. } => "TOO_OFTEN",
             Self::SerialNumbers => "GENERATOR_FAILED",
             Self::Signer(SignerError::Unavailable) => "SIGNER_UNAVAILABLE",
             Self::Store(why) => store_reason(why),
+            Self::Clock(_) => "CLOCK_IN_DOUBT",
         }
     }
 
@@ -121,7 +134,10 @@ impl Refused {
             | Self::Csr(_)
             | Self::Blocked { .. }
             | Self::Ledger(_)
+            | Self::TooOften { .. }
             | Self::CountChanged { .. }
+            // Said once, when the clock was found to be wrong, and not for every caller.
+            | Self::Clock(_)
             | Self::Request { .. } => false,
         }
     }
@@ -180,9 +196,13 @@ fn conflict_reason(why: &Conflict) -> &'static str {
         Conflict::KeyAlreadyUsed => "KEY_ALREADY_USED",
         Conflict::SharedPrime => "KEY_WEAK",
         Conflict::SerialNumberTaken => "SERIAL_NUMBER_TAKEN",
+        Conflict::NoSuchStation(_) => "STATION_UNKNOWN",
         Conflict::NoSuchDevice(_) => "DEVICE_NOT_FOUND",
+        Conflict::DeviceOfAnotherWorkOrder { .. } => "DEVICE_OF_ANOTHER_WORK_ORDER",
+        Conflict::LastOperator => "LAST_OPERATOR",
         Conflict::DeviceScrapped(_) => "DEVICE_SCRAPPED",
         Conflict::DeviceRetired(_) => "DEVICE_RETIRED",
+        Conflict::DeviceRevoked(_) => "DEVICE_REVOKED",
         Conflict::DeviceHeld(_) => "DEVICE_HELD",
         Conflict::DeviceNotHeld(_) => "DEVICE_NOT_HELD",
         Conflict::DeviceInUse(_) => "DEVICE_IN_USE",
@@ -209,7 +229,9 @@ fn store_reason(why: &StoreError) -> &'static str {
         StoreError::Busy => "STORE_BUSY",
         StoreError::ListingsUnavailable { .. } => "LISTINGS_UNAVAILABLE",
         StoreError::CursorUnknown => "CURSOR_UNKNOWN",
-        StoreError::Stopped | StoreError::Damaged { .. } | StoreError::Io { .. } => "STORE_UNAVAILABLE",
+        StoreError::Stopped | StoreError::Bug { .. } | StoreError::Damaged { .. } | StoreError::Io { .. } => {
+            "STORE_UNAVAILABLE"
+        }
     }
 }
 

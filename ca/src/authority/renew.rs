@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{RequestId, SerialNumber};
+use issuance::IssuerName;
 
 use super::enroll::calling_device;
 use super::{Authority, Caller, CallerKind, Refused};
@@ -34,6 +35,10 @@ pub enum RenewalReason {
     RotationRequested,
     /// Its successor is in use already: the device uses the wrong one.
     Superseded,
+    /// It has not begun: it was issued while the CA's clock was ahead.
+    NotYetValid,
+    /// It ends with its issuer: the next one would not last longer, until the CA has another issuer.
+    IssuerEnds,
 }
 
 impl<S: Store> Authority<S> {
@@ -69,6 +74,21 @@ impl<S: Store> Authority<S> {
         if self.store.standing(&serial_number).await? == Some(Standing::Superseded) {
             return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::Superseded, ..scheduled });
         }
+        if caller.is_early() {
+            return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::NotYetValid, ..scheduled });
+        }
+        let issuer_ends = self.issuers.certificate(IssuerName::Operational).validity().not_after();
+        let scheduled = match validity.not_after() {
+            end if end >= issuer_ends => RenewalTime {
+                start: end,
+                end,
+                reason: RenewalReason::IssuerEnds,
+                explanation: "the issuer ends with this certificate: another would not last longer"
+                    .to_owned(),
+                ..scheduled
+            },
+            _ => scheduled,
+        };
         let Some(rotation) = self.store.rotation_due(&serial_number, now).await? else {
             return Ok(scheduled);
         };

@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use diagnostics::Limit;
 use identity::{
     CompromiseProof, CompromiseProofError, KeyFingerprint, PublicKey, RequestId, RevocationReason,
     SerialNumber,
@@ -27,6 +28,8 @@ pub struct RevocationRequest {
     pub invalidity_date: Option<SystemTime>,
     /// How many certificates the operator confirmed.
     pub expected: u64,
+    /// For people who read the ledger.
+    pub remark: String,
 }
 
 /// How far it is.
@@ -64,7 +67,7 @@ impl<S: Store> Authority<S> {
         request: RevocationRequest,
     ) -> Result<RevocationProgress, Refused> {
         let content = content(&request);
-        let RevocationRequest { request, selection, reason, invalidity_date, expected } = request;
+        let RevocationRequest { request, selection, reason, invalidity_date, expected, remark } = request;
         // Nothing to revoke is refused, but a question that was answered is answered again, and first.
         let nothing = Action::Revoke { certificates: Vec::new(), reason, invalidity_date, job: None };
         match self.record(caller, Some(request), content, nothing).await {
@@ -91,7 +94,7 @@ impl<S: Store> Authority<S> {
         } else {
             Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates }
         };
-        let recorded = self.record(caller, Some(request), content, action).await?;
+        let recorded = self.record_with(caller, Some(request), content, remark, action).await?;
         tracing::info!(
             principal = %caller.principal(), entry = %recorded.entry().number, certificates, devices, %reason,
             "revoking {certificates} certificates"
@@ -118,7 +121,7 @@ impl<S: Store> Authority<S> {
             if now != last {
                 return Ok(now);
             }
-            bell.changed().await.map_err(|_| StoreError::Stopped)?;
+            bell.changed().await.map_err(|_| StoreError::Bug { what: "nobody tells of revocations" })?;
         }
     }
 
@@ -136,11 +139,13 @@ impl<S: Store> Authority<S> {
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
         if let Some(issuer) = self.issuer_with(proof.public_key()) {
-            tracing::error!(
-                issuer = %issuer,
-                "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
-                 stop the CA and see docs/operations/compromised-issuer.md"
-            );
+            if ISSUER_COMPROMISED.admits() {
+                tracing::error!(
+                    issuer = %issuer,
+                    "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
+                     stop the CA and see docs/operations/compromised-issuer.md"
+                );
+            }
             return Err(Conflict::IssuerNotRevocable.into());
         }
         if self.store.select(&Selection::Key(key), 0, 1).await?.certificates.is_empty() {
@@ -184,10 +189,17 @@ impl<S: Store> Authority<S> {
 
     /// A command of the CA's own, with nobody's name on it.
     pub(super) async fn record_ours(&self, action: Action) -> Result<Recorded, Refused> {
-        let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
         let mut verdicts = self.store.commit(vec![command]).await?;
         self.feed.ring_for(&verdicts);
-        Ok(verdicts.pop().ok_or(StoreError::Stopped)??)
+        Ok(verdicts.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// The first of the selection that are not revoked yet.
@@ -260,3 +272,6 @@ pub(super) fn selected(content: Content, selection: &Selection) -> Content {
         Selection::Key(key) => content.text("key").bytes(key.as_bytes()),
     }
 }
+
+/// Whoever has the key can say so again and again.
+static ISSUER_COMPROMISED: Limit = Limit::new("the key of an issuer was proven to be compromised");

@@ -13,6 +13,8 @@ pub struct Tally {
     // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a fixed list.
     refused: Mutex<BTreeMap<&'static str, u64>>,
     shared_primes: AtomicU64,
+    repeated_alarms: AtomicU64,
+    revoked_siblings: AtomicU64,
 }
 
 impl Tally {
@@ -30,6 +32,24 @@ impl Tally {
     /// How often an RSA key was found to share a prime with another one.
     pub fn shared_primes(&self) -> u64 {
         self.shared_primes.load(Ordering::Relaxed)
+    }
+
+    /// Refusals that would have been alarms, but for too many of the same caller that are on record already.
+    pub fn repeated_alarms(&self) -> u64 {
+        self.repeated_alarms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_repeated_alarm(&self) {
+        self.repeated_alarms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a certificate was shown that was revoked unused because its sibling was used first: what a cloned device does.
+    pub fn revoked_siblings(&self) -> u64 {
+        self.revoked_siblings.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_revoked_sibling(&self) {
+        self.revoked_siblings.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_shared_prime(&self) {

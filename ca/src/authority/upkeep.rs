@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::{Authority, Refused};
 use crate::ledger::{Action, REVOKE_MAX};
-use crate::store::{Store, StoreError, carry_out};
+use crate::store::{Store, carry_out};
 
 impl<S: Store> Authority<S> {
     /// Works until `stop`: one task of the server runs this. What fails is tried again; what is cut off goes on at the next start.
@@ -21,7 +21,6 @@ impl<S: Store> Authority<S> {
                         failing = false;
                         LOOK_INTERVAL
                     }
-                    Err(Refused::Store(StoreError::Stopped)) => return,
                     Err(why) => {
                         if !std::mem::replace(&mut failing, true) {
                             let why: &dyn std::error::Error = &why;
@@ -54,6 +53,10 @@ impl<S: Store> Authority<S> {
             if let Some(done) = done {
                 info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");
             }
+        }
+        // What is due by the time waits until the time is known.
+        if self.clock.doubt().is_some() {
+            return Ok(());
         }
         loop {
             let certificates = self.store.superseded_due(self.clock.now(), REVOKE_MAX).await?;

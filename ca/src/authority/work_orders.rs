@@ -2,12 +2,21 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, RequestId};
+use identity::{DeviceId, RequestId, Role};
 
 use super::content::Content;
 use super::{Authority, Caller, Refused};
-use crate::ledger::{Action, Conflict, Event, Serials, WorkOrderId, WorkOrderTerms};
+use crate::ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderId, WorkOrderTerms};
 use crate::store::{Cursor, Page, Store, StoreError, WorkOrderRecord};
+
+/// Whether an order may name stations that never had a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownStations {
+    /// No.
+    Refused,
+    /// Yes: the operator said so.
+    Allowed,
+}
 
 /// What became of an order in the end.
 #[derive(Debug, Clone)]
@@ -21,21 +30,31 @@ pub struct ClosingReport {
 }
 
 impl<S: Store> Authority<S> {
-    /// Makes an order. Exactly once for a request id.
+    /// Makes an order. Exactly once for a request id. A station that never had a credential is named only where `unknown_stations` allows it:
+    /// the name is usually mistyped.
     ///
     /// # Errors
-    /// When the terms contradict themselves, or name a profile that is not for birth certificates.
+    /// When the terms contradict themselves, name a profile that is not for birth certificates, or an unknown station.
     pub async fn create_work_order(
         &self,
         caller: &Caller,
         request: RequestId,
         terms: WorkOrderTerms,
+        unknown_stations: UnknownStations,
     ) -> Result<WorkOrderRecord, Refused> {
+        if unknown_stations == UnknownStations::Refused {
+            // Stations never vanish: a request that was accepted once passes here again.
+            for station in terms.stations.iter().take(STATIONS_MAX) {
+                if self.store.principal(Role::Station, station).await?.is_none() {
+                    return Err(Conflict::NoSuchStation(station.clone()).into());
+                }
+            }
+        }
         let content = terms_content(&terms);
         let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder { terms }).await?;
         match &recorded.entry().event {
             Event::WorkOrderCreated { work_order, .. } => self.work_order(*work_order).await,
-            _ => Err(StoreError::Stopped.into()),
+            _ => Err(StoreError::Bug { what: "a new work order has another entry" }.into()),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use identity::Host;
 
 use super::Mistake;
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
@@ -14,7 +15,9 @@ use super::settings::{
     BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
     Settings, StoreSettings,
 };
+use crate::clock::ClockLimits;
 use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
+use crate::store::SEGMENT_BYTES_DEFAULT;
 
 /// Collects mistakes while fields become settings.
 pub(super) struct Check<'a> {
@@ -84,12 +87,19 @@ impl Check<'_> {
         }
         let profiles = self.profiles(&config);
         let limits = self.limits(&config);
+        let clock = self.clock(&config);
+        let backdate =
+            self.number("publication.backdate-seconds", config.publication.backdate_seconds, 300, 0, 3600);
         let blocked_keys = self.blocked_keys(config.blocked_keys_file);
         let store = StoreSettings {
             dir: self.directory("store.dir", config.store.dir, "store"),
-            segment_bytes: self.number("store.segment-mib", config.store.segment_mib, 64, 1, 1024)
-                * 1024
-                * 1024,
+            segment_bytes: self.number(
+                "store.segment-mib",
+                config.store.segment_mib,
+                u64::from(SEGMENT_BYTES_DEFAULT) / MIB,
+                1,
+                1024,
+            ) * MIB,
             preallocate: config.store.preallocate.unwrap_or(false),
         };
         let issuers = IssuerSettings {
@@ -114,8 +124,10 @@ impl Check<'_> {
                 epoch_file: self
                     .base
                     .join(config.publication.epoch_file.unwrap_or_else(|| "crl-epoch".into())),
+                backdate: Duration::from_secs(backdate),
             },
             profiles,
+            clock,
             limits,
         })
     }
@@ -221,6 +233,18 @@ impl Check<'_> {
         }
     }
 
+    fn clock(&mut self, config: &Config) -> ClockLimits {
+        let clock = &config.clock;
+        let jump = self.number("clock.jump-seconds", clock.jump_seconds, 300, 10, 86_400);
+        let behind = self.number("clock.behind-ledger-seconds", clock.behind_ledger_seconds, 300, 10, 86_400);
+        let ahead = self.number("clock.ahead-of-ledger-days", clock.ahead_of_ledger_days, 30, 1, 3650);
+        ClockLimits {
+            jump_max: Duration::from_secs(jump),
+            behind_ledger_max: Duration::from_secs(behind),
+            ahead_of_ledger_max: Duration::from_secs(ahead * 24 * 60 * 60),
+        }
+    }
+
     fn limits(&mut self, config: &Config) -> Limits {
         let limits = &config.limits;
         let mut number = |field: &str, value, default, min, max| {
@@ -315,6 +339,7 @@ pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
 /// Whether devices can be told it.
 pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
     let parsed: Option<Uri> = url.parse().ok();
+    check_host(parsed.as_ref())?;
     let good = parsed.is_some_and(|uri| {
         uri.scheme_str() == Some("https")
             && uri.host().is_some_and(|host| !host.is_empty())
@@ -328,6 +353,7 @@ pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
 /// Whether it can be written into certificates, without a `/` at its end.
 pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
     let parsed: Option<Uri> = url.parse().ok();
+    check_host(parsed.as_ref())?;
     let good = parsed.is_some_and(|uri| {
         uri.scheme_str() == Some("http")
             && uri.host().is_some_and(|host| !host.is_empty())
@@ -340,6 +366,14 @@ pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
     Err(format!(
         "{url:?} is not http://HOST or http://HOST:PORT (plain http: whoever fetches a list has nothing to trust yet)"
     ))
+}
+
+/// Whether the host of a URL, if it has one, is a server's.
+fn check_host(uri: Option<&Uri>) -> Result<(), String> {
+    match uri.and_then(Uri::host).filter(|host| !host.is_empty()) {
+        Some(host) => Host::of_uri(host).map(drop).map_err(|why| why.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// The most lines told of one list: nobody mends more at once.
@@ -356,5 +390,8 @@ pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 
 /// Where metrics and health are served unless said otherwise.
 pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";
+
+/// `store.segment-mib` counts these.
+const MIB: u64 = 1024 * 1024;
 
 const VARIABLE_PREFIX: &str = "TOUCHMARK_CA_";

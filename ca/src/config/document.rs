@@ -20,7 +20,7 @@ pub struct Config {
     pub listen: Option<String>,
     /// Where `/metrics`, `/healthz` and `/readyz` are served, in plain HTTP: keep it on the loopback. Default `127.0.0.1:9443`.
     pub metrics_listen: Option<String>,
-    /// Where revocation lists, answers about status (OCSP) and the issuers' certificates are served to everybody, in plain HTTP; port 0
+    /// Where CRLs, OCSP responses and the issuers' certificates are served to everybody, in plain HTTP; port 0
     /// takes any free one. Default `127.0.0.1:8080`.
     pub http_listen: Option<String>,
     /// How everybody reaches `http-listen`: `http://HOST[:PORT]`. It is written into certificates, birth certificates too, which never
@@ -44,12 +44,15 @@ pub struct Config {
     /// How the CA proves itself to callers.
     #[serde(default)]
     pub server: ServerConfig,
-    /// Where revocation lists are kept.
+    /// Where CRLs are kept.
     #[serde(default)]
     pub publication: PublicationConfig,
     /// What certificates say, where an installation may choose.
     #[serde(default)]
     pub profiles: ProfilesConfig,
+    /// When the CA stops trusting its own clock.
+    #[serde(default)]
+    pub clock: ClockConfig,
     /// How much is taken on at once.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -98,6 +101,24 @@ pub struct PublicationConfig {
     /// The file with the number of the last list and how far the ledger was, which `init` makes. It must not be restored with an older
     /// ledger. Default `crl-epoch`.
     pub epoch_file: Option<PathBuf>,
+    /// How many seconds before its making a revocation list or an OCSP response says that it begins (thisUpdate), for brokers and servers
+    /// whose clocks are behind: they refuse everybody while a list is from their future. 0 to 3600. Default 300.
+    pub backdate_seconds: Option<u64>,
+}
+
+/// `[clock]`: when it is further off than this, the CA issues and publishes nothing until the clock is right again, or until
+/// touchmark-ca confirm-time says that it is right. Revoking and holding stay possible.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClockConfig {
+    /// How many seconds the clock may part from the monotonic clock within a day while the CA runs, 10 to 86400: a clock that is set by
+    /// more has jumped. Default 300.
+    pub jump_seconds: Option<u64>,
+    /// How many seconds the clock may be behind the last entry of the ledger, 10 to 86400. Default 300.
+    pub behind_ledger_seconds: Option<u64>,
+    /// How many days the clock may be ahead of the last entry of the ledger when the CA starts, 1 to 3650: longer than it ever stands still
+    /// or nothing is recorded. Default 30.
+    pub ahead_of_ledger_days: Option<u64>,
 }
 
 /// `[profiles]`
@@ -129,7 +150,7 @@ pub struct LdevidConfig {
     /// 90; later the device enrols again with its birth certificate. Default 7.
     pub renewal_grace_days: Option<u64>,
     /// What becomes of an operational certificate whose successor is in use: "expire" leaves it to its end, "revoke" revokes it at once,
-    /// "grace" revokes it after superseded-hours. Revoked ones are on revocation lists until their end: with "revoke" and "grace" that is
+    /// "grace" revokes it after superseded-hours. Revoked ones are on CRLs until their end: with "revoke" and "grace" that is
     /// a third of all devices at any time. Default "expire".
     pub after_renewal: Option<AfterRenewalName>,
     /// With after-renewal = "grace": for how many hours it stays good, 1 to 2160. Default 24.
@@ -143,7 +164,8 @@ pub struct LdevidConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Open connections whose other end showed a certificate, 16 to 100000; one certificate has at most a quarter. Default 8192.
+    /// Open connections of devices, stations, relying parties and services, 16 to 100000. A device has at most 16, all devices at most seven
+    /// eighths, any other principal at most a quarter, with however many certificates. Operators have 256 of their own. Default 8192.
     pub connections_max: Option<u64>,
     /// Open connections whose other end showed no certificate, 1 to 10000: the oldest is cut for a fresh one. Default 256.
     pub anonymous_connections_max: Option<u64>,
@@ -151,7 +173,8 @@ pub struct LimitsConfig {
     pub handshakes_max: Option<u64>,
     /// Seconds that a TLS handshake may take, 1 to 60. Default 10.
     pub handshake_timeout_seconds: Option<u64>,
-    /// Requests in flight, of all connections, 16 to 100000; one certificate has at most a quarter. Default 4096.
+    /// Requests in flight, of all connections, 16 to 100000, shared as connections are: a device has at most 64. Operators have 1024 of
+    /// their own. Default 4096.
     pub requests_max: Option<u64>,
     /// Requests in flight on one connection, 1 to 4096. Default 256.
     pub connection_requests_max: Option<u64>,

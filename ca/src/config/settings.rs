@@ -11,6 +11,7 @@ use issuance::BlockedKeys;
 use super::check::Check;
 use super::document::{Config, LogFormat};
 use super::{ConfigError, HardwareType};
+use crate::clock::ClockLimits;
 
 /// What the CA runs by. Everything in it was checked; paths are as they can be opened.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub publication: PublicationSettings,
     /// What certificates say, where an installation may choose.
     pub profiles: ProfileSettings,
+    /// When the CA stops trusting its own clock.
+    pub clock: ClockLimits,
     /// How much is taken on at once.
     pub limits: Limits,
 }
@@ -81,6 +84,8 @@ pub struct PublicationSettings {
     pub dir: PathBuf,
     /// The number of the last list, and how far the ledger was.
     pub epoch_file: PathBuf,
+    /// How long before its making a list or an OCSP response says that it begins.
+    pub backdate: Duration,
 }
 
 /// What certificates say, where an installation may choose.
@@ -192,6 +197,8 @@ mod tests {
         assert_eq!(settings.store.dir, dir.path().join("store"));
         assert_eq!(settings.profiles.ldevid_lifetime, Duration::from_secs(30 * 86_400));
         assert_eq!(settings.limits.handshake_timeout, Duration::from_secs(10));
+        assert_eq!(settings.clock, ClockLimits::default());
+        assert_eq!(settings.publication.backdate, Duration::from_secs(300));
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! Between the wire and the words: incoming messages become values that were checked, or are refused naming the field; what is on
 //! record becomes messages. Nothing unchecked goes further in.
 
+mod units;
 mod withdrawal;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, DeviceSerial, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
+    DeviceId, DeviceSerial, Host, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
 };
-use issuance::{Certificate, Names, ProfileName};
+use issuance::{Certificate, IssuerName, Names, ProfileName};
 use prost_types::Timestamp;
 use proto::v1;
 
 use crate::authority::{
-    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, CredentialRequest, Refused, RenewalReason,
-    RenewalTime, Trust,
+    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, Condition, CredentialRequest,
+    RECORDED_AHEAD_MAX, Refused, RenewalReason, RenewalTime, Trust,
 };
 use crate::ledger::{
     Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, Standing,
@@ -28,6 +28,7 @@ use crate::store::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, PrincipalRecord, Released, WorkOrderRecord,
 };
 
+pub(super) use units::{units, units_asked};
 pub(super) use withdrawal::{
     alarm, alarm_kind, feed_page, feed_place, list_name, list_piece, progress, revocation_request,
     rotation_request, selection, serial_numbers, state, survey,
@@ -75,7 +76,7 @@ pub(super) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused>
     }
     match text.parse().map_err(|error| bad("reason", error))? {
         RevocationReason::CertificateHold => {
-            Err(bad("reason", "is not certificateHold: what is withdrawn here never comes back"))
+            Err(bad("reason", "is not certificateHold: what is revoked here cannot be released"))
         }
         // RFC 5280, section 5.3.1, and ours: no principal is a CA.
         RevocationReason::CaCompromise => Err(bad("reason", "is not cACompromise: a principal is not a CA")),
@@ -198,6 +199,10 @@ pub(super) fn work_order_terms(message: v1::CreateWorkOrderRequest) -> Result<Wo
 pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFilter, Refused> {
     let product = Some(message.product.as_str()).filter(|text| !text.is_empty());
     let work_order = Some(message.work_order.as_str()).filter(|text| !text.is_empty());
+    let text = Some(message.text.as_str()).filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.len() > SEARCHED_BYTES_MAX) {
+        return Err(bad("text", format_args!("has at most {SEARCHED_BYTES_MAX} bytes")));
+    }
     let state = match v1::DeviceState::try_from(message.state) {
         Ok(v1::DeviceState::Unspecified) => None,
         Ok(v1::DeviceState::Issued) => Some(DeviceState::Issued),
@@ -206,19 +211,24 @@ pub(super) fn device_filter(message: &v1::ListDevicesRequest) -> Result<DeviceFi
         Ok(v1::DeviceState::Scrapped) => Some(DeviceState::Scrapped),
         Ok(v1::DeviceState::Held) => Some(DeviceState::Held),
         Ok(v1::DeviceState::Retired) => Some(DeviceState::Retired),
+        Ok(v1::DeviceState::Revoked) => Some(DeviceState::Revoked),
         Err(_) => return Err(bad("state", "is unknown")),
     };
     Ok(DeviceFilter {
         product: product.map(|text| text.parse().map_err(|error| bad("product", error))).transpose()?,
         work_order: work_order.map(|text| work_order_id("work_order", text)).transpose()?,
         state,
+        text: text.map(str::to_owned),
     })
 }
 
 /// Devices that were not heard of since; `None`: whatever was heard of them.
 pub(super) fn silent_since(message: &v1::ListDevicesRequest) -> Result<Option<SystemTime>, Refused> {
     let Some(since) = message.not_seen_since else { return Ok(None) };
-    let filtered = !message.product.is_empty() || !message.work_order.is_empty() || message.state != 0;
+    let filtered = !message.product.is_empty()
+        || !message.work_order.is_empty()
+        || !message.text.is_empty()
+        || message.state != 0;
     if filtered {
         return Err(bad("not_seen_since", "is not for use together with other filters"));
     }
@@ -236,8 +246,17 @@ pub(super) fn certificate_selection(
             CertificateSelection::Of(text.parse().map_err(|error| bad("principal", error))?)
         }
         Selection::ExpiringBefore(at) => CertificateSelection::ExpiringBefore(time("expiring_before", at)?),
+        Selection::All(all) => {
+            let issuer = Some(all.issuer.as_str()).filter(|text| !text.is_empty());
+            let named = |text: &str| IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == text);
+            let issuer = issuer.map(|text| named(text).ok_or_else(|| bad("issuer", "is unknown")));
+            CertificateSelection::All(issuer.transpose()?)
+        }
     })
 }
+
+/// The longest `product/serial` is shorter.
+const SEARCHED_BYTES_MAX: usize = 128;
 
 /// Zero means the profile's.
 fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
@@ -248,17 +267,17 @@ fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
     }
 }
 
-/// What is an IP address is one; everything else is a DNS name, which the profile checks.
+/// Each a DNS name or the address of one host, as a certificate can have it.
 fn names(names: &[String]) -> Result<Names, Refused> {
     if names.len() > CREDENTIAL_NAMES_MAX {
         return Err(bad("names", format_args!("are at most {CREDENTIAL_NAMES_MAX}")));
     }
     let mut checked = Names::default();
     for name in names {
-        match name.parse::<IpAddr>() {
-            Ok(address) => checked.addresses.push(address),
-            Err(_) if name.len() <= DNS_NAME_CHARACTERS_MAX => checked.dns.push(name.to_ascii_lowercase()),
-            Err(_) => return Err(bad("names", "are DNS names or IP addresses")),
+        match name.parse::<Host>() {
+            Ok(Host::Address(address)) => checked.addresses.push(address),
+            Ok(Host::Name(name)) => checked.dns.push(name),
+            Err(why) => return Err(bad("names", why)),
         }
     }
     Ok(checked)
@@ -284,8 +303,8 @@ pub(super) fn trust_bundle(trust: &Trust) -> v1::TrustBundle {
 }
 
 pub(super) fn counts(counts: WorkOrderCounts) -> v1::WorkOrderCounts {
-    let WorkOrderCounts { issued, confirmed, scrapped } = counts;
-    v1::WorkOrderCounts { issued, confirmed, scrapped }
+    let WorkOrderCounts { issued, confirmed, scrapped, reworked } = counts;
+    v1::WorkOrderCounts { issued, confirmed, scrapped, reworked }
 }
 
 pub(super) fn work_order(order: &WorkOrderRecord) -> v1::WorkOrder {
@@ -322,6 +341,7 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         DeviceState::Scrapped => v1::DeviceState::Scrapped,
         DeviceState::Held => v1::DeviceState::Held,
         DeviceState::Retired => v1::DeviceState::Retired,
+        DeviceState::Revoked => v1::DeviceState::Revoked,
     };
     v1::Device {
         id: Some(device_message(&record.id)),
@@ -333,6 +353,7 @@ pub(super) fn device(record: &DeviceRecord) -> v1::Device {
         operational_serial_number: record.operational.map(serial_number_bytes).unwrap_or_default(),
         last_seen_at: Some(timestamp(record.last_seen)),
         rework_allowed: record.rework,
+        held: record.held,
     }
 }
 
@@ -411,11 +432,29 @@ pub(super) fn principal(record: &PrincipalRecord) -> v1::Principal {
     }
 }
 
+pub(super) fn condition(condition: &Condition) -> v1::GetConditionResponse {
+    let ends = condition
+        .ends
+        .iter()
+        .map(|end| v1::CertificateEnd { name: end.name.clone(), not_after: Some(timestamp(end.not_after)) });
+    let ahead = condition.recorded_ahead.iter().take(RECORDED_AHEAD_MAX);
+    let without_der = |record| v1::CertificateSummary { certificate: Bytes::new(), ..certificate(record) };
+    v1::GetConditionResponse {
+        time: Some(timestamp(condition.time)),
+        clock_doubt: condition.doubt.map(|doubt| doubt.to_string()).unwrap_or_default(),
+        ends: ends.collect(),
+        recorded_ahead: ahead.map(without_der).collect(),
+        more_recorded_ahead: condition.recorded_ahead.len() > RECORDED_AHEAD_MAX,
+    }
+}
+
 pub(super) fn renewal_time(time: RenewalTime, now: SystemTime) -> v1::GetRenewalInfoResponse {
     let reason = match time.reason {
         RenewalReason::Scheduled => "scheduled",
         RenewalReason::RotationRequested => "rotation requested",
         RenewalReason::Superseded => "superseded",
+        RenewalReason::NotYetValid => "not yet valid",
+        RenewalReason::IssuerEnds => "issuer ends",
     };
     v1::GetRenewalInfoResponse {
         window_start: Some(timestamp(time.start)),
@@ -461,9 +500,6 @@ fn bad(field: &'static str, what: impl ToString) -> Refused {
 
 /// The longest life of a credential that can be asked for: a century; the profile says less.
 const LIFETIME_DAYS_MAX: u32 = 36_525;
-
-/// RFC 1035, section 2.3.4.
-const DNS_NAME_CHARACTERS_MAX: usize = 253;
 
 /// The longest reason for a scrapped unit: a sentence or two.
 const REMARK_CHARACTERS_MAX: usize = 256;

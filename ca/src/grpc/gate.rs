@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tonic::Status;
 
-use super::roles::{Access, access, answers_late};
+use super::roles::{Access, access, answers_in_doubt, answers_untimely};
 use super::status;
 use crate::authority::{Authority, Caller, CallerRefused, Refused};
 use crate::store::Store;
@@ -52,12 +52,21 @@ async fn admit<S: Store>(
     if !access.allows(caller.kind()) {
         return Err((Some(caller), CallerRefused::Role.into()));
     }
-    if caller.is_late() && !answers_late(path) {
+    if let Some(doubt) = authority.clock_doubt()
+        && !answers_in_doubt(path)
+    {
+        return Err((Some(caller), Refused::Clock(doubt)));
+    }
+    // What was confirmed before may be confirmed again: the reply may have been lost.
+    let again = caller.is_early() && !caller.is_unconfirmed() && path == CONFIRM_INSTALLED;
+    if (caller.is_late() || caller.is_early()) && !answers_untimely(path) && !again {
         return Err((Some(caller), CallerRefused::Expired.into()));
     }
     authority.note(&caller);
     // That call does it itself.
+    // One that has not begun is of no use to its device: its first call does not supersede the one before it.
     if caller.is_unconfirmed()
+        && !caller.is_early()
         && path != CONFIRM_INSTALLED
         && let Err(refused) = authority.confirm_by_use(&caller).await
     {

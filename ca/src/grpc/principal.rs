@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::Authority;
+use crate::authority::{Authority, PrincipalRevocation};
 use crate::store::Store;
 
 pub(super) struct Principals<S>(pub(super) Arc<Authority<S>>);
@@ -55,7 +55,10 @@ impl<S: Store> PrincipalService for Principals<S> {
             let role = convert::role(message.role)?;
             let name = convert::principal_name("name", &message.name)?;
             let reason = convert::revocation_reason(&message.reason)?;
-            let revoked = self.0.revoke_principal(&caller, role, name, reason).await?;
+            let remark = convert::remark("remark", &message.remark)?;
+            let last_operator = message.last_operator;
+            let revocation = PrincipalRevocation { role, name, reason, remark, last_operator };
+            let revoked = self.0.revoke_principal(&caller, revocation).await?;
             Ok(v1::RevokePrincipalResponse { revoked: u32::try_from(revoked).unwrap_or(u32::MAX) })
         })
         .await

@@ -41,6 +41,18 @@ impl<S: Store> ProvisioningService for Provisioning<S> {
         .await
     }
 
+    async fn get_units(
+        &self,
+        request: Request<v1::GetUnitsRequest>,
+    ) -> Result<Response<v1::GetUnitsResponse>, Status> {
+        answer(&self.0, "GetUnits", request, async |caller, message| {
+            let id = convert::work_order_id("work_order", &message.work_order)?;
+            let units = self.0.units(&caller, id, convert::units_asked(&message)?).await?;
+            Ok(convert::units(&units, &caller))
+        })
+        .await
+    }
+
     async fn issue_birth_certificate(
         &self,
         request: Request<v1::IssueBirthCertificateRequest>,

@@ -111,13 +111,17 @@ fn pieces(list: Arc<List>) -> impl Stream<Item = Result<v1::GetCrlResponse, Stat
                     Some((Ok(convert::list_piece(&list, chunk, offset == 0)), next))
                 }
                 Err(why) => {
-                    tracing::error!(%why, "a revocation list cannot be read");
+                    if UNREADABLE.admits() {
+                        tracing::error!(%why, "a CRL cannot be read");
+                    }
                     Some((Err(Status::unavailable("the list cannot be read now; try again later")), u64::MAX))
                 }
             }
         }
     })
 }
+
+static UNREADABLE: diagnostics::Limit = diagnostics::Limit::new("a revocation list cannot be read");
 
 /// What the wire allows a piece.
 const CHUNK_BYTES: usize = 64 * 1024;

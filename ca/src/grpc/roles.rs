@@ -30,10 +30,15 @@ pub fn access(path: &str) -> Option<Access> {
     TABLE.iter().find(|(rpc, _)| *rpc == path).map(|(_, access)| *access)
 }
 
-/// Whether the RPC with this path answers also a device whose operational certificate has ended not too long ago (R-LIFE-05): what it
-/// needs to get the next one.
-pub(super) fn answers_late(path: &str) -> bool {
-    LATE.contains(&path)
+/// Whether the RPC with this path answers also a device whose operational certificate has ended not too long ago (R-LIFE-05), or whose
+/// certificate has not begun (ADR 0035): what it needs to get the next one.
+pub(super) fn answers_untimely(path: &str) -> bool {
+    UNTIMELY.contains(&path)
+}
+
+/// Whether the RPC with this path is answered while the CA's clock is in doubt: it reads, or can only withdraw (ADR 0034).
+pub(super) fn answers_in_doubt(path: &str) -> bool {
+    IN_DOUBT.contains(&path) || access(path) == Some(Access::AnyCaller)
 }
 
 /// Every RPC that this server answers. A test walks the file descriptors and fails for one that is missing.
@@ -43,6 +48,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.ProvisioningService/ConfirmUnit", Access::Only(STATIONS)),
     ("/touchmark.v1.ProvisioningService/ReportScrap", Access::Only(STATIONS)),
     ("/touchmark.v1.ProvisioningService/GetWorkOrder", Access::Only(STATIONS)),
+    ("/touchmark.v1.ProvisioningService/GetUnits", Access::Only(STATIONS)),
     // The birth certificate proves who a device is; only it authorises a first operational certificate.
     ("/touchmark.v1.EnrollmentService/Enroll", Access::Only(&[DeviceBirth])),
     // Only an operational certificate has children of its own kind; a device whose certificate is lost enrols again.
@@ -74,6 +80,7 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.WorkOrderService/Pause", Access::Only(OPERATORS)),
     ("/touchmark.v1.WorkOrderService/Resume", Access::Only(OPERATORS)),
     ("/touchmark.v1.WorkOrderService/Close", Access::Only(OPERATORS)),
+    ("/touchmark.v1.AuthorityService/GetCondition", Access::Only(OPERATORS)),
     // Orchestrators and load balancers have no certificate.
     ("/grpc.health.v1.Health/Check", Access::Anyone),
     ("/grpc.health.v1.Health/Watch", Access::Anyone),
@@ -82,10 +89,35 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::AnyCaller),
 ];
 
-const LATE: &[&str] = &[
+const UNTIMELY: &[&str] = &[
+    "/touchmark.v1.EnrollmentService/Enroll",
     "/touchmark.v1.EnrollmentService/Renew",
     "/touchmark.v1.EnrollmentService/GetRenewalInfo",
     "/touchmark.v1.EnrollmentService/GetTrustBundle",
+];
+
+const IN_DOUBT: &[&str] = &[
+    "/touchmark.v1.ProvisioningService/ReportScrap",
+    "/touchmark.v1.ProvisioningService/GetWorkOrder",
+    "/touchmark.v1.EnrollmentService/GetTrustBundle",
+    "/touchmark.v1.LifecycleService/GetDevice",
+    "/touchmark.v1.LifecycleService/ListDevices",
+    "/touchmark.v1.LifecycleService/ListCertificates",
+    "/touchmark.v1.LifecycleService/PreviewSelection",
+    "/touchmark.v1.LifecycleService/Revoke",
+    "/touchmark.v1.LifecycleService/Hold",
+    "/touchmark.v1.LifecycleService/Retire",
+    "/touchmark.v1.LifecycleService/ListAlarms",
+    "/touchmark.v1.RevocationService/CheckStatus",
+    "/touchmark.v1.RevocationService/WatchRevocations",
+    "/touchmark.v1.RevocationService/GetCrl",
+    "/touchmark.v1.PrincipalService/List",
+    "/touchmark.v1.PrincipalService/Revoke",
+    "/touchmark.v1.WorkOrderService/Get",
+    "/touchmark.v1.WorkOrderService/List",
+    "/touchmark.v1.WorkOrderService/Pause",
+    "/touchmark.v1.WorkOrderService/Close",
+    "/touchmark.v1.AuthorityService/GetCondition",
 ];
 
 const STATIONS: &[CallerKind] = &[Station];
@@ -129,6 +161,17 @@ mod tests {
     fn an_rpc_is_in_the_table_once() {
         for (rpc, _) in TABLE {
             assert_eq!(TABLE.iter().filter(|(other, _)| other == rpc).count(), 1, "{rpc}");
+        }
+    }
+
+    #[test]
+    fn what_is_answered_in_doubt_or_out_of_time_exists_and_a_certificate_is_not_among_it() {
+        for rpc in IN_DOUBT.iter().chain(UNTIMELY) {
+            assert!(access(rpc).is_some(), "{rpc} is not in the role table");
+        }
+        for rpc in ["IssueBirthCertificate", "IssueBirthCertificates", "Enroll", "Renew", "Issue", "Release"]
+        {
+            assert!(!IN_DOUBT.iter().any(|other| other.rsplit('/').next() == Some(rpc)), "{rpc}");
         }
     }
 

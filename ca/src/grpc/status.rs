@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proto::v1;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -54,6 +55,61 @@ pub(super) fn unreadable(status: &Status) -> Status {
     Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, []))
 }
 
+/// Why a call is refused before it reaches its service, or is ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DoorRefused {
+    /// By the certificate that was shown, or because none was.
+    Caller(CallerRefused),
+    /// Its caller, or all together, have as many calls as they may.
+    Overloaded,
+    /// The oldest call of a stranger is ended for a fresh one.
+    MadeRoom,
+    /// The CA stops.
+    Stopping,
+    /// It was not done within the time that the caller gives it (`grpc-timeout`), or within ours.
+    NotInTime,
+    /// Its messages are compressed.
+    Compressed,
+    /// `grpc-timeout` is not what it must be.
+    TimeoutMalformed,
+}
+
+/// A refusal at the door as a status.
+pub(crate) fn at_the_door(refused: DoorRefused) -> Status {
+    let (code, reason, message) = match refused {
+        DoorRefused::Caller(why) => {
+            let details = ErrorDetails::with_error_info(why.reason(), DOMAIN, []);
+            return Status::with_error_details(code(&why.into()), why.to_string(), details);
+        }
+        DoorRefused::Overloaded => {
+            (Code::Unavailable, "OVERLOADED", "there are too many requests; try again later")
+        }
+        DoorRefused::MadeRoom => (Code::Unavailable, "OVERLOADED", "the call made room for others"),
+        DoorRefused::Stopping => (Code::Unavailable, "STOPPING", "the CA is stopping; try again later"),
+        DoorRefused::NotInTime => {
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "the call was not done in its time")
+        }
+        DoorRefused::Compressed => (
+            Code::Unimplemented,
+            "MESSAGE_COMPRESSED",
+            "compressed messages are not read; send them as they are",
+        ),
+        DoorRefused::TimeoutMalformed => {
+            (Code::InvalidArgument, "TIMEOUT_MALFORMED", "grpc-timeout is not a number and a unit")
+        }
+    };
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+    if code == Code::Unavailable {
+        details.set_retry_info(Some(RETRY_DOOR));
+    }
+    let mut status = Status::with_error_details(code, message, details);
+    if refused == DoorRefused::Compressed {
+        // "A server must include the list of encodings that it supports" (gRPC, compression.md).
+        status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+    }
+    status
+}
+
 fn code(refused: &Refused) -> Code {
     match refused {
         Refused::Caller(CallerRefused::Role) => Code::PermissionDenied,
@@ -70,13 +126,15 @@ fn code(refused: &Refused) -> Code {
         }
         Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => Code::Internal,
         Refused::Ledger(conflict) => conflict_code(conflict),
+        Refused::TooOften { .. } => Code::ResourceExhausted,
         Refused::CountChanged { .. } => Code::FailedPrecondition,
         Refused::SerialNumbers => Code::Internal,
-        Refused::Signer(_) => Code::Unavailable,
+        Refused::Signer(_) | Refused::Clock(_) => Code::Unavailable,
         Refused::Store(StoreError::CursorUnknown) => Code::InvalidArgument,
         Refused::Store(
             StoreError::Full
             | StoreError::Stopped
+            | StoreError::Bug { .. }
             | StoreError::Busy
             | StoreError::ListingsUnavailable { .. }
             | StoreError::Damaged { .. }
@@ -98,6 +156,7 @@ fn conflict_code(conflict: &Conflict) -> Code {
         | Conflict::NoSuchCertificate(_)
         | Conflict::NoCertificate(_)
         | Conflict::NoSuchJob(_)
+        | Conflict::NoSuchStation(_)
         | Conflict::NoSuchPrincipal(_) => Code::NotFound,
         Conflict::WorkOrderExhausted { .. } | Conflict::TooManyRotations => Code::ResourceExhausted,
         Conflict::WorkOrderNotOpen { .. }
@@ -105,10 +164,13 @@ fn conflict_code(conflict: &Conflict) -> Code {
         | Conflict::WorkOrderExpired(_)
         | Conflict::DeviceScrapped(_)
         | Conflict::DeviceRetired(_)
+        | Conflict::DeviceRevoked(_)
         | Conflict::DeviceHeld(_)
         | Conflict::DeviceNotHeld(_)
         | Conflict::DeviceInUse(_)
         | Conflict::LineageForked(_)
+        | Conflict::DeviceOfAnotherWorkOrder { .. }
+        | Conflict::LastOperator
         | Conflict::IssuerNotRevocable
         | Conflict::CertificateRevoked
         | Conflict::TooManyUnconfirmed(_) => Code::FailedPrecondition,
@@ -127,11 +189,17 @@ fn conflict_code(conflict: &Conflict) -> Code {
 /// When asking again can help although nobody changed anything.
 fn retry_after(refused: &Refused) -> Option<Duration> {
     match refused {
+        Refused::TooOften { wait } => Some(*wait),
         Refused::Store(StoreError::Busy) => Some(RETRY_BUSY),
         Refused::Store(StoreError::ListingsUnavailable { .. }) => Some(RETRY_LISTING),
         Refused::Signer(_) => Some(RETRY_OPERATOR),
+        Refused::Clock(_) => Some(RETRY_CLOCK),
         Refused::Store(
-            StoreError::Full | StoreError::Stopped | StoreError::Damaged { .. } | StoreError::Io { .. },
+            StoreError::Full
+            | StoreError::Stopped
+            | StoreError::Bug { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Io { .. },
         ) => Some(RETRY_OPERATOR),
         _ => None,
     }
@@ -148,6 +216,9 @@ fn message(refused: &Refused) -> String {
         }
         Refused::Store(_) => "the CA cannot record anything now; try again later".into(),
         Refused::Signer(_) => "the CA cannot sign now; try again later".into(),
+        Refused::Clock(_) => {
+            "the CA does not trust its own clock and issues nothing until it is right; try again later".into()
+        }
         Refused::SerialNumbers
         | Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => {
             "the CA cannot issue this certificate; its operator must look into it".into()
@@ -160,6 +231,7 @@ fn message(refused: &Refused) -> String {
         | Refused::Blocked { .. }
         | Refused::Profile(_)
         | Refused::Ledger(_)
+        | Refused::TooOften { .. }
         | Refused::CountChanged { .. }
         | Refused::Request { .. } => refused.to_string(),
     }
@@ -167,6 +239,9 @@ fn message(refused: &Refused) -> String {
 
 /// The domain of our reasons, as `google.rpc.ErrorInfo` wants it.
 const DOMAIN: &str = "touchmark";
+
+/// After too many calls, or while the CA stops and starts again.
+const RETRY_DOOR: Duration = Duration::from_secs(1);
 
 /// A busy store has its queue done in a few commits.
 const RETRY_BUSY: Duration = Duration::from_millis(200);
@@ -176,6 +251,9 @@ const RETRY_LISTING: Duration = Duration::from_secs(2);
 
 /// A person has to do something first.
 const RETRY_OPERATOR: Duration = Duration::from_secs(10);
+
+/// A clock is put right by a time server within a minute, or by a person.
+const RETRY_CLOCK: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -197,11 +275,12 @@ mod tests {
             let info = details.error_info().unwrap();
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "touchmark"), "{refused:?}");
             assert_eq!(details.request_info().unwrap().request_id, "7-1");
-            assert_eq!(details.retry_info().is_some(), code == Code::Unavailable, "{refused:?}");
+            let later = code == Code::Unavailable || reason == "TOO_OFTEN";
+            assert_eq!(details.retry_info().is_some(), later, "{refused:?}");
             let streamed = refusal(&refused);
             assert_eq!((streamed.code, streamed.reason.as_str()), (i32::from(code), reason));
             assert_eq!(streamed.message, status.message());
-            assert_eq!(streamed.retry_after_ms > 0, code == Code::Unavailable);
+            assert_eq!(streamed.retry_after_ms > 0, later);
         }
     }
 
@@ -254,7 +333,14 @@ mod tests {
             (Conflict::SharedPrime, Code::InvalidArgument, "KEY_WEAK"),
             (Conflict::SerialNumberTaken, Code::Internal, "SERIAL_NUMBER_TAKEN"),
             (Conflict::NoSuchDevice(device.clone()), Code::NotFound, "DEVICE_NOT_FOUND"),
+            (Conflict::LastOperator, Code::FailedPrecondition, "LAST_OPERATOR"),
+            (
+                Conflict::DeviceOfAnotherWorkOrder { device: device.clone(), work_order: None },
+                Code::FailedPrecondition,
+                "DEVICE_OF_ANOTHER_WORK_ORDER",
+            ),
             (Conflict::DeviceScrapped(device.clone()), Code::FailedPrecondition, "DEVICE_SCRAPPED"),
+            (Conflict::DeviceRevoked(device.clone()), Code::FailedPrecondition, "DEVICE_REVOKED"),
             (Conflict::NoSuchCertificate(device.clone()), Code::NotFound, "CERTIFICATE_NOT_FOUND"),
             (Conflict::CertificateRevoked, Code::FailedPrecondition, "CERTIFICATE_REVOKED"),
             (Conflict::AlreadyEnrolled(device.clone()), Code::AlreadyExists, "ALREADY_ENROLLED"),
@@ -264,6 +350,7 @@ mod tests {
                 Code::NotFound,
                 "PRINCIPAL_NOT_FOUND",
             ),
+            (Conflict::NoSuchStation("line-3".parse().unwrap()), Code::NotFound, "STATION_UNKNOWN"),
             (terms(TermsRefusal::SerialsTooFew), Code::InvalidArgument, "SERIALS_TOO_FEW"),
             (terms(TermsRefusal::NoStation), Code::InvalidArgument, "STATIONS_MISSING"),
             (Conflict::IssuerExists, Code::AlreadyExists, "ISSUER_EXISTS"),
@@ -300,7 +387,7 @@ mod tests {
             (CallerRefused::Expired.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_EXPIRED"),
             (CallerRefused::Role.into(), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
             (CsrError::TooLarge { bytes: 9_000 }.into(), Code::InvalidArgument, "CSR_TOO_LARGE"),
-            (CsrError::NotDer.into(), Code::InvalidArgument, "CSR_NOT_DER"),
+            (CsrError::Pem.into(), Code::InvalidArgument, "CSR_NOT_DER"),
             (CsrError::ProofOfPossession.into(), Code::InvalidArgument, "PROOF_OF_POSSESSION_FAILED"),
             (CsrError::Key(KeyError::NotAllowed).into(), Code::InvalidArgument, "KEY_TYPE_NOT_ALLOWED"),
             (CsrError::Key(KeyError::Weak { what: "e" }).into(), Code::InvalidArgument, "KEY_WEAK"),
@@ -332,8 +419,18 @@ mod tests {
                 Code::FailedPrecondition,
                 "COUNT_CHANGED",
             ),
+            (Refused::TooOften { wait: Duration::from_secs(30) }, Code::ResourceExhausted, "TOO_OFTEN"),
             (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
             (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),
+            (
+                Refused::Clock(identity::ClockDoubt {
+                    fault: identity::ClockFault::JumpedAhead,
+                    by: Duration::from_secs(3600),
+                    shows: std::time::UNIX_EPOCH,
+                }),
+                Code::Unavailable,
+                "CLOCK_IN_DOUBT",
+            ),
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
             (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
             (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),

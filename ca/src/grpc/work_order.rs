@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::Authority;
+use crate::authority::{Authority, UnknownStations};
 use crate::store::Store;
 
 pub(super) struct WorkOrders<S>(pub(super) Arc<Authority<S>>);
@@ -21,8 +21,12 @@ impl<S: Store> WorkOrderService for WorkOrders<S> {
     ) -> Result<Response<v1::WorkOrder>, Status> {
         answer(&self.0, "CreateWorkOrder", request, async |caller, message| {
             let request = convert::request_id(&message.request_id)?;
+            let unknown = match message.allow_unknown_stations {
+                true => UnknownStations::Allowed,
+                false => UnknownStations::Refused,
+            };
             let terms = convert::work_order_terms(message)?;
-            Ok(convert::work_order(&self.0.create_work_order(&caller, request, terms).await?))
+            Ok(convert::work_order(&self.0.create_work_order(&caller, request, terms, unknown).await?))
         })
         .await
     }

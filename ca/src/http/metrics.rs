@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use sources::{BlockedKeysFigures, Expiry, Figures, Sources};
+pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, Sources};
 
 /// Everything that is counted. Cheap to share; every method may be called from anywhere.
 pub struct Metrics {
@@ -138,8 +138,14 @@ pub enum Dropped {
     HandshakeCrowdedOut,
     /// The connection had no certificate and was the oldest of too many such.
     AnonymousCrowdedOut,
-    /// There were too many with a certificate.
+    /// The certificate was refused, and the connection was the oldest of too many such.
+    RefusedCrowdedOut,
+    /// There were too many of its principal, or of all with a certificate.
     TooManyConnections,
+    /// A connection of plain HTTP that was in the way of a fresh one.
+    HttpCrowdedOut,
+    /// A connection of plain HTTP that came when all places of its network were busy.
+    HttpTooMany,
 }
 
 impl EncodeLabelValue for Dropped {
@@ -149,7 +155,10 @@ impl EncodeLabelValue for Dropped {
             Self::HandshakeTooSlow => "handshake_too_slow",
             Self::HandshakeCrowdedOut => "handshake_crowded_out",
             Self::AnonymousCrowdedOut => "anonymous_crowded_out",
+            Self::RefusedCrowdedOut => "refused_crowded_out",
             Self::TooManyConnections => "too_many_connections",
+            Self::HttpCrowdedOut => "http_crowded_out",
+            Self::HttpTooMany => "http_too_many",
         };
         EncodeLabelValue::encode(&reason, encoder)
     }

@@ -5,12 +5,12 @@
 
 mod body;
 mod compromise;
+mod conditional;
 mod lists;
 mod pace;
 mod status;
 
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +19,10 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderVal
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::Clock;
 use issuance::IssuerName;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
+use super::listener::Responder;
 use crate::publication::{Answers, Delegating, ListName, Publication, StatusSource};
 use body::Page;
 use compromise::Desk;
@@ -53,66 +47,10 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
     ) -> Self {
         Self { publication, answers, compromise: Desk::new(report), clock }
     }
+}
 
-    /// Serves until `stop`; what was begun then ends, or is cut with the process.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            // The next is accepted when there is room for it; until then it waits in the system's queue.
-            let place = tokio::select! {
-                () = stop.cancelled() => return,
-                place = Arc::clone(&places).acquire_owned() => place,
-            };
-            let Ok(place) = place else { return };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => {
-                    tokio::spawn(Arc::clone(&self).connection(stream, address, place, stop.clone()));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept connections of plain HTTP");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        address: SocketAddr,
-        _place: OwnedSemaphorePermit,
-        stop: CancellationToken,
-    ) {
-        stream.set_nodelay(true).ok();
-        let service = service_fn(move |request| {
-            let public = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(public.answer(address.ip(), request).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(BUFFER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            () = tokio::time::sleep(CONNECTION_LIFE_MAX) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = served {
-            debug!(peer.address = %address, %error, "a connection of plain HTTP ended");
-        }
-    }
+impl<S: StatusSource, D: Delegating> Responder for Public<S, D> {
+    type Body = Page;
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Page> {
         let (head, body) = request.into_parts();
@@ -151,9 +89,11 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
             None => plain(StatusCode::NOT_FOUND, "nothing here\n"),
         }
     }
+}
 
+impl<S: StatusSource, D: Delegating> Public<S, D> {
     async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
-        if headers.get(CONTENT_TYPE).is_some_and(|kind| kind != status::QUESTION_TYPE) {
+        if !conditional::is_of_type(headers, status::QUESTION_TYPE) {
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/ocsp-request\n");
         }
         match read_body(body, QUESTION_BYTES_MAX).await {
@@ -233,23 +173,15 @@ fn page(status: StatusCode, kind: &'static str, body: Page) -> Response<Page> {
     answer
 }
 
-/// Connections at once; each has at most [`BUFFER_BYTES_MAX`] and a piece of a list. More wait.
-const CONNECTIONS_MAX: usize = 1_024;
-
-/// How long a head may take, also the next one's on an open connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once; each has at most 32 KiB and a piece of a CRL.
+pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a question may take after its head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one connection lives: whoever reads a list of 50 MB more slowly than 14 kB/s takes a place from others.
-const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// Of one connection: a GET with a question of twenty certificates has a few kilobytes.
-const BUFFER_BYTES_MAX: usize = 32 * 1024;
+/// How long a cache on the way may keep a CRL or an OCSP response, at most: a revocation makes a new one within a second, and who asks
+/// through a cache sees it this much later. Who cannot wait asks with a nonce, by POST, or follows the feed.
+const MAX_AGE_SECONDS: u64 = 60;
 
 /// The largest question (R-OCSP-09).
 const QUESTION_BYTES_MAX: usize = 16 * 1024;
-
-/// How long to wait when there are no more file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -179,5 +179,5 @@ fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -
 fn command(what: &dyn std::fmt::Display, action: Action) -> Command {
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, format!("touchmark-ca init {what}").as_bytes()).as_ref());
-    Command { principal: None, credential: None, request: None, content, action }
+    Command { principal: None, credential: None, request: None, content, remark: String::new(), action }
 }

@@ -10,6 +10,7 @@ use issuance::IssuerName;
 use super::certificates::{Maker, recorded_by_hand};
 use super::{InitError, SERVER_NAME, directory, hosts, texts};
 use crate::config::{Settings, StoreSettings};
+use crate::publication::{Ledger, Numbers};
 use crate::signer::{Issuers, Passphrase, SignerError};
 use crate::store::{OpenError, Store};
 
@@ -46,7 +47,16 @@ pub async fn credential<S: Store>(
     let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
     let issuers = Issuers::open(&settings.issuers.dir, &passphrase)?;
     let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
-    let store = open_store(&settings.store).await?;
+    let store = Arc::new(open_store(&settings.store).await?);
+    // Nothing is added to a ledger that is older than what was published.
+    if let Err(why) = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await {
+        store.close().await?;
+        return Err(why.into());
+    }
+    if let Some(doubt) = settings.clock.judge(clock.now(), store.last_entry_at()) {
+        store.close().await?;
+        return Err(InitError::Clock(doubt));
+    }
     let on_record = store.issuer(IssuerName::Infrastructure).await?;
     if on_record.is_none_or(|record| record.certificate().der != issuer.certificate.der()) {
         store.close().await?;

@@ -126,6 +126,9 @@ async fn make<S: Store>(
     now: SystemTime,
     root: &Certificate,
 ) -> Result<RootListDraft, InitError> {
+    if let Some(doubt) = settings.clock.judge(now, store.last_entry_at()) {
+        return Err(InitError::Clock(doubt));
+    }
     let source = Ledger(Arc::clone(store));
     let numbers = Numbers::open(&settings.publication.epoch_file, &source).await?;
     let number = numbers.take(1, Seen::end_of(&source).await?)?.next().ok_or(NumbersError::Exhausted)?;
@@ -141,7 +144,11 @@ async fn make<S: Store>(
         }));
         from = page.next;
     }
-    Ok(RootListDraft::new(root, number, &entries, now)?)
+    // A little before now, for readers whose clocks are behind, and never before the list that it follows (ADR 0036).
+    let before = read_root_list(&settings.issuers.dir, root).ok().map(|list| list.this_update);
+    let before = before.filter(|before| *before <= now).unwrap_or(SystemTime::UNIX_EPOCH);
+    let this_update = now.checked_sub(settings.publication.backdate).unwrap_or(now).max(before);
+    Ok(RootListDraft::new(root, number, &entries, this_update, now)?)
 }
 
 /// A root has a handful of issuers.

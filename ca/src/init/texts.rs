@@ -133,7 +133,7 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
          {listen}\
          # Where /metrics, /healthz and /readyz are served in plain HTTP: keep it on the loopback.\n\
          {metrics_listen}\
-         # Where revocation lists, status (OCSP) and issuers' certificates are served to everybody in plain HTTP.\n\
+         # Where CRLs, OCSP responses and issuers' certificates are served to everybody in plain HTTP.\n\
          {http_listen}\
          # How everybody reaches that: it is written into certificates, so take a name that you keep.\n\
          {public_url}\
@@ -181,7 +181,7 @@ pub(super) fn blocked_keys() -> &'static str {
      #   openssl pkey -in key.pem -pubout -outform DER | sha256sum\n\
      # Write the next list beside this one and move it here: it is taken within seconds, without a restart; the log says how many entries it\n\
      # has. A list with a mistake is not taken, and the one before it stays in force.\n\
-     # Certificates that exist are not touched: touchmark revoke --key SHA256 --reason keyCompromise withdraws them.\n"
+     # Certificates that exist are not touched: touchmark revoke --key SHA256 --reason keyCompromise revokes them.\n"
 }
 
 /// Below the directory of the installation.

@@ -97,7 +97,7 @@ pub fn apply<V: View>(view: &V, entry: &Entry) -> Result<Changes, V::Fault> {
                 until: *until,
             });
         }
-        Event::DuplicateRefused { .. } => {}
+        Event::DuplicateRefused { .. } | Event::TimeConfirmed { .. } => {}
     }
     if let Some(pair) = AlarmPair::of(&entry.event) {
         let facts = AlarmFacts { entry: entry.number, at: entry.at, kind: pair.kind() };
@@ -159,7 +159,10 @@ impl Changes {
                 });
                 self.count(view, *work_order, |counts| match was_confirmed {
                     // A rework is the same unit: it is counted once, and has to be accounted for again.
-                    Some(confirmed) => counts.confirmed -= u64::from(confirmed && counts.confirmed > 0),
+                    Some(confirmed) => {
+                        counts.reworked += 1;
+                        counts.confirmed -= u64::from(confirmed && counts.confirmed > 0);
+                    }
                     None => counts.issued += 1,
                 })?;
             }

@@ -199,6 +199,14 @@ impl<B: View> View for Books<B> {
         }
     }
 
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, Self::Fault> {
+        let mut names = self.base.principals_of(role)?;
+        names.extend(self.principals.keys().filter(|(of, _)| *of == role).map(|(_, name)| name.clone()));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault> {
         match self.issuers.get(&issuer) {
             Some(serial_number) => self.certificate(serial_number),
@@ -273,6 +281,10 @@ impl View for Nothing {
 
     fn principal(&self, _: Role, _: &PrincipalName) -> Result<Option<PrincipalFacts>, Infallible> {
         Ok(None)
+    }
+
+    fn principals_of(&self, _: Role) -> Result<Vec<PrincipalName>, Infallible> {
+        Ok(Vec::new())
     }
 
     fn issuer(&self, _: IssuerName) -> Result<Option<CertificateFacts>, Infallible> {

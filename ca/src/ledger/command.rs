@@ -23,6 +23,8 @@ pub struct Command {
     /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as a fresh serial
     /// number): the same request id with another digest is refused.
     pub content: [u8; 32],
+    /// For people who read the ledger; empty: none. At most 256 characters.
+    pub remark: String,
     /// What is asked.
     pub action: Action,
 }
@@ -178,6 +180,23 @@ pub enum Action {
         /// With the other key.
         certificate: SerialNumber,
     },
+    /// A certificate was shown that was revoked unused, because another one of the device was used first: two hold the memory that asked for
+    /// both. Always refused as a fork, and recorded once as an alarm.
+    ReportRevokedSibling {
+        /// Whose.
+        device: DeviceId,
+        /// The certificate that was shown.
+        certificate: SerialNumber,
+        /// The one that was used first.
+        used: SerialNumber,
+        /// Whether a fork puts the device on hold.
+        hold_on_fork: bool,
+    },
+    /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its machine.
+    ConfirmTime {
+        /// The time of the last entry.
+        before: SystemTime,
+    },
     /// Put the credential of a station, operator, relying party or service on record.
     IssueCredential {
         /// What it may be.
@@ -187,7 +206,7 @@ pub enum Action {
         /// The certificate, signed, not yet released.
         certificate: SignedCertificate,
     },
-    /// Withdraw all credentials of a principal.
+    /// Revoke all credentials of a principal.
     RevokePrincipal {
         /// What it may be.
         role: Role,
@@ -195,7 +214,40 @@ pub enum Action {
         name: PrincipalName,
         /// Why.
         reason: RevocationReason,
+        /// Also when it is the last operator with a credential that is good.
+        last_operator: bool,
     },
+}
+
+impl Action {
+    /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it is (ADR 0034).
+    pub fn only_withdraws(&self) -> bool {
+        match self {
+            Self::Revoke { .. }
+            | Self::BeginRevocation { .. }
+            | Self::FinishRevocation { .. }
+            | Self::Hold { .. }
+            | Self::Retire { .. }
+            | Self::ScrapUnit { .. }
+            | Self::RevokePrincipal { .. }
+            | Self::PauseWorkOrder { .. }
+            | Self::CloseWorkOrder { .. }
+            | Self::ReportRevokedSibling { .. }
+            | Self::ReportSharedPrime { .. } => true,
+            Self::InstallIssuer { .. }
+            | Self::CreateWorkOrder { .. }
+            | Self::ResumeWorkOrder { .. }
+            | Self::IssueBirth { .. }
+            | Self::ConfirmUnit { .. }
+            | Self::IssueOperational { .. }
+            | Self::ConfirmInstalled { .. }
+            | Self::Release { .. }
+            | Self::AllowRework { .. }
+            | Self::RequestRotation { .. }
+            | Self::ConfirmTime { .. }
+            | Self::IssueCredential { .. } => false,
+        }
+    }
 }
 
 /// What becomes of an operational certificate once its successor is in use.

@@ -1,6 +1,6 @@
 //! Why a command is refused. Each has a stable reason on the wire (`grpc/status.rs`).
 
-use identity::{DeviceId, Principal, RevocationReason, SerialNumber};
+use identity::{DeviceId, Principal, PrincipalName, RevocationReason, SerialNumber};
 
 use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, TermsRefusal, WorkOrderId, WorkOrderState};
 
@@ -78,6 +78,11 @@ pub enum Conflict {
     /// `DEVICE_RETIRED`.
     #[error("{0} was retired")]
     DeviceRetired(DeviceId),
+    /// `DEVICE_REVOKED`: a hold would withdraw nothing, and a release would bring nothing back.
+    #[error(
+        "all certificates of {0} are revoked: there is nothing to hold, and no release would bring them back"
+    )]
+    DeviceRevoked(DeviceId),
     /// `DEVICE_HELD`: an operator put it on hold, or a fork did.
     #[error("{0} is on hold")]
     DeviceHeld(DeviceId),
@@ -120,9 +125,26 @@ pub enum Conflict {
     /// `PRINCIPAL_NOT_FOUND`.
     #[error("there is no {0}")]
     NoSuchPrincipal(Principal),
+    /// `LAST_OPERATOR`: nobody could operate the CA afterwards.
+    #[error("this would revoke the last operator credential that is good: nobody could operate this CA")]
+    LastOperator,
+    /// `DEVICE_OF_ANOTHER_WORK_ORDER`: a unit with this name was made before.
+    #[error("{device} was made under {}", match work_order {
+        Some(work_order) => format!("work order {work_order}"),
+        None => "another work order".to_owned(),
+    })]
+    DeviceOfAnotherWorkOrder {
+        /// The unit.
+        device: DeviceId,
+        /// Its order, if the caller may know it.
+        work_order: Option<WorkOrderId>,
+    },
     /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may have at one time.
     #[error("{0} has too many operational certificates that it never used; they must expire first")]
     TooManyUnconfirmed(DeviceId),
+    /// `STATION_UNKNOWN`: the order names a station that never had a credential.
+    #[error("there is no station {0}: no credential was ever made for it")]
+    NoSuchStation(PrincipalName),
     /// The terms contradict themselves; each way has its own reason.
     #[error(transparent)]
     TermsRefused(#[from] TermsRefusal),

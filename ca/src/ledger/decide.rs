@@ -49,8 +49,8 @@ pub fn decide<V: View>(
     }
 }
 
-/// What [`decide`] would say of a request before its certificate is signed: the entry that answers it, or `None` if nothing is in the way, or
-/// if an alarm is to be put on record first: then the command is worth a commit.
+/// What [`decide`] would say of a request before its certificate is signed: a replay, `Clear` if nothing is in the way, or the alarm that is to
+/// be put on record with the refusal: then the command is worth a commit.
 ///
 /// # Errors
 /// As of [`decide`].
@@ -58,11 +58,23 @@ pub fn foresee<V: View>(
     view: &V,
     intent: &Intent,
     now: SystemTime,
-) -> Result<Result<Option<EntryNumber>, Conflict>, V::Fault> {
+) -> Result<Result<Foreseen, Conflict>, V::Fault> {
     match (Rules { view, now }.foresee(intent)) {
-        Err(Stop::Alarm(..)) => Ok(Ok(None)),
-        outcome => settle(outcome),
+        Err(Stop::Alarm(_, conflict)) => Ok(Ok(Foreseen::Alarm(conflict))),
+        outcome => settle(outcome)
+            .map(|before| before.map(|before| before.map_or(Foreseen::Clear, Foreseen::Replay))),
     }
+}
+
+/// What a request that is not simply refused would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreseen {
+    /// Nothing is in the way.
+    Clear,
+    /// It was answered before, in this entry.
+    Replay(EntryNumber),
+    /// It would be refused for this reason, and an alarm recorded.
+    Alarm(Conflict),
 }
 
 /// The view as of one moment, and that moment.
@@ -127,14 +139,20 @@ impl<V: View> Rules<'_, V> {
             Action::Revoke { .. }
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }
-            | Action::RequestRotation { .. } => self.decide_revocation(&command.action),
+            | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
+            Action::ConfirmTime { before } => Ok(record(Event::TimeConfirmed { before: *before })),
             Action::IssueCredential { role, name, certificate } => {
                 let before = self.may_have_credential(*role, name, &certificate.key)?;
                 let (role, name, certificate) = (*role, name.clone(), certificate.clone());
                 self.issue(before, Event::CredentialIssued { role, name, certificate })
             }
             Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
-            Action::RevokePrincipal { role, name, reason } => self.revoke_principal(*role, name, *reason),
+            Action::ReportRevokedSibling { device, certificate, used, hold_on_fork } => {
+                self.revoked_sibling(device, *certificate, *used, *hold_on_fork)
+            }
+            Action::RevokePrincipal { role, name, reason, last_operator } => {
+                self.revoke_principal(*role, name, *reason, *last_operator)
+            }
         }
     }
 

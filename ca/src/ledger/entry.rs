@@ -21,6 +21,8 @@ pub struct Entry {
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked.
     pub content: [u8; 32],
+    /// For people who read the ledger; empty: none.
+    pub remark: String,
     /// What happened.
     pub event: Event,
 }
@@ -119,11 +121,12 @@ pub enum Event {
         /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by itself, or there was none.
         parent_ends: Option<SystemTime>,
     },
-    /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child (DESIGN 4.6). Refused.
+    /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child (DESIGN 4.6); or a certificate was
+    /// shown that was revoked unused, because its sibling was used first. Refused.
     ForkDetected {
         /// Whose flash was cloned, or key stolen.
         device: DeviceId,
-        /// The certificate that asked.
+        /// The certificate that asked, or was shown.
         parent: SerialNumber,
         /// The one that is in use instead, or was last.
         child: SerialNumber,
@@ -215,6 +218,11 @@ pub enum Event {
         reason: String,
         /// Forgotten then.
         until: SystemTime,
+    },
+    /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was confirmed.
+    TimeConfirmed {
+        /// The time of the entry before it, which the clock contradicted.
+        before: SystemTime,
     },
     /// A principal has a credential.
     CredentialIssued {

@@ -39,6 +39,8 @@ pub trait View {
     fn work_orders(&self) -> Result<u64, Self::Fault>;
     /// A principal that is not a device.
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault>;
+    /// The names of all principals of a role, in their order.
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, Self::Fault>;
     /// The certificate of an issuer.
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault>;
     /// Whether this alarm is on record.
@@ -98,11 +100,13 @@ pub struct DeviceFacts {
 }
 
 impl DeviceFacts {
-    /// Where it is in its life.
+    /// Where it is in its life. What comes first here hides what comes after it: a revoked device that is also on hold is revoked, because a
+    /// release would bring nothing back.
     pub fn state(&self) -> DeviceState {
         match self {
             Self { scrapped: true, .. } => DeviceState::Scrapped,
             Self { retired: true, .. } => DeviceState::Retired,
+            Self { live, .. } if live.is_empty() => DeviceState::Revoked,
             Self { held: true, .. } => DeviceState::Held,
             Self { operational: Some(_), .. } => DeviceState::Enrolled,
             Self { confirmed: true, .. } => DeviceState::Provisioned,
@@ -122,10 +126,13 @@ pub enum DeviceState {
     Enrolled,
     /// It failed in the factory, for good.
     Scrapped,
-    /// It is withdrawn for now.
+    /// It is on hold: its certificates are not accepted until it is released.
     Held,
     /// It is no more.
     Retired,
+    /// It has no certificate that is issued or in use, on hold or not: all such certificates of it were revoked, its birth certificate among
+    /// them. What it has left are superseded certificates, if any, and those authorise nothing. Only a rework brings it back.
+    Revoked,
 }
 
 /// A certificate on record.

@@ -42,7 +42,7 @@ pub struct WorkOrderIdError;
 pub struct WorkOrderTerms {
     /// Of all its units.
     pub product: Product,
-    /// The most birth certificates, ever.
+    /// The most units, ever. A rework is the same unit.
     pub quantity: u64,
     /// By which law.
     pub profile: ProfileName,
@@ -148,10 +148,12 @@ impl fmt::Display for WorkOrderState {
 /// What became of an order so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WorkOrderCounts {
-    /// Birth certificates on record. Never more than the quantity.
+    /// Units that have, or had, a birth certificate, each counted once. Never more than the quantity.
     pub issued: u64,
-    /// Units that passed and were not scrapped later.
+    /// Units whose present birth certificate passed its read-back and that were not scrapped later.
     pub confirmed: u64,
     /// Units that failed for good.
     pub scrapped: u64,
+    /// Birth certificates that replaced an earlier one of the same unit.
+    pub reworked: u64,
 }

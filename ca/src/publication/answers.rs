@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use diagnostics::Limit;
 use identity::Clock;
 use issuance::{
     CertificateStatus, IssuerName, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest,
@@ -12,9 +14,9 @@ use issuance::{
 };
 use tracing::error;
 
-use super::StatusSource;
-use super::cache::{Cache, Kept};
+use super::cache::{Cache, Found, Kept};
 use super::delegate::{Delegate, Delegating, Seat};
+use super::{StatusSource, same_second};
 use crate::signer::Issuers;
 
 /// Answers anybody. All methods may be called at the same time from anywhere.
@@ -22,6 +24,8 @@ pub struct Answers<S, D> {
     source: Arc<S>,
     delegating: Arc<D>,
     clock: Arc<dyn Clock>,
+    /// How long before its making an answer says that it is right.
+    backdate: Duration,
     desks: Vec<Desk>,
     cache: Cache,
     signed: AtomicU64,
@@ -33,7 +37,7 @@ pub struct Answers<S, D> {
 struct Desk {
     issuer: IssuerName,
     names: OcspIssuer,
-    seat: Seat,
+    seat: Arc<Seat>,
 }
 
 /// An answer.
@@ -41,8 +45,21 @@ struct Desk {
 pub struct Answered {
     /// `OCSPResponse`.
     pub der: Bytes,
-    /// From when until when it may be kept by others; `None`: it may not, it is for one asker or no answer at all.
-    pub fresh: Option<(SystemTime, SystemTime)>,
+    /// What others must know who keep it; `None`: they may not, it is for one asker or no answer at all.
+    pub fresh: Option<Fresh>,
+}
+
+/// What a cache must know of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fresh {
+    /// As of when it is right.
+    pub this_update: SystemTime,
+    /// Until when it may be believed.
+    pub next_update: SystemTime,
+    /// An entity tag with its quotes: the SHA-256 of the answer, in hexadecimal.
+    pub etag: Arc<str>,
+    /// Whether another answer to the same question has a thisUpdate of the same second.
+    pub shares_second: bool,
 }
 
 /// Counts since the start.
@@ -62,12 +79,13 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         let desk = |issuer| Desk {
             issuer,
             names: OcspIssuer::of(issuers.certificate(issuer)),
-            seat: Seat::of(issuer),
+            seat: Arc::new(Seat::of(issuer)),
         };
         Self {
             source,
             delegating,
             clock,
+            backdate: Duration::ZERO,
             // Devices first: they are asked about most.
             desks: [IssuerName::Operational, IssuerName::Factory, IssuerName::Infrastructure]
                 .map(desk)
@@ -77,6 +95,13 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             kept: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
+    }
+
+    /// Answers say that they are right from so long before their making, for askers whose clocks are behind (ADR 0036). When an answer was
+    /// made (producedAt) stays what it is (RFC 6960, section 2.4).
+    #[must_use]
+    pub fn backdated(self, backdate: Duration) -> Self {
+        Self { backdate, ..self }
     }
 
     /// The answer to a question (`OCSPRequest`), whatever it is.
@@ -101,6 +126,9 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
     }
 
     async fn answer_read(&self, request: &OcspRequest<'_>) -> Result<Answered, OcspError> {
+        if self.clock.doubt().is_some() {
+            return Err(OcspError::TryLater);
+        }
         let now = self.clock.now();
         let first = request.questions.first().ok_or(OcspError::MalformedRequest)?;
         let desk =
@@ -113,15 +141,25 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
             return self.answer_once(desk, request, now).await;
         };
         let status = self.status(desk, &question).await?;
-        if let Some(kept) = self.cache.find(question.cert_id, status, now) {
-            self.kept.fetch_add(1, Ordering::Relaxed);
-            return Ok(kept.answered());
-        }
+        let before = match self.cache.find(question.cert_id, status, now) {
+            Found::Good(kept) => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+                return Ok(kept.answered());
+            }
+            Found::Stale(before) => Some(before),
+            Found::Nothing => None,
+        };
         let delegate = self.delegate(desk, now).await?;
-        let answer = answer(question.cert_id, status, &delegate, now);
+        let answer = self.dated(question.cert_id, status, &delegate, now);
         let der = self.sign(&delegate, &[answer], now, None)?;
         let OcspAnswer { this_update, next_update, .. } = answer;
-        let kept = Kept { der, status, this_update, next_update };
+        let fresh = Fresh {
+            this_update,
+            next_update,
+            etag: format!("\"{}\"", hex::encode(digest(&SHA256, &der))).into(),
+            shares_second: before.is_some_and(|before| same_second(before, this_update)),
+        };
+        let kept = Kept { der, status, fresh };
         let answered = kept.answered();
         // What was never issued is not kept: anybody can ask about numbers that there are not.
         if status != CertificateStatus::Unknown {
@@ -141,7 +179,7 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         let mut answers = Vec::with_capacity(request.questions.len());
         for question in &request.questions {
             let status = self.status(desk, question).await?;
-            answers.push(answer(question.cert_id, status, &delegate, now));
+            answers.push(self.dated(question.cert_id, status, &delegate, now));
         }
         let der = self.sign(&delegate, &answers, now, request.nonce)?;
         Ok(Answered { der, fresh: None })
@@ -156,12 +194,26 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
     }
 
     async fn delegate(&self, desk: &Desk, now: SystemTime) -> Result<Arc<Delegate>, OcspError> {
-        let delegate = desk.seat.delegate(self.delegating.as_ref(), now).await;
+        let delegate = desk.seat.delegate(&self.delegating, now).await;
         delegate.map_err(|why| {
-            let why: &dyn std::error::Error = &why;
-            error!(issuer = %desk.issuer, why, "there is no OCSP signer for {}", desk.issuer);
+            if NO_SIGNER.admits() {
+                let why: &dyn std::error::Error = &why;
+                error!(issuer = %desk.issuer, why, "there is no OCSP signer for {}", desk.issuer);
+            }
             OcspError::TryLater
         })
+    }
+
+    /// Right as of now, and not longer than its signer's certificate.
+    fn dated<'a>(
+        &self,
+        cert_id: &'a [u8],
+        status: CertificateStatus,
+        delegate: &Delegate,
+        now: SystemTime,
+    ) -> OcspAnswer<'a> {
+        let this_update = now.checked_sub(self.backdate).unwrap_or(now);
+        OcspAnswer { cert_id, status, this_update, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
     }
 
     fn sign(
@@ -172,8 +224,10 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
         nonce: Option<&[u8]>,
     ) -> Result<Bytes, OcspError> {
         let prepared = ocsp_response(answers, &delegate.responder, now, nonce).map_err(|why| {
-            let why: &dyn std::error::Error = &why;
-            error!(why, "an answer about status would break a rule");
+            if NO_ANSWER.admits() {
+                let why: &dyn std::error::Error = &why;
+                error!(why, "an answer about status would break a rule");
+            }
             OcspError::InternalError
         })?;
         let signature = delegate.sign(prepared.to_be_signed()).map_err(|_| OcspError::TryLater)?;
@@ -185,20 +239,14 @@ impl<S: StatusSource, D: Delegating> Answers<S, D> {
 
 impl Kept {
     fn answered(&self) -> Answered {
-        Answered { der: self.der.clone(), fresh: Some((self.this_update, self.next_update)) }
+        Answered { der: self.der.clone(), fresh: Some(self.fresh.clone()) }
     }
 }
 
-/// Right as of now, and not longer than its signer's certificate.
-fn answer<'a>(
-    cert_id: &'a [u8],
-    status: CertificateStatus,
-    delegate: &Delegate,
-    now: SystemTime,
-) -> OcspAnswer<'a> {
-    OcspAnswer { cert_id, status, this_update: now, next_update: (now + ANSWER_LIFE).min(delegate.ends()) }
-}
+/// Whoever asks decides how many these are.
+static NO_SIGNER: Limit = Limit::new("there is no OCSP signer");
+static NO_ANSWER: Limit = Limit::new("an answer about status would break a rule");
 
-/// How long an answer may be believed. Caches between us and the asker keep it that long, so a revocation can be unseen behind one for
-/// an hour; who cannot wait sends a nonce.
+/// How long a response may be believed. HTTP caches are told to keep it for a minute; a client that keeps responses by itself may do so
+/// for this long. Who cannot wait sends a nonce.
 const ANSWER_LIFE: Duration = Duration::from_secs(60 * 60);

@@ -7,20 +7,31 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use issuance::CertificateStatus;
 
+use super::Fresh;
+
 /// A signed answer without a nonce, about one certificate.
 #[derive(Clone)]
 pub(super) struct Kept {
     pub(super) der: Bytes,
     pub(super) status: CertificateStatus,
-    pub(super) this_update: SystemTime,
-    pub(super) next_update: SystemTime,
+    pub(super) fresh: Fresh,
+}
+
+/// What is kept for a question.
+pub(super) enum Found {
+    /// It is still what would be said.
+    Good(Kept),
+    /// It is not any more; it was right as of then.
+    Stale(SystemTime),
+    Nothing,
 }
 
 impl Kept {
     /// Whether it is still what would be said: the same status, and not past half of its life.
     fn is_good(&self, status: CertificateStatus, now: SystemTime) -> bool {
-        let life = self.next_update.duration_since(self.this_update).unwrap_or_default();
-        self.status == status && self.this_update <= now && now < self.this_update + life / 2
+        let Fresh { this_update, next_update, .. } = self.fresh;
+        let life = next_update.duration_since(this_update).unwrap_or_default();
+        self.status == status && this_update <= now && now < this_update + life / 2
     }
 }
 
@@ -35,19 +46,20 @@ struct Halves {
 }
 
 impl Cache {
-    /// The answer to the question with this CertID, if it is still what would be said.
-    pub(super) fn find(&self, cert_id: &[u8], status: CertificateStatus, now: SystemTime) -> Option<Kept> {
+    /// The answer to the question with this CertID. One that is not what would be said is forgotten.
+    pub(super) fn find(&self, cert_id: &[u8], status: CertificateStatus, now: SystemTime) -> Found {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = halves.younger.get(cert_id) {
-            if kept.is_good(status, now) {
-                return Some(kept.clone());
-            }
-            halves.younger.remove(cert_id);
-            return None;
+        if let Some(kept) = halves.younger.get(cert_id).filter(|kept| kept.is_good(status, now)) {
+            return Found::Good(kept.clone());
         }
-        let kept = halves.older.remove(cert_id).filter(|kept| kept.is_good(status, now))?;
-        halves.keep(cert_id, kept.clone());
-        Some(kept)
+        match halves.younger.remove(cert_id).or_else(|| halves.older.remove(cert_id)) {
+            Some(kept) if kept.is_good(status, now) => {
+                halves.keep(cert_id, kept.clone());
+                Found::Good(kept)
+            }
+            Some(kept) => Found::Stale(kept.fresh.this_update),
+            None => Found::Nothing,
+        }
     }
 
     /// Keeps an answer.

@@ -60,14 +60,24 @@ impl Seat {
     }
 
     /// The delegate, made anew when it is due. Who cannot be made anew answers to its end.
-    pub(super) async fn delegate(
-        &self,
-        by: &impl Delegating,
+    pub(super) async fn delegate<D: Delegating>(
+        self: &Arc<Self>,
+        by: &Arc<D>,
         now: SystemTime,
     ) -> Result<Arc<Delegate>, DelegationError> {
         if let Some(current) = self.current().filter(|current| !current.is_old(now)) {
             return Ok(current);
         }
+        let (seat, by) = (Arc::clone(self), Arc::clone(by));
+        // A task of its own: whoever asks may go away while the certificate is put on record, and it must be used all the same, or every
+        // question that is broken off would leave another one in the ledger.
+        let making = tokio::spawn(async move { seat.renew(by.as_ref(), now).await });
+        making
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "the task that made an OCSP signer panicked" }.into()))
+    }
+
+    async fn renew(&self, by: &impl Delegating, now: SystemTime) -> Result<Arc<Delegate>, DelegationError> {
         let _one_at_a_time = self.making.lock().await;
         let current = self.current();
         if let Some(current) = current.as_ref().filter(|current| !current.is_old(now)) {
@@ -116,6 +126,9 @@ pub enum DelegationError {
     /// It cannot be recorded.
     #[error("the certificate of an OCSP signer cannot be recorded")]
     Store(#[from] StoreError),
+    /// Nobody knows what time it is.
+    #[error("the certificate of an OCSP signer is not made while the clock is in doubt")]
+    ClockInDoubt,
     /// The ledger refuses it.
     #[error("the ledger refuses the certificate of an OCSP signer: {why}")]
     Conflict {

@@ -35,6 +35,8 @@ pub struct List {
     pub as_of: EntryNumber,
     /// How many certificates it lists.
     pub count: u64,
+    /// Whether the list before it has a thisUpdate of the same second: a date in seconds does not tell the two apart.
+    pub shares_second: bool,
     /// Where the bytes of its entries begin.
     pub(super) entries_at: u64,
     /// How many they are.

@@ -110,13 +110,14 @@ impl Numbers {
     }
 
     /// `count` numbers, one after the other from the one that is returned. When it returns, they are never given again, whatever
-    /// happens, and a ledger that ends before `seen` will be refused.
+    /// happens, and a ledger that ends before `seen` will be refused. An end that was noted is never taken back by an earlier one.
     ///
     /// # Errors
     /// When the file cannot be written; then no number was given.
     pub fn take(&self, count: u64, seen: Seen) -> Result<CrlNumbers, NumbersError> {
         let mut epoch = self.lock();
-        let mut next = Epoch::at(epoch.epoch, seen);
+        let mut next =
+            if seen.entry.0 > epoch.ledger_entry { Epoch::at(epoch.epoch, seen) } else { epoch.clone() };
         next.number = epoch.number.checked_add(count).ok_or(NumbersError::Exhausted)?;
         self.write(&next)?;
         let first = epoch.number.saturating_add(1);
@@ -197,7 +198,7 @@ pub enum NumbersError {
     },
     /// It is not there.
     #[error(
-        "{} cannot be read: without it nobody knows which numbers revocation lists had. If it is lost, touchmark-ca accept-restored-store begins anew",
+        "{} cannot be read: without it nobody knows which numbers CRLs had. If it is lost, touchmark-ca accept-restored-store begins anew",
         path.display()
     )]
     Read {
@@ -208,7 +209,7 @@ pub enum NumbersError {
     },
     /// It is not what it was.
     #[error(
-        "{} is damaged: nobody knows which numbers revocation lists had. touchmark-ca accept-restored-store begins anew",
+        "{} is damaged: nobody knows which numbers CRLs had. touchmark-ca accept-restored-store begins anew",
         path.display()
     )]
     Damaged {
@@ -239,7 +240,7 @@ pub enum NumbersError {
         head: u64,
     },
     /// 2^64 lists.
-    #[error("there are no more numbers for revocation lists in this epoch")]
+    #[error("there are no more numbers for CRLs in this epoch")]
     Exhausted,
     /// The ledger cannot be read.
     #[error("the ledger cannot be read")]
@@ -247,7 +248,7 @@ pub enum NumbersError {
 }
 
 const HEAD: &str = "\
-# The last number of a revocation list, and how far the ledger was. Written by touchmark-ca; never edit it, and never restore it
+# The last number of a CRL, and how far the ledger was. Written by touchmark-ca; never edit it, and never restore it
 # together with an older ledger: it is how the CA sees that its ledger is an old one.
 ";
 

@@ -13,7 +13,9 @@ use tracing::{error, info, warn};
 
 use super::list::{List, ListName};
 use super::shelf::{Label, Shelf};
-use super::{LIST_LIFE, LIST_RENEWED_AFTER, Numbers, NumbersError, Publication, Seen, StatusSource, whole};
+use super::{
+    LIST_LIFE, LIST_RENEWED_AFTER, LedgerEnd, Numbers, NumbersError, Publication, Seen, StatusSource, whole,
+};
 use crate::ledger::EntryNumber;
 use crate::signer::{Issuer, Issuers, SignerError};
 use crate::store::StoreError;
@@ -28,11 +30,12 @@ pub struct Publisher<S> {
     publication: Arc<Publication>,
     /// How everybody reaches the lists: in their distribution points as in the certificates'.
     public_url: String,
-    /// When the ledger was last looked at, and where it ended.
-    looked: Option<(EntryNumber, SystemTime)>,
+    /// How long before its making a list says that it begins.
+    backdate: Duration,
+    /// Where the ledger ended when it was last looked at; since when all lists have begun, and when the first is to be renewed.
+    looked: Option<Looked>,
     /// When each whole list was made, by the steady clock.
     wholes_made: Vec<(IssuerName, Instant)>,
-    noted: Instant,
 }
 
 impl<S: StatusSource> Publisher<S> {
@@ -63,10 +66,16 @@ impl<S: StatusSource> Publisher<S> {
             shelf: Arc::new(Mutex::new(shelf)),
             publication,
             public_url,
+            backdate: Duration::ZERO,
             looked: None,
             wholes_made: Vec::new(),
-            noted: Instant::now(),
         })
+    }
+
+    /// Lists say that they begin so long before their making, for readers whose clocks are behind (ADR 0036).
+    #[must_use]
+    pub fn backdated(self, backdate: Duration) -> Self {
+        Self { backdate, ..self }
     }
 
     /// Publishes until `stop`. What fails is tried again; what is published stays published.
@@ -77,7 +86,7 @@ impl<S: StatusSource> Publisher<S> {
             let pause = match self.round().await {
                 Ok(_) => {
                     if std::mem::take(&mut failing) {
-                        info!("revocation lists are published again");
+                        info!("CRLs are published again");
                     }
                     // At most half of one core's time, whatever happens: a mass revocation must not wait for its own publication.
                     began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
@@ -86,7 +95,7 @@ impl<S: StatusSource> Publisher<S> {
                     self.publication.failures.fetch_add(1, Ordering::Relaxed);
                     if !std::mem::replace(&mut failing, true) {
                         let why: &dyn std::error::Error = &why;
-                        error!(why, "revocation lists cannot be published; trying again");
+                        error!(why, "CRLs cannot be published; trying again");
                     }
                     FAILURE_PAUSE
                 }
@@ -96,7 +105,11 @@ impl<S: StatusSource> Publisher<S> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.note().await.ok();
+    }
+
+    /// What notes the end of the ledger beside the numbers of the lists: to be run beside this publisher.
+    pub fn ledger_end(&self) -> LedgerEnd<S> {
+        LedgerEnd::new(Arc::clone(&self.source), Arc::clone(&self.numbers))
     }
 
     /// Makes what is due. Returns how many lists were published.
@@ -105,7 +118,12 @@ impl<S: StatusSource> Publisher<S> {
     /// When one cannot be made; those before it are published.
     pub async fn round(&mut self) -> Result<usize, PublishError> {
         let (now, head) = (self.clock.now(), self.source.head());
-        if self.looked.is_some_and(|(seen, renew)| seen == head && now < renew) && !self.wholes_wait() {
+        // A list says what time it is: none is made while nobody knows.
+        if self.clock.doubt().is_some() {
+            return Ok(0);
+        }
+        let nothing_new = |looked: Looked| looked.head == head && (looked.begun..looked.renew).contains(&now);
+        if self.looked.is_some_and(nothing_new) && !self.wholes_wait() {
             return Ok(0);
         }
         let shards = self.due_shards(now);
@@ -130,10 +148,8 @@ impl<S: StatusSource> Publisher<S> {
         }
         if published > 0 {
             self.on_shelf(|shelf| shelf.save()).await?;
-        } else if self.noted.elapsed() > NOTE_INTERVAL && !self.numbers.saw(head) {
-            self.note().await?;
         }
-        self.looked = Some((head, self.next_renewal(now)));
+        self.looked = Some(self.looked_at(head, now));
         Ok(published)
     }
 
@@ -141,13 +157,7 @@ impl<S: StatusSource> Publisher<S> {
     async fn take(&mut self, count: usize) -> Result<super::CrlNumbers, PublishError> {
         let seen = Seen::end_of(self.source.as_ref()).await?;
         let (numbers, count) = (Arc::clone(&self.numbers), count as u64);
-        self.noted = Instant::now();
         blocking(move || numbers.take(count, seen).map_err(PublishError::Numbers)).await
-    }
-
-    /// Notes how far the ledger is.
-    async fn note(&mut self) -> Result<(), PublishError> {
-        self.take(0).await.map(drop)
     }
 
     fn due_shards(&self, now: SystemTime) -> Vec<(ListName, EntryNumber)> {
@@ -196,11 +206,24 @@ impl<S: StatusSource> Publisher<S> {
         })
     }
 
-    fn next_renewal(&self, now: SystemTime) -> SystemTime {
+    fn looked_at(&self, head: EntryNumber, now: SystemTime) -> Looked {
         let lists = self.publication.lists.read().unwrap_or_else(PoisonError::into_inner);
-        let renewals = lists.values().filter(|list| list.name.issuer != IssuerName::Root);
-        let first = renewals.map(|list| list.this_update + LIST_RENEWED_AFTER).min();
-        first.unwrap_or(now)
+        let begun = lists.values().filter(|list| list.name.issuer != IssuerName::Root);
+        let begun = || begun.clone().map(|list| list.this_update);
+        Looked {
+            head,
+            begun: begun().max().unwrap_or(now),
+            renew: begun().min().map_or(now, |first| first + LIST_RENEWED_AFTER),
+        }
+    }
+
+    /// What a new list says: that it begins a little before now, and after the list that it follows, so that HTTP tells the two apart by
+    /// their dates. One from the future was made by a clock that was wrong.
+    fn terms(&self, name: ListName, number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
+        let earliest = now.checked_sub(self.backdate).unwrap_or(now);
+        let before = self.publication.list(name).map(|list| list.this_update).filter(|before| *before <= now);
+        let this_update = before.map_or(earliest, |before| earliest.max(before + STEP)).min(now);
+        CrlTerms { number, this_update, next_update: now + LIST_LIFE, scope }
     }
 
     async fn make_shard(
@@ -214,7 +237,7 @@ impl<S: StatusSource> Publisher<S> {
         let shard = shard.unwrap_or_default();
         let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
         let url = crl_url(&format!("{}/crl/{issuer}", self.public_url), Some(shard));
-        let terms = terms(number, now, CrlScope::Shard { urls: vec![url] });
+        let terms = self.terms(name, number, now, CrlScope::Shard { urls: vec![url] });
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
         let (mut entries, mut count, mut from) = (Vec::new(), 0, Some(0));
         while let Some(place) = from {
@@ -260,14 +283,14 @@ impl<S: StatusSource> Publisher<S> {
     ) -> Result<(), PublishError> {
         let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
         let parts = self.parts(issuer);
-        let terms = terms(number, now, CrlScope::Whole);
+        let name = ListName { issuer, shard: None };
+        let terms = self.terms(name, number, now, CrlScope::Whole);
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
         let (hashed, entries_bytes) = (parts.clone(), parts.iter().map(|list| list.entries_bytes).sum());
         let prepared = blocking(move || whole::hash(draft, &hashed, entries_bytes)).await?;
         let signature = by.signer.sign_digest(prepared.digest()).await?;
         let sealed = prepared.seal(&signature)?;
         let count = parts.iter().map(|list| list.count).sum();
-        let name = ListName { issuer, shard: None };
         let label = label(name, &terms, whole::as_of(&parts), count);
         let put = move |shelf: &mut Shelf| {
             shelf.put(&label, &sealed, entries_bytes, |out| whole::write(&parts, out))
@@ -279,13 +302,19 @@ impl<S: StatusSource> Publisher<S> {
     }
 }
 
+/// What was found when everything was last looked at.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    head: EntryNumber,
+    /// All lists have begun then. Before, the clock was wrong or is.
+    begun: SystemTime,
+    /// The first is to be renewed then.
+    renew: SystemTime,
+}
+
 /// Whether a list needs no renewal by the clock. One from the future was made by a clock that was wrong.
 fn is_fresh(list: &List, now: SystemTime) -> bool {
     list.this_update <= now && now < list.this_update + LIST_RENEWED_AFTER
-}
-
-fn terms(number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
-    CrlTerms { number, this_update: now, next_update: now + LIST_LIFE, scope }
 }
 
 fn label(name: ListName, terms: &CrlTerms, as_of: EntryNumber, count: u64) -> Label {
@@ -315,10 +344,10 @@ pub enum PublishError {
     #[error(transparent)]
     Numbers(#[from] NumbersError),
     /// It cannot be written.
-    #[error("a revocation list cannot be written")]
+    #[error("a CRL cannot be written")]
     Io(#[source] std::io::Error),
     /// It would break a rule.
-    #[error("a revocation list cannot be made")]
+    #[error("a CRL cannot be made")]
     Refused(#[from] Refusal),
     /// It cannot be signed.
     #[error(transparent)]
@@ -327,6 +356,9 @@ pub enum PublishError {
     #[error("a thread that made a list panicked")]
     Thread,
 }
+
+/// Times in a list are whole seconds.
+const STEP: Duration = Duration::from_secs(1);
 
 /// Issuers whose keys are at hand.
 const SIGNING: [IssuerName; 3] = [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
@@ -340,9 +372,6 @@ const ROUND_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Rest after a failure: a full disk or a hardware key that is away needs a person.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often the end of the ledger is noted when nothing is published.
-const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Entries that are read at a time.
 const PAGE: usize = 1_024;

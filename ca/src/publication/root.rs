@@ -26,7 +26,7 @@ pub struct RootListDraft {
 }
 
 impl RootListDraft {
-    /// A list with this number and these entries.
+    /// A list with this number and these entries, which begins at `this_update`: not after `now`.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -34,10 +34,11 @@ impl RootListDraft {
         root: &Certificate,
         number: CrlNumber,
         entries: &[CrlEntry],
+        this_update: SystemTime,
         now: SystemTime,
     ) -> Result<Self, RootListError> {
         let terms =
-            CrlTerms { number, this_update: now, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
+            CrlTerms { number, this_update, next_update: now + ROOT_LIST_LIFE, scope: CrlScope::Whole };
         let draft = CrlDraft::new(root, &terms, now)?;
         let mut bytes = Vec::new();
         for entry in entries {
@@ -118,6 +119,7 @@ pub fn read_root_list(issuers_dir: &Path, root: &Certificate) -> Result<List, Ro
         next_update: summary.next_update,
         as_of: EntryNumber(0),
         count: 0,
+        shares_second: false,
         entries_at: entries_at as u64,
         entries_bytes: entries_bytes as u64,
         content: Content::Memory(Bytes::from(der)),
@@ -136,7 +138,7 @@ pub enum RootListError {
         source: std::io::Error,
     },
     /// The file is not the root's list.
-    #[error("{} is not a revocation list of this root; touchmark-ca root-crl makes it", path.display())]
+    #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -147,7 +149,7 @@ pub enum RootListError {
     )]
     NotSigned,
     /// What was brought back is signed by the root, and is no list.
-    #[error("this is not what --export wrote: it is no revocation list of this root")]
+    #[error("this is not what --export wrote: it is no CRL of this root")]
     NoList,
     /// What was brought back has been overtaken.
     #[error("this is list {number}, and list {newest} is here: export again")]
@@ -158,7 +160,7 @@ pub enum RootListError {
         newest: CrlNumber,
     },
     /// It would break a rule.
-    #[error("the root's revocation list cannot be made")]
+    #[error("the root's CRL cannot be made")]
     Refused(#[from] Refusal),
     /// It cannot be signed.
     #[error(transparent)]

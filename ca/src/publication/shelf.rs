@@ -161,6 +161,7 @@ fn list(label: &Label, entries_at: u64, entries_bytes: u64, content: Content) ->
         next_update: label.next_update,
         as_of: label.as_of,
         count: label.count,
+        shares_second: false,
         entries_at,
         entries_bytes,
         content,

@@ -220,10 +220,54 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
     assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.number);
 }
 
-struct Authority(Issuers);
+#[tokio::test]
+async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
+    let mut office = Office::new(1).await;
+    office.publisher.round().await.unwrap();
+    assert_eq!(office.list(Some(0)).this_update, noon(), "without a margin");
+    office.publisher = office.publisher.backdated(MARGIN);
+    for n in 1..4 {
+        let before = office.list(Some(0));
+        office.clock.advance(Duration::from_secs(1));
+        office.revoke(0, n);
+        office.publisher.round().await.unwrap();
+        let list = office.list(Some(0));
+        assert!(list.number > before.number && list.this_update > before.this_update, "{n}");
+        assert!(list.this_update <= office.clock.now());
+    }
+    office.clock.advance(Duration::from_secs(3600));
+    office.revoke(0, 9);
+    office.publisher.round().await.unwrap();
+    for shard in [Some(0), None] {
+        let list = office.list(shard);
+        assert_eq!(list.this_update, office.clock.now() - MARGIN);
+        assert_eq!(list.next_update, office.clock.now() + LIST_LIFE);
+    }
+}
+
+#[tokio::test]
+async fn a_list_from_the_future_is_replaced_at_once_when_the_clock_is_right_again() {
+    let mut office = Office::new(1).await;
+    office.publisher = office.publisher.backdated(MARGIN);
+    office.clock.set(noon() + Duration::from_secs(2 * 86_400));
+    office.publisher.round().await.unwrap();
+    let ahead = office.list(None);
+    office.clock.set(noon());
+    assert_eq!(office.publisher.round().await.unwrap(), 6, "nothing happened in the ledger meanwhile");
+    let list = office.list(None);
+    assert!(list.number > ahead.number);
+    assert_eq!(list.this_update, noon() - MARGIN);
+    assert_eq!(office.publisher.round().await.unwrap(), 0);
+}
+
+const MARGIN: Duration = Duration::from_secs(300);
+
+/// With the number of delegates that it made.
+struct Authority(Issuers, AtomicU64);
 
 impl Delegating for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let by = self.0.signing(issuer).unwrap();
         let law = Profile { issuer, ..Profile::standard(ProfileName::OcspSigner) };
         let subject = Subject::Principal("ocsp".parse().unwrap());
@@ -253,7 +297,7 @@ fn question(issuers: &Issuers, serial_number: SerialNumber) -> Vec<u8> {
 async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over() {
     // R-OCSP-08.
     let office = Office::new(1).await;
-    let authority = Arc::new(Authority(office.issuers.clone()));
+    let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
     let answers = Answers::new(Arc::clone(&office.source), authority, &office.issuers, clock);
     office.source.issue(OPERATIONAL, serial(1));
@@ -262,7 +306,7 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
     assert_eq!(answers.answer(&asked).await.der, first.der);
     office.clock.advance(Duration::from_secs(30 * 60));
     let second = answers.answer(&asked).await;
-    assert!(second.der != first.der && second.fresh > first.fresh);
+    assert!(second.der != first.der && second.fresh.unwrap().this_update > first.fresh.unwrap().this_update);
     office.revoke(0, 1);
     let third = answers.answer(&asked).await;
     assert!(third.der != second.der);
@@ -280,4 +324,23 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
         office.source.status(OPERATIONAL, &serial(1)).await.unwrap(),
         CertificateStatus::Revoked { at: office.clock.now(), reason: RevocationReason::Superseded }
     );
+}
+
+#[tokio::test]
+async fn a_question_that_is_broken_off_does_not_leave_a_delegate_that_nobody_uses() {
+    let office = Office::new(1).await;
+    let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
+    let source = Arc::clone(&office.source);
+    let answers = Answers::new(source, Arc::clone(&authority), &office.issuers, clock);
+    let asked = question(&office.issuers, serial(1));
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            _ = answers.answer(&asked) => {}
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    answers.answer(&asked).await;
+    assert_eq!(authority.1.load(Ordering::Relaxed), 1);
 }

@@ -1,19 +1,20 @@
 //! From TCP to TLS, within limits: ten thousand connections that say nothing cost a bounded amount of memory and stop nobody
 //! (R-CA-15).
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
+use diagnostics::Limit;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -24,51 +25,72 @@ use tower::Service;
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, http2};
-use super::places::{Cut, Places};
+use super::holders::Holders;
+use super::places::Places;
+use super::visitor::{Visitor, Who};
 use super::wire::Wire;
+use super::withdrawal::close_withdrawn;
+use crate::authority::Authority;
 use crate::config::Limits;
+use crate::crowd::{Crowd, Entered, Guest};
 use crate::http::metrics::{Dropped, Metrics};
+use crate::store::Store;
 use crate::tls::PeerCertificate;
 
 /// Accepts, and serves what it accepted. Owns the tasks of connections, each from its first byte to its end.
-pub(super) struct Acceptor<S> {
-    tls: TlsAcceptor,
+pub(super) struct Acceptor<W, S> {
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     http2: Builder<TokioExecutor>,
     service: S,
-    places: Mutex<Places>,
+    authority: Arc<Authority<W>>,
+    holders: Arc<Holders>,
+    handshakes: Arc<Crowd>,
+    places: Arc<Places>,
     stop: CancellationToken,
 }
 
-impl<S> Acceptor<S>
+impl<W, S> Acceptor<W, S>
 where
+    W: Store,
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     pub(super) fn new(
-        tls: rustls::ServerConfig,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
         limits: Limits,
         metrics: Arc<Metrics>,
         service: S,
+        authority: Arc<Authority<W>>,
+        holders: Arc<Holders>,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let (http2, places) = (http2(&limits), Mutex::new(Places::new(&limits)));
         Arc::new(Self {
-            tls: TlsAcceptor::from(Arc::new(tls)),
+            tls,
             limits,
             metrics,
-            http2,
+            http2: http2(&limits),
             service,
-            places,
+            authority,
+            handshakes: Crowd::new(limits.handshakes_max),
+            places: Places::new(&limits, Arc::clone(&holders)),
+            holders,
             stop,
         })
     }
 
-    /// Accepts until stopped, then waits until all connections have ended.
+    /// Accepts until stopped, then waits until all connections have ended. Meanwhile closes those whose certificates are withdrawn.
     pub(super) async fn run(self: Arc<Self>, listener: TcpListener) {
+        let (authority, places) = (Arc::clone(&self.authority), Arc::clone(&self.places));
+        tokio::select! {
+            () = self.accept(listener) => {}
+            () = close_withdrawn(&authority, &places) => {}
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
         let connections = TaskTracker::new();
-        let mut handshakes = Handshakes::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -77,15 +99,19 @@ where
             };
             match accepted {
                 Ok((tcp, address)) => {
-                    if handshakes.make_room(self.limits.handshakes_max) {
+                    // Nobody is served among them, so there is always one to be cut.
+                    let Some((handshake, entered)) = self.handshakes.enter(address.ip()) else { continue };
+                    if entered == Entered::CutAnother {
                         self.metrics.dropped(Dropped::HandshakeCrowdedOut);
                     }
-                    connections.spawn(Arc::clone(&self).connection(tcp, address, handshakes.begin()));
+                    connections.spawn(Arc::clone(&self).connection(tcp, address, handshake));
                 }
                 Err(error) => {
                     // Of a single connection, or no more files: then wait until some were closed.
                     if is_lasting(&error) {
-                        warn!(%error, "cannot accept connections");
+                        if NOT_ACCEPTED.admits() {
+                            warn!(%error, "cannot accept connections");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
@@ -97,15 +123,16 @@ where
     }
 
     /// From the handshake to the end.
-    async fn connection(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, handshake: Arc<Cut>) {
+    async fn connection(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, handshake: Guest) {
         let stream = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
-            () = handshake.ended() => return,
+            () = handshake.cut().ended() => return,
             stream = self.shake_hands(tcp, address) => stream,
         };
         drop(handshake);
-        let Some(connection) = stream.and_then(|stream| self.admit(stream, address)) else { return };
+        let Some(stream) = stream else { return };
+        let Some(connection) = self.admit(stream, address).await else { return };
         if let Err(error) = connection.serve(&self.http2, self.service.clone(), &self.stop).await {
             debug!(peer.address = %address, %error, "a connection broke");
         }
@@ -123,10 +150,10 @@ where
                 self.metrics.dropped(Dropped::HandshakeFailed);
                 // Who shows a certificate that is not good is a caller whom we refuse; all else is noise of the network.
                 match refused_certificate(&error) {
-                    Some(why) => {
+                    Some(why) if CERTIFICATES_REFUSED.admits() => {
                         info!(peer.address = %address, ?why, "refused a client certificate in the handshake");
                     }
-                    None => debug!(peer.address = %address, %error, "TLS handshake refused"),
+                    _ => debug!(peer.address = %address, %error, "TLS handshake refused"),
                 }
             }
             Err(_) => {
@@ -137,59 +164,55 @@ where
         None
     }
 
-    /// The handshake, and then the first that is said: HTTP/2 would wait for it without end.
+    /// Completes the TLS handshake and waits for the first bytes of the application: HTTP/2 has no time limit for its preface.
     async fn hear(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let mut stream = self.tls.accept(tcp).await?;
+        let tls = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
+        let mut stream = tls.accept(tcp).await?;
         self.metrics.handshake_completed();
         // It is read again; so is what breaks here.
         stream.fill_buf().await.ok();
         Ok(stream)
     }
 
-    fn admit(&self, stream: TlsStream<TcpStream>, address: SocketAddr) -> Option<Connection> {
+    /// Finds out who it is, and a place for it. A principal has its share of places; a stranger, and whoever is refused, may be cut for the
+    /// next one.
+    async fn admit(&self, stream: TlsStream<TcpStream>, address: SocketAddr) -> Option<Connection> {
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let peer = PeerCertificate::new(shown.map(AsRef::as_ref));
-        let taken = self.places.lock().unwrap_or_else(PoisonError::into_inner).take(&peer);
-        let Some((place, cut_another)) = taken else {
+        let mut visitor = Arc::new(self.recognise(peer.clone()).await);
+        let mut taken = self.places.take(&visitor, address.ip());
+        // Only now: a hold or revocation that comes after this look finds the connection among the open ones.
+        if let (Some(caller), true) = (visitor.caller(), taken.is_some())
+            && self.authority.check_caller(caller).await.is_err()
+        {
+            visitor = Arc::new(Visitor::refused(peer));
+            taken = self.places.take(&visitor, address.ip());
+        }
+        let Some((place, entered)) = taken else {
             self.metrics.dropped(Dropped::TooManyConnections);
-            debug!(peer.address = %address, "connection refused: there are too many, in all or with this certificate");
+            debug!(peer.address = %address, "connection refused: its holder has its share, or all places are taken");
             return None;
         };
-        if cut_another {
-            self.metrics.dropped(Dropped::AnonymousCrowdedOut);
+        if entered == Entered::CutAnother {
+            self.metrics.dropped(match visitor.who {
+                Who::Refused => Dropped::RefusedCrowdedOut,
+                Who::Nobody | Who::Known { .. } => Dropped::AnonymousCrowdedOut,
+            });
         }
-        let wire = Wire::new(stream, place.cut().map(Arc::clone));
-        Some(Connection { wire, peer, _place: place, _open: self.metrics.connections_open() })
-    }
-}
-
-/// Handshakes that were begun, oldest first. One that has ended has dropped its [`Cut`].
-#[derive(Default)]
-struct Handshakes(VecDeque<Weak<Cut>>);
-
-impl Handshakes {
-    /// For as long as the handshake takes.
-    fn begin(&mut self) -> Arc<Cut> {
-        let cut = Arc::new(Cut::default());
-        self.0.push_back(Arc::downgrade(&cut));
-        cut
+        Some(Connection { wire: Wire::new(stream), visitor, place, _open: self.metrics.connections_open() })
     }
 
-    /// Cuts the oldest one when there are `max`, and says so: an honest one takes milliseconds, so the oldest is the least likely to
-    /// come to anything.
-    fn make_room(&mut self, max: usize) -> bool {
-        // Most end in the order in which they began.
-        while self.0.front().is_some_and(|oldest| oldest.strong_count() == 0) {
-            self.0.pop_front();
+    async fn recognise(&self, peer: PeerCertificate) -> Visitor {
+        if peer.der().is_none() {
+            return Visitor::nobody();
         }
-        if self.0.len() >= max {
-            self.0.retain(|handshake| handshake.strong_count() > 0);
+        match self.authority.holder(&peer).await {
+            Ok(caller) => {
+                let holder = self.holders.holder(&caller);
+                Visitor::known(peer, caller, holder)
+            }
+            Err(_) => Visitor::refused(peer),
         }
-        if self.0.len() < max {
-            return false;
-        }
-        let oldest = self.0.pop_front().and_then(|oldest| oldest.upgrade());
-        oldest.as_deref().inspect(|oldest| oldest.now()).is_some()
     }
 }
 
@@ -208,6 +231,11 @@ fn is_lasting(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
 }
+
+/// Strangers decide how many these are.
+static CERTIFICATES_REFUSED: Limit = Limit::new("refused a client certificate in the handshake");
+
+static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections");
 
 /// How long to wait when there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -39,8 +39,8 @@ impl BlockedKeysList {
         }
     }
 
-    /// Takes what is in the file, or keeps what there is.
-    fn take(&self, path: &Path) {
+    /// Takes what is in the file, or keeps what there is. Reads the file: not for a thread that answers callers.
+    pub(super) fn take(&self, path: &Path) {
         match read_blocked_keys(path) {
             Ok(keys) => {
                 let before = self.keys.send_replace(Arc::new(keys)).listed();
@@ -77,10 +77,8 @@ pub(super) async fn watch_file(list: Arc<BlockedKeysList>, path: PathBuf, stop: 
         });
         watched = match looking.await {
             Ok(watched) => watched,
-            Err(why) => {
-                error!(%why, "nobody looks after the list of blocked keys any more");
-                return;
-            }
+            // Whoever owns this task starts it again.
+            Err(why) => return error!(%why, "the list of blocked keys could not be looked at"),
         };
         tokio::select! {
             () = tokio::time::sleep(LOOK_INTERVAL) => {}

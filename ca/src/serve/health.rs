@@ -1,32 +1,39 @@
 //! Whether the CA can do its work, for those who watch it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use proto::v1::enrollment_service_server::SERVICE_NAME as ENROLLMENT;
-use proto::v1::lifecycle_service_server::SERVICE_NAME as LIFECYCLE;
-use proto::v1::principal_service_server::SERVICE_NAME as PRINCIPALS;
-use proto::v1::provisioning_service_server::SERVICE_NAME as PROVISIONING;
-use proto::v1::work_order_service_server::SERVICE_NAME as WORK_ORDERS;
+use prost::Message;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
+use super::ends;
+use super::tasks::{Fault, Watch};
+use crate::authority::Authority;
 use crate::http::Readiness;
 use crate::store::Store;
 
 /// `grpc.health.v1` and reflection.
+#[derive(Clone)]
 pub(super) struct Health {
     reporter: HealthReporter,
     readiness: Readiness,
     routes: Routes,
+    /// Every service of ours, and the empty name: the server as a whole.
+    services: Vec<String>,
 }
 
 impl Health {
-    pub(super) fn new(readiness: Readiness) -> Self {
+    /// For all services in the file descriptors.
+    ///
+    /// # Errors
+    /// When these cannot be read.
+    pub(super) fn new(readiness: Readiness) -> Result<Self, prost::DecodeError> {
         let (reporter, service) = health_reporter();
-        Self { reporter, readiness, routes: Routes::new(service) }
+        Ok(Self { reporter, readiness, routes: Routes::new(service), services: services()? })
     }
 
     /// Both services.
@@ -47,7 +54,7 @@ impl Health {
                 Ok(()) => ServingStatus::Serving,
                 Err(_) => ServingStatus::NotServing,
             };
-            for service in ["", ENROLLMENT, LIFECYCLE, PRINCIPALS, PROVISIONING, WORK_ORDERS] {
+            for service in &self.services {
                 self.reporter.set_service_status(service, status).await;
             }
             if stop.is_cancelled() {
@@ -61,17 +68,67 @@ impl Health {
     }
 }
 
-/// Whether certificates can be issued; if not, why. Stops the CA when the store can record nothing more: a supervisor starts it again.
-pub(super) fn readiness(store: &impl Store, stop: &CancellationToken) -> Result<(), String> {
-    if store.vitals().stopped {
-        stop.cancel();
-        return Err("the store can record nothing more".to_owned());
+fn services() -> Result<Vec<String>, prost::DecodeError> {
+    let files = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET)?.file;
+    let named = files
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    Ok(std::iter::once(String::new()).chain(named).collect())
+}
+
+/// Ends the CA when the store can record nothing more: a supervisor starts it again.
+pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop: CancellationToken) {
+    while !store.vitals().stopped {
+        tokio::select! {
+            () = tokio::time::sleep(REPORT_INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+    tasks.fail(STORE, "can record nothing more");
+    stop.cancelled().await;
+}
+
+/// Whether certificates can be issued, and callers trust the server; if not, why.
+pub(super) fn readiness<S: Store>(
+    authority: &Authority<S>,
+    tasks: &Watch,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let vitals = authority.store().vitals();
+    if vitals.stopped {
+        return Err(format!("{STORE} can record nothing more"));
+    }
+    if let Some(Fault { task, how }) = tasks.fault() {
+        return Err(format!("{task} {how}"));
+    }
+    if vitals.disk_full {
+        return Err("the disk that holds the ledger is full".to_owned());
     }
     if stop.is_cancelled() {
         return Err("stopping".to_owned());
     }
+    if let Some(doubt) = authority.clock_doubt() {
+        return Err(format!("{doubt}: put the clock right, or confirm it with touchmark-ca confirm-time"));
+    }
+    ends::ended(&authority.ends(), authority.now())?;
     Ok(())
 }
 
+/// In messages.
+const STORE: &str = "the store";
+
 /// How soon a change is told.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_told_of_every_service_of_ours() {
+        let services = services().unwrap();
+        for service in ["", "touchmark.v1.RevocationService", "touchmark.v1.EnrollmentService"] {
+            assert!(services.iter().any(|known| known == service), "{service:?} is not in {services:?}");
+        }
+    }
+}

@@ -3,69 +3,52 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use identity::{Clock, Principal, Role};
+use identity::Clock;
 use issuance::{Certificate, IssuerName};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
 use super::publish::Published;
+use super::server::{SERVER, Server};
+use super::tasks::Watch;
 use crate::authority::{Authority, Installation, OpenAuthorityError};
+use crate::clock::CheckedClock;
 use crate::config::{IssuerSettings, Settings, StoreSettings};
-use crate::http::metrics::{Expiry, Figures, Sources};
-use crate::ledger::{Holder, Standing};
+use crate::http::metrics::{Expiries, Expiry, Figures, Sources};
 use crate::publication::{NumbersError, PublishError};
 use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use crate::store::Store;
-use crate::tls::{CredentialsError, Late, ServerCredentials, TlsError, server_config};
+use crate::tls::{CredentialsError, TlsError};
 
 /// What is open.
 pub(super) struct Opened<S> {
     pub(super) authority: Arc<Authority<S>>,
-    pub(super) tls: rustls::ServerConfig,
+    pub(super) server: Arc<Server>,
     pub(super) issuers: Issuers,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
-    expiries: Vec<Expiry>,
+    pub(super) expiries: Arc<Expiries>,
 }
 
 /// Opens keys, certificates, ledger; checks that they belong together.
 pub(super) async fn open<S: Store>(
     settings: &Settings,
     grpc: SocketAddr,
-    clock: Arc<dyn Clock>,
+    checked: Arc<CheckedClock>,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
 ) -> Result<Opened<S>, OpenError> {
+    let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let issuers = open_issuers(settings.issuers.clone()).await?;
-    let credentials = ServerCredentials::read(&settings.server_credentials)?;
-    let server = Certificate::from_der(credentials.certificate()).map_err(|_| OpenError::ForeignServer)?;
-    if IssuerName::ALL.iter().any(|name| issuers.certificate(*name).public_key() == server.public_key()) {
-        return Err(OpenError::OneKeyTwoPurposes);
-    }
-    let expiries = expiries(&issuers, &server);
-    warn_of_ends(&expiries, clock.as_ref());
-    if clock.now() < server.validity().not_before() {
-        error!(
-            "the clock is before the server's certificate begins, so it is wrong: everybody will refuse this server"
-        );
-    }
+    let server = Server::open(settings, &issuers, Arc::clone(&clock))?;
+    let expiries = expiries(&issuers, &server.certificate());
     warn_of_keys(&settings.issuers.dir);
-    let tls = {
-        let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
-        let certifying = [&issuers.factory, &issuers.operational, &issuers.infrastructure];
-        server_config(
-            credentials,
-            certifying.map(|issuer| issuer.certificate.as_ref()),
-            Arc::clone(&clock),
-            Late { issuer, grace: settings.profiles.renewal.grace },
-        )?
-    };
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
+    checked.begin_over(store.last_entry_at());
     let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
     let installation = Installation {
         organization: settings.organization.clone(),
@@ -76,38 +59,46 @@ pub(super) async fn open<S: Store>(
     };
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
-    may_serve(authority.store().as_ref(), &server).await?;
-    Ok(Opened { authority: Arc::new(authority), tls, issuers, blocked_keys, expiries })
+    server.may_serve(authority.store().as_ref()).await?;
+    authority.serves_until(server.certificate().validity().not_after());
+    let expiries = Arc::new(Expiries::new(expiries));
+    Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
 
-/// Whether the certificate is a service's and still good: with any other the CA would start, and every client refuse it.
-async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), OpenError> {
-    let record = store.certificate(&server.serial_number()).await.map_err(OpenAuthorityError::Store)?;
-    let record = record.filter(|record| record.certificate().der == server.der());
-    let record = record.ok_or(OpenError::ForeignServer)?;
-    match record.holder() {
-        Some(Holder::Principal(Principal::Named { role: Role::Service, .. })) => {}
-        Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
-        Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
-    }
-    if record.standing() == Standing::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
+/// Whether the CA could begin, as far as that is seen without the ledger, which a CA that runs has to itself: the passphrase opens the
+/// issuers' keys, and the server's credentials can serve.
+///
+/// # Errors
+/// When it could not.
+pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
+    let issuers = open_issuers(settings.issuers.clone()).await?;
+    Server::open(settings, &issuers, clock).map(drop)
 }
 
 impl<S: Store> Opened<S> {
     /// What metrics show of it.
-    pub(super) fn sources(&self, clock: Arc<dyn Clock>, published: &Published<S>) -> Sources {
+    pub(super) fn sources(
+        &self,
+        clock: Arc<dyn Clock>,
+        published: &Published<S>,
+        tasks: Arc<Watch>,
+    ) -> Sources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
+        let doubted = Arc::clone(&clock);
         let figures = move || {
             let vitals = store.vitals();
             Figures {
+                clock_in_doubt: doubted.doubt().is_some(),
                 blocked_keys: blocked_keys.figures(),
                 publication: publication.figures(now.now()),
                 answers: answers.figures(),
                 issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
                 refused: tally.refused(),
                 shared_primes: tally.shared_primes(),
+                repeated_alarms: tally.repeated_alarms(),
+                revoked_siblings: tally.revoked_siblings(),
                 ledger_entries: vitals.head,
                 ledger_bytes: vitals.ledger_bytes,
                 batches: vitals.batches,
@@ -116,12 +107,17 @@ impl<S: Store> Opened<S> {
                 disk_full: vitals.full,
                 queued: vitals.queued,
                 stopped: vitals.stopped,
+                no_room: vitals.disk_full,
+                task_restarts: tasks.restarts(),
+                log_lines_lost: diagnostics::lines_lost(),
+                log_lines_suppressed: diagnostics::lines_suppressed(),
+                panics: diagnostics::panics(),
                 projected: vitals.projected,
                 projection_lag: vitals.projection_lag,
                 projection_rebuilds: vitals.projection_rebuilds,
             }
         };
-        Sources { clock, issuers: self.expiries.clone(), figures: Box::new(figures) }
+        Sources { clock, issuers: Arc::clone(&self.expiries), figures: Box::new(figures) }
     }
 }
 
@@ -145,26 +141,10 @@ async fn open_issuers(settings: IssuerSettings) -> Result<Issuers, OpenError> {
 
 fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
     let of = |name: IssuerName| (name.to_string(), issuers.certificate(name).as_ref());
-    let certificates = IssuerName::ALL.map(of).into_iter().chain([("server".to_owned(), server)]);
+    let certificates = IssuerName::ALL.map(of).into_iter().chain([(SERVER.to_owned(), server)]);
     certificates
         .map(|(issuer, certificate)| Expiry { issuer, not_after: certificate.validity().not_after() })
         .collect()
-}
-
-fn warn_of_ends(expiries: &[Expiry], clock: &dyn Clock) {
-    for Expiry { issuer, not_after } in expiries {
-        let Ok(left) = not_after.duration_since(clock.now()) else {
-            error!(
-                certificate = issuer,
-                "the certificate of {issuer} has ended: everybody refuses what needs it"
-            );
-            continue;
-        };
-        if left < EXPIRY_WARNING {
-            let days = left.as_secs() / (24 * 60 * 60);
-            warn!(certificate = issuer, days_left = days, "the certificate of {issuer} ends soon");
-        }
-    }
 }
 
 /// R-CA-01, R-CA-04.
@@ -195,7 +175,7 @@ pub enum OpenError {
     #[error("the server's certificate is the one of {holder}, which no client takes for a server")]
     NotAServer {
         /// Whose it is.
-        holder: Principal,
+        holder: identity::Principal,
     },
     /// The server's certificate was withdrawn.
     #[error("the server's certificate is revoked")]
@@ -213,23 +193,34 @@ pub enum OpenError {
     #[error(transparent)]
     Numbers(#[from] NumbersError),
     /// The lists cannot be kept.
-    #[error("revocation lists cannot be published")]
+    #[error("CRLs cannot be published")]
     Publish(#[from] PublishError),
     /// Keys and ledger do not belong together.
     #[error(transparent)]
     Authority(#[from] OpenAuthorityError),
 }
 
-/// How long before its end a certificate is warned of.
-const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::fs;
 
     use identity::SystemClock;
 
     use super::*;
+    use crate::store::EmbeddedStore;
+
+    /// What `init` makes in this directory, opened.
+    pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened<EmbeddedStore>) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let plan = crate::init::Plan::for_a_test(dir.join("ca"));
+        let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
+        let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
+        let settings = Settings::read(&made.config, []).unwrap();
+        let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
+        let address = "127.0.0.1:1".parse().unwrap();
+        let opened = open(&settings, address, Arc::clone(&clock), store).await.unwrap();
+        (settings, opened)
+    }
 
     #[tokio::test]
     async fn a_ca_does_not_start_with_the_credentials_of_somebody_who_is_no_server() {
@@ -241,7 +232,8 @@ mod tests {
         let settings = Settings::read(&made.config, []).unwrap();
         let start = || {
             let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
-            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::clone(&clock), store)
+            let checked = CheckedClock::new(Arc::clone(&clock), settings.clock);
+            open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::new(checked), store)
         };
         start().await.unwrap().authority.store().close().await.unwrap();
         for file in ["cert.pem", "key.pem"] {

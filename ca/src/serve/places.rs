@@ -1,104 +1,109 @@
-//! Places for connections. Those with a certificate and those without do not take each other's, and one certificate takes only its share.
+//! Places for connections. Principals do not take each other's, strangers do not take theirs, and whoever is refused gets one for as long as it
+//! takes to be told why.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use futures::task::AtomicWaker;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use identity::SerialNumber;
 
-use super::shares::{Share, Shares};
+use super::holders::{Holders, Share};
+use super::visitor::{Visitor, Who};
 use crate::config::Limits;
-use crate::tls::PeerCertificate;
+use crate::crowd::{Crowd, Entered, Guest};
 
 /// What there is.
 pub(super) struct Places {
-    known: Arc<Semaphore>,
-    shares: Arc<Shares>,
-    anonymous: VecDeque<Weak<Cut>>,
-    anonymous_max: usize,
+    holders: Arc<Holders>,
+    strangers: Arc<Crowd>,
+    refused: Arc<Crowd>,
+    /// Open connections by the certificate that they showed.
+    open: Mutex<HashMap<SerialNumber, Vec<Weak<Visitor>>>>,
 }
 
 /// What a connection holds of it.
 pub(super) enum Place {
-    /// One of those that showed a certificate.
+    /// Of a principal.
     Known {
         /// Given back when the connection ends.
-        _permit: OwnedSemaphorePermit,
-        /// Of its certificate.
-        _share: Share,
+        _place: KnownPlace,
     },
-    /// One of those that did not: may be cut for a fresh one.
-    Anonymous(Arc<Cut>),
+    /// Of those that showed no certificate, or one that is refused: may be cut for a fresh one.
+    Crowd(Guest),
+}
+
+/// A principal's place, and its entry among the open connections.
+pub(super) struct KnownPlace {
+    _share: Share,
+    places: Arc<Places>,
+    certificate: SerialNumber,
+    visitor: Weak<Visitor>,
 }
 
 impl Places {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            known: Arc::new(Semaphore::new(limits.connections_max)),
-            shares: Shares::of(limits.connections_max),
-            anonymous: VecDeque::new(),
-            anonymous_max: limits.anonymous_connections_max,
-        }
+    pub(super) fn new(limits: &Limits, holders: Arc<Holders>) -> Arc<Self> {
+        Arc::new(Self {
+            holders,
+            strangers: Crowd::new(limits.anonymous_connections_max),
+            refused: Crowd::new(REFUSED_CONNECTIONS_MAX),
+            open: Mutex::default(),
+        })
     }
 
-    /// A place, and whether another connection was cut for it.
-    pub(super) fn take(&mut self, peer: &PeerCertificate) -> Option<(Place, bool)> {
-        if let Some(certificate) = peer.digest() {
-            let share = self.shares.take(certificate)?;
-            let permit = Arc::clone(&self.known).try_acquire_owned().ok()?;
-            return Some((Place::Known { _permit: permit, _share: share }, false));
-        }
-        let mut cut_another = false;
-        if self.anonymous.len() >= self.anonymous_max {
-            self.anonymous.retain(|connection| connection.strong_count() > 0);
-        }
-        if self.anonymous.len() >= self.anonymous_max
-            && let Some(oldest) = self.anonymous.pop_front().and_then(|oldest| oldest.upgrade())
-        {
-            oldest.now();
-            cut_another = true;
-        }
-        let cut = Arc::new(Cut::default());
-        self.anonymous.push_back(Arc::downgrade(&cut));
-        Some((Place::Anonymous(cut), cut_another))
+    /// A place for a connection from this address, and whether another was cut for it; `None`: there is none.
+    pub(super) fn take(self: &Arc<Self>, visitor: &Arc<Visitor>, from: IpAddr) -> Option<(Place, Entered)> {
+        let crowd = match &visitor.who {
+            Who::Nobody => &self.strangers,
+            Who::Refused => &self.refused,
+            Who::Known { caller, holder } => {
+                let share = self.holders.take_connection(holder)?;
+                let certificate = caller.certificate();
+                let visitor = Arc::downgrade(visitor);
+                self.open().entry(certificate).or_default().push(Weak::clone(&visitor));
+                let place = KnownPlace { _share: share, places: Arc::clone(self), certificate, visitor };
+                return Some((Place::Known { _place: place }, Entered::Free));
+            }
+        };
+        crowd.enter(from).map(|(guest, entered)| (Place::Crowd(guest), entered))
+    }
+
+    /// The open connections that showed this certificate.
+    pub(super) fn with(&self, certificate: &SerialNumber) -> Vec<Arc<Visitor>> {
+        let open = self.open();
+        open.get(certificate).map(|all| all.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
+    }
+
+    /// All open connections of principals.
+    pub(super) fn all(&self) -> Vec<Arc<Visitor>> {
+        self.open().values().flatten().filter_map(Weak::upgrade).collect()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<SerialNumber, Vec<Weak<Visitor>>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// What ends the connection from outside, if anything does.
-    pub(super) fn cut(&self) -> Option<&Arc<Cut>> {
+    /// The place among those who may be cut, if it is one.
+    pub(super) fn guest(&self) -> Option<&Guest> {
         match self {
             Self::Known { .. } => None,
-            Self::Anonymous(cut) => Some(cut),
+            Self::Crowd(guest) => Some(guest),
         }
     }
 }
 
-/// Ends something from outside. One task waits for it.
-#[derive(Default)]
-pub(super) struct Cut {
-    done: AtomicBool,
-    waker: AtomicWaker,
-}
-
-impl Cut {
-    /// Ends it.
-    pub(super) fn now(&self) {
-        self.done.store(true, Ordering::Release);
-        self.waker.wake();
-    }
-
-    /// Whether it has ended; wakes the task when it does.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.waker.register(cx.waker());
-        if self.done.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// Waits until it has ended.
-    pub(super) async fn ended(&self) {
-        poll_fn(|cx| self.poll(cx)).await;
+impl Drop for KnownPlace {
+    fn drop(&mut self) {
+        let mut open = self.places.open();
+        if let Some(all) = open.get_mut(&self.certificate) {
+            all.retain(|visitor| !Weak::ptr_eq(visitor, &self.visitor));
+            if all.is_empty() {
+                open.remove(&self.certificate);
+            }
+        }
     }
 }
+
+/// Connections of those whose certificate is refused: each takes milliseconds to be told so.
+const REFUSED_CONNECTIONS_MAX: usize = 64;

@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime};
 use identity::Clock;
 use issuance::IssuerName;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::OpenError;
+use super::tasks::Tasks;
 use crate::authority::{Authority, Refused};
 use crate::config::Settings;
-use crate::http::public::{CompromiseRefused, CompromiseReport, Public};
+use crate::http::Listener;
+use crate::http::metrics::Metrics;
+use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, Public};
 use crate::ledger::Conflict;
 use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
 use crate::signer::Issuers;
@@ -48,7 +50,7 @@ impl<S: Store> Published<S> {
             }
             Err(why) => {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "the root's revocation list is not published; who checks whole chains needs it");
+                error!(why, "the root's CRL is not published; who checks whole chains needs it");
             }
         }
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -60,32 +62,39 @@ impl<S: Store> Published<S> {
             Arc::clone(&publication),
             url,
             Arc::clone(&clock),
-        )
-        .await?;
-        let answers = Arc::new(Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock)));
+        );
+        let backdate = settings.publication.backdate;
+        let publisher = publisher.await?.backdated(backdate);
+        let answers = Answers::new(source, Arc::clone(authority), issuers, Arc::clone(&clock));
+        let answers = Arc::new(answers.backdated(backdate));
         Ok(Self { publication, answers, publisher, authority: Arc::clone(authority), clock })
     }
 
     /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
     /// anybody should wait for a station to be answered.
     pub(super) async fn start(
-        mut self,
+        self,
         listener: TcpListener,
+        metrics: Arc<Metrics>,
+        tasks: &mut Tasks,
         stop: CancellationToken,
-    ) -> [JoinHandle<()>; 2] {
+    ) {
         let public = Public::new(self.publication, self.answers, report(self.authority), self.clock);
-        let serving = tokio::spawn(Arc::new(public).serve(listener, stop.clone()));
+        let listener = Listener::new(listener, CONNECTIONS_MAX, metrics);
+        tasks.need("public listener", listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
-        let publishing = tokio::spawn(async move {
-            if let Err(why) = self.publisher.round().await {
+        let mut publisher = self.publisher;
+        // Beside the publisher and not in its rounds: they can take long, fail, or have nothing to do.
+        tasks.need("note of the ledger's end", publisher.ledger_end().run(stop.clone()));
+        tasks.need("publisher", async move {
+            if let Err(why) = publisher.round().await {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "revocation lists cannot be published; trying again");
+                error!(why, "CRLs cannot be published; trying again");
             }
             done.send(()).ok();
-            self.publisher.run(stop).await;
+            publisher.run(stop).await;
         });
         tokio::time::timeout(FIRST_ROUND_WAIT, first).await.ok();
-        [serving, publishing]
     }
 }
 
@@ -111,10 +120,7 @@ fn warn_of_end(next_update: SystemTime, now: SystemTime) {
     let left = next_update.duration_since(now).unwrap_or_default();
     if left < ROOT_LIST_WARNING {
         let days = left.as_secs() / (24 * 60 * 60);
-        warn!(
-            days_left = days,
-            "the root's revocation list ends soon: touchmark-ca root-crl makes the next one"
-        );
+        warn!(days_left = days, "the root's CRL ends soon: touchmark-ca root-crl makes the next one");
     }
 }
 

@@ -12,8 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::places::Cut;
-
 /// One end for HTTP/2, which reads and writes; another for whoever polls it, and flushes after each turn.
 #[derive(Clone)]
 pub(super) struct Wire(Arc<Mutex<Line>>);
@@ -21,13 +19,11 @@ pub(super) struct Wire(Arc<Mutex<Line>>);
 struct Line {
     stream: TlsStream<TcpStream>,
     unsent: BytesMut,
-    cut: Option<Arc<Cut>>,
 }
 
 impl Wire {
-    /// Over a connection that may be `cut` from outside: what it does next then fails.
-    pub(super) fn new(stream: TlsStream<TcpStream>, cut: Option<Arc<Cut>>) -> Self {
-        Self(Arc::new(Mutex::new(Line { stream, unsent: BytesMut::new(), cut })))
+    pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self(Arc::new(Mutex::new(Line { stream, unsent: BytesMut::new() })))
     }
 
     /// Sends what was written. While it is pending the task is woken when there is room for more.
@@ -47,14 +43,6 @@ impl Wire {
 }
 
 impl Line {
-    /// The stream, until it is cut. Also asked for a write: whoever reads nothing is not read from either (PING before all).
-    fn uncut(&mut self, cx: &mut Context<'_>) -> io::Result<&mut Self> {
-        if self.cut.as_ref().is_some_and(|cut| cut.poll(cx).is_ready()) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(self)
-    }
-
     /// Hands all that was written to TLS, and gives the memory back.
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unsent.has_remaining() {
@@ -71,14 +59,13 @@ impl Line {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line().uncut(cx)?.stream).poll_read(cx, buf)
+        Pin::new(&mut self.line().stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut line = self.line();
-        let line = line.uncut(cx)?;
         if line.unsent.len() + buf.len() > WRITE_BUFFER_BYTES {
             ready!(line.poll_empty(cx))?;
         }
@@ -101,7 +88,6 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut line = self.line();
-        let line = line.uncut(cx)?;
         ready!(line.poll_empty(cx))?;
         Pin::new(&mut line.stream).poll_shutdown(cx)
     }

@@ -83,13 +83,16 @@ pub fn plain_key_pem() -> Result<(Zeroizing<String>, Vec<u8>), KeyFileError> {
     Ok((pem, spki))
 }
 
-/// Reads a file that must be ours alone, at most `bytes_max` bytes of it.
+/// Reads a file that must be ours alone, or root's and shown to us by root, at most `bytes_max` bytes of it.
 pub(crate) fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let read = |source| KeyFileError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let metadata = file.metadata().map_err(read)?;
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    // What root made readable for us, by the file's group or by an access control list, whose mask shows as the group's bits: systemd
+    // leaves the files of LoadCredential= so (systemd.exec(5)). We could not change it, and root reads everything anyway.
+    let is_handed_over = metadata.uid() == 0 && !rustix::process::geteuid().is_root() && mode & 0o037 == 0;
+    if mode & 0o077 != 0 && !is_handed_over {
         return Err(KeyFileError::ReadableByOthers { path: path.to_owned(), mode });
     }
     if !metadata.is_file() || metadata.len() > bytes_max as u64 {

@@ -12,9 +12,13 @@ mod projection;
 mod projector;
 mod reader;
 mod recent;
+mod room;
 mod segment;
 mod selecting;
+mod settings;
 mod shelves;
+mod start;
+mod times;
 mod trust;
 mod withdrawals;
 
@@ -22,48 +26,29 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
 use issuance::IssuerName;
 
-use self::committer::Committer;
 use self::files::Files;
 use self::gathering::Gathering;
 use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
-use self::projector::{Projection, Projector};
+use self::projector::Projection;
+use self::room::Room;
 use self::withdrawals::Causes;
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, OpenError, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage,
-    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
+    ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
 };
 use crate::ledger::{
-    self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PrincipalFacts,
-    RotationFacts, Selection, Standing, View, WorkOrderId,
+    self, AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Foreseen, Intent, JobFacts, JobId,
+    PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
-/// Where an embedded store lies, and how it writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddedSettings {
-    /// The directory of the ledger files: what must not be lost.
-    pub ledger: PathBuf,
-    /// The directory of the projection. May be deleted at any time.
-    pub projection: PathBuf,
-    /// When the next ledger file is begun, bytes; at most 1 GiB.
-    pub segment_bytes: u32,
-    /// Whether ledger files are filled with zeros when they are made: a commit then moves no file end, which spares a journal commit on some
-    /// file systems.
-    pub preallocate: bool,
-}
-
-impl EmbeddedSettings {
-    /// The usual settings.
-    pub fn new(ledger: PathBuf, projection: PathBuf) -> Self {
-        Self { ledger, projection, segment_bytes: SEGMENT_BYTES, preallocate: false }
-    }
-}
+pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
 
 /// A torn tail that was cut when the store was opened: bytes of a batch that was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +83,7 @@ struct Shared {
     /// For status, which is asked of many that one entry revoked.
     causes: Mutex<Causes>,
     counters: Counters,
+    room: Room,
 }
 
 #[derive(Default)]
@@ -112,82 +98,6 @@ struct Counters {
 }
 
 impl EmbeddedStore {
-    /// Makes an empty store and opens it.
-    ///
-    /// # Errors
-    /// When there is one already, or the disk refuses.
-    pub fn create(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let files = Files::create(&settings.ledger, settings.segment_bytes(), settings.preallocate)?;
-        Self::start(settings, clock, files, Index::new(), 0, None)
-    }
-
-    /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
-    ///
-    /// # Errors
-    /// When there is none, another process has it, or the ledger is damaged: then nothing was changed.
-    pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let mut index = Index::new();
-        let mut head = 0;
-        let (files, torn) = Files::open(
-            &settings.ledger,
-            settings.segment_bytes(),
-            settings.preallocate,
-            |number, payload| {
-                head = number.0;
-                index.replay(number, payload)
-            },
-        )?;
-        if let Some(torn) = &torn {
-            let TornTail { file, offset, bytes } = torn;
-            tracing::warn!(file = %file.display(), offset, bytes, "cut a torn tail off the ledger; it was never acknowledged");
-        }
-        Self::start(settings, clock, files, index, head, torn)
-    }
-
-    fn start(
-        settings: &EmbeddedSettings,
-        clock: Arc<dyn Clock>,
-        files: Files,
-        index: Index,
-        head: u64,
-        torn_tail: Option<TornTail>,
-    ) -> Result<Self, OpenError> {
-        let last_seen = last_seen::path_beside(&settings.projection);
-        if let Some(seconds) = last_seen::read(&last_seen, head) {
-            index.restore_seen(&seconds);
-        }
-        let shared = Arc::new(Shared {
-            files,
-            index: RwLock::new(index),
-            head: AtomicU64::new(head),
-            projection: Projection::default(),
-            last_seen: LastSeen::default(),
-            causes: Mutex::default(),
-            counters: Counters::default(),
-        });
-        shared.projection.committed(head);
-        let (gathering, receiver) = Gathering::new();
-        let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
-        let projector = Projector::new(Arc::clone(&shared), settings.projection.clone());
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-            spawned.map_err(|error| segment::io_error("start a thread for", &settings.ledger, error))
-        };
-        let committer = spawn("ledger", Box::new(move || committer.run()))?;
-        let written = Arc::clone(&shared);
-        let writer = spawn("last seen", Box::new(move || last_seen::write_often(&written, &last_seen)))?;
-        // Nobody joins the projector: sled can hang, and then the process must still end.
-        spawn("projection", Box::new(move || projector.run()))?;
-        Ok(Self {
-            shared,
-            clock,
-            gathering: Mutex::new(Some(gathering)),
-            committer: Mutex::new(Some(committer)),
-            writer: Mutex::new(Some(writer)),
-            torn_tail,
-        })
-    }
-
     /// The torn tail that was cut when the store was opened.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn_tail.as_ref()
@@ -214,13 +124,9 @@ impl EmbeddedStore {
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(StoreError::Stopped))
-    }
-}
-
-impl EmbeddedSettings {
-    fn segment_bytes(&self) -> u32 {
-        self.segment_bytes.min(SEGMENT_BYTES_MAX)
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
     }
 }
 
@@ -234,7 +140,7 @@ impl Shared {
     }
 
     fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Stopped)
+        self.files.read(number)?.ok_or_else(|| self.files.damaged(number, reader::ABSENT))
     }
 
     /// Looks at the rows as of one moment.
@@ -262,43 +168,13 @@ impl Shared {
         };
         let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation);
         match (record, facts.changed) {
-            (Some(record), Some(changed)) if facts.standing == Standing::Superseded => {
+            (Some(record), Some(changed))
+                if matches!(facts.standing, Standing::Superseded | Standing::Revoked) =>
+            {
                 Ok(Some(record.changed_by(self.entry(changed)?.as_ref())))
             }
             (record, _) => Ok(record),
         }
-    }
-
-    fn certificates_of(
-        &self,
-        holder: &Principal,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
-        // The entries of a device are in memory; only those of the page are read.
-        let serial_numbers = match holder {
-            Principal::Device(device) => {
-                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
-                entries.reverse();
-                let page = page::of_list(&entries, cursor, limit)?;
-                let mut rows = Vec::with_capacity(page.rows.len());
-                for number in page.rows {
-                    let entry = self.entry(EntryNumber(u64::from(number)))?;
-                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
-                }
-                Page { rows, next: page.next }
-            }
-            Principal::Named { role, name } => {
-                let known = self.view(|rows| rows.principal(*role, name))?;
-                let all = known.map(|facts| facts.certificates).unwrap_or_default();
-                page::of_list(&all, cursor, limit)?
-            }
-        };
-        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
-        for serial_number in &serial_numbers.rows {
-            rows.extend(self.certificate_record(serial_number)?);
-        }
-        Ok(Page { rows, next: serial_numbers.next })
     }
 
     fn principal(
@@ -323,8 +199,9 @@ impl Store for EmbeddedStore {
         let now = self.clock.now();
         Ok(match self.shared.view(|rows| ledger::foresee(rows, intent, now))? {
             Err(conflict) => Foresight::Refused(conflict),
-            Ok(None) => Foresight::Clear,
-            Ok(Some(number)) => Foresight::Answered(Recorded::replayed(self.shared.entry(number)?)),
+            Ok(Foreseen::Clear) => Foresight::Clear,
+            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
+            Ok(Foreseen::Replay(entry)) => Foresight::Answered(Recorded::replayed(self.shared.entry(entry)?)),
         })
     }
 
@@ -425,6 +302,16 @@ impl Store for EmbeddedStore {
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
+    }
+
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.list_recorded(issuer, cursor.as_ref(), limit)).await
     }
 
     async fn superseded_due(
@@ -534,6 +421,19 @@ impl Store for EmbeddedStore {
         EntryNumber(self.shared.files_head())
     }
 
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.times.last_s().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.blocking(move |shared| shared.recorded_ahead(now, limit)).await
+    }
+
     fn vitals(&self) -> Vitals {
         let counters = &self.shared.counters;
         let (projected, projection_lag, projection_rebuilding, projection_rebuilds) =
@@ -547,6 +447,7 @@ impl Store for EmbeddedStore {
             sync_max: Duration::from_micros(counters.sync_max_us.load(Ordering::Relaxed)),
             full: counters.full.load(Ordering::Relaxed),
             stopped: counters.stopped.load(Ordering::Relaxed),
+            disk_full: self.shared.room.is_full(),
             ledger_bytes: self.shared.files.bytes(),
             projected,
             projection_lag,
@@ -563,6 +464,7 @@ impl Store for EmbeddedStore {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.blocking(move |shared| {
             let joined = committer.join().map_err(|_| StoreError::Stopped);
+            shared.room.end();
             shared.last_seen.end(End::Clean);
             writer.map(JoinHandle::join);
             shared.projection.stop();
@@ -581,18 +483,13 @@ impl Store for EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.shared.projection.stop();
+        self.shared.room.end();
         self.shared.last_seen.end(End::Dropped);
     }
 }
 
 /// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
 const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
-
-/// Of one ledger file. Small enough to be read in one piece at start.
-const SEGMENT_BYTES: u32 = 32 * 1024 * 1024;
-
-/// Offsets in a segment have 32 bits, and a batch may go over the size.
-const SEGMENT_BYTES_MAX: u32 = 1 << 30;
 
 /// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

@@ -15,6 +15,12 @@ pub enum StoreError {
     /// An operator: see the log, then start the CA again. Nothing is acknowledged any more.
     #[error("the store has stopped")]
     Stopped,
+    /// Whoever maintains this program: something happened that cannot happen. Nothing else is affected; trying again may help.
+    #[error("a bug: {what}")]
+    Bug {
+        /// What happened.
+        what: &'static str,
+    },
     /// The caller, later: the store has more to do than it can.
     #[error("the store is busy")]
     Busy,
@@ -77,6 +83,21 @@ pub enum OpenError {
         /// The ledger's directory.
         path: PathBuf,
     },
+    /// The ledger ends before an entry that the projection had seen. Nothing was changed, but that a torn tail was cut.
+    #[error(
+        "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}. Certificates that it \
+         does not know may be in use. Restore a newer ledger (docs/operations/restart-backup-restore.md); if there is none, \
+         touchmark-ca accept-restored-store --config FILE goes on with this one",
+        path = .path.display()
+    )]
+    LostEnd {
+        /// The projection's directory.
+        path: PathBuf,
+        /// The last entry that it had seen.
+        seen: EntryNumber,
+        /// The last entry of the ledger.
+        head: EntryNumber,
+    },
     /// Written by a later version.
     #[error("{file} was written by a later version ({version})", file = .file.display())]
     TooNew {
@@ -84,6 +105,14 @@ pub enum OpenError {
         file: PathBuf,
         /// Its format.
         version: u32,
+    },
+    /// Others may write to the ledger, so what is in it proves nothing.
+    #[error("{path} can be written by others (mode {mode:04o}); compare the ledger with a backup, then: chmod go-w {path}", path = .path.display())]
+    Exposed {
+        /// A file of the ledger, or its directory.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// The ledger is damaged or cannot be read; nothing was changed.
     #[error(transparent)]

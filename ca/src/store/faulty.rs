@@ -146,6 +146,15 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.certificates_expiring(before, cursor, limit).await
     }
 
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        self.inner.certificates_recorded(issuer, cursor, limit).await
+    }
+
     async fn superseded_due(
         &self,
         before: SystemTime,
@@ -246,6 +255,18 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn head(&self) -> EntryNumber {
         self.inner.head()
+    }
+
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        self.inner.last_entry_at()
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.inner.recorded_ahead(now, limit).await
     }
 
     fn vitals(&self) -> Vitals {

@@ -74,6 +74,13 @@ async fn revoke<S: Store>(store: &S, facts: &JobFacts, due: &[SerialNumber]) -> 
 /// In the name of who began the job. A refusal means that somebody else carried it out meanwhile.
 async fn commit<S: Store>(store: &S, facts: &JobFacts, action: Action) -> Result<(), StoreError> {
     let principal = facts.begun_by.clone();
-    let command = Command { principal, credential: None, request: None, content: [0; 32], action };
+    let command = Command {
+        principal,
+        credential: None,
+        request: None,
+        content: [0; 32],
+        remark: String::new(),
+        action,
+    };
     store.commit(vec![command]).await.map(drop)
 }

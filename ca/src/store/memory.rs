@@ -18,8 +18,8 @@ use super::{
 };
 use crate::ledger::{
     self, AlarmKind, Books, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, Entry,
-    EntryNumber, Event, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection, Standing, View,
-    WorkOrderId,
+    EntryNumber, Event, Foreseen, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection,
+    Standing, View, WorkOrderId,
 };
 
 /// A store in memory.
@@ -69,8 +69,9 @@ impl Store for MemoryStore {
         let state = self.state();
         Ok(match sure(ledger::foresee(&state.books, intent, now)) {
             Err(conflict) => Foresight::Refused(conflict),
-            Ok(None) => Foresight::Clear,
-            Ok(Some(number)) => match state.entry(number) {
+            Ok(Foreseen::Clear) => Foresight::Clear,
+            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
+            Ok(Foreseen::Replay(number)) => match state.entry(number) {
                 Some(entry) => Foresight::Answered(Recorded::replayed(entry)),
                 None => Foresight::Clear,
             },
@@ -202,6 +203,20 @@ impl Store for MemoryStore {
         due.truncate(limit);
         let next = due.last().filter(|_| more).map(|facts| super::page::after_expiry(facts));
         Ok(Page { rows: due.into_iter().filter_map(|facts| state.record(facts)).collect(), next })
+    }
+
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let state = self.state();
+        super::page::recorded(issuer, cursor, limit, state.entries.len() as u64, |number| {
+            let certificate = state.entry(number).and_then(|entry| entry.event.certificate().cloned());
+            Ok(certificate.map(|certificate| (certificate.issuer, certificate.serial_number)))
+        })?
+        .try_map(|serial_number| Ok(state.certificate(&serial_number)))
     }
 
     async fn superseded_due(
@@ -367,7 +382,8 @@ impl Store for MemoryStore {
         let silent = births.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX));
         let mut silent = silent.filter_map(|(place, id)| {
             let record = sure(state.books.device(id)).and_then(|facts| state.device(&facts))?;
-            let gone = matches!(record.state, DeviceState::Scrapped | DeviceState::Retired);
+            let gone =
+                matches!(record.state, DeviceState::Scrapped | DeviceState::Retired | DeviceState::Revoked);
             (!gone && record.last_seen < before).then_some((place, record))
         });
         let rows = silent.by_ref().take(limit).map(|(_, record)| record).collect();
@@ -383,6 +399,30 @@ impl Store for MemoryStore {
 
     fn head(&self) -> EntryNumber {
         EntryNumber(self.state().entries.len() as u64)
+    }
+
+    fn last_entry_at(&self) -> Option<SystemTime> {
+        self.state().entries.last().map(|entry| entry.at)
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        let state = self.state();
+        let (mut earliest, mut found) = (now, Vec::new());
+        for entry in state.entries.iter().rev() {
+            let ahead = entry.at.duration_since(earliest).is_ok_and(|by| by > Duration::from_secs(300));
+            earliest = earliest.min(entry.at);
+            let certificate = entry.event.certificate().filter(|_| ahead);
+            let record = certificate.and_then(|certificate| state.certificate(&certificate.serial_number));
+            found.extend(record.filter(|record| record.standing() != Standing::Revoked));
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn vitals(&self) -> Vitals {
@@ -440,6 +480,7 @@ impl State {
             principal: command.principal.clone(),
             request,
             content: command.content,
+            remark: command.remark.clone(),
             event,
         });
         sure(self.books.enter(&entry));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use identity::{DeviceId, PrincipalName, Role};
+use identity::{DeviceId, PrincipalName, Role, SerialNumber};
+use issuance::IssuerName;
 
 use super::{Cursor, Page, StoreError, WorkOrderRecord};
 use crate::ledger::{AlarmFacts, AlarmKind, CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
@@ -75,6 +76,33 @@ pub(super) fn of_list<T: Clone>(
     let next = (rest.len() > limit).then(|| at_number(from + rows.len() as u64));
     Ok(Page { rows, next })
 }
+
+/// Certificates in the order of their entries: `certificate` says what the entry with a number holds. The cursor is the last entry that
+/// was looked at.
+pub(super) fn recorded(
+    issuer: Option<IssuerName>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    head: u64,
+    certificate: impl Fn(EntryNumber) -> Result<Option<(IssuerName, SerialNumber)>, StoreError>,
+) -> Result<Page<SerialNumber>, StoreError> {
+    let after = cursor.map(number_of).transpose()?.unwrap_or(0);
+    let mut rows = Vec::new();
+    for number in after.saturating_add(1)..=head {
+        if let Some((signed_by, serial_number)) = certificate(EntryNumber(number))?
+            && issuer.is_none_or(|issuer| issuer == signed_by)
+        {
+            rows.push(serial_number);
+        }
+        if number < head && (rows.len() >= limit || number - after >= SCANNED_ENTRIES_MAX) {
+            return Ok(Page { rows, next: Some(at_number(number)) });
+        }
+    }
+    Ok(Page { rows, next: None })
+}
+
+/// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
+const SCANNED_ENTRIES_MAX: u64 = 10_000;
 
 /// The page that starts at this place.
 pub(super) fn at_number(place: u64) -> Cursor {

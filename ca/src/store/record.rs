@@ -26,6 +26,7 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
         principal: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
         request: entry.request.map(|request| request.as_bytes().to_vec()).unwrap_or_default(),
         content: entry.content.to_vec(),
+        remark: entry.remark.clone(),
         event: Some(EventRecord::from(&entry.event)),
     };
     to.reserve(record.encoded_len());
@@ -59,6 +60,7 @@ pub(super) fn decode(number: EntryNumber, bytes: &[u8]) -> Option<Entry> {
         principal,
         request,
         content: record.content.as_slice().try_into().ok()?,
+        remark: record.remark,
         event: record.event?.event()?,
     })
 }
@@ -73,9 +75,11 @@ struct EntryRecord {
     request: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     content: Vec<u8>,
+    #[prost(string, tag = "5")]
+    remark: String,
     #[prost(
         oneof = "EventRecord",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32"
     )]
     event: Option<EventRecord>,
 }
@@ -126,6 +130,8 @@ enum EventRecord {
     ReworkAllowed(String),
     #[prost(message, tag = "31")]
     RotationRequested(RotationRecord),
+    #[prost(message, tag = "32")]
+    TimeConfirmed(TimeRecord),
 }
 
 /// A certificate and what it is bound to; which fields are used depends on the event.
@@ -185,6 +191,12 @@ struct PrincipalRevokedRecord {
     reason: u32,
     #[prost(message, repeated, tag = "3")]
     revoked: Vec<WithdrawnRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeRecord {
+    #[prost(uint64, tag = "1")]
+    before_ms: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -268,6 +280,9 @@ impl From<&Event> for EventRecord {
                     revoked: withdrawal::records(revoked),
                 })
             }
+            Event::TimeConfirmed { before } => {
+                Self::TimeConfirmed(TimeRecord { before_ms: milliseconds(*before) })
+            }
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
             | Event::CertificatesRevoked { .. }
@@ -346,6 +361,9 @@ impl EventRecord {
             Self::DeviceRetired(record) => record.retired()?,
             Self::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
             Self::RotationRequested(record) => record.event()?,
+            Self::TimeConfirmed(record) => {
+                Event::TimeConfirmed { before: time(record.before_ms)? }
+            }
         })
     }
 }
@@ -481,4 +499,31 @@ fn profile_code(profile: ProfileName) -> u32 {
 
 fn profile_of(code: u32) -> Option<ProfileName> {
     ProfileName::ALL.into_iter().find(|profile| profile_code(*profile) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_kept_and_costs_an_entry_without_one_nothing() {
+        let entry = Entry {
+            number: EntryNumber(7),
+            at: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+            principal: Some("operator:admin".parse().unwrap()),
+            request: None,
+            content: [1; 32],
+            remark: "stolen".to_owned(),
+            event: Event::WorkOrderPaused { work_order: WorkOrderId(1) },
+        };
+        let silent = Entry { remark: String::new(), ..entry.clone() };
+        let encoded = |entry: &Entry| {
+            let mut bytes = Vec::new();
+            encode(entry, &mut bytes);
+            bytes
+        };
+        assert_eq!(decode(EntryNumber(7), &encoded(&entry)), Some(entry.clone()));
+        assert_eq!(decode(EntryNumber(7), &encoded(&silent)), Some(silent.clone()));
+        assert_eq!(encoded(&entry).len(), encoded(&silent).len() + 2 + entry.remark.len());
+    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 
+use super::StoreError;
 use crate::ledger::{
     CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts,
     SignedCertificate, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
@@ -89,6 +90,8 @@ pub enum Foresight {
     Refused(Conflict),
     /// Nothing is in the way now.
     Clear,
+    /// It would be refused now, and an alarm would be put on record.
+    Alarm(Conflict),
 }
 
 /// A certificate on record.
@@ -99,6 +102,7 @@ pub struct CertificateRecord {
     standing: Standing,
     revocation: Option<Revocation>,
     ends: Option<SystemTime>,
+    overtaken_by: Option<SerialNumber>,
 }
 
 impl CertificateRecord {
@@ -109,18 +113,26 @@ impl CertificateRecord {
         revocation: Option<Revocation>,
     ) -> Option<Self> {
         let certificate = entry.event.certificate()?.clone();
-        Some(Self { entry, certificate, standing, revocation, ends: None })
+        Some(Self { entry, certificate, standing, revocation, ends: None, overtaken_by: None })
     }
 
-    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked.
+    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked, and which certificate was used
+    /// instead of one that was revoked for it.
     pub(super) fn changed_by(self, changed: &Entry) -> Self {
-        let ends = match changed.event {
-            Event::InstallConfirmed { parent_ends, .. } if self.standing == Standing::Superseded => {
-                parent_ends
+        match (&changed.event, self.standing) {
+            (Event::InstallConfirmed { parent_ends, .. }, Standing::Superseded) => {
+                Self { ends: *parent_ends, ..self }
             }
-            _ => None,
-        };
-        Self { ends, ..self }
+            (Event::InstallConfirmed { serial_number, .. }, Standing::Revoked) => {
+                Self { overtaken_by: Some(*serial_number), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    /// The certificate of the same device whose first use revoked this one: as a sibling that was never used, or as its parent.
+    pub fn overtaken_by(&self) -> Option<SerialNumber> {
+        self.overtaken_by
     }
 
     /// When it is to be revoked because its successor is in use; `None`: that is not planned.
@@ -255,6 +267,8 @@ pub struct DeviceRecord {
     pub operational: Option<SerialNumber>,
     /// Whether a new birth certificate is allowed.
     pub rework: bool,
+    /// Whether it is on hold, also where another state comes first.
+    pub held: bool,
     /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a minute, but never what is on
     /// record.
     pub last_seen: SystemTime,
@@ -272,6 +286,7 @@ impl DeviceRecord {
             birth: facts.birth,
             operational: facts.operational,
             rework: facts.rework,
+            held: facts.held,
             last_seen: facts.seen_at,
         })
     }
@@ -354,6 +369,8 @@ pub struct DeviceFilter {
     pub work_order: Option<WorkOrderId>,
     /// In this state.
     pub state: Option<DeviceState>,
+    /// Whose `product/serial` contains this, upper and lower case alike.
+    pub text: Option<String>,
 }
 
 impl DeviceFilter {
@@ -362,6 +379,14 @@ impl DeviceFilter {
         self.product.as_ref().is_none_or(|product| device.id.product == *product)
             && self.work_order.is_none_or(|work_order| device.work_order == work_order)
             && self.state.is_none_or(|state| device.state == state)
+            && self.matches_text(&device.id)
+    }
+
+    /// Whether the device's name contains the text.
+    pub(super) fn matches_text(&self, device: &DeviceId) -> bool {
+        self.text
+            .as_ref()
+            .is_none_or(|text| device.to_string().to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
     }
 }
 
@@ -372,6 +397,20 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Where the next page starts; `None`: this was the last.
     pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The page with each row looked up; a row that is nothing is left out.
+    pub(super) fn try_map<U>(
+        self,
+        look_up: impl Fn(T) -> Result<Option<U>, StoreError>,
+    ) -> Result<Page<U>, StoreError> {
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for row in self.rows {
+            rows.extend(look_up(row)?);
+        }
+        Ok(Page { rows, next: self.next })
+    }
 }
 
 /// Where a page starts. Opaque; good for the listing and the filter that gave it out, also after a restart.
@@ -385,13 +424,13 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = super::StoreError;
+    type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > CURSOR_CHARACTERS_MAX {
-            return Err(super::StoreError::CursorUnknown);
+            return Err(StoreError::CursorUnknown);
         }
-        hex::decode(text).map(Self).map_err(|_| super::StoreError::CursorUnknown)
+        hex::decode(text).map(Self).map_err(|_| StoreError::CursorUnknown)
     }
 }
 
@@ -414,6 +453,8 @@ pub struct Vitals {
     pub full: u64,
     /// Whether commits are refused for good.
     pub stopped: bool,
+    /// Whether commits are refused until there is room on the disk.
+    pub disk_full: bool,
     /// Bytes of all ledger segments.
     pub ledger_bytes: u64,
     /// The entry that listings have reached.

@@ -1,8 +1,10 @@
 //! Which client certificates may finish a handshake.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use identity::Clock;
 use issuance::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -12,14 +14,21 @@ use webpki::EndEntityCert;
 
 use super::issuer::KnownIssuer;
 
-/// As the usual verifier, but for two things. That the root signed our own issuers is not verified again for every client. And an
-/// operational certificate may have expired a while ago: its device may come to renew it (R-LIFE-05); everything else is refused to
-/// such a caller later, by the gate of `grpc`.
-#[derive(Debug)]
+/// As the usual verifier, but for three things. That the root signed our own issuers is not verified again for every client. A certificate
+/// that one of them signed may be out of its time where the gate of `grpc` has the last word: an operational one may have expired a while ago
+/// (R-LIFE-05), one that was issued while the CA's clock was ahead may not have begun (ADR 0035), and while the clock is in doubt nobody's
+/// time is judged here: whoever is refused in the handshake does not learn that it should come again later.
 pub(super) struct Clients {
     usual: Arc<dyn ClientCertVerifier>,
     issuers: Vec<KnownIssuer>,
     late: Late,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("issuers", &self.issuers).finish_non_exhaustive()
+    }
 }
 
 /// Who may be late, and by how much.
@@ -32,8 +41,13 @@ pub struct Late {
 }
 
 impl Clients {
-    pub(super) fn new(usual: Arc<dyn ClientCertVerifier>, issuers: Vec<KnownIssuer>, late: Late) -> Self {
-        Self { usual, issuers, late }
+    pub(super) fn new(
+        usual: Arc<dyn ClientCertVerifier>,
+        issuers: Vec<KnownIssuer>,
+        late: Late,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { usual, issuers, late, clock }
     }
 
     /// Whether one of our issuers, good now, certified a client that was good `then`. `None` tells nothing: the usual verifier has the
@@ -49,9 +63,9 @@ impl Clients {
         issuer.verify_client(end_entity, then, now)
     }
 
-    /// The last second of a certificate that is late and may be; `None`: it is of another issuer, or is not late, or is too late.
-    /// The issuers above it must be good now: only the end entity may be late.
-    fn last_second(
+    /// The moment of its life that is nearest to now, of a certificate that may be out of its time; `None`: it may not.
+    /// The issuers above it must be good now: only the end entity may be late or early.
+    fn nearest_second(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -59,17 +73,20 @@ impl Clients {
     ) -> Option<UnixTime> {
         let shown = Certificate::from_der(end_entity).ok()?;
         let time = UNIX_EPOCH + Duration::from_secs(now.as_secs());
-        let late_by = time.duration_since(shown.validity().not_after()).ok()?;
-        if shown.issuer() != self.late.issuer || late_by > self.late.grace {
-            return None;
-        }
+        let validity = shown.validity();
+        let nearest = match time.duration_since(validity.not_after()) {
+            Ok(late_by) => {
+                let may = shown.issuer() == self.late.issuer && late_by <= self.late.grace;
+                (may || self.clock.doubt().is_some()).then_some(validity.not_after())?
+            }
+            Err(_) => validity.not_before(),
+        };
         for issuer in intermediates {
             if !Certificate::from_der(issuer).ok()?.validity().contains(time) {
                 return None;
             }
         }
-        let last = shown.validity().not_after().duration_since(UNIX_EPOCH).ok()?;
-        Some(UnixTime::since_unix_epoch(last))
+        Some(UnixTime::since_unix_epoch(nearest.duration_since(UNIX_EPOCH).ok()?))
     }
 }
 
@@ -89,12 +106,15 @@ impl ClientCertVerifier for Clients {
         let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
             Err(
                 error @ Error::InvalidCertificate(
-                    CertificateError::Expired | CertificateError::ExpiredContext { .. },
+                    CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. },
                 ),
             ) => error,
             otherwise => return otherwise,
         };
-        let Some(then) = self.last_second(end_entity, intermediates, now) else { return Err(refused) };
+        let Some(then) = self.nearest_second(end_entity, intermediates, now) else { return Err(refused) };
         match self.by_a_known_issuer(end_entity, then, now) {
             Some(verified) => Ok(verified),
             None => self.usual.verify_client_cert(end_entity, intermediates, then),

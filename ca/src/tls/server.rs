@@ -20,8 +20,8 @@ use super::{Late, ServerCredentials};
 /// certificate again (R-CA-11).
 ///
 /// A client that shows no certificate is let in, because health must work without one; what it may call is for the layers above. A
-/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed. `issuers` are those that
-/// certify most clients.
+/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed, or not have begun: then the gate
+/// of `grpc` decides. `issuers` are those that certify most clients.
 ///
 /// # Errors
 /// When the key does not belong to the certificate, there is no root, or it did not sign an issuer.
@@ -44,10 +44,10 @@ pub fn server_config<'a>(
         .allow_unauthenticated()
         .build()
         .map_err(TlsError::Verifier)?;
-    let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(clock)))
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(Arc::clone(&clock))))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Certificate)?
-        .with_client_cert_verifier(Arc::new(Clients::new(verifier, issuers, late)))
+        .with_client_cert_verifier(Arc::new(Clients::new(verifier, issuers, late, clock)))
         .with_single_cert(credentials.chain, credentials.key)
         .map_err(TlsError::Certificate)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -116,7 +116,14 @@ impl<S: Store> Bench<S> {
 
     pub(crate) fn command(&self, principal: Principal, request: Option<u64>, action: Action) -> Command {
         let request = request.map(|number| RequestId::from(u128::from(number).to_be_bytes()));
-        Command { principal: Some(principal), credential: None, request, content: [1; 32], action }
+        Command {
+            principal: Some(principal),
+            credential: None,
+            request,
+            content: [1; 32],
+            remark: String::new(),
+            action,
+        }
     }
 
     pub(crate) fn create_order(&self, quantity: u64) -> Command {
@@ -430,7 +437,11 @@ pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Benc
     assert_eq!(known.credential.certificate().key, key(41));
     let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
     let reason = RevocationReason::KeyCompromise;
-    let revoke = bench.command(operator, None, Action::RevokePrincipal { role, name: name.clone(), reason });
+    let revoke = bench.command(
+        operator,
+        None,
+        Action::RevokePrincipal { role, name: name.clone(), reason, last_operator: false },
+    );
     bench.done(revoke.clone()).await;
     assert!(bench.done(revoke).await.is_replay());
     assert_eq!(bench.store.standing(&credential).await.unwrap(), Some(Standing::Revoked));
@@ -468,7 +479,8 @@ pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(b
     let first = bench.done(by_it(bench.birth(1, 1, 1))).await;
     let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
     let (role, name, reason) = (Role::Station, "line-3".parse().unwrap(), RevocationReason::KeyCompromise);
-    let revoke = bench.command(operator, None, Action::RevokePrincipal { role, name, reason });
+    let revoke =
+        bench.command(operator, None, Action::RevokePrincipal { role, name, reason, last_operator: false });
     let batch =
         vec![by_it(bench.birth(1, 2, 2)), revoke, by_it(bench.birth(1, 3, 3)), by_it(bench.birth(1, 1, 1))];
     let verdicts = bench.store.commit(batch).await.unwrap();

@@ -62,7 +62,7 @@ pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>
     let mut fork = bench.enrol(1, cloned, 602);
     let head = bench.store.head().0;
     // Nothing is signed twice for it: once it is on record, it is foreseen.
-    assert!(matches!(bench.store.foresee(&Intent::of(&fork).unwrap()).await.unwrap(), Foresight::Clear));
+    assert!(matches!(bench.store.foresee(&Intent::of(&fork).unwrap()).await.unwrap(), Foresight::Alarm(_)));
     for _ in 0..10 {
         assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);
     }
@@ -218,7 +218,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed<S: Store>(ben
     let record = bench.store.device(&device(1)).await.unwrap().unwrap();
     assert_eq!((record.birth, record.operational, record.state), (new, None, DeviceState::Issued));
     let counts = bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts;
-    assert_eq!((counts.issued, counts.confirmed), (1, 0));
+    assert_eq!((counts.issued, counts.confirmed, counts.reworked), (1, 0, 1));
     assert_eq!(bench.store.unaccounted(WorkOrderId(1), 9).await.unwrap().devices, [device(1)]);
     // Good once.
     let taken = Conflict::DeviceAlreadyIssued(device(1));
@@ -241,6 +241,50 @@ pub(crate) async fn a_revoked_birth_is_not_brought_back_by_its_station<S: Store>
     assert_eq!(bench.ask(bench.confirm(1, 1, birth)).await.unwrap_err(), Conflict::CertificateRevoked);
     assert_eq!(bench.ask(bench.birth(1, 1, 501)).await.unwrap_err(), Conflict::CertificateRevoked);
     assert_eq!(bench.standing(birth).await, Standing::Revoked);
+}
+
+pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown<S: Store>(bench: Bench<S>) {
+    let birth = bench.one_unit().await;
+    bench.done(bench.confirm(1, 1, birth)).await;
+    let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
+    let state = async || bench.store.device(&device(1)).await.unwrap().unwrap().state;
+    let listed = async |state| {
+        let filter = DeviceFilter { state: Some(state), ..DeviceFilter::default() };
+        bench.store.devices(&filter, None, 9).await.unwrap().rows.len()
+    };
+    let silent = async || {
+        let before = bench.clock.now() + days(9);
+        bench.store.devices_not_seen_since(before, None, 9).await.unwrap().rows.len()
+    };
+    // Its birth certificate alone: what is in use goes on, and renews itself.
+    bench.done(bench.revoke(&[birth], RevocationReason::KeyCompromise)).await;
+    assert_eq!(
+        (state().await, listed(DeviceState::Enrolled).await, silent().await),
+        (DeviceState::Enrolled, 1, 1)
+    );
+    bench.done(bench.operate(Action::Hold { device: device(1), note: String::new() })).await;
+    bench.done(bench.revoke(&[used], RevocationReason::KeyCompromise)).await;
+    // A hold does not hide it: a release brings nothing back.
+    assert_eq!(
+        (state().await, listed(DeviceState::Revoked).await, silent().await),
+        (DeviceState::Revoked, 1, 0)
+    );
+    for other in [DeviceState::Enrolled, DeviceState::Provisioned, DeviceState::Held] {
+        assert_eq!(listed(other).await, 0);
+    }
+    bench.done(bench.operate(Action::Release { device: device(1) })).await;
+    assert_eq!(state().await, DeviceState::Revoked);
+    let hold = || bench.operate(Action::Hold { device: device(1), note: String::new() });
+    assert_eq!(bench.ask(hold()).await.unwrap_err(), Conflict::DeviceRevoked(device(1)));
+    // A rework brings it back, once; until then it is revoked.
+    bench.done(bench.operate(Action::AllowRework { device: device(1) })).await;
+    assert_eq!(state().await, DeviceState::Revoked);
+    let new = bench.done(bench.birth(1, 1, 502)).await.released().unwrap().serial_number();
+    assert_eq!((state().await, listed(DeviceState::Issued).await), (DeviceState::Issued, 1));
+    bench.done(bench.confirm(1, 1, new)).await;
+    assert_eq!((listed(DeviceState::Provisioned).await, listed(DeviceState::Revoked).await), (1, 0));
+    let counts = bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts;
+    assert_eq!((counts.issued, counts.confirmed, counts.scrapped, counts.reworked), (1, 1, 0, 1));
 }
 
 pub(crate) async fn a_rotation_means_what_was_there_when_it_was_asked<S: Store>(bench: Bench<S>) {

@@ -86,7 +86,16 @@ pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
     let root = bench.certificate(IssuerName::Root, ProfileName::Root, key(9_999));
     let serial = root.serial_number;
     let action = Action::InstallIssuer { issuer: IssuerName::Root, certificate: root };
-    bench.done(Command { principal: None, credential: None, request: None, content: [0; 32], action }).await;
+    bench
+        .done(Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        })
+        .await;
     assert_eq!(bench.ask(bench.revoke(&[serial], reason)).await.unwrap_err(), Conflict::IssuerNotRevocable);
     assert_eq!(bench.standing(births[3]).await, Standing::Issued);
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ca::authority::{
-    Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused, RenewalPolicy,
+    Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused, RenewalPolicy, UnknownStations,
 };
 use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use ca::publication::Publication;
@@ -145,7 +145,11 @@ impl World {
 
     pub async fn order_with(&self, terms: WorkOrderTerms) -> WorkOrderId {
         let operator = self.operator().await;
-        self.authority.create_work_order(&operator, fresh_id(), terms).await.unwrap().id
+        self.authority
+            .create_work_order(&operator, fresh_id(), terms, UnknownStations::Allowed)
+            .await
+            .unwrap()
+            .id
     }
 
     pub async fn born(&self, station: &Caller, order: WorkOrderId, serial: u32, key: &Key) -> Released {
@@ -294,7 +298,14 @@ impl Maker {
 
     fn record(&mut self, action: Action) {
         let content = [u8::try_from(self.commands.len()).unwrap(); 32];
-        self.commands.push(Command { principal: None, credential: None, request: None, content, action });
+        self.commands.push(Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content,
+            remark: String::new(),
+            action,
+        });
     }
 }
 

@@ -1,7 +1,8 @@
 //! Proof that a key is no longer secret: whoever has it signs that it is (R-LIFE-13).
 
-use super::{Csr, CsrError, Parts};
+use super::{Csr, CsrError, Parts, private_key};
 use crate::PublicKey;
+use crate::der::NotDer;
 
 /// A PKCS#10 request that nobody who guards a key would ever sign with it: its subject says what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,7 @@ impl CompromiseProof {
     /// When it is not a request, or not one for this purpose.
     pub fn from_der(der: &[u8]) -> Result<Self, CompromiseProofError> {
         let public_key = Csr::from_der(der)?.public_key;
-        let subject = Parts::of(der).map_err(|_| CsrError::NotDer)?.subject;
+        let subject = Parts::of(der).map_err(|NotDer| private_key::explain(der))?.subject;
         let named = [UTF8_STRING, PRINTABLE_STRING].iter().any(|tag| subject == name(*tag));
         if named { Ok(Self { public_key }) } else { Err(CompromiseProofError::Subject) }
     }

@@ -1,22 +1,43 @@
 //! Tells what was sent in the place of a request.
 
-use super::CsrError;
+use super::{CsrError, form};
 use crate::der::{INTEGER, SEQUENCE, only};
 
-/// Says why `bytes` are no request: a private key and PEM get their own answers (R-KEY-13).
+/// Says why `bytes` are no request: a private key and text get their own answers (R-KEY-13); of the others, the part and the rule.
 pub(super) fn explain(bytes: &[u8]) -> CsrError {
-    let is_pem = bytes.windows(PEM.len()).any(|window| window == PEM);
-    if is_pem {
-        let private = bytes.windows(PRIVATE.len()).any(|window| window == PRIVATE);
-        return if private { CsrError::PrivateKey } else { CsrError::Pem };
+    if let Some(text) = text(bytes) {
+        return match (text.contains(PEM), text.contains(PRIVATE)) {
+            (true, true) => CsrError::PrivateKey,
+            (true, false) => CsrError::Pem,
+            (false, _) => CsrError::Base64,
+        };
     }
     // PKCS#1, PKCS#8, SEC 1 and PKCS#12 all begin with a version; a request begins with a SEQUENCE.
     let begins_with_version = only(bytes, SEQUENCE)
         .and_then(|outer| outer.elements())
         .and_then(|mut fields| fields.expect(INTEGER))
         .is_ok_and(|version| matches!(version.content, [0 | 1 | 3]));
-    if begins_with_version { CsrError::PrivateKey } else { CsrError::NotDer }
+    if begins_with_version { CsrError::PrivateKey } else { CsrError::NotDer(form::fault(bytes)) }
 }
 
-const PEM: &[u8] = b"-----BEGIN ";
-const PRIVATE: &[u8] = b"PRIVATE KEY-----";
+/// Text that has PEM or base64 in it, also in UTF-16, as some editors save it.
+fn text(bytes: &[u8]) -> Option<String> {
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    let text = match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    };
+    let base64 = |text: &str| {
+        // "MI" is how the base64 of a SEQUENCE of this size begins.
+        text.trim_start().starts_with("MI")
+            && text.chars().all(|one| one.is_ascii_alphanumeric() || "+/=-_\r\n \t".contains(one))
+    };
+    (text.contains(PEM) || base64(&text)).then_some(text)
+}
+
+const PEM: &str = "-----BEGIN ";
+const PRIVATE: &str = "PRIVATE KEY-----";

@@ -7,6 +7,8 @@ use aws_lc_rs::signature::{
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
 };
 
+mod unfit;
+
 use super::CsrError;
 use crate::der::Element;
 use crate::{KeyError, KeyType, PublicKey};
@@ -22,22 +24,30 @@ pub(super) fn verify(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), CsrError> {
-    let algorithm = fitting(key.key_type(), algorithm.content).ok_or(CsrError::ProofOfPossession)?;
-    let parsed = ParsedPublicKey::new(algorithm, key.key_bits())
+    let Some(verifying) = fitting(key.key_type(), algorithm.content) else {
+        return Err(CsrError::SignatureAlgorithm { what: unfit::algorithm(key.key_type(), algorithm) });
+    };
+    let parsed = ParsedPublicKey::new(verifying, key.key_bits())
         .map_err(|_| KeyError::Malformed { what: "not a key of its kind" })?;
-    parsed.verify_sig(message, signature).map_err(|_| CsrError::ProofOfPossession)
+    parsed.verify_sig(message, signature).map_err(|_| match unfit::signature(key.key_type(), signature) {
+        Some(what) => CsrError::SignatureForm { what },
+        None => CsrError::ProofOfPossession,
+    })
 }
 
 /// What the content of an AlgorithmIdentifier means for this type of key; `None`: nothing that we take.
 fn fitting(key_type: KeyType, identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
+    // RFC 5758, section 3.2: without parameters. TPMs and embedded stacks write NULL, which says the same; nothing of this identifier comes into
+    // a certificate (ADR 0040).
+    let ecdsa = identifier.strip_suffix(NULL_PARAMETERS).unwrap_or(identifier);
     match key_type {
-        KeyType::P256 => match identifier {
+        KeyType::P256 => match ecdsa {
             ECDSA_SHA256 => Some(&ECDSA_P256_SHA256_ASN1),
             ECDSA_SHA384 => Some(&ECDSA_P256_SHA384_ASN1),
             ECDSA_SHA512 => Some(&ECDSA_P256_SHA512_ASN1),
             _ => None,
         },
-        KeyType::P384 => match identifier {
+        KeyType::P384 => match ecdsa {
             ECDSA_SHA256 => Some(&ECDSA_P384_SHA256_ASN1),
             ECDSA_SHA384 => Some(&ECDSA_P384_SHA384_ASN1),
             ECDSA_SHA512 => Some(&ECDSA_P384_SHA512_ASN1),
@@ -49,7 +59,8 @@ fn fitting(key_type: KeyType, identifier: &[u8]) -> Option<&'static dyn Verifica
 }
 
 fn rsa(identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
-    match identifier {
+    // RFC 4055, section 5: the parameters are NULL, and "implementations MUST accept the parameters being absent as well as present".
+    match identifier.strip_suffix(NULL_PARAMETERS).unwrap_or(identifier) {
         RSA_SHA256 => return Some(&RSA_PKCS1_2048_8192_SHA256),
         RSA_SHA384 => return Some(&RSA_PKCS1_2048_8192_SHA384),
         RSA_SHA512 => return Some(&RSA_PKCS1_2048_8192_SHA512),
@@ -82,7 +93,10 @@ fn pss_identifier(hash: u8, salt: u8, null: bool) -> Vec<u8> {
     [RSA_PSS, &tlv(0x30, &parameters)].concat()
 }
 
-/// RFC 5758, section 3.2: without parameters.
+/// NULL.
+const NULL_PARAMETERS: &[u8] = &[5, 0];
+
+/// RFC 5758, section 3.2.
 const ECDSA_SHA256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 const ECDSA_SHA384: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
 const ECDSA_SHA512: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4];
@@ -90,10 +104,10 @@ const ECDSA_SHA512: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4];
 /// RFC 8410, section 3: without parameters.
 const ED25519_IDENTIFIER: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
 
-/// RFC 4055, section 5: with NULL.
-const RSA_SHA256: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 5, 0];
-const RSA_SHA384: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12, 5, 0];
-const RSA_SHA512: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13, 5, 0];
+/// RFC 4055, section 5.
+const RSA_SHA256: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
+const RSA_SHA384: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12];
+const RSA_SHA512: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13];
 const RSA_PSS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
 const MGF1: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
 

@@ -2,7 +2,7 @@
 
 use super::{
     BIT_STRING, BOOLEAN, ENUMERATED, Elements, GENERALIZED_TIME, IA5_STRING, INTEGER, NULL, NotDer,
-    OBJECT_IDENTIFIER, PRINTABLE_STRING, SET, UTC_TIME, UTF8_STRING,
+    OBJECT_IDENTIFIER, PRINTABLE_STRING, SET, UTC_TIME, UTF8_STRING, element_fault,
 };
 
 /// Checks every element in `bytes`, at every depth: minimal INTEGERs, BOOLEANs of 00 or ff, padded BIT STRINGs, well-formed
@@ -12,16 +12,23 @@ use super::{
 /// # Errors
 /// When one breaks a rule, or lies deeper than `DEPTH_MAX`.
 pub fn check_values(bytes: &[u8]) -> Result<(), NotDer> {
-    check(bytes, 0)
+    check(bytes, 0).map_err(|_| NotDer)
 }
 
-fn check(bytes: &[u8], depth: usize) -> Result<(), NotDer> {
+/// The first rule that an element in `bytes` breaks, at whatever depth; `None`: none does.
+pub fn value_fault(bytes: &[u8]) -> Option<&'static str> {
+    check(bytes, 0).err()
+}
+
+fn check(bytes: &[u8], depth: usize) -> Result<(), &'static str> {
     if depth > DEPTH_MAX {
-        return Err(NotDer);
+        return Err("has elements that lie deeper in one another than anything that is read here");
     }
-    let mut elements = Elements::new(bytes)?;
+    let mut elements = Elements::new(bytes).map_err(|NotDer| TOO_LONG)?;
+    let mut rest = bytes;
     while !elements.is_empty() {
-        let element = elements.any()?;
+        let element = elements.any().map_err(|NotDer| element_fault(rest).unwrap_or(TOO_LONG))?;
+        rest = rest.get(element.raw.len()..).unwrap_or_default();
         if element.tag & CONSTRUCTED == 0 {
             primitive(element.tag, element.content)?;
             continue;
@@ -34,21 +41,44 @@ fn check(bytes: &[u8], depth: usize) -> Result<(), NotDer> {
     Ok(())
 }
 
-fn primitive(tag: u8, content: &[u8]) -> Result<(), NotDer> {
-    let fits = match tag {
-        BOOLEAN => matches!(content, [0 | 0xff]),
-        INTEGER | ENUMERATED => minimal_integer(content),
-        BIT_STRING => padded_bits(content),
-        NULL => content.is_empty(),
-        OBJECT_IDENTIFIER => object_identifier(content),
-        UTF8_STRING => std::str::from_utf8(content).is_ok(),
-        PRINTABLE_STRING => content.iter().copied().all(printable),
-        IA5_STRING => content.is_ascii(),
-        UTC_TIME => time_digits(content, 12),
-        GENERALIZED_TIME => time_digits(content, 14),
-        _ => true,
+fn primitive(tag: u8, content: &[u8]) -> Result<(), &'static str> {
+    let (fits, rule) = match tag {
+        BOOLEAN => {
+            (matches!(content, [0 | 0xff]), "has a BOOLEAN that is not 00 or FF (X.690, section 11.1)")
+        }
+        INTEGER | ENUMERATED if content.is_empty() => {
+            (false, "has an INTEGER without an octet (X.690, section 8.3.1)")
+        }
+        INTEGER | ENUMERATED => (
+            minimal_integer(content),
+            "has an INTEGER that is not written in as few octets as possible (X.690, section 8.3.2)",
+        ),
+        BIT_STRING => {
+            (padded_bits(content), "has a BIT STRING whose unused bits are not zero (X.690, section 11.2.1)")
+        }
+        NULL => (content.is_empty(), "has a NULL that is not empty (X.690, section 8.8.2)"),
+        OBJECT_IDENTIFIER => (
+            object_identifier(content),
+            "has an OBJECT IDENTIFIER that is cut off or has a leading zero (X.690, section 8.19)",
+        ),
+        UTF8_STRING => {
+            (std::str::from_utf8(content).is_ok(), "has a UTF8String that is not UTF-8 (RFC 3629)")
+        }
+        PRINTABLE_STRING => (
+            content.iter().copied().all(printable),
+            "has a PrintableString with a character other than letters, digits, space and '()+,-./:=? (X.680, section 41.4)",
+        ),
+        IA5_STRING => (content.is_ascii(), "has an IA5String that is not ASCII (X.680, section 41)"),
+        UTC_TIME => {
+            (time_digits(content, 12), "has a UTCTime that is not YYMMDDHHMMSSZ (X.690, section 11.8)")
+        }
+        GENERALIZED_TIME => (
+            time_digits(content, 14),
+            "has a GeneralizedTime that is not YYYYMMDDHHMMSSZ (X.690, section 11.7)",
+        ),
+        _ => (true, ""),
     };
-    if fits { Ok(()) } else { Err(NotDer) }
+    if fits { Ok(()) } else { Err(rule) }
 }
 
 fn minimal_integer(content: &[u8]) -> bool {
@@ -90,19 +120,21 @@ fn time_digits(content: &[u8], digits: usize) -> bool {
     })
 }
 
-/// X.690 section 11.6. The types that we meet in a SET are all SET OF.
-fn ascending(content: &[u8]) -> Result<(), NotDer> {
-    let mut elements = Elements::new(content)?;
+/// X.690 section 11.6. The types that we meet in a SET are all SET OF. The elements were read before.
+fn ascending(content: &[u8]) -> Result<(), &'static str> {
+    let mut elements = Elements::new(content).map_err(|NotDer| TOO_LONG)?;
     let mut previous: &[u8] = &[];
     while !elements.is_empty() {
-        let element = elements.any()?;
+        let element = elements.any().map_err(|NotDer| TOO_LONG)?;
         if element.raw < previous {
-            return Err(NotDer);
+            return Err("has a SET OF whose elements are not in ascending order (X.690, section 11.6)");
         }
         previous = element.raw;
     }
     Ok(())
 }
+
+const TOO_LONG: &str = "is longer than anything that is read here";
 
 const CONSTRUCTED: u8 = 0x20;
 

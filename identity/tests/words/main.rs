@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
 mod csr;
+mod csr_cases;
 mod csr_form;
 mod fixture;
 mod key;

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use identity::{DeviceId, SerialNumber};
 
 use super::revocation::{Confirmation, WhyArguments};
-use super::{PageArguments, timestamp};
+use super::{PageArguments, SEE_STATUSES, timestamp};
 
 /// What can be done with certificates.
 #[derive(Debug, Subcommand)]
 pub enum CertificateCommand {
-    /// Certificates of one device, of one principal, or all that expire soon
+    /// Certificates: all on record, or those of one issuer, device or principal, or those that expire soon
+    #[command(after_help = SEE_STATUSES)]
     List {
         /// Which.
         #[command(flatten)]
@@ -21,18 +22,20 @@ pub enum CertificateCommand {
         page: PageArguments,
     },
     /// One certificate in words: who, why, by whom, what came before and after it, and where it is revoked; or as PEM
+    #[command(after_help = SEE_STATUSES)]
     Show {
-        /// Its serial number in hexadecimal; colons are passed over
+        /// Its serial number in hexadecimal, with or without colons
         serial: SerialNumber,
         /// Print the certificate itself, PEM
         #[arg(long)]
         pem: bool,
     },
-    /// Withdraw one certificate for ever, or it and all its descendants
+    /// Revoke one certificate for ever, or its whole lineage: it and all certificates that descend from it
+    #[command(after_help = SEE_STATUSES)]
     Revoke {
-        /// Its serial number in hexadecimal; colons are passed over
+        /// Its serial number in hexadecimal, with or without colons
         serial: SerialNumber,
-        /// Also what it authorised, what those authorised, and so on: a stolen key must not renew itself out of trouble
+        /// Also all certificates that descend from it: with a stolen key somebody may have renewed it
         #[arg(long)]
         lineage: bool,
         /// Why.
@@ -46,7 +49,7 @@ pub enum CertificateCommand {
 
 /// Which certificates.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = false, multiple = false)]
 pub struct CertificateFilter {
     /// All of this device, oldest first
     #[arg(long, value_name = "PRODUCT/SERIAL")]
@@ -54,7 +57,10 @@ pub struct CertificateFilter {
     /// All of this principal, for example station:line-3, oldest first
     #[arg(long, value_name = "ROLE:NAME")]
     pub principal: Option<identity::Principal>,
-    /// All that expire before this time, RFC 3339, soonest first
-    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    /// All that this issuer signed, oldest first: root, factory, operational or infrastructure
+    #[arg(long, value_name = "ISSUER", value_parser = ["root", "factory", "operational", "infrastructure"], hide_possible_values = true)]
+    pub issuer: Option<String>,
+    /// All that expire before this time, for example 2026-12-24, or 30d from now, soonest first
+    #[arg(long, value_name = "TIME", value_parser = timestamp::future)]
     pub expiring_before: Option<SystemTime>,
 }

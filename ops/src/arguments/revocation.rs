@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use identity::{DeviceId, PrincipalName, Product, RevocationReason, SerialNumber};
 
-use super::timestamp;
+use super::{SEE_STATUSES, timestamp, work_order};
 
-/// What to withdraw, why, and whether it is meant.
+/// What to revoke, why, and whether it is meant.
 #[derive(Debug, Args)]
 pub struct RevokeArguments {
     /// Which.
@@ -32,11 +32,11 @@ pub struct SelectionArguments {
     /// The one with this serial number, in hexadecimal
     #[arg(long, value_name = "SERIAL")]
     pub certificate: Option<SerialNumber>,
-    /// The one with this serial number and all its descendants
+    /// The lineage of the one with this serial number: it and all certificates that descend from it
     #[arg(long, value_name = "SERIAL")]
     pub lineage: Option<SerialNumber>,
     /// All of the devices made under this work order
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = work_order)]
     pub work_order: Option<String>,
     /// All of the devices of this product
     #[arg(long, value_name = "P")]
@@ -47,72 +47,84 @@ pub struct SelectionArguments {
     /// All with this key: its SHA-256 in hexadecimal, as `certificate show` prints it
     #[arg(long, value_name = "SHA256", value_parser = fingerprint)]
     pub key: Option<[u8; 32]>,
-    /// All that were issued from this time on, RFC 3339; alone or with --issued-until
-    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    /// All that devices got from this time on, for example 2026-11-23, or 7d ago; alone or with --issued-until
+    #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
     pub issued_from: Option<SystemTime>,
-    /// All that were issued before this time, RFC 3339; alone or with --issued-from
-    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    /// All that devices got before this time, for example 2026-11-23, or 7d ago; alone or with --issued-from
+    #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
     pub issued_until: Option<SystemTime>,
 }
 
-/// Why certificates are withdrawn.
+/// Why certificates are revoked.
 #[derive(Debug, Args)]
 pub struct WhyArguments {
     /// Why, as RFC 5280, section 5.3.1, spells it: keyCompromise, superseded, cessationOfOperation, affiliationChanged,
     /// privilegeWithdrawn or unspecified
     #[arg(long, value_name = "REASON", value_parser = final_reason)]
     pub reason: RevocationReason,
-    /// From when on the keys are not to be trusted, RFC 3339, if somebody knows (RFC 5280, section 5.3.2)
-    #[arg(long, value_name = "TIME", value_parser = timestamp::parse)]
+    /// From when on the keys are not to be trusted, if somebody knows (invalidityDate, RFC 5280, section 5.3.2); for example
+    /// 2026-11-23, or 7d ago
+    #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
     pub invalid_since: Option<SystemTime>,
+    /// In your own words, for the ledger, at most 256 characters
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub remark: String,
 }
 
 /// Whether it is meant.
 #[derive(Debug, Args)]
 pub struct Confirmation {
-    /// Only show what that would hit: certificates, devices, products, and when they were last seen
+    /// Only show how many certificates and devices that is, of which products, and when they were last seen
     #[arg(long)]
     pub dry_run: bool,
-    /// The number of certificates that are to be withdrawn, for when nobody can be asked; another number withdraws none
+    /// The number of certificates that are to be revoked, where nobody can be asked; another number revokes none
     #[arg(long, value_name = "COUNT", conflicts_with = "dry_run")]
     pub confirm: Option<u64>,
 }
 
-/// What can be done with the record of what was withdrawn.
+/// What can be done with the record of what was revoked.
 #[derive(Debug, Subcommand)]
 pub enum RevocationsCommand {
     /// Say of certificates whether they are still good; exit status 6 if one is not
+    #[command(after_help = SEE_STATUSES)]
     Check {
         /// Serial numbers in hexadecimal
         #[arg(required = true, value_name = "SERIAL")]
         serials: Vec<SerialNumber>,
+        /// Print all columns in full, also where they do not fit the terminal
+        #[arg(long)]
+        wide: bool,
     },
-    /// Follow what is withdrawn, held and released, as it happens, for ever
+    /// Print what is revoked, held and released, as it happens, until it is stopped
     ///
-    /// It reconnects by itself and misses nothing. With --cursor-file that is so across its own restarts too: the file is
-    /// replaced after what it stands for has been printed, written and hooked. Ctrl-C or SIGTERM ends it with status 0.
+    /// It reconnects by itself and misses nothing. With --cursor-file that is so across its own restarts too: the file is replaced
+    /// after an event was printed, is in the CRLs, and the hook has run. Ctrl-C or SIGTERM ends it with status 0. SIGHUP makes it look
+    /// at all CRLs at once.
+    #[command(after_help = SEE_STATUSES)]
     Watch(WatchArguments),
 }
 
 /// How to follow.
 #[derive(Debug, Args)]
 pub struct WatchArguments {
-    /// Where to keep the place in the feed; without it, it begins with the first revocation ever
+    /// The file that remembers how far the feed was read; without it, it begins with the first revocation ever
     #[arg(long, value_name = "FILE")]
     pub cursor_file: Option<PathBuf>,
     /// Only what happens from now on, when there is no cursor yet
     #[arg(long)]
     pub from_now: bool,
-    /// Keep revocation lists fresh here: ISSUER.crl.pem for each issuer, and crls.pem with all of them
+    /// Keep CRLs fresh here: ISSUER.crl.pem for each issuer, and crls.pem with all of them
     #[arg(long, value_name = "DIR")]
     pub write_crl: Option<PathBuf>,
-    /// Only the lists of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
+    /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
     #[arg(long = "issuer", value_name = "ISSUER", requires = "write_crl")]
     pub issuers: Vec<String>,
-    /// Run this with `sh -c` after the lists changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'
+    /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with all
+    /// that it started
     #[arg(long, value_name = "COMMAND", requires = "write_crl")]
     pub hook: Option<String>,
-    /// End when everything until now is done, for use from cron
+    /// End when everything until now is done, for cron; with status 1 if the hook fails or takes longer than a minute, and with
+    /// 7 if the CA cannot be reached: nothing is tried twice, the next run goes on
     #[arg(long)]
     pub once: bool,
     /// Print no events

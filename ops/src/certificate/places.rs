@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// The URLs in a certificate.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Places {
-    /// Of the revocation list that it would be on (cRLDistributionPoints, RFC 5280, section 4.2.1.13).
+    /// Of the CRL that it would be on (cRLDistributionPoints, RFC 5280, section 4.2.1.13).
     #[serde(rename = "revocation_list_urls")]
     pub(crate) revocation_list: Vec<String>,
     /// Of the OCSP responder (authorityInfoAccess, RFC 5280, section 4.2.2.1).

@@ -64,9 +64,9 @@ impl CertificateStory {
             .push(("parent", self.parent.as_ref().map_or_else(|| self.without_parent(), Relative::in_words)));
         lines.push(("children", self.children_in_words()));
         for (name, urls) in [
-            ("revoked at", &self.places.revocation_list),
+            ("CRL", &self.places.revocation_list),
             ("OCSP", &self.places.ocsp),
-            ("issuer's", &self.places.issuer),
+            ("issuer's cert", &self.places.issuer),
         ] {
             lines.push((name, if urls.is_empty() { "not said in it".to_owned() } else { urls.join("\n") }));
         }

@@ -13,13 +13,13 @@ use super::DeviceView;
 use crate::arguments::{DevicesArguments, RemarkArguments, RotateArguments};
 use crate::blast_radius::{BlastRadius, count};
 use crate::client::Connection;
-use crate::confirmation::confirm;
+use crate::confirmation::confirm_count;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::selection::{Selection, on_the_wire};
 use crate::{device, work_order};
 
-/// Withdraws all certificates of devices until they are released.
+/// Puts devices on hold until they are released.
 ///
 /// # Errors
 /// As the CA answers.
@@ -33,7 +33,28 @@ pub(super) async fn hold(
         let request = wire::HoldRequest { device, remark: remark.clone() };
         async move { Ok(client.hold(request).await?.into_inner().device) }
     })
-    .await
+    .await?;
+    for device in &arguments.devices.devices {
+        say_if_nothing_comes_back(device, connection, output).await?;
+    }
+    Ok(())
+}
+
+/// A release gives back what the hold took. A device whose certificates were all revoked before gets nothing back.
+async fn say_if_nothing_comes_back(
+    device: &DeviceId,
+    connection: &Connection,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let request = wire::GetDeviceRequest { device: Some(on_the_wire(device)) };
+    let answer = device::client(connection).await?.get_device(request).await?.into_inner();
+    let held = |certificate: &wire::CertificateSummary| certificate.status() == wire::CertificateStatus::Held;
+    if !answer.certificates.iter().any(held) && !output.is_json() {
+        output.note(&format!(
+            "warning: all certificates of {device} are revoked: the hold keeps it from new ones, and a release will bring nothing back"
+        ));
+    }
+    Ok(())
 }
 
 /// Ends holds.
@@ -77,7 +98,7 @@ pub(super) async fn retire(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let devices = arguments.devices.devices.len() as u64;
-    confirm(devices, &format!("retire {} for ever", count(devices, "device")), said, output)?;
+    confirm_count(devices, &format!("retire {} for ever", count(devices, "device")), said)?;
     let remark = &arguments.remark;
     each(&arguments.devices, connection, output, |mut client, device| {
         let request = wire::RetireRequest { device, remark: remark.clone() };

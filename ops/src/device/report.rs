@@ -13,6 +13,7 @@ use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::paging::Listing;
+use crate::table::{always, short};
 use crate::timestamp;
 
 /// Devices whose certificate in use ends soon.
@@ -29,7 +30,14 @@ pub(super) async fn expiring(
     let until = timestamp::to_wire(later(now, within)?);
     let client = client(connection).await?;
     let listing = Listing {
-        columns: &["DEVICE", "ENDS", "DAYS LEFT", "STATUS", "CERTIFICATE", "WORK ORDER"],
+        columns: &[
+            always("DEVICE"),
+            always("ENDS"),
+            always("DAYS LEFT"),
+            always("STATUS"),
+            short("CERTIFICATE").spare(2),
+            always("WORK ORDER").spare(1),
+        ],
         cells: |row: &Expiring| {
             vec![
                 row.device.clone(),
@@ -77,7 +85,14 @@ pub(super) async fn not_seen(
     };
     let client = client(connection).await?;
     let listing = Listing {
-        columns: &["DEVICE", "LAST SEEN", "STATE", "BORN", "WORK ORDER", "STATION"],
+        columns: &[
+            always("DEVICE"),
+            always("LAST SEEN"),
+            always("STATE"),
+            always("BORN").spare(3),
+            always("WORK ORDER").spare(1),
+            always("STATION").spare(2),
+        ],
         cells: |device: &DeviceView| {
             vec![
                 device.device.clone(),
@@ -103,7 +118,14 @@ pub(super) async fn forks(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let listing = Listing {
-        columns: &["AT", "DEVICE", "HELD", "CERTIFICATE THAT ASKED AGAIN", "IN USE INSTEAD", "LEDGER ENTRY"],
+        columns: &[
+            always("AT"),
+            always("DEVICE"),
+            always("HELD"),
+            short("ASKED AGAIN"),
+            short("IN USE INSTEAD").spare(1),
+            always("LEDGER ENTRY").spare(2),
+        ],
         cells: |alarm: &AlarmView| {
             vec![
                 alarm.at.clone().unwrap_or_default(),
@@ -128,7 +150,15 @@ pub(super) async fn duplicates(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let listing = Listing {
-        columns: &["AT", "DEVICE", "WHAT", "ALREADY OF", "BY CERTIFICATE", "REPORTED BY", "LEDGER ENTRY"],
+        columns: &[
+            always("AT"),
+            always("DEVICE"),
+            always("WHAT"),
+            always("ALREADY OF"),
+            short("BY CERTIFICATE").spare(1),
+            always("REPORTED BY").spare(2),
+            always("LEDGER ENTRY").spare(3),
+        ],
         cells: |alarm: &AlarmView| {
             vec![
                 alarm.at.clone().unwrap_or_default(),

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 /// How many bytes are there; or why they cannot be had.
 pub(super) async fn length_of(url: &str) -> Result<usize, String> {
@@ -21,8 +20,8 @@ async fn fetch(url: &str) -> Result<usize, String> {
     let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
         return Err("not http://HOST/… (RFC 5280, section 4.2.1.13)".to_owned());
     };
-    let address = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let (name, port) = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(80));
+    let stream = dial::connect(name, port, CONNECTED_WITHIN).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
@@ -48,6 +47,9 @@ async fn fetch(url: &str) -> Result<usize, String> {
         },
     }
 }
+
+/// Of it, for the connection: a silent address must not be told as a silent server.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(8);
 
 /// A list of a shard has under a megabyte; a person waits for this.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);

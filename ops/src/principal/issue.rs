@@ -26,7 +26,7 @@ pub struct IssueArguments {
     pub role: Role,
     /// Its name: 1 to 48 lower-case letters, digits, - and .; for example line-3
     pub name: PrincipalName,
-    /// The directory to make; it must not exist, be empty, or hold the same question unanswered
+    /// A new or empty directory, or one left by an interrupted run of this command
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// A certificate request (PKCS#10, PEM or DER) for a key that was made elsewhere; no key is written then
@@ -36,8 +36,13 @@ pub struct IssueArguments {
     #[arg(long, value_name = "N")]
     pub lifetime_days: Option<u32>,
     /// For a service: a DNS name or address; repeat for more, at most 16
-    #[arg(long = "host", value_name = "NAME_OR_IP")]
+    #[arg(long = "host", value_name = "NAME_OR_IP", value_parser = host)]
     pub hosts: Vec<String>,
+}
+
+/// A name or address that a certificate can have.
+fn host(text: &str) -> Result<String, identity::HostError> {
+    text.parse::<identity::Host>().map(|host| host.to_string())
 }
 
 /// A credential directory that is complete.
@@ -142,12 +147,12 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
         })?;
         if !question.asks_the_same_as(arguments) {
             return Err(Failure::usage(format!(
-                "{} holds an unanswered question for {} {}",
+                "{} was left by an interrupted run of this command for {} {}",
                 directory.display(),
                 question.role,
                 question.name
             ))
-            .next("ask for that again, exactly as before, or use another --out directory"));
+            .next("repeat that command exactly, or use another --out directory"));
         }
         return Ok(question);
     }
@@ -205,9 +210,7 @@ fn read_request(path: &Path) -> Result<Vec<u8>, Failure> {
 fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Failure> {
     let server = toml::Value::String(server.to_owned());
     let (name, text) = match role {
-        Role::Station => {
-            ("station.toml", format!("server = {server}\ncredentials = \".\"\njournal = \"journal\"\n"))
-        }
+        Role::Station => ("station.toml", format!("server = {server}\ncredentials = \".\"\n")),
         Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
         Role::Service => return Ok(()),
     };

@@ -47,10 +47,12 @@ impl Factory {
         principal::issue(&credential, operator).await?;
         let terms = WorkOrderTerms {
             product: PRODUCT.parse().map_err(|_| Failure::local("the product's name"))?,
-            quantity: count.into(),
+            quantity: Some(count.into()),
             serials: Some(format!("SN{{000001..{:06}}}", count + 1)),
             manifest: None,
+            column: None,
             stations: vec![station()?],
+            allow_unknown_station: false,
             opens: None,
             closes: None,
             profile: "idevid".to_owned(),

@@ -10,7 +10,8 @@ use super::place::Place;
 use super::programs::Programs;
 use super::verification::Verified;
 use super::withdrawal::Withdrawn;
-use crate::output::{facts, table};
+use crate::output::facts;
+use crate::table::{always, lay_out};
 
 /// How long something took.
 #[derive(Debug, Clone, Copy)]
@@ -105,13 +106,10 @@ impl Report {
             ("chains verified", self.chains_verified.to_string(), self.verified_by.join(", ")),
             ("revoked", "1".to_owned(), format!("{}: {}", self.revoked.device, self.revoked.reason)),
             ("  its renewal", "refused".to_owned(), self.revoked.renewal_refused.to_owned()),
-            ("  on the list", "yes".to_owned(), self.revoked.found_revoked_by.join(", ")),
+            ("  on the CRL", "yes".to_owned(), self.revoked.found_revoked_by.join(", ")),
         ];
-        let happened = table(
-            &["WHAT", "HOW MANY", ""],
-            rows.into_iter().map(|(what, count, how)| vec![what.into(), count, how]),
-            false,
-        );
+        let rows = rows.into_iter().map(|(what, count, how)| vec![what.into(), count, how]);
+        let happened = lay_out(&[always("WHAT"), always("HOW MANY"), always("")], rows.collect(), None).text;
         let lies = facts(&[
             ("the CA", quoted(&place.ca())),
             ("first operator", quoted(&place.operator())),
@@ -123,7 +121,7 @@ impl Report {
                     quoted(&place.devices())
                 ),
             ),
-            ("lists", quoted(&place.lists())),
+            ("CRLs", quoted(&place.lists())),
             ("logs", quoted(&place.logs())),
         ]);
         format!(

@@ -183,11 +183,11 @@ async fn fetch(issuer: &str, client: &mut RevocationServiceClient<Channel>) -> R
             },
         });
         if list.der.len() + piece.chunk.len() > LIST_BYTES_MAX {
-            return Err(Failure::local(format!("the list of {issuer} is longer than this program takes")));
+            return Err(Failure::local(format!("the CRL of {issuer} is longer than this program takes")));
         }
         list.der.extend_from_slice(&piece.chunk);
     }
-    fetched.ok_or_else(|| Failure::unreachable(format!("the CA sent no list of {issuer}")))
+    fetched.ok_or_else(|| Failure::unreachable(format!("the CA sent no CRL of {issuer}")))
 }
 
 /// The issuers of those whom a broker may meet.

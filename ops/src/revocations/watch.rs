@@ -10,7 +10,7 @@ use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
 use rand::RngExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 
@@ -35,6 +35,10 @@ pub(super) async fn watch(
     let mut terminated =
         signal(SignalKind::terminate()).map_err(|source| Failure::file("SIGTERM", source))?;
     let mut follower = Follower::new(arguments)?;
+    if !diagnostics::hang_up_is_ignored() {
+        let hang_up = signal(SignalKind::hangup()).map_err(|source| Failure::file("SIGHUP", source))?;
+        follower.hang_up = Some(hang_up);
+    }
     tokio::select! {
         outcome = follower.follow_for_ever(connection, output) => outcome,
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -58,6 +62,8 @@ struct Follower {
     lost: u32,
     /// The lists that have ended and were complained about.
     ended: BTreeSet<String>,
+    /// SIGHUP: look at all lists now. `None` where nobody may send it, as under `nohup`.
+    hang_up: Option<Signal>,
 }
 
 impl Follower {
@@ -75,6 +81,7 @@ impl Follower {
             hook_owed: false,
             lost: 0,
             ended: BTreeSet::new(),
+            hang_up: None,
         })
     }
 
@@ -82,14 +89,17 @@ impl Follower {
         loop {
             let failure = match self.follow(connection, output).await {
                 Ok(()) => return Ok(()),
-                Err(failure) if !failure.may_pass() => return Err(failure),
+                Err(failure) if self.once || !failure.may_pass() => return Err(failure),
                 Err(failure) => failure,
             };
             self.warn_of_ended_lists(output);
             let pause = self.pause();
             let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
             output.note(&format!("{failure}\ntrying again in {}", humantime::format_duration(pause)));
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = hung_up(&mut self.hang_up) => output.note("SIGHUP: trying again now"),
+            }
             self.lost = self.lost.saturating_add(1);
         }
     }
@@ -103,14 +113,24 @@ impl Follower {
         };
         let mut stream = client.watch_revocations(request).await?.into_inner();
         self.all_lists_are_stale();
-        let mut behind_since = Instant::now();
+        let began = Instant::now();
+        let mut behind_since = began;
         let mut caught_up = false;
         loop {
-            match timeout_at(self.look_again_at(), stream.message()).await {
-                Ok(message) => {
+            let again = self.look_again_at();
+            let heard = tokio::select! {
+                heard = timeout_at(again, stream.message()) => heard.map(Some),
+                () = hung_up(&mut self.hang_up) => Ok(None),
+            };
+            match heard {
+                Ok(None) => {
+                    output.note("SIGHUP: looking at all lists now");
+                    self.all_lists_are_stale();
+                }
+                Ok(Some(message)) => {
                     let message = message?.ok_or_else(|| Failure::unreachable("the CA ended the feed"))?;
                     self.lost = 0;
-                    caught_up = self.take(message, output)?;
+                    caught_up = self.take(message, output).await?;
                 }
                 Err(_) => self.all_lists_are_stale(),
             }
@@ -120,23 +140,34 @@ impl Follower {
                 if caught_up && self.once && !self.owes() {
                     return Ok(());
                 }
+                if self.once && began.elapsed() >= ONCE_WITHIN {
+                    return Err(Failure::unreachable(
+                        "the lists of the CA do not show the last revocations yet",
+                    )
+                    .next("run it again; `touchmark doctor` says whether the CA publishes"));
+                }
             }
         }
     }
 
     /// Prints events and remembers what they ask for; whether these were the last that there were.
-    fn take(
+    async fn take(
         &mut self,
         message: wire::WatchRevocationsResponse,
         output: &mut Output,
     ) -> Result<bool, Failure> {
+        let mut lines = Vec::new();
         for event in message.events {
             if !self.quiet {
-                output.one(&EventView::from(&event), EventView::in_words)?;
+                lines.push(output.text_of(&EventView::from(&event), EventView::in_words)?);
             }
             if self.lists.as_ref().is_some_and(|lists| lists.has(&event.issuer)) {
                 self.stale.insert(event.issuer.clone(), Some(event));
             }
+        }
+        if !lines.is_empty() {
+            // The cursor would stand for events that nobody has read.
+            output.lines_to_a_reader(lines.join("\n")).await?;
         }
         self.cursor.advance(message.cursor);
         Ok(message.caught_up)
@@ -154,7 +185,7 @@ impl Follower {
                 match lists.refresh(&issuer, event.as_ref(), client).await {
                     Ok(Some(new)) => changed |= new,
                     Ok(None) => {
-                        output.note(&format!("the list of {issuer} does not show the last revocation yet"));
+                        output.note(&format!("the CRL of {issuer} does not show the last revocation yet"));
                         self.stale.insert(issuer, event);
                     }
                     Err(failure) => {
@@ -165,15 +196,24 @@ impl Follower {
             }
             if changed {
                 lists.bundle()?;
-                output.note(&format!("lists in {} are new", lists.directory().display()));
+                output.note(&format!("CRLs in {} are new", lists.directory().display()));
                 self.hook_owed = self.hook.is_some();
             }
         }
         if let (true, Some(command)) = (self.hook_owed, &self.hook) {
             match hook::run(command).await {
-                Ok(()) => self.hook_owed = false,
+                Ok(said) => {
+                    self.hook_owed = false;
+                    if !said.is_empty() {
+                        output.note(&format!("the hook said: {said}"));
+                    }
+                }
+                Err(why) if self.once => {
+                    return Err(Failure::local(format!("the hook: {why}"))
+                        .next("the lists are new; the next run tells the hook again"));
+                }
                 Err(why) => output.note(&format!(
-                    "warning: the hook failed: {why}; it is tried again in {} s, and the cursor stays",
+                    "warning: the hook: {why}; it is tried again in {} s, and the cursor stays",
                     OWED_AGAIN.as_secs()
                 )),
             }
@@ -198,7 +238,7 @@ impl Follower {
         let now: BTreeSet<String> = lists.ended(SystemClock.now()).into_iter().map(str::to_owned).collect();
         for issuer in now.difference(&self.ended) {
             output.note(&format!(
-                "warning: the list of {issuer} has ended, and who reads it may refuse everybody; {}",
+                "warning: the CRL of {issuer} has expired, and a broker that reads it may refuse everybody; {}",
                 if issuer == "root" {
                     "renew it: touchmark-ca root-crl --config F"
                 } else {
@@ -225,11 +265,22 @@ impl Follower {
     }
 }
 
+/// Returns at the next SIGHUP.
+async fn hung_up(hang_up: &mut Option<Signal>) {
+    match hang_up {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// While it catches up with a long past, lists are written this often.
 const SETTLED_EVERY: Duration = Duration::from_secs(5);
 
 /// What could not be finished is tried again after this.
 const OWED_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long `--once` waits for lists that show what the feed told: a CA that publishes takes a second.
+const ONCE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Without lists there is nothing to look at between events; keep-alives find a dead connection.
 const NOTHING_FOR: Duration = Duration::from_secs(24 * 60 * 60);

@@ -200,10 +200,350 @@ impl CertificateStatus {
         }
     }
 }
+/// Asks how the CA is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetConditionRequest {}
+/// How the CA is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetConditionResponse {
+    /// The time that the CA goes by: its clock's, or while that is in doubt, the time that was trusted last, counted on.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why its clock is in doubt, for people: nothing is issued or published. Empty: it is trusted.
+    #[prost(string, tag = "2")]
+    pub clock_doubt: ::prost::alloc::string::String,
+    /// When the server's certificate ends, and those of the issuers.
+    #[prost(message, repeated, tag = "3")]
+    pub ends: ::prost::alloc::vec::Vec<CertificateEnd>,
+    /// Certificates that were recorded while the clock was ahead: at a time that is still to come, or later than that of an entry after them.
+    /// Without those that are revoked or have ended; newest first, at most 100.
+    #[prost(message, repeated, tag = "4")]
+    pub recorded_ahead: ::prost::alloc::vec::Vec<CertificateSummary>,
+    /// Whether there are more of them.
+    #[prost(bool, tag = "5")]
+    pub more_recorded_ahead: bool,
+}
+/// When a certificate of the CA ends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertificateEnd {
+    /// `server`, `root`, `factory`, `operational` or `infrastructure`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its last second.
+    #[prost(message, optional, tag = "2")]
+    pub not_after: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Generated client implementations.
+pub mod authority_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For operators.
+    #[derive(Debug, Clone)]
+    pub struct AuthorityServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AuthorityServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AuthorityServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AuthorityServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AuthorityServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// How the CA is: its clock, and when its own certificates end. Also answered while its clock is in doubt. Changes nothing.
+        pub async fn get_condition(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetConditionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetConditionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.AuthorityService/GetCondition",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("touchmark.v1.AuthorityService", "GetCondition"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod authority_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AuthorityServiceServer.
+    #[async_trait]
+    pub trait AuthorityService: std::marker::Send + std::marker::Sync + 'static {
+        /// How the CA is: its clock, and when its own certificates end. Also answered while its clock is in doubt. Changes nothing.
+        async fn get_condition(
+            &self,
+            request: tonic::Request<super::GetConditionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetConditionResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For operators.
+    #[derive(Debug)]
+    pub struct AuthorityServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AuthorityServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AuthorityServiceServer<T>
+    where
+        T: AuthorityService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/touchmark.v1.AuthorityService/GetCondition" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetConditionSvc<T: AuthorityService>(pub Arc<T>);
+                    impl<
+                        T: AuthorityService,
+                    > tonic::server::UnaryService<super::GetConditionRequest>
+                    for GetConditionSvc<T> {
+                        type Response = super::GetConditionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetConditionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AuthorityService>::get_condition(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetConditionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AuthorityServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "touchmark.v1.AuthorityService";
+    impl<T> tonic::server::NamedService for AuthorityServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Asks for an operational certificate for the device that calls.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrollRequest {
-    /// 16 bytes chosen by the device, kept until the certificate is installed.
+    /// 16 bytes chosen by the device, kept until the certificate is installed. It belongs to the device. The same id with the same key gets the
+    /// same certificate, for ever; the CSR may be signed anew. With another key it is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// PKCS#10 DER, at most 8 KiB, of a new key. Only its public key and proof of possession are used.
@@ -229,7 +569,8 @@ pub struct EnrollResponse {
 /// Asks for the next operational certificate for the device that calls.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewRequest {
-    /// 16 bytes chosen by the device, kept until the certificate is installed.
+    /// 16 bytes chosen by the device, kept until the certificate is installed. It belongs to the device. The same id with the same key gets the
+    /// same certificate, for ever; the CSR may be signed anew. With another key it is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// PKCS#10 DER, at most 8 KiB, of a new key. Only its public key and proof of possession are used.
@@ -264,7 +605,8 @@ pub struct GetRenewalInfoResponse {
     /// Until here at the latest; after it still, as long as the certificate may renew.
     #[prost(message, optional, tag = "2")]
     pub window_end: ::core::option::Option<::prost_types::Timestamp>,
-    /// Why then: `scheduled`, `rotation requested`, or `superseded` (its child is in use: use that one).
+    /// Why then: `scheduled`, `rotation requested`, `superseded` (its child is in use: use that one), `not yet valid` (it was issued while the
+    /// CA's clock was ahead: renew it now), or `issuer ends` (it ends with its issuer, the next one would not last longer).
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
     /// Ask again after this long: 1 hour to 1 day.
@@ -924,6 +1266,9 @@ pub struct StationMessage {
     /// Of this question: one more than of the question before it. Never zero.
     #[prost(uint32, tag = "1")]
     pub exchange: u32,
+    /// Always true. A station that receives a message with it has received its own: the line echoes. Devices may ignore it.
+    #[prost(bool, tag = "14")]
+    pub from_station: bool,
     /// What it asks.
     #[prost(oneof = "station_message::Request", tags = "2, 3, 4, 5, 6")]
     pub request: ::core::option::Option<station_message::Request>,
@@ -956,6 +1301,9 @@ pub struct DeviceMessage {
     /// Of the question that this answers.
     #[prost(uint32, tag = "1")]
     pub exchange: u32,
+    /// True from a device that tells directions apart: one that receives a message with it has received its own, and the line echoes.
+    #[prost(bool, tag = "15")]
+    pub from_device: bool,
     /// The answer.
     #[prost(oneof = "device_message::Response", tags = "2, 3, 4, 5, 6, 7")]
     pub response: ::core::option::Option<device_message::Response>,
@@ -997,6 +1345,10 @@ pub struct Hello {
     /// The product that the work order makes.
     #[prost(string, tag = "3")]
     pub product: ::prost::alloc::string::String,
+    /// Serial numbers that this line gave to units before it turned out that the CA has them on record for others; at most 64. A device
+    /// that was given one of them and has no certificate takes `assigned_serial` instead. Others ignore it.
+    #[prost(string, repeated, tag = "4")]
+    pub withdrawn_serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who the device is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1209,6 +1561,9 @@ pub struct Device {
     /// Whether it may have another birth certificate, once (rework).
     #[prost(bool, tag = "9")]
     pub rework_allowed: bool,
+    /// Whether it is on hold, also where another state comes first: it then gets no certificate until it is released.
+    #[prost(bool, tag = "10")]
+    pub held: bool,
 }
 /// Asks for one device.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1242,9 +1597,13 @@ pub struct ListDevicesRequest {
     /// Which part.
     #[prost(message, optional, tag = "4")]
     pub page: ::core::option::Option<PageRequest>,
-    /// Only those that have not called since, scrapped and retired ones left out; absent: all. Not together with other filters.
+    /// Only those that have not called since, scrapped, retired and revoked ones left out; absent: all. Not together with other filters.
     #[prost(message, optional, tag = "5")]
     pub not_seen_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only those whose `product/serial` contains this text, upper and lower case alike, at most 128 characters; empty: all. A page may
+    /// be empty and still have a next one.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
 }
 /// Some devices.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1263,7 +1622,7 @@ pub struct ListCertificatesRequest {
     #[prost(message, optional, tag = "5")]
     pub page: ::core::option::Option<PageRequest>,
     /// What to list.
-    #[prost(oneof = "list_certificates_request::Selection", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "list_certificates_request::Selection", tags = "1, 2, 3, 4, 6")]
     pub selection: ::core::option::Option<list_certificates_request::Selection>,
 }
 /// Nested message and enum types in `ListCertificatesRequest`.
@@ -1283,7 +1642,17 @@ pub mod list_certificates_request {
         /// All that expire before this time, soonest first; never those without a well-defined expiration.
         #[prost(message, tag = "4")]
         ExpiringBefore(::prost_types::Timestamp),
+        /// All that are on record, issuers' own included, oldest first. A page may be empty and still have a next one.
+        #[prost(message, tag = "6")]
+        All(super::AllCertificates),
     }
+}
+/// All certificates, or all of one issuer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllCertificates {
+    /// Only of this issuer, for example `factory`; empty: of all.
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
 }
 /// Some certificates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1353,6 +1722,9 @@ pub struct RevokeRequest {
     /// `COUNT_CHANGED`; the message says the number now.
     #[prost(uint64, tag = "5")]
     pub expected_certificates: u64,
+    /// For people who read the ledger, at most 256 characters.
+    #[prost(string, tag = "6")]
+    pub remark: ::prost::alloc::string::String,
 }
 /// How far it is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1473,7 +1845,7 @@ pub struct Alarm {
     /// For a duplicate: whose it was, for example `device:cam-2/SN000001`.
     #[prost(string, tag = "4")]
     pub other: ::prost::alloc::string::String,
-    /// For a fork: the certificate that asked for another child. For a duplicate: the certificate that has the key, serial number or prime too.
+    /// For a fork: the certificate that asked for another child, or that was shown. For a duplicate: the certificate that has the key, serial number or prime too.
     #[prost(bytes = "bytes", tag = "5")]
     pub serial_number: ::prost::bytes::Bytes,
     /// For a fork: the certificate that is in use instead.
@@ -1512,7 +1884,7 @@ pub struct ListAlarmsResponse {
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
 }
-/// Where a device is in its life.
+/// Where a device is in its life. The first of these that is true: scrapped, retired, revoked, held, enrolled, provisioned, issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DeviceState {
@@ -1530,6 +1902,9 @@ pub enum DeviceState {
     Held = 5,
     /// Its life has ended.
     Retired = 6,
+    /// Its birth certificate is revoked, and it has no operational certificate that is issued or in use: it can neither call nor enrol. A unit
+    /// whose rework is allowed becomes `issued` with its next birth certificate; nothing else brings a revoked device back.
+    Revoked = 7,
 }
 impl DeviceState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1545,6 +1920,7 @@ impl DeviceState {
             Self::Scrapped => "DEVICE_STATE_SCRAPPED",
             Self::Held => "DEVICE_STATE_HELD",
             Self::Retired => "DEVICE_STATE_RETIRED",
+            Self::Revoked => "DEVICE_STATE_REVOKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1557,6 +1933,7 @@ impl DeviceState {
             "DEVICE_STATE_SCRAPPED" => Some(Self::Scrapped),
             "DEVICE_STATE_HELD" => Some(Self::Held),
             "DEVICE_STATE_RETIRED" => Some(Self::Retired),
+            "DEVICE_STATE_REVOKED" => Some(Self::Revoked),
             _ => None,
         }
     }
@@ -1567,7 +1944,8 @@ impl DeviceState {
 pub enum AlarmKind {
     /// Never sent; in a filter: any.
     Unspecified = 0,
-    /// A certificate whose child is in use asked for another child: cloned memory or a stolen key.
+    /// A certificate whose child is in use asked for another child, or a certificate was shown that had been revoked unused because its sibling
+    /// was used first: cloned memory or a stolen key.
     Fork = 1,
     /// Somebody came with a key or a serial number that is another's.
     Duplicate = 2,
@@ -1853,7 +2231,8 @@ pub mod lifecycle_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.LifecycleService", "Revoke"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        /// Suspends all certificates of a device until it is released; it gets no others meanwhile. Idempotent. Refused with `DEVICE_REVOKED` when
+        /// all its certificates are revoked and it may not be reworked: a release would bring nothing back.
         pub async fn hold(
             &mut self,
             request: impl tonic::IntoRequest<super::HoldRequest>,
@@ -2059,7 +2438,8 @@ pub mod lifecycle_service_server {
             &self,
             request: tonic::Request<super::RevokeRequest>,
         ) -> std::result::Result<tonic::Response<Self::RevokeStream>, tonic::Status>;
-        /// Withdraws all certificates of a device until it is released; it gets no others meanwhile. Idempotent.
+        /// Suspends all certificates of a device until it is released; it gets no others meanwhile. Idempotent. Refused with `DEVICE_REVOKED` when
+        /// all its certificates are revoked and it may not be reworked: a release would bring nothing back.
         async fn hold(
             &self,
             request: tonic::Request<super::HoldRequest>,
@@ -2786,7 +3166,7 @@ pub struct ListPrincipalsResponse {
     #[prost(string, tag = "2")]
     pub next_cursor: ::prost::alloc::string::String,
 }
-/// Withdraws a principal's credentials.
+/// Revokes a principal's credentials.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokePrincipalRequest {
     /// What it may be.
@@ -2798,11 +3178,17 @@ pub struct RevokePrincipalRequest {
     /// RFC 5280 section 5.3.1, in its own spelling, for example `keyCompromise`; empty means `unspecified`.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// For people who read the ledger, at most 256 characters.
+    #[prost(string, tag = "4")]
+    pub remark: ::prost::alloc::string::String,
+    /// Also when it is the last operator with a credential that is good: afterwards only `touchmark-ca credential` makes another.
+    #[prost(bool, tag = "5")]
+    pub last_operator: bool,
 }
-/// The credentials are withdrawn.
+/// The credentials are revoked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokePrincipalResponse {
-    /// How many this call withdrew; zero if they already were.
+    /// How many this call revoked; zero if they already were.
     #[prost(uint32, tag = "1")]
     pub revoked: u32,
 }
@@ -2989,7 +3375,8 @@ pub mod principal_service_client {
                 .insert(GrpcMethod::new("touchmark.v1.PrincipalService", "List"));
             self.inner.unary(req, path, codec).await
         }
-        /// Withdraws all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent.
+        /// Revokes all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent. Refused with
+        /// `LAST_OPERATOR` when no operator would have a credential that is good, unless `last_operator` says that this is meant.
         pub async fn revoke(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokePrincipalRequest>,
@@ -3045,7 +3432,8 @@ pub mod principal_service_server {
             tonic::Response<super::ListPrincipalsResponse>,
             tonic::Status,
         >;
-        /// Withdraws all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent.
+        /// Revokes all credentials of a principal: its next call is refused, also on a stream that is open. Idempotent. Refused with
+        /// `LAST_OPERATOR` when no operator would have a credential that is good, unless `last_operator` says that this is meant.
         async fn revoke(
             &self,
             request: tonic::Request<super::RevokePrincipalRequest>,
@@ -3315,7 +3703,8 @@ pub struct WorkOrder {
     /// The product of all its units.
     #[prost(string, tag = "2")]
     pub product: ::prost::alloc::string::String,
-    /// The most birth certificates it allows, ever.
+    /// The most units that it allows, ever: different device serial numbers that get a birth certificate. A rework is the same unit and takes
+    /// nothing from it.
     #[prost(uint64, tag = "3")]
     pub quantity: u64,
     /// The certificate profile, for example `idevid`.
@@ -3359,29 +3748,34 @@ pub mod work_order {
         ManifestLength(u64),
     }
 }
-/// Counts of units of an order.
+/// Counts of units of an order. `issued + reworked` is the number of birth certificates that were made under it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkOrderCounts {
-    /// Birth certificates on record.
+    /// Units that got a birth certificate, each counted once. Never more than the quantity.
     #[prost(uint64, tag = "1")]
     pub issued: u64,
-    /// Units that passed their read-back.
+    /// Units whose present birth certificate passed its read-back and that were not scrapped. A rework takes the unit out until it passes
+    /// again. A unit that was revoked or retired later still counts.
     #[prost(uint64, tag = "2")]
     pub confirmed: u64,
     /// Units that were scrapped.
     #[prost(uint64, tag = "3")]
     pub scrapped: u64,
+    /// Birth certificates that replaced an earlier one of the same unit (reworks).
+    #[prost(uint64, tag = "4")]
+    pub reworked: u64,
 }
 /// Asks for a new order.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateWorkOrderRequest {
-    /// 16 bytes chosen by the caller.
+    /// 16 bytes chosen by the caller, to whom it belongs. The same id with the same terms gets the same order, for ever; with other terms it is
+    /// refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// The product of all its units.
     #[prost(string, tag = "2")]
     pub product: ::prost::alloc::string::String,
-    /// 1 to 10,000,000.
+    /// The number of units, 1 to 10,000,000.
     #[prost(uint64, tag = "3")]
     pub quantity: u64,
     /// Empty means `idevid`.
@@ -3396,6 +3790,10 @@ pub struct CreateWorkOrderRequest {
     /// Absent: until closed.
     #[prost(message, optional, tag = "9")]
     pub closes_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether stations may be named that never had a credential. Otherwise such a name is refused with `STATION_UNKNOWN`: it is mistyped, or
+    /// its station cannot call yet.
+    #[prost(bool, tag = "10")]
+    pub allow_unknown_stations: bool,
     /// Which serial numbers it allows.
     #[prost(oneof = "create_work_order_request::Serials", tags = "5, 6")]
     pub serials: ::core::option::Option<create_work_order_request::Serials>,
@@ -4207,10 +4605,60 @@ pub struct GetWorkOrderResponse {
     #[prost(string, tag = "4")]
     pub enrollment_url: ::prost::alloc::string::String,
 }
+/// Asks what is on record of serial numbers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnitsRequest {
+    /// The order.
+    #[prost(string, tag = "1")]
+    pub work_order: ::prost::alloc::string::String,
+    /// Serial numbers of the order, at most 1,000. Without any: the next 1,000 of the order's manifest.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of the manifest: those behind this serial number; empty: from its beginning.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+}
+/// What is on record.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetUnitsResponse {
+    /// In the order of the question, or of the manifest (sorted).
+    #[prost(message, repeated, tag = "1")]
+    pub units: ::prost::alloc::vec::Vec<Unit>,
+    /// Whether the manifest goes on behind the last of them.
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+    /// The order and its counts as of now.
+    #[prost(message, optional, tag = "3")]
+    pub work_order: ::core::option::Option<WorkOrder>,
+    /// The name of the station that asks, as the order has it.
+    #[prost(string, tag = "4")]
+    pub station: ::prost::alloc::string::String,
+}
+/// What is on record of one serial number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unit {
+    /// The serial number.
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    /// What became of it.
+    #[prost(enumeration = "UnitState", tag = "2")]
+    pub state: i32,
+    /// Whether it was made under another order than the one that was asked about.
+    #[prost(bool, tag = "3")]
+    pub other_order: bool,
+    /// Whether another station asked for its birth certificate.
+    #[prost(bool, tag = "4")]
+    pub other_station: bool,
+    /// Serial number of its last birth certificate, 16 bytes; empty if it has none.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub birth_certificate: ::prost::bytes::Bytes,
+}
 /// Asks for one birth certificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IssueBirthCertificateRequest {
-    /// 16 bytes chosen by the station, one for each unit and attempt to make it. The same id with other content is refused.
+    /// 16 bytes chosen by the station, one for each unit and attempt to make it. It belongs to the station: two stations may use the same one.
+    /// The same id for the same order, device and key gets the same certificate, for ever; the bytes of the request need not be the same, a
+    /// device may sign a new CSR with the same key. The same id with another order, device or key is refused (`REQUEST_ID_REUSED`).
     #[prost(bytes = "bytes", tag = "1")]
     pub request_id: ::prost::bytes::Bytes,
     /// The order to count it against.
@@ -4308,6 +4756,51 @@ pub struct ReportScrapResponse {
     /// The order's counts after it.
     #[prost(message, optional, tag = "1")]
     pub counts: ::core::option::Option<WorkOrderCounts>,
+}
+/// What became of a serial number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UnitState {
+    /// Never sent.
+    Unspecified = 0,
+    /// No unit has it.
+    Free = 1,
+    /// A unit has a birth certificate and was not confirmed.
+    Issued = 2,
+    /// The unit was confirmed.
+    Confirmed = 3,
+    /// The unit may have another birth certificate under the same order (rework).
+    Rework = 4,
+    /// It was scrapped or retired: it never returns.
+    Gone = 5,
+}
+impl UnitState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UNIT_STATE_UNSPECIFIED",
+            Self::Free => "UNIT_STATE_FREE",
+            Self::Issued => "UNIT_STATE_ISSUED",
+            Self::Confirmed => "UNIT_STATE_CONFIRMED",
+            Self::Rework => "UNIT_STATE_REWORK",
+            Self::Gone => "UNIT_STATE_GONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UNIT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "UNIT_STATE_FREE" => Some(Self::Free),
+            "UNIT_STATE_ISSUED" => Some(Self::Issued),
+            "UNIT_STATE_CONFIRMED" => Some(Self::Confirmed),
+            "UNIT_STATE_REWORK" => Some(Self::Rework),
+            "UNIT_STATE_GONE" => Some(Self::Gone),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod provisioning_service_client {
@@ -4426,6 +4919,31 @@ pub mod provisioning_service_client {
                 .insert(
                     GrpcMethod::new("touchmark.v1.ProvisioningService", "GetWorkOrder"),
                 );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is on record of serial numbers, before a unit is told one. Changes nothing and reserves nothing.
+        pub async fn get_units(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUnitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/touchmark.v1.ProvisioningService/GetUnits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("touchmark.v1.ProvisioningService", "GetUnits"));
             self.inner.unary(req, path, codec).await
         }
         /// One birth certificate (IDevID). Exactly once: the same request again returns the same certificate.
@@ -4568,6 +5086,14 @@ pub mod provisioning_service_server {
             request: tonic::Request<super::GetWorkOrderRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetWorkOrderResponse>,
+            tonic::Status,
+        >;
+        /// What is on record of serial numbers, before a unit is told one. Changes nothing and reserves nothing.
+        async fn get_units(
+            &self,
+            request: tonic::Request<super::GetUnitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetUnitsResponse>,
             tonic::Status,
         >;
         /// One birth certificate (IDevID). Exactly once: the same request again returns the same certificate.
@@ -4723,6 +5249,51 @@ pub mod provisioning_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetWorkOrderSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/touchmark.v1.ProvisioningService/GetUnits" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetUnitsSvc<T: ProvisioningService>(pub Arc<T>);
+                    impl<
+                        T: ProvisioningService,
+                    > tonic::server::UnaryService<super::GetUnitsRequest>
+                    for GetUnitsSvc<T> {
+                        type Response = super::GetUnitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetUnitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProvisioningService>::get_units(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetUnitsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

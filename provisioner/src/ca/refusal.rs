@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use caller::{Diagnosis, diagnose};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -25,6 +26,14 @@ pub(super) enum Verdict {
 
 /// Reads a status and its details (R-§2.7 of the error table).
 pub(super) fn judge(status: &Status) -> Verdict {
+    if diagnose(status) == Diagnosis::NotTls {
+        return Verdict::No(Refusal {
+            reason: "NOT_TLS".into(),
+            message: Diagnosis::NotTls.to_string(),
+            retry_after: None,
+            stops_the_line: true,
+        });
+    }
     if let Some(alert) = tls_alert(status) {
         return Verdict::No(Refusal {
             reason: "TLS".into(),
@@ -67,8 +76,11 @@ pub fn advice(reason: &str) -> &'static str {
         "WORK_ORDER_NOT_FOUND" => {
             "check the id with `touchmark work-order list`, and that the order names this station"
         }
+        "DEVICE_OF_ANOTHER_WORK_ORDER" => {
+            "the unit has its birth certificate from that order; give this order other serial numbers"
+        }
         "CLIENT_CERTIFICATE_REVOKED" => {
-            "an operator has withdrawn this station's credential; ask for another one: touchmark principal issue station"
+            "an operator has revoked this station's credential; ask for another one: touchmark principal issue station"
         }
         "CLIENT_CERTIFICATE_EXPIRED" => {
             "this station's credential has ended; ask for another one: touchmark principal issue station"
@@ -76,6 +88,9 @@ pub fn advice(reason: &str) -> &'static str {
         "TLS" | "UNAUTHENTICATED" => {
             "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
              another CA; an operator can make another one: touchmark principal issue station"
+        }
+        "NOT_TLS" => {
+            "name the CA's gRPC port as `server` in the configuration, 8443 unless it was changed there"
         }
         "CA_UNREACHABLE" => {
             "check `server` in the configuration and that the CA runs; then run this command again: it finishes what is under way"

@@ -3,21 +3,27 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::plan::{Plan, Wish};
-use super::{Failure, Shown, Station, say};
+use cli::Status;
+
+use super::plan::{List, Plan, Wish};
+use super::{Failure, Shown, Station, plan, say, survey};
 use crate::arguments::ProvisionArguments;
-use crate::ca::{CaError, advice};
 use crate::console::Console;
 use crate::line::Summary;
-use crate::units::LIST_BYTES_MAX;
 
-pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<u8, Failure> {
-    let station = Station::open(&arguments.common.config)?;
+pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
+    let station = Station::open(&arguments.common.config, console)?;
     // The list is read before anything is asked: a mistyped name costs nothing.
-    let list = arguments.serials.as_deref().map(read).transpose()?;
+    let list = arguments
+        .serials
+        .as_deref()
+        .map(|path| {
+            Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() })
+        })
+        .transpose()?;
     let mut shown = Shown::open(&arguments.output, console)?;
-    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
-    let (journal, known) = station.work_order(&arguments.work_order)?;
+    let answer = station.ca.work_order(&arguments.work_order).await?;
+    let (journal, mut known) = station.work_order(&arguments.work_order)?;
     let wish = Wish {
         list,
         product: arguments.product.as_deref(),
@@ -25,10 +31,13 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         link: arguments.link,
         slots: arguments.slots,
     };
-    let plan = Plan::new(&answer, known, wish)?;
+    let product = plan::product(&answer, &wish)?;
+    let recorded = (!arguments.dry_run).then_some(&journal);
+    let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, recorded, &mut known).await?;
+    let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
-        say(&plan.description);
-        return Ok(0);
+        say(&plan.description)?;
+        return Ok(Status::Done);
     }
     if !arguments.output.json {
         console.complain(&plan.description);
@@ -39,24 +48,17 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     };
     summary.left = summary.left.saturating_add(plan.withheld);
     summary.stop = summary.stop.or(plan.stop);
+    for (whose, count) in plan.taken {
+        *summary.skipped.entry(whose.to_owned()).or_default() += count;
+    }
     Ok(shown.finish(&arguments.work_order, &summary))
-}
-
-/// A refusal before the first unit is told with what to do about it.
-pub(super) fn with_advice(error: CaError) -> Failure {
-    let reason = match &error {
-        CaError::Refused(refusal) => refusal.reason.as_str(),
-        CaError::Unreachable(_) => "CA_UNREACHABLE",
-    };
-    let advice = advice(reason);
-    Failure::WorkOrder(format!("{error}\n  {advice}"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failure = |source| Failure::ListFile { path: path.to_owned(), source };
     let mut content = Vec::new();
     // One byte more than allowed tells that it is too long.
-    let bytes_max = u64::try_from(LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let bytes_max = u64::try_from(lists::LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     if path == Path::new("-") {
         std::io::stdin().lock().take(bytes_max).read_to_end(&mut content).map_err(failure)?;
     } else {

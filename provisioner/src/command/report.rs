@@ -3,33 +3,34 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use cli::Status;
 use identity::DeviceId;
 
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
-use crate::journal::{Known, UnitRecord, known, work_orders};
+use crate::journal::{Known, UnitEnd, UnitRecord, known, work_orders};
 
-pub(super) fn run(arguments: &ReportArguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     let settings = settings(&arguments.common.config)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
-        None if settings.journal.is_dir() => work_orders(&settings.journal)?,
+        None if settings.journal.current().is_dir() => work_orders(settings.journal.current())?,
         None => Vec::new(),
     };
     for work_order in &all {
-        let known = known(&settings.journal, work_order)?;
+        let known = known(settings.journal.current(), work_order)?;
         if arguments.units {
             for (device, unit) in &known.units {
-                say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) });
+                say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) })?;
             }
         }
         let totals = Totals::of(&known);
-        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) });
+        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) })?;
     }
     if all.is_empty() && !arguments.json {
-        say("the journal has no work orders");
+        say("the journal has no work orders")?;
     }
-    Ok(0)
+    Ok(Status::Done)
 }
 
 /// What became of a unit, in the words of a report file.
@@ -38,6 +39,8 @@ fn outcome(unit: &UnitRecord) -> &'static str {
         "scrapped"
     } else if unit.memory.passed {
         "passed"
+    } else if unit.waits_for_rework() {
+        "rework"
     } else if unit.is_open() {
         "unfinished"
     } else {
@@ -46,17 +49,16 @@ fn outcome(unit: &UnitRecord) -> &'static str {
 }
 
 fn certificate_serial(unit: &UnitRecord) -> Option<String> {
-    let issued = unit.memory.certificate.as_ref().map(|certificate| certificate.serial_number);
-    issued.or(unit.memory.read_back).map(|serial_number| serial_number.to_string())
+    unit.certificate().map(|serial_number| serial_number.to_string())
 }
 
 fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
-    let end = unit.end.as_ref().filter(|_| !unit.is_done());
+    let end = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework());
     serde_json::json!({
         "device": device.to_string(),
         "outcome": outcome(unit),
         "cause": end.map_or("", |end| end.outcome.as_str()),
-        "reason": end.map_or("", |end| end.reason.as_str()),
+        "reason": end.map_or(unit.scrap_reason.as_str(), UnitEnd::reason_or_outcome),
         "certificate_serial": certificate_serial(unit),
         "ledger_entry": unit.memory.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
         "attempts": unit.attempts,
@@ -67,7 +69,7 @@ fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
 
 fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     let mut text = format!("{device} {}", outcome(unit));
-    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done()) {
+    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework()) {
         write!(text, ": {} {}", end.outcome, end.reason).ok();
     }
     if let Some(serial_number) = certificate_serial(unit) {
@@ -80,6 +82,7 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
 struct Totals {
     passed: usize,
     scrapped: usize,
+    rework: usize,
     failures: BTreeMap<String, usize>,
     open: Vec<String>,
     torn_bytes: usize,
@@ -88,7 +91,8 @@ struct Totals {
 impl Totals {
     fn of(known: &Known) -> Self {
         let mut failures = BTreeMap::new();
-        for unit in known.units.values().filter(|unit| !unit.is_done() && !unit.is_open()) {
+        let is_failed = |unit: &&UnitRecord| !unit.is_done() && !unit.is_open() && !unit.waits_for_rework();
+        for unit in known.units.values().filter(is_failed) {
             if let Some(end) = &unit.end {
                 let cause = format!("{} {}", end.outcome, end.reason).trim().to_owned();
                 *failures.entry(cause).or_default() += 1;
@@ -97,6 +101,7 @@ impl Totals {
         Self {
             passed: known.units.values().filter(|unit| unit.memory.passed && !unit.scrapped).count(),
             scrapped: known.units.values().filter(|unit| unit.scrapped).count(),
+            rework: known.units.values().filter(|unit| !unit.is_done() && unit.waits_for_rework()).count(),
             failures,
             open: known.open_units().map(|(device, _)| device.to_string()).collect(),
             torn_bytes: known.torn.map_or(0, |torn| torn.bytes),
@@ -112,6 +117,7 @@ impl Totals {
             "work_order": work_order,
             "passed": self.passed,
             "scrapped": self.scrapped,
+            "rework": self.rework,
             "failed": self.failed(),
             "failures": self.failures,
             "open": self.open,
@@ -129,6 +135,9 @@ impl Totals {
         );
         if self.scrapped > 0 {
             write!(text, ", {} scrapped", self.scrapped).ok();
+        }
+        if self.rework > 0 {
+            write!(text, ", {} to be made again (rework)", self.rework).ok();
         }
         for (cause, count) in &self.failures {
             write!(text, "\n  {count} {cause}").ok();

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use super::provision::with_advice;
+use cli::Status;
+
 use super::{Failure, Job, Shown, Station, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
 use crate::journal::{Known, work_orders};
+use crate::line::Stop;
 use crate::units::{Supply, Unit};
 use crate::wire::kit;
 
-pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<u8, Failure> {
-    let station = Station::open(&arguments.common.config)?;
+pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
+    let station = Station::open(&arguments.common.config, console)?;
     let mut shown = Shown::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(station.journal.directory())?,
     };
-    let mut worst = 0;
+    let mut worst = Status::Done;
     let mut nothing = true;
     for work_order in all {
         let (journal, known) = station.work_order(&work_order)?;
@@ -32,9 +34,9 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         let (link, slots) = how(&arguments, &known, &work_order)?;
         if !arguments.output.json {
             let count = units.len();
-            console.complain(&format!("{work_order}: {count} units are under way and will be finished"));
+            console.complain(&format!("{work_order}: {count} under way (will be finished)"));
         }
-        let answer = station.ca.work_order(&work_order).await.map_err(with_advice)?;
+        let answer = station.ca.work_order(&work_order).await?;
         let job = Job {
             work_order: work_order.clone(),
             kit: Arc::new(kit(&answer)),
@@ -44,13 +46,15 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
             known,
         };
         let summary = station.line(job, journal, &mut shown).await?;
-        worst = worst.max(shown.finish(&work_order, &summary));
-        if worst >= 5 {
+        let ended = shown.finish(&work_order, &summary);
+        // The first that is not good says the most; what stops one order need not stop the next, but people do.
+        worst = if worst == Status::Done { ended } else { worst };
+        if summary.stop == Some(Stop::Interrupted) {
             break;
         }
     }
     if nothing && !arguments.output.json {
-        say("no unit is under way");
+        say("no unit is under way")?;
     }
     Ok(worst)
 }

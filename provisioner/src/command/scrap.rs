@@ -1,59 +1,68 @@
 //! `touchmark-station scrap`.
 
-use std::io::{BufRead, IsTerminal, Write};
-
+use cli::{Answer, Complaint, Status, ask};
 use identity::DeviceId;
 
-use super::provision::with_advice;
-use super::{Failure, Station, say};
-use crate::arguments::ScrapArguments;
+use super::{Failure, Station, count, failure, say};
+use crate::arguments::{PROGRAM, ScrapArguments};
 use crate::ca::{CaError, advice};
 use crate::console::Console;
-use crate::journal::Record;
+use crate::journal::{Known, Record};
 
-pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<u8, Failure> {
-    if !arguments.yes && !std::io::stdin().is_terminal() {
-        console.complain("error: scrapping cannot be undone, and there is no terminal to ask at; give --yes");
-        return Ok(2);
-    }
-    let station = Station::open(&arguments.common.config)?;
-    let answer = station.ca.work_order(&arguments.work_order).await.map_err(with_advice)?;
+pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<Status, Failure> {
+    let station = Station::open(&arguments.common.config, console)?;
+    let answer = station.ca.work_order(&arguments.work_order).await?;
     let order = answer.work_order.unwrap_or_default();
     let devices = devices(&arguments, &order.product)?;
-    if !arguments.yes && !confirmed(&devices, &order.id, &arguments.reason) {
-        console.complain("nothing was scrapped");
-        return Ok(1);
-    }
-    let (journal, _) = station.work_order(&arguments.work_order)?;
-    let (mut scrapped, mut refused) = (0_u64, 0_u64);
+    confirm(&arguments, &devices, &order.id)?;
+    let (journal, known) = station.work_order(&arguments.work_order)?;
+    let (mut scrapped, mut given_up, mut refused) = (0_u64, 0_u64, 0_u64);
+    // That nobody can be told is no reason to stop in the middle.
+    let mut printed = Ok(());
     for device in devices {
-        match station.ca.scrap(&order.id, &device, &arguments.reason).await {
+        // After the CA's word: without this record the unit would be tried again, and refused.
+        let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
+        let what = match station.ca.scrap(&order.id, &device, &arguments.remark).await {
             Ok(()) => {
-                // After the CA's word: without this record the unit would be tried again, and refused.
-                let record = Record::Scrapped { device: device.clone(), reason: arguments.reason.clone() };
                 journal.record(&record).await?;
                 scrapped += 1;
-                say(&told(&arguments, &device, None));
+                told(&arguments, &device, Told::Scrapped)
+            }
+            // It failed before it had a certificate. The CA has nothing to revoke; this station makes it no more. A serial number that
+            // this journal does not know is a mistyped one.
+            Err(CaError::Refused(refusal))
+                if refusal.reason == NEVER_ISSUED && never_made(&known, &device) =>
+            {
+                journal.record(&record).await?;
+                given_up += 1;
+                told(&arguments, &device, Told::GivenUp)
             }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
-                say(&told(&arguments, &device, Some((&refusal.reason, &refusal.message))));
+                told(&arguments, &device, Told::Refused(&refusal.reason, &refusal.message))
             }
             Err(error) => {
-                let reason = match &error {
-                    CaError::Refused(refusal) => refusal.reason.as_str(),
-                    CaError::Unreachable(_) => "CA_UNREACHABLE",
-                };
-                console.complain(&format!("stopped before {device}: {error}\n  {}", advice(reason)));
-                return Ok(4);
+                let status = failure::of_reason(error.reason());
+                let complaint = Complaint::new(PROGRAM, status, format!("stopped before {device}: {error}"));
+                console.complain(&complaint.next(advice(error.reason())).text(arguments.json));
+                return Ok(status);
             }
-        }
+        };
+        printed = printed.and_then(|()| say(&what));
     }
+    printed?;
     if arguments.json {
-        let summary = serde_json::json!({"work_order": order.id, "scrapped": scrapped, "refused": refused});
-        say(&serde_json::json!({ "summary": summary }).to_string());
+        let summary = serde_json::json!({
+            "work_order": order.id, "scrapped": scrapped, "given_up": given_up, "refused": refused
+        });
+        say(&serde_json::json!({ "summary": summary }).to_string())?;
     }
-    Ok(if refused > 0 { 3 } else { 0 })
+    Ok(if refused > 0 { Status::NotGood } else { Status::Done })
+}
+
+/// Whether the unit was begun here and, as far as is known here, has no certificate.
+fn never_made(known: &Known, device: &DeviceId) -> bool {
+    known.units.get(device).is_some_and(|unit| unit.certificate().is_none())
 }
 
 /// Each once, in the order in which they are named.
@@ -71,35 +80,57 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
     Ok(devices)
 }
 
-/// Asks on the terminal. Anything but `yes` is no.
-fn confirmed(devices: &[DeviceId], work_order: &str, reason: &str) -> bool {
+/// Whether it is meant: said on the command line, or typed by the person at the terminal.
+fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -> Result<(), Failure> {
+    let units = devices.len();
+    let not_confirmed = Failure::NotConfirmed { units };
+    match (arguments.yes, arguments.confirm) {
+        (true, _) => return Ok(()),
+        (false, Some(said)) => return if said == units as u64 { Ok(()) } else { Err(not_confirmed) },
+        (false, None) => {}
+    }
     let names: Vec<String> = devices.iter().map(ToString::to_string).collect();
     let question = format!(
-        "Scrap {} units of {work_order} ({reason})?\n  {}\n\
-         Their certificates are revoked for ever, their serial numbers and keys never return,\n\
-         and the order's quota is not given back. Write yes to scrap them: ",
-        devices.len(),
+        "Scrap {} of {work_order} ({})?\n  {}\n\
+         Their certificates are revoked for ever, their serial numbers and keys are never used again,\n\
+         and the order's quota is not given back. Type {units} to scrap them: ",
+        count(devices.len() as u64, "unit"),
+        arguments.remark,
         names.join("\n  ")
     );
-    let mut answer = String::new();
-    std::io::stderr().write_all(question.as_bytes()).is_ok()
-        && std::io::stdin().lock().read_line(&mut answer).is_ok()
-        && answer.trim() == "yes"
+    if ask(&question) == Answer::Typed(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
 }
 
-fn told(arguments: &ScrapArguments, device: &DeviceId, refused: Option<(&str, &str)>) -> String {
-    let (outcome, (reason, message)) = match refused {
-        None => ("scrapped", ("", "")),
-        Some(refused) => ("refused", refused),
-    };
+/// What became of a unit.
+enum Told<'a> {
+    /// The CA revoked its certificates.
+    Scrapped,
+    /// It never had a certificate.
+    GivenUp,
+    /// The CA's reason and message.
+    Refused(&'a str, &'a str),
+}
+
+fn told(arguments: &ScrapArguments, device: &DeviceId, what: Told<'_>) -> String {
     if arguments.json {
+        let (outcome, reason, message) = match what {
+            Told::Scrapped => ("scrapped", "", ""),
+            Told::GivenUp => ("given-up", NEVER_ISSUED, "it never had a certificate"),
+            Told::Refused(reason, message) => ("refused", reason, message),
+        };
         let device = device.to_string();
         let unit =
             serde_json::json!({"device": device, "outcome": outcome, "reason": reason, "message": message});
         return unit.to_string();
     }
-    match refused {
-        None => format!("{device} scrapped"),
-        Some(_) => format!("{device} NOT scrapped: {message} ({reason})"),
+    match what {
+        Told::Scrapped => format!("{device} scrapped"),
+        Told::GivenUp => format!(
+            "{device} given up: it never had a certificate, so there is nothing to revoke; this station makes it no more"
+        ),
+        Told::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
     }
 }
+
+/// The CA's reason when no unit has this serial number.
+const NEVER_ISSUED: &str = "DEVICE_NOT_FOUND";

@@ -98,6 +98,10 @@ enum Line {
     Passed {
         device: String,
     },
+    Superseded {
+        device: String,
+        serial_number: String,
+    },
     Ended {
         device: String,
         outcome: String,
@@ -142,6 +146,9 @@ fn step_line(device: String, step: Step) -> Line {
         }
         Step::Confirmed => Line::Confirmed { device },
         Step::Passed => Line::Passed { device },
+        Step::Superseded { serial_number } => {
+            Line::Superseded { device, serial_number: serial_number.to_string() }
+        }
     }
 }
 
@@ -165,6 +172,9 @@ pub(super) fn from_json(json: &[u8]) -> Option<Record> {
         }
         Line::Confirmed { device } => step(&device, Step::Confirmed),
         Line::Passed { device } => step(&device, Step::Passed),
+        Line::Superseded { device, serial_number } => {
+            step(&device, Step::Superseded { serial_number: number(&serial_number)? })
+        }
         Line::Ended { device, outcome, reason, open } => {
             Some(Record::Ended { device: device.parse().ok()?, end: UnitEnd { outcome, reason, open } })
         }

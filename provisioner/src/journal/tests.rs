@@ -27,6 +27,9 @@ fn records() -> Vec<Record> {
         },
         Record::Begun { device: device(3), columns: BTreeMap::new() },
         Record::Scrapped { device: device(3), reason: "cracked lens".into() },
+        Record::Begun { device: device(4), columns: BTreeMap::new() },
+        Record::Step { device: device(4), step: Step::Passed },
+        Record::Step { device: device(4), step: Step::Superseded { serial_number } },
     ]
 }
 
@@ -53,6 +56,9 @@ fn what_is_recorded_is_known_after_a_restart() {
     assert_eq!(unit.attempts, 1);
     let scrapped = &known.units[&device(3)];
     assert!(scrapped.scrapped && scrapped.is_done() && !scrapped.is_open(), "it never returns");
+    let superseded = &known.units[&device(4)];
+    assert!(superseded.is_superseded() && superseded.waits_for_rework(), "it is to be made again");
+    assert!(!superseded.is_done() && !superseded.is_open() && superseded.certificate().is_none());
     assert_eq!(known.last_run.unwrap().slots, 8);
     assert_eq!(work_orders(directory.path()).unwrap(), ["wo-1"]);
 }

@@ -10,14 +10,18 @@ use crate::report::{UnitOutcome, UnitReport};
 pub struct Summary {
     /// Units that passed.
     pub passed: u64,
-    /// Units of the work order's range that another station has made.
-    pub skipped: u64,
+    /// Serial numbers that are other units', by whose they are: nothing was made under them.
+    pub skipped: BTreeMap<String, u64>,
     /// Units that did not pass, by cause: kind of end and reason.
     pub failures: BTreeMap<String, u64>,
     /// Units that the line's own stop left as they were, by cause.
     pub unfinished: BTreeMap<String, u64>,
     /// Units that were not begun.
     pub left: u64,
+    /// Units that were wanted when no serial number was left.
+    pub short: u64,
+    /// Why fixtures took no units, one for each such fixture.
+    pub closed: Vec<String>,
     /// From the first unit's start to the last one's end.
     pub duration: Duration,
     /// Why it ended before all units were begun.
@@ -39,6 +43,11 @@ pub enum Stop {
         /// Why.
         detail: String,
     },
+    /// The link cannot be used, whatever unit is on the bench.
+    LinkUnusable {
+        /// Why.
+        detail: String,
+    },
     /// The operator stopped it.
     Interrupted,
 }
@@ -48,7 +57,7 @@ impl Summary {
     pub fn count(&mut self, report: &UnitReport) {
         match report.outcome {
             UnitOutcome::Passed => self.passed += 1,
-            UnitOutcome::Skipped => self.skipped += 1,
+            UnitOutcome::Skipped => count(&mut self.skipped, &report.reason, ""),
             UnitOutcome::Failed => self.count_failure(report.cause, &report.reason),
             UnitOutcome::Unfinished => count(&mut self.unfinished, report.cause, &report.reason),
         }
@@ -57,7 +66,10 @@ impl Summary {
     /// Adds another summary's counts.
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
-        self.skipped += other.skipped;
+        for (whose, count) in other.skipped {
+            *self.skipped.entry(whose).or_default() += count;
+        }
+        self.closed.extend(other.closed);
         self.left += other.left;
         self.duration = self.duration.max(other.duration);
         for (cause, count) in other.failures {
@@ -72,6 +84,18 @@ impl Summary {
     /// How many units did not pass.
     pub fn failed(&self) -> u64 {
         self.failures.values().sum()
+    }
+
+    /// Units that were wanted and cannot be made, because serial numbers of the order are used up outside of it.
+    pub fn not_made(&self) -> u64 {
+        let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED"];
+        let lost: u64 = lost.iter().filter_map(|whose| self.skipped.get(*whose)).sum();
+        self.short.min(lost)
+    }
+
+    /// Whether it ended because all units of the order were made, some of them elsewhere.
+    pub fn is_complete(&self) -> bool {
+        self.skipped.contains_key("WORK_ORDER_EXHAUSTED") && self.unfinished() == 0
     }
 
     /// How many units were left as they were.

@@ -11,7 +11,66 @@ pub enum LinkSpec {
     /// A command for each device, in words; `{serial}`, `{product}` and `{slot}` are filled in, no shell takes part.
     Exec(Vec<String>),
     /// A host and a port.
-    Tcp(String),
+    Tcp(Address),
+}
+
+/// Host and port of a device, in which `{slot}`, `{slot:02}`, `{serial}` and `{product}` are filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    host: String,
+    port: String,
+}
+
+impl Address {
+    /// The host (without brackets) and port of one device.
+    ///
+    /// # Errors
+    /// When what is filled in makes no port.
+    pub fn of(&self, device: &DeviceId, slot: usize) -> Result<(String, u16), LinkSpecError> {
+        let host = LinkSpec::fill(&self.host, device, slot);
+        let port = LinkSpec::fill(&self.port, device, slot);
+        match port.parse() {
+            Ok(port @ 1..) => Ok((host, port)),
+            _ => Err(LinkSpecError::Port { port, slot }),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = LinkSpecError;
+
+    fn from_str(text: &str) -> Result<Self, LinkSpecError> {
+        // The last colon outside braces: {slot:02} has one too.
+        let mut depth = 0_i32;
+        let colon = text.char_indices().filter(|(_, c)| {
+            depth += i32::from(*c == '{') - i32::from(*c == '}');
+            *c == ':' && depth == 0
+        });
+        let (host, port) = colon
+            .last()
+            .and_then(|(at, _)| Some((text.get(..at)?, text.get(at + 1..)?)))
+            .filter(|(host, _)| !host.is_empty())
+            .ok_or(LinkSpecError::Address)?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let numbered = port.contains('{') || matches!(port.parse::<u16>(), Ok(1..));
+        // An IPv6 address, perhaps with a zone, or something that is filled in; everything else has no colon.
+        let is_host =
+            !host.contains(':') || host.contains(['{', '%']) || host.parse::<std::net::Ipv6Addr>().is_ok();
+        if !numbered || !is_host {
+            return Err(LinkSpecError::Address);
+        }
+        Ok(Self { host: host.to_owned(), port: port.to_owned() })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') && !self.host.contains('{') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 impl LinkSpec {
@@ -21,11 +80,33 @@ impl LinkSpec {
     /// When it cannot.
     pub fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
         let serial = device.serial.as_str();
-        let fills = matches!(self, Self::Exec(words) if words.iter().any(|word| word.contains("{serial}")));
+        let fills = match self {
+            Self::Exec(words) => words.iter().any(|word| word.contains("{serial}")),
+            Self::Tcp(address) => address.host.contains("{serial}"),
+        };
         if fills && (serial.contains('/') || serial.starts_with('.') || serial.starts_with('-')) {
             return Err(LinkSpecError::Serial { serial: serial.to_owned() });
         }
         Ok(())
+    }
+
+    /// Whether there is an address for this fixture.
+    ///
+    /// # Errors
+    /// When what is filled in makes no port.
+    pub fn reaches(&self, slot: usize) -> Result<(), LinkSpecError> {
+        match self {
+            Self::Exec(_) => Ok(()),
+            Self::Tcp(address) if address.port.contains("{serial}") => Ok(()),
+            Self::Tcp(address) => {
+                let port = address.port.replace("{slot:02}", &format!("{slot:02}"));
+                let port = port.replace("{slot}", &slot.to_string());
+                match port.parse::<u16>() {
+                    Ok(1..) => Ok(()),
+                    _ => Err(LinkSpecError::Port { port, slot }),
+                }
+            }
+        }
     }
 
     /// The words of the command for one device.
@@ -40,6 +121,7 @@ impl LinkSpec {
                 ("{serial}", device.serial.to_string()),
                 ("{product}", device.product.to_string()),
                 ("{slot}", slot.to_string()),
+                ("{slot:02}", format!("{slot:02}")),
             ];
             let found = known.iter().find_map(|(name, value)| Some((from.strip_prefix(name)?, value)));
             rest = if let Some((after, value)) = found {
@@ -64,11 +146,7 @@ impl FromStr for LinkSpec {
             return words.map(Self::Exec).ok_or(LinkSpecError::Command);
         }
         if let Some(address) = text.strip_prefix("tcp:") {
-            let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-            return match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
-                Some(1..) => Ok(Self::Tcp(address.to_owned())),
-                _ => Err(LinkSpecError::Address),
-            };
+            return address.parse().map(Self::Tcp);
         }
         if text.starts_with("serial:") { Err(LinkSpecError::SerialPort) } else { Err(LinkSpecError::Kind) }
     }
@@ -99,6 +177,14 @@ pub enum LinkSpecError {
     /// No host or no port.
     #[error("tcp: needs HOST:PORT")]
     Address,
+    /// What was filled in is no port.
+    #[error("{port:?} is not a port (slot {slot}); a port is 1 to 65535")]
+    Port {
+        /// What it is.
+        port: String,
+        /// Of which fixture.
+        slot: usize,
+    },
     /// Planned, not built.
     #[error(
         "serial ports are not in this version; connect the port with a command, for example \
@@ -131,10 +217,33 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for text in ["exec:agent 'a b' {serial}", "tcp:bench-3:7000", "tcp:[::1]:7000"] {
+        for text in [
+            "exec:agent 'a b' {serial}",
+            "tcp:bench-3:7000",
+            "tcp:[::1]:7000",
+            "tcp:bench-{slot}.line:7000",
+            "tcp:bench-{slot:02}.line:40{slot:02}",
+        ] {
             let spec: LinkSpec = text.parse().unwrap();
             assert_eq!(spec.to_string().parse(), Ok(spec));
         }
+    }
+
+    #[test]
+    fn each_fixture_can_have_an_address_of_its_own() {
+        let device = "cam-2/SN7".parse().unwrap();
+        for (text, slot, host, port) in [
+            ("bench:7000", 3, "bench", 7000),
+            ("bench-{slot}.line:7000", 3, "bench-3.line", 7000),
+            ("bench-{slot:02}:40{slot:02}", 3, "bench-03", 4003),
+            ("[::1]:70{slot:02}", 12, "::1", 7012),
+            ("{serial}.{product}.line:7", 1, "SN7.cam-2.line", 7),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.of(&device, slot), Ok((host.to_owned(), port)), "{text}");
+        }
+        let address: Address = "bench:6550{slot}".parse().unwrap();
+        assert!(address.of(&device, 12).is_err(), "655012 is no port");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub enum Step {
     Confirmed,
     /// The unit is locked.
     Passed,
+    /// The CA allows it another birth certificate in place of this one, or has given it one elsewhere: what was known of it is over.
+    Superseded {
+        /// Of the certificate that it had.
+        serial_number: SerialNumber,
+    },
 }
 
 /// What is known of a unit: all its steps so far.
@@ -40,6 +45,8 @@ pub struct Memory {
     pub confirmed: bool,
     /// Whether it is locked.
     pub passed: bool,
+    /// Of the certificate that its rework replaces.
+    pub superseded: Option<SerialNumber>,
 }
 
 impl Memory {
@@ -54,6 +61,9 @@ impl Memory {
             Step::ReadBack { serial_number } => self.read_back = Some(*serial_number),
             Step::Confirmed => self.confirmed = true,
             Step::Passed => self.passed = true,
+            Step::Superseded { serial_number } => {
+                *self = Self { superseded: Some(*serial_number), ..Self::default() };
+            }
         }
     }
 }

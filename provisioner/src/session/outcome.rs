@@ -31,6 +31,22 @@ pub enum Outcome {
         /// Which.
         found: String,
     },
+    /// The serial number is another unit's, by the CA's record. The unit on the bench was told nothing.
+    SerialTaken(Taken),
+    /// The line gives back what the station writes.
+    Echo,
+    /// The unit still has the certificate that its rework is to replace.
+    NotErased,
+    /// Nobody takes the connection to the device.
+    NotConnected {
+        /// Why.
+        detail: String,
+    },
+    /// The link cannot be used for any unit.
+    LinkUnusable {
+        /// Why.
+        detail: String,
+    },
     /// The device does not keep to the protocol, or speaks another.
     Misbehaved {
         /// In what.
@@ -69,6 +85,11 @@ impl Outcome {
             Self::TimedOut { .. } => "timed-out",
             Self::DeviceFault { .. } => "device-fault",
             Self::WrongDevice { .. } => "wrong-device",
+            Self::SerialTaken(_) => "serial-taken",
+            Self::Echo => "echo",
+            Self::NotErased => "not-erased",
+            Self::NotConnected { .. } => "not-connected",
+            Self::LinkUnusable { .. } => "link-unusable",
             Self::Misbehaved { .. } => "misbehaved",
             Self::Refused(_) => "refused",
             Self::CaUnreachable { .. } => "ca-unreachable",
@@ -80,20 +101,39 @@ impl Outcome {
         }
     }
 
-    /// The reason within the kind: the CA's or the device's own word; empty if there is none.
+    /// The stable reason within the kind: the CA's or the device's own word, or ours. Empty only when the unit passed.
     pub fn reason(&self) -> &str {
         match self {
+            Self::Passed => "",
+            Self::TimedOut { damaged: 0, .. } => "no-answer",
+            Self::TimedOut { .. } => "damaged-frames",
             Self::Refused(refusal) => &refusal.reason,
             Self::DeviceFault { code, .. } => code.name(),
             Self::VerificationFailed(fault) => fault.name(),
-            _ => "",
+            Self::SerialTaken(taken) => taken.name(),
+            Self::WrongDevice { .. } => "another-serial-number",
+            Self::Echo => "the-line-echoes",
+            Self::NotErased => "not-erased",
+            Self::NotConnected { .. } => "not-connected",
+            Self::LinkUnusable { .. } => "link-unusable",
+            Self::Misbehaved { .. } => "not-the-protocol",
+            Self::CaUnreachable { .. } => "CA_UNREACHABLE",
+            Self::LinkLost { .. } => "link-closed",
+            Self::LockedWithoutRecord => "no-record-that-it-passed",
+            Self::JournalLost { .. } => "journal-not-written",
+            Self::Cancelled => "cut-off",
         }
     }
 
     /// Whether this says something of the unit, rather than of the line, which stops for it.
     pub fn judges_the_unit(&self) -> bool {
         match self {
-            Self::CaUnreachable { .. } | Self::JournalLost { .. } | Self::Cancelled => false,
+            Self::CaUnreachable { .. }
+            | Self::JournalLost { .. }
+            | Self::Echo
+            | Self::NotConnected { .. }
+            | Self::LinkUnusable { .. }
+            | Self::Cancelled => false,
             Self::Refused(refusal) => !refusal.stops_the_line,
             _ => true,
         }
@@ -111,6 +151,11 @@ impl Outcome {
             Self::Passed
             | Self::DeviceFault { .. }
             | Self::WrongDevice { .. }
+            | Self::SerialTaken(_)
+            | Self::Echo
+            | Self::NotErased
+            | Self::NotConnected { .. }
+            | Self::LinkUnusable { .. }
             | Self::Misbehaved { .. }
             | Self::VerificationFailed(_)
             | Self::LockedWithoutRecord => false,
@@ -133,6 +178,14 @@ impl fmt::Display for Outcome {
                 if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
             }
             Self::WrongDevice { found } => write!(f, "another device is on the bench: {found}"),
+            Self::SerialTaken(taken) => write!(f, "{taken}; the unit on the bench was told nothing"),
+            Self::Echo => f.write_str(
+                "the line echoes: the station receives what it sends; switch the echo of the port, adapter or command off",
+            ),
+            Self::NotErased => f.write_str(
+                "the unit still has the certificate that its rework is to replace: erase the unit, then run this command again",
+            ),
+            Self::NotConnected { detail } | Self::LinkUnusable { detail } => f.write_str(detail),
             Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
             Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
             Self::CaUnreachable { detail } => write!(f, "the CA cannot be reached: {detail}"),
@@ -144,6 +197,53 @@ impl fmt::Display for Outcome {
             Self::JournalLost { detail } => write!(f, "the journal cannot be written: {detail}"),
             Self::Cancelled => f.write_str("cut off by the operator"),
         }
+    }
+}
+
+/// What the CA has on record of a serial number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// No unit has it.
+    Free,
+    /// The unit that has it may have another birth certificate under this order.
+    Rework,
+    /// A unit has it; whether it was confirmed.
+    Taken(Taken, bool),
+}
+
+/// Whose a serial number is that is not free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Taken {
+    /// A unit of another work order has it.
+    OtherOrder,
+    /// A unit of this order has it, made by another station.
+    OtherStation,
+    /// A unit of this order has it, made by this station, whose journal does not know it.
+    ThisStation,
+    /// The unit that had it was scrapped or retired.
+    Gone,
+}
+
+impl Taken {
+    /// Stable, for reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OtherOrder => "USED_UNDER_ANOTHER_ORDER",
+            Self::OtherStation => "MADE_BY_ANOTHER_STATION",
+            Self::ThisStation => "MADE_BY_THIS_STATION",
+            Self::Gone => "SCRAPPED_OR_RETIRED",
+        }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherOrder => "the serial number was used under another work order",
+            Self::OtherStation => "another station has made a unit with this serial number",
+            Self::ThisStation => "this station has made another unit with this serial number",
+            Self::Gone => "the unit with this serial number was scrapped or retired",
+        })
     }
 }
 

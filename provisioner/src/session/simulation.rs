@@ -46,10 +46,10 @@ fn makers() -> &'static Makers {
     })
 }
 
-/// A CA in memory that keeps its promises: exactly once by request id (byte for byte), and by device and key.
+/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of the CSR may differ), and by device and key.
 struct Ca {
     quota: usize,
-    requests: BTreeMap<RequestId, (Vec<u8>, BirthCertificate)>,
+    requests: BTreeMap<RequestId, (DeviceId, Vec<u8>, BirthCertificate)>,
     devices: BTreeMap<DeviceId, (Vec<u8>, BirthCertificate)>,
     confirmed: BTreeMap<DeviceId, SerialNumber>,
     serials: u8,
@@ -67,12 +67,12 @@ impl Ca {
     }
 
     fn ask(&mut self, request_id: RequestId, device: &DeviceId, csr: &[u8]) -> Event {
-        if let Some((asked, certificate)) = self.requests.get(&request_id) {
-            let same = asked == csr;
-            return if same { Event::Issued(certificate.clone()) } else { refused("REQUEST_ID_REUSED") };
-        }
         let params = rcgen::CertificateSigningRequestParams::from_der(&csr.to_vec().into()).unwrap();
         let key = rcgen::PublicKeyData::subject_public_key_info(&params.public_key);
+        if let Some((of, asked, certificate)) = self.requests.get(&request_id) {
+            let same = of == device && *asked == key;
+            return if same { Event::Issued(certificate.clone()) } else { refused("REQUEST_ID_REUSED") };
+        }
         if let Some((known, certificate)) = self.devices.get(device) {
             return if *known == key {
                 Event::Issued(certificate.clone())
@@ -87,7 +87,7 @@ impl Ca {
         let serial_number =
             SerialNumber::try_from([[0x40; 15].as_slice(), &[self.serials]].concat().as_slice());
         let certificate = issue(device, &params.public_key, serial_number.unwrap());
-        self.requests.insert(request_id, (csr.to_vec(), certificate.clone()));
+        self.requests.insert(request_id, (device.clone(), key.clone(), certificate.clone()));
         self.devices.insert(device.clone(), (key, certificate.clone()));
         Event::Issued(certificate)
     }
@@ -218,7 +218,8 @@ fn run(device: &mut Device, ca: &mut Ca, journal: &mut Memory, trouble: &mut Tro
     let limits =
         Limits { answer_timeout: Duration::from_secs(1), sends_max: 5, ca_timeout: Duration::from_secs(30) };
     let id = device.id.clone();
-    let mut session = Session::new(id.clone(), Arc::clone(&makers().kit), limits, draw, journal.clone());
+    let mut session =
+        Session::new(id.clone(), told(), Arc::clone(&makers().kit), limits, draw, journal.clone());
     let mut events = std::collections::VecDeque::from([Event::Begin]);
     loop {
         // Nothing under way any more: only the timer is left.
@@ -282,6 +283,10 @@ fn deliver(
         }
         (false, _) => events.push_back(Event::Answer { exchange, answer }),
     }
+}
+
+fn told() -> Assignment {
+    Assignment::Tell { withdrawn: Vec::new() }
 }
 
 fn now() -> SystemTime {
@@ -360,7 +365,8 @@ fn another_device_on_the_bench_is_refused_before_it_makes_a_key() {
     let mut device = Device::new(unit(9));
     let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
     let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: u32::MAX };
-    let mut session = Session::new(unit(1), Arc::clone(&makers().kit), limits, draw, Memory::default());
+    let mut session =
+        Session::new(unit(1), told(), Arc::clone(&makers().kit), limits, draw, Memory::default());
     let commands = session.handle(Event::Begin, now());
     let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
     assert_eq!(*exchange, u32::MAX);
@@ -375,7 +381,8 @@ fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
     let limits =
         Limits { answer_timeout: Duration::from_secs(2), sends_max: 3, ca_timeout: Duration::from_secs(1) };
     let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
-    let mut session = Session::new(unit(1), Arc::clone(&makers().kit), limits, draw, Memory::default());
+    let mut session =
+        Session::new(unit(1), told(), Arc::clone(&makers().kit), limits, draw, Memory::default());
     let mut sends = 0;
     let mut event = Event::Begin;
     loop {
@@ -483,4 +490,44 @@ fn a_certificate_of_another_device_is_not_installed() {
     assert_eq!(verify_issued(&certificate, &csr, &unit(2)), Ok(()));
     let other = CertificateParams::default().serialize_request(&KeyPair::generate().unwrap()).unwrap();
     assert_eq!(verify_issued(&certificate, other.der(), &unit(2)), Err(VerificationFault::Key));
+}
+
+#[test]
+fn a_unit_that_is_not_the_one_with_the_serial_number_is_told_nothing() {
+    let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
+    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let fault = Answer::Fault { code: FaultCode::WrongDevice, message: "no serial number".into() };
+    let hello = Question::Hello { serial: None, product: unit(9).product, withdrawn: Vec::new() };
+    for answer in [fault, Device::new(unit(9)).work(&hello)] {
+        let kit = Arc::clone(&makers().kit);
+        let asked = Assignment::Ask(Taken::OtherStation);
+        let mut session = Session::new(unit(1), asked, kit, limits, draw.clone(), Memory::default());
+        let commands = session.handle(Event::Begin, now());
+        let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
+        assert!(matches!(question, Question::Hello { serial: None, .. }), "{question:?}");
+        let commands = session.handle(Event::Answer { exchange: *exchange, answer }, now());
+        assert_eq!(commands, [Command::End(Outcome::SerialTaken(Taken::OtherStation))]);
+    }
+}
+
+#[test]
+fn a_unit_that_still_has_the_certificate_that_is_replaced_does_not_pass_with_it() {
+    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(2), Memory::default());
+    assert_eq!(one_session(&mut device, &mut ca, &mut journal), Outcome::Passed);
+    let serial_number = journal.certificate.as_ref().unwrap().serial_number;
+    journal.apply(&Step::Superseded { serial_number });
+    assert_eq!(one_session(&mut device, &mut ca, &mut journal), Outcome::NotErased);
+    assert!(!journal.passed && journal.superseded == Some(serial_number));
+}
+
+#[test]
+fn a_station_that_hears_itself_says_that_the_line_echoes() {
+    let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
+    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let kit = Arc::clone(&makers().kit);
+    let mut session = Session::new(unit(1), told(), kit, limits, draw, Memory::default());
+    let commands = session.handle(Event::Begin, now());
+    let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
+    assert!(crate::wire::is_echo(&crate::wire::encode_question(*exchange, question)));
+    assert_eq!(session.handle(Event::Echo, now()), [Command::End(Outcome::Echo)]);
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use identity::{DeviceId, DeviceSerial, Product, SerialNumber};
 
+use super::Taken;
+
 /// What every unit of a work order is given beside its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kit {
@@ -33,10 +35,12 @@ pub struct BirthCertificate {
 pub enum Question {
     /// Who are you? With the serial number that the line gives to the unit.
     Hello {
-        /// Assigned.
-        serial: DeviceSerial,
+        /// Assigned; `None`: the device is asked for its own and told nothing.
+        serial: Option<DeviceSerial>,
         /// Of the work order.
         product: Product,
+        /// Serial numbers that were given to units of this line and belong to others.
+        withdrawn: Vec<DeviceSerial>,
     },
     /// Make your key.
     GenerateKey,
@@ -90,6 +94,18 @@ impl Answer {
             Self::Fault { .. } => "a fault",
         }
     }
+}
+
+/// How a unit gets its serial number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignment {
+    /// No other unit has it: it is told to the unit on the bench.
+    Tell {
+        /// What the unit takes it in place of, if it was told one of these and has no certificate.
+        withdrawn: Vec<DeviceSerial>,
+    },
+    /// A unit has it, by the CA's record, and this station does not know which: the unit on the bench must say itself that it is that one.
+    Ask(Taken),
 }
 
 /// Who the device is.

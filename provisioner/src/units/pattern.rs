@@ -17,8 +17,32 @@ pub struct SerialPattern {
 impl SerialPattern {
     /// All serials, in order.
     pub fn serials(self) -> impl Iterator<Item = DeviceSerial> + Send {
-        let Self { prefix, suffix, digits, first, last } = self;
-        (first..=last).filter_map(move |number| format!("{prefix}{number:0digits$}{suffix}").parse().ok())
+        (self.first..=self.last).filter_map(move |number| self.serial(number))
+    }
+
+    /// All serials, in the order in which one of several stations takes them, `share` being its place and their number: first its own
+    /// part of the first `quantity`, upwards; then the others' parts, each downwards, so that it meets the station that works upwards
+    /// there as late as possible; then the rest.
+    pub fn shared(self, quantity: u64, share: (u64, u64)) -> impl Iterator<Item = DeviceSerial> + Send {
+        let Self { first, last, .. } = self;
+        let (place, stations) = (share.0, share.1.max(1));
+        let count = (last - first).saturating_add(1).min(quantity);
+        let part = count.div_ceil(stations).max(1);
+        let bounds = move |place: u64| {
+            let from = place.saturating_mul(part).min(count);
+            (first + from, first + from.saturating_add(part).min(count))
+        };
+        let (from, to) = bounds(place);
+        let others = (1..stations).map(move |step| bounds((place + step) % stations));
+        let numbers =
+            (from..to).chain(others.flat_map(|(from, to)| (from..to).rev())).chain(first + count..=last);
+        numbers.filter_map(move |number| self.serial(number))
+    }
+
+    fn serial(&self, number: u64) -> Option<DeviceSerial> {
+        let Self { prefix, suffix, digits, .. } = self;
+        let digits = *digits;
+        format!("{prefix}{number:0digits$}{suffix}").parse().ok()
     }
 
     /// Whether the serial is in the range.
@@ -76,6 +100,25 @@ mod tests {
         assert!(serials.iter().all(|serial| pattern.contains(&serial.parse().unwrap())));
         for other in ["SN12-B", "SN8-B", "SN08", "SN08-C", "SN+9-B"] {
             assert!(!pattern.contains(&other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn stations_that_share_a_range_begin_in_parts_of_their_own_and_leave_nothing_out() {
+        let order = |quantity, place, stations| -> String {
+            let pattern: SerialPattern = "{0..9}".parse().unwrap();
+            pattern.shared(quantity, (place, stations)).map(|serial| serial.to_string()).collect()
+        };
+        assert_eq!(order(10, 0, 1), "0123456789");
+        assert_eq!(order(10, 0, 2), "0123498765");
+        assert_eq!(order(10, 1, 2), "5678943210");
+        assert_eq!(order(6, 1, 2), "3452106789");
+        for stations in 1..12 {
+            for place in 0..stations {
+                let mut all: Vec<char> = order(7, place, stations).chars().collect();
+                all.sort_unstable();
+                assert_eq!(all.into_iter().collect::<String>(), "0123456789", "{place} of {stations}");
+            }
         }
     }
 

@@ -51,6 +51,7 @@ pub(in crate::grpc) fn revocation_request(message: v1::RevokeRequest) -> Result<
         reason: super::revocation_reason(&message.reason)?,
         invalidity_date: message.invalidity_date.map(|at| time("invalidity_date", at)).transpose()?,
         expected: message.expected_certificates,
+        remark: remark("remark", &message.remark)?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Figures that others keep, asked for at every scrape.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use identity::Clock;
@@ -17,7 +17,7 @@ pub struct Sources {
     /// Tells how long issuers still live.
     pub clock: Arc<dyn Clock>,
     /// When which issuer ends.
-    pub issuers: Vec<Expiry>,
+    pub issuers: Arc<Expiries>,
     /// Of the store and the authority.
     pub figures: Box<dyn Fn() -> Figures + Send + Sync>,
 }
@@ -31,6 +31,28 @@ pub struct Expiry {
     pub not_after: SystemTime,
 }
 
+/// When the certificates of the issuers and of the server end; the server's may be replaced while it serves.
+#[derive(Debug, Default)]
+pub struct Expiries(RwLock<Vec<Expiry>>);
+
+impl Expiries {
+    /// These.
+    pub fn new(expiries: Vec<Expiry>) -> Self {
+        Self(RwLock::new(expiries))
+    }
+
+    /// As they are now.
+    pub fn now(&self) -> Vec<Expiry> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another certificate is in use under this name.
+    pub fn replace(&self, issuer: &str, not_after: SystemTime) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.iter_mut().filter(|one| one.issuer == issuer).for_each(|one| one.not_after = not_after);
+    }
+}
+
 /// Figures of the store and the authority. All counts are since the start.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -40,6 +62,10 @@ pub struct Figures {
     pub refused: Vec<(&'static str, u64)>,
     /// How often an RSA key was found to share a prime with another one.
     pub shared_primes: u64,
+    /// Refusals that were not put on record as alarms, because many of the same caller are.
+    pub repeated_alarms: u64,
+    /// How often a certificate was shown that was revoked unused because its sibling was used first.
+    pub revoked_siblings: u64,
     /// The number of the last entry of the ledger.
     pub ledger_entries: u64,
     /// Bytes of the ledger.
@@ -56,12 +82,24 @@ pub struct Figures {
     pub queued: u64,
     /// Whether commits are refused for good.
     pub stopped: bool,
+    /// Whether commits are refused until there is room on the disk.
+    pub no_room: bool,
+    /// How often a background task ended and was started again, by task.
+    pub task_restarts: Vec<(&'static str, u64)>,
+    /// Log lines that were lost.
+    pub log_lines_lost: u64,
+    /// Log lines that were not written because there were too many of their kind.
+    pub log_lines_suppressed: u64,
+    /// Panics, in any thread or task.
+    pub panics: u64,
     /// The entry that listings have reached.
     pub projected: u64,
     /// How far behind listings are.
     pub projection_lag: Duration,
     /// How often listings were rebuilt.
     pub projection_rebuilds: u64,
+    /// Whether the clock is in doubt.
+    pub clock_in_doubt: bool,
     /// Of the list of blocked keys.
     pub blocked_keys: BlockedKeysFigures,
     /// Of revocation lists.
@@ -90,6 +128,10 @@ impl Collector for Sources {
         page.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
         let text = "How often an RSA key was found to share a prime with another one";
         page.counter("shared_primes", text, figures.shared_primes)?;
+        let text = "Refusals that were not recorded as alarms, because many of the same caller were";
+        page.counter("alarms_repeated", text, figures.repeated_alarms)?;
+        let text = "How often a cloned device showed a certificate that was revoked unused";
+        page.counter("revoked_siblings", text, figures.revoked_siblings)?;
         page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
         page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
         page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
@@ -99,13 +141,20 @@ impl Collector for Sources {
         page.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
         let stopped = f64::from(u8::from(figures.stopped));
         page.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
+        let no_room = f64::from(u8::from(figures.no_room));
+        page.gauge("store_disk_full", "1 while the ledger's disk has no room", no_room)?;
+        process(&mut page, &figures)?;
         page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        let in_doubt = f64::from(u8::from(figures.clock_in_doubt));
+        let text = "1 while the clock is not trusted: nothing is issued or published";
+        page.gauge("clock_in_doubt", text, in_doubt)?;
         blocked_keys(&mut page, &figures.blocked_keys)?;
         publication(&mut page, &figures)?;
-        let left = self.issuers.iter().map(|expiry| {
+        let expiries = self.issuers.now();
+        let left = expiries.iter().map(|expiry| {
             let left = match expiry.not_after.duration_since(now) {
                 Ok(left) => left.as_secs_f64(),
                 Err(past) => -past.duration().as_secs_f64(),
@@ -120,6 +169,15 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
+}
+
+fn process(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
+    page.counter("log_lines_lost", "Log lines that could not be written", figures.log_lines_lost)?;
+    let text = "Log lines left out because there were too many of their kind";
+    page.counter("log_lines_suppressed", text, figures.log_lines_suppressed)?;
+    page.counter("panics", "Panics in any thread or task", figures.panics)?;
+    let text = "How often a background task ended and was started again";
+    page.counters("task_restarts", text, "task", &figures.task_restarts)
 }
 
 fn blocked_keys(page: &mut Page<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {
@@ -138,11 +196,11 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
     let of = |figure: fn(&IssuerFigures) -> f64| {
         issuers.iter().map(move |(issuer, figures)| (issuer.clone(), figure(figures)))
     };
-    let text = "Until the first of an issuer's revocation lists ends; negative: it ended";
+    let text = "Until the first of an issuer's CRLs ends; negative: it ended";
     page.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
     page.gauges("crl_age_seconds", "Age of an issuer's oldest list", "issuer", of(|figures| figures.age))?;
     page.gauges("crl_lists", "Revocation lists of an issuer", "issuer", of(|figures| figures.lists as f64))?;
-    let text = "Certificates on an issuer's whole revocation list";
+    let text = "Certificates on an issuer's whole CRL";
     page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
     page.counter("crl_published", "Revocation lists published", figures.publication.published)?;
     page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;

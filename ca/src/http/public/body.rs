@@ -12,7 +12,7 @@ use crate::publication::List;
 
 /// A body of known length.
 #[derive(Debug)]
-pub(super) enum Page {
+pub(crate) enum Page {
     /// Bytes; empty when they were sent.
     Whole(Bytes),
     /// A part of a list.
@@ -37,6 +37,12 @@ impl Page {
             Self::Whole(bytes) => bytes.len() as u64,
             Self::List { at, end, .. } => end - at,
         }
+    }
+}
+
+impl From<Bytes> for Page {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
     }
 }
 

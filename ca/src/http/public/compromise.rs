@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use super::body::Page;
+use super::conditional::is_of_type;
 use super::pace::Pace;
 use super::{page, plain, read_body};
 
@@ -54,7 +55,7 @@ impl Desk {
         if let Err(wait) = self.pace.step(from, Instant::now()) {
             return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from where you are\n", wait);
         }
-        if headers.get(http::header::CONTENT_TYPE).is_some_and(|kind| kind != PROOF_TYPE) {
+        if !is_of_type(headers, PROOF_TYPE) {
             return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a proof is application/pkcs10\n");
         }
         let proof = match read_body(body, PROOF_BYTES_MAX).await {

@@ -5,13 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, EXPIRES, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, EXPIRES, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Page;
-use super::page as new_page;
+use super::conditional::{Current, is_known};
+use super::{MAX_AGE_SECONDS, page as new_page};
 use crate::publication::List;
 
 /// The list, as it was asked for.
@@ -19,7 +19,8 @@ pub(super) fn page(list: Arc<List>, asked: &HeaderMap, now: SystemTime) -> Respo
     let etag = format!("\"{}\"", list.number);
     let text = |name| asked.get(name).and_then(|value| value.to_str().ok());
     let length = list.length();
-    let mut answer = if is_known(&text, &etag, list.this_update) {
+    let current = Current { etag: &etag, modified: list.this_update, shares_second: list.shares_second };
+    let mut answer = if is_known(asked, current) {
         let mut answer = Response::new(Page::whole(Bytes::new()));
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer
@@ -58,20 +59,6 @@ pub(super) fn page(list: Arc<List>, asked: &HeaderMap, now: SystemTime) -> Respo
     );
     answer.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answer
-}
-
-/// Whether its asker has this list already.
-fn is_known<'a>(
-    text: &impl Fn(http::HeaderName) -> Option<&'a str>,
-    etag: &str,
-    this_update: SystemTime,
-) -> bool {
-    if let Some(known) = text(IF_NONE_MATCH) {
-        return known.split(',').map(str::trim).any(|known| known == etag || known == "*");
-    }
-    let since = text(IF_MODIFIED_SINCE).and_then(|since| httpdate::parse_http_date(since).ok());
-    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    since.is_some_and(|since| seconds(this_update) < seconds(since))
 }
 
 /// Which bytes.
@@ -116,9 +103,6 @@ const LIST_TYPE: &str = "application/pkix-crl";
 
 /// A cache asks again this much before the list ends (R-CRL-12).
 const MARGIN_SECONDS: u64 = 300;
-
-/// And at most this long after it had it: a revocation makes a new list at once, and should not wait behind a cache for 24 hours.
-const MAX_AGE_SECONDS: u64 = 300;
 
 #[cfg(test)]
 mod tests {

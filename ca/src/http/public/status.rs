@@ -2,25 +2,31 @@
 
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderValue, LAST_MODIFIED};
 use http::{HeaderMap, Response, StatusCode};
 use issuance::OcspError;
 use percent_encoding::percent_decode_str;
 
 use super::body::Page;
-use super::page;
+use super::conditional::{Current, is_known};
+use super::{MAX_AGE_SECONDS, page};
 use crate::publication::Answered;
 
-/// The question in a path after `/ocsp/`: base64, percent-encoded or not, with or without padding, and with the slashes in it that
+/// The question in a path after `/ocsp/`: base64 or base64url, percent-encoded or not, with or without padding, and with the slashes in it that
 /// servers on the way like to double.
 pub(super) fn decode(path: &str) -> Option<Vec<u8>> {
     let encoded = path.strip_prefix('/')?.trim_start_matches('/');
-    let decoded: Vec<u8> = percent_decode_str(encoded).collect();
+    // base64url (RFC 4648, section 5) is what some clients write into a path.
+    let standard = |octet| match octet {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let decoded: Vec<u8> = percent_decode_str(encoded).map(standard).collect();
     BASE64.decode(&decoded).ok().or_else(|| {
         // A slash that was doubled on the way is not one of base64's.
         let text = String::from_utf8(decoded).ok()?;
@@ -33,23 +39,25 @@ pub(super) fn malformed() -> Answered {
     Answered { der: Bytes::copy_from_slice(&OcspError::MalformedRequest.der()), fresh: None }
 }
 
-/// An answer that caches on the way may keep.
+/// An answer that caches on the way may keep, for a short while: a revocation changes it at once.
 pub(super) fn cacheable(answered: Answered, asked: &HeaderMap, now: SystemTime) -> Response<Page> {
-    let Some((this_update, next_update)) = answered.fresh else { return for_one(answered) };
-    let digest = digest(&SHA256, &answered.der);
-    let etag = format!("\"{}\"", hex::encode(digest.as_ref()));
-    let known = asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
-    let mut answer = page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der));
-    if known {
-        answer = Response::new(Page::whole(Bytes::new()));
+    let Some(fresh) = answered.fresh else { return for_one(answered) };
+    let current =
+        Current { etag: &fresh.etag, modified: fresh.this_update, shares_second: fresh.shares_second };
+    let mut answer = if is_known(asked, current) {
+        let mut answer = Response::new(Page::whole(Bytes::new()));
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let left = next_update.duration_since(now).unwrap_or_default().as_secs().saturating_sub(MARGIN_SECONDS);
+        answer
+    } else {
+        page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der))
+    };
+    let left = fresh.next_update.duration_since(now).unwrap_or_default().as_secs();
+    let max_age = left.saturating_sub(MARGIN_SECONDS).min(MAX_AGE_SECONDS);
     for (name, value) in [
-        (CACHE_CONTROL, format!("max-age={left}, public, no-transform, must-revalidate")),
-        (ETAG, etag),
-        (LAST_MODIFIED, httpdate::fmt_http_date(this_update)),
-        (EXPIRES, httpdate::fmt_http_date(next_update)),
+        (CACHE_CONTROL, format!("max-age={max_age}, public, no-transform, must-revalidate")),
+        (ETAG, fresh.etag.to_string()),
+        (LAST_MODIFIED, httpdate::fmt_http_date(fresh.this_update)),
+        (EXPIRES, httpdate::fmt_http_date(fresh.next_update)),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);
@@ -88,7 +96,15 @@ mod tests {
         // R-OCSP-01.
         let question = [0xfb, 0xef, 0xff, 0x3f, 0xbe];
         assert_eq!(BASE64.encode(question), "++//P74=");
-        for path in ["/++//P74=", "/%2B%2B%2F%2FP74%3D", "/%2b%2b//P74", "//++//P74="] {
+        for path in [
+            "/++//P74=",
+            "/%2B%2B%2F%2FP74%3D",
+            "/%2b%2b//P74",
+            "//++//P74=",
+            "/--__P74=",
+            "/--__P74",
+            "/%2d%2d%5f%5fP74",
+        ] {
             assert_eq!(decode(path).as_deref(), Some(&question[..]), "{path}");
         }
         assert_eq!(decode("/+//vvvv").as_deref(), BASE64.decode("+//vvvv").ok().as_deref());

@@ -6,7 +6,7 @@ use identity::{DeviceId, Principal, SerialNumber};
 
 use super::{Outcome, Rules, Stop};
 use crate::ledger::{
-    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Decision, Event, Holder, View,
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Decision, Event, Holder, Standing, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -38,6 +38,33 @@ impl<V: View> Rules<'_, V> {
             return Err(Conflict::NoCertificate(certificate).into());
         };
         Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
+    }
+
+    /// Whoever shows a certificate that was revoked unused has it, and its key: another one than the device that used its sibling. Once: the
+    /// certificate opens nothing, so a hold is not repeated after an operator ended it.
+    pub(super) fn revoked_sibling(
+        &self,
+        device: &DeviceId,
+        certificate: SerialNumber,
+        used: SerialNumber,
+        hold_on_fork: bool,
+    ) -> Outcome<Decision, V::Fault> {
+        let refusal = Conflict::LineageForked(device.clone());
+        let known = self.view.device(device).map_err(Stop::Fault)?;
+        let known = known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()))?;
+        let revoked = self.view.standing(&certificate).map_err(Stop::Fault)? == Some(Standing::Revoked);
+        if !revoked || known.is_not_gone().is_err() {
+            return Err(refusal.into());
+        }
+        let held = hold_on_fork && !known.held;
+        let certificates = match held {
+            true => self.with_standing(&known, |standing| {
+                matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+            })?,
+            false => Vec::new(),
+        };
+        let (device, parent, child) = (device.clone(), certificate, used);
+        Err(self.once(Event::ForkDetected { device, parent, child, held, certificates }, refusal)?)
     }
 
     /// The conflict, with the alarm if it is not on record yet.

@@ -113,6 +113,9 @@ impl<V: View> Rules<'_, V> {
         known.still_lives()?;
         let birth = self.view.certificate(&known.birth).map_err(Stop::Fault)?;
         let same_order = known.work_order == order.id;
+        if !same_order && birth.as_ref().is_some_and(|birth| birth.key == *key) {
+            return Err(self.of_another_order(caller, known)?.into());
+        }
         if let Some(birth) = birth.as_ref().filter(|birth| birth.key == *key && same_order) {
             self.may_be_handed_out(birth)?;
             return Ok(Some(birth.entry));
@@ -139,11 +142,25 @@ impl<V: View> Rules<'_, V> {
         device: &DeviceId,
     ) -> Outcome<DeviceFacts, V::Fault> {
         self.order_of_station(caller, work_order)?;
-        self.view
-            .device(device)
-            .map_err(Stop::Fault)?
-            .filter(|known| known.work_order == work_order)
-            .ok_or_else(|| Conflict::NoSuchDevice(device.clone()).into())
+        match self.view.device(device).map_err(Stop::Fault)? {
+            Some(known) if known.work_order == work_order => Ok(known),
+            Some(known) => Err(self.of_another_order(caller, &known)?.into()),
+            None => Err(Conflict::NoSuchDevice(device.clone()).into()),
+        }
+    }
+
+    /// The refusal for a unit of another order. A station is told which one only if that order names it.
+    fn of_another_order(
+        &self,
+        caller: Option<&Principal>,
+        known: &DeviceFacts,
+    ) -> Outcome<Conflict, V::Fault> {
+        let work_order = match self.order_of_station(caller, known.work_order) {
+            Ok(order) => Some(order.id),
+            Err(Stop::Conflict(_)) => None,
+            Err(stop) => return Err(stop),
+        };
+        Ok(Conflict::DeviceOfAnotherWorkOrder { device: known.id.clone(), work_order })
     }
 
     /// The order, if it names the caller. Others are not told that it exists.

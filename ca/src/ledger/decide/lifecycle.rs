@@ -15,6 +15,10 @@ impl<V: View> Rules<'_, V> {
         let certificates = self.with_standing(&known, |standing| {
             matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
         })?;
+        // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend but a rework is allowed.
+        if certificates.is_empty() && !known.rework {
+            return Err(Conflict::DeviceRevoked(device.clone()).into());
+        }
         Ok(record(Event::DeviceHeld { device: device.clone(), note: note.to_owned(), certificates }))
     }
 

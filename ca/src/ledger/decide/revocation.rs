@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{RevocationReason, SerialNumber};
+use identity::{Principal, RevocationReason, SerialNumber};
 use issuance::IssuerName;
 
 use super::{Outcome, Rules, Stop, record};
@@ -12,10 +12,21 @@ use crate::ledger::{
 
 impl<V: View> Rules<'_, V> {
     /// The actions that do not look at a device.
-    pub(super) fn decide_revocation(&self, action: &Action) -> Outcome<Decision, V::Fault> {
+    pub(super) fn decide_revocation(
+        &self,
+        caller: Option<&Principal>,
+        action: &Action,
+    ) -> Outcome<Decision, V::Fault> {
         match action {
             Action::Revoke { certificates, reason, invalidity_date, job } => {
-                self.revoke(certificates, *reason, *invalidity_date, *job)
+                let decision = self.revoke(certificates, *reason, *invalidity_date, *job)?;
+                // The CA itself revokes what has a key that somebody proved to have, whoever loses it.
+                if let (Some(_), Decision::Record(event)) = (caller, &decision)
+                    && let Some(withdrawal) = event.withdrawal()
+                {
+                    self.leaves_an_operator(withdrawal.certificates)?;
+                }
+                Ok(decision)
             }
             Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates } => {
                 is_for_ever(*reason)?;

@@ -12,17 +12,17 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
-use crate::config::Settings;
 use crate::http::metrics::{Figures, Metrics, Sources};
 use crate::serve::accept::Acceptor;
-use crate::store::MemoryStore;
-use crate::tls::{Late, ServerCredentials, server_config};
+use crate::serve::holders::Holders;
+use crate::serve::open::tests::opened;
 
 /// An acceptor over what `init` made, with [`answer`] behind it.
 struct Served {
@@ -38,21 +38,18 @@ impl Served {
     async fn start(change: impl FnOnce(&mut Limits)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
-        let store = MemoryStore::new(Arc::clone(&clock));
-        let made = crate::init::init(plan, Arc::clone(&clock), async |_| Ok(store)).await.unwrap();
-        let mut settings = Settings::read(&made.config, []).unwrap();
+        let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
-        let credentials = ServerCredentials::read(&settings.server_credentials).unwrap();
-        let late = Late { issuer: vec![], grace: Duration::ZERO };
-        let tls = server_config(credentials, [], Arc::clone(&clock), late).unwrap();
         let figures = Box::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = tower::service_fn(answer);
-        let acceptor = Acceptor::new(tls, settings.limits, Arc::clone(&metrics), service, stop.clone());
+        let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
+        let (limits, authority) = (settings.limits, Arc::clone(&opened.authority));
+        let counted = Arc::clone(&metrics);
+        let acceptor = Acceptor::new(opened.server.config(), limits, counted, service, authority, holders, stop.clone());
         let running = tokio::spawn(acceptor.run(listener));
         let root = CertificateDer::from_pem_file(settings.server_credentials.join("trust.pem")).unwrap();
         Self { _dir: dir, address, connector: connector(root), metrics, stop, running }
@@ -79,7 +76,7 @@ impl Served {
     async fn until_counted(&self, line: &str) {
         let seen = timeout(PATIENCE, async {
             while !self.metrics.text().unwrap().lines().any(|counted| counted == line) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                sleep(Duration::from_millis(10)).await;
             }
         });
         seen.await.unwrap_or_else(|_| panic!("{line} is not in\n{}", self.metrics.text().unwrap()));

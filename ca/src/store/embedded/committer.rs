@@ -63,14 +63,17 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: Vec<Gathered>) {
-        let outcome = match self.stopped {
+        // Also when the projector found that the ledger lost its end.
+        let outcome = match self.stopped || self.shared.counters.stopped.load(Ordering::Relaxed) {
             true => Err(StoreError::Stopped),
             false => self.commit_batch(&batch),
         };
         let mut outcome = outcome.map(Vec::into_iter);
         for Gathered { calls, answers } in batch {
             let of_call = |_| match &mut outcome {
-                Ok(answers) => answers.next().unwrap_or(Err(StoreError::Stopped)),
+                Ok(answers) => {
+                    answers.next().unwrap_or(Err(StoreError::Bug { what: "a call has no answer" }))
+                }
                 Err(error) => Err(error.clone()),
             };
             answers.send(calls.iter().map(of_call).collect()).ok();
@@ -118,7 +121,8 @@ impl Committer {
                         return Err(StoreError::Full);
                     }
                     let (principal, content) = (command.principal.clone(), command.content);
-                    let entry = Entry { number, at: now, principal, request, content, event };
+                    let remark = command.remark.clone();
+                    let entry = Entry { number, at: now, principal, request, content, remark, event };
                     // Nobody looks at what the last one does before the index does it.
                     if remaining > 1 {
                         books.enter(&entry)?;
@@ -158,12 +162,11 @@ impl Committer {
         match &appended {
             Ok(()) => {
                 counters.batches.fetch_add(1, Ordering::Relaxed);
+                self.shared.room.was_found();
             }
             Err(StoreError::Full) => {
                 counters.full.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    "the disk that holds the ledger is full; commits are refused until there is room"
-                );
+                self.shared.room.ran_out();
             }
             Err(error) => {
                 self.stopped = true;

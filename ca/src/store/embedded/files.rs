@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -22,8 +22,19 @@ pub(super) struct Files {
     preallocate: bool,
     segments: RwLock<Vec<Arc<Segment>>>,
     recent: Recent,
+    /// What a write that found no space left behind, if it could not be thrown away yet.
+    leftover: Mutex<Option<Leftover>>,
     /// Held as long as the directory is ours.
     lock: Mutex<Option<File>>,
+}
+
+/// What must be thrown away before anything is appended.
+#[derive(Clone)]
+enum Leftover {
+    /// Bytes behind the end of the last segment.
+    Tail,
+    /// A segment that holds nothing.
+    Segment(PathBuf),
 }
 
 impl Files {
@@ -54,6 +65,8 @@ impl Files {
         if paths.is_empty() {
             return Err(OpenError::Missing { path: directory.to_owned() });
         }
+        refuse_if_exposed(directory, OTHERS_WRITE)?;
+        paths.iter().try_for_each(|(_, path)| refuse_if_exposed(path, GROUP_OR_OTHERS_WRITE))?;
         let files = Self::new(directory, segment_bytes, preallocate, lock);
         let mut next = 1;
         let mut torn = None;
@@ -87,6 +100,7 @@ impl Files {
             preallocate,
             segments,
             recent: Recent::default(),
+            leftover: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         }
     }
@@ -103,6 +117,7 @@ impl Files {
         lengths: &[u32],
         synced: impl FnOnce(&dyn Fn() -> io::Result<()>) -> io::Result<()>,
     ) -> Result<(), StoreError> {
+        self.throw_away_leftover()?;
         let segment = self.segment_for(first, batch.len())?;
         let written = segment.write(batch).and_then(|()| synced(&|| segment.sync()));
         match written {
@@ -111,11 +126,38 @@ impl Files {
                 Ok(())
             }
             Err(error) if no_space(&error) => {
-                segment.cut().map_err(|error| io_error("cut", segment.path(), error))?;
+                self.leave(Leftover::Tail);
+                self.throw_away_leftover()?;
                 Err(StoreError::Full)
             }
             Err(error) => Err(io_error("write", segment.path(), error)),
         }
+    }
+
+    /// Throws away what a write left behind that found no space. On some file systems that takes space, too.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: it is still there. Any other: nothing may be appended any more.
+    fn throw_away_leftover(&self) -> Result<(), StoreError> {
+        let mut place = self.leftover.lock().unwrap_or_else(PoisonError::into_inner);
+        let (thrown, path) = match (place.as_ref(), self.read_segments().last()) {
+            (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path().to_owned()),
+            (Some(Leftover::Segment(path)), _) => (fs::remove_file(path), path.clone()),
+            (Some(Leftover::Tail), None) | (None, _) => return Ok(()),
+        };
+        match thrown {
+            Err(error) if no_space(&error) => return Err(StoreError::Full),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("cut", &path, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        *place = None;
+        Ok(())
+    }
+
+    fn leave(&self, leftover: Leftover) {
+        *self.leftover.lock().unwrap_or_else(PoisonError::into_inner) = Some(leftover);
     }
 
     /// Notes that the ledger holds all entries up to `head`: a later start that finds fewer knows that it is damaged.
@@ -168,6 +210,17 @@ impl Files {
         self.segment_of(first).map_or(Ok(false), |segment| segment.read_run(first, count, each))
     }
 
+    /// The error for an entry that must be there and cannot be read: an operator restores the ledger.
+    pub(super) fn damaged(&self, entry: EntryNumber, what: &'static str) -> StoreError {
+        match self.segment_of(entry) {
+            Some(segment) => {
+                let offset = segment.offset_of(entry).map_or(0, u64::from);
+                StoreError::Damaged { file: segment.path().to_owned(), offset, entry, what }
+            }
+            None => missing(&self.directory, entry.0, what),
+        }
+    }
+
     fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
         let segments = self.read_segments();
         let after = segments.partition_point(|segment| segment.first() <= number.0);
@@ -199,8 +252,16 @@ impl Files {
 
     fn add_segment(&self, first: u64) -> io::Result<Arc<Segment>> {
         let preallocate = self.preallocate.then_some(u64::from(self.segment_bytes));
-        let segment = Arc::new(Segment::create(&self.directory, first, preallocate)?);
-        sync_directory(&self.directory)?;
+        let path = self.directory.join(segment::file_name(first));
+        let made = Segment::create(&self.directory, first, preallocate);
+        let made = made.and_then(|segment| sync_directory(&self.directory).map(|()| segment));
+        let segment = Arc::new(made.inspect_err(|error| {
+            if no_space(error) {
+                self.leave(Leftover::Segment(path));
+                // If it stays there, the next append finds that out.
+                self.throw_away_leftover().ok();
+            }
+        })?);
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&segment));
         Ok(segment)
     }
@@ -337,6 +398,14 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// What others may write to is not a record. (Nothing is repaired here: whoever sees the message must know that it was so.)
+fn refuse_if_exposed(path: &Path, forbidden: u32) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(|error| io_error("look at", path, error))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    let path = path.to_owned();
+    if mode & forbidden == 0 { Ok(()) } else { Err(OpenError::Exposed { path, mode }) }
+}
+
 fn missing(path: &Path, entry: u64, what: &'static str) -> StoreError {
     StoreError::Damaged { file: path.to_owned(), offset: 0, entry: EntryNumber(entry), what }
 }
@@ -376,6 +445,12 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
         Err(error) => Err(io_error("lock", &path, error.into()).into()),
     }
 }
+
+/// Files are made with mode 0600.
+const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
+
+/// A directory is made as the umask has it, which may let the group write.
+const OTHERS_WRITE: u32 = 0o002;
 
 const FLOOR_FILE: &str = "closed-at";
 

@@ -8,6 +8,7 @@ mod certificates;
 mod fleet;
 mod rows;
 mod tags;
+mod times;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -28,6 +29,7 @@ pub(super) use certificates::{Certificates, Kind};
 use fleet::Fleet;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};
+use times::Times;
 
 /// What is known after the last entry that was entered.
 pub(super) struct Index {
@@ -42,6 +44,7 @@ pub(super) struct Index {
     work_orders: Vec<WorkOrderFacts>,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
+    pub(super) times: Times,
 }
 
 struct DeviceRow {
@@ -73,6 +76,7 @@ impl Index {
             work_orders: Vec::new(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
+            times: Times::default(),
         }
     }
 
@@ -82,6 +86,7 @@ impl Index {
             return self.enter_brief(&brief);
         }
         let number = small(entry.number);
+        self.times.enter(entry.number, record::milliseconds(entry.at) / 1000);
         self.enter_request(entry.principal.as_ref().into(), entry.request, number);
         self.enter_withdrawals(entry, number);
         match &entry.event {
@@ -102,6 +107,7 @@ impl Index {
             | Event::RevocationBegun { .. }
             | Event::RevocationFinished { .. }
             | Event::RotationRequested { .. } => self.fleet.enter(entry),
+            Event::TimeConfirmed { .. } => {}
             Event::BirthIssued { .. }
             | Event::OperationalIssued { .. }
             | Event::UnitConfirmed { .. }
@@ -119,17 +125,7 @@ impl Index {
         let seen = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
         match &entry.event {
             Event::BirthIssued { work_order, device, certificate, .. } => {
-                let previous = self.known_device(device.into()).map_or(NONE, |row| row.newest);
-                let newest = self.enter_certificate(&certificate.into(), previous, number);
-                let mut was_confirmed = false;
-                if let Some(row) = self.known_device(device.into()) {
-                    was_confirmed = row.confirmed;
-                    (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
-                    row.see(seen);
-                }
-                self.count(*work_order, |counts| {
-                    counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
-                });
+                self.enter_rework(device.into(), *work_order, &certificate.into(), number, seen);
             }
             Event::InstallConfirmed { device, serial_number, parent_ends, .. } => {
                 let Some(row) = self.known_device(device.into()) else { return };
@@ -161,6 +157,39 @@ impl Index {
             Event::ReworkAllowed { device } => self.change(device.into(), number, |row| row.rework = true),
             _ => {}
         }
+    }
+
+    /// Another birth certificate of a unit that is known: the same unit, which has to be accounted for again.
+    fn enter_rework(
+        &mut self,
+        device: DeviceName<'_>,
+        work_order: WorkOrderId,
+        certificate: &CertificateInBrief,
+        number: u32,
+        seen: u32,
+    ) {
+        let previous = self.known_device(device).map_or(NONE, |row| row.newest);
+        let newest = self.enter_certificate(certificate, previous, number);
+        let mut was_confirmed = false;
+        if let Some(row) = self.known_device(device) {
+            was_confirmed = row.confirmed;
+            (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
+            row.see(seen);
+        }
+        self.count(work_order, |counts| {
+            counts.reworked += 1;
+            counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
+        });
+    }
+
+    /// The entry of the first certificate of a device.
+    pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
+        let mut next = self.device_rows.get(self.device_row(device)? as usize)?.newest;
+        let mut first = None;
+        while let Some(row) = self.certificates.get(next) {
+            (first, next) = (Some(row.entry), row.previous);
+        }
+        first
     }
 
     fn change(&mut self, device: DeviceName<'_>, number: u32, change: impl FnOnce(&mut DeviceRow)) {
@@ -206,9 +235,14 @@ impl Index {
     /// Enters what an entry does that is known in brief.
     pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
         let number = small(brief.number);
+        self.times.enter(brief.number, brief.at_s);
         let seen = u32::try_from(brief.at_s).unwrap_or(u32::MAX);
         self.enter_request(brief.caller, brief.request, number);
         match &brief.happened {
+            // All that it had was revoked before, so its rework revokes nothing and is known in brief, too.
+            Happened::BirthIssued { work_order, certificate } if self.device_row(brief.device).is_some() => {
+                self.enter_rework(brief.device, *work_order, certificate, number, seen);
+            }
             Happened::BirthIssued { work_order, certificate } => {
                 let newest = self.enter_certificate(certificate, NONE, number);
                 let hash = self.device_hash(brief.device);
@@ -379,7 +413,7 @@ impl Index {
         let mut entries = Vec::new();
         for (place, row) in self.device_rows.iter().enumerate().skip(from) {
             let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
-            if !silent || row.scrapped || row.retired {
+            if !silent || row.scrapped || row.retired || !self.has_live_certificate(row) {
                 continue;
             }
             if entries.len() >= limit {
@@ -388,6 +422,18 @@ impl Index {
             entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
         }
         (entries, None)
+    }
+
+    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is revoked.
+    fn has_live_certificate(&self, device: &DeviceRow) -> bool {
+        let mut next = device.newest;
+        while let Some(row) = self.certificates.get(next) {
+            if matches!(row.beneath(), Standing::Issued | Standing::InUse) {
+                return true;
+            }
+            next = row.previous;
+        }
+        false
     }
 
     /// When every device was last seen, by place.

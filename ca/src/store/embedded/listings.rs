@@ -1,4 +1,4 @@
-//! What is read from the projection. Everything here may block, and everything that sled does is caught.
+//! What is read from the projection, and from the entries themselves. Everything here may block, and everything that sled does is caught.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, DeviceSerial, Product};
+use identity::{DeviceId, DeviceSerial, Principal, Product};
+use issuance::IssuerName;
 
 use super::Shared;
 use super::projection::{self, DeviceRow};
@@ -38,7 +39,7 @@ impl Shared {
                     let (serial, row) = row?;
                     scanned += 1;
                     let id = DeviceId { product: product.clone(), serial };
-                    if filter.state.is_none_or(|state| state == row.state) {
+                    if filter.state.is_none_or(|state| state == row.state) && filter.matches_text(&id) {
                         if ids.len() == limit {
                             let next = ids.last().map(page::after_device);
                             return Ok((ids, next));
@@ -60,6 +61,51 @@ impl Shared {
         // A row may have been overtaken since it was projected.
         records.retain(|record| filter.matches(record));
         Ok(Page { rows: records, next: found.1 })
+    }
+
+    pub(super) fn certificates_of(
+        &self,
+        holder: &Principal,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        // The entries of a device are in memory; only those of the page are read.
+        let serial_numbers = match holder {
+            Principal::Device(device) => {
+                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
+                entries.reverse();
+                let page = page::of_list(&entries, cursor, limit)?;
+                let mut rows = Vec::with_capacity(page.rows.len());
+                for number in page.rows {
+                    let entry = self.entry(EntryNumber(u64::from(number)))?;
+                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+                }
+                Page { rows, next: page.next }
+            }
+            Principal::Named { role, name } => {
+                let known = self.view(|rows| rows.principal(*role, name))?;
+                let all = known.map(|facts| facts.certificates).unwrap_or_default();
+                page::of_list(&all, cursor, limit)?
+            }
+        };
+        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
+        for serial_number in &serial_numbers.rows {
+            rows.extend(self.certificate_record(serial_number)?);
+        }
+        Ok(Page { rows, next: serial_numbers.next })
+    }
+
+    pub(super) fn list_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let page = page::recorded(issuer, cursor, limit, self.files_head(), |number| {
+            let entry = self.entry(number)?;
+            Ok(entry.event.certificate().map(|certificate| (certificate.issuer, certificate.serial_number)))
+        })?;
+        page.try_map(|serial_number| self.certificate_record(&serial_number))
     }
 
     pub(super) fn list_expiring(

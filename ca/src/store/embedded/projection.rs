@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | `d`, work order, device serial without its last character | of each device: last character, state, whether somebody accounted for it | listings of devices, unaccounted units |
 //! | `e`, last second, entry | nothing | what expires; never those without a well-defined expiration |
-//! | `c2` | entry reached, number of devices and expiring certificates, sum over their keys | the cursor |
+//! | `c3` | entry reached, number of devices and expiring certificates, sum over their keys | the cursor |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
 use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
@@ -47,9 +47,10 @@ pub(super) struct DeviceRow {
 }
 
 /// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may be ahead of this entry: then a
-/// later entry writes the same row once more.
+/// later entry writes the same row once more. `first` is the entry of the device's first certificate.
 pub(super) fn project_brief(
     brief: &Brief<'_>,
+    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     rows: &mut NewRows,
     progress: &mut Progress,
@@ -57,7 +58,10 @@ pub(super) fn project_brief(
     match &brief.happened {
         Happened::BirthIssued { work_order, certificate } => {
             let place = shelves::place(*work_order, brief.device.serial);
-            progress.add(&place.0, &[place.1]);
+            // A rework has its row already.
+            if first(brief.device).is_none_or(|first| first == brief.number) {
+                progress.add(&place.0, &[place.1]);
+            }
             rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
             expires(certificate.not_after_s, brief.number, rows, progress);
         }
@@ -73,11 +77,11 @@ pub(super) fn project_brief(
     progress.reached = brief.number.0;
 }
 
-/// Adds the rows of any other entry. `enrolled` is whose operational certificate it is; `None`: another kind.
+/// Adds the rows of any other entry. `holder` is the device that the certificate belongs to; `None`: it is not a device's.
 pub(super) fn project(
     entry: &Entry,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
-    enrolled: impl Fn(&SerialNumber) -> Option<DeviceId>,
+    holder: impl Fn(&SerialNumber) -> Option<DeviceId>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
@@ -98,10 +102,14 @@ pub(super) fn project(
         | Event::DeviceReleased { device, .. }
         | Event::DeviceRetired { device, .. }
         | Event::ForkDetected { device, .. } => again(device.into()),
-        // A device whose operational certificate is revoked is no longer enrolled.
+        // A device whose operational certificate is revoked is no longer enrolled; one that has no certificate left is revoked.
         Event::CertificatesRevoked { certificates, .. } => {
-            for device in certificates.iter().filter_map(|one| enrolled(&one.serial_number)) {
-                again((&device).into());
+            let mut seen = BTreeSet::new();
+            for device in certificates.iter().filter_map(|one| holder(&one.serial_number)) {
+                if !seen.contains(&device) {
+                    again((&device).into());
+                    seen.insert(device);
+                }
             }
         }
         _ => {}
@@ -161,5 +169,8 @@ pub(super) fn expiry_of(key: &[u8]) -> Option<(u64, EntryNumber)> {
     }
 }
 
-/// The key of the cursor.
-pub(super) const CURSOR_KEY: &[u8] = b"c2";
+/// The key of the cursor. Its number is the version of all rows: a projection of another version is built again.
+pub(super) const CURSOR_KEY: &[u8] = b"c3";
+
+/// The key of the cursor of version 2, in which a revoked device had the state that it had before. Its value has the same form.
+pub(super) const CURSOR_KEY_2: &[u8] = b"c2";

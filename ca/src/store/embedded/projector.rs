@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use identity::{DeviceId, Principal, SerialNumber};
 
 use super::Shared;
 use super::index::Kind;
-use super::projection::{CURSOR_KEY, DeviceRow, NewRows, Progress, project, project_brief};
+use super::projection::{CURSOR_KEY, CURSOR_KEY_2, DeviceRow, NewRows, Progress, project, project_brief};
+use super::reader::ABSENT;
 use super::shelves;
 use super::trust::Trust;
 use crate::ledger::{EntryNumber, Holder, View, WorkOrderId};
@@ -41,6 +43,10 @@ struct State {
     wake_at: u64,
     /// How many wait for a listing.
     readers: u32,
+    /// Whether it is known what the projection on disk had seen, or that it cannot say.
+    cursor_read: bool,
+    /// The entry that it had seen, where the ledger ends before that.
+    lost_end: Option<u64>,
     /// A reader saw damage.
     suspect: bool,
     stop: bool,
@@ -56,6 +62,8 @@ enum Discard {
     Disk(#[from] std::io::Error),
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
+    #[error("an earlier version wrote it")]
+    Version,
     #[error("it had seen entry {seen}, and the ledger ends at entry {head}")]
     Ahead { seen: u64, head: u64 },
     #[error("the ledger: {0}")]
@@ -118,6 +126,23 @@ impl Projection {
         (reached, lag, rebuilding, rebuilds)
     }
 
+    /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is known, at most for the time.
+    pub(super) fn wait_for_lost_end(&self, patience: Duration) -> Option<u64> {
+        let unknown = |state: &mut State| !state.cursor_read && !state.ended;
+        let waited = self.changed.wait_timeout_while(self.state(), patience, unknown);
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            tracing::warn!("the projection does not open; whether the ledger lost its end is not known yet");
+        }
+        state.lost_end
+    }
+
+    fn know_cursor(&self, lost_end: Option<u64>) {
+        let mut state = self.state();
+        (state.cursor_read, state.lost_end) = (true, lost_end);
+        self.changed.notify_all();
+    }
+
     pub(super) fn stop(&self) {
         self.state().stop = true;
         self.changed.notify_all();
@@ -150,11 +175,13 @@ fn commits_full(last: &(u64, Instant), head: u64) -> bool {
 pub(super) struct Projector {
     shared: Arc<Shared>,
     directory: PathBuf,
+    /// Whether a ledger that lost its end is accepted.
+    accept_lost_end: bool,
 }
 
 impl Projector {
-    pub(super) fn new(shared: Arc<Shared>, directory: PathBuf) -> Self {
-        Self { shared, directory }
+    pub(super) fn new(shared: Arc<Shared>, directory: PathBuf, accept_lost_end: bool) -> Self {
+        Self { shared, directory, accept_lost_end }
     }
 
     pub(super) fn run(self) {
@@ -165,18 +192,15 @@ impl Projector {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.follow(trusted)));
             let why = match outcome {
                 Ok(Ok(())) => break,
-                Ok(Err(why)) => {
-                    if let Discard::Ahead { seen, head } = why {
-                        tracing::error!(
-                            seen,
-                            head,
-                            "the ledger lost entries: an older copy was put back, or its end is gone; there may be certificates that it does not know"
-                        );
-                    }
-                    why.to_string()
+                Ok(Err(Discard::Ahead { seen, head })) if !self.accept_lost_end => {
+                    self.refuse(seen, head);
+                    break;
                 }
+                Ok(Err(why)) => why.to_string(),
                 Err(_) => "sled panicked".to_owned(),
             };
+            // One that cannot be read says nothing of the ledger.
+            self.shared.projection.know_cursor(None);
             trusted = false;
             // One that lived for a while is started again at once; one that dies at once (no space) is not hurried.
             pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
@@ -191,6 +215,18 @@ impl Projector {
         self.shared.projection.changed.notify_all();
     }
 
+    /// The ledger lost its end. The projection is left as it is: it is how the next start sees that, too.
+    fn refuse(&self, seen: u64, head: u64) {
+        tracing::error!(
+            seen,
+            head,
+            "the ledger lost entries: an older copy was put back, or its end is gone; there may be certificates that it does not know"
+        );
+        // For a start that did not wait so long: nothing is acknowledged any more, and the CA ends.
+        self.shared.counters.stopped.store(true, Ordering::Relaxed);
+        self.shared.projection.know_cursor(Some(seen));
+    }
+
     /// Takes the projection away from readers and waits a little; `true`: to stop.
     fn discard(&self, pause: Duration) -> bool {
         let projection = &self.shared.projection;
@@ -200,7 +236,10 @@ impl Projector {
         let broken = state.tree.take();
         drop(state);
         // Closing a broken sled can panic or hang; nobody waits for it.
-        std::thread::spawn(move || catch_unwind(AssertUnwindSafe(|| drop(broken))).ok());
+        let close = move || drop(catch_unwind(AssertUnwindSafe(|| drop(broken))));
+        if let Err(error) = std::thread::Builder::new().name("broken projection".to_owned()).spawn(close) {
+            tracing::warn!(error = %error, "no thread to close a broken projection in");
+        }
         let waited = projection.changed.wait_timeout_while(projection.state(), pause, |state| !state.stop);
         waited.unwrap_or_else(PoisonError::into_inner).0.stop
     }
@@ -220,7 +259,16 @@ impl Projector {
             .mode(sled::Mode::HighThroughput)
             .open()?;
         let inode = inode(&path)?;
-        let mut progress = check(&tree, self.shared.files_head())?;
+        if let Some(ahead) = seen_beyond(&tree, self.shared.files_head())? {
+            drop(tree);
+            match self.accept_lost_end {
+                true => trust.renew()?,
+                false => trust.mark_closed()?,
+            }
+            return Err(ahead);
+        }
+        self.shared.projection.know_cursor(None);
+        let mut progress = check(&tree)?;
         self.publish(&tree, progress.reached);
         let mut unflushed = false;
         loop {
@@ -280,18 +328,19 @@ impl Projector {
                 if let Some(record) = BriefRecord::read(payload.clone())
                     && let Some(brief) = record.brief(number)
                 {
-                    project_brief(&brief, |device| self.device_now(device), &mut rows, &mut after);
+                    let first = |device: DeviceName<'_>| self.first_entry(device);
+                    project_brief(&brief, first, |device| self.device_now(device), &mut rows, &mut after);
                     return true;
                 }
                 let entry = record::decode(number, &payload);
                 entry.is_some_and(|entry| {
-                    let enrolled = |serial_number: &SerialNumber| self.enrolled(serial_number);
-                    project(&entry, |device| self.device_now(device), enrolled, &mut rows, &mut after);
+                    let holder = |serial_number: &SerialNumber| self.holder(serial_number);
+                    project(&entry, |device| self.device_now(device), holder, &mut rows, &mut after);
                     true
                 })
             })?;
             if !found {
-                return Err(Discard::Ledger(StoreError::Stopped));
+                return Err(Discard::Ledger(self.shared.files.damaged(next, ABSENT)));
             }
         }
         let mut batch = sled::Batch::default();
@@ -312,6 +361,12 @@ impl Projector {
         Ok(())
     }
 
+    /// The entry of the first certificate of a device.
+    fn first_entry(&self, device: DeviceName<'_>) -> Option<EntryNumber> {
+        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.first_entry_of(device).map(|entry| EntryNumber(u64::from(entry)))
+    }
+
     fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
         let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
@@ -320,11 +375,11 @@ impl Projector {
         Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
     }
 
-    /// Whose operational certificate it is.
-    fn enrolled(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+    /// The device that a certificate belongs to.
+    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
         let row = index.certificates.get(index.certificate_row(serial_number)?)?;
-        if row.kind() != Kind::Operational {
+        if row.kind() == Kind::Other {
             return None;
         }
         match self.shared.rows(&index).certificate(serial_number).ok()??.holder {
@@ -344,32 +399,50 @@ impl Projector {
     }
 }
 
+/// What the projection has seen, if the ledger ends before that and all that it must hold is there: a damaged one says nothing of the ledger.
+/// Also one of an earlier version, which is good for nothing else.
+fn seen_beyond(tree: &sled::Db, head: u64) -> Result<Option<Discard>, Discard> {
+    for key in [CURSOR_KEY, CURSOR_KEY_2] {
+        let cursor = tree.get(key)?.and_then(|cursor| Progress::from_bytes(&cursor));
+        if let Some(cursor) = cursor.filter(|cursor| cursor.reached > head) {
+            return match count(tree, cursor.reached)? == cursor {
+                true => Ok(Some(Discard::Ahead { seen: cursor.reached, head })),
+                false => Err(Discard::Damaged("rows are missing")),
+            };
+        }
+    }
+    Ok(None)
+}
+
 /// Reads everything: a successful open of sled proves nothing. What does not add up is thrown away.
-fn check(tree: &sled::Db, head: u64) -> Result<Progress, Discard> {
+fn check(tree: &sled::Db) -> Result<Progress, Discard> {
     let Some(cursor) = tree.get(CURSOR_KEY)? else {
-        return match tree.is_empty() {
-            true => Ok(Progress::default()),
-            false => Err(Discard::Damaged("no cursor")),
+        return match (tree.is_empty(), tree.contains_key(CURSOR_KEY_2)?) {
+            (true, _) => Ok(Progress::default()),
+            (false, true) => Err(Discard::Version),
+            (false, false) => Err(Discard::Damaged("no cursor")),
         };
     };
     let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
-    let mut found = Progress { reached: expected.reached, ..Progress::default() };
+    match count(tree, expected.reached)? == expected {
+        true => Ok(expected),
+        false => Err(Discard::Damaged("rows are missing")),
+    }
+}
+
+/// What a projection that has reached this entry holds.
+fn count(tree: &sled::Db, reached: u64) -> Result<Progress, Discard> {
+    let mut found = Progress { reached, ..Progress::default() };
     for row in tree.iter() {
         let (key, value) = row?;
         if shelves::is_shelf(&key) {
             let shelf = shelves::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
             shelf.keys().for_each(|last| found.add(&key, &[*last]));
-        } else if &*key != CURSOR_KEY {
+        } else if ![CURSOR_KEY, CURSOR_KEY_2].contains(&&*key) {
             found.add(&key, &[]);
         }
     }
-    if expected.reached > head {
-        return Err(Discard::Ahead { seen: expected.reached, head });
-    }
-    if found != expected {
-        return Err(Discard::Damaged("rows are missing"));
-    }
-    Ok(expected)
+    Ok(found)
 }
 
 /// Which file sled writes to. One that was deleted or replaced under it would be written for nobody.

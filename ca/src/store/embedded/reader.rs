@@ -21,7 +21,8 @@ impl<'a> Reader<'a> {
     /// An entry that is on record.
     pub(super) fn entry(&mut self, number: u32) -> Result<Entry, StoreError> {
         let payload = self.payload(number)?;
-        record::decode(EntryNumber(u64::from(number)), &payload).ok_or(StoreError::Stopped)
+        let number = EntryNumber(u64::from(number));
+        record::decode(number, &payload).ok_or_else(|| self.files.damaged(number, UNREADABLE))
     }
 
     /// Its payload.
@@ -39,13 +40,19 @@ impl<'a> Reader<'a> {
             run.push(payload);
             true
         })?;
-        self.in_run(number).ok_or(StoreError::Stopped)
+        self.in_run(number).ok_or_else(|| self.files.damaged(EntryNumber(number), ABSENT))
     }
 
     fn in_run(&self, number: u64) -> Option<Bytes> {
         self.run.get(usize::try_from(number.checked_sub(self.first)?).ok()?).cloned()
     }
 }
+
+/// What is said of an entry whose frame is whole and whose payload is not an entry.
+pub(super) const UNREADABLE: &str = "an entry that cannot be read";
+
+/// What is said of an entry that something refers to and that is not there.
+pub(super) const ABSENT: &str = "no entry, though there must be one";
 
 /// An entry this near behind the last run is read with those that follow it.
 const NEAR: u64 = 16;

@@ -24,26 +24,19 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Makes the file, durable but for its directory entry. With `preallocate`, that many zeros are written, so that commits neither move the
-    /// file's end nor allocate blocks.
+    /// file's end nor allocate blocks. What an error leaves of the file is the caller's to remove.
     pub(super) fn create(directory: &Path, first: u64, preallocate: Option<u64>) -> io::Result<Self> {
         let path = directory.join(file_name(first));
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = made?;
-        let fill = || -> io::Result<()> {
-            file.write_all_at(&header(first), 0)?;
-            let zeros = vec![0; ZEROS_BYTES];
-            let mut offset = HEADER_BYTES as u64;
-            while offset < preallocate.unwrap_or(0) {
-                file.write_all_at(&zeros, offset)?;
-                offset += ZEROS_BYTES as u64;
-            }
-            file.sync_all()
-        };
-        if let Err(error) = fill() {
-            // Half a segment is none. If this fails too, the next start tells.
-            std::fs::remove_file(&path).ok();
-            return Err(error);
+        file.write_all_at(&header(first), 0)?;
+        let zeros = vec![0; ZEROS_BYTES];
+        let mut offset = HEADER_BYTES as u64;
+        while offset < preallocate.unwrap_or(0) {
+            file.write_all_at(&zeros, offset)?;
+            offset += ZEROS_BYTES as u64;
         }
+        file.sync_all()?;
         Ok(Self { first, path, file, offsets: RwLock::new(vec![HEADER_BYTES]) })
     }
 
@@ -150,6 +143,11 @@ impl Segment {
     pub(super) fn end(&self) -> u32 {
         let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
         offsets.last().copied().unwrap_or(HEADER_BYTES)
+    }
+
+    /// Where the entry begins, bytes; `None`: the segment has no such entry.
+    pub(super) fn offset_of(&self, number: EntryNumber) -> Option<u32> {
+        self.place(number).map(|(start, _)| start)
     }
 
     fn place(&self, number: EntryNumber) -> Option<(u32, u32)> {

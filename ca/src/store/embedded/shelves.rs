@@ -142,6 +142,7 @@ fn byte_of(row: DeviceRow) -> u8 {
         DeviceState::Scrapped => 4,
         DeviceState::Held => 5,
         DeviceState::Retired => 6,
+        DeviceState::Revoked => 7,
     };
     if row.accounted { state | ACCOUNTED } else { state }
 }
@@ -154,6 +155,7 @@ fn row_of(byte: u8) -> Option<DeviceRow> {
         4 => DeviceState::Scrapped,
         5 => DeviceState::Held,
         6 => DeviceState::Retired,
+        7 => DeviceState::Revoked,
         _ => return None,
     };
     Some(DeviceRow { state, accounted: byte & ACCOUNTED != 0 })

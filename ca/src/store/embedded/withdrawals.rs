@@ -85,7 +85,7 @@ impl Shared {
                     return Ok(changes);
                 }
                 let facts = self.view(|rows| crate::ledger::View::certificate(rows, &serial_number))?;
-                let facts = facts.ok_or(StoreError::Stopped)?;
+                let facts = facts.ok_or_else(|| self.files.damaged(entry.number, super::reader::ABSENT))?;
                 changes.push(RevocationChange {
                     place,
                     at: entry.at,

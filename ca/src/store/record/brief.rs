@@ -59,7 +59,8 @@ impl<'a> Brief<'a> {
     /// `None`: there are few such entries, look at the whole.
     pub(in crate::store) fn of(entry: &'a Entry) -> Option<Self> {
         let (device, happened) = match &entry.event {
-            // A rework also revokes, and so may an installation: those are looked at whole.
+            // A rework usually revokes, and so may an installation: those are looked at whole. One that revokes nothing, because all was
+            // revoked before, looks like a first birth here: whoever reads it asks whether the device is known.
             Event::BirthIssued { work_order, device, certificate, replaces } if replaces.is_empty() => {
                 let (work_order, certificate) = (*work_order, certificate.into());
                 (device, Happened::BirthIssued { work_order, certificate })

@@ -8,6 +8,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Ro
 use issuance::IssuerName;
 
 use super::super::files::Files;
+use super::super::reader::ABSENT;
 use super::certificates::{CertificateRow, Kind};
 use super::{DeviceRow, Index};
 use crate::ledger::{
@@ -26,7 +27,7 @@ pub(in crate::store::embedded) struct Rows<'a> {
 impl Rows<'_> {
     /// Why and when: the entry that last changed a certificate's standing.
     pub(in crate::store::embedded) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.files.read(number)?.ok_or(StoreError::Stopped)
+        self.files.read(number)?.ok_or_else(|| self.files.damaged(number, ABSENT))
     }
 
     fn row(&self, row: u32) -> Option<CertificateRow> {
@@ -208,6 +209,11 @@ impl View for Rows<'_> {
 
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, StoreError> {
         Ok(self.index.principals.get(&(role, name.clone())).cloned())
+    }
+
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, StoreError> {
+        let principals = self.index.principals.keys().filter(|(of, _)| *of == role);
+        Ok(principals.map(|(_, name)| name.clone()).collect())
     }
 
     fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, StoreError> {

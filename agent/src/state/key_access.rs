@@ -1,0 +1,92 @@
+//! Who may read the key files: their owner, and for the key in use one group, if that was asked for. What was changed from outside is set
+//! right again whenever the state is opened, and said.
+
+use std::io;
+
+use tracing::{info, warn};
+
+use crate::key::{Access, KeyReaders};
+
+use super::{KEY_FILE, Place, Slot, State, StateError};
+
+impl State {
+    /// Keeps who may read the key in use, as a command said it, and makes it so. Later commands that say nothing leave it so.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or the key cannot be given to the group.
+    pub fn let_read(&mut self, readers: &KeyReaders) -> Result<(), StateError> {
+        let group = match readers {
+            KeyReaders::AsBefore => return Ok(()),
+            KeyReaders::Nobody => None,
+            KeyReaders::Group(group) => Some(group.clone()),
+        };
+        if self.record().key_group != group {
+            self.update(|record| record.key_group = group)?;
+        }
+        self.settle_keys()
+    }
+
+    /// Sets the mode and the group of every key file right.
+    ///
+    /// # Errors
+    /// As [`State::settle_key`].
+    pub(super) fn settle_keys(&self) -> Result<(), StateError> {
+        // Where `current` leads nowhere, no key is in use; what is wrong with it is said by who needs it.
+        let current = self.view.current().ok().flatten();
+        self.settle_key(Place::Birth, false)?;
+        for slot in [Slot::A, Slot::B] {
+            self.settle_key(Place::Slot(slot), current == Some(slot))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the mode and the group of a place's key file right, if there is one: 0640 with the group that was asked for when it is the
+    /// key in use, else 0600.
+    ///
+    /// # Errors
+    /// When the mode is wrong and only somebody else may change it; or the group that was asked for does not exist.
+    pub(super) fn settle_key(&self, place: Place, in_use: bool) -> Result<(), StateError> {
+        let path = self.view.path(place).join(KEY_FILE);
+        let access = match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_file() => Access::of(&metadata),
+            // What is wrong with it is said by who needs the key.
+            _ => return Ok(()),
+        };
+        let group = self.record().key_group.as_ref().filter(|_| in_use);
+        let number = group.map(|group| group.number().map_err(StateError::KeyGroup)).transpose()?;
+        let wanted = if group.is_some() { GROUP_READS } else { OWNER_ALONE };
+        if access.mode == wanted && number.is_none_or(|number| number == access.group) {
+            return Ok(());
+        }
+        if number.is_none() && access.mode & 0o077 == 0 && access.mode & 0o400 != 0 {
+            // Stricter than we make it, and as good: 0400.
+            return Ok(());
+        }
+        let set = self.disk.set_access(&path, number, wanted).and_then(|()| self.disk.sync_file(&path));
+        set.map_err(|source: io::Error| StateError::KeyAccess {
+            path: path.clone(),
+            mode: access.mode,
+            wanted,
+            group: group.map(ToString::to_string),
+            source,
+        })?;
+        let (path, mode) = (path.display(), access.mode);
+        if !access.is_private_but_for(number) {
+            warn!(
+                "{path} had mode {mode:04o}, group {}: others than the agent could use the key; its mode is {wanted:04o} now. To let the \
+                 applications of one group read the key in use, run the agent with --key-group GROUP. If somebody else may have read \
+                 the key, revoke its certificate",
+                access.group
+            );
+        } else if let Some(group) = group {
+            info!("{path} can be read by the group {group} now");
+        }
+        Ok(())
+    }
+}
+
+/// The mode of a key that only the agent reads.
+const OWNER_ALONE: u32 = 0o600;
+
+/// The mode of the key in use, where a group may read it.
+const GROUP_READS: u32 = 0o640;

@@ -1,0 +1,52 @@
+//! An operator's word, at the CA's own machine, that its clock is right although the ledger says otherwise (ADR 0034).
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::Clock;
+
+use super::InitError;
+use crate::config::{Settings, StoreSettings};
+use crate::ledger::{Action, Command, EntryNumber};
+use crate::store::{OpenError, Store, StoreError};
+
+/// What was confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfirmedTime {
+    /// The ledger entry that records it.
+    pub entry: EntryNumber,
+    /// What the clock shows.
+    pub time: SystemTime,
+    /// The time of the last entry before.
+    pub before: SystemTime,
+}
+
+/// Records that the clock is right. `told` is the time by another clock: who confirms a time must have looked at one.
+///
+/// # Errors
+/// When the two clocks are apart: then nothing is confirmed. Or when the ledger cannot be opened: also by a CA that is serving.
+pub async fn confirm_time<S: Store>(
+    settings: &Settings,
+    clock: &dyn Clock,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    told: SystemTime,
+    remark: String,
+) -> Result<ConfirmedTime, InitError> {
+    let time = clock.now();
+    let apart = time.duration_since(told).unwrap_or_else(|behind| behind.duration());
+    if apart > APART_MAX {
+        return Err(InitError::OtherTime { shows: time, told });
+    }
+    let store = open_store(&settings.store).await?;
+    let before = store.last_entry_at().unwrap_or(time);
+    let mut content = [0; 32];
+    content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
+    let action = Action::ConfirmTime { before };
+    let command = Command { principal: None, credential: None, request: None, content, remark, action };
+    let verdict = store.commit(vec![command]).await?.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })?;
+    store.close().await?;
+    Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
+}
+
+/// For reading a clock, typing what it shows, and a clock that is a little off.
+const APART_MAX: Duration = Duration::from_secs(5 * 60);

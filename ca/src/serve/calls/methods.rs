@@ -1,0 +1,67 @@
+//! The methods that there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prost::Message;
+
+/// Every method by its path.
+pub(super) struct Methods {
+    known: HashMap<Box<str>, Method>,
+    unknown: Method,
+}
+
+#[derive(Clone)]
+pub(super) struct Method {
+    pub(super) path: Arc<str>,
+    pub(super) kind: Kind,
+    /// Whether it may be called without a certificate: health.
+    pub(super) open: bool,
+}
+
+/// What ends a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its one answer.
+    Unary,
+    /// The caller: it may send without end.
+    Asking,
+    /// Nobody: we answer without end.
+    Telling,
+}
+
+impl Methods {
+    /// All in the encoded `FileDescriptorSet`s.
+    pub(super) fn of(descriptor_sets: &[&[u8]]) -> Result<Self, prost::DecodeError> {
+        let mut known = HashMap::new();
+        for set in descriptor_sets {
+            for file in prost_types::FileDescriptorSet::decode(*set)?.file {
+                for service in &file.service {
+                    let service_name = format!("{}.{}", file.package(), service.name());
+                    for method in &service.method {
+                        let path = format!("/{service_name}/{}", method.name());
+                        let method = Method {
+                            path: path.as_str().into(),
+                            kind: match (method.client_streaming(), method.server_streaming()) {
+                                (true, _) => Kind::Asking,
+                                (false, true) => Kind::Telling,
+                                (false, false) => Kind::Unary,
+                            },
+                            open: service_name == HEALTH_SERVICE,
+                        };
+                        known.insert(path.into(), method);
+                    }
+                }
+            }
+        }
+        let unknown = Method { path: "unknown".into(), kind: Kind::Unary, open: false };
+        Ok(Self { known, unknown })
+    }
+
+    /// The one with this path.
+    pub(super) fn named(&self, path: &str) -> &Method {
+        self.known.get(path).unwrap_or(&self.unknown)
+    }
+}
+
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";

@@ -1,0 +1,132 @@
+//! The server's own certificate: read and checked at the start, and again at SIGHUP.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use identity::{Clock, Principal, Role};
+use issuance::{Certificate, IssuerName};
+use rustls::ServerConfig;
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::OpenError;
+use crate::authority::OpenAuthorityError;
+use crate::config::Settings;
+use crate::http::metrics::Expiries;
+use crate::ledger::{Holder, Standing};
+use crate::signer::Issuers;
+use crate::store::Store;
+use crate::tls::{Late, ServerCredentials, server_config};
+
+/// Where the server's certificate comes from, and what it is held against.
+pub(super) struct Server {
+    directory: PathBuf,
+    issuers: Issuers,
+    late: Late,
+    clock: Arc<dyn Clock>,
+    config: watch::Sender<Arc<ServerConfig>>,
+    certificate: watch::Sender<Certificate>,
+}
+
+impl Server {
+    /// Reads the credentials and checks that they can serve. Whether the certificate is on record is for [`Self::may_serve`].
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub(super) fn open(
+        settings: &Settings,
+        issuers: &Issuers,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
+        let late = Late { issuer, grace: settings.profiles.renewal.grace };
+        let directory = settings.server_credentials.clone();
+        let (config, certificate) = read(&directory, issuers, &late, &clock)?;
+        if clock.now() < certificate.validity().not_before() {
+            error!(
+                "the clock is before the server's certificate begins, so it is wrong: everybody will refuse this server"
+            );
+        }
+        let (config, certificate) = (watch::Sender::new(config), watch::Sender::new(certificate));
+        Ok(Self { directory, issuers: issuers.clone(), late, clock, config, certificate })
+    }
+
+    /// The certificate that is shown.
+    pub(super) fn certificate(&self) -> Certificate {
+        self.certificate.borrow().clone()
+    }
+
+    /// How TLS is spoken, now and after each change.
+    pub(super) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
+        self.config.subscribe()
+    }
+
+    /// Whether the certificate is a service's, on record and not revoked: with any other the CA would start, and every client refuse it.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) async fn may_serve<S: Store>(&self, store: &S) -> Result<(), OpenError> {
+        may_serve(store, &self.certificate()).await
+    }
+
+    /// Reads the credentials again. What cannot be used is not taken, and what is in use stays in use. Connections that are open go on.
+    pub(super) async fn reload<S: Store>(&self, store: &S, expiries: &Expiries) {
+        match self.read_again(store).await {
+            Ok((config, certificate)) => {
+                let not_after = certificate.validity().not_after();
+                expiries.replace(SERVER, not_after);
+                let changed = certificate.der() != self.certificate().der();
+                self.config.send_replace(config);
+                info!(
+                    serial = %certificate.serial_number(),
+                    changed,
+                    path = %self.directory.display(),
+                    "took the server's credentials"
+                );
+                self.certificate.send_replace(certificate);
+            }
+            Err(why) => {
+                let why: &dyn std::error::Error = &why;
+                error!(path = %self.directory.display(), why, "the server's credentials cannot be used; those before stay in use");
+            }
+        }
+    }
+
+    async fn read_again<S: Store>(&self, store: &S) -> Result<(Arc<ServerConfig>, Certificate), OpenError> {
+        let read = read(&self.directory, &self.issuers, &self.late, &self.clock)?;
+        may_serve(store, &read.1).await?;
+        Ok(read)
+    }
+}
+
+fn read(
+    directory: &std::path::Path,
+    issuers: &Issuers,
+    late: &Late,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Arc<ServerConfig>, Certificate), OpenError> {
+    let credentials = ServerCredentials::read(directory)?;
+    let server = Certificate::from_der(credentials.certificate()).map_err(|_| OpenError::ForeignServer)?;
+    if IssuerName::ALL.iter().any(|name| issuers.certificate(*name).public_key() == server.public_key()) {
+        return Err(OpenError::OneKeyTwoPurposes);
+    }
+    let certifying = [&issuers.factory, &issuers.operational, &issuers.infrastructure];
+    let certifying = certifying.map(|issuer| issuer.certificate.as_ref());
+    let config = server_config(credentials, certifying, Arc::clone(clock), late.clone())?;
+    Ok((Arc::new(config), server))
+}
+
+async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), OpenError> {
+    let record = store.certificate(&server.serial_number()).await.map_err(OpenAuthorityError::Store)?;
+    let record = record.filter(|record| record.certificate().der == server.der());
+    let record = record.ok_or(OpenError::ForeignServer)?;
+    match record.holder() {
+        Some(Holder::Principal(Principal::Named { role: Role::Service, .. })) => {}
+        Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
+        Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
+    }
+    if record.standing() == Standing::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
+}
+
+/// Under this name its end is shown beside those of the issuers.
+pub(super) const SERVER: &str = "server";

@@ -1,0 +1,217 @@
+//! The background tasks of a CA that serves. Each has an owner that notices its end: one that can begin anew is started again, any other
+//! ends the CA, which says so in `readyz` and in its exit status.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+/// Owns the tasks. Dropping it ends them.
+pub(super) struct Tasks {
+    watch: Arc<Watch>,
+    /// Those that end by themselves after `stop`.
+    ending: JoinSet<()>,
+    /// Those that go on until the last connection is closed.
+    lasting: JoinSet<()>,
+}
+
+/// What is known of the tasks. Shared with readiness and metrics.
+pub(super) struct Watch {
+    stop: CancellationToken,
+    fault: Mutex<Option<Fault>>,
+    restarts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// Why the CA ends although nobody told it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The task.
+    pub task: &'static str,
+    /// What became of it.
+    pub how: String,
+}
+
+impl Tasks {
+    pub(super) fn new(stop: CancellationToken) -> Self {
+        let watch = Watch { stop, fault: Mutex::default(), restarts: Mutex::default() };
+        Self { watch: Arc::new(watch), ending: JoinSet::new(), lasting: JoinSet::new() }
+    }
+
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        Arc::clone(&self.watch)
+    }
+
+    /// A task that can begin anew: started again whenever it ends before the stop. It must end soon after the stop.
+    pub(super) fn keep<F>(&mut self, name: &'static str, begin: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.ending.spawn(Arc::clone(&self.watch).keep(name, begin));
+    }
+
+    /// Like [`Self::keep`], for one that is needed while connections are closed.
+    pub(super) fn keep_to_the_end<F>(&mut self, name: &'static str, begin: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.lasting.spawn(Arc::clone(&self.watch).keep(name, begin));
+    }
+
+    /// A task without which the CA must not go on. It must end soon after the stop.
+    pub(super) fn need(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.ending.spawn(Arc::clone(&self.watch).need(name, task));
+    }
+
+    /// Like [`Self::need`], for one that is needed while connections are closed.
+    pub(super) fn need_to_the_end(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.lasting.spawn(Arc::clone(&self.watch).need(name, task));
+    }
+
+    /// Waits for those that end after the stop, and ends the others.
+    pub(super) async fn end(mut self) {
+        let all = async { while self.ending.join_next().await.is_some() {} };
+        if tokio::time::timeout(END_MAX, all).await.is_err() {
+            error!(tasks = self.ending.len(), "background tasks did not end in time and are cut off");
+        }
+    }
+}
+
+impl Watch {
+    /// Why the CA ends although nobody told it to, if it does.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often which task was started again.
+    pub(super) fn restarts(&self) -> Vec<(&'static str, u64)> {
+        let restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        restarts.iter().map(|(task, count)| (*task, *count)).collect()
+    }
+
+    /// Ends the CA, for the first of all reasons.
+    pub(super) fn fail(&self, task: &'static str, how: &str) {
+        error!(task, "the CA ends: {task} {how}");
+        let fault = Fault { task, how: how.to_owned() };
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.stop.cancel();
+    }
+
+    /// Runs what must not end before the stop.
+    pub(super) async fn need(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
+        let ended = AssertUnwindSafe(task).catch_unwind().await;
+        if !self.stop.is_cancelled() {
+            self.fail(name, &how(&ended));
+        }
+    }
+
+    async fn keep<F>(self: Arc<Self>, name: &'static str, mut begin: impl FnMut() -> F)
+    where
+        F: Future<Output = ()>,
+    {
+        let mut pause = RESTART_PAUSE_MIN;
+        loop {
+            let began = Instant::now();
+            let ended = AssertUnwindSafe(async { begin().await }).catch_unwind().await;
+            if self.stop.is_cancelled() {
+                return;
+            }
+            pause = if began.elapsed() > RESTART_PAUSE_MAX { RESTART_PAUSE_MIN } else { pause };
+            error!(task = name, pause_ms = pause.as_millis(), "{name} {} and is started again", how(&ended));
+            *self.restarts.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.cancelled() => return,
+            }
+            pause = (pause * 2).min(RESTART_PAUSE_MAX);
+        }
+    }
+}
+
+fn how(ended: &Result<(), Box<dyn Any + Send>>) -> String {
+    match ended {
+        Ok(()) => "ended".to_owned(),
+        Err(panic) => {
+            let what =
+                panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+            format!("panicked ({})", what.unwrap_or("no message"))
+        }
+    }
+}
+
+/// Before the first new start; doubled for each that follows soon.
+const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// A task that ends again and again must not fill the log.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How long tasks may take to end: the publisher writes where the ledger ended, a walk ends between two pages.
+const END_MAX: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_started_again_and_counted() {
+        let (stop, begun) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
+        let mut tasks = Tasks::new(stop.clone());
+        let (counter, token) = (Arc::clone(&begun), stop.clone());
+        tasks.keep("upkeep", move || {
+            let first = counter.fetch_add(1, Ordering::Relaxed) == 0;
+            let token = token.clone();
+            async move {
+                assert!(!first, "the first one");
+                token.cancelled().await;
+            }
+        });
+        let again = async {
+            while begun.load(Ordering::Relaxed) < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(RESTART_PAUSE_MIN * 20, again).await.unwrap();
+        assert_eq!(tasks.watch().restarts(), [("upkeep", 1)]);
+        assert!(!stop.is_cancelled() && tasks.watch().fault().is_none());
+        stop.cancel();
+        tasks.end().await;
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_needed_and_ends_stops_the_ca_with_its_name() {
+        for panics in [false, true] {
+            let stop = CancellationToken::new();
+            let mut tasks = Tasks::new(stop.clone());
+            tasks.need("publisher", async move { assert!(!panics, "no more lists") });
+            stop.cancelled().await;
+            let how = if panics { "panicked (no more lists)" } else { "ended" };
+            assert_eq!(tasks.watch().fault(), Some(Fault { task: "publisher", how: how.to_owned() }));
+            tasks.end().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_because_of_the_stop_is_no_fault() {
+        let stop = CancellationToken::new();
+        let mut tasks = Tasks::new(stop.clone());
+        let token = stop.clone();
+        tasks.need("public listener", async move { token.cancelled().await });
+        tasks.need_to_the_end("metrics listener", std::future::pending());
+        stop.cancel();
+        let watch = tasks.watch();
+        tasks.end().await;
+        assert_eq!(watch.fault(), None);
+    }
+}

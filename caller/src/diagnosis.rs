@@ -1,0 +1,94 @@
+//! Why a connection to a CA did not come about, for the person who must act.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use rustls::CertificateError;
+
+/// Why a connection did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Diagnosis {
+    /// What listens there does not speak TLS.
+    NotTls,
+    /// The server's certificate has ended, as this machine's clock says.
+    Expired,
+    /// The server's certificate has not begun, as this machine's clock says.
+    NotBegun,
+    /// The server is another than the one that this credential trusts.
+    Stranger,
+    /// Nobody listens there.
+    Refused,
+    /// Something else, in the system's words.
+    Other(String),
+}
+
+/// Looks for the deepest cause that says who must act.
+pub fn diagnose(error: &(dyn Error + 'static)) -> Diagnosis {
+    let mut next = Some(error);
+    let mut deepest = error.to_string();
+    while let Some(error) = next {
+        deepest = error.to_string();
+        if let Some(found) = error.downcast_ref::<rustls::Error>().and_then(of_tls) {
+            return found;
+        }
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return Diagnosis::Refused;
+        }
+        // An io::Error does not count what it wraps as its source.
+        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
+        next = wrapped.or_else(|| error.source());
+    }
+    Diagnosis::Other(deepest)
+}
+
+fn of_tls(error: &rustls::Error) -> Option<Diagnosis> {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        UnknownIssuer,
+    };
+    match error {
+        // What comes is no TLS record: a port that speaks plain HTTP answers so.
+        rustls::Error::InvalidMessage(_) => Some(Diagnosis::NotTls),
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => Some(Diagnosis::Expired),
+        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            Some(Diagnosis::NotBegun)
+        }
+        rustls::Error::InvalidCertificate(UnknownIssuer | CertificateError::BadSignature) => {
+            Some(Diagnosis::Stranger)
+        }
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            Some(Diagnosis::Other(error.to_string()))
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTls => "this port does not speak TLS: it is not the CA's gRPC port",
+            Self::Expired => "the server's certificate has ended, as this machine's clock says",
+            Self::NotBegun => "the server's certificate has not begun, as this machine's clock says",
+            Self::Stranger => "the server is not of the CA that this credential trusts",
+            Self::Refused => "nobody listens there (connection refused)",
+            Self::Other(text) => text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_does_not_speak_tls_is_told_from_a_stranger_and_from_nobody() {
+        let not_tls = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert_eq!(diagnose(&io::Error::new(io::ErrorKind::InvalidData, not_tls)), Diagnosis::NotTls);
+        let stranger = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert_eq!(diagnose(&io::Error::other(stranger)), Diagnosis::Stranger);
+        assert_eq!(diagnose(&io::Error::from(io::ErrorKind::ConnectionRefused)), Diagnosis::Refused);
+        assert_eq!(diagnose(&io::Error::other("the cable")), Diagnosis::Other("the cable".to_owned()));
+    }
+}

@@ -1,0 +1,68 @@
+//! Where a CA is, as people type it.
+
+use identity::Host;
+use tonic::transport::Uri;
+
+/// Reads the address of a CA: `https://HOST:PORT`, or `HOST:PORT` alone.
+///
+/// # Errors
+/// When it is neither.
+pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
+    let address = || text.chars().take(ADDRESS_CHARACTERS_MAX).collect();
+    let wrong = || ServerAddressError { address: address(), why: String::new() };
+    // A host and a port alone mean https: a CA speaks nothing else.
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let uri: Uri = whole.parse().map_err(|_| wrong())?;
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let good = uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()) && bare;
+    if !good {
+        return Err(wrong());
+    }
+    // A name that no certificate can have is never the one in the server's.
+    match Host::of_uri(uri.host().unwrap_or_default()) {
+        Ok(_) => Ok(uri),
+        Err(why) => Err(ServerAddressError { address: address(), why: format!(": {why}") }),
+    }
+}
+
+/// This is not the address of a CA.
+#[derive(Debug, thiserror::Error)]
+#[error("{address:?} is not the address of a CA, which is written https://HOST:PORT or HOST:PORT{why}")]
+pub struct ServerAddressError {
+    /// What was given, its beginning.
+    pub address: String,
+    /// What is wrong with its host, after a colon; empty when it has none that could be looked at.
+    pub why: String,
+}
+
+/// Of what is repeated in an error.
+const ADDRESS_CHARACTERS_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_with_its_scheme_and_without() {
+        for (good, host, port) in [
+            ("https://ca.example.com", "ca.example.com", None),
+            ("https://127.0.0.1:8443/", "127.0.0.1", Some(8443)),
+            ("127.0.0.1:8443", "127.0.0.1", Some(8443)),
+            ("[::1]:8443", "[::1]", Some(8443)),
+            ("ca.example.com:8443", "ca.example.com", Some(8443)),
+            ("localhost", "localhost", None),
+        ] {
+            let uri = server(good).unwrap();
+            assert_eq!((uri.host(), uri.port_u16()), (Some(host), port), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_a_ca_is_refused() {
+        for bad in
+            ["", "http://ca", "https://", "https://ca/path", "https://ca/?q", "a b", ":8443", "ftp://ca", "https://touchmark_ca", "0.0.0.0:8443"]
+        {
+            assert!(server(bad).is_err(), "{bad}");
+        }
+    }
+}

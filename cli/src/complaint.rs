@@ -1,0 +1,127 @@
+//! The form of an error: what happened, because of what, and what to do next.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::status::Status;
+
+/// Why a program did not do its work, as all four programs print it:
+///
+/// ```text
+/// PROGRAM: error: WHAT HAPPENED (REASON)
+/// PROGRAM: because: CAUSE
+/// PROGRAM: next: WHAT TO DO
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The program's name.
+    pub program: &'static str,
+    /// What happened.
+    pub what: String,
+    /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`, if the CA refused.
+    pub reason: Option<String>,
+    /// The causes, the nearest first.
+    pub because: Vec<String>,
+    /// What to do next.
+    pub next: Option<String>,
+    /// How the program ends.
+    pub status: Status,
+}
+
+impl Complaint {
+    /// Says what happened, and nothing else yet.
+    pub fn new(program: &'static str, status: Status, what: impl Into<String>) -> Self {
+        Self { program, what: what.into(), reason: None, because: Vec::new(), next: None, status }
+    }
+
+    /// Of an error and all its sources. A source that only repeats what was said is left out.
+    pub fn of(program: &'static str, status: Status, error: &dyn std::error::Error) -> Self {
+        let mut complaint = Self::new(program, status, error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !complaint.what.contains(&text) && !complaint.because.iter().any(|said| said.contains(&text)) {
+                complaint.because.push(text);
+            }
+            source = cause.source();
+        }
+        complaint
+    }
+
+    /// Says what to do next.
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// As one JSON object, for `--json`.
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "error": {
+                "message": self.what,
+                "reason": self.reason,
+                "because": self.because,
+                "next": self.next,
+                "exit_status": self.status.code(),
+            }
+        })
+        .to_string()
+    }
+
+    /// Prints it on stderr. Nobody may be reading; that is no failure.
+    pub fn tell(&self, json: bool) -> ExitCode {
+        diagnostics::tell(&self.text(json));
+        self.status.into()
+    }
+
+    /// As it is printed on stderr: for people, or as JSON.
+    pub fn text(&self, json: bool) -> String {
+        if json { self.to_json() } else { self.to_string() }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let program = self.program;
+        write!(f, "{program}: error: {}", indented(&self.what))?;
+        if let Some(reason) = &self.reason {
+            write!(f, " ({reason})")?;
+        }
+        for cause in &self.because {
+            write!(f, "\n{program}: because: {}", indented(cause))?;
+        }
+        if let Some(next) = &self.next {
+            write!(f, "\n{program}: next: {}", indented(next))?;
+        }
+        Ok(())
+    }
+}
+
+/// Further lines of one part are indented, so that each line that begins with the program's name begins a part.
+fn indented(text: &str) -> String {
+    text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_three_parts_each_on_lines_of_its_own() {
+        let mut complaint =
+            Complaint::new("touchmark", Status::Failed, "two things:\nthis\nthat").next("wait");
+        complaint.because.push("the disk is full".to_owned());
+        complaint.reason = Some("STORE_FULL".to_owned());
+        assert_eq!(
+            complaint.to_string(),
+            "touchmark: error: two things:\n  this\n  that (STORE_FULL)\ntouchmark: because: the disk is full\ntouchmark: next: wait"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let inner = std::io::Error::other("the disk is full");
+        let outer = std::io::Error::other(format!("cannot write: {inner}"));
+        assert_eq!(Complaint::of("touchmark", Status::Failed, &outer).because, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,155 @@
+//! The command line is read; wrong usage is told in the form of every other error.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::complaint::Complaint;
+use crate::status::Status;
+
+/// A program that ends where its command line is read: with its help, its version, or a complaint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What is printed.
+    pub text: String,
+    /// Help and version, which were asked for, go to stdout; everything else to stderr.
+    pub to_stdout: bool,
+    /// How the program ends.
+    pub status: Status,
+}
+
+impl Ended {
+    /// Prints it. Nobody may be reading; that is no failure.
+    pub fn tell(&self) -> ExitCode {
+        if self.to_stdout {
+            diagnostics::print(&self.text).ok();
+        } else {
+            diagnostics::tell(self.text.trim_end());
+        }
+        self.status.into()
+    }
+}
+
+/// Reads this process's command line.
+///
+/// # Errors
+/// What to print and how to end, when it names no work to do.
+pub fn parse<A: Parser>(program: &'static str) -> Result<A, Ended> {
+    parse_from(program, std::env::args_os())
+}
+
+/// Reads a command line; the first word is the program.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from<A: Parser>(
+    program: &'static str,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<A, Ended> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let json = words.iter().any(|word| word == "--json");
+    A::try_parse_from(words.clone())
+        .map_err(|error| ended(program, &error, &page(&A::command(), &words), json))
+}
+
+fn ended(program: &'static str, error: &clap::Error, page: &str, json: bool) -> Ended {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Ended { text, to_stdout: true, status: Status::Done }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Ended { text, to_stdout: false, status: Status::Usage }
+        }
+        _ => {
+            let complaint =
+                Complaint::new(program, Status::Usage, what(&text)).next(format!("see {page} --help"));
+            Ended { text: complaint.text(json) + "\n", to_stdout: false, status: Status::Usage }
+        }
+    }
+}
+
+/// clap's own text is `error: WHAT`, perhaps tips, `Usage: COMMAND …`, and where to find help.
+fn what(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let end = ["\n\nUsage: ", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
+    let what = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    what.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The command whose help page is meant, for example `touchmark device list`.
+fn page(root: &clap::Command, words: &[OsString]) -> String {
+    let (mut command, mut page) = (root, root.get_name().to_owned());
+    for word in words.iter().skip(1) {
+        if let Some(found) = word.to_str().and_then(|word| command.find_subcommand(word)) {
+            command = found;
+            page = format!("{page} {}", found.get_name());
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    #[command(name = "touchmark", version)]
+    struct Arguments {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Command {
+        /// Shows.
+        Show {
+            /// How many.
+            #[arg(long, value_name = "N")]
+            limit: u8,
+        },
+    }
+
+    fn ended(words: &[&str]) -> Ended {
+        parse_from::<Arguments>("touchmark", words.iter().map(OsString::from)).unwrap_err()
+    }
+
+    #[test]
+    fn wrong_usage_says_what_is_wrong_and_where_the_help_is() {
+        let said = ended(&["touchmark", "show", "--limit", "many"]);
+        assert_eq!(said.status, Status::Usage);
+        assert_eq!(
+            said.text,
+            "touchmark: error: invalid value 'many' for '--limit <N>': invalid digit found in string\n\
+             touchmark: next: see touchmark show --help\n"
+        );
+        let said = ended(&["touchmark", "show", "--limits", "1"]);
+        assert_eq!(
+            said.text,
+            "touchmark: error: unexpected argument '--limits' found\n  tip: a similar argument exists: '--limit'\n\
+             touchmark: next: see touchmark show --help\n"
+        );
+        let said = ended(&["touchmark", "show"]);
+        assert!(said.text.contains("--limit <N>"), "{}", said.text);
+    }
+
+    #[test]
+    fn with_json_wrong_usage_is_one_object() {
+        let said = ended(&["touchmark", "show", "--limit", "many", "--json"]);
+        let value: serde_json::Value = serde_json::from_str(&said.text).unwrap();
+        assert_eq!(value["error"]["exit_status"], 2);
+    }
+
+    #[test]
+    fn help_and_version_were_asked_for() {
+        for words in
+            [&["touchmark", "--help"][..], &["touchmark", "--version"], &["touchmark", "show", "--help"]]
+        {
+            let said = ended(words);
+            assert!(said.to_stdout && said.status == Status::Done, "{words:?}");
+        }
+        assert_eq!(ended(&["touchmark"]).status, Status::Usage);
+    }
+}

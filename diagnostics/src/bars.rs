@@ -1,0 +1,94 @@
+//! Progress bars on standard error that never wait for their terminal: a person may have stopped it (Ctrl-S), or closed it.
+
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::{ProgressDrawTarget, TermLike};
+use rustix::termios::tcgetwinsize;
+
+use crate::stderr;
+
+/// Where bars are drawn: standard error, through the queue of the log; nowhere if that is no terminal.
+pub fn draw_target() -> ProgressDrawTarget {
+    match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::term_like(Box::<Screen>::default()),
+        false => ProgressDrawTarget::hidden(),
+    }
+}
+
+/// Collects a picture, and puts it into the queue as a whole.
+#[derive(Debug, Default)]
+struct Screen {
+    picture: Mutex<String>,
+}
+
+impl Screen {
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.picture().push_str(text);
+        Ok(())
+    }
+
+    fn picture(&self) -> MutexGuard<'_, String> {
+        self.picture.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        tcgetwinsize(io::stderr()).map_or(COLUMNS, |size| size.ws_col)
+    }
+
+    fn height(&self) -> u16 {
+        tcgetwinsize(io::stderr()).map_or(ROWS, |size| size.ws_row)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'D')
+    }
+
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.add(s)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        self.add(s)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let picture = std::mem::take(&mut *self.picture());
+        if !picture.is_empty() {
+            stderr().put_if_idle(picture.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Screen {
+    /// ECMA-48: CSI Pn and a letter for the direction; no number at all would be one step.
+    fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { self.add(&format!("\x1b[{n}{direction}")) }
+    }
+}
+
+/// Of a terminal that does not say how wide it is.
+const COLUMNS: u16 = 80;
+
+/// Of a terminal that does not say how high it is.
+const ROWS: u16 = 24;

@@ -1,0 +1,353 @@
+//! A bounded queue of lines, and the one thread that writes them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::descriptor::{Broken, write_all};
+use crate::limit;
+
+/// Lines on their way to a file, pipe or terminal. Cheap to clone; all clones are the same queue.
+///
+/// Putting a line never waits, never fails, never panics. What does not fit, or cannot be written, is lost and counted.
+#[derive(Debug, Clone)]
+pub struct Lines {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    lost: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// The thread has taken lines that are not written yet.
+    writing: bool,
+    /// Lines that were put into the queue, and that were taken out of it, since the start.
+    put: u64,
+    taken: u64,
+    /// Lines that are lost and of which nothing was said.
+    untold: u64,
+    /// After how many lines the first of them was lost: there something is said of them.
+    lost_after: u64,
+    /// The last write failed: what is untold is said with the next line, and not before.
+    failing: bool,
+    /// A flush ended before everything was written, and nothing was written since.
+    stalled: bool,
+    /// There is no thread.
+    closed: bool,
+}
+
+/// What is written at once.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where each line ends in `bytes`.
+    ends: Vec<usize>,
+}
+
+/// Makes the line that says how many were lost.
+type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
+
+impl Lines {
+    /// Lines to `sink`, written by a thread of this name. `notice` makes the line that says how many lines were lost; it is written as
+    /// soon as the sink takes lines again.
+    pub fn to(name: &str, sink: impl AsFd + Send + 'static, notice: Option<Notice>) -> Self {
+        let shared = Arc::new(Shared::default());
+        let writer = Arc::clone(&shared);
+        let spawned = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || Writer { shared: writer, sink, notice, torn: false }.run());
+        if spawned.is_err() {
+            shared.state().closed = true;
+        }
+        Self { shared }
+    }
+
+    /// Puts a whole line, with its line end. One longer than 16 KiB is cut.
+    pub fn put(&self, line: &[u8]) {
+        if capture(line) {
+            return;
+        }
+        let line = cut(line);
+        let mut state = self.shared.state();
+        if state.closed || state.queue.len() >= LINES_MAX || state.bytes + line.len() > BYTES_MAX {
+            state.lose(1);
+            drop(state);
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.bytes += line.len();
+        state.put += 1;
+        state.queue.push_back(line);
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Puts something that is worth nothing later, such as a picture of a progress bar: dropped, and not counted as lost, when others wait.
+    pub fn put_if_idle(&self, bytes: &[u8]) {
+        if self.shared.state().queue.len() < PICTURES_MAX {
+            self.put(bytes);
+        }
+    }
+
+    /// Lines that were lost since the start.
+    pub fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all lines are written or lost, at most so long. Returns whether that is so. After a wait that was in vain the next ones
+    /// return at once, until something is written again.
+    pub fn flush(&self, patience: Duration) -> bool {
+        let state = self.shared.state();
+        if state.stalled || state.closed {
+            return state.is_empty();
+        }
+        let waited = self.shared.changed.wait_timeout_while(state, patience, |state| !state.is_empty());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.stalled = !state.is_empty();
+        !state.stalled
+    }
+
+    /// Lets the thread look at what else it has to say.
+    pub(crate) fn wake(&self) {
+        // Under the lock: a thread that has just looked is then asleep, and hears it.
+        let _state = self.shared.state();
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::flush(self, FLUSH_MAX);
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && !self.writing
+    }
+
+    fn lose(&mut self, lines: u64) {
+        if self.untold == 0 {
+            self.lost_after = self.put;
+        }
+        self.untold += lines;
+    }
+
+    /// How many lines were lost just here.
+    fn lost_here(&self) -> u64 {
+        if self.taken >= self.lost_after { self.untold } else { 0 }
+    }
+
+    /// As many lines as are written at once, up to the place where some were lost.
+    fn take(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        let end = if self.lost_here() > 0 || self.untold == 0 { u64::MAX } else { self.lost_after };
+        while batch.bytes.len() < BATCH_BYTES
+            && self.taken < end
+            && let Some(line) = self.queue.pop_front()
+        {
+            self.bytes = self.bytes.saturating_sub(line.len());
+            self.taken += 1;
+            batch.bytes.extend_from_slice(&line);
+            batch.ends.push(batch.bytes.len());
+        }
+        self.writing = true;
+        batch
+    }
+}
+
+/// The thread. Only it may wait for the sink.
+struct Writer<S> {
+    shared: Arc<Shared>,
+    sink: S,
+    notice: Option<Notice>,
+    /// The last write ended in the middle of a line.
+    torn: bool,
+}
+
+impl<S: AsFd> Writer<S> {
+    fn run(mut self) {
+        loop {
+            let (batch, untold) = self.next();
+            let mut front = Vec::new();
+            if std::mem::take(&mut self.torn) {
+                front.push(b'\n');
+            }
+            if let (Some(notice), 1..) = (&self.notice, untold) {
+                front.extend(notice(untold));
+            }
+            let written = write_all(&self.sink, &front).and_then(|()| {
+                write_all(&self.sink, &batch.bytes)
+                    .map_err(|broken| Broken { written: broken.written + front.len(), ..broken })
+            });
+            let mut state = self.shared.state();
+            state.writing = false;
+            state.stalled = false;
+            state.failing = written.is_err();
+            match written {
+                Ok(()) => {
+                    state.untold = state.untold.saturating_sub(untold);
+                    if untold > 0 {
+                        state.lost_after = state.put;
+                    }
+                }
+                Err(Broken { written, .. }) => {
+                    let of_lines = written.saturating_sub(front.len());
+                    let lost = batch.ends.iter().filter(|end| **end > of_lines).count() as u64;
+                    self.torn = written > 0 && !batch.ends.contains(&of_lines);
+                    state.lose(lost);
+                    self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+                }
+            }
+            drop(state);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits for lines, or for something to say about those that are lost.
+    fn next(&self) -> (Batch, u64) {
+        let mut state = self.shared.state();
+        loop {
+            // What was suppressed is said by log lines of their own, which come through the queue.
+            let report = limit::next_report();
+            if report.is_some_and(|at| at <= Instant::now()) {
+                drop(state);
+                limit::report();
+                state = self.shared.state();
+                continue;
+            }
+            let untold = if self.notice.is_some() { state.lost_here() } else { 0 };
+            if !state.queue.is_empty() || (untold > 0 && !state.failing) {
+                return (state.take(), untold);
+            }
+            state = match report {
+                None => self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let pause = at.saturating_duration_since(Instant::now());
+                    let waited = self.shared.changed.wait_timeout(state, pause);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+/// The log, and everything else that is written to standard error.
+pub fn stderr() -> &'static Lines {
+    LOG.get_or_init(|| Lines::to("log", io::stderr(), Some(Box::new(notice))))
+}
+
+/// Tells a person something on standard error, in a line of its own.
+pub fn tell(text: &str) {
+    stderr().put(format!("{text}\n").as_bytes());
+}
+
+/// Lines for standard error that were lost since the start.
+pub fn lines_lost() -> u64 {
+    LOG.get().map_or(0, Lines::lost)
+}
+
+/// Waits until standard error has everything that it is to have, at most a second.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush(FLUSH_MAX);
+    }
+}
+
+/// In the form of the log, if there is one.
+fn notice(lost: u64) -> Vec<u8> {
+    if LevelFilter::current() == LevelFilter::OFF {
+        return format!("{lost} lines were lost\n").into_bytes();
+    }
+    captured(|| tracing::warn!(lines = lost, "{lost} log lines were lost"))
+}
+
+/// Catches the lines that `log` makes on this thread.
+fn captured(log: impl FnOnce()) -> Vec<u8> {
+    CAPTURED.with_borrow_mut(|captured| *captured = Some(Vec::new()));
+    log();
+    CAPTURED.take().unwrap_or_default()
+}
+
+/// Whether somebody on this thread catches lines; then it has this one.
+fn capture(line: &[u8]) -> bool {
+    CAPTURED.with_borrow_mut(|captured| match captured {
+        Some(captured) => {
+            captured.extend_from_slice(line);
+            true
+        }
+        None => false,
+    })
+}
+
+/// The line, or as much of it as is written.
+fn cut(line: &[u8]) -> Vec<u8> {
+    match line.get(..LINE_BYTES_MAX) {
+        Some(first) if line.len() > LINE_BYTES_MAX => {
+            let more = line.len() - LINE_BYTES_MAX;
+            [first, format!("… ({more} bytes more)\n").as_bytes()].concat()
+        }
+        _ => line.to_vec(),
+    }
+}
+
+static LOG: OnceLock<Lines> = OnceLock::new();
+
+thread_local! {
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Lines that wait: some seconds of a busy log.
+const LINES_MAX: usize = 8_192;
+
+/// Bytes that wait, so that long lines do not take the memory of work.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The longest line: a log line has some hundred bytes, a hook's last words some kilobytes.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Enough for one write to cost nothing beside what made its lines.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// Pictures of progress bars that wait: more would only be older.
+const PICTURES_MAX: usize = 8;
+
+/// The longest wait at the end of a program: a reader that reads takes milliseconds, one that has stalled may never go on.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

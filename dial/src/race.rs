@@ -1,0 +1,145 @@
+//! Which address is tried when (RFC 8305, sections 3 to 5).
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use crate::lookup::{Answer, Family, Lookup};
+use crate::{DialError, Failure};
+
+/// The first connection that is made to one of the addresses that the lookups find.
+pub(crate) async fn first_connection(
+    host: &str,
+    lookups: Vec<Lookup>,
+    within: Duration,
+) -> Result<TcpStream, DialError> {
+    let deadline = Instant::now() + within;
+    let mut lookups: FuturesUnordered<Lookup> = lookups.into_iter().collect();
+    let mut attempts = FuturesUnordered::new();
+    let mut waiting = Waiting::default();
+    let mut race = Race::default();
+    // When the next address may be tried.
+    let mut next_at = Instant::now();
+    loop {
+        if lookups.is_empty() && attempts.is_empty() && waiting.is_empty() {
+            return Err(race.lost(host));
+        }
+        tokio::select! {
+            Some((address, outcome)) = attempts.next(), if !attempts.is_empty() => match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(why) => {
+                    race.failed(address, why);
+                    next_at = Instant::now();
+                }
+            },
+            Some(answer) = lookups.next(), if !lookups.is_empty() => {
+                let family = answer.family;
+                race.resolved(answer, &mut waiting);
+                // "If a positive A response is received first […], the client SHOULD wait a short time for the AAAA response".
+                let wait = family == Family::V4 && !lookups.is_empty();
+                if attempts.is_empty() {
+                    next_at = Instant::now() + if wait { RESOLUTION_DELAY } else { Duration::ZERO };
+                }
+            }
+            () = sleep_until(next_at), if !waiting.is_empty() => {
+                if let Some(address) = waiting.next() {
+                    race.begun.push(address);
+                    attempts.push(async move { (address, TcpStream::connect(address).await) });
+                }
+                next_at = Instant::now() + CONNECTION_ATTEMPT_DELAY;
+            }
+            () = sleep_until(deadline) => return Err(race.out_of_time(host, within)),
+        }
+    }
+}
+
+/// Addresses that were not tried yet, in the resolver's order.
+#[derive(Debug, Default)]
+struct Waiting {
+    v6: VecDeque<SocketAddr>,
+    v4: VecDeque<SocketAddr>,
+    last: Option<Family>,
+}
+
+impl Waiting {
+    /// The families take turns, IPv6 begins (RFC 8305, section 4, with a First Address Family Count of 1).
+    fn next(&mut self) -> Option<SocketAddr> {
+        let v6_is_next = self.last != Some(Family::V6) || self.v4.is_empty();
+        let (family, address) = match (v6_is_next, self.v6.pop_front()) {
+            (true, Some(address)) => (Family::V6, Some(address)),
+            (_, taken) => {
+                // Not its turn: it stays the first of its family.
+                taken.into_iter().for_each(|address| self.v6.push_front(address));
+                (Family::V4, self.v4.pop_front())
+            }
+        };
+        self.last = Some(family);
+        address
+    }
+
+    fn is_empty(&self) -> bool {
+        self.v6.is_empty() && self.v4.is_empty()
+    }
+}
+
+/// What came of it so far.
+#[derive(Debug, Default)]
+struct Race {
+    begun: Vec<SocketAddr>,
+    failures: Vec<Failure>,
+    unresolved: Option<io::Error>,
+}
+
+impl Race {
+    fn resolved(&mut self, answer: Answer, waiting: &mut Waiting) {
+        match (answer.family, answer.addresses) {
+            (Family::V6, Ok(addresses)) => waiting.v6.extend(addresses),
+            (Family::V4, Ok(addresses)) => waiting.v4.extend(addresses),
+            // A name with addresses of one family only is usual: what the resolver says of the other is nobody's business then.
+            (_, Err(why)) => self.unresolved = Some(why),
+        }
+    }
+
+    fn failed(&mut self, address: SocketAddr, why: io::Error) {
+        self.begun.retain(|begun| *begun != address);
+        self.failures.push(Failure { address, why });
+    }
+
+    /// Every address has failed, or there was none.
+    fn lost(self, host: &str) -> DialError {
+        if self.failures.is_empty() {
+            let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
+            return DialError::Unresolved {
+                host: host.to_owned(),
+                why: self.unresolved.unwrap_or_else(none),
+            };
+        }
+        DialError::NotReached { host: host.to_owned(), failures: self.failures }
+    }
+
+    fn out_of_time(mut self, host: &str, within: Duration) -> DialError {
+        let silent = || io::Error::from(io::ErrorKind::TimedOut);
+        self.failures.extend(self.begun.into_iter().map(|address| Failure { address, why: silent() }));
+        if self.failures.is_empty() {
+            let why = format!("the resolver gave no answer within {} ms", within.as_millis());
+            let why = io::Error::new(io::ErrorKind::TimedOut, why);
+            return DialError::Unresolved { host: host.to_owned(), why };
+        }
+        DialError::NotReached { host: host.to_owned(), failures: self.failures }
+    }
+}
+
+/// "The recommended value for a default delay is 250 milliseconds." -- RFC 8305, section 5.
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// "a recommended value of 50 milliseconds" -- RFC 8305, section 3.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Says what is wrong with the form of a request: its part, and the rule that it breaks. Looked for only in what is refused.
+
+use super::attribute::{self, EXTENSION_REQUEST};
+use crate::der::{
+    BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET,
+    element_fault, value_fault,
+};
+
+/// What is wrong with the form of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormFault {
+    /// The part of the request (RFC 2986, section 4).
+    pub part: &'static str,
+    /// What it does, and what rule says otherwise.
+    pub rule: &'static str,
+}
+
+impl FormFault {
+    pub(super) const fn of(part: &'static str, rule: &'static str) -> Self {
+        Self { part, rule }
+    }
+}
+
+/// The first fault of bytes that are no request in strict DER.
+pub(super) fn fault(der: &[u8]) -> FormFault {
+    match check(der) {
+        Err(fault) => fault,
+        Ok(()) => FormFault::of(WHOLE, "is not strict DER"),
+    }
+}
+
+fn check(der: &[u8]) -> Result<(), FormFault> {
+    let mut whole = Fields(der);
+    let mut outer = whole.next(WHOLE, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
+    if !whole.0.is_empty() {
+        return Err(FormFault::of(WHOLE, AFTER_THE_END));
+    }
+    let info = outer.next(INFO, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
+    let algorithm = outer.0;
+    outer.next(ALGORITHM, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
+    let algorithm = algorithm.get(..algorithm.len() - outer.0.len()).unwrap_or_default();
+    let signature = outer.next(SIGNATURE, BIT_STRING, "is not a BIT STRING (RFC 2986, section 4.2)")?;
+    if signature.0.first() != Some(&0) {
+        return Err(FormFault::of(SIGNATURE, "is not a whole number of octets"));
+    }
+    if !outer.0.is_empty() {
+        return Err(FormFault::of(WHOLE, "has a field after the signature (RFC 2986, section 4.2)"));
+    }
+    check_info(info)?;
+    values(ALGORITHM, algorithm)
+}
+
+fn check_info(mut info: Fields<'_>) -> Result<(), FormFault> {
+    let mut part = |name, tag, rule| {
+        let before = info.0;
+        let content = info.next(name, tag, rule)?;
+        Ok::<_, FormFault>((before.get(..before.len() - info.0.len()).unwrap_or_default(), content.0))
+    };
+    let (raw, version) = part(VERSION, INTEGER, "is not an INTEGER (RFC 2986, section 4.1)")?;
+    values(VERSION, raw)?;
+    if version != [0] {
+        return Err(FormFault::of(
+            VERSION,
+            "is not 0, the only version that PKCS#10 has (RFC 2986, section 4.1)",
+        ));
+    }
+    let (subject, _) = part(SUBJECT, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
+    let (key, _) = part(KEY, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
+    let (_, attributes) = part(
+        ATTRIBUTES,
+        CONTEXT_0_CONSTRUCTED,
+        "are not there: the field is written also when it is empty, as A0 00 (RFC 2986, section 4.1)",
+    )
+    .map_err(|fault| match fault.rule {
+        "is missing" => FormFault::of(
+            ATTRIBUTES,
+            "are not there: the field is written also when it is empty, as A0 00 (RFC 2986, section 4.1)",
+        ),
+        _ => fault,
+    })?;
+    if !info.0.is_empty() {
+        return Err(FormFault::of(INFO, "has a field after the attributes (RFC 2986, section 4.1)"));
+    }
+    values(SUBJECT, subject)?;
+    values(KEY, key)?;
+    values(ATTRIBUTES, attributes)?;
+    check_attributes(attributes)
+}
+
+fn check_attributes(attributes: &[u8]) -> Result<(), FormFault> {
+    let wrong = |rule| FormFault::of(ATTRIBUTES, rule);
+    let form =
+        |_| wrong("have one that is not an OBJECT IDENTIFIER and a SET of values (RFC 2986, section 4.1)");
+    let mut elements = Elements::new(attributes).map_err(form)?;
+    let mut previous: &[u8] = &[];
+    while !elements.is_empty() {
+        let one: Element<'_> = elements.expect(SEQUENCE).map_err(form)?;
+        if one.raw < previous {
+            return Err(wrong(
+                "are not in ascending order, as the elements of a SET OF are (X.690, section 11.6)",
+            ));
+        }
+        previous = one.raw;
+        let mut fields = one.elements().map_err(form)?;
+        let oid = fields.expect(OBJECT_IDENTIFIER).map_err(form)?;
+        let set = fields.expect(SET).map_err(form)?;
+        fields.end().map_err(form)?;
+        if oid.content == EXTENSION_REQUEST {
+            let values = set.elements().map_err(form)?;
+            attribute::extensions(values).map_err(|rule| FormFault::of("the extensionRequest", rule))?;
+        }
+    }
+    Ok(())
+}
+
+fn values(part: &'static str, raw: &[u8]) -> Result<(), FormFault> {
+    value_fault(raw).map_or(Ok(()), |rule| Err(FormFault::of(part, rule)))
+}
+
+/// What is left to read.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The content of the next element.
+    fn next(&mut self, part: &'static str, tag: u8, rule: &'static str) -> Result<Fields<'a>, FormFault> {
+        let broken = || FormFault::of(part, element_fault(self.0).unwrap_or("is not strict DER"));
+        let mut elements = Elements::new(self.0).map_err(|_| broken())?;
+        let element = elements.any().map_err(|_| broken())?;
+        if element.tag != tag {
+            return Err(FormFault::of(part, rule));
+        }
+        self.0 = self.0.get(element.raw.len()..).unwrap_or_default();
+        Ok(Fields(element.content))
+    }
+}
+
+const WHOLE: &str = "the certificate request";
+const INFO: &str = "its CertificationRequestInfo";
+const VERSION: &str = "its version";
+const SUBJECT: &str = "its subject";
+const KEY: &str = "its subjectPublicKeyInfo";
+const ATTRIBUTES: &str = "its attributes";
+const ALGORITHM: &str = "its signatureAlgorithm";
+const SIGNATURE: &str = "its signature";
+
+const AFTER_THE_END: &str =
+    "is followed by more bytes: a line end, a zero or a second request; send the DER and nothing else";

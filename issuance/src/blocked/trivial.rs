@@ -1,0 +1,65 @@
+//! Keys whose private half anybody finds by trying a few thousand numbers: computed, not listed.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use aws_lc_rs::agreement::{Algorithm, ECDH_P256, ECDH_P384, PrivateKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use identity::{KeyType, PublicKey};
+
+/// Whether the private key is one that is tried first.
+///
+/// P-256 and P-384: the numbers 1 to [`TRIVIAL_PRIVATE_KEYS_MAX`], their negatives modulo the order of the group, and one octet repeated, with
+/// the negative of that. Ed25519: seeds that are such a number, in either byte order, or one octet repeated. RSA keys have no such numbers.
+pub(super) fn is_trivial(key: &PublicKey) -> bool {
+    TRIVIAL.contains(&(key.key_type(), super::number(key).to_vec()))
+}
+
+/// By x, which a point and its negative have in common, or the bytes of an Ed25519 key. Computed once, in about a fifth of a second.
+static TRIVIAL: LazyLock<HashSet<(KeyType, Vec<u8>)>> = LazyLock::new(|| {
+    let p256 = secrets(P256_BYTES).filter_map(|secret| x(&ECDH_P256, &secret)).map(|x| (KeyType::P256, x));
+    let p384 = secrets(P384_BYTES).filter_map(|secret| x(&ECDH_P384, &secret)).map(|x| (KeyType::P384, x));
+    let seeds = secrets(SEED_BYTES).flat_map(|seed| {
+        let backwards: Vec<u8> = seed.iter().rev().copied().collect();
+        [seed, backwards]
+    });
+    let ed25519 = seeds.filter_map(|seed| of_seed(&seed)).map(|key| (KeyType::Ed25519, key));
+    p256.chain(p384).chain(ed25519).collect()
+});
+
+/// Big-endian: the small numbers, zero among them, and one octet repeated. What is no private key of a kind is passed over there.
+fn secrets(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let small = (0..=TRIVIAL_PRIVATE_KEYS_MAX).map(move |number| {
+        let number = number.to_be_bytes();
+        [vec![0; bytes.saturating_sub(number.len())], number.to_vec()].concat()
+    });
+    let repeated = (1..=u8::MAX).map(move |octet| vec![octet; bytes]);
+    small.chain(repeated)
+}
+
+/// x of the point, without leading zeros.
+fn x(algorithm: &'static Algorithm, secret: &[u8]) -> Option<Vec<u8>> {
+    let public = PrivateKey::from_private_key(algorithm, secret).ok()?.compute_public_key().ok()?;
+    // 04, x, y.
+    let (_, point) = public.as_ref().split_first()?;
+    Some(without_leading_zeros(point.get(..point.len() / 2)?))
+}
+
+fn of_seed(seed: &[u8]) -> Option<Vec<u8>> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
+    Some(without_leading_zeros(pair.public_key().as_ref()))
+}
+
+fn without_leading_zeros(number: &[u8]) -> Vec<u8> {
+    number.iter().copied().skip_while(|octet| *octet == 0).collect()
+}
+
+/// The largest small number that is refused as a private key. What is found beyond it by search is endless; these are what a counter, a flag, a
+/// test or a generator that gives zeros comes to.
+pub const TRIVIAL_PRIVATE_KEYS_MAX: u16 = 1_024;
+
+const P256_BYTES: usize = 32;
+const P384_BYTES: usize = 48;
+
+/// RFC 8032, section 5.1.5.
+const SEED_BYTES: usize = 32;

@@ -1,0 +1,146 @@
+//! Lists of serial numbers as people and spreadsheets write them: bytes in; serial numbers, or every mistake, out. No I/O.
+//!
+//! The operator's manifest and the station's list are read here and nowhere else, so that both take the same files.
+
+mod cells;
+mod columns;
+mod mistakes;
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+
+use identity::{DeviceSerial, Product};
+
+pub use mistakes::{Mistake, Mistakes};
+
+use cells::Record;
+use columns::{Columns, Layout};
+
+/// A unit of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Where it begins in the file, from 1.
+    pub line: u64,
+    /// Its serial number.
+    pub serial: DeviceSerial,
+    /// What the list says of it beside serial number and product, by the name of the column.
+    pub columns: BTreeMap<String, String>,
+}
+
+/// Reads a list: one serial number a line, or columns with a header (CSV, RFC 4180; separated by commas, semicolons or tabs; UTF-8, or
+/// UTF-16 with its mark). `product` is what the list is for: a row may leave it out, and may not name another. `column` is the name of
+/// the column of serial numbers; without it, the one with a usual name (`serial`, `Serial Number`, `S/N`, …).
+///
+/// # Errors
+/// Everything that is wrong, at once. A list is taken whole or not at all.
+pub fn read(content: &[u8], product: &Product, column: Option<&str>) -> Result<Vec<Row>, Mistakes> {
+    if content.len() > LIST_BYTES_MAX {
+        return Err(Mistake::of_all(format!("a list has at most {LIST_BYTES_MAX} bytes")).into());
+    }
+    let text = text::decode(content)?;
+    let Layout { columns, rows } = columns::find(&text, column)?;
+    let mut mistakes = Vec::new();
+    let mut read = Vec::new();
+    for record in rows {
+        match row(&record, &columns, product) {
+            Ok(row) => read.push(row),
+            Err(what) => mistakes.push(Mistake { line: record.line, what }),
+        }
+    }
+    mistakes.extend(twins(&read));
+    if read.is_empty() && mistakes.is_empty() {
+        return Err(Mistake::of_all("the list has no serial numbers".to_owned()).into());
+    }
+    if mistakes.is_empty() { Ok(read) } else { Err(Mistakes::new(mistakes)) }
+}
+
+/// Holds every row against a rule of the caller's.
+///
+/// # Errors
+/// All rows for which `allowed` says why not.
+pub fn check(rows: &[Row], allowed: impl Fn(&DeviceSerial) -> Result<(), String>) -> Result<(), Mistakes> {
+    let mistakes: Vec<Mistake> = rows
+        .iter()
+        .filter_map(|row| allowed(&row.serial).err().map(|what| Mistake { line: row.line, what }))
+        .collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes::new(mistakes)) }
+}
+
+fn row(record: &Record, columns: &Columns, product: &Product) -> Result<Row, String> {
+    let cells = columns.fit(record)?;
+    let mut serial = None;
+    let mut others = BTreeMap::new();
+    for (index, value) in cells.iter().enumerate() {
+        if index == columns.serial {
+            serial = Some(serial_number(value)?);
+        } else if Some(index) == columns.product {
+            let same = value.is_empty() || value == product.as_str();
+            if !same {
+                return Err(format!("it is for product {}, and this order is for {product}", shown(value)));
+            }
+        } else if let Some(name) = columns.names.get(index).filter(|name| !name.is_empty()) {
+            others.insert(name.clone(), value.clone());
+        }
+    }
+    let serial = serial.ok_or_else(|| "it has no serial number".to_owned())?;
+    Ok(Row { line: record.line, serial, columns: others })
+}
+
+fn serial_number(value: &str) -> Result<DeviceSerial, String> {
+    // ="000123" keeps a spreadsheet from taking a serial number for a number.
+    let value = value.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+    if value.is_empty() {
+        return Err("the serial number is empty".to_owned());
+    }
+    if is_a_rounded_number(value) {
+        return Err(format!(
+            "{value} is how a spreadsheet shows a long number, and its last digits are lost; format the column as text and enter \
+             the serial numbers again"
+        ));
+    }
+    value.parse::<DeviceSerial>().map_err(|error| format!("{}: {error}", shown(value)))
+}
+
+/// `1.23457E+11`, with a decimal comma too.
+fn is_a_rounded_number(value: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((number, exponent)) = value.split_once(['E', 'e']) else { return false };
+    let Some(exponent) = exponent.strip_prefix(['+', '-']) else { return false };
+    let (whole, fraction) = number.split_once(['.', ',']).unwrap_or((number, "0"));
+    digits(exponent) && digits(whole) && digits(fraction)
+}
+
+/// What is listed twice. Two that differ only in case are one: X.520 compares serial numbers without it (caseIgnoreMatch), and so do people.
+fn twins(rows: &[Row]) -> Vec<Mistake> {
+    let mut seen: HashMap<String, &Row> = HashMap::with_capacity(rows.len());
+    let mut mistakes = Vec::new();
+    for row in rows {
+        let Some(first) = seen.get(&row.serial.as_str().to_ascii_lowercase()) else {
+            seen.insert(row.serial.as_str().to_ascii_lowercase(), row);
+            continue;
+        };
+        let what = if first.serial == row.serial {
+            format!("{} is in line {} already", row.serial, first.line)
+        } else {
+            format!("{} differs from {} in line {} only in case", row.serial, first.serial, first.line)
+        };
+        mistakes.push(Mistake { line: row.line, what });
+    }
+    mistakes
+}
+
+/// A stranger's text on a terminal: short, and without control characters.
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("\"{}{more}\"", cut.escape_debug())
+}
+
+/// Of a list: a million rows of 64 characters.
+pub const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Of a value in a message.
+const SHOWN_CHARACTERS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

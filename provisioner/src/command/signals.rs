@@ -1,0 +1,62 @@
+//! The signals that stop a line.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::console::Console;
+
+/// Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which the end of a terminal sends.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// `None` where the line is to outlive its terminal, as under `nohup`.
+    hang_up: Option<Signal>,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the system does not let us take them.
+    pub(super) fn new() -> io::Result<Self> {
+        let hang_up =
+            if diagnostics::hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up,
+        })
+    }
+
+    /// The first signal stops the line, the second cuts the units off. If this task ends in another way, the line stops: nobody could stop
+    /// it any more.
+    pub(super) async fn watch(mut self, stop: CancellationToken, cut: CancellationToken, console: Console) {
+        let _stopped = stop.clone().drop_guard();
+        for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
+            self.next().await;
+            console.complain(text);
+            token.cancel();
+        }
+    }
+
+    async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => drop(signal.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = hang_up => {}
+        }
+    }
+}
+
+/// After the first.
+const STOPPING: &str =
+    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
+
+/// After the second.
+const CUTTING_OFF: &str = "cutting off the units on the bench";

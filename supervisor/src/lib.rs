@@ -1,0 +1,122 @@
+//! What a program tells the service manager that started it: that it is ready, that it is alive, that it stops. See sd_notify(3).
+//!
+//! Nothing here blocks or fails: what cannot be sent is dropped, and the service manager then acts as if the program hung. Without a
+//! service manager (no `NOTIFY_SOCKET`) nothing is sent.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tracing::warn;
+
+/// The service manager of this process.
+#[derive(Debug, Default)]
+pub struct ServiceManager {
+    queue: Option<SyncSender<Message>>,
+    watchdog: Option<Duration>,
+}
+
+/// What is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    Ready,
+    Alive,
+    Stopping,
+}
+
+impl ServiceManager {
+    /// The one that `NOTIFY_SOCKET` names, or none; the watchdog is the one of `WATCHDOG_USEC` and `WATCHDOG_PID`.
+    pub fn of_this_process() -> Self {
+        if std::env::var_os(SOCKET).is_none_or(|name| name.is_empty()) {
+            return Self::default();
+        }
+        let (queue, messages) = sync_channel(MESSAGES_MAX);
+        // A thread of its own: a service manager that reads nothing must not hold up the program, nor its end.
+        match thread::Builder::new().name("notify".to_owned()).spawn(move || send(&messages)) {
+            Ok(_) => Self { queue: Some(queue), watchdog: sd_notify::watchdog_enabled() },
+            Err(error) => {
+                warn!("the service manager will not hear that this program is ready: no thread: {error}");
+                Self::default()
+            }
+        }
+    }
+
+    /// Says that the program does its work from now on (`READY=1`).
+    pub fn ready(&self) {
+        self.tell(Message::Ready);
+    }
+
+    /// Says that the program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only when the work really goes on.
+    pub fn alive(&self) {
+        self.tell(Message::Alive);
+    }
+
+    /// Says that the program has begun to end (`STOPPING=1`).
+    pub fn stopping(&self) {
+        self.tell(Message::Stopping);
+    }
+
+    /// How often [`Self::alive`] is to be called: a third of the time after which the service manager acts. `None`: it has no watchdog.
+    pub fn watchdog_interval(&self) -> Option<Duration> {
+        self.watchdog.map(|limit| (limit / 3).max(INTERVAL_MIN))
+    }
+
+    fn tell(&self, message: Message) {
+        if let Some(queue) = &self.queue {
+            queue.try_send(message).ok();
+        }
+    }
+}
+
+fn send(messages: &Receiver<Message>) {
+    let mut complained = false;
+    for message in messages {
+        let state = match message {
+            Message::Ready => NotifyState::Ready,
+            Message::Alive => NotifyState::Watchdog,
+            Message::Stopping => NotifyState::Stopping,
+        };
+        if let Err(error) = sd_notify::notify(&[state])
+            && !std::mem::replace(&mut complained, true)
+        {
+            warn!("the service manager cannot be told {message:?}: {error}");
+        }
+    }
+}
+
+/// The variables by which a service manager names itself. A program that starts others takes them out of their environment: they have
+/// nothing to say for it.
+pub const VARIABLES: [&str; 3] = [SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+const SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Messages that wait to be sent; each is a few bytes, and one comes every few seconds.
+const MESSAGES_MAX: usize = 8;
+
+/// The shortest interval: a watchdog of a few milliseconds is a mistake, and must not keep a device busy.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_service_manager_nothing_is_said_and_nothing_is_wanted() {
+        let nobody = ServiceManager::default();
+        nobody.ready();
+        nobody.alive();
+        nobody.stopping();
+        assert_eq!(nobody.watchdog_interval(), None);
+    }
+
+    #[test]
+    fn a_service_manager_that_reads_nothing_holds_nobody_up() {
+        let (queue, _messages) = sync_channel(1);
+        let stalled = ServiceManager { queue: Some(queue), watchdog: Some(Duration::from_secs(3)) };
+        for _ in 0..100 {
+            stalled.alive();
+        }
+        assert_eq!(stalled.watchdog_interval(), Some(Duration::from_secs(1)));
+    }
+}
