@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use crate::shell::{self, cargo, step};
-use crate::{deny, proto};
+use crate::{deny, pictures, proto};
 
 /// Runs every check; stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
     step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])))?;
     step("generated code is what the .proto files say", || proto::run(true))?;
+    step("pictures are drawn from their text", || pictures::run(true))?;
     step("clippy", || {
         shell::run(cargo().args([
             "clippy",

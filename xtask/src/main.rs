@@ -7,6 +7,7 @@ mod deny;
 mod dist;
 mod former_version;
 mod fuzz;
+mod pictures;
 mod proto;
 mod quickstart;
 mod requirements;
@@ -74,6 +75,12 @@ enum Chore {
         /// Which targets [default: all]
         targets: Vec<String>,
     },
+    /// Draw the pictures of the documents from their text in docs/pictures (needs graphviz)
+    Pictures {
+        /// Only look whether each picture is of its text; exit status 1 if one is not.
+        #[arg(long)]
+        check: bool,
+    },
     /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed)
     Proto {
         /// Only compare with what is committed; exit status 1 if it differs.
@@ -91,6 +98,7 @@ fn main() -> ExitCode {
         Chore::Check => check::run(),
         Chore::Bench { quick, bench, arguments } => bench::run_bench(bench, quick, &arguments),
         Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
+        Chore::Pictures { check } => pictures::run(check),
         Chore::Proto { check } => proto::run(check),
     };
     match result {
