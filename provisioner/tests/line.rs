@@ -9,7 +9,9 @@
     reason = "tests"
 )]
 
-mod support;
+mod support {
+    pub mod factory;
+}
 
 use std::process::Command;
 use std::time::Duration;

@@ -13,13 +13,16 @@ use std::process::Output;
 
 use tests::{CertificateAuthority, Operator, Program, Station, json_lines};
 
+/// The name of a file, what is in it, and its serial numbers or the sentence that refuses it.
+type List = (&'static str, &'static [u8], Result<&'static [&'static str], &'static str>);
+
 /// What spreadsheets, editors and old machines make of a list: the file, and its serial numbers or the sentence that refuses it.
-const LISTS: &[(&str, &[u8], Result<&[&str], &str>)] = &[
+const LISTS: &[List] = &[
     ("bom-crlf", b"\xef\xbb\xbfserial,product\r\nSA1,cam-2\r\nSA2,cam-2\r\n", Ok(&["SA1", "SA2"])),
     ("semicolons", b"\"Serial Number\";\"Operator\"\r\n\"SB1\";\"x\"\r\n", Ok(&["SB1"])),
     ("sep", b"sep=;\r\nserial;note\r\nSC1;a\r\n", Ok(&["SC1"])),
     ("tabs", b"serial\tnote\nSD1\tx\n", Ok(&["SD1"])),
-    ("utf16", b"\xff\xfes\0e\0r\0i\0a\0l\0\n\0S\0E\01\0\n\0", Ok(&["SE1"])),
+    ("utf16", b"\xff\xfes\0e\0r\0i\0a\0l\0\n\0S\0E\0\x31\0\n\0", Ok(&["SE1"])),
     ("mac", b"serial\rSF1\rSF2\r", Ok(&["SF1", "SF2"])),
     ("blank", b"serial\nSG1\n\nSG2  \n\tSG3\n\n", Ok(&["SG1", "SG2", "SG3"])),
     ("comment", b"# shift 3\nSH1\n", Ok(&["SH1"])),
