@@ -135,13 +135,13 @@ mod tests {
             assert_eq!(selection(words).unwrap().words(), said);
         }
         let backwards = ["--issued-from", "2026-11-22T00:00:00Z", "--issued-until", "2026-11-22T00:00:00Z"];
-        assert_eq!(selection(&backwards).unwrap_err().exit_status(), 2);
+        assert_eq!(selection(&backwards).unwrap_err().status(), cli::Status::Usage);
     }
 
     #[test]
     fn two_kinds_of_selection_at_once_are_refused_and_none_is_too() {
         let two = selection(&["--product", "cam-2", "--station", "line-1"]).unwrap_err();
-        assert_eq!(two.exit_status(), 2);
+        assert_eq!(two.status(), cli::Status::Usage);
         assert!(Line::try_parse_from(["x"]).is_err());
     }
 

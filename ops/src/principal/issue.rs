@@ -265,7 +265,7 @@ mod tests {
         let out = directory.path().join("line-3");
         question(&arguments(&out)).unwrap();
         let other = IssueArguments { name: "line-4".parse().unwrap(), ..arguments(&out) };
-        assert_eq!(question(&other).unwrap_err().exit_status(), 2);
+        assert_eq!(question(&other).unwrap_err().status(), cli::Status::Usage);
     }
 
     #[test]
