@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Quickstart { arguments } => quickstart::build_and_show(&arguments),
         Chore::Test { no_check, arguments } => test::run_suites(!no_check, &arguments),
-        Chore::Requirements => requirements::bring(),
+        Chore::Requirements => requirements::bring().and_then(|()| former_version::bring()),
         Chore::Dist { quick } => dist::make(quick),
         Chore::Check => check::run(),
         Chore::Bench { quick, bench, arguments } => bench::run_bench(bench, quick, &arguments),

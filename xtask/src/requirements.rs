@@ -1,12 +1,12 @@
-//! What the suites need beside Rust: programs of Debian packages, the strangers' Python, a fresh Debian root, and the former version.
+//! What the suites need beside Rust: programs of Debian packages, the strangers' Python, and a fresh Debian root.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::base_root;
 use crate::shell::{root, run, say, step, succeeds};
-use crate::{base_root, former_version};
 
 /// A program that some suite runs.
 struct Requirement {
@@ -111,8 +111,7 @@ pub(crate) fn bring() -> Result<()> {
         bail!("{} is missing", setup.display());
     }
     step("the strangers' Python", || run(Command::new("bash").arg(&setup).current_dir(root())))?;
-    base_root::bring()?;
-    former_version::bring()
+    base_root::bring()
 }
 
 impl Requirement {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{cargo, run, step};
-use crate::{check, requirements};
+use crate::{check, former_version, requirements};
 
 /// Brings what the suites need, checks, builds the programs once, and runs every suite.
 pub(crate) fn run_suites(with_check: bool, arguments: &[String]) -> Result<()> {
@@ -15,6 +15,8 @@ pub(crate) fn run_suites(with_check: bool, arguments: &[String]) -> Result<()> {
         run(cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
         run(cargo().args(["test", "--workspace", "--locked", "--no-run"]))
     })?;
+    // After the build, whose crates of others it takes over.
+    former_version::bring()?;
     step("every suite", || {
         run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments))
     })
