@@ -216,11 +216,13 @@ async fn a_reworked_unit_gets_one_more_birth_certificate_and_loses_the_one_befor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_for_a_station_without_a_credential_is_made_with_a_warning() {
+async fn an_order_for_a_station_without_a_credential_is_made_only_when_the_operator_says_so_and_with_a_warning()
+ {
     let site = Site::new().await;
     let order = |station: &str| {
         let terms = ["work-order", "create", "--product", "cam-2", "--quantity", "1", "--serials", "X{1..9}"];
-        let output = site.operator.run(&[&terms[..], &["--station", station]].concat());
+        let allowed = ["--allow-unknown-station", "--station", station];
+        let output = site.operator.run(&[&terms[..], &allowed].concat());
         assert!(output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };

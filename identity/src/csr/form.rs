@@ -122,7 +122,7 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The content of the next element.
-    fn next(&mut self, part: &'static str, tag: u8, rule: &'static str) -> Result<Fields<'a>, FormFault> {
+    fn next(&mut self, part: &'static str, tag: u8, rule: &'static str) -> Result<Self, FormFault> {
         let broken = || FormFault::of(part, element_fault(self.0).unwrap_or("is not strict DER"));
         let mut elements = Elements::new(self.0).map_err(|_| broken())?;
         let element = elements.any().map_err(|_| broken())?;
@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
             return Err(FormFault::of(part, rule));
         }
         self.0 = self.0.get(element.raw.len()..).unwrap_or_default();
-        Ok(Fields(element.content))
+        Ok(Self(element.content))
     }
 }
 

@@ -2,10 +2,7 @@
 
 /// The rule that the element at the beginning of `bytes` breaks; `None`: it breaks none.
 pub fn element_fault(bytes: &[u8]) -> Option<&'static str> {
-    let (tag, after_tag) = match bytes.split_first() {
-        Some(split) => split,
-        None => return Some("is missing"),
-    };
+    let Some((tag, after_tag)) = bytes.split_first() else { return Some("is missing") };
     if tag & super::MULTIPLE_OCTETS == super::MULTIPLE_OCTETS {
         return Some("has a tag of more than one octet, which nothing here has (X.690, section 8.1.2.4)");
     }
