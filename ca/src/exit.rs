@@ -80,7 +80,9 @@ impl Failure {
             Self::Serve(ServeError::Store(_) | ServeError::Task(_)) => {
                 "start it again; if it ends at once, read docs/operations/restart-backup-restore.md"
             }
-            Self::Serve(ServeError::Descriptors | ServeError::Signals(_)) | Self::Output(_) | Self::Print(_) => {
+            Self::Serve(ServeError::Descriptors | ServeError::Signals(_))
+            | Self::Output(_)
+            | Self::Print(_) => {
                 return None;
             }
             Self::Wait(error) => return Some(error.next_step()),

@@ -59,9 +59,18 @@ mod tests {
 
     #[test]
     fn what_is_no_address_of_a_ca_is_refused() {
-        for bad in
-            ["", "http://ca", "https://", "https://ca/path", "https://ca/?q", "a b", ":8443", "ftp://ca", "https://touchmark_ca", "0.0.0.0:8443"]
-        {
+        for bad in [
+            "",
+            "http://ca",
+            "https://",
+            "https://ca/path",
+            "https://ca/?q",
+            "a b",
+            ":8443",
+            "ftp://ca",
+            "https://touchmark_ca",
+            "0.0.0.0:8443",
+        ] {
             assert!(server(bad).is_err(), "{bad}");
         }
     }

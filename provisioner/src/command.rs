@@ -186,9 +186,7 @@ impl Shown {
             }
             None => return reached,
             // This station has done its part.
-            Some(Stop::Refused { reason, message })
-                if reason == EXHAUSTED && summary.is_complete() =>
-            {
+            Some(Stop::Refused { reason, message }) if reason == EXHAUSTED && summary.is_complete() => {
                 self.console.complain(message);
                 return reached;
             }

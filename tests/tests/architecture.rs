@@ -34,8 +34,43 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("protogen", &[]),
 ];
 
-const EVERYTHING: &[&str] = &["agent","ca","caller","cli","diagnostics","dial","hooks","identity","issuance","link","lists","ops","packaging","proto","provisioner","supervisor"];
-const BENCH: &[&str] = &["agent","ca","caller","cli","diagnostics","dial","hooks","identity","issuance","link","lists","ops","packaging","proto","provisioner","supervisor","tests"];
+const EVERYTHING: &[&str] = &[
+    "agent",
+    "ca",
+    "caller",
+    "cli",
+    "diagnostics",
+    "dial",
+    "hooks",
+    "identity",
+    "issuance",
+    "link",
+    "lists",
+    "ops",
+    "packaging",
+    "proto",
+    "provisioner",
+    "supervisor",
+];
+const BENCH: &[&str] = &[
+    "agent",
+    "ca",
+    "caller",
+    "cli",
+    "diagnostics",
+    "dial",
+    "hooks",
+    "identity",
+    "issuance",
+    "link",
+    "lists",
+    "ops",
+    "packaging",
+    "proto",
+    "provisioner",
+    "supervisor",
+    "tests",
+];
 
 /// Crate → crates from outside that it, and nothing below it, may not name.
 const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[

@@ -43,7 +43,11 @@ pub async fn confirm_time<S: Store>(
     content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
     let action = Action::ConfirmTime { before };
     let command = Command { principal: None, credential: None, request: None, content, remark, action };
-    let verdict = store.commit(vec![command]).await?.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })?;
+    let verdict = store
+        .commit(vec![command])
+        .await?
+        .pop()
+        .ok_or(StoreError::Bug { what: "a command has no verdict" })?;
     store.close().await?;
     Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
 }

@@ -361,9 +361,7 @@ impl EventRecord {
             Self::DeviceRetired(record) => record.retired()?,
             Self::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
             Self::RotationRequested(record) => record.event()?,
-            Self::TimeConfirmed(record) => {
-                Event::TimeConfirmed { before: time(record.before_ms)? }
-            }
+            Self::TimeConfirmed(record) => Event::TimeConfirmed { before: time(record.before_ms)? },
         })
     }
 }

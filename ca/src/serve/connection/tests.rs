@@ -49,7 +49,8 @@ impl Served {
         let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
         let (limits, authority) = (settings.limits, Arc::clone(&opened.authority));
         let counted = Arc::clone(&metrics);
-        let acceptor = Acceptor::new(opened.server.config(), limits, counted, service, authority, holders, stop.clone());
+        let acceptor =
+            Acceptor::new(opened.server.config(), limits, counted, service, authority, holders, stop.clone());
         let running = tokio::spawn(acceptor.run(listener));
         let root = CertificateDer::from_pem_file(settings.server_credentials.join("trust.pem")).unwrap();
         Self { _dir: dir, address, connector: connector(root), metrics, stop, running }
