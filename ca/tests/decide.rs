@@ -191,8 +191,10 @@ async fn units_are_confirmed_and_scrapped_only_where_they_were_made() {
     let bench = bench();
     let birth = bench.one_unit().await;
     order(&bench, |_| {}).await.unwrap();
-    assert_eq!(bench.ask(bench.confirm(2, 1, birth)).await.unwrap_err(), Conflict::NoSuchDevice(device(1)));
-    assert_eq!(bench.ask(bench.scrap(2, 1)).await.unwrap_err(), Conflict::NoSuchDevice(device(1)));
+    let elsewhere =
+        Conflict::DeviceOfAnotherWorkOrder { device: device(1), work_order: Some(WorkOrderId(1)) };
+    assert_eq!(bench.ask(bench.confirm(2, 1, birth)).await.unwrap_err(), elsewhere);
+    assert_eq!(bench.ask(bench.scrap(2, 1)).await.unwrap_err(), elsewhere);
     assert_eq!(bench.ask(bench.scrap(1, 2)).await.unwrap_err(), Conflict::NoSuchDevice(device(2)));
     let foreign = serial_number(1 << 40);
     assert_eq!(
