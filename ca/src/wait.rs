@@ -45,7 +45,9 @@ pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
     let deadline = Instant::now() + wait.timeout;
     let mut obstacle = Obstacle::Nothing;
     loop {
-        match timeout_at(deadline, look(settings, &expected, &certificate)).await {
+        // A look that was begun is finished, so that what stands in the way is known.
+        let look_until = deadline.max(Instant::now() + ANSWER_TIME * 2);
+        match timeout_at(look_until, look(settings, &expected, &certificate)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(found)) => obstacle = found,
             Err(_) => return Err(WaitError::NotInTime { timeout: wait.timeout, obstacle }),
