@@ -38,8 +38,32 @@ impl<'a> Heartbeat<'a> {
             Some(ticks) => _ = ticks.tick().await,
             None => std::future::pending().await,
         }
-        if self.turn_began.is_none_or(|began| began.elapsed() <= self.turn_max) {
+        if self.turns() {
             self.manager.alive();
         }
+    }
+
+    /// Whether the loop turns: it rests, or its turn has not taken longer than it can.
+    fn turns(&self) -> bool {
+        self.turn_began.is_none_or(|began| began.elapsed() <= self.turn_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_takes_too_long_silences_the_heartbeat_until_it_ends() {
+        let manager = ServiceManager::default();
+        let mut heartbeat = Heartbeat::new(&manager, Duration::from_millis(1));
+        assert!(heartbeat.turns(), "it has not begun");
+        heartbeat.turn_begins();
+        while heartbeat.turn_began.is_some_and(|began| began.elapsed() <= heartbeat.turn_max) {
+            std::thread::yield_now();
+        }
+        assert!(!heartbeat.turns());
+        heartbeat.turn_ended();
+        assert!(heartbeat.turns());
     }
 }
