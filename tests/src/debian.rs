@@ -216,15 +216,20 @@ pub fn packages_of(binaries: &Path, version: Option<&str>, out: &Path) -> Vec<Pa
     packaging::build(&request).unwrap_or_else(|why| panic!("the packages cannot be made: {why:#}"))
 }
 
-/// Where the programs of the former version are.
-pub fn former_programs() -> PathBuf {
-    let directory = target().join("former-version").join(FORMER_VERSION);
+/// Where the programs of the former version are; `None`, and that is said, where the history of the repository does not have it.
+pub fn former_programs() -> Option<PathBuf> {
+    let place = target().join("former-version");
+    let directory = place.join(FORMER_VERSION);
+    if place.join("no-history").is_file() {
+        eprintln!("NOT TRIED: an upgrade from {FORMER_VERSION}, which the history of this repository does not have");
+        return None;
+    }
     assert!(
         directory.join("touchmark-ca").is_file(),
         "{} is missing, and with it the version to upgrade from: cargo xtask requirements builds it from the history of the repository",
         directory.display()
     );
-    directory
+    Some(directory)
 }
 
 /// The root that every fresh one is a copy of.

@@ -52,7 +52,7 @@ fn what_is_installed_makes_a_device_with_each_program_as_its_own_user_and_its_re
 
 #[test]
 fn an_upgrade_from_the_former_version_keeps_the_ledger_and_the_devices_and_they_go_on() {
-    let former = former_programs();
+    let Some(former) = former_programs() else { return };
     let site = Site::with(&packages_of(&former, Some("0.0.1"), &built("former")));
     assert_eq!(site.version("touchmark-ca"), "0.0.1");
     site.found();
@@ -99,7 +99,7 @@ fn a_missing_or_wrong_passphrase_ends_the_ca_with_a_status_that_is_not_restarted
     let output = command.output().unwrap();
     // 5 is what a CA of before the common exit statuses says of a key that cannot be used.
     let status = output.status.code().unwrap();
-    assert!(never.contains(&status) || status == 5, "{output:?}");
+    assert!(never.contains(&status), "{output:?}");
     assert_eq!(manager.next(Duration::from_millis(50)), None, "it was never ready");
 }
 
