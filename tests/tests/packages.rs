@@ -97,7 +97,6 @@ fn a_missing_or_wrong_passphrase_ends_the_ca_with_a_status_that_is_not_restarted
         unit.one("RestartPreventExitStatus").split_whitespace().map(|one| one.parse().unwrap()).collect();
     let (mut command, manager) = site.root.service(&unit, &[]);
     let output = command.output().unwrap();
-    // 5 is what a CA of before the common exit statuses says of a key that cannot be used.
     let status = output.status.code().unwrap();
     assert!(never.contains(&status), "{output:?}");
     assert_eq!(manager.next(Duration::from_millis(50)), None, "it was never ready");
