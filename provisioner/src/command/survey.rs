@@ -7,7 +7,6 @@ use proto::v1;
 use proto::v1::work_order::Serials;
 
 use super::Failure;
-use super::failure::with_advice;
 use crate::ca::{Ca, UNITS_MAX};
 use crate::journal::{Known, Record, Writer};
 use crate::session::{Standing, Step, Taken};
@@ -41,7 +40,7 @@ pub(super) async fn clear_superseded(
     let mut again = 0;
     for chunk in made.chunks(UNITS_MAX) {
         let serials = chunk.iter().map(|(device, _)| device.serial.to_string()).collect();
-        let answer = ca.units(work_order, serials, String::new()).await.map_err(with_advice)?;
+        let answer = ca.units(work_order, serials, String::new()).await?;
         for ((device, had), unit) in chunk.iter().zip(&answer.units) {
             let is_rework = standing(unit) == Standing::Rework;
             again += u64::from(is_rework);
@@ -120,7 +119,7 @@ impl Survey<'_> {
             return Ok((0, 1));
         }
         // About no unit in particular: the answer says who asks.
-        let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await.map_err(with_advice)?;
+        let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await?;
         let place = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
         Ok((place as u64, stations.len() as u64))
     }
@@ -136,7 +135,7 @@ impl Survey<'_> {
                 break;
             }
             let asked = chunk.iter().map(ToString::to_string).collect();
-            let answer = self.ca.units(self.work_order, asked, String::new()).await.map_err(with_advice)?;
+            let answer = self.ca.units(self.work_order, asked, String::new()).await?;
             for (serial, unit) in chunk.into_iter().zip(&answer.units) {
                 self.sort(serial, unit);
             }
@@ -147,7 +146,7 @@ impl Survey<'_> {
     async fn of_manifest(&mut self, done: &BTreeSet<DeviceSerial>) -> Result<(), Failure> {
         let mut after = String::new();
         loop {
-            let answer = self.ca.units(self.work_order, Vec::new(), after).await.map_err(with_advice)?;
+            let answer = self.ca.units(self.work_order, Vec::new(), after).await?;
             for unit in &answer.units {
                 let serial: DeviceSerial = unit.serial.parse().map_err(|_| {
                     Failure::WorkOrder(format!("the CA lists {:?}, which is no serial number", unit.serial))
