@@ -177,7 +177,7 @@ fn a_directory_with_other_files_is_refused_and_left_alone() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("photos.tar"), "mine").unwrap();
     let bench = Bench::start(home.path());
-    assert_eq!(bench.close(), Some(1));
+    assert_eq!(bench.close(), Some(3));
     let names: Vec<_> = home.path().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["photos.tar"]);
 }

@@ -144,6 +144,32 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_own_clock_is_wrong_renews_or_says_so_and_loses_nothing() {
+    let fleet = Fleet::born(1).await;
+    done(&fleet.enroll("SN000001"));
+    let renew = |offset: &str| {
+        let mut agent = fleet.agent("renew", "SN000001");
+        fake(&mut agent, offset);
+        agent.args(["--force", "--deadline", "2s"]).output().unwrap()
+    };
+    // What the CA said is its floor: a clock that is behind hurts nobody. Sixty days ahead its own certificate has ended, the CA's not.
+    for offset in ["-10y", "-60d", "-1d", "-60s", "+60s", "+1d", "+60d"] {
+        let before = fleet.held("SN000001");
+        let renewed = renew(offset);
+        assert!(renewed.status.success(), "{offset}: {}", told(&renewed));
+        assert_ne!(fleet.held("SN000001"), before, "{offset}: there is another certificate");
+    }
+    // Ten years ahead the CA's certificate has ended, for all that the device knows.
+    let before = fleet.held("SN000001");
+    let refused = renew("+10y");
+    assert!(!refused.status.success(), "{}", told(&refused));
+    assert!(told(&refused).contains("the clock is wrong"), "{}", told(&refused));
+    assert_eq!(fleet.held("SN000001"), before, "nothing was lost");
+    done(&fleet.agent("renew", "SN000001").arg("--force").output().unwrap());
+    assert_eq!(alarms(&fleet.authority).await, 0, "and nobody is suspected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
     let directory = tempfile::tempdir().unwrap();
     let clock = WallClock::right(&directory.path().join("clock"));
