@@ -20,6 +20,7 @@ use ca::serve::{Addresses, serve};
 use ca::wait::{Wait, wait};
 use ca::{embedded, telemetry};
 use cli::{Answer, Complaint, Status, ask, completion_script};
+use diagnostics::tell;
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use caller::{Connector, CredentialError, Diagnosis, diagnose, endpoint};
 use clap::Args;
-use identity::Host;
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
 

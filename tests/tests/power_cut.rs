@@ -164,7 +164,8 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
             closes_at: None,
         };
         let action = Action::CreateWorkOrder { terms };
-        let command = Command { principal: None, credential: None, request: None, content: [0; 32], action };
+        let (content, remark) = ([0; 32], String::new());
+        let command = Command { principal: None, credential: None, request: None, content, remark, action };
         store.commit(vec![command]).await.unwrap().remove(0).unwrap();
         store
     };
@@ -214,6 +215,7 @@ fn birth(number: u64) -> Command {
         credential: None,
         request: Some(RequestId::from(request)),
         content: [3; 32],
+        remark: String::new(),
         action,
     }
 }

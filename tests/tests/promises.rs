@@ -150,6 +150,7 @@ async fn a_stolen_station_keeps_nobody_from_the_ca_and_its_revocation_ends_it() 
         role: Role::Station.into(),
         name: "line-1".to_owned(),
         reason: "keyCompromise".to_owned(),
+        ..RevokePrincipalRequest::default()
     };
     let took = on_her_own(&authority, async |caller| drop(caller.principals().revoke(revoke).await.unwrap()));
     eprintln!("revoke: {took:?}");

@@ -218,7 +218,8 @@ pub(super) mod tests {
         let settings = Settings::read(&made.config, []).unwrap();
         let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
         let address = "127.0.0.1:1".parse().unwrap();
-        let opened = open(&settings, address, Arc::clone(&clock), store).await.unwrap();
+        let checked = Arc::new(CheckedClock::new(Arc::clone(&clock), settings.clock));
+        let opened = open(&settings, address, checked, store).await.unwrap();
         (settings, opened)
     }
 

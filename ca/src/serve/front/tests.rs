@@ -36,7 +36,7 @@ impl Fixture {
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
         let figures = Box::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: vec![], figures }));
+        let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let health = Health::new(Arc::new(|| Ok(()))).unwrap();
         let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
@@ -56,7 +56,11 @@ impl Fixture {
         };
         let front = Front::bind(&settings).await.unwrap();
         let (grpc, _) = front.addresses().unwrap();
-        let serving = tokio::spawn(front.run(opened.tls, services, stop.clone(), CancellationToken::new()));
+        let (tls, token) = (opened.server.config(), stop.clone());
+        let serving = tokio::spawn(async move {
+            let mut tasks = Tasks::new(token.clone());
+            front.run(tls, services, &mut tasks, token, CancellationToken::new()).await;
+        });
         tokio::spawn(health.report(stop.clone()));
         Self { dir, grpc, metrics, stop, serving: Mutex::new(Some(serving)) }
     }
