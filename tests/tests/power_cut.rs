@@ -164,8 +164,14 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
             closes_at: None,
         };
         let action = Action::CreateWorkOrder { terms };
-        let (content, remark) = ([0; 32], String::new());
-        let command = Command { principal: None, credential: None, request: None, content, remark, action };
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
         store.commit(vec![command]).await.unwrap().remove(0).unwrap();
         store
     };
