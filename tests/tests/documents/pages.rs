@@ -113,7 +113,8 @@ fn the_page_of_metrics_has_every_figure_and_no_other() {
     let listed = first_column(text.split("## All figures").nth(1).unwrap());
     let missing: Vec<_> = figures.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/metrics.md says nothing of {missing:#?}");
-    let gone: Vec<_> = listed.difference(&figures).collect();
+    let gone: Vec<_> =
+        listed.difference(&figures).filter(|figure| !ONCE_COUNTED.contains(&figure.as_str())).collect();
     assert!(gone.is_empty(), "docs/metrics.md has figures that the CA does not have: {gone:?}");
 }
 
@@ -169,3 +170,7 @@ fn the_pictures_are_drawn_from_their_text() {
         }
     }
 }
+
+/// Figures that a CA shows from the first thing on that they count.
+const ONCE_COUNTED: &[&str] =
+    &["touchmark_refused", "touchmark_connections_dropped", "touchmark_task_restarts"];

@@ -198,15 +198,15 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
     };
     let text = "Until the first of an issuer's CRLs ends; negative: it ended";
     page.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
-    page.gauges("crl_age_seconds", "Age of an issuer's oldest list", "issuer", of(|figures| figures.age))?;
-    page.gauges("crl_lists", "Revocation lists of an issuer", "issuer", of(|figures| figures.lists as f64))?;
+    page.gauges("crl_age_seconds", "Age of an issuer's oldest CRL", "issuer", of(|figures| figures.age))?;
+    page.gauges("crl_lists", "CRLs of an issuer", "issuer", of(|figures| figures.lists as f64))?;
     let text = "Certificates on an issuer's whole CRL";
     page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
-    page.counter("crl_published", "Revocation lists published", figures.publication.published)?;
+    page.counter("crl_published", "CRLs published", figures.publication.published)?;
     page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
     let answers = &figures.answers;
     let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];
-    page.counters("ocsp_answers", "Answers about status, by how they were made", "kind", &kinds)
+    page.counters("ocsp_answers", "OCSP responses, by how they were made: signed on demand, kept from before, refused", "kind", &kinds)
 }
 
 /// Writes figures one after the other.
