@@ -101,7 +101,7 @@ pub struct PublicationConfig {
     /// The file with the number of the last list and how far the ledger was, which `init` makes. It must not be restored with an older
     /// ledger. Default `crl-epoch`.
     pub epoch_file: Option<PathBuf>,
-    /// How many seconds before its making a revocation list or an OCSP response says that it begins (thisUpdate), for brokers and servers
+    /// How many seconds before its making a CRL or an OCSP response says that it begins (thisUpdate), for brokers and servers
     /// whose clocks are behind: they refuse everybody while a list is from their future. 0 to 3600. Default 300.
     pub backdate_seconds: Option<u64>,
 }
