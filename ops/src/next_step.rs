@@ -57,7 +57,6 @@ const NEXT_STEPS: &[(&str, &str)] = &[
         "LAST_OPERATOR",
         "first make another operator with `touchmark principal issue operator NAME`; if it is meant, `touchmark principal revoke operator NAME --last-operator`: then only `touchmark-ca credential` makes another",
     ),
-    ("OVERLOADED", "the CA has as many connections or calls as it takes: repeat the command in a moment"),
     ("DEVICE_SCRAPPED", "a scrapped unit stays scrapped: give the next unit another serial number"),
     (
         "DEVICE_HELD",

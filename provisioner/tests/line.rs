@@ -244,7 +244,7 @@ async fn a_link_that_leads_nowhere_stops_the_line_at_its_first_unit() {
         assert_eq!(summary["summary"]["stopped"]["reason"], "LINK_UNUSABLE", "{link}: {summary}");
         assert_eq!(said.lines().count(), begun + 1, "{link}: {said}");
         assert!(text(&output).contains(words), "{link}: {}", text(&output));
-        assert!(text(&output).contains("touchmark-station: next: check --link"), "{link}: {}", text(&output));
+        assert!(text(&output).contains("check --link"), "{link}: {}", text(&output));
     }
     assert!(factory.ca.0.lock().unwrap().issued.is_empty());
 }
