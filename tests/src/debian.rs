@@ -221,7 +221,9 @@ pub fn former_programs() -> Option<PathBuf> {
     let place = target().join("former-version");
     let directory = place.join(FORMER_VERSION);
     if place.join("no-history").is_file() {
-        eprintln!("NOT TRIED: an upgrade from {FORMER_VERSION}, which the history of this repository does not have");
+        eprintln!(
+            "NOT TRIED: an upgrade from {FORMER_VERSION}, which the history of this repository does not have"
+        );
         return None;
     }
     assert!(

@@ -46,6 +46,25 @@ fn the_page_of_reasons_has_every_reason_and_no_other() {
 }
 
 #[test]
+fn the_page_of_reasons_has_the_code_that_the_ca_gives() {
+    let status = fs::read_to_string(root().join("ca/src/grpc/status.rs")).unwrap();
+    let page = page("reasons.md");
+    let mut compared = BTreeSet::new();
+    for row in page.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let mut cells = row.split('`');
+        let (reason, code) = (cells.next().unwrap(), cells.nth(1).unwrap());
+        // The tests of the CA's table of statuses pair each reason with its code.
+        for (before, _) in status.match_indices(&format!("\"{reason}\"")).map(|(at, _)| status.split_at(at)) {
+            let Some((_, given)) = before.rsplit_once("Code::") else { continue };
+            let Some(given) = given.trim_end().strip_suffix(',') else { continue };
+            assert_eq!(code.replace('_', ""), given.to_uppercase(), "{reason}");
+            compared.insert(reason);
+        }
+    }
+    assert!(compared.len() > 30, "{compared:?}");
+}
+
+#[test]
 fn the_table_of_calls_in_the_api_is_the_one_that_the_ca_obeys() {
     let page = page("api.md");
     for (rpc, access) in TABLE {
@@ -172,5 +191,10 @@ fn the_pictures_are_drawn_from_their_text() {
 }
 
 /// Figures that a CA shows from the first thing on that they count.
-const ONCE_COUNTED: &[&str] =
-    &["touchmark_refused", "touchmark_connections_dropped", "touchmark_task_restarts"];
+const ONCE_COUNTED: &[&str] = &[
+    "touchmark_refused",
+    "touchmark_connections_dropped",
+    "touchmark_task_restarts",
+    "touchmark_rpcs",
+    "touchmark_rpc_duration_seconds",
+];
