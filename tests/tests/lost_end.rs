@@ -44,7 +44,7 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
     assert_eq!(output.status.code(), Some(STATE_IS_NOT_WHAT_IT_MUST_BE), "{output:?}");
     assert!(!credential.exists());
 
-    let accepted = run(&authority, "accept-restored-store", &[]);
+    let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success(), "{accepted:?}");
     authority.serve();
     units(&authority, 4..=4).await;
@@ -71,7 +71,7 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
         assert!(said.contains(&format!("have seen entry {head}")), "{said}");
         assert!(said.contains("accept-restored-store"), "{said}");
     }
-    let accepted = run(&authority, "accept-restored-store", &[]);
+    let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success(), "{accepted:?}");
     authority.serve();
     // The listings were built again from what there is.
