@@ -206,7 +206,12 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
     page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
     let answers = &figures.answers;
     let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];
-    page.counters("ocsp_answers", "OCSP responses, by how they were made: signed on demand, kept from before, refused", "kind", &kinds)
+    page.counters(
+        "ocsp_answers",
+        "OCSP responses, by how they were made: signed on demand, kept from before, refused",
+        "kind",
+        &kinds,
+    )
 }
 
 /// Writes figures one after the other.

@@ -9,8 +9,11 @@ use crate::http::metrics::{Figures, Sources};
 
 /// An open method whose service never answers.
 fn silent() -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> {
-    let sources =
-        Sources { clock: Arc::new(SystemClock), issuers: Arc::default(), figures: Box::new(Figures::default) };
+    let sources = Sources {
+        clock: Arc::new(SystemClock),
+        issuers: Arc::default(),
+        figures: Box::new(Figures::default),
+    };
     let (metrics, holders) = (Arc::new(Metrics::new(sources)), Holders::new(16, 16));
     let sets = [tonic_health::pb::FILE_DESCRIPTOR_SET];
     let calls = Calls::new(metrics, holders, &sets, CancellationToken::new()).unwrap();
