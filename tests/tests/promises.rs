@@ -345,5 +345,6 @@ const P99_MAX: Duration = Duration::from_secs(4);
 /// A connection is closed within a second; the machine is as busy as the attackers can make it.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Of the operators, and those of a refused caller that are being told why.
-const OTHERS_OPEN_MAX: usize = 64 + 12;
+/// Of the operators, whose new connections overlap on a busy machine, and those of a refused caller that are being told why. The attackers
+/// try for hundreds.
+const OTHERS_OPEN_MAX: usize = 64 + 32;

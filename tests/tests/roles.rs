@@ -156,6 +156,7 @@ const ALLOWED: &[(&str, &[Kind])] = &[
     ("WorkOrderService.Pause", &[Kind::Operator]),
     ("WorkOrderService.Resume", &[Kind::Operator]),
     ("WorkOrderService.Close", &[Kind::Operator]),
+    ("AuthorityService.GetCondition", &[Kind::Operator]),
     ("PrincipalService.Issue", &[Kind::Operator]),
     ("PrincipalService.List", &[Kind::Operator]),
     ("PrincipalService.Revoke", &[Kind::Operator]),
