@@ -208,7 +208,7 @@ fn of_opening(error: &store::OpenError) -> Status {
         | store::OpenError::Exists { .. }
         | store::OpenError::LostEnd { .. }
         | store::OpenError::TooNew { .. } => Status::Damaged,
-        store::OpenError::Exposed { .. } => Status::Unusable,
+        store::OpenError::Exposed { .. } => Status::Damaged,
         store::OpenError::Store(error) => of_store(error),
     }
 }

@@ -1,6 +1,6 @@
 //! What a program tells the service manager that started it: that it is ready, that it is alive, that it stops. See sd_notify(3).
 //!
-//! Nothing here blocks or fails: what cannot be sent is dropped, and the service manager then acts as if the program hung. Without a
+//! Nothing here fails, and nothing waits but the last word, for half a second: what cannot be sent is dropped, and the service manager then acts as if the program hung. Without a
 //! service manager (no `NOTIFY_SOCKET`) nothing is sent.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -18,11 +18,12 @@ pub struct ServiceManager {
 }
 
 /// What is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Message {
     Ready,
     Alive,
-    Stopping,
+    /// With whom to tell that it was sent.
+    Stopping(SyncSender<()>),
 }
 
 impl ServiceManager {
@@ -52,9 +53,12 @@ impl ServiceManager {
         self.tell(Message::Alive);
     }
 
-    /// Says that the program has begun to end (`STOPPING=1`).
+    /// Says that the program has begun to end (`STOPPING=1`). Waits until that is sent, at most half a second: a program that ends at once would
+    /// take the message with it.
     pub fn stopping(&self) {
-        self.tell(Message::Stopping);
+        let (sent, told) = sync_channel(1);
+        self.tell(Message::Stopping(sent));
+        told.recv_timeout(LAST_WORD_MAX).ok();
     }
 
     /// How often [`Self::alive`] is to be called: a third of the time after which the service manager acts. `None`: it has no watchdog.
@@ -75,12 +79,15 @@ fn send(messages: &Receiver<Message>) {
         let state = match message {
             Message::Ready => NotifyState::Ready,
             Message::Alive => NotifyState::Watchdog,
-            Message::Stopping => NotifyState::Stopping,
+            Message::Stopping(_) => NotifyState::Stopping,
         };
         if let Err(error) = sd_notify::notify(&[state])
             && !std::mem::replace(&mut complained, true)
         {
             warn!("the service manager cannot be told {message:?}: {error}");
+        }
+        if let Message::Stopping(sent) = message {
+            sent.try_send(()).ok();
         }
     }
 }
@@ -93,6 +100,9 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Messages that wait to be sent; each is a few bytes, and one comes every few seconds.
 const MESSAGES_MAX: usize = 8;
+
+/// How long the end of a program waits for its last word to be sent.
+const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 
 /// The shortest interval: a watchdog of a few milliseconds is a mistake, and must not keep a device busy.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);

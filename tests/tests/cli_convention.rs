@@ -181,8 +181,13 @@ fn no_harmful_command_is_forgotten_in_these_tables() {
         .chain(HARMLESS.iter().copied())
         .collect();
     for page in pages().iter().filter(|page| page.is_leaf()) {
-        let about =
-            page.command.get_long_about().or(page.command.get_about()).unwrap().to_string().to_lowercase();
+        let about = page
+            .command
+            .get_long_about()
+            .or_else(|| page.command.get_about())
+            .unwrap()
+            .to_string()
+            .to_lowercase();
         let harmful = HARM_WORDS.iter().any(|word| about.contains(word));
         assert!(
             !harmful || known.contains(page.name.as_str()),

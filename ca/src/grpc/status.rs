@@ -297,6 +297,7 @@ mod tests {
     fn refusals() -> Vec<(Refused, Code, &'static str)> {
         let mut all = conflicts();
         all.extend(others());
+        all.extend(stores());
         all
     }
 
@@ -363,22 +364,6 @@ mod tests {
     fn others() -> Vec<(Refused, Code, &'static str)> {
         let profile = issuance::ProfileName::Ldevid;
         let finding = issuance::LintFinding { rule: "R-5280-05", what: "secret".into() };
-        let io = StoreError::Io {
-            what: "write",
-            path: "/var/lib/secret".into(),
-            source: Arc::new(io::Error::other("denied")),
-        };
-        let damaged = StoreError::Damaged {
-            file: "/var/lib/secret".into(),
-            offset: 7,
-            entry: EntryNumber(7),
-            what: "secret",
-        };
-        let behind = StoreError::ListingsUnavailable {
-            reached: EntryNumber(1),
-            head: EntryNumber(2),
-            rebuilding: true,
-        };
         vec![
             (CallerRefused::Anonymous.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED"),
             (CallerRefused::Unknown.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_UNKNOWN"),
@@ -431,6 +416,27 @@ mod tests {
                 Code::Unavailable,
                 "CLOCK_IN_DOUBT",
             ),
+        ]
+    }
+
+    fn stores() -> Vec<(Refused, Code, &'static str)> {
+        let io = StoreError::Io {
+            what: "write",
+            path: "/var/lib/secret".into(),
+            source: Arc::new(io::Error::other("denied")),
+        };
+        let damaged = StoreError::Damaged {
+            file: "/var/lib/secret".into(),
+            offset: 7,
+            entry: EntryNumber(7),
+            what: "secret",
+        };
+        let behind = StoreError::ListingsUnavailable {
+            reached: EntryNumber(1),
+            head: EntryNumber(2),
+            rebuilding: true,
+        };
+        vec![
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
             (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
             (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
