@@ -37,7 +37,7 @@ fn the_page_of_reasons_has_every_reason_and_no_other() {
     let mut given = quoted("ca/src/authority/refusal.rs");
     given.extend(quoted("ca/src/grpc/status.rs"));
     given.extend(quoted("identity/src/csr.rs"));
-    given.extend(quoted("identity/src/key.rs"));
+    given.extend(quoted("identity/src/key/error.rs"));
     let listed = first_column(&page("reasons.md"));
     let missing: Vec<_> = given.difference(&listed).collect();
     assert!(missing.is_empty(), "docs/reasons.md says nothing of {missing:?}");
@@ -57,6 +57,9 @@ fn the_page_of_reasons_has_the_code_that_the_ca_gives() {
         for (before, _) in status.match_indices(&format!("\"{reason}\"")).map(|(at, _)| status.split_at(at)) {
             let Some((_, given)) = before.rsplit_once("Code::") else { continue };
             let Some(given) = given.trim_end().strip_suffix(',') else { continue };
+            if !given.chars().all(char::is_alphabetic) {
+                continue;
+            }
             assert_eq!(code.replace('_', ""), given.to_uppercase(), "{reason}");
             compared.insert(reason);
         }
