@@ -199,6 +199,12 @@ struct TimeRecord {
     before_ms: u64,
 }
 
+impl TimeRecord {
+    fn of(before: SystemTime) -> Self {
+        Self { before_ms: milliseconds(before) }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct TermsRecord {
     #[prost(uint64, tag = "1")]
@@ -280,9 +286,7 @@ impl From<&Event> for EventRecord {
                     revoked: withdrawal::records(revoked),
                 })
             }
-            Event::TimeConfirmed { before } => {
-                Self::TimeConfirmed(TimeRecord { before_ms: milliseconds(*before) })
-            }
+            Event::TimeConfirmed { before } => Self::TimeConfirmed(TimeRecord::of(*before)),
             Event::ForkDetected { .. }
             | Event::DuplicateRefused { .. }
             | Event::CertificatesRevoked { .. }
