@@ -29,30 +29,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("ops", &["caller", "cli", "dial", "diagnostics", "hooks", "identity", "lists", "proto"]),
     ("packaging", &["agent", "ca", "ops", "provisioner"]),
     ("tests", EVERYTHING),
-    ("bench", BENCH),
+    ("bench", EVERYTHING),
     ("xtask", &[]),
     ("protogen", &[]),
 ];
 
 const EVERYTHING: &[&str] = &[
-    "agent",
-    "ca",
-    "caller",
-    "cli",
-    "diagnostics",
-    "dial",
-    "hooks",
-    "identity",
-    "issuance",
-    "link",
-    "lists",
-    "ops",
-    "packaging",
-    "proto",
-    "provisioner",
-    "supervisor",
-];
-const BENCH: &[&str] = &[
     "agent",
     "ca",
     "caller",
