@@ -207,7 +207,7 @@ async fn a_line_does_not_wait_for_a_terminal_that_is_stopped() {
 
     // And one that hangs up stops it in order.
     let order = bench.order(500).await;
-    let mut command = bench.provision(&order);
+    let mut command = hearing_hang_ups(&bench.provision(&order));
     let mut line = Process::start(command.stderr(terminal).stdout(Stdio::null()));
     eventually(WAIT, "units are made", async || {
         (bench.factory.counts(&order).await.issued > 2).then_some(())
@@ -341,6 +341,22 @@ impl Bench {
     fn provision(&self, order: &str) -> Command {
         self.station.provision(order, 2, &self.station.directory().join(format!("{order}.csv")))
     }
+}
+
+/// The same command, which hears SIGHUP also where this test runs under `nohup`.
+fn hearing_hang_ups(command: &Command) -> Command {
+    let mut hearing = Command::new("env");
+    hearing.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => hearing.env(name, value),
+            None => hearing.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        hearing.current_dir(directory);
+    }
+    hearing
 }
 
 /// A terminal whose other end takes nothing, as after Ctrl-S.

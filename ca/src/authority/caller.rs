@@ -122,6 +122,9 @@ impl<S: Store> Authority<S> {
     pub async fn who_calls(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
         let mut caller = self.holder(peer).await?;
         let standing = self.store.standing(&caller.certificate).await?;
+        if standing == Some(Standing::Revoked) && caller.kind == CallerKind::DeviceOperational {
+            self.look_at_revoked(&caller).await;
+        }
         self.judge_now(&mut caller, standing)?;
         Ok(caller)
     }
@@ -149,9 +152,6 @@ impl<S: Store> Authority<S> {
         let kind = CallerKind::of(&principal, record.certificate().profile).ok_or(CallerRefused::Unknown)?;
         let validity = record.certificate().validity;
         let certificate = shown.serial_number();
-        if record.standing() == Standing::Revoked {
-            self.look_at_revoked(&principal, &record).await;
-        }
         let caller =
             Caller { principal, kind, certificate, validity, late: false, early: false, unconfirmed: false };
         self.faces.remember(*digest, &caller);

@@ -5,11 +5,10 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use identity::{DeviceId, Principal, SerialNumber};
-use issuance::ProfileName;
 
-use super::{Authority, Refused};
+use super::{Authority, Caller, Refused};
 use crate::ledger::{Action, Command, Conflict};
-use crate::store::{CertificateRecord, Store};
+use crate::store::Store;
 
 /// Certificates whose use was reported since the start, so that each attempt of a clone does not cost a turn of the committer.
 #[derive(Default)]
@@ -31,20 +30,22 @@ impl ReportedSiblings {
 }
 
 impl<S: Store> Authority<S> {
-    /// Raises the alarm if the revoked certificate was overtaken by its sibling, once; counts each time. What cannot be recorded is logged
-    /// and tried again with the next attempt: the caller is refused in any case.
-    pub(super) async fn look_at_revoked(&self, holder: &Principal, record: &CertificateRecord) {
-        let certificate = record.certificate().serial_number;
-        let (Principal::Device(device), Some(used)) = (holder, record.overtaken_by()) else { return };
-        if record.certificate().profile != ProfileName::Ldevid {
+    /// Raises the alarm if the revoked certificate of the caller was overtaken by its sibling, once; counts each time. What cannot be recorded
+    /// is logged and tried again with the next attempt: the caller is refused in any case.
+    pub(super) async fn look_at_revoked(&self, caller: &Caller) {
+        let (Principal::Device(device), certificate) = (caller.principal(), caller.certificate()) else {
             return;
-        }
-        match self.report_sibling(device, certificate, used).await {
-            Ok(()) => {}
-            Err(why) => {
-                let why: &dyn std::error::Error = &why;
-                tracing::error!(%device, %certificate, why, "a clone of {device} was seen, and the alarm cannot be recorded");
+        };
+        let seen = async {
+            let record = self.store.certificate(&certificate).await?;
+            match record.and_then(|record| record.overtaken_by()) {
+                Some(used) => self.report_sibling(device, certificate, used).await,
+                None => Ok(()),
             }
+        };
+        if let Err(why) = seen.await {
+            let why: &dyn std::error::Error = &why;
+            tracing::error!(%device, %certificate, why, "a clone of {device} was seen, and the alarm cannot be recorded");
         }
     }
 
