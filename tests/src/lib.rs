@@ -50,7 +50,7 @@ pub use fleet::Fleet;
 pub use line::{Answer, ask, ask_on_stream};
 pub use notify::NotifySocket;
 pub use operator::{Operator, json_lines};
-pub use process::Process;
+pub use process::{Process, hearing_hang_ups};
 pub use program::Program;
 pub use raw::call_raw;
 pub use refusal::{Refused, refusal, refused};

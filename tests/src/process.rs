@@ -91,3 +91,19 @@ fn status_kib(id: u32, field: &str) -> u64 {
 
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(2);
+
+/// The same command, which hears SIGHUP also where this test runs under `nohup`.
+pub fn hearing_hang_ups(command: &Command) -> Command {
+    let mut hearing = Command::new("env");
+    hearing.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => hearing.env(name, value),
+            None => hearing.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        hearing.current_dir(directory);
+    }
+    hearing
+}

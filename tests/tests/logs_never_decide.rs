@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tests::{
     CertificateAuthority, Device, Factory, Fleet, Operator, OrderTerms, Process, Sink, Site, Station, ask,
-    eventually, line_file, plain_http,
+    eventually, hearing_hang_ups, line_file, plain_http,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,22 +341,6 @@ impl Bench {
     fn provision(&self, order: &str) -> Command {
         self.station.provision(order, 2, &self.station.directory().join(format!("{order}.csv")))
     }
-}
-
-/// The same command, which hears SIGHUP also where this test runs under `nohup`.
-fn hearing_hang_ups(command: &Command) -> Command {
-    let mut hearing = Command::new("env");
-    hearing.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => hearing.env(name, value),
-            None => hearing.env_remove(name),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        hearing.current_dir(directory);
-    }
-    hearing
 }
 
 /// A terminal whose other end takes nothing, as after Ctrl-S.

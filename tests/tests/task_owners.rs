@@ -20,7 +20,7 @@ use proto::v1::Role;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tests::{
     CertificateAuthority, Device, Factory, Fleet, Operator, OrderTerms, Process, Program, Site, ask,
-    eventually,
+    eventually, hearing_hang_ups,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,9 +195,10 @@ async fn a_watcher_looks_at_all_lists_at_sighup_unless_nohup_made_it_deaf() {
     let operator = Operator::of(&site.authority);
     let lists = site.directory().join("lists");
     let (root, log) = (lists.join("root.crl.pem"), site.directory().join("watch.log"));
-    let mut watch = operator.command(&["revocations", "watch", "--write-crl", lists.to_str().unwrap()]);
+    let watch = operator.command(&["revocations", "watch", "--write-crl", lists.to_str().unwrap()]);
     let log_file = fs::File::create(&log).unwrap();
-    let mut watcher = Process::start(watch.stdout(Stdio::null()).stderr(log_file));
+    let mut hearing = hearing_hang_ups(&watch);
+    let mut watcher = Process::start(hearing.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file));
     eventually(WAIT, "lists are written", async || root.exists().then_some(())).await;
     kill_process(Pid::from_child(watcher.child_mut()), Signal::HUP).unwrap();
     let said = || fs::read_to_string(&log).unwrap();
