@@ -9,7 +9,7 @@ use crate::shell::{cargo, run, step, target_directory};
 /// Builds, then hands over.
 pub(crate) fn build_and_show(arguments: &[String]) -> Result<()> {
     step(
-        "build the four programs (the first time about 7 minutes on two cores; cargo shows each crate)",
+        "build the four programs (the first time about 10 minutes on two cores; cargo shows each crate)",
         || {
             let packages = ["-p", "ca", "-p", "provisioner", "-p", "agent", "-p", "ops"];
             run(cargo().args(["build", "--release", "--locked", "--bins"]).args(packages))
