@@ -1,5 +1,6 @@
 //! What a selection would hit, before anything happens.
 
+use cli::count;
 use proto::v1 as wire;
 use serde::Serialize;
 
@@ -80,9 +81,4 @@ impl From<wire::ProductCount> for ProductShare {
     fn from(count: wire::ProductCount) -> Self {
         Self { product: count.product, devices: count.devices, certificates: count.certificates }
     }
-}
-
-/// A number with its thing, for example `1 device` or `12 devices`.
-pub(crate) fn count(number: u64, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

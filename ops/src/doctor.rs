@@ -7,6 +7,7 @@ mod http;
 use std::time::{Duration, SystemTime};
 
 use caller::{CERTIFICATE_FILE, Connector};
+use cli::count;
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
@@ -15,7 +16,6 @@ use rustls_pki_types::pem::PemObject;
 use tonic::transport::Channel;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::blast_radius::count;
 use crate::certificate::Places;
 use crate::client::Connection;
 use crate::failure::Failure;

@@ -5,6 +5,7 @@ mod issue;
 pub use issue::IssueArguments;
 pub(crate) use issue::issue;
 
+use cli::count;
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::principal_service_client::PrincipalServiceClient;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, PrincipalCommand};
-use crate::blast_radius::count;
 use crate::certificate::{self, CertificateView};
 use crate::client::Connection;
 use crate::confirmation::confirm_name;

@@ -6,6 +6,7 @@ mod hook;
 mod lists;
 mod watch;
 
+use cli::count;
 use identity::SerialNumber;
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::RevocationsCommand;
-use crate::blast_radius::count;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;

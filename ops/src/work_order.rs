@@ -1,5 +1,6 @@
 //! `touchmark work-order …`
 
+use cli::count;
 use identity::{Clock, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
 use proto::v1::{self as wire, create_work_order_request, work_order};
@@ -8,7 +9,6 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
-use crate::blast_radius::count;
 use crate::client::Connection;
 use crate::confirmation::confirm_name;
 use crate::failure::Failure;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cli::{Complaint, Status};
+use cli::{Complaint, Status, count};
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -212,11 +212,6 @@ impl Shown {
         self.console.complain(&complaint.text(self.json));
         complaint.status
     }
-}
-
-/// A number of things in words: `1 unit`, `2 units`.
-fn count(number: u64, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 fn not_made(work_order: &str, summary: &Summary) -> String {

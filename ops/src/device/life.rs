@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use cli::count;
 use identity::DeviceId;
 use proto::v1 as wire;
 use proto::v1::lifecycle_service_client::LifecycleServiceClient;
@@ -11,7 +12,7 @@ use tonic::transport::Channel;
 
 use super::DeviceView;
 use crate::arguments::{DevicesArguments, RemarkArguments, RotateArguments};
-use crate::blast_radius::{BlastRadius, count};
+use crate::blast_radius::BlastRadius;
 use crate::client::Connection;
 use crate::confirmation::confirm_count;
 use crate::failure::Failure;
@@ -33,28 +34,7 @@ pub(super) async fn hold(
         let request = wire::HoldRequest { device, remark: remark.clone() };
         async move { Ok(client.hold(request).await?.into_inner().device) }
     })
-    .await?;
-    for device in &arguments.devices.devices {
-        say_if_nothing_comes_back(device, connection, output).await?;
-    }
-    Ok(())
-}
-
-/// A release gives back what the hold took. A device whose certificates were all revoked before gets nothing back.
-async fn say_if_nothing_comes_back(
-    device: &DeviceId,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let request = wire::GetDeviceRequest { device: Some(on_the_wire(device)) };
-    let answer = device::client(connection).await?.get_device(request).await?.into_inner();
-    let held = |certificate: &wire::CertificateSummary| certificate.status() == wire::CertificateStatus::Held;
-    if !answer.certificates.iter().any(held) && !output.is_json() {
-        output.note(&format!(
-            "warning: all certificates of {device} are revoked: the hold keeps it from new ones, and a release will bring nothing back"
-        ));
-    }
-    Ok(())
+    .await
 }
 
 /// Ends holds.

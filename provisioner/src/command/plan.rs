@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use cli::count;
 use identity::{DeviceId, Product};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
 use super::survey::{self, Candidates};
-use super::{Failure, Job, count};
+use super::{Failure, Job};
 use crate::ca::Ca;
 use crate::journal::{Known, UnitRecord};
 use crate::line::{Stop, Summary};
@@ -202,10 +203,10 @@ pub(super) fn summary_text(summary: &Summary) -> String {
         write!(text, ", {} unfinished", summary.unfinished()).ok();
     }
     write!(text, " in {seconds:.1} s, {:.1} units per minute", summary.units_per_minute()).ok();
-    for (cause, count) in summary.failures.iter().chain(&summary.unfinished) {
-        write!(text, "\n  {count} {cause}").ok();
+    for (cause, number) in summary.failures.iter().chain(&summary.unfinished) {
+        write!(text, "\n  {number} {cause}").ok();
     }
-    for (whose, count) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
+    for (whose, number) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
         let why = match whose.as_str() {
             "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
             "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
@@ -213,7 +214,7 @@ pub(super) fn summary_text(summary: &Summary) -> String {
             "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
             _ => "of other units",
         };
-        let numbers = super::count(*count, "serial number");
+        let numbers = count(*number, "serial number");
         write!(text, "\n  passed over: {numbers} {why}").ok();
     }
     for detail in &summary.closed {

@@ -1,9 +1,9 @@
 //! `touchmark-station scrap`.
 
-use cli::{Answer, Complaint, Status, ask};
+use cli::{Answer, Complaint, Status, ask, count};
 use identity::DeviceId;
 
-use super::{Failure, Station, count, failure, say};
+use super::{Failure, Station, failure, say};
 use crate::arguments::{PROGRAM, ScrapArguments};
 use crate::ca::{CaError, advice};
 use crate::console::Console;
