@@ -4,12 +4,13 @@ mod existence;
 
 use std::time::Duration;
 
+use cli::count;
 use identity::RevocationReason;
 use proto::v1 as wire;
 use serde::Serialize;
 
 use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
-use crate::blast_radius::{BlastRadius, count};
+use crate::blast_radius::BlastRadius;
 use crate::client::Connection;
 use crate::confirmation::confirm_count;
 use crate::failure::Failure;
