@@ -11,8 +11,7 @@ use anyhow::{Context, Result, ensure};
 use ca::publication::{List, ListName, Numbers, Publication, Publisher, Seen};
 use ca::signer::{Issuers, Passphrase};
 use clap::Args;
-use identity::{Clock, SystemClock};
-use issuance::IssuerName;
+use identity::{Clock, IssuerName, SystemClock};
 use serde_json::json;
 use tests::CertificateAuthority;
 

@@ -18,10 +18,9 @@ use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use identity::{
-    Clock, DeviceId, KeyFingerprint, Principal, RequestId, Role, SerialNumber, SystemClock, Validity,
-    no_well_defined_expiration,
+    Clock, DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
+    SystemClock, Validity, no_well_defined_expiration,
 };
-use issuance::{IssuerName, ProfileName};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
 

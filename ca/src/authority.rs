@@ -30,8 +30,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diagnostics::Limits;
-use identity::{Clock, ClockDoubt, RequestId, SerialNumber};
-use issuance::{BlockedKeys, Certificate, IssuerName, Profile, ProfileName, RecentModuli};
+use identity::{Clock, ClockDoubt, IssuerName, ProfileName, RequestId, SerialNumber};
+use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use rand::CryptoRng;
 use tokio::sync::watch;
 

@@ -25,7 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use issuance::IssuerName;
+use identity::IssuerName;
 
 use crate::signer::Issuers;
 

@@ -14,8 +14,7 @@ mod selection;
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, Principal, PrincipalName, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 
 use crate::ledger::{
     AlarmKind, Command, Conflict, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing,

@@ -274,7 +274,7 @@ async fn who_calls_is_what_the_ledger_says_of_the_very_bytes() {
     // Of the same names and keys, made by another installation.
     let other = World::new().await.credential(Role::Station, "line-3").await;
     assert_eq!(who(Some(&other)).await, "CLIENT_CERTIFICATE_UNKNOWN");
-    let factory = world.authority.chain(issuance::IssuerName::Factory)[0].der().to_vec();
+    let factory = world.authority.chain(identity::IssuerName::Factory)[0].der().to_vec();
     assert_eq!(who(Some(&factory)).await, "CLIENT_CERTIFICATE_UNKNOWN", "an issuer is nobody who calls");
 }
 

@@ -326,8 +326,8 @@ async fn a_store_that_is_opened_again_knows_every_row() {
         let again = Bench::new(Arc::new(store), bench.clock.clone(), None);
         listed(&again.store).await;
         cases::agree(&again, &history).await;
-        let ids = bench.store.issued_by(issuance::IssuerName::Factory);
-        assert_eq!(again.store.issued_by(issuance::IssuerName::Factory), ids);
+        let ids = bench.store.issued_by(identity::IssuerName::Factory);
+        assert_eq!(again.store.issued_by(identity::IssuerName::Factory), ids);
         let alarms = async |store: &EmbeddedStore| store.alarms(None, None, 999).await.unwrap().rows.len();
         assert_eq!(alarms(&again.store).await, alarms(&bench.store).await);
         again.store.close().await.unwrap();

@@ -25,8 +25,7 @@ use ca::ledger::{
 };
 use ca::store::{MemoryStore, Store};
 use cases::{Bench, days, device, key, serial_number, station, terms};
-use identity::{Clock, Principal, RevocationReason, Role};
-use issuance::{IssuerName, ProfileName};
+use identity::{Clock, IssuerName, Principal, ProfileName, RevocationReason, Role};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

@@ -5,8 +5,10 @@ mod csr;
 pub mod der;
 mod device;
 mod host;
+mod issuer;
 mod key;
 mod principal;
+mod profile;
 mod request;
 mod revocation;
 mod secret;
@@ -21,8 +23,10 @@ pub use device::{
     DeviceId, DeviceIdError, DeviceSerial, PRODUCT_CHARACTERS_MAX, Product, SERIAL_CHARACTERS_MAX,
 };
 pub use host::{Host, HostError};
+pub use issuer::{IssuerName, UnknownIssuer};
 pub use key::{KeyError, KeyFingerprint, KeyType, PublicKey};
 pub use principal::{PRINCIPAL_CHARACTERS_MAX, Principal, PrincipalName, PrincipalNameError, Role};
+pub use profile::{ProfileName, UnknownProfile};
 pub use request::{RequestId, RequestIdError};
 pub use revocation::{RevocationReason, UnknownRevocationReason};
 pub use secret::Secret;

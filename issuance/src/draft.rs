@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use identity::{
-    DeviceId, KeyType, PrincipalName, PublicKey, SerialNumber, Validity, no_well_defined_expiration,
+    DeviceId, KeyType, PrincipalName, ProfileName, PublicKey, SerialNumber, Validity,
+    no_well_defined_expiration,
 };
 use rcgen::{CertificateParams, SanType};
 
-use crate::{Certificate, Prepared, Profile, ProfileName, Refusal, encode, extension, lint, name};
+use crate::{Certificate, Prepared, Profile, Refusal, encode, extension, lint, name};
 
 /// What a certificate is asked for.
 #[derive(Debug, Clone)]

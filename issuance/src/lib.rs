@@ -32,5 +32,5 @@ pub use ocsp::{
 };
 pub use prepared::Prepared;
 pub use primes::{Modulus, RECENT_MODULI_MIN, RecentModuli, shared_primes, shared_primes_between};
-pub use profile::{ExtendedKeyUsage, IssuerName, KeyUsage, Profile, ProfileName, UnknownProfile, crl_url};
+pub use profile::{ExtendedKeyUsage, KeyUsage, Profile, crl_url};
 pub use refusal::{LintFinding, Refusal};

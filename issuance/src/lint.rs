@@ -1,11 +1,11 @@
 //! The pre-issuance lint: reads the bytes that are about to be signed and fails closed (R-5280-23). It knows the rules, not the
 //! profile: a bad profile is found here.
 
-use identity::der::check_values;
+use identity::{ProfileName, der::check_values};
 use identity::{PublicKey, SerialNumber, Validity};
 
 use crate::reading::Reading;
-use crate::{LintFinding, ProfileName, Refusal, SignatureAlgorithm};
+use crate::{LintFinding, Refusal, SignatureAlgorithm};
 
 mod extension;
 mod field;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
 
-use crate::{Names, ProfileName, Refusal, Subject};
+use crate::{Names, Refusal, Subject};
+use identity::ProfileName;
 
 /// The subject of a certificate: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One attribute
 /// in each RDN.

@@ -1,8 +1,6 @@
 //! Why no certificate is drafted or sealed.
 
-use identity::KeyType;
-
-use crate::ProfileName;
+use identity::{KeyType, ProfileName};
 
 /// Why a request gets no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

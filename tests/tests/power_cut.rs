@@ -29,10 +29,9 @@ use ca::ledger::{
 };
 use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store, StoreError};
 use identity::{
-    Clock, KeyFingerprint, Principal, RequestId, Role, SerialNumber, SystemClock, Validity,
-    no_well_defined_expiration,
+    Clock, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber, SystemClock,
+    Validity, no_well_defined_expiration,
 };
-use issuance::{IssuerName, ProfileName};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

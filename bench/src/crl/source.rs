@@ -7,8 +7,8 @@ use ca::authority::SHARD_CERTIFICATES;
 use ca::ledger::EntryNumber;
 use ca::publication::StatusSource;
 use ca::store::StoreError;
-use identity::{RevocationReason, SerialNumber};
-use issuance::{CertificateStatus, CrlEntry, IssuerName};
+use identity::{IssuerName, RevocationReason, SerialNumber};
+use issuance::{CertificateStatus, CrlEntry};
 
 /// So many birth certificates, all of them revoked.
 pub(crate) struct Revoked {

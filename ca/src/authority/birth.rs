@@ -1,8 +1,8 @@
 //! A unit is born: birth certificates (IDevID) against a work order, the read-back that confirms them, and the scrap that ends them.
 
 use bytes::Bytes;
-use identity::{DeviceId, RequestId, SerialNumber};
-use issuance::{ProfileName, Request, Subject};
+use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
+use issuance::{Request, Subject};
 
 use super::content::Content;
 use super::issue::{Holder, Placed, Question};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use identity::{ClockFault, Principal, PrincipalName, Role, SerialNumber, Validity};
-use issuance::{Certificate, ProfileName};
+use identity::{ClockFault, Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
+use issuance::Certificate;
 
 use super::{Authority, CallerRefused, Refused};
 use crate::ledger::{Holder, Standing};

@@ -3,8 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
-use identity::ClockDoubt;
-use issuance::IssuerName;
+use identity::{ClockDoubt, IssuerName};
 
 use super::{Authority, Refused};
 use crate::store::{CertificateRecord, Store};

@@ -2,8 +2,8 @@
 //! and they are on record as all are.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::{PrincipalName, Role};
-use issuance::{Certificate, IssuerName, Profile, ProfileName, Request, Subject};
+use identity::{IssuerName, PrincipalName, ProfileName, Role};
+use issuance::{Certificate, Profile, Request, Subject};
 
 use super::{Authority, Refused};
 use crate::ledger::{Action, Command};

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use identity::{DeviceId, RequestId};
-use issuance::ProfileName;
+use identity::{DeviceId, ProfileName, RequestId};
 
 use super::content::Content;
 use super::revocation::selected;

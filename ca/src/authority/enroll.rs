@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use identity::{DeviceId, Principal, RequestId, SerialNumber};
-use issuance::{ProfileName, Request, Subject};
+use identity::{DeviceId, Principal, ProfileName, RequestId, SerialNumber};
+use issuance::{Request, Subject};
 
 use super::content::Content;
 use super::issue::{Holder, Question};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use identity::{PrincipalName, RequestId, RevocationReason, Role};
-use issuance::{Names, ProfileName, Request, Subject};
+use identity::{PrincipalName, ProfileName, RequestId, RevocationReason, Role};
+use issuance::{Names, Request, Subject};
 
 use super::content::Content;
 use super::issue::{Holder, Question};

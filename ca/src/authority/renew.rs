@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::{RequestId, SerialNumber};
-use issuance::IssuerName;
+use identity::{IssuerName, RequestId, SerialNumber};
 
 use super::enroll::calling_device;
 use super::{Authority, Caller, CallerKind, Refused};

@@ -5,10 +5,9 @@ use std::time::SystemTime;
 
 use diagnostics::Limit;
 use identity::{
-    CompromiseProof, CompromiseProofError, KeyFingerprint, PublicKey, RequestId, RevocationReason,
-    SerialNumber,
+    CompromiseProof, CompromiseProofError, IssuerName, KeyFingerprint, PublicKey, RequestId,
+    RevocationReason, SerialNumber,
 };
-use issuance::IssuerName;
 
 use super::content::Content;
 use super::{Authority, Caller, Refused};

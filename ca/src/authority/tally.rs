@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use issuance::ProfileName;
+use identity::ProfileName;
 
 /// Counts since the start.
 #[derive(Debug, Default)]

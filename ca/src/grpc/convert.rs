@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, DeviceSerial, Host, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
+    DeviceId, DeviceSerial, Host, IssuerName, Principal, PrincipalName, ProfileName, RequestId,
+    RevocationReason, Role, SerialNumber,
 };
-use issuance::{Certificate, IssuerName, Names, ProfileName};
+use issuance::{Certificate, Names};
 use prost_types::Timestamp;
 use proto::v1;
 
@@ -248,7 +249,7 @@ pub(super) fn certificate_selection(
         Selection::ExpiringBefore(at) => CertificateSelection::ExpiringBefore(time("expiring_before", at)?),
         Selection::All(all) => {
             let issuer = Some(all.issuer.as_str()).filter(|text| !text.is_empty());
-            let named = |text: &str| IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == text);
+            let named = |text: &str| text.parse::<IssuerName>().ok();
             let issuer = issuer.map(|text| named(text).ok_or_else(|| bad("issuer", "is unknown")));
             CertificateSelection::All(issuer.transpose()?)
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use issuance::IssuerName;
+use identity::IssuerName;
 use proto::v1;
 use proto::v1::enrollment_service_server::EnrollmentService;
 use tonic::{Request, Response, Status};

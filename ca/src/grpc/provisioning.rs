@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use issuance::IssuerName;
+use identity::IssuerName;
 use proto::v1;
 use proto::v1::provisioning_service_server::ProvisioningService;
 use tonic::{Request, Response, Status, Streaming};

@@ -362,7 +362,7 @@ mod tests {
     }
 
     fn others() -> Vec<(Refused, Code, &'static str)> {
-        let profile = issuance::ProfileName::Ldevid;
+        let profile = identity::ProfileName::Ldevid;
         let finding = issuance::LintFinding { rule: "R-5280-05", what: "secret".into() };
         vec![
             (CallerRefused::Anonymous.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED"),

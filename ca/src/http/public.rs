@@ -19,8 +19,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderVal
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use identity::Clock;
-use issuance::IssuerName;
+use identity::{Clock, IssuerName};
 
 use super::listener::Responder;
 use crate::publication::{Answers, Delegating, ListName, Publication, StatusSource};
@@ -132,7 +131,7 @@ enum Resource {
 fn resource(path: &str) -> Option<Resource> {
     let mut parts = path.strip_prefix('/')?.split('/');
     let (kind, first, second, rest) = (parts.next()?, parts.next()?, parts.next(), parts.next());
-    let issuer = |name: &str| IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == name);
+    let issuer = |name: &str| name.parse::<IssuerName>().ok();
     match (kind, second, rest) {
         ("crl", Some(file), None) => {
             let shard = match file.strip_suffix(".crl")? {

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::{PrincipalName, PublicKey, Role, SerialNumber};
-use issuance::{Certificate, IssuerName, Names, Profile, ProfileName, Request, Subject, draft};
+use identity::{IssuerName, PrincipalName, ProfileName, PublicKey, Role, SerialNumber};
+use issuance::{Certificate, Names, Profile, Request, Subject, draft};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;

@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use identity::{Clock, PrincipalName, Role};
-use issuance::IssuerName;
+use identity::{Clock, IssuerName, PrincipalName, Role};
 
 use super::certificates::{Maker, recorded_by_hand};
 use super::{InitError, SERVER_NAME, directory, hosts, texts};

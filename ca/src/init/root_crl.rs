@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use identity::Clock;
-use issuance::{Certificate, CrlEntry, IssuerName};
+use identity::{Clock, IssuerName};
+use issuance::{Certificate, CrlEntry};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};

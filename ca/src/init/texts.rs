@@ -60,7 +60,7 @@ impl Made {
             config: dir.join("ca.toml"),
             operator: operator_dir(dir),
             passphrase_file: plan.passphrase_file.clone().unwrap_or_else(|| dir.join("passphrase")),
-            root_key: dir.join("issuers").join(crate::signer::key_file(issuance::IssuerName::Root)),
+            root_key: dir.join("issuers").join(crate::signer::key_file(identity::IssuerName::Root)),
             certificates: issuers.into_iter().chain([server, operator]).collect(),
         }
     }

@@ -4,8 +4,7 @@ mod lifecycle;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Principal, RequestId, SerialNumber};
-use issuance::ProfileName;
+use identity::{Principal, ProfileName, RequestId, SerialNumber};
 
 use super::{
     AlarmFacts, AlarmPair, CertificateFacts, DeviceFacts, Entry, Event, HoldFacts, Holder, JobFacts,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::time::SystemTime;
 
-use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
 
 use super::{
     AlarmFacts, AlarmPair, CertificateFacts, Changes, DeviceFacts, Entry, Holder, JobFacts, JobId,

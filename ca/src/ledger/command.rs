@@ -4,10 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use identity::{
-    DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
-    Validity,
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, RevocationReason,
+    Role, SerialNumber, Validity,
 };
-use issuance::{IssuerName, ProfileName};
 
 use super::{JobId, Selection, WorkOrderId, WorkOrderTerms};
 

@@ -10,8 +10,7 @@ mod work_order;
 
 use std::time::SystemTime;
 
-use identity::{Principal, RequestId, SerialNumber};
-use issuance::IssuerName;
+use identity::{IssuerName, Principal, RequestId, SerialNumber};
 
 use super::{
     Action, CertificateFacts, Command, Conflict, EntryNumber, Event, Holder, Intent, IntentSubject,

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use identity::{DeviceId, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{
+    DeviceId, IssuerName, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
+};
 
 use super::{Clash, Holder, JobId, Selection, SignedCertificate, WorkOrderId, WorkOrderTerms};
 

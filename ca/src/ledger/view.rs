@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
-use issuance::{IssuerName, ProfileName};
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, Role,
+    SerialNumber,
+};
 
 use super::{
     AlarmPair, EntryNumber, JobFacts, JobId, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,

@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use identity::{PrincipalName, Product};
-use issuance::ProfileName;
+use identity::{PrincipalName, Product, ProfileName};
 
 use super::Serials;
 

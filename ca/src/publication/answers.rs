@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use diagnostics::Limit;
-use identity::Clock;
+use identity::{Clock, IssuerName};
 use issuance::{
-    CertificateStatus, IssuerName, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest,
-    ocsp_response,
+    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest, ocsp_response,
 };
 use tracing::error;
 

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use issuance::{Certificate, IssuerName, OcspResponder, Refusal};
+use identity::IssuerName;
+use issuance::{Certificate, OcspResponder, Refusal};
 
 use crate::signer::{DelegateKey, KeyFileError, SignerError};
 use crate::store::StoreError;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
-use identity::{RevocationReason, SerialNumber};
-use issuance::{CertificateStatus, CrlEntry, IssuerName};
+use identity::{IssuerName, RevocationReason, SerialNumber};
+use issuance::{CertificateStatus, CrlEntry};
 
 use super::StatusSource;
 use crate::ledger::EntryNumber;

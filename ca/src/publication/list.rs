@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use issuance::{CrlNumber, IssuerName};
+use identity::IssuerName;
+use issuance::CrlNumber;
 
 use crate::ledger::EntryNumber;
 

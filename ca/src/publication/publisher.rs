@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use identity::Clock;
-use issuance::{CrlDraft, CrlNumber, CrlScope, CrlTerms, IssuerName, Refusal, crl_url};
+use identity::{Clock, IssuerName};
+use issuance::{CrlDraft, CrlNumber, CrlScope, CrlTerms, Refusal, crl_url};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 

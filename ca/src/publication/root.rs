@@ -8,9 +8,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey, VerificationAlgorithm,
 };
 use bytes::Bytes;
+use identity::IssuerName;
 use issuance::{
-    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, IssuerName, PreparedCrl,
-    Refusal, SignatureAlgorithm, seal_crl,
+    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, PreparedCrl, Refusal,
+    SignatureAlgorithm, seal_crl,
 };
 
 use super::list::{Content, List, ListName};

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use issuance::{CrlNumber, IssuerName, SealedCrl};
+use identity::IssuerName;
+use issuance::{CrlNumber, SealedCrl};
 use serde::{Deserialize, Serialize};
 
 use super::list::{Content, List, ListName};
@@ -114,7 +115,7 @@ impl Shelf {
 
     /// The list of a line, if its file is what the line says.
     fn read(&self, line: &Line) -> Option<List> {
-        let issuer = IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == line.issuer)?;
+        let issuer = line.issuer.parse::<IssuerName>().ok()?;
         let (epoch, counter) = line.number.split_once('.')?;
         let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         let label = Label {

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use identity::SerialNumber;
-use issuance::{CertificateStatus, CrlEntry, IssuerName};
+use identity::{IssuerName, SerialNumber};
+use issuance::{CertificateStatus, CrlEntry};
 
 use super::LIST_LIFE;
 use crate::ledger::EntryNumber;

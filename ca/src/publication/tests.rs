@@ -6,11 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, ManualClock, PublicKey, RevocationReason, SerialNumber};
-use issuance::{
-    Certificate, CertificateStatus, CrlNumber, CrlSummary, IssuerName, Profile, ProfileName, Request,
-    Subject, draft,
-};
+use identity::{Clock, IssuerName, ManualClock, ProfileName, PublicKey, RevocationReason, SerialNumber};
+use issuance::{Certificate, CertificateStatus, CrlNumber, CrlSummary, Profile, Request, Subject, draft};
 
 use super::fake::FakeSource;
 use super::*;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use identity::Clock;
-use issuance::{Certificate, IssuerName};
+use identity::{Clock, IssuerName};
+use issuance::Certificate;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,7 +1,7 @@
 //! The law of certificates as this installation has it.
 
-use identity::KeyType;
-use issuance::{Profile, ProfileName};
+use identity::{KeyType, ProfileName};
+use issuance::Profile;
 
 use crate::authority::RenewalPolicy;
 use crate::config::{ProfileSettings, RenewalSettings};

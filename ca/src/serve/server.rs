@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use identity::{Clock, Principal, Role};
-use issuance::{Certificate, IssuerName};
+use identity::{Clock, IssuerName, Principal, Role};
+use issuance::Certificate;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 use tracing::{error, info};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use identity::KeyFingerprint;
-use issuance::{Certificate, IssuerName};
+use identity::{IssuerName, KeyFingerprint};
+use issuance::Certificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 

@@ -28,8 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, DeviceId, Principal, PrincipalName, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 
 use self::files::Files;
 use self::gathering::Gathering;

@@ -3,8 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use identity::{DeviceId, Principal, PrincipalName, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,

@@ -7,8 +7,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
 use super::revocations::changes_of;
 use super::{

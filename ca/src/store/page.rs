@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use identity::{DeviceId, PrincipalName, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
 
 use super::{Cursor, Page, StoreError, WorkOrderRecord};
 use crate::ledger::{AlarmFacts, AlarmKind, CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};

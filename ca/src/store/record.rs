@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use identity::{DeviceId, KeyFingerprint, Principal, RequestId, RevocationReason, SerialNumber, Validity};
-use issuance::{IssuerName, ProfileName};
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, RevocationReason, SerialNumber,
+    Validity,
+};
 use prost::Message;
 
 use crate::ledger::{

@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, RevocationReason, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, RevocationReason, SerialNumber};
 
 use super::Revocation;
 use crate::ledger::{Entry, EntryNumber, Standing};

@@ -10,10 +10,9 @@ use ca::ledger::{
 };
 use ca::store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
 use identity::{
-    Clock, DeviceId, KeyFingerprint, ManualClock, Principal, RequestId, RevocationReason, Role, SerialNumber,
-    Validity, no_well_defined_expiration,
+    Clock, DeviceId, IssuerName, KeyFingerprint, ManualClock, Principal, ProfileName, RequestId,
+    RevocationReason, Role, SerialNumber, Validity, no_well_defined_expiration,
 };
-use issuance::{IssuerName, ProfileName};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tempfile::TempDir;

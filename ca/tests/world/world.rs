@@ -19,11 +19,11 @@ use ca::publication::Publication;
 use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
 use ca::store::{FaultyStore, MemoryStore, Released, Store};
 use ca::tls::PeerCertificate;
-use identity::{DeviceId, KeyType, ManualClock, PrincipalName, PublicKey, RequestId, Role, SerialNumber};
-use issuance::{
-    BlockedKeys, Certificate, IssuerName, Names, Profile, ProfileName, Request, SignatureAlgorithm, Subject,
-    draft,
+use identity::{
+    DeviceId, IssuerName, KeyType, ManualClock, PrincipalName, ProfileName, PublicKey, RequestId, Role,
+    SerialNumber,
 };
+use issuance::{BlockedKeys, Certificate, Names, Profile, Request, SignatureAlgorithm, Subject, draft};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
 use tokio::sync::watch;

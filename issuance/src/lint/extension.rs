@@ -1,9 +1,11 @@
 //! Rules of the extensions as such, of the key identifiers, and of who is a CA.
 
-use identity::der::{BOOLEAN, CONTEXT_0, INTEGER, NULL, NotDer, SEQUENCE, check_values, only};
+use identity::{
+    ProfileName,
+    der::{BOOLEAN, CONTEXT_0, INTEGER, NULL, NotDer, SEQUENCE, check_values, only},
+};
 
 use super::{Broken, Expected, ensure};
-use crate::ProfileName;
 use crate::profile::key_identifier;
 use crate::reading::{Extension, Reading, oid};
 

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use identity::der::{Element, GENERALIZED_TIME, UTC_TIME};
 use identity::no_well_defined_expiration;
+use identity::{
+    ProfileName,
+    der::{Element, GENERALIZED_TIME, UTC_TIME},
+};
 
 use super::{Broken, Expected, ensure};
-use crate::ProfileName;
 use crate::moment::year_2050;
 use crate::reading::{Reading, time};
 

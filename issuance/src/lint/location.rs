@@ -1,9 +1,11 @@
 //! Rules of where to look further: revocation lists, status, the issuer's certificate.
 
-use identity::der::{CONTEXT_0_CONSTRUCTED, NotDer, OBJECT_IDENTIFIER, SEQUENCE, only};
+use identity::{
+    ProfileName,
+    der::{CONTEXT_0_CONSTRUCTED, NotDer, OBJECT_IDENTIFIER, SEQUENCE, only},
+};
 
 use super::{Broken, Expected, ensure};
-use crate::ProfileName;
 use crate::reading::{Reading, oid};
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {

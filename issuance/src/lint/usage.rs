@@ -1,9 +1,11 @@
 //! Rules of what a key and its certificate may be used for, and of its other names.
 
-use identity::der::{CONTEXT_0_CONSTRUCTED, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, only};
+use identity::{
+    ProfileName,
+    der::{CONTEXT_0_CONSTRUCTED, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, only},
+};
 
 use super::{Broken, Expected, ensure};
-use crate::ProfileName;
 use crate::reading::{Extension, Reading, oid};
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use identity::KeyType;
-
-use super::{IssuerName, ProfileName};
+use identity::{IssuerName, KeyType, ProfileName};
 
 /// The law of one kind of certificate. What is built from it is linted, whatever it says (R-5280-23).
 #[derive(Debug, Clone)]

@@ -2,13 +2,13 @@
 //! no RFC, its times are 1975 and 4096 (ADR 0001).
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::PublicKey;
+use identity::{ProfileName, PublicKey};
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
     KeyUsagePurpose,
 };
 
-use super::{ExtendedKeyUsage, KeyUsage, Profile, ProfileName};
+use super::{ExtendedKeyUsage, KeyUsage, Profile};
 use crate::{LintFinding, Refusal, extension};
 
 impl Profile {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::SerialNumber;
+use identity::{ProfileName, SerialNumber};
 use issuance::{
-    Certificate, Draft, ExtendedKeyUsage, KeyUsage, Names, Prepared, Profile, ProfileName, Refusal, Request,
-    Subject, draft,
+    Certificate, Draft, ExtendedKeyUsage, KeyUsage, Names, Prepared, Profile, Refusal, Request, Subject,
+    draft,
 };
 
 use crate::pki::{Holder, Key, ORGANIZATION, issue, issuers, now, request, serial};

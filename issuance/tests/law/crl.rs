@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use identity::der::{SEQUENCE, only};
+use identity::{
+    ProfileName,
+    der::{SEQUENCE, only},
+};
 use identity::{RevocationReason, SerialNumber};
-use issuance::{CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, ProfileName};
+use issuance::{CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms};
 
 use crate::pki::{Holder, issuers, now, serial};
 

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
 };
-use identity::der::{SEQUENCE, only};
-use issuance::{Certificate, Draft, IssuerName, Profile, ProfileName, draft};
+use identity::{
+    IssuerName, ProfileName,
+    der::{SEQUENCE, only},
+};
+use issuance::{Certificate, Draft, Profile, draft};
 
 use crate::pki::{Holder, Key, ORGANIZATION, now, request, serial};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use identity::RevocationReason;
+use identity::{ProfileName, RevocationReason};
 use issuance::{
-    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspRequest, OcspResponder, Profile, ProfileName,
-    QUESTIONS_MAX, ocsp_response,
+    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspRequest, OcspResponder, Profile, QUESTIONS_MAX,
+    ocsp_response,
 };
 use proptest::prelude::*;
 

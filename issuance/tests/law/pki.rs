@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
-use identity::{PublicKey, SerialNumber};
-use issuance::{Certificate, Names, Profile, ProfileName, Request, Subject, draft};
+use identity::{ProfileName, PublicKey, SerialNumber};
+use issuance::{Certificate, Names, Profile, Request, Subject, draft};
 
 pub const ORGANIZATION: &str = "Example Works";
 
@@ -101,10 +101,10 @@ pub fn issue(profile: &Profile, issuer: Option<&Holder>, key: Key, n: u8) -> Hol
 pub fn issuers(profile: ProfileName) -> (Holder, Option<Holder>) {
     let root = issue(&Profile::standard(ProfileName::Root), None, Key::fresh(), 1);
     let name = match Profile::standard(profile).issuer {
-        issuance::IssuerName::Root => return (root, None),
-        issuance::IssuerName::Factory => ProfileName::FactoryCa,
-        issuance::IssuerName::Operational => ProfileName::OperationalCa,
-        issuance::IssuerName::Infrastructure => ProfileName::InfrastructureCa,
+        identity::IssuerName::Root => return (root, None),
+        identity::IssuerName::Factory => ProfileName::FactoryCa,
+        identity::IssuerName::Operational => ProfileName::OperationalCa,
+        identity::IssuerName::Infrastructure => ProfileName::InfrastructureCa,
     };
     let issuer = issue(&Profile::standard(name), Some(&root), Key::fresh(), 2);
     (root, Some(issuer))

@@ -2,8 +2,11 @@
 
 use crate::pki::{Key, issue, issuers};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use identity::der::{SEQUENCE, only};
-use issuance::{Certificate, Profile, ProfileName};
+use identity::{
+    ProfileName,
+    der::{SEQUENCE, only},
+};
+use issuance::{Certificate, Profile};
 
 #[test]
 fn a_certificate_of_every_profile_reads_back_and_is_signed_by_its_issuer() {

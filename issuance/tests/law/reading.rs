@@ -1,6 +1,7 @@
 //! Reading certificates: strict, and never a panic.
 
-use issuance::{Certificate, ProfileName};
+use identity::ProfileName;
+use issuance::Certificate;
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert_eq, proptest};
 

@@ -1,7 +1,7 @@
 //! From a request come the key and nothing else (R-5280-21), byte for byte (R-5280-22).
 
-use identity::{Csr, KeyType};
-use issuance::{Draft, Profile, ProfileName, Request, draft};
+use identity::{Csr, KeyType, ProfileName};
+use issuance::{Draft, Profile, Request, draft};
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
 

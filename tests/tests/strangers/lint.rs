@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use issuance::{Profile, ProfileName};
+use identity::ProfileName;
+use issuance::Profile;
 
 use crate::case::write;
 use crate::pki::Pki;

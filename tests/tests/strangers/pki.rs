@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use identity::{Clock, PublicKey, SerialNumber, SystemClock};
-use issuance::{Certificate, Draft, IssuerName, Names, Profile, ProfileName, Request, Subject, draft};
+use identity::{Clock, IssuerName, ProfileName, PublicKey, SerialNumber, SystemClock};
+use issuance::{Certificate, Draft, Names, Profile, Request, Subject, draft};
 use rcgen::{KeyPair, PublicKeyData, SigningKey};
 
 /// A certificate and its key.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use issuance::ProfileName;
+use identity::ProfileName;
 
 use crate::case::write;
 use crate::pki::Pki;

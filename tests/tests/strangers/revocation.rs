@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use identity::RevocationReason;
+use identity::{ProfileName, RevocationReason};
 use issuance::{
     CertificateStatus, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlTerms, OcspAnswer, OcspResponder,
-    ProfileName, ocsp_response,
+    ocsp_response,
 };
 use rcgen::SigningKey;
 use webpki::{BorrowedCertRevocationList, EndEntityCert, KeyUsage, RevocationOptionsBuilder};

@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use identity::{KeyFingerprint, RevocationReason, SerialNumber};
-use issuance::IssuerName;
+use identity::{IssuerName, KeyFingerprint, RevocationReason, SerialNumber};
 use proto::v1;
 
 use super::{bad, device_id, device_message, principal_name, remark, request_id, serial_number};
@@ -98,7 +97,7 @@ pub(in crate::grpc) fn feed_place(cursor: &str) -> Result<Option<FeedPlace>, Ref
 
 /// Which list is asked for.
 pub(in crate::grpc) fn list_name(message: &v1::GetCrlRequest) -> Result<ListName, Refused> {
-    let issuer = IssuerName::ALL.into_iter().find(|issuer| issuer.to_string() == message.issuer);
+    let issuer = message.issuer.parse::<IssuerName>().ok();
     let issuer = issuer
         .ok_or_else(|| bad("issuer", format_args!("is factory, operational, infrastructure or root")))?;
     Ok(ListName { issuer, shard: message.shard })

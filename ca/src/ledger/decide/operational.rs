@@ -1,7 +1,6 @@
 //! Operational certificates: enrolment, renewal, and which of them is the one in use.
 
-use identity::{DeviceId, KeyFingerprint, Principal, SerialNumber};
-use issuance::ProfileName;
+use identity::{DeviceId, KeyFingerprint, Principal, ProfileName, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::ledger::{

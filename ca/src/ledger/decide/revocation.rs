@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{Principal, RevocationReason, SerialNumber};
-use issuance::IssuerName;
+use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::ledger::{

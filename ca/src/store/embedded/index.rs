@@ -15,8 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
 
 use crate::ledger::{
     Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId,

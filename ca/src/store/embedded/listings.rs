@@ -6,8 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, DeviceSerial, Principal, Product};
-use issuance::IssuerName;
+use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
 
 use super::Shared;
 use super::projection::{self, DeviceRow};

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Principal, RevocationReason, SerialNumber};
-use issuance::IssuerName;
+use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
 
 use super::Shared;
 use super::index::Certificates;

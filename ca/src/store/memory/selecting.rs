@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use identity::{DeviceId, Principal, SerialNumber};
-use issuance::IssuerName;
+use identity::{DeviceId, IssuerName, Principal, SerialNumber};
 
 use super::{State, sure};
 use crate::ledger::{

@@ -1,8 +1,7 @@
 //! What an index and a projection need of the entries that there are many of, without a copy of anything.
 
 use bytes::Bytes;
-use identity::{KeyFingerprint, Principal, RequestId, Role, SerialNumber};
-use issuance::{IssuerName, ProfileName};
+use identity::{IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber};
 use prost::Message;
 
 use crate::ledger::{Entry, EntryNumber, Event, SignedCertificate, WorkOrderId};

@@ -232,9 +232,7 @@ impl AlarmRecord {
 
     pub(super) fn duplicate(self) -> Option<Event> {
         let other = match self.other.strip_prefix(ISSUER_PREFIX) {
-            Some(name) => {
-                Holder::Issuer(issuance::IssuerName::ALL.into_iter().find(|i| i.to_string() == name)?)
-            }
+            Some(name) => Holder::Issuer(name.parse().ok()?),
             None => Holder::Principal(self.other.parse().ok()?),
         };
         Some(Event::DuplicateRefused {

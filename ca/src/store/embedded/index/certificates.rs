@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use issuance::{IssuerName, ProfileName};
+use identity::{IssuerName, ProfileName};
 
 use crate::ledger::{EntryNumber, Standing};
 use crate::store::record::CertificateInBrief;

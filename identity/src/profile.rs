@@ -1,0 +1,79 @@
+//! The names of the profiles.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProfileName {
+    /// The self-signed root.
+    Root,
+    /// The issuer of birth certificates.
+    FactoryCa,
+    /// The issuer of operational certificates.
+    OperationalCa,
+    /// The issuer of everybody else's.
+    InfrastructureCa,
+    /// A device's birth certificate.
+    Idevid,
+    /// A device's operational certificate.
+    Ldevid,
+    /// A server.
+    Service,
+    /// A line computer.
+    Station,
+    /// A person of operations.
+    Operator,
+    /// A broker, gateway or cloud.
+    RelyingParty,
+    /// Answers for one issuer whether its certificates are good (RFC 6960, section 4.2.2.2).
+    OcspSigner,
+}
+
+impl ProfileName {
+    /// Every profile.
+    pub const ALL: [Self; 11] = [
+        Self::Root,
+        Self::FactoryCa,
+        Self::OperationalCa,
+        Self::InfrastructureCa,
+        Self::Idevid,
+        Self::Ldevid,
+        Self::Service,
+        Self::Station,
+        Self::Operator,
+        Self::RelyingParty,
+        Self::OcspSigner,
+    ];
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::FactoryCa => "factory-ca",
+            Self::OperationalCa => "operational-ca",
+            Self::InfrastructureCa => "infrastructure-ca",
+            Self::Idevid => "idevid",
+            Self::Ldevid => "ldevid",
+            Self::Service => "service",
+            Self::Station => "station",
+            Self::Operator => "operator",
+            Self::RelyingParty => "relying-party",
+            Self::OcspSigner => "ocsp-signer",
+        })
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProfile> {
+        Self::ALL.into_iter().find(|profile| profile.to_string() == text).ok_or(UnknownProfile)
+    }
+}
+
+/// The text names no profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such profile")]
+pub struct UnknownProfile;
