@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ca::publication::{List, ListName, Numbers, Publication, Publisher, Seen};
-use ca::signer::{Issuers, Passphrase};
 use clap::Args;
 use identity::{Clock, IssuerName, SystemClock};
+use publication::{List, ListName, Numbers, Publication, Publisher, Seen};
 use serde_json::json;
+use signer::{Issuers, Passphrase};
 use tests::CertificateAuthority;
 
 use crate::cores::{self, process_cpu};

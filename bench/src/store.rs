@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
-use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
 use clap::{Args, ValueEnum};
 use hdrhistogram::Histogram;
 use identity::{
     Clock, DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
     SystemClock, Validity, no_well_defined_expiration,
 };
+use ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
+use store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
 
 use crate::cores::process_cpu;
 

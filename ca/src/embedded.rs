@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use identity::Clock;
+use store::{EmbeddedSettings, EmbeddedStore, OpenError, StoreError};
 
 use crate::config::StoreSettings;
-use crate::store::{EmbeddedSettings, EmbeddedStore, OpenError, StoreError};
 
 /// Makes an empty store in an empty directory.
 ///

@@ -1,15 +1,14 @@
 //! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart (`docs/cli.md`).
 
+use authority::OpenAuthorityError;
 use cli::{Complaint, Status};
+use publication::{NumbersError, RootListError};
+use store::StoreError;
 
 use crate::arguments::PROGRAM;
-use crate::authority::OpenAuthorityError;
 use crate::config::ConfigError;
 use crate::init::InitError;
-use crate::publication::{NumbersError, RootListError};
 use crate::serve::{OpenError, ServeError};
-use crate::store;
-use crate::store::StoreError;
 use crate::wait::WaitError;
 
 /// Why the program failed.

@@ -23,18 +23,18 @@ use proto::v1::principal_service_server::PrincipalServiceServer;
 use proto::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::v1::revocation_service_server::RevocationServiceServer;
 use proto::v1::work_order_service_server::WorkOrderServiceServer;
+use publication::Publication;
+use store::Store;
 use tonic::service::Routes;
 
-use crate::authority::Authority;
-use crate::publication::Publication;
-use crate::store::Store;
+use ::authority::Authority;
 
 pub use roles::{Access, TABLE, access};
 pub(crate) use status::{DoorRefused, at_the_door};
 
 /// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
 ///
-/// The server must put a [`crate::tls::PeerCertificate`] in the extensions of every request, made from the connection and from
+/// The server must put a [`authority::PeerCertificate`] in the extensions of every request, made from the connection and from
 /// nothing else; without one a caller has no certificate. Nothing that is added to the routes afterwards is behind the gate.
 pub fn routes<S: Store>(
     authority: &Arc<Authority<S>>,

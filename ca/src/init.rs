@@ -15,14 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use identity::{Clock, HostError};
+use ledger::Conflict;
+use publication::{Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, write_root_list};
+use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
+use store::{OpenError, Store, StoreError};
 
 use crate::config::{check_enrollment_url, check_organization, check_public_url};
-use crate::ledger::Conflict;
-use crate::publication::{
-    Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, write_root_list,
-};
-use crate::signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
-use crate::store::{OpenError, Store, StoreError};
 
 pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{Holder, credential};
@@ -269,7 +267,7 @@ mod tests {
     use identity::SystemClock;
 
     use super::*;
-    use crate::store::MemoryStore;
+    use store::MemoryStore;
 
     fn plan(dir: &Path) -> Plan {
         Plan {
@@ -300,7 +298,7 @@ mod tests {
         assert_eq!(settings.blocked_keys.file, Some(dir.join("blocked-keys.txt")));
         assert_eq!(settings.blocked_keys.keys.listed(), 0);
         let passphrase = Passphrase::read(&settings.issuers.passphrase_file).unwrap();
-        crate::signer::Issuers::open(&settings.issuers.dir, &passphrase).unwrap();
+        signer::Issuers::open(&settings.issuers.dir, &passphrase).unwrap();
         let names: Vec<_> =
             fs::read_dir(dir.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["ca"]);

@@ -1,7 +1,6 @@
 //! Touchmark's certificate authority.
 
 pub mod arguments;
-pub mod authority;
 pub mod clock;
 pub mod config;
 mod crowd;
@@ -10,11 +9,7 @@ pub mod exit;
 pub mod grpc;
 pub mod http;
 pub mod init;
-pub mod ledger;
-pub mod publication;
 pub mod serve;
-pub mod signer;
-pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod wait;

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
+use store::{Store, StoreError};
 use supervisor::ServiceManager;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +37,6 @@ use crate::clock::CheckedClock;
 use crate::config::{Settings, StoreSettings};
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
-use crate::store::{Store, StoreError};
 use calls::Calls;
 use front::{Front, Services};
 use holders::Holders;
@@ -70,7 +70,7 @@ pub struct Addresses {
 pub async fn serve<S: Store>(
     settings: Settings,
     clock: Arc<CheckedClock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
     open::raise_file_limit();

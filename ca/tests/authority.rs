@@ -9,12 +9,11 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ca::authority::{CallerKind, CredentialRequest, PrincipalRevocation, UnknownStations};
-use ca::ledger::Standing;
-use ca::store::{DeviceFilter, Fault, Store, StoreError};
-use ca::tls::PeerCertificate;
+use authority::{CallerKind, CredentialRequest, PeerCertificate, PrincipalRevocation, UnknownStations};
 use identity::{RevocationReason, Role};
 use issuance::Names;
+use ledger::Standing;
+use store::{DeviceFilter, Fault, Store, StoreError};
 
 use world::{Key, World, birth, device, fresh_id, noon, reason, terms};
 
@@ -104,7 +103,7 @@ async fn every_refusal_of_a_birth_certificate_has_its_reason_and_records_only_du
         (&station, birth(order, 2, &taken), "KEY_ALREADY_USED"),
         (&station, birth(order, 1, &Key::new()), "DEVICE_ALREADY_ISSUED"),
         (&foreign, birth(order, 2, &Key::new()), "WORK_ORDER_NOT_FOUND"),
-        (&station, birth(ca::ledger::WorkOrderId(99), 2, &Key::new()), "WORK_ORDER_NOT_FOUND"),
+        (&station, birth(ledger::WorkOrderId(99), 2, &Key::new()), "WORK_ORDER_NOT_FOUND"),
         (&station, outside, "SERIAL_NOT_IN_WORK_ORDER"),
         (&station, product, "PRODUCT_NOT_IN_WORK_ORDER"),
         (&station, birth_with(vec![0; 8193]), "CSR_TOO_LARGE"),
@@ -141,7 +140,7 @@ async fn an_order_that_is_paused_closed_not_open_or_over_gives_nothing() {
         "WORK_ORDER_CLOSED"
     );
     let later = world
-        .order_with(ca::ledger::WorkOrderTerms {
+        .order_with(ledger::WorkOrderTerms {
             opens_at: Some(noon() + Duration::from_secs(60)),
             closes_at: Some(noon() + Duration::from_secs(120)),
             ..terms(9, &["line-3"])

@@ -6,10 +6,10 @@ mod world;
 
 use std::sync::Arc;
 
-use ca::authority::CredentialRequest;
-use ca::store::Store;
+use authority::CredentialRequest;
 use identity::Role;
 use issuance::{BlockedKeys, Names};
+use store::Store;
 
 use world::{Key, World, birth, fresh_id, reason};
 

@@ -7,15 +7,14 @@ mod world;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use ca::authority::{CallerKind, PrincipalRevocation};
+use authority::{CallerKind, PeerCertificate, PrincipalRevocation};
 use ca::grpc::{Access, TABLE};
-use ca::store::{Fault, Store, StoreError};
-use ca::tls::PeerCertificate;
 use identity::{RevocationReason, Role};
 use proto::v1;
 use proto::v1::issue_birth_certificates_response::Outcome;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
+use store::{Fault, Store, StoreError};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;

@@ -7,12 +7,11 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ca::authority::{BirthRequest, Caller, RenewalReason, RevocationRequest};
-use ca::ledger::{Selection, Standing};
-use ca::store::{Released, Store};
-use ca::tls::PeerCertificate;
+use authority::{BirthRequest, Caller, PeerCertificate, RenewalReason, RevocationRequest};
 use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
+use ledger::{Selection, Standing};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use store::{Released, Store};
 
 use world::{Key, SUPERSEDED_FOR, World, device, fresh_id, reason};
 

@@ -4,10 +4,10 @@
 #[path = "world/world.rs"]
 mod world;
 
-use ca::authority::{BirthRequest, Caller, PrimeWalk};
-use ca::ledger::{AlarmKind, Clash, Event, Holder, WorkOrderId};
-use ca::store::{Fault, StoreError};
+use authority::{BirthRequest, Caller, PrimeWalk};
 use identity::Principal;
+use ledger::{AlarmKind, Clash, Event, Holder, WorkOrderId};
+use store::{Fault, StoreError};
 
 use world::{World, device, fresh_id, reason};
 

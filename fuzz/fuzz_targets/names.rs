@@ -9,10 +9,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     same::<identity::DeviceId>(text);
     same::<identity::Principal>(text);
     same::<identity::SerialNumber>(text);
-    same::<ca::ledger::WorkOrderId>(text);
-    same::<ca::ledger::JobId>(text);
-    same::<ca::authority::FeedPlace>(text);
-    same::<ca::store::Cursor>(text);
+    same::<ledger::WorkOrderId>(text);
+    same::<ledger::JobId>(text);
+    same::<authority::FeedPlace>(text);
+    same::<store::Cursor>(text);
 });
 
 fn same<T: FromStr + Display + PartialEq>(text: &str) {

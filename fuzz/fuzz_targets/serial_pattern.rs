@@ -3,7 +3,7 @@
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // What a station makes is what the CA allows.
-    let (made, allowed) = (text.parse(), text.parse::<ca::ledger::SerialPattern>());
+    let (made, allowed) = (text.parse(), text.parse::<ledger::SerialPattern>());
     match (made.ok().map(provisioner::units::SerialPattern::serials), allowed) {
         (Some(mut serials), Ok(allowed)) => {
             let first = serials.next().expect("a pattern has one serial at least");

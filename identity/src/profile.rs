@@ -45,6 +45,18 @@ impl ProfileName {
         Self::RelyingParty,
         Self::OcspSigner,
     ];
+
+    /// Whether certificates of this profile are of issuers (`CA:TRUE`).
+    #[must_use]
+    pub fn is_ca(self) -> bool {
+        matches!(self, Self::Root | Self::FactoryCa | Self::OperationalCa | Self::InfrastructureCa)
+    }
+
+    /// Whether certificates of this profile are of devices.
+    #[must_use]
+    pub fn is_device(self) -> bool {
+        matches!(self, Self::Idevid | Self::Ldevid)
+    }
 }
 
 impl fmt::Display for ProfileName {

@@ -81,15 +81,5 @@ pub(crate) fn ensure(holds: bool, rule: &'static str, what: &'static str) -> Res
     if holds { Ok(()) } else { Err(Broken { rule, what }) }
 }
 
-impl ProfileName {
-    fn is_ca(self) -> bool {
-        matches!(self, Self::Root | Self::FactoryCa | Self::OperationalCa | Self::InfrastructureCa)
-    }
-
-    fn is_device(self) -> bool {
-        matches!(self, Self::Idevid | Self::Ldevid)
-    }
-}
-
 #[cfg(test)]
 mod tests;

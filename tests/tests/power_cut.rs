@@ -23,17 +23,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ca::ledger::{
-    Action, Books, Command, EntryNumber, Nothing, Serials, SignedCertificate, View, WorkOrderId,
-    WorkOrderTerms,
-};
-use ca::store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store, StoreError};
 use identity::{
     Clock, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber, SystemClock,
     Validity, no_well_defined_expiration,
 };
+use ledger::{
+    Action, Books, Command, EntryNumber, Nothing, Serials, SignedCertificate, View, WorkOrderId,
+    WorkOrderTerms,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store, StoreError};
 
 #[test]
 fn nothing_acknowledged_is_lost_when_segments_grow() {

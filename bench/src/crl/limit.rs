@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aws_lc_rs::digest::{Context, SHA256, SHA384};
-use ca::signer::Issuer;
 use issuance::{CrlEntry, SignatureAlgorithm};
+use signer::Issuer;
 use time::OffsetDateTime;
 
 use crate::cores::process_cpu;

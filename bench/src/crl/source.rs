@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ca::authority::SHARD_CERTIFICATES;
-use ca::ledger::EntryNumber;
-use ca::publication::StatusSource;
-use ca::store::StoreError;
+use authority::SHARD_CERTIFICATES;
 use identity::{IssuerName, RevocationReason, SerialNumber};
 use issuance::{CertificateStatus, CrlEntry};
+use ledger::EntryNumber;
+use publication::StatusSource;
+use store::StoreError;
 
 /// So many birth certificates, all of them revoked.
 pub(crate) struct Revoked {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::Uri;
 use identity::Host;
+use signer::{PASSPHRASE_BYTES_MAX, Passphrase};
+use store::SEGMENT_BYTES_DEFAULT;
 
 use super::Mistake;
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
@@ -16,8 +18,6 @@ use super::settings::{
     Settings, StoreSettings,
 };
 use crate::clock::ClockLimits;
-use crate::signer::{PASSPHRASE_BYTES_MAX, Passphrase};
-use crate::store::SEGMENT_BYTES_DEFAULT;
 
 /// Collects mistakes while fields become settings.
 pub(super) struct Check<'a> {

@@ -1,10 +1,10 @@
 //! How every unary call is answered: caller, work, answer or refusal, the refusal reported once.
 
+use authority::{Authority, Caller, CallerRefused, Refused};
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::authority::{Authority, Caller, CallerRefused, Refused};
-use crate::store::Store;
 
 /// Does `work` for the caller whom the gate let in. `rpc` names the call in the log.
 pub(super) async fn answer<S, M, R, F>(

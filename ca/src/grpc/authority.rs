@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use authority::Authority;
 use proto::v1;
 use proto::v1::authority_service_server::AuthorityService;
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::Authority;
-use crate::store::Store;
 
 pub(super) struct AuthorityItself<S>(pub(super) Arc<Authority<S>>);
 

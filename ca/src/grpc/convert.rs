@@ -8,24 +8,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use authority::{
+    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, Condition, CredentialRequest,
+    RECORDED_AHEAD_MAX, Refused, RenewalReason, RenewalTime, Trust,
+};
 use bytes::Bytes;
 use identity::{
     DeviceId, DeviceSerial, Host, IssuerName, Principal, PrincipalName, ProfileName, RequestId,
     RevocationReason, Role, SerialNumber,
 };
 use issuance::{Certificate, Names};
-use prost_types::Timestamp;
-use proto::v1;
-
-use crate::authority::{
-    BirthRequest, CREDENTIAL_NAMES_MAX, CertificateSelection, Condition, CredentialRequest,
-    RECORDED_AHEAD_MAX, Refused, RenewalReason, RenewalTime, Trust,
-};
-use crate::ledger::{
+use ledger::{
     Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, Standing,
     TermsRefusal, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
-use crate::store::{
+use prost_types::Timestamp;
+use proto::v1;
+use store::{
     CertificateRecord, Cursor, DeviceFilter, DeviceRecord, PrincipalRecord, Released, WorkOrderRecord,
 };
 

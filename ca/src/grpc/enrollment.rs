@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use authority::Authority;
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::enrollment_service_server::EnrollmentService;
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::Authority;
-use crate::store::Store;
 
 pub(super) struct Enrollment<S>(pub(super) Arc<Authority<S>>);
 

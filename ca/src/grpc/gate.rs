@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, Caller, CallerRefused, PeerCertificate, Refused};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use store::Store;
 use tonic::Status;
 
 use super::roles::{Access, access, answers_in_doubt, answers_untimely};
 use super::status;
-use crate::authority::{Authority, Caller, CallerRefused, Refused};
-use crate::store::Store;
-use crate::tls::PeerCertificate;
 
 /// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every
 /// route goes through here, known or not (see [`super::routes`]); a service that finds no caller refuses, so a server that was put

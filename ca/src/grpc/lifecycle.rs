@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, Caller, CertificateSelection, RevocationProgress};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use proto::v1;
 use proto::v1::lifecycle_service_server::LifecycleService;
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, caller, refuse};
 use super::convert;
-use crate::authority::{Authority, Caller, CertificateSelection, RevocationProgress};
-use crate::store::Store;
 
 pub(super) struct Lifecycle<S>(pub(super) Arc<Authority<S>>);
 

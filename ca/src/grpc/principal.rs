@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, PrincipalRevocation};
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::principal_service_server::PrincipalService;
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::{Authority, PrincipalRevocation};
-use crate::store::Store;
 
 pub(super) struct Principals<S>(pub(super) Arc<Authority<S>>);
 

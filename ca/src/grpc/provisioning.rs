@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, Caller, Refused};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::provisioning_service_server::ProvisioningService;
+use store::{Released, Store};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::{answer, caller, refuse};
 use super::{convert, status};
-use crate::authority::{Authority, Caller, Refused};
-use crate::store::{Released, Store};
 
 pub(super) struct Provisioning<S>(pub(super) Arc<Authority<S>>);
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, Caller, FeedPlace, Refused};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::revocation_service_server::RevocationService;
+use publication::{List, Publication};
+use store::{Store, StoreError};
 use tonic::{Request, Response, Status};
 
 use super::answer::{answer, caller, refuse};
 use super::convert;
-use crate::authority::{Authority, Caller, FeedPlace, Refused};
-use crate::publication::{List, Publication};
-use crate::store::{Store, StoreError};
 
 pub(super) struct Revocations<S> {
     pub(super) authority: Arc<Authority<S>>,

@@ -1,6 +1,6 @@
 //! Who may call what: every RPC and the kinds of caller that it answers (R-CA-08). What is not here is not answered.
 
-use crate::authority::CallerKind;
+use authority::CallerKind;
 
 use CallerKind::{DeviceBirth, DeviceOperational, Operator, RelyingParty, Station};
 

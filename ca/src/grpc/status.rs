@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
+use authority::{CallerRefused, Refused};
+use ledger::Conflict;
 use proto::v1;
+use store::StoreError;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-
-use crate::authority::{CallerRefused, Refused};
-use crate::ledger::Conflict;
-use crate::store::StoreError;
 
 /// A refusal as a status: code, `google.rpc.ErrorInfo` with the stable reason, `google.rpc.RequestInfo` with the number under which our
 /// log has it, `google.rpc.RetryInfo` where asking again helps.
@@ -263,8 +262,8 @@ mod tests {
     use identity::{CsrError, KeyError};
 
     use super::*;
-    use crate::ledger::{EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
-    use crate::signer::SignerError;
+    use ledger::{EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
+    use signer::SignerError;
 
     #[test]
     fn every_refusal_has_the_code_and_the_reason_of_the_table() {

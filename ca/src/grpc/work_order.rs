@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use authority::{Authority, UnknownStations};
 use proto::v1;
 use proto::v1::work_order_service_server::WorkOrderService;
+use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::answer::answer;
 use super::convert;
-use crate::authority::{Authority, UnknownStations};
-use crate::store::Store;
 
 pub(super) struct WorkOrders<S>(pub(super) Arc<Authority<S>>);
 

@@ -20,9 +20,9 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use identity::{Clock, IssuerName};
+use publication::{Answers, Delegating, ListName, Publication, StatusSource};
 
 use super::listener::Responder;
-use crate::publication::{Answers, Delegating, ListName, Publication, StatusSource};
 use body::Page;
 use compromise::Desk;
 

@@ -5,14 +5,14 @@ use std::time::SystemTime;
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, PublicKey, Role, SerialNumber};
 use issuance::{Certificate, Names, Profile, Request, Subject, draft};
+use ledger::{Action, Command, SignedCertificate};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
+use signer::{FileSigner, Signer, plain_key_pem};
 use zeroize::Zeroizing;
 
 use super::{FIRST_OPERATOR, InitError, Plan, SERVER_NAME};
-use crate::ledger::{Action, Command, SignedCertificate};
 use crate::serve::publish;
-use crate::signer::{FileSigner, Signer, plain_key_pem};
 
 /// All that is made.
 pub(super) struct Certificates {

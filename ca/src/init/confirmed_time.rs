@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
+use ledger::{Action, Command, EntryNumber};
+use store::{OpenError, Store, StoreError};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};
-use crate::ledger::{Action, Command, EntryNumber};
-use crate::store::{OpenError, Store, StoreError};
 
 /// What was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use identity::{Clock, IssuerName, PrincipalName, Role};
+use publication::{Ledger, Numbers};
+use signer::{Issuers, Passphrase, SignerError};
+use store::{OpenError, Store};
 
 use super::certificates::{Maker, recorded_by_hand};
 use super::{InitError, SERVER_NAME, directory, hosts, texts};
 use crate::config::{Settings, StoreSettings};
-use crate::publication::{Ledger, Numbers};
-use crate::signer::{Issuers, Passphrase, SignerError};
-use crate::store::{OpenError, Store};
 
 /// Whose credential.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
+use signer::{Passphrase, certificate_file, key_file, write_private};
 
 use super::certificates::{Certificates, MadeCredential};
 use super::{InitError, Plan, operator_dir, texts};
-use crate::signer::{Passphrase, certificate_file, key_file, write_private};
 
 /// A directory that is being built. Gone when dropped before its release.
 pub(super) struct Building {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use identity::Clock;
+use publication::{Ledger, Numbers, Seen};
+use store::{OpenError, Store};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};
-use crate::publication::{Ledger, Numbers, Seen};
-use crate::store::{OpenError, Store};
 
 /// Accepts the ledger as it is, and begins an epoch of list numbers above all before. Returns the epoch.
 ///

@@ -8,15 +8,15 @@ use std::time::SystemTime;
 
 use identity::{Clock, IssuerName};
 use issuance::{Certificate, CrlEntry};
-
-use super::InitError;
-use crate::config::{Settings, StoreSettings};
-use crate::publication::{
+use publication::{
     Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, read_root_list, root_list_file,
     root_list_signed_elsewhere, write_root_list,
 };
-use crate::signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
-use crate::store::{OpenError, Store};
+use signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
+use store::{OpenError, Store};
+
+use super::InitError;
+use crate::config::{Settings, StoreSettings};
 
 /// Signs and writes it. Returns by when the one after it is due.
 ///

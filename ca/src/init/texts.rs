@@ -48,7 +48,7 @@ impl Made {
     pub(super) fn new(plan: &Plan, made: &Certificates) -> Self {
         let dir = &plan.dir;
         let issuers = made.issuers().map(|issuer| {
-            let path = dir.join("issuers").join(crate::signer::certificate_file(issuer.name));
+            let path = dir.join("issuers").join(signer::certificate_file(issuer.name));
             listed(issuer.name.to_string(), path, &issuer.certificate)
         });
         let server = listed("server".to_owned(), dir.join("server/cert.pem"), &made.server.certificate);
@@ -60,7 +60,7 @@ impl Made {
             config: dir.join("ca.toml"),
             operator: operator_dir(dir),
             passphrase_file: plan.passphrase_file.clone().unwrap_or_else(|| dir.join("passphrase")),
-            root_key: dir.join("issuers").join(crate::signer::key_file(identity::IssuerName::Root)),
+            root_key: dir.join("issuers").join(signer::key_file(identity::IssuerName::Root)),
             certificates: issuers.into_iter().chain([server, operator]).collect(),
         }
     }

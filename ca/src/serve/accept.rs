@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::{Authority, PeerCertificate};
 use diagnostics::Limit;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
+use store::Store;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -30,12 +32,9 @@ use super::places::Places;
 use super::visitor::{Visitor, Who};
 use super::wire::Wire;
 use super::withdrawal::close_withdrawn;
-use crate::authority::Authority;
 use crate::config::Limits;
 use crate::crowd::{Crowd, Entered, Guest};
 use crate::http::metrics::{Dropped, Metrics};
-use crate::store::Store;
-use crate::tls::PeerCertificate;
 
 /// Accepts, and serves what it accepted. Owns the tasks of connections, each from its first byte to its end.
 pub(super) struct Acceptor<W, S> {

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use authority::{Authority, End};
+use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
-
-use crate::authority::{Authority, End};
-use crate::store::Store;
 
 /// Tells of certificates that end soon, or have ended, until `stop`.
 pub(super) async fn watch<S: Store>(authority: Arc<Authority<S>>, stop: CancellationToken) {

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use authority::Authority;
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +17,9 @@ use super::accept::Acceptor;
 use super::calls::Calls;
 use super::holders::Holders;
 use super::tasks::Tasks;
-use crate::authority::Authority;
 use crate::config::{Limits, Settings};
 use crate::http::metrics::Metrics;
 use crate::http::{Listener, Pages};
-use crate::store::Store;
 
 /// Both listeners, bound and not yet served.
 pub(super) struct Front {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::Authority;
 use prost::Message;
+use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -12,9 +14,7 @@ use tonic_health::server::{HealthReporter, health_reporter};
 
 use super::ends;
 use super::tasks::{Fault, Watch};
-use crate::authority::Authority;
 use crate::http::Readiness;
-use crate::store::Store;
 
 /// `grpc.health.v1` and reflection.
 #[derive(Clone)]

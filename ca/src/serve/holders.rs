@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use authority::{Caller, CallerKind};
 use identity::Principal;
-
-use crate::authority::{Caller, CallerKind};
 
 /// Everybody who has a connection, and how many places there are.
 pub(super) struct Holders {

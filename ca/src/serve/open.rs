@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use authority::{Authority, Installation, OpenAuthorityError};
 use identity::{Clock, IssuerName};
 use issuance::Certificate;
+use publication::{NumbersError, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
+use store::Store;
 use tracing::{info, warn};
 
 use super::blocked_keys::BlockedKeysList;
@@ -16,13 +20,9 @@ use super::profiles;
 use super::publish::Published;
 use super::server::{SERVER, Server};
 use super::tasks::Watch;
-use crate::authority::{Authority, Installation, OpenAuthorityError};
 use crate::clock::CheckedClock;
 use crate::config::{IssuerSettings, Settings, StoreSettings};
 use crate::http::metrics::{Expiries, Expiry, Figures, Sources};
-use crate::publication::{NumbersError, PublishError};
-use crate::signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
-use crate::store::Store;
 use crate::tls::{CredentialsError, TlsError};
 
 /// What is open.
@@ -39,7 +39,7 @@ pub(super) async fn open<S: Store>(
     settings: &Settings,
     grpc: SocketAddr,
     checked: Arc<CheckedClock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, crate::store::OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, store::OpenError>,
 ) -> Result<Opened<S>, OpenError> {
     let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let issuers = open_issuers(settings.issuers.clone()).await?;
@@ -188,7 +188,7 @@ pub enum OpenError {
     Tls(#[from] TlsError),
     /// The ledger cannot be opened.
     #[error(transparent)]
-    Store(#[from] crate::store::OpenError),
+    Store(#[from] store::OpenError),
     /// The ledger is older than what was published.
     #[error(transparent)]
     Numbers(#[from] NumbersError),
@@ -207,7 +207,7 @@ pub(super) mod tests {
     use identity::SystemClock;
 
     use super::*;
-    use crate::store::EmbeddedStore;
+    use store::EmbeddedStore;
 
     /// What `init` makes in this directory, opened.
     pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened<EmbeddedStore>) {

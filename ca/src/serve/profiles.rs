@@ -1,9 +1,9 @@
 //! The law of certificates as this installation has it.
 
+use authority::RenewalPolicy;
 use identity::{KeyType, ProfileName};
 use issuance::Profile;
 
-use crate::authority::RenewalPolicy;
 use crate::config::{ProfileSettings, RenewalSettings};
 
 /// The standard profiles with what the settings change.

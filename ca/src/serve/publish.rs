@@ -4,22 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use authority::{Authority, Refused};
 use identity::{Clock, IssuerName};
+use ledger::Conflict;
+use publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
+use signer::Issuers;
+use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::OpenError;
 use super::tasks::Tasks;
-use crate::authority::{Authority, Refused};
 use crate::config::Settings;
 use crate::http::Listener;
 use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, Public};
-use crate::ledger::Conflict;
-use crate::publication::{Answers, Ledger, Numbers, Publication, Publisher, read_root_list};
-use crate::signer::Issuers;
-use crate::store::Store;
 
 /// What everybody is told.
 pub(super) struct Published<S> {

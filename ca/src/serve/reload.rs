@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use authority::Authority;
+use store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::blocked_keys::BlockedKeysList;
 use super::server::Server;
-use crate::authority::Authority;
 use crate::http::metrics::Expiries;
-use crate::store::Store;
 
 /// Reads again when it is asked to.
 pub(super) struct Reload<S> {

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use authority::OpenAuthorityError;
 use identity::{Clock, IssuerName, Principal, Role};
 use issuance::Certificate;
+use ledger::{Holder, Standing};
 use rustls::ServerConfig;
+use signer::Issuers;
+use store::Store;
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::OpenError;
-use crate::authority::OpenAuthorityError;
 use crate::config::Settings;
 use crate::http::metrics::Expiries;
-use crate::ledger::{Holder, Standing};
-use crate::signer::Issuers;
-use crate::store::Store;
 use crate::tls::{Late, ServerCredentials, server_config};
 
 /// Where the server's certificate comes from, and what it is held against.

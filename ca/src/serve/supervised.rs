@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use store::Store;
 use supervisor::ServiceManager;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
-
-use crate::store::Store;
 
 /// Says that the CA is ready and, until `stop`, that it is alive: only when the store's committer answers. Whoever cannot record anything is
 /// not alive, even if connections are accepted: then the watchdog of the service manager ends the process and starts another.

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use authority::{Caller, CallerRefused, PeerCertificate};
 use tokio_util::sync::CancellationToken;
 
 use super::holders::Holder;
-use crate::authority::{Caller, CallerRefused};
-use crate::tls::PeerCertificate;
 
 /// The other end of a connection, as it was when it came in. Whether its certificate is still good is asked again on every call (ADR 0009).
 pub(super) struct Visitor {

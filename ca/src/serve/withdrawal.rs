@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use authority::{Authority, FeedPlace, Refused};
 use identity::Principal;
+use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::places::Places;
 use super::visitor::Visitor;
-use crate::authority::{Authority, FeedPlace, Refused};
-use crate::store::Store;
 
 /// Follows the ledger until it is dropped, by the task that accepts connections.
 pub(super) async fn close_withdrawn<S: Store>(authority: &Authority<S>, places: &Places) {

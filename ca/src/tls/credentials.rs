@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
-use crate::signer::{KEY_FILE_BYTES_MAX, KeyFileError, read_private};
+use signer::{KEY_FILE_BYTES_MAX, KeyFileError, read_private};
 
 /// What the server shows and whom it believes. The key is wiped when dropped.
 pub struct ServerCredentials {

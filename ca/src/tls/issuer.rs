@@ -87,7 +87,7 @@ mod tests {
     use rustls_pki_types::pem::PemObject;
 
     use super::*;
-    use crate::store::MemoryStore;
+    use store::MemoryStore;
 
     /// What `init` made.
     struct Installation(tempfile::TempDir);

@@ -11,21 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ca::authority::{
-    Authority, BirthRequest, Caller, CredentialRequest, Installation, Refused, RenewalPolicy, UnknownStations,
+use authority::{
+    Authority, BirthRequest, Caller, CredentialRequest, Installation, PeerCertificate, Refused,
+    RenewalPolicy, UnknownStations,
 };
-use ca::ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
-use ca::publication::Publication;
-use ca::signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
-use ca::store::{FaultyStore, MemoryStore, Released, Store};
-use ca::tls::PeerCertificate;
 use identity::{
     DeviceId, IssuerName, KeyType, ManualClock, PrincipalName, ProfileName, PublicKey, RequestId, Role,
     SerialNumber,
 };
 use issuance::{BlockedKeys, Certificate, Names, Profile, Request, SignatureAlgorithm, Subject, draft};
+use ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use publication::Publication;
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
+use signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
+use store::{FaultyStore, MemoryStore, Released, Store};
 use tokio::sync::watch;
 
 pub struct World {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ca::authority::CallerKind;
+use authority::CallerKind;
 use ca::grpc::{Access, TABLE};
 use tests::Program;
 

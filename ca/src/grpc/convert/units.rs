@@ -1,11 +1,11 @@
 //! Questions of stations about serial numbers, and the answers.
 
+use authority::{Caller, Refused, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
 use bytes::Bytes;
+use ledger::DeviceState;
 use proto::v1;
 
 use super::{bad, work_order};
-use crate::authority::{Caller, Refused, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
-use crate::ledger::DeviceState;
 
 pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<UnitsAsked, Refused> {
     if message.serials.len() > UNITS_MAX {

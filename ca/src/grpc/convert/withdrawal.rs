@@ -2,20 +2,20 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use authority::{
+    FeedPage, FeedPlace, ROTATION_SPREAD_MAX, Refused, RevocationProgress, RevocationRequest, RotationRequest,
+};
 use bytes::Bytes;
 use identity::{IssuerName, KeyFingerprint, RevocationReason, SerialNumber};
+use ledger::{AlarmKind, Clash, Event, Holder, Selection, Standing};
 use proto::v1;
+use publication::{List, ListName};
+use store::{
+    AlarmRecord, CertificateStatus, ChangedStatus, Revocation, RevocationChange, StoreError, Survey,
+};
 
 use super::{bad, device_id, device_message, principal_name, remark, request_id, serial_number};
 use super::{serial_number_bytes, time, timestamp, work_order_id};
-use crate::authority::{
-    FeedPage, FeedPlace, ROTATION_SPREAD_MAX, Refused, RevocationProgress, RevocationRequest, RotationRequest,
-};
-use crate::ledger::{AlarmKind, Clash, Event, Holder, Selection, Standing};
-use crate::publication::{List, ListName};
-use crate::store::{
-    AlarmRecord, CertificateStatus, ChangedStatus, Revocation, RevocationChange, StoreError, Survey,
-};
 
 pub(in crate::grpc) fn selection(message: Option<v1::Selection>) -> Result<Selection, Refused> {
     use v1::selection::By;

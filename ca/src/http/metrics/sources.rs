@@ -9,8 +9,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-
-use crate::publication::{AnswersFigures, IssuerFigures, PublicationFigures};
+use publication::{AnswersFigures, IssuerFigures, PublicationFigures};
 
 /// Where figures come from at a scrape.
 pub struct Sources {

@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-
-use crate::publication::List;
+use publication::List;
 
 /// A body of known length.
 #[derive(Debug)]

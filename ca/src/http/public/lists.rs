@@ -8,11 +8,11 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, EXPIRES, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, Response, StatusCode};
+use publication::List;
 
 use super::body::Page;
 use super::conditional::{Current, is_known};
 use super::{MAX_AGE_SECONDS, page as new_page};
-use crate::publication::List;
 
 /// The list, as it was asked for.
 pub(super) fn page(list: Arc<List>, asked: &HeaderMap, now: SystemTime) -> Response<Page> {

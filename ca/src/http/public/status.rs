@@ -10,11 +10,11 @@ use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderValue, LAST_MODIFIED};
 use http::{HeaderMap, Response, StatusCode};
 use issuance::OcspError;
 use percent_encoding::percent_decode_str;
+use publication::Answered;
 
 use super::body::Page;
 use super::conditional::{Current, is_known};
 use super::{MAX_AGE_SECONDS, page};
-use crate::publication::Answered;
 
 /// The question in a path after `/ocsp/`: base64 or base64url, percent-encoded or not, with or without padding, and with the slashes in it that
 /// servers on the way like to double.

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use authority::CallerRefused;
 use tokio_util::sync::CancellationToken;
 
 use super::super::holders::{Holders, Share};
 use super::super::visitor::{Visitor, Who};
 use super::methods::Method;
-use crate::authority::CallerRefused;
 use crate::grpc::DoorRefused;
 
 /// What there is.

@@ -1,0 +1,262 @@
+//! RSA keys that share a prime (R-KEY-06): a key that comes in is compared with the latest ones, and once a night all on record with one
+//! another. Both are alarms: whoever has the two certificates has the private keys.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
+use issuance::{Modulus, Profile, shared_primes, shared_primes_between};
+use ledger::{Action, Conflict, Holder as Owner, Selection};
+use store::{Released, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::issue::{Holder, Placed, Question};
+use super::{Authority, Caller, Refused};
+
+/// What a walk over the record knows of the one before. The moduli are kept: the next one compares only keys that came since. At most
+/// `WALK_MODULI_MAX` of them.
+#[derive(Default)]
+pub struct PrimeWalk {
+    moduli: Vec<Modulus>,
+    certificates: Vec<SerialNumber>,
+    keys: HashSet<KeyFingerprint>,
+    /// Certificates that were issued before are known.
+    seen_until: Option<SystemTime>,
+}
+
+impl<S: Store> Authority<S> {
+    /// Whether anybody may have an RSA key.
+    pub fn takes_rsa(&self) -> bool {
+        self.profiles.iter().any(takes_rsa)
+    }
+
+    /// Walks over the record once a night until `stop`, if anybody may have an RSA key.
+    pub async fn watch_primes(&self, stop: CancellationToken) {
+        if !self.takes_rsa() {
+            return;
+        }
+        let work = async {
+            let mut walk = PrimeWalk::default();
+            let mut pause = FIRST_WALK_PAUSE;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = WALK_INTERVAL;
+                match self.walk_primes(&mut walk).await {
+                    Ok(_) => {}
+                    Err(why) => {
+                        let why: &dyn std::error::Error = &why;
+                        error!(why, "RSA keys on record cannot be compared; trying again");
+                        pause = FAILURE_PAUSE;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Compares the RSA keys that came since the last walk with one another and with those before, and records what it finds. Returns how many
+    /// pairs share a prime.
+    ///
+    /// # Errors
+    /// When the store cannot answer or record. The next walk then begins anew.
+    pub async fn walk_primes(&self, walk: &mut PrimeWalk) -> Result<usize, Refused> {
+        let mut next = std::mem::take(walk);
+        let found = self.walk_on(&mut next).await?;
+        // What failed leaves nothing behind, and begins anew.
+        *walk = next;
+        Ok(found)
+    }
+
+    async fn walk_on(&self, walk: &mut PrimeWalk) -> Result<usize, Refused> {
+        let now = self.clock.now();
+        let known = walk.moduli.len();
+        self.gather(walk, now).await?;
+        let mut found = Vec::new();
+        let mut start = known;
+        while start < walk.moduli.len() {
+            let block = walk.moduli.iter().skip(start).take(BLOCK_MODULI).cloned().collect::<Vec<_>>();
+            let length = block.len();
+            let within = block.clone();
+            let pairs = compared(move || shared_primes(&within)).await?;
+            found.extend(pairs.into_iter().map(|(one, other)| (start + one, start + other)));
+            for before in (0..start).step_by(BLOCK_MODULI) {
+                let ones = block.clone();
+                let others: Vec<_> =
+                    walk.moduli.iter().skip(before).take(BLOCK_MODULI.min(start - before)).cloned().collect();
+                let pairs = compared(move || shared_primes_between(&ones, &others)).await?;
+                found.extend(pairs.into_iter().map(|(one, other)| (start + one, before + other)));
+            }
+            start += length;
+        }
+        for (one, other) in &found {
+            if let (Some(one), Some(other)) = (walk.certificates.get(*one), walk.certificates.get(*other)) {
+                self.report_pair(*one, *other).await?;
+            }
+        }
+        walk.seen_until = Some(now);
+        info!(
+            keys = walk.moduli.len(),
+            fresh = walk.moduli.len() - known,
+            found = found.len(),
+            "compared the RSA keys on record"
+        );
+        Ok(found.len())
+    }
+
+    /// Answers the questions whose key shares a prime with one of the latest, and returns the others.
+    pub(super) async fn without_shared_primes(
+        &self,
+        caller: &Caller,
+        questions: Vec<Placed<Question>>,
+        answers: &mut Vec<Placed<Result<Released, Refused>>>,
+    ) -> Vec<Placed<Question>> {
+        let mut good = Vec::with_capacity(questions.len());
+        for (place, question) in questions {
+            let sharing = question.modulus().and_then(|modulus| {
+                let recent = self.recent_moduli.lock().unwrap_or_else(PoisonError::into_inner);
+                recent.sharing_with(&modulus)
+            });
+            match (sharing, &question.holder) {
+                (Some(certificate), Holder::Birth { device, .. } | Holder::Operational { device, .. }) => {
+                    let refused = self.refuse_shared_prime(caller, device.clone(), certificate).await;
+                    answers.push((place, Err(refused)));
+                }
+                (Some(certificate), Holder::Credential { role, name }) => {
+                    self.tally.count_shared_prime();
+                    error!(%certificate, "the RSA key of {role}:{name} shares a prime with the one of a certificate");
+                    answers.push((place, Err(Conflict::SharedPrime.into())));
+                }
+                (None, _) => good.push((place, question)),
+            }
+        }
+        good
+    }
+
+    /// The next keys are compared with this one.
+    pub(super) fn remember_modulus(&self, question: &Question, certificate: SerialNumber) {
+        if let Some(modulus) = question.modulus() {
+            let mut recent = self.recent_moduli.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.remember(modulus, certificate);
+        }
+    }
+
+    /// Puts the alarm on record, with the caller's name on it.
+    async fn refuse_shared_prime(
+        &self,
+        caller: &Caller,
+        device: DeviceId,
+        certificate: SerialNumber,
+    ) -> Refused {
+        self.tally.count_shared_prime();
+        error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
+        if self.alarms.step(caller.principal(), Instant::now()).is_err() {
+            self.tally.count_repeated_alarm();
+            return Conflict::SharedPrime.into();
+        }
+        let action = Action::ReportSharedPrime { device, certificate };
+        match self.record(caller, None, [0; 32], action).await {
+            Ok(_) => Conflict::SharedPrime.into(),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Both keys of a pair on record are lost.
+    async fn report_pair(&self, one: SerialNumber, other: SerialNumber) -> Result<(), Refused> {
+        self.tally.count_shared_prime();
+        error!(%one, %other, "the RSA keys of two certificates share a prime: everybody can compute both private keys");
+        for (mine, its) in [(one, other), (other, one)] {
+            let holder = self.store.certificate(&mine).await?.and_then(|record| record.holder());
+            let Some(Owner::Principal(Principal::Device(device))) = holder else { continue };
+            let action = Action::ReportSharedPrime { device, certificate: its };
+            match self.record_ours(action).await {
+                Ok(_) | Err(Refused::Ledger(Conflict::SharedPrime)) => {}
+                Err(refused) => return Err(refused),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the RSA keys that came since the last walk.
+    async fn gather(&self, walk: &mut PrimeWalk, now: SystemTime) -> Result<(), Refused> {
+        // What was decided while the last walk read is read twice, and known.
+        let from = walk.seen_until.and_then(|until| until.checked_sub(OVERLAP)).unwrap_or(UNIX_EPOCH);
+        let until = now.checked_add(OVERLAP).unwrap_or(now);
+        let selection = Selection::Issued { from, until };
+        let mut next = Some(0);
+        while let Some(place) = next {
+            let began = Instant::now();
+            let page = self.store.select(&selection, place, PAGE_CERTIFICATES).await?;
+            for selected in page.certificates {
+                let Some(record) = self.store.certificate(&selected.serial_number).await? else { continue };
+                let certificate = record.certificate();
+                let Some(modulus) = Modulus::of_certificate(&certificate.der) else { continue };
+                if walk.keys.contains(&certificate.key) {
+                    continue;
+                }
+                if walk.moduli.len() >= WALK_MODULI_MAX {
+                    warn!(keys = WALK_MODULI_MAX, "there are more RSA keys on record than are compared");
+                    return Ok(());
+                }
+                walk.keys.insert(certificate.key);
+                walk.moduli.push(modulus);
+                walk.certificates.push(selected.serial_number);
+            }
+            next = page.next;
+            tokio::time::sleep(began.elapsed() * REST).await;
+        }
+        Ok(())
+    }
+}
+
+impl Question {
+    fn modulus(&self) -> Option<Modulus> {
+        self.key.public_key().rsa_modulus().map(Modulus::from_bytes)
+    }
+}
+
+/// Compares on a thread of its own, and then rests: a fifth of one core at most.
+async fn compared(
+    work: impl FnOnce() -> Vec<(usize, usize)> + Send + 'static,
+) -> Result<Vec<(usize, usize)>, Refused> {
+    let began = Instant::now();
+    let pairs = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
+    tokio::time::sleep(began.elapsed() * REST).await;
+    Ok(pairs)
+}
+
+fn takes_rsa(profile: &Profile) -> bool {
+    let rsa = [KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
+    profile.key_types.iter().any(|key_type| rsa.contains(key_type))
+}
+
+/// So many moduli are compared with so many at a time: with RSA-2048 that takes two seconds and a few MB.
+const BLOCK_MODULI: usize = 2_048;
+
+/// The most moduli that are kept for the next walk: with certificate and key some 90 MB of RSA-2048. Comparing all of them once, after a
+/// start, is two or three hours of work, spread over half a day.
+const WALK_MODULI_MAX: usize = 200_000;
+
+/// For each second of work.
+const REST: u32 = 4;
+
+/// Callers come first.
+const FIRST_WALK_PAUSE: Duration = Duration::from_secs(10);
+
+/// Once a night, or day.
+const WALK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// As for other upkeep, but it reads a lot.
+const FAILURE_PAUSE: Duration = Duration::from_secs(60);
+
+/// An entry has its time before it is on record.
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
+
+/// Certificates that are read at a time.
+const PAGE_CERTIFICATES: usize = 1_000;

@@ -1,0 +1,131 @@
+//! Operational certificates follow one another: the renewal, and when it is time for it (R-LIFE-02).
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::{IssuerName, RequestId, SerialNumber};
+use ledger::Standing;
+use store::{Released, Store};
+
+use super::enroll::calling_device;
+use super::{Authority, Caller, CallerKind, Refused};
+
+/// When a device shall renew the certificate that it calls with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalTime {
+    /// From here on.
+    pub start: SystemTime,
+    /// Until here at the latest.
+    pub end: SystemTime,
+    /// Why then.
+    pub reason: RenewalReason,
+    /// Ask again after this long.
+    pub retry_after: Duration,
+    /// For people: what was said with the request for rotation.
+    pub explanation: String,
+}
+
+/// Why a certificate is to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewalReason {
+    /// Its life goes by.
+    Scheduled,
+    /// An operator asked for it.
+    RotationRequested,
+    /// Its successor is in use already: the device uses the wrong one.
+    Superseded,
+    /// It has not begun: it was issued while the CA's clock was ahead.
+    NotYetValid,
+    /// It ends with its issuer: the next one would not last longer, until the CA has another issuer.
+    IssuerEnds,
+}
+
+impl<S: Store> Authority<S> {
+    /// The next operational certificate of the device that calls, authorised by the one that it calls with. Exactly once for a request
+    /// id, and for a key. It is *issued* until the device is seen using it; only then is the one before it superseded.
+    ///
+    /// # Errors
+    /// Why there is none; see [`Refused`]. A certificate whose successor is in use is refused as a fork, and that is on record.
+    pub async fn renew(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
+        let device = calling_device(caller, CallerKind::DeviceOperational)?;
+        self.operational(caller, "renew v1", device, request, csr).await
+    }
+
+    /// When the operational certificate that makes this call shall be renewed: the same answer for the same certificate until an operator
+    /// asks for a rotation.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn renewal_time(&self, caller: &Caller) -> Result<RenewalTime, Refused> {
+        calling_device(caller, CallerKind::DeviceOperational)?;
+        let now = self.clock.now();
+        let serial_number = caller.certificate();
+        let validity = caller.validity();
+        let life = validity.not_after().duration_since(validity.not_before()).unwrap_or_default();
+        let at = |share: f64| validity.not_before() + life.mul_f64(share);
+        let scheduled = RenewalTime {
+            start: at(WINDOW_START),
+            end: at(WINDOW_END),
+            reason: RenewalReason::Scheduled,
+            retry_after: (life / ASK_AGAIN_DIVISOR).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX),
+            explanation: String::new(),
+        };
+        if self.store.standing(&serial_number).await? == Some(Standing::Superseded) {
+            return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::Superseded, ..scheduled });
+        }
+        if caller.is_early() {
+            return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::NotYetValid, ..scheduled });
+        }
+        let issuer_ends = self.issuers.certificate(IssuerName::Operational).validity().not_after();
+        let scheduled = match validity.not_after() {
+            end if end >= issuer_ends => RenewalTime {
+                start: end,
+                end,
+                reason: RenewalReason::IssuerEnds,
+                explanation: "the issuer ends with this certificate: another would not last longer"
+                    .to_owned(),
+                ..scheduled
+            },
+            _ => scheduled,
+        };
+        let Some(rotation) = self.store.rotation_due(&serial_number, now).await? else {
+            return Ok(scheduled);
+        };
+        let start = rotation.requested_at + rotation.spread.mul_f64(share_of(&serial_number));
+        if start >= scheduled.start {
+            return Ok(scheduled);
+        }
+        Ok(RenewalTime {
+            start,
+            end: start + ROTATION_WINDOW,
+            reason: RenewalReason::RotationRequested,
+            explanation: rotation.reason,
+            ..scheduled
+        })
+    }
+}
+
+/// Uniform in [0, 1), always the same for one certificate: H(device, serial number) of R-LIFE-02; a serial number is of one device.
+fn share_of(serial_number: &SerialNumber) -> f64 {
+    let digest = digest(&SHA256, serial_number.as_bytes());
+    let drawn = digest.as_ref().first_chunk().map_or(0, |bytes: &[u8; 4]| u32::from_be_bytes(*bytes));
+    f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// R-LIFE-02: "t = nb + L·(0.60 + 0.12·u)"; the device draws u.
+const WINDOW_START: f64 = 0.60;
+
+/// See [`WINDOW_START`].
+const WINDOW_END: f64 = 0.72;
+
+/// How long the window of one device in a requested rotation is: the windows themselves are spread.
+const ROTATION_WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// A device asks some 120 times in the life of a certificate: each 6 hours in 30 days. A request for rotation is heard that soon.
+const ASK_AGAIN_DIVISOR: u32 = 120;
+
+/// Not more often than each 5 minutes, however short the life.
+const ASK_AGAIN_MIN: Duration = Duration::from_secs(5 * 60);
+
+/// At least each 6 hours, however long the life: a million devices are then 46 questions a second.
+const ASK_AGAIN_MAX: Duration = Duration::from_secs(6 * 60 * 60);

@@ -1,0 +1,276 @@
+//! Certificates are withdrawn for ever: a selection, after its blast radius was shown and its count confirmed (R-LIFE-09), or a key that
+//! somebody proved to have (R-LIFE-13).
+
+use std::time::SystemTime;
+
+use diagnostics::Limit;
+use identity::{
+    CompromiseProof, CompromiseProofError, IssuerName, KeyFingerprint, PublicKey, RequestId,
+    RevocationReason, SerialNumber,
+};
+use ledger::{Action, Command, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection, Standing};
+use store::{CertificateStatus, Recorded, Store, StoreError, Survey};
+
+use super::content::Content;
+use super::{Authority, Caller, Refused};
+
+/// A selection that an operator wants to be withdrawn.
+#[derive(Debug, Clone)]
+pub struct RevocationRequest {
+    /// The same again follows the same work.
+    pub request: RequestId,
+    /// What.
+    pub selection: Selection,
+    /// Why.
+    pub reason: RevocationReason,
+    /// When the keys are believed to have been lost.
+    pub invalidity_date: Option<SystemTime>,
+    /// How many certificates the operator confirmed.
+    pub expected: u64,
+    /// For people who read the ledger.
+    pub remark: String,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevocationProgress {
+    /// Certificates withdrawn so far.
+    pub revoked: u64,
+    /// How many it is for.
+    pub total: u64,
+    /// Whether all is on record.
+    pub done: bool,
+    /// The entry that began it, or did it, or finished it; 0: there was nothing to do.
+    pub entry: EntryNumber,
+    /// Its number, if it is more than one entry.
+    pub job: Option<JobId>,
+}
+
+impl<S: Store> Authority<S> {
+    /// What a revocation of the selection would hit now. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn preview(&self, selection: &Selection) -> Result<Survey, Refused> {
+        Ok(self.store.survey(selection).await?)
+    }
+
+    /// Withdraws a selection. What fits into one entry is on record when this returns; what does not has begun, goes on by itself, and is
+    /// followed with [`Authority::follow_revocation`].
+    ///
+    /// # Errors
+    /// [`Refused::CountChanged`] when it is not what the operator confirmed; nothing happened then.
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        request: RevocationRequest,
+    ) -> Result<RevocationProgress, Refused> {
+        let content = content(&request);
+        let RevocationRequest { request, selection, reason, invalidity_date, expected, remark } = request;
+        // Nothing to revoke is refused, but a question that was answered is answered again, and first.
+        let nothing = Action::Revoke { certificates: Vec::new(), reason, invalidity_date, job: None };
+        match self.record(caller, Some(request), content, nothing).await {
+            Ok(before) => return self.progress_of(&before, expected).await,
+            Err(Refused::Ledger(Conflict::RevokeCount)) => {}
+            Err(refused) => return Err(refused),
+        }
+        let survey = self.store.survey(&selection).await?;
+        let (devices, certificates) = (survey.devices, survey.certificates);
+        if certificates != expected {
+            return Err(Refused::CountChanged { expected, certificates, devices });
+        }
+        let action = if certificates == 0 {
+            return Ok(RevocationProgress {
+                revoked: 0,
+                total: 0,
+                done: true,
+                entry: EntryNumber(0),
+                job: None,
+            });
+        } else if certificates <= REVOKE_MAX as u64 {
+            let certificates = self.not_yet_revoked(&selection, REVOKE_MAX).await?;
+            Action::Revoke { certificates, reason, invalidity_date, job: None }
+        } else {
+            Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates }
+        };
+        let recorded = self.record_with(caller, Some(request), content, remark, action).await?;
+        tracing::info!(
+            principal = %caller.principal(), entry = %recorded.entry().number, certificates, devices, %reason,
+            "revoking {certificates} certificates"
+        );
+        self.jobs.notify_one();
+        self.progress_of(&recorded, expected).await
+    }
+
+    /// How far it is once that has changed since `last`. The caller is looked at again.
+    ///
+    /// # Errors
+    /// When the caller is no longer good, or the store cannot answer.
+    pub async fn follow_revocation(
+        &self,
+        caller: &Caller,
+        last: RevocationProgress,
+    ) -> Result<RevocationProgress, Refused> {
+        let Some(job) = last.job.filter(|_| !last.done) else { return Ok(last) };
+        let mut bell = self.feed.listen();
+        loop {
+            bell.mark_unchanged();
+            self.check_caller(caller).await?;
+            let now = self.progress_of_job(job).await?;
+            if now != last {
+                return Ok(now);
+            }
+            bell.changed().await.map_err(|_| StoreError::Bug { what: "nobody tells of revocations" })?;
+        }
+    }
+
+    /// Somebody proved that a key is no longer secret: all that has it is withdrawn at once, whoever says so. Returns how many certificates
+    /// this call withdrew, zero if they were before; `None` if nobody here has this key, which changes nothing: what strangers may fill the
+    /// ledger with is what it issued. Idempotent.
+    ///
+    /// # Errors
+    /// When it proves nothing, or the store cannot record. [`Conflict::IssuerNotRevocable`] when an issuer has the key, which is
+    /// logged as the emergency that it is.
+    pub async fn key_compromised(&self, proof: &[u8]) -> Result<Option<usize>, Refused> {
+        let proof = CompromiseProof::from_der(proof).map_err(|why| match why {
+            CompromiseProofError::Csr(why) => Refused::Csr(why),
+            CompromiseProofError::Subject => Refused::Request { field: "subject", what: why.to_string() },
+        })?;
+        let key: KeyFingerprint = proof.public_key().fingerprint();
+        if let Some(issuer) = self.issuer_with(proof.public_key()) {
+            if ISSUER_COMPROMISED.admits() {
+                tracing::error!(
+                    issuer = %issuer,
+                    "the key of the {issuer} issuer was proven to be compromised: whoever proved it can make certificates that everybody believes; \
+                     stop the CA and see docs/operations/compromised-issuer.md"
+                );
+            }
+            return Err(Conflict::IssuerNotRevocable.into());
+        }
+        if self.store.select(&Selection::Key(key), 0, 1).await?.certificates.is_empty() {
+            return Ok(None);
+        }
+        let reason = RevocationReason::KeyCompromise;
+        let mut withdrawn = 0;
+        loop {
+            let certificates = self.not_yet_revoked(&Selection::Key(key), REVOKE_MAX).await?;
+            if certificates.is_empty() {
+                return Ok(Some(withdrawn));
+            }
+            withdrawn += certificates.len();
+            tracing::warn!(
+                certificates = certificates.len(),
+                "a key was proven to be compromised: revoking what has it"
+            );
+            self.record_ours(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
+                .await?;
+        }
+    }
+
+    /// What certificates are worth, in the order of the question; `None`: not on record.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn statuses(
+        &self,
+        serial_numbers: &[SerialNumber],
+    ) -> Result<Vec<Option<CertificateStatus>>, Refused> {
+        let mut statuses = Vec::with_capacity(serial_numbers.len());
+        for serial_number in serial_numbers {
+            statuses.push(self.store.status(serial_number).await?);
+        }
+        Ok(statuses)
+    }
+
+    fn issuer_with(&self, key: &PublicKey) -> Option<IssuerName> {
+        IssuerName::ALL.into_iter().find(|issuer| self.issuers.certificate(*issuer).public_key() == key)
+    }
+
+    /// A command of the CA's own, with nobody's name on it.
+    pub(super) async fn record_ours(&self, action: Action) -> Result<Recorded, Refused> {
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
+        let mut verdicts = self.store.commit(vec![command]).await?;
+        self.feed.ring_for(&verdicts);
+        Ok(verdicts.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })??)
+    }
+
+    /// The first of the selection that are not revoked yet.
+    async fn not_yet_revoked(
+        &self,
+        selection: &Selection,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, Refused> {
+        let mut found = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next.filter(|_| found.len() < limit) {
+            let page = self.store.select(selection, from, limit).await?;
+            let due = page.certificates.iter().filter(|one| one.standing != Standing::Revoked);
+            found.extend(due.map(|one| one.serial_number));
+            next = page.next;
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn progress_of(&self, recorded: &Recorded, total: u64) -> Result<RevocationProgress, Refused> {
+        match &recorded.entry().event {
+            Event::RevocationBegun { job, .. } => self.progress_of_job(*job).await,
+            Event::CertificatesRevoked { certificates, .. } => Ok(RevocationProgress {
+                revoked: certificates.len() as u64,
+                total: certificates.len() as u64,
+                done: true,
+                entry: recorded.entry().number,
+                job: None,
+            }),
+            // Somebody else withdrew them all between the count and the command.
+            _ => Ok(RevocationProgress {
+                revoked: 0,
+                total,
+                done: true,
+                entry: recorded.entry().number,
+                job: None,
+            }),
+        }
+    }
+
+    async fn progress_of_job(&self, job: JobId) -> Result<RevocationProgress, Refused> {
+        let facts = self.store.job(job).await?.ok_or(Conflict::NoSuchJob(job))?;
+        Ok(RevocationProgress {
+            revoked: facts.revoked,
+            total: facts.certificates,
+            done: facts.finished.is_some(),
+            entry: facts.finished.unwrap_or(facts.begun),
+            job: Some(job),
+        })
+    }
+}
+
+fn content(request: &RevocationRequest) -> [u8; 32] {
+    let content = Content::of("revoke v1").number(request.reason.code().into()).number(request.expected);
+    let content = content.time(request.invalidity_date);
+    selected(content, &request.selection).finish()
+}
+
+/// A selection as part of a question.
+pub(super) fn selected(content: Content, selection: &Selection) -> Content {
+    match selection {
+        Selection::Device(device) => content.text("device").text(&device.to_string()),
+        Selection::Certificate(number) => content.text("certificate").bytes(number.as_bytes()),
+        Selection::Lineage(number) => content.text("lineage").bytes(number.as_bytes()),
+        Selection::WorkOrder(work_order) => content.text("work order").number(work_order.0),
+        Selection::Product(product) => content.text("product").text(product.as_str()),
+        Selection::Station(name) => content.text("station").text(name.as_str()),
+        Selection::Issued { from, until } => content.text("issued").time(Some(*from)).time(Some(*until)),
+        Selection::Key(key) => content.text("key").bytes(key.as_bytes()),
+    }
+}
+
+/// Whoever has the key can say so again and again.
+static ISSUER_COMPROMISED: Limit = Limit::new("the key of an issuer was proven to be compromised");

@@ -1,0 +1,111 @@
+//! What a station may know of serial numbers before it tells one to a unit.
+
+use std::ops::Bound;
+
+use identity::{DeviceId, DeviceSerial, SerialNumber};
+use ledger::{Conflict, DeviceState, Serials, WorkOrderId};
+use store::{Store, WorkOrderRecord};
+
+use super::{Authority, Caller, Refused};
+
+/// Which serial numbers a station asks about.
+#[derive(Debug, Clone)]
+pub enum UnitsAsked {
+    /// These, of the order's product.
+    Named(Vec<DeviceSerial>),
+    /// The next [`UNITS_MAX`] of the order's manifest, behind this one.
+    OfManifest {
+        /// `None`: from the beginning.
+        after: Option<DeviceSerial>,
+    },
+}
+
+/// What is on record.
+#[derive(Debug, Clone)]
+pub struct Units {
+    /// In the order of the question, or of the manifest.
+    pub units: Vec<UnitOnRecord>,
+    /// Whether the manifest goes on behind them.
+    pub more: bool,
+    /// The order as of now.
+    pub order: WorkOrderRecord,
+}
+
+/// What is on record of one serial number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitOnRecord {
+    /// Which.
+    pub serial: DeviceSerial,
+    /// `None`: no unit has it.
+    pub made: Option<MadeUnit>,
+}
+
+/// A unit that has, or had, a birth certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeUnit {
+    /// Where it is in its life.
+    pub state: DeviceState,
+    /// Whether it may have another birth certificate under this order.
+    pub rework: bool,
+    /// Whether it was made under another order.
+    pub other_order: bool,
+    /// Whether another station asked for its birth certificate.
+    pub other_station: bool,
+    /// Of its last birth certificate.
+    pub birth: SerialNumber,
+}
+
+impl<S: Store> Authority<S> {
+    /// What is on record of serial numbers of an order's product. Changes nothing, and reserves nothing.
+    ///
+    /// # Errors
+    /// When the order does not name the caller, or a serial number is not one of the order's: a station learns nothing of others.
+    pub async fn units(
+        &self,
+        caller: &Caller,
+        work_order: WorkOrderId,
+        asked: UnitsAsked,
+    ) -> Result<Units, Refused> {
+        let order = self.work_order_of_station(caller, work_order).await?;
+        let (serials, more) = match asked {
+            UnitsAsked::Named(serials) => (named(&order, serials)?, false),
+            UnitsAsked::OfManifest { after } => page(&order.terms.serials, after),
+        };
+        let mut units = Vec::with_capacity(serials.len());
+        for serial in serials {
+            let device = DeviceId { product: order.terms.product.clone(), serial: serial.clone() };
+            let made = self.store.device(&device).await?.map(|device| MadeUnit {
+                state: device.state,
+                rework: device.rework && device.work_order == work_order,
+                other_order: device.work_order != work_order,
+                other_station: device.station.as_ref() != Some(caller.principal()),
+                birth: device.birth,
+            });
+            units.push(UnitOnRecord { serial, made });
+        }
+        Ok(Units { units, more, order })
+    }
+}
+
+/// Serial numbers, if all are the order's.
+fn named(order: &WorkOrderRecord, serials: Vec<DeviceSerial>) -> Result<Vec<DeviceSerial>, Conflict> {
+    match serials.iter().find(|serial| !order.terms.serials.contains(serial)) {
+        None => Ok(serials),
+        Some(serial) => {
+            let device = DeviceId { product: order.terms.product.clone(), serial: serial.clone() };
+            Err(Conflict::SerialNotInWorkOrder { work_order: order.id, device })
+        }
+    }
+}
+
+/// The next serial numbers of a manifest, and whether there are more. A range has none: whoever has the order has it.
+fn page(serials: &Serials, after: Option<DeviceSerial>) -> (Vec<DeviceSerial>, bool) {
+    let Serials::Manifest(manifest) = serials else { return (Vec::new(), false) };
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut behind = manifest.range((from, Bound::Unbounded));
+    let page = behind.by_ref().take(UNITS_MAX).cloned().collect();
+    (page, behind.next().is_some())
+}
+
+/// Of one answer: about 100 kB.
+pub const UNITS_MAX: usize = 1_000;

@@ -1,0 +1,81 @@
+//! What the authority does without being asked: it goes on with mass revocations, and withdraws what was superseded long enough ago.
+
+use std::time::Duration;
+
+use identity::RevocationReason;
+use ledger::{Action, REVOKE_MAX};
+use store::{Store, carry_out};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{Authority, Refused};
+
+impl<S: Store> Authority<S> {
+    /// Works until `stop`: one task of the server runs this. What fails is tried again; what is cut off goes on at the next start.
+    pub async fn upkeep(&self, stop: CancellationToken) {
+        let mut failing = false;
+        let work = async {
+            loop {
+                let pause = match self.upkeep_once().await {
+                    Ok(()) => {
+                        failing = false;
+                        LOOK_INTERVAL
+                    }
+                    Err(why) => {
+                        if !std::mem::replace(&mut failing, true) {
+                            let why: &dyn std::error::Error = &why;
+                            error!(why, "revocations that are due cannot be recorded; trying again");
+                        }
+                        FAILURE_PAUSE
+                    }
+                };
+                tokio::select! {
+                    () = self.jobs.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Does all that is due now.
+    ///
+    /// # Errors
+    /// When the store cannot record it. What is left is due still.
+    pub async fn upkeep_once(&self) -> Result<(), Refused> {
+        for job in self.store.unfinished_jobs().await? {
+            info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
+            let done = carry_out(self.store.as_ref(), job.id, |_| self.feed.ring()).await?;
+            self.feed.ring();
+            if let Some(done) = done {
+                info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");
+            }
+        }
+        // What is due by the time waits until the time is known.
+        if self.clock.doubt().is_some() {
+            return Ok(());
+        }
+        loop {
+            let certificates = self.store.superseded_due(self.clock.now(), REVOKE_MAX).await?;
+            if certificates.is_empty() {
+                return Ok(());
+            }
+            info!(
+                certificates = certificates.len(),
+                "revoking superseded certificates whose grace has ended"
+            );
+            let reason = RevocationReason::Superseded;
+            self.record_ours(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
+                .await?;
+        }
+    }
+}
+
+/// How often it looks for superseded certificates whose grace has ended: a minute of what lasts an hour at least.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A full disk is not emptied faster by asking more often.
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);

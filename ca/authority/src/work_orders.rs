@@ -1,0 +1,152 @@
+//! Work orders: made, stopped, resumed and ended by operators.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use identity::{DeviceId, RequestId, Role};
+use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderId, WorkOrderTerms};
+use store::{Cursor, Page, Store, StoreError, WorkOrderRecord};
+
+use super::content::Content;
+use super::{Authority, Caller, Refused};
+
+/// Whether an order may name stations that never had a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownStations {
+    /// No.
+    Refused,
+    /// Yes: the operator said so.
+    Allowed,
+}
+
+/// What became of an order in the end.
+#[derive(Debug, Clone)]
+pub struct ClosingReport {
+    /// The order as it ended.
+    pub order: WorkOrderRecord,
+    /// Units with a certificate that were neither confirmed nor scrapped; at most [`UNACCOUNTED_LISTED_MAX`].
+    pub unaccounted: Vec<DeviceId>,
+    /// How many those are in all.
+    pub unaccounted_count: u64,
+}
+
+impl<S: Store> Authority<S> {
+    /// Makes an order. Exactly once for a request id. A station that never had a credential is named only where `unknown_stations` allows it:
+    /// the name is usually mistyped.
+    ///
+    /// # Errors
+    /// When the terms contradict themselves, name a profile that is not for birth certificates, or an unknown station.
+    pub async fn create_work_order(
+        &self,
+        caller: &Caller,
+        request: RequestId,
+        terms: WorkOrderTerms,
+        unknown_stations: UnknownStations,
+    ) -> Result<WorkOrderRecord, Refused> {
+        if unknown_stations == UnknownStations::Refused {
+            // Stations never vanish: a request that was accepted once passes here again.
+            for station in terms.stations.iter().take(STATIONS_MAX) {
+                if self.store.principal(Role::Station, station).await?.is_none() {
+                    return Err(Conflict::NoSuchStation(station.clone()).into());
+                }
+            }
+        }
+        let content = terms_content(&terms);
+        let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder { terms }).await?;
+        match &recorded.entry().event {
+            Event::WorkOrderCreated { work_order, .. } => self.work_order(*work_order).await,
+            _ => Err(StoreError::Bug { what: "a new work order has another entry" }.into()),
+        }
+    }
+
+    /// One order with its counts, as operators see it.
+    ///
+    /// # Errors
+    /// [`Conflict::NoSuchWorkOrder`].
+    pub async fn work_order(&self, id: WorkOrderId) -> Result<WorkOrderRecord, Refused> {
+        Ok(self.store.work_order(id).await?.ok_or(Conflict::NoSuchWorkOrder(id))?)
+    }
+
+    /// Orders, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        rows: usize,
+    ) -> Result<Page<WorkOrderRecord>, Refused> {
+        Ok(self.store.work_orders(cursor, rows).await?)
+    }
+
+    /// Refuses every further certificate of the order until it is resumed. Idempotent.
+    ///
+    /// # Errors
+    /// When there is no such order, or it is closed.
+    pub async fn pause_work_order(
+        &self,
+        caller: &Caller,
+        id: WorkOrderId,
+    ) -> Result<WorkOrderRecord, Refused> {
+        let content = Content::of("pause work order v1").number(id.0).finish();
+        self.record(caller, None, content, Action::PauseWorkOrder { work_order: id }).await?;
+        self.work_order(id).await
+    }
+
+    /// Goes on after a pause. Idempotent.
+    ///
+    /// # Errors
+    /// When there is no such order, or it is closed.
+    pub async fn resume_work_order(
+        &self,
+        caller: &Caller,
+        id: WorkOrderId,
+    ) -> Result<WorkOrderRecord, Refused> {
+        let content = Content::of("resume work order v1").number(id.0).finish();
+        self.record(caller, None, content, Action::ResumeWorkOrder { work_order: id }).await?;
+        self.work_order(id).await
+    }
+
+    /// Ends the order for ever and reports what became of it. Idempotent: the report can be asked for again.
+    ///
+    /// # Errors
+    /// When there is no such order; [`StoreError::ListingsUnavailable`] when it is closed and the report is not ready yet.
+    pub async fn close_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<ClosingReport, Refused> {
+        let content = Content::of("close work order v1").number(id.0).finish();
+        self.record(caller, None, content, Action::CloseWorkOrder { work_order: id }).await?;
+        let unaccounted = self.store.unaccounted(id, UNACCOUNTED_LISTED_MAX).await?;
+        Ok(ClosingReport {
+            order: self.work_order(id).await?,
+            unaccounted: unaccounted.devices,
+            unaccounted_count: unaccounted.count,
+        })
+    }
+}
+
+fn terms_content(terms: &WorkOrderTerms) -> [u8; 32] {
+    let mut content = Content::of("work order v1")
+        .text(terms.product.as_str())
+        .number(terms.quantity)
+        .text(&terms.profile.to_string());
+    content = match &terms.serials {
+        Serials::Pattern(pattern) => content.text("pattern").text(&pattern.to_string()),
+        Serials::Manifest(serials) => {
+            serials.iter().fold(content.text("manifest").number(serials.len() as u64), |content, serial| {
+                content.text(serial.as_str())
+            })
+        }
+    };
+    content = terms
+        .stations
+        .iter()
+        .fold(content.number(terms.stations.len() as u64), |content, station| content.text(station.as_str()));
+    content.number(millis(terms.opens_at)).number(millis(terms.closes_at)).finish()
+}
+
+/// Since 1970; `u64::MAX` for no time.
+fn millis(time: Option<SystemTime>) -> u64 {
+    let since_epoch = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since_epoch.and_then(|time| u64::try_from(time.as_millis()).ok()).unwrap_or(u64::MAX)
+}
+
+/// The most units that a closing report lists: more are a case for a listing.
+pub const UNACCOUNTED_LISTED_MAX: usize = 1_000;

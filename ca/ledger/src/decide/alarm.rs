@@ -1,0 +1,85 @@
+//! What is refused and recorded all the same: forks and duplicates.
+
+use std::time::Duration;
+
+use identity::{DeviceId, Principal, SerialNumber};
+
+use super::{Outcome, Rules, Stop};
+use crate::{
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Decision, Event, Holder, Standing, View,
+};
+
+impl<V: View> Rules<'_, V> {
+    /// A key or a device serial is another's: refused, and once for a pair recorded.
+    pub(super) fn duplicate(
+        &self,
+        device: &DeviceId,
+        first: &CertificateFacts,
+        what: Clash,
+        conflict: Conflict,
+    ) -> Outcome<Stop<V::Fault>, V::Fault> {
+        // A device that comes with a key that it had before has made a mistake, and nobody copied anything.
+        let own = matches!(&first.holder, Holder::Principal(Principal::Device(holder)) if holder == device);
+        if own && what == Clash::Key {
+            return Ok(conflict.into());
+        }
+        let (device, certificate) = (device.clone(), first.serial_number);
+        let event = Event::DuplicateRefused { device, other: first.holder.clone(), certificate, what };
+        self.once(event, conflict)
+    }
+
+    /// A prime of an RSA key is another's: as for a whole key, but also between two keys of one device.
+    pub(super) fn shared_prime(
+        &self,
+        device: &DeviceId,
+        certificate: SerialNumber,
+    ) -> Outcome<Decision, V::Fault> {
+        let Some(first) = self.view.certificate(&certificate).map_err(Stop::Fault)? else {
+            return Err(Conflict::NoCertificate(certificate).into());
+        };
+        Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
+    }
+
+    /// Whoever shows a certificate that was revoked unused has it, and its key: another one than the device that used its sibling. Once: the
+    /// certificate opens nothing, so a hold is not repeated after an operator ended it.
+    pub(super) fn revoked_sibling(
+        &self,
+        device: &DeviceId,
+        certificate: SerialNumber,
+        used: SerialNumber,
+        hold_on_fork: bool,
+    ) -> Outcome<Decision, V::Fault> {
+        let refusal = Conflict::LineageForked(device.clone());
+        let known = self.view.device(device).map_err(Stop::Fault)?;
+        let known = known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()))?;
+        let revoked = self.view.standing(&certificate).map_err(Stop::Fault)? == Some(Standing::Revoked);
+        if !revoked || known.is_not_gone().is_err() {
+            return Err(refusal.into());
+        }
+        let held = hold_on_fork && !known.held;
+        let certificates = match held {
+            true => self.with_standing(&known, |standing| {
+                matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+            })?,
+            false => Vec::new(),
+        };
+        let (device, parent, child) = (device.clone(), certificate, used);
+        Err(self.once(Event::ForkDetected { device, parent, child, held, certificates }, refusal)?)
+    }
+
+    /// The conflict, with the alarm if it is not on record yet.
+    pub(super) fn once(&self, event: Event, conflict: Conflict) -> Outcome<Stop<V::Fault>, V::Fault> {
+        let Some(pair) = AlarmPair::of(&event) else { return Ok(conflict.into()) };
+        if self.view.alarm(&pair).map_err(Stop::Fault)? {
+            return Ok(conflict.into());
+        }
+        let since = self.now.checked_sub(DAY).unwrap_or(self.now);
+        let raised = self.view.alarms_since(since, ALARMS_A_DAY_MAX).map_err(Stop::Fault)?;
+        if raised >= ALARMS_A_DAY_MAX {
+            return Ok(conflict.into());
+        }
+        Ok(Stop::Alarm(Box::new(event), conflict))
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,213 @@
+//! Birth certificates, and what becomes of the units.
+
+use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
+
+use super::{Outcome, Rules, Stop, record};
+use crate::{
+    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Standing, View, Withdrawn, WorkOrderFacts,
+    WorkOrderId, WorkOrderState,
+};
+
+impl<V: View> Rules<'_, V> {
+    /// Whether the unit may have a birth certificate for this key: the entry that gave it the same one before, or `None` if nothing is in the way.
+    ///
+    /// What was issued is looked at before what may be issued, so that a unit whose answer was lost gets it from an order that is exhausted,
+    /// paused or closed by now.
+    pub(super) fn may_be_born(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+        key: &KeyFingerprint,
+    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+        let order = self.order_of_station(caller, work_order)?;
+        if let Some(known) = self.view.device(device).map_err(Stop::Fault)? {
+            return self.born_before(caller, &known, &order, key);
+        }
+        if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+            return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
+        }
+        self.order_allows(&order, device)?;
+        Ok(None)
+    }
+
+    /// What a birth certificate takes the place of: all that the unit had.
+    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+        match self.view.device(device).map_err(Stop::Fault)? {
+            Some(_) => self.not_yet_revoked(device),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(super) fn confirm_unit(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+        serial_number: SerialNumber,
+    ) -> Outcome<Decision, V::Fault> {
+        let known = self.unit_of_order(caller, work_order, device)?;
+        known.still_lives()?;
+        if known.birth != serial_number {
+            return Err(Conflict::NoSuchCertificate(device.clone()).into());
+        }
+        if self.view.standing(&serial_number).map_err(Stop::Fault)? == Some(Standing::Revoked) {
+            return Err(Conflict::CertificateRevoked.into());
+        }
+        match known.changed {
+            Some(entry) if known.confirmed => Ok(Decision::Replay(entry)),
+            _ => Ok(record(Event::UnitConfirmed { work_order, device: device.clone(), serial_number })),
+        }
+    }
+
+    pub(super) fn scrap_unit(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+        reason: &str,
+    ) -> Outcome<Decision, V::Fault> {
+        let known = self.unit_of_order(caller, work_order, device)?;
+        if let (true, Some(entry)) = (known.scrapped, known.changed) {
+            return Ok(Decision::Replay(entry));
+        }
+        if known.retired {
+            return Err(Conflict::DeviceRetired(device.clone()).into());
+        }
+        // A unit that enrolled is its owner's, whatever the order says.
+        if known.operational.is_some() {
+            return Err(Conflict::DeviceInUse(device.clone()).into());
+        }
+        // A unit that passed, of an order that ended, has left the factory: a stolen station does not withdraw the fleet that it once made.
+        let state = self.order_of_station(caller, work_order)?.state;
+        if state == WorkOrderState::Closed && known.confirmed {
+            return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
+        }
+        let revoked = self.not_yet_revoked(device)?;
+        let reason = reason.to_owned();
+        Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
+    }
+
+    /// Those of the device's certificates that a withdrawal still has to name, each with the date that it keeps.
+    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+        self.unrevoked_of(&self.view.certificates(device).map_err(Stop::Fault)?)
+    }
+
+    /// Those of the certificates that are not revoked.
+    pub(super) fn unrevoked_of(&self, certificates: &[SerialNumber]) -> Outcome<Vec<Withdrawn>, V::Fault> {
+        let mut revoked = Vec::new();
+        for serial_number in certificates {
+            revoked.extend(self.withdrawn(*serial_number)?);
+        }
+        Ok(revoked)
+    }
+
+    /// The unit has a birth certificate: the same question, a rework, or another one.
+    fn born_before(
+        &self,
+        caller: Option<&Principal>,
+        known: &DeviceFacts,
+        order: &WorkOrderFacts,
+        key: &KeyFingerprint,
+    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+        known.still_lives()?;
+        let birth = self.view.certificate(&known.birth).map_err(Stop::Fault)?;
+        let same_order = known.work_order == order.id;
+        if !same_order && birth.as_ref().is_some_and(|birth| birth.key == *key) {
+            return Err(self.of_another_order(caller, known)?.into());
+        }
+        if let Some(birth) = birth.as_ref().filter(|birth| birth.key == *key && same_order) {
+            self.may_be_handed_out(birth)?;
+            return Ok(Some(birth.entry));
+        }
+        if known.rework && same_order {
+            if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+                return Err(self.duplicate(&known.id, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
+            }
+            self.order_is_open(order)?;
+            return Ok(None);
+        }
+        let refusal = Conflict::DeviceAlreadyIssued(known.id.clone());
+        match birth.filter(|birth| birth.key != *key && caller.is_some()) {
+            Some(birth) => Err(self.duplicate(&known.id, &birth, Clash::Serial, refusal)?),
+            None => Err(refusal.into()),
+        }
+    }
+
+    /// The unit, if it was made under this order and the caller may use the order.
+    fn unit_of_order(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+        device: &DeviceId,
+    ) -> Outcome<DeviceFacts, V::Fault> {
+        self.order_of_station(caller, work_order)?;
+        match self.view.device(device).map_err(Stop::Fault)? {
+            Some(known) if known.work_order == work_order => Ok(known),
+            Some(known) => Err(self.of_another_order(caller, &known)?.into()),
+            None => Err(Conflict::NoSuchDevice(device.clone()).into()),
+        }
+    }
+
+    /// The refusal for a unit of another order. A station is told which one only if that order names it.
+    fn of_another_order(
+        &self,
+        caller: Option<&Principal>,
+        known: &DeviceFacts,
+    ) -> Outcome<Conflict, V::Fault> {
+        let work_order = match self.order_of_station(caller, known.work_order) {
+            Ok(order) => Some(order.id),
+            Err(Stop::Conflict(_)) => None,
+            Err(stop) => return Err(stop),
+        };
+        Ok(Conflict::DeviceOfAnotherWorkOrder { device: known.id.clone(), work_order })
+    }
+
+    /// The order, if it names the caller. Others are not told that it exists.
+    fn order_of_station(
+        &self,
+        caller: Option<&Principal>,
+        work_order: WorkOrderId,
+    ) -> Outcome<WorkOrderFacts, V::Fault> {
+        let named = |order: &WorkOrderFacts| match caller {
+            Some(Principal::Named { role: Role::Station, name }) => order.terms.stations.contains(name),
+            _ => false,
+        };
+        self.view
+            .work_order(work_order)
+            .map_err(Stop::Fault)?
+            .filter(named)
+            .ok_or_else(|| Conflict::NoSuchWorkOrder(work_order).into())
+    }
+
+    /// Whether the order may be used now.
+    pub(super) fn order_is_open(&self, order: &WorkOrderFacts) -> Result<(), Conflict> {
+        let (work_order, terms) = (order.id, &order.terms);
+        if order.state != WorkOrderState::Open {
+            return Err(Conflict::WorkOrderNotOpen { work_order, state: order.state });
+        }
+        if terms.opens_at.is_some_and(|opens_at| self.now < opens_at) {
+            return Err(Conflict::WorkOrderNotYetOpen(work_order));
+        }
+        if terms.closes_at.is_some_and(|closes_at| self.now >= closes_at) {
+            return Err(Conflict::WorkOrderExpired(work_order));
+        }
+        Ok(())
+    }
+
+    /// Whether the order has room for the device now (R-CA-09).
+    fn order_allows(&self, order: &WorkOrderFacts, device: &DeviceId) -> Result<(), Conflict> {
+        let (work_order, terms) = (order.id, &order.terms);
+        self.order_is_open(order)?;
+        if terms.product != device.product {
+            return Err(Conflict::ProductNotInWorkOrder { work_order, device: device.clone() });
+        }
+        if !terms.serials.contains(&device.serial) {
+            return Err(Conflict::SerialNotInWorkOrder { work_order, device: device.clone() });
+        }
+        if order.counts.issued >= terms.quantity {
+            return Err(Conflict::WorkOrderExhausted { work_order, quantity: terms.quantity });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Holding, releasing, retiring and reworking devices. Who may do so is settled before (roles); here is what may follow what.
+
+use identity::DeviceId;
+
+use super::{Outcome, Rules, Stop, record};
+use crate::{Conflict, Decision, DeviceFacts, Event, Standing, View};
+
+impl<V: View> Rules<'_, V> {
+    pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
+        let known = self.known(device)?;
+        known.is_not_gone()?;
+        if let (true, Some(entry)) = (known.held, known.changed) {
+            return Ok(Decision::Replay(entry));
+        }
+        let certificates = self.with_standing(&known, |standing| {
+            matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+        })?;
+        // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend but a rework is allowed.
+        if certificates.is_empty() && !known.rework {
+            return Err(Conflict::DeviceRevoked(device.clone()).into());
+        }
+        Ok(record(Event::DeviceHeld { device: device.clone(), note: note.to_owned(), certificates }))
+    }
+
+    pub(super) fn release(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
+        let known = self.known(device)?;
+        known.is_not_gone()?;
+        if !known.held {
+            return Err(Conflict::DeviceNotHeld(device.clone()).into());
+        }
+        let certificates = self.with_standing(&known, |standing| standing == Standing::Held)?;
+        Ok(record(Event::DeviceReleased { device: device.clone(), certificates }))
+    }
+
+    pub(super) fn retire(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
+        let known = self.known(device)?;
+        if let (true, Some(entry)) = (known.retired, known.changed) {
+            return Ok(Decision::Replay(entry));
+        }
+        known.is_not_gone()?;
+        let revoked = self.not_yet_revoked(device)?;
+        Ok(record(Event::DeviceRetired { device: device.clone(), note: note.to_owned(), revoked }))
+    }
+
+    /// R-LIFE-12: within the order's window, so that nobody can wait for a factory that is long closed.
+    pub(super) fn allow_rework(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
+        let known = self.known(device)?;
+        known.still_lives()?;
+        if let (true, Some(entry)) = (known.rework, known.changed) {
+            return Ok(Decision::Replay(entry));
+        }
+        let order = self.view.work_order(known.work_order).map_err(Stop::Fault)?;
+        let order = order.ok_or(Conflict::NoSuchWorkOrder(known.work_order))?;
+        self.order_is_open(&order)?;
+        Ok(record(Event::ReworkAllowed { device: device.clone() }))
+    }
+
+    /// Those of the device's certificates that are worth this.
+    pub(super) fn with_standing(
+        &self,
+        known: &DeviceFacts,
+        wanted: impl Fn(Standing) -> bool,
+    ) -> Outcome<Vec<identity::SerialNumber>, V::Fault> {
+        let mut certificates = Vec::new();
+        for serial_number in &self.view.certificates(&known.id).map_err(Stop::Fault)? {
+            if self.view.standing(serial_number).map_err(Stop::Fault)?.is_some_and(&wanted) {
+                certificates.push(*serial_number);
+            }
+        }
+        Ok(certificates)
+    }
+
+    fn known(&self, device: &DeviceId) -> Outcome<DeviceFacts, V::Fault> {
+        let known = self.view.device(device).map_err(Stop::Fault)?;
+        known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()).into())
+    }
+}
+
+impl DeviceFacts {
+    /// Neither gone for ever nor on hold.
+    pub(super) fn still_lives(&self) -> Result<(), Conflict> {
+        self.is_not_gone()?;
+        if self.held { Err(Conflict::DeviceHeld(self.id.clone())) } else { Ok(()) }
+    }
+
+    /// Neither scrapped nor retired: both are for ever.
+    pub(super) fn is_not_gone(&self) -> Result<(), Conflict> {
+        match self {
+            Self { scrapped: true, .. } => Err(Conflict::DeviceScrapped(self.id.clone())),
+            Self { retired: true, .. } => Err(Conflict::DeviceRetired(self.id.clone())),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Revoking certificates, by name and by the million, and asking a fleet to renew.
+
+use std::time::SystemTime;
+
+use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
+
+use super::{Outcome, Rules, Stop, record};
+use crate::{
+    Action, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX, Standing, View, Withdrawn,
+};
+
+impl<V: View> Rules<'_, V> {
+    /// The actions that do not look at a device.
+    pub(super) fn decide_revocation(
+        &self,
+        caller: Option<&Principal>,
+        action: &Action,
+    ) -> Outcome<Decision, V::Fault> {
+        match action {
+            Action::Revoke { certificates, reason, invalidity_date, job } => {
+                let decision = self.revoke(certificates, *reason, *invalidity_date, *job)?;
+                // The CA itself revokes what has a key that somebody proved to have, whoever loses it.
+                if let (Some(_), Decision::Record(event)) = (caller, &decision)
+                    && let Some(withdrawal) = event.withdrawal()
+                {
+                    self.leaves_an_operator(withdrawal.certificates)?;
+                }
+                Ok(decision)
+            }
+            Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates } => {
+                is_for_ever(*reason)?;
+                Ok(record(Event::RevocationBegun {
+                    job: JobId(self.view.jobs().map_err(Stop::Fault)? + 1),
+                    selection: selection.clone(),
+                    reason: *reason,
+                    invalidity_date: *invalidity_date,
+                    devices: *devices,
+                    certificates: *certificates,
+                }))
+            }
+            Action::FinishRevocation { job } => {
+                let known = self.view.job(*job).map_err(Stop::Fault)?.ok_or(Conflict::NoSuchJob(*job))?;
+                match known.finished {
+                    Some(entry) => Ok(Decision::Replay(entry)),
+                    None => Ok(record(Event::RevocationFinished { job: *job })),
+                }
+            }
+            Action::RequestRotation { selection, spread, reason, until } => {
+                if self.view.rotations(self.now).map_err(Stop::Fault)? >= ROTATIONS_MAX {
+                    return Err(Conflict::TooManyRotations.into());
+                }
+                let (selection, reason) = (selection.clone(), reason.clone());
+                Ok(record(Event::RotationRequested { selection, spread: *spread, reason, until: *until }))
+            }
+            // The others are decided elsewhere.
+            _ => Err(Conflict::RevokeCount.into()),
+        }
+    }
+
+    fn revoke(
+        &self,
+        certificates: &[SerialNumber],
+        reason: RevocationReason,
+        invalidity_date: Option<SystemTime>,
+        job: Option<JobId>,
+    ) -> Outcome<Decision, V::Fault> {
+        is_for_ever(reason)?;
+        let Some(first) = certificates.first().filter(|_| certificates.len() <= REVOKE_MAX) else {
+            return Err(Conflict::RevokeCount.into());
+        };
+        if let Some(job) = job {
+            let known = self.view.job(job).map_err(Stop::Fault)?;
+            known.filter(JobFacts::goes_on).ok_or(Conflict::NoSuchJob(job))?;
+        }
+        for issuer in IssuerName::ALL {
+            let issuer = self.view.issuer(issuer).map_err(Stop::Fault)?;
+            if issuer.is_some_and(|issuer| certificates.contains(&issuer.serial_number)) {
+                return Err(Conflict::IssuerNotRevocable.into());
+            }
+        }
+        let mut withdrawn: Vec<Withdrawn> = Vec::with_capacity(certificates.len());
+        let mut named = std::collections::HashSet::with_capacity(certificates.len());
+        for serial_number in certificates {
+            if self.view.standing(serial_number).map_err(Stop::Fault)?.is_none() {
+                return Err(Conflict::NoCertificate(*serial_number).into());
+            }
+            if named.insert(*serial_number) {
+                withdrawn.extend(self.withdrawn(*serial_number)?);
+            }
+        }
+        if withdrawn.is_empty() {
+            let facts = self.view.certificate(first).map_err(Stop::Fault)?;
+            let facts = facts.ok_or(Conflict::NoCertificate(*first))?;
+            return Ok(Decision::Replay(facts.changed.unwrap_or(facts.entry)));
+        }
+        Ok(record(Event::CertificatesRevoked { certificates: withdrawn, reason, invalidity_date, job }))
+    }
+
+    /// What a withdrawal has to say of a certificate; `None`: nothing, it is revoked, or nobody's.
+    pub(super) fn withdrawn(&self, serial_number: SerialNumber) -> Outcome<Option<Withdrawn>, V::Fault> {
+        let since = match self.view.standing(&serial_number).map_err(Stop::Fault)? {
+            None | Some(Standing::Revoked) => return Ok(None),
+            Some(Standing::Held) => {
+                let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
+                facts.and_then(|facts| facts.hold).map(|hold| hold.since)
+            }
+            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => None,
+        };
+        Ok(Some(Withdrawn { serial_number, since }))
+    }
+}
+
+impl JobFacts {
+    /// Whether it has not revoked everything yet.
+    pub fn goes_on(&self) -> bool {
+        self.finished.is_none()
+    }
+}
+
+/// R-CRL-05 and R-CRL-06: a hold is not for ever, and the compromise of a CA is only said of a CA.
+fn is_for_ever(reason: RevocationReason) -> Result<(), Conflict> {
+    match reason {
+        RevocationReason::CertificateHold | RevocationReason::CaCompromise => {
+            Err(Conflict::ReasonNotAllowed(reason))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,236 @@
+//! The directory of the lists. Each file is replaced, never changed; beside them an index says what each one is, with its SHA-256. Nothing
+//! here is synced: after a crash, what does not have its digest is made again.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use identity::IssuerName;
+use issuance::{CrlNumber, SealedCrl};
+use ledger::EntryNumber;
+use serde::{Deserialize, Serialize};
+
+use super::list::{Content, List, ListName};
+
+/// The directory.
+pub(super) struct Shelf {
+    dir: PathBuf,
+    lines: HashMap<ListName, Line>,
+}
+
+/// What a list says of itself, before it has bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Label {
+    pub(super) name: ListName,
+    /// Epoch and counter are in it.
+    pub(super) number: CrlNumber,
+    pub(super) this_update: SystemTime,
+    pub(super) next_update: SystemTime,
+    pub(super) as_of: EntryNumber,
+    pub(super) count: u64,
+}
+
+/// A list in the index.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Line {
+    issuer: String,
+    shard: Option<u32>,
+    number: String,
+    this_update: u64,
+    next_update: u64,
+    as_of: u64,
+    count: u64,
+    entries_at: u64,
+    entries_bytes: u64,
+    length: u64,
+    sha256: String,
+}
+
+impl Shelf {
+    /// Opens the directory, makes it if it is not there. Also returns the lists in it that are whole.
+    pub(super) fn open(dir: &Path) -> io::Result<(Self, Vec<List>)> {
+        for issuer in IssuerName::ALL {
+            fs::create_dir_all(dir.join(issuer.to_string()))?;
+        }
+        let index = fs::read(dir.join(INDEX)).unwrap_or_default();
+        let lines: Vec<Line> = serde_json::from_slice(&index).unwrap_or_default();
+        let mut shelf = Self { dir: dir.to_owned(), lines: HashMap::new() };
+        let mut lists = Vec::new();
+        for line in lines {
+            if let Some(list) = shelf.read(&line) {
+                shelf.lines.insert(list.name, line);
+                lists.push(list);
+            }
+        }
+        Ok((shelf, lists))
+    }
+
+    /// Writes a list and puts it in the place of the one before. `entries` writes those bytes that stand between head and tail.
+    pub(super) fn put(
+        &mut self,
+        label: &Label,
+        sealed: &SealedCrl,
+        entries_bytes: u64,
+        entries: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<List> {
+        let path = self.path(label.name);
+        let written = path.with_extension("new");
+        let mut writer =
+            Hashing::new(File::options().read(true).write(true).create(true).truncate(true).open(&written)?);
+        writer.write_all(&sealed.head)?;
+        entries(&mut writer)?;
+        writer.write_all(&sealed.tail)?;
+        let (file, length, sha256) = writer.finish()?;
+        let entries_at = match entries_bytes {
+            0 => 0,
+            _ => sealed.head.len() as u64,
+        };
+        fs::rename(&written, &path)?;
+        let content = content(file, length)?;
+        self.lines.insert(label.name, line(label, entries_at, entries_bytes, length, sha256));
+        Ok(list(label, entries_at, entries_bytes, content))
+    }
+
+    /// Writes the index.
+    pub(super) fn save(&self) -> io::Result<()> {
+        let mut lines: Vec<(&ListName, &Line)> = self.lines.iter().collect();
+        lines.sort_unstable_by_key(|(name, _)| **name);
+        let lines: Vec<&Line> = lines.into_iter().map(|(_, line)| line).collect();
+        let written = self.dir.join(INDEX).with_extension("new");
+        fs::write(&written, serde_json::to_vec(&lines)?)?;
+        fs::rename(written, self.dir.join(INDEX))
+    }
+
+    fn path(&self, name: ListName) -> PathBuf {
+        let file = name.shard.map_or_else(|| "full.crl".to_owned(), |shard| format!("{shard}.crl"));
+        self.dir.join(name.issuer.to_string()).join(file)
+    }
+
+    /// The list of a line, if its file is what the line says.
+    fn read(&self, line: &Line) -> Option<List> {
+        let issuer = line.issuer.parse::<IssuerName>().ok()?;
+        let (epoch, counter) = line.number.split_once('.')?;
+        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        let label = Label {
+            name: ListName { issuer, shard: line.shard },
+            number: CrlNumber::new(epoch.parse().ok()?, counter.parse().ok()?),
+            this_update: at(line.this_update)?,
+            next_update: at(line.next_update)?,
+            as_of: EntryNumber(line.as_of),
+            count: line.count,
+        };
+        let mut file = File::open(self.path(label.name)).ok()?;
+        let (length, sha256) = digest(&mut file).ok()?;
+        let inside = line.entries_at.checked_add(line.entries_bytes)? <= length;
+        if length != line.length || sha256 != line.sha256 || !inside {
+            return None;
+        }
+        Some(list(&label, line.entries_at, line.entries_bytes, content(file, length).ok()?))
+    }
+}
+
+fn line(label: &Label, entries_at: u64, entries_bytes: u64, length: u64, sha256: String) -> Line {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (epoch, counter) = label.number.parts();
+    Line {
+        issuer: label.name.issuer.to_string(),
+        shard: label.name.shard,
+        number: format!("{epoch}.{counter}"),
+        this_update: seconds(label.this_update),
+        next_update: seconds(label.next_update),
+        as_of: label.as_of.0,
+        count: label.count,
+        entries_at,
+        entries_bytes,
+        length,
+        sha256,
+    }
+}
+
+fn list(label: &Label, entries_at: u64, entries_bytes: u64, content: Content) -> List {
+    List {
+        name: label.name,
+        number: label.number,
+        this_update: label.this_update,
+        next_update: label.next_update,
+        as_of: label.as_of,
+        count: label.count,
+        shares_second: false,
+        entries_at,
+        entries_bytes,
+        content,
+    }
+}
+
+fn content(file: File, length: u64) -> io::Result<Content> {
+    if length > MEMORY_BYTES_MAX {
+        return Ok(Content::File(Arc::new(file), length));
+    }
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(Content::Memory(Bytes::from(bytes)))
+}
+
+fn digest(file: &mut File) -> io::Result<(u64, String)> {
+    let mut context = Context::new(&SHA256);
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut length = 0;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok((length, hex::encode(context.finish())));
+        }
+        context.update(piece.get(..read).unwrap_or_default());
+        length += read as u64;
+    }
+}
+
+/// Writes, and knows the digest of what it wrote.
+struct Hashing {
+    file: io::BufWriter<File>,
+    context: Context,
+    length: u64,
+}
+
+impl Hashing {
+    fn new(file: File) -> Self {
+        Self {
+            file: io::BufWriter::with_capacity(PIECE_BYTES, file),
+            context: Context::new(&SHA256),
+            length: 0,
+        }
+    }
+
+    fn finish(self) -> io::Result<(File, u64, String)> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok((file, self.length, hex::encode(self.context.finish())))
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.context.update(bytes.get(..written).unwrap_or_default());
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+const INDEX: &str = "index.json";
+
+/// A list up to this size stays in memory: most shards list nobody, and have 400 bytes. A thousand shards are 16 MiB.
+const MEMORY_BYTES_MAX: u64 = 16 * 1024;
+
+/// What is read and written at a time.
+const PIECE_BYTES: usize = 64 * 1024;

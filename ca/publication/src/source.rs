@@ -1,0 +1,105 @@
+//! What publication asks of the ledger.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use identity::{IssuerName, SerialNumber};
+use issuance::{CertificateStatus, CrlEntry};
+use ledger::EntryNumber;
+use store::{Store, StoreError};
+
+use super::LIST_LIFE;
+
+/// What became of certificates, as the ledger knows it. Every store is one, as a [`Ledger`].
+pub trait StatusSource: Send + Sync + 'static {
+    /// The last durable entry.
+    fn head(&self) -> EntryNumber;
+
+    /// SHA-256 over the entry as it is kept: two ledgers that agree in it agree in all before it. `None`: there is no such entry.
+    fn entry_digest(
+        &self,
+        number: EntryNumber,
+    ) -> impl Future<Output = Result<Option<[u8; 32]>, StoreError>> + Send;
+
+    /// How many shards the issuer's certificates are in: they are numbered from 0. From memory.
+    fn shards(&self, issuer: IssuerName) -> u32;
+
+    /// The last entry that revoked, held or released a certificate of the shard. From memory: asked many times a second.
+    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber;
+
+    /// What the shard's list lists, from this place on, at most `limit`; and the place where the next begins, if there are more. The
+    /// order is always the same, and what is added comes last.
+    fn listed(
+        &self,
+        issuer: IssuerName,
+        shard: u32,
+        from: u64,
+        limit: usize,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<(Vec<CrlEntry>, Option<u64>), StoreError>> + Send;
+
+    /// What became of a certificate of this issuer, as of the last commit that returned: `Unknown` when it has none with this number.
+    fn status(
+        &self,
+        issuer: IssuerName,
+        serial_number: &SerialNumber,
+    ) -> impl Future<Output = Result<CertificateStatus, StoreError>> + Send;
+}
+
+/// A store is a source: what it has, in the words of lists and answers.
+#[derive(Debug)]
+pub struct Ledger<S>(pub Arc<S>);
+
+impl<S: Store> StatusSource for Ledger<S> {
+    fn head(&self) -> EntryNumber {
+        self.0.head()
+    }
+
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+        self.0.entry_digest(number).await
+    }
+
+    fn shards(&self, issuer: IssuerName) -> u32 {
+        self.0.shards(issuer)
+    }
+
+    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber {
+        self.0.shard_state(issuer, shard).changed
+    }
+
+    async fn listed(
+        &self,
+        issuer: IssuerName,
+        shard: u32,
+        from: u64,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError> {
+        // An entry stays until it was on a regular list after its certificate's end (R-CRL-11): two lives of a list are more.
+        let expired_before = now.checked_sub(2 * LIST_LIFE).unwrap_or(SystemTime::UNIX_EPOCH);
+        let page = self.0.revoked_in(issuer, Some(shard), expired_before, from, limit).await?;
+        let entries = page.entries.into_iter().map(|entry| CrlEntry {
+            serial_number: entry.serial_number,
+            revoked_at: entry.at,
+            reason: entry.reason,
+            invalidity_date: entry.invalidity_date,
+        });
+        Ok((entries.collect(), page.next))
+    }
+
+    async fn status(
+        &self,
+        issuer: IssuerName,
+        serial_number: &SerialNumber,
+    ) -> Result<CertificateStatus, StoreError> {
+        let found = self.0.status(serial_number).await?;
+        let Some(found) = found.filter(|found| found.issuer == issuer) else {
+            return Ok(CertificateStatus::Unknown);
+        };
+        Ok(found.revocation.map_or(CertificateStatus::Good, |revocation| CertificateStatus::Revoked {
+            at: revocation.at,
+            reason: revocation.reason,
+        }))
+    }
+}

@@ -1,0 +1,180 @@
+//! Private keys on disk: encrypted PKCS#8 (RFC 5958, section 3; PBES2, RFC 8018, section 6.2) for issuers, readable by
+//! `openssl pkcs8`; plain PKCS#8 for the credentials that `init` makes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand;
+use pkcs8::der::Decode;
+use pkcs8::der::pem::PemLabel;
+use pkcs8::pkcs5::{pbes2, scrypt};
+use pkcs8::{EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo, SecretDocument};
+use zeroize::Zeroizing;
+
+use super::Passphrase;
+
+/// An unencrypted PKCS#8 private key: wiped when dropped, never printed.
+pub(super) struct Pkcs8(Zeroizing<Vec<u8>>);
+
+impl Pkcs8 {
+    /// The DER, for the cryptographic library.
+    pub(super) fn as_der(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<aws_lc_rs::pkcs8::Document> for Pkcs8 {
+    // The library wipes its own copy.
+    fn from(document: aws_lc_rs::pkcs8::Document) -> Self {
+        Self(Zeroizing::new(document.as_ref().to_vec()))
+    }
+}
+
+/// Reads and decrypts.
+pub(super) fn read_encrypted(path: &Path, passphrase: &Passphrase) -> Result<Pkcs8, KeyFileError> {
+    let pem = read_private(path, KEY_FILE_BYTES_MAX)?;
+    let not_a_key = || KeyFileError::NotAKey { path: path.to_owned() };
+    let text = str::from_utf8(&pem).map_err(|_| not_a_key())?;
+    let (label, encrypted) = SecretDocument::from_pem(text).map_err(|_| not_a_key())?;
+    EncryptedPrivateKeyInfo::validate_pem_label(label).map_err(|_| not_a_key())?;
+    let encrypted = EncryptedPrivateKeyInfo::from_der(encrypted.as_bytes()).map_err(|_| not_a_key())?;
+    let key = encrypted
+        .decrypt(passphrase.expose())
+        .map_err(|_| KeyFileError::WrongPassphrase { path: path.to_owned() })?;
+    Ok(Pkcs8(Zeroizing::new(key.as_bytes().to_vec())))
+}
+
+/// Encrypts and writes to a fresh file of mode 0600.
+pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8) -> Result<(), KeyFileError> {
+    let encode = |_| KeyFileError::Encode { path: path.to_owned() };
+    let (mut salt, mut iv) = ([0; 16], [0; 16]);
+    rand::fill(&mut salt).and_then(|()| rand::fill(&mut iv)).map_err(|_| KeyFileError::Generate)?;
+    let cost = if passphrase.is_generated() { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
+    let (log_n, r, p) = cost;
+    let cost = scrypt::Params::new(log_n, r, p, AES_256_KEY_BYTES)
+        .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
+    let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)
+        .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
+    let pem = PrivateKeyInfo::try_from(key.as_der())
+        .map_err(encode)?
+        .encrypt_with_params(scheme, passphrase.expose())
+        .map_err(encode)?
+        .to_pem(EncryptedPrivateKeyInfo::PEM_LABEL, LineEnding::LF)
+        .map_err(|error| encode(error.into()))?;
+    write_private(path, pem.as_bytes())
+}
+
+/// A fresh P-256 key for a credential: its PKCS#8 in PEM, unencrypted, and its SubjectPublicKeyInfo in DER.
+///
+/// # Errors
+/// When the cryptographic library fails.
+pub fn plain_key_pem() -> Result<(Zeroizing<String>, Vec<u8>), KeyFileError> {
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyFileError::Generate)?;
+    let spki = key.public_key().as_der().map_err(|_| KeyFileError::Generate)?.as_ref().to_vec();
+    let pkcs8 = Pkcs8::from(key.to_pkcs8v1().map_err(|_| KeyFileError::Generate)?);
+    let document = SecretDocument::try_from(pkcs8.as_der()).map_err(|_| KeyFileError::Generate)?;
+    let pem =
+        document.to_pem(PrivateKeyInfo::PEM_LABEL, LineEnding::LF).map_err(|_| KeyFileError::Generate)?;
+    Ok((pem, spki))
+}
+
+/// Reads a file that must be ours alone, or root's and shown to us by root, at most `bytes_max` bytes of it.
+pub fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let read = |source| KeyFileError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(read)?;
+    let metadata = file.metadata().map_err(read)?;
+    let mode = metadata.mode() & 0o777;
+    // What root made readable for us, by the file's group or by an access control list, whose mask shows as the group's bits: systemd
+    // leaves the files of LoadCredential= so (systemd.exec(5)). We could not change it, and root reads everything anyway.
+    let is_handed_over = metadata.uid() == 0 && !rustix::process::geteuid().is_root() && mode & 0o037 == 0;
+    if mode & 0o077 != 0 && !is_handed_over {
+        return Err(KeyFileError::ReadableByOthers { path: path.to_owned(), mode });
+    }
+    if !metadata.is_file() || metadata.len() > bytes_max as u64 {
+        return Err(KeyFileError::NotAKey { path: path.to_owned() });
+    }
+    // As large as it may become, so that it does not move and leave copies.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
+    file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(read)?;
+    Ok(bytes)
+}
+
+/// Writes a fresh file of mode 0600 and syncs it.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
+    let write = |source| KeyFileError::Write { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(write)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(write)
+}
+
+/// What is wrong with a private key or its file: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It is not there, or may not be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be made.
+    #[error("{} cannot be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else may have read it.
+    #[error("{} has mode {mode:04o}, so others can read it; run chmod 600 on it, and replace the key if they may have", path.display())]
+    ReadableByOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Something else, or damaged.
+    #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be decrypted.
+    #[error("{} cannot be decrypted with this passphrase", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not ECDSA on P-256.
+    #[error("{} holds a key of another kind than P-256", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be encoded.
+    #[error("the key for {} cannot be encoded", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The cryptographic library fails.
+    #[error("no key can be made: the cryptographic library failed")]
+    Generate,
+}
+
+/// scrypt cost (log2 N, r, p) for a passphrase that a person may have chosen: 16 MiB five times over, as OWASP advises for this
+/// memory; more than 32 MiB and openssl refuses to read it.
+const SCRYPT_COST_BROUGHT: (u8, u32, u32) = (14, 8, 5);
+
+/// scrypt cost for a passphrase of 256 random bits, which nobody guesses: openssl's own default, so that a start is quick.
+const SCRYPT_COST_GENERATED: (u8, u32, u32) = (14, 8, 1);
+
+const AES_256_KEY_BYTES: usize = 32;
+
+/// The largest key file we read: an encrypted RSA-4096 key has about 3.5 kB.
+pub const KEY_FILE_BYTES_MAX: usize = 16 * 1024;

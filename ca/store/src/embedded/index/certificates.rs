@@ -1,0 +1,295 @@
+//! The rows of the certificates, twenty bytes each, and what is counted over them: for revocation lists, in memory, whatever sled does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use identity::{IssuerName, ProfileName};
+use ledger::{EntryNumber, Standing};
+
+use crate::record::CertificateInBrief;
+
+/// All certificates, in the order of their entries.
+#[derive(Default)]
+pub(in crate::embedded) struct Certificates {
+    rows: Vec<CertificateRow>,
+    /// What lies where: certificates of a shard are neighbours.
+    shards: BTreeMap<(IssuerName, u32), ShardRow>,
+    issued: [u64; IssuerName::ALL.len()],
+    /// Entries that revoked, held or released, in their order.
+    changes: Vec<u32>,
+    /// When superseded certificates are to be revoked, milliseconds since 1970; and the same by row.
+    due: BTreeSet<(u64, u32)>,
+    ends: BTreeMap<u32, u64>,
+}
+
+/// A certificate.
+#[derive(Clone, Copy)]
+pub(in crate::embedded) struct CertificateRow {
+    pub(super) check: u32,
+    /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at ten million devices.
+    pub(in crate::embedded) entry: u32,
+    /// The device's certificate before it; [`NONE`]: it is the first, or not a device's.
+    pub(in crate::embedded) previous: u32,
+    /// The entry that last changed its standing; 0: none did.
+    pub(in crate::embedded) changed: u32,
+    /// Shard (24 bits), issuer (2), kind (2), whether it is held (1), standing but for the hold (2).
+    word: u32,
+}
+
+/// What kind of certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) enum Kind {
+    Birth,
+    Operational,
+    Other,
+}
+
+/// A shard of an issuer's revocation list.
+#[derive(Clone, Copy, Default)]
+pub(in crate::embedded) struct ShardRow {
+    /// Its first row and the one behind its last; rows of other shards may lie between.
+    pub(in crate::embedded) first: u32,
+    pub(in crate::embedded) end: u32,
+    /// Certificates revoked or on hold.
+    pub(in crate::embedded) withdrawn: u32,
+    /// The entry that last changed that.
+    pub(in crate::embedded) changed: u32,
+    /// The last second of its certificate that lasts longest.
+    pub(in crate::embedded) not_after_s: u64,
+}
+
+impl Certificates {
+    pub(super) fn push(
+        &mut self,
+        certificate: &CertificateInBrief,
+        check: u32,
+        previous: u32,
+        entry: u32,
+    ) -> u32 {
+        let row = self.rows.len() as u32;
+        let shard = certificate.shard.map_or(NO_SHARD, |shard| shard.min(NO_SHARD - 1));
+        let kind = match certificate.profile {
+            ProfileName::Idevid => Kind::Birth,
+            ProfileName::Ldevid => Kind::Operational,
+            _ => Kind::Other,
+        };
+        let word = (shard << SHARD_SHIFT)
+            | ((issuer_place(certificate.issuer) as u32) << ISSUER_SHIFT)
+            | ((kind as u32) << KIND_SHIFT);
+        self.rows.push(CertificateRow { check, entry, previous, changed: 0, word });
+        if let Some(issued) = self.issued.get_mut(issuer_place(certificate.issuer)) {
+            *issued += 1;
+        }
+        if shard != NO_SHARD {
+            let first = ShardRow { first: row, ..ShardRow::default() };
+            let known = self.shards.entry((certificate.issuer, shard)).or_insert(first);
+            known.end = row + 1;
+            known.not_after_s = known.not_after_s.max(certificate.not_after_s);
+        }
+        row
+    }
+
+    pub(in crate::embedded) fn get(&self, row: u32) -> Option<CertificateRow> {
+        self.rows.get(row as usize).copied()
+    }
+
+    /// Rows from one on, with their numbers.
+    pub(in crate::embedded) fn from(&self, row: u32) -> impl Iterator<Item = (u32, CertificateRow)> {
+        let rows = self.rows.get(row as usize..).unwrap_or_default();
+        (row..).zip(rows.iter().copied())
+    }
+
+    /// A certificate is used, or superseded without being due.
+    pub(super) fn stand(&mut self, row: u32, standing: Standing, changed: u32) {
+        if let Some(facts) = self.rows.get_mut(row as usize)
+            && ![standing, Standing::Revoked].contains(&facts.beneath())
+        {
+            facts.set_beneath(standing);
+            facts.changed = changed;
+        }
+    }
+
+    /// Supersedes the live operational certificates of a device, from `newest` back. The one that was in use is due at `ends`.
+    pub(super) fn supersede(&mut self, newest: u32, changed: u32, ends: Option<u64>) {
+        let mut row = newest;
+        while let Some(facts) = self.rows.get_mut(row as usize) {
+            let (this, was) = (row, facts.beneath());
+            row = facts.previous;
+            let live = matches!(was, Standing::Issued | Standing::InUse) && !facts.is_held();
+            if !live || facts.kind() != Kind::Operational {
+                continue;
+            }
+            facts.set_beneath(Standing::Superseded);
+            facts.changed = changed;
+            if let (Standing::InUse, Some(ends)) = (was, ends) {
+                self.due.insert((ends, this));
+                self.ends.insert(this, ends);
+            }
+        }
+    }
+
+    pub(super) fn revoke(&mut self, row: u32, changed: u32) {
+        let Some(facts) = self.rows.get_mut(row as usize) else { return };
+        if facts.beneath() == Standing::Revoked {
+            return;
+        }
+        let was_held = facts.is_held();
+        facts.set_beneath(Standing::Revoked);
+        facts.set_held(false);
+        facts.changed = changed;
+        let facts = *facts;
+        if let Some(ends) = self.ends.remove(&row) {
+            self.due.remove(&(ends, row));
+        }
+        self.in_shard(facts, changed, |withdrawn| withdrawn + u32::from(!was_held));
+    }
+
+    pub(super) fn set_held(&mut self, row: u32, held: bool, changed: u32) {
+        let Some(facts) = self.rows.get_mut(row as usize) else { return };
+        if facts.beneath() == Standing::Revoked || facts.is_held() == held {
+            return;
+        }
+        facts.set_held(held);
+        facts.changed = changed;
+        let facts = *facts;
+        self.in_shard(
+            facts,
+            changed,
+            |withdrawn| {
+                if held { withdrawn + 1 } else { withdrawn.saturating_sub(1) }
+            },
+        );
+    }
+
+    fn in_shard(&mut self, facts: CertificateRow, changed: u32, count: impl FnOnce(u32) -> u32) {
+        if let Some(shard) = facts.shard()
+            && let Some(known) = self.shards.get_mut(&(facts.issuer(), shard))
+        {
+            (known.withdrawn, known.changed) = (count(known.withdrawn), changed);
+        }
+    }
+
+    /// Notes an entry that revoked, held or released.
+    pub(super) fn log(&mut self, entry: u32) {
+        self.changes.push(entry);
+    }
+
+    /// Entries that revoked, held or released, from `first` on.
+    pub(in crate::embedded) fn changes_from(&self, first: EntryNumber) -> &[u32] {
+        let start = self.changes.partition_point(|entry| u64::from(*entry) < first.0);
+        self.changes.get(start..).unwrap_or_default()
+    }
+
+    pub(in crate::embedded) fn shard(&self, issuer: IssuerName, shard: u32) -> Option<ShardRow> {
+        self.shards.get(&(issuer, shard)).copied()
+    }
+
+    /// How many shards the issuer has; their numbers are 0 to below this.
+    pub(in crate::embedded) fn shards(&self, issuer: IssuerName) -> u32 {
+        let last = self.shards.range((issuer, 0)..=(issuer, u32::MAX)).next_back();
+        last.map_or(0, |((_, shard), _)| shard + 1)
+    }
+
+    /// How many certificates the issuer signed.
+    pub(in crate::embedded) fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.issued.get(issuer_place(issuer)).copied().unwrap_or_default()
+    }
+
+    /// Superseded certificates that are to be revoked before this millisecond, soonest first.
+    pub(in crate::embedded) fn due(&self, before_ms: u64) -> impl Iterator<Item = u32> {
+        let due = self.due.range(..(before_ms, 0)).map(|(_, row)| *row);
+        due.filter(|row| self.get(*row).is_some_and(|facts| !facts.is_held()))
+    }
+
+    pub(super) fn ends(&self, row: u32) -> Option<u64> {
+        self.ends.get(&row).copied()
+    }
+}
+
+impl CertificateRow {
+    pub(in crate::embedded) fn standing(self) -> Standing {
+        if self.is_held() { Standing::Held } else { self.beneath() }
+    }
+
+    /// Whether it is not the first of its device.
+    pub(in crate::embedded) fn has_previous(self) -> bool {
+        self.previous != NONE
+    }
+
+    /// What a release would make it.
+    pub(in crate::embedded) fn beneath(self) -> Standing {
+        match self.word & STANDING_MASK {
+            0 => Standing::Issued,
+            1 => Standing::InUse,
+            2 => Standing::Superseded,
+            _ => Standing::Revoked,
+        }
+    }
+
+    pub(in crate::embedded) fn is_held(self) -> bool {
+        self.word & HELD_BIT != 0
+    }
+
+    /// Revoked or on hold.
+    pub(in crate::embedded) fn is_withdrawn(self) -> bool {
+        self.is_held() || self.beneath() == Standing::Revoked
+    }
+
+    pub(in crate::embedded) fn kind(self) -> Kind {
+        match (self.word >> KIND_SHIFT) & 0b11 {
+            0 => Kind::Birth,
+            1 => Kind::Operational,
+            _ => Kind::Other,
+        }
+    }
+
+    pub(in crate::embedded) fn issuer(self) -> IssuerName {
+        match (self.word >> ISSUER_SHIFT) & 0b11 {
+            0 => IssuerName::Root,
+            1 => IssuerName::Factory,
+            2 => IssuerName::Operational,
+            _ => IssuerName::Infrastructure,
+        }
+    }
+
+    pub(in crate::embedded) fn shard(self) -> Option<u32> {
+        Some(self.word >> SHARD_SHIFT).filter(|shard| *shard != NO_SHARD)
+    }
+
+    fn set_beneath(&mut self, standing: Standing) {
+        let code = match standing {
+            Standing::Issued => 0,
+            Standing::InUse => 1,
+            Standing::Superseded => 2,
+            Standing::Revoked => 3,
+            // A hold lies over the others.
+            Standing::Held => return self.set_held(true),
+        };
+        self.word = (self.word & !STANDING_MASK) | code;
+    }
+
+    fn set_held(&mut self, held: bool) {
+        self.word = if held { self.word | HELD_BIT } else { self.word & !HELD_BIT };
+    }
+}
+
+/// Its place in [`IssuerName::ALL`].
+pub(in crate::embedded) fn issuer_place(issuer: IssuerName) -> usize {
+    match issuer {
+        IssuerName::Root => 0,
+        IssuerName::Factory => 1,
+        IssuerName::Operational => 2,
+        IssuerName::Infrastructure => 3,
+    }
+}
+
+/// No row.
+pub(super) const NONE: u32 = u32::MAX;
+
+const STANDING_MASK: u32 = 0b11;
+const HELD_BIT: u32 = 1 << 2;
+const KIND_SHIFT: u32 = 3;
+const ISSUER_SHIFT: u32 = 5;
+const SHARD_SHIFT: u32 = 8;
+
+/// Of a certificate that is in no shard. Sixteen million shards are more than there are certificates for.
+const NO_SHARD: u32 = 0x00ff_ffff;

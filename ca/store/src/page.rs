@@ -1,0 +1,165 @@
+//! Cursors and the pages of what is kept in memory.
+
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
+use ledger::{AlarmFacts, AlarmKind, CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
+
+use super::{Cursor, Page, StoreError, WorkOrderRecord};
+
+/// Work orders from the newest down; their ids are 1 to `newest`.
+pub(super) fn work_orders(
+    newest: u64,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError>,
+) -> Result<Page<WorkOrderRecord>, StoreError> {
+    let from = match cursor {
+        Some(cursor) => number_of(cursor)?.min(newest),
+        None => newest,
+    };
+    let mut rows = Vec::new();
+    let mut id = from;
+    while id > 0 && rows.len() < limit {
+        rows.extend(read(WorkOrderId(id))?);
+        id -= 1;
+    }
+    Ok(Page { rows, next: (id > 0).then(|| Cursor(id.to_be_bytes().to_vec())) })
+}
+
+/// Principals by role and name.
+pub(super) fn principals<T>(
+    principals: &BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    read: impl Fn(&PrincipalFacts) -> Result<Option<T>, StoreError>,
+) -> Result<Page<T>, StoreError> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let after = cursor.map(principal_of).transpose()?;
+    let from = after.map_or(Unbounded, Excluded);
+    let mut following = principals.range((from, Unbounded));
+    let mut rows = Vec::new();
+    let mut last = None;
+    for (name, facts) in following.by_ref().take(limit) {
+        rows.extend(read(facts)?);
+        last = Some(name);
+    }
+    let more = following.next().is_some();
+    let next = last.filter(|_| more).map(|(role, name)| Cursor(format!("{role}:{name}").into_bytes()));
+    Ok(Page { rows, next })
+}
+
+fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName), StoreError> {
+    let text = str::from_utf8(&cursor.0).map_err(|_| StoreError::CursorUnknown)?;
+    let (role, name) = text.split_once(':').ok_or(StoreError::CursorUnknown)?;
+    match (role.parse(), name.parse()) {
+        (Ok(role), Ok(name)) => Ok((role, name)),
+        _ => Err(StoreError::CursorUnknown),
+    }
+}
+
+pub(super) fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
+    cursor.0.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::CursorUnknown)
+}
+
+/// A page of a list that only grows at its end.
+pub(super) fn of_list<T: Clone>(
+    list: &[T],
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<T>, StoreError> {
+    let from = cursor.map(number_of).transpose()?.unwrap_or(0);
+    let rest = list.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let rows: Vec<_> = rest.iter().take(limit).cloned().collect();
+    let next = (rest.len() > limit).then(|| at_number(from + rows.len() as u64));
+    Ok(Page { rows, next })
+}
+
+/// Certificates in the order of their entries: `certificate` says what the entry with a number holds. The cursor is the last entry that
+/// was looked at.
+pub(super) fn recorded(
+    issuer: Option<IssuerName>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    head: u64,
+    certificate: impl Fn(EntryNumber) -> Result<Option<(IssuerName, SerialNumber)>, StoreError>,
+) -> Result<Page<SerialNumber>, StoreError> {
+    let after = cursor.map(number_of).transpose()?.unwrap_or(0);
+    let mut rows = Vec::new();
+    for number in after.saturating_add(1)..=head {
+        if let Some((signed_by, serial_number)) = certificate(EntryNumber(number))?
+            && issuer.is_none_or(|issuer| issuer == signed_by)
+        {
+            rows.push(serial_number);
+        }
+        if number < head && (rows.len() >= limit || number - after >= SCANNED_ENTRIES_MAX) {
+            return Ok(Page { rows, next: Some(at_number(number)) });
+        }
+    }
+    Ok(Page { rows, next: None })
+}
+
+/// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
+const SCANNED_ENTRIES_MAX: u64 = 10_000;
+
+/// The page that starts at this place.
+pub(super) fn at_number(place: u64) -> Cursor {
+    Cursor(place.to_be_bytes().to_vec())
+}
+
+/// Alarms of a kind, newest first; the cursor is the place behind the next.
+pub(super) fn alarms(
+    alarms: &[AlarmFacts],
+    kind: Option<AlarmKind>,
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<EntryNumber>, StoreError> {
+    let behind = cursor.map(number_of).transpose()?.and_then(|place| usize::try_from(place).ok());
+    let older = alarms.get(..behind.unwrap_or(alarms.len())).unwrap_or(alarms);
+    let mut rows = Vec::new();
+    for (place, alarm) in older.iter().enumerate().rev() {
+        if kind.is_some_and(|kind| alarm.kind != kind) {
+            continue;
+        }
+        if rows.len() >= limit {
+            return Ok(Page { rows, next: Some(at_number(place as u64 + 1)) });
+        }
+        rows.push(alarm.entry);
+    }
+    Ok(Page { rows, next: None })
+}
+
+/// The page that follows this device.
+pub(super) fn after_device(device: &DeviceId) -> Cursor {
+    Cursor(device.to_string().into_bytes())
+}
+
+/// The device that a cursor follows.
+pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId, StoreError> {
+    str::from_utf8(&cursor.0).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::CursorUnknown)
+}
+
+/// The place of a certificate in the order of expiry: its last second, then its entry.
+pub(super) fn expiry(facts: &CertificateFacts) -> (u64, EntryNumber) {
+    (facts.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(), facts.entry)
+}
+
+/// The page that follows this certificate.
+pub(super) fn after_expiry(facts: &CertificateFacts) -> Cursor {
+    let (second, entry) = expiry(facts);
+    after(second, entry)
+}
+
+/// The page that follows this place in the order of expiry.
+pub(super) fn after(second: u64, entry: EntryNumber) -> Cursor {
+    Cursor([second.to_be_bytes(), entry.0.to_be_bytes()].concat())
+}
+
+/// The certificate that a cursor follows.
+pub(super) fn expiry_of(cursor: &Cursor) -> Result<(u64, EntryNumber), StoreError> {
+    match cursor.0.as_chunks::<8>() {
+        ([second, entry], []) => Ok((u64::from_be_bytes(*second), EntryNumber(u64::from_be_bytes(*entry)))),
+        _ => Err(StoreError::CursorUnknown),
+    }
+}

@@ -1,0 +1,119 @@
+//! What revocation lists, status answers and the feed are made of.
+
+use std::time::SystemTime;
+
+use identity::{DeviceId, IssuerName, RevocationReason, SerialNumber};
+use ledger::{Entry, EntryNumber, Standing};
+
+use super::Revocation;
+
+/// A place in the order of all revocations, holds and releases. An entry may change many certificates: the second number counts them,
+/// from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangePlace {
+    /// The entry.
+    pub entry: EntryNumber,
+    /// Which of its certificates.
+    pub position: u32,
+}
+
+impl ChangePlace {
+    /// Behind all changes of this entry, and of those before it. `EntryNumber(0)`: before the first change.
+    pub const fn behind(entry: EntryNumber) -> Self {
+        Self { entry, position: u32::MAX }
+    }
+}
+
+/// One certificate's change, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationChange {
+    /// Where it is in the order.
+    pub place: ChangePlace,
+    /// When it was decided.
+    pub at: SystemTime,
+    /// The certificate.
+    pub serial_number: SerialNumber,
+    /// Who signed it.
+    pub issuer: IssuerName,
+    /// The part of the revocation list that it is in.
+    pub shard: Option<u32>,
+    /// Whose it is; `None`: not a device's.
+    pub device: Option<DeviceId>,
+    /// What it became.
+    pub status: ChangedStatus,
+}
+
+/// What a certificate became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangedStatus {
+    /// Withdrawn, for ever, or, by reason of a hold, for now.
+    Withdrawn(Revocation),
+    /// Good again.
+    Released,
+}
+
+/// A line of a revocation list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokedEntry {
+    /// The certificate.
+    pub serial_number: SerialNumber,
+    /// Since when (RFC 5280, section 5.1.2.6).
+    pub at: SystemTime,
+    /// Why.
+    pub reason: RevocationReason,
+    /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
+    pub invalidity_date: Option<SystemTime>,
+}
+
+/// Some lines of a revocation list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedPage {
+    /// The lines, in the order in which the certificates were issued. May be fewer than were asked for.
+    pub entries: Vec<RevokedEntry>,
+    /// Where the next page starts; `None`: this was the last.
+    pub next: Option<u64>,
+}
+
+/// A part of an issuer's revocation list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShardState {
+    /// Certificates that are revoked or on hold, expired ones included.
+    pub withdrawn: u64,
+    /// The entry that last changed that; 0: none did.
+    pub changed: EntryNumber,
+    /// The last second of its certificate that lasts longest; `None`: it has none.
+    pub not_after: Option<SystemTime>,
+}
+
+/// What is known of a certificate's status without reading the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificateStatus {
+    /// Who signed it.
+    pub issuer: IssuerName,
+    /// The part of the revocation list that it is in.
+    pub shard: Option<u32>,
+    /// What it is worth.
+    pub standing: Standing,
+    /// Its withdrawal; `None`: it is good.
+    pub revocation: Option<Revocation>,
+}
+
+/// What an entry did to which certificates, in its order.
+pub(super) fn changes_of(entry: &Entry) -> Vec<(SerialNumber, ChangedStatus)> {
+    let withdrawal = entry.event.withdrawal();
+    let revoked = withdrawal.iter().flat_map(|withdrawal| {
+        withdrawal.certificates.iter().map(|one| {
+            let revocation = Revocation {
+                at: one.since.unwrap_or(entry.at),
+                reason: withdrawal.reason,
+                invalidity_date: withdrawal.invalidity_date,
+                entry: entry.number,
+            };
+            (one.serial_number, ChangedStatus::Withdrawn(revocation))
+        })
+    });
+    let held = entry.event.held().iter();
+    let held = held.map(|one| (*one, ChangedStatus::Withdrawn(Revocation::hold(entry))));
+    let released = entry.event.released().iter().map(|one| (*one, ChangedStatus::Released));
+    revoked.chain(held).chain(released).collect()
+}

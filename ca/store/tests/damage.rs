@@ -1,0 +1,421 @@
+//! Damage to the files of an embedded store: to the projection it costs listings for a moment, to the ledger's torn tail nothing, and to the
+//! ledger before that it stops the start.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    dead_code,
+    reason = "a failed assumption is a failed test"
+)]
+
+#[path = "store/cases.rs"]
+mod cases;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cases::{Bench, device};
+use identity::{Clock, RevocationReason};
+use ledger::{Action, JobId, Selection, Standing, WorkOrderId};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use store::{ChangePlace, DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
+use tempfile::TempDir;
+
+const UNITS: u64 = 300;
+
+fn settings(directory: &TempDir, preallocate: bool) -> EmbeddedSettings {
+    let mut settings =
+        EmbeddedSettings::new(directory.path().join("ledger"), directory.path().join("projection"));
+    settings.segment_bytes = 128 * 1024;
+    settings.preallocate = preallocate;
+    settings
+}
+
+async fn filled(directory: &TempDir, preallocate: bool) -> Bench<EmbeddedStore> {
+    let clock = cases::clock();
+    let store = EmbeddedStore::create(&settings(directory, preallocate), clock.clone()).unwrap();
+    let bench = Bench::new(Arc::new(store), clock, None);
+    let mut commands = vec![bench.create_order(UNITS * 2)];
+    commands.extend((1..=UNITS).map(|serial| bench.birth(1, serial, serial)));
+    for verdict in bench.store.commit(commands).await.unwrap() {
+        verdict.unwrap();
+    }
+    bench
+}
+
+fn open(directory: &TempDir, preallocate: bool) -> Result<EmbeddedStore, OpenError> {
+    EmbeddedStore::open(&settings(directory, preallocate), cases::clock())
+}
+
+/// All devices, once listings are there.
+async fn listed(store: &EmbeddedStore) -> usize {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        match store.devices(&DeviceFilter::default(), None, 1000).await {
+            Ok(page) => return page.rows.len(),
+            Err(StoreError::ListingsUnavailable { .. }) => {
+                assert!(Instant::now() < patience, "listings do not come back");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Damages, truncates or deletes files below the directory, or all of it.
+fn wreck(directory: &Path, random: &mut StdRng) -> &'static str {
+    let mut files = Vec::new();
+    files_below(directory, &mut files);
+    if files.is_empty() || random.random_range(0..6) == 0 {
+        fs::remove_dir_all(directory).ok();
+        return "deleted the directory";
+    }
+    let path = &files[random.random_range(0..files.len())];
+    match random.random_range(0..3) {
+        0 => {
+            fs::remove_file(path).ok();
+            "deleted a file"
+        }
+        1 => {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(random.random_range(0..=file.metadata().unwrap().len())).unwrap();
+            "truncated a file"
+        }
+        _ => {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            let length = file.metadata().unwrap().len().max(1);
+            for _ in 0..64 {
+                let junk: [u8; 16] = random.random();
+                file.write_all_at(&junk, random.random_range(0..length)).unwrap();
+            }
+            "overwrote parts of a file"
+        }
+    }
+}
+
+fn files_below(directory: &Path, files: &mut Vec<PathBuf>) {
+    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = file.path();
+        if path.is_dir() { files_below(&path, files) } else { files.push(path) }
+    }
+}
+
+fn random() -> StdRng {
+    let seed: u64 =
+        std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    println!("seed {seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_damaged_while_closed_is_built_again() {
+    let mut random = random();
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    bench.store.close().await.unwrap();
+    drop(bench);
+    for round in 0..12 {
+        println!("round {round}: {}", wreck(&directory.path().join("projection"), &mut random));
+        let store = open(&directory, false).unwrap();
+        assert_eq!(listed(&store).await, UNITS as usize);
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_damaged_while_in_use_stops_nothing_but_listings() {
+    let mut random = random();
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    for round in 0..12 {
+        assert_eq!(listed(&bench.store).await, UNITS as usize + round);
+        println!("round {round}: {}", wreck(&directory.path().join("projection"), &mut random));
+        let serial = UNITS + 1 + round as u64;
+        let recorded = bench.done(bench.birth(1, serial, serial)).await;
+        let serial_number = recorded.released().unwrap().serial_number();
+        assert!(bench.store.standing(&serial_number).await.unwrap().is_some());
+        assert!(bench.store.device(&device(serial)).await.unwrap().is_some());
+    }
+    assert_eq!(listed(&bench.store).await, UNITS as usize + 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_tail_is_cut_and_reported() {
+    for preallocate in [false, true] {
+        let directory = TempDir::new().unwrap();
+        let bench = filled(&directory, preallocate).await;
+        let head = bench.store.head();
+        bench.store.close().await.unwrap();
+        drop(bench);
+        let segment = segments(&directory).pop().unwrap();
+        let end = used(&segment);
+        let file = OpenOptions::new().read(true).write(true).open(&segment).unwrap();
+        // The first half of a frame that never became whole.
+        let mut frame = vec![0; 200];
+        file.read_exact_at(&mut frame, 24).unwrap();
+        file.write_all_at(&frame, end).unwrap();
+        let store = open(&directory, preallocate).unwrap();
+        let torn = store.torn_tail().unwrap();
+        assert_eq!((&torn.file, torn.offset), (&segment, end));
+        assert_eq!(store.head(), head);
+        store.close().await.unwrap();
+        drop(store);
+        assert!(open(&directory, preallocate).unwrap().torn_tail().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_before_the_tail_stops_the_start_and_names_the_place() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    // A batch of its own behind it proves that the first was acknowledged.
+    bench.done(bench.birth(1, 301, 301)).await;
+    bench.store.close().await.unwrap();
+    drop(bench);
+    for segment in segments(&directory) {
+        let whole = fs::read(&segment).unwrap();
+        let mut damaged = whole.clone();
+        damaged[600] ^= 1;
+        fs::write(&segment, &damaged).unwrap();
+        match open(&directory, false).map(drop) {
+            Err(OpenError::Store(StoreError::Damaged { file, offset, entry, .. })) => {
+                assert_eq!(file, segment);
+                assert!(offset <= 600 && entry.0 > 0);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(fs::read(&segment).unwrap(), damaged, "a refused start changes nothing");
+        fs::write(&segment, &whole).unwrap();
+    }
+    let first = segments(&directory).remove(0);
+    fs::rename(&first, directory.path().join("elsewhere")).unwrap();
+    assert!(matches!(open(&directory, false), Err(OpenError::Store(StoreError::Damaged { .. }))));
+    fs::rename(directory.path().join("elsewhere"), &first).unwrap();
+    open(&directory, false).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_cut_short_after_a_clean_stop_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    bench.done(bench.birth(1, 301, 301)).await;
+    bench.store.close().await.unwrap();
+    drop(bench);
+    let segment = segments(&directory).pop().unwrap();
+    OpenOptions::new().write(true).open(&segment).unwrap().set_len(used(&segment) - 10).unwrap();
+    assert!(matches!(open(&directory, false), Err(OpenError::Store(StoreError::Damaged { .. }))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_it_is_accepted() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    let head = bench.done(bench.birth(1, 301, 301)).await.entry().number;
+    assert_eq!(listed(&bench.store).await, UNITS as usize + 1);
+    bench.store.close().await.unwrap();
+    drop(bench);
+    // Without the note of a clean stop, a ledger that is cut looks like one with a torn tail.
+    fs::remove_file(directory.path().join("ledger/closed-at")).unwrap();
+    let segment = segments(&directory).pop().unwrap();
+    OpenOptions::new().write(true).open(&segment).unwrap().set_len(used(&segment) - 10).unwrap();
+    for _ in 0..2 {
+        match open(&directory, false).map(drop) {
+            Err(OpenError::LostEnd { seen, head: end, .. }) => {
+                assert_eq!((seen, end.0), (head, head.0 - 1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let accepting = EmbeddedSettings { accept_lost_end: true, ..settings(&directory, false) };
+    let store = EmbeddedStore::open(&accepting, cases::clock()).unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(&directory, false).unwrap();
+    assert_eq!((store.head().0, listed(&store).await), (head.0 - 1, UNITS as usize));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_once_the_ledger_was_taken_away_under_a_running_store() {
+    for replace in [false, true] {
+        let directory = TempDir::new().unwrap();
+        let bench = filled(&directory, false).await;
+        bench.done(bench.birth(1, UNITS + 3, UNITS + 3)).await;
+        let ledger = directory.path().join("ledger");
+        let newest = segments(&directory).pop().unwrap();
+        if replace {
+            let copy = newest.with_extension("copy");
+            fs::copy(&newest, &copy).unwrap();
+            fs::rename(&copy, &newest).unwrap();
+        } else {
+            fs::rename(&ledger, directory.path().join("elsewhere")).unwrap();
+        }
+        let lost = bench.store.commit(vec![bench.birth(1, UNITS + 1, UNITS + 1)]).await;
+        assert!(matches!(lost, Err(StoreError::Io { .. })), "{lost:?}");
+        assert!(bench.store.vitals().stopped);
+        let later = bench.store.commit(vec![bench.birth(1, UNITS + 2, UNITS + 2)]).await;
+        assert!(matches!(later, Err(StoreError::Stopped)), "{later:?}");
+        bench.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_opened_by_one_process_at_a_time() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    assert!(matches!(open(&directory, false), Err(OpenError::InUse { .. })));
+    assert!(matches!(
+        EmbeddedStore::create(&settings(&directory, false), cases::clock()),
+        Err(OpenError::InUse { .. })
+    ));
+    bench.store.close().await.unwrap();
+    drop(bench);
+    assert!(matches!(
+        EmbeddedStore::create(&settings(&directory, false), cases::clock()),
+        Err(OpenError::Exists { .. })
+    ));
+    open(&directory, false).unwrap();
+    let empty = TempDir::new().unwrap();
+    assert!(matches!(open(&empty, false), Err(OpenError::Missing { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_there_after_a_stop_that_was_not_clean() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, true).await;
+    let head = bench.store.head();
+    drop(bench);
+    let store = opened_after_a_crash(&directory, true).await;
+    assert_eq!(store.head(), head);
+    assert_eq!(listed(&store).await, UNITS as usize);
+}
+
+/// The committer and the projector of a dropped store end by themselves.
+async fn opened_after_a_crash(directory: &TempDir, preallocate: bool) -> EmbeddedStore {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        match open(directory, preallocate) {
+            Ok(store) => return store,
+            Err(OpenError::InUse { .. }) => assert!(Instant::now() < patience),
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_opened_again_knows_every_row() {
+    let directory = TempDir::new().unwrap();
+    let clock = cases::clock();
+    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let bench = Bench::new(Arc::new(store), clock, None);
+    let history = cases::random_history(&bench).await;
+    bench.store.close().await.unwrap();
+    for lose_projection in [false, true] {
+        if lose_projection {
+            fs::remove_dir_all(directory.path().join("projection")).unwrap();
+        }
+        let store = open(&directory, false).unwrap();
+        let again = Bench::new(Arc::new(store), bench.clock.clone(), None);
+        listed(&again.store).await;
+        cases::agree(&again, &history).await;
+        let ids = bench.store.issued_by(identity::IssuerName::Factory);
+        assert_eq!(again.store.issued_by(identity::IssuerName::Factory), ids);
+        let alarms = async |store: &EmbeddedStore| store.alarms(None, None, 999).await.unwrap().rows.len();
+        assert_eq!(alarms(&again.store).await, alarms(&bench.store).await);
+        again.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mass_revocation_that_was_killed_goes_on_at_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let clock = cases::clock();
+    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let bench = Bench::new(Arc::new(store), clock, None);
+    bench.done(bench.create_order(5_000)).await;
+    let births = (1..=3_000).map(|serial| bench.birth(1, serial, serial)).collect();
+    bench.store.commit(births).await.unwrap();
+    let selection = Selection::WorkOrder(WorkOrderId(1));
+    let begin = Action::BeginRevocation {
+        selection: selection.clone(),
+        reason: RevocationReason::KeyCompromise,
+        invalidity_date: None,
+        devices: 3_000,
+        certificates: 3_000,
+    };
+    bench.done(bench.operate(begin)).await;
+    let (step, mut stepped) = tokio::sync::mpsc::channel(9);
+    let store = Arc::clone(&bench.store);
+    let work = tokio::spawn(async move {
+        // After the first chunk it is as slow as a dying machine.
+        store::carry_out(&*store, JobId(1), |_| {
+            step.try_send(()).ok();
+            std::thread::sleep(Duration::from_millis(200));
+        })
+        .await
+    });
+    stepped.recv().await.unwrap();
+    work.abort();
+    work.await.ok();
+    drop(bench);
+    let store = opened_after_a_crash(&directory, false).await;
+    let left = store.unfinished_jobs().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert!((1..3_000).contains(&left[0].revoked), "{}", left[0].revoked);
+    let finished = store::carry_out(&store, JobId(1), |_| {}).await.unwrap().unwrap();
+    assert_eq!((finished.revoked, finished.goes_on()), (3_000, false));
+    assert_eq!(store.survey(&selection).await.unwrap().certificates, 0);
+    let changes = store.revocation_changes(ChangePlace::behind(Default::default()), 9_999).await.unwrap();
+    let named: std::collections::HashSet<_> = changes.iter().map(|change| change.serial_number).collect();
+    assert_eq!((changes.len(), named.len()), (3_000, 3_000));
+    assert_eq!(store.standing(&changes[2_999].serial_number).await.unwrap(), Some(Standing::Revoked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_devices_were_last_seen_is_written_down_and_may_be_lost() {
+    let directory = TempDir::new().unwrap();
+    let bench = filled(&directory, false).await;
+    let later = bench.clock.now() + Duration::from_secs(9_000);
+    bench.store.seen(&device(7), later);
+    bench.store.close().await.unwrap();
+    let seen = async || {
+        let store = open(&directory, false).unwrap();
+        let seen = store.device(&device(7)).await.unwrap().unwrap().last_seen;
+        let silent = store.devices_not_seen_since(later, None, 999).await.unwrap().rows.len();
+        // It does not write again.
+        drop(store);
+        opened_after_a_crash(&directory, false).await.close().await.unwrap();
+        (seen, silent)
+    };
+    assert_eq!(seen().await, (later, UNITS as usize - 1));
+    assert_eq!(seen().await, (later, UNITS as usize - 1));
+    let file = directory.path().join("last-seen");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(seen().await, (bench.clock.now(), UNITS as usize));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(seen().await, (bench.clock.now(), UNITS as usize));
+}
+
+fn segments(directory: &TempDir) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    files_below(&directory.path().join("ledger"), &mut files);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "ledger"));
+    files.sort();
+    files
+}
+
+/// Where the zeros of a segment start: no entry of these tests ends with a zero.
+fn used(segment: &Path) -> u64 {
+    let bytes = fs::read(segment).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}

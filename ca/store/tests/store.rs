@@ -1,0 +1,100 @@
+//! The conformance suite: what every store must do, asked of each of them. A new store gains one line at the end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a failed assumption is a failed test"
+)]
+
+#[path = "store/cases.rs"]
+mod cases;
+
+use std::sync::Arc;
+
+use cases::Bench;
+use store::{EmbeddedSettings, EmbeddedStore, FaultyStore, MemoryStore};
+use tempfile::TempDir;
+
+async fn memory() -> Bench<MemoryStore> {
+    let clock = cases::clock();
+    Bench::new(Arc::new(MemoryStore::new(clock.clone())), clock, None)
+}
+
+async fn faultless() -> Bench<FaultyStore<MemoryStore>> {
+    let clock = cases::clock();
+    Bench::new(Arc::new(FaultyStore::new(MemoryStore::new(clock.clone()))), clock, None)
+}
+
+async fn embedded(preallocate: bool) -> Bench<EmbeddedStore> {
+    let clock = cases::clock();
+    let directory = TempDir::new().unwrap();
+    let mut settings =
+        EmbeddedSettings::new(directory.path().join("ledger"), directory.path().join("projection"));
+    settings.segment_bytes = 64 * 1024;
+    settings.preallocate = preallocate;
+    let store = EmbeddedStore::create(&settings, clock.clone()).unwrap();
+    Bench::new(Arc::new(store), clock, Some(directory))
+}
+
+macro_rules! conformance {
+    ($($sentence:ident),* $(,)?) => {
+        mod a_memory_store {
+            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::memory().await).await })*
+        }
+        mod a_faultless_faulty_store {
+            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::faultless().await).await })*
+        }
+        mod an_embedded_store_with_growing_segments {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(false).await).await })*
+        }
+        mod an_embedded_store_with_preallocated_segments {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(true).await).await })*
+        }
+    };
+}
+
+conformance!(
+    entries_are_numbered_without_gaps_in_the_order_of_the_commands,
+    later_commands_see_the_effect_of_earlier_ones_in_the_same_call,
+    the_same_request_gets_the_same_entry_for_ever,
+    a_request_id_with_other_content_is_refused,
+    racing_callers_never_exceed_a_work_order,
+    racing_callers_with_one_key_get_one_certificate,
+    what_is_foreseen_is_what_is_committed,
+    a_certificate_is_read_back_with_its_standing,
+    a_scrapped_unit_is_revoked_and_never_returns,
+    a_unit_that_left_the_factory_is_not_scrapped,
+    an_enrolment_is_confirmed_and_the_others_are_revoked,
+    a_revoked_principal_is_revoked_at_once,
+    a_new_question_is_not_answered_with_an_expired_certificate,
+    a_caller_that_was_revoked_is_decided_nothing_for,
+    listings_show_what_was_committed_before,
+    certificates_that_expire_are_listed_soonest_first,
+    unaccounted_units_are_listed,
+    pages_follow_each_other_without_gaps,
+    serials_that_begin_with_one_another_are_listed_in_order,
+    a_closed_store_refuses,
+    a_renewed_certificate_is_superseded_once_its_child_is_used,
+    a_profile_says_what_becomes_of_the_parent,
+    cloned_flash_is_found_out_and_held,
+    a_birth_certificate_that_enrols_again_is_an_alarm,
+    duplicates_are_recorded_once,
+    a_hold_is_undone_and_nothing_else_is,
+    a_retired_device_never_returns,
+    a_board_is_replaced_once_and_only_when_allowed,
+    a_revoked_birth_is_not_brought_back_by_its_station,
+    a_revoked_device_is_revoked_wherever_states_are_shown,
+    a_rotation_means_what_was_there_when_it_was_asked,
+    devices_that_are_silent_are_listed,
+    certificates_are_revoked_once,
+    changes_come_in_order_and_none_is_lost_or_doubled,
+    a_list_names_what_is_withdrawn_and_nothing_else,
+    what_expired_leaves_the_list,
+    a_selection_is_what_its_survey_says,
+    a_job_revokes_its_selection_and_what_grew_meanwhile,
+    the_rows_are_those_of_a_model,
+);

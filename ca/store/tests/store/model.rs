@@ -1,0 +1,188 @@
+//! Random histories: afterwards every store and plain maps agree on every row.
+
+use store::{ChangePlace, ChangedStatus};
+
+use super::*;
+
+/// A few hundred random commands; afterwards the store and plain maps agree on every row.
+pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
+    let history = random_history(&bench).await;
+    agree(&bench, &history).await;
+}
+
+/// What became of random commands, in plain maps, and all certificates.
+pub(crate) struct History(Books<Nothing>, Vec<SerialNumber>);
+
+pub(crate) async fn agree<S: Store>(bench: &Bench<S>, History(books, serial_numbers): &History) {
+    certificates_agree(bench, books, serial_numbers).await;
+    devices_and_orders_agree(bench, books).await;
+}
+
+pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
+    use rand::SeedableRng;
+    let seed: u64 =
+        std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut books = Books::over(Nothing);
+    let mut issued: Vec<(u64, SerialNumber)> = Vec::new();
+    for _ in 0..2 {
+        let Ok(()) = books.enter(bench.done(bench.create_order(30)).await.entry());
+    }
+    let mut serial_numbers = Vec::new();
+    for _ in 0..90 {
+        bench.clock.advance(Duration::from_secs(3_600));
+        let commands =
+            (0..random.random_range(1..12)).map(|_| random_command(bench, &mut random, &issued)).collect();
+        let before = bench.store.head();
+        let verdicts = bench.store.commit(commands).await.unwrap();
+        let fresh = verdicts.iter().flatten().filter(|recorded| !recorded.is_replay());
+        let mut entries: Vec<_> = fresh.map(|recorded| recorded.entry().clone()).collect();
+        // An alarm is on record and in no verdict.
+        let alarms = bench.store.alarms(None, None, 20).await.unwrap().rows;
+        entries
+            .extend(alarms.iter().map(|alarm| alarm.entry().clone()).filter(|entry| entry.number > before));
+        entries.sort_by_key(|entry| entry.number);
+        for entry in &entries {
+            if let Some(certificate) = entry.event.certificate() {
+                serial_numbers.push(certificate.serial_number);
+                if let Some(Holder::Principal(Principal::Device(id))) = entry.event.holder() {
+                    issued.push((id.serial.as_str()[2..].parse().unwrap(), certificate.serial_number));
+                }
+            }
+            let Ok(()) = books.enter(entry);
+        }
+    }
+    assert!(serial_numbers.len() > 40, "the random commands did nothing");
+    History(books, serial_numbers)
+}
+
+/// Any command, about a unit that was issued or about another.
+fn random_command<S: Store>(
+    bench: &Bench<S>,
+    random: &mut StdRng,
+    issued: &[(u64, SerialNumber)],
+) -> Command {
+    let serial = random.random_range(1..60_u64);
+    let order = random.random_range(1..3_u64);
+    let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
+    let (whose, certificate) = some.unwrap_or_else(|| (serial, serial_number(0)));
+    let id = device(whose);
+    match random.random_range(0..24) {
+        0..=4 => bench.birth(order, serial, 100 + random.random_range(0..80_u64)),
+        5 => bench.confirm(order, whose, certificate),
+        6 => bench.scrap(order, whose),
+        7..=10 => bench.enrol(whose, certificate, 300 + random.random_range(0..80_u64)),
+        11..=13 => {
+            let after_renewal = match random.random_range(0..3) {
+                0 => AfterRenewal::Revoke,
+                1 => AfterRenewal::Grace(days(random.random_range(1..9))),
+                _ => AfterRenewal::Expire,
+            };
+            let action =
+                Action::ConfirmInstalled { device: id.clone(), serial_number: certificate, after_renewal };
+            bench.command(Principal::Device(id), None, action)
+        }
+        14 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
+        15 | 16 => bench.operate(Action::Hold { device: id, note: String::new() }),
+        17 | 18 => bench.operate(Action::Release { device: id }),
+        19 => match random.random_range(0..3) {
+            0 => bench.operate(Action::Retire { device: id, note: String::new() }),
+            _ => bench.operate(Action::AllowRework { device: id }),
+        },
+        20 => bench.revoke(&[certificate], RevocationReason::KeyCompromise),
+        21 => {
+            let mut fork = bench.enrol(whose, certificate, 400 + random.random_range(0..80_u64));
+            if let Action::IssueOperational { hold_on_fork, .. } = &mut fork.action {
+                *hold_on_fork = true;
+            }
+            fork
+        }
+        _ => {
+            let work_order = WorkOrderId(order);
+            bench.operate(match random.random_range(0..3) {
+                0 => Action::PauseWorkOrder { work_order },
+                _ => Action::ResumeWorkOrder { work_order },
+            })
+        }
+    }
+}
+
+async fn certificates_agree<S: Store>(
+    bench: &Bench<S>,
+    books: &Books<Nothing>,
+    serial_numbers: &[SerialNumber],
+) {
+    let mut due = 0;
+    for serial_number in serial_numbers {
+        let Ok(model) = books.certificate(serial_number);
+        let model = model.unwrap();
+        let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
+        assert_eq!((record.standing(), record.entry().number), (model.standing, model.entry));
+        assert_eq!(bench.store.standing(serial_number).await.unwrap(), Some(model.standing));
+        assert_eq!(record.holder(), Some(model.holder));
+        let status = bench.store.status(serial_number).await.unwrap().unwrap();
+        assert_eq!(
+            (status.issuer, status.shard, status.standing),
+            (model.issuer, model.shard, model.standing)
+        );
+        assert_eq!(status.revocation.as_ref(), record.revocation());
+        assert_eq!(status.revocation.is_some(), matches!(model.standing, Standing::Revoked | Standing::Held));
+        due += usize::from(model.ends.is_some() && model.standing == Standing::Superseded);
+    }
+    let never = UNIX_EPOCH + days(99_999);
+    assert_eq!(bench.store.superseded_due(never, 10_000).await.unwrap().len(), due);
+    changes_add_up(bench, serial_numbers).await;
+}
+
+/// Whoever follows the feed knows at its end what the store knows.
+async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumber]) {
+    let mut withdrawn = std::collections::HashMap::new();
+    let mut after = ChangePlace::behind(EntryNumber(0));
+    loop {
+        let changes = bench.store.revocation_changes(after, 5).await.unwrap();
+        let Some(last) = changes.last() else { break };
+        after = last.place;
+        for change in changes {
+            match change.status {
+                ChangedStatus::Withdrawn(revocation) => withdrawn.insert(change.serial_number, revocation),
+                ChangedStatus::Released => withdrawn.remove(&change.serial_number),
+            };
+        }
+    }
+    for serial_number in serial_numbers {
+        let status = bench.store.status(serial_number).await.unwrap().unwrap();
+        assert_eq!(withdrawn.remove(serial_number), status.revocation);
+    }
+    assert!(withdrawn.is_empty());
+}
+
+async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, books: &Books<Nothing>) {
+    let mut listed = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = bench.store.devices(&DeviceFilter::default(), cursor.as_ref(), 7).await.unwrap();
+        listed.extend(page.rows);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed.len(), books.devices().len());
+    let mut issued = [0; 2];
+    for (record, model) in listed.iter().zip(books.devices().values()) {
+        assert_eq!(
+            (&record.id, record.state, record.operational),
+            (&model.id, model.state(), model.operational)
+        );
+        assert_eq!(bench.store.device(&model.id).await.unwrap().as_ref(), Some(record));
+        issued[model.work_order.0 as usize - 1] += 1;
+    }
+    for (place, issued) in issued.into_iter().enumerate() {
+        let order = bench.store.work_order(WorkOrderId(place as u64 + 1)).await.unwrap().unwrap();
+        assert_eq!(order.counts.issued, issued);
+        assert!(order.counts.issued <= 30);
+        assert!(order.counts.issued >= order.counts.confirmed + order.counts.scrapped);
+        assert_ne!(order.state, WorkOrderState::Closed);
+    }
+}
