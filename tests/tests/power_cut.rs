@@ -28,7 +28,7 @@ use identity::{
     Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, Books, Command, EntryNumber, Nothing, Serials, SignedCertificate, View, WorkOrderId,
+    Action, Command, EmptyView, EntryNumber, Overlay, Serials, SignedCertificate, View, WorkOrderId,
     WorkOrderTerms,
 };
 use rand::rngs::StdRng;
@@ -102,11 +102,11 @@ struct Found {
 /// Opens what is left and compares.
 async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber)], round: u64) -> Found {
     let store = EmbeddedStore::open(&settings(directory, preallocate), Arc::new(SystemClock)).unwrap();
-    let mut books = Books::over(Nothing);
+    let mut state = Overlay::over(EmptyView);
     let mut serial_numbers = Vec::new();
     for number in 1..=store.head().0 {
         let entry = store.entry(EntryNumber(number)).unwrap().unwrap();
-        let Ok(()) = books.enter(&entry);
+        let Ok(()) = state.apply(&entry);
         serial_numbers.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
     }
     for (number, serial_number) in acked {
@@ -116,7 +116,7 @@ async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber
         assert_eq!(record.entry().number.0, *number);
     }
     for serial_number in &serial_numbers {
-        let Ok(model) = books.certificate(serial_number);
+        let Ok(model) = state.certificate(serial_number);
         assert_eq!(store.standing(serial_number).await.unwrap(), model.map(|facts| facts.standing));
     }
     let (mut listed, mut cursor) = (Vec::new(), None);
@@ -134,10 +134,10 @@ async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber
         }
     }
     let rows = listed.iter().map(|row| (&row.id, row.state, row.work_order));
-    let model = books.devices().values().map(|facts| (&facts.id, facts.state(), facts.work_order));
+    let model = state.devices().values().map(|facts| (&facts.id, facts.state(), facts.work_order));
     assert!(rows.eq(model), "round {round}: the projection is not that of a replay");
     let order = store.work_order(WorkOrderId(1)).await.unwrap().unwrap();
-    assert_eq!(order.counts.issued, books.devices().len() as u64);
+    assert_eq!(order.counts.issued, state.devices().len() as u64);
     let last = acked.iter().map(|(number, _)| *number).max().unwrap_or_default();
     let found = Found { torn: store.torn_tail().is_some(), unheard: store.head().0 > last };
     if round.is_multiple_of(2) {

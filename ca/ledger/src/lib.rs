@@ -4,13 +4,13 @@
 //! becomes an [`Entry`]; everything else is derived from entries.
 
 mod alarm;
-mod apply;
-mod books;
 mod command;
 mod conflict;
 mod decide;
+mod effects;
 mod entry;
 mod intent;
+mod overlay;
 mod revocation;
 mod selection;
 mod serials;
@@ -18,13 +18,13 @@ mod view;
 mod work_order;
 
 pub use alarm::{ALARMS_A_DAY_MAX, AlarmFacts, AlarmKind, AlarmPair, Clash};
-pub use apply::{Changes, apply};
-pub use books::{Books, Nothing};
 pub use command::{Action, AfterRenewal, Command, SignedCertificate};
 pub use conflict::Conflict;
 pub use decide::{Decision, Foreseen, UNCONFIRMED_MAX, decide, foresee};
+pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Withdrawal, Withdrawn};
 pub use intent::{Intent, IntentSubject};
+pub use overlay::{EmptyView, Overlay};
 pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};
 pub use selection::{Candidate, Selection};
 pub use serials::{SerialPattern, SerialPatternError, Serials};

@@ -9,7 +9,8 @@ use identity::{
 };
 
 use super::{
-    AlarmPair, EntryNumber, JobFacts, JobId, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    AlarmPair, DeviceFlags, Entry, EntryNumber, JobFacts, JobId, WorkOrderCounts, WorkOrderId,
+    WorkOrderState, WorkOrderTerms,
 };
 
 /// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide` looks.
@@ -85,16 +86,8 @@ pub struct DeviceFacts {
     pub live: Vec<SerialNumber>,
     /// Its operational certificate in use.
     pub operational: Option<SerialNumber>,
-    /// Whether the station confirmed it.
-    pub confirmed: bool,
-    /// Whether it was scrapped.
-    pub scrapped: bool,
-    /// Whether it was retired.
-    pub retired: bool,
-    /// Whether it is on hold.
-    pub held: bool,
-    /// Whether its next birth certificate is allowed.
-    pub rework: bool,
+    /// What is remembered of it beside its certificates.
+    pub flags: DeviceFlags,
     /// The entry that last confirmed, scrapped, retired, held, released or reworked it, or allowed that.
     pub changed: Option<EntryNumber>,
     /// When it, or its station for it, last did something that is on record; whole seconds.
@@ -106,14 +99,20 @@ impl DeviceFacts {
     /// release would bring nothing back.
     pub fn state(&self) -> DeviceState {
         match self {
-            Self { scrapped: true, .. } => DeviceState::Scrapped,
-            Self { retired: true, .. } => DeviceState::Retired,
+            Self { flags: DeviceFlags { scrapped: true, .. }, .. } => DeviceState::Scrapped,
+            Self { flags: DeviceFlags { retired: true, .. }, .. } => DeviceState::Retired,
             Self { live, .. } if live.is_empty() => DeviceState::Revoked,
-            Self { held: true, .. } => DeviceState::Held,
+            Self { flags: DeviceFlags { held: true, .. }, .. } => DeviceState::Held,
             Self { operational: Some(_), .. } => DeviceState::Enrolled,
-            Self { confirmed: true, .. } => DeviceState::Provisioned,
+            Self { flags: DeviceFlags { confirmed: true, .. }, .. } => DeviceState::Provisioned,
             _ => DeviceState::Issued,
         }
+    }
+
+    /// One of its certificates is no longer issued or in use.
+    pub(crate) fn lose(&mut self, serial_number: &SerialNumber) {
+        self.live.retain(|live| live != serial_number);
+        self.operational = self.operational.filter(|used| used != serial_number);
     }
 }
 
@@ -220,6 +219,22 @@ pub struct WorkOrderFacts {
     pub changed: EntryNumber,
 }
 
+impl WorkOrderFacts {
+    /// The order that the entry created.
+    #[must_use]
+    pub fn created(entry: &Entry, id: WorkOrderId, terms: &WorkOrderTerms) -> Self {
+        Self {
+            id,
+            terms: terms.clone().into(),
+            state: WorkOrderState::Open,
+            counts: WorkOrderCounts::default(),
+            created_at: entry.at,
+            created_by: entry.principal.clone(),
+            changed: entry.number,
+        }
+    }
+}
+
 /// A principal that is not a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrincipalFacts {
@@ -233,4 +248,12 @@ pub struct PrincipalFacts {
     pub certificates: Vec<SerialNumber>,
     /// The entry that last withdrew them.
     pub revoked: Option<EntryNumber>,
+}
+
+impl PrincipalFacts {
+    /// A principal without a credential yet.
+    #[must_use]
+    pub fn created(role: Role, name: PrincipalName, created_at: SystemTime) -> Self {
+        Self { role, name, created_at, certificates: Vec::new(), revoked: None }
+    }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
-    AlarmKind, Books, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, Entry, EntryNumber,
-    Event, Foreseen, Holder, Intent, JobFacts, JobId, Nothing, RotationFacts, Selection, Standing, View,
+    AlarmKind, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, EmptyView, Entry, EntryNumber,
+    Event, Foreseen, Holder, Intent, JobFacts, JobId, Overlay, RotationFacts, Selection, Standing, View,
     WorkOrderId,
 };
 
@@ -29,7 +29,7 @@ pub struct MemoryStore {
 
 struct State {
     entries: Vec<Arc<Entry>>,
-    books: Books<Nothing>,
+    overlay: Overlay<EmptyView>,
     seen: HashMap<DeviceId, SystemTime>,
     conflicts: u64,
     closed: bool,
@@ -40,7 +40,7 @@ impl MemoryStore {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let state = State {
             entries: Vec::new(),
-            books: Books::over(Nothing),
+            overlay: Overlay::over(EmptyView),
             seen: HashMap::new(),
             conflicts: 0,
             closed: false,
@@ -66,7 +66,7 @@ impl Store for MemoryStore {
     async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
         let now = self.clock.now();
         let state = self.state();
-        Ok(match sure(ledger::foresee(&state.books, intent, now)) {
+        Ok(match sure(ledger::foresee(&state.overlay, intent, now)) {
             Err(conflict) => Foresight::Refused(conflict),
             Ok(Foreseen::Clear) => Foresight::Clear,
             Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
@@ -78,7 +78,7 @@ impl Store for MemoryStore {
     }
 
     async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        Ok(sure(self.state().books.certificate(serial_number)).map(|facts| facts.standing))
+        Ok(sure(self.state().overlay.certificate(serial_number)).map(|facts| facts.standing))
     }
 
     async fn certificate(
@@ -96,9 +96,9 @@ impl Store for MemoryStore {
     ) -> Result<Page<CertificateRecord>, StoreError> {
         let state = self.state();
         let serial_numbers = match holder {
-            Principal::Device(device) => Some(sure(state.books.certificates(device))),
+            Principal::Device(device) => Some(sure(state.overlay.certificates(device))),
             Principal::Named { role, name } => {
-                sure(state.books.principal(*role, name)).map(|facts| facts.certificates)
+                sure(state.overlay.principal(*role, name)).map(|facts| facts.certificates)
             }
         };
         let page = super::page::of_list(&serial_numbers.unwrap_or_default(), cursor, limit)?;
@@ -108,11 +108,11 @@ impl Store for MemoryStore {
 
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
         let state = self.state();
-        Ok(sure(state.books.device(device)).and_then(|facts| state.device(&facts)))
+        Ok(sure(state.overlay.device(device)).and_then(|facts| state.device(&facts)))
     }
 
     async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
-        Ok(sure(self.state().books.work_order(work_order)).map(WorkOrderRecord::from))
+        Ok(sure(self.state().overlay.work_order(work_order)).map(WorkOrderRecord::from))
     }
 
     async fn work_orders(
@@ -121,8 +121,8 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Page<WorkOrderRecord>, StoreError> {
         let state = self.state();
-        super::page::work_orders(sure(state.books.work_orders()), cursor, limit, |id| {
-            Ok(sure(state.books.work_order(id)).map(WorkOrderRecord::from))
+        super::page::work_orders(sure(state.overlay.work_orders()), cursor, limit, |id| {
+            Ok(sure(state.overlay.work_order(id)).map(WorkOrderRecord::from))
         })
     }
 
@@ -133,7 +133,7 @@ impl Store for MemoryStore {
     ) -> Result<Option<PrincipalRecord>, StoreError> {
         let now = self.clock.now();
         let state = self.state();
-        Ok(sure(state.books.principal(role, name)).and_then(|facts| state.principal(&facts, now)))
+        Ok(sure(state.overlay.principal(role, name)).and_then(|facts| state.principal(&facts, now)))
     }
 
     async fn principals(
@@ -143,22 +143,23 @@ impl Store for MemoryStore {
     ) -> Result<Page<PrincipalRecord>, StoreError> {
         let now = self.clock.now();
         let state = self.state();
-        super::page::principals(state.books.principals(), cursor, limit, |facts| {
+        super::page::principals(state.overlay.principals(), cursor, limit, |facts| {
             Ok(state.principal(facts, now))
         })
     }
 
     async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
         let state = self.state();
-        Ok(sure(state.books.issuer(issuer)).and_then(|facts| state.record(&facts)))
+        Ok(sure(state.overlay.issuer(issuer)).and_then(|facts| state.record(&facts)))
     }
 
     async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
         let state = self.state();
-        let open =
-            |facts: &&DeviceFacts| facts.work_order == work_order && !facts.confirmed && !facts.scrapped;
+        let open = |facts: &&DeviceFacts| {
+            facts.work_order == work_order && !facts.flags.confirmed && !facts.flags.scrapped
+        };
         let devices: Vec<_> =
-            state.books.devices().values().filter(open).map(|facts| facts.id.clone()).collect();
+            state.overlay.devices().values().filter(open).map(|facts| facts.id.clone()).collect();
         let count = devices.len() as u64;
         Ok(Unaccounted { count, devices: devices.into_iter().take(limit).collect() })
     }
@@ -172,7 +173,7 @@ impl Store for MemoryStore {
         let after = cursor.map(super::page::device_of).transpose()?;
         let state = self.state();
         let mut rows = state
-            .books
+            .overlay
             .devices()
             .values()
             .filter(|facts| after.as_ref().is_none_or(|after| facts.id > *after))
@@ -192,7 +193,7 @@ impl Store for MemoryStore {
         let after = cursor.map(super::page::expiry_of).transpose()?;
         let state = self.state();
         let mut due: Vec<&CertificateFacts> = state
-            .books
+            .overlay
             .certificates_here()
             .filter(|facts| facts.not_after < before.min(identity::no_well_defined_expiration()))
             .filter(|facts| after.is_none_or(|after| super::page::expiry(facts) > after))
@@ -227,7 +228,7 @@ impl Store for MemoryStore {
         let due = |facts: &&CertificateFacts| {
             facts.standing == Standing::Superseded && facts.ends.is_some_and(|ends| ends < before)
         };
-        let mut due: Vec<_> = state.books.certificates_here().filter(due).collect();
+        let mut due: Vec<_> = state.overlay.certificates_here().filter(due).collect();
         due.sort_by_key(|facts| (facts.ends, facts.entry));
         Ok(due.into_iter().take(limit).map(|facts| facts.serial_number).collect())
     }
@@ -252,7 +253,7 @@ impl Store for MemoryStore {
         for entry in &state.entries {
             for (position, (serial_number, status)) in (0..).zip(changes_of(entry)) {
                 let place = ChangePlace { entry: entry.number, position };
-                let Some(facts) = sure(state.books.certificate(&serial_number)) else { continue };
+                let Some(facts) = sure(state.overlay.certificate(&serial_number)) else { continue };
                 if place <= after || changes.len() >= limit {
                     continue;
                 }
@@ -297,7 +298,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let of_shard = |facts: &&CertificateFacts| facts.issuer == issuer && facts.shard == Some(shard);
         let serial_numbers: HashSet<_> =
-            state.books.certificates_here().filter(of_shard).map(|facts| facts.serial_number).collect();
+            state.overlay.certificates_here().filter(of_shard).map(|facts| facts.serial_number).collect();
         let touches =
             |entry: &Arc<Entry>| changes_of(entry).iter().any(|(one, _)| serial_numbers.contains(one));
         ShardState {
@@ -307,18 +308,18 @@ impl Store for MemoryStore {
                 .iter()
                 .rfind(|entry| touches(entry))
                 .map_or_else(Default::default, |entry| entry.number),
-            not_after: state.books.certificates_here().filter(of_shard).map(|facts| facts.not_after).max(),
+            not_after: state.overlay.certificates_here().filter(of_shard).map(|facts| facts.not_after).max(),
         }
     }
 
     fn shards(&self, issuer: IssuerName) -> u32 {
         let state = self.state();
-        let own = state.books.certificates_here().filter(|facts| facts.issuer == issuer);
+        let own = state.overlay.certificates_here().filter(|facts| facts.issuer == issuer);
         own.filter_map(|facts| facts.shard).max().map_or(0, |shard| shard + 1)
     }
 
     fn issued_by(&self, issuer: IssuerName) -> u64 {
-        self.state().books.certificates_here().filter(|facts| facts.issuer == issuer).count() as u64
+        self.state().overlay.certificates_here().filter(|facts| facts.issuer == issuer).count() as u64
     }
 
     async fn select(
@@ -331,11 +332,11 @@ impl Store for MemoryStore {
     }
 
     async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
-        Ok(sure(self.state().books.job(job)))
+        Ok(sure(self.state().overlay.job(job)))
     }
 
     async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
-        Ok(self.state().books.jobs_here().values().filter(|job| job.goes_on()).cloned().collect())
+        Ok(self.state().overlay.jobs_here().values().filter(|job| job.goes_on()).cloned().collect())
     }
 
     async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
@@ -357,7 +358,7 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Page<AlarmRecord>, StoreError> {
         let state = self.state();
-        let found = super::page::alarms(state.books.alarms(), kind, cursor, limit)?;
+        let found = super::page::alarms(state.overlay.alarms(), kind, cursor, limit)?;
         let rows = found.rows.into_iter().filter_map(|number| state.entry(number)).map(AlarmRecord::of);
         Ok(Page { rows: rows.collect(), next: found.next })
     }
@@ -380,7 +381,7 @@ impl Store for MemoryStore {
         let births = state.births();
         let silent = births.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX));
         let mut silent = silent.filter_map(|(place, id)| {
-            let record = sure(state.books.device(id)).and_then(|facts| state.device(&facts))?;
+            let record = sure(state.overlay.device(id)).and_then(|facts| state.device(&facts))?;
             let gone =
                 matches!(record.state, DeviceState::Scrapped | DeviceState::Retired | DeviceState::Revoked);
             (!gone && record.last_seen < before).then_some((place, record))
@@ -446,7 +447,7 @@ impl Store for MemoryStore {
 impl State {
     fn commit(&mut self, command: Command, now: SystemTime) -> Verdict {
         let decision =
-            sure(ledger::decide(&self.books, &command, now)).inspect_err(|_| self.conflicts += 1)?;
+            sure(ledger::decide(&self.overlay, &command, now)).inspect_err(|_| self.conflicts += 1)?;
         match decision {
             Decision::Record(event) => {
                 let request = command.request;
@@ -482,7 +483,7 @@ impl State {
             remark: command.remark.clone(),
             event,
         });
-        sure(self.books.enter(&entry));
+        sure(self.overlay.apply(&entry));
         self.entries.push(Arc::clone(&entry));
         entry
     }
@@ -493,7 +494,7 @@ impl State {
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Option<CertificateRecord> {
-        sure(self.books.certificate(serial_number)).and_then(|facts| self.record(&facts))
+        sure(self.overlay.certificate(serial_number)).and_then(|facts| self.record(&facts))
     }
 
     fn record(&self, facts: &CertificateFacts) -> Option<CertificateRecord> {

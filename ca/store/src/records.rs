@@ -285,8 +285,8 @@ impl DeviceRecord {
             born_at: facts.born_at,
             birth: facts.birth,
             operational: facts.operational,
-            rework: facts.rework,
-            held: facts.held,
+            rework: facts.flags.rework,
+            held: facts.flags.held,
             last_seen: facts.seen_at,
         })
     }

@@ -56,7 +56,7 @@ impl<V: View> Rules<'_, V> {
         if !revoked || known.is_not_gone().is_err() {
             return Err(refusal.into());
         }
-        let held = hold_on_fork && !known.held;
+        let held = hold_on_fork && !known.flags.held;
         let certificates = match held {
             true => self.with_standing(&known, |standing| {
                 matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)

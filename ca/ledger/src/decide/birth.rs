@@ -55,7 +55,7 @@ impl<V: View> Rules<'_, V> {
             return Err(Conflict::CertificateRevoked.into());
         }
         match known.changed {
-            Some(entry) if known.confirmed => Ok(Decision::Replay(entry)),
+            Some(entry) if known.flags.confirmed => Ok(Decision::Replay(entry)),
             _ => Ok(record(Event::UnitConfirmed { work_order, device: device.clone(), serial_number })),
         }
     }
@@ -68,10 +68,10 @@ impl<V: View> Rules<'_, V> {
         reason: &str,
     ) -> Outcome<Decision, V::Fault> {
         let known = self.unit_of_order(caller, work_order, device)?;
-        if let (true, Some(entry)) = (known.scrapped, known.changed) {
+        if let (true, Some(entry)) = (known.flags.scrapped, known.changed) {
             return Ok(Decision::Replay(entry));
         }
-        if known.retired {
+        if known.flags.retired {
             return Err(Conflict::DeviceRetired(device.clone()).into());
         }
         // A unit that enrolled is its owner's, whatever the order says.
@@ -80,7 +80,7 @@ impl<V: View> Rules<'_, V> {
         }
         // A unit that passed, of an order that ended, has left the factory: a stolen station does not withdraw the fleet that it once made.
         let state = self.order_of_station(caller, work_order)?.state;
-        if state == WorkOrderState::Closed && known.confirmed {
+        if state == WorkOrderState::Closed && known.flags.confirmed {
             return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
         }
         let revoked = self.not_yet_revoked(device)?;
@@ -120,7 +120,7 @@ impl<V: View> Rules<'_, V> {
             self.may_be_handed_out(birth)?;
             return Ok(Some(birth.entry));
         }
-        if known.rework && same_order {
+        if known.flags.rework && same_order {
             if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
                 return Err(self.duplicate(&known.id, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
             }

@@ -3,20 +3,20 @@
 use identity::DeviceId;
 
 use super::{Outcome, Rules, Stop, record};
-use crate::{Conflict, Decision, DeviceFacts, Event, Standing, View};
+use crate::{Conflict, Decision, DeviceFacts, DeviceFlags, Event, Standing, View};
 
 impl<V: View> Rules<'_, V> {
     pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
         let known = self.known(device)?;
         known.is_not_gone()?;
-        if let (true, Some(entry)) = (known.held, known.changed) {
+        if let (true, Some(entry)) = (known.flags.held, known.changed) {
             return Ok(Decision::Replay(entry));
         }
         let certificates = self.with_standing(&known, |standing| {
             matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
         })?;
         // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend but a rework is allowed.
-        if certificates.is_empty() && !known.rework {
+        if certificates.is_empty() && !known.flags.rework {
             return Err(Conflict::DeviceRevoked(device.clone()).into());
         }
         Ok(record(Event::DeviceHeld { device: device.clone(), note: note.to_owned(), certificates }))
@@ -25,7 +25,7 @@ impl<V: View> Rules<'_, V> {
     pub(super) fn release(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
         let known = self.known(device)?;
         known.is_not_gone()?;
-        if !known.held {
+        if !known.flags.held {
             return Err(Conflict::DeviceNotHeld(device.clone()).into());
         }
         let certificates = self.with_standing(&known, |standing| standing == Standing::Held)?;
@@ -34,7 +34,7 @@ impl<V: View> Rules<'_, V> {
 
     pub(super) fn retire(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
         let known = self.known(device)?;
-        if let (true, Some(entry)) = (known.retired, known.changed) {
+        if let (true, Some(entry)) = (known.flags.retired, known.changed) {
             return Ok(Decision::Replay(entry));
         }
         known.is_not_gone()?;
@@ -46,7 +46,7 @@ impl<V: View> Rules<'_, V> {
     pub(super) fn allow_rework(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
         let known = self.known(device)?;
         known.still_lives()?;
-        if let (true, Some(entry)) = (known.rework, known.changed) {
+        if let (true, Some(entry)) = (known.flags.rework, known.changed) {
             return Ok(Decision::Replay(entry));
         }
         let order = self.view.work_order(known.work_order).map_err(Stop::Fault)?;
@@ -80,14 +80,18 @@ impl DeviceFacts {
     /// Neither gone for ever nor on hold.
     pub(super) fn still_lives(&self) -> Result<(), Conflict> {
         self.is_not_gone()?;
-        if self.held { Err(Conflict::DeviceHeld(self.id.clone())) } else { Ok(()) }
+        if self.flags.held { Err(Conflict::DeviceHeld(self.id.clone())) } else { Ok(()) }
     }
 
     /// Neither scrapped nor retired: both are for ever.
     pub(super) fn is_not_gone(&self) -> Result<(), Conflict> {
         match self {
-            Self { scrapped: true, .. } => Err(Conflict::DeviceScrapped(self.id.clone())),
-            Self { retired: true, .. } => Err(Conflict::DeviceRetired(self.id.clone())),
+            Self { flags: DeviceFlags { scrapped: true, .. }, .. } => {
+                Err(Conflict::DeviceScrapped(self.id.clone()))
+            }
+            Self { flags: DeviceFlags { retired: true, .. }, .. } => {
+                Err(Conflict::DeviceRetired(self.id.clone()))
+            }
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::Clock;
-use ledger::{Books, Conflict, Decision, Entry, EntryNumber};
+use ledger::{Conflict, Decision, Entry, EntryNumber, Overlay};
 use tokio::sync::mpsc;
 
 use super::gathering::{Answer, Gathered};
@@ -88,7 +88,7 @@ impl Committer {
             self.append(head + 1, &batch)?;
             {
                 let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
-                batch.entries.iter().for_each(|entry| index.enter(entry));
+                batch.entries.iter().for_each(|entry| index.apply(entry));
             }
             // What was just issued is confirmed, used to enrol, or asked about next.
             batch.entries.iter().for_each(|entry| self.shared.files.keep(entry));
@@ -109,13 +109,13 @@ impl Committer {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
         let count = gathered.iter().map(Gathered::commands).sum();
         let mut remaining: usize = count;
-        let mut books = Books::with_room(Rows { index: &index, files: &self.shared.files }, count);
+        let mut overlay = Overlay::with_room(Rows { index: &index, files: &self.shared.files }, count);
         let mut batch = Batch::for_entries(count);
         for commands in gathered.iter().flat_map(|gathered| &gathered.calls) {
             let mut drafts = Vec::with_capacity(commands.len());
             let mut fault = None;
             for command in commands {
-                let put = |batch: &mut Batch, books: &mut Books<Rows<'_>>, event, request| {
+                let put = |batch: &mut Batch, overlay: &mut Overlay<Rows<'_>>, event, request| {
                     let number = EntryNumber(head + 1 + batch.entries.len() as u64);
                     if number.0 > ENTRIES_MAX {
                         return Err(StoreError::Full);
@@ -125,15 +125,17 @@ impl Committer {
                     let entry = Entry { number, at: now, principal, request, content, remark, event };
                     // Nobody looks at what the last one does before the index does it.
                     if remaining > 1 {
-                        books.enter(&entry)?;
+                        overlay.apply(&entry)?;
                     }
                     Ok(batch.push(Arc::new(entry)))
                 };
-                let draft = match ledger::decide(&books, command, now) {
-                    Ok(Ok(Decision::Record(event))) => put(&mut batch, &mut books, *event, command.request)?,
+                let draft = match ledger::decide(&overlay, command, now) {
+                    Ok(Ok(Decision::Record(event))) => {
+                        put(&mut batch, &mut overlay, *event, command.request)?
+                    }
                     // The request was not answered by it.
                     Ok(Ok(Decision::Alarm(event, conflict))) => {
-                        put(&mut batch, &mut books, *event, None)?;
+                        put(&mut batch, &mut overlay, *event, None)?;
                         Draft::Refused(conflict)
                     }
                     Ok(Ok(Decision::Replay(number))) => Draft::Replay(number),

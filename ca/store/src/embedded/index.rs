@@ -15,10 +15,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{DeviceId, IssuerName, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
 use ledger::{
-    Entry, EntryNumber, Event, PrincipalFacts, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId,
-    WorkOrderState,
+    DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts, Standing, StatusChange,
+    WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
 };
 
 use crate::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
@@ -50,15 +52,11 @@ struct DeviceRow {
     check: u32,
     /// Its newest certificate; the others follow through `previous`.
     newest: u32,
-    /// The entry that last changed one of the flags; 0: none did.
+    /// The entry that last changed the flags; 0: none did.
     changed: u32,
     /// When it was last seen, seconds since 1970. Readers move it forward.
     seen: AtomicU32,
-    confirmed: bool,
-    scrapped: bool,
-    retired: bool,
-    held: bool,
-    rework: bool,
+    flags: DeviceFlags,
 }
 
 impl Index {
@@ -79,106 +77,137 @@ impl Index {
         }
     }
 
-    /// Enters what an entry does. The entries are trusted: `decide` made them.
-    pub(super) fn enter(&mut self, entry: &Entry) {
-        if let Some(brief) = Brief::of(entry) {
-            return self.enter_brief(&brief);
-        }
+    /// Applies the effects of an entry. The entries are trusted: `decide` made them.
+    pub(super) fn apply(&mut self, entry: &Entry) {
         let number = small(entry.number);
         self.times.enter(entry.number, record::milliseconds(entry.at) / 1000);
-        self.enter_request(entry.principal.as_ref().into(), entry.request, number);
-        self.enter_withdrawals(entry, number);
-        match &entry.event {
-            Event::IssuerInstalled { issuer, certificate } => {
-                let row = self.enter_certificate(&certificate.into(), NONE, number);
-                self.issuers.insert(*issuer, row);
-            }
-            Event::CredentialIssued { .. } | Event::PrincipalRevoked { .. } => self.enter_principal(entry),
-            Event::WorkOrderCreated { .. }
-            | Event::WorkOrderPaused { .. }
-            | Event::WorkOrderResumed { .. }
-            | Event::WorkOrderClosed { .. } => self.enter_work_order(entry),
-            Event::ForkDetected { .. } | Event::DuplicateRefused { .. } => {
-                self.fleet.enter_alarm(entry, &self.key);
-                self.enter_device(entry, number);
-            }
-            Event::CertificatesRevoked { .. }
-            | Event::RevocationBegun { .. }
-            | Event::RevocationFinished { .. }
-            | Event::RotationRequested { .. } => self.fleet.enter(entry),
-            Event::TimeConfirmed { .. } => {}
-            Event::BirthIssued { .. }
-            | Event::OperationalIssued { .. }
-            | Event::UnitConfirmed { .. }
-            | Event::InstallConfirmed { .. }
-            | Event::UnitScrapped { .. }
-            | Event::DeviceHeld { .. }
-            | Event::DeviceReleased { .. }
-            | Event::DeviceRetired { .. }
-            | Event::ReworkAllowed { .. } => self.enter_device(entry, number),
-        }
-    }
-
-    /// What an entry does to a device that is not known in brief.
-    fn enter_device(&mut self, entry: &Entry, number: u32) {
-        let seen = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
-        match &entry.event {
-            Event::BirthIssued { work_order, device, certificate, .. } => {
-                self.enter_rework(device.into(), *work_order, &certificate.into(), number, seen);
-            }
-            Event::InstallConfirmed { device, serial_number, parent_ends, .. } => {
-                let Some(row) = self.known_device(device.into()) else { return };
-                row.see(seen);
-                let newest = row.newest;
-                self.certificates.supersede(newest, number, parent_ends.map(record::milliseconds));
-                self.stand(serial_number, Standing::InUse, number);
-            }
-            Event::UnitScrapped { work_order, device, .. } => {
-                let mut was_confirmed = false;
-                if let Some(row) = self.known_device(device.into()) {
-                    was_confirmed = row.confirmed;
-                    (row.scrapped, row.changed) = (true, number);
+        let mut published = false;
+        for effect in effects(entry) {
+            published |= matches!(
+                effect,
+                Effect::StatusChanged {
+                    change: StatusChange::Revoked | StatusChange::Held | StatusChange::Released,
+                    ..
                 }
-                self.count(*work_order, |counts| {
-                    counts.scrapped += 1;
-                    counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
-                });
-            }
-            Event::DeviceHeld { device, .. } | Event::ForkDetected { device, held: true, .. } => {
-                self.change(device.into(), number, |row| row.held = true);
-            }
-            Event::DeviceReleased { device, .. } => {
-                self.change(device.into(), number, |row| row.held = false)
-            }
-            Event::DeviceRetired { device, .. } => {
-                self.change(device.into(), number, |row| row.retired = true)
-            }
-            Event::ReworkAllowed { device } => self.change(device.into(), number, |row| row.rework = true),
-            _ => {}
+            );
+            self.apply_effect(entry, number, effect);
+        }
+        if published {
+            self.certificates.log(number);
         }
     }
 
-    /// Another birth certificate of a unit that is known: the same unit, which has to be accounted for again.
-    fn enter_rework(
+    fn apply_effect(&mut self, entry: &Entry, number: u32, effect: Effect<'_>) {
+        match effect {
+            Effect::RequestAnswered { caller, request } => {
+                self.enter_request(caller.into(), Some(request), number);
+            }
+            Effect::CertificateIssued { certificate, holder, .. } => match holder {
+                Holder::Principal(Principal::Device(device)) => {
+                    self.enter_certificate_of((&device).into(), &certificate.into(), number);
+                }
+                Holder::Issuer(issuer) => {
+                    let row = self.enter_certificate(&certificate.into(), NONE, number);
+                    self.issuers.insert(issuer, row);
+                }
+                Holder::Principal(Principal::Named { .. }) => {
+                    self.enter_certificate(&certificate.into(), NONE, number);
+                }
+            },
+            Effect::StatusChanged { serial_number, change } => {
+                let Some(row) = self.certificate_row(&serial_number) else { return };
+                match change {
+                    StatusChange::InUse => self.certificates.stand(row, Standing::InUse, number),
+                    StatusChange::Revoked => self.certificates.revoke(row, number),
+                    StatusChange::Held => self.certificates.set_held(row, true, number),
+                    StatusChange::Released => self.certificates.set_held(row, false, number),
+                }
+            }
+            Effect::OthersSuperseded { device, but, in_use_ends } => {
+                self.supersede(device.into(), &but, number, in_use_ends.map(record::milliseconds));
+            }
+            Effect::DeviceBorn { device, work_order, .. } => self.bear(device.into(), work_order, number),
+            Effect::DeviceChanged { device, change } => self.change(device.into(), change, number),
+            Effect::DeviceSeen(device) => {
+                let second = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
+                self.see(device, second);
+            }
+            Effect::UnitConfirmed { work_order } => self.count(work_order, WorkOrderCounts::count_confirmed),
+            Effect::UnitScrapped { work_order, device } => {
+                let confirmed = self.known_device(device.into()).is_some_and(|row| row.flags.confirmed);
+                self.count(work_order, |counts| counts.count_scrapped(confirmed));
+            }
+            Effect::WorkOrderCreated { work_order, terms } => {
+                self.work_orders.push(WorkOrderFacts::created(entry, work_order, terms));
+            }
+            Effect::WorkOrderChanged { work_order, state } => {
+                if let Some(order) = self.work_order_mut(work_order) {
+                    (order.state, order.changed) = (state, entry.number);
+                }
+            }
+            Effect::CredentialIssued { role, name, serial_number } => {
+                let created = || PrincipalFacts::created(role, name.clone(), entry.at);
+                let known = self.principals.entry((role, name.clone())).or_insert_with(created);
+                known.certificates.push(serial_number);
+            }
+            Effect::PrincipalRevoked { role, name } => {
+                if let Some(known) = self.principals.get_mut(&(role, name.clone())) {
+                    known.revoked = Some(entry.number);
+                }
+            }
+            Effect::AlarmRaised(pair, facts) => self.fleet.raise(&pair, facts, &self.key),
+            Effect::JobBegun(facts) => self.fleet.begin(*facts),
+            Effect::JobAdvanced(job, revoked) => self.fleet.change(job, |known| known.revoked += revoked),
+            Effect::JobFinished(job) => {
+                self.fleet.change(job, |known| known.finished = Some(entry.number));
+            }
+            Effect::RotationRequested(facts) => self.fleet.request_rotation(*facts),
+        }
+    }
+
+    /// The device that owns the certificate entered last has a birth certificate: its first, or that of a rework.
+    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: u32) {
+        let was_confirmed = match self.known_device(device) {
+            Some(row) => {
+                let was_confirmed = row.flags.confirmed;
+                row.flags.reborn();
+                row.changed = number;
+                Some(was_confirmed)
+            }
+            None => {
+                let hash = self.device_hash(device);
+                self.devices.insert(hash, self.device_rows.len() as u32);
+                self.device_rows.push(DeviceRow {
+                    check: hash.check(),
+                    newest: self.certificates.last(),
+                    changed: 0,
+                    seen: AtomicU32::new(0),
+                    flags: DeviceFlags::default(),
+                });
+                None
+            }
+        };
+        self.count(work_order, |counts| counts.count_birth(was_confirmed));
+    }
+
+    fn change(&mut self, device: DeviceName<'_>, change: DeviceChange, number: u32) {
+        if let Some(row) = self.known_device(device) {
+            row.flags.change(change);
+            row.changed = number;
+        }
+    }
+
+    fn supersede(
         &mut self,
         device: DeviceName<'_>,
-        work_order: WorkOrderId,
-        certificate: &CertificateInBrief,
+        but: &SerialNumber,
         number: u32,
-        seen: u32,
+        in_use_ends: Option<u64>,
     ) {
-        let previous = self.known_device(device).map_or(NONE, |row| row.newest);
-        let newest = self.enter_certificate(certificate, previous, number);
-        let mut was_confirmed = false;
-        if let Some(row) = self.known_device(device) {
-            was_confirmed = row.confirmed;
-            (row.newest, row.confirmed, row.rework, row.changed) = (newest, false, false, number);
-            row.see(seen);
+        let (newest, but) = (self.known_device(device).map(|row| row.newest), self.certificate_row(but));
+        if let Some(newest) = newest {
+            self.certificates.supersede(newest, but, number, in_use_ends);
         }
-        self.count(work_order, |counts| {
-            counts.reworked += 1;
-            counts.confirmed -= u64::from(was_confirmed && counts.confirmed > 0);
-        });
     }
 
     /// The entry of the first certificate of a device.
@@ -191,35 +220,6 @@ impl Index {
         first
     }
 
-    fn change(&mut self, device: DeviceName<'_>, number: u32, change: impl FnOnce(&mut DeviceRow)) {
-        if let Some(row) = self.known_device(device) {
-            change(row);
-            row.changed = number;
-        }
-    }
-
-    fn enter_withdrawals(&mut self, entry: &Entry, number: u32) {
-        let revoked = entry.event.withdrawal().map(|withdrawal| withdrawal.certificates).unwrap_or_default();
-        for one in revoked {
-            if let Some(row) = self.certificate_row(&one.serial_number) {
-                self.certificates.revoke(row, number);
-            }
-        }
-        for serial_number in entry.event.held() {
-            if let Some(row) = self.certificate_row(serial_number) {
-                self.certificates.set_held(row, true, number);
-            }
-        }
-        for serial_number in entry.event.released() {
-            if let Some(row) = self.certificate_row(serial_number) {
-                self.certificates.set_held(row, false, number);
-            }
-        }
-        if !revoked.is_empty() || !entry.event.held().is_empty() || !entry.event.released().is_empty() {
-            self.certificates.log(number);
-        }
-    }
-
     /// Enters what an entry of this payload did; `false`: it is none.
     pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
         if let Some(record) = BriefRecord::read(payload.clone())
@@ -228,61 +228,57 @@ impl Index {
             self.enter_brief(&brief);
             return true;
         }
-        record::decode(number, &payload).inspect(|entry| self.enter(entry)).is_some()
+        record::decode(number, &payload).inspect(|entry| self.apply(entry)).is_some()
     }
 
-    /// Enters what an entry does that is known in brief.
+    /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole entry, without decoding it.
     pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
         let number = small(brief.number);
+        let device = brief.device;
         self.times.enter(brief.number, brief.at_s);
-        let seen = u32::try_from(brief.at_s).unwrap_or(u32::MAX);
         self.enter_request(brief.caller, brief.request, number);
         match &brief.happened {
-            // All that it had was revoked before, so its rework revokes nothing and is known in brief, too.
-            Happened::BirthIssued { work_order, certificate } if self.device_row(brief.device).is_some() => {
-                self.enter_rework(brief.device, *work_order, certificate, number, seen);
-            }
             Happened::BirthIssued { work_order, certificate } => {
-                let newest = self.enter_certificate(certificate, NONE, number);
-                let hash = self.device_hash(brief.device);
-                self.devices.insert(hash, self.device_rows.len() as u32);
-                let check = hash.check();
-                self.device_rows.push(DeviceRow {
-                    check,
-                    newest,
-                    changed: 0,
-                    seen: AtomicU32::new(seen),
-                    confirmed: false,
-                    scrapped: false,
-                    retired: false,
-                    held: false,
-                    rework: false,
-                });
-                self.count(*work_order, |counts| counts.issued += 1);
+                self.enter_certificate_of(device, certificate, number);
+                self.bear(device, *work_order, number);
             }
             Happened::UnitConfirmed { work_order, serial_number } => {
-                if let Some(row) = self.known_device(brief.device) {
-                    (row.confirmed, row.changed) = (true, number);
-                    row.see(seen);
-                }
-                self.stand(serial_number, Standing::InUse, number);
-                self.count(*work_order, |counts| counts.confirmed += 1);
+                self.change(device, DeviceChange::Confirmed, number);
+                self.use_certificate(serial_number, number);
+                self.count(*work_order, WorkOrderCounts::count_confirmed);
             }
             Happened::OperationalIssued { certificate } => {
-                let previous = self.known_device(brief.device).map_or(NONE, |row| row.newest);
-                let newest = self.enter_certificate(certificate, previous, number);
-                if let Some(row) = self.known_device(brief.device) {
-                    row.newest = newest;
-                    row.see(seen);
-                }
+                self.enter_certificate_of(device, certificate, number);
             }
             Happened::InstallConfirmed { serial_number } => {
-                let Some(row) = self.known_device(brief.device) else { return };
-                row.see(seen);
-                let newest = row.newest;
-                self.certificates.supersede(newest, number, None);
-                self.stand(serial_number, Standing::InUse, number);
+                self.supersede(device, serial_number, number, None);
+                self.use_certificate(serial_number, number);
             }
+        }
+        if let Some(row) = self.known_device(device) {
+            row.see(u32::try_from(brief.at_s).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn use_certificate(&mut self, serial_number: &SerialNumber, number: u32) {
+        if let Some(row) = self.certificate_row(serial_number) {
+            self.certificates.stand(row, Standing::InUse, number);
+        }
+    }
+
+    /// Enters a certificate of a device, which may not be born yet.
+    fn enter_certificate_of(
+        &mut self,
+        device: DeviceName<'_>,
+        certificate: &CertificateInBrief,
+        number: u32,
+    ) {
+        let place = self.device_row(device);
+        let previous =
+            place.and_then(|place| self.device_rows.get(place as usize)).map_or(NONE, |row| row.newest);
+        let newest = self.enter_certificate(certificate, previous, number);
+        if let Some(row) = place.and_then(|place| self.device_rows.get_mut(place as usize)) {
+            row.newest = newest;
         }
     }
 
@@ -302,53 +298,6 @@ impl Index {
         row
     }
 
-    fn enter_work_order(&mut self, entry: &Entry) {
-        let (id, state) = match &entry.event {
-            Event::WorkOrderCreated { work_order, terms } => {
-                self.work_orders.push(WorkOrderFacts {
-                    id: *work_order,
-                    terms: terms.clone().into(),
-                    state: WorkOrderState::Open,
-                    counts: WorkOrderCounts::default(),
-                    created_at: entry.at,
-                    created_by: entry.principal.clone(),
-                    changed: entry.number,
-                });
-                return;
-            }
-            Event::WorkOrderPaused { work_order } => (*work_order, WorkOrderState::Paused),
-            Event::WorkOrderResumed { work_order } => (*work_order, WorkOrderState::Open),
-            Event::WorkOrderClosed { work_order } => (*work_order, WorkOrderState::Closed),
-            _ => return,
-        };
-        if let Some(order) = self.work_order_mut(id) {
-            (order.state, order.changed) = (state, entry.number);
-        }
-    }
-
-    fn enter_principal(&mut self, entry: &Entry) {
-        match &entry.event {
-            Event::CredentialIssued { role, name, certificate } => {
-                self.enter_certificate(&certificate.into(), NONE, small(entry.number));
-                let (role, name, created_at) = (*role, name.clone(), entry.at);
-                let known = self.principals.entry((role, name.clone())).or_insert_with(|| PrincipalFacts {
-                    role,
-                    name,
-                    created_at,
-                    certificates: Vec::new(),
-                    revoked: None,
-                });
-                known.certificates.push(certificate.serial_number);
-            }
-            Event::PrincipalRevoked { role, name, .. } => {
-                if let Some(known) = self.principals.get_mut(&(*role, name.clone())) {
-                    known.revoked = Some(entry.number);
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// What the certificate is worth; from memory alone.
     pub(super) fn standing(&self, serial_number: &SerialNumber) -> Option<Standing> {
         self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.standing())
@@ -356,12 +305,6 @@ impl Index {
 
     pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
         &self.principals
-    }
-
-    fn stand(&mut self, serial_number: &SerialNumber, standing: Standing, changed: u32) {
-        if let Some(row) = self.certificate_row(serial_number) {
-            self.certificates.stand(row, standing, changed);
-        }
     }
 
     /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.
@@ -412,7 +355,7 @@ impl Index {
         let mut entries = Vec::new();
         for (place, row) in self.device_rows.iter().enumerate().skip(from) {
             let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
-            if !silent || row.scrapped || row.retired || !self.has_live_certificate(row) {
+            if !silent || row.flags.scrapped || row.flags.retired || !self.has_live_certificate(row) {
                 continue;
             }
             if entries.len() >= limit {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
 use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
-use ledger::{DeviceState, Entry, EntryNumber, Event, WorkOrderId};
+use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, WorkOrderId, effects};
 
 use super::shelves::{self, Shelf};
 use crate::record::{Brief, DeviceName, Happened};
@@ -57,12 +57,7 @@ pub(super) fn project_brief(
 ) {
     match &brief.happened {
         Happened::BirthIssued { work_order, certificate } => {
-            let place = shelves::place(*work_order, brief.device.serial);
-            // A rework has its row already.
-            if first(brief.device).is_none_or(|first| first == brief.number) {
-                progress.add(&place.0, &[place.1]);
-            }
-            rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
+            born(brief.device, *work_order, brief.number, first, rows, progress);
             expires(certificate.not_after_s, brief.number, rows, progress);
         }
         Happened::OperationalIssued { certificate } => {
@@ -77,44 +72,59 @@ pub(super) fn project_brief(
     progress.reached = brief.number.0;
 }
 
-/// Adds the rows of any other entry. `holder` is the device that the certificate belongs to; `None`: it is not a device's.
+/// Adds the rows of any entry: what its effects change. `holder` is the device that the certificate belongs to; `None`: it is not a device's.
 pub(super) fn project(
     entry: &Entry,
+    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     holder: impl Fn(&SerialNumber) -> Option<DeviceId>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
-    if let Some(certificate) = entry.event.certificate() {
-        let since_epoch = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
-        expires(since_epoch.as_secs(), entry.number, rows, progress);
+    let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
+    for effect in effects(entry) {
+        match effect {
+            Effect::CertificateIssued { certificate, .. } => {
+                let last = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
+                expires(last.as_secs(), entry.number, rows, progress);
+            }
+            Effect::DeviceBorn { device, work_order, .. } => {
+                let device = DeviceName::from(device);
+                born(device, work_order, entry.number, &first, rows, progress);
+                changed.insert(device);
+            }
+            Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
+                changed.insert(device.into());
+            }
+            // A device whose operational certificate is revoked is no longer enrolled; one that has no certificate left is revoked.
+            Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
+                revoked.extend(holder(&serial_number));
+            }
+            _ => {}
+        }
     }
-    let mut again = |device: DeviceName<'_>| {
+    for device in changed.into_iter().chain(revoked.iter().map(DeviceName::from)) {
         if let Some((work_order, row)) = now(device) {
             rows.put(shelves::place(work_order, device.serial), row);
         }
-    };
-    match &entry.event {
-        Event::BirthIssued { device, .. }
-        | Event::InstallConfirmed { device, .. }
-        | Event::UnitScrapped { device, .. }
-        | Event::DeviceHeld { device, .. }
-        | Event::DeviceReleased { device, .. }
-        | Event::DeviceRetired { device, .. }
-        | Event::ForkDetected { device, .. } => again(device.into()),
-        // A device whose operational certificate is revoked is no longer enrolled; one that has no certificate left is revoked.
-        Event::CertificatesRevoked { certificates, .. } => {
-            let mut seen = BTreeSet::new();
-            for device in certificates.iter().filter_map(|one| holder(&one.serial_number)) {
-                if !seen.contains(&device) {
-                    again((&device).into());
-                    seen.insert(device);
-                }
-            }
-        }
-        _ => {}
     }
     progress.reached = entry.number.0;
+}
+
+/// A device has its row from its first birth certificate on.
+fn born(
+    device: DeviceName<'_>,
+    work_order: WorkOrderId,
+    number: EntryNumber,
+    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
+    rows: &mut NewRows,
+    progress: &mut Progress,
+) {
+    let place = shelves::place(work_order, device.serial);
+    if first(device).is_none_or(|first| first == number) {
+        progress.add(&place.0, &[place.1]);
+    }
+    rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
 }
 
 fn expires(second: u64, entry: EntryNumber, rows: &mut NewRows, progress: &mut Progress) {

@@ -325,17 +325,17 @@ impl Projector {
         while after.reached < end {
             let next = EntryNumber(after.reached + 1);
             let found = self.shared.files.read_run(next, end - after.reached, |number, payload| {
+                let first = |device: DeviceName<'_>| self.first_entry(device);
                 if let Some(record) = BriefRecord::read(payload.clone())
                     && let Some(brief) = record.brief(number)
                 {
-                    let first = |device: DeviceName<'_>| self.first_entry(device);
                     project_brief(&brief, first, |device| self.device_now(device), &mut rows, &mut after);
                     return true;
                 }
                 let entry = record::decode(number, &payload);
                 entry.is_some_and(|entry| {
                     let holder = |serial_number: &SerialNumber| self.holder(serial_number);
-                    project(&entry, |device| self.device_now(device), holder, &mut rows, &mut after);
+                    project(&entry, first, |device| self.device_now(device), holder, &mut rows, &mut after);
                     true
                 })
             })?;
@@ -371,7 +371,7 @@ impl Projector {
         let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
         let facts = self.shared.rows(&index).device(device).ok()??;
-        let accounted = facts.confirmed || facts.scrapped;
+        let accounted = facts.flags.confirmed || facts.flags.scrapped;
         Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
     }
 

@@ -36,7 +36,7 @@ impl State {
     /// Those of a list that are revoked or on hold, in the order in which they were issued.
     pub(super) fn withdrawn(&self, issuer: IssuerName, shard: Option<u32>) -> Vec<&CertificateFacts> {
         let mut listed: Vec<_> = self
-            .books
+            .overlay
             .certificates_here()
             .filter(|facts| matches!(facts.standing, Standing::Revoked | Standing::Held))
             .filter(|facts| facts.issuer == issuer && (shard.is_none() || facts.shard == shard))
@@ -49,10 +49,10 @@ impl State {
         let births = self.births();
         match selection {
             Selection::Certificate(number) => {
-                self.whole(sure(self.books.certificate(number)).into_iter().collect())
+                self.whole(sure(self.overlay.certificate(number)).into_iter().collect())
             }
-            Selection::Key(key) => self.whole(sure(self.books.key(key)).into_iter().collect()),
-            Selection::Lineage(number) => self.whole(sure(lineage(&self.books, number))),
+            Selection::Key(key) => self.whole(sure(self.overlay.key(key)).into_iter().collect()),
+            Selection::Lineage(number) => self.whole(sure(lineage(&self.overlay, number))),
             Selection::Issued { from: start, until } => {
                 let rows = self.entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
                 let mut certificates = Vec::new();
@@ -75,10 +75,10 @@ impl State {
                     if certificates.len() >= limit {
                         return SelectionPage { certificates, next: Some(place as u64) };
                     }
-                    let Some(facts) = sure(self.books.device(id)) else { continue };
+                    let Some(facts) = sure(self.overlay.device(id)) else { continue };
                     if selection.covers_device(id, facts.work_order, facts.station.as_ref()) {
                         let born = self.birth_of(&facts);
-                        let all = sure(self.books.certificates(id));
+                        let all = sure(self.overlay.certificates(id));
                         let all = all.iter();
                         certificates.extend(all.filter_map(|number| self.selected(number, born, &births)));
                     }
@@ -89,8 +89,8 @@ impl State {
     }
 
     fn birth_of(&self, facts: &DeviceFacts) -> EntryNumber {
-        let all = sure(self.books.certificates(&facts.id));
-        let first = all.first().and_then(|number| sure(self.books.certificate(number)));
+        let all = sure(self.overlay.certificates(&facts.id));
+        let first = all.first().and_then(|number| sure(self.overlay.certificate(number)));
         first.map_or_else(Default::default, |first| first.entry)
     }
 
@@ -102,11 +102,11 @@ impl State {
     }
 
     fn selected(&self, number: &SerialNumber, since: EntryNumber, births: &[DeviceId]) -> Option<Selected> {
-        let facts = sure(self.books.certificate(number))?;
+        let facts = sure(self.overlay.certificate(number))?;
         let device = match &facts.holder {
             Holder::Principal(Principal::Device(id)) => {
                 let place = births.iter().position(|born| born == id)?;
-                let last_seen = self.device(&sure(self.books.device(id))?)?.last_seen;
+                let last_seen = self.device(&sure(self.overlay.device(id))?)?.last_seen;
                 Some(SelectedDevice { id: id.clone(), place: place as u32, last_seen })
             }
             Holder::Principal(Principal::Named { .. }) => None,
@@ -116,19 +116,19 @@ impl State {
     }
 
     pub(super) fn rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
-        let active = self.books.rotations_here().iter().filter(|rotation| rotation.until > now);
+        let active = self.overlay.rotations_here().iter().filter(|rotation| rotation.until > now);
         active.cloned().collect()
     }
 
     pub(super) fn rotation_due(&self, number: &SerialNumber, now: SystemTime) -> Option<RotationFacts> {
-        let facts = sure(self.books.certificate(number))?;
+        let facts = sure(self.overlay.certificate(number))?;
         let Holder::Principal(Principal::Device(device)) = &facts.holder else { return None };
-        let device = sure(self.books.device(device))?;
+        let device = sure(self.overlay.device(device))?;
         let mut ancestors = Vec::new();
         let mut parent = facts.parent;
         while let Some(number) = parent {
             ancestors.push(number);
-            parent = sure(self.books.certificate(&number)).and_then(|facts| facts.parent);
+            parent = sure(self.overlay.certificate(&number)).and_then(|facts| facts.parent);
         }
         let candidate = Candidate {
             device: &device.id,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use identity::{IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber};
-use ledger::{Entry, EntryNumber, Event, SignedCertificate, WorkOrderId};
+use ledger::{EntryNumber, SignedCertificate, WorkOrderId};
 use prost::Message;
 
 /// An entry in brief.
@@ -39,7 +39,7 @@ pub(crate) struct CertificateInBrief {
 }
 
 /// A device by its names; of one hash with no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DeviceName<'a> {
     pub(crate) product: &'a str,
     pub(crate) serial: &'a str,
@@ -51,41 +51,6 @@ pub(crate) enum Caller<'a> {
     Nobody,
     Named(Role, &'a str),
     Device(DeviceName<'a>),
-}
-
-impl<'a> Brief<'a> {
-    /// `None`: there are few such entries, look at the whole.
-    pub(crate) fn of(entry: &'a Entry) -> Option<Self> {
-        let (device, happened) = match &entry.event {
-            // A rework usually revokes, and so may an installation: those are looked at whole. One that revokes nothing, because all was
-            // revoked before, looks like a first birth here: whoever reads it asks whether the device is known.
-            Event::BirthIssued { work_order, device, certificate, replaces } if replaces.is_empty() => {
-                let (work_order, certificate) = (*work_order, certificate.into());
-                (device, Happened::BirthIssued { work_order, certificate })
-            }
-            Event::UnitConfirmed { work_order, device, serial_number } => {
-                let (work_order, serial_number) = (*work_order, *serial_number);
-                (device, Happened::UnitConfirmed { work_order, serial_number })
-            }
-            Event::OperationalIssued { device, certificate, .. } => {
-                (device, Happened::OperationalIssued { certificate: certificate.into() })
-            }
-            Event::InstallConfirmed { device, serial_number, revoked, parent_ends: None }
-                if revoked.is_empty() =>
-            {
-                (device, Happened::InstallConfirmed { serial_number: *serial_number })
-            }
-            _ => return None,
-        };
-        Some(Self {
-            number: entry.number,
-            at_s: super::milliseconds(entry.at) / 1000,
-            caller: entry.principal.as_ref().into(),
-            request: entry.request,
-            device: device.into(),
-            happened,
-        })
-    }
 }
 
 impl From<&SignedCertificate> for CertificateInBrief {

@@ -9,7 +9,7 @@ use identity::{
     RevocationReason, Role, SerialNumber, Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, AfterRenewal, Books, Command, Conflict, DeviceState, EntryNumber, Holder, Intent, Nothing,
+    Action, AfterRenewal, Command, Conflict, DeviceState, EmptyView, EntryNumber, Holder, Intent, Overlay,
     Serials, SignedCertificate, Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use rand::RngExt;

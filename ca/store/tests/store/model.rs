@@ -11,11 +11,11 @@ pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
 }
 
 /// What became of random commands, in plain maps, and all certificates.
-pub(crate) struct History(Books<Nothing>, Vec<SerialNumber>);
+pub(crate) struct History(Overlay<EmptyView>, Vec<SerialNumber>);
 
-pub(crate) async fn agree<S: Store>(bench: &Bench<S>, History(books, serial_numbers): &History) {
-    certificates_agree(bench, books, serial_numbers).await;
-    devices_and_orders_agree(bench, books).await;
+pub(crate) async fn agree<S: Store>(bench: &Bench<S>, History(state, serial_numbers): &History) {
+    certificates_agree(bench, state, serial_numbers).await;
+    devices_and_orders_agree(bench, state).await;
 }
 
 pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
@@ -24,10 +24,10 @@ pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut books = Books::over(Nothing);
+    let mut state = Overlay::over(EmptyView);
     let mut issued: Vec<(u64, SerialNumber)> = Vec::new();
     for _ in 0..2 {
-        let Ok(()) = books.enter(bench.done(bench.create_order(30)).await.entry());
+        let Ok(()) = state.apply(bench.done(bench.create_order(30)).await.entry());
     }
     let mut serial_numbers = Vec::new();
     for _ in 0..90 {
@@ -50,11 +50,11 @@ pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
                     issued.push((id.serial.as_str()[2..].parse().unwrap(), certificate.serial_number));
                 }
             }
-            let Ok(()) = books.enter(entry);
+            let Ok(()) = state.apply(entry);
         }
     }
     assert!(serial_numbers.len() > 40, "the random commands did nothing");
-    History(books, serial_numbers)
+    History(state, serial_numbers)
 }
 
 /// Any command, about a unit that was issued or about another.
@@ -110,12 +110,12 @@ fn random_command<S: Store>(
 
 async fn certificates_agree<S: Store>(
     bench: &Bench<S>,
-    books: &Books<Nothing>,
+    state: &Overlay<EmptyView>,
     serial_numbers: &[SerialNumber],
 ) {
     let mut due = 0;
     for serial_number in serial_numbers {
-        let Ok(model) = books.certificate(serial_number);
+        let Ok(model) = state.certificate(serial_number);
         let model = model.unwrap();
         let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
         assert_eq!((record.standing(), record.entry().number), (model.standing, model.entry));
@@ -157,7 +157,7 @@ async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumb
     assert!(withdrawn.is_empty());
 }
 
-async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, books: &Books<Nothing>) {
+async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, state: &Overlay<EmptyView>) {
     let mut listed = Vec::new();
     let mut cursor = None;
     loop {
@@ -168,9 +168,9 @@ async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, books: &Books<Noth
             break;
         }
     }
-    assert_eq!(listed.len(), books.devices().len());
+    assert_eq!(listed.len(), state.devices().len());
     let mut issued = [0; 2];
-    for (record, model) in listed.iter().zip(books.devices().values()) {
+    for (record, model) in listed.iter().zip(state.devices().values()) {
         assert_eq!(
             (&record.id, record.state, record.operational),
             (&model.id, model.state(), model.operational)

@@ -88,6 +88,11 @@ impl Certificates {
         row
     }
 
+    /// The row that was entered last.
+    pub(super) fn last(&self) -> u32 {
+        (self.rows.len() as u32).checked_sub(1).unwrap_or(NONE)
+    }
+
     pub(in crate::embedded) fn get(&self, row: u32) -> Option<CertificateRow> {
         self.rows.get(row as usize).copied()
     }
@@ -108,14 +113,15 @@ impl Certificates {
         }
     }
 
-    /// Supersedes the live operational certificates of a device, from `newest` back. The one that was in use is due at `ends`.
-    pub(super) fn supersede(&mut self, newest: u32, changed: u32, ends: Option<u64>) {
+    /// Supersedes the live operational certificates of a device, from `newest` back, except for `but`. The one that was in use is due at
+    /// `ends`.
+    pub(super) fn supersede(&mut self, newest: u32, but: Option<u32>, changed: u32, ends: Option<u64>) {
         let mut row = newest;
         while let Some(facts) = self.rows.get_mut(row as usize) {
             let (this, was) = (row, facts.beneath());
             row = facts.previous;
             let live = matches!(was, Standing::Issued | Standing::InUse) && !facts.is_held();
-            if !live || facts.kind() != Kind::Operational {
+            if !live || facts.kind() != Kind::Operational || but == Some(this) {
                 continue;
             }
             facts.set_beneath(Standing::Superseded);

@@ -72,11 +72,7 @@ impl Rows<'_> {
             birth,
             live,
             operational,
-            confirmed: row.confirmed,
-            scrapped: row.scrapped,
-            retired: row.retired,
-            held: row.held,
-            rework: row.rework,
+            flags: row.flags,
             changed: some(row.changed),
             seen_at: second(row.seen.load(Ordering::Relaxed)),
         }))

@@ -1,0 +1,331 @@
+//! What an entry changes, said once. Whatever is derived from the ledger interprets these effects: the overlay of a batch, the index, the
+//! projection.
+
+use std::time::SystemTime;
+
+use identity::{DeviceId, Principal, PrincipalName, RequestId, Role, SerialNumber};
+
+use super::{
+    AlarmFacts, AlarmPair, Entry, Event, Holder, JobFacts, JobId, RotationFacts, SignedCertificate,
+    WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+};
+
+/// One change that an entry makes to what is known. The effects of an entry are interpreted in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect<'a> {
+    /// The entry answers this request of this caller.
+    RequestAnswered {
+        /// Who asked; `None`: the CA itself.
+        caller: Option<&'a Principal>,
+        /// The caller's id of the request.
+        request: RequestId,
+    },
+    /// A certificate is on record with the status issued. It takes its serial number and, if nobody has it, its key.
+    CertificateIssued {
+        /// The certificate.
+        certificate: &'a SignedCertificate,
+        /// Whose it is.
+        holder: Holder,
+        /// The certificate that authorised it; `None` but for operational certificates.
+        parent: Option<SerialNumber>,
+    },
+    /// The status of a certificate changes. A revoked certificate stays revoked whatever follows.
+    StatusChanged {
+        /// Which certificate.
+        serial_number: SerialNumber,
+        /// How.
+        change: StatusChange,
+    },
+    /// The operational certificates of a device but one that are issued or in use, and not on hold, are superseded.
+    OthersSuperseded {
+        /// Which device.
+        device: &'a DeviceId,
+        /// The certificate that stays.
+        but: SerialNumber,
+        /// When the one that was in use is to be revoked; `None`: it is left to expire.
+        in_use_ends: Option<SystemTime>,
+    },
+    /// A device has a birth certificate, which is the certificate issued just before: its first, or that of a rework.
+    DeviceBorn {
+        /// Which device.
+        device: &'a DeviceId,
+        /// The order that the unit counts against.
+        work_order: WorkOrderId,
+        /// The birth certificate.
+        birth: SerialNumber,
+    },
+    /// Something that is remembered of a device changes.
+    DeviceChanged {
+        /// Which device.
+        device: &'a DeviceId,
+        /// What.
+        change: DeviceChange,
+    },
+    /// The device, or its station for it, did something at the time of the entry.
+    DeviceSeen(&'a DeviceId),
+    /// There is a work order. Its number is one more than that of the order before it.
+    WorkOrderCreated {
+        /// Its number.
+        work_order: WorkOrderId,
+        /// What it allows.
+        terms: &'a WorkOrderTerms,
+    },
+    /// A work order is paused, resumed or closed.
+    WorkOrderChanged {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// What it is now.
+        state: WorkOrderState,
+    },
+    /// A unit of the order was confirmed.
+    UnitConfirmed {
+        /// Which order.
+        work_order: WorkOrderId,
+    },
+    /// A unit of the order was scrapped. Interpreted before the device changes.
+    UnitScrapped {
+        /// Which order.
+        work_order: WorkOrderId,
+        /// Which unit.
+        device: &'a DeviceId,
+    },
+    /// A principal has one more credential.
+    CredentialIssued {
+        /// What it may be.
+        role: Role,
+        /// Unique in its role.
+        name: &'a PrincipalName,
+        /// The certificate.
+        serial_number: SerialNumber,
+    },
+    /// The credentials of a principal were revoked.
+    PrincipalRevoked {
+        /// What it was.
+        role: Role,
+        /// Unique in its role.
+        name: &'a PrincipalName,
+    },
+    /// An alarm was raised.
+    AlarmRaised(AlarmPair, AlarmFacts),
+    /// A mass revocation begins.
+    JobBegun(Box<JobFacts>),
+    /// So many more certificates of a mass revocation are revoked.
+    JobAdvanced(JobId, u64),
+    /// A mass revocation has ended.
+    JobFinished(JobId),
+    /// Certificates are to be renewed soon.
+    RotationRequested(Box<RotationFacts>),
+}
+
+/// How the status of a certificate changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusChange {
+    /// Its holder proved that it uses it.
+    InUse,
+    /// It is revoked for ever.
+    Revoked,
+    /// It is on hold.
+    Held,
+    /// The hold has ended: it is again what it was before.
+    Released,
+}
+
+/// What may be remembered of a device beside its certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceFlags {
+    /// The station confirmed it.
+    pub confirmed: bool,
+    /// It failed in the factory, for good.
+    pub scrapped: bool,
+    /// It is no more.
+    pub retired: bool,
+    /// It is on hold.
+    pub held: bool,
+    /// Its next birth certificate is allowed.
+    pub rework: bool,
+}
+
+/// How what is remembered of a device changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// The station confirmed it.
+    Confirmed,
+    /// It failed in the factory, for good.
+    Scrapped,
+    /// It is no more.
+    Retired,
+    /// It is on hold.
+    Held,
+    /// The hold has ended.
+    Released,
+    /// Its next birth certificate is allowed.
+    ReworkAllowed,
+}
+
+impl DeviceFlags {
+    /// Makes a change.
+    pub fn change(&mut self, change: DeviceChange) {
+        match change {
+            DeviceChange::Confirmed => self.confirmed = true,
+            DeviceChange::Scrapped => self.scrapped = true,
+            DeviceChange::Retired => self.retired = true,
+            DeviceChange::Held => self.held = true,
+            DeviceChange::Released => self.held = false,
+            DeviceChange::ReworkAllowed => self.rework = true,
+        }
+    }
+
+    /// The device has another birth certificate: it is to be confirmed again, and the rework that was allowed is used.
+    pub fn reborn(&mut self) {
+        (self.confirmed, self.rework) = (false, false);
+    }
+}
+
+impl WorkOrderCounts {
+    /// Counts a birth certificate. `was_confirmed` of a unit that had one before: a rework is the same unit, which is counted once and has to be
+    /// confirmed again.
+    pub fn count_birth(&mut self, was_confirmed: Option<bool>) {
+        match was_confirmed {
+            None => self.issued += 1,
+            Some(confirmed) => {
+                self.reworked += 1;
+                self.confirmed -= u64::from(confirmed && self.confirmed > 0);
+            }
+        }
+    }
+
+    /// Counts a unit that was confirmed.
+    pub fn count_confirmed(&mut self) {
+        self.confirmed += 1;
+    }
+
+    /// Counts a unit that was scrapped, which may have been confirmed before.
+    pub fn count_scrapped(&mut self, was_confirmed: bool) {
+        self.scrapped += 1;
+        self.confirmed -= u64::from(was_confirmed && self.confirmed > 0);
+    }
+}
+
+/// What the entry changes, in the order in which it is to be interpreted.
+#[must_use]
+pub fn effects(entry: &Entry) -> Vec<Effect<'_>> {
+    let mut effects = Vec::with_capacity(EFFECTS_USUAL);
+    if let Some(request) = entry.request {
+        effects.push(Effect::RequestAnswered { caller: entry.principal.as_ref(), request });
+    }
+    if let (Some(certificate), Some(holder)) = (entry.event.certificate(), entry.event.holder()) {
+        let parent = match &entry.event {
+            Event::OperationalIssued { parent, .. } => Some(*parent),
+            _ => None,
+        };
+        effects.push(Effect::CertificateIssued { certificate, holder, parent });
+    }
+    let changed = |change| move |serial_number| Effect::StatusChanged { serial_number, change };
+    let revoked = entry.event.withdrawal().map(|withdrawal| withdrawal.certificates).unwrap_or_default();
+    effects.extend(revoked.iter().map(|one| one.serial_number).map(changed(StatusChange::Revoked)));
+    effects.extend(entry.event.held().iter().copied().map(changed(StatusChange::Held)));
+    effects.extend(entry.event.released().iter().copied().map(changed(StatusChange::Released)));
+    of_event(entry, &mut effects);
+    if let Some(pair) = AlarmPair::of(&entry.event) {
+        let facts = AlarmFacts { entry: entry.number, at: entry.at, kind: pair.kind() };
+        effects.push(Effect::AlarmRaised(pair, facts));
+    }
+    effects
+}
+
+/// What only this event does.
+fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
+    let changed = |device, change| Effect::DeviceChanged { device, change };
+    let in_use = |serial_number| Effect::StatusChanged { serial_number, change: StatusChange::InUse };
+    match &entry.event {
+        Event::IssuerInstalled { .. } | Event::DuplicateRefused { .. } | Event::TimeConfirmed { .. } => {}
+        Event::WorkOrderCreated { work_order, terms } => {
+            effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
+        }
+        Event::WorkOrderPaused { work_order }
+        | Event::WorkOrderResumed { work_order }
+        | Event::WorkOrderClosed { work_order } => {
+            let state = match &entry.event {
+                Event::WorkOrderPaused { .. } => WorkOrderState::Paused,
+                Event::WorkOrderResumed { .. } => WorkOrderState::Open,
+                _ => WorkOrderState::Closed,
+            };
+            effects.push(Effect::WorkOrderChanged { work_order: *work_order, state });
+        }
+        Event::BirthIssued { work_order, device, certificate, .. } => {
+            let (work_order, birth) = (*work_order, certificate.serial_number);
+            effects.extend([Effect::DeviceBorn { device, work_order, birth }, Effect::DeviceSeen(device)]);
+        }
+        Event::UnitConfirmed { work_order, device, serial_number } => effects.extend([
+            changed(device, DeviceChange::Confirmed),
+            Effect::DeviceSeen(device),
+            in_use(*serial_number),
+            Effect::UnitConfirmed { work_order: *work_order },
+        ]),
+        Event::UnitScrapped { work_order, device, .. } => effects.extend([
+            Effect::UnitScrapped { work_order: *work_order, device },
+            changed(device, DeviceChange::Scrapped),
+        ]),
+        Event::OperationalIssued { device, .. } => effects.push(Effect::DeviceSeen(device)),
+        Event::InstallConfirmed { device, serial_number, parent_ends, .. } => effects.extend([
+            Effect::OthersSuperseded { device, but: *serial_number, in_use_ends: *parent_ends },
+            in_use(*serial_number),
+            Effect::DeviceSeen(device),
+        ]),
+        Event::ForkDetected { device, held: true, .. } | Event::DeviceHeld { device, .. } => {
+            effects.push(changed(device, DeviceChange::Held));
+        }
+        Event::ForkDetected { held: false, .. } => {}
+        Event::DeviceReleased { device, .. } => effects.push(changed(device, DeviceChange::Released)),
+        Event::DeviceRetired { device, .. } => effects.push(changed(device, DeviceChange::Retired)),
+        Event::ReworkAllowed { device } => effects.push(changed(device, DeviceChange::ReworkAllowed)),
+        Event::CertificatesRevoked { certificates, job, .. } => {
+            effects.extend(job.map(|job| Effect::JobAdvanced(job, certificates.len() as u64)));
+        }
+        Event::RevocationBegun { .. } | Event::RotationRequested { .. } => of_selection(entry, effects),
+        Event::RevocationFinished { job } => effects.push(Effect::JobFinished(*job)),
+        Event::CredentialIssued { role, name, certificate } => {
+            let (role, serial_number) = (*role, certificate.serial_number);
+            effects.push(Effect::CredentialIssued { role, name, serial_number });
+        }
+        Event::PrincipalRevoked { role, name, .. } => {
+            effects.push(Effect::PrincipalRevoked { role: *role, name });
+        }
+    }
+}
+
+/// What is asked of many certificates at once.
+fn of_selection(entry: &Entry, effects: &mut Vec<Effect<'_>>) {
+    match &entry.event {
+        Event::RevocationBegun { job, selection, reason, invalidity_date, devices, certificates } => {
+            effects.push(Effect::JobBegun(Box::new(JobFacts {
+                id: *job,
+                selection: selection.clone(),
+                reason: *reason,
+                invalidity_date: *invalidity_date,
+                devices: *devices,
+                certificates: *certificates,
+                revoked: 0,
+                begun_at: entry.at,
+                begun_by: entry.principal.clone(),
+                begun: entry.number,
+                finished: None,
+            })));
+        }
+        Event::RotationRequested { selection, spread, reason, until } => {
+            effects.push(Effect::RotationRequested(Box::new(RotationFacts {
+                entry: entry.number,
+                requested_at: entry.at,
+                requested_by: entry.principal.clone(),
+                selection: selection.clone(),
+                spread: *spread,
+                reason: reason.clone(),
+                until: *until,
+            })));
+        }
+        _ => {}
+    }
+}
+
+/// Effects of most entries.
+const EFFECTS_USUAL: usize = 5;

@@ -1,0 +1,518 @@
+//! The effects of entries in ordinary maps, laid over another view: over [`EmptyView`] they are the state of a small ledger, over an index
+//! the state after the commands of a batch that are decided and not yet durable.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, ProfileName, RequestId, Role,
+    SerialNumber,
+};
+
+use super::{
+    AlarmFacts, AlarmPair, CertificateFacts, DeviceFacts, Effect, Entry, HoldFacts, Holder, JobFacts, JobId,
+    PrincipalFacts, RequestFacts, RotationFacts, SignedCertificate, Standing, StatusChange, View,
+    WorkOrderFacts, WorkOrderId, effects,
+};
+
+/// The effects of entries over a `base`.
+#[derive(Debug)]
+pub struct Overlay<B> {
+    base: B,
+    requests: HashMap<(Option<Principal>, RequestId), RequestFacts>,
+    devices: BTreeMap<DeviceId, DeviceFacts>,
+    /// Certificates of devices that were entered here.
+    histories: HashMap<DeviceId, Vec<SerialNumber>>,
+    certificates: HashMap<SerialNumber, CertificateFacts>,
+    keys: HashMap<KeyFingerprint, SerialNumber>,
+    work_orders: BTreeMap<WorkOrderId, WorkOrderFacts>,
+    principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    issuers: HashMap<IssuerName, SerialNumber>,
+    alarms: Vec<AlarmFacts>,
+    pairs: HashSet<AlarmPair>,
+    jobs: BTreeMap<JobId, JobFacts>,
+    rotations: Vec<RotationFacts>,
+}
+
+impl<B: View> Overlay<B> {
+    /// No changes over `base`.
+    pub fn over(base: B) -> Self {
+        Self::with_room(base, 0)
+    }
+
+    /// No changes over `base`, and room for those of so many entries.
+    pub fn with_room(base: B, entries: usize) -> Self {
+        Self {
+            base,
+            requests: HashMap::with_capacity(entries),
+            devices: BTreeMap::new(),
+            histories: HashMap::new(),
+            certificates: HashMap::with_capacity(entries),
+            keys: HashMap::with_capacity(entries),
+            work_orders: BTreeMap::new(),
+            principals: BTreeMap::new(),
+            issuers: HashMap::new(),
+            alarms: Vec::new(),
+            pairs: HashSet::new(),
+            jobs: BTreeMap::new(),
+            rotations: Vec::new(),
+        }
+    }
+
+    /// Applies the effects of an entry, which follows all that is shown here.
+    ///
+    /// # Errors
+    /// The base's.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), B::Fault> {
+        effects(entry).into_iter().try_for_each(|effect| self.apply_effect(entry, effect))
+    }
+
+    fn apply_effect(&mut self, entry: &Entry, effect: Effect<'_>) -> Result<(), B::Fault> {
+        match effect {
+            Effect::RequestAnswered { caller, request } => {
+                let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
+                let facts = RequestFacts { entry: entry.number, content: entry.content, certificate };
+                self.requests.insert((caller.cloned(), request), facts);
+            }
+            Effect::CertificateIssued { certificate, holder, parent } => {
+                self.issue(entry, certificate, holder, parent)?;
+            }
+            Effect::StatusChanged { serial_number, change } => {
+                self.change_status(entry, &serial_number, change)?;
+            }
+            Effect::OthersSuperseded { device, but, in_use_ends } => {
+                self.supersede(entry, device, but, in_use_ends)?;
+            }
+            Effect::DeviceBorn { device, work_order, birth } => {
+                self.bear(entry, device, work_order, birth)?;
+            }
+            Effect::DeviceChanged { device, change } => self.change_device(device, |known| {
+                known.flags.change(change);
+                known.changed = Some(entry.number);
+            })?,
+            Effect::DeviceSeen(device) => self.change_device(device, |known| {
+                known.seen_at = known.seen_at.max(whole_seconds(entry.at));
+            })?,
+            Effect::WorkOrderCreated { work_order, terms } => {
+                let facts = WorkOrderFacts::created(entry, work_order, terms);
+                self.work_orders.insert(work_order, facts);
+            }
+            Effect::WorkOrderChanged { work_order, state } => self.change_order(work_order, |order| {
+                (order.state, order.changed) = (state, entry.number);
+            })?,
+            Effect::UnitConfirmed { work_order } => {
+                self.change_order(work_order, |order| order.counts.count_confirmed())?;
+            }
+            Effect::UnitScrapped { work_order, device } => {
+                let confirmed = self.device(device)?.is_some_and(|known| known.flags.confirmed);
+                self.change_order(work_order, |order| order.counts.count_scrapped(confirmed))?;
+            }
+            Effect::CredentialIssued { role, name, serial_number } => {
+                let mut known = self
+                    .principal(role, name)?
+                    .unwrap_or_else(|| PrincipalFacts::created(role, name.clone(), entry.at));
+                known.certificates.push(serial_number);
+                self.principals.insert((role, name.clone()), known);
+            }
+            Effect::PrincipalRevoked { role, name } => {
+                if let Some(known) = self.principal(role, name)? {
+                    let known = PrincipalFacts { revoked: Some(entry.number), ..known };
+                    self.principals.insert((role, name.clone()), known);
+                }
+            }
+            Effect::AlarmRaised(pair, facts) => {
+                self.pairs.insert(pair);
+                self.alarms.push(facts);
+            }
+            Effect::JobBegun(facts) => {
+                self.jobs.insert(facts.id, *facts);
+            }
+            Effect::JobAdvanced(job, revoked) => self.change_job(job, |known| known.revoked += revoked)?,
+            Effect::JobFinished(job) => {
+                self.change_job(job, |known| known.finished = Some(entry.number))?;
+            }
+            Effect::RotationRequested(facts) => self.rotations.push(*facts),
+        }
+        Ok(())
+    }
+
+    fn issue(
+        &mut self,
+        entry: &Entry,
+        certificate: &SignedCertificate,
+        holder: Holder,
+        parent: Option<SerialNumber>,
+    ) -> Result<(), B::Fault> {
+        let serial_number = certificate.serial_number;
+        match &holder {
+            Holder::Issuer(issuer) => {
+                self.issuers.insert(*issuer, serial_number);
+            }
+            Holder::Principal(Principal::Device(device)) => {
+                self.histories.entry(device.clone()).or_default().push(serial_number);
+                self.change_device(device, |known| known.live.push(serial_number))?;
+            }
+            Holder::Principal(Principal::Named { .. }) => {}
+        }
+        self.keys.entry(certificate.key).or_insert(serial_number);
+        let facts = CertificateFacts {
+            entry: entry.number,
+            serial_number,
+            holder,
+            issuer: certificate.issuer,
+            profile: certificate.profile,
+            key: certificate.key,
+            not_after: certificate.validity.not_after(),
+            shard: certificate.shard,
+            parent,
+            standing: Standing::Issued,
+            hold: None,
+            ends: None,
+            changed: None,
+        };
+        self.certificates.insert(serial_number, facts);
+        Ok(())
+    }
+
+    fn change_status(
+        &mut self,
+        entry: &Entry,
+        serial_number: &SerialNumber,
+        change: StatusChange,
+    ) -> Result<(), B::Fault> {
+        let Some(mut facts) = self.certificate(serial_number)? else { return Ok(()) };
+        if facts.standing == Standing::Revoked {
+            return Ok(());
+        }
+        match change {
+            StatusChange::InUse => (facts.standing, facts.hold) = (Standing::InUse, None),
+            StatusChange::Revoked => {
+                (facts.standing, facts.hold, facts.ends) = (Standing::Revoked, None, None);
+            }
+            StatusChange::Held => {
+                facts.hold = Some(HoldFacts { since: entry.at, was: facts.standing });
+                facts.standing = Standing::Held;
+            }
+            StatusChange::Released => {
+                let Some(hold) = facts.hold.take() else { return Ok(()) };
+                facts.standing = hold.was;
+            }
+        }
+        facts.changed = Some(entry.number);
+        if let Holder::Principal(Principal::Device(device)) = &facts.holder {
+            match change {
+                StatusChange::InUse if facts.profile == ProfileName::Ldevid => {
+                    self.change_device(device, |known| known.operational = Some(*serial_number))?;
+                }
+                StatusChange::Revoked => self.change_device(device, |known| known.lose(serial_number))?,
+                StatusChange::InUse | StatusChange::Held | StatusChange::Released => {}
+            }
+        }
+        self.certificates.insert(*serial_number, facts);
+        Ok(())
+    }
+
+    fn supersede(
+        &mut self,
+        entry: &Entry,
+        device: &DeviceId,
+        but: SerialNumber,
+        in_use_ends: Option<SystemTime>,
+    ) -> Result<(), B::Fault> {
+        let live = self.device(device)?.map(|known| known.live).unwrap_or_default();
+        for other in live.iter().filter(|other| **other != but) {
+            let Some(facts) = self.certificate(other)? else { continue };
+            let ends = match facts.standing {
+                Standing::Issued => None,
+                Standing::InUse => in_use_ends,
+                Standing::Revoked | Standing::Superseded | Standing::Held => continue,
+            };
+            if facts.profile != ProfileName::Ldevid {
+                continue;
+            }
+            let (standing, changed) = (Standing::Superseded, Some(entry.number));
+            self.certificates.insert(*other, CertificateFacts { standing, ends, changed, ..facts });
+            self.change_device(device, |known| known.lose(other))?;
+        }
+        Ok(())
+    }
+
+    fn bear(
+        &mut self,
+        entry: &Entry,
+        device: &DeviceId,
+        work_order: WorkOrderId,
+        birth: SerialNumber,
+    ) -> Result<(), B::Fault> {
+        let known = self.device(device)?;
+        let was_confirmed = known.as_ref().map(|known| known.flags.confirmed);
+        let mut flags = known.as_ref().map(|known| known.flags).unwrap_or_default();
+        flags.reborn();
+        let facts = DeviceFacts {
+            id: device.clone(),
+            work_order,
+            station: entry.principal.clone(),
+            born_at: entry.at,
+            birth,
+            live: vec![birth],
+            operational: None,
+            flags,
+            changed: known.as_ref().map(|_| entry.number),
+            seen_at: known.map_or(UNIX_EPOCH, |known| known.seen_at),
+        };
+        self.devices.insert(device.clone(), facts);
+        self.change_order(work_order, |order| order.counts.count_birth(was_confirmed))
+    }
+
+    fn change_device(
+        &mut self,
+        device: &DeviceId,
+        change: impl FnOnce(&mut DeviceFacts),
+    ) -> Result<(), B::Fault> {
+        if let Some(known) = self.devices.get_mut(device) {
+            change(known);
+        } else if let Some(mut known) = self.base.device(device)? {
+            change(&mut known);
+            self.devices.insert(device.clone(), known);
+        }
+        Ok(())
+    }
+
+    fn change_order(
+        &mut self,
+        work_order: WorkOrderId,
+        change: impl FnOnce(&mut WorkOrderFacts),
+    ) -> Result<(), B::Fault> {
+        if let Some(mut order) = self.work_order(work_order)? {
+            change(&mut order);
+            self.work_orders.insert(work_order, order);
+        }
+        Ok(())
+    }
+
+    fn change_job(&mut self, job: JobId, change: impl FnOnce(&mut JobFacts)) -> Result<(), B::Fault> {
+        if let Some(mut known) = self.job(job)? {
+            change(&mut known);
+            self.jobs.insert(job, known);
+        }
+        Ok(())
+    }
+
+    /// The devices entered here, in order of their ids; not those of the base.
+    pub fn devices(&self) -> &BTreeMap<DeviceId, DeviceFacts> {
+        &self.devices
+    }
+
+    /// The certificates entered here, in no order; not those of the base.
+    pub fn certificates_here(&self) -> impl Iterator<Item = &CertificateFacts> {
+        self.certificates.values()
+    }
+
+    /// The alarms entered here, oldest first; not those of the base.
+    pub fn alarms(&self) -> &[AlarmFacts] {
+        &self.alarms
+    }
+
+    /// The mass revocations entered here; not those of the base.
+    pub fn jobs_here(&self) -> &BTreeMap<JobId, JobFacts> {
+        &self.jobs
+    }
+
+    /// The rotation requests entered here, oldest first; not those of the base.
+    pub fn rotations_here(&self) -> &[RotationFacts] {
+        &self.rotations
+    }
+
+    /// The principals entered here; not those of the base.
+    pub fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
+        &self.principals
+    }
+}
+
+impl<B: View> View for Overlay<B> {
+    type Fault = B::Fault;
+
+    fn request(
+        &self,
+        principal: Option<&Principal>,
+        request: &RequestId,
+    ) -> Result<Option<RequestFacts>, Self::Fault> {
+        if !self.requests.is_empty()
+            && let Some(facts) = self.requests.get(&(principal.cloned(), *request))
+        {
+            return Ok(Some(facts.clone()));
+        }
+        self.base.request(principal, request)
+    }
+
+    fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault> {
+        match self.devices.get(device) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.device(device),
+        }
+    }
+
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault> {
+        let mut certificates = self.base.certificates(device)?;
+        certificates.extend(self.histories.get(device).into_iter().flatten());
+        Ok(certificates)
+    }
+
+    fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.certificates.get(serial_number) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.certificate(serial_number),
+        }
+    }
+
+    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, Self::Fault> {
+        match self.certificates.get(serial_number) {
+            Some(facts) => Ok(Some(facts.standing)),
+            None => self.base.standing(serial_number),
+        }
+    }
+
+    fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.keys.get(key) {
+            Some(serial_number) => self.certificate(serial_number),
+            None => self.base.key(key),
+        }
+    }
+
+    fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault> {
+        match self.work_orders.get(&work_order) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.work_order(work_order),
+        }
+    }
+
+    fn work_orders(&self) -> Result<u64, Self::Fault> {
+        let here = self.work_orders.last_key_value().map_or(0, |(id, _)| id.0);
+        Ok(self.base.work_orders()?.max(here))
+    }
+
+    fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault> {
+        match self.principals.get(&(role, name.clone())) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.principal(role, name),
+        }
+    }
+
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, Self::Fault> {
+        let mut names = self.base.principals_of(role)?;
+        names.extend(self.principals.keys().filter(|(of, _)| *of == role).map(|(_, name)| name.clone()));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, Self::Fault> {
+        match self.issuers.get(&issuer) {
+            Some(serial_number) => self.certificate(serial_number),
+            None => self.base.issuer(issuer),
+        }
+    }
+
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool, Self::Fault> {
+        if self.pairs.contains(pair) { Ok(true) } else { self.base.alarm(pair) }
+    }
+
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, Self::Fault> {
+        let here = self.alarms.iter().rev().take(enough).take_while(|alarm| alarm.at >= since).count();
+        if here >= enough {
+            return Ok(here);
+        }
+        Ok(here + self.base.alarms_since(since, enough - here)?)
+    }
+
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>, Self::Fault> {
+        match self.jobs.get(&job) {
+            Some(facts) => Ok(Some(facts.clone())),
+            None => self.base.job(job),
+        }
+    }
+
+    fn jobs(&self) -> Result<u64, Self::Fault> {
+        let here = self.jobs.last_key_value().map_or(0, |(id, _)| id.0);
+        Ok(self.base.jobs()?.max(here))
+    }
+
+    fn rotations(&self, now: SystemTime) -> Result<usize, Self::Fault> {
+        let here = self.rotations.iter().filter(|rotation| rotation.until > now).count();
+        Ok(here + self.base.rotations(now)?)
+    }
+}
+
+/// Entries keep when a device was seen in whole seconds.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+/// The view of an empty ledger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmptyView;
+
+impl View for EmptyView {
+    type Fault = Infallible;
+
+    fn request(&self, _: Option<&Principal>, _: &RequestId) -> Result<Option<RequestFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn device(&self, _: &DeviceId) -> Result<Option<DeviceFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn certificates(&self, _: &DeviceId) -> Result<Vec<SerialNumber>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn key(&self, _: &KeyFingerprint) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn work_order(&self, _: WorkOrderId) -> Result<Option<WorkOrderFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn work_orders(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn principal(&self, _: Role, _: &PrincipalName) -> Result<Option<PrincipalFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn principals_of(&self, _: Role) -> Result<Vec<PrincipalName>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    fn issuer(&self, _: IssuerName) -> Result<Option<CertificateFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn alarm(&self, _: &AlarmPair) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    fn alarms_since(&self, _: SystemTime, _: usize) -> Result<usize, Infallible> {
+        Ok(0)
+    }
+
+    fn job(&self, _: JobId) -> Result<Option<JobFacts>, Infallible> {
+        Ok(None)
+    }
+
+    fn jobs(&self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn rotations(&self, _: SystemTime) -> Result<usize, Infallible> {
+        Ok(0)
+    }
+}
