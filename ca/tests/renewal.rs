@@ -59,6 +59,27 @@ async fn a_clone_is_refused_as_a_fork_and_asking_twice_is_not() {
 }
 
 #[tokio::test]
+async fn a_clone_that_asks_often_first_is_a_fork_all_the_same() {
+    let world = World::new().await;
+    let (_, with_parent) = enrolled(&world).await;
+    let mut newest = with_parent.clone();
+    let refused = loop {
+        match world.authority.renew(&newest, fresh_id(), &Key::new().csr()).await {
+            Ok(child) => newest = world.caller(child.der()).await,
+            Err(refused) => break refused,
+        }
+        world.authority.confirm_by_use(&newest).await.unwrap();
+    };
+    assert_eq!(refused.reason(), "TOO_OFTEN");
+    // The one whose flash was copied has the parent. Neither it nor a clone that asks with it is told to wait.
+    for asked in 0..40 {
+        let fork = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
+        assert_eq!(reason(&fork), "LINEAGE_FORKED", "asked {asked} times");
+    }
+    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
 async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_else() {
     let world = World::new().await;
     let birth = born(&world).await;

@@ -25,6 +25,14 @@ impl Caller {
         Self { channel: endpoint(server, tls).connect_lazy() }
     }
 
+    /// One whose connection takes 64 KiB of answers that nobody reads, and no more.
+    pub fn with_a_small_window(server: SocketAddr, credentials: &Credentials) -> Self {
+        let presented = format!("{}{}", credentials.certificate, credentials.chain);
+        let tls = trusting(&credentials.trust).identity(Identity::from_pem(presented, &credentials.key));
+        let endpoint = endpoint(server, tls).initial_connection_window_size(SMALL_WINDOW);
+        Self { channel: endpoint.initial_stream_window_size(SMALL_WINDOW).connect_lazy() }
+    }
+
     /// One who trusts the server and shows no certificate.
     pub fn without_certificate(server: SocketAddr, trust: &str) -> Self {
         Self { channel: endpoint(server, trusting(trust)).connect_lazy() }
@@ -68,6 +76,9 @@ fn endpoint(server: SocketAddr, tls: ClientTlsConfig) -> Endpoint {
         .tls_config(tls)
         .expect("usable credentials")
 }
+
+/// The least that a connection can have (RFC 9113, section 6.9.2).
+const SMALL_WINDOW: u32 = 65_535;
 
 /// Loopback connects at once; a busy machine handshakes slowly.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);

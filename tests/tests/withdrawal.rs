@@ -8,20 +8,20 @@
     reason = "a test"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
 use proto::v1::revocation_service_client::RevocationServiceClient;
 use proto::v1::{
-    CheckStatusRequest, GetTrustBundleRequest, HoldRequest, IssueBirthCertificateRequest,
-    PreviewSelectionRequest, ReleaseRequest, RevocationEvent, RevocationState, RevokePrincipalRequest,
-    RevokeProgress, RevokeRequest, Role, Selection, WatchRevocationsRequest, WatchRevocationsResponse,
-    selection::By,
+    CheckStatusRequest, GetTrustBundleRequest, GetWorkOrderRequest, HoldRequest,
+    IssueBirthCertificateRequest, PreviewSelectionRequest, ReleaseRequest, RevocationEvent, RevocationState,
+    RevokePrincipalRequest, RevokeProgress, RevokeRequest, Role, Selection, WatchRevocationsRequest,
+    WatchRevocationsResponse, selection::By,
 };
 use rand::RngExt;
 use tests::{
-    Caller, CertificateAuthority, Credentials, Device, Factory, OrderTerms, Seed, ask_on_stream, refusal,
-    refused, within,
+    Caller, CertificateAuthority, Credentials, Device, Factory, OrderTerms, Seed, ask_on_stream, eventually,
+    plain_http, refusal, refused, within,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -239,6 +239,53 @@ async fn a_lineage_takes_its_descendants_and_a_cursor_of_another_ledger_is_refus
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_that_read_nothing_keep_no_connection_of_others_open() {
+    let mut authority = CertificateAuthority::start();
+    born(&authority, UNITS).await;
+    let by = By::Product("cam-2".into());
+    revoke(&authority, by, "keyCompromise", UNITS as u64).await.unwrap();
+    let station = Factory::of(&authority).credential(Role::Station, "line-1").await;
+    // So many pages that some of them do not fit the window of their connection.
+    let broker = Factory::of(&authority).credential(Role::RelyingParty, "broker-1").await;
+    let broker = Caller::with_a_small_window(authority.grpc(), &broker);
+    let mut unread = Vec::new();
+    for _ in 0..UNREAD_STREAMS {
+        unread.push(watch(&broker, "", false).await);
+    }
+    let (operator, station) = (authority.operator(), authority.caller(&station));
+    for caller in [&operator, &station] {
+        let order = GetWorkOrderRequest { work_order: "wo-000001".to_owned() };
+        caller.provisioning().get_work_order(order).await.ok();
+    }
+    let before = open_connections(&authority);
+    let revoke = RevokePrincipalRequest {
+        role: Role::Station.into(),
+        name: "line-1".into(),
+        reason: "keyCompromise".into(),
+        ..RevokePrincipalRequest::default()
+    };
+    operator.principals().revoke(revoke).await.unwrap();
+    let revoked = Instant::now();
+    eventually(SOON, "the connection of the revoked station is closed", async || {
+        (open_connections(&authority) < before).then_some(())
+    })
+    .await;
+    let took = revoked.elapsed();
+    eprintln!("closed after {took:?}");
+    // Sooner than the round that looks at every connection each half minute.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    authority.kill();
+    drop((unread, broker, operator, station));
+}
+
+fn open_connections(authority: &CertificateAuthority) -> usize {
+    let (_, body) = plain_http(authority.http(), "GET /metrics HTTP/1.0\r\n\r\n", &[]);
+    let text = String::from_utf8(body).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix("touchmark_connections ")?.parse().ok());
+    value.expect("the metric is there")
+}
+
 /// So many birth certificates: their serial numbers, in the order of the devices' serial numbers.
 async fn born(authority: &CertificateAuthority, units: usize) -> Vec<Bytes> {
     let factory = Factory::of(authority);
@@ -327,6 +374,9 @@ fn serial_number(der: &[u8]) -> Bytes {
 }
 
 const UNITS: usize = 60;
+
+/// Streams of one connection. Their first pages have some kilobytes each; the window of a connection has 64.
+const UNREAD_STREAMS: usize = 30;
 
 /// More than two entries take.
 const MANY: usize = 2_600;

@@ -7,7 +7,7 @@ use ledger::{Action, Conflict, WorkOrderCounts, WorkOrderId};
 use store::{Released, Store, WorkOrderRecord};
 
 use super::content::Content;
-use super::issue::{Holder, Placed, Question};
+use super::issue::{Holder, Placed, Preflight, Question};
 use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 
@@ -72,8 +72,10 @@ impl<S: Store> Authority<S> {
                 }
             };
             match self.foresee(caller, &question).await {
-                Some(answer) => answers.push((place, answer)),
-                None => self.sort_by_order(caller, &mut orders, &mut answers, (place, question)).await,
+                Preflight::Answered(answer) => answers.push((place, answer)),
+                Preflight::New | Preflight::Alarm => {
+                    self.sort_by_order(caller, &mut orders, &mut answers, (place, question)).await
+                }
             }
         }
         for (_, profile, questions) in orders {

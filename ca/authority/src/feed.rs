@@ -146,16 +146,23 @@ impl<S: Store> Authority<S> {
     }
 
     /// What follows the place now; `None`: nothing.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
     pub async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
-        let shared = self.feed.page(place.0);
-        let read = shared.get_or_try_init(async || {
-            let changes = self.store.revocation_changes(place.0, FEED_PAGE_CHANGES).await.map_err(Some)?;
-            let last = changes.last().ok_or(None)?;
-            let (next, caught_up) = (FeedPlace(last.place), changes.len() < FEED_PAGE_CHANGES);
-            Ok(Arc::new(FeedPage { changes, next, caught_up }))
+        let (shared, store) = (self.feed.page(place.0), Arc::clone(&self.store));
+        // A task of its own: a watcher whose peer reads nothing is not polled, and the others who wait for the same page must not wait for it.
+        let read = tokio::spawn(async move {
+            let page = shared.get_or_try_init(async || {
+                let changes = store.revocation_changes(place.0, FEED_PAGE_CHANGES).await.map_err(Some)?;
+                let last = changes.last().ok_or(None)?;
+                let (next, caught_up) = (FeedPlace(last.place), changes.len() < FEED_PAGE_CHANGES);
+                Ok(Arc::new(FeedPage { changes, next, caught_up }))
+            });
+            page.await.map(Arc::clone)
         });
-        match read.await {
-            Ok(page) => Ok(Some(Arc::clone(page))),
+        match read.await.unwrap_or(Err(Some(StoreError::Bug { what: "a read of the feed panicked" }))) {
+            Ok(page) => Ok(Some(page)),
             Err(None) => Ok(None),
             Err(Some(error)) => Err(StoreError::into(error)),
         }

@@ -30,34 +30,50 @@ pub(super) enum Holder {
     Credential { role: Role, name: PrincipalName },
 }
 
+/// What the ledger says to a question before anything is signed for it.
+pub(super) enum Preflight {
+    /// Its answer, or a refusal.
+    Answered(Result<Released, Refused>),
+    /// Nothing: it is worth a signature.
+    New,
+    /// It will be refused, and the refusal goes on record as an alarm.
+    Alarm,
+}
+
 /// The answer to the question that stands at this place.
 pub(super) type Placed<T> = (usize, T);
 
 impl<S: Store> Authority<S> {
-    /// What the ledger already says to a question: its answer, a refusal, or nothing (`None`): then it is worth a signature.
-    pub(super) async fn foresee(
-        &self,
-        caller: &Caller,
-        question: &Question,
-    ) -> Option<Result<Released, Refused>> {
+    /// What the ledger already says to a question.
+    pub(super) async fn foresee(&self, caller: &Caller, question: &Question) -> Preflight {
         // Also what was answered before: with it goes the time.
         if let Err(refused) = self.clock_is_trusted() {
-            return Some(Err(refused));
+            return Preflight::Answered(Err(refused));
         }
         match self.store.foresee(&question.intent(caller)).await {
-            Ok(Foresight::Answered(recorded)) => Some(self.release(&recorded)),
-            Ok(Foresight::Refused(conflict)) => Some(Err(conflict.into())),
-            Ok(Foresight::Clear) => None,
-            // Refused in any case; on record as an alarm only if it is not one of very many.
-            Ok(Foresight::Alarm(conflict)) => match self.alarms.step(caller.principal(), Instant::now()) {
-                Ok(()) => None,
-                Err(_) => {
-                    self.tally.count_repeated_alarm();
-                    Some(Err(conflict.into()))
-                }
+            Ok(Foresight::Answered(recorded)) => Preflight::Answered(self.release(&recorded)),
+            Ok(Foresight::Refused(conflict)) => Preflight::Answered(Err(conflict.into())),
+            Ok(Foresight::Clear) => Preflight::New,
+            Ok(Foresight::Alarm(conflict)) => match self.alarm_is_due(caller, &conflict) {
+                true => Preflight::Alarm,
+                false => Preflight::Answered(Err(conflict.into())),
             },
-            Err(error) => Some(Err(error.into())),
+            Err(error) => Preflight::Answered(Err(error.into())),
         }
+    }
+
+    /// Whether a refusal goes on record as an alarm: not if it is one of very many of the same caller. Forks are counted apart, so that nothing
+    /// else that a clone asks for hides that it is one.
+    fn alarm_is_due(&self, caller: &Caller, conflict: &Conflict) -> bool {
+        let pace = match conflict {
+            Conflict::LineageForked(_) | Conflict::AlreadyEnrolled(_) => &self.forks,
+            _ => &self.alarms,
+        };
+        let due = pace.step(caller.principal(), Instant::now()).is_ok();
+        if !due {
+            self.tally.count_repeated_alarm();
+        }
+        due
     }
 
     /// Issues all that the ledger accepts, under one profile and in one durable commit. Only a serial number that is taken makes it

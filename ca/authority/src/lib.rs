@@ -111,7 +111,9 @@ pub struct Authority<S> {
     feed: feed::Feed,
     /// Of operational certificates, for each device.
     renewals: pace::Pace,
-    /// Of alarms, for each principal that causes them.
+    /// Of forks that go on record, for each device.
+    forks: pace::Pace,
+    /// Of other alarms, for each principal that causes them.
     alarms: pace::Pace,
     /// With the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
@@ -175,6 +177,7 @@ impl<S: Store> Authority<S> {
             siblings: revoked_sibling::ReportedSiblings::default(),
             feed: feed::Feed::new(),
             renewals: pace::Pace::new(RENEWALS_AT_ONCE, RENEWAL_STEP),
+            forks: pace::Pace::new(ALARMS_AT_ONCE, ALARM_STEP),
             alarms: pace::Pace::new(ALARMS_AT_ONCE, ALARM_STEP),
             recent_moduli: Mutex::default(),
             jobs: tokio::sync::Notify::new(),
@@ -329,7 +332,7 @@ const RENEWALS_AT_ONCE: u32 = 64;
 /// Then one in each half minute: a device that asks without end costs the ledger some 5 MB a day.
 const RENEWAL_STEP: Duration = Duration::from_secs(30);
 
-/// Alarms that one principal may cause in quick succession; each is an entry for ever, and this many say enough of it. Further refusals are
+/// Alarms that one principal may cause in quick succession, forks and others each; each is an entry for ever, and this many say enough of it. Further refusals are
 /// counted (`touchmark_alarms_repeated_total`).
 const ALARMS_AT_ONCE: u32 = 32;
 

@@ -8,7 +8,7 @@ use ledger::{Action, Event};
 use store::{Cursor, Page, PrincipalRecord, Released, Store, StoreError};
 
 use super::content::Content;
-use super::issue::{Holder, Question};
+use super::issue::{Holder, Preflight, Question};
 use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 
@@ -58,7 +58,7 @@ impl<S: Store> Authority<S> {
         let principal = format!("{}:{}", request.role, request.name);
         let key = self.accepted_key(&request.csr)?;
         let question = credential_question(request, key);
-        if let Some(answer) = self.foresee(caller, &question).await {
+        if let Preflight::Answered(answer) = self.foresee(caller, &question).await {
             return answer;
         }
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
