@@ -164,9 +164,9 @@ impl Store {
             latencies.add(worker.await??)?;
         }
         let (elapsed, cpu) = (started.elapsed(), process_cpu() - cpu);
-        let vitals = store.vitals();
-        let sync = vitals.sync_total;
-        while store.vitals().projected < vitals.head {
+        let metrics = store.metrics();
+        let sync = metrics.sync_total;
+        while store.metrics().projected < metrics.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let drained = started.elapsed() - elapsed;
@@ -181,11 +181,11 @@ impl Store {
             "share": rounded(rate / limit_per_s, 3),
             "p50_ms": millis(0.5),
             "p99_ms": millis(0.99),
-            "sync_ms_mean": rounded(sync.as_secs_f64() * 1e3 / vitals.batches as f64, 3),
+            "sync_ms_mean": rounded(sync.as_secs_f64() * 1e3 / metrics.batches as f64, 3),
             "sync_share": rounded(sync.as_secs_f64() / elapsed.as_secs_f64(), 3),
-            "batch_mean": rounded(vitals.entries as f64 / vitals.batches as f64, 1),
+            "batch_mean": rounded(metrics.entries as f64 / metrics.batches as f64, 1),
             "cpu_us_per_op": rounded(cpu.as_secs_f64() * 1e6 / self.devices as f64, 2),
-            "ledger_bytes_per_device": (vitals.ledger_bytes as f64 / self.devices as f64).round(),
+            "ledger_bytes_per_device": (metrics.ledger_bytes as f64 / self.devices as f64).round(),
             "lag_ms_max": lag_max.as_millis() as u64,
             "drained_s": rounded(drained.as_secs_f64(), 2),
             "peak_mib": peak_mib()?,
@@ -206,7 +206,7 @@ impl Store {
         let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
         let started = Instant::now();
         let head = store.head().0;
-        while store.vitals().projected < head {
+        while store.metrics().projected < head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let page = store.devices(&DeviceFilter::default(), None, 100).await?;
@@ -317,7 +317,7 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
 async fn watch_lag(store: Arc<EmbeddedStore>, done: Arc<AtomicBool>) -> Duration {
     let mut longest = Duration::ZERO;
     while !done.load(Ordering::Relaxed) {
-        longest = longest.max(store.vitals().projection_lag);
+        longest = longest.max(store.metrics().projection_lag);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     longest

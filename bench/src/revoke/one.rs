@@ -1,4 +1,4 @@
-//! One certificate is withdrawn: how long until its shard's list, an answer about its status and the feed say so.
+//! One certificate is revoked_or_held: how long until its shard's list, an answer about its status and the feed say so.
 
 use std::time::{Duration, Instant};
 

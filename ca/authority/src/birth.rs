@@ -7,7 +7,7 @@ use ledger::{Action, Conflict, WorkOrderCounts, WorkOrderId};
 use store::{Released, Store, WorkOrderRecord};
 
 use super::content::Content;
-use super::issue::{Holder, Placed, Preflight, Question};
+use super::issue::{Holder, Placed, PreflightOutcome, Question};
 use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 
@@ -71,9 +71,9 @@ impl<S: Store> Authority<S> {
                     continue;
                 }
             };
-            match self.foresee(caller, &question).await {
-                Preflight::Answered(answer) => answers.push((place, answer)),
-                Preflight::New | Preflight::Alarm => {
+            match self.preflight(caller, &question).await {
+                PreflightOutcome::Answered(answer) => answers.push((place, answer)),
+                PreflightOutcome::New | PreflightOutcome::Alarm => {
                     self.sort_by_order(caller, &mut orders, &mut answers, (place, question)).await
                 }
             }

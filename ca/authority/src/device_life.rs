@@ -24,7 +24,7 @@ pub struct RotationRequest {
 }
 
 impl<S: Store> Authority<S> {
-    /// Withdraws all certificates of a device until it is released. Idempotent.
+    /// Puts all certificates of a device on hold until it is released. Idempotent.
     ///
     /// # Errors
     /// When there is no such device, or it is gone for ever.

@@ -9,7 +9,7 @@ use ledger::{Action, AfterRenewal, Conflict};
 use store::{Released, Store, StoreError};
 
 use super::content::Content;
-use super::issue::{Holder, Preflight, Question};
+use super::issue::{Holder, PreflightOutcome, Question};
 use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
 
 impl<S: Store> Authority<S> {
@@ -53,15 +53,15 @@ impl<S: Store> Authority<S> {
             },
             key,
         };
-        match self.foresee(caller, &question).await {
-            Preflight::Answered(answer) => return answer,
+        match self.preflight(caller, &question).await {
+            PreflightOutcome::Answered(answer) => return answer,
             // What was answered before is answered again at any pace: only a new certificate is an entry.
-            Preflight::New => {
+            PreflightOutcome::New => {
                 let due = self.renewals.step(caller.principal(), Instant::now());
                 due.map_err(|wait| Refused::TooOften { wait })?;
             }
             // However often the device asked before: a clone must not hide a fork by asking often.
-            Preflight::Alarm => {}
+            PreflightOutcome::Alarm => {}
         }
         let profile = self.profile(ProfileName::Ldevid)?;
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();

@@ -78,7 +78,7 @@ fn changes_status(verdict: &Verdict) -> bool {
         Ok(recorded) if recorded.is_replay() => false,
         Ok(recorded) => {
             let event = &recorded.entry().event;
-            event.withdrawal().is_some() || !event.held().is_empty() || !event.released().is_empty()
+            event.revoked().is_some() || !event.held().is_empty() || !event.released().is_empty()
         }
         // May have put the device on hold.
         Err(conflict) => matches!(conflict, Conflict::LineageForked(_)),

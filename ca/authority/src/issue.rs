@@ -7,7 +7,7 @@ use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialN
 use issuance::{Certificate, Profile, Request};
 use ledger::{Action, Command, Conflict, Intent, IntentSubject, SignedCertificate, WorkOrderId};
 use signer::SignerError;
-use store::{Foresight, Recorded, Released, Store, StoreError};
+use store::{Preflight, Recorded, Released, Store, StoreError};
 
 use super::keys::AcceptedKey;
 use super::serial_numbers::{DRAWS_MAX, Drawn};
@@ -31,7 +31,7 @@ pub(super) enum Holder {
 }
 
 /// What the ledger says to a question before anything is signed for it.
-pub(super) enum Preflight {
+pub(super) enum PreflightOutcome {
     /// Its answer, or a refusal.
     Answered(Result<Released, Refused>),
     /// Nothing: it is worth a signature.
@@ -45,20 +45,20 @@ pub(super) type Placed<T> = (usize, T);
 
 impl<S: Store> Authority<S> {
     /// What the ledger already says to a question.
-    pub(super) async fn foresee(&self, caller: &Caller, question: &Question) -> Preflight {
+    pub(super) async fn preflight(&self, caller: &Caller, question: &Question) -> PreflightOutcome {
         // Also what was answered before: with it goes the time.
         if let Err(refused) = self.clock_is_trusted() {
-            return Preflight::Answered(Err(refused));
+            return PreflightOutcome::Answered(Err(refused));
         }
-        match self.store.foresee(&question.intent(caller)).await {
-            Ok(Foresight::Answered(recorded)) => Preflight::Answered(self.release(&recorded)),
-            Ok(Foresight::Refused(conflict)) => Preflight::Answered(Err(conflict.into())),
-            Ok(Foresight::Clear) => Preflight::New,
-            Ok(Foresight::Alarm(conflict)) => match self.alarm_is_due(caller, &conflict) {
-                true => Preflight::Alarm,
-                false => Preflight::Answered(Err(conflict.into())),
+        match self.store.preflight(&question.intent(caller)).await {
+            Ok(Preflight::Answered(recorded)) => PreflightOutcome::Answered(self.release(&recorded)),
+            Ok(Preflight::Refused(conflict)) => PreflightOutcome::Answered(Err(conflict.into())),
+            Ok(Preflight::Clear) => PreflightOutcome::New,
+            Ok(Preflight::Alarm(conflict)) => match self.alarm_is_due(caller, &conflict) {
+                true => PreflightOutcome::Alarm,
+                false => PreflightOutcome::Answered(Err(conflict.into())),
             },
-            Err(error) => Preflight::Answered(Err(error.into())),
+            Err(error) => PreflightOutcome::Answered(Err(error.into())),
         }
     }
 

@@ -264,7 +264,7 @@ impl<S: Store> Authority<S> {
         remark: String,
         action: Action,
     ) -> Result<Recorded, Refused> {
-        if !action.only_withdraws() {
+        if !action.only_revokes_or_holds() {
             self.clock_is_trusted()?;
         }
         let command = Command {

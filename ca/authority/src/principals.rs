@@ -1,4 +1,4 @@
-//! Credentials of those who are not devices: issued and withdrawn by operators.
+//! Credentials of those who are not devices: issued and revoked by operators.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ledger::{Action, Event};
 use store::{Cursor, Page, PrincipalRecord, Released, Store, StoreError};
 
 use super::content::Content;
-use super::issue::{Holder, Preflight, Question};
+use super::issue::{Holder, PreflightOutcome, Question};
 use super::keys::AcceptedKey;
 use super::{Authority, Caller, Refused};
 
@@ -58,7 +58,7 @@ impl<S: Store> Authority<S> {
         let principal = format!("{}:{}", request.role, request.name);
         let key = self.accepted_key(&request.csr)?;
         let question = credential_question(request, key);
-        if let Preflight::Answered(answer) = self.foresee(caller, &question).await {
+        if let PreflightOutcome::Answered(answer) = self.preflight(caller, &question).await {
             return answer;
         }
         let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
@@ -105,12 +105,12 @@ impl<S: Store> Authority<S> {
         let principal = format!("{role}:{name}");
         let action = Action::RevokePrincipal { role, name, reason, last_operator };
         let recorded = self.record_with(caller, None, content, remark, action).await?;
-        let withdrawn = match &recorded.entry().event {
+        let revoked = match &recorded.entry().event {
             Event::PrincipalRevoked { revoked, .. } if !recorded.is_replay() => revoked.len(),
             _ => 0,
         };
-        tracing::info!(principal = %caller.principal(), withdrawn, "revoked the credentials of {principal}");
-        Ok(withdrawn)
+        tracing::info!(principal = %caller.principal(), revoked, "revoked the credentials of {principal}");
+        Ok(revoked)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Certificates are withdrawn for ever: a selection, after its blast radius was shown and its count confirmed (R-LIFE-09), or a key that
+//! Certificates are revoked for ever: a selection, after its blast radius was shown and its count confirmed (R-LIFE-09), or a key that
 //! somebody proved to have (R-LIFE-13).
 
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use store::{CertificateStatus, Recorded, Store, StoreError, Survey};
 use super::content::Content;
 use super::{Authority, Caller, Refused};
 
-/// A selection that an operator wants to be withdrawn.
+/// A selection that an operator wants to be revoked.
 #[derive(Debug, Clone)]
 pub struct RevocationRequest {
     /// The same again follows the same work.
@@ -34,7 +34,7 @@ pub struct RevocationRequest {
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationProgress {
-    /// Certificates withdrawn so far.
+    /// Certificates revoked so far.
     pub revoked: u64,
     /// How many it is for.
     pub total: u64,
@@ -55,7 +55,7 @@ impl<S: Store> Authority<S> {
         Ok(self.store.survey(selection).await?)
     }
 
-    /// Withdraws a selection. What fits into one entry is on record when this returns; what does not has begun, goes on by itself, and is
+    /// Revokes a selection. What fits into one entry is on record when this returns; what does not has begun, goes on by itself, and is
     /// followed with [`Authority::follow_revocation`].
     ///
     /// # Errors
@@ -124,8 +124,8 @@ impl<S: Store> Authority<S> {
         }
     }
 
-    /// Somebody proved that a key is no longer secret: all that has it is withdrawn at once, whoever says so. Returns how many certificates
-    /// this call withdrew, zero if they were before; `None` if nobody here has this key, which changes nothing: what strangers may fill the
+    /// Somebody proved that a key is no longer secret: all certificates that have it are revoked at once, whoever says so. Returns how many certificates
+    /// this call revoked, zero if they were before; `None` if nobody here has this key, which changes nothing: what strangers may fill the
     /// ledger with is what it issued. Idempotent.
     ///
     /// # Errors
@@ -151,13 +151,13 @@ impl<S: Store> Authority<S> {
             return Ok(None);
         }
         let reason = RevocationReason::KeyCompromise;
-        let mut withdrawn = 0;
+        let mut revoked = 0;
         loop {
             let certificates = self.not_yet_revoked(&Selection::Key(key), REVOKE_MAX).await?;
             if certificates.is_empty() {
-                return Ok(Some(withdrawn));
+                return Ok(Some(revoked));
             }
-            withdrawn += certificates.len();
+            revoked += certificates.len();
             tracing::warn!(
                 certificates = certificates.len(),
                 "a key was proven to be compromised: revoking what has it"
@@ -229,7 +229,7 @@ impl<S: Store> Authority<S> {
                 entry: recorded.entry().number,
                 job: None,
             }),
-            // Somebody else withdrew them all between the count and the command.
+            // Somebody else revoked them all between the count and the command.
             _ => Ok(RevocationProgress {
                 revoked: 0,
                 total,

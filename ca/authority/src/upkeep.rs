@@ -1,4 +1,4 @@
-//! What the authority does without being asked: it goes on with mass revocations, and withdraws what was superseded long enough ago.
+//! What the authority does without being asked: it goes on with mass revocations, and revokes what was superseded long enough ago.
 
 use std::time::Duration;
 

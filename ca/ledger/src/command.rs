@@ -107,7 +107,7 @@ pub enum Action {
         /// What becomes of the one that was in use before.
         after_renewal: AfterRenewal,
     },
-    /// Withdraw certificates for ever. Those that are withdrawn already are left as they are; those on hold keep its date (R-CRL-06).
+    /// Revoke certificates for ever. Those that are revoked already are left as they are; those on hold keep its date (R-CRL-06).
     Revoke {
         /// Which: at most [`REVOKE_MAX`](super::REVOKE_MAX).
         certificates: Vec<SerialNumber>,
@@ -136,14 +136,14 @@ pub enum Action {
         /// Which.
         job: JobId,
     },
-    /// Withdraw all certificates of a device for now. The only withdrawal that can be undone (R-CRL-06).
+    /// Put all certificates of a device on hold: the only revocation that can be undone (R-CRL-06).
     Hold {
         /// Which.
         device: DeviceId,
         /// For people.
         note: String,
     },
-    /// End a hold: every certificate that it withdrew, and nobody revoked since, is again what it was.
+    /// End a hold: every certificate that it put on hold, and nobody revoked since, is again what it was.
     Release {
         /// Which.
         device: DeviceId,
@@ -220,7 +220,7 @@ pub enum Action {
 
 impl Action {
     /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it is (ADR 0034).
-    pub fn only_withdraws(&self) -> bool {
+    pub fn only_revokes_or_holds(&self) -> bool {
         match self {
             Self::Revoke { .. }
             | Self::BeginRevocation { .. }

@@ -78,7 +78,7 @@ pub enum Conflict {
     /// `DEVICE_RETIRED`.
     #[error("{0} was retired")]
     DeviceRetired(DeviceId),
-    /// `DEVICE_REVOKED`: a hold would withdraw nothing, and a release would bring nothing back.
+    /// `DEVICE_REVOKED`: a hold would change nothing, and a release would bring nothing back.
     #[error(
         "all certificates of {0} are revoked: there is nothing to hold, and no release would bring them back"
     )]
@@ -98,7 +98,7 @@ pub enum Conflict {
     /// `CERTIFICATE_NOT_FOUND`: of nobody.
     #[error("there is no certificate {0}")]
     NoCertificate(SerialNumber),
-    /// `ISSUER_NOT_REVOCABLE`: an issuer is not withdrawn in this way (R-CRL-13).
+    /// `ISSUER_NOT_REVOCABLE`: an issuer is not revoked in this way (R-CRL-13).
     #[error("the certificate of an issuer is not revoked in this way")]
     IssuerNotRevocable,
     /// `TOO_MANY_CERTIFICATES`, or none.

@@ -53,21 +53,22 @@ pub fn decide<V: View>(
 ///
 /// # Errors
 /// As of [`decide`].
-pub fn foresee<V: View>(
+pub fn preflight<V: View>(
     view: &V,
     intent: &Intent,
     now: SystemTime,
-) -> Result<Result<Foreseen, Conflict>, V::Fault> {
-    match (Rules { view, now }.foresee(intent)) {
-        Err(Stop::Alarm(_, conflict)) => Ok(Ok(Foreseen::Alarm(conflict))),
-        outcome => settle(outcome)
-            .map(|before| before.map(|before| before.map_or(Foreseen::Clear, Foreseen::Replay))),
+) -> Result<Result<PreflightDecision, Conflict>, V::Fault> {
+    match (Rules { view, now }.preflight(intent)) {
+        Err(Stop::Alarm(_, conflict)) => Ok(Ok(PreflightDecision::Alarm(conflict))),
+        outcome => settle(outcome).map(|before| {
+            before.map(|before| before.map_or(PreflightDecision::Clear, PreflightDecision::Replay))
+        }),
     }
 }
 
 /// What a request that is not simply refused would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Foreseen {
+pub enum PreflightDecision {
     /// Nothing is in the way.
     Clear,
     /// It was answered before, in this entry.
@@ -155,7 +156,7 @@ impl<V: View> Rules<'_, V> {
         }
     }
 
-    fn foresee(&self, intent: &Intent) -> Outcome<Option<EntryNumber>, V::Fault> {
+    fn preflight(&self, intent: &Intent) -> Outcome<Option<EntryNumber>, V::Fault> {
         let caller = intent.principal.as_ref();
         if let Some(entry) = self.answered(caller, intent.request.as_ref(), &intent.content)? {
             return Ok(Some(entry));
@@ -228,7 +229,7 @@ impl<V: View> Rules<'_, V> {
         Ok(Some(known.entry))
     }
 
-    /// An answer that was given before is not given again once its certificate is withdrawn.
+    /// An answer that was given before is not given again once its certificate is revoked or on hold.
     fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V::Fault> {
         if !matches!(certificate.standing, Standing::Revoked | Standing::Held) {
             return Ok(());

@@ -221,7 +221,7 @@ pub fn effects(entry: &Entry) -> Vec<Effect<'_>> {
         effects.push(Effect::CertificateIssued { certificate, holder, parent });
     }
     let changed = |change| move |serial_number| Effect::StatusChanged { serial_number, change };
-    let revoked = entry.event.withdrawal().map(|withdrawal| withdrawal.certificates).unwrap_or_default();
+    let revoked = entry.event.revoked().map(|revoked| revoked.certificates).unwrap_or_default();
     effects.extend(revoked.iter().map(|one| one.serial_number).map(changed(StatusChange::Revoked)));
     effects.extend(entry.event.held().iter().copied().map(changed(StatusChange::Held)));
     effects.extend(entry.event.released().iter().copied().map(changed(StatusChange::Released)));

@@ -79,7 +79,7 @@ pub enum Event {
         /// The certificate.
         certificate: SignedCertificate,
         /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but for a rework.
-        replaces: Vec<Withdrawn>,
+        replaces: Vec<RevokedCertificate>,
     },
     /// A unit passed.
     UnitConfirmed {
@@ -99,7 +99,7 @@ pub enum Event {
         /// For people.
         reason: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
-        revoked: Vec<Withdrawn>,
+        revoked: Vec<RevokedCertificate>,
     },
     /// A device has an operational certificate.
     OperationalIssued {
@@ -118,7 +118,7 @@ pub enum Event {
         serial_number: SerialNumber,
         /// Other operational certificates of the device that this revoked (superseded): those that were never used, and, if the profile
         /// says so, the one before it. Whatever else was in use is superseded and not revoked.
-        revoked: Vec<Withdrawn>,
+        revoked: Vec<RevokedCertificate>,
         /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by itself, or there was none.
         parent_ends: Option<SystemTime>,
     },
@@ -133,7 +133,7 @@ pub enum Event {
         child: SerialNumber,
         /// Whether this put the device on hold.
         held: bool,
-        /// The certificates that this withdrew for now.
+        /// The certificates that this put on hold.
         certificates: Vec<SerialNumber>,
     },
     /// A certificate was refused because its key or its device serial is another's (R-KEY-11), or a prime of its key (R-KEY-06). The last may
@@ -148,10 +148,10 @@ pub enum Event {
         /// What is the other's.
         what: Clash,
     },
-    /// Certificates are withdrawn for ever.
+    /// Certificates are revoked for ever.
     CertificatesRevoked {
         /// Which.
-        certificates: Vec<Withdrawn>,
+        certificates: Vec<RevokedCertificate>,
         /// Why.
         reason: RevocationReason,
         /// When the key is believed to have been lost.
@@ -179,13 +179,13 @@ pub enum Event {
         /// Which.
         job: JobId,
     },
-    /// A device is withdrawn for now.
+    /// A device is on hold.
     DeviceHeld {
         /// Which.
         device: DeviceId,
         /// For people.
         note: String,
-        /// The certificates that this withdrew.
+        /// The certificates that this put on hold.
         certificates: Vec<SerialNumber>,
     },
     /// A hold ended.
@@ -202,7 +202,7 @@ pub enum Event {
         /// For people.
         note: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
-        revoked: Vec<Withdrawn>,
+        revoked: Vec<RevokedCertificate>,
     },
     /// A unit may have one more birth certificate.
     ReworkAllowed {
@@ -234,7 +234,7 @@ pub enum Event {
         /// The certificate.
         certificate: SignedCertificate,
     },
-    /// A principal's credentials are withdrawn.
+    /// A principal's credentials are revoked.
     PrincipalRevoked {
         /// What it was.
         role: Role,
@@ -243,24 +243,24 @@ pub enum Event {
         /// Why.
         reason: RevocationReason,
         /// The certificates that this revoked.
-        revoked: Vec<Withdrawn>,
+        revoked: Vec<RevokedCertificate>,
     },
 }
 
 /// A certificate that an entry revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Withdrawn {
+pub struct RevokedCertificate {
     /// Which.
     pub serial_number: SerialNumber,
-    /// Since when it is withdrawn, if it was on hold before: the date is kept (R-CRL-06). `None`: since the entry.
+    /// The revocation date if it was on hold before: the date is kept (R-CRL-06). `None`: since the entry.
     pub since: Option<SystemTime>,
 }
 
 /// What an entry revoked, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Withdrawal<'a> {
+pub struct Revoked<'a> {
     /// Which.
-    pub certificates: &'a [Withdrawn],
+    pub certificates: &'a [RevokedCertificate],
     /// Why.
     pub reason: RevocationReason,
     /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
@@ -293,8 +293,8 @@ impl Event {
         }
     }
 
-    /// What it withdrew for ever; `None`: nothing.
-    pub fn withdrawal(&self) -> Option<Withdrawal<'_>> {
+    /// What it revoked for ever; `None`: nothing.
+    pub fn revoked(&self) -> Option<Revoked<'_>> {
         let (certificates, reason, invalidity_date) = match self {
             Self::BirthIssued { replaces, .. } => (replaces, RevocationReason::Superseded, None),
             Self::InstallConfirmed { revoked, .. } => (revoked, RevocationReason::Superseded, None),
@@ -307,10 +307,10 @@ impl Event {
             }
             _ => return None,
         };
-        (!certificates.is_empty()).then_some(Withdrawal { certificates, reason, invalidity_date })
+        (!certificates.is_empty()).then_some(Revoked { certificates, reason, invalidity_date })
     }
 
-    /// What it withdrew for now.
+    /// What it put on hold.
     pub fn held(&self) -> &[SerialNumber] {
         match self {
             Self::DeviceHeld { certificates, .. } | Self::ForkDetected { certificates, .. } => certificates,
@@ -318,7 +318,7 @@ impl Event {
         }
     }
 
-    /// What it gave back.
+    /// The certificates whose hold it ended.
     pub fn released(&self) -> &[SerialNumber] {
         match self {
             Self::DeviceReleased { certificates, .. } => certificates,

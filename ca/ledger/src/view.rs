@@ -192,11 +192,11 @@ pub enum Standing {
     Issued,
     /// Its holder proved that it has it and uses it.
     InUse,
-    /// Withdrawn for ever.
+    /// Revoked for ever.
     Revoked,
     /// Another one of the same holder is in use instead.
     Superseded,
-    /// Withdrawn for now: the only withdrawal that can be undone (R-CRL-06).
+    /// On hold: the only revocation that can be undone (R-CRL-06).
     Held,
 }
 
@@ -246,7 +246,7 @@ pub struct PrincipalFacts {
     pub created_at: SystemTime,
     /// All its credentials, oldest first.
     pub certificates: Vec<SerialNumber>,
-    /// The entry that last withdrew them.
+    /// The entry that last revoked them.
     pub revoked: Option<EntryNumber>,
 }
 

@@ -78,7 +78,7 @@ fn services() -> Result<Vec<String>, prost::DecodeError> {
 
 /// Ends the CA when the store can record nothing more: a supervisor starts it again.
 pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop: CancellationToken) {
-    while !store.vitals().stopped {
+    while !store.metrics().stopped {
         tokio::select! {
             () = tokio::time::sleep(REPORT_INTERVAL) => {}
             () = stop.cancelled() => return,
@@ -94,14 +94,14 @@ pub(super) fn readiness<S: Store>(
     tasks: &Watch,
     stop: &CancellationToken,
 ) -> Result<(), String> {
-    let vitals = authority.store().vitals();
-    if vitals.stopped {
+    let metrics = authority.store().metrics();
+    if metrics.stopped {
         return Err(format!("{STORE} can record nothing more"));
     }
     if let Some(Fault { task, how }) = tasks.fault() {
         return Err(format!("{task} {how}"));
     }
-    if vitals.disk_full {
+    if metrics.disk_full {
         return Err("the disk that holds the ledger is full".to_owned());
     }
     if stop.is_cancelled() {

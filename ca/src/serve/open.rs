@@ -88,7 +88,7 @@ impl<S: Store> Opened<S> {
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
         let doubted = Arc::clone(&clock);
         let figures = move || {
-            let vitals = store.vitals();
+            let metrics = store.metrics();
             Figures {
                 clock_in_doubt: doubted.doubt().is_some(),
                 blocked_keys: blocked_keys.figures(),
@@ -99,22 +99,22 @@ impl<S: Store> Opened<S> {
                 shared_primes: tally.shared_primes(),
                 repeated_alarms: tally.repeated_alarms(),
                 revoked_siblings: tally.revoked_siblings(),
-                ledger_entries: vitals.head,
-                ledger_bytes: vitals.ledger_bytes,
-                batches: vitals.batches,
-                sync_total: vitals.sync_total,
-                sync_max: vitals.sync_max,
-                disk_full: vitals.full,
-                queued: vitals.queued,
-                stopped: vitals.stopped,
-                no_room: vitals.disk_full,
+                ledger_entries: metrics.head,
+                ledger_bytes: metrics.ledger_bytes,
+                batches: metrics.batches,
+                sync_total: metrics.sync_total,
+                sync_max: metrics.sync_max,
+                disk_full: metrics.full,
+                queued: metrics.queued,
+                stopped: metrics.stopped,
+                no_room: metrics.disk_full,
                 task_restarts: tasks.restarts(),
                 log_lines_lost: diagnostics::lines_lost(),
                 log_lines_suppressed: diagnostics::lines_suppressed(),
                 panics: diagnostics::panics(),
-                projected: vitals.projected,
-                projection_lag: vitals.projection_lag,
-                projection_rebuilds: vitals.projection_rebuilds,
+                projected: metrics.projected,
+                projection_lag: metrics.projection_lag,
+                projection_rebuilds: metrics.projection_rebuilds,
             }
         };
         Sources { clock, issuers: Arc::clone(&self.expiries), figures: Box::new(figures) }

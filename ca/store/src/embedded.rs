@@ -1,26 +1,26 @@
 //! The embedded store: ledger files, an exact index in memory, a projection in sled (DESIGN 4.3). Only the ledger files must be right for nothing
 //! to be lost; the other two are derived from them.
 
+mod buckets;
+mod clean_shutdown;
 mod committer;
+mod entry_cache;
 mod files;
 mod frame;
-mod gathering;
+mod group_commit;
 mod index;
 mod last_seen;
 mod listings;
 mod projection;
 mod projector;
 mod reader;
-mod recent;
+mod revocations;
 mod room;
 mod segment;
-mod selecting;
+mod select;
 mod settings;
-mod shelves;
 mod start;
 mod times;
-mod trust;
-mod withdrawals;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,21 +30,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 use ledger::{
-    AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Foreseen, Intent, JobFacts, JobId,
+    AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PreflightDecision,
     PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
 };
 
 use self::files::Files;
-use self::gathering::Gathering;
+use self::group_commit::GroupCommit;
 use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
 use self::projector::Projection;
+use self::revocations::CauseCache;
 use self::room::Room;
-use self::withdrawals::Causes;
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
-    ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord, page,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
+    Preflight, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
+    ShardState, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord, page,
 };
 
 pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
@@ -65,7 +65,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     /// `None` once closed.
-    gathering: Mutex<Option<Arc<Gathering>>>,
+    group_commit: Mutex<Option<Arc<GroupCommit>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
     /// Writes down when devices were last seen.
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -80,7 +80,7 @@ struct Shared {
     projection: Projection,
     last_seen: LastSeen,
     /// For status, which is asked of many that one entry revoked.
-    causes: Mutex<Causes>,
+    cause_cache: Mutex<CauseCache>,
     counters: Counters,
     room: Room,
 }
@@ -113,8 +113,8 @@ impl EmbeddedStore {
         self.shared.files.read(number)
     }
 
-    fn gathering(&self) -> Option<Arc<Gathering>> {
-        self.gathering.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn group_commit(&self) -> Option<Arc<GroupCommit>> {
+        self.group_commit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Blocking work on its own thread.
@@ -191,16 +191,18 @@ impl Shared {
 
 impl Store for EmbeddedStore {
     async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
-        self.gathering().ok_or(StoreError::Stopped)?.ask(commands).await
+        self.group_commit().ok_or(StoreError::Stopped)?.ask(commands).await
     }
 
-    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError> {
         let now = self.clock.now();
-        Ok(match self.shared.view(|rows| ledger::foresee(rows, intent, now))? {
-            Err(conflict) => Foresight::Refused(conflict),
-            Ok(Foreseen::Clear) => Foresight::Clear,
-            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
-            Ok(Foreseen::Replay(entry)) => Foresight::Answered(Recorded::replayed(self.shared.entry(entry)?)),
+        Ok(match self.shared.view(|rows| ledger::preflight(rows, intent, now))? {
+            Err(conflict) => Preflight::Refused(conflict),
+            Ok(PreflightDecision::Clear) => Preflight::Clear,
+            Ok(PreflightDecision::Alarm(conflict)) => Preflight::Alarm(conflict),
+            Ok(PreflightDecision::Replay(entry)) => {
+                Preflight::Answered(Recorded::replayed(self.shared.entry(entry)?))
+            }
         })
     }
 
@@ -372,7 +374,7 @@ impl Store for EmbeddedStore {
 
     async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
         self.shared
-            .view(|rows| Ok(rows.index.fleet.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
+            .view(|rows| Ok(rows.index.jobs.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
     }
 
     async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
@@ -412,7 +414,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
-        self.blocking(move |shared| Ok(shared.files.read(number)?.map(|entry| super::record::digest(&entry))))
+        self.blocking(move |shared| Ok(shared.files.read(number)?.map(|entry| super::format::digest(&entry))))
             .await
     }
 
@@ -433,11 +435,11 @@ impl Store for EmbeddedStore {
         self.blocking(move |shared| shared.recorded_ahead(now, limit)).await
     }
 
-    fn vitals(&self) -> Vitals {
+    fn metrics(&self) -> StoreMetrics {
         let counters = &self.shared.counters;
         let (projected, projection_lag, projection_rebuilding, projection_rebuilds) =
-            self.shared.projection.vitals();
-        Vitals {
+            self.shared.projection.metrics();
+        StoreMetrics {
             head: self.shared.files_head(),
             entries: counters.entries.load(Ordering::Relaxed),
             conflicts: counters.conflicts.load(Ordering::Relaxed),
@@ -452,12 +454,12 @@ impl Store for EmbeddedStore {
             projection_lag,
             projection_rebuilding,
             projection_rebuilds,
-            queued: self.gathering().map_or(0, |gathering| gathering.waiting()),
+            queued: self.group_commit().map_or(0, |group_commit| group_commit.waiting()),
         }
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        drop(self.gathering.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.group_commit.lock().unwrap_or_else(PoisonError::into_inner).take());
         let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(committer) = committer else { return Ok(()) };
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();

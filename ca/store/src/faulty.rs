@@ -9,9 +9,9 @@ use ledger::{
 };
 
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, Page, PrincipalRecord, RevocationChange, RevokedPage, SelectionPage, ShardState, Store,
-    StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
+    Preflight, PrincipalRecord, RevocationChange, RevokedPage, SelectionPage, ShardState, Store, StoreError,
+    StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
 };
 
 /// How a commit fails.
@@ -64,8 +64,8 @@ impl<S: Store> Store for FaultyStore<S> {
         }
     }
 
-    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
-        self.inner.foresee(intent).await
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError> {
+        self.inner.preflight(intent).await
     }
 
     async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
@@ -268,8 +268,8 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.recorded_ahead(now, limit).await
     }
 
-    fn vitals(&self) -> Vitals {
-        self.inner.vitals()
+    fn metrics(&self) -> StoreMetrics {
+        self.inner.metrics()
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -3,12 +3,12 @@
 mod embedded;
 mod error;
 mod faulty;
+mod format;
 mod job;
 mod memory;
 mod page;
-mod record;
-mod records;
 mod revocations;
+mod rows;
 mod selection;
 
 use std::future::Future;
@@ -25,12 +25,12 @@ pub use error::{OpenError, StoreError};
 pub use faulty::{Fault, FaultyStore};
 pub use job::carry_out;
 pub use memory::MemoryStore;
-pub use records::{
-    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Foresight, Page, PrincipalRecord,
-    Recorded, Released, Revocation, Unaccounted, Vitals, WorkOrderRecord,
-};
 pub use revocations::{
     CertificateStatus, ChangePlace, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState,
+};
+pub use rows::{
+    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Preflight, PrincipalRecord,
+    Recorded, Released, Revocation, StoreMetrics, Unaccounted, WorkOrderRecord,
 };
 pub use selection::{ProductSurvey, Selected, SelectedDevice, SelectionPage, Survey};
 
@@ -56,8 +56,8 @@ pub trait Store: Send + Sync + 'static {
     -> impl Future<Output = Result<Vec<Verdict>, StoreError>> + Send;
 
     /// Says what `commit` would answer, before anything is signed. It saves signatures and promises nothing: the answer
-    /// [`Foresight::Clear`] can still end in a conflict. [`Foresight::Answered`] is final and durable.
-    fn foresee(&self, intent: &Intent) -> impl Future<Output = Result<Foresight, StoreError>> + Send;
+    /// [`Preflight::Clear`] can still end in a conflict. [`Preflight::Answered`] is final and durable.
+    fn preflight(&self, intent: &Intent) -> impl Future<Output = Result<Preflight, StoreError>> + Send;
 
     /// What the certificate is worth, as of the last commit that returned; `None`: it is not on record. From memory, in microseconds: it is
     /// asked for every RPC.
@@ -162,7 +162,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<SerialNumber>, StoreError>> + Send;
 
-    /// The status of a certificate of anybody; `None`: it is not on record. From memory, and for a withdrawn one a read of the ledger.
+    /// The status of a certificate of anybody; `None`: it is not on record. From memory, and for one that is revoked or on hold a read of the ledger.
     fn status(
         &self,
         serial_number: &SerialNumber,
@@ -275,7 +275,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<CertificateRecord>, StoreError>> + Send;
 
     /// Figures for metrics.
-    fn vitals(&self) -> Vitals;
+    fn metrics(&self) -> StoreMetrics;
 
     /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a clean start wants it.
     /// Idempotent.

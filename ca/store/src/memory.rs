@@ -1,6 +1,6 @@
 //! A store in memory that keeps the contract, but for durability: for tests.
 
-mod selecting;
+mod select;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -10,15 +10,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
     AlarmKind, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, EmptyView, Entry, EntryNumber,
-    Event, Foreseen, Holder, Intent, JobFacts, JobId, Overlay, RotationFacts, Selection, Standing, View,
-    WorkOrderId,
+    Event, Holder, Intent, JobFacts, JobId, Overlay, PreflightDecision, RotationFacts, Selection, Standing,
+    View, WorkOrderId,
 };
 
 use super::revocations::changes_of;
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord,
-    Foresight, Page, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedEntry, RevokedPage,
-    SelectionPage, ShardState, Store, StoreError, Unaccounted, Verdict, Vitals, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
+    Preflight, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedEntry, RevokedPage,
+    SelectionPage, ShardState, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
 };
 
 /// A store in memory.
@@ -63,16 +63,16 @@ impl Store for MemoryStore {
         Ok(commands.into_iter().map(|command| state.commit(command, now)).collect())
     }
 
-    async fn foresee(&self, intent: &Intent) -> Result<Foresight, StoreError> {
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError> {
         let now = self.clock.now();
         let state = self.state();
-        Ok(match sure(ledger::foresee(&state.overlay, intent, now)) {
-            Err(conflict) => Foresight::Refused(conflict),
-            Ok(Foreseen::Clear) => Foresight::Clear,
-            Ok(Foreseen::Alarm(conflict)) => Foresight::Alarm(conflict),
-            Ok(Foreseen::Replay(number)) => match state.entry(number) {
-                Some(entry) => Foresight::Answered(Recorded::replayed(entry)),
-                None => Foresight::Clear,
+        Ok(match sure(ledger::preflight(&state.overlay, intent, now)) {
+            Err(conflict) => Preflight::Refused(conflict),
+            Ok(PreflightDecision::Clear) => Preflight::Clear,
+            Ok(PreflightDecision::Alarm(conflict)) => Preflight::Alarm(conflict),
+            Ok(PreflightDecision::Replay(number)) => match state.entry(number) {
+                Some(entry) => Preflight::Answered(Recorded::replayed(entry)),
+                None => Preflight::Clear,
             },
         })
     }
@@ -283,7 +283,7 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<RevokedPage, StoreError> {
         let state = self.state();
-        let mut listed = state.withdrawn(issuer, shard);
+        let mut listed = state.revoked_or_held(issuer, shard);
         listed.retain(|facts| facts.entry.0 >= from && facts.not_after >= expired_before);
         let next = listed.get(limit).map(|facts| facts.entry.0);
         let line = |facts: &&CertificateFacts| {
@@ -302,7 +302,7 @@ impl Store for MemoryStore {
         let touches =
             |entry: &Arc<Entry>| changes_of(entry).iter().any(|(one, _)| serial_numbers.contains(one));
         ShardState {
-            withdrawn: state.withdrawn(issuer, Some(shard)).len() as u64,
+            revoked_or_held: state.revoked_or_held(issuer, Some(shard)).len() as u64,
             changed: state
                 .entries
                 .iter()
@@ -364,7 +364,7 @@ impl Store for MemoryStore {
     }
 
     fn seen(&self, device: &DeviceId, now: SystemTime) {
-        let now = UNIX_EPOCH + Duration::from_secs(super::record::milliseconds(now) / 1000);
+        let now = UNIX_EPOCH + Duration::from_secs(super::format::milliseconds(now) / 1000);
         let mut state = self.state();
         let seen = state.seen.entry(device.clone()).or_insert(now);
         *seen = now.max(*seen);
@@ -394,7 +394,7 @@ impl Store for MemoryStore {
     async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
         let place = number.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
         let state = self.state();
-        Ok(place.and_then(|place| state.entries.get(place)).map(|entry| super::record::digest(entry)))
+        Ok(place.and_then(|place| state.entries.get(place)).map(|entry| super::format::digest(entry)))
     }
 
     fn head(&self) -> EntryNumber {
@@ -425,16 +425,16 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
-    fn vitals(&self) -> Vitals {
+    fn metrics(&self) -> StoreMetrics {
         let state = self.state();
         let head = state.entries.len() as u64;
-        Vitals {
+        StoreMetrics {
             head,
             entries: head,
             conflicts: state.conflicts,
             projected: head,
             stopped: state.closed,
-            ..Vitals::default()
+            ..StoreMetrics::default()
         }
     }
 

@@ -46,8 +46,8 @@ pub struct RevocationChange {
 /// What a certificate became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangedStatus {
-    /// Withdrawn, for ever, or, by reason of a hold, for now.
-    Withdrawn(Revocation),
+    /// Revoked, or on hold.
+    RevokedOrHeld(Revocation),
     /// Good again.
     Released,
 }
@@ -78,7 +78,7 @@ pub struct RevokedPage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ShardState {
     /// Certificates that are revoked or on hold, expired ones included.
-    pub withdrawn: u64,
+    pub revoked_or_held: u64,
     /// The entry that last changed that; 0: none did.
     pub changed: EntryNumber,
     /// The last second of its certificate that lasts longest; `None`: it has none.
@@ -94,26 +94,26 @@ pub struct CertificateStatus {
     pub shard: Option<u32>,
     /// What it is worth.
     pub standing: Standing,
-    /// Its withdrawal; `None`: it is good.
+    /// Its revocation or hold; `None`: it is good.
     pub revocation: Option<Revocation>,
 }
 
 /// What an entry did to which certificates, in its order.
 pub(super) fn changes_of(entry: &Entry) -> Vec<(SerialNumber, ChangedStatus)> {
-    let withdrawal = entry.event.withdrawal();
-    let revoked = withdrawal.iter().flat_map(|withdrawal| {
-        withdrawal.certificates.iter().map(|one| {
+    let revoked = entry.event.revoked();
+    let revoked = revoked.iter().flat_map(|revoked| {
+        revoked.certificates.iter().map(|one| {
             let revocation = Revocation {
                 at: one.since.unwrap_or(entry.at),
-                reason: withdrawal.reason,
-                invalidity_date: withdrawal.invalidity_date,
+                reason: revoked.reason,
+                invalidity_date: revoked.invalidity_date,
                 entry: entry.number,
             };
-            (one.serial_number, ChangedStatus::Withdrawn(revocation))
+            (one.serial_number, ChangedStatus::RevokedOrHeld(revocation))
         })
     });
     let held = entry.event.held().iter();
-    let held = held.map(|one| (*one, ChangedStatus::Withdrawn(Revocation::hold(entry))));
+    let held = held.map(|one| (*one, ChangedStatus::RevokedOrHeld(Revocation::hold(entry))));
     let released = entry.event.released().iter().map(|one| (*one, ChangedStatus::Released));
     revoked.chain(held).chain(released).collect()
 }

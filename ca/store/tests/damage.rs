@@ -259,7 +259,7 @@ async fn nothing_is_acknowledged_once_the_ledger_was_taken_away_under_a_running_
         }
         let lost = bench.store.commit(vec![bench.birth(1, UNITS + 1, UNITS + 1)]).await;
         assert!(matches!(lost, Err(StoreError::Io { .. })), "{lost:?}");
-        assert!(bench.store.vitals().stopped);
+        assert!(bench.store.metrics().stopped);
         let later = bench.store.commit(vec![bench.birth(1, UNITS + 2, UNITS + 2)]).await;
         assert!(matches!(later, Err(StoreError::Stopped)), "{later:?}");
         bench.store.close().await.unwrap();

@@ -4,8 +4,8 @@ use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{
-    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Standing, View, Withdrawn, WorkOrderFacts,
-    WorkOrderId, WorkOrderState,
+    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, RevokedCertificate, Standing, View,
+    WorkOrderFacts, WorkOrderId, WorkOrderState,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -32,7 +32,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// What a birth certificate takes the place of: all that the unit had.
-    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
         match self.view.device(device).map_err(Stop::Fault)? {
             Some(_) => self.not_yet_revoked(device),
             None => Ok(Vec::new()),
@@ -78,7 +78,7 @@ impl<V: View> Rules<'_, V> {
         if known.operational.is_some() {
             return Err(Conflict::DeviceInUse(device.clone()).into());
         }
-        // A unit that passed, of an order that ended, has left the factory: a stolen station does not withdraw the fleet that it once made.
+        // A unit that passed, of an order that ended, has left the factory: a stolen station does not revoke the fleet that it once made.
         let state = self.order_of_station(caller, work_order)?.state;
         if state == WorkOrderState::Closed && known.flags.confirmed {
             return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
@@ -88,16 +88,19 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
     }
 
-    /// Those of the device's certificates that a withdrawal still has to name, each with the date that it keeps.
-    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<Withdrawn>, V::Fault> {
+    /// Those of the device's certificates that a revocation still has to name, each with the date that it keeps.
+    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
         self.unrevoked_of(&self.view.certificates(device).map_err(Stop::Fault)?)
     }
 
     /// Those of the certificates that are not revoked.
-    pub(super) fn unrevoked_of(&self, certificates: &[SerialNumber]) -> Outcome<Vec<Withdrawn>, V::Fault> {
+    pub(super) fn unrevoked_of(
+        &self,
+        certificates: &[SerialNumber],
+    ) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
         let mut revoked = Vec::new();
         for serial_number in certificates {
-            revoked.extend(self.withdrawn(*serial_number)?);
+            revoked.extend(self.to_revoke(*serial_number)?);
         }
         Ok(revoked)
     }

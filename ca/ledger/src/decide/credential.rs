@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use identity::{KeyFingerprint, Principal, PrincipalName, RevocationReason, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
-use crate::{Conflict, Decision, EntryNumber, Event, Holder, Standing, View, Withdrawn};
+use crate::{Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, Standing, View};
 
 impl<V: View> Rules<'_, V> {
     /// Whether the principal may have a credential for this key: the entry that gave it one before, or `None` if nothing is in the way.
@@ -49,7 +49,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// Refuses a revocation after which no operator has a credential that is good, if one has now.
-    pub(super) fn leaves_an_operator(&self, revoked: &[Withdrawn]) -> Outcome<(), V::Fault> {
+    pub(super) fn leaves_an_operator(&self, revoked: &[RevokedCertificate]) -> Outcome<(), V::Fault> {
         let revoked: HashSet<_> = revoked.iter().map(|one| one.serial_number).collect();
         let mut loses_one = false;
         for name in self.view.principals_of(Role::Operator).map_err(Stop::Fault)? {

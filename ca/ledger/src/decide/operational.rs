@@ -5,7 +5,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, ProfileName, SerialNumber};
 use super::{Outcome, Rules, Stop, record};
 use crate::{
     AfterRenewal, CertificateFacts, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Holder,
-    Standing, View, Withdrawn,
+    RevokedCertificate, Standing, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -75,7 +75,7 @@ impl<V: View> Rules<'_, V> {
     ) -> Outcome<Decision, V::Fault> {
         let unused = self.unconfirmed(known)?.into_iter().filter(|unused| *unused != serial_number);
         let mut revoked: Vec<_> =
-            unused.map(|serial_number| Withdrawn { serial_number, since: None }).collect();
+            unused.map(|serial_number| RevokedCertificate { serial_number, since: None }).collect();
         let mut parent_ends = None;
         if let Some(before) = known.operational
             && let Some(before) = self.view.certificate(&before).map_err(Stop::Fault)?
@@ -83,7 +83,7 @@ impl<V: View> Rules<'_, V> {
         {
             match after_renewal {
                 AfterRenewal::Revoke => {
-                    revoked.push(Withdrawn { serial_number: before.serial_number, since: None });
+                    revoked.push(RevokedCertificate { serial_number: before.serial_number, since: None });
                 }
                 AfterRenewal::Grace(grace) => {
                     parent_ends = self.now.checked_add(grace).filter(|ends| *ends < before.not_after);

@@ -6,7 +6,8 @@ use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{
-    Action, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX, Standing, View, Withdrawn,
+    Action, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX, RevokedCertificate,
+    Standing, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -21,9 +22,9 @@ impl<V: View> Rules<'_, V> {
                 let decision = self.revoke(certificates, *reason, *invalidity_date, *job)?;
                 // The CA itself revokes what has a key that somebody proved to have, whoever loses it.
                 if let (Some(_), Decision::Record(event)) = (caller, &decision)
-                    && let Some(withdrawal) = event.withdrawal()
+                    && let Some(revoked) = event.revoked()
                 {
-                    self.leaves_an_operator(withdrawal.certificates)?;
+                    self.leaves_an_operator(revoked.certificates)?;
                 }
                 Ok(decision)
             }
@@ -78,26 +79,29 @@ impl<V: View> Rules<'_, V> {
                 return Err(Conflict::IssuerNotRevocable.into());
             }
         }
-        let mut withdrawn: Vec<Withdrawn> = Vec::with_capacity(certificates.len());
+        let mut revoked: Vec<RevokedCertificate> = Vec::with_capacity(certificates.len());
         let mut named = std::collections::HashSet::with_capacity(certificates.len());
         for serial_number in certificates {
             if self.view.standing(serial_number).map_err(Stop::Fault)?.is_none() {
                 return Err(Conflict::NoCertificate(*serial_number).into());
             }
             if named.insert(*serial_number) {
-                withdrawn.extend(self.withdrawn(*serial_number)?);
+                revoked.extend(self.to_revoke(*serial_number)?);
             }
         }
-        if withdrawn.is_empty() {
+        if revoked.is_empty() {
             let facts = self.view.certificate(first).map_err(Stop::Fault)?;
             let facts = facts.ok_or(Conflict::NoCertificate(*first))?;
             return Ok(Decision::Replay(facts.changed.unwrap_or(facts.entry)));
         }
-        Ok(record(Event::CertificatesRevoked { certificates: withdrawn, reason, invalidity_date, job }))
+        Ok(record(Event::CertificatesRevoked { certificates: revoked, reason, invalidity_date, job }))
     }
 
-    /// What a withdrawal has to say of a certificate; `None`: nothing, it is revoked, or nobody's.
-    pub(super) fn withdrawn(&self, serial_number: SerialNumber) -> Outcome<Option<Withdrawn>, V::Fault> {
+    /// What an entry that revokes a certificate says of it; `None`: it is revoked already, or is nobody's.
+    pub(super) fn to_revoke(
+        &self,
+        serial_number: SerialNumber,
+    ) -> Outcome<Option<RevokedCertificate>, V::Fault> {
         let since = match self.view.standing(&serial_number).map_err(Stop::Fault)? {
             None | Some(Standing::Revoked) => return Ok(None),
             Some(Standing::Held) => {
@@ -106,7 +110,7 @@ impl<V: View> Rules<'_, V> {
             }
             Some(Standing::Issued | Standing::InUse | Standing::Superseded) => None,
         };
-        Ok(Some(Withdrawn { serial_number, since }))
+        Ok(Some(RevokedCertificate { serial_number, since }))
     }
 }
 

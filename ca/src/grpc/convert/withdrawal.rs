@@ -176,10 +176,12 @@ pub(in crate::grpc) fn feed_page(page: &FeedPage) -> v1::WatchRevocationsRespons
 
 fn event(change: &RevocationChange) -> v1::RevocationEvent {
     let (state, revocation) = match change.status {
-        ChangedStatus::Withdrawn(revocation) if revocation.reason == RevocationReason::CertificateHold => {
+        ChangedStatus::RevokedOrHeld(revocation)
+            if revocation.reason == RevocationReason::CertificateHold =>
+        {
             (v1::RevocationState::Held, Some(revocation))
         }
-        ChangedStatus::Withdrawn(revocation) => (v1::RevocationState::Revoked, Some(revocation)),
+        ChangedStatus::RevokedOrHeld(revocation) => (v1::RevocationState::Revoked, Some(revocation)),
         ChangedStatus::Released => (v1::RevocationState::Good, None),
     };
     let at = revocation.map_or(change.at, |Revocation { at, .. }| at);

@@ -8,7 +8,7 @@ use identity::Clock;
 use ledger::{Conflict, Decision, Entry, EntryNumber, Overlay};
 use tokio::sync::mpsc;
 
-use super::gathering::{Answer, Gathered};
+use super::group_commit::{Answer, CommandGroup};
 use super::index::Rows;
 use super::{ENTRIES_MAX, Shared, frame};
 use crate::{Recorded, StoreError, Verdict, whole_milliseconds};
@@ -17,7 +17,7 @@ use crate::{Recorded, StoreError, Verdict, whole_milliseconds};
 pub(super) struct Committer {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    queue: mpsc::Receiver<Gathered>,
+    queue: mpsc::Receiver<CommandGroup>,
     /// After a write or sync that failed nobody knows what is on disk: nothing is acknowledged any more.
     stopped: bool,
 }
@@ -38,7 +38,11 @@ struct Batch {
 }
 
 impl Committer {
-    pub(super) fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>, queue: mpsc::Receiver<Gathered>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        queue: mpsc::Receiver<CommandGroup>,
+    ) -> Self {
         Self { shared, clock, queue, stopped: false }
     }
 
@@ -62,14 +66,14 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, batch: Vec<Gathered>) {
+    fn commit(&mut self, batch: Vec<CommandGroup>) {
         // Also when the projector found that the ledger lost its end.
         let outcome = match self.stopped || self.shared.counters.stopped.load(Ordering::Relaxed) {
             true => Err(StoreError::Stopped),
             false => self.commit_batch(&batch),
         };
         let mut outcome = outcome.map(Vec::into_iter);
-        for Gathered { calls, answers } in batch {
+        for CommandGroup { calls, answers } in batch {
             let of_call = |_| match &mut outcome {
                 Ok(answers) => {
                     answers.next().unwrap_or(Err(StoreError::Bug { what: "a call has no answer" }))
@@ -80,7 +84,7 @@ impl Committer {
         }
     }
 
-    fn commit_batch(&mut self, gathered: &[Gathered]) -> Result<Vec<Answer>, StoreError> {
+    fn commit_batch(&mut self, gathered: &[CommandGroup]) -> Result<Vec<Answer>, StoreError> {
         let now = whole_milliseconds(self.clock.now());
         let head = self.shared.head.load(Ordering::Acquire);
         let batch = self.decide(gathered, head, now)?;
@@ -105,9 +109,9 @@ impl Committer {
     }
 
     /// Decides every command over the effect of those before it.
-    fn decide(&self, gathered: &[Gathered], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
+    fn decide(&self, gathered: &[CommandGroup], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
         let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
-        let count = gathered.iter().map(Gathered::commands).sum();
+        let count = gathered.iter().map(CommandGroup::commands).sum();
         let mut remaining: usize = count;
         let mut overlay = Overlay::with_room(Rows { index: &index, files: &self.shared.files }, count);
         let mut batch = Batch::for_entries(count);
@@ -206,7 +210,7 @@ impl Committer {
     }
 }
 
-impl Gathered {
+impl CommandGroup {
     fn commands(&self) -> usize {
         self.calls.iter().map(Vec::len).sum()
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
-use super::recent::Recent;
+use super::entry_cache::EntryCache;
 use super::segment::{self, HEADER_BYTES, Segment, io_error};
 use super::{TornTail, frame};
 use crate::{OpenError, StoreError};
@@ -21,7 +21,7 @@ pub(super) struct Files {
     segment_bytes: u32,
     preallocate: bool,
     segments: RwLock<Vec<Arc<Segment>>>,
-    recent: Recent,
+    entry_cache: EntryCache,
     /// What a write that found no space left behind, if it could not be thrown away yet.
     leftover: Mutex<Option<Leftover>>,
     /// Held as long as the directory is ours.
@@ -99,7 +99,7 @@ impl Files {
             segment_bytes,
             preallocate,
             segments,
-            recent: Recent::default(),
+            entry_cache: EntryCache::default(),
             leftover: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         }
@@ -185,7 +185,7 @@ impl Files {
 
     /// The entry; `None`: the ledger is not that long.
     pub(super) fn read(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
-        if let Some(entry) = self.recent.find(number) {
+        if let Some(entry) = self.entry_cache.find(number) {
             return Ok(Some(entry));
         }
         let Some(segment) = self.segment_of(number) else { return Ok(None) };
@@ -196,7 +196,7 @@ impl Files {
 
     /// An entry that is durable and will be asked for soon: it need not be read from the disk then.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
-        self.recent.keep(entry);
+        self.entry_cache.keep(entry);
     }
 
     /// Shows the payloads of at most `count` entries from `first` on, read in one piece: those of one segment, and not more than a few hundred

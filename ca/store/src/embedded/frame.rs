@@ -3,7 +3,7 @@
 //! The place in the batch tells a torn tail from damage: one batch is written and made durable at a time, so whole frames of the *same* batch
 //! behind a broken one were never acknowledged, and a frame of a *later* batch proves that the broken one was.
 
-use crate::record;
+use crate::format;
 use ledger::{Entry, EntryNumber};
 
 /// A frame that was checked.
@@ -20,7 +20,7 @@ pub(super) struct Frame<'a> {
 pub(super) fn write(entry: &Entry, place: u32, to: &mut Vec<u8>) {
     let start = to.len();
     to.extend_from_slice(&[0; HEADER_BYTES]);
-    record::encode(entry, to);
+    format::encode(entry, to);
     let Some((header, payload)) =
         to.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut::<HEADER_BYTES>())
     else {

@@ -5,7 +5,7 @@
 //! are enough to find a row that is known to exist, and for the standing of a certificate, without a read.
 
 mod certificates;
-mod fleet;
+mod jobs;
 mod rows;
 mod tags;
 mod times;
@@ -23,11 +23,13 @@ use ledger::{
     WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
 };
 
-use crate::record::{self, Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
+use crate::format::{
+    self, Caller, CertificateSummary, DeviceName, EntrySummary, SummaryEvent, SummaryRecord,
+};
 
 use certificates::NONE;
 pub(super) use certificates::{Certificates, Kind};
-use fleet::Fleet;
+use jobs::Jobs;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};
 use times::Times;
@@ -41,7 +43,7 @@ pub(super) struct Index {
     requests: Tags,
     device_rows: Vec<DeviceRow>,
     pub(super) certificates: Certificates,
-    pub(super) fleet: Fleet,
+    pub(super) jobs: Jobs,
     work_orders: Vec<WorkOrderFacts>,
     principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     issuers: BTreeMap<IssuerName, u32>,
@@ -69,7 +71,7 @@ impl Index {
             requests: Tags::default(),
             device_rows: Vec::new(),
             certificates: Certificates::default(),
-            fleet: Fleet::default(),
+            jobs: Jobs::default(),
             work_orders: Vec::new(),
             principals: BTreeMap::new(),
             issuers: BTreeMap::new(),
@@ -80,7 +82,7 @@ impl Index {
     /// Applies the effects of an entry. The entries are trusted: `decide` made them.
     pub(super) fn apply(&mut self, entry: &Entry) {
         let number = small(entry.number);
-        self.times.enter(entry.number, record::milliseconds(entry.at) / 1000);
+        self.times.enter(entry.number, format::milliseconds(entry.at) / 1000);
         let mut published = false;
         for effect in effects(entry) {
             published |= matches!(
@@ -124,12 +126,12 @@ impl Index {
                 }
             }
             Effect::OthersSuperseded { device, but, in_use_ends } => {
-                self.supersede(device.into(), &but, number, in_use_ends.map(record::milliseconds));
+                self.supersede(device.into(), &but, number, in_use_ends.map(format::milliseconds));
             }
             Effect::DeviceBorn { device, work_order, .. } => self.bear(device.into(), work_order, number),
             Effect::DeviceChanged { device, change } => self.change(device.into(), change, number),
             Effect::DeviceSeen(device) => {
-                let second = u32::try_from(record::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
+                let second = u32::try_from(format::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
                 self.see(device, second);
             }
             Effect::UnitConfirmed { work_order } => self.count(work_order, WorkOrderCounts::count_confirmed),
@@ -155,13 +157,13 @@ impl Index {
                     known.revoked = Some(entry.number);
                 }
             }
-            Effect::AlarmRaised(pair, facts) => self.fleet.raise(&pair, facts, &self.key),
-            Effect::JobBegun(facts) => self.fleet.begin(*facts),
-            Effect::JobAdvanced(job, revoked) => self.fleet.change(job, |known| known.revoked += revoked),
+            Effect::AlarmRaised(pair, facts) => self.jobs.raise(&pair, facts, &self.key),
+            Effect::JobBegun(facts) => self.jobs.begin(*facts),
+            Effect::JobAdvanced(job, revoked) => self.jobs.change(job, |known| known.revoked += revoked),
             Effect::JobFinished(job) => {
-                self.fleet.change(job, |known| known.finished = Some(entry.number));
+                self.jobs.change(job, |known| known.finished = Some(entry.number));
             }
-            Effect::RotationRequested(facts) => self.fleet.request_rotation(*facts),
+            Effect::RotationRequested(facts) => self.jobs.request_rotation(*facts),
         }
     }
 
@@ -222,41 +224,41 @@ impl Index {
 
     /// Enters what an entry of this payload did; `false`: it is none.
     pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
-        if let Some(record) = BriefRecord::read(payload.clone())
-            && let Some(brief) = record.brief(number)
+        if let Some(record) = SummaryRecord::read(payload.clone())
+            && let Some(summary) = record.summary(number)
         {
-            self.enter_brief(&brief);
+            self.apply_summary(&summary);
             return true;
         }
-        record::decode(number, &payload).inspect(|entry| self.apply(entry)).is_some()
+        format::decode(number, &payload).inspect(|entry| self.apply(entry)).is_some()
     }
 
     /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole entry, without decoding it.
-    pub(super) fn enter_brief(&mut self, brief: &Brief<'_>) {
-        let number = small(brief.number);
-        let device = brief.device;
-        self.times.enter(brief.number, brief.at_s);
-        self.enter_request(brief.caller, brief.request, number);
-        match &brief.happened {
-            Happened::BirthIssued { work_order, certificate } => {
+    pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
+        let number = small(summary.number);
+        let device = summary.device;
+        self.times.enter(summary.number, summary.at_s);
+        self.enter_request(summary.caller, summary.request, number);
+        match &summary.event {
+            SummaryEvent::BirthIssued { work_order, certificate } => {
                 self.enter_certificate_of(device, certificate, number);
                 self.bear(device, *work_order, number);
             }
-            Happened::UnitConfirmed { work_order, serial_number } => {
+            SummaryEvent::UnitConfirmed { work_order, serial_number } => {
                 self.change(device, DeviceChange::Confirmed, number);
                 self.use_certificate(serial_number, number);
                 self.count(*work_order, WorkOrderCounts::count_confirmed);
             }
-            Happened::OperationalIssued { certificate } => {
+            SummaryEvent::OperationalIssued { certificate } => {
                 self.enter_certificate_of(device, certificate, number);
             }
-            Happened::InstallConfirmed { serial_number } => {
+            SummaryEvent::InstallConfirmed { serial_number } => {
                 self.supersede(device, serial_number, number, None);
                 self.use_certificate(serial_number, number);
             }
         }
         if let Some(row) = self.known_device(device) {
-            row.see(u32::try_from(brief.at_s).unwrap_or(u32::MAX));
+            row.see(u32::try_from(summary.at_s).unwrap_or(u32::MAX));
         }
     }
 
@@ -270,7 +272,7 @@ impl Index {
     fn enter_certificate_of(
         &mut self,
         device: DeviceName<'_>,
-        certificate: &CertificateInBrief,
+        certificate: &CertificateSummary,
         number: u32,
     ) {
         let place = self.device_row(device);
@@ -290,7 +292,7 @@ impl Index {
     }
 
     /// Returns the certificate's row.
-    fn enter_certificate(&mut self, certificate: &CertificateInBrief, previous: u32, entry: u32) -> u32 {
+    fn enter_certificate(&mut self, certificate: &CertificateSummary, previous: u32, entry: u32) -> u32 {
         let hash = self.serial_number_hash(&certificate.serial_number);
         let row = self.certificates.push(certificate, hash.check(), previous, entry);
         self.serial_numbers.insert(hash, row);

@@ -10,8 +10,8 @@ use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
 use ledger::{EntryNumber, View, WorkOrderId};
 
 use super::Shared;
+use super::buckets::{Broken, Devices};
 use super::projection::{self, DeviceRow};
-use super::shelves::{Broken, Devices};
 use crate::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, StoreError, Unaccounted, page};
 
 impl Shared {

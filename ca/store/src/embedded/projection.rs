@@ -12,21 +12,21 @@ use std::time::UNIX_EPOCH;
 use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
 use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, WorkOrderId, effects};
 
-use super::shelves::{self, Shelf};
-use crate::record::{Brief, DeviceName, Happened};
+use super::buckets::{self, DeviceBucket};
+use crate::format::{DeviceName, EntrySummary, SummaryEvent};
 
 /// What is to be written, in the order of the keys.
 #[derive(Default)]
 pub(super) struct NewRows {
     /// Onto shelves that may be there.
-    pub(super) shelves: BTreeMap<Vec<u8>, Shelf>,
+    pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
     /// Keys of certificates that expire.
     pub(super) expiring: Vec<Vec<u8>>,
 }
 
 impl NewRows {
-    fn put(&mut self, (shelf, last): (Vec<u8>, u8), row: DeviceRow) {
-        self.shelves.entry(shelf).or_default().insert(last, row);
+    fn put(&mut self, (bucket, last): (Vec<u8>, u8), row: DeviceRow) {
+        self.buckets.entry(bucket).or_default().insert(last, row);
     }
 }
 
@@ -48,28 +48,28 @@ pub(super) struct DeviceRow {
 
 /// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may be ahead of this entry: then a
 /// later entry writes the same row once more. `first` is the entry of the device's first certificate.
-pub(super) fn project_brief(
-    brief: &Brief<'_>,
+pub(super) fn project_summary(
+    summary: &EntrySummary<'_>,
     first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
     now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
-    match &brief.happened {
-        Happened::BirthIssued { work_order, certificate } => {
-            born(brief.device, *work_order, brief.number, first, rows, progress);
-            expires(certificate.not_after_s, brief.number, rows, progress);
+    match &summary.event {
+        SummaryEvent::BirthIssued { work_order, certificate } => {
+            born(summary.device, *work_order, summary.number, first, rows, progress);
+            expires(certificate.not_after_s, summary.number, rows, progress);
         }
-        Happened::OperationalIssued { certificate } => {
-            expires(certificate.not_after_s, brief.number, rows, progress);
+        SummaryEvent::OperationalIssued { certificate } => {
+            expires(certificate.not_after_s, summary.number, rows, progress);
         }
-        Happened::UnitConfirmed { .. } | Happened::InstallConfirmed { .. } => {
-            if let Some((work_order, row)) = now(brief.device) {
-                rows.put(shelves::place(work_order, brief.device.serial), row);
+        SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
+            if let Some((work_order, row)) = now(summary.device) {
+                rows.put(buckets::place(work_order, summary.device.serial), row);
             }
         }
     }
-    progress.reached = brief.number.0;
+    progress.reached = summary.number.0;
 }
 
 /// Adds the rows of any entry: what its effects change. `holder` is the device that the certificate belongs to; `None`: it is not a device's.
@@ -105,7 +105,7 @@ pub(super) fn project(
     }
     for device in changed.into_iter().chain(revoked.iter().map(DeviceName::from)) {
         if let Some((work_order, row)) = now(device) {
-            rows.put(shelves::place(work_order, device.serial), row);
+            rows.put(buckets::place(work_order, device.serial), row);
         }
     }
     progress.reached = entry.number.0;
@@ -120,7 +120,7 @@ fn born(
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
-    let place = shelves::place(work_order, device.serial);
+    let place = buckets::place(work_order, device.serial);
     if first(device).is_none_or(|first| first == number) {
         progress.add(&place.0, &[place.1]);
     }

@@ -15,13 +15,13 @@ use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{EntryNumber, Holder, View, WorkOrderId};
 
 use super::Shared;
+use super::buckets;
+use super::clean_shutdown::CleanShutdownMark;
 use super::index::Kind;
-use super::projection::{CURSOR_KEY, CURSOR_KEY_2, DeviceRow, NewRows, Progress, project, project_brief};
+use super::projection::{CURSOR_KEY, CURSOR_KEY_2, DeviceRow, NewRows, Progress, project, project_summary};
 use super::reader::ABSENT;
-use super::shelves;
-use super::trust::Trust;
 use crate::StoreError;
-use crate::record::{self, BriefRecord, DeviceName};
+use crate::format::{self, DeviceName, SummaryRecord};
 
 /// What the projector, the committer and the readers share.
 #[derive(Default)]
@@ -113,7 +113,7 @@ impl Projection {
     }
 
     /// The entry reached, the lag, whether it is being rebuilt, and how often it was.
-    pub(super) fn vitals(&self) -> (u64, Duration, bool, u64) {
+    pub(super) fn metrics(&self) -> (u64, Duration, bool, u64) {
         let (reached, rebuilding, rebuilds) = {
             let state = self.state();
             (state.reached, state.tree.is_none() && !state.ended, state.rebuilds)
@@ -246,12 +246,12 @@ impl Projector {
 
     /// Opens and follows until told to stop, and then closes cleanly.
     fn follow(&self, trusted: bool) -> Result<(), Discard> {
-        let (mut trust, whole) = Trust::read(&self.directory)?;
+        let (mut clean_shutdown, whole) = CleanShutdownMark::read(&self.directory)?;
         if !(trusted && whole) {
-            trust.renew()?;
+            clean_shutdown.renew()?;
         }
-        trust.mark_open()?;
-        let path = trust.path();
+        clean_shutdown.mark_open()?;
+        let path = clean_shutdown.path();
         let tree = sled::Config::new()
             .path(&path)
             .cache_capacity(CACHE_BYTES)
@@ -262,8 +262,8 @@ impl Projector {
         if let Some(ahead) = seen_beyond(&tree, self.shared.files_head())? {
             drop(tree);
             match self.accept_lost_end {
-                true => trust.renew()?,
-                false => trust.mark_closed()?,
+                true => clean_shutdown.renew()?,
+                false => clean_shutdown.mark_closed()?,
             }
             return Err(ahead);
         }
@@ -294,7 +294,7 @@ impl Projector {
         self.shared.projection.state().tree = None;
         tree.flush()?;
         drop(tree);
-        trust.mark_closed()?;
+        clean_shutdown.mark_closed()?;
         Ok(())
     }
 
@@ -326,13 +326,13 @@ impl Projector {
             let next = EntryNumber(after.reached + 1);
             let found = self.shared.files.read_run(next, end - after.reached, |number, payload| {
                 let first = |device: DeviceName<'_>| self.first_entry(device);
-                if let Some(record) = BriefRecord::read(payload.clone())
-                    && let Some(brief) = record.brief(number)
+                if let Some(record) = SummaryRecord::read(payload.clone())
+                    && let Some(summary) = record.summary(number)
                 {
-                    project_brief(&brief, first, |device| self.device_now(device), &mut rows, &mut after);
+                    project_summary(&summary, first, |device| self.device_now(device), &mut rows, &mut after);
                     return true;
                 }
-                let entry = record::decode(number, &payload);
+                let entry = format::decode(number, &payload);
                 entry.is_some_and(|entry| {
                     let holder = |serial_number: &SerialNumber| self.holder(serial_number);
                     project(&entry, first, |device| self.device_now(device), holder, &mut rows, &mut after);
@@ -344,13 +344,13 @@ impl Projector {
             }
         }
         let mut batch = sled::Batch::default();
-        for (key, changed) in rows.shelves {
-            let mut shelf = match tree.get(&key)? {
-                Some(value) => shelves::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
-                None => shelves::Shelf::default(),
+        for (key, changed) in rows.buckets {
+            let mut bucket = match tree.get(&key)? {
+                Some(value) => buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
+                None => buckets::DeviceBucket::default(),
             };
-            shelf.extend(changed);
-            batch.insert(key, shelves::write(&shelf));
+            bucket.extend(changed);
+            batch.insert(key, buckets::write(&bucket));
         }
         for key in rows.expiring {
             batch.insert(key, Vec::new());
@@ -435,9 +435,9 @@ fn count(tree: &sled::Db, reached: u64) -> Result<Progress, Discard> {
     let mut found = Progress { reached, ..Progress::default() };
     for row in tree.iter() {
         let (key, value) = row?;
-        if shelves::is_shelf(&key) {
-            let shelf = shelves::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
-            shelf.keys().for_each(|last| found.add(&key, &[*last]));
+        if buckets::is_bucket(&key) {
+            let bucket = buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
+            bucket.keys().for_each(|last| found.add(&key, &[*last]));
         } else if ![CURSOR_KEY, CURSOR_KEY_2].contains(&&*key) {
             found.add(&key, &[]);
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
 
 use super::files::Files;
-use crate::{StoreError, record};
+use crate::{StoreError, format};
 
 /// Entries in rising order.
 pub(super) struct Reader<'a> {
@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
     pub(super) fn entry(&mut self, number: u32) -> Result<Entry, StoreError> {
         let payload = self.payload(number)?;
         let number = EntryNumber(u64::from(number));
-        record::decode(number, &payload).ok_or_else(|| self.files.damaged(number, UNREADABLE))
+        format::decode(number, &payload).ok_or_else(|| self.files.damaged(number, UNREADABLE))
     }
 
     /// Its payload.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
 
 use super::frame;
-use crate::{StoreError, record};
+use crate::{StoreError, format};
 
 /// A segment that is open; frames below its end never change.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Segment {
         let bytes = self.read_bytes(number, start, end)?;
         let frame = frame::read(&bytes).filter(|frame| frame.number == number);
         let frame = frame.ok_or_else(|| self.damaged(number, start, "no whole entry"))?;
-        let entry = record::decode(number, frame.payload);
+        let entry = format::decode(number, frame.payload);
         entry.map(Some).ok_or_else(|| self.damaged(number, start, "an entry that cannot be read"))
     }
 

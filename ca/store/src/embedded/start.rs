@@ -11,7 +11,7 @@ use ledger::EntryNumber;
 
 use super::committer::Committer;
 use super::files::Files;
-use super::gathering::Gathering;
+use super::group_commit::GroupCommit;
 use super::index::Index;
 use super::last_seen::{self, LastSeen};
 use super::projector::{Projection, Projector};
@@ -71,7 +71,7 @@ impl EmbeddedStore {
             head: AtomicU64::new(head),
             projection: Projection::default(),
             last_seen: LastSeen::default(),
-            causes: Mutex::default(),
+            cause_cache: Mutex::default(),
             counters: Counters::default(),
             room: Room::default(),
         });
@@ -87,7 +87,7 @@ impl EmbeddedStore {
             let path = settings.projection.clone();
             return Err(OpenError::LostEnd { path, seen: EntryNumber(seen), head: EntryNumber(head) });
         }
-        let (gathering, receiver) = Gathering::new();
+        let (group_commit, receiver) = GroupCommit::new();
         let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
         let (owner, written, looked) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
         let directory = settings.ledger.clone();
@@ -100,7 +100,7 @@ impl EmbeddedStore {
         Ok(Self {
             shared,
             clock,
-            gathering: Mutex::new(Some(gathering)),
+            group_commit: Mutex::new(Some(group_commit)),
             committer: Mutex::new(Some(committer)),
             writer: Mutex::new(Some(writer)),
             torn_tail,

@@ -14,7 +14,7 @@ use ledger::{
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
-use store::{DeviceFilter, Foresight, Recorded, Store, StoreError, Verdict};
+use store::{DeviceFilter, Preflight, Recorded, Store, StoreError, Verdict};
 use tempfile::TempDir;
 
 #[path = "lifecycle.rs"]
@@ -24,9 +24,9 @@ mod listings;
 #[path = "model.rs"]
 mod model;
 #[path = "withdrawals.rs"]
-mod withdrawals;
+mod revocations;
 #[allow(unused_imports, reason = "only the conformance suite asks them")]
-pub(crate) use {lifecycle::*, listings::*, model::*, withdrawals::*};
+pub(crate) use {lifecycle::*, listings::*, model::*, revocations::*};
 
 /// A store on the bench, and what makes questions for it.
 pub(crate) struct Bench<S> {
@@ -319,16 +319,16 @@ pub(crate) async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench
     bench.done(bench.create_order(1)).await;
     let first = bench.birth(1, 1, 5);
     let intent = Intent::of(&first).unwrap();
-    assert!(matches!(bench.store.foresee(&intent).await.unwrap(), Foresight::Clear));
+    assert!(matches!(bench.store.preflight(&intent).await.unwrap(), Preflight::Clear));
     let recorded = bench.done(first).await;
-    match bench.store.foresee(&intent).await.unwrap() {
-        Foresight::Answered(answer) => assert_eq!(answer.entry(), recorded.entry()),
+    match bench.store.preflight(&intent).await.unwrap() {
+        Preflight::Answered(answer) => assert_eq!(answer.entry(), recorded.entry()),
         other => panic!("{other:?}"),
     }
     let next = Intent::of(&bench.birth(1, 2, 6)).unwrap();
     assert!(matches!(
-        bench.store.foresee(&next).await.unwrap(),
-        Foresight::Refused(Conflict::WorkOrderExhausted { .. })
+        bench.store.preflight(&next).await.unwrap(),
+        Preflight::Refused(Conflict::WorkOrderExhausted { .. })
     ));
 }
 

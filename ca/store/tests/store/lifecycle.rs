@@ -62,13 +62,13 @@ pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>
     let mut fork = bench.enrol(1, cloned, 602);
     let head = bench.store.head().0;
     // Nothing is signed twice for it: once it is on record, it is foreseen.
-    assert!(matches!(bench.store.foresee(&Intent::of(&fork).unwrap()).await.unwrap(), Foresight::Alarm(_)));
+    assert!(matches!(bench.store.preflight(&Intent::of(&fork).unwrap()).await.unwrap(), Preflight::Alarm(_)));
     for _ in 0..10 {
         assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);
     }
     assert!(matches!(
-        bench.store.foresee(&Intent::of(&fork).unwrap()).await.unwrap(),
-        Foresight::Refused(why) if why == forked
+        bench.store.preflight(&Intent::of(&fork).unwrap()).await.unwrap(),
+        Preflight::Refused(why) if why == forked
     ));
     assert_eq!(bench.store.head().0, head + 1);
     assert_eq!(bench.standing(real).await, Standing::InUse);

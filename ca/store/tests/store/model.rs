@@ -145,7 +145,9 @@ async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumb
         after = last.place;
         for change in changes {
             match change.status {
-                ChangedStatus::Withdrawn(revocation) => withdrawn.insert(change.serial_number, revocation),
+                ChangedStatus::RevokedOrHeld(revocation) => {
+                    withdrawn.insert(change.serial_number, revocation)
+                }
                 ChangedStatus::Released => withdrawn.remove(&change.serial_number),
             };
         }

@@ -38,7 +38,7 @@ async fn listed<S: Store>(
 }
 
 /// Units with birth certificates, some of them enrolled.
-async fn fleet<S: Store>(bench: &Bench<S>, units: u64) -> Vec<SerialNumber> {
+async fn jobs<S: Store>(bench: &Bench<S>, units: u64) -> Vec<SerialNumber> {
     bench.done(bench.create_order(1000)).await;
     let mut births = Vec::new();
     for serial in 1..=units {
@@ -52,7 +52,7 @@ async fn fleet<S: Store>(bench: &Bench<S>, units: u64) -> Vec<SerialNumber> {
 }
 
 pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 4).await;
+    let births = jobs(&bench, 4).await;
     let lost = bench.clock.now() - days(9);
     let mut revoke = bench.revoke(&[births[0], births[1], births[0]], RevocationReason::KeyCompromise);
     if let Action::Revoke { invalidity_date, .. } = &mut revoke.action {
@@ -101,7 +101,7 @@ pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
 }
 
 pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 9).await;
+    let births = jobs(&bench, 9).await;
     bench.done(bench.revoke(&births[..4], RevocationReason::KeyCompromise)).await;
     bench.done(bench.operate(Action::Hold { device: device(6), note: String::new() })).await;
     bench.done(bench.operate(Action::Release { device: device(6) })).await;
@@ -119,7 +119,7 @@ pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(
 }
 
 pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 40).await;
+    let births = jobs(&bench, 40).await;
     let revoked: Vec<_> = births.iter().copied().step_by(3).collect();
     bench.done(bench.revoke(&revoked, RevocationReason::KeyCompromise)).await;
     bench.done(bench.operate(Action::Hold { device: device(2), note: String::new() })).await;
@@ -141,7 +141,7 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(be
     for shard in 0..bench.store.shards(IssuerName::Factory) {
         let part = listed(&bench, IssuerName::Factory, Some(shard), 2).await;
         let state = bench.store.shard_state(IssuerName::Factory, shard);
-        assert_eq!(state.withdrawn, part.len() as u64);
+        assert_eq!(state.revoked_or_held, part.len() as u64);
         assert_eq!(state.changed.0 > 0, !part.is_empty());
         for one in &part {
             assert_eq!(bench.store.status(&one.serial_number).await.unwrap().unwrap().shard, Some(shard));
@@ -158,7 +158,7 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(be
 }
 
 pub(crate) async fn what_expired_leaves_the_list<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 3).await;
+    let births = jobs(&bench, 3).await;
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     bench.done(bench.revoke(&[used, births[2]], RevocationReason::Superseded)).await;
     let in_force =
@@ -170,7 +170,7 @@ pub(crate) async fn what_expired_leaves_the_list<S: Store>(bench: Bench<S>) {
 }
 
 pub(crate) async fn a_selection_is_what_its_survey_says<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 30).await;
+    let births = jobs(&bench, 30).await;
     let start = bench.clock.now();
     bench.clock.advance(days(1));
     bench.done(bench.create_order(10)).await;
@@ -219,7 +219,7 @@ pub(crate) async fn a_selection_is_what_its_survey_says<S: Store>(bench: Bench<S
 }
 
 pub(crate) async fn a_job_revokes_its_selection_and_what_grew_meanwhile<S: Store>(bench: Bench<S>) {
-    let births = fleet(&bench, 30).await;
+    let births = jobs(&bench, 30).await;
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     let selection = Selection::WorkOrder(WorkOrderId(1));
     let survey = bench.store.survey(&selection).await.unwrap();

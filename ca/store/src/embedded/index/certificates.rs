@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use identity::{IssuerName, ProfileName};
 use ledger::{EntryNumber, Standing};
 
-use crate::record::CertificateInBrief;
+use crate::format::CertificateSummary;
 
 /// All certificates, in the order of their entries.
 #[derive(Default)]
@@ -50,7 +50,7 @@ pub(in crate::embedded) struct ShardRow {
     pub(in crate::embedded) first: u32,
     pub(in crate::embedded) end: u32,
     /// Certificates revoked or on hold.
-    pub(in crate::embedded) withdrawn: u32,
+    pub(in crate::embedded) revoked_or_held: u32,
     /// The entry that last changed that.
     pub(in crate::embedded) changed: u32,
     /// The last second of its certificate that lasts longest.
@@ -60,7 +60,7 @@ pub(in crate::embedded) struct ShardRow {
 impl Certificates {
     pub(super) fn push(
         &mut self,
-        certificate: &CertificateInBrief,
+        certificate: &CertificateSummary,
         check: u32,
         previous: u32,
         entry: u32,
@@ -146,7 +146,7 @@ impl Certificates {
         if let Some(ends) = self.ends.remove(&row) {
             self.due.remove(&(ends, row));
         }
-        self.in_shard(facts, changed, |withdrawn| withdrawn + u32::from(!was_held));
+        self.in_shard(facts, changed, |count| count + u32::from(!was_held));
     }
 
     pub(super) fn set_held(&mut self, row: u32, held: bool, changed: u32) {
@@ -157,20 +157,14 @@ impl Certificates {
         facts.set_held(held);
         facts.changed = changed;
         let facts = *facts;
-        self.in_shard(
-            facts,
-            changed,
-            |withdrawn| {
-                if held { withdrawn + 1 } else { withdrawn.saturating_sub(1) }
-            },
-        );
+        self.in_shard(facts, changed, |count| if held { count + 1 } else { count.saturating_sub(1) });
     }
 
     fn in_shard(&mut self, facts: CertificateRow, changed: u32, count: impl FnOnce(u32) -> u32) {
         if let Some(shard) = facts.shard()
             && let Some(known) = self.shards.get_mut(&(facts.issuer(), shard))
         {
-            (known.withdrawn, known.changed) = (count(known.withdrawn), changed);
+            (known.revoked_or_held, known.changed) = (count(known.revoked_or_held), changed);
         }
     }
 
@@ -236,7 +230,7 @@ impl CertificateRow {
     }
 
     /// Revoked or on hold.
-    pub(in crate::embedded) fn is_withdrawn(self) -> bool {
+    pub(in crate::embedded) fn is_revoked_or_held(self) -> bool {
         self.is_held() || self.beneath() == Standing::Revoked
     }
 

@@ -218,24 +218,24 @@ impl View for Rows<'_> {
     }
 
     fn alarm(&self, pair: &AlarmPair) -> Result<bool, StoreError> {
-        Ok(self.index.fleet.knows(pair, &self.index.key))
+        Ok(self.index.jobs.knows(pair, &self.index.key))
     }
 
     fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, StoreError> {
-        let alarms = self.index.fleet.alarms.iter().rev().take(enough);
+        let alarms = self.index.jobs.alarms.iter().rev().take(enough);
         Ok(alarms.take_while(|alarm| alarm.at >= since).count())
     }
 
     fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
-        Ok(self.index.fleet.jobs.get(&job).cloned())
+        Ok(self.index.jobs.jobs.get(&job).cloned())
     }
 
     fn jobs(&self) -> Result<u64, StoreError> {
-        Ok(self.index.fleet.jobs.len() as u64)
+        Ok(self.index.jobs.jobs.len() as u64)
     }
 
     fn rotations(&self, now: SystemTime) -> Result<usize, StoreError> {
-        Ok(self.index.fleet.rotations.iter().filter(|rotation| rotation.until > now).count())
+        Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.until > now).count())
     }
 }
 

@@ -15,14 +15,14 @@ use crate::{StoreError, Verdict};
 pub(super) type Answer = Result<Vec<Verdict>, StoreError>;
 
 /// Calls that are decided one after the other, with what is waiting for their answers, in the same order.
-pub(super) struct Gathered {
+pub(super) struct CommandGroup {
     pub(super) calls: Vec<Vec<Command>>,
     pub(super) answers: oneshot::Sender<Vec<Answer>>,
 }
 
 /// The way to the committer. The committer ends when all of these are gone.
-pub(super) struct Gathering {
-    queue: mpsc::Sender<Gathered>,
+pub(super) struct GroupCommit {
+    queue: mpsc::Sender<CommandGroup>,
     places: Arc<Semaphore>,
     waiting: Mutex<Vec<Waiting>>,
     /// How many went together the last time.
@@ -37,9 +37,9 @@ struct Waiting {
     _place: OwnedSemaphorePermit,
 }
 
-impl Gathering {
+impl GroupCommit {
     /// With the committer's end of the queue.
-    pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<Gathered>) {
+    pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<CommandGroup>) {
         let (queue, receiver) = mpsc::channel(CALLS_MAX);
         let places = Arc::new(Semaphore::new(CALLS_MAX));
         (
@@ -95,7 +95,7 @@ impl Gathering {
             waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();
         let (answers, answered) = oneshot::channel();
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        let sent = self.queue.send(Gathered { calls, answers }).await;
+        let sent = self.queue.send(CommandGroup { calls, answers }).await;
         let under_way = Arc::clone(&self.under_way);
         // The committer ends when nobody can reach it any more.
         drop(self);

@@ -34,7 +34,7 @@ impl State {
     }
 
     /// Those of a list that are revoked or on hold, in the order in which they were issued.
-    pub(super) fn withdrawn(&self, issuer: IssuerName, shard: Option<u32>) -> Vec<&CertificateFacts> {
+    pub(super) fn revoked_or_held(&self, issuer: IssuerName, shard: Option<u32>) -> Vec<&CertificateFacts> {
         let mut listed: Vec<_> = self
             .overlay
             .certificates_here()

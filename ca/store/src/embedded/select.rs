@@ -201,7 +201,7 @@ impl Shared {
 
     pub(super) fn rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.fleet.rotations.iter().filter(|rotation| rotation.until > now).cloned().collect()
+        index.jobs.rotations.iter().filter(|rotation| rotation.until > now).cloned().collect()
     }
 
     pub(super) fn alarms(
@@ -212,7 +212,7 @@ impl Shared {
     ) -> Result<Page<AlarmRecord>, StoreError> {
         let found = {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            page::alarms(&index.fleet.alarms, kind, cursor, limit)?
+            page::alarms(&index.jobs.alarms, kind, cursor, limit)?
         };
         let mut rows = Vec::with_capacity(found.rows.len());
         for number in found.rows {
@@ -228,7 +228,7 @@ impl Shared {
         limit: usize,
     ) -> Result<Page<DeviceRecord>, StoreError> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
-        let before = crate::record::milliseconds(before).div_ceil(1000);
+        let before = crate::format::milliseconds(before).div_ceil(1000);
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let (newest, next) = index.silent(from, before, limit);
         drop(index);
@@ -243,7 +243,7 @@ impl Shared {
     }
 
     pub(super) fn see(&self, device: &DeviceId, now: SystemTime) {
-        let seconds = crate::record::milliseconds(now) / 1000;
+        let seconds = crate::format::milliseconds(now) / 1000;
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         index.see(device, u32::try_from(seconds).unwrap_or(u32::MAX));
     }

@@ -7,28 +7,28 @@ use prost::Message;
 
 /// An entry in brief.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Brief<'a> {
+pub(crate) struct EntrySummary<'a> {
     pub(crate) number: EntryNumber,
     /// Whole seconds since 1970.
     pub(crate) at_s: u64,
     pub(crate) caller: Caller<'a>,
     pub(crate) request: Option<RequestId>,
     pub(crate) device: DeviceName<'a>,
-    pub(crate) happened: Happened,
+    pub(crate) event: SummaryEvent,
 }
 
 /// What happened to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Happened {
-    BirthIssued { work_order: WorkOrderId, certificate: CertificateInBrief },
+pub(crate) enum SummaryEvent {
+    BirthIssued { work_order: WorkOrderId, certificate: CertificateSummary },
     UnitConfirmed { work_order: WorkOrderId, serial_number: SerialNumber },
-    OperationalIssued { certificate: CertificateInBrief },
+    OperationalIssued { certificate: CertificateSummary },
     InstallConfirmed { serial_number: SerialNumber },
 }
 
 /// What makes a certificate one of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CertificateInBrief {
+pub(crate) struct CertificateSummary {
     pub(crate) issuer: IssuerName,
     pub(crate) profile: ProfileName,
     pub(crate) shard: Option<u32>,
@@ -53,7 +53,7 @@ pub(crate) enum Caller<'a> {
     Device(DeviceName<'a>),
 }
 
-impl From<&SignedCertificate> for CertificateInBrief {
+impl From<&SignedCertificate> for CertificateSummary {
     fn from(certificate: &SignedCertificate) -> Self {
         Self {
             issuer: certificate.issuer,
@@ -82,9 +82,9 @@ impl<'a> From<Option<&'a Principal>> for Caller<'a> {
     }
 }
 
-/// The parts of [`super::EntryRecord`] that a [`Brief`] is made of. What is not named here, the certificate above all, is passed over.
+/// The parts of [`super::EntryRecord`] that a [`EntrySummary`] is made of. What is not named here, the certificate above all, is passed over.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct BriefRecord {
+pub(crate) struct SummaryRecord {
     #[prost(uint64, tag = "1")]
     at_ms: u64,
     #[prost(bytes = "bytes", tag = "2")]
@@ -137,44 +137,44 @@ struct UnitRecord {
     parent_ends_ms: Option<u64>,
 }
 
-impl BriefRecord {
+impl SummaryRecord {
     /// Reads a payload; it keeps what it needs of these bytes.
     pub(crate) fn read(payload: Bytes) -> Option<Self> {
         Self::decode(payload).ok()
     }
 
     /// `None`: look at the whole.
-    pub(crate) fn brief(&self, number: EntryNumber) -> Option<Brief<'_>> {
-        let (device, happened) = if let Some(issued) = &self.birth_issued {
+    pub(crate) fn summary(&self, number: EntryNumber) -> Option<EntrySummary<'_>> {
+        let (device, event) = if let Some(issued) = &self.birth_issued {
             if !issued.replaces.is_empty() {
                 return None;
             }
             let (work_order, certificate) = (WorkOrderId(issued.work_order), issued.certificate()?);
-            (&issued.holder, Happened::BirthIssued { work_order, certificate })
+            (&issued.holder, SummaryEvent::BirthIssued { work_order, certificate })
         } else if let Some(unit) = &self.unit_confirmed {
             let (work_order, serial_number) = (WorkOrderId(unit.work_order), unit.serial_number()?);
-            (&unit.device, Happened::UnitConfirmed { work_order, serial_number })
+            (&unit.device, SummaryEvent::UnitConfirmed { work_order, serial_number })
         } else if let Some(issued) = &self.operational_issued {
-            (&issued.holder, Happened::OperationalIssued { certificate: issued.certificate()? })
+            (&issued.holder, SummaryEvent::OperationalIssued { certificate: issued.certificate()? })
         } else {
             let unit = self.install_confirmed.as_ref()?;
             if !unit.revoked.is_empty() || unit.parent_ends_ms.is_some() {
                 return None;
             }
-            (&unit.device, Happened::InstallConfirmed { serial_number: unit.serial_number()? })
+            (&unit.device, SummaryEvent::InstallConfirmed { serial_number: unit.serial_number()? })
         };
         let request = match &*self.request {
             [] => None,
             bytes => Some(RequestId::try_from(bytes).ok()?),
         };
         let (caller, device) = (caller(&self.principal)?, device_name(str::from_utf8(device).ok()?)?);
-        Some(Brief { number, at_s: self.at_ms / 1000, caller, request, device, happened })
+        Some(EntrySummary { number, at_s: self.at_ms / 1000, caller, request, device, event })
     }
 }
 
 impl CertificateRecord {
-    fn certificate(&self) -> Option<CertificateInBrief> {
-        Some(CertificateInBrief {
+    fn certificate(&self) -> Option<CertificateSummary> {
+        Some(CertificateSummary {
             issuer: super::issuer_of(self.issuer)?,
             profile: super::profile_of(self.profile)?,
             shard: self.shard,

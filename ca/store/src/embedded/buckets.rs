@@ -11,7 +11,7 @@ use ledger::{DeviceState, WorkOrderId};
 use super::projection::DeviceRow;
 
 /// What is on a shelf, by last character.
-pub(super) type Shelf = BTreeMap<u8, DeviceRow>;
+pub(super) type DeviceBucket = BTreeMap<u8, DeviceRow>;
 
 /// sled did not give what must be there.
 #[derive(Debug)]
@@ -27,11 +27,11 @@ impl From<sled::Error> for Broken {
 pub(super) fn place(work_order: WorkOrderId, serial: &str) -> (Vec<u8>, u8) {
     // A serial is ASCII and never empty.
     let (last, head) = serial.as_bytes().split_last().unwrap_or((&b' ', b""));
-    (shelf_key(work_order, head), *last)
+    (bucket_key(work_order, head), *last)
 }
 
 /// What lies on a shelf; `None`: the row is none.
-pub(super) fn read(value: &[u8]) -> Option<Shelf> {
+pub(super) fn read(value: &[u8]) -> Option<DeviceBucket> {
     match value.as_chunks::<2>() {
         (places, []) => places.iter().map(|[last, row]| Some((*last, row_of(*row)?))).collect(),
         _ => None,
@@ -39,20 +39,20 @@ pub(super) fn read(value: &[u8]) -> Option<Shelf> {
 }
 
 /// The row of a shelf.
-pub(super) fn write(shelf: &Shelf) -> Vec<u8> {
-    shelf.iter().flat_map(|(last, row)| [*last, byte_of(*row)]).collect()
+pub(super) fn write(bucket: &DeviceBucket) -> Vec<u8> {
+    bucket.iter().flat_map(|(last, row)| [*last, byte_of(*row)]).collect()
 }
 
 /// Whether the key is a shelf's.
-pub(super) fn is_shelf(key: &[u8]) -> bool {
+pub(super) fn is_bucket(key: &[u8]) -> bool {
     key.first() == Some(&SHELF)
 }
 
 /// The devices of an order, by serial.
 pub(super) struct Devices {
-    shelves: sled::Iter,
+    buckets: sled::Iter,
     /// The next shelf, already read: its head and what is on it.
-    ahead: Option<(Vec<u8>, Shelf)>,
+    ahead: Option<(Vec<u8>, DeviceBucket)>,
     started: bool,
     /// Devices whose turn comes, by serial.
     pending: BTreeMap<Vec<u8>, DeviceRow>,
@@ -70,13 +70,14 @@ impl Devices {
         // What follows a serial is on the shelves of its beginnings, and on those whose heads follow it.
         for (length, _) in after.iter().enumerate() {
             let head = after.get(..length).unwrap_or_default();
-            if let Some(value) = tree.get(shelf_key(work_order, head))? {
+            if let Some(value) = tree.get(bucket_key(work_order, head))? {
                 let devices = serials(head, read(&value).ok_or(Broken)?);
                 pending.extend(devices.filter(|(serial, _)| serial.as_slice() > after));
             }
         }
-        let shelves = tree.range(shelf_key(work_order, after)..shelf_key(WorkOrderId(work_order.0 + 1), b""));
-        Ok(Self { shelves, ahead: None, started: false, pending })
+        let buckets =
+            tree.range(bucket_key(work_order, after)..bucket_key(WorkOrderId(work_order.0 + 1), b""));
+        Ok(Self { buckets, ahead: None, started: false, pending })
     }
 
     fn advance(&mut self) -> Result<Option<(DeviceSerial, DeviceRow)>, Broken> {
@@ -91,8 +92,8 @@ impl Devices {
                 (Some(first), None) => return device(first.remove_entry()),
                 (None, None) => return Ok(None),
                 (_, Some(_)) => {
-                    if let Some((head, shelf)) = self.ahead.take() {
-                        self.pending.extend(serials(&head, shelf));
+                    if let Some((head, bucket)) = self.ahead.take() {
+                        self.pending.extend(serials(&head, bucket));
                     }
                     self.look_ahead()?;
                 }
@@ -101,7 +102,7 @@ impl Devices {
     }
 
     fn look_ahead(&mut self) -> Result<(), Broken> {
-        self.ahead = match self.shelves.next() {
+        self.ahead = match self.buckets.next() {
             Some(row) => {
                 let (key, value) = row?;
                 let head = key.get(HEAD_OFFSET..).ok_or(Broken)?;
@@ -121,8 +122,8 @@ impl Iterator for Devices {
     }
 }
 
-fn serials(head: &[u8], shelf: Shelf) -> impl Iterator<Item = (Vec<u8>, DeviceRow)> {
-    shelf.into_iter().map(move |(last, row)| ([head, &[last]].concat(), row))
+fn serials(head: &[u8], bucket: DeviceBucket) -> impl Iterator<Item = (Vec<u8>, DeviceRow)> {
+    bucket.into_iter().map(move |(last, row)| ([head, &[last]].concat(), row))
 }
 
 fn device((serial, row): (Vec<u8>, DeviceRow)) -> Result<Option<(DeviceSerial, DeviceRow)>, Broken> {
@@ -130,7 +131,7 @@ fn device((serial, row): (Vec<u8>, DeviceRow)) -> Result<Option<(DeviceSerial, D
     serial.map(|serial| Some((serial, row))).ok_or(Broken)
 }
 
-fn shelf_key(work_order: WorkOrderId, head: &[u8]) -> Vec<u8> {
+fn bucket_key(work_order: WorkOrderId, head: &[u8]) -> Vec<u8> {
     [&[SHELF][..], &work_order.0.to_be_bytes(), head].concat()
 }
 

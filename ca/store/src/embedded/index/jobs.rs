@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use ledger::{AlarmFacts, AlarmPair, JobFacts, JobId, RotationFacts};
 
 #[derive(Default)]
-pub(in crate::embedded) struct Fleet {
+pub(in crate::embedded) struct Jobs {
     /// Oldest first.
     pub(in crate::embedded) alarms: Vec<AlarmFacts>,
     /// Keyed hashes of what makes alarms the same.
@@ -16,7 +16,7 @@ pub(in crate::embedded) struct Fleet {
     pub(in crate::embedded) rotations: Vec<RotationFacts>,
 }
 
-impl Fleet {
+impl Jobs {
     pub(super) fn raise(&mut self, pair: &AlarmPair, facts: AlarmFacts, key: &RandomState) {
         self.pairs.insert(key.hash_one(pair));
         self.alarms.push(facts);

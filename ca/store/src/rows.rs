@@ -83,7 +83,7 @@ impl Released {
 
 /// What `commit` would say.
 #[derive(Debug, Clone)]
-pub enum Foresight {
+pub enum Preflight {
     /// This was asked before; here is the answer. Final: nothing needs to be signed or committed.
     Answered(Recorded),
     /// It would be refused now.
@@ -191,7 +191,7 @@ impl CertificateRecord {
     }
 }
 
-/// A certificate's withdrawal, for ever or for now.
+/// When and why a certificate was revoked or put on hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     /// Since when.
@@ -205,7 +205,7 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// What the entry, which last changed the certificate, did to it; `None` if it withdrew nothing.
+    /// What the entry, which last changed the certificate, did to it; `None` if it revoked and held nothing.
     pub(super) fn of(entry: &Entry, facts: &CertificateFacts) -> Option<Self> {
         match facts.standing {
             Standing::Held => Some(Self::hold(entry)),
@@ -220,12 +220,12 @@ impl Revocation {
     }
 
     pub(super) fn for_ever(entry: &Entry, serial_number: SerialNumber) -> Option<Self> {
-        let withdrawal = entry.event.withdrawal()?;
-        let named = withdrawal.certificates.iter().find(|one| one.serial_number == serial_number)?;
+        let revoked = entry.event.revoked()?;
+        let named = revoked.certificates.iter().find(|one| one.serial_number == serial_number)?;
         Some(Self {
             at: named.since.unwrap_or(entry.at),
-            reason: withdrawal.reason,
-            invalidity_date: withdrawal.invalidity_date,
+            reason: revoked.reason,
+            invalidity_date: revoked.invalidity_date,
             entry: entry.number,
         })
     }
@@ -436,7 +436,7 @@ impl FromStr for Cursor {
 
 /// Figures for metrics. All counts are since the start of the process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vitals {
+pub struct StoreMetrics {
     /// Last durable entry.
     pub head: u64,
     /// Entries committed.

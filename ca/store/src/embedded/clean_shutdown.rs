@@ -14,12 +14,12 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use super::files::sync_directory;
 
 /// Which generation of the projection is in use, and how far it can be trusted.
-pub(super) struct Trust {
+pub(super) struct CleanShutdownMark {
     directory: PathBuf,
     generation: u64,
 }
 
-impl Trust {
+impl CleanShutdownMark {
     /// Reads the mark; `true`: the generation may be opened.
     pub(super) fn read(directory: &Path) -> io::Result<(Self, bool)> {
         fs::create_dir_all(directory)?;
@@ -33,9 +33,9 @@ impl Trust {
             Some("open") => place(directory).is_some_and(|place| place == here),
             _ => false,
         };
-        let trust = Self { directory: directory.to_owned(), generation: generation.unwrap_or(0) };
-        let there = generation.is_some() && trust.path().is_dir();
-        Ok((trust, trusted && there))
+        let clean_shutdown = Self { directory: directory.to_owned(), generation: generation.unwrap_or(0) };
+        let there = generation.is_some() && clean_shutdown.path().is_dir();
+        Ok((clean_shutdown, trusted && there))
     }
 
     /// Starts a generation that nothing was written to, and removes all others.

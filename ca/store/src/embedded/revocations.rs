@@ -1,4 +1,4 @@
-//! What the index and the ledger say of withdrawals: lists, status, the feed. The projection has no part in it.
+//! What the index and the ledger say of revocation: CRLs, status, the feed. The projection has no part in it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -26,7 +26,7 @@ impl Shared {
         before: SystemTime,
         limit: usize,
     ) -> Result<Vec<SerialNumber>, StoreError> {
-        let before = crate::record::milliseconds(before);
+        let before = crate::format::milliseconds(before);
         let entries: Vec<u32> = self.certificates(|certificates| {
             let due = certificates.due(before).filter_map(|row| certificates.get(row));
             due.map(|row| row.entry).take(limit).collect()
@@ -49,11 +49,11 @@ impl Shared {
         };
         let Some(row) = row else { return Ok(None) };
         let standing = row.standing();
-        let revocation = match row.is_withdrawn() {
+        let revocation = match row.is_revoked_or_held() {
             true => {
                 // Thousands were revoked by one entry: it is read for the first who asks.
-                let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-                let cause = causes.of(self, row.changed, row.is_held())?;
+                let mut cause_cache = self.cause_cache.lock().unwrap_or_else(PoisonError::into_inner);
+                let cause = cause_cache.of(self, row.changed, row.is_held())?;
                 let RevokedEntry { at, reason, invalidity_date, .. } = cause.line(*serial_number);
                 let entry = EntryNumber(u64::from(row.changed));
                 Some(Revocation { at, reason, invalidity_date, entry })
@@ -120,7 +120,7 @@ impl Shared {
             let first = first.max(u32::try_from(from).unwrap_or(u32::MAX));
             let mut rows = Vec::new();
             for (number, row) in certificates.from(first).take_while(|(number, _)| *number < end) {
-                let listed = row.is_withdrawn() && row.issuer() == issuer;
+                let listed = row.is_revoked_or_held() && row.issuer() == issuer;
                 if !listed || shard.is_some_and(|shard| row.shard() != Some(shard)) {
                     continue;
                 }
@@ -132,7 +132,7 @@ impl Shared {
             (rows, None)
         });
         let mut reader = Reader::new(&self.files);
-        let mut causes = Causes::default();
+        let mut cause_cache = CauseCache::default();
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             let issued = reader.entry(row.entry)?;
@@ -140,7 +140,7 @@ impl Shared {
             if certificate.validity.not_after() < expired_before {
                 continue;
             }
-            entries.push(causes.of(self, row.changed, row.is_held())?.line(certificate.serial_number));
+            entries.push(cause_cache.of(self, row.changed, row.is_held())?.line(certificate.serial_number));
         }
         Ok(RevokedPage { entries, next })
     }
@@ -148,7 +148,7 @@ impl Shared {
     pub(super) fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
         let state = self.certificates(|certificates| certificates.shard(issuer, shard));
         state.map_or_else(ShardState::default, |state| ShardState {
-            withdrawn: u64::from(state.withdrawn),
+            revoked_or_held: u64::from(state.revoked_or_held),
             changed: EntryNumber(u64::from(state.changed)),
             not_after: UNIX_EPOCH.checked_add(Duration::from_secs(state.not_after_s)),
         })
@@ -163,11 +163,11 @@ impl Shared {
     }
 }
 
-/// The entries that withdrew what is asked for: mostly a few, each for many certificates.
+/// The entries that revoked or held what is asked for: mostly a few, each for many certificates.
 #[derive(Default)]
-pub(super) struct Causes(HashMap<(u32, bool), Arc<Cause>>);
+pub(super) struct CauseCache(HashMap<(u32, bool), Arc<Cause>>);
 
-/// What an entry says of those that it withdrew.
+/// What an entry says of those that it revoked or held.
 struct Cause {
     at: SystemTime,
     reason: RevocationReason,
@@ -176,7 +176,7 @@ struct Cause {
     since: HashMap<SerialNumber, SystemTime>,
 }
 
-impl Causes {
+impl CauseCache {
     fn of(&mut self, shared: &Shared, changed: u32, held: bool) -> Result<Arc<Cause>, StoreError> {
         if let Some(cause) = self.0.get(&(changed, held)) {
             return Ok(Arc::clone(cause));
@@ -185,12 +185,12 @@ impl Causes {
             self.0.clear();
         }
         let entry = shared.entry(EntryNumber(u64::from(changed)))?;
-        let cause = match entry.event.withdrawal().filter(|_| !held) {
-            Some(withdrawal) => Cause {
+        let cause = match entry.event.revoked().filter(|_| !held) {
+            Some(revoked) => Cause {
                 at: entry.at,
-                reason: withdrawal.reason,
-                invalidity_date: withdrawal.invalidity_date,
-                since: withdrawal
+                reason: revoked.reason,
+                invalidity_date: revoked.invalidity_date,
+                since: revoked
                     .certificates
                     .iter()
                     .filter_map(|one| Some((one.serial_number, one.since?)))

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ledger::{Entry, EntryNumber};
 
 /// One place for each entry number modulo [`PLACES`].
-pub(super) struct Recent(Mutex<Vec<Option<Arc<Entry>>>>);
+pub(super) struct EntryCache(Mutex<Vec<Option<Arc<Entry>>>>);
 
-impl Default for Recent {
+impl Default for EntryCache {
     fn default() -> Self {
         Self(Mutex::new(vec![None; PLACES]))
     }
 }
 
-impl Recent {
+impl EntryCache {
     /// The entry, if it was written or read lately.
     pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ impl Recent {
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Entries that revoke a thousand certificates are fifty times as large: they share a few of the places.
-        let large = entry.event.withdrawal().is_some_and(|withdrawal| withdrawal.certificates.len() > LARGE);
+        let large = entry.event.revoked().is_some_and(|revoked| revoked.certificates.len() > LARGE);
         let place = place(entry.number, if large { LARGE_PLACES } else { PLACES });
         let before = places.get_mut(place).and_then(|kept| kept.replace(Arc::clone(entry)));
         drop(places);

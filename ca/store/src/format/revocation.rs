@@ -1,16 +1,16 @@
-//! Withdrawals, alarms and requests to a fleet, on disk.
+//! Revocations, alarms and requests to a fleet, on disk.
 
 use std::time::Duration;
 
 use identity::{DeviceId, KeyFingerprint, RevocationReason};
-use ledger::{Clash, Event, Holder, JobId, Selection, Withdrawn, WorkOrderId};
+use ledger::{Clash, Event, Holder, JobId, RevokedCertificate, Selection, WorkOrderId};
 use prost::Message;
 
 use super::{EventRecord, milliseconds, octets, optional_time, serial_number, serial_numbers, time};
 
 /// A certificate that an entry revoked.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct WithdrawnRecord {
+pub(super) struct RevokedCertificateRecord {
     #[prost(bytes = "vec", tag = "1")]
     serial_number: Vec<u8>,
     #[prost(uint64, optional, tag = "2")]
@@ -42,7 +42,7 @@ pub(super) struct AlarmRecord {
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RevokedRecord {
     #[prost(message, repeated, tag = "1")]
-    certificates: Vec<WithdrawnRecord>,
+    certificates: Vec<RevokedCertificateRecord>,
     #[prost(uint32, tag = "2")]
     reason: u32,
     #[prost(uint64, optional, tag = "3")]
@@ -77,7 +77,7 @@ pub(super) struct DeviceEventRecord {
     #[prost(bytes = "vec", repeated, tag = "3")]
     certificates: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "4")]
-    revoked: Vec<WithdrawnRecord>,
+    revoked: Vec<RevokedCertificateRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -201,17 +201,17 @@ pub(super) fn record_of(event: &Event) -> EventRecord {
     }
 }
 
-pub(super) fn records(withdrawn: &[Withdrawn]) -> Vec<WithdrawnRecord> {
-    let record = |one: &Withdrawn| WithdrawnRecord {
+pub(super) fn records(revoked: &[RevokedCertificate]) -> Vec<RevokedCertificateRecord> {
+    let record = |one: &RevokedCertificate| RevokedCertificateRecord {
         serial_number: one.serial_number.as_bytes().to_vec(),
         since_ms: one.since.map(milliseconds),
     };
-    withdrawn.iter().map(record).collect()
+    revoked.iter().map(record).collect()
 }
 
-pub(super) fn withdrawn(records: &[WithdrawnRecord]) -> Option<Vec<Withdrawn>> {
-    let one = |record: &WithdrawnRecord| {
-        Some(Withdrawn {
+pub(super) fn revoked_certificates(records: &[RevokedCertificateRecord]) -> Option<Vec<RevokedCertificate>> {
+    let one = |record: &RevokedCertificateRecord| {
+        Some(RevokedCertificate {
             serial_number: serial_number(&record.serial_number)?,
             since: optional_time(record.since_ms)?,
         })
@@ -249,7 +249,7 @@ impl AlarmRecord {
 impl RevokedRecord {
     pub(super) fn event(self) -> Option<Event> {
         Some(Event::CertificatesRevoked {
-            certificates: withdrawn(&self.certificates)?,
+            certificates: revoked_certificates(&self.certificates)?,
             reason: reason_of(self.reason)?,
             invalidity_date: optional_time(self.invalidity_date_ms)?,
             job: (self.job != 0).then_some(JobId(self.job)),
@@ -283,7 +283,7 @@ impl DeviceEventRecord {
 
     pub(super) fn retired(self) -> Option<Event> {
         let (device, _) = self.device_and_certificates()?;
-        Some(Event::DeviceRetired { device, note: self.note, revoked: withdrawn(&self.revoked)? })
+        Some(Event::DeviceRetired { device, note: self.note, revoked: revoked_certificates(&self.revoked)? })
     }
 
     fn device_and_certificates(&self) -> Option<(DeviceId, Vec<identity::SerialNumber>)> {

@@ -1,7 +1,7 @@
 //! The form of an entry on disk. Versioned by protobuf's rules: numbers are never used again, what an older CA wrote stays readable.
 
-mod brief;
-mod withdrawal;
+mod revocation;
+mod summary;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,9 +14,11 @@ use identity::{
 use ledger::{Entry, EntryNumber, Event, JobId, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use prost::Message;
 
-use withdrawal::{AlarmRecord, DeviceEventRecord, JobRecord, RevokedRecord, RotationRecord, WithdrawnRecord};
+use revocation::{
+    AlarmRecord, DeviceEventRecord, JobRecord, RevokedCertificateRecord, RevokedRecord, RotationRecord,
+};
 
-pub(super) use brief::{Brief, BriefRecord, Caller, CertificateInBrief, DeviceName, Happened};
+pub(super) use summary::{Caller, CertificateSummary, DeviceName, EntrySummary, SummaryEvent, SummaryRecord};
 
 /// Appends the entry's bytes, without its number: its place says that.
 pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
@@ -163,7 +165,7 @@ struct CertificateRecord {
     #[prost(uint32, optional, tag = "12")]
     shard: Option<u32>,
     #[prost(message, repeated, tag = "13")]
-    replaces: Vec<WithdrawnRecord>,
+    replaces: Vec<RevokedCertificateRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -177,7 +179,7 @@ struct UnitRecord {
     #[prost(string, tag = "4")]
     reason: String,
     #[prost(message, repeated, tag = "5")]
-    revoked: Vec<WithdrawnRecord>,
+    revoked: Vec<RevokedCertificateRecord>,
     #[prost(uint64, optional, tag = "6")]
     parent_ends_ms: Option<u64>,
 }
@@ -189,7 +191,7 @@ struct PrincipalRevokedRecord {
     #[prost(uint32, tag = "2")]
     reason: u32,
     #[prost(message, repeated, tag = "3")]
-    revoked: Vec<WithdrawnRecord>,
+    revoked: Vec<RevokedCertificateRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -243,7 +245,7 @@ impl From<&Event> for EventRecord {
                 Self::BirthIssued(CertificateRecord {
                     work_order: work_order.0,
                     holder: device.to_string(),
-                    replaces: withdrawal::records(replaces),
+                    replaces: revocation::records(replaces),
                     ..CertificateRecord::of(certificate)
                 })
             }
@@ -255,7 +257,7 @@ impl From<&Event> for EventRecord {
                 work_order: work_order.0,
                 device: device.to_string(),
                 reason: reason.clone(),
-                revoked: withdrawal::records(revoked),
+                revoked: revocation::records(revoked),
                 ..UnitRecord::default()
             }),
             Event::OperationalIssued { device, parent, certificate } => {
@@ -267,7 +269,7 @@ impl From<&Event> for EventRecord {
             }
             Event::InstallConfirmed { device, serial_number, revoked, parent_ends } => {
                 Self::InstallConfirmed(UnitRecord {
-                    revoked: withdrawal::records(revoked),
+                    revoked: revocation::records(revoked),
                     parent_ends_ms: parent_ends.map(milliseconds),
                     ..UnitRecord::of(device, serial_number)
                 })
@@ -282,7 +284,7 @@ impl From<&Event> for EventRecord {
                 Self::PrincipalRevoked(PrincipalRevokedRecord {
                     principal: format!("{role}:{name}"),
                     reason: u32::from(reason.code()),
-                    revoked: withdrawal::records(revoked),
+                    revoked: revocation::records(revoked),
                 })
             }
             Event::TimeConfirmed { before } => Self::TimeConfirmed(TimeRecord::of(*before)),
@@ -295,7 +297,7 @@ impl From<&Event> for EventRecord {
             | Event::DeviceReleased { .. }
             | Event::DeviceRetired { .. }
             | Event::ReworkAllowed { .. }
-            | Event::RotationRequested { .. } => withdrawal::record_of(event),
+            | Event::RotationRequested { .. } => revocation::record_of(event),
         }
     }
 }
@@ -316,7 +318,7 @@ impl EventRecord {
             Self::BirthIssued(record) => Event::BirthIssued {
                 work_order: WorkOrderId(record.work_order),
                 device: record.holder.parse().ok()?,
-                replaces: withdrawal::withdrawn(&record.replaces)?,
+                replaces: revocation::revoked_certificates(&record.replaces)?,
                 certificate: record.certificate()?,
             },
             Self::UnitConfirmed(record) => Event::UnitConfirmed {
@@ -328,7 +330,7 @@ impl EventRecord {
                 work_order: WorkOrderId(record.work_order),
                 device: record.device.parse().ok()?,
                 reason: record.reason,
-                revoked: withdrawal::withdrawn(&record.revoked)?,
+                revoked: revocation::revoked_certificates(&record.revoked)?,
             },
             Self::OperationalIssued(record) => Event::OperationalIssued {
                 device: record.holder.parse::<DeviceId>().ok()?,
@@ -338,7 +340,7 @@ impl EventRecord {
             Self::InstallConfirmed(record) => Event::InstallConfirmed {
                 device: record.device.parse().ok()?,
                 serial_number: serial_number(&record.serial_number)?,
-                revoked: withdrawal::withdrawn(&record.revoked)?,
+                revoked: revocation::revoked_certificates(&record.revoked)?,
                 parent_ends: optional_time(record.parent_ends_ms)?,
             },
             Self::CredentialIssued(record) => {
@@ -351,7 +353,7 @@ impl EventRecord {
                     role,
                     name,
                     reason: RevocationReason::from_code(u8::try_from(record.reason).ok()?)?,
-                    revoked: withdrawal::withdrawn(&record.revoked)?,
+                    revoked: revocation::revoked_certificates(&record.revoked)?,
                 }
             }
             Self::ForkDetected(record) => record.fork()?,
