@@ -42,10 +42,11 @@ fn what_is_installed_makes_a_device_with_each_program_as_its_own_user_and_its_re
     let other = site.root.run("touchmark-station", &["cat", "/var/lib/touchmark-ca/ca/ca.toml"]);
     assert!(!other.status.success(), "no other user sees the CA's directory");
 
+    // A running agent that learns of its revocation ends with another status.
+    site.stop(agent);
     let revoke = ["device", "revoke", "cam-2/SN000001", "--reason", "keyCompromise", "--confirm", "2"];
     site.operator(&revoke);
     site.keep_lists_fresh();
-    site.stop(agent);
     site.stop(ca);
     site.remove_and_install_again();
 }

@@ -310,6 +310,18 @@ impl Disk {
             assert!(Instant::now() < patience, "umount");
             std::thread::sleep(Duration::from_millis(20));
         }
+        // A mount namespace that somebody made meanwhile has a copy of the mount, and with it the file system lives on: mounted again it would
+        // be the one whose power was cut, and not what is on the disk.
+        let patience = Instant::now() + Duration::from_secs(120);
+        while !self.loop_devices().is_empty() {
+            assert!(Instant::now() < patience, "another mount namespace keeps {}", self.image().display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The loop devices of the image, a line each.
+    fn loop_devices(&self) -> Vec<u8> {
+        Process::new("losetup").arg("--associated").arg(self.image()).output().unwrap().stdout
     }
 
     fn store(&self) -> PathBuf {
