@@ -8,7 +8,7 @@ use store::StoreError;
 use crate::arguments::PROGRAM;
 use crate::config::ConfigError;
 use crate::init::InitError;
-use crate::serve::{OpenError, ServeError};
+use crate::serve::{NAMES_NEXT, OpenError, ServeError};
 use crate::wait::WaitError;
 
 /// Why the program failed.
@@ -98,10 +98,18 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "stop the CA first, run the command again, and start the CA again"
         }
         InitError::Ledger(error) => store_step(error)?,
+        InitError::Numbers(error) => numbers_step(error)?,
+        InitError::Organization { .. }
+        | InitError::EnrollmentUrl { .. }
+        | InitError::PublicUrl { .. }
+        | InitError::Host(_) => "correct it; touchmark-ca init --help says what each option takes",
         InitError::Clock(_) => {
             "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
         }
         InitError::OtherTime { .. } => "put this machine's clock right, or look again at the other one",
+        InitError::RootList(RootListError::Overtaken { .. }) => {
+            "the CA publishes what is here from its next start; for a newer list, export again"
+        }
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
         InitError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
@@ -119,12 +127,21 @@ fn open_step(error: &OpenError) -> Option<&'static str> {
         | OpenError::Tls(_) => {
             "make another with touchmark-ca credential (docs/operations/server-certificate.md)"
         }
+        OpenError::OtherName { .. } => NAMES_NEXT,
         OpenError::Store(error) => store_step(error)?,
-        OpenError::Numbers(NumbersError::OlderLedger { .. }) => {
-            "restore a newer ledger; only if there is none: touchmark-ca accept-restored-store"
-        }
+        OpenError::Numbers(error) => numbers_step(error)?,
         OpenError::Authority(OpenAuthorityError::OtherInstallation { .. }) => {
             "use the issuers and the ledger of one installation"
+        }
+        _ => return None,
+    })
+}
+
+fn numbers_step(error: &NumbersError) -> Option<&'static str> {
+    Some(match error {
+        NumbersError::OlderLedger { .. } => OLDER_LEDGER_NEXT,
+        NumbersError::Read { .. } | NumbersError::Damaged { .. } => {
+            "if a copy is there, put it back; if it is lost, begin anew: touchmark-ca accept-restored-store --config FILE"
         }
         _ => return None,
     })
@@ -136,6 +153,7 @@ fn store_step(error: &store::OpenError) -> Option<&'static str> {
         store::OpenError::Missing { .. } => {
             "see store.dir in the configuration; restore the ledger from a backup, or make an installation with touchmark-ca init"
         }
+        store::OpenError::LostEnd { .. } => OLDER_LEDGER_NEXT,
         store::OpenError::TooNew { .. } => "run the version of touchmark-ca that wrote it, or a later one",
         store::OpenError::Store(StoreError::Damaged { .. }) => {
             "restore the ledger from a backup (docs/operations/restart-backup-restore.md)"
@@ -161,14 +179,14 @@ fn of_init(error: &InitError) -> Status {
             RootListError::NotSigned | RootListError::NoList | RootListError::Overtaken { .. },
         ) => Status::Unusable,
         InitError::RootList(RootListError::Damaged { .. }) => Status::Damaged,
-        InitError::Organization { .. }
+        InitError::Exists { .. }
+        | InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
         | InitError::Host(_) => Status::Usage,
         // Said, but another time than the clock shows.
         InitError::OtherTime { .. } => Status::NotConfirmed,
         InitError::Clock(_)
-        | InitError::Exists { .. }
         | InitError::RootList(_)
         | InitError::Io { .. }
         | InitError::RootListFile { .. }
@@ -232,3 +250,5 @@ fn of_numbers(error: &NumbersError) -> Status {
         _ => Status::Failed,
     }
 }
+
+const OLDER_LEDGER_NEXT: &str = "restore a newer ledger (docs/operations/restart-backup-restore.md); only if there is none: touchmark-ca accept-restored-store --config FILE, then revoke again what was revoked";

@@ -29,22 +29,27 @@ use tonic::service::Routes;
 
 use ::authority::Authority;
 
+pub use authority::{Trouble, Troubles};
 pub use roles::{Access, TABLE, access};
 pub(crate) use status::{DoorRefused, at_the_door};
 
 /// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
 ///
 /// The server must put a [`authority::PeerCertificate`] in the extensions of every request, made from the connection and from
-/// nothing else; without one a caller has no certificate. Nothing that is added to the routes afterwards is behind the gate.
+/// nothing else; without one a caller has no certificate. `troubles` are what an operator is told beside what the authority knows. Nothing that is added to the routes afterwards is behind the gate.
 pub fn routes<S: Store>(
     authority: &Arc<Authority<S>>,
     publication: &Arc<Publication>,
+    troubles: Troubles,
     others: Routes,
 ) -> Routes {
     let routes = others
         .add_service(
-            AuthorityServiceServer::new(authority::AuthorityItself(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            AuthorityServiceServer::new(authority::AuthorityItself {
+                authority: Arc::clone(authority),
+                troubles,
+            })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         )
         .add_service(
             ProvisioningServiceServer::new(provisioning::Provisioning(Arc::clone(authority)))

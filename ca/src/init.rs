@@ -26,7 +26,7 @@ pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{Holder, credential};
 pub use directory::abandoned;
 pub use hosts::parse_host;
-pub use restored::accept_restored_store;
+pub use restored::{accept_restored_store, lacks_something};
 pub use root_crl::{Elsewhere, export_root_list, import_root_list, renew_root_list};
 pub use texts::{Made, MadeCertificate};
 
@@ -51,6 +51,20 @@ pub struct Plan {
     pub http_listen: SocketAddr,
     /// How everybody reaches that; `None`: at the first of `hosts`, if there is one.
     pub public_url: Option<String>,
+}
+
+impl Plan {
+    /// All names and addresses of the server besides those of the loopback: also where devices are sent, and where it listens.
+    fn server_hosts(&self) -> Vec<String> {
+        let listen = Some(self.listen.ip()).filter(|address| !address.is_unspecified());
+        let enrollment = self.enrollment_url.as_deref().and_then(hosts::host_of);
+        self.hosts
+            .iter()
+            .cloned()
+            .chain(enrollment)
+            .chain(listen.map(|address| address.to_string()))
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +102,7 @@ pub async fn init<S: Store>(
     if let Some(url) = &plan.enrollment_url {
         check_enrollment_url(url).map_err(|what| InitError::EnrollmentUrl { what })?;
     }
-    let names = hosts::names(&plan.hosts)?;
+    let names = hosts::names(&plan.server_hosts())?;
     let mut plan = plan;
     plan.public_url = public_url(&plan)?;
     let passphrase = match &plan.passphrase_file {
@@ -134,7 +148,7 @@ fn public_url(plan: &Plan) -> Result<Option<String>, InitError> {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// There is something already.
-    #[error("{} exists and is not an empty directory; nothing was changed: choose another directory", path.display())]
+    #[error("{} exists and is not an empty directory; nothing was changed", path.display())]
     Exists {
         /// What is there.
         path: PathBuf,

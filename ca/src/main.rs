@@ -14,7 +14,7 @@ use ca::config::Settings;
 use ca::exit::Failure;
 use ca::init::{
     Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
-    import_root_list, init, renew_root_list, utc,
+    import_root_list, init, lacks_something, renew_root_list, utc,
 };
 use ca::serve::{Addresses, serve};
 use ca::wait::{Wait, wait};
@@ -90,7 +90,7 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
 }
 
 async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
@@ -103,7 +103,7 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
 }
 
 async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
@@ -129,7 +129,12 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
 }
 
 async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let whole = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    if !lacks_something(&settings, whole).await? {
+        return told(arguments.json, &json!({ "epoch": null }), NOTHING_TO_ACCEPT);
+    }
     if !arguments.yes {
         let organization = &settings.organization;
         let question = format!(
@@ -140,7 +145,6 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
             return Err(Failure::NotConfirmed);
         }
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open_as_it_is(settings, Arc::clone(&clock)).await;
     let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
     let text = format!(
@@ -158,7 +162,7 @@ async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
 }
 
 async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ConfirmTimeArguments { time, remark, json, .. } = arguments;
@@ -200,6 +204,11 @@ fn told(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     diagnostics::print(text).map_err(Failure::Print)
 }
+
+const NOTHING_TO_ACCEPT: &str = "\
+Nothing to accept: the ledger has everything that this CA has published. Nothing was changed.
+If crl-epoch was restored with it, the CA cannot know what was published since: move crl-epoch away and repeat the command.
+";
 
 /// How long threads may take to end after the work is done.
 const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_secs(5);

@@ -18,6 +18,7 @@ mod server;
 mod signals;
 mod supervised;
 mod tasks;
+mod troubles;
 mod visitor;
 mod wire;
 mod withdrawal;
@@ -45,6 +46,7 @@ use reload::Reload;
 use signals::{Signals, Taken};
 use tasks::Tasks;
 
+pub(crate) use open::NAMES_NEXT;
 pub use open::{OpenError, check};
 pub(crate) use profiles::publish;
 pub use tasks::Fault;
@@ -91,7 +93,9 @@ pub async fn serve<S: Store>(
     let (stop, cut) = (signals.stop.clone(), signals.cut.clone());
     let mut tasks = Tasks::new(stop.clone());
     let watch = tasks.watch();
-    let metrics = Arc::new(Metrics::new(opened.sources(clock, &published, Arc::clone(&watch))));
+    let sources = opened.sources(clock, &published, Arc::clone(&watch));
+    let figures = Arc::clone(&sources.figures);
+    let metrics = Arc::new(Metrics::new(sources));
     let readiness: Readiness = {
         let (authority, watch, stop) = (Arc::clone(&opened.authority), Arc::clone(&watch), stop.clone());
         Arc::new(move || health::readiness(&authority, &watch, &stop))
@@ -116,6 +120,7 @@ pub async fn serve<S: Store>(
         routes: crate::grpc::routes(
             &opened.authority,
             &published.publication,
+            troubles::of(Arc::clone(&readiness), figures, Arc::clone(&opened.server), &opened.authority),
             health.routes().map_err(|_| ServeError::Descriptors)?,
         ),
         pages: http::Pages::new(Arc::clone(&metrics), readiness),

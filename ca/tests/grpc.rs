@@ -5,6 +5,7 @@
 mod world;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use authority::{CallerKind, PeerCertificate, PrincipalRevocation};
@@ -190,7 +191,10 @@ async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
 
 fn peer(world: &World, der: Option<&[u8]>) -> Peer {
     let certificate = PeerCertificate::new(der);
-    Peer { routes: ca::grpc::routes(&world.authority, &world.publication, Routes::default()), certificate }
+    Peer {
+        routes: ca::grpc::routes(&world.authority, &world.publication, Arc::new(Vec::new), Routes::default()),
+        certificate,
+    }
 }
 
 /// The routes, called by whom the certificate says.

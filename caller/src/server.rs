@@ -18,6 +18,19 @@ pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
     if !good {
         return Err(wrong());
     }
+    let refused = |why: &str| Err(ServerAddressError { address: address(), why: format!(": {why}") });
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    if authority.contains('@') {
+        // Not repeated: what stands before the @ may be a secret.
+        let why = ": leave out the user: a caller is known by its credential".to_owned();
+        return Err(ServerAddressError { address: uri.host().unwrap_or_default().to_owned(), why });
+    }
+    let port = authority.strip_prefix(uri.host().unwrap_or_default()).and_then(|rest| rest.strip_prefix(':'));
+    if port
+        .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port == 0) || port.parse::<u16>().is_err())
+    {
+        return refused("a port is 1 to 65535");
+    }
     // A name that no certificate can have is never the one in the server's.
     match Host::of_uri(uri.host().unwrap_or_default()) {
         Ok(_) => Ok(uri),
@@ -70,8 +83,12 @@ mod tests {
             "ftp://ca",
             "https://touchmark_ca",
             "0.0.0.0:8443",
+            "127.0.0.1:99999",
+            "127.0.0.1:0",
+            "https://user:pw@127.0.0.1:8443",
         ] {
-            assert!(server(bad).is_err(), "{bad}");
+            let said = server(bad).unwrap_err().to_string();
+            assert!(!said.contains("pw"), "{said}");
         }
     }
 }

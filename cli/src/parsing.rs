@@ -21,10 +21,13 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Prints it. Nobody may be reading; that is no failure.
+    /// Prints it. On stdout it is what was asked for, so that it cannot be written is a failure.
     pub fn tell(&self) -> ExitCode {
         if self.to_stdout {
-            diagnostics::print(&self.text).ok();
+            if let Err(error) = diagnostics::print(&self.text) {
+                diagnostics::tell(&format!("error: cannot write to stdout: {error}"));
+                return Status::Failed.into();
+            }
         } else {
             diagnostics::tell(self.text.trim_end());
         }
@@ -50,8 +53,14 @@ pub fn parse_from<A: Parser>(
 ) -> Result<A, Ended> {
     let words: Vec<OsString> = words.into_iter().collect();
     let json = words.iter().any(|word| word == "--json");
-    A::try_parse_from(words.clone())
-        .map_err(|error| ended(program, &error, &page(&A::command(), &words), json))
+    A::try_parse_from(words.clone()).map_err(|error| match error.kind() {
+        // An environment variable is no argument: who typed the name alone wants to know what there is.
+        ErrorKind::MissingSubcommand if words.len() == 1 => {
+            let text = A::command().render_help().to_string();
+            Ended { text, to_stdout: false, status: Status::Usage }
+        }
+        _ => ended(program, &error, &page(&A::command(), &words), json),
+    })
 }
 
 fn ended(program: &'static str, error: &clap::Error, page: &str, json: bool) -> Ended {

@@ -51,7 +51,7 @@ pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Ref
     let forbidden = |what| Err(Refusal::Forbidden { profile, what });
     let count = names.dns.len() + names.addresses.len();
     if count == 0 || count > NAMES_MAX {
-        return forbidden("a server with no name, or with more than 100");
+        return forbidden("a server with no name, or with more than 100 names");
     }
     if !names.dns.iter().all(|name| host_name(name)) {
         return forbidden("a name that is not a DNS host name in lower case");

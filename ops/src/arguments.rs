@@ -55,7 +55,7 @@ Exit status:
 
 Errors go to stderr: what happened, and what to do next.
 Times are RFC 3339 (2026-11-23T06:00:00Z), a date (2026-11-23, its beginning in UTC), or a
-span from now (7d, 12h).
+span (7d, 12h; 7d ago, 7d from now).
 
 Start with:
   touchmark quickstart --keep";
@@ -181,12 +181,11 @@ pub struct WorkOrderTerms {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=10_000_000),
-        required_unless_present = "manifest"
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
     )]
     pub quantity: Option<u64>,
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
-    #[arg(long, value_name = "PATTERN", conflicts_with = "manifest", required_unless_present = "manifest")]
+    #[arg(long, value_name = "PATTERN", conflicts_with = "manifest")]
     pub serials: Option<String>,
     /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by commas, semicolons or tabs
     #[arg(long, value_name = "FILE")]
@@ -230,7 +229,7 @@ pub enum PrincipalCommand {
         /// Its name
         name: PrincipalName,
         /// Why, in the spelling of RFC 5280, section 5.3.1, for example keyCompromise
-        #[arg(long, value_name = "REASON", default_value = "unspecified")]
+        #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = revocation::final_reason)]
         reason: RevocationReason,
         /// In your own words, for the ledger, at most 256 characters
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

@@ -54,18 +54,15 @@ impl BlastRadius {
         format!("{} of {}", count(self.certificates, "certificate"), count(self.devices, "device"))
     }
 
-    /// For people.
-    pub(crate) fn in_words(&self) -> String {
+    /// For people; `would` is what would be done to what is counted, for example `would revoke`.
+    pub(crate) fn in_words(&self, would: &str) -> String {
         let seen = match (&self.last_seen_oldest, &self.last_seen_newest) {
             (Some(oldest), Some(newest)) if oldest == newest => format!("at {newest}"),
             (Some(oldest), Some(newest)) => format!("between {oldest} and {newest}"),
             _ => "never".to_owned(),
         };
-        let mut lines = vec![
-            ("selection", self.selection.clone()),
-            ("would revoke", self.counted()),
-            ("last seen", seen),
-        ];
+        let mut lines =
+            vec![("selection", self.selection.clone()), (would, self.counted()), ("last seen", seen)];
         if !self.products.is_empty() {
             let rows = self.products.iter().map(|share| {
                 vec![share.product.clone(), share.devices.to_string(), share.certificates.to_string()]

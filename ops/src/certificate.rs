@@ -97,7 +97,17 @@ async fn list(
             Ok((answer.certificates, answer.next_cursor))
         }
     };
-    listing.print(page, output, ask, |summary| Some(CertificateView::from(summary))).await
+    let exists = async || match &selection {
+        Filter::Device(id) => {
+            let request = wire::GetDeviceRequest { device: Some(id.clone()) };
+            device::client(connection).await?.get_device(request).await?;
+            Ok(())
+        }
+        Filter::Principal(principal) => Err(Failure::not_found(format!("there is no principal {principal}"))
+            .next("see `touchmark principal list`")),
+        _ => Ok(()),
+    };
+    listing.print_or(page, output, ask, |summary| Some(CertificateView::from(summary)), exists).await
 }
 
 /// Issuers and the CA's own signers are nobody's.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caller::{Connector, CredentialError, Diagnosis, diagnose, endpoint};
+use caller::{CERTIFICATE_FILE, Connector, CredentialError, Diagnosis, KEY_FILE, diagnose, endpoint};
 use clap::Args;
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
@@ -44,8 +44,11 @@ impl Connection {
             Failure::unusable(format!("{}: {source}", path.display()))
                 .next("say where the CA is: --server https://HOST:PORT")
         })?;
-        let settings: Settings = toml::from_str(&text)
-            .map_err(|error| Failure::unusable(format!("{}: {}", path.display(), error.message())))?;
+        let settings: Settings = toml::from_str(&text).map_err(|error| {
+            Failure::unusable(format!("{}: {}", path.display(), error.message())).next(
+                "it has one field, server = \"https://HOST:PORT\"; or say where the CA is with --server",
+            )
+        })?;
         Ok(settings.server)
     }
 
@@ -90,7 +93,8 @@ impl Connection {
                     "check that `touchmark-ca serve` is running there, and the address; then repeat the command"
                 }
             };
-            Failure::unreachable(format!("cannot reach the CA at {uri}: {diagnosis}")).next(next)
+            let port = if uri.port().is_none() { " (no port was said, so it is 443; a CA has 8443 unless it was changed)" } else { "" };
+            Failure::unreachable(format!("cannot reach the CA at {uri}{port}: {diagnosis}")).next(next)
         })
     }
 
@@ -104,8 +108,20 @@ impl Connection {
                 "or set TOUCHMARK_CREDENTIALS; `touchmark-ca init` made the first one, in DIR/operators/admin",
             )
         })?;
-        if directory.is_dir() {
+        if directory.join(CERTIFICATE_FILE).exists() || directory.join(KEY_FILE).exists() {
             return Ok(directory);
+        }
+        if directory.is_dir() {
+            let within = directory.join("operators/admin");
+            let next = match within.is_dir() {
+                true => format!("name the operator's directory in it: --credentials {}", within.display()),
+                false => "name the directory with cert.pem and key.pem: --credentials DIR; an operator makes one with `touchmark principal issue`".to_owned(),
+            };
+            return Err(Failure::unusable(format!(
+                "{} is not a credential directory: it has neither cert.pem nor key.pem",
+                directory.display()
+            ))
+            .next(next));
         }
         let what = if directory.exists() { "is not a directory" } else { "does not exist" };
         Err(Failure::unusable(format!("the credential directory {} {what}", directory.display())).next(

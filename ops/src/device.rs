@@ -120,7 +120,12 @@ async fn list(
         },
     };
     let view = |device| Some(DeviceView::from(device));
-    listing.print(page, output, |page| ask(&client, &filter, page), view).await
+    // An order without devices is no mistake; one that does not exist is.
+    let exists = async || match filter.work_order.as_str() {
+        "" => Ok(()),
+        order => crate::work_order::read(order, connection).await.map(drop),
+    };
+    listing.print_or(page, output, |page| ask(&client, &filter, page), view, exists).await
 }
 
 /// All devices that fit a filter.
@@ -149,8 +154,13 @@ fn ask(
 async fn show(device: &DeviceId, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
     let request = wire::GetDeviceRequest { device: Some(on_the_wire(device)) };
     let answer = client(connection).await?.get_device(request).await?.into_inner();
+    let device = DeviceView::from(answer.device.unwrap_or_default());
+    let order_is_closed = device.rework_allowed
+        && crate::work_order::read(&device.work_order, connection).await?.state()
+            == wire::WorkOrderState::Closed;
     let life = DeviceLife {
-        device: answer.device.unwrap_or_default().into(),
+        device,
+        order_is_closed,
         certificates: answer.certificates.into_iter().map(CertificateView::from).collect(),
     };
     output.one(&life, DeviceLife::in_words)
@@ -176,6 +186,9 @@ pub(crate) struct DeviceView {
 struct DeviceLife {
     #[serde(flatten)]
     device: DeviceView,
+    /// Only looked at where a rework is allowed.
+    #[serde(skip)]
+    order_is_closed: bool,
     certificates: Vec<CertificateView>,
 }
 
@@ -250,7 +263,9 @@ impl DeviceLife {
             ("last seen", device.last_seen_at.clone().unwrap_or_else(|| "never".to_owned())),
             (
                 "rework",
-                if device.rework_allowed {
+                if self.order_is_closed {
+                    format!("allowed, and cannot be done: {} is closed", device.work_order)
+                } else if device.rework_allowed {
                     "allowed: its next birth certificate replaces the one that it has".to_owned()
                 } else {
                     "not allowed: it has the birth certificate that it was given".to_owned()

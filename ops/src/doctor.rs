@@ -40,7 +40,12 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
         };
         // Who may ask the CA itself is told by it; the HTTP library under it keeps a date that it once wrote until that is over.
         let condition = condition::of(connection, &mut checkup).await;
-        clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checkup);
+        let doubted = condition.as_ref().is_some_and(|condition| !condition.clock_doubt.is_empty());
+        match doubted {
+            // The time that it goes by is counted on from the last one that was trusted: it says nothing of its clock.
+            true => checkup.warn("clock", "not compared with the CA's, which is in doubt", ""),
+            false => clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checkup),
+        }
         if let Some(condition) = &condition {
             condition::report(condition, now, &mut checkup);
         }
@@ -91,8 +96,8 @@ fn credential(connection: &Connection, now: SystemTime, checkup: &mut Checkup) -
     let end = certificate.validity().not_after.timestamp();
     let end = prost_types::Timestamp { seconds: end, nanos: 0 };
     let days = timestamp::system(Some(&end)).map_or(0, |end| timestamp::days_between(now, end));
-    let said =
-        format!("{}, until {} ({days} days left)", certificate.subject(), timestamp::for_people(Some(&end)));
+    let left = timestamp::system(Some(&end)).map(|end| timestamp::days_left(now, end)).unwrap_or_default();
+    let said = format!("{}, until {} ({left})", certificate.subject(), timestamp::for_people(Some(&end)));
     match timestamp::system(Some(&end)) {
         Some(end) if end <= now => checkup.bad(WHAT, said, RENEW_CREDENTIAL),
         _ if days < DAYS_LEFT_MIN => checkup.warn(WHAT, said, RENEW_CREDENTIAL),

@@ -39,7 +39,11 @@ impl CertificateView {
 
     fn status_in_words(&self) -> String {
         match self.status {
-            "issued" => "issued: on record; its holder has not been seen using it".to_owned(),
+            "issued" if self.is_of_a_device() => {
+                "issued: on record; its holder has not been seen using it".to_owned()
+            }
+            // Only of devices is it recorded.
+            "issued" => "issued: on record and not revoked; whether it is used is not recorded".to_owned(),
             "in use" => "in use: its holder proved that it has the key".to_owned(),
             "superseded" => match &self.ends_at {
                 Some(end) => {
@@ -62,6 +66,10 @@ impl CertificateView {
             ),
             other => other.to_owned(),
         }
+    }
+
+    fn is_of_a_device(&self) -> bool {
+        self.holder.contains('/')
     }
 
     fn validity_in_words(&self) -> String {
@@ -126,6 +134,17 @@ mod tests {
         ] {
             assert!(words.contains(expected), "{expected} is missing in:\n{words}");
         }
+    }
+
+    #[test]
+    fn of_a_principal_it_is_not_said_that_it_does_not_use_its_certificate() {
+        let words = CertificateView::from(CertificateSummary {
+            device: None,
+            principal: "station:line-3".to_owned(),
+            ..birth_certificate()
+        })
+        .in_words();
+        assert!(words.contains("whether it is used is not recorded"), "{words}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub struct Failure {
     status: Status,
     what: String,
     reason: Option<String>,
+    because: Option<String>,
     next: Option<String>,
 }
 
@@ -38,7 +39,24 @@ impl Failure {
 
     /// A file cannot be read or written.
     pub(crate) fn file(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::local(format!("{}: {source}", path.as_ref().display()))
+        let next = match source.kind() {
+            io::ErrorKind::NotFound => Some("correct the path"),
+            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+                Some("correct the path: a file is wanted")
+            }
+            io::ErrorKind::PermissionDenied => Some("let this user read or write it, or name another"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("make room on the disk, and repeat the command")
+            }
+            _ => None,
+        };
+        let failure = Self::local(format!("{}: {source}", path.as_ref().display()));
+        Self { next: next.map(str::to_owned), ..failure }
+    }
+
+    /// The result cannot be written, whatever was done.
+    pub(crate) fn stdout(source: &io::Error) -> Self {
+        Self { because: Some(source.to_string()), ..Self::local("cannot write to stdout") }
     }
 
     /// The person who typed it must act.
@@ -62,12 +80,20 @@ impl Failure {
     }
 
     fn with(status: Status, what: impl Into<String>) -> Self {
-        Self { status, what: what.into(), reason: None, next: None }
+        Self { status, what: what.into(), reason: None, because: None, next: None }
     }
 
     /// Says what it is about, when it could be about one of several things.
     pub(crate) fn about(mut self, thing: &str) -> Self {
         self.what = format!("{thing}: {}", self.what);
+        self
+    }
+
+    /// With what became of the rest, when it was about one of several things.
+    pub(crate) fn with_rest(mut self, rest: &str) -> Self {
+        if !rest.is_empty() {
+            self.what = format!("{}; {rest}", self.what);
+        }
         self
     }
 
@@ -102,14 +128,20 @@ impl Failure {
         self.next.as_deref()
     }
 
+    /// For wrong usage, where nothing better is known.
+    fn usage_step(&self) -> Option<String> {
+        (self.status == Status::Usage)
+            .then(|| "correct it, and repeat the command; its --help says what each option takes".to_owned())
+    }
+
     /// In the form of all four programs.
     pub(crate) fn complaint(&self) -> Complaint {
         Complaint {
             program: PROGRAM,
             what: self.what.clone(),
             reason: self.reason.clone(),
-            because: Vec::new(),
-            next: self.next.clone(),
+            because: self.because.iter().cloned().collect(),
+            next: self.next.clone().or_else(|| self.usage_step()),
             status: self.status,
         }
     }
@@ -153,7 +185,7 @@ impl From<tonic::Status> for Failure {
                 next.map(|next| format!("; {next}")).unwrap_or_default()
             ));
         }
-        Self { status: ends, what, reason, next }
+        Self { status: ends, what, reason, because: None, next }
     }
 }
 

@@ -43,6 +43,9 @@ pub(crate) fn write_with(
         fs::rename(&temporary, path)?;
         File::open(directory)?.sync_all()
     })();
+    if outcome.is_err() {
+        fs::remove_file(&temporary).ok();
+    }
     outcome.map_err(|source| Failure::file(path, source))
 }
 

@@ -11,6 +11,7 @@ mod confirmation;
 
 mod device;
 mod doctor;
+mod existence;
 mod explain;
 mod failure;
 mod files;

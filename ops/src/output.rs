@@ -43,19 +43,23 @@ impl Output {
         people: impl FnOnce(&T) -> String,
     ) -> Result<(), Failure> {
         let text = self.text_of(value, people)?;
-        match self.width.filter(|_| !self.json) {
-            Some(width) => self.line(&wrapped(&text, width)),
-            None => self.line(&text),
-        }
+        self.line(&text).inspect_err(|_| {
+            // What was done is done, and its result, perhaps an id that is needed next, is printed nowhere else.
+            self.note(&text);
+        })
     }
 
-    /// One thing as it would be printed, not yet fitted to the terminal.
+    /// One thing as it is printed, fitted to the terminal.
     pub(crate) fn text_of<T: Serialize>(
         &self,
         value: &T,
         people: impl FnOnce(&T) -> String,
     ) -> Result<String, Failure> {
-        if self.json { json(value) } else { Ok(people(value)) }
+        match self.width {
+            _ if self.json => json(value),
+            Some(width) => Ok(wrapped(&people(value), width)),
+            None => Ok(people(value)),
+        }
     }
 
     /// Prints rows: one object a line, or a table with a row each, which fits the terminal unless it shall be `wide`.
@@ -97,7 +101,8 @@ impl Output {
             self.note(&serde_json::json!({ "next_cursor": cursor }).to_string());
         } else {
             self.note(&format!(
-                "{count} rows; there are more: --cursor {cursor} goes on, --limit 0 prints all"
+                "{}; there are more: --cursor {cursor} goes on, --limit 0 prints all",
+                cli::count(count as u64, "row")
             ));
         }
     }
@@ -112,7 +117,7 @@ impl Output {
         match print(data.as_mut(), text) {
             // Whoever reads has seen enough (`| head`): that is no failure.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            outcome => outcome.map_err(|source| Failure::file("stdout", source)),
+            outcome => outcome.map_err(|source| Failure::stdout(&source).next(UNPRINTED_NEXT)),
         }
     }
 
@@ -129,7 +134,7 @@ impl Output {
         });
         let (data, printed) = printing.await.map_err(|error| Failure::local(format!("stdout: {error}")))?;
         self.data = Some(data);
-        printed.map_err(|source| Failure::file("stdout", source))
+        printed.map_err(|source| Failure::stdout(&source))
     }
 
     /// Tells a person something that is not data.
@@ -163,6 +168,8 @@ pub(crate) fn facts(lines: &[(&str, String)]) -> String {
         .join("\n")
 }
 
+const UNPRINTED_NEXT: &str = "the command was carried out, only its result could not be written: make room, or send stdout elsewhere; look before you repeat what changes something";
+
 fn json(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|source| Failure::file("stdout", source.into()))
+    serde_json::to_string(value).map_err(|source| Failure::stdout(&source.into()))
 }

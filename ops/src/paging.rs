@@ -28,8 +28,26 @@ impl<V: Serialize> Listing<'_, V> {
         &self,
         page: &PageArguments,
         output: &mut Output,
+        ask: impl FnMut(PageRequest) -> F,
+        view: impl Fn(T) -> Option<V>,
+    ) -> Result<(), Failure>
+    where
+        F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
+    {
+        self.print_or(page, output, ask, view, async || Ok(())).await
+    }
+
+    /// As [`Self::print`]; before it says that there is nothing, `exists` may fail because what was asked about does not exist.
+    ///
+    /// # Errors
+    /// As the CA answers, and as `exists` does.
+    pub(crate) async fn print_or<T, F>(
+        &self,
+        page: &PageArguments,
+        output: &mut Output,
         mut ask: impl FnMut(PageRequest) -> F,
         view: impl Fn(T) -> Option<V>,
+        exists: impl AsyncFnOnce() -> Result<(), Failure>,
     ) -> Result<(), Failure>
     where
         F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
@@ -46,6 +64,7 @@ impl<V: Serialize> Listing<'_, V> {
             }
             if next.is_empty() {
                 if printed == 0 {
+                    exists().await?;
                     output.none();
                 }
                 output.say_if_cut();

@@ -17,7 +17,7 @@ use crate::arguments::RevocationsCommand;
 use crate::client::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::table::always;
+use crate::table::{always, short};
 use crate::timestamp;
 
 /// Does what the command says.
@@ -65,7 +65,7 @@ async fn check(
         output.rows(
             &states,
             &[
-                always("CERTIFICATE"),
+                short("CERTIFICATE"),
                 always("STATE"),
                 always("SINCE"),
                 always("REASON").spare(1),

@@ -1,7 +1,5 @@
 //! `touchmark revoke …`: what it would revoke, whether it is meant, and then the work, followed to its end.
 
-mod existence;
-
 use std::time::Duration;
 
 use cli::count;
@@ -17,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::selection::Selection;
-use crate::{device, timestamp, work_order};
+use crate::{device, existence, timestamp, work_order};
 
 /// Does what the command says.
 ///
@@ -45,13 +43,15 @@ pub(crate) async fn revoke(
         existence::check(selection, connection).await?;
     }
     if confirmation.dry_run {
-        return output.one(&radius, BlastRadius::in_words);
+        return output.one(&radius, |radius| radius.in_words(WOULD_REVOKE));
     }
     if !output.is_json() {
-        output.note(&radius.in_words());
+        output.note(&radius.in_words(WOULD_REVOKE));
     }
     if radius.certificates > 0 {
-        let what = format!("revoke {} for ever ({})", radius.counted(), why.reason);
+        let since = timestamp::text(why.invalid_since.map(timestamp::to_wire).as_ref());
+        let since = since.map(|since| format!(", not to be trusted from {since} on")).unwrap_or_default();
+        let what = format!("revoke {} for ever ({}{since})", radius.counted(), why.reason);
         confirm_count(radius.certificates, &what, confirmation.confirm)?;
     }
     let done = match radius.certificates {
@@ -140,6 +140,9 @@ struct Revoked {
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<String>,
 }
+
+/// Before what is counted.
+const WOULD_REVOKE: &str = "would revoke";
 
 /// With the pause between them about half a minute: a CA that restarts is back by then.
 const ATTEMPTS_MAX: u32 = 30;

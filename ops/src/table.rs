@@ -54,6 +54,9 @@ pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Opt
             cut = true;
         }
     }
+    if let Some(width) = width.filter(|width| !fits(&columns, &rows, *width)) {
+        return Laid { text: one_below_the_other(&columns, &rows, width), cut };
+    }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     match width.filter(|width| needed(&columns, &rows) > *width) {
@@ -82,6 +85,28 @@ pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Opt
     let text = table.to_string();
     let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     Laid { text, cut }
+}
+
+/// Whether the rows fit as a table, perhaps with a last column that goes on below itself.
+fn fits(columns: &[Column], rows: &[Vec<String>], width: usize) -> bool {
+    let widths = widths(columns, rows);
+    let last = widths.last().copied().unwrap_or_default();
+    let before = needed(columns, rows).saturating_sub(last);
+    before + last.min(WRAPPED_WIDTH_MIN) <= width
+}
+
+/// For a terminal that is too narrow for a table: each value on a line with its head, and an empty line between two rows.
+fn one_below_the_other(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
+    let heads = columns.iter().map(|column| column.head.chars().count()).max().unwrap_or_default();
+    let gap = usize::from(GAP);
+    let row = |row: &Vec<String>| {
+        let lines = columns
+            .iter()
+            .zip(row)
+            .map(|(column, cell)| wrapped_line(&format!("{:heads$}{:gap$}{cell}", column.head, ""), width));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    rows.iter().map(row).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Cuts long values of those columns that allow it; whether there were any.
@@ -161,6 +186,9 @@ fn value_column(line: &str) -> usize {
 /// Spaces between two columns.
 const GAP: u16 = 2;
 
+/// A column that goes on below itself is at least so wide; narrower, it would be a column of syllables.
+const WRAPPED_WIDTH_MIN: usize = 24;
+
 /// Of a serial number that is shortened: enough to tell certificates of one device apart, and to find them again.
 const SHORT_CHARACTERS: usize = 12;
 
@@ -215,6 +243,18 @@ mod tests {
         let rows = vec![vec!["clock".to_owned(), "good ".repeat(30)]];
         let laid = lay_out(&[always("CHECK"), always("FINDING")], rows, Some(60));
         assert!(widest(&laid.text) <= 60 && laid.text.lines().count() > 2, "{}", laid.text);
+    }
+
+    #[test]
+    fn where_no_table_fits_each_value_stands_on_a_line_with_its_head() {
+        for width in [20, 40] {
+            let laid = lay_out(&COLUMNS, rows(), Some(width));
+            let expected = "DEVICE     cam-2/SN000001\nSTATE      enrolled\nLAST SEEN  2026-11-23T06:00:00Z";
+            assert_eq!(laid.text, expected, "at {width}");
+        }
+        let two = [rows(), rows()].concat();
+        let laid = lay_out(&COLUMNS, two, Some(40));
+        assert_eq!(laid.text.split("\n\n").count(), 2, "{}", laid.text);
     }
 
     #[test]

@@ -10,21 +10,40 @@ use time::{Date, OffsetDateTime};
 
 /// Reads a time that has been: RFC 3339, a date alone (its beginning in UTC), or how long ago, for example `7d`.
 pub(crate) fn past(text: &str) -> Result<SystemTime, String> {
-    parse(text, SystemClock.now(), SystemTime::checked_sub)
+    parse(text, SystemClock.now(), &PAST)
+}
+
+/// As [`past`], for what cannot be undone and must have been: the time may not be still to come.
+pub(crate) fn not_future(text: &str) -> Result<SystemTime, String> {
+    let now = SystemClock.now();
+    let time = parse(text, now, &PAST)?;
+    if time > now {
+        return Err("it is still to come; say a time that has been".to_owned());
+    }
+    Ok(time)
 }
 
 /// Reads a time that will be: RFC 3339, a date alone (its beginning in UTC), or from now on, for example `7d`.
 pub(crate) fn future(text: &str) -> Result<SystemTime, String> {
-    parse(text, SystemClock.now(), SystemTime::checked_add)
+    parse(text, SystemClock.now(), &FUTURE)
 }
 
-fn parse(
-    text: &str,
-    now: SystemTime,
-    shifted: impl Fn(&SystemTime, Duration) -> Option<SystemTime>,
-) -> Result<SystemTime, String> {
+/// Which way a span points.
+struct Direction {
+    /// What may stand behind a span, besides nothing.
+    words: &'static str,
+    shifted: fn(&SystemTime, Duration) -> Option<SystemTime>,
+}
+
+const PAST: Direction = Direction { words: "ago", shifted: SystemTime::checked_sub };
+const FUTURE: Direction = Direction { words: "from now", shifted: SystemTime::checked_add };
+
+fn parse(text: &str, now: SystemTime, direction: &Direction) -> Result<SystemTime, String> {
+    let words = direction.words;
     let wrong = || {
-        "a time is written 2026-11-23T06:00:00Z (RFC 3339), 2026-11-23 (its beginning in UTC), or 7d, 12h, 30m from now".to_owned()
+        format!(
+            "a time is written 2026-11-23T06:00:00Z (RFC 3339), 2026-11-23 (its beginning in UTC), or 7d, 12h, 30m, which is so long {words}"
+        )
     };
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return Ok(time.into());
@@ -32,8 +51,9 @@ fn parse(
     if let Ok(date) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
         return Ok(date.midnight().assume_utc().into());
     }
-    let span = humantime::parse_duration(text).map_err(|_| wrong())?;
-    shifted(&now, span).ok_or_else(wrong)
+    let span = text.strip_suffix(words).unwrap_or(text).trim();
+    let span = humantime::parse_duration(span).map_err(|_| wrong())?;
+    (direction.shifted)(&now, span).ok_or_else(wrong)
 }
 
 /// The time on the wire.
@@ -57,6 +77,23 @@ pub(crate) fn days_between(from: SystemTime, to: SystemTime) -> i64 {
     match to.duration_since(from) {
         Ok(ahead) => days(ahead),
         Err(behind) => -days(behind.duration()),
+    }
+}
+
+/// A span for people: whole days as such, for example `1 day`.
+pub(crate) fn span(span: Duration) -> String {
+    match (span.as_secs() / SECONDS_A_DAY, span.as_secs() % SECONDS_A_DAY, span.subsec_nanos()) {
+        (days @ 1.., 0, 0) => cli::count(days, "day"),
+        _ => humantime::format_duration(span).to_string(),
+    }
+}
+
+/// How many days are left until then, or have passed since, for people.
+pub(crate) fn days_left(now: SystemTime, end: SystemTime) -> String {
+    let days = days_between(now, end);
+    match end.duration_since(now) {
+        Ok(_) => format!("{} left", cli::count(days.unsigned_abs(), "day")),
+        Err(_) => format!("ended {} ago", cli::count(days.unsigned_abs(), "day")),
     }
 }
 
@@ -93,10 +130,20 @@ mod tests {
     #[test]
     fn a_span_is_so_long_ago_or_from_now_on() {
         let now = past("2026-11-23").unwrap();
-        let ago = parse("7d", now, SystemTime::checked_sub).unwrap();
+        let ago = parse("7d", now, &PAST).unwrap();
         assert_eq!(text(Some(&to_wire(ago))).unwrap(), "2026-11-16T00:00:00Z");
-        let ahead = parse("1h 30m", now, SystemTime::checked_add).unwrap();
+        assert_eq!(parse("7d ago", now, &PAST).unwrap(), ago);
+        assert!(parse("7d from now", now, &PAST).unwrap_err().contains("so long ago"));
+        assert!(parse("7d ago", now, &FUTURE).unwrap_err().contains("so long from now"));
+        let ahead = parse("1h 30m", now, &FUTURE).unwrap();
+        assert_eq!(parse("1h 30m from now", now, &FUTURE).unwrap(), ahead);
         assert_eq!(text(Some(&to_wire(ahead))).unwrap(), "2026-11-23T01:30:00Z");
+    }
+
+    #[test]
+    fn what_must_have_been_is_not_still_to_come() {
+        assert!(not_future("2126-12-01").unwrap_err().contains("still to come"));
+        assert!(not_future("1d").is_ok() && not_future("2026-11-01").is_ok());
     }
 
     #[test]
@@ -105,6 +152,16 @@ mod tests {
             let said = past(wrong).unwrap_err();
             assert!(said.contains("RFC 3339") && said.contains("7d"), "{wrong}: {said}");
         }
+    }
+
+    #[test]
+    fn days_are_counted_as_people_say_them() {
+        let now = past("2026-11-23").unwrap();
+        let day = Duration::from_secs(SECONDS_A_DAY);
+        assert_eq!((span(day).as_str(), span(30 * day).as_str()), ("1 day", "30 days"));
+        assert_eq!(span(day / 2), "12h");
+        assert_eq!(days_left(now, now + day), "1 day left");
+        assert_eq!(days_left(now, now - 2 * day), "ended 2 days ago");
     }
 
     #[test]

@@ -99,7 +99,9 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
     if let (Some(opens), Some(closes)) = (terms.opens, terms.closes)
         && opens >= closes
     {
-        return Err(Failure::usage("--closes must be later than --opens"));
+        return Err(
+            Failure::usage("--closes must be later than --opens").next("correct one of the two times")
+        );
     }
     let (serials, quantity) = match (terms.serials, &terms.manifest, terms.quantity) {
         (Some(pattern), _, Some(quantity)) => {
@@ -119,8 +121,14 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
             let serials = serials.iter().map(ToString::to_string).collect();
             (create_work_order_request::Serials::Manifest(wire::SerialManifest { serials }), listed)
         }
-        (Some(_), _, None) => return Err(Failure::usage("say how many units: --quantity")),
-        (None, None, _) => return Err(Failure::usage("say which serial numbers: --serials or --manifest")),
+        (Some(_), _, None) => {
+            return Err(Failure::usage("how many units is not said").next("say it: --quantity N"));
+        }
+        (None, None, _) => {
+            return Err(Failure::usage("which serial numbers is not said").next(
+                "say them: --serials PATTERN with --quantity N, or --manifest FILE, which is as many units as it lists",
+            ));
+        }
     };
     Ok(wire::CreateWorkOrderRequest {
         request_id: request_id().into(),
@@ -161,7 +169,7 @@ async fn list(page: &PageArguments, connection: &Connection, output: &mut Output
         cells: |order: &WorkOrderView| {
             vec![
                 order.id.clone(),
-                order.state.to_owned(),
+                order.state_in_a_word().to_owned(),
                 order.product.clone(),
                 order.quantity.to_string(),
                 order.issued.to_string(),
@@ -204,7 +212,8 @@ async fn close(id: String, yes: bool, connection: &Connection, output: &mut Outp
         text.push_str(&match report.unaccounted_count {
             0 => "\nEvery unit with a certificate was confirmed or scrapped.".to_owned(),
             count => format!(
-                "\n{count} units have a certificate and were neither confirmed nor scrapped:\n  {}",
+                "\n{} with a certificate, neither confirmed nor scrapped:\n  {}",
+                cli::count(count, "unit"),
                 report.unaccounted.join("\n  ")
             ),
         });
@@ -221,6 +230,8 @@ async fn client(connection: &Connection) -> Result<WorkOrderServiceClient<Channe
 struct WorkOrderView {
     id: String,
     state: &'static str,
+    /// Whether the time in which it may be used has begun and has not ended: `not begun`, `open` or `ended`.
+    window: &'static str,
     product: String,
     quantity: u64,
     issued: u64,
@@ -260,8 +271,16 @@ impl From<wire::WorkOrder> for WorkOrderView {
             Some(work_order::Serials::ManifestLength(length)) => (None, Some(length)),
             None => (None, None),
         };
+        let now = SystemClock.now();
+        let window =
+            match (timestamp::system(order.opens_at.as_ref()), timestamp::system(order.closes_at.as_ref())) {
+                (Some(opens), _) if opens > now => "not begun",
+                (_, Some(closes)) if closes <= now => "ended",
+                _ => "open",
+            };
         Self {
             state,
+            window,
             id: order.id,
             product: order.product,
             quantity: order.quantity,
@@ -290,6 +309,35 @@ impl WorkOrderView {
         }
     }
 
+    /// For a table.
+    fn state_in_a_word(&self) -> &'static str {
+        match (self.state, self.window) {
+            ("open", "not begun") => "not yet open",
+            ("open", "ended") => "ended",
+            (state, _) => state,
+        }
+    }
+
+    fn state_in_words(&self) -> String {
+        match (self.state, self.window) {
+            ("open", "not begun") => "not yet open: its window has not begun".to_owned(),
+            ("open", "ended") => {
+                "ended: its window is over, and no station gets a certificate any more".to_owned()
+            }
+            ("paused", "ended") => "paused, and its window is over".to_owned(),
+            ("closed", _) => "closed for ever".to_owned(),
+            (state, _) => state.to_owned(),
+        }
+    }
+
+    fn closes_in_words(&self) -> String {
+        match (&self.closes_at, self.state) {
+            (Some(closes), _) => closes.clone(),
+            (None, "closed") => "it is closed".to_owned(),
+            (None, _) => "when an operator closes it".to_owned(),
+        }
+    }
+
     /// Units, and how many certificates they got when some were reworked.
     fn issued_in_words(&self) -> String {
         let units = count(self.issued, "unit");
@@ -307,7 +355,7 @@ impl WorkOrderView {
         let left = self.quantity.saturating_sub(self.issued);
         facts(&[
             ("work order", self.id.clone()),
-            ("state", self.state.to_owned()),
+            ("state", self.state_in_words()),
             ("product", self.product.clone()),
             ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
             ("issued", self.issued_in_words()),
@@ -317,7 +365,7 @@ impl WorkOrderView {
             ("serials", self.serials()),
             ("stations", self.stations.join(", ")),
             ("opens", self.opens_at.clone().unwrap_or_else(|| "at once".to_owned())),
-            ("closes", self.closes_at.clone().unwrap_or_else(|| "when closed".to_owned())),
+            ("closes", self.closes_in_words()),
             ("created", format!("{} by {}", self.created_at.as_deref().unwrap_or("-"), self.created_by)),
         ])
     }

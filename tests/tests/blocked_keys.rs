@@ -10,7 +10,7 @@ use identity::Csr;
 use proto::v1::Role;
 use rcgen::KeyPair;
 use tests::{
-    CertificateAuthority, Device, Factory, KeyAndRequest, OrderTerms, Program, ask, ask_on_stream,
+    CertificateAuthority, Device, Factory, KeyAndRequest, Operator, OrderTerms, Program, ask, ask_on_stream,
     eventually, refusal,
 };
 use tonic::Code;
@@ -41,6 +41,10 @@ async fn a_list_that_changes_is_in_force_within_seconds_and_a_damaged_one_is_not
     assert_eq!(ask(&station, blocked.birth_request(&order)).await.reason(), "KEY_BLOCKED");
     ask(&station, good("SN000003")).await.issued();
     assert!(site.authority.logs("the one before it stays in force"), "{}", site.authority.log());
+    let doctor = Operator::of(&site.authority).run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(6), "{doctor:?}");
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("the file of blocked keys cannot be used"), "{said}");
 
     site.write("# nothing is blocked\n");
     site.shows("touchmark_blocked_keys_stale 0.0").await;

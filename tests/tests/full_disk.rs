@@ -11,7 +11,9 @@
 use std::time::Duration;
 
 use proto::v1::{GetDeviceRequest, IssuedCertificate, ReportScrapRequest, Role};
-use tests::{Answer, CertificateAuthority, Device, Factory, FileSystem, OrderTerms, ask, eventually};
+use tests::{
+    Answer, CertificateAuthority, Device, Factory, FileSystem, Operator, OrderTerms, ask, eventually,
+};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,6 +53,10 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     })
     .await;
     assert!(authority.metrics().contains("touchmark_store_disk_full 1.0"));
+    let doctor = Operator::of(&authority).run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(6), "{doctor:?}");
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("not ready: the disk that holds the ledger is full"), "{said}");
     for _ in 0..200 {
         assert_eq!(ask(&station, device.birth_request(&order)).await.reason(), "STORE_FULL");
     }

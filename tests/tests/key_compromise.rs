@@ -17,7 +17,9 @@ use proto::v1::{
     WatchRevocationsRequest,
 };
 use rcgen::KeyPair;
-use tests::{Credentials, Device, KeyAndRequest, OrderTerms, Site, eventually, plain_http, refusal, within};
+use tests::{
+    Credentials, Device, KeyAndRequest, Operator, OrderTerms, Site, eventually, plain_http, refusal, within,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_made_with_openssl_withdraws_what_has_the_key_and_everybody_learns_it() {
@@ -148,6 +150,13 @@ async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certif
         let logged = format!("the key of the {issuer} issuer was proven to be compromised");
         assert!(site.authority.logs(&logged), "{issuer}");
     }
+    let doctor = Operator::of(&site.authority).run(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(6), "{doctor:?}");
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("the key of the factory issuer was proven to be compromised"), "{said}");
+    assert!(
+        site.authority.metrics().contains("touchmark_issuer_compromise_proofs_total{issuer=\"factory\"} ")
+    );
     assert_eq!(entries(&site), before, "nothing is on record");
     assert_eq!(states(&site, &[device.operational.serial_number()]).await, [RevocationState::Good]);
 }

@@ -81,6 +81,26 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
     authority.serve();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_ledger_that_lacks_nothing_there_is_nothing_to_accept() {
+    let mut authority = CertificateAuthority::start();
+    units(&authority, 1..=1).await;
+    assert!(authority.stop().success());
+    let numbers = authority.directory().join("crl-epoch");
+    let before = fs::read(&numbers).unwrap();
+    for confirmed in [&["--yes"][..], &[]] {
+        let accepted = run(&authority, "accept-restored-store", confirmed);
+        assert!(accepted.status.success(), "{accepted:?}");
+        assert!(String::from_utf8_lossy(&accepted.stdout).contains("Nothing to accept"), "{accepted:?}");
+        assert_eq!(fs::read(&numbers).unwrap(), before);
+    }
+    // Whoever lost the file begins anew.
+    fs::remove_file(&numbers).unwrap();
+    let accepted = run(&authority, "accept-restored-store", &["--yes"]);
+    assert!(accepted.status.success() && numbers.exists(), "{accepted:?}");
+    authority.serve();
+}
+
 /// Units with these numbers, each with an order of its own; returns the number of the last ledger entry.
 async fn units(authority: &CertificateAuthority, numbers: std::ops::RangeInclusive<u32>) -> u64 {
     let factory = Factory::of(authority);

@@ -8,6 +8,8 @@
     reason = "a test"
 )]
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use prost::bytes::Bytes;
@@ -20,8 +22,8 @@ use proto::v1::{
 };
 use rand::RngExt;
 use tests::{
-    Caller, CertificateAuthority, Credentials, Device, Factory, OrderTerms, Seed, ask_on_stream, eventually,
-    plain_http, refusal, refused, within,
+    Caller, CertificateAuthority, Credentials, Device, Factory, Operator, OrderTerms, Program, Seed,
+    ask_on_stream, eventually, plain_http, refusal, refused, within,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -291,6 +293,61 @@ fn open_connections(authority: &CertificateAuthority) -> usize {
     value.expect("the metric is there")
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_of_what_a_restore_lost_is_refused_also_when_the_ledger_has_grown_past_it_again() {
+    let mut authority = CertificateAuthority::start();
+    born(&authority, 3).await;
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backup) = (authority.directory().join("store"), directory.path().join("backup"));
+    assert!(authority.stop().success());
+    copy(&store, &backup);
+    authority.serve();
+
+    let operator = Operator::of(&authority);
+    operator.says(&["device", "hold", "cam-2/SN000001"]);
+    operator.says(&["device", "release", "cam-2/SN000001"]);
+    let file = directory.path().join("cursor");
+    let watch = ["revocations", "watch", "--once", "--cursor-file", file.to_str().unwrap()];
+    assert_eq!(operator.json(&watch).len(), 2);
+    assert!(operator.json(&watch).is_empty(), "the same history goes on where it was");
+    let cursor = std::fs::read_to_string(&file).unwrap();
+    let without_mark = cursor.trim().rsplit_once('.').unwrap().0.to_owned();
+    assert_eq!(without_mark.split('.').count(), 2, "{cursor}");
+    // A cursor of an earlier version is taken while only one history was ever there.
+    let broker = Factory::of(&authority).credential(Role::RelyingParty, "broker-1").await;
+    next(&mut watch_from(&authority.caller(&broker), &without_mark).await.unwrap()).await.unwrap();
+
+    assert!(authority.stop().success());
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&backup, &store);
+    let mut accept = Program::CertificateAuthority.command();
+    accept.args(["accept-restored-store", "--yes", "--config"]).arg(authority.directory().join("ca.toml"));
+    let accepted = accept.output().unwrap();
+    assert!(accepted.status.success(), "{accepted:?}");
+    authority.serve();
+    let operator = Operator::of(&authority);
+    operator.says(&["device", "revoke", "cam-2/SN000002", "--reason", "keyCompromise", "--confirm", "1"]);
+    for _ in 0..3 {
+        operator.says(&["device", "hold", "cam-2/SN000003"]);
+        operator.says(&["device", "release", "cam-2/SN000003"]);
+    }
+
+    let (status, said) = operator.fails(&watch);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("CURSOR_UNKNOWN") && said.contains("remove its cursor file"), "{said}");
+    let refused = watch_from(&authority.operator(), &without_mark).await.map(drop);
+    assert_eq!(refusal(refused).reason, "CURSOR_UNKNOWN", "nobody knows of which history it is");
+    std::fs::remove_file(&file).unwrap();
+    let heard = operator.json(&watch);
+    assert_eq!(heard.len(), 7, "{heard:?}");
+    assert_eq!(heard[0]["device"], "cam-2/SN000002");
+    assert!(operator.json(&watch).is_empty());
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
 /// So many birth certificates: their serial numbers, in the order of the devices' serial numbers.
 async fn born(authority: &CertificateAuthority, units: usize) -> Vec<Bytes> {
     let factory = Factory::of(authority);
@@ -345,6 +402,12 @@ async fn states(authority: &CertificateAuthority, units: &[Bytes]) -> Vec<Revoca
     let request = CheckStatusRequest { serial_numbers: units.to_vec() };
     let states = client.check_status(request).await.unwrap().into_inner().states;
     states.iter().map(proto::v1::CertificateState::state).collect()
+}
+
+async fn watch_from(caller: &Caller, cursor: &str) -> Result<Streaming<WatchRevocationsResponse>, Status> {
+    let request = WatchRevocationsRequest { cursor: cursor.into(), from_now: false };
+    let mut client: RevocationServiceClient<Channel> = RevocationServiceClient::new(caller.channel());
+    client.watch_revocations(request).await.map(tonic::Response::into_inner)
 }
 
 async fn watch(caller: &Caller, cursor: &str, from_now: bool) -> Streaming<WatchRevocationsResponse> {

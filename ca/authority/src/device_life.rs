@@ -77,13 +77,18 @@ impl<S: Store> Authority<S> {
     /// Asks all devices that have a certificate of the selection to renew it. They learn it when they ask when to renew.
     ///
     /// # Errors
-    /// When too many requests are open.
+    /// When too many requests are open, or no certificate is selected: certificates that are issued later would not be meant.
     pub async fn request_rotation(
         &self,
         caller: &Caller,
         request: RotationRequest,
     ) -> Result<EntryNumber, Refused> {
         let RotationRequest { request, selection, spread, remark } = request;
+        // Also a revoked one counts: a request that was recorded is answered again whatever became of the certificates.
+        if self.store.select(&selection, 0, 1).await?.certificates.is_empty() {
+            let what = "there is no certificate in it, so there is nothing to renew".to_owned();
+            return Err(Refused::Request { field: "selection", what });
+        }
         let content = Content::of("rotate v1").number(spread.as_secs()).text(&remark);
         let content = selected(content, &selection).finish();
         // When all certificates of now have expired there is nobody left to ask.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,17 @@ use tokio::sync::{OnceCell, watch};
 
 use super::{Authority, Caller, Refused};
 
-/// A place in the feed: behind everything that its holder knows.
+/// A place in the feed: behind everything that its holder knows. As text, a cursor: `ENTRY.POSITION.MARK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedPlace(ChangePlace);
+pub struct FeedPlace {
+    place: ChangePlace,
+    /// What the ledger has at the entry. `None`: nobody has asked for it yet, or the cursor is of a CA that did not say it.
+    mark: Option<Mark>,
+}
+
+/// The first bytes of the SHA-256 of a ledger entry: they tell the histories apart that a ledger had before and after it was restored from
+/// a backup, although both may have an entry with this number.
+type Mark = [u8; 8];
 
 /// What happened behind a place.
 #[derive(Debug)]
@@ -32,6 +41,8 @@ pub struct FeedPage {
 pub(super) struct Feed {
     bell: watch::Sender<()>,
     pages: Mutex<VecDeque<(ChangePlace, SharedPage)>>,
+    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may be of the lost ones.
+    restored: AtomicBool,
 }
 
 /// Read once, by whoever comes first.
@@ -39,7 +50,7 @@ type SharedPage = Arc<OnceCell<Arc<FeedPage>>>;
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { bell: watch::Sender::new(()), pages: Mutex::default() }
+        Self { bell: watch::Sender::new(()), pages: Mutex::default(), restored: AtomicBool::new(false) }
     }
 
     /// Something was revoked, held or released.
@@ -89,19 +100,42 @@ impl<S: Store> Authority<S> {
     /// Where a feed begins: behind the place that the reader knows; `None`: before everything.
     ///
     /// # Errors
-    /// [`StoreError::CursorUnknown`] for a place that this ledger has not reached: it is of another ledger, or of one that was restored
-    /// from an older backup, and its holder may have acted on what is no longer on record.
-    pub fn feed_from(&self, known: Option<FeedPlace>) -> Result<FeedPlace, Refused> {
-        let place = known.unwrap_or(FeedPlace(ChangePlace::behind(EntryNumber(0))));
-        if place.0.entry > self.store.head() {
-            return Err(StoreError::CursorUnknown.into());
+    /// [`StoreError::CursorUnknown`] for a place that this ledger has not reached, or where it has another entry than the reader knows: the
+    /// place is of another ledger, or of what was lost when this one was restored from a backup, and its holder may have acted on what is no
+    /// longer on record. A place without a mark is taken by a ledger that was never restored.
+    pub async fn feed_from(&self, known: Option<FeedPlace>) -> Result<FeedPlace, Refused> {
+        let place = known.unwrap_or_else(FeedPlace::beginning);
+        if place.place.entry == EntryNumber(0) {
+            return Ok(place);
         }
-        Ok(place)
+        let unknown = || Refused::from(StoreError::CursorUnknown);
+        if place.place.entry > self.store.head() {
+            return Err(unknown());
+        }
+        let marked = marked(&*self.store, place.place).await?;
+        match place.mark {
+            None if self.feed.restored.load(Ordering::Relaxed) => Err(unknown()),
+            Some(mark) if marked.mark != Some(mark) => Err(unknown()),
+            _ => Ok(marked),
+        }
     }
 
     /// The place of a feed that begins now.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn feed_from_now(&self) -> Result<FeedPlace, Refused> {
+        Ok(marked(&*self.store, self.feed_now().place).await?)
+    }
+
+    /// Where the ledger ends now: for readers in this process, which no restore outlives.
     pub fn feed_now(&self) -> FeedPlace {
-        FeedPlace(ChangePlace::behind(self.store.head()))
+        FeedPlace { place: ChangePlace::behind(self.store.head()), mark: None }
+    }
+
+    /// Takes note that this ledger was once restored from a backup: cursors without a mark are refused from then on.
+    pub fn ledger_was_restored(&self) {
+        self.feed.restored.store(true, Ordering::Relaxed);
     }
 
     /// What follows the place, at once if there is something, otherwise as soon as there is. A page without changes after
@@ -150,13 +184,15 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// When the store cannot answer.
     pub async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
-        let (shared, store) = (self.feed.page(place.0), Arc::clone(&self.store));
-        // A task of its own: a watcher whose peer reads nothing is not polled, and the others who wait for the same page must not wait for it.
+        let (shared, store) = (self.feed.page(place.place), Arc::clone(&self.store));
+        // A task of its own: a watcher whose peer reads nothing is not polled, and the others who wait for the same page must not wait
+        // for it.
         let read = tokio::spawn(async move {
             let page = shared.get_or_try_init(async || {
-                let changes = store.revocation_changes(place.0, FEED_PAGE_CHANGES).await.map_err(Some)?;
+                let changes = store.revocation_changes(place.place, FEED_PAGE_CHANGES).await.map_err(Some)?;
                 let last = changes.last().ok_or(None)?;
-                let (next, caught_up) = (FeedPlace(last.place), changes.len() < FEED_PAGE_CHANGES);
+                let next = marked(&*store, last.place).await.map_err(Some)?;
+                let caught_up = changes.len() < FEED_PAGE_CHANGES;
                 Ok(Arc::new(FeedPage { changes, next, caught_up }))
             });
             page.await.map(Arc::clone)
@@ -169,9 +205,26 @@ impl<S: Store> Authority<S> {
     }
 }
 
+/// The place, with the mark of its entry in this ledger.
+async fn marked<S: Store>(store: &S, place: ChangePlace) -> Result<FeedPlace, StoreError> {
+    let digest = store.entry_digest(place.entry).await?;
+    Ok(FeedPlace { place, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
+}
+
 impl fmt::Display for FeedPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0.entry, self.0.position)
+        write!(f, "{}.{}", self.place.entry, self.place.position)?;
+        match self.mark {
+            Some(mark) => write!(f, ".{}", hex::encode(mark)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FeedPlace {
+    /// Before everything.
+    fn beginning() -> Self {
+        Self { place: ChangePlace::behind(EntryNumber(0)), mark: None }
     }
 }
 
@@ -181,9 +234,19 @@ impl FromStr for FeedPlace {
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let (entry, position) = text.split_once('.').ok_or(StoreError::CursorUnknown)?;
         let entry = entry.parse().map(EntryNumber).map_err(|_| StoreError::CursorUnknown)?;
+        let (position, mark) = match position.split_once('.') {
+            Some((position, mark)) => (position, Some(read_mark(mark).ok_or(StoreError::CursorUnknown)?)),
+            None => (position, None),
+        };
         let position = position.parse().map_err(|_| StoreError::CursorUnknown)?;
-        Ok(Self(ChangePlace { entry, position }))
+        Ok(Self { place: ChangePlace { entry, position }, mark })
     }
+}
+
+/// As it is written, and no other way.
+fn read_mark(text: &str) -> Option<Mark> {
+    let lower = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    hex::decode(text).ok().filter(|_| lower)?.try_into().ok()
 }
 
 /// Changes of one page: about 200 kB as a message.
@@ -201,10 +264,21 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_it_was_written() {
-        for text in ["0.0", "17.3", "18446744073709551615.4294967295"] {
+        for text in ["0.0", "17.3", "18446744073709551615.4294967295", "62.0.00a1b2c3d4e5f607"] {
             assert_eq!(text.parse::<FeedPlace>().unwrap().to_string(), text);
         }
-        for text in ["", "17", "17.", ".3", "17.3.1", "-1.0", "17.4294967296", "x.y"] {
+        for text in [
+            "",
+            "17",
+            "17.",
+            ".3",
+            "17.3.1",
+            "17.3.00A1B2C3D4E5F607",
+            "17.3.00a1b2c3d4e5f607.",
+            "-1.0",
+            "17.4294967296",
+            "x.y",
+        ] {
             assert!(text.parse::<FeedPlace>().is_err(), "{text}");
         }
     }

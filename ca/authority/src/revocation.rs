@@ -138,6 +138,7 @@ impl<S: Store> Authority<S> {
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
         if let Some(issuer) = self.issuer_with(proof.public_key()) {
+            self.tally.count_compromised_issuer(issuer);
             if ISSUER_COMPROMISED.admits() {
                 tracing::error!(
                     issuer = %issuer,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use identity::ProfileName;
+use identity::{IssuerName, ProfileName};
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -15,6 +15,7 @@ pub struct Tally {
     shared_primes: AtomicU64,
     repeated_alarms: AtomicU64,
     revoked_siblings: AtomicU64,
+    issuers_compromised: Mutex<BTreeMap<IssuerName, u64>>,
 }
 
 impl Tally {
@@ -50,6 +51,17 @@ impl Tally {
 
     pub(crate) fn count_revoked_sibling(&self) {
         self.revoked_siblings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was proven that the key of an issuer is compromised, by issuer.
+    pub fn issuers_compromised(&self) -> Vec<(IssuerName, u64)> {
+        let compromised = self.issuers_compromised.lock().unwrap_or_else(PoisonError::into_inner);
+        compromised.iter().map(|(issuer, count)| (*issuer, *count)).collect()
+    }
+
+    pub(crate) fn count_compromised_issuer(&self, issuer: IssuerName) {
+        let mut compromised = self.issuers_compromised.lock().unwrap_or_else(PoisonError::into_inner);
+        *compromised.entry(issuer).or_default() += 1;
     }
 
     pub(crate) fn count_shared_prime(&self) {

@@ -125,6 +125,11 @@ impl Numbers {
         Ok(CrlNumbers { epoch: epoch.epoch, next: first, end: first.saturating_add(count) })
     }
 
+    /// Whether an operator once accepted a ledger that was older than what was published.
+    pub fn ledger_was_restored(&self) -> bool {
+        self.lock().epoch > 0
+    }
+
     /// Whether the file says that the ledger was this far.
     pub fn saw(&self, entry: EntryNumber) -> bool {
         self.lock().ledger_entry == entry.0
@@ -198,7 +203,7 @@ pub enum NumbersError {
     },
     /// It is not there.
     #[error(
-        "{} cannot be read: without it nobody knows which numbers CRLs had. If it is lost, touchmark-ca accept-restored-store begins anew",
+        "{} cannot be read: without it nobody knows which numbers CRLs had",
         path.display()
     )]
     Read {
@@ -209,7 +214,7 @@ pub enum NumbersError {
     },
     /// It is not what it was.
     #[error(
-        "{} is damaged: nobody knows which numbers CRLs had. touchmark-ca accept-restored-store begins anew",
+        "{} is damaged: nobody knows which numbers CRLs had",
         path.display()
     )]
     Damaged {
@@ -227,8 +232,7 @@ pub enum NumbersError {
     /// The ledger was restored from a backup that lacks what was published.
     #[error(
         "the ledger is older than what this CA has published: {} saw entry {seen}, and the ledger, which ends at {head}, lacks it or has \
-         another. Certificates and revocations since are missing. Restore a newer ledger; if there is none, revoke again what was \
-         revoked, after touchmark-ca accept-restored-store --config FILE",
+         another; certificates and revocations since are missing",
         path.display()
     )]
     OlderLedger {

@@ -153,7 +153,7 @@ pub enum RootListError {
     #[error("this is not what --export wrote: it is no CRL of this root")]
     NoList,
     /// What was brought back has been overtaken.
-    #[error("this is list {number}, and list {newest} is here: export again")]
+    #[error("{}", overtaken(*number, *newest))]
     Overtaken {
         /// Its number.
         number: CrlNumber,
@@ -166,6 +166,20 @@ pub enum RootListError {
     /// It cannot be signed.
     #[error(transparent)]
     Signer(#[from] SignerError),
+}
+
+/// In hexadecimal, as `openssl crl -crlnumber` shows numbers.
+fn overtaken(number: CrlNumber, newest: CrlNumber) -> String {
+    let shown = |number: CrlNumber| {
+        let (epoch, counter) = number.parts();
+        format!("0x{:x}", u128::from(epoch) << 64 | u128::from(counter))
+    };
+    match number == newest {
+        true => format!("this list, number {}, is here already", shown(number)),
+        false => {
+            format!("this is list {}, and list {} is here, which is newer", shown(number), shown(newest))
+        }
+    }
 }
 
 /// The key is offline, and somebody must fetch it for the next one: 12 months (R-CRL-13).

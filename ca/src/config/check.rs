@@ -23,6 +23,8 @@ use crate::clock::ClockLimits;
 pub(super) struct Check<'a> {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) base: &'a Path,
+    /// Whether the server's credentials must be there.
+    pub(super) serves: bool,
 }
 
 impl Check<'_> {
@@ -106,7 +108,7 @@ impl Check<'_> {
             dir: self.directory("issuers.dir", config.issuers.dir, "issuers"),
             passphrase_file: self.passphrase_file(config.issuers.passphrase_file),
         };
-        let server_credentials = self.directory("server.credentials", config.server.credentials, "server");
+        let server_credentials = self.server_credentials(config.server.credentials);
         Some(Settings {
             organization: organization?,
             listen: listen?,
@@ -303,6 +305,21 @@ impl Check<'_> {
                 field,
                 format!(
                     "there is no directory {}; touchmark-ca init makes it, restore it or correct the path",
+                    path.display()
+                ),
+            );
+        }
+        path
+    }
+
+    fn server_credentials(&mut self, path: Option<PathBuf>) -> PathBuf {
+        let path = self.base.join(path.unwrap_or_else(|| "server".into()));
+        if self.serves && !path.is_dir() {
+            self.mistake(
+                "server.credentials",
+                format!(
+                    "there is no directory {0}; correct the path, or make the server's credentials again: touchmark-ca credential --config \
+                     FILE --out {0} --host NAME",
                     path.display()
                 ),
             );

@@ -143,11 +143,30 @@ impl Settings {
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
+        Self::checked(path, environment, true)
+    }
+
+    /// As [`Self::read`], for a command that does not serve: the server's credentials may be lost, and it may be what replaces them.
+    ///
+    /// # Errors
+    /// As of [`Self::read`].
+    pub fn read_beside_the_server(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::checked(path, environment, false)
+    }
+
+    fn checked(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        serves: bool,
+    ) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let base = path.parent().unwrap_or_else(|| Path::new(""));
-        let mut check = Check { mistakes: Vec::new(), base };
+        let mut check = Check { mistakes: Vec::new(), base, serves };
         let mut config = Config::parse(&text, &file, &mut check.mistakes);
         check.environment(&mut config, environment);
         let settings = check.settings(config);

@@ -11,7 +11,26 @@ use tonic::{Request, Response, Status};
 use super::answer::answer;
 use super::convert;
 
-pub(super) struct AuthorityItself<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct AuthorityItself<S> {
+    pub(super) authority: Arc<Authority<S>>,
+    pub(super) troubles: Troubles,
+}
+
+/// What is wrong with the CA now, looked at when it is asked for.
+pub type Troubles = Arc<dyn Fn() -> Vec<Trouble> + Send + Sync>;
+
+/// Something that is wrong with the CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What it is about, for example `readiness`.
+    pub what: &'static str,
+    /// Whether somebody must act. Otherwise it happened since the start and is to be looked into.
+    pub urgent: bool,
+    /// For people.
+    pub finding: String,
+    /// What to do.
+    pub next: &'static str,
+}
 
 #[tonic::async_trait]
 impl<S: Store> AuthorityService for AuthorityItself<S> {
@@ -19,8 +38,12 @@ impl<S: Store> AuthorityService for AuthorityItself<S> {
         &self,
         request: Request<v1::GetConditionRequest>,
     ) -> Result<Response<v1::GetConditionResponse>, Status> {
-        answer(&self.0, "GetCondition", request, async |_, _| {
-            Ok(convert::condition(&self.0.condition().await?))
+        answer(&self.authority, "GetCondition", request, async |_, _| {
+            let troubles = (self.troubles)().into_iter().map(convert::trouble).collect();
+            Ok(v1::GetConditionResponse {
+                troubles,
+                ..convert::condition(&self.authority.condition().await?)
+            })
         })
         .await
     }

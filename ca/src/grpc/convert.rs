@@ -445,6 +445,16 @@ pub(super) fn condition(condition: &Condition) -> v1::GetConditionResponse {
         ends: ends.collect(),
         recorded_ahead: ahead.map(without_der).collect(),
         more_recorded_ahead: condition.recorded_ahead.len() > RECORDED_AHEAD_MAX,
+        troubles: Vec::new(),
+    }
+}
+
+pub(super) fn trouble(trouble: super::Trouble) -> v1::Trouble {
+    v1::Trouble {
+        what: trouble.what.to_owned(),
+        urgent: trouble.urgent,
+        finding: trouble.finding,
+        next: trouble.next.to_owned(),
     }
 }
 

@@ -44,10 +44,11 @@ impl<S: Store> RevocationService for Revocations<S> {
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let caller = caller(&self.authority, WATCH, &request)?;
         let v1::WatchRevocationsRequest { cursor, from_now } = request.into_inner();
-        let known = convert::feed_place(&cursor).and_then(|place| match place {
-            None if from_now => Ok(self.authority.feed_now()),
-            place => self.authority.feed_from(place),
-        });
+        let known = match convert::feed_place(&cursor) {
+            Ok(None) if from_now => self.authority.feed_from_now().await,
+            Ok(place) => self.authority.feed_from(place).await,
+            Err(refused) => Err(refused),
+        };
         let place = known.map_err(|refused| refuse(&self.authority, WATCH, Some(&caller), &refused))?;
         // Where now is must be known before anything happens.
         let first = (from_now && cursor.is_empty()).then(|| v1::WatchRevocationsResponse {

@@ -69,6 +69,11 @@ pub async fn credential<S: Store>(
     let by = (issuer.certificate.as_ref(), issuer.signer.as_ref());
     let (made, client) = match holder {
         Holder::Server { hosts } => {
+            // Devices are sent there, and must find the name.
+            let enrollment = settings.enrollment_url.as_deref().and_then(hosts::host_of);
+            let listen = Some(settings.listen.ip()).filter(|address| !address.is_unspecified());
+            let more = enrollment.into_iter().chain(listen.map(|address| address.to_string()));
+            let hosts: Vec<_> = hosts.into_iter().chain(more).collect();
             let names = hosts::names(&hosts)?;
             (maker.credential(Role::Service, SERVER_NAME, Some(names), by).await?, None)
         }
@@ -92,6 +97,36 @@ mod tests {
     use super::*;
     use crate::embedded;
     use crate::init::{Plan, init};
+
+    #[tokio::test]
+    async fn a_lost_server_credential_is_made_again_with_the_name_that_devices_are_sent_to() {
+        let parent = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut plan = Plan::for_a_test(parent.path().join("ca"));
+        plan.enrollment_url = Some("https://other.example.com:8443".to_owned());
+        let create = async |dir: &Path| embedded::create(dir, Arc::clone(&clock)).await;
+        let made = init(plan, Arc::clone(&clock), create).await.unwrap();
+        let settings = || Settings::read(&made.config, []);
+        crate::serve::check(&settings().unwrap(), Arc::clone(&clock)).await.unwrap();
+
+        let server = parent.path().join("ca/server");
+        std::fs::remove_dir_all(&server).unwrap();
+        let said = settings().unwrap_err();
+        assert!(format!("{said}").contains("touchmark-ca credential"), "{said}");
+        let beside = Settings::read_beside_the_server(&made.config, []).unwrap();
+        let open = async |store: &StoreSettings| embedded::open(store, Arc::clone(&clock)).await;
+        let holder = Holder::Server { hosts: Vec::new() };
+        credential(&beside, holder, &server, Arc::clone(&clock), open).await.unwrap();
+        crate::serve::check(&settings().unwrap(), Arc::clone(&clock)).await.unwrap();
+
+        let other = [("TOUCHMARK_CA_ENROLLMENT_URL".to_owned(), "https://third.example.com".to_owned())];
+        let settings = Settings::read(&made.config, other).unwrap();
+        let refused = crate::serve::check(&settings, Arc::clone(&clock)).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "devices enrol at https://third.example.com, and third.example.com is not in the server's certificate"
+        );
+    }
 
     #[tokio::test]
     async fn a_credential_made_at_the_ca_is_on_record_before_it_is_there() {

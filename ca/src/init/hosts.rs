@@ -24,6 +24,12 @@ pub(super) fn names(hosts: &[String]) -> Result<Names, HostError> {
     Ok(names)
 }
 
+/// The host of a URL that was checked.
+pub(super) fn host_of(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    Host::of_uri(uri.host()?).ok().map(|host| host.to_string())
+}
+
 /// Always in the certificate: the operator's first steps are on the same machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 

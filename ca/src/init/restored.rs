@@ -3,11 +3,35 @@
 use std::sync::Arc;
 
 use identity::Clock;
-use publication::{Ledger, Numbers, Seen};
+use publication::{Ledger, Numbers, NumbersError, Seen};
 use store::{OpenError, Store};
 
 use super::InitError;
 use crate::config::{Settings, StoreSettings};
+
+/// Whether the ledger lacks anything that this CA has published or listed. Changes nothing.
+///
+/// # Errors
+/// When the ledger cannot be opened: also by a CA that is serving; or the file with the numbers cannot be read.
+pub async fn lacks_something<S: Store>(
+    settings: &Settings,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+) -> Result<bool, InitError> {
+    let store = match open_store(&settings.store).await {
+        Ok(store) => Arc::new(store),
+        Err(OpenError::LostEnd { .. }) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    };
+    let numbers = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await;
+    store.close().await?;
+    match numbers {
+        Ok(_) => Ok(false),
+        Err(NumbersError::OlderLedger { .. } | NumbersError::Read { .. } | NumbersError::Damaged { .. }) => {
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Accepts the ledger as it is, and begins an epoch of list numbers above all before. Returns the epoch.
 ///

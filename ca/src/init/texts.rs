@@ -26,6 +26,8 @@ pub struct Made {
     pub passphrase_file: PathBuf,
     /// The private key that belongs offline.
     pub root_key: PathBuf,
+    /// Where certificates say that their CRL is; `None`: they do not say it.
+    pub public_url: Option<String>,
     /// All certificates.
     pub certificates: Vec<MadeCertificate>,
 }
@@ -61,6 +63,7 @@ impl Made {
             operator: operator_dir(dir),
             passphrase_file: plan.passphrase_file.clone().unwrap_or_else(|| dir.join("passphrase")),
             root_key: dir.join("issuers").join(signer::key_file(identity::IssuerName::Root)),
+            public_url: plan.public_url.clone(),
             certificates: issuers.into_iter().chain([server, operator]).collect(),
         }
     }
@@ -79,8 +82,16 @@ impl Made {
              \x20 {passphrase} opens them: keep a copy elsewhere, and never beside a copy of {dir}.\n\
              \x20 {root_key} is needed only for new issuers: take it offline now, for example onto two USB sticks\n\
              \x20 that lie in two safes, and remove it here. Serving does not need it.\n\
-             \x20 {operator}/key.pem lets its holder do everything an operator may do.\n\
-             \n\
+             \x20 {operator}/key.pem lets its holder do everything an operator may do.\n"
+        );
+        if self.public_url.is_none() {
+            text += &format!(
+                "\nWARNING: certificates will not say where their CRL is, because there was no --public-url and no --host.\n\
+                 \x20 Birth certificates never end: before the first device is made, set public-url in {config}.\n"
+            );
+        }
+        text += &format!(
+            "\n\
              Next:\n\
              \x20 touchmark-ca serve --config {config}\n\
              and then, in another terminal:\n\

@@ -13,7 +13,7 @@ use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
 use store::Store;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
@@ -54,13 +54,16 @@ pub(super) async fn open<S: Store>(
         organization: settings.organization.clone(),
         profiles: profiles::profiles(&settings.profiles, settings.public_url.as_deref()),
         renewal: profiles::renewal(&settings.profiles.renewal),
-        enrollment_url: settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}")),
+        enrollment_url: enrollment_url(settings, grpc),
         blocked_keys: blocked_keys.subscribe(),
     };
     let generator = Box::new(UnwrapErr(SysRng));
     let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
     server.may_serve(authority.store().as_ref()).await?;
     authority.serves_until(server.certificate().validity().not_after());
+    if let Err(why) = server.answers_to(authority.enrollment_url()) {
+        error!("{why}: no device can enrol; {NAMES_NEXT}");
+    }
     let expiries = Arc::new(Expiries::new(expiries));
     Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
@@ -72,8 +75,17 @@ pub(super) async fn open<S: Store>(
 /// When it could not.
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let issuers = open_issuers(settings.issuers.clone()).await?;
-    Server::open(settings, &issuers, clock).map(drop)
+    let server = Server::open(settings, &issuers, clock)?;
+    server.answers_to(&enrollment_url(settings, settings.listen))
 }
+
+/// Where devices reach this CA at first boot: as configured, otherwise where it listens.
+fn enrollment_url(settings: &Settings, grpc: SocketAddr) -> String {
+    settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}"))
+}
+
+/// What to do when the server's certificate lacks the name at which devices reach the server.
+pub(crate) const NAMES_NEXT: &str = "make the server's next certificate with that name (touchmark-ca credential --host NAME, docs/operations/server-certificate.md), or correct enrollment-url";
 
 impl<S: Store> Opened<S> {
     /// What metrics show of it.
@@ -99,6 +111,11 @@ impl<S: Store> Opened<S> {
                 shared_primes: tally.shared_primes(),
                 repeated_alarms: tally.repeated_alarms(),
                 revoked_siblings: tally.revoked_siblings(),
+                issuers_compromised: tally
+                    .issuers_compromised()
+                    .into_iter()
+                    .map(|(issuer, count)| (issuer.to_string(), count))
+                    .collect(),
                 ledger_entries: metrics.head,
                 ledger_bytes: metrics.ledger_bytes,
                 batches: metrics.batches,
@@ -117,7 +134,7 @@ impl<S: Store> Opened<S> {
                 projection_rebuilds: metrics.projection_rebuilds,
             }
         };
-        Sources { clock, issuers: Arc::clone(&self.expiries), figures: Box::new(figures) }
+        Sources { clock, issuers: Arc::clone(&self.expiries), figures: Arc::new(figures) }
     }
 }
 
@@ -176,6 +193,14 @@ pub enum OpenError {
     NotAServer {
         /// Whose it is.
         holder: identity::Principal,
+    },
+    /// Devices that are sent there refuse the server.
+    #[error("devices enrol at {url}, and {host} is not in the server's certificate")]
+    OtherName {
+        /// The enrollment URL.
+        url: String,
+        /// The host in it.
+        host: String,
     },
     /// The server's certificate was withdrawn.
     #[error("the server's certificate is revoked")]

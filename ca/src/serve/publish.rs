@@ -41,6 +41,9 @@ impl<S: Store> Published<S> {
     ) -> Result<Self, OpenError> {
         let source = Arc::new(Ledger(Arc::clone(authority.store())));
         let numbers = Numbers::open(&settings.publication.epoch_file, source.as_ref()).await?;
+        if numbers.ledger_was_restored() {
+            authority.ledger_was_restored();
+        }
         let publication = Arc::new(Publication::new(issuers));
         match read_root_list(&settings.issuers.dir, issuers.certificate(IssuerName::Root)) {
             Ok(list) => {

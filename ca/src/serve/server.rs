@@ -8,6 +8,7 @@ use identity::{Clock, IssuerName, Principal, Role};
 use issuance::Certificate;
 use ledger::{Holder, Standing};
 use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, ServerName};
 use signer::Issuers;
 use store::Store;
 use tokio::sync::watch;
@@ -59,6 +60,25 @@ impl Server {
     /// How TLS is spoken, now and after each change.
     pub(super) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.config.subscribe()
+    }
+
+    /// Whether the certificate has the name at which devices reach this server at first boot.
+    ///
+    /// # Errors
+    /// When it has not: they would refuse it.
+    pub(super) fn answers_to(&self, enrollment_url: &str) -> Result<(), OpenError> {
+        let uri: Option<http::Uri> = enrollment_url.parse().ok();
+        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let der = CertificateDer::from(self.certificate().der().to_vec());
+        let known = ServerName::try_from(bare).is_ok_and(|name| {
+            webpki::EndEntityCert::try_from(&der)
+                .is_ok_and(|server| server.verify_is_valid_for_subject_name(&name).is_ok())
+        });
+        match known {
+            true => Ok(()),
+            false => Err(OpenError::OtherName { url: enrollment_url.to_owned(), host: bare.to_owned() }),
+        }
     }
 
     /// Whether the certificate is a service's, on record and not revoked: with any other the CA would start, and every client refuse it.

@@ -85,9 +85,8 @@ pub enum OpenError {
     },
     /// The ledger ends before an entry that the projection had seen. Nothing was changed, but that a torn tail was cut.
     #[error(
-        "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}. Certificates that it \
-         does not know may be in use. Restore a newer ledger (docs/operations/restart-backup-restore.md); if there is none, \
-         touchmark-ca accept-restored-store --config FILE goes on with this one",
+        "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}; certificates that it \
+         does not know may be in use",
         path = .path.display()
     )]
     LostEnd {

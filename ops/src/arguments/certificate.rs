@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use identity::{DeviceId, SerialNumber};
 
-use super::revocation::{Confirmation, WhyArguments};
+use super::revocation::{Confirmation, WhyArguments, certificate};
 use super::{PageArguments, SEE_STATUSES, timestamp};
 
 /// What can be done with certificates.
@@ -25,6 +25,7 @@ pub enum CertificateCommand {
     #[command(after_help = SEE_STATUSES)]
     Show {
         /// Its serial number in hexadecimal, with or without colons
+        #[arg(value_parser = certificate)]
         serial: SerialNumber,
         /// Print the certificate itself, PEM
         #[arg(long)]
@@ -34,6 +35,7 @@ pub enum CertificateCommand {
     #[command(after_help = SEE_STATUSES)]
     Revoke {
         /// Its serial number in hexadecimal, with or without colons
+        #[arg(value_parser = certificate)]
         serial: SerialNumber,
         /// Also all certificates that descend from it: with a stolen key somebody may have renewed it
         #[arg(long)]

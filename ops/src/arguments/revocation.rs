@@ -30,10 +30,10 @@ pub struct SelectionArguments {
     #[arg(long, value_name = "PRODUCT/SERIAL")]
     pub device: Option<DeviceId>,
     /// The one with this serial number, in hexadecimal
-    #[arg(long, value_name = "SERIAL")]
+    #[arg(long, value_name = "SERIAL", value_parser = certificate)]
     pub certificate: Option<SerialNumber>,
     /// The lineage of the one with this serial number: it and all certificates that descend from it
-    #[arg(long, value_name = "SERIAL")]
+    #[arg(long, value_name = "SERIAL", value_parser = certificate)]
     pub lineage: Option<SerialNumber>,
     /// All of the devices made under this work order
     #[arg(long, value_name = "ID", value_parser = work_order)]
@@ -64,7 +64,7 @@ pub struct WhyArguments {
     pub reason: RevocationReason,
     /// From when on the keys are not to be trusted, if somebody knows (invalidityDate, RFC 5280, section 5.3.2); for example
     /// 2026-11-23, or 7d ago
-    #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
+    #[arg(long, value_name = "TIME", value_parser = timestamp::not_future)]
     pub invalid_since: Option<SystemTime>,
     /// In your own words, for the ledger, at most 256 characters
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -89,7 +89,7 @@ pub enum RevocationsCommand {
     #[command(after_help = SEE_STATUSES)]
     Check {
         /// Serial numbers in hexadecimal
-        #[arg(required = true, value_name = "SERIAL")]
+        #[arg(required = true, value_name = "SERIAL", value_parser = certificate)]
         serials: Vec<SerialNumber>,
         /// Print all columns in full, also where they do not fit the terminal
         #[arg(long)]
@@ -117,7 +117,7 @@ pub struct WatchArguments {
     #[arg(long, value_name = "DIR")]
     pub write_crl: Option<PathBuf>,
     /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
-    #[arg(long = "issuer", value_name = "ISSUER", requires = "write_crl")]
+    #[arg(long = "issuer", value_name = "ISSUER", value_parser = ISSUERS, hide_possible_values = true, requires = "write_crl")]
     pub issuers: Vec<String>,
     /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with all
     /// that it started
@@ -132,16 +132,34 @@ pub struct WatchArguments {
     pub quiet: bool,
 }
 
-fn final_reason(text: &str) -> Result<RevocationReason, String> {
+/// The serial number of a certificate, whole.
+pub(super) fn certificate(text: &str) -> Result<SerialNumber, String> {
+    if text.ends_with('…') || text.ends_with("...") {
+        return Err(
+            "it was shortened to fit the terminal: the same command with --wide prints all of it".to_owned()
+        );
+    }
+    text.parse().map_err(|error: <SerialNumber as std::str::FromStr>::Err| error.to_string())
+}
+
+/// A reason that is for ever: neither a hold, which can be released, nor that of an issuer.
+pub(super) fn final_reason(text: &str) -> Result<RevocationReason, String> {
     match text.parse() {
         Ok(RevocationReason::CertificateHold) => {
             Err("a hold is `touchmark device hold`: it can be released".to_owned())
         }
         Ok(RevocationReason::CaCompromise) => Err("cACompromise is for an issuer's certificate".to_owned()),
         Ok(reason) => Ok(reason),
-        Err(error) => Err(error.to_string()),
+        Err(_) => Err(format!("it is not a reason; write {FINAL_REASONS}")),
     }
 }
+
+/// In the spelling of RFC 5280, section 5.3.1.
+const FINAL_REASONS: &str =
+    "keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn or unspecified";
+
+/// The issuers of an installation.
+const ISSUERS: [&str; 4] = ["root", "factory", "operational", "infrastructure"];
 
 fn fingerprint(text: &str) -> Result<[u8; 32], String> {
     hex::decode(text.replace(':', ""))

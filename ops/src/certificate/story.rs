@@ -76,6 +76,9 @@ impl CertificateStory {
     fn without_parent(&self) -> String {
         match &self.certificate.work_order {
             Some(order) => format!("none: it began with work order {order}"),
+            None if self.certificate.holder.is_empty() && self.certificate.requested_by.is_empty() => {
+                "none: it is the CA's own".to_owned()
+            }
             None => "none: an operator asked for it".to_owned(),
         }
     }

@@ -38,6 +38,15 @@ pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, ch
         "" => checkup.good(CLOCK, "trusted: it agrees with its monotonic clock and with the ledger"),
         doubt => checkup.bad(CLOCK, format!("{doubt}; nothing is issued or published"), CLOCK_NEXT),
     }
+    if !condition.troubles.iter().any(|trouble| trouble.what == READINESS) {
+        checkup.good(READINESS, "the CA is ready");
+    }
+    for trouble in &condition.troubles {
+        match trouble.urgent {
+            true => checkup.bad(&trouble.what, &trouble.finding, &trouble.next),
+            false => checkup.warn(&trouble.what, &trouble.finding, &trouble.next),
+        }
+    }
     for end in &condition.ends {
         certificate_end(end, now, checkup);
     }
@@ -60,11 +69,15 @@ fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checkup: &mut Ch
     if not_after <= now {
         checkup.bad(&what, format!("ended at {until}: everybody refuses what needs it"), next);
     } else if days < bad_days {
-        checkup.bad(&what, format!("until {until}: only {days} days left"), next);
+        checkup.bad(&what, format!("until {until}: only {}", timestamp::days_left(now, not_after)), next);
     } else if days < warn_days {
-        checkup.warn(&what, format!("until {until}: {days} days left"), next);
+        checkup.warn(&what, format!("until {until}: {}", timestamp::days_left(now, not_after)), next);
     } else {
-        let left = if days < NEVER_DAYS { format!(" ({days} days left)") } else { String::new() };
+        let left = if days < NEVER_DAYS {
+            format!(" ({})", timestamp::days_left(now, not_after))
+        } else {
+            String::new()
+        };
         checkup.good(&what, format!("until {until}{left}"));
     }
 }
@@ -94,6 +107,8 @@ fn recorded_ahead(condition: &wire::GetConditionResponse, checkup: &mut Checkup)
 }
 
 const CLOCK: &str = "CA's clock";
+/// As the CA calls it.
+const READINESS: &str = "readiness";
 const AHEAD: &str = "certificate";
 const SERVER: &str = "server";
 

@@ -33,7 +33,7 @@ pub struct IssueArguments {
     #[arg(long, value_name = "FILE")]
     pub csr: Option<PathBuf>,
     /// Days of life [default: as the profile says]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub lifetime_days: Option<u32>,
     /// For a service: a DNS name or address; repeat for more, at most 16
     #[arg(long = "host", value_name = "NAME_OR_IP", value_parser = host)]
@@ -73,10 +73,21 @@ impl Issued {
 /// # Errors
 /// When the directory holds something else, a file cannot be written, or the CA refuses.
 pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -> Result<Issued, Failure> {
+    check_hosts(arguments)?;
     let server = connection.server()?;
-    let question = question(arguments)?;
+    let Asked { question, trace } = question(arguments)?;
     let mut client = principal::client(connection).await?;
-    let answer = client.issue(question.request()?).await?.into_inner();
+    let answer = match client.issue(question.request()?).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => {
+            let failure = Failure::from(status);
+            // The CA looked at the question and said no: nothing was issued, and the next one may be another.
+            if failure.status() == cli::Status::Failed && failure.reason().is_some() {
+                trace.remove();
+            }
+            return Err(failure);
+        }
+    };
     let certificate =
         answer.certificate.ok_or_else(|| Failure::local("the CA answered without a certificate"))?;
     let directory = &arguments.out;
@@ -97,6 +108,47 @@ pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -
         directory: directory.clone(),
         next: next(arguments.role, directory),
     })
+}
+
+/// A server has names; nobody else has.
+fn check_hosts(arguments: &IssueArguments) -> Result<(), Failure> {
+    match (arguments.role, arguments.hosts.len()) {
+        (Role::Service, 0) => {
+            Err(Failure::usage("a service has at least one name").next("say it: --host NAME_OR_IP"))
+        }
+        (Role::Service, hosts) if hosts > HOSTS_MAX => {
+            Err(Failure::usage(format!("a service has at most {HOSTS_MAX} names, not {hosts}")))
+        }
+        (Role::Service, _) | (_, 0) => Ok(()),
+        (role, _) => {
+            Err(Failure::usage(format!("--host is for a service, not for a credential of the role {role}")))
+        }
+    }
+}
+
+/// A question, and what this run left on disk for it.
+struct Asked {
+    question: Question,
+    trace: Trace,
+}
+
+/// What this run made. Nothing, when the question was left by an earlier run: that one may have been answered.
+#[derive(Debug, Default)]
+struct Trace {
+    files: Vec<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Trace {
+    /// Removes it, so that the same directory can be named again.
+    fn remove(&self) {
+        for file in &self.files {
+            fs::remove_file(file).ok();
+        }
+        if let Some(directory) = &self.directory {
+            fs::remove_dir(directory).ok();
+        }
+    }
 }
 
 /// The question as it lies on disk until it is answered.
@@ -136,7 +188,7 @@ impl Question {
 }
 
 /// The question that lies unanswered in the directory, or a fresh one.
-fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
+fn question(arguments: &IssueArguments) -> Result<Asked, Failure> {
     let directory = &arguments.out;
     let path = directory.join(QUESTION_FILE);
     if path.exists() {
@@ -154,16 +206,35 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
             ))
             .next("repeat that command exactly, or use another --out directory"));
         }
-        return Ok(question);
+        return Ok(Asked { question, trace: Trace::default() });
     }
     if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::usage(format!("{} is not empty; nothing is overwritten", directory.display()))
             .next("use another --out directory"));
     }
-    files::make_directory(directory)?;
-    let csr = match &arguments.csr {
-        Some(file) => read_request(file)?,
-        None => make_key(directory)?,
+    let csr = arguments.csr.as_deref().map(read_request).transpose()?;
+    let mut trace = Trace { files: vec![path.clone()], directory: None };
+    if !directory.exists() {
+        trace.directory = Some(directory.clone());
+    }
+    if csr.is_none() {
+        trace.files.push(directory.join(KEY_FILE));
+    }
+    match begin(arguments, csr, &path) {
+        Ok(question) => Ok(Asked { question, trace }),
+        Err(failure) => {
+            trace.remove();
+            Err(failure)
+        }
+    }
+}
+
+/// Makes the key, unless there is a certificate request, and puts the question on disk.
+fn begin(arguments: &IssueArguments, csr: Option<Vec<u8>>, path: &Path) -> Result<Question, Failure> {
+    files::make_directory(&arguments.out)?;
+    let csr = match csr {
+        Some(csr) => csr,
+        None => make_key(&arguments.out)?,
     };
     let question = Question {
         role: arguments.role.to_string(),
@@ -174,7 +245,7 @@ fn question(arguments: &IssueArguments) -> Result<Question, Failure> {
         csr: hex::encode(csr),
     };
     let text = toml::to_string(&question).map_err(|error| Failure::local(error.to_string()))?;
-    files::write(&path, text.as_bytes(), false)?;
+    files::write(path, text.as_bytes(), false)?;
     Ok(question)
 }
 
@@ -230,6 +301,9 @@ fn next(role: Role, directory: &Path) -> String {
     }
 }
 
+/// What the CA gives a server (`CREDENTIAL_NAMES_MAX` there).
+const HOSTS_MAX: usize = 16;
+
 /// Lies in the directory from before the question is asked until its answer is kept.
 const QUESTION_FILE: &str = "request.toml";
 
@@ -254,8 +328,12 @@ mod tests {
     fn a_question_that_was_not_answered_is_asked_again_word_for_word() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("line-3");
-        let first = question(&arguments(&out)).unwrap();
-        assert_eq!(first, question(&arguments(&out)).unwrap());
+        let first = question(&arguments(&out)).unwrap().question;
+        let again = question(&arguments(&out)).unwrap();
+        assert_eq!(first, again.question);
+        // It may have been answered: what an earlier run left is not removed.
+        again.trace.remove();
+        assert!(out.join(QUESTION_FILE).exists() && out.join(KEY_FILE).exists());
         assert_eq!(first.request().unwrap().request_id.len(), 16);
     }
 
@@ -265,14 +343,38 @@ mod tests {
         let out = directory.path().join("line-3");
         question(&arguments(&out)).unwrap();
         let other = IssueArguments { name: "line-4".parse().unwrap(), ..arguments(&out) };
-        assert_eq!(question(&other).unwrap_err().status(), cli::Status::Usage);
+        assert_eq!(question(&other).map(drop).unwrap_err().status(), cli::Status::Usage);
+    }
+
+    #[test]
+    fn a_question_that_was_refused_leaves_nothing_and_can_be_corrected() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("line-3");
+        let refused = question(&arguments(&out)).unwrap();
+        refused.trace.remove();
+        assert!(!out.exists());
+        let other = IssueArguments { lifetime_days: Some(30), ..arguments(&out) };
+        assert_eq!(question(&other).unwrap().question.lifetime_days, 30);
+    }
+
+    #[test]
+    fn a_service_has_one_to_sixteen_names_and_nobody_else_has_any() {
+        let directory = tempfile::tempdir().unwrap();
+        let with = |role, hosts: usize| {
+            let hosts = vec!["ca.example.com".to_owned(); hosts];
+            check_hosts(&IssueArguments { role, hosts, ..arguments(directory.path()) }).is_ok()
+        };
+        assert!(with(Role::Service, 1) && with(Role::Service, 16) && with(Role::Station, 0));
+        assert!(!with(Role::Service, 0) && !with(Role::Service, 17) && !with(Role::Station, 1));
     }
 
     #[test]
     fn a_directory_with_anything_in_it_is_not_touched() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("cert.pem"), "mine").unwrap();
-        assert!(question(&arguments(directory.path())).unwrap_err().to_string().contains("not empty"));
+        assert!(
+            question(&arguments(directory.path())).map(drop).unwrap_err().to_string().contains("not empty")
+        );
         assert_eq!(fs::read_to_string(directory.path().join("cert.pem")).unwrap(), "mine");
         assert!(!directory.path().join(KEY_FILE).exists());
     }
@@ -281,7 +383,7 @@ mod tests {
     fn the_key_is_for_its_owner_only_and_the_request_proves_it() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("line-3");
-        let question = question(&arguments(&out)).unwrap();
+        let Asked { question, .. } = question(&arguments(&out)).unwrap();
         let mode = fs::metadata(out.join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         identity::Csr::from_der(&question.request().unwrap().csr).unwrap();

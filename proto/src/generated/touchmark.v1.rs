@@ -222,6 +222,25 @@ pub struct GetConditionResponse {
     /// Whether there are more of them.
     #[prost(bool, tag = "5")]
     pub more_recorded_ahead: bool,
+    /// What else is wrong with it: why `/readyz` is not 200, and what its metrics raise an alarm for.
+    #[prost(message, repeated, tag = "6")]
+    pub troubles: ::prost::alloc::vec::Vec<Trouble>,
+}
+/// Something that is wrong with the CA.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Trouble {
+    /// What it is about, for example `readiness`, `blocked keys` or `issuer compromise`.
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    /// Whether somebody must act. Otherwise it happened since the CA started, and is to be looked into.
+    #[prost(bool, tag = "2")]
+    pub urgent: bool,
+    /// What was found, for people.
+    #[prost(string, tag = "3")]
+    pub finding: ::prost::alloc::string::String,
+    /// What to do, for people.
+    #[prost(string, tag = "4")]
+    pub next: ::prost::alloc::string::String,
 }
 /// When a certificate of the CA ends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -18,7 +18,7 @@ pub struct Sources {
     /// When which issuer ends.
     pub issuers: Arc<Expiries>,
     /// Of the store and the authority.
-    pub figures: Box<dyn Fn() -> Figures + Send + Sync>,
+    pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
 }
 
 /// When an issuer's certificate ends.
@@ -65,6 +65,8 @@ pub struct Figures {
     pub repeated_alarms: u64,
     /// How often a certificate was shown that was revoked unused because its sibling was used first.
     pub revoked_siblings: u64,
+    /// How often it was proven that the key of an issuer is compromised, by issuer.
+    pub issuers_compromised: Vec<(String, u64)>,
     /// The number of the last entry of the ledger.
     pub ledger_entries: u64,
     /// Bytes of the ledger.
@@ -131,6 +133,8 @@ impl Collector for Sources {
         page.counter("alarms_repeated", text, figures.repeated_alarms)?;
         let text = "How often a cloned device showed a certificate that was revoked unused";
         page.counter("revoked_siblings", text, figures.revoked_siblings)?;
+        let text = "Proofs that the key of an issuer is compromised, by issuer";
+        page.counters("issuer_compromise_proofs", text, "issuer", &figures.issuers_compromised)?;
         page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
         page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
         page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
@@ -146,7 +150,8 @@ impl Collector for Sources {
         page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
         let lag = figures.projection_lag.as_secs_f64();
         page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
-        page.counter("projection_rebuilds", "How often listings were rebuilt", figures.projection_rebuilds)?;
+        let text = "Broken listings that were discarded and built again; those that are built at a start do not count";
+        page.counter("projection_rebuilds", text, figures.projection_rebuilds)?;
         let in_doubt = f64::from(u8::from(figures.clock_in_doubt));
         let text = "1 while the clock is not trusted: nothing is issued or published";
         page.gauge("clock_in_doubt", text, in_doubt)?;

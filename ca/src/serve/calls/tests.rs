@@ -12,7 +12,7 @@ fn silent() -> impl Service<Request<Body>, Response = Response<Body>, Error = In
     let sources = Sources {
         clock: Arc::new(SystemClock),
         issuers: Arc::default(),
-        figures: Box::new(Figures::default),
+        figures: Arc::new(Figures::default),
     };
     let (metrics, holders) = (Arc::new(Metrics::new(sources)), Holders::new(16, 16));
     let sets = [tonic_health::pb::FILE_DESCRIPTOR_SET];

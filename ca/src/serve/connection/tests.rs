@@ -39,7 +39,7 @@ impl Served {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
-        let figures = Box::new(Figures::default);
+        let figures = Arc::new(Figures::default);
         let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

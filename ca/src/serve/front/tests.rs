@@ -35,7 +35,7 @@ impl Fixture {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
-        let figures = Box::new(Figures::default);
+        let figures = Arc::new(Figures::default);
         let metrics = Arc::new(Metrics::new(Sources { clock, issuers: Arc::default(), figures }));
         let stop = CancellationToken::new();
         let health = Health::new(Arc::new(|| Ok(()))).unwrap();

@@ -13,7 +13,7 @@ use crate::{device, work_order};
 ///
 /// # Errors
 /// When it does not, with where to look.
-pub(super) async fn check(selection: &Selection, connection: &Connection) -> Result<(), Failure> {
+pub(crate) async fn check(selection: &Selection, connection: &Connection) -> Result<(), Failure> {
     match selection.to_wire().by {
         Some(By::Device(id)) => {
             let request = wire::GetDeviceRequest { device: Some(id) };
