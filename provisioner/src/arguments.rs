@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use identity::DeviceSerial;
+use identity::{DeviceId, DeviceIdError, DeviceSerial, Product};
 
 use crate::link::LinkSpec;
 
@@ -142,9 +143,31 @@ pub struct ScrapArguments {
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub json: bool,
-    /// Their serial numbers.
+    /// Their serial numbers, or the units as the station prints them: product/serial.
     #[arg(required = true, value_name = "SERIAL")]
-    pub serials: Vec<DeviceSerial>,
+    pub units: Vec<NamedUnit>,
+}
+
+/// A unit as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUnit {
+    /// If it was said.
+    pub product: Option<Product>,
+    /// Its serial number.
+    pub serial: DeviceSerial,
+}
+
+impl FromStr for NamedUnit {
+    type Err = DeviceIdError;
+
+    /// What names a product in front is a unit as it is printed. A serial number may have a `/` of its own: what names none is all serial
+    /// number.
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        match text.parse::<DeviceId>() {
+            Ok(DeviceId { product, serial }) => Ok(Self { product: Some(product), serial }),
+            Err(_) => Ok(Self { product: None, serial: text.parse()? }),
+        }
+    }
 }
 
 /// What to print.
@@ -195,10 +218,11 @@ fn work_order(text: &str) -> Result<String, String> {
     if let Ok(number) = text.parse::<u64>() {
         return Ok(format!("wo-{number:06}"));
     }
-    let fits = !text.is_empty()
-        && text.len() <= WORK_ORDER_CHARACTERS_MAX
-        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-    if fits { Ok(text.to_owned()) } else { Err("a work order is written like wo-000017".into()) }
+    let number = text.strip_prefix("wo-").filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()));
+    match number.and_then(|digits| digits.parse::<u64>().ok()) {
+        Some(number) => Ok(format!("wo-{number:06}")),
+        None => Err("a work order is written like wo-000017, or 17".into()),
+    }
 }
 
 /// It becomes a ledger entry.
@@ -217,9 +241,6 @@ const REMARK_CHARACTERS_MAX: usize = 256;
 
 /// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
 const SLOTS_MAX: usize = 64;
-
-/// Of the id of a work order.
-const WORK_ORDER_CHARACTERS_MAX: usize = 64;
 
 /// The program's name, as it stands before each of its errors.
 pub const PROGRAM: &str = "touchmark-station";

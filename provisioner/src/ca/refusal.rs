@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use caller::{Diagnosis, diagnose};
+use identity::{Clock, SystemClock};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -30,6 +31,20 @@ pub(super) fn judge(status: &Status) -> Verdict {
         return Verdict::No(Refusal {
             reason: "NOT_TLS".into(),
             message: Diagnosis::NotTls.to_string(),
+            retry_after: None,
+            stops_the_line: true,
+        });
+    }
+    // Not valid at the time that this machine shows. Mutual TLS comes before the CA can say what time it has.
+    let outside_its_time = match diagnose(status) {
+        found @ (Diagnosis::NotBegun | Diagnosis::Expired) => Some(found),
+        _ => None,
+    };
+    if let Some(found) = outside_its_time {
+        let shown = humantime::format_rfc3339_seconds(SystemClock.now());
+        return Verdict::No(Refusal {
+            reason: CLOCK.into(),
+            message: format!("{found}, which shows {shown}"),
             retry_after: None,
             stops_the_line: true,
         });
@@ -88,6 +103,10 @@ pub fn advice(reason: &str) -> &'static str {
         "TLS" | "UNAUTHENTICATED" => {
             "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
              another CA; an operator can make another one: touchmark principal issue station"
+        }
+        CLOCK => {
+            "compare `date -u` here with another clock and set it; if it is right, the CA's server certificate is what is wrong: an operator \
+             looks with touchmark doctor"
         }
         "NOT_TLS" => {
             "name the CA's gRPC port as `server` in the configuration, 8443 unless it was changed there"
@@ -155,6 +174,9 @@ fn code_name(code: Code) -> &'static str {
         _ => "REFUSED",
     }
 }
+
+/// The reason when the CA's certificate is not valid at the station's time.
+pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";
 
 /// Of a reason: reasons are names.
 const REASON_CHARACTERS_MAX: usize = 64;
