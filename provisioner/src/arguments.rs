@@ -29,7 +29,8 @@ pub struct Arguments {
 pub enum Command {
     /// Make units of a work order.
     ///
-    /// Units that are already done are skipped; units that are unfinished are finished. Ctrl-C finishes the units on the bench and
+    /// Units that are already done are skipped; units that are unfinished are finished. The CA is asked about each unit before it is told
+    /// anything: a unit that is to be made again (rework) must be erased first, whichever station made it. Ctrl-C finishes the units on the bench and
     /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
@@ -287,8 +288,8 @@ Example:
 const PROVISION_HELP: &str = "\
 Links:
   exec:COMMAND    a command for each device, spoken to on its standard input and output;
-                  {serial}, {product} and {slot} are filled in, quotes are as in a shell, and
-                  no shell takes part
+                  {serial}, {product}, {slot} and {slot:02} are filled in, quotes are as in a
+                  shell, and no shell takes part
   tcp:HOST:PORT   a device server; {slot}, {slot:02}, {serial} and {product} are filled in, so that
                   each fixture can have an address of its own: tcp:bench-3:40{slot:02}
   serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
@@ -296,8 +297,9 @@ Links:
 Serials:
   A plain list has one serial number a line; lines that begin with # are comments. A table has a
   header with a column of serial numbers and may have `product`; other columns are kept for the
-  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. All mistakes are
-  told at once, and nothing is begun.
+  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. A serial number
+  with a space or quotes, and a row without a digit among others with digits (a total), are
+  mistakes. All mistakes are told at once, and nothing is begun.
   Without --serials the units are those of the work order: its range, or its manifest. Stations that
   share a range begin in parts of their own.
 

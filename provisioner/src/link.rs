@@ -242,6 +242,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_serial_number_that_leads_elsewhere_opens_no_link_wherever_it_came_from() {
+        let spec = "exec:cat devices/{serial}".parse().unwrap();
+        for serial in ["../pwn1", "..", "a/b"] {
+            let device = format!("cam-2/{serial}").parse().unwrap();
+            let Err(refused) = Link::open(&spec, &device, 1).await else { panic!("{serial}") };
+            assert!(matches!(refused, LinkError::Address(LinkSpecError::Serial { .. })), "{refused}");
+        }
+    }
+
+    #[tokio::test]
     async fn bytes_without_frames_are_counted_and_too_many_end_the_wait() {
         for command in ["exec:yes", "exec:cat /dev/zero"] {
             let spec = command.parse().unwrap();

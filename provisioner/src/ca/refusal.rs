@@ -205,6 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_of_the_ca_that_is_not_valid_by_this_clock_is_a_matter_of_the_clock_and_not_of_the_credential()
+     {
+        for error in [rustls::CertificateError::Expired, rustls::CertificateError::NotValidYet] {
+            let cause = rustls::Error::InvalidCertificate(error);
+            let mut status = Status::unavailable("tls");
+            status.set_source(std::sync::Arc::new(std::io::Error::other(cause)));
+            let Verdict::No(refusal) = judge(&status) else { panic!("asked again") };
+            assert_eq!((refusal.reason.as_str(), refusal.stops_the_line), (CLOCK, true));
+            assert!(refusal.message.contains("clock says, which shows 20"), "{}", refusal.message);
+            assert!(advice(&refusal.reason).contains("date -u"));
+        }
+    }
+
+    #[test]
     fn each_status_asks_again_refuses_the_unit_or_stops_the_line() {
         let second = Some(Duration::from_secs(1));
         for (code, reason, after, expected) in [
