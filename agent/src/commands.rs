@@ -73,9 +73,10 @@ fn status_of(error: &anyhow::Error) -> Status {
 
 fn of_state(error: &StateError) -> Status {
     match error {
-        StateError::NotEnrolled { .. } | StateError::Missing { .. } | StateError::Foreign { .. } => {
-            Status::Unusable
-        }
+        StateError::NotEnrolled { .. }
+        | StateError::Missing { .. }
+        | StateError::Foreign { .. }
+        | StateError::NotADirectory { .. } => Status::Unusable,
         error if error.is_damage() => Status::Damaged,
         StateError::Key { .. } => Status::Unusable,
         _ => Status::Failed,

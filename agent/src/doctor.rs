@@ -70,7 +70,12 @@ impl Finding {
     /// An error of the state directory says what to do.
     fn of_state(subject: &'static str, error: &StateError) -> Self {
         let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
-        Self { subject, verdict, says: chain(error), advice: error.next_step().map(str::to_owned) }
+        let advice = match error {
+            // Elsewhere the advice is to ask the doctor.
+            StateError::Key { .. } => Some(KEY_ADVICE),
+            error => error.next_step(),
+        };
+        Self { subject, verdict, says: chain(error), advice: advice.map(str::to_owned) }
     }
 }
 
@@ -233,6 +238,9 @@ fn own(view: &View, place: Place, device: &DeviceId) -> Result<Certificate, Stat
     view.own(place, device)?;
     view.certificate(place)
 }
+
+const KEY_ADVICE: &str = "let the agent's user alone read and own the key, or restore the directory from a backup; without its key the unit \
+                          returns to the factory";
 
 const STATE: &str = "state";
 const ROOM: &str = "room";

@@ -67,7 +67,12 @@ impl State {
         if directory.join(STATE_FILE).exists() {
             return Self::open(directory, disk);
         }
-        disk.make_directory(directory).map_err(StateError::writing(directory))?;
+        disk.make_directory(directory).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                StateError::NotADirectory { directory: directory.to_owned() }
+            }
+            _ => StateError::writing(directory)(source),
+        })?;
         if let Some(name) = foreign_file(directory)? {
             return Err(StateError::Foreign { directory: directory.to_owned(), name });
         }

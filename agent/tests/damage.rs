@@ -131,6 +131,22 @@ fn a_directory_without_state_is_neither_damaged_nor_made_into_one() {
     assert_eq!(home.path().read_dir().unwrap().count(), 0);
 }
 
+#[test]
+fn a_file_in_the_place_of_the_state_directory_is_named_by_every_command() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        assert_eq!(Bench::start(&path).close(), Some(3));
+        for output in [enroll(&path, &[]), status(&path)] {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(3), "{said}");
+            assert!(said.contains("is not a directory") && said.contains("--state"), "{said}");
+        }
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+}
+
 fn remove(file: &'static str) -> Damage {
     Box::new(move |home| std::fs::remove_file(home.join(file)).unwrap())
 }

@@ -51,11 +51,12 @@ fn what_is_wrong_is_told_with_what_to_do() {
         std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     };
     let refuse = |reason| ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
-    let cases: [(&str, Harm<'_>, i32, &str); 8] = [
+    let cases: [(&str, Harm<'_>, i32, &str); 9] = [
         ("key for all", &|home| mode(home, "a/key.pem", 0o644), 6, "chmod"),
         ("directory for all", &|home| mode(home, "b", 0o777), 6, "chmod go-w"),
         ("no current", &|home| std::fs::remove_file(home.join("current")).unwrap(), 4, "restore"),
         ("no birth key", &|home| std::fs::remove_file(home.join("idevid/key.pem")).unwrap(), 4, "restore"),
+        ("key cut", &|home| std::fs::write(home.join("a/key.pem"), "cut").unwrap(), 4, "from a backup"),
         ("no state", &|home| std::fs::remove_file(home.join("state.json")).unwrap(), 4, "restore"),
         ("on hold", &|_| refuse("CLIENT_CERTIFICATE_HELD"), 6, "device release"),
         ("revoked", &|_| refuse("CLIENT_CERTIFICATE_REVOKED"), 6, "return the unit"),
@@ -80,6 +81,11 @@ fn what_is_wrong_is_told_with_what_to_do() {
         ca.books.lock().unwrap().refusals.clear();
         assert_eq!(output.status.code(), Some(exit), "{name}: {}", said(&output));
         assert!(said(&output).contains(says), "{name}: {}", said(&output));
+        assert!(
+            !said(&output).contains("touchmark-agent doctor"),
+            "{name}: it advises itself: {}",
+            said(&output)
+        );
     }
 }
 

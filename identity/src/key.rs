@@ -42,7 +42,7 @@ impl PublicKey {
     /// Reads a SubjectPublicKeyInfo and checks all but whether a point of P-256 or P-384 is on its curve, which aws-lc-rs says
     /// when it reads the key, and whether an RSA modulus can be factored, which is costly: [`Self::strong`].
     pub(crate) fn shaped(der: &[u8]) -> Result<Self, KeyError> {
-        let (algorithm, key_bits) = parts(der).map_err(|NotDer| KeyError::NotDer)?;
+        let (algorithm, key_bits) = parts(der)?;
         let key_type = match algorithm.content {
             ec::P256_IDENTIFIER => ec::shape(key_bits, KeyType::P256)?,
             ec::P384_IDENTIFIER => ec::shape(key_bits, KeyType::P384)?,
@@ -100,14 +100,18 @@ impl PublicKey {
 }
 
 /// The AlgorithmIdentifier and the key bits.
-fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), NotDer> {
-    let mut fields = only(der, SEQUENCE)?.elements()?;
-    let algorithm = fields.expect(SEQUENCE)?;
-    let bits = fields.expect(BIT_STRING)?;
-    fields.end()?;
-    match bits.content {
-        [0, key_bits @ ..] => Ok((algorithm, key_bits)),
-        _ => Err(NotDer),
+fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), KeyError> {
+    let read = || {
+        let mut fields = only(der, SEQUENCE)?.elements()?;
+        let algorithm = fields.expect(SEQUENCE)?;
+        let bits = fields.expect(BIT_STRING)?;
+        fields.end()?;
+        Ok((algorithm, bits.content))
+    };
+    match read().map_err(|NotDer| KeyError::NotDer)? {
+        (algorithm, [0, key_bits @ ..]) => Ok((algorithm, key_bits)),
+        (_, [1..=7, _, ..]) => Err(KeyError::Malformed { what: "the BIT STRING of the key has unused bits" }),
+        _ => Err(KeyError::NotDer),
     }
 }
 
@@ -122,6 +126,12 @@ fn not_allowed(algorithm: &[u8]) -> KeyError {
     };
     match read() {
         Err(NotDer) => KeyError::NotDer,
+        Ok((ec::OID, None)) => {
+            KeyError::Malformed { what: "the curve of the EC key is missing: it has no parameters" }
+        }
+        Ok((ec::OID, Some(parameters))) if parameters.tag == NULL => {
+            KeyError::Malformed { what: "the curve of the EC key is missing: its parameters are NULL" }
+        }
         Ok((ec::OID, Some(parameters))) if parameters.tag != OBJECT_IDENTIFIER => {
             KeyError::Malformed { what: "the curve must be named, not described" }
         }

@@ -104,7 +104,8 @@ pub fn draft(
     }
     let key_type = request.public_key.key_type();
     if !profile.key_types.contains(&key_type) {
-        return Err(Refusal::KeyType { profile: profile.name, key_type });
+        let allowed = profile.key_types.clone();
+        return Err(Refusal::KeyType { profile: profile.name, key_type, allowed });
     }
     let signer = match (issuer, profile.name) {
         (None, ProfileName::Root) => &request.public_key,

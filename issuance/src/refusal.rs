@@ -14,12 +14,14 @@ pub enum Refusal {
         what: &'static str,
     },
     /// The profile is not for keys of this kind (R-KEY-01). `KEY_TYPE_NOT_ALLOWED`.
-    #[error("profile {profile} is not for {key_type} keys")]
+    #[error("profile {profile} is not for {key_type} keys; it is for {}", names(allowed))]
     KeyType {
         /// The law.
         profile: ProfileName,
         /// The kind of key that was offered.
         key_type: KeyType,
+        /// The kinds that it is for.
+        allowed: Vec<KeyType>,
     },
     /// What would be signed breaks a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
     #[error("it would break {}: {}", .0.rule, .0.what)]
@@ -39,4 +41,9 @@ pub struct LintFinding {
     pub rule: &'static str,
     /// What is wrong.
     pub what: String,
+}
+
+fn names(key_types: &[KeyType]) -> String {
+    let names: Vec<String> = key_types.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

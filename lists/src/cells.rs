@@ -70,7 +70,7 @@ impl Reader<'_> {
         loop {
             let Some((inside, after)) = self.rest.split_once('"') else {
                 let what = "a quote is opened here and never closed".to_owned();
-                return Err(Mistake { line: record_line, what });
+                return Err(Mistake { line: record_line, serial: None, what });
             };
             self.line += u64::try_from(inside.matches('\n').count()).unwrap_or_default();
             cell.push_str(inside);
@@ -90,7 +90,7 @@ impl Reader<'_> {
         let end = self.rest.find(|c| c == '\n' || Some(c) == delimiter).unwrap_or(self.rest.len());
         if !trimmed(self.rest.get(..end).unwrap_or_default()).is_empty() {
             let what = "something follows a closing quote; a quote inside a cell is written twice".to_owned();
-            return Err(Mistake { line: self.line, what });
+            return Err(Mistake { line: self.line, serial: None, what });
         }
         Ok((trimmed(&cell).to_owned(), self.pass(end)))
     }

@@ -53,7 +53,7 @@ pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> 
     if header.cells.iter().filter(|cell| !cell.is_empty()).count() > 1 {
         let what = "the list has several columns, and no header says which one is the serial number: name it `serial`, or give \
                     its name with --column";
-        return Err(Mistake { line: header.line, what: what.to_owned() });
+        return Err(Mistake { line: header.line, serial: None, what: what.to_owned() });
     }
     let rows = without_comments(all, true);
     perhaps_a_header(&rows)?;
@@ -105,7 +105,7 @@ fn without_comments(rows: impl Iterator<Item = Record>, is_single_column: bool) 
 
 /// The columns, if this record is a header.
 fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mistake> {
-    let mistake = |what| Mistake { line: header.line, what };
+    let mistake = |what| Mistake { line: header.line, serial: None, what };
     let names = &header.cells;
     let serials: Vec<usize> =
         (0..).zip(names).filter(|(_, name)| is_the_serial(name, column)).map(|(index, _)| index).collect();
@@ -178,7 +178,7 @@ fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
             let what = format!(
                 "{name} has no digit and all other lines have: if it is the name of the column, give it with --column"
             );
-            Err(Mistake { line: first.line, what })
+            Err(Mistake { line: first.line, serial: None, what })
         }
         _ => Ok(()),
     }

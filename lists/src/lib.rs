@@ -34,6 +34,19 @@ pub struct Row {
 /// # Errors
 /// Everything that is wrong, at once. A list is taken whole or not at all.
 pub fn read(content: &[u8], product: &Product, column: Option<&str>) -> Result<Vec<Row>, Mistakes> {
+    read_allowed(content, product, column, |_| Ok(()))
+}
+
+/// The same, with a rule of the caller's for every serial number.
+///
+/// # Errors
+/// Everything that is wrong, at once; also the serial numbers for which `allowed` says why not.
+pub fn read_allowed(
+    content: &[u8],
+    product: &Product,
+    column: Option<&str>,
+    allowed: impl Fn(&DeviceSerial) -> Result<(), String>,
+) -> Result<Vec<Row>, Mistakes> {
     if content.len() > LIST_BYTES_MAX {
         return Err(Mistake::of_all(format!("a list has at most {LIST_BYTES_MAX} bytes")).into());
     }
@@ -44,26 +57,19 @@ pub fn read(content: &[u8], product: &Product, column: Option<&str>) -> Result<V
     for record in rows {
         match row(&record, &columns, product) {
             Ok(row) => read.push(row),
-            Err(what) => mistakes.push(Mistake { line: record.line, what }),
+            Err(what) => mistakes.push(Mistake { line: record.line, serial: None, what }),
         }
     }
     mistakes.extend(twins(&read));
+    mistakes.extend(without_digits(&read));
+    mistakes.extend(read.iter().filter_map(|row| {
+        let what = allowed(&row.serial).err()?;
+        Some(Mistake { line: row.line, serial: Some(row.serial.clone()), what })
+    }));
     if read.is_empty() && mistakes.is_empty() {
         return Err(Mistake::of_all("the list has no serial numbers".to_owned()).into());
     }
     if mistakes.is_empty() { Ok(read) } else { Err(Mistakes::new(mistakes)) }
-}
-
-/// Holds every row against a rule of the caller's.
-///
-/// # Errors
-/// All rows for which `allowed` says why not.
-pub fn check(rows: &[Row], allowed: impl Fn(&DeviceSerial) -> Result<(), String>) -> Result<(), Mistakes> {
-    let mistakes: Vec<Mistake> = rows
-        .iter()
-        .filter_map(|row| allowed(&row.serial).err().map(|what| Mistake { line: row.line, what }))
-        .collect();
-    if mistakes.is_empty() { Ok(()) } else { Err(Mistakes::new(mistakes)) }
 }
 
 fn row(record: &Record, columns: &Columns, product: &Product) -> Result<Row, String> {
@@ -98,7 +104,29 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
              the serial numbers again"
         ));
     }
+    // Both may stand in a certificate; on a label they are two serial numbers, or a mark of whoever wrote the list.
+    if value.contains(char::is_whitespace) {
+        return Err(format!("{} has a space inside: are these two serial numbers?", shown(value)));
+    }
+    if value.contains(['\'', '`', '´', '‘', '’', '"', '“', '”']) {
+        return Err(format!("{} has quotes, which no label has: take them away", shown(value)));
+    }
     value.parse::<DeviceSerial>().map_err(|error| format!("{}: {error}", shown(value)))
+}
+
+/// A row that has no digit in its serial number, where all others have one: a total, or the header of another table.
+fn without_digits(rows: &[Row]) -> Option<Mistake> {
+    let has_digit = |row: &&Row| row.serial.as_str().bytes().any(|byte| byte.is_ascii_digit());
+    let mut without = rows.iter().filter(|row| !has_digit(row));
+    let (Some(row), None) = (without.next(), without.next()) else { return None };
+    (rows.len() > 1).then(|| Mistake {
+        line: row.line,
+        serial: None,
+        what: format!(
+            "{} has no digit and all other serial numbers have: a total or a header is no unit",
+            shown(row.serial.as_str())
+        ),
+    })
 }
 
 /// `1.23457E+11`, with a decimal comma too.
@@ -124,7 +152,7 @@ fn twins(rows: &[Row]) -> Vec<Mistake> {
         } else {
             format!("{} differs from {} in line {} only in case", row.serial, first.serial, first.line)
         };
-        mistakes.push(Mistake { line: row.line, what });
+        mistakes.push(Mistake { line: row.line, serial: None, what });
     }
     mistakes
 }

@@ -2,18 +2,22 @@
 
 use std::fmt;
 
+use identity::DeviceSerial;
+
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// From 1; 0: the list as a whole.
     pub line: u64,
+    /// The serial number that it is about, where the line alone does not say it.
+    pub serial: Option<DeviceSerial>,
     /// What is wrong, for people.
     pub what: String,
 }
 
 impl Mistake {
     pub(crate) fn of_all(what: String) -> Self {
-        Self { line: 0, what }
+        Self { line: 0, serial: None, what }
     }
 }
 
@@ -40,16 +44,17 @@ impl Mistakes {
     }
 
     /// Lines by what is wrong with them, in the order of the first.
-    fn together(&self) -> Vec<(&str, Vec<u64>)> {
-        let mut together: Vec<(&str, Vec<u64>)> = Vec::new();
+    fn together(&self) -> Vec<Together<'_>> {
+        let mut together: Vec<Together<'_>> = Vec::new();
         let mut places = std::collections::HashMap::new();
         for mistake in &self.found {
             let place = *places.entry(mistake.what.as_str()).or_insert_with(|| {
-                together.push((&mistake.what, Vec::new()));
+                together.push(Together { what: &mistake.what, lines: Vec::new(), serials: Vec::new() });
                 together.len() - 1
             });
-            if let Some((_, lines)) = together.get_mut(place) {
-                lines.push(mistake.line);
+            if let Some(these) = together.get_mut(place) {
+                these.lines.push(mistake.line);
+                these.serials.extend(&mistake.serial);
             }
         }
         together
@@ -65,17 +70,34 @@ impl From<Mistake> for Mistakes {
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let together = self.together();
-        if let [(what, lines)] = together.as_slice() {
-            return write!(f, "{}{what}", Lines(lines));
+        if let [one] = together.as_slice() {
+            return one.fmt(f);
         }
         write!(f, "{} mistakes", self.count())?;
-        for (what, lines) in together.iter().take(SHOWN_MAX) {
-            write!(f, "\n  {}{what}", Lines(lines))?;
+        for these in together.iter().take(SHOWN_MAX) {
+            write!(f, "\n  {these}")?;
         }
         match together.len().checked_sub(SHOWN_MAX) {
             Some(more @ 1..) => write!(f, "\n  … and {more} more"),
             _ => Ok(()),
         }
+    }
+}
+
+/// Lines with which the same is wrong.
+struct Together<'a> {
+    what: &'a str,
+    lines: Vec<u64>,
+    serials: Vec<&'a DeviceSerial>,
+}
+
+impl fmt::Display for Together<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Lines(&self.lines), self.what)?;
+        for (index, serial) in self.serials.iter().take(SERIALS_SHOWN_MAX).enumerate() {
+            write!(f, "{}{serial}", if index == 0 { ": " } else { ", " })?;
+        }
+        if self.serials.len() > SERIALS_SHOWN_MAX { f.write_str(", …") } else { Ok(()) }
     }
 }
 
@@ -92,6 +114,9 @@ impl fmt::Display for Lines<'_> {
         }
     }
 }
+
+/// Of the serial numbers of one mistake.
+const SERIALS_SHOWN_MAX: usize = 3;
 
 /// More than a screen helps nobody.
 const SHOWN_MAX: usize = 40;

@@ -76,6 +76,12 @@ fn a_list_that_cannot_be_trusted_is_refused_in_one_sentence() {
         (b"serial,product\nSN1,cam-3\n", "line 2: it is for product \"cam-3\", and this order is for cam-2"),
         (b"serial,note\nSN1\n", "line 2: it has 1 columns, and the header has 2"),
         (b"serial\nSN_1\n", "line 2: \"SN_1\": "),
+        (
+            b"serial,n\nSN1,1\nSN2,1\nTotal,2\n",
+            "line 4: \"Total\" has no digit and all other serial numbers have",
+        ),
+        (b"SN1\nSN2 SN3\n", "line 2: \"SN2 SN3\" has a space inside"),
+        (b"serial\n'SN1'\n", "line 2: \"\\'SN1\\'\" has quotes"),
     ] {
         let mistakes = read_all(content).unwrap_err();
         let said = mistakes.to_string();
@@ -124,12 +130,17 @@ fn all_mistakes_are_told_at_once_and_each_only_once() {
 
 #[test]
 fn a_rule_of_the_caller_is_held_against_every_row() {
-    let rows = read_all(b"SN1\nSN2\nSN3\n").unwrap();
-    let said = check(&rows, |serial| match serial.as_str() {
-        "SN2" => Ok(()),
-        _ => Err("not in the order".to_owned()),
-    });
-    assert_eq!(said.unwrap_err().to_string(), "lines 1 and 3: not in the order");
+    let said = |list: &[u8]| {
+        let read = read_allowed(list, &"cam-2".parse().unwrap(), None, |serial| match serial.as_str() {
+            "SN2" => Ok(()),
+            _ => Err("not in the order".to_owned()),
+        });
+        read.unwrap_err().to_string()
+    };
+    assert_eq!(said(b"SN1\nSN2\nSN3\n"), "lines 1 and 3: not in the order: SN1, SN3");
+    // What is wrong with the list itself does not hide it.
+    let both = said(b"SN2\nSN2\nSN9\n");
+    assert_eq!(both, "2 mistakes\n  line 2: SN2 is in line 1 already\n  line 3: not in the order: SN9");
 }
 
 proptest::proptest! {

@@ -16,6 +16,7 @@ pub(crate) fn decode(content: &[u8]) -> Result<String, Mistake> {
     match text.find('\0') {
         Some(at) => Err(Mistake {
             line: line_of(text.as_bytes(), at),
+            serial: None,
             what: "there is a NUL byte: this is not a text file; save it as CSV UTF-8".to_owned(),
         }),
         None => Ok(text),
@@ -25,6 +26,7 @@ pub(crate) fn decode(content: &[u8]) -> Result<String, Mistake> {
 fn utf8(bytes: &[u8]) -> Result<String, Mistake> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| Mistake {
         line: line_of(bytes, error.valid_up_to()),
+        serial: None,
         what: "it is not UTF-8 text; save the file as CSV UTF-8".to_owned(),
     })
 }

@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use identity::DeviceSerial;
+use identity::{DeviceId, DeviceIdError, DeviceSerial, Product};
 
 use crate::link::LinkSpec;
 
@@ -28,7 +29,8 @@ pub struct Arguments {
 pub enum Command {
     /// Make units of a work order.
     ///
-    /// Units that are already done are skipped; units that are unfinished are finished. Ctrl-C finishes the units on the bench and
+    /// Units that are already done are skipped; units that are unfinished are finished. The CA is asked about each unit before it is told
+    /// anything: a unit that is to be made again (rework) must be erased first, whichever station made it. Ctrl-C finishes the units on the bench and
     /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
@@ -142,9 +144,31 @@ pub struct ScrapArguments {
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub json: bool,
-    /// Their serial numbers.
+    /// Their serial numbers, or the units as the station prints them: product/serial.
     #[arg(required = true, value_name = "SERIAL")]
-    pub serials: Vec<DeviceSerial>,
+    pub units: Vec<NamedUnit>,
+}
+
+/// A unit as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedUnit {
+    /// If it was said.
+    pub product: Option<Product>,
+    /// Its serial number.
+    pub serial: DeviceSerial,
+}
+
+impl FromStr for NamedUnit {
+    type Err = DeviceIdError;
+
+    /// What names a product in front is a unit as it is printed. A serial number may have a `/` of its own: what names none is all serial
+    /// number.
+    fn from_str(text: &str) -> Result<Self, DeviceIdError> {
+        match text.parse::<DeviceId>() {
+            Ok(DeviceId { product, serial }) => Ok(Self { product: Some(product), serial }),
+            Err(_) => Ok(Self { product: None, serial: text.parse()? }),
+        }
+    }
 }
 
 /// What to print.
@@ -195,10 +219,11 @@ fn work_order(text: &str) -> Result<String, String> {
     if let Ok(number) = text.parse::<u64>() {
         return Ok(format!("wo-{number:06}"));
     }
-    let fits = !text.is_empty()
-        && text.len() <= WORK_ORDER_CHARACTERS_MAX
-        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-    if fits { Ok(text.to_owned()) } else { Err("a work order is written like wo-000017".into()) }
+    let number = text.strip_prefix("wo-").filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()));
+    match number.and_then(|digits| digits.parse::<u64>().ok()) {
+        Some(number) => Ok(format!("wo-{number:06}")),
+        None => Err("a work order is written like wo-000017, or 17".into()),
+    }
 }
 
 /// It becomes a ledger entry.
@@ -217,9 +242,6 @@ const REMARK_CHARACTERS_MAX: usize = 256;
 
 /// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
 const SLOTS_MAX: usize = 64;
-
-/// Of the id of a work order.
-const WORK_ORDER_CHARACTERS_MAX: usize = 64;
 
 /// The program's name, as it stands before each of its errors.
 pub const PROGRAM: &str = "touchmark-station";
@@ -266,8 +288,8 @@ Example:
 const PROVISION_HELP: &str = "\
 Links:
   exec:COMMAND    a command for each device, spoken to on its standard input and output;
-                  {serial}, {product} and {slot} are filled in, quotes are as in a shell, and
-                  no shell takes part
+                  {serial}, {product}, {slot} and {slot:02} are filled in, quotes are as in a
+                  shell, and no shell takes part
   tcp:HOST:PORT   a device server; {slot}, {slot:02}, {serial} and {product} are filled in, so that
                   each fixture can have an address of its own: tcp:bench-3:40{slot:02}
   serial:TTY:BAUD is not in this version; use exec: with a program that connects the port
@@ -275,8 +297,9 @@ Links:
 Serials:
   A plain list has one serial number a line; lines that begin with # are comments. A table has a
   header with a column of serial numbers and may have `product`; other columns are kept for the
-  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. All mistakes are
-  told at once, and nothing is begun.
+  report. Commas, semicolons or tabs; UTF-8, or UTF-16 as spreadsheets write it. A serial number
+  with a space or quotes, and a row without a digit among others with digits (a total), are
+  mistakes. All mistakes are told at once, and nothing is begun.
   Without --serials the units are those of the work order: its range, or its manifest. Stations that
   share a range begin in parts of their own.
 

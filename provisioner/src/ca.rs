@@ -16,6 +16,7 @@ use proto::v1::provisioning_service_client::ProvisioningServiceClient;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
+pub(crate) use refusal::CLOCK;
 pub use refusal::advice;
 
 use crate::session::{BirthCertificate, Refusal};

@@ -18,11 +18,11 @@ use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command, Output, PROGRAM};
-use crate::ca::{Ca, advice};
+use crate::ca::{CLOCK, Ca, advice};
 use crate::config::Settings;
 use crate::console::Console;
 use crate::journal::{Journal, Known, Record, RunStart, Settled, Writer};
-use crate::line::{Line, Stop, Summary};
+use crate::line::{Hearing, Line, Stop, Summary};
 use crate::link::LinkSpec;
 use crate::progress::Progress;
 use crate::report::ReportFile;
@@ -99,6 +99,7 @@ impl Station {
             clock,
             cut,
             events: None,
+            hearing: Hearing::default(),
         };
         let line = Line { bench, supply: job.supply, slots: job.slots, known: job.known.units, stop };
         let summary = output.follow(line, total).await;
@@ -178,7 +179,7 @@ impl Shown {
 
     /// Tells why a line stopped and returns the exit status.
     fn status(&self, work_order: &str, summary: &Summary) -> Status {
-        let all_good = summary.failed() == 0 && summary.not_made() == 0;
+        let all_good = summary.failed() == 0 && summary.not_made() == 0 && summary.unfinished() == 0;
         let reached = if all_good { Status::Done } else { Status::NotGood };
         let complaint = match &summary.stop {
             None if summary.not_made() > 0 => {
@@ -198,6 +199,12 @@ impl Shown {
             Some(Stop::LinkUnusable { detail }) => {
                 let what = format!("the line stopped, for no unit can have caused this: {detail}");
                 Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
+            }
+            Some(Stop::ClockWrong { detail }) => {
+                let mut complaint =
+                    Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"));
+                complaint.reason = Some(CLOCK.to_owned());
+                complaint.next(CLOCK_NEXT)
             }
             Some(Stop::Interrupted) => {
                 let complaint = Complaint::new(PROGRAM, Status::Failed, "stopped by the operator");
@@ -262,6 +269,8 @@ const NOT_MADE_NEXT: &str =
     "ask for a work order with serial numbers that were never used: touchmark work-order create";
 
 const LINK_NEXT: &str = "check --link: the command, the address, the cable; touchmark-station provision --help says what it may be";
+
+const CLOCK_NEXT: &str = "compare `date -u` here and at the CA with another clock, set the one that is wrong, then run the same command again";
 
 const INTERRUPTED_NEXT: &str =
     "what was under way is finished by the same command or by: touchmark-station resume";

@@ -22,7 +22,8 @@ pub use place::{Place, Settled};
 pub use record::{Record, RunStart};
 pub use writer::Writer;
 
-use crate::session::{Memory, Step};
+use crate::session::{Memory, Step, Taken};
+use crate::slot::History;
 
 /// A directory of journals, held by one station at a time.
 #[derive(Debug)]
@@ -138,6 +139,10 @@ pub struct UnitRecord {
     pub scrapped: bool,
     /// Why it was scrapped, in the operator's words.
     pub scrap_reason: String,
+    /// By the CA's record no unit gets this serial number any more: whose it is. Known only while a command runs.
+    pub taken: Option<Taken>,
+    // Whether the CA was asked for it before its last attempt.
+    asked_before: bool,
 }
 
 /// How an attempt ended.
@@ -167,7 +172,31 @@ impl UnitRecord {
 
     /// Whether there is nothing left to do for it: it passed, or never will.
     pub fn is_done(&self) -> bool {
-        self.memory.passed || self.scrapped
+        self.memory.passed || self.scrapped || self.taken.is_some()
+    }
+
+    /// Whether the CA gave it a birth certificate, as far as is known here.
+    pub fn has_been_issued(&self) -> bool {
+        self.certificate().is_some() || self.memory.superseded.is_some()
+    }
+
+    /// Whether it was given up before it had a certificate.
+    pub fn is_given_up(&self) -> bool {
+        self.scrapped && !self.has_been_issued()
+    }
+
+    /// Why no unit gets this serial number any more, if none does.
+    pub fn is_over(&self) -> Option<Taken> {
+        match self.scrapped {
+            true if self.is_given_up() => Some(Taken::GivenUp),
+            true => Some(Taken::Gone),
+            false => self.taken,
+        }
+    }
+
+    /// What the next attempt begins with.
+    pub fn history(&self) -> History {
+        History { memory: self.memory.clone(), open: self.is_open() }
     }
 
     /// Whether it is to have another certificate in place of the one that it had, and has not passed with it.
@@ -206,6 +235,7 @@ impl Known {
                 let unit = self.units.entry(device).or_default();
                 unit.attempts = unit.attempts.saturating_add(1);
                 unit.end = None;
+                unit.asked_before = unit.memory.asked.is_some();
                 unit.columns = columns;
             }
             Record::Step { device, step } => {
@@ -220,7 +250,13 @@ impl Known {
                 let unit = self.units.entry(device).or_default();
                 (unit.scrapped, unit.scrap_reason) = (true, reason);
             }
-            Record::Ended { device, end } => self.units.entry(device).or_default().end = Some(end),
+            Record::Ended { device, end } => {
+                let unit = self.units.entry(device).or_default();
+                // Of a unit that was asked for before, the certificate may be on its way to another board: that one keeps its number.
+                unit.memory.told_in_vain |=
+                    end.reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && !unit.asked_before;
+                unit.end = Some(end);
+            }
         }
     }
 }
@@ -300,6 +336,9 @@ pub enum JournalError {
 
 /// End of a unit whose certificate is to be replaced, or was replaced by another station.
 const SUPERSEDED: &str = "superseded";
+
+/// What the CA says to the station that was slower.
+pub(crate) const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
 
 /// Of the format of the files.
 const VERSION: u32 = 1;

@@ -1,5 +1,6 @@
 //! The line: so many slots that take units from one supply until it is empty, somebody stops them, or the CA does.
 
+mod hearing;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use hearing::{Hearing, Verdict};
 pub use summary::{Stop, Summary};
 
-use crate::journal::UnitRecord;
+use crate::journal::{ALREADY_ISSUED, UnitRecord};
 use crate::report::UnitReport;
 use crate::session::Outcome;
-use crate::slot::Bench;
+use crate::slot::{Bench, Made};
 use crate::units::{Supply, Unit};
 
 /// A line that is ready to run.
@@ -124,10 +126,10 @@ impl Line {
             summary.short = supply.short();
         }
         let stopped = floor.stopped.lock().ok().and_then(|mut stopped| stopped.take());
-        let closed = summary.closed.first().cloned().filter(|_| summary.left > 0);
-        summary.stop = stopped
-            .or_else(|| floor.stop.is_cancelled().then_some(Stop::Interrupted))
-            .or_else(|| closed.map(|detail| Stop::LinkUnusable { detail }));
+        let closed = summary.closed.first().filter(|_| summary.left > 0);
+        let closed =
+            closed.map(|(slot, detail)| Stop::LinkUnusable { detail: format!("slot {slot}: {detail}") });
+        summary.stop = stopped.or_else(|| floor.stop.is_cancelled().then_some(Stop::Interrupted)).or(closed);
         summary
     }
 }
@@ -136,34 +138,33 @@ impl Floor {
     async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) -> Summary {
         let mut summary = Summary::default();
         let mut next = Some(first);
-        let mut heard = false;
-        let mut unheard = 0;
         while let Some(unit) = next {
             let device = unit.device.clone();
             // The receiver ends only after all slots: nobody is watching any more, and the unit is made all the same.
             events.send(LineEvent::Begun { slot, device }).await.ok();
-            let (report, was_heard, not_connected) = self.make(unit.clone(), slot).await;
-            heard |= was_heard;
-            // No unit can have caused that nobody is there for the first one of a fixture: another fixture makes it.
-            if let Some(detail) = not_connected.filter(|_| !heard) {
-                self.close(slot);
+            let Ended { report, begun, verdict, not_connected } = self.make(unit.clone(), slot).await;
+            // Nobody is there, and nothing was done to the unit: another fixture makes it.
+            if let Some(detail) = not_connected.filter(|_| !begun) {
                 self.put_back(unit);
-                events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
-                summary.closed.push(detail);
+                self.close(slot, detail, &mut summary, &events).await;
                 return summary;
             }
+            let last = report.message.clone();
             summary.count(&report);
-            let ended_unheard = !heard && report.cause == "link-lost";
-            unheard = if ended_unheard { unheard + 1 } else { 0 };
-            let detail = (unheard >= UNHEARD_MAX).then(|| {
-                format!("the first {unheard} units of slot {slot} said nothing; the last: {}", report.message)
-            });
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
-            if let Some(detail) = detail {
-                self.close(slot);
-                events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
-                summary.closed.push(detail);
-                return summary;
+            match verdict {
+                Verdict::SlotIsSilent(units) => {
+                    let detail = format!("the last {units} units there said nothing; the last: {last}");
+                    self.close(slot, detail, &mut summary, &events).await;
+                    return summary;
+                }
+                Verdict::LineIsSilent(units) => {
+                    let detail = format!(
+                        "the first {units} units said nothing, at any slot; the last, at slot {slot}: {last}"
+                    );
+                    self.stop_for(Stop::LinkUnusable { detail });
+                }
+                Verdict::Nothing | Verdict::LineWasSilent => {}
             }
             next = self.next_unit();
         }
@@ -174,9 +175,25 @@ impl Floor {
         if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
     }
 
-    fn close(&self, slot: usize) {
+    /// The fixture takes no units any more in this run.
+    async fn close(
+        &self,
+        slot: usize,
+        detail: String,
+        summary: &mut Summary,
+        events: &mpsc::Sender<LineEvent>,
+    ) {
         if let Ok(mut open) = self.open.lock() {
             open.remove(&slot);
+        }
+        events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
+        summary.closed.push((slot, detail));
+    }
+
+    fn stop_for(&self, stop: Stop) {
+        self.stop.cancel();
+        if let Ok(mut stopped) = self.stopped.lock() {
+            stopped.get_or_insert(stop);
         }
     }
 
@@ -192,19 +209,39 @@ impl Floor {
         }
     }
 
-    /// What became of the unit, whether its device was heard, and why not if nobody was there.
-    async fn make(&self, unit: Unit, slot: usize) -> (UnitReport, bool, Option<String>) {
+    async fn make(&self, unit: Unit, slot: usize) -> Ended {
         let known = self.known.get(&unit.device);
         let attempts = known.map_or(0, |known| known.attempts).saturating_add(1);
-        let memory = known.map(|known| known.memory.clone()).unwrap_or_default();
-        let withdrawn = self.withdrawn.lock().map(|withdrawn| withdrawn.clone()).unwrap_or_default();
-        let made = self.bench.make(&unit, memory, slot, withdrawn).await;
-        if let Some(stop) = stops_the_line(&made.outcome) {
-            self.stop.cancel();
-            if let Ok(mut stopped) = self.stopped.lock() {
-                stopped.get_or_insert(stop);
+        let made = match known.and_then(UnitRecord::is_over) {
+            // It is in a list all the same: no unit gets this serial number.
+            Some(taken) => {
+                let memory = known.map(|known| known.memory.clone()).unwrap_or_default();
+                Made::without_session(Outcome::SerialTaken(taken), memory)
             }
+            None => {
+                let history = known.map(UnitRecord::history).unwrap_or_default();
+                let mut withdrawn =
+                    self.withdrawn.lock().map(|withdrawn| withdrawn.clone()).unwrap_or_default();
+                withdrawn.retain(|serial| *serial != unit.device.serial);
+                self.bench.make(&unit, history, slot, withdrawn).await
+            }
+        };
+        if let Some(stop) = stops_the_line(&made.outcome) {
+            self.stop_for(stop);
         }
+        let skipped = self.is_skipped(&unit, known, &made);
+        let not_connected = match &made.outcome {
+            Outcome::NotConnected { detail } => Some(detail.clone()),
+            _ => None,
+        };
+        let (begun, verdict) = (made.begun, made.verdict);
+        let report = UnitReport::new(unit, slot, attempts, skipped, self.bench.clock.now(), made);
+        Ended { report, begun, verdict, not_connected }
+    }
+
+    /// Whether the serial number is another unit's, and the line may take the next one in place of it. What the unit on the bench was told
+    /// is remembered.
+    fn is_skipped(&self, unit: &Unit, known: Option<&UnitRecord>, made: &Made) -> bool {
         // A unit that was asked for before may be on another fixture now, with a certificate on its way: that one keeps its number.
         let is_new =
             made.memory.certificate.is_none() && known.is_none_or(|known| known.memory.asked.is_none());
@@ -220,31 +257,31 @@ impl Floor {
             withdrawn.drain(..surplus);
         }
         let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
-        let skipped = (is_anothers || came_late)
+        (is_anothers || came_late)
             && self.supply.lock().is_ok_and(|mut supply| {
                 let skips = supply.passes_over_made_units();
                 if skips && is_anothers {
                     supply.replace();
                 }
                 skips
-            });
-        let not_connected = match &made.outcome {
-            Outcome::NotConnected { detail } => Some(detail.clone()),
-            _ => None,
-        };
-        let heard = made.heard;
-        let report = UnitReport::new(unit, slot, attempts, skipped, self.bench.clock.now(), made);
-        (report, heard, not_connected)
+            })
     }
+}
+
+/// What became of a unit on a fixture.
+struct Ended {
+    report: UnitReport,
+    /// Whether its link was opened.
+    begun: bool,
+    verdict: Verdict,
+    /// Why nobody was there, if nobody was.
+    not_connected: Option<String>,
 }
 
 /// Serial numbers that were told to units of this station before another station was faster: those units may still have them.
 fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
-    let collided = known.iter().filter(|(_, unit)| {
-        let reason = unit.end.as_ref().map_or("", |end| end.reason.as_str());
-        reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && unit.attempts <= 1
-    });
-    let serials: Vec<DeviceSerial> = collided.map(|(device, _)| device.serial.clone()).collect();
+    let in_vain = known.iter().filter(|(_, unit)| unit.memory.told_in_vain);
+    let serials: Vec<DeviceSerial> = in_vain.map(|(device, _)| device.serial.clone()).collect();
     let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
     serials.into_iter().skip(surplus).collect()
 }
@@ -260,15 +297,10 @@ fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
         Outcome::JournalLost { detail } => Some(Stop::JournalLost { detail: detail.clone() }),
         Outcome::LinkUnusable { detail } => Some(Stop::LinkUnusable { detail: detail.clone() }),
         Outcome::Echo => Some(Stop::LinkUnusable { detail: outcome.to_string() }),
+        Outcome::ClockWrong { detail } => Some(Stop::ClockWrong { detail: detail.clone() }),
         _ => None,
     }
 }
-
-/// Units of a fixture whose link ended before they said anything, from its first one on: that is the link's fault, not theirs.
-const UNHEARD_MAX: u32 = 3;
-
-/// What the CA says to the station that was slower.
-const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
 
 /// What the CA says when all units of the order are made.
 const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";

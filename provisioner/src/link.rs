@@ -27,6 +27,8 @@ pub struct Link {
     said: String,
     decoder: Decoder,
     received: VecDeque<Result<Vec<u8>, FrameFault>>,
+    // Since the last whole frame, or the last time that it was too much.
+    noise_bytes: u64,
 }
 
 /// What comes over a link.
@@ -36,6 +38,8 @@ pub enum Received {
     Payload(Vec<u8>),
     /// A frame was damaged and is dropped.
     Damaged,
+    /// So many bytes came without a whole frame among them.
+    Noise(u64),
 }
 
 impl Link {
@@ -44,6 +48,7 @@ impl Link {
     /// # Errors
     /// When the command cannot be started or the address cannot be connected.
     pub async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
+        spec.accepts(device)?;
         match spec {
             LinkSpec::Exec(words) => {
                 let (process, reader, writer) = Process::start(words, device, slot)?;
@@ -72,6 +77,7 @@ impl Link {
             said: String::new(),
             decoder: Decoder::new(),
             received: VecDeque::new(),
+            noise_bytes: 0,
         }
     }
 
@@ -99,20 +105,32 @@ impl Link {
     pub async fn receive(&mut self) -> Result<Received, LinkError> {
         loop {
             match self.received.pop_front() {
-                Some(Ok(payload)) => return Ok(Received::Payload(payload)),
+                Some(Ok(payload)) => {
+                    self.noise_bytes = 0;
+                    return Ok(Received::Payload(payload));
+                }
                 Some(Err(_)) => return Ok(Received::Damaged),
                 None => {}
+            }
+            if self.noise_bytes > NOISE_BYTES_MAX {
+                return Ok(Received::Noise(std::mem::take(&mut self.noise_bytes)));
             }
             let mut buffer = [0; READ_BYTES];
             match self.reader.read(&mut buffer).await {
                 Ok(0) => return Err(self.lost("it was closed").await),
                 Ok(length) => {
+                    self.noise_bytes = self.noise_bytes.saturating_add(length as u64);
                     let bytes = buffer.get(..length).unwrap_or_default();
                     self.received.extend(self.decoder.push(bytes));
                 }
                 Err(error) => return Err(self.lost(&error.to_string()).await),
             }
         }
+    }
+
+    /// How many bytes came since the last whole frame.
+    pub fn noise_bytes(&self) -> u64 {
+        self.noise_bytes
     }
 
     /// Closes the link, gives a command time to end by itself, and ends it when it does not. Returns the end of what it said on
@@ -138,10 +156,23 @@ impl Link {
     }
 }
 
-/// The last line of what a command said, for a person who has no time.
+/// The line of what a command said that says the most, for a person who has no time: its last error with what it was caused by, else the
+/// last line.
 pub fn last_words(said: &str) -> Option<String> {
-    let last = said.rsplit(exec::LINE_SEPARATOR).next().map(str::trim).filter(|last| !last.is_empty())?;
-    Some(last.chars().take(LAST_WORDS_CHARACTERS_MAX).collect())
+    let lines: Vec<&str> = said.split(exec::LINE_SEPARATOR).map(str::trim).collect();
+    let is_error = |line: &&str| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("error:") || line.contains(" error: ")
+    };
+    let words = match lines.iter().rposition(is_error) {
+        Some(at) => {
+            let causes = lines.iter().skip(at + 1).take_while(|line| line.contains("because: "));
+            let all: Vec<&str> = lines.get(at).into_iter().chain(causes).copied().collect();
+            all.join(exec::LINE_SEPARATOR)
+        }
+        None => (*lines.last()?).to_owned(),
+    };
+    (!words.is_empty()).then(|| words.chars().take(LAST_WORDS_CHARACTERS_MAX).collect())
 }
 
 /// Why a link cannot be used.
@@ -187,8 +218,47 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one frame: 64 KiB at 115,200 baud take 6 s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Of a last line: three lines on a terminal.
+/// Of last words: three lines on a terminal.
 const LAST_WORDS_CHARACTERS_MAX: usize = 240;
+
+/// Without a whole frame: sixteen of the longest. At 115,200 baud that takes a minute and a half, which no question lasts.
+const NOISE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Of one read: an Install message is about 3 kB, answers are shorter.
 const READ_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_that_a_command_told_is_preferred_to_its_advice() {
+        let said =
+            "starting | x: error: the state is damaged | x: because: it is cut | x: next: look at the disk";
+        let words = last_words(said).unwrap();
+        assert_eq!(words, "x: error: the state is damaged | x: because: it is cut");
+        assert_eq!(last_words("one | two").unwrap(), "two");
+        assert_eq!(last_words(""), None);
+    }
+
+    #[tokio::test]
+    async fn a_serial_number_that_leads_elsewhere_opens_no_link_wherever_it_came_from() {
+        let spec = "exec:cat devices/{serial}".parse().unwrap();
+        for serial in ["../pwn1", "..", "a/b"] {
+            let device = format!("cam-2/{serial}").parse().unwrap();
+            let Err(refused) = Link::open(&spec, &device, 1).await else { panic!("{serial}") };
+            assert!(matches!(refused, LinkError::Address(LinkSpecError::Serial { .. })), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_without_frames_are_counted_and_too_many_end_the_wait() {
+        for command in ["exec:yes", "exec:cat /dev/zero"] {
+            let spec = command.parse().unwrap();
+            let mut link = Link::open(&spec, &"cam-2/SN1".parse().unwrap(), 1).await.unwrap();
+            let received = link.receive().await.unwrap();
+            assert!(matches!(received, Received::Noise(bytes) if bytes > NOISE_BYTES_MAX), "{received:?}");
+            link.close().await;
+        }
+    }
+}

@@ -10,6 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::line::Verdict;
 use crate::session::Outcome;
 use crate::slot::Made;
 use crate::units::Unit;
@@ -84,7 +85,8 @@ impl UnitReport {
         let outcome = match made.outcome {
             Outcome::Passed => UnitOutcome::Passed,
             _ if skipped => UnitOutcome::Skipped,
-            ref other if !other.judges_the_unit() => UnitOutcome::Unfinished,
+            ref other if !other.judges_the_unit() && (made.open || !made.begun) => UnitOutcome::Unfinished,
+            _ if made.verdict == Verdict::LineWasSilent => UnitOutcome::Unfinished,
             _ => UnitOutcome::Failed,
         };
         let certificate = made.memory.certificate.as_ref();

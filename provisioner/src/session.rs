@@ -32,6 +32,8 @@ pub struct Session {
     draw: Draw,
     assignment: Assignment,
     memory: Memory,
+    // What the CA has on record as the unit's last birth certificate.
+    on_record: Option<SerialNumber>,
     state: State,
     exchange: u32,
     question: Option<Question>,
@@ -76,8 +78,17 @@ pub enum Event {
         /// What it says.
         answer: Answer,
     },
-    /// A frame from the device was damaged or unreadable.
+    /// A frame from the device was damaged.
     DamagedFrame,
+    /// A frame came whole, and its content is not in the protocol.
+    NotTheProtocol {
+        /// The exchange number it bears; `None` when not even that can be read.
+        exchange: Option<u32>,
+        /// What it holds.
+        what: String,
+    },
+    /// So many bytes came without a frame among them: the device is not heard, and the line is never quiet.
+    Noise(u64),
     /// The timer that was armed last has run out.
     TimedOut,
     /// The link is gone: why.
@@ -160,6 +171,7 @@ impl Session {
             draw,
             assignment,
             memory,
+            on_record: None,
             state: State::Fresh,
             exchange,
             question: None,
@@ -168,6 +180,11 @@ impl Session {
             damaged: 0,
             hurried: false,
         }
+    }
+
+    /// The same, of a unit whose last birth certificate is this one, by the CA's record.
+    pub fn with_certificate_on_record(self, on_record: Option<SerialNumber>) -> Self {
+        Self { on_record, ..self }
     }
 
     /// Takes what happened at `now` and returns what must be done. What does not fit the state (an answer to an earlier question)
@@ -183,6 +200,16 @@ impl Session {
                 self.answered(answer, now)
             }
             Event::Answer { .. } => Vec::new(),
+            Event::NotTheProtocol { exchange, what }
+                if self.question.is_some() && exchange.is_none_or(|exchange| exchange == self.exchange) =>
+            {
+                self.end(Outcome::Misbehaved { what })
+            }
+            Event::NotTheProtocol { .. } => Vec::new(),
+            Event::Noise(noise_bytes) => {
+                let (doing, damaged) = (self.doing(), self.damaged);
+                self.end(Outcome::TimedOut { doing, damaged, noise_bytes })
+            }
             Event::TimedOut if self.question.is_some() => self.send_again(),
             Event::TimedOut => self.end(Outcome::CaUnreachable {
                 detail: format!("no answer within {} s", self.limits.ca_timeout.as_secs()),
@@ -226,7 +253,9 @@ impl Session {
         match (self.state, answer) {
             (_, Answer::Fault { code: FaultCode::DamagedFrame, .. }) => self.damaged(),
             (State::Greeting, Answer::Fault { code: FaultCode::WrongDevice, message }) => {
-                self.another_device(message)
+                // Devices name themselves in the text, for people; it only decides which name the failure gets.
+                let found = message.rsplit(' ').next().and_then(|word| word.parse().ok());
+                self.another_device(found.as_ref(), message)
             }
             (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
                 let is_old = self.memory.superseded.is_some() && self.memory.certificate.is_none();
@@ -250,9 +279,10 @@ impl Session {
 
     fn greeted(&mut self, greeting: Greeting) -> Vec<Command> {
         if greeting.device.as_ref() != Some(&self.device) {
-            let found =
-                greeting.device.map_or_else(|| "a device without identity".into(), |found| found.to_string());
-            return self.another_device(found);
+            let found = greeting.device;
+            let words =
+                found.as_ref().map_or_else(|| "a device without identity".into(), ToString::to_string);
+            return self.another_device(found.as_ref(), words);
         }
         if greeting.protocol_version != PROTOCOL_VERSION {
             let what = format!("it speaks version {} of the protocol", greeting.protocol_version);
@@ -274,10 +304,13 @@ impl Session {
     }
 
     /// A unit that was only asked is not the one that has the serial number: nothing is wrong with it.
-    fn another_device(&mut self, found: String) -> Vec<Command> {
+    fn another_device(&mut self, found: Option<&DeviceId>, words: String) -> Vec<Command> {
         match self.assignment {
             Assignment::Ask(taken) => self.end(Outcome::SerialTaken(taken)),
-            Assignment::Tell { .. } => self.end(Outcome::WrongDevice { found }),
+            Assignment::Tell { .. } => {
+                let outcome = Outcome::wrong_device(&self.device, found, words);
+                self.end(outcome)
+            }
         }
     }
 
@@ -303,6 +336,10 @@ impl Session {
         if let Err(fault) = verify_issued(&certificate, csr.unwrap_or_default(), &self.device) {
             return self.end(Outcome::VerificationFailed(fault));
         }
+        // The CA gives a key the certificate that it has: the unit still has its key from before the rework.
+        if self.memory.superseded == Some(certificate.serial_number) {
+            return self.end(Outcome::NotErased);
+        }
         let install = Question::Install { certificate: certificate.der.clone(), kit: Arc::clone(&self.kit) };
         let mut commands = vec![self.record(Step::Issued(certificate))];
         commands.extend(self.ask_device(State::Installation, install));
@@ -316,10 +353,11 @@ impl Session {
     fn verify(&mut self, read_back: &ReadBack, now: SystemTime) -> Vec<Command> {
         let sent = self.memory.certificate.as_ref();
         match verify_read_back(read_back, sent, &self.kit, &self.device, &self.draw.nonce, now) {
-            Err(fault) => self.end(Outcome::VerificationFailed(fault)),
+            Err(fault) => self.end(fault.into()),
             Ok(serial_number) if self.memory.superseded == Some(serial_number) => {
                 self.end(Outcome::NotErased)
             }
+            Ok(serial_number) if self.is_replaced(serial_number) => self.end(Outcome::Replaced),
             Ok(serial_number) => {
                 self.state = State::Confirmation;
                 self.question = None;
@@ -330,6 +368,12 @@ impl Session {
                 ]
             }
         }
+    }
+
+    /// Whether the CA has another certificate on record for the unit, and this station did not give it the one that it has.
+    fn is_replaced(&self, serial_number: SerialNumber) -> bool {
+        self.memory.certificate.is_none()
+            && self.on_record.is_some_and(|on_record| on_record != serial_number)
     }
 
     fn passed(&mut self) -> Vec<Command> {
@@ -374,7 +418,11 @@ impl Session {
             return Vec::new();
         }
         if self.sends_left == 0 {
-            return self.end(Outcome::TimedOut { doing: self.doing(), damaged: self.damaged });
+            return self.end(Outcome::TimedOut {
+                doing: self.doing(),
+                damaged: self.damaged,
+                noise_bytes: 0,
+            });
         }
         self.resent = self.resent.saturating_add(1);
         self.send()

@@ -1,5 +1,7 @@
 //! The session's words to protobuf and back. The one door between the two.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use identity::{DeviceId, SerialNumber};
 use prost::Message;
 use prost::bytes::Bytes;
@@ -45,14 +47,35 @@ pub fn is_echo(message: &[u8]) -> bool {
     v1::StationMessage::decode(message).is_ok_and(|message| message.from_station)
 }
 
-/// The exchange number and the answer of a message; `None` when it is not one that we know.
-pub fn decode_answer(message: &[u8]) -> Option<(u32, Answer)> {
+/// The exchange number and the answer of a message.
+///
+/// # Errors
+/// When it is none of the protocol. The frame was whole: the device meant it so.
+pub fn decode_answer(message: &[u8]) -> Result<(u32, Answer), NotTheProtocol> {
+    let unreadable =
+        |_| NotTheProtocol { exchange: None, what: "it sent a message that cannot be read".into() };
+    let message = v1::DeviceMessage::decode(message).map_err(unreadable)?;
+    let refused = |what| NotTheProtocol { exchange: Some(message.exchange), what };
+    let response = message.response.ok_or_else(|| refused("its answer is empty".to_owned()))?;
+    Ok((message.exchange, answer(response).map_err(refused)?))
+}
+
+/// A whole frame with content that is not in the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTheProtocol {
+    /// The exchange number it bears; `None` when not even that can be read.
+    pub exchange: Option<u32>,
+    /// What it holds.
+    pub what: String,
+}
+
+fn answer(response: v1::device_message::Response) -> Result<Answer, String> {
     use v1::device_message::Response;
-    let message = v1::DeviceMessage::decode(message).ok()?;
-    let answer = match message.response? {
+    let answer = match response {
         Response::Hello(hello) => Answer::Hello(Greeting {
             protocol_version: hello.protocol_version,
-            step: step(hello.step())?,
+            step: step(hello.step)
+                .ok_or_else(|| format!("its hello is at step {}, and the steps are 1 to 4", hello.step))?,
             device: hello.device.as_ref().and_then(device),
             firmware: for_people(&hello.firmware, FIRMWARE_CHARACTERS_MAX),
             key_types: hello.key_types,
@@ -71,7 +94,7 @@ pub fn decode_answer(message: &[u8]) -> Option<(u32, Answer)> {
             message: for_people(&fault.message, FAULT_CHARACTERS_MAX),
         },
     };
-    Some((message.exchange, answer))
+    Ok(answer)
 }
 
 /// What the CA says of a serial number; of what it does not say in words that are known here, that it is free: issuing will tell.
@@ -82,6 +105,7 @@ pub fn standing(unit: &v1::Unit) -> Standing {
         _ => Taken::ThisStation,
     };
     match unit.state() {
+        _ if unit.revoked && whose != Taken::OtherOrder => Standing::Taken(Taken::Revoked, true),
         v1::UnitState::Unspecified | v1::UnitState::Free => Standing::Free,
         v1::UnitState::Rework => Standing::Rework,
         v1::UnitState::Issued => Standing::Taken(whose, false),
@@ -89,6 +113,13 @@ pub fn standing(unit: &v1::Unit) -> Standing {
         v1::UnitState::Gone if whose == Taken::OtherOrder => Standing::Taken(whose, true),
         v1::UnitState::Gone => Standing::Taken(Taken::Gone, true),
     }
+}
+
+/// A time of the CA's; before 1970 it is 1970.
+pub fn time(timestamp: &prost_types::Timestamp) -> SystemTime {
+    let seconds = u64::try_from(timestamp.seconds).unwrap_or_default();
+    let nanos = u32::try_from(timestamp.nanos).unwrap_or_default().min(NANOS_MAX);
+    UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(UNIX_EPOCH)
 }
 
 /// Of the last birth certificate of a unit; `None` when it has none.
@@ -131,8 +162,8 @@ fn device(device: &v1::DeviceId) -> Option<DeviceId> {
     Some(DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? })
 }
 
-fn step(step: v1::FactoryStep) -> Option<FactoryStep> {
-    match step {
+fn step(step: i32) -> Option<FactoryStep> {
+    match v1::FactoryStep::try_from(step).ok()? {
         v1::FactoryStep::Unspecified => None,
         v1::FactoryStep::Blank => Some(FactoryStep::Blank),
         v1::FactoryStep::KeyReady => Some(FactoryStep::KeyReady),
@@ -163,6 +194,9 @@ fn vectors(list: &[Bytes]) -> Vec<Vec<u8>> {
 
 /// `HelloResponse.firmware` in factory_link.proto.
 const FIRMWARE_CHARACTERS_MAX: usize = 64;
+
+/// Of a second.
+const NANOS_MAX: u32 = 999_999_999;
 
 /// `DeviceFault.message` in factory_link.proto.
 const FAULT_CHARACTERS_MAX: usize = 256;

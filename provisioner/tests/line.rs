@@ -13,9 +13,10 @@ mod support {
     pub mod factory;
 }
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::Value;
 use support::factory::{Factory, text};
 use tokio::net::TcpListener;
 
@@ -29,8 +30,7 @@ async fn a_list_is_made_reported_and_not_made_again() {
     let output = factory.provision(&arguments).await;
     assert_eq!(output.status.code(), Some(6), "one device has a worn out flash: {}", text(&output));
     let report = std::fs::read_to_string(factory.directory.path().join("report.jsonl")).unwrap();
-    let units: Vec<serde_json::Value> =
-        report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let units: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(units.len(), 20);
     let failed: Vec<_> = units.iter().filter(|unit| unit["outcome"] == "failed").collect();
     assert_eq!(failed.len(), 1);
@@ -45,7 +45,7 @@ async fn a_list_is_made_reported_and_not_made_again() {
     assert_eq!(stdout.lines().count(), 2, "the one that failed, and the summary: {stdout}");
     assert_eq!(factory.ca.0.lock().unwrap().issued.len(), 19);
     let report = factory.station("report", &["--json"]).await;
-    let totals: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    let totals: Value = serde_json::from_slice(&report.stdout).unwrap();
     assert_eq!((&totals["passed"], &totals["failed"]), (&19.into(), &1.into()));
 }
 
@@ -67,7 +67,7 @@ async fn a_paused_order_stops_the_line_before_a_unit_is_put_on_the_bench() {
     factory.ca.0.lock().unwrap().paused = true;
     let output = factory.provision(&["--slots", "4", "--json"]).await;
     assert_eq!(output.status.code(), Some(7), "{}", text(&output));
-    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(summary["summary"]["stopped"]["reason"], "WORK_ORDER_PAUSED");
     assert_eq!(summary["summary"]["not_begun"], 5);
     assert!(text(&output).contains("touchmark work-order resume"), "{}", text(&output));
@@ -92,8 +92,7 @@ async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
         let output = factory.station("scrap", &[&["--yes", "--json"], scrap.as_slice()].concat()).await;
         assert_eq!(output.status.code(), Some(6), "{}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let said: Vec<serde_json::Value> =
-            said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let said: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((&said[0]["device"], &said[0]["outcome"]), (&"cam-2/SN0001".into(), &"scrapped".into()));
         assert_eq!(
             (&said[1]["outcome"], &said[1]["reason"]),
@@ -104,15 +103,19 @@ async fn a_scrapped_unit_is_on_record_and_is_not_made_again() {
     assert_eq!(factory.ca.0.lock().unwrap().scrapped["SN0001"], "cracked lens");
 
     let again = factory.provision(&["--serials", "list", "--json"]).await;
-    assert_eq!(
-        String::from_utf8_lossy(&again.stdout).lines().count(),
-        1,
-        "only the summary: {}",
-        text(&again)
-    );
+    let said = lines(&again);
+    assert_eq!((again.status.code(), said.len()), (Some(6), 2), "{}", text(&again));
+    assert_eq!((&said[0]["outcome"], &said[0]["reason"]), (&"failed".into(), &"SCRAPPED_OR_RETIRED".into()));
+    assert_eq!(said[1]["summary"]["done_before"], 1);
     let report = factory.station("report", &["--json"]).await;
-    let totals: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    let totals: Value = serde_json::from_slice(&report.stdout).unwrap();
     assert_eq!((&totals["passed"], &totals["scrapped"]), (&1.into(), &1.into()));
+    let none = factory.station("report", &["--work-order", "99"]).await;
+    assert!(
+        text(&none).contains("has no work order wo-000099; its last ones are wo-000001"),
+        "{}",
+        text(&none)
+    );
     let units = factory.station("report", &["--units"]).await;
     let said = text(&units);
     assert!(said.contains("cam-2/SN0001 scrapped, certificate ") && said.contains("SN0002 passed"), "{said}");
@@ -137,6 +140,8 @@ async fn a_command_that_ends_hangs_or_babbles_fails_its_unit_and_says_why() {
         ("exec:sh -c 'echo no such board >&2; exit 7'", 6, "link-lost", "no such board"),
         ("exec:sh -c 'echo waiting for the loader >&2; exec sleep 60'", 6, "timed-out", "did not answer"),
         (r#"exec:sh -c 'while printf "xx\000"; do sleep 0.01; done'"#, 6, "timed-out", "damaged frames"),
+        ("exec:yes", 6, "timed-out", "bytes received and no frame among them"),
+        ("exec:cat /dev/zero", 6, "timed-out", "bytes received and no frame among them"),
         ("exec:cat", 1, "echo", "the line echoes"),
         ("exec:/nonexistent/agent", 1, "link-unusable", "cannot start /nonexistent/agent"),
     ] {
@@ -144,7 +149,7 @@ async fn a_command_that_ends_hangs_or_babbles_fails_its_unit_and_says_why() {
         let output = factory.station("provision", &arguments).await;
         assert_eq!(output.status.code(), Some(status), "{command}: {}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let unit: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        let unit: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
         assert_eq!(unit["cause"], cause, "{command}: {unit}");
         assert!(unit["message"].as_str().unwrap().contains(words), "{command}: {unit}");
     }
@@ -201,7 +206,9 @@ async fn bad_rows_a_foreign_order_and_a_damaged_journal_are_refused_before_anyth
     std::fs::write(factory.directory.path().join("list"), "SN0001\nXX1\n").unwrap();
     let output = factory.provision(&["--serials", "list"]).await;
     assert!(
-        text(&output).contains("line 2: the serial number is not in SN{0001..0100}"),
+        text(&output).contains(
+            "line 2: the serial number is not in SN{0001..0100}, the range of work order wo-000001: XX1"
+        ),
         "{}",
         text(&output)
     );
@@ -234,13 +241,13 @@ async fn a_link_that_leads_nowhere_stops_the_line_at_its_first_unit() {
             "the host name no-such-host.invalid cannot be resolved",
         ),
         (format!("tcp:{nobody}"), 1, 0, "Connection refused"),
-        ("exec:false".to_owned(), 1, 3, "the first 3 units of slot 1 said nothing"),
+        ("exec:false".to_owned(), 1, 3, "the first 3 units said nothing, at any slot"),
     ] {
         let arguments = ["--work-order", "wo-000001", "--link", &link, "--json"];
         let output = factory.station("provision", &arguments).await;
         assert_eq!(output.status.code(), Some(status), "{link}: {}", text(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let summary: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        let summary: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         assert_eq!(summary["summary"]["stopped"]["reason"], "LINK_UNUSABLE", "{link}: {summary}");
         assert_eq!(said.lines().count(), begun + 1, "{link}: {said}");
         assert!(text(&output).contains(words), "{link}: {}", text(&output));
@@ -259,6 +266,7 @@ async fn a_fixture_where_nobody_is_leaves_its_units_to_the_others() {
     let output = factory.station("provision", &arguments).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert!(text(&output).contains("slot 2 takes no units in this run"), "{}", text(&output));
+    assert!(text(&output).contains("no more units were made at slot 2: "), "{}", text(&output));
     assert_eq!(factory.ca.0.lock().unwrap().confirmed.len(), 6);
 }
 
@@ -270,11 +278,183 @@ async fn serial_numbers_go_to_the_slots_in_their_order() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut slots: Vec<(String, u64)> = said
         .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|unit| Some((unit["device"].as_str()?.to_owned(), unit["slot"].as_u64()?)))
         .collect();
     slots.sort();
     // SN0007 of this factory's devices cannot make its key; it is on its fixture all the same.
     let expected: Vec<_> = (1..=8).map(|number| (format!("cam-2/SN{number:04}"), number)).collect();
     assert_eq!(slots, expected);
+}
+
+/// What a command printed with `--json`.
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{}", text(output))))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_link_with_many_slots_stops_after_three_units_of_the_whole_line() {
+    let factory = Factory::open(50).await;
+    let arguments = ["--work-order", "wo-000001", "--slots", "8", "--json", "--link", "exec:false"];
+    let output = factory.station("provision", &arguments).await;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary = &lines(&output).pop().unwrap()["summary"];
+    // Those that were on the other slots when the line stopped are not judged.
+    let unfinished = summary["unfinished"].as_u64().unwrap();
+    assert_eq!(summary["failed"], 3, "{summary}");
+    assert!((5..=7).contains(&unfinished), "{summary}");
+    assert_eq!(summary["not_begun"], 50 - 3 - unfinished);
+    let report = lines(&factory.station("report", &["--json"]).await).remove(0);
+    assert_eq!(report["failed"], 3);
+    assert_eq!(report["open"].as_array().unwrap().len() as u64, unfinished);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_goes_silent_after_its_first_unit_stops_the_line() {
+    let factory = Factory::open(20).await;
+    let link = factory.server_of(1, false).await;
+    let output = factory.station("provision", &["--work-order", "1", "--json", "--link", &link]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary = &lines(&output).pop().unwrap()["summary"];
+    assert_eq!(
+        (&summary["passed"], &summary["failed"], &summary["not_begun"]),
+        (&1.into(), &3.into(), &16.into())
+    );
+    assert_eq!(summary["stopped"]["reason"], "LINK_UNUSABLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_server_that_goes_away_stops_the_line_and_its_units_were_not_begun() {
+    let factory = Factory::open(20).await;
+    let link = factory.server_of(1, true).await;
+    let arguments = ["--work-order", "1", "--json", "--limit", "3", "--link", &link];
+    let output = factory.station("provision", &arguments).await;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary = &lines(&output).pop().unwrap()["summary"];
+    assert_eq!(
+        (&summary["passed"], &summary["failed"], &summary["unfinished"]),
+        (&1.into(), &0.into(), &0.into())
+    );
+    assert_eq!((&summary["not_begun"], &summary["stopped"]["reason"]), (&2.into(), &"LINK_UNUSABLE".into()));
+    let report = lines(&factory.station("report", &["--json"]).await).remove(0);
+    assert_eq!(
+        (&report["passed"], &report["failed"], &report["open"]),
+        (&1.into(), &0.into(), &Value::Array(vec![]))
+    );
+    assert!(text(&factory.station("resume", &[]).await).contains("no unit is under way"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_in_a_list_that_are_given_up_retired_or_revoked_fail_for_the_true_reason() {
+    let factory = Factory::open(9).await;
+    let list = factory.directory.path().join("list");
+    std::fs::write(&list, "SN0001\nSN0002\nSN0003\nSN0007\n").unwrap();
+    assert_eq!(
+        factory.provision(&["--serials", "list"]).await.status.code(),
+        Some(6),
+        "SN0007 has a worn flash"
+    );
+    let scrap = ["--work-order", "1", "--remark", "worn out", "--yes", "cam-2/SN0007"];
+    let output = factory.station("scrap", &scrap).await;
+    assert!(text(&output).contains("cam-2/SN0007 given up"), "{}", text(&output));
+    factory.ca.0.lock().unwrap().revoked.insert("SN0002".into());
+    factory.ca.0.lock().unwrap().scrapped.insert("SN0003".into(), "retired by an operator".into());
+    let told = factory.flash.lock().unwrap().len();
+
+    let output = factory.provision(&["--serials", "list", "--json"]).await;
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    let units = lines(&output);
+    let found: Vec<_> =
+        units[..3].iter().map(|unit| (&unit["device"], &unit["outcome"], &unit["reason"])).collect();
+    let failed = "failed".into();
+    assert_eq!(found[0], (&"cam-2/SN0002".into(), &failed, &"REVOKED".into()));
+    assert_eq!(found[1], (&"cam-2/SN0003".into(), &failed, &"SCRAPPED_OR_RETIRED".into()));
+    assert_eq!(found[2], (&"cam-2/SN0007".into(), &failed, &"GIVEN_UP".into()));
+    assert_eq!(units[3]["summary"]["done_before"], 1);
+    assert_eq!(factory.flash.lock().unwrap().len(), told);
+
+    // Where no journal says it, the CA does.
+    std::fs::remove_dir_all(factory.directory.path().join("journal")).unwrap();
+    std::fs::write(&list, "SN0002\nSN0003\n").unwrap();
+    let units = lines(&factory.provision(&["--serials", "list", "--json"]).await);
+    assert_eq!(
+        (&units[0]["reason"], &units[1]["reason"]),
+        (&"REVOKED".into(), &"SCRAPPED_OR_RETIRED".into())
+    );
+    let report =
+        factory.station("scrap", &["--work-order", "1", "--remark", "x", "--yes", "cam-3/SN0007"]).await;
+    assert!(text(&report).contains("cam-3/SN0007 is not a unit of this order"), "{}", text(&report));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_begun_outside_of_the_window_of_the_order() {
+    let factory = Factory::open(5).await;
+    let now = factory.ca.0.lock().unwrap().now();
+    for (opens_at, closes_at, status, reason) in
+        [(Some(now + 600), None, 7, "WORK_ORDER_NOT_YET_OPEN"), (None, Some(now), 6, "WORK_ORDER_EXPIRED")]
+    {
+        {
+            let mut records = factory.ca.0.lock().unwrap();
+            (records.opens_at, records.closes_at) = (opens_at, closes_at);
+        }
+        let output = factory.provision(&["--json"]).await;
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output));
+        assert_eq!(lines(&output)[0]["summary"]["stopped"]["reason"], reason);
+        assert!(factory.flash.lock().unwrap().is_empty(), "no device was spoken to");
+        assert!(text(&factory.station("resume", &[]).await).contains("no unit is under way"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_under_way_of_an_order_that_has_ended_and_gave_them_nothing_are_not_finished_for_ever() {
+    let factory = Factory::open(5).await;
+    let journal = factory.directory.path().join("journal");
+    factory.ca.0.lock().unwrap().paused = true;
+    factory.provision(&[]).await;
+    // Killed between the first word to the unit and the question to the CA.
+    let begun = br#"{"record":"begun","device":"cam-2/SN0001"}"#;
+    let path = journal.join("wo-000001.journal");
+    let run = format!(r#"{{"record":"run","at_ms":1,"link":"{}","slots":1}}"#, factory.link)
+        .replace("at_ms", "at-ms");
+    let mut content = std::fs::read(&path).unwrap();
+    for line in [run.as_bytes(), begun] {
+        content.extend(
+            format!("{:08x} ", crc32c::crc32c(line)).bytes().chain(line.iter().copied()).chain(*b"\n"),
+        );
+    }
+    std::fs::write(&path, content).unwrap();
+    let report = lines(&factory.station("report", &["--json"]).await).remove(0);
+    assert_eq!(report["open"][0], "cam-2/SN0001");
+    let shown = text(&factory.station("report", &[]).await);
+    let config = factory.directory.path().join("station.toml");
+    assert!(shown.contains(&format!("touchmark-station resume --config {}", config.display())), "{shown}");
+
+    let now = {
+        let mut records = factory.ca.0.lock().unwrap();
+        records.paused = false;
+        records.now()
+    };
+    factory.ca.0.lock().unwrap().closes_at = Some(now);
+    let output = factory.station("resume", &[]).await;
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output));
+    assert!(text(&output).contains("the CA gave none to 1 unit under way"), "{}", text(&output));
+    let again = factory.station("resume", &[]).await;
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_clock_stops_the_line_before_its_first_unit_and_is_named() {
+    let factory = Factory::open(5).await;
+    factory.ca.0.lock().unwrap().ahead_s = 40 * 86_400;
+    let output = factory.provision(&["--slots", "2", "--json"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let summary = lines(&output).pop().unwrap();
+    assert_eq!(summary["summary"]["stopped"]["reason"], "STATION_CLOCK_WRONG");
+    let message = summary["summary"]["stopped"]["message"].as_str().unwrap();
+    assert!(message.starts_with("this station's clock shows 20"), "{message}");
+    assert!(text(&output).contains("set the one that is wrong"), "{}", text(&output));
+    assert!(factory.flash.lock().unwrap().is_empty() && factory.ca.0.lock().unwrap().issued.is_empty());
 }

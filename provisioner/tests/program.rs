@@ -21,9 +21,12 @@ fn the_help_is_the_manual() {
 #[test]
 fn wrong_usage_exits_with_2() {
     let provision = ["provision", "--config", "station.toml", "--work-order", "wo-1", "--link"];
-    for bad in
-        [["serial:/dev/ttyUSB0:115200", "--slots=1"], ["exec:agent", "--slots=65"], ["agent", "--slots=1"]]
-    {
+    for bad in [
+        ["serial:/dev/ttyUSB0:115200", "--slots=1"],
+        ["exec:agent", "--slots=65"],
+        ["agent", "--slots=1"],
+        ["exec:agent {seriall}", "--slots=1"],
+    ] {
         station().args(provision).args(bad).assert().code(2);
     }
     let scrap = ["scrap", "--config", "station.toml", "--work-order", "wo-1", "--reason"];
@@ -31,8 +34,10 @@ fn wrong_usage_exits_with_2() {
         station().args(scrap).args(bad).assert().code(2);
     }
     station().args(scrap).arg("no serial").assert().code(2);
-    let path = ["provision", "--config", "station.toml", "--work-order", "../x", "--link", "exec:agent"];
-    station().args(path).assert().code(2);
+    for order in ["../x", "nonsense", "wo-", "wo-1x"] {
+        let order = ["provision", "--config", "station.toml", "--work-order", order, "--link", "exec:agent"];
+        station().args(order).assert().code(2);
+    }
 }
 
 #[test]

@@ -47,6 +47,85 @@ async fn a_reworked_unit_is_made_again_at_the_station_that_made_it_and_its_repor
     assert_eq!((counts.issued, counts.confirmed), (3, 3), "a rework is no unit more");
 }
 
+/// Whatever the journal holds, and wherever it is: the CA knows that the unit is to be made again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_that_was_not_erased_for_its_rework_passes_at_no_station() {
+    let bench = Bench::open("SN{1..5}", 3, &["line-1", "line-2"]).await;
+    let other = tempfile::tempdir().unwrap();
+    let other = Station::set_up(&bench.authority, "line-2", other.path()).await;
+    assert_eq!(bench.make(&bench.order, &[]), (0, 3));
+    let before = bench.certificate("SN2");
+    bench.operator.says(&["device", "rework", "cam-2/SN2"]);
+    let list = bench.home.path().join("list.txt");
+    std::fs::write(&list, "SN2\n").unwrap();
+
+    // The same board, at the other station, and at this one without its journal.
+    let mut at_other = other.command("provision");
+    at_other.args(["--work-order", &bench.order, "--link", &link(&bench.station), "--json", "--serials"]);
+    let not_erased = |output: &Output| {
+        assert_eq!(output.status.code(), Some(6), "{}", said(output));
+        assert_eq!(json_lines(&String::from_utf8_lossy(&output.stdout))[0]["reason"], "not-erased");
+    };
+    not_erased(&at_other.arg(&list).output().unwrap());
+    let journal = bench.station.directory().join("journal");
+    std::fs::rename(&journal, bench.home.path().join("lost")).unwrap();
+    not_erased(&bench.provision(&bench.order, &["--json", "--serials", list.to_str().unwrap()]));
+    assert!(
+        bench.operator.says(&["device", "show", "cam-2/SN2"]).contains(&before),
+        "it has its certificate still"
+    );
+
+    // Erased, it is made again by the station that did not make it, from the order alone.
+    std::fs::remove_dir_all(bench.station.device("SN2")).unwrap();
+    let mut at_other = other.command("provision");
+    at_other.args(["--work-order", &bench.order, "--link", &link(&bench.station), "--json"]);
+    let output = at_other.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let units = json_lines(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!((&units[0]["device"], &units[0]["outcome"]), (&"cam-2/SN2".into(), &"passed".into()));
+    assert_ne!(units[0]["certificate_serial"], before.as_str());
+    assert_eq!(units[1]["summary"]["passed"], 1);
+}
+
+/// A board that came second to a serial number is free for another one, also after the command was run again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serial_number_that_was_told_in_vain_is_withdrawn_in_later_runs_too() {
+    let bench = Bench::open("SN{1..5}", 5, &["line-1", "line-2"]).await;
+    let other = tempfile::tempdir().unwrap();
+    let other = Station::set_up(&bench.authority, "line-2", other.path()).await;
+    let board = bench.home.path().join("board");
+    let agent =
+        format!("'{}' factory --state '{}' --stdio", Program::Agent.path().display(), board.display());
+    let list = |serial: &str| {
+        let path = bench.home.path().join(serial);
+        std::fs::write(&path, serial).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = |serial: &str, link: &str| {
+        let mut command = bench.station.command("provision");
+        command.args(["--work-order", &bench.order, "--json", "--link", link, "--serials", &list(serial)]);
+        let output = command.output().unwrap();
+        json_lines(&String::from_utf8_lossy(&output.stdout)).remove(0)
+    };
+    // The other station makes SN3 after this one has told it to its board.
+    let mut faster = other.command("provision");
+    faster.args(["--work-order", &bench.order, "--link", &link(&other), "--serials", &list("SN3")]);
+    let faster = format!("{faster:?}");
+    let script = bench.home.path().join("slow.sh");
+    std::fs::write(&script, format!("{faster} </dev/null >/dev/null 2>&1\nexec {agent}\n")).unwrap();
+    let first = run("SN3", &format!("exec:sh {}", script.display()));
+    assert_eq!(first["reason"], "DEVICE_ALREADY_ISSUED", "{first}");
+    for _ in 0..2 {
+        let again = run("SN3", &format!("exec:{agent}"));
+        assert_eq!(
+            (&again["outcome"], &again["reason"]),
+            (&"failed".into(), &"MADE_BY_ANOTHER_STATION".into())
+        );
+    }
+    let next = run("SN4", &format!("exec:{agent}"));
+    assert_eq!(next["outcome"], "passed", "{next}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn serial_numbers_that_another_order_has_used_are_named_and_the_exit_status_says_that_units_are_missing()
  {

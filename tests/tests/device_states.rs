@@ -120,13 +120,16 @@ async fn a_unit_that_failed_before_it_had_a_certificate_is_given_up_and_a_mistyp
     };
     let before = report();
     assert_ne!(before[0]["reason"], "", "a reason is never empty: {before:?}");
-    assert_eq!(before[1]["open"], serde_json::json!([DEVICE]), "{before:?}");
+    // Nothing was done to it, so nothing is under way: the same command begins it again.
+    assert_eq!((&before[1]["failed"], &before[1]["open"]), (&1.into(), &serde_json::json!([])), "{before:?}");
 
     let given_up = station.scrap(&order, "dead board", &["SN000001"]).output().unwrap();
     let said = String::from_utf8_lossy(&given_up.stdout).into_owned();
     assert!(given_up.status.success() && said.contains("given up: it never had a certificate"), "{said}");
     let after = report();
-    assert_eq!(after[1]["open"], serde_json::json!([]), "{after:?}");
+    let counts = [&after[1]["failed"], &after[1]["scrapped"], &after[1]["given_up"]];
+    assert_eq!(counts, [0, 0, 1], "{after:?}");
+    assert_eq!(after[0]["outcome"], "given-up");
     assert_eq!(factory.counts(&order).await.issued, 0, "nothing was taken from the order");
     let unknown = station.scrap(&order, "never here", &["SN000002"]).output().unwrap();
     assert!(!unknown.status.success(), "{unknown:?}");

@@ -56,12 +56,15 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
     let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2, reworked: 0 };
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
-    // Its certificate opens no door, and the line passes it over.
+    // Its certificate opens no door, and the line names it, with its journal and without.
     let agent =
         Program::Agent.command().args(["enroll", "--state"]).arg(line.station.device("SN000001")).output();
     let refused = String::from_utf8_lossy(&agent.unwrap().stderr).into_owned();
     assert!(refused.contains("CLIENT_CERTIFICATE_REVOKED"), "{refused}");
-    line.run(&mut line.provision(), Duration::from_secs(60)).await;
+    let output = line.provision().arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.matches(r#""reason":"SCRAPPED_OR_RETIRED""#).count(), 2, "{said}");
 
     // Nor does another board come back under its serial number, made by a station that knows nothing.
     std::fs::remove_dir_all(line.station.directory().join("journal")).unwrap();

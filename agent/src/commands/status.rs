@@ -80,7 +80,7 @@ fn text(status: &Status) -> String {
     if let Some(at) = status.renewal_at {
         let why = match &status.advice {
             Some(advice) => format!("{}, as the CA said at {}", super::why(advice), rfc3339(advice.told_at)),
-            None => " (by its life alone: the CA has not been asked)".to_owned(),
+            None => " (by its life alone: the CA has given no time for it)".to_owned(),
         };
         let overdue = if at <= status.now { "due since " } else { "" };
         lines.push(("renewal", format!("{overdue}{}{why}", rfc3339(at))));

@@ -99,7 +99,9 @@ impl EnrollError {
     pub fn bearing(&self) -> Bearing {
         match self {
             Self::State(error) if error.is_damage() => Bearing::Stop,
-            Self::State(StateError::Missing { .. } | StateError::Foreign { .. }) => Bearing::Stop,
+            Self::State(
+                StateError::Missing { .. } | StateError::Foreign { .. } | StateError::NotADirectory { .. },
+            ) => Bearing::Stop,
             Self::NotBorn | Self::NoServer | Self::ServerAddress { .. } => Bearing::Stop,
             Self::Refused { reason, .. } if WITHHELD.contains(&reason.as_str()) => Bearing::Withheld,
             Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Bearing::Stop,

@@ -22,6 +22,12 @@ pub enum StateError {
         /// The first file that is not ours.
         name: String,
     },
+    /// A file, or a part of the path is one.
+    #[error("{} is not a directory", directory.display())]
+    NotADirectory {
+        /// What was named.
+        directory: PathBuf,
+    },
     /// Another agent works on it.
     #[error("another touchmark-agent works on {}", directory.display())]
     Busy {
@@ -95,7 +101,9 @@ impl StateError {
             Self::Missing { .. } => {
                 Some("`touchmark-agent factory` makes it, with a station on the other end")
             }
-            Self::Foreign { .. } => Some("name an empty or a new directory"),
+            Self::Foreign { .. } | Self::NotADirectory { .. } => {
+                Some("name an empty or a new directory with --state")
+            }
             Self::Busy { .. } => Some("wait for the other one to end"),
             Self::NotEnrolled { .. } => Some("enrol first: touchmark-agent enroll"),
             Self::Damaged { .. } => {
@@ -125,6 +133,7 @@ impl StateError {
             | Self::Missing { .. }
             | Self::NotEnrolled { .. }
             | Self::Foreign { .. }
+            | Self::NotADirectory { .. }
             | Self::Busy { .. }
             | Self::Read { .. }
             | Self::Write { .. } => false,

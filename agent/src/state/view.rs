@@ -38,6 +38,9 @@ impl View {
             Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 return Err(missing(directory));
             }
+            Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => {
+                return Err(StateError::NotADirectory { directory: directory.to_owned() });
+            }
             Err(error) => return Err(error),
         };
         let record = Record::from_json(&bytes).map_err(|why| StateError::Damaged { path, why })?;

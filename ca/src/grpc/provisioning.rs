@@ -36,6 +36,7 @@ impl<S: Store> ProvisioningService for Provisioning<S> {
                 chain: convert::chain(&self.0.chain(IssuerName::Factory)),
                 trust_bundle: Some(convert::trust_bundle(self.0.trust())),
                 enrollment_url: self.0.enrollment_url().to_owned(),
+                now: Some(convert::timestamp(self.0.now())),
             })
         })
         .await
@@ -48,7 +49,7 @@ impl<S: Store> ProvisioningService for Provisioning<S> {
         answer(&self.0, "GetUnits", request, async |caller, message| {
             let id = convert::work_order_id("work_order", &message.work_order)?;
             let units = self.0.units(&caller, id, convert::units_asked(&message)?).await?;
-            Ok(convert::units(&units, &caller))
+            Ok(convert::units(&units, &caller, self.0.now()))
         })
         .await
     }

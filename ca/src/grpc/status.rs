@@ -387,7 +387,12 @@ mod tests {
                 "PROFILE_FORBIDS",
             ),
             (
-                issuance::Refusal::KeyType { profile, key_type: identity::KeyType::Rsa2048 }.into(),
+                issuance::Refusal::KeyType {
+                    profile,
+                    key_type: identity::KeyType::Rsa2048,
+                    allowed: vec![identity::KeyType::P256],
+                }
+                .into(),
                 Code::InvalidArgument,
                 "KEY_TYPE_NOT_ALLOWED",
             ),

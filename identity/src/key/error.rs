@@ -7,7 +7,7 @@ pub enum KeyError {
     #[error("the public key is not strict DER")]
     NotDer,
     /// Another algorithm, curve or size than those of R-KEY-01.
-    #[error("keys are P-256, P-384, Ed25519 or RSA with 2048, 3072 or 4096 bits")]
+    #[error("no certificate is made for keys of this kind: a device's are for ECDSA P-256 keys")]
     NotAllowed,
     /// Encoded as its standard forbids, or no key at all (R-KEY-07, R-KEY-08).
     #[error("the public key is malformed: {what}")]

@@ -4623,6 +4623,9 @@ pub struct GetWorkOrderResponse {
     /// Where the units enrol at first boot, for example `<https://ca.example.com:8443`.>
     #[prost(string, tag = "4")]
     pub enrollment_url: ::prost::alloc::string::String,
+    /// The CA's time: the order's window is held against it, and so is the station's clock.
+    #[prost(message, optional, tag = "5")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Asks what is on record of serial numbers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4652,6 +4655,9 @@ pub struct GetUnitsResponse {
     /// The name of the station that asks, as the order has it.
     #[prost(string, tag = "4")]
     pub station: ::prost::alloc::string::String,
+    /// The CA's time: the order's window is held against it, and so is the station's clock.
+    #[prost(message, optional, tag = "5")]
+    pub now: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// What is on record of one serial number.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4671,6 +4677,9 @@ pub struct Unit {
     /// Serial number of its last birth certificate, 16 bytes; empty if it has none.
     #[prost(bytes = "bytes", tag = "5")]
     pub birth_certificate: ::prost::bytes::Bytes,
+    /// Whether all its certificates are revoked and no rework gives it another one.
+    #[prost(bool, tag = "6")]
+    pub revoked: bool,
 }
 /// Asks for one birth certificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

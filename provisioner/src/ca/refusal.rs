@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use caller::{Diagnosis, diagnose};
+use identity::{Clock, SystemClock};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -30,6 +31,20 @@ pub(super) fn judge(status: &Status) -> Verdict {
         return Verdict::No(Refusal {
             reason: "NOT_TLS".into(),
             message: Diagnosis::NotTls.to_string(),
+            retry_after: None,
+            stops_the_line: true,
+        });
+    }
+    // Not valid at the time that this machine shows. Mutual TLS comes before the CA can say what time it has.
+    let outside_its_time = match diagnose(status) {
+        found @ (Diagnosis::NotBegun | Diagnosis::Expired) => Some(found),
+        _ => None,
+    };
+    if let Some(found) = outside_its_time {
+        let shown = humantime::format_rfc3339_seconds(SystemClock.now());
+        return Verdict::No(Refusal {
+            reason: CLOCK.into(),
+            message: format!("{found}, which shows {shown}"),
             retry_after: None,
             stops_the_line: true,
         });
@@ -88,6 +103,10 @@ pub fn advice(reason: &str) -> &'static str {
         "TLS" | "UNAUTHENTICATED" => {
             "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
              another CA; an operator can make another one: touchmark principal issue station"
+        }
+        CLOCK => {
+            "compare `date -u` here with another clock and set it; if it is right, the CA's server certificate is what is wrong: an operator \
+             looks with touchmark doctor"
         }
         "NOT_TLS" => {
             "name the CA's gRPC port as `server` in the configuration, 8443 unless it was changed there"
@@ -156,6 +175,9 @@ fn code_name(code: Code) -> &'static str {
     }
 }
 
+/// The reason when the CA's certificate is not valid at the station's time.
+pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";
+
 /// Of a reason: reasons are names.
 const REASON_CHARACTERS_MAX: usize = 64;
 
@@ -180,6 +202,20 @@ mod tests {
             details.set_retry_info(Some(after));
         }
         Status::with_error_details(code, "why", details)
+    }
+
+    #[test]
+    fn a_certificate_of_the_ca_that_is_not_valid_by_this_clock_is_a_matter_of_the_clock_and_not_of_the_credential()
+     {
+        for error in [rustls::CertificateError::Expired, rustls::CertificateError::NotValidYet] {
+            let cause = rustls::Error::InvalidCertificate(error);
+            let mut status = Status::unavailable("tls");
+            status.set_source(std::sync::Arc::new(std::io::Error::other(cause)));
+            let Verdict::No(refusal) = judge(&status) else { panic!("asked again") };
+            assert_eq!((refusal.reason.as_str(), refusal.stops_the_line), (CLOCK, true));
+            assert!(refusal.message.contains("clock says, which shows 20"), "{}", refusal.message);
+            assert!(advice(&refusal.reason).contains("date -u"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cli::{Complaint, Status};
 
 use crate::arguments::PROGRAM;
-use crate::ca::{CaError, advice};
+use crate::ca::{CLOCK, CaError, advice};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::link::LinkSpecError;
@@ -101,7 +101,7 @@ impl Failure {
         if let Self::Ca(CaError::Refused(refusal)) = self {
             complaint.what = match refusal.reason.as_str() {
                 // It was not the CA that answered, or it did not come to an answer.
-                "TLS" | "NOT_TLS" => format!("cannot reach the CA: {}", refusal.message),
+                "TLS" | "NOT_TLS" | CLOCK => format!("cannot reach the CA: {}", refusal.message),
                 _ => format!("the CA refuses: {}", refusal.message),
             };
             complaint.reason = Some(refusal.reason.clone());
@@ -139,7 +139,7 @@ pub(super) fn of_reason(reason: &str) -> Status {
     match reason {
         "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,
         "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => Status::NotGood,
-        "TLS" | "NOT_TLS" | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
+        "TLS" | "NOT_TLS" | CLOCK | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
         reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
         _ => Status::Failed,
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use cli::count;
-use identity::{DeviceId, Product};
+use identity::{DeviceId, DeviceSerial, Product};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
-use super::survey::{self, Candidates};
+use super::survey::{self, Candidates, Wanted};
 use super::{Failure, Job};
 use crate::ca::Ca;
 use crate::journal::{Known, UnitRecord};
@@ -18,7 +19,7 @@ use crate::line::{Stop, Summary};
 use crate::link::LinkSpec;
 use crate::slot::no_more;
 use crate::units::{SerialPattern, Supply, Unit};
-use crate::wire::kit;
+use crate::wire::{kit, time};
 
 /// The line's own list, not yet read.
 pub(super) struct List<'a> {
@@ -45,8 +46,12 @@ pub(super) struct Plan {
     pub(super) stop: Option<Stop>,
     /// How many units are not begun for it.
     pub(super) withheld: u64,
-    /// Serial numbers that were passed over, by whose they are.
+    /// Serial numbers that were passed over, by whose they are; empty where enough others are left.
     pub(super) taken: BTreeMap<&'static str, u64>,
+    /// Units that are done already.
+    pub(super) done: u64,
+    /// Units that are wanted and for which no serial number is left.
+    pub(super) missing: u64,
 }
 
 /// The product of a work order, if it is the one that is wished for.
@@ -76,36 +81,85 @@ impl Plan {
             // An address that is none for the last fixture is told before the first one works.
             wish.link.reaches(slot)?;
         }
-        let (supply, passed, taken) = match &wish.list {
-            Some(list) => {
-                let units = listed(list, &order, &product)?;
-                for unit in &units {
-                    wish.link.accepts(&unit.device)?;
-                }
-                let all = units.len();
-                let units: Vec<Unit> = units.into_iter().filter(|unit| !is_done(&known, unit)).collect();
-                let passed = all - units.len();
-                (Supply::of_list(units, wish.limit), passed, BTreeMap::new())
-            }
+        let found = match &wish.list {
+            Some(list) => Found::in_list(listed(list, &order, &product)?, &known, wish.limit),
             None => {
-                let passed = known.units.values().filter(|unit| unit.is_done()).count();
-                let wanted = wanted(&order, &known, reworks, wish.limit);
-                let Candidates { units, taken, short } =
-                    survey::candidates(ca, &order, &product, &known, wanted).await?;
-                // What was passed over matters where it leaves too few.
-                let taken = if short { taken } else { BTreeMap::new() };
-                (Supply::of_range(units, wanted), passed, taken)
+                let wanted = Wanted { allowed: allowed(&order, &known, reworks), limit: wish.limit };
+                Found::in_order(survey::candidates(ca, &order, &product, &known, wanted).await?, &known)
             }
         };
-        let stop = stands_still(&order);
+        let Found { supply, first, places, taken } = found;
+        for unit in &first {
+            wish.link.accepts(&unit.device)?;
+        }
+        let stop = stands_still(&order, answer.now.as_ref().map(time));
         let all = supply.left();
         let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
         let withheld = all.saturating_sub(supply.left());
-        let description = describe(&order, &supply, passed, &known, &wish);
+        let description = describe(&order, &supply, &places, &taken, &wish);
+        // What was passed over matters where it leaves too few.
+        let taken = if places.missing > 0 { taken } else { BTreeMap::new() };
         let Wish { link, slots, .. } = wish;
         let kit = Arc::new(kit(answer));
         let job = Job { work_order: order.id, kit, link, slots, supply, known };
-        Ok(Self { job, description, stop, withheld, taken })
+        let Places { done, missing, .. } = places;
+        Ok(Self { job, description, stop, withheld, taken, done, missing })
+    }
+}
+
+/// Units to make, and what is known of the others.
+struct Found {
+    supply: Supply,
+    /// Those of them that are known by name already.
+    first: Vec<Unit>,
+    places: Places,
+    /// Serial numbers that were passed over, by whose they are.
+    taken: BTreeMap<&'static str, u64>,
+}
+
+/// How the units that are asked for stand.
+#[derive(Default)]
+struct Places {
+    /// Made before: skipped.
+    done: u64,
+    /// Given up, scrapped, retired or revoked.
+    over: u64,
+    /// Under way, and among those to be made.
+    open: u64,
+    /// Under way, and not in the list.
+    open_elsewhere: u64,
+    /// Wanted, and there is no serial number for them.
+    missing: u64,
+}
+
+impl Found {
+    /// The line's list: each unit in it ends in a word of its own, but for those that were made before.
+    fn in_list(units: Vec<Unit>, known: &Known, limit: Option<u64>) -> Self {
+        let is_made = |unit: &&Unit| {
+            known.units.get(&unit.device).is_some_and(|unit| unit.is_done() && unit.is_over().is_none())
+        };
+        let (made, first): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| is_made(&unit));
+        let is_open = |unit: &&Unit| known.units.get(&unit.device).is_some_and(UnitRecord::is_open);
+        let open = first.iter().filter(is_open).count() as u64;
+        let open_elsewhere = (known.open_units().count() as u64).saturating_sub(open);
+        let places = Places { done: made.len() as u64, open, open_elsewhere, ..Places::default() };
+        let supply = Supply::of_list(first.clone(), limit);
+        Self { supply, first, places, taken: BTreeMap::new() }
+    }
+
+    fn in_order(candidates: Candidates, known: &Known) -> Self {
+        let Candidates { first, rest, wanted, found, taken } = candidates;
+        let over = known.units.values().filter(|unit| unit.is_over().is_some()).count() as u64;
+        let done = known.units.values().filter(|unit| unit.is_done()).count() as u64;
+        let places = Places {
+            done: done.saturating_sub(over),
+            over,
+            open: known.open_units().count() as u64,
+            open_elsewhere: 0,
+            missing: found.map_or(0, |found| wanted.saturating_sub(found)),
+        };
+        let supply = Supply::of_range(first.clone().into_iter().chain(rest), wanted);
+        Self { supply, first, places, taken }
     }
 }
 
@@ -113,15 +167,17 @@ impl Plan {
 /// anything is begun.
 fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<Vec<Unit>, Failure> {
     let refused = |mistakes| Failure::List { path: list.path.to_owned(), mistakes };
-    let rows = lists::read(&list.content, product, list.column).map_err(refused)?;
-    if let Some(Serials::Pattern(text)) = &order.serials {
-        let pattern: SerialPattern = text.parse()?;
-        lists::check(&rows, |serial| match pattern.contains(serial) {
-            true => Ok(()),
-            false => Err(format!("the serial number is not in {text}, the range of work order {}", order.id)),
-        })
-        .map_err(refused)?;
-    }
+    let range = match &order.serials {
+        Some(Serials::Pattern(text)) => Some((text, text.parse::<SerialPattern>()?)),
+        _ => None,
+    };
+    let allowed = |serial: &DeviceSerial| match &range {
+        Some((text, pattern)) if !pattern.contains(serial) => {
+            Err(format!("the serial number is not in {text}, the range of work order {}", order.id))
+        }
+        _ => Ok(()),
+    };
+    let rows = lists::read_allowed(&list.content, product, list.column, allowed).map_err(refused)?;
     let unit = |row: lists::Row| Unit {
         device: DeviceId { product: product.clone(), serial: row.serial },
         columns: row.columns,
@@ -129,13 +185,9 @@ fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<V
     Ok(rows.into_iter().map(unit).collect())
 }
 
-fn is_done(known: &Known, unit: &Unit) -> bool {
-    known.units.get(&unit.device).is_some_and(UnitRecord::is_done)
-}
-
 /// What the CA would say to each unit that was not begun. An order that is exhausted is none of that: its units may be under way.
-fn stands_still(order: &v1::WorkOrder) -> Option<Stop> {
-    no_more(order)
+fn stands_still(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
+    no_more(order, now)
         .filter(|refusal| refusal.reason != super::EXHAUSTED)
         .map(|refusal| Stop::Refused { reason: refusal.reason, message: refusal.message })
 }
@@ -155,18 +207,21 @@ fn only_asked_for(supply: Supply, known: &Known) -> Supply {
 }
 
 /// How many units there are to make: what the order still allows, what of it is ours and not yet done, and what is to be made again.
-fn wanted(order: &v1::WorkOrder, known: &Known, reworks: u64, limit: Option<u64>) -> u64 {
+fn allowed(order: &v1::WorkOrder, known: &Known, reworks: u64) -> u64 {
     let issued = order.counts.as_ref().map_or(0, |counts| counts.issued);
     let is_unfinished = |unit: &&UnitRecord| unit.memory.certificate.is_some() && !unit.is_done();
-    let unfinished = known.units.values().filter(is_unfinished).count();
-    let unfinished = u64::try_from(unfinished).unwrap_or(u64::MAX);
-    let allowed = order.quantity.saturating_sub(issued).saturating_add(unfinished).saturating_add(reworks);
-    limit.map_or(allowed, |limit| limit.min(allowed))
+    let unfinished = known.units.values().filter(is_unfinished).count() as u64;
+    order.quantity.saturating_sub(issued).saturating_add(unfinished).saturating_add(reworks)
 }
 
-fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known, wish: &Wish<'_>) -> String {
+fn describe(
+    order: &v1::WorkOrder,
+    supply: &Supply,
+    places: &Places,
+    taken: &BTreeMap<&'static str, u64>,
+    wish: &Wish<'_>,
+) -> String {
     let counts = order.counts.unwrap_or_default();
-    let open = known.open_units().count();
     let serials = match &order.serials {
         Some(Serials::Pattern(pattern)) => pattern.clone(),
         Some(Serials::ManifestLength(length)) => format!("a manifest of {length}"),
@@ -177,22 +232,54 @@ fn describe(order: &v1::WorkOrder, supply: &Supply, passed: usize, known: &Known
         v1::WorkOrderState::Closed => " (closed)",
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => "",
     };
-    format!(
+    let mut text = format!(
         "work order    {}{state} for product {}, serials {serials}\n\
          at the CA     {} of {} issued, {} confirmed, {} scrapped\n\
          to make       {}, {} at a time\n\
-         already done  {passed} (skipped); unfinished: {open} (will be finished)\n\
-         link          {}",
+         already done  {} (skipped)",
         order.id,
         order.product,
         counts.issued,
         order.quantity,
         counts.confirmed,
         counts.scrapped,
-        count(supply.left(), "unit"),
+        count(supply.left().saturating_sub(places.missing), "unit"),
         wish.slots,
-        wish.link,
-    )
+        places.done,
+    );
+    let Places { over, open, open_elsewhere, missing, .. } = places;
+    if *over > 0 {
+        write!(text, "\ngiven up      {over} (scrapped, retired or revoked units too; nobody makes them)")
+            .ok();
+    }
+    if *open > 0 {
+        write!(text, "\nunder way     {open} (they are finished)").ok();
+    }
+    if *open_elsewhere > 0 {
+        write!(text, "\nunder way     {open_elsewhere} that are not in the list: `touchmark-station resume` finishes them").ok();
+    }
+    if *missing > 0 {
+        let numbers = count(*missing, "unit");
+        write!(text, "\nnot possible  {numbers}: no serial number of the order is left for them").ok();
+        for (whose, number) in taken {
+            write!(text, "\n              {} {}", count(*number, "serial number"), whose_in_words(whose))
+                .ok();
+        }
+    }
+    write!(text, "\nlink          {}", wish.link).ok();
+    text
+}
+
+fn whose_in_words(whose: &str) -> &'static str {
+    match whose {
+        "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
+        "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
+        "MADE_BY_THIS_STATION" => "used by this station for other units",
+        "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
+        "REVOKED" => "of units whose certificates are revoked",
+        "GIVEN_UP" => "given up at this station",
+        _ => "of other units",
+    }
 }
 
 /// For people.
@@ -207,23 +294,31 @@ pub(super) fn summary_text(summary: &Summary) -> String {
         write!(text, "\n  {number} {cause}").ok();
     }
     for (whose, number) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
-        let why = match whose.as_str() {
-            "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
-            "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
-            "MADE_BY_THIS_STATION" => "used by this station for other units",
-            "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
-            _ => "of other units",
-        };
-        let numbers = count(*number, "serial number");
+        let (numbers, why) = (count(*number, "serial number"), whose_in_words(whose));
         write!(text, "\n  passed over: {numbers} {why}").ok();
     }
-    for detail in &summary.closed {
-        write!(text, "\n  no unit was made there: {detail}").ok();
+    for (detail, slots) in closed(summary) {
+        write!(text, "\n  no more units were made at {slots}: {detail}").ok();
     }
     if summary.left > 0 && summary.stop.is_some() && !summary.is_complete() {
         write!(text, "\n  not begun: {}", count(summary.left, "unit")).ok();
     }
     text
+}
+
+/// Why fixtures took no more units, each reason once, with the fixtures.
+fn closed(summary: &Summary) -> Vec<(&str, String)> {
+    let mut together: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (slot, detail) in &summary.closed {
+        together.entry(detail).or_default().push(*slot);
+    }
+    let named = |mut slots: Vec<usize>| {
+        slots.sort_unstable();
+        let word = if slots.len() == 1 { "slot" } else { "slots" };
+        let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
+        format!("{word} {}", slots.join(", "))
+    };
+    together.into_iter().map(|(detail, slots)| (detail, named(slots))).collect()
 }
 
 /// For programs.
@@ -232,6 +327,9 @@ pub(super) fn summary_json(work_order: &str, summary: &Summary) -> String {
         Stop::Refused { reason, message } => serde_json::json!({"reason": reason, "message": message}),
         Stop::JournalLost { detail } => serde_json::json!({"reason": "JOURNAL_LOST", "message": detail}),
         Stop::LinkUnusable { detail } => serde_json::json!({"reason": "LINK_UNUSABLE", "message": detail}),
+        Stop::ClockWrong { detail } => {
+            serde_json::json!({"reason": "STATION_CLOCK_WRONG", "message": detail})
+        }
         Stop::Interrupted => {
             serde_json::json!({"reason": "INTERRUPTED", "message": "stopped by the operator"})
         }
@@ -244,6 +342,7 @@ pub(super) fn summary_json(work_order: &str, summary: &Summary) -> String {
             "failures": summary.failures,
             "unfinished": summary.unfinished(),
             "unfinished_causes": summary.unfinished,
+            "done_before": summary.done_before,
             "skipped": summary.skipped.values().sum::<u64>(),
             "skipped_causes": summary.skipped,
             "not_made": summary.not_made(),

@@ -6,10 +6,12 @@ use std::path::Path;
 use cli::Status;
 
 use super::plan::{List, Plan, Wish};
+use super::survey::end_what_got_nothing;
 use super::{Failure, Shown, Station, plan, say, survey};
 use crate::arguments::ProvisionArguments;
 use crate::console::Console;
 use crate::line::Summary;
+use crate::wire::time;
 
 pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
@@ -34,10 +36,14 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     let product = plan::product(&answer, &wish)?;
     let recorded = (!arguments.dry_run).then_some(&journal);
     let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, recorded, &mut known).await?;
+    let now = answer.now.as_ref().map(time);
+    if let (Some(journal), Some(order)) = (recorded, &answer.work_order) {
+        end_what_got_nothing(&station.ca, order, now, journal, &mut known).await?;
+    }
     let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
     if arguments.dry_run {
         say(&plan.description)?;
-        return Ok(Status::Done);
+        return Ok(if plan.missing > 0 && !plan.taken.is_empty() { Status::NotGood } else { Status::Done });
     }
     if !arguments.output.json {
         console.complain(&plan.description);
@@ -46,6 +52,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         Some(_) if plan.job.supply.left() == 0 => Summary::default(),
         _ => station.line(plan.job, journal, &mut shown).await?,
     };
+    summary.done_before = plan.done;
     summary.left = summary.left.saturating_add(plan.withheld);
     summary.stop = summary.stop.or(plan.stop);
     for (whose, count) in plan.taken {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use cli::Status;
 use identity::DeviceId;
 
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
+use crate::config::Settings;
 use crate::journal::{Known, UnitEnd, UnitRecord, known, work_orders};
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
@@ -17,6 +19,9 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
         None if settings.journal.current().is_dir() => work_orders(settings.journal.current())?,
         None => Vec::new(),
     };
+    if let Some(missing) = arguments.work_order.as_ref().filter(|id| !has(&settings, id)) {
+        return Err(Failure::WorkOrder(not_here(&settings, missing)?));
+    }
     for work_order in &all {
         let known = known(settings.journal.current(), work_order)?;
         if arguments.units {
@@ -25,7 +30,8 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
             }
         }
         let totals = Totals::of(&known);
-        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order) })?;
+        let config = &arguments.common.config;
+        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order, config) })?;
     }
     if all.is_empty() && !arguments.json {
         say("the journal has no work orders")?;
@@ -33,9 +39,29 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
+/// Whether the journal has this work order.
+fn has(settings: &Settings, work_order: &str) -> bool {
+    let current = settings.journal.current();
+    work_orders(current).is_ok_and(|all| all.iter().any(|id| id == work_order))
+}
+
+fn not_here(settings: &Settings, work_order: &str) -> Result<String, Failure> {
+    let current = settings.journal.current();
+    let mut all = if current.is_dir() { work_orders(current)? } else { Vec::new() };
+    let surplus = all.len().saturating_sub(ORDERS_SHOWN_MAX);
+    all.drain(..surplus);
+    let others = match all.as_slice() {
+        [] => "it has none".to_owned(),
+        all => format!("its last ones are {}", all.join(", ")),
+    };
+    Ok(format!("the journal {} has no work order {work_order}; {others}", current.display()))
+}
+
 /// What became of a unit, in the words of a report file.
 fn outcome(unit: &UnitRecord) -> &'static str {
-    if unit.scrapped {
+    if unit.is_given_up() {
+        "given-up"
+    } else if unit.scrapped {
         "scrapped"
     } else if unit.memory.passed {
         "passed"
@@ -82,6 +108,7 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
 struct Totals {
     passed: usize,
     scrapped: usize,
+    given_up: usize,
     rework: usize,
     failures: BTreeMap<String, usize>,
     open: Vec<String>,
@@ -100,7 +127,8 @@ impl Totals {
         }
         Self {
             passed: known.units.values().filter(|unit| unit.memory.passed && !unit.scrapped).count(),
-            scrapped: known.units.values().filter(|unit| unit.scrapped).count(),
+            scrapped: known.units.values().filter(|unit| unit.scrapped && !unit.is_given_up()).count(),
+            given_up: known.units.values().filter(|unit| unit.is_given_up()).count(),
             rework: known.units.values().filter(|unit| !unit.is_done() && unit.waits_for_rework()).count(),
             failures,
             open: known.open_units().map(|(device, _)| device.to_string()).collect(),
@@ -117,6 +145,7 @@ impl Totals {
             "work_order": work_order,
             "passed": self.passed,
             "scrapped": self.scrapped,
+            "given_up": self.given_up,
             "rework": self.rework,
             "failed": self.failed(),
             "failures": self.failures,
@@ -126,7 +155,7 @@ impl Totals {
         .to_string()
     }
 
-    fn text(&self, work_order: &str) -> String {
+    fn text(&self, work_order: &str, config: &Path) -> String {
         let mut text = format!(
             "{work_order}: {} passed, {} failed, {} under way",
             self.passed,
@@ -135,6 +164,9 @@ impl Totals {
         );
         if self.scrapped > 0 {
             write!(text, ", {} scrapped", self.scrapped).ok();
+        }
+        if self.given_up > 0 {
+            write!(text, ", {} given up", self.given_up).ok();
         }
         if self.rework > 0 {
             write!(text, ", {} to be made again (rework)", self.rework).ok();
@@ -146,7 +178,10 @@ impl Totals {
             write!(text, "\n  under way: {device}").ok();
         }
         if !self.open.is_empty() {
-            write!(text, "\n  to finish them: touchmark-station resume --config FILE").ok();
+            let config = config.display().to_string();
+            // A path holds no NUL, the one thing that cannot be quoted.
+            let config = shlex::try_quote(&config).unwrap_or_default();
+            write!(text, "\n  to finish them: touchmark-station resume --config {config}").ok();
         }
         if self.torn_bytes > 0 {
             write!(
@@ -159,6 +194,9 @@ impl Totals {
         text
     }
 }
+
+/// Of work orders in a message.
+const ORDERS_SHOWN_MAX: usize = 8;
 
 /// Of units under way: 64 slots have no more, unless a line was killed again and again.
 const OPEN_SHOWN_MAX: usize = 64;

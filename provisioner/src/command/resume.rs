@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use cli::Status;
+use cli::{Status, count};
 
+use super::survey::end_what_got_nothing;
 use super::{Failure, Job, Shown, Station, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
 use crate::journal::{Known, work_orders};
 use crate::line::Stop;
 use crate::units::{Supply, Unit};
-use crate::wire::kit;
+use crate::wire::{kit, time};
 
 pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
@@ -22,7 +23,22 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
     let mut worst = Status::Done;
     let mut nothing = true;
     for work_order in all {
-        let (journal, known) = station.work_order(&work_order)?;
+        let (journal, mut known) = station.work_order(&work_order)?;
+        if known.open_units().next().is_none() {
+            continue;
+        }
+        nothing = false;
+        let answer = station.ca.work_order(&work_order).await?;
+        let order = answer.work_order.clone().unwrap_or_default();
+        let now = answer.now.as_ref().map(time);
+        let ended = end_what_got_nothing(&station.ca, &order, now, &journal, &mut known).await?;
+        if !ended.is_empty() {
+            console.complain(&format!(
+                "{work_order}: the order gives no certificate any more, and the CA gave none to {} under way: nothing is to be finished there",
+                count(ended.len() as u64, "unit")
+            ));
+            worst = if worst == Status::Done { Status::NotGood } else { worst };
+        }
         let units: Vec<Unit> = known
             .open_units()
             .map(|(device, unit)| Unit { device: device.clone(), columns: unit.columns.clone() })
@@ -30,13 +46,10 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         if units.is_empty() {
             continue;
         }
-        nothing = false;
         let (link, slots) = how(&arguments, &known, &work_order)?;
         if !arguments.output.json {
-            let count = units.len();
-            console.complain(&format!("{work_order}: {count} under way (will be finished)"));
+            console.complain(&format!("{work_order}: {} under way (they are finished)", units.len()));
         }
-        let answer = station.ca.work_order(&work_order).await?;
         let job = Job {
             work_order: work_order.clone(),
             kit: Arc::new(kit(&answer)),

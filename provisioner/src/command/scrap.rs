@@ -71,8 +71,21 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
         Failure::WorkOrder(format!("the CA's work order names {product:?}, which is not a product"))
     })?;
     let mut devices: Vec<DeviceId> = Vec::new();
-    for serial in &arguments.serials {
-        let device = DeviceId { product: product.clone(), serial: serial.clone() };
+    for unit in &arguments.units {
+        let device = match &unit.product {
+            None => DeviceId { product: product.clone(), serial: unit.serial.clone() },
+            Some(named) if *named == product => {
+                DeviceId { product: named.clone(), serial: unit.serial.clone() }
+            }
+            // A serial number with a `/`, or a unit of another product: the first is rare, the second a mistake.
+            Some(named) => {
+                let text = format!(
+                    "{named}/{} is not a unit of this order, which is for product {product}; nothing was scrapped",
+                    unit.serial
+                );
+                return Err(Failure::WorkOrder(text));
+            }
+        };
         if !devices.contains(&device) {
             devices.push(device);
         }

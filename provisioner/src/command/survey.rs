@@ -1,6 +1,7 @@
 //! What the CA has on record of units, asked for many at a time before a line runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use identity::{DeviceId, DeviceSerial, Product, SerialNumber};
 use proto::v1;
@@ -8,23 +9,29 @@ use proto::v1::work_order::Serials;
 
 use super::Failure;
 use crate::ca::{Ca, UNITS_MAX};
-use crate::journal::{Known, Record, Writer};
-use crate::session::{Standing, Step, Taken};
+use crate::journal::{Known, Record, UnitEnd, Writer};
+use crate::session::{Outcome, Standing, Step, Taken};
+use crate::slot::no_more;
 use crate::units::{SerialPattern, Unit};
 use crate::wire::{birth_serial_number, standing};
 
 /// Units that can be made, in the order in which they are given out, and what was passed over on the way.
 pub(super) struct Candidates {
-    pub(super) units: Box<dyn Iterator<Item = Unit> + Send>,
+    /// What was asked about.
+    pub(super) first: Vec<Unit>,
+    /// What is asked about when it is its turn.
+    pub(super) rest: Box<dyn Iterator<Item = Unit> + Send>,
+    /// How many are wanted, with those that are to be made again.
+    pub(super) wanted: u64,
+    /// How many of them are known to be there, when the serial numbers end before.
+    pub(super) found: Option<u64>,
     /// Serial numbers that are other units', by whose they are.
     pub(super) taken: BTreeMap<&'static str, u64>,
-    /// Whether the serial numbers end before as many units as wanted were found.
-    pub(super) short: bool,
 }
 
 /// Asks about the units that the journal has as passed: those that the CA lets be made again, or that another station has made again, are
-/// not done any more. Records that before anything is done about it, or only looks when there is no journal. Returns how many are to be made
-/// again.
+/// not done any more, and of those that are scrapped, retired or revoked by now it is kept in mind that they are. Records the first before
+/// anything is done about it, or only looks when there is no journal. Returns how many are to be made again.
 pub(super) async fn clear_superseded(
     ca: &Ca,
     work_order: &str,
@@ -42,8 +49,14 @@ pub(super) async fn clear_superseded(
         let serials = chunk.iter().map(|(device, _)| device.serial.to_string()).collect();
         let answer = ca.units(work_order, serials, String::new()).await?;
         for ((device, had), unit) in chunk.iter().zip(&answer.units) {
-            let is_rework = standing(unit) == Standing::Rework;
+            let standing = standing(unit);
+            let is_rework = standing == Standing::Rework;
             again += u64::from(is_rework);
+            if let Standing::Taken(taken @ (Taken::Gone | Taken::Revoked), _) = standing
+                && let Some(unit) = known.units.get_mut(device)
+            {
+                unit.taken = Some(taken);
+            }
             let Some(serial_number) = *had else { continue };
             let is_another = birth_serial_number(unit).is_some_and(|now| now != serial_number);
             if is_rework || is_another {
@@ -59,14 +72,58 @@ pub(super) async fn clear_superseded(
     Ok(again)
 }
 
+/// Puts units that are under way on record as ended, if the order gives nothing to anybody any more and the CA has given them nothing: there is
+/// nothing to finish. Returns which.
+pub(super) async fn end_what_got_nothing(
+    ca: &Ca,
+    order: &v1::WorkOrder,
+    now: Option<SystemTime>,
+    journal: &Writer,
+    known: &mut Known,
+) -> Result<Vec<DeviceId>, Failure> {
+    let over = no_more(order, now).map(Outcome::Refused).filter(Outcome::ends_the_order);
+    let Some(over) = over else { return Ok(Vec::new()) };
+    let open: Vec<DeviceId> = known
+        .open_units()
+        .filter(|(_, unit)| unit.certificate().is_none())
+        .map(|(device, _)| device.clone())
+        .collect();
+    let mut ended = Vec::new();
+    for chunk in open.chunks(UNITS_MAX) {
+        let serials = chunk.iter().map(|device| device.serial.to_string()).collect();
+        let answer = ca.units(&order.id, serials, String::new()).await?;
+        for (device, unit) in chunk.iter().zip(&answer.units) {
+            if standing(unit) != Standing::Free {
+                continue;
+            }
+            let (outcome, reason) = (over.name().to_owned(), over.reason().to_owned());
+            let end = UnitEnd { outcome, reason, open: false };
+            let record = Record::Ended { device: device.clone(), end };
+            journal.record(&record).await?;
+            known.add(record);
+            ended.push(device.clone());
+        }
+    }
+    Ok(ended)
+}
+
+/// What is asked for of an order without a list of the line's own.
+pub(super) struct Wanted {
+    /// Units that the order still allows, and those that the journal has to make again.
+    pub(super) allowed: u64,
+    /// At most so many.
+    pub(super) limit: Option<u64>,
+}
+
 /// The units of an order that is worked to without a list of the line's own: its range or its manifest, without what is done here, and
-/// without what is other units' as far as `wanted` units are concerned. Behind them each is asked about when it is its turn.
+/// without what is other units' as far as the units that are wanted are concerned. Behind them each is asked about when it is its turn.
+/// Units that another station made and that are to be made again come before those that nobody made.
 pub(super) async fn candidates(
     ca: &Ca,
     order: &v1::WorkOrder,
     product: &Product,
     known: &Known,
-    wanted: u64,
+    wanted: Wanted,
 ) -> Result<Candidates, Failure> {
     let of_product = product.clone();
     let unit = move |serial| Unit {
@@ -84,7 +141,18 @@ pub(super) async fn candidates(
     done.extend(
         known.units.iter().filter(|(_, unit)| unit.is_done()).map(|(device, _)| device.serial.clone()),
     );
-    let mut survey = Survey { ca, work_order: &order.id, wanted, found: begun, taken: BTreeMap::new() };
+    let issued = order.counts.as_ref().map_or(0, |counts| counts.issued);
+    let made_here = known.units.values().filter(|unit| unit.has_been_issued()).count() as u64;
+    let mut survey = Survey {
+        ca,
+        work_order: &order.id,
+        wanted,
+        again: Vec::new(),
+        made_elsewhere: issued.saturating_sub(made_here),
+        found: begun,
+        taken: BTreeMap::new(),
+        ended: false,
+    };
     let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
         Some(Serials::Pattern(pattern)) => {
             let pattern: SerialPattern = pattern.parse()?;
@@ -99,17 +167,26 @@ pub(super) async fn candidates(
             Box::new(std::iter::empty())
         }
     };
-    let Survey { found, taken, .. } = survey;
-    let short = (found.len() as u64) < wanted;
-    Ok(Candidates { units: Box::new(found.into_iter().chain(rest).map(unit)), taken, short })
+    let wanted = survey.wanted();
+    let Survey { again, found, taken, ended, .. } = survey;
+    let first: Vec<Unit> = again.into_iter().chain(found).map(unit.clone()).collect();
+    let number = first.len() as u64;
+    let found = (ended && number < wanted).then_some(number);
+    Ok(Candidates { first, rest: Box::new(rest.map(unit)), wanted, found, taken })
 }
 
 struct Survey<'a> {
     ca: &'a Ca,
     work_order: &'a str,
-    wanted: u64,
+    wanted: Wanted,
+    /// Made by another station, and to be made again.
+    again: Vec<DeviceSerial>,
+    /// How many units of the order others made that were not seen yet.
+    made_elsewhere: u64,
     found: Vec<DeviceSerial>,
     taken: BTreeMap<&'static str, u64>,
+    /// Whether no serial number is left behind those that were asked about.
+    ended: bool,
 }
 
 impl Survey<'_> {
@@ -129,9 +206,14 @@ impl Survey<'_> {
         serials: &mut (impl Iterator<Item = DeviceSerial> + Send),
     ) -> Result<(), Failure> {
         // Beyond this each is asked about when it is its turn; a range of ten million is not walked to its end first.
-        while !self.has_enough() && self.found.len() < SURVEYED_MAX {
+        let mut surveyed = 0;
+        while !self.has_enough()
+            && (surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX))
+        {
+            surveyed += UNITS_MAX;
             let chunk: Vec<DeviceSerial> = serials.by_ref().take(UNITS_MAX).collect();
             if chunk.is_empty() {
+                self.ended = true;
                 break;
             }
             let asked = chunk.iter().map(ToString::to_string).collect();
@@ -157,23 +239,41 @@ impl Survey<'_> {
             }
             match answer.units.last() {
                 Some(last) if answer.more => after = last.serial.clone(),
-                _ => return Ok(()),
+                _ => {
+                    self.ended = true;
+                    return Ok(());
+                }
             }
         }
     }
 
     fn sort(&mut self, serial: DeviceSerial, unit: &v1::Unit) {
-        match standing(unit) {
-            Standing::Taken(taken @ (Taken::OtherOrder | Taken::Gone), _)
+        let standing = standing(unit);
+        let is_made = !matches!(standing, Standing::Free | Standing::Taken(Taken::OtherOrder, _));
+        self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
+        match standing {
+            Standing::Taken(taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked), _)
             | Standing::Taken(taken @ Taken::OtherStation, true) => {
                 *self.taken.entry(taken.name()).or_default() += 1;
             }
-            Standing::Free | Standing::Rework | Standing::Taken(..) => self.found.push(serial),
+            Standing::Rework => self.again.push(serial),
+            Standing::Free | Standing::Taken(..) => self.found.push(serial),
         }
     }
 
+    fn wanted(&self) -> u64 {
+        let wanted = self.wanted.allowed.saturating_add(self.again.len() as u64);
+        self.wanted.limit.map_or(wanted, |limit| limit.min(wanted))
+    }
+
+    /// Whether there are as many as are wanted.
+    fn has_units(&self) -> bool {
+        self.again.len().saturating_add(self.found.len()) as u64 >= self.wanted()
+    }
+
+    /// The same, and whether no unit that another station made can be one to be made again.
     fn has_enough(&self) -> bool {
-        self.found.len() as u64 >= self.wanted
+        self.has_units() && self.made_elsewhere == 0
     }
 }
 

@@ -64,6 +64,23 @@ fn what_is_recorded_is_known_after_a_restart() {
 }
 
 #[test]
+fn a_serial_number_that_was_told_in_vain_stays_so_after_the_next_refusal() {
+    let ended = |reason: &str| Record::Ended {
+        device: device(1),
+        end: UnitEnd { outcome: "refused".into(), reason: reason.into(), open: false },
+    };
+    let begun = || Record::Begun { device: device(1), columns: BTreeMap::new() };
+    let asked =
+        || Record::Step { device: device(1), step: Step::Asked { request_id: [7; 16].into(), csr: vec![1] } };
+    let in_vain = |records: Vec<Record>| Known::from_records(records).units[&device(1)].memory.told_in_vain;
+    let first = vec![begun(), asked(), ended(ALREADY_ISSUED)];
+    assert!(in_vain(first.clone()));
+    assert!(in_vain([first, vec![begun(), ended(ALREADY_ISSUED), begun(), ended("no-answer")]].concat()));
+    // The first board may have its certificate on the way: it keeps its number.
+    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended(ALREADY_ISSUED)]));
+}
+
+#[test]
 fn a_second_station_is_refused_the_journal_until_the_first_ends() {
     let directory = tempfile::tempdir().unwrap();
     let first = Journal::open(directory.path()).unwrap();

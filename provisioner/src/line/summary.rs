@@ -20,8 +20,10 @@ pub struct Summary {
     pub left: u64,
     /// Units that were wanted when no serial number was left.
     pub short: u64,
-    /// Why fixtures took no units, one for each such fixture.
-    pub closed: Vec<String>,
+    /// Fixtures that took no units from some time on, and why.
+    pub closed: Vec<(usize, String)>,
+    /// Units that were done before the run.
+    pub done_before: u64,
     /// From the first unit's start to the last one's end.
     pub duration: Duration,
     /// Why it ended before all units were begun.
@@ -46,6 +48,11 @@ pub enum Stop {
     /// The link cannot be used, whatever unit is on the bench.
     LinkUnusable {
         /// Why.
+        detail: String,
+    },
+    /// The station's clock is wrong, or the CA's.
+    ClockWrong {
+        /// What it shows.
         detail: String,
     },
     /// The operator stopped it.
@@ -88,7 +95,7 @@ impl Summary {
 
     /// Units that were wanted and cannot be made, because serial numbers of the order are used up outside of it.
     pub fn not_made(&self) -> u64 {
-        let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED"];
+        let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED", "REVOKED"];
         let lost: u64 = lost.iter().filter_map(|whose| self.skipped.get(*whose)).sum();
         self.short.min(lost)
     }

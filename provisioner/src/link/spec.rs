@@ -141,6 +141,9 @@ impl FromStr for LinkSpec {
     type Err = LinkSpecError;
 
     fn from_str(text: &str) -> Result<Self, LinkSpecError> {
+        if let Some(placeholder) = unknown_placeholder(text) {
+            return Err(LinkSpecError::Placeholder { placeholder });
+        }
         if let Some(command) = text.strip_prefix("exec:") {
             let words = shlex::split(command).filter(|words| !words.is_empty());
             return words.map(Self::Exec).ok_or(LinkSpecError::Command);
@@ -165,6 +168,28 @@ impl fmt::Display for LinkSpec {
     }
 }
 
+/// A name in braces that nothing is filled in for: `{seriall}`. Braces that a command may have for itself are none: `{}`, `{a,b}`, `{ x }`,
+/// `${HOME}`.
+fn unknown_placeholder(text: &str) -> Option<String> {
+    let mut rest = text;
+    let mut before = '\0';
+    while let Some(at) = rest.find('{') {
+        before = rest.get(..at).and_then(|text| text.chars().last()).unwrap_or(before);
+        rest = rest.get(at + 1..)?;
+        let (name, _) = rest.split_once('}')?;
+        let is_a_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'));
+        if is_a_name && before != '$' && !PLACEHOLDERS.contains(&name) {
+            return Some(format!("{{{name}}}"));
+        }
+        before = '{';
+    }
+    None
+}
+
+/// What is filled in.
+const PLACEHOLDERS: [&str; 4] = ["serial", "product", "slot", "slot:02"];
+
 /// Why a text is not a [`LinkSpec`], or not one for a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkSpecError {
@@ -177,6 +202,12 @@ pub enum LinkSpecError {
     /// No host or no port.
     #[error("tcp: needs HOST:PORT")]
     Address,
+    /// Nothing is filled in for it.
+    #[error("{placeholder} is not filled in; {{serial}}, {{product}}, {{slot}} and {{slot:02}} are")]
+    Placeholder {
+        /// As it is written.
+        placeholder: String,
+    },
     /// What was filled in is no port.
     #[error("{port:?} is not a port (slot {slot}); a port is 1 to 65535")]
     Port {
@@ -206,13 +237,13 @@ mod tests {
     #[test]
     fn a_command_is_split_into_words_and_filled_in_once() {
         let LinkSpec::Exec(words) =
-            "exec:agent --state 'my devices/{serial}' {slot} {product} {x}".parse().unwrap()
+            "exec:agent --state 'my devices/{serial}' {slot} {product} {}".parse().unwrap()
         else {
             panic!()
         };
         let device = "cam-2/SN {slot}".replace("{slot}", "(1)").parse().unwrap();
         let filled: Vec<_> = words.iter().map(|word| LinkSpec::fill(word, &device, 3)).collect();
-        assert_eq!(filled, ["agent", "--state", "my devices/SN (1)", "3", "cam-2", "{x}"]);
+        assert_eq!(filled, ["agent", "--state", "my devices/SN (1)", "3", "cam-2", "{}"]);
     }
 
     #[test]
@@ -256,8 +287,19 @@ mod tests {
             ("tcp::7000", LinkSpecError::Address),
             ("tcp:host:0", LinkSpecError::Address),
             ("serial:/dev/ttyUSB0:115200", LinkSpecError::SerialPort),
+            ("exec:agent {seriall}", LinkSpecError::Placeholder { placeholder: "{seriall}".into() }),
+            ("tcp:bench:70{slot:2}", LinkSpecError::Placeholder { placeholder: "{slot:2}".into() }),
         ] {
             assert_eq!(text.parse::<LinkSpec>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn braces_that_a_command_has_for_itself_are_left_to_it() {
+        for text in
+            ["exec:find {} x", "exec:sh -c 'cd ${HOME}; f() { agent {serial}; }; f'", "exec:x {a,b} {"]
+        {
+            assert!(text.parse::<LinkSpec>().is_ok(), "{text}");
         }
     }
 

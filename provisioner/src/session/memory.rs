@@ -47,6 +47,8 @@ pub struct Memory {
     pub passed: bool,
     /// Of the certificate that its rework replaces.
     pub superseded: Option<SerialNumber>,
+    /// Whether a board was told this serial number in vain: the CA had it on record for another unit.
+    pub told_in_vain: bool,
 }
 
 impl Memory {
@@ -57,7 +59,10 @@ impl Memory {
                 self.asked = Some((*request_id, csr.clone()));
                 self.certificate = None;
             }
-            Step::Issued(certificate) => self.certificate = Some(certificate.clone()),
+            Step::Issued(certificate) => {
+                self.certificate = Some(certificate.clone());
+                self.told_in_vain = false;
+            }
             Step::ReadBack { serial_number } => self.read_back = Some(*serial_number),
             Step::Confirmed => self.confirmed = true,
             Step::Passed => self.passed = true,

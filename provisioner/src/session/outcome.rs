@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use identity::DeviceId;
+
 use super::{FaultCode, VerificationFault};
 
 /// How a session ended.
@@ -16,6 +18,8 @@ pub enum Outcome {
         doing: &'static str,
         /// How many frames came that nobody could read.
         damaged: u32,
+        /// How many bytes came that were no part of a frame, when no frame came at all.
+        noise_bytes: u64,
     },
     /// The device said that it cannot.
     DeviceFault {
@@ -28,8 +32,10 @@ pub enum Outcome {
     },
     /// Another unit is on the bench than the line says.
     WrongDevice {
-        /// Which.
+        /// Which, in its words.
         found: String,
+        /// Whether it is known to be of another product.
+        other_product: bool,
     },
     /// The serial number is another unit's, by the CA's record. The unit on the bench was told nothing.
     SerialTaken(Taken),
@@ -37,6 +43,13 @@ pub enum Outcome {
     Echo,
     /// The unit still has the certificate that its rework is to replace.
     NotErased,
+    /// The unit has a certificate that a rework has replaced: another board has the serial number now.
+    Replaced,
+    /// The station's clock is wrong: it cannot judge certificates.
+    ClockWrong {
+        /// By how much, or in what it shows.
+        detail: String,
+    },
     /// Nobody takes the connection to the device.
     NotConnected {
         /// Why.
@@ -88,6 +101,8 @@ impl Outcome {
             Self::SerialTaken(_) => "serial-taken",
             Self::Echo => "echo",
             Self::NotErased => "not-erased",
+            Self::Replaced => "replaced",
+            Self::ClockWrong { .. } => "clock-wrong",
             Self::NotConnected { .. } => "not-connected",
             Self::LinkUnusable { .. } => "link-unusable",
             Self::Misbehaved { .. } => "misbehaved",
@@ -105,15 +120,19 @@ impl Outcome {
     pub fn reason(&self) -> &str {
         match self {
             Self::Passed => "",
-            Self::TimedOut { damaged: 0, .. } => "no-answer",
+            Self::TimedOut { damaged: 0, noise_bytes: 0, .. } => "no-answer",
+            Self::TimedOut { damaged: 0, .. } => "no-frames",
             Self::TimedOut { .. } => "damaged-frames",
             Self::Refused(refusal) => &refusal.reason,
             Self::DeviceFault { code, .. } => code.name(),
             Self::VerificationFailed(fault) => fault.name(),
             Self::SerialTaken(taken) => taken.name(),
+            Self::WrongDevice { other_product: true, .. } => "another-product",
             Self::WrongDevice { .. } => "another-serial-number",
             Self::Echo => "the-line-echoes",
             Self::NotErased => "not-erased",
+            Self::Replaced => "replaced-by-a-rework",
+            Self::ClockWrong { .. } => "STATION_CLOCK_WRONG",
             Self::NotConnected { .. } => "not-connected",
             Self::LinkUnusable { .. } => "link-unusable",
             Self::Misbehaved { .. } => "not-the-protocol",
@@ -131,6 +150,7 @@ impl Outcome {
             Self::CaUnreachable { .. }
             | Self::JournalLost { .. }
             | Self::Echo
+            | Self::ClockWrong { .. }
             | Self::NotConnected { .. }
             | Self::LinkUnusable { .. }
             | Self::Cancelled => false,
@@ -154,6 +174,8 @@ impl Outcome {
             | Self::SerialTaken(_)
             | Self::Echo
             | Self::NotErased
+            | Self::Replaced
+            | Self::ClockWrong { .. }
             | Self::NotConnected { .. }
             | Self::LinkUnusable { .. }
             | Self::Misbehaved { .. }
@@ -167,8 +189,15 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => f.write_str("passed"),
-            Self::TimedOut { doing, damaged: 0 } => write!(f, "the device did not answer while {doing}"),
-            Self::TimedOut { doing, damaged } => write!(
+            Self::TimedOut { doing, damaged: 0, noise_bytes: 0 } => {
+                write!(f, "the device did not answer while {doing}")
+            }
+            Self::TimedOut { doing, damaged: 0, noise_bytes } => write!(
+                f,
+                "{noise_bytes} bytes received and no frame among them, while {doing}: look at the speed of the line (baud rate), and \
+                 whether this is the factory link of the device"
+            ),
+            Self::TimedOut { doing, damaged, .. } => write!(
                 f,
                 "the device gave no answer that can be read while {doing} ({damaged} damaged frames): look at the cable, the \
                  speed of the line, and whether something else writes to it"
@@ -177,7 +206,7 @@ impl fmt::Display for Outcome {
                 write!(f, "the device reported {} while {doing}", code.name())?;
                 if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
             }
-            Self::WrongDevice { found } => write!(f, "another device is on the bench: {found}"),
+            Self::WrongDevice { found, .. } => write!(f, "another device is on the bench: {found}"),
             Self::SerialTaken(taken) => write!(f, "{taken}; the unit on the bench was told nothing"),
             Self::Echo => f.write_str(
                 "the line echoes: the station receives what it sends; switch the echo of the port, adapter or command off",
@@ -185,6 +214,11 @@ impl fmt::Display for Outcome {
             Self::NotErased => f.write_str(
                 "the unit still has the certificate that its rework is to replace: erase the unit, then run this command again",
             ),
+            Self::Replaced => f.write_str(
+                "the unit has a certificate that a rework has replaced: it is not the board that has this serial number now, or it was \
+                 not erased; put the right board on the bench, or give this one another serial number after it is erased",
+            ),
+            Self::ClockWrong { detail } => f.write_str(detail),
             Self::NotConnected { detail } | Self::LinkUnusable { detail } => f.write_str(detail),
             Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
             Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
@@ -222,6 +256,10 @@ pub enum Taken {
     ThisStation,
     /// The unit that had it was scrapped or retired.
     Gone,
+    /// All certificates of the unit that had it are revoked.
+    Revoked,
+    /// It was given up at this station before a unit had a certificate under it.
+    GivenUp,
 }
 
 impl Taken {
@@ -232,6 +270,8 @@ impl Taken {
             Self::OtherStation => "MADE_BY_ANOTHER_STATION",
             Self::ThisStation => "MADE_BY_THIS_STATION",
             Self::Gone => "SCRAPPED_OR_RETIRED",
+            Self::Revoked => "REVOKED",
+            Self::GivenUp => "GIVEN_UP",
         }
     }
 }
@@ -243,7 +283,24 @@ impl fmt::Display for Taken {
             Self::OtherStation => "another station has made a unit with this serial number",
             Self::ThisStation => "this station has made another unit with this serial number",
             Self::Gone => "the unit with this serial number was scrapped or retired",
+            Self::Revoked => {
+                "the certificates of the unit with this serial number are revoked; `touchmark device rework` allows it another one"
+            }
+            Self::GivenUp => "this serial number was given up at this station (`touchmark-station scrap`)",
         })
+    }
+}
+
+impl Outcome {
+    /// Another device than the line says is on the bench: `found` is what is known of it.
+    pub(super) fn wrong_device(wanted: &DeviceId, found: Option<&DeviceId>, words: String) -> Self {
+        let other_product = found.is_some_and(|found| found.product != wanted.product);
+        Self::WrongDevice { found: words, other_product }
+    }
+
+    /// Whether the CA said by this that the order gives no certificate to anybody any more.
+    pub fn ends_the_order(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if ENDS_OF_ORDERS.contains(&refusal.reason.as_str()))
     }
 }
 

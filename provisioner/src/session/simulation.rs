@@ -13,6 +13,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use super::*;
 
+mod answers;
+mod rework;
+
 /// The makers of certificates: a root and a factory issuer.
 struct Makers {
     kit: Arc<Kit>,
@@ -372,7 +375,10 @@ fn another_device_on_the_bench_is_refused_before_it_makes_a_key() {
     assert_eq!(*exchange, u32::MAX);
     let answer = device.answer(*exchange, question);
     let commands = session.handle(Event::Answer { exchange: *exchange, answer }, now());
-    assert_eq!(commands, [Command::End(Outcome::WrongDevice { found: "cam-2/SN000009".into() })]);
+    assert_eq!(
+        commands,
+        [Command::End(Outcome::WrongDevice { found: "cam-2/SN000009".into(), other_product: false })]
+    );
     assert!(session.handle(Event::TimedOut, now()).is_empty(), "it ends once");
 }
 
@@ -389,7 +395,7 @@ fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
         let commands = session.handle(event, now());
         sends += commands.iter().filter(|command| matches!(command, Command::Send { .. })).count();
         if let Some(Command::End(outcome)) = commands.last() {
-            assert_eq!(*outcome, Outcome::TimedOut { doing: "saying hello", damaged: 0 });
+            assert_eq!(*outcome, Outcome::TimedOut { doing: "saying hello", damaged: 0, noise_bytes: 0 });
             break;
         }
         event = Event::TimedOut;
@@ -530,4 +536,13 @@ fn a_station_that_hears_itself_says_that_the_line_echoes() {
     let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
     assert!(crate::wire::is_echo(&crate::wire::encode_question(*exchange, question)));
     assert_eq!(session.handle(Event::Echo, now()), [Command::End(Outcome::Echo)]);
+}
+
+/// A session of which the first question was sent, and its exchange number.
+fn greeting(assignment: Assignment, memory: Memory) -> (Session, u32) {
+    let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 9, ca_timeout: Duration::from_secs(1) };
+    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let mut session = Session::new(unit(1), assignment, Arc::clone(&makers().kit), limits, draw, memory);
+    session.handle(Event::Begin, now());
+    (session, 1)
 }

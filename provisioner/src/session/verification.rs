@@ -1,6 +1,6 @@
 //! Whether a unit has what it should have. Pure.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use identity::{DeviceId, SerialNumber};
@@ -10,7 +10,7 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{BirthCertificate, Kit, ReadBack};
+use super::{BirthCertificate, Kit, Outcome, ReadBack};
 
 /// What a device signs at its read-back.
 pub fn read_back_message(nonce: &[u8; 32]) -> Vec<u8> {
@@ -156,7 +156,7 @@ pub enum VerificationFault {
     #[error("the device does not keep the trust anchors that it was sent")]
     StoredAnchors,
     /// It does not lead to an anchor.
-    #[error("the certificate does not lead to a trust anchor: {0}")]
+    #[error("the certificate does not lead to a trust anchor: {}", words(.0))]
     Chain(webpki::Error),
     /// The device does not have the key.
     #[error("the device cannot prove that it has the key of its certificate")]
@@ -176,6 +176,44 @@ impl VerificationFault {
             Self::StoredAnchors => "STORED_ANCHORS",
             Self::Chain(_) => "CHAIN",
             Self::Signature => "SIGNATURE",
+        }
+    }
+}
+
+impl From<VerificationFault> for Outcome {
+    /// The CA has just issued the certificate, or has it on record: one that is not valid now says that the station's clock is wrong.
+    fn from(fault: VerificationFault) -> Self {
+        let (time, bound, what) = match fault {
+            VerificationFault::Chain(webpki::Error::CertNotValidYet { time, not_before }) => {
+                (time, not_before, "begins only at")
+            }
+            VerificationFault::Chain(webpki::Error::CertExpired { time, not_after }) => {
+                (time, not_after, "ended at")
+            }
+            fault => return Self::VerificationFailed(fault),
+        };
+        let (time, bound) = (for_people(time), for_people(bound));
+        let detail = format!(
+            "this station's clock shows {time}, and a certificate that the CA gives out now {what} {bound}: set the station's clock"
+        );
+        Self::ClockWrong { detail }
+    }
+}
+
+fn for_people(time: UnixTime) -> String {
+    let time = UNIX_EPOCH + Duration::from_secs(time.as_secs());
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// The kind of error; the library has no other words than the names in its code.
+fn words(error: &webpki::Error) -> String {
+    match error {
+        webpki::Error::UnknownIssuer => "none of the anchors signed it or an issuer of its chain".to_owned(),
+        webpki::Error::InvalidSignatureForPublicKey => "a signature in the chain is wrong".to_owned(),
+        webpki::Error::BadDer | webpki::Error::BadDerTime => "a certificate cannot be read".to_owned(),
+        error => {
+            let text = format!("{error:?}");
+            text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
         }
     }
 }

@@ -32,8 +32,28 @@ pub struct Records {
     pub confirmed: std::collections::BTreeSet<String>,
     pub scrapped: BTreeMap<String, String>,
     pub paused: bool,
+    /// The order's window, and how far the CA's clock is ahead of the station's, in seconds.
+    pub opens_at: Option<i64>,
+    pub closes_at: Option<i64>,
+    pub ahead_s: i64,
+    pub revoked: std::collections::BTreeSet<String>,
+    /// Made by another station.
+    pub elsewhere: std::collections::BTreeSet<String>,
     /// So many questions are answered with "not now".
     pub busy: u32,
+}
+
+impl Records {
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        let since =
+            identity::Clock::now(&identity::SystemClock).duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(since.as_secs()).unwrap() + self.ahead_s
+    }
+}
+
+fn seconds(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 0 }
 }
 
 fn refused(code: tonic::Code, reason: &str) -> Status {
@@ -63,11 +83,14 @@ impl ProvisioningService for Ca {
                     issued: records.issued.len() as u64,
                     ..Default::default()
                 }),
+                opens_at: records.opens_at.map(seconds),
+                closes_at: records.closes_at.map(seconds),
                 ..Default::default()
             }),
             chain: vec![],
             trust_bundle: Some(v1::TrustBundle { version: 1, anchors: vec![records.root.clone().into()] }),
             enrollment_url: "https://ca.example.com:8443".into(),
+            now: Some(seconds(records.now())),
         }))
     }
 
@@ -89,14 +112,24 @@ impl ProvisioningService for Ca {
                 (Some(_), false) => v1::UnitState::Issued,
                 (Some(_), true) => v1::UnitState::Confirmed,
             };
+            let (revoked, other_station) =
+                (records.revoked.contains(&serial), records.elsewhere.contains(&serial));
             let birth_certificate = issued.unwrap_or_default();
-            v1::Unit { serial, state: state.into(), birth_certificate, ..v1::Unit::default() }
+            v1::Unit {
+                serial,
+                state: state.into(),
+                birth_certificate,
+                revoked,
+                other_station,
+                ..v1::Unit::default()
+            }
         };
         Ok(Response::new(v1::GetUnitsResponse {
             units: serials.into_iter().map(unit).collect(),
             more: false,
             work_order: order,
             station: "line-1".into(),
+            now: Some(seconds(records.now())),
         }))
     }
 
@@ -313,6 +346,11 @@ impl Factory {
             confirmed: Default::default(),
             scrapped: BTreeMap::new(),
             paused: false,
+            opens_at: None,
+            closes_at: None,
+            ahead_s: 0,
+            revoked: Default::default(),
+            elsewhere: Default::default(),
             busy: 0,
             issuer,
         })));
@@ -333,6 +371,24 @@ impl Factory {
             }
         });
         Self { directory, ca, flash, link }
+    }
+
+    /// A device server that makes so many units; then it is away, or takes connections and says nothing.
+    pub async fn server_of(&self, units: usize, is_away: bool) -> String {
+        let devices = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let link = format!("tcp:{}", devices.local_addr().unwrap());
+        let kept = Arc::clone(&self.flash);
+        tokio::spawn(async move {
+            for _ in 0..units {
+                device(devices.accept().await.unwrap().0, Arc::clone(&kept)).await;
+            }
+            if !is_away {
+                loop {
+                    devices.accept().await.unwrap();
+                }
+            }
+        });
+        link
     }
 
     pub async fn station(&self, command: &str, arguments: &[&str]) -> Output {

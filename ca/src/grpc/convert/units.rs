@@ -1,11 +1,13 @@
 //! Questions of stations about serial numbers, and the answers.
 
+use std::time::SystemTime;
+
 use authority::{Caller, Refused, UNITS_MAX, UnitOnRecord, Units, UnitsAsked};
 use bytes::Bytes;
 use ledger::DeviceState;
 use proto::v1;
 
-use super::{bad, work_order};
+use super::{bad, timestamp, work_order};
 
 pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<UnitsAsked, Refused> {
     if message.serials.len() > UNITS_MAX {
@@ -25,12 +27,13 @@ pub(in crate::grpc) fn units_asked(message: &v1::GetUnitsRequest) -> Result<Unit
     Ok(UnitsAsked::OfManifest { after })
 }
 
-pub(in crate::grpc) fn units(units: &Units, caller: &Caller) -> v1::GetUnitsResponse {
+pub(in crate::grpc) fn units(units: &Units, caller: &Caller, now: SystemTime) -> v1::GetUnitsResponse {
     v1::GetUnitsResponse {
         units: units.units.iter().map(unit).collect(),
         more: units.more,
         work_order: Some(work_order(&units.order)),
         station: caller.station().map(ToString::to_string).unwrap_or_default(),
+        now: Some(timestamp(now)),
     }
 }
 
@@ -51,5 +54,6 @@ fn unit(unit: &UnitOnRecord) -> v1::Unit {
         other_order: made.other_order,
         other_station: made.other_station,
         birth_certificate: Bytes::copy_from_slice(made.birth.as_bytes()),
+        revoked: made.state == DeviceState::Revoked && !made.rework,
     }
 }

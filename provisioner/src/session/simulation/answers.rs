@@ -1,0 +1,64 @@
+//! What a device or a CA says, and what the session makes of it.
+
+use super::*;
+
+#[test]
+fn a_whole_frame_with_wrong_content_is_the_devices_fault_and_not_the_cables() {
+    use prost::Message;
+    use proto::v1;
+    for (response, words) in [
+        (
+            Some(v1::device_message::Response::Hello(v1::HelloResponse { step: 9, ..Default::default() })),
+            "step 9",
+        ),
+        (
+            Some(v1::device_message::Response::Hello(v1::HelloResponse { step: 0, ..Default::default() })),
+            "step 0",
+        ),
+        (None, "its answer is empty"),
+    ] {
+        let (mut session, exchange) = greeting(told(), Memory::default());
+        let mut message = v1::DeviceMessage { exchange: exchange + 7, response, from_device: true };
+        for (exchange, ends) in [(exchange + 7, false), (exchange, true)] {
+            message.exchange = exchange;
+            let wrong = crate::wire::decode_answer(&message.encode_to_vec()).unwrap_err();
+            let event = Event::NotTheProtocol { exchange: wrong.exchange, what: wrong.what };
+            let commands = session.handle(event, now());
+            assert_eq!(commands.is_empty(), !ends, "an answer to an earlier question is passed over");
+            if let Some(Command::End(outcome)) = commands.first() {
+                assert_eq!(outcome.name(), "misbehaved");
+                assert!(outcome.to_string().contains(words), "{outcome}");
+            }
+        }
+    }
+    assert_eq!(crate::wire::decode_answer(&[0xff]).unwrap_err().exchange, None);
+}
+
+#[test]
+fn a_device_of_another_product_is_told_from_one_with_another_serial_number() {
+    for (found, reason) in [
+        ("this unit is cam-3/SN000001", "another-product"),
+        ("this unit is cam-2/SN000002", "another-serial-number"),
+        ("I am somebody else", "another-serial-number"),
+    ] {
+        let (mut session, exchange) = greeting(told(), Memory::default());
+        let answer = Answer::Fault { code: FaultCode::WrongDevice, message: found.into() };
+        let commands = session.handle(Event::Answer { exchange, answer }, now());
+        let Some(Command::End(outcome)) = commands.first() else { panic!("{commands:?}") };
+        assert_eq!((outcome.name(), outcome.reason()), ("wrong-device", reason));
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_yet_by_the_stations_clock_says_that_the_clock_is_wrong() {
+    let at = |days: u64| rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(days * 86_400));
+    let fault = VerificationFault::Chain(webpki::Error::CertNotValidYet { time: at(1), not_before: at(41) });
+    let outcome = Outcome::from(fault);
+    assert_eq!(outcome.reason(), "STATION_CLOCK_WRONG");
+    assert!(
+        outcome.to_string().contains("begins only at 1970-02-11T00:00:00Z: set the station's clock"),
+        "{outcome}"
+    );
+    let other = VerificationFault::Chain(webpki::Error::UnknownIssuer).to_string();
+    assert!(other.ends_with("none of the anchors signed it or an issuer of its chain"), "{other}");
+}
