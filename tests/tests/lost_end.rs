@@ -32,9 +32,13 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
     authority.kill();
     lose_the_end(&authority);
     fs::remove_dir_all(authority.directory().join("store/projection")).unwrap();
+    let segment = last_segment(&authority.directory().join("store/ledger"));
+    let short = fs::read(&segment).unwrap();
 
     for _ in 0..2 {
         let said = refused(&authority);
+        assert_eq!(fs::read(&segment).unwrap(), short, "a refused start changes nothing: {said}");
+        assert!(!said.contains("never acknowledged"), "{said}");
         assert!(said.contains(&format!("saw entry {head}")), "{said}");
         assert!(said.contains("accept-restored-store"), "{said}");
     }
