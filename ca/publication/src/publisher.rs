@@ -55,7 +55,11 @@ impl<S: StatusSource> Publisher<S> {
         let (shelf, lists) = blocking(move || Shelf::open(&shelf).map_err(PublishError::Io)).await?;
         let numbers = Arc::new(numbers);
         let kept = Arc::clone(&numbers);
-        blocking(move || Ok(kept.keep_room())).await?;
+        blocking(move || {
+            kept.keep_room();
+            Ok(())
+        })
+        .await?;
         let now = clock.now();
         for list in lists.into_iter().filter(|list| list.next_update > now) {
             publication.publish(Arc::new(list));

@@ -47,7 +47,7 @@ impl fmt::Display for Exposure {
             How::Owner(uid) => write!(
                 f,
                 "{path} belongs to another user (uid {uid}); {compare}, then: chown --reference={} {path}",
-                self.path.parent().unwrap_or(Path::new("/")).display()
+                self.path.parent().unwrap_or_else(|| Path::new("/")).display()
             ),
         }
     }
@@ -97,10 +97,10 @@ impl Search {
                 (metadata.mode() & OTHERS_WRITE != 0 && !sticky).then_some(How::Mode(metadata.mode() & MODE))
             });
         }
-        self.judge(&path, is_state, |metadata, owners| how(metadata, owners));
+        self.judge(&path, is_state, how);
         for file in fs::read_dir(&path).into_iter().flatten().flatten() {
             if file.file_type().is_ok_and(|kind| kind.is_file()) {
-                self.judge(&file.path(), is_state, |metadata, owners| how(metadata, owners));
+                self.judge(&file.path(), is_state, how);
             }
         }
     }

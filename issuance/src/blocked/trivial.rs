@@ -68,3 +68,33 @@ const P384_BYTES: usize = 48;
 
 /// RFC 8032, section 5.1.5.
 const SEED_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SubjectPublicKeyInfo of a P-256 key, up to its point (RFC 5480).
+    const P256_SPKI: &[u8] = &[
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+
+    fn of(secret: &[u8]) -> PublicKey {
+        let private = PrivateKey::from_private_key(&ECDH_P256, secret).unwrap();
+        let point = private.compute_public_key().unwrap();
+        PublicKey::from_spki(&[P256_SPKI, point.as_ref()].concat()).unwrap()
+    }
+
+    #[test]
+    fn what_a_broken_generator_gives_first_is_found_in_either_byte_order() {
+        let counter: Vec<u8> = (0..32).collect();
+        let bit = |place: usize| (0..32).map(|octet| u8::from(octet == place)).collect::<Vec<_>>();
+        for secret in
+            [counter.clone(), counter.into_iter().rev().collect(), bit(0), bit(6), bit(31), vec![7; 32]]
+        {
+            assert!(is_trivial(&of(&secret)), "{secret:?}");
+        }
+        let good: Vec<u8> = (0..32_u8).map(|octet| octet.wrapping_mul(37).wrapping_add(11)).collect();
+        assert!(!is_trivial(&of(&good)));
+    }
+}
