@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use identity::{Clock, SystemClock};
 use proto::v1::ListDevicesRequest;
 use tests::{CertificateAuthority, Device, Factory, OrderTerms, Process, Program, eventually};
 
@@ -47,6 +48,10 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
     let output = run(&authority, "credential", &["--operator", "eve", "--out", credential.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(STATE_IS_NOT_WHAT_IT_MUST_BE), "{output:?}");
     assert!(!credential.exists());
+    let now = humantime::format_rfc3339_seconds(SystemClock.now()).to_string();
+    let output = run(&authority, "confirm-time", &["--time", &now]);
+    assert_eq!(output.status.code(), Some(STATE_IS_NOT_WHAT_IT_MUST_BE), "{output:?}");
+    assert_eq!(fs::read(&segment).unwrap(), short, "what is left of the end is still there");
 
     let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success(), "{accepted:?}");

@@ -1,6 +1,6 @@
 //! Room on a disk for what must be written when it is full: a revocation that is on record must reach its list.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -26,14 +26,30 @@ impl Reserve {
         }
     }
 
-    /// Runs `write`, and when it finds no space once more with the room that was kept; then takes `bytes` again.
+    /// Runs `write`; while it finds no space, gives a little of the room that was kept back to the disk and runs it again. A little, for
+    /// others wait for space, too: the ledger takes what it finds. Then takes `bytes` again.
     pub(super) fn spent_on<T>(&self, bytes: u64, write: impl Fn() -> io::Result<T>) -> io::Result<T> {
-        let mut written = write();
-        if written.as_ref().is_err_and(no_space) && fs::remove_file(&self.path).is_ok() {
-            written = write();
+        let mut part = PART_BYTES_MIN;
+        loop {
+            let written = write();
+            if written.as_ref().is_err_and(no_space) && self.give_back(part) {
+                part = part.saturating_mul(2);
+                continue;
+            }
             self.keep(bytes);
+            return written;
         }
-        written
+    }
+
+    /// Whether there was something to give.
+    fn give_back(&self, bytes: u64) -> bool {
+        let give = || {
+            let file = OpenOptions::new().write(true).open(&self.path)?;
+            let kept = file.metadata()?.len();
+            file.set_len(kept.saturating_sub(bytes))?;
+            Ok::<_, io::Error>(kept > 0)
+        };
+        give().unwrap_or(false)
     }
 
     fn take(&self, bytes: u64) -> io::Result<()> {
@@ -58,6 +74,9 @@ pub(super) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// What is given back at first: the blocks of a small file and of its directory.
+const PART_BYTES_MIN: u64 = 8 * 1024;
+
 /// The smallest part that is kept or left: a block of most file systems.
 const PIECE_BYTES: usize = 4 * 1024;
 
@@ -67,6 +86,7 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::fs;
 
     use super::*;
 
@@ -80,16 +100,21 @@ mod tests {
         let tries = Cell::new(0);
         let written = reserve.spent_on(20_000, || {
             tries.set(tries.get() + 1);
-            match path.exists() {
-                true => Err(io::ErrorKind::StorageFull.into()),
-                false => Ok(7),
+            match fs::metadata(&path).unwrap().len() {
+                10_000 => Err(io::ErrorKind::StorageFull.into()),
+                kept => Ok(kept),
             }
         });
-        assert_eq!((written.unwrap(), tries.get()), (7, 2));
+        assert_eq!((written.unwrap(), tries.get()), (10_000 - PART_BYTES_MIN, 2));
         assert_eq!(fs::metadata(&path).unwrap().len(), 20_000);
+        // All of it, if it must be, and no further try when there is none.
+        let failed = reserve.spent_on(0, || Err::<(), _>(io::ErrorKind::StorageFull.into()));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
         // What fails for another reason spends nothing.
+        reserve.keep(20_000);
         let failed = reserve.spent_on(20_000, || Err::<(), _>(io::ErrorKind::PermissionDenied.into()));
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-        assert!(path.exists());
+        assert_eq!(fs::metadata(&path).unwrap().len(), 20_000);
     }
 }

@@ -101,6 +101,7 @@ impl Shelf {
             _ => sealed.head.len() as u64,
         };
         fs::rename(&written, &path)?;
+        self.keep_room();
         let content = content(file, length)?;
         self.lines.insert(label.name, line(label, entries_at, entries_bytes, length, sha256));
         Ok(list(label, entries_at, entries_bytes, content))
@@ -113,8 +114,10 @@ impl Shelf {
         let lines: Vec<&Line> = lines.into_iter().map(|(_, line)| line).collect();
         let (written, bytes) = (self.dir.join(INDEX).with_extension("new"), serde_json::to_vec(&lines)?);
         self.reserve.spent_on(self.room(), || fs::write(&written, &bytes))?;
+        fs::rename(written, self.dir.join(INDEX))?;
+        // What was replaced has left its room: to be kept before others find it.
         self.keep_room();
-        fs::rename(written, self.dir.join(INDEX))
+        Ok(())
     }
 
     /// Keeps room for the next lists, so that a full disk keeps no revocation from them.
