@@ -204,7 +204,7 @@ pub struct TellingArguments {
     #[arg(long, value_name = "COMMAND")]
     hook: Option<Hook>,
 
-    /// End the hook, and all that it started, when it takes longer.
+    /// End the hook, with its process group, when it takes longer.
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     hook_time: Duration,
 

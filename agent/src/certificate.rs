@@ -2,13 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, PublicKey};
+use identity::{DeviceId, PublicKey, is_unseen};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
-
-use crate::state::rfc3339;
 
 /// What a device shows to others, and what it trusts itself: everything of a credential but the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,19 +62,6 @@ impl Credential {
     /// Why not.
     pub fn check_chain_to_anchors_of(&self, in_use: &Self, now: SystemTime) -> Result<(), Unfit> {
         self.verify_chain(&in_use.anchors, now).map_err(|why| Unfit::StrangeChain(Box::new(why)))
-    }
-
-    /// Whether it ends no sooner than `in_use`.
-    ///
-    /// # Errors
-    /// When it does.
-    pub fn check_ends_no_sooner_than(&self, in_use: &Self) -> Result<(), Unfit> {
-        let next = Certificate::from_der(&self.certificate)?.not_after;
-        let last = Certificate::from_der(&in_use.certificate)?.not_after;
-        if next < last {
-            return Err(Unfit::EndsEarlier { ends: rfc3339(next), in_use: rfc3339(last) });
-        }
-        Ok(())
     }
 
     fn verify_chain(&self, anchors: &[Vec<u8>], now: SystemTime) -> Result<(), Unfit> {
@@ -205,8 +190,10 @@ pub enum Unfit {
     /// An operational certificate without the extended key usage `clientAuth` (R-5280-13).
     #[error("the certificate is not for TLS clients")]
     NotForClients,
-    /// It would end before the one that it is to replace.
-    #[error("the certificate ends at {ends}, before the one in use, which ends at {in_use}")]
+    /// It is due for its own renewal, and would end before the one that it is to replace.
+    #[error(
+        "the certificate ends at {ends}, before the one in use, which ends at {in_use}, and most of its life is over"
+    )]
     EndsEarlier {
         /// When.
         ends: String,
@@ -263,7 +250,7 @@ fn the_only<'a>(
 /// The name for people, with whatever a stranger put in it made harmless for a terminal.
 fn text(name: &X509Name<'_>) -> String {
     let text = name.to_string();
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(SUBJECT_CHARACTERS_MAX).collect()
+    text.chars().map(|c| if is_unseen(c) { '?' } else { c }).take(SUBJECT_CHARACTERS_MAX).collect()
 }
 
 /// A subject for people is cut here: O, OU and serialNumber at their longest fit.

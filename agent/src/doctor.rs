@@ -191,7 +191,7 @@ fn renewal(view: &View, now: SystemTime) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(renewal) = &view.record().renewal {
         let says = match renewal.step {
-            RenewalStep::Begun => "begun, and the CA has not answered",
+            RenewalStep::Begun => "begun, and no certificate that fits has come",
             RenewalStep::Installed => "the next certificate is here, and the CA has not heard of its use",
         };
         findings.push(Finding::note(RENEWAL, says, "let it finish: touchmark-agent renew, or run"));

@@ -19,7 +19,7 @@ use crate::state::{Disk, Place, State, StateError, View};
 pub struct Telling {
     /// A command to run.
     pub hook: Option<Hook>,
-    /// How long it may take; then it is ended, with all that it started.
+    /// How long it may take; then it is ended, with its process group.
     pub hook_time: Duration,
     /// A file with the number of a process that reads its credentials again at SIGHUP.
     pub pid_file: Option<PathBuf>,

@@ -8,6 +8,7 @@
 mod advice;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use identity::{Clock, DeviceId, RequestId};
 use proto::v1;
@@ -15,13 +16,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tracing::{info, warn};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Unfit};
 use crate::enroll::answer::{self, Answer, Trust};
 use crate::enroll::connection::Connection;
 use crate::enroll::retry::{Attempts, chain};
 use crate::enroll::{EnrollError, Enrolled, Identity, Patience, Server};
 use crate::key::certificate_request;
-use crate::state::{EnrolmentStep, Parent, Place, Renewal, RenewalStep, Slot, State, StateError, View};
+use crate::renewal::renewal_time;
+use crate::state::{
+    EnrolmentStep, Parent, Place, Renewal, RenewalStep, Slot, State, StateError, View, rfc3339,
+};
 
 pub use advice::Plan;
 
@@ -174,7 +178,7 @@ impl Run<'_> {
             })
             .await?;
         if renewal.parent == Parent::Operational {
-            check_successor(state.view(), &caller, &answer)?;
+            check_successor(&self.device, &caller, &answer)?;
         }
         state.keep(Place::Slot(renewal.slot), &answer.credential)?;
         state.update(|record| {
@@ -239,21 +243,37 @@ impl Parent {
 
 /// Whether the answer may replace the certificate in use. The way through the birth certificate does not ask this: it is there for a
 /// device that slept so long that all it trusted was replaced.
-fn check_successor(view: &View, in_use: &Identity, answer: &Answer) -> Result<(), EnrollError> {
-    answer.credential.check_chain_to_anchors_of(&in_use.credential, answer.server_time)?;
-    // Only an operator who says so shortens lives: with a new profile, for example. One that was issued while the CA's clock was ahead, and
-    // has not begun, ends too late.
-    let rotated = view.record().advice.as_ref().is_some_and(|advice| advice.reason == ROTATION);
-    let begins = Certificate::from_der(&in_use.credential.certificate)?.not_before;
-    if !rotated && begins <= answer.server_time {
-        answer.credential.check_ends_no_sooner_than(&in_use.credential)?;
+///
+/// How long a certificate lives is the CA's to say, so a successor may end sooner than the one before it, as long as it is not itself due
+/// for its renewal already (ADR 0038).
+fn check_successor(device: &DeviceId, in_use: &Identity, answer: &Answer) -> Result<(), EnrollError> {
+    let (now, next) = (answer.server_time, Certificate::from_der(&answer.credential.certificate)?);
+    answer.credential.check_chain_to_anchors_of(&in_use.credential, now)?;
+    let last = Certificate::from_der(&in_use.credential.certificate)?;
+    // One that was issued while the CA's clock was ahead, and has not begun, ends too late.
+    if next.not_after >= last.not_after || last.not_before > now {
+        return Ok(());
     }
-    Ok(())
+    let (ends, in_use_ends) = (rfc3339(next.not_after), rfc3339(last.not_after));
+    if now < renewal_time(device, &next, None) {
+        info!(device.id = %device, "the next certificate ends at {ends}, before the one in use, which ends at {in_use_ends}");
+        return Ok(());
+    }
+    let life = next.not_after.duration_since(next.not_before).unwrap_or_default();
+    let age = now.duration_since(next.not_before).unwrap_or_default();
+    if age > (life / ANSWER_AGE_DIVISOR).max(ANSWER_AGE_MIN) {
+        return Err(EnrollError::Overtaken { ends, in_use: in_use_ends });
+    }
+    Err(Unfit::EndsEarlier { ends, in_use: in_use_ends }.into())
 }
 
-/// The CA's word for a renewal that an operator asked for (see `GetRenewalInfoResponse.reason`).
-const ROTATION: &str = "rotation requested";
+/// An answer of no use that is older than this share of its life is asked for anew. A CA that gives nothing better makes at most sixteen
+/// children in the life of one: half of what its ledger lets a device have.
+const ANSWER_AGE_DIVISOR: u32 = 16;
+
+/// As old is a certificate at its issuance, by the CA's backdating, and an hour more.
+const ANSWER_AGE_MIN: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The most questions of one run: one with the certificate in use, one with the birth certificate, and another in place of the one of
-/// the two whose answer ended before it was of use.
+/// the two whose answer was of no use any more.
 const QUESTIONS_MAX: usize = 3;

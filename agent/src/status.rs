@@ -93,6 +93,14 @@ impl Status {
         })
     }
 
+    /// What to do next, for people.
+    pub fn next_action(&self) -> &'static str {
+        match self.standing {
+            Standing::Enrolled if self.renewal.is_some() => "let it finish: touchmark-agent renew, or run",
+            standing => standing.next_action(),
+        }
+    }
+
     /// Whole days until the operational certificate ends; zero when it has ended.
     pub fn days_left(&self) -> Option<u64> {
         let left = self.operational.as_ref()?.not_after.duration_since(self.now);
@@ -157,8 +165,7 @@ impl Standing {
         }
     }
 
-    /// What to do next, for people.
-    pub fn next_action(self) -> &'static str {
+    fn next_action(self) -> &'static str {
         match self {
             Self::InFactory => "finish it at a station: touchmark-agent factory",
             Self::Born => "enrol it: touchmark-agent enroll",

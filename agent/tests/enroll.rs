@@ -157,6 +157,19 @@ fn nobody_at_home_ends_at_the_deadline() {
 }
 
 #[test]
+fn who_is_sent_sighup_while_trying_goes_on_to_the_deadline() {
+    let home = tempfile::tempdir().unwrap();
+    born(home.path(), &Issuers::new(), "SN1", "https://127.0.0.1:9");
+    let mut trying = agent();
+    trying.args(["enroll", "--deadline", "1s", "--state"]).arg(home.path()).stderr(Stdio::null());
+    let mut trying = trying.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let process = rustix::process::Pid::from_child(&trying);
+    rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+    assert_eq!(trying.wait().unwrap().code(), Some(7));
+}
+
+#[test]
 fn a_server_of_another_root_or_another_name_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let (ca, foreign) = (FakeCa::start(), FakeCa::start());

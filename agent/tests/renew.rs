@@ -112,21 +112,45 @@ fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
 }
 
 #[test]
-fn lives_are_shortened_only_when_an_operator_asked_for_rotation() {
+fn a_successor_may_end_sooner_whether_or_not_an_operator_asked_for_rotation() {
+    let ca = FakeCa::start();
+    for reason in ["scheduled", "rotation requested"] {
+        let home = tempfile::tempdir().unwrap();
+        ca.books.lock().unwrap().until = None;
+        enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+        {
+            let mut books = ca.books.lock().unwrap();
+            (books.until, books.reason, books.window) = (Some(day(40)), reason, Some((-60, -30)));
+        }
+        let renewed = renew(home.path(), &[]);
+        assert_eq!(renewed.status.code(), Some(0), "{reason}: {}", stderr(&renewed));
+        assert_eq!(json(&renewed)["renewed"], true, "{reason}");
+        assert!(stderr(&renewed).contains("before the one in use"), "{reason}: {}", stderr(&renewed));
+    }
+}
+
+#[test]
+fn an_answer_that_waited_until_it_was_of_no_use_is_asked_for_anew() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
-    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     ca.books.lock().unwrap().until = Some(day(40));
-    let refused = renew(home.path(), &["--force"]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("before the one in use"), "{}", stderr(&refused));
-    let other = tempfile::tempdir().unwrap();
-    ca.books.lock().unwrap().until = None;
-    enrolled(other.path(), &ca.issuers, "SN2", &ca.url());
+    enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
+    let first = current(home.path());
+    // The CA has made a shorter one, and its answer is lost until most of its life is over.
+    (ca.books.lock().unwrap().until, ca.books.lock().unwrap().lost) = (Some(day(38)), usize::MAX);
+    let lost = renew(home.path(), &["--force", "--deadline", "1s"]);
+    assert_eq!(lost.status.code(), Some(7), "{}", stderr(&lost));
+    assert_eq!(ca.books.lock().unwrap().issued.len(), 2);
+    let waiting = json(&status(home.path()));
+    assert_eq!(waiting["next_action"], "let it finish: touchmark-agent renew, or run");
     {
         let mut books = ca.books.lock().unwrap();
-        (books.until, books.reason, books.window) = (Some(day(40)), "rotation requested", Some((-60, -30)));
+        (books.lost, books.until, books.later) = (0, Some(day(80)), 37 * 86_400);
     }
-    assert_eq!(json(&renew(other.path(), &[]))["renewed"], true);
+    let renewed = renew(home.path(), &[]);
+    assert_eq!(renewed.status.code(), Some(0), "{}", stderr(&renewed));
+    assert_eq!(json(&renewed)["renewed"], true);
+    assert_ne!(current(home.path()), first);
+    assert_eq!(ca.books.lock().unwrap().issued.len(), 3, "one other question");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod blocked_keys;
 mod check;
 mod document;
+mod exposure;
 mod hardware_type;
 mod manual;
 mod mistake;
@@ -17,6 +18,7 @@ pub use document::{
     AfterRenewalName, ClockConfig, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
     ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig, StoreKind,
 };
+pub use exposure::Exposure;
 pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};

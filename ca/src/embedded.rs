@@ -17,7 +17,8 @@ pub async fn create(dir: &Path, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, 
     blocking(move || EmbeddedStore::create(&settings, clock)).await
 }
 
-/// Opens the store that `init` made. What a power cut tore off the end was never acknowledged; the store cuts it and logs that.
+/// Opens the store that `init` made. What a power cut tore off the end was never acknowledged; the store
+/// logs it, and cuts it when it records the next entry.
 ///
 /// # Errors
 /// When there is none, another process uses it, or the ledger is damaged or lost its end.

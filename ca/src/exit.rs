@@ -6,7 +6,7 @@ use publication::{NumbersError, RootListError};
 use store::StoreError;
 
 use crate::arguments::PROGRAM;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Exposure};
 use crate::init::InitError;
 use crate::serve::{NAMES_NEXT, OpenError, ServeError};
 use crate::wait::WaitError;
@@ -44,6 +44,11 @@ impl Failure {
     /// How the program ends.
     pub fn status(&self) -> Status {
         match self {
+            Self::Config(ConfigError::Exposed { exposures })
+                if exposures.iter().any(Exposure::is_of_state) =>
+            {
+                Status::Damaged
+            }
             Self::Config(_) => Status::Unusable,
             Self::Check(error) => of_open(error),
             Self::Init(error) => of_init(error),
@@ -68,8 +73,17 @@ impl Failure {
             Self::Config(ConfigError::Read { .. }) => {
                 "name the file that touchmark-ca init made: --config DIR/ca.toml"
             }
+            Self::Config(ConfigError::Exposed { .. }) => {
+                "find out who could have changed it, and close it as said; nothing was changed"
+            }
             Self::Config(ConfigError::Mistakes { .. }) => {
                 "correct them; touchmark-ca check-config --help lists all fields"
+            }
+            Self::Init(InitError::OnRecord { serial_number, .. }) => {
+                return Some(format!(
+                    "run the command again when it can be written; once the CA serves, revoke the one that is lost: \
+                     touchmark revoke --certificate {serial_number}"
+                ));
             }
             Self::Init(error) => init_step(error)?,
             Self::Serve(ServeError::Listen { .. }) => {
@@ -187,6 +201,7 @@ fn of_init(error: &InitError) -> Status {
         // Said, but another time than the clock shows.
         InitError::OtherTime { .. } => Status::NotConfirmed,
         InitError::Clock(_)
+        | InitError::OnRecord { .. }
         | InitError::RootList(_)
         | InitError::Io { .. }
         | InitError::RootListFile { .. }

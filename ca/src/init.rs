@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use identity::{Clock, HostError};
+use identity::{Clock, HostError, SerialNumber};
 use ledger::Conflict;
 use publication::{Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, write_root_list};
 use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
@@ -250,6 +250,16 @@ pub enum InitError {
     /// The ledger cannot be written.
     #[error("the ledger cannot be written")]
     Store(#[from] StoreError),
+    /// The certificate is on record, and its holder does not have it.
+    #[error("the certificate {serial_number} is on record, and {} could not be written", path.display())]
+    OnRecord {
+        /// The certificate.
+        serial_number: SerialNumber,
+        /// The credential directory.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Self>,
+    },
     /// The ledger refuses a certificate: a bug.
     #[error("the ledger refuses what was made")]
     Conflict(#[from] Conflict),

@@ -10,7 +10,7 @@ use ca::arguments::{
     RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
-use ca::config::Settings;
+use ca::config::{ConfigError, Settings};
 use ca::exit::Failure;
 use ca::init::{
     Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
@@ -25,6 +25,7 @@ use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR 0027).
 #[global_allocator]
@@ -56,6 +57,8 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn run_command(arguments: Arguments) -> ExitCode {
+    // Whoever tells all programs of this machine to read their files again must not end one that waits or writes.
+    let _hang_up = signal(SignalKind::hangup());
     let json = arguments.command.json();
     let done = match arguments.command {
         Command::Init(arguments) => make(arguments).await,
@@ -90,7 +93,7 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
 }
 
 async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> {
-    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
@@ -103,7 +106,7 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
 }
 
 async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
-    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
@@ -129,7 +132,7 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
 }
 
 async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
-    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let whole = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     if !lacks_something(&settings, whole).await? {
@@ -162,7 +165,7 @@ async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
 }
 
 async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
-    let settings = Settings::read_beside_the_server(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     let ConfirmTimeArguments { time, remark, json, .. } = arguments;
@@ -176,7 +179,7 @@ async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
 }
 
 async fn run(arguments: ServeArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read)?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
     let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
     let open = async |settings: &_| embedded::open(settings, Arc::<CheckedClock>::clone(&clock)).await;
@@ -190,10 +193,20 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = trusted(&arguments.config, Settings::read)?;
     ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
     let text = format!("{} has no mistakes\n", arguments.config.display());
     told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)
+}
+
+/// Settings that nobody else could have changed.
+fn trusted(
+    config: &Path,
+    read: impl FnOnce(&Path, std::env::Vars) -> Result<Settings, ConfigError>,
+) -> Result<Settings, Failure> {
+    let settings = read(config, std::env::vars())?;
+    settings.refuse_exposed(config)?;
+    Ok(settings)
 }
 
 /// Prints what was done, for programs or for people.

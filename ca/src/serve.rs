@@ -98,7 +98,8 @@ pub async fn serve<S: Store>(
     let metrics = Arc::new(Metrics::new(sources));
     let readiness: Readiness = {
         let (authority, watch, stop) = (Arc::clone(&opened.authority), Arc::clone(&watch), stop.clone());
-        Arc::new(move || health::readiness(&authority, &watch, &stop))
+        let publication = Arc::clone(&published.publication);
+        Arc::new(move || health::readiness(&authority, &publication, &watch, &stop))
     };
     let health = health::Health::new(Arc::clone(&readiness)).map_err(|_| ServeError::Descriptors)?;
     let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);

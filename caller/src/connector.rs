@@ -54,9 +54,14 @@ impl Connector {
 
     async fn connect(self) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
         let (host, port) = self.address;
-        let stream = dial::connect(&host, port, CONNECT_TIME).await?;
-        stream.set_nodelay(true)?;
-        Ok(TokioIo::new(self.tls.connect(self.name, stream).await?))
+        let handshake = move |stream: TcpStream| {
+            let (tls, name) = (self.tls.clone(), self.name.clone());
+            async move {
+                stream.set_nodelay(true)?;
+                tls.connect(name, stream).await
+            }
+        };
+        Ok(TokioIo::new(dial::connect_and_greet(&host, port, CONNECT_TIME, handshake).await?))
     }
 }
 
@@ -84,6 +89,6 @@ pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
 }
 
-/// For the resolution of the name and all its addresses. Shorter than what callers allow for the whole connection, so that people
+/// For the resolution of the name, all its addresses and the handshake. Shorter than what callers allow for the whole connection, so that people
 /// see which address did not answer.
 const CONNECT_TIME: Duration = Duration::from_secs(8);

@@ -22,8 +22,22 @@ use tokio::net::TcpStream;
 /// # Errors
 /// When the name has no address, or none of its addresses took the connection in time.
 pub async fn connect(host: &str, port: u16, within: Duration) -> Result<TcpStream, DialError> {
+    connect_and_greet(host, port, within, |stream| std::future::ready(Ok(stream))).await
+}
+
+/// Connects as [`connect`] does, and exchanges the first words with `greet`: a TLS handshake. Who takes the connection and then says nothing
+/// for two seconds does not keep the next address from being tried; the first greeting that is done wins.
+///
+/// # Errors
+/// As of [`connect`]; [`DialError::Greeting`] when somebody answers, and what is said is wrong (`InvalidData`), or when nobody else is left.
+pub async fn connect_and_greet<T, G: Future<Output = io::Result<T>>>(
+    host: &str,
+    port: u16,
+    within: Duration,
+    greet: impl Fn(TcpStream) -> G,
+) -> Result<T, DialError> {
     let lookups = lookup::both_families(host, port);
-    race::first_connection(host, lookups, within).await
+    race::first_greeted(host, lookups, within, greet).await
 }
 
 /// Why a host was not reached.
@@ -45,13 +59,16 @@ pub enum DialError {
         /// Each address that was tried, and why it was not reached.
         failures: Vec<Failure>,
     },
+    /// An address took the connection, and then it went wrong.
+    #[error(transparent)]
+    Greeting(io::Error),
 }
 
 impl DialError {
     /// The kind of the whole: that of the address that said the most. A refusal says more than silence.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Unresolved { why, .. } => why.kind(),
+            Self::Unresolved { why, .. } | Self::Greeting(why) => why.kind(),
             Self::NotReached { failures, .. } => failures
                 .iter()
                 .map(|failure| failure.why.kind())
@@ -68,7 +85,10 @@ impl DialError {
 
 impl From<DialError> for io::Error {
     fn from(error: DialError) -> Self {
-        Self::new(error.kind(), error)
+        match error {
+            DialError::Greeting(why) => why,
+            error => Self::new(error.kind(), error),
+        }
     }
 }
 

@@ -13,28 +13,47 @@ use tokio::time::{Instant, sleep_until};
 use crate::lookup::{Answer, Family, Lookup};
 use crate::{DialError, Failure};
 
-/// The first connection that is made to one of the addresses that the lookups find.
-pub(crate) async fn first_connection(
+/// The first connection to one of the addresses that the lookups find over which `greet` is done.
+pub(crate) async fn first_greeted<T, G: Future<Output = io::Result<T>>>(
     host: &str,
     lookups: Vec<Lookup>,
     within: Duration,
-) -> Result<TcpStream, DialError> {
+    greet: impl Fn(TcpStream) -> G,
+) -> Result<T, DialError> {
     let deadline = Instant::now() + within;
     let mut lookups: FuturesUnordered<Lookup> = lookups.into_iter().collect();
     let mut attempts = FuturesUnordered::new();
+    let mut greetings = FuturesUnordered::new();
     let mut waiting = Waiting::default();
     let mut race = Race::default();
     // When the next address may be tried.
     let mut next_at = Instant::now();
     loop {
-        if lookups.is_empty() && attempts.is_empty() && waiting.is_empty() {
+        let nobody_waits = waiting.is_empty() && race.connected.is_empty();
+        if lookups.is_empty() && attempts.is_empty() && greetings.is_empty() && nobody_waits {
             return Err(race.lost(host));
         }
         tokio::select! {
             Some((address, outcome)) = attempts.next(), if !attempts.is_empty() => match outcome {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    race.connected.push_back((address, stream));
+                    // One greeting is work for the server; a second one is begun only when the first takes too long.
+                    if greetings.is_empty() {
+                        next_at = Instant::now();
+                    }
+                }
                 Err(why) => {
                     race.failed(address, why);
+                    if greetings.is_empty() {
+                        next_at = Instant::now();
+                    }
+                }
+            },
+            Some((address, outcome)) = greetings.next(), if !greetings.is_empty() => match outcome {
+                Ok(greeted) => return Ok(greeted),
+                Err(why) if is_said(&why) => return Err(DialError::Greeting(why)),
+                Err(why) => {
+                    race.ended(address, why);
                     next_at = Instant::now();
                 }
             },
@@ -43,20 +62,32 @@ pub(crate) async fn first_connection(
                 race.resolved(answer, &mut waiting);
                 // "If a positive A response is received first […], the client SHOULD wait a short time for the AAAA response".
                 let wait = family == Family::V4 && !lookups.is_empty();
-                if attempts.is_empty() {
+                if attempts.is_empty() && greetings.is_empty() {
                     next_at = Instant::now() + if wait { RESOLUTION_DELAY } else { Duration::ZERO };
                 }
             }
-            () = sleep_until(next_at), if !waiting.is_empty() => {
-                if let Some(address) = waiting.next() {
+            () = sleep_until(next_at), if !nobody_waits => {
+                if let Some((address, stream)) = race.connected.pop_front() {
+                    let greeting = greet(stream);
+                    greetings.push(async move { (address, greeting.await) as Greeted<T> });
+                } else if let Some(address) = waiting.next() {
                     race.begun.push(address);
                     attempts.push(async move { (address, TcpStream::connect(address).await) });
                 }
-                next_at = Instant::now() + CONNECTION_ATTEMPT_DELAY;
+                let delay = if greetings.is_empty() { CONNECTION_ATTEMPT_DELAY } else { GREETING_DELAY };
+                next_at = Instant::now() + delay;
             }
             () = sleep_until(deadline) => return Err(race.out_of_time(host, within)),
         }
     }
+}
+
+/// An address, and what came of the greeting there.
+type Greeted<T> = (SocketAddr, io::Result<T>);
+
+/// Whether somebody is there and says what is wrong: another address would say the same.
+fn is_said(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::InvalidData
 }
 
 /// Addresses that were not tried yet, in the resolver's order.
@@ -94,6 +125,10 @@ struct Race {
     begun: Vec<SocketAddr>,
     failures: Vec<Failure>,
     unresolved: Option<io::Error>,
+    /// Connections that nothing was said on yet.
+    connected: VecDeque<(SocketAddr, TcpStream)>,
+    /// Why the first greeting failed.
+    greeting: Option<io::Error>,
 }
 
 impl Race {
@@ -111,8 +146,19 @@ impl Race {
         self.failures.push(Failure { address, why });
     }
 
+    /// Took the connection, and then it went wrong.
+    fn ended(&mut self, address: SocketAddr, why: io::Error) {
+        let kind = why.kind();
+        self.greeting.get_or_insert(why);
+        self.failed(address, kind.into());
+    }
+
     /// Every address has failed, or there was none.
     fn lost(self, host: &str) -> DialError {
+        // Who answers says more than who does not.
+        if let Some(why) = self.greeting {
+            return DialError::Greeting(why);
+        }
         if self.failures.is_empty() {
             let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
             return DialError::Unresolved {
@@ -137,6 +183,10 @@ impl Race {
 
 /// "The recommended value for a default delay is 250 milliseconds." -- RFC 8305, section 5.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// How long a greeting may take before another address is tried beside it: a slow radio link and a busy server need a second, and each
+/// greeting is work for a server.
+const GREETING_DELAY: Duration = Duration::from_secs(2);
 
 /// "a recommended value of 50 milliseconds" -- RFC 8305, section 3.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);

@@ -21,7 +21,8 @@ use said::Said;
 /// line.
 ///
 /// When this is dropped, or the command goes on after `limit`, it is killed (SIGKILL) together with all processes of its group. What it
-/// leaves running when it ends by itself goes on, but must not need its standard output.
+/// leaves running when it ends by itself goes on, but must not need its standard output. A process that left the group (setsid(1)) is not
+/// known here and goes on, too.
 ///
 /// # Errors
 /// When it does not start, fails, or does not end in time.
@@ -77,7 +78,7 @@ fn lock(said: &Mutex<Said>) -> std::sync::MutexGuard<'_, Said> {
     said.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A command and all that it started, ended together if it has not ended by itself.
+/// A command and its process group, ended together if it has not ended by itself.
 struct Group(Child);
 
 impl Drop for Group {
@@ -105,7 +106,7 @@ pub enum HookError {
         said: String,
     },
     /// It did not end.
-    #[error("it did not end within {} and was killed with all that it started{}", humantime::format_duration(*limit), quoted(said))]
+    #[error("it did not end within {} and was killed with its process group{}", humantime::format_duration(*limit), quoted(said))]
     TooLong {
         /// How long it may take.
         limit: Duration,

@@ -13,6 +13,7 @@ mod request;
 mod revocation;
 mod secret;
 mod serial_number;
+mod text;
 mod validity;
 
 pub use clock::{Clock, ClockDoubt, ClockFault, ManualClock, SystemClock};
@@ -31,4 +32,5 @@ pub use request::{RequestId, RequestIdError};
 pub use revocation::{RevocationReason, UnknownRevocationReason};
 pub use secret::Secret;
 pub use serial_number::{SerialNumber, SerialNumberError};
+pub use text::is_unseen;
 pub use validity::{Validity, ValidityError, no_well_defined_expiration};

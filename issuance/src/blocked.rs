@@ -80,9 +80,9 @@ pub enum BlockedKey {
     /// Anybody can read its private key (R-KEY-12).
     #[error("this is a test key whose private key is published")]
     Published,
-    /// Its private key is one of the first that anybody tries: a small number, the negative of one, or one octet repeated.
+    /// Its private key is one of the first that anybody tries: a small number, a power of two, the negative of one, one octet repeated, or a counter.
     #[error(
-        "the private key of this key is a small number or one octet repeated: anybody finds it by trying"
+        "the private key of this key is a small number, one octet repeated or a counter: anybody finds it by trying"
     )]
     Trivial,
     /// An operator listed it (R-KEY-05).

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
 
 use crate::{Names, Refusal, Subject};
-use identity::ProfileName;
+use identity::{ProfileName, is_unseen};
 
 /// The subject of a certificate: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One attribute
 /// in each RDN.
@@ -118,10 +118,7 @@ fn fits(text: &str) -> bool {
 }
 
 fn unseemly(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}'
-            | '\u{2600}'..='\u{27bf}' | '\u{e000}'..='\u{f8ff}' | '\u{1f000}'..='\u{1faff}' | '\u{e0000}'..)
+    is_unseen(character) || matches!(character, '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// RFC 1123 section 2.1: letters, digits and `-` in labels of 1 to 63, at most 253 in all; the last label is not a number, which

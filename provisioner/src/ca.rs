@@ -13,6 +13,7 @@ use identity::{DeviceId, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
+use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
@@ -170,12 +171,17 @@ impl Ca {
                 }),
             }
         };
+        let until = Instant::now() + self.patience;
         attempt
             .retry(FullJitter::within(self.patience))
             .when(|verdict| matches!(verdict, Verdict::AskAgain { .. }))
-            .adjust(|verdict, delay| match verdict {
-                Verdict::AskAgain { after: Some(after), .. } => delay.map(|delay| delay.max(*after)),
-                _ => delay,
+            .adjust(|verdict, delay| {
+                let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+                match verdict {
+                    // The patience is the line's: what is left of it is waited, and then the CA is asked a last time.
+                    Verdict::AskAgain { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
+                    _ => Some(delay?.min(left)),
+                }
             })
             .notify(|verdict, delay| {
                 if let Verdict::AskAgain { detail, .. } = verdict {
@@ -198,7 +204,7 @@ pub enum CaError {
     #[error("the CA refuses: {0}")]
     Refused(Refusal),
     /// It gave no answer within the patience.
-    #[error("the CA cannot be reached: {0}")]
+    #[error("the CA cannot answer: {0}")]
     Unreachable(String),
 }
 

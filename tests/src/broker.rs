@@ -75,6 +75,18 @@ impl Broker {
 
     /// nginx on a free port, with its own credential and the revocation lists in a file.
     pub fn nginx(directory: &Path, own: &Credentials, lists: &Path) -> Self {
+        let (address, command) = Self::nginx_configured(directory, own, lists);
+        Self::start(Kind::Nginx, address, command, &directory.join("nginx.log"))
+    }
+
+    /// As [`Broker::nginx`], on a machine whose clock is behind by this much.
+    pub fn nginx_behind(directory: &Path, own: &Credentials, lists: &Path, by: Duration) -> Self {
+        let (address, mut command) = Self::nginx_configured(directory, own, lists);
+        crate::clock::fake(&mut command, &format!("-{}s", by.as_secs()));
+        Self::start(Kind::Nginx, address, command, &directory.join("nginx.log"))
+    }
+
+    fn nginx_configured(directory: &Path, own: &Credentials, lists: &Path) -> (SocketAddr, Command) {
         let files = Files::write(directory, own);
         let address = free_address();
         let at = directory.display();
@@ -96,7 +108,7 @@ impl Broker {
         let log = directory.join("nginx.log");
         let mut command = program("nginx");
         command.arg("-c").arg(&path).arg("-p").arg(directory).arg("-e").arg(&log);
-        Self::start(Kind::Nginx, address, command, &log)
+        (address, command)
     }
 
     fn start(kind: Kind, address: SocketAddr, mut command: Command, log: &Path) -> Self {

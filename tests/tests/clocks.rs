@@ -242,13 +242,15 @@ async fn a_broker_whose_clock_is_behind_serves_good_devices_right_after_a_revoca
     for seconds_behind in [60, 240] {
         let directory = site.directory().join(format!("broker-{seconds_behind}"));
         let behind = Duration::from_secs(seconds_behind);
-        let broker = Broker::mosquitto_behind(&directory, &own, &lists, behind);
-        eventually(SOON, "a good device is served", async || {
-            broker.admits(&good.operational).await.filter(|it| *it == Admission::Served)
-        })
-        .await;
-        let refused = broker.admits(&stolen.operational).await.expect("an answer");
-        assert!(refused.is_refusal_of_the_certificate(), "{refused:?}: {}", broker.log());
+        let nginx = Broker::nginx_behind(&directory.join("nginx"), &own, &lists, behind);
+        for broker in [Broker::mosquitto_behind(&directory, &own, &lists, behind), nginx] {
+            eventually(SOON, "a good device is served", async || {
+                broker.admits(&good.operational).await.filter(|it| *it == Admission::Served)
+            })
+            .await;
+            let refused = broker.admits(&stolen.operational).await.expect("an answer");
+            assert!(refused.is_refusal_of_the_certificate(), "{refused:?}: {}", broker.log());
+        }
 
         // OpenSSL with such a clock: lists, and an answer of which it takes no second of the future.
         let text = openssl_verify(&site, &good.operational, &lists, seconds_behind);

@@ -90,6 +90,51 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     assert_eq!(authority.stop().code(), Some(0));
 }
 
+/// What is on record must reach its list, though the disk has not a block left: the ledger's last block may take an entry more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_that_a_full_disk_takes_is_published() {
+    let Some(disk) = FileSystem::in_memory(24) else { return };
+    let mut authority =
+        CertificateAuthority::founded_in(&disk.path().join("ca")).with_log(&disk.beside("ca.log"));
+    authority.serve();
+    let factory = Factory::of(&authority);
+    let station = authority.caller(&factory.credential(Role::Station, "line-1").await);
+    let order = factory.order(OrderTerms::new(100, &["line-1"])).await;
+    let ledger = authority.directory().join("store/ledger/00000000000000000001.ledger");
+    let mut number = 0;
+    // Until the last block has room for an entry or two.
+    while !(1_000..3_000).contains(&(BLOCK - std::fs::metadata(&ledger).unwrap().len() % BLOCK)) || number < 1
+    {
+        number += 1;
+        let device = Device::new("cam-2", &format!("SN{number:06}"));
+        assert!(ask(&station, device.birth_request(&order)).await.is_issued());
+    }
+    let published = authority.metric("touchmark_crl_published_total");
+    disk.fill_but(0);
+    let scrap = ReportScrapRequest {
+        work_order: order.clone(),
+        device: Some(Device::new("cam-2", "SN000001").id.clone()),
+        reason: "cracked lens".to_owned(),
+    };
+    station.provisioning().report_scrap(scrap).await.expect("the last block takes it");
+    eventually(WAIT, "a list shows the revocation", async || {
+        (authority.metric("touchmark_crl_published_total") > published).then_some(())
+    })
+    .await;
+    eventually(WAIT, "the lists keep up", async || {
+        (authority.metric("touchmark_crl_lag_seconds") == 0.0).then_some(())
+    })
+    .await;
+    assert_eq!(authority.metric("touchmark_crl_failures_total"), 0.0, "{}", authority.log());
+    // Room is kept again, as far as there is some.
+    assert!(authority.directory().join("publication/reserve").exists());
+    disk.free();
+    assert_eq!(authority.stop().code(), Some(0));
+}
+
+/// Of a tmpfs.
+const BLOCK: u64 = 4096;
+
 async fn full_and_free_again(disk: FileSystem) {
     let mut authority =
         CertificateAuthority::founded_in(&disk.path().join("ca")).with_log(&disk.beside("ca.log"));

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use identity::{Clock, SystemClock};
 use proto::v1::ListDevicesRequest;
 use tests::{CertificateAuthority, Device, Factory, OrderTerms, Process, Program, eventually};
 
@@ -32,9 +33,13 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
     authority.kill();
     lose_the_end(&authority);
     fs::remove_dir_all(authority.directory().join("store/projection")).unwrap();
+    let segment = last_segment(&authority.directory().join("store/ledger"));
+    let short = fs::read(&segment).unwrap();
 
     for _ in 0..2 {
         let said = refused(&authority);
+        assert_eq!(fs::read(&segment).unwrap(), short, "a refused start changes nothing: {said}");
+        assert!(!said.contains("never acknowledged"), "{said}");
         assert!(said.contains(&format!("saw entry {head}")), "{said}");
         assert!(said.contains("accept-restored-store"), "{said}");
     }
@@ -43,6 +48,10 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
     let output = run(&authority, "credential", &["--operator", "eve", "--out", credential.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(STATE_IS_NOT_WHAT_IT_MUST_BE), "{output:?}");
     assert!(!credential.exists());
+    let now = humantime::format_rfc3339_seconds(SystemClock.now()).to_string();
+    let output = run(&authority, "confirm-time", &["--time", &now]);
+    assert_eq!(output.status.code(), Some(STATE_IS_NOT_WHAT_IT_MUST_BE), "{output:?}");
+    assert_eq!(fs::read(&segment).unwrap(), short, "what is left of the end is still there");
 
     let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success(), "{accepted:?}");

@@ -86,36 +86,61 @@ async fn a_ca_takes_a_new_server_certificate_and_blocked_keys_at_sighup() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_others_may_write_is_refused() {
+async fn what_others_may_change_is_refused_by_serve_and_by_check_config() {
     let mut authority = CertificateAuthority::founded();
-    let ledger = authority.directory().join("store/ledger/00000000000000000001.ledger");
-    fs::set_permissions(&ledger, fs::Permissions::from_mode(0o666)).unwrap();
-    authority.serve_within(WAIT).unwrap_err();
-    let log = authority.log();
-    assert!(log.contains("can be written by others (mode 0666)") && log.contains("chmod go-w"), "{log}");
-    let mut serve = Program::CertificateAuthority.command();
-    serve.arg("serve").arg("--config").arg(authority.directory().join("ca.toml"));
-    for name in ["LISTEN", "METRICS_LISTEN", "HTTP_LISTEN"] {
-        serve.env(format!("TOUCHMARK_CA_{name}"), "127.0.0.1:0");
+    let dir = authority.directory().to_owned();
+    let modes = [
+        ("store/ledger/00000000000000000001.ledger", 0o666, 4),
+        ("store/ledger/00000000000000000001.ledger", 0o600, 0),
+        ("store/ledger", 0o777, 4),
+        ("store", 0o777, 4),
+        ("", 0o777, 4),
+        ("crl-epoch", 0o666, 4),
+        ("ca.toml", 0o666, 3),
+        ("issuers", 0o777, 3),
+        ("server/cert.pem", 0o666, 3),
+        ("blocked-keys.txt", 0o666, 3),
+    ];
+    for (name, mode, status) in modes {
+        let path = dir.join(name);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        for command in ["check-config", "serve"] {
+            if status == 0 && command == "serve" {
+                continue;
+            }
+            let output = certificate_authority(command, &dir);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(status), "{command}, {name:?}: {said}");
+            if status != 0 {
+                let words = format!("can be written by others (mode {mode:04o})");
+                assert!(said.contains(&words) && said.contains("chmod go-w"), "{command}, {name:?}: {said}");
+            }
+        }
+        fs::set_permissions(&path, before).unwrap();
     }
-    assert_eq!(serve.output().unwrap().status.code(), Some(4));
-    fs::set_permissions(&ledger, fs::Permissions::from_mode(0o600)).unwrap();
+    if std::os::unix::fs::chown(dir.join("crl-epoch"), Some(65_534), None).is_ok() {
+        for command in ["check-config", "serve"] {
+            let output = certificate_authority(command, &dir);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(4), "{command}: {said}");
+            assert!(said.contains("belongs to another user (uid 65534)"), "{command}: {said}");
+        }
+        std::os::unix::fs::chown(dir.join("crl-epoch"), Some(0), None).unwrap();
+    }
+    fs::rename(dir.join("crl-epoch"), dir.join("elsewhere")).unwrap();
+    assert_eq!(certificate_authority("check-config", &dir).status.code(), Some(4));
+    fs::rename(dir.join("elsewhere"), dir.join("crl-epoch")).unwrap();
     authority.serve();
 }
 
-#[test]
-fn a_passphrase_that_opens_no_key_is_a_mistake_of_the_configuration() {
-    let authority = CertificateAuthority::founded();
-    let check = || {
-        let mut check = Program::CertificateAuthority.command();
-        check.arg("check-config").arg("--config").arg(authority.directory().join("ca.toml")).output().unwrap()
-    };
-    assert_eq!(check().status.code(), Some(0));
-    fs::write(authority.directory().join("passphrase"), "not the one that it was\n").unwrap();
-    let output = check();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("cannot be decrypted with this passphrase"), "{said}");
+fn certificate_authority(command: &str, dir: &Path) -> std::process::Output {
+    let mut program = Program::CertificateAuthority.command();
+    program.arg(command).arg("--config").arg(dir.join("ca.toml"));
+    for name in ["LISTEN", "METRICS_LISTEN", "HTTP_LISTEN"] {
+        program.env(format!("TOUCHMARK_CA_{name}"), "127.0.0.1:0");
+    }
+    program.output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> 
             "applications_told": !status.untold,
             "server": status.enrollment_url,
             "clock_is_behind": status.clock_is_behind,
-            "next_action": status.standing.next_action(),
+            "next_action": status.next_action(),
         });
         print(&format!("{status}\n"))?;
     } else {
@@ -91,6 +91,6 @@ fn text(status: &Status) -> String {
     if status.clock_is_behind {
         lines.push(("clock", format!("behind; going by {}", rfc3339(status.now))));
     }
-    lines.push(("next", status.standing.next_action().to_owned()));
+    lines.push(("next", status.next_action().to_owned()));
     lines.into_iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect()
 }

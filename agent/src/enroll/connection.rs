@@ -14,7 +14,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::time::timeout;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -55,14 +55,17 @@ impl Connection {
         let verifier = Arc::new(FromNowOn::new(credential, now).map_err(untrusted)?);
         let connector =
             TlsConnector::from(configuration(credential, key, verifier.clone()).map_err(untrusted)?);
-        let dial = async {
-            let stream = dial::connect(&server.host, server.port, DIAL_TIME).await?;
-            stream.set_nodelay(true)?;
-            connector.connect(server.name.clone(), stream).await
+        let handshake = |stream: TcpStream| {
+            let (connector, name) = (connector.clone(), server.name.clone());
+            async move {
+                stream.set_nodelay(true)?;
+                connector.connect(name, stream).await
+            }
         };
-        let stream = match timeout(CONNECT_TIME, dial).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+        let dialled = dial::connect_and_greet(&server.host, server.port, CONNECT_TIME, handshake).await;
+        let stream = match dialled.map_err(io::Error::from) {
+            Ok(stream) => stream,
+            Err(error) => {
                 if let Some(alert) = about_our_certificate(&error) {
                     return Err(EnrollError::NotAccepted { alert: format!("{alert:?}") });
                 }
@@ -75,7 +78,6 @@ impl Connection {
                     _ => unreachable(error),
                 });
             }
-            Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
         };
         let presented = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let presented = presented.iter().map(|der| der.clone().into_owned()).collect();
@@ -279,14 +281,11 @@ pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rust
 
 /// What a server says, made harmless for a terminal and a log.
 pub(crate) fn readable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_CHARACTERS_MAX).collect()
+    text.chars().map(|c| if identity::is_unseen(c) { ' ' } else { c }).take(TEXT_CHARACTERS_MAX).collect()
 }
 
-/// To connect and shake hands: a slow radio link needs a few seconds.
+/// To resolve the name, connect to one of its addresses and shake hands: a slow radio link needs a few seconds.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
-
-/// Of it, for the resolution of the name and all its addresses.
-const DIAL_TIME: Duration = Duration::from_secs(10);
 
 /// For one call: the CA answers in milliseconds, or not now.
 const CALL_TIME: Duration = Duration::from_secs(30);

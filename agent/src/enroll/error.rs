@@ -84,6 +84,16 @@ pub enum EnrollError {
         "the operational certificate that the CA has for this unit ended or was revoked before it was in use"
     )]
     Stale,
+    /// The certificate that was asked for has waited so long that it is of no use: the one in use outlasts it.
+    #[error(
+        "the next certificate, which was issued some time ago, ends at {ends}, before the one in use, which ends at {in_use}"
+    )]
+    Overtaken {
+        /// When it ends.
+        ends: String,
+        /// When the one in use ends.
+        in_use: String,
+    },
     /// It took too long.
     #[error("not done within {}{}", humantime::format_duration(*deadline), last_hint(last))]
     NotInTime {
@@ -127,6 +137,7 @@ impl EnrollError {
             Self::Answer(_) | Self::AnswerMalformed { .. } => Some("report it to the CA's operator"),
             Self::NotInTime { .. } => Some("run it again, it goes on from here"),
             Self::Key(_) => Some("`touchmark-agent doctor` says what is wrong with the key"),
+            Self::Overtaken { .. } => Some("run it again: the unit asks for another"),
             Self::Stale => Some("run it again: the unit enrols anew with its birth certificate"),
             Self::ServerAddress { .. } => None,
         }
@@ -173,11 +184,11 @@ impl EnrollError {
         }
     }
 
-    /// Whether the certificate that this enrolment asked for has ended or was revoked before it was in use: the birth certificate
-    /// may ask for another (R-LIFE-05).
+    /// Whether the certificate that was asked for has ended, was revoked or is outlasted before it was in use: the same question gets the
+    /// same certificate for ever, so another question must be asked (R-LIFE-05).
     pub(crate) fn asks_for_another(&self) -> bool {
         match self {
-            Self::Stale => true,
+            Self::Stale | Self::Overtaken { .. } => true,
             Self::Refused { reason, .. } => reason == "CERTIFICATE_REVOKED",
             _ => false,
         }

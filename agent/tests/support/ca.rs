@@ -222,7 +222,7 @@ impl Enrollment {
             Mischief::NotForClients => good(csr, &Wish { for_clients: false, ..wish }),
             Mischief::WrongIssuer => self.issuers.factory.certify(csr, &wish),
             Mischief::Ended => good(csr, &Wish { until: day(-19), ..wish }),
-            Mischief::Shorter => good(csr, &Wish { until: day(32), ..wish }),
+            Mischief::Shorter => good(csr, &Wish { until: day(5), ..wish }),
             Mischief::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
             Mischief::OtherWorld => return self.other_world(csr, &wish),
             _ => good(csr, &wish),

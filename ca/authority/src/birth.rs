@@ -1,6 +1,7 @@
 //! A unit is born: birth certificates (IDevID) against a work order, the read-back that confirms them, and the scrap that ends them.
 
 use bytes::Bytes;
+use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
 use ledger::{Action, Conflict, WorkOrderCounts, WorkOrderId};
@@ -114,8 +115,11 @@ impl<S: Store> Authority<S> {
         reason: String,
     ) -> Result<WorkOrderCounts, Refused> {
         let content = unit("scrap unit v1", work_order, &device).text(&reason).finish();
-        tracing::info!(principal = %caller.principal(), %device, %work_order, "scrap of {device} reported");
-        self.record(caller, None, content, Action::ScrapUnit { work_order, device, reason }).await?;
+        let action = Action::ScrapUnit { work_order, device: device.clone(), reason };
+        // A station can ask again as often as it likes, and an order may have thousands of units.
+        if !self.record(caller, None, content, action).await?.is_replay() && SCRAPPED.admits() {
+            tracing::info!(principal = %caller.principal(), %device, %work_order, "{device} is scrapped");
+        }
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
@@ -156,3 +160,5 @@ fn birth_question(request: BirthRequest, key: AcceptedKey) -> Question {
 fn unit(question: &'static str, work_order: WorkOrderId, device: &DeviceId) -> Content {
     Content::of(question).number(work_order.0).text(device.product.as_str()).text(device.serial.as_str())
 }
+
+static SCRAPPED: Limit = Limit::new("a unit is scrapped");

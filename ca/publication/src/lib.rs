@@ -12,6 +12,7 @@ mod ledger_end;
 mod list;
 mod numbers;
 mod publisher;
+mod reserve;
 mod root;
 mod shelf;
 mod source;
@@ -21,8 +22,8 @@ mod whole;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use identity::IssuerName;
@@ -46,6 +47,8 @@ pub struct Publication {
     certificates: HashMap<IssuerName, Bytes>,
     published: AtomicU64,
     failures: AtomicU64,
+    /// Since when rounds of publication fail.
+    behind_since: Mutex<Option<Instant>>,
 }
 
 impl Publication {
@@ -57,7 +60,26 @@ impl Publication {
             certificates: IssuerName::ALL.map(certificate).into(),
             published: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            behind_since: Mutex::default(),
         }
+    }
+
+    /// For how long what is on record may not have been in the lists; zero: they keep up with the ledger.
+    pub fn lag(&self) -> Duration {
+        let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// A round of publication failed.
+    fn falls_behind(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let mut since = self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.get_or_insert_with(Instant::now);
+    }
+
+    /// A round of publication went well.
+    fn keeps_up(&self) {
+        *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The newest list of this name; `None`: there is none yet, or no such shard.
@@ -94,6 +116,7 @@ impl Publication {
             issuers: issuers.into_iter().map(|(issuer, figures)| (issuer.to_string(), figures)).collect(),
             published: self.published.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
+            lag: self.lag(),
         }
     }
 
@@ -122,6 +145,8 @@ pub struct PublicationFigures {
     pub published: u64,
     /// Rounds of publication that failed since the start.
     pub failures: u64,
+    /// For how long what is on record may not have been in the lists; zero: they keep up with the ledger.
+    pub lag: Duration,
 }
 
 /// Figures of one issuer's lists.

@@ -13,11 +13,14 @@ use serde::{Deserialize, Serialize};
 use store::StoreError;
 
 use super::StatusSource;
+use super::reserve::Reserve;
 
 /// Gives numbers, each once, for ever.
 pub struct Numbers {
     path: PathBuf,
     epoch: Mutex<Epoch>,
+    /// For the file's next version, when the disk is full.
+    reserve: Reserve,
 }
 
 /// What is in the file.
@@ -64,7 +67,7 @@ impl Numbers {
         if path.exists() {
             return Err(NumbersError::Exists { path: path.to_owned() });
         }
-        let numbers = Self { path: path.to_owned(), epoch: Mutex::new(Epoch::at(0, seen)) };
+        let numbers = Self::of(path, Epoch::at(0, seen));
         numbers.write(&numbers.lock())?;
         Ok(numbers)
     }
@@ -88,7 +91,15 @@ impl Numbers {
         if hex::encode(digest) != epoch.ledger_digest {
             return Err(older());
         }
-        Ok(Self { path: path.to_owned(), epoch: Mutex::new(epoch) })
+        Ok(Self::of(path, epoch))
+    }
+
+    /// Whether the file is there and whole, without the ledger.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn look(path: &Path) -> Result<(), NumbersError> {
+        read(path).map(drop)
     }
 
     /// Accepts this ledger as it is: begins an epoch with it. All later numbers are greater than all that were ever given, also when the
@@ -104,7 +115,7 @@ impl Numbers {
         };
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let epoch = before.saturating_add(1).max(seconds);
-        let numbers = Self { path: path.to_owned(), epoch: Mutex::new(Epoch::at(epoch, seen)) };
+        let numbers = Self::of(path, Epoch::at(epoch, seen));
         numbers.write(&numbers.lock())?;
         Ok(epoch)
     }
@@ -135,6 +146,16 @@ impl Numbers {
         self.lock().ledger_entry == entry.0
     }
 
+    /// Keeps room for the next versions of the file, so that a full disk keeps no list from its number.
+    pub(super) fn keep_room(&self) {
+        self.reserve.keep(RESERVE_BYTES);
+    }
+
+    fn of(path: &Path, epoch: Epoch) -> Self {
+        let reserve = Reserve::new(path.with_extension("reserve"));
+        Self { path: path.to_owned(), epoch: Mutex::new(epoch), reserve }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Epoch> {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +163,8 @@ impl Numbers {
     fn write(&self, epoch: &Epoch) -> Result<(), NumbersError> {
         let text = toml::to_string(epoch).map_err(|_| NumbersError::Exhausted)?;
         let failed = |source| NumbersError::Write { path: self.path.clone(), source };
-        replace(&self.path, format!("{HEAD}{text}").as_bytes()).map_err(failed)
+        let text = format!("{HEAD}{text}");
+        self.reserve.spent_on(RESERVE_BYTES, || replace(&self.path, text.as_bytes())).map_err(failed)
     }
 }
 
@@ -250,6 +272,9 @@ pub enum NumbersError {
     #[error("the ledger cannot be read")]
     Store(#[from] StoreError),
 }
+
+/// The file has less than a block, its next version another; the rest is for what the file system keeps of them.
+const RESERVE_BYTES: u64 = 16 * 1024;
 
 const HEAD: &str = "\
 # The last number of a CRL, and how far the ledger was. Written by touchmark-ca; never edit it, and never restore it

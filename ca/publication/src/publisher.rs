@@ -2,7 +2,6 @@
 //! the clock.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -54,6 +53,13 @@ impl<S: StatusSource> Publisher<S> {
     ) -> Result<Self, PublishError> {
         let shelf = dir.to_owned();
         let (shelf, lists) = blocking(move || Shelf::open(&shelf).map_err(PublishError::Io)).await?;
+        let numbers = Arc::new(numbers);
+        let kept = Arc::clone(&numbers);
+        blocking(move || {
+            kept.keep_room();
+            Ok(())
+        })
+        .await?;
         let now = clock.now();
         for list in lists.into_iter().filter(|list| list.next_update > now) {
             publication.publish(Arc::new(list));
@@ -62,7 +68,7 @@ impl<S: StatusSource> Publisher<S> {
             source,
             issuers,
             clock,
-            numbers: Arc::new(numbers),
+            numbers,
             shelf: Arc::new(Mutex::new(shelf)),
             publication,
             public_url,
@@ -85,6 +91,7 @@ impl<S: StatusSource> Publisher<S> {
             let began = Instant::now();
             let pause = match self.round().await {
                 Ok(_) => {
+                    self.publication.keeps_up();
                     if std::mem::take(&mut failing) {
                         info!("CRLs are published again");
                     }
@@ -92,7 +99,7 @@ impl<S: StatusSource> Publisher<S> {
                     began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
                 }
                 Err(why) => {
-                    self.publication.failures.fetch_add(1, Ordering::Relaxed);
+                    self.publication.falls_behind();
                     if !std::mem::replace(&mut failing, true) {
                         let why: &dyn std::error::Error = &why;
                         error!(why, "CRLs cannot be published; trying again");

@@ -17,11 +17,14 @@ use ledger::EntryNumber;
 use serde::{Deserialize, Serialize};
 
 use super::list::{Content, List, ListName};
+use super::reserve::Reserve;
 
 /// The directory.
 pub(super) struct Shelf {
     dir: PathBuf,
     lines: HashMap<ListName, Line>,
+    /// For the next lists, when the disk is full.
+    reserve: Reserve,
 }
 
 /// What a list says of itself, before it has bytes.
@@ -61,7 +64,8 @@ impl Shelf {
         }
         let index = fs::read(dir.join(INDEX)).unwrap_or_default();
         let lines: Vec<Line> = serde_json::from_slice(&index).unwrap_or_default();
-        let mut shelf = Self { dir: dir.to_owned(), lines: HashMap::new() };
+        let reserve = Reserve::new(dir.join(RESERVE));
+        let mut shelf = Self { dir: dir.to_owned(), lines: HashMap::new(), reserve };
         let mut lists = Vec::new();
         for line in lines {
             if let Some(list) = shelf.read(&line) {
@@ -69,6 +73,7 @@ impl Shelf {
                 lists.push(list);
             }
         }
+        shelf.keep_room();
         Ok((shelf, lists))
     }
 
@@ -78,21 +83,25 @@ impl Shelf {
         label: &Label,
         sealed: &SealedCrl,
         entries_bytes: u64,
-        entries: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        entries: impl Fn(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<List> {
         let path = self.path(label.name);
         let written = path.with_extension("new");
-        let mut writer =
-            Hashing::new(File::options().read(true).write(true).create(true).truncate(true).open(&written)?);
-        writer.write_all(&sealed.head)?;
-        entries(&mut writer)?;
-        writer.write_all(&sealed.tail)?;
-        let (file, length, sha256) = writer.finish()?;
+        let write = || {
+            let file = File::options().read(true).write(true).create(true).truncate(true).open(&written)?;
+            let mut writer = Hashing::new(file);
+            writer.write_all(&sealed.head)?;
+            entries(&mut writer)?;
+            writer.write_all(&sealed.tail)?;
+            writer.finish()
+        };
+        let (file, length, sha256) = self.reserve.spent_on(self.room(), write)?;
         let entries_at = match entries_bytes {
             0 => 0,
             _ => sealed.head.len() as u64,
         };
         fs::rename(&written, &path)?;
+        self.keep_room();
         let content = content(file, length)?;
         self.lines.insert(label.name, line(label, entries_at, entries_bytes, length, sha256));
         Ok(list(label, entries_at, entries_bytes, content))
@@ -103,9 +112,23 @@ impl Shelf {
         let mut lines: Vec<(&ListName, &Line)> = self.lines.iter().collect();
         lines.sort_unstable_by_key(|(name, _)| **name);
         let lines: Vec<&Line> = lines.into_iter().map(|(_, line)| line).collect();
-        let written = self.dir.join(INDEX).with_extension("new");
-        fs::write(&written, serde_json::to_vec(&lines)?)?;
-        fs::rename(written, self.dir.join(INDEX))
+        let (written, bytes) = (self.dir.join(INDEX).with_extension("new"), serde_json::to_vec(&lines)?);
+        self.reserve.spent_on(self.room(), || fs::write(&written, &bytes))?;
+        fs::rename(written, self.dir.join(INDEX))?;
+        // What was replaced has left its room: to be kept before others find it.
+        self.keep_room();
+        Ok(())
+    }
+
+    /// Keeps room for the next lists, so that a full disk keeps no revocation from them.
+    fn keep_room(&self) {
+        self.reserve.keep(self.room());
+    }
+
+    /// Bytes for the longest list that there is and the one that follows it.
+    fn room(&self) -> u64 {
+        let longest = self.lines.values().map(|line| line.length).max().unwrap_or_default();
+        longest.saturating_mul(2).saturating_add(RESERVE_BYTES_MIN)
     }
 
     fn path(&self, name: ListName) -> PathBuf {
@@ -228,6 +251,11 @@ impl Write for Hashing {
 }
 
 const INDEX: &str = "index.json";
+
+const RESERVE: &str = "reserve";
+
+/// For the index and for short lists.
+const RESERVE_BYTES_MIN: u64 = 64 * 1024;
 
 /// A list up to this size stays in memory: most shards list nobody, and have 400 bytes. A thousand shards are 16 MiB.
 const MEMORY_BYTES_MAX: u64 = 16 * 1024;

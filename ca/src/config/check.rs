@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use identity::Host;
+use identity::{Host, is_unseen};
 use signer::{PASSPHRASE_BYTES_MAX, Passphrase};
 use store::SEGMENT_BYTES_DEFAULT;
 
@@ -347,8 +347,11 @@ pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
     if !(1..=64).contains(&characters) {
         return Err(format!("has 1 to 64 characters, not {characters}"));
     }
-    if organization.trim() != organization || organization.chars().any(char::is_control) {
-        return Err("neither starts nor ends with a space, and has no control characters".to_owned());
+    if organization.trim() != organization || organization.chars().any(is_unseen) {
+        return Err(
+            "neither starts nor ends with a space, and has no control characters and no invisible ones"
+                .to_owned(),
+        );
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Exposure;
+
 /// One thing that is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -37,8 +39,14 @@ pub enum ConfigError {
         /// At least one.
         mistakes: Vec<Mistake>,
     },
+    /// Others may change what the CA goes by.
+    #[error("others may change what the CA goes by{}", list(exposures))]
+    Exposed {
+        /// At least one.
+        exposures: Vec<Exposure>,
+    },
 }
 
-fn list(mistakes: &[Mistake]) -> String {
+fn list(mistakes: &[impl fmt::Display]) -> String {
     mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect()
 }

@@ -15,7 +15,7 @@ use authority::{
 use bytes::Bytes;
 use identity::{
     DeviceId, DeviceSerial, Host, IssuerName, Principal, PrincipalName, ProfileName, RequestId,
-    RevocationReason, Role, SerialNumber,
+    RevocationReason, Role, SerialNumber, is_unseen,
 };
 use issuance::{Certificate, Names};
 use ledger::{
@@ -84,13 +84,13 @@ pub(super) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused>
     }
 }
 
-/// Text for people: no control characters, so that it can be shown and logged as it is.
+/// Text for people: no control characters and nothing else that is not seen, so that it can be shown and logged as it is.
 pub(super) fn remark(field: &'static str, text: &str) -> Result<String, Refused> {
     if text.chars().count() > REMARK_CHARACTERS_MAX {
         return Err(bad(field, format_args!("has at most {REMARK_CHARACTERS_MAX} characters")));
     }
-    if text.chars().any(char::is_control) {
-        return Err(bad(field, "has no control characters"));
+    if text.chars().any(is_unseen) {
+        return Err(bad(field, "has no control characters and no invisible ones"));
     }
     Ok(text.to_owned())
 }

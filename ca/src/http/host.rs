@@ -16,9 +16,12 @@ pub(super) fn is_named(version: Version, headers: &HeaderMap) -> bool {
     }
 }
 
-/// `uri-host [ ":" port ]`: an authority without user information.
+/// `uri-host [ ":" port ]`: an authority without user information, and with a port that there can be.
 fn is_host(text: &[u8]) -> bool {
-    !text.contains(&b'@') && Authority::try_from(text).is_ok()
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok() && !port.starts_with('+');
+    port.is_some_and(|port| port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 #[cfg(test)]
@@ -37,11 +40,13 @@ mod tests {
             });
             is_named(version, &headers)
         };
-        for host in ["ca.example.com", "ca.example.com:8080", "192.0.2.1:80", "[2001:db8::1]:80", ""] {
+        for host in
+            ["ca.example.com", "ca.example.com:8080", "192.0.2.1:80", "[2001:db8::1]:80", "[::1]", "ca:", ""]
+        {
             assert!(named(Version::HTTP_11, &[host]), "{host:?}");
             assert!(named(Version::HTTP_10, &[host]), "{host:?}");
         }
-        for host in ["ca example", "user@ca", "ca/x", "ca:80:80"] {
+        for host in ["ca example", "user@ca", "ca/x", "ca:80:80", "a:b", "a:99999", "a:+80", "[::1]:x"] {
             assert!(!named(Version::HTTP_11, &[host]), "{host:?}");
         }
         assert!(!named(Version::HTTP_11, &[]));

@@ -92,8 +92,11 @@ impl<S: StatusSource, D: Delegating> Responder for Public<S, D> {
 
 impl<S: StatusSource, D: Delegating> Public<S, D> {
     async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
-        if !conditional::is_of_type(headers, status::QUESTION_TYPE) {
-            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a question is application/ocsp-request\n");
+        if !conditional::is_of_type(headers, status::QUESTION_TYPE) || !conditional::is_plain(headers) {
+            return plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a question is application/ocsp-request, without a content coding\n",
+            );
         }
         match read_body(body, QUESTION_BYTES_MAX).await {
             Ok(question) => status::for_one(self.answers.answer(&question).await),
@@ -151,6 +154,11 @@ fn certificate(der: Bytes) -> Response<Page> {
     let mut answer = page(StatusCode::OK, "application/pkix-cert", Page::whole(der));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
     answer
+}
+
+/// RFC 9110, section 15.5.13.
+fn another() -> Response<Page> {
+    plain(StatusCode::PRECONDITION_FAILED, "there is another one now\n")
 }
 
 fn not_allowed(methods: &'static str) -> Response<Page> {

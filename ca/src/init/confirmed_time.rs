@@ -1,10 +1,12 @@
 //! An operator's word, at the CA's own machine, that its clock is right although the ledger says otherwise (ADR 0034).
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
 use ledger::{Action, Command, EntryNumber};
+use publication::{Ledger, Numbers};
 use store::{OpenError, Store, StoreError};
 
 use super::InitError;
@@ -37,7 +39,12 @@ pub async fn confirm_time<S: Store>(
     if apart > APART_MAX {
         return Err(InitError::OtherTime { shows: time, told });
     }
-    let store = open_store(&settings.store).await?;
+    let store = Arc::new(open_store(&settings.store).await?);
+    // Nothing is added to a ledger that lost its end: what is left of that end would be cut.
+    if let Err(why) = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await {
+        store.close().await?;
+        return Err(why.into());
+    }
     let before = store.last_entry_at().unwrap_or(time);
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());

@@ -10,7 +10,8 @@ use signer::{Issuers, Passphrase, SignerError};
 use store::{OpenError, Store};
 
 use super::certificates::{Maker, recorded_by_hand};
-use super::{InitError, SERVER_NAME, directory, hosts, texts};
+use super::directory::CredentialDir;
+use super::{InitError, SERVER_NAME, hosts, texts};
 use crate::config::{Settings, StoreSettings};
 
 /// Whose credential.
@@ -82,12 +83,27 @@ pub async fn credential<S: Store>(
             (made, Some(texts::client_toml(settings.listen)))
         }
     };
+    let root = issuers.certificate(IssuerName::Root);
+    // A disk that is full, or a place where nothing can be written, is found before anything is on record.
+    let directory = CredentialDir::begin(out, &made, &issuer.certificate, root, client.as_deref());
+    let directory = match directory {
+        Ok(directory) => directory,
+        Err(why) => {
+            store.close().await?;
+            return Err(why);
+        }
+    };
     for verdict in store.commit(vec![recorded_by_hand(&made)]).await? {
         verdict?;
     }
+    let on_record = |why: InitError| InitError::OnRecord {
+        serial_number: made.certificate.serial_number(),
+        path: out.to_owned(),
+        source: Box::new(why),
+    };
+    directory.finish(&made.certificate).map_err(on_record)?;
     store.close().await?;
-    let root = issuers.certificate(IssuerName::Root);
-    directory::write_credential(out, &made, &issuer.certificate, root, client.as_deref())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -166,6 +182,15 @@ mod tests {
         let pem = std::fs::read_to_string(out.join("cert.pem")).unwrap();
         let recorded = issuance::Certificate::from_der(&on_record[1].certificate().der).unwrap();
         assert_eq!(pem, texts::certificate_pem(&recorded));
+        // What cannot be written is not put on record.
+        let nowhere = parent.path().join("missing/again");
+        store.close().await.unwrap();
+        drop(store);
+        let refused = credential(&settings, holder.clone(), &nowhere, Arc::clone(&clock), open).await;
+        assert!(matches!(refused, Err(InitError::Io { .. })));
+        let store = open(&settings.store).await.unwrap();
+        let admin = Principal::named(Role::Operator, "admin".parse().unwrap());
+        assert_eq!(store.certificates_of(&admin, None, 10).await.unwrap().rows.len(), 2);
         // While somebody has the store, nothing is made.
         let other = parent.path().join("other");
         let refused = credential(&settings, holder, &other, Arc::clone(&clock), open).await;

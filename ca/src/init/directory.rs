@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
@@ -132,15 +132,65 @@ pub(super) fn write_credential(
     root: &Certificate,
     client: Option<&str>,
 ) -> Result<(), InitError> {
-    make_dir(dir)?;
-    write(&dir.join("cert.pem"), &texts::certificate_pem(&made.certificate))?;
-    write(&dir.join("chain.pem"), &texts::certificate_pem(chain))?;
-    write(&dir.join("trust.pem"), &texts::certificate_pem(root))?;
-    write_private(&dir.join("key.pem"), made.key_pem.as_bytes())?;
-    if let Some(client) = client {
-        write(&dir.join("touchmark.toml"), client)?;
+    CredentialDir::begin(dir, made, chain, root, client)?.finish(&made.certificate)
+}
+
+/// A credential directory that has everything but the certificate, and the room for it: what can fail has been done before the certificate
+/// is on record. Gone when dropped before its end.
+pub(super) struct CredentialDir {
+    dir: PathBuf,
+    finished: bool,
+}
+
+impl CredentialDir {
+    /// Makes it; it must not exist.
+    pub(super) fn begin(
+        dir: &Path,
+        made: &MadeCredential,
+        chain: &Certificate,
+        root: &Certificate,
+        client: Option<&str>,
+    ) -> Result<Self, InitError> {
+        make_dir(dir)?;
+        let begun = Self { dir: dir.to_owned(), finished: false };
+        let room = " ".repeat(texts::certificate_pem(&made.certificate).len());
+        write(&begun.unfinished(), &room)?;
+        write(&dir.join("chain.pem"), &texts::certificate_pem(chain))?;
+        write(&dir.join("trust.pem"), &texts::certificate_pem(root))?;
+        write_private(&dir.join("key.pem"), made.key_pem.as_bytes())?;
+        if let Some(client) = client {
+            write(&dir.join("touchmark.toml"), client)?;
+        }
+        sync_dir(dir)?;
+        Ok(begun)
     }
-    sync_dir(dir)
+
+    /// Puts the certificate, which is on record now, into its room.
+    pub(super) fn finish(mut self, certificate: &Certificate) -> Result<(), InitError> {
+        let (unfinished, path) = (self.unfinished(), self.dir.join("cert.pem"));
+        let fill = || {
+            let file = OpenOptions::new().write(true).open(&unfinished)?;
+            file.write_all_at(texts::certificate_pem(certificate).as_bytes(), 0)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)
+        };
+        fill().map_err(failed("write", &path))?;
+        sync_dir(&self.dir)?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.dir.join("cert.pem.unfinished")
+    }
+}
+
+impl Drop for CredentialDir {
+    fn drop(&mut self) {
+        if !self.finished {
+            fs::remove_dir_all(&self.dir).ok();
+        }
+    }
 }
 
 fn make_dir(path: &Path) -> Result<(), InitError> {

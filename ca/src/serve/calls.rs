@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -93,10 +94,19 @@ where
         let method = calls.methods.named(request.uri().path()).clone();
         let mut call = Call::begin(&calls.metrics, calls.ids.next(), &method);
         if let Some(refused) = not_grpc(&request) {
-            return Box::pin(std::future::ready(Ok(call.answer(refused))));
+            return Box::pin(async move {
+                hear_out(request.into_body()).await;
+                Ok(call.answer(refused))
+            });
         }
         let visitor = request.extensions().get::<Arc<Visitor>>().cloned();
+        let began = Instant::now();
         let limit = match calls.admit(&request, &method, visitor.as_deref()) {
+            // A caller that gives no time has left before it is heard.
+            Ok((_, Some(limit))) if limit <= began.elapsed() => {
+                let answer = call.answer(at_the_door(DoorRefused::NotInTime).into_http());
+                return Box::pin(std::future::ready(Ok(answer)));
+            }
             Ok((place, limit)) => {
                 call.place = Some(place);
                 limit
@@ -221,6 +231,9 @@ fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
         }
         Some(answer)
     };
+    if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, None);
+    }
     if request.method() != HttpMethod::POST {
         return refused(StatusCode::METHOD_NOT_ALLOWED, Some("POST"));
     }
@@ -235,6 +248,19 @@ fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
     };
     if is_grpc { None } else { refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, None) }
 }
+
+/// Reads the little that a short question has, so that its answer is not followed at once by the reset of a stream whose other half was not
+/// heard: some clients take that for a fault of the connection (curl before 8).
+async fn hear_out(body: Body) {
+    let all = Limited::new(body, UNWANTED_BYTES_MAX).collect();
+    tokio::time::timeout(UNWANTED_TIME_MAX, all).await.ok();
+}
+
+/// What is read of a body that nobody wants: a form, a small file.
+const UNWANTED_BYTES_MAX: usize = 16 * 1024;
+
+/// How long it may take to come.
+const UNWANTED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// How long it may take until an answer begins: a caller that sends slowly must not keep its place.
 const ANSWER_BEGINS_MAX: Duration = Duration::from_secs(60);

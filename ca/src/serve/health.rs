@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use authority::Authority;
 use prost::Message;
+use publication::Publication;
 use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -91,6 +92,7 @@ pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop
 /// Whether certificates can be issued, and callers trust the server; if not, why.
 pub(super) fn readiness<S: Store>(
     authority: &Authority<S>,
+    publication: &Publication,
     tasks: &Watch,
     stop: &CancellationToken,
 ) -> Result<(), String> {
@@ -110,12 +112,21 @@ pub(super) fn readiness<S: Store>(
     if let Some(doubt) = authority.clock_doubt() {
         return Err(format!("{doubt}: put the clock right, or confirm it with touchmark-ca confirm-time"));
     }
+    if publication.lag() > LISTS_BEHIND_MAX {
+        return Err(
+            "the CRLs are behind the ledger: revocations are on record and not published; see the log"
+                .to_owned(),
+        );
+    }
     ends::ended(&authority.ends(), authority.now())?;
     Ok(())
 }
 
 /// In messages.
 const STORE: &str = "the store";
+
+/// How long publication may fail before the CA says that it is not ready: a few tries.
+const LISTS_BEHIND_MAX: Duration = Duration::from_secs(3);
 
 /// How soon a change is told.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);

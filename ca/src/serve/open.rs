@@ -7,7 +7,7 @@ use std::sync::Arc;
 use authority::{Authority, Installation, OpenAuthorityError};
 use identity::{Clock, IssuerName};
 use issuance::Certificate;
-use publication::{NumbersError, PublishError};
+use publication::{Numbers, NumbersError, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -68,15 +68,21 @@ pub(super) async fn open<S: Store>(
     Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
 
-/// Whether the CA could begin, as far as that is seen without the ledger, which a CA that runs has to itself: the passphrase opens the
-/// issuers' keys, and the server's credentials can serve.
+/// Whether the CA could begin, as far as that is seen without opening the ledger, which a CA that runs has to itself: the passphrase opens the
+/// issuers' keys, the server's credentials can serve, and the ledger and the numbers of lists are there.
 ///
 /// # Errors
 /// When it could not.
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let issuers = open_issuers(settings.issuers.clone()).await?;
     let server = Server::open(settings, &issuers, clock)?;
-    server.answers_to(&enrollment_url(settings, settings.listen))
+    server.answers_to(&enrollment_url(settings, settings.listen))?;
+    let ledger = settings.store.dir.join("ledger");
+    if !ledger.is_dir() {
+        return Err(store::OpenError::Missing { path: ledger }.into());
+    }
+    Numbers::look(&settings.publication.epoch_file)?;
+    Ok(())
 }
 
 /// Where devices reach this CA at first boot: as configured, otherwise where it listens.

@@ -49,14 +49,15 @@ use super::{
 
 pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
 
-/// A torn tail that was cut when the store was opened: bytes of a batch that was never acknowledged.
+/// A torn tail that was found when the store was opened, and is cut when the next entry is recorded: bytes of a batch that was never
+/// acknowledged, unless the ledger lost its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// The segment.
     pub file: PathBuf,
-    /// Where it was cut.
+    /// Where it begins.
     pub offset: u64,
-    /// How many bytes lay behind.
+    /// How many bytes lie there.
     pub bytes: u64,
 }
 
@@ -97,7 +98,7 @@ struct Counters {
 }
 
 impl EmbeddedStore {
-    /// The torn tail that was cut when the store was opened.
+    /// The torn tail that was found when the store was opened.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn_tail.as_ref()
     }

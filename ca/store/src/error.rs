@@ -83,7 +83,7 @@ pub enum OpenError {
         /// The ledger's directory.
         path: PathBuf,
     },
-    /// The ledger ends before an entry that the projection had seen. Nothing was changed, but that a torn tail was cut.
+    /// The ledger ends before an entry that the projection had seen. Nothing was changed.
     #[error(
         "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}; certificates that it \
          does not know may be in use",

@@ -148,7 +148,7 @@ async fn a_projection_damaged_while_in_use_stops_nothing_but_listings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_torn_tail_is_cut_and_reported() {
+async fn a_torn_tail_is_reported_and_cut_when_the_next_entry_is_recorded() {
     for preallocate in [false, true] {
         let directory = TempDir::new().unwrap();
         let bench = filled(&directory, preallocate).await;
@@ -166,9 +166,22 @@ async fn a_torn_tail_is_cut_and_reported() {
         let torn = store.torn_tail().unwrap();
         assert_eq!((&torn.file, torn.offset), (&segment, end));
         assert_eq!(store.head(), head);
+        let before = fs::read(&segment).unwrap();
         store.close().await.unwrap();
         drop(store);
-        assert!(open(&directory, preallocate).unwrap().torn_tail().is_none());
+        let store = open(&directory, preallocate).unwrap();
+        assert!(store.torn_tail().is_some());
+        assert_eq!(fs::read(&segment).unwrap(), before, "a start that records nothing changes nothing");
+        store.close().await.unwrap();
+        drop(store);
+        let bench = Bench::new(Arc::new(open(&directory, preallocate).unwrap()), cases::clock(), None);
+        bench.done(bench.birth(1, 301, 301)).await;
+        assert_eq!(bench.store.head().0, head.0 + 1);
+        bench.store.close().await.unwrap();
+        drop(bench);
+        let store = open(&directory, preallocate).unwrap();
+        assert!(store.torn_tail().is_none());
+        assert_eq!(store.head().0, head.0 + 1);
     }
 }
 
@@ -226,6 +239,7 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
     fs::remove_file(directory.path().join("ledger/closed-at")).unwrap();
     let segment = segments(&directory).pop().unwrap();
     OpenOptions::new().write(true).open(&segment).unwrap().set_len(used(&segment) - 10).unwrap();
+    let short = fs::read(&segment).unwrap();
     for _ in 0..2 {
         match open(&directory, false).map(drop) {
             Err(OpenError::LostEnd { seen, head: end, .. }) => {
@@ -233,6 +247,7 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
             }
             other => panic!("{other:?}"),
         }
+        assert_eq!(fs::read(&segment).unwrap(), short, "what is left of the entry is still there");
     }
     let accepting = EmbeddedSettings { accept_lost_end: true, ..settings(&directory, false) };
     let store = EmbeddedStore::open(&accepting, cases::clock()).unwrap();

@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use futures::FutureExt;
 use futures::future::ready;
+use tokio::io::AsyncReadExt;
 
 use super::*;
 
@@ -40,7 +41,8 @@ fn found(family: Family, addresses: &[SocketAddr]) -> Lookup {
 
 async fn connect(lookups: Vec<Lookup>, within_ms: u64) -> (Result<SocketAddr, DialError>, Duration) {
     let begun = Instant::now();
-    let made = first_connection("ca.test", lookups, Duration::from_millis(within_ms)).await;
+    let within = Duration::from_millis(within_ms);
+    let made = first_greeted("ca.test", lookups, within, |stream| ready(Ok(stream))).await;
     (made.map(|stream| stream.peer_addr().unwrap()), begun.elapsed())
 }
 
@@ -95,6 +97,53 @@ async fn an_address_that_is_found_late_is_still_tried() {
     };
     let (made, _) = connect(vec![late.boxed(), found(Family::V4, &[silent.address])], 10_000).await;
     assert_eq!(made.unwrap(), good);
+}
+
+/// Waits for one octet.
+async fn hear(mut stream: TcpStream) -> io::Result<TcpStream> {
+    stream.read_exact(&mut [0]).await?;
+    Ok(stream)
+}
+
+fn speaking() -> SocketAddr {
+    let listener = good();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            io::Write::write_all(&mut stream, b"!").ok();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn who_takes_a_connection_and_says_nothing_does_not_hide_the_next_address() {
+    let (mute, speaking) = (good(), speaking());
+    let lookups = vec![found(Family::V4, &[mute.local_addr().unwrap(), speaking])];
+    let begun = Instant::now();
+    let made = first_greeted("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
+    assert_eq!(made.peer_addr().unwrap(), speaking);
+    assert!(begun.elapsed() >= GREETING_DELAY && begun.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn who_hangs_up_does_not_hide_the_next_address_and_is_told_of_when_it_is_the_only_one() {
+    let listener = good();
+    let rude = listener.local_addr().unwrap();
+    std::thread::spawn(move || while listener.accept().is_ok() {});
+    let lookups = vec![found(Family::V4, &[rude, speaking()])];
+    first_greeted("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
+    let alone = vec![found(Family::V4, &[rude])];
+    let ended = first_greeted("ca.test", alone, Duration::from_secs(10), hear).await.unwrap_err();
+    assert!(matches!(ended, DialError::Greeting(_)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_answer_is_an_answer() {
+    let lookups = vec![found(Family::V4, &[speaking(), speaking()])];
+    let wrong = |_| ready(Err::<(), _>(io::Error::from(io::ErrorKind::InvalidData)));
+    let ended = first_greeted("ca.test", lookups, Duration::from_secs(10), wrong).await.unwrap_err();
+    assert!(matches!(ended, DialError::Greeting(why) if why.kind() == io::ErrorKind::InvalidData));
 }
 
 #[tokio::test]

@@ -9,32 +9,37 @@ use identity::{KeyType, PublicKey};
 
 /// Whether the private key is one that is tried first.
 ///
-/// P-256 and P-384: the numbers 1 to [`TRIVIAL_PRIVATE_KEYS_MAX`], their negatives modulo the order of the group, and one octet repeated, with
-/// the negative of that. Ed25519: seeds that are such a number, in either byte order, or one octet repeated. RSA keys have no such numbers.
+/// The numbers 1 to [`TRIVIAL_PRIVATE_KEYS_MAX`], the powers of two, one octet repeated, and octets that count up from any first one, all in either
+/// byte order. P-256 and P-384: these as private keys, and their negatives modulo the order of the group. Ed25519: as seeds. RSA keys have no
+/// such numbers.
 pub(super) fn is_trivial(key: &PublicKey) -> bool {
     TRIVIAL.contains(&(key.key_type(), super::number(key).to_vec()))
 }
 
-/// By x, which a point and its negative have in common, or the bytes of an Ed25519 key. Computed once, in about a fifth of a second.
+/// By x, which a point and its negative have in common, or the bytes of an Ed25519 key. Computed once, in about half a second.
 static TRIVIAL: LazyLock<HashSet<(KeyType, Vec<u8>)>> = LazyLock::new(|| {
     let p256 = secrets(P256_BYTES).filter_map(|secret| x(&ECDH_P256, &secret)).map(|x| (KeyType::P256, x));
     let p384 = secrets(P384_BYTES).filter_map(|secret| x(&ECDH_P384, &secret)).map(|x| (KeyType::P384, x));
-    let seeds = secrets(SEED_BYTES).flat_map(|seed| {
-        let backwards: Vec<u8> = seed.iter().rev().copied().collect();
-        [seed, backwards]
-    });
-    let ed25519 = seeds.filter_map(|seed| of_seed(&seed)).map(|key| (KeyType::Ed25519, key));
+    let ed25519 = secrets(SEED_BYTES).filter_map(|seed| of_seed(&seed)).map(|key| (KeyType::Ed25519, key));
     p256.chain(p384).chain(ed25519).collect()
 });
 
-/// Big-endian: the small numbers, zero among them, and one octet repeated. What is no private key of a kind is passed over there.
+/// Zero is among them. What is no private key of a kind is passed over there.
 fn secrets(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let small = (0..=TRIVIAL_PRIVATE_KEYS_MAX).map(move |number| {
         let number = number.to_be_bytes();
         [vec![0; bytes.saturating_sub(number.len())], number.to_vec()].concat()
     });
+    let powers = (0..bytes).flat_map(move |place| {
+        (0..8).map(move |bit| (0..bytes).map(|octet| if octet == place { 1 << bit } else { 0 }).collect())
+    });
     let repeated = (1..=u8::MAX).map(move |octet| vec![octet; bytes]);
-    small.chain(repeated)
+    let counters = (0..=u8::MAX)
+        .map(move |first| (0..=u8::MAX).cycle().skip(first.into()).take(bytes).collect::<Vec<u8>>());
+    small.chain(powers).chain(repeated).chain(counters).flat_map(|secret| {
+        let backwards: Vec<u8> = secret.iter().rev().copied().collect();
+        [secret, backwards]
+    })
 }
 
 /// x of the point, without leading zeros.
@@ -63,3 +68,33 @@ const P384_BYTES: usize = 48;
 
 /// RFC 8032, section 5.1.5.
 const SEED_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SubjectPublicKeyInfo of a P-256 key, up to its point (RFC 5480).
+    const P256_SPKI: &[u8] = &[
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+
+    fn of(secret: &[u8]) -> PublicKey {
+        let private = PrivateKey::from_private_key(&ECDH_P256, secret).unwrap();
+        let point = private.compute_public_key().unwrap();
+        PublicKey::from_spki(&[P256_SPKI, point.as_ref()].concat()).unwrap()
+    }
+
+    #[test]
+    fn what_a_broken_generator_gives_first_is_found_in_either_byte_order() {
+        let counter: Vec<u8> = (0..32).collect();
+        let bit = |place: usize| (0..32).map(|octet| u8::from(octet == place)).collect::<Vec<_>>();
+        for secret in
+            [counter.clone(), counter.into_iter().rev().collect(), bit(0), bit(6), bit(31), vec![7; 32]]
+        {
+            assert!(is_trivial(&of(&secret)), "{secret:?}");
+        }
+        let good: Vec<u8> = (0..32_u8).map(|octet| octet.wrapping_mul(37).wrapping_add(11)).collect();
+        assert!(!is_trivial(&of(&good)));
+    }
+}

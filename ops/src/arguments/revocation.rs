@@ -119,8 +119,8 @@ pub struct WatchArguments {
     /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
     #[arg(long = "issuer", value_name = "ISSUER", value_parser = ISSUERS, hide_possible_values = true, requires = "write_crl")]
     pub issuers: Vec<String>,
-    /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with all
-    /// that it started
+    /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with its
+    /// process group
     #[arg(long, value_name = "COMMAND", requires = "write_crl")]
     pub hook: Option<String>,
     /// End when everything until now is done, for cron; with status 1 if the hook fails or takes longer than a minute, and with

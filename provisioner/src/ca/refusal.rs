@@ -27,24 +27,25 @@ pub(super) enum Verdict {
 
 /// Reads a status and its details (R-§2.7 of the error table).
 pub(super) fn judge(status: &Status) -> Verdict {
-    if diagnose(status) == Diagnosis::NotTls {
-        return Verdict::No(Refusal {
-            reason: "NOT_TLS".into(),
-            message: Diagnosis::NotTls.to_string(),
-            retry_after: None,
-            stops_the_line: true,
-        });
-    }
-    // Not valid at the time that this machine shows. Mutual TLS comes before the CA can say what time it has.
-    let outside_its_time = match diagnose(status) {
-        found @ (Diagnosis::NotBegun | Diagnosis::Expired) => Some(found),
-        _ => None,
+    let diagnosis = diagnose(status);
+    let of_the_server = match diagnosis {
+        Diagnosis::NotTls => Some("NOT_TLS"),
+        Diagnosis::Expired => Some(SERVER_EXPIRED),
+        Diagnosis::NotBegun => Some(SERVER_NOT_BEGUN),
+        Diagnosis::Stranger => Some(SERVER_UNKNOWN),
+        Diagnosis::Refused | Diagnosis::Other(_) => None,
     };
-    if let Some(found) = outside_its_time {
-        let shown = humantime::format_rfc3339_seconds(SystemClock.now());
+    if let Some(reason) = of_the_server {
+        // Mutual TLS comes before the CA can say what time it has.
+        let message = match diagnosis {
+            Diagnosis::Expired | Diagnosis::NotBegun => {
+                format!("{diagnosis}, which shows {}", humantime::format_rfc3339_seconds(SystemClock.now()))
+            }
+            _ => diagnosis.to_string(),
+        };
         return Verdict::No(Refusal {
-            reason: CLOCK.into(),
-            message: format!("{found}, which shows {shown}"),
+            reason: reason.into(),
+            message,
             retry_after: None,
             stops_the_line: true,
         });
@@ -65,13 +66,28 @@ pub(super) fn judge(status: &Status) -> Verdict {
     let connection_lost =
         reason.is_none() && matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled);
     if passing || connection_lost || after.is_some() {
-        let detail = with_causes(status);
+        let detail = match &reason {
+            Some(reason) => {
+                let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
+                format!("it says {reason}: {message}{}", remedy(reason))
+            }
+            None => with_causes(status),
+        };
         return Verdict::AskAgain { detail, after: after.map(|after| after.min(RETRY_AFTER_MAX)) };
     }
     let reason = reason.unwrap_or_else(|| code_name(status.code()).to_owned());
     let stops_the_line = stops_the_line(status.code(), &reason);
     let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
     Verdict::No(Refusal { reason, message, retry_after: after, stops_the_line })
+}
+
+/// What an operator of the CA does about an answer that says "later".
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        "STORE_FULL" => "; make room on the CA's disk (docs/operations/full-disk.md)",
+        "CLOCK_IN_DOUBT" => "; put the CA's clock right (docs/operations/wrong-clock.md)",
+        _ => "",
+    }
 }
 
 /// What a person can do about a refusal that stops the line.
@@ -111,8 +127,15 @@ pub fn advice(reason: &str) -> &'static str {
         "NOT_TLS" => {
             "name the CA's gRPC port as `server` in the configuration, 8443 unless it was changed there"
         }
+        SERVER_EXPIRED => {
+            "if this machine's clock is right, the server's certificate has ended: on the CA's machine, `touchmark-ca credential` makes \
+             another (docs/operations/server-certificate.md)"
+        }
+        SERVER_NOT_BEGUN => "set this machine's clock, or the CA's (docs/operations/wrong-clock.md)",
+        SERVER_UNKNOWN => "check that `server` and `credentials` in the configuration are of the same CA",
         "CA_UNREACHABLE" => {
-            "check `server` in the configuration and that the CA runs; then run this command again: it finishes what is under way"
+            "mend what the CA says; if it says nothing, check `server` in the configuration and that the CA runs; then run this command \
+             again: it finishes what is under way"
         }
         _ => "this holds for every unit; ask an operator of the CA",
     }
@@ -178,6 +201,15 @@ fn code_name(code: Code) -> &'static str {
 /// The reason when the CA's certificate is not valid at the station's time.
 pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";
 
+/// The server's certificate has ended, as this machine's clock says.
+pub(crate) const SERVER_EXPIRED: &str = "SERVER_CERTIFICATE_EXPIRED";
+
+/// The server's certificate has not begun, as this machine's clock says.
+pub(crate) const SERVER_NOT_BEGUN: &str = "SERVER_CERTIFICATE_NOT_BEGUN";
+
+/// The server is not of the CA that the credential trusts.
+pub(crate) const SERVER_UNKNOWN: &str = "SERVER_CERTIFICATE_UNKNOWN";
+
 /// Of a reason: reasons are names.
 const REASON_CHARACTERS_MAX: usize = 64;
 
@@ -205,17 +237,29 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_of_the_ca_that_is_not_valid_by_this_clock_is_a_matter_of_the_clock_and_not_of_the_credential()
-     {
-        for error in [rustls::CertificateError::Expired, rustls::CertificateError::NotValidYet] {
-            let cause = rustls::Error::InvalidCertificate(error);
-            let mut status = Status::unavailable("tls");
-            status.set_source(std::sync::Arc::new(std::io::Error::other(cause)));
-            let Verdict::No(refusal) = judge(&status) else { panic!("asked again") };
-            assert_eq!((refusal.reason.as_str(), refusal.stops_the_line), (CLOCK, true));
-            assert!(refusal.message.contains("clock says, which shows 20"), "{}", refusal.message);
-            assert!(advice(&refusal.reason).contains("date -u"));
+    fn a_server_whose_certificate_is_wrong_is_not_a_fault_of_the_credential() {
+        use rustls::CertificateError::{Expired, NotValidYet, UnknownIssuer};
+        for (error, expected) in
+            [(Expired, SERVER_EXPIRED), (NotValidYet, SERVER_NOT_BEGUN), (UnknownIssuer, SERVER_UNKNOWN)]
+        {
+            let error = std::io::Error::other(rustls::Error::InvalidCertificate(error));
+            let Verdict::No(refusal) = judge(&Status::from_error(Box::new(error))) else {
+                panic!("{expected}")
+            };
+            assert_eq!((refusal.reason.as_str(), refusal.stops_the_line), (expected, true));
+            assert!(!advice(expected).contains("principal issue"), "{expected}");
         }
+    }
+
+    #[test]
+    fn what_the_ca_says_when_it_says_later_is_told_with_what_mends_it() {
+        let Verdict::AskAgain { detail, .. } = judge(&status(Code::Unavailable, "STORE_FULL", None)) else {
+            panic!("it may work later")
+        };
+        assert_eq!(
+            detail,
+            "it says STORE_FULL: why; make room on the CA's disk (docs/operations/full-disk.md)"
+        );
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Failure {
         if let Self::Ca(CaError::Refused(refusal)) = self {
             complaint.what = match refusal.reason.as_str() {
                 // It was not the CA that answered, or it did not come to an answer.
-                "TLS" | "NOT_TLS" | CLOCK => format!("cannot reach the CA: {}", refusal.message),
+                reason if is_of_tls(reason) => format!("cannot reach the CA: {}", refusal.message),
                 _ => format!("the CA refuses: {}", refusal.message),
             };
             complaint.reason = Some(refusal.reason.clone());
@@ -134,12 +134,18 @@ impl Failure {
     }
 }
 
+/// Whether there was no connection, for a reason that asking again does not mend.
+fn is_of_tls(reason: &str) -> bool {
+    matches!(reason, "TLS" | "NOT_TLS") || reason.starts_with("SERVER_CERTIFICATE_")
+}
+
 /// How the program ends when the CA gives this reason for not going on.
 pub(super) fn of_reason(reason: &str) -> Status {
     match reason {
         "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,
         "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => Status::NotGood,
-        "TLS" | "NOT_TLS" | CLOCK | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
+        CLOCK | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
+        reason if is_of_tls(reason) => Status::Unusable,
         reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
         _ => Status::Failed,
     }

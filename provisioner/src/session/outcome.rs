@@ -222,7 +222,7 @@ impl fmt::Display for Outcome {
             Self::NotConnected { detail } | Self::LinkUnusable { detail } => f.write_str(detail),
             Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
             Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
-            Self::CaUnreachable { detail } => write!(f, "the CA cannot be reached: {detail}"),
+            Self::CaUnreachable { detail } => write!(f, "the CA cannot answer: {detail}"),
             Self::VerificationFailed(fault) => write!(f, "{fault}"),
             Self::LinkLost { detail } => write!(f, "the link to the device is lost: {detail}"),
             Self::LockedWithoutRecord => {

@@ -207,6 +207,8 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
     let text = "Certificates on an issuer's whole CRL";
     page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
     page.counter("crl_published", "CRLs published", figures.publication.published)?;
+    let lag = figures.publication.lag.as_secs_f64();
+    page.gauge("crl_lag_seconds", "For how long what is on record may not have been in the CRLs", lag)?;
     page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
     let answers = &figures.answers;
     let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];

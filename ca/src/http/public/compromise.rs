@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use super::body::Page;
-use super::conditional::is_of_type;
+use super::conditional::{is_of_type, is_plain};
 use super::pace::Pace;
 use super::{page, plain, read_body};
 
@@ -55,8 +55,11 @@ impl Desk {
         if let Err(wait) = self.pace.step(from, Instant::now()) {
             return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from where you are\n", wait);
         }
-        if !is_of_type(headers, PROOF_TYPE) {
-            return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a proof is application/pkcs10\n");
+        if !is_of_type(headers, PROOF_TYPE) || !is_plain(headers) {
+            return plain(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a proof is application/pkcs10, without a content coding\n",
+            );
         }
         let proof = match read_body(body, PROOF_BYTES_MAX).await {
             Ok(proof) => proof,

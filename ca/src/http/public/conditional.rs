@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::header::{CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
 use http::{HeaderMap, HeaderName};
 
 /// What the caller is compared with.
@@ -16,19 +18,52 @@ pub(super) struct Current<'a> {
     pub(super) shares_second: bool,
 }
 
-/// Whether the caller has it already: 304. `If-None-Match` decides where it is there; otherwise `If-Modified-Since` (section 13.2.2).
-pub(super) fn is_known(asked: &HeaderMap, current: Current<'_>) -> bool {
-    let mut tags = text(asked, IF_NONE_MATCH).peekable();
-    if tags.peek().is_some() || asked.contains_key(IF_NONE_MATCH) {
-        return tags.any(|tags| matches(tags, current.etag));
+/// What the conditions of a request come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is sent.
+    Wanted,
+    /// The caller has it already: 304.
+    Known,
+    /// The caller wants another one than there is: 412.
+    Another,
+}
+
+/// Judges the conditions in their order (section 13.2.2): `If-Match`, or without it `If-Unmodified-Since`; then `If-None-Match`, or without
+/// it `If-Modified-Since`.
+pub(super) fn judge(asked: &HeaderMap, current: Current<'_>) -> Found {
+    let is_right = match asked.contains_key(IF_MATCH) {
+        // The comparison is strong (section 13.1.1): a weak entity tag matches nothing.
+        true => text(asked, IF_MATCH)
+            .any(|tags| tags.trim() == "*" || tags.split(',').any(|tag| tag.trim() == current.etag)),
+        // A date that is none is no condition (section 13.1.4).
+        false => {
+            date(asked, IF_UNMODIFIED_SINCE).is_none_or(|since| seconds(current.modified) <= seconds(since))
+        }
+    };
+    match is_right {
+        false => Found::Another,
+        true if is_known(asked, current) => Found::Known,
+        true => Found::Wanted,
     }
-    let since = text(asked, IF_MODIFIED_SINCE).next().and_then(|since| httpdate::parse_http_date(since).ok());
+}
+
+fn is_known(asked: &HeaderMap, current: Current<'_>) -> bool {
+    if asked.contains_key(IF_NONE_MATCH) {
+        return text(asked, IF_NONE_MATCH).any(|tags| matches(tags, current.etag));
+    }
     // The condition is false, and the answer 304, also when the dates are equal (section 13.1.3).
-    since.is_some_and(|since| match seconds(current.modified).cmp(&seconds(since)) {
+    date(asked, IF_MODIFIED_SINCE).is_some_and(|since| match seconds(current.modified).cmp(&seconds(since)) {
         std::cmp::Ordering::Less => true,
         std::cmp::Ordering::Equal => !current.shares_second,
         std::cmp::Ordering::Greater => false,
     })
+}
+
+/// Whether the body is as its media type says: nothing here unpacks anything. "An origin server MAY respond with a status code of 415
+/// (Unsupported Media Type) if a representation in the request message has a content coding that is not acceptable." (section 8.4)
+pub(super) fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether the `Content-Type` is this media type: without regard to case, with any parameters (section 8.3.1). Absent: yes, the path says
@@ -52,6 +87,10 @@ fn text(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    text(headers, name).next().and_then(|date| httpdate::parse_http_date(date).ok())
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -66,14 +105,54 @@ mod tests {
 
     const ETAG: &str = "\"17\"";
 
-    fn known(headers: &[(HeaderName, &str)], shares_second: bool) -> bool {
+    fn found(headers: &[(HeaderName, &str)], shares_second: bool) -> Found {
         let mut asked = HeaderMap::new();
         for (name, value) in headers {
             asked.append(name, HeaderValue::from_str(value).unwrap());
         }
         // Within the second that Last-Modified says.
         let modified = UNIX_EPOCH + Duration::from_millis(784_111_777_900);
-        is_known(&asked, Current { etag: ETAG, modified, shares_second })
+        judge(&asked, Current { etag: ETAG, modified, shares_second })
+    }
+
+    fn known(headers: &[(HeaderName, &str)], shares_second: bool) -> bool {
+        found(headers, shares_second) == Found::Known
+    }
+
+    #[test]
+    fn who_wants_another_one_than_there_is_gets_none() {
+        for tags in ["\"16\"", "W/\"17\"", "", "\"16\", W/\"17\""] {
+            assert_eq!(found(&[(IF_MATCH, tags)], false), Found::Another, "{tags}");
+        }
+        for tags in [ETAG, "*", "\"16\", \"17\""] {
+            assert_eq!(found(&[(IF_MATCH, tags)], false), Found::Wanted, "{tags}");
+            assert_eq!(found(&[(IF_MATCH, tags), (IF_NONE_MATCH, ETAG)], false), Found::Known, "{tags}");
+        }
+        let unmodified = |second| {
+            let date = format!("Sun, 06 Nov 1994 08:49:{second} GMT");
+            found(&[(IF_UNMODIFIED_SINCE, date.as_str())], false)
+        };
+        assert_eq!(
+            [unmodified(36), unmodified(37), unmodified(38)],
+            [Found::Another, Found::Wanted, Found::Wanted]
+        );
+        assert_eq!(found(&[(IF_UNMODIFIED_SINCE, "yesterday")], false), Found::Wanted);
+        // An entity tag comes first.
+        let before = (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT");
+        assert_eq!(found(&[before, (IF_MATCH, ETAG)], false), Found::Wanted);
+    }
+
+    #[test]
+    fn a_body_that_is_packed_is_told() {
+        let of = |codings: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            is_plain(&headers)
+        };
+        assert!(of(&[]) && of(&["identity"]) && of(&["Identity"]));
+        assert!(!of(&["gzip"]) && !of(&["identity", "br"]) && !of(&["gzip, identity"]));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use http::{HeaderMap, Response, StatusCode};
 use publication::List;
 
 use super::body::Page;
-use super::conditional::{Current, is_known};
-use super::{MAX_AGE_SECONDS, page as new_page};
+use super::conditional::{Current, Found, judge};
+use super::{MAX_AGE_SECONDS, another, page as new_page};
 
 /// The list, as it was asked for.
 pub(super) fn page(list: Arc<List>, asked: &HeaderMap, now: SystemTime) -> Response<Page> {
@@ -20,7 +20,10 @@ pub(super) fn page(list: Arc<List>, asked: &HeaderMap, now: SystemTime) -> Respo
     let text = |name| asked.get(name).and_then(|value| value.to_str().ok());
     let length = list.length();
     let current = Current { etag: &etag, modified: list.this_update, shares_second: list.shares_second };
-    let mut answer = if is_known(asked, current) {
+    let found = judge(asked, current);
+    let mut answer = if found == Found::Another {
+        another()
+    } else if found == Found::Known {
         let mut answer = Response::new(Page::whole(Bytes::new()));
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer

@@ -13,8 +13,8 @@ use percent_encoding::percent_decode_str;
 use publication::Answered;
 
 use super::body::Page;
-use super::conditional::{Current, is_known};
-use super::{MAX_AGE_SECONDS, page};
+use super::conditional::{Current, Found, judge};
+use super::{MAX_AGE_SECONDS, another, page};
 
 /// The question in a path after `/ocsp/`: base64 or base64url, percent-encoded or not, with or without padding, and with the slashes in it that
 /// servers on the way like to double.
@@ -44,12 +44,14 @@ pub(super) fn cacheable(answered: Answered, asked: &HeaderMap, now: SystemTime) 
     let Some(fresh) = answered.fresh else { return for_one(answered) };
     let current =
         Current { etag: &fresh.etag, modified: fresh.this_update, shares_second: fresh.shares_second };
-    let mut answer = if is_known(asked, current) {
-        let mut answer = Response::new(Page::whole(Bytes::new()));
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-        answer
-    } else {
-        page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der))
+    let mut answer = match judge(asked, current) {
+        Found::Known => {
+            let mut answer = Response::new(Page::whole(Bytes::new()));
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            answer
+        }
+        Found::Another => another(),
+        Found::Wanted => page(StatusCode::OK, ANSWER_TYPE, Page::whole(answered.der)),
     };
     let left = fresh.next_update.duration_since(now).unwrap_or_default().as_secs();
     let max_age = left.saturating_sub(MARGIN_SECONDS).min(MAX_AGE_SECONDS);

@@ -30,6 +30,34 @@ async fn answered(headers: &[(&'static str, &'static str)]) -> Response<Body> {
 }
 
 #[tokio::test]
+async fn a_call_that_is_given_no_time_is_not_made() {
+    for timeout in ["0S", "0n", "1n"] {
+        let answer = answered(&[("content-type", "application/grpc"), ("grpc-timeout", timeout)]).await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_is_refused_and_what_is_no_call_is_heard_out() {
+    let packed = answered(&[("content-type", "application/grpc"), ("content-encoding", "gzip")]).await;
+    assert_eq!(packed.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    // A body that never ends holds nobody up.
+    let (_sender, endless) = tokio::io::duplex(1);
+    let endless = http_body_util::StreamBody::new(futures::stream::unfold(endless, |mut end| async move {
+        use tokio::io::AsyncReadExt;
+        end.read_u8()
+            .await
+            .ok()
+            .map(|_| (Ok::<_, Status>(hyper::body::Frame::data(bytes::Bytes::new())), end))
+    }));
+    let request = Request::post("/grpc.health.v1.Health/Check").header("content-type", "text/plain");
+    let answer = silent().call(request.body(Body::new(endless)).unwrap());
+    let answer = tokio::time::timeout(Duration::from_secs(30), answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
 async fn a_call_has_the_time_that_its_caller_gives_it() {
     let answer = answered(&[("content-type", "application/grpc"), ("grpc-timeout", "50m")]).await;
     let status = Status::from_header_map(answer.headers()).unwrap();

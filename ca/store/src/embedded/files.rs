@@ -22,7 +22,7 @@ pub(super) struct Files {
     preallocate: bool,
     segments: RwLock<Vec<Arc<Segment>>>,
     entry_cache: EntryCache,
-    /// What a write that found no space left behind, if it could not be thrown away yet.
+    /// What a crash, or a write that found no space, left behind and is not thrown away yet.
     leftover: Mutex<Option<Leftover>>,
     /// Held as long as the directory is ours.
     lock: Mutex<Option<File>>,
@@ -50,7 +50,8 @@ impl Files {
         Ok(files)
     }
 
-    /// Opens a ledger and shows every payload to `each`, in order, which says whether it could read it. A torn tail is cut.
+    /// Opens a ledger and shows every payload to `each`, in order, which says whether it could read it. Changes nothing:
+    /// a torn tail is thrown away by the first append.
     pub(super) fn open(
         directory: &Path,
         segment_bytes: u32,
@@ -84,10 +85,7 @@ impl Files {
             if last {
                 files.check_floor(&scan, next)?;
             }
-            torn = scan.keep(&files, next)?;
-        }
-        if files.read_segments().is_empty() {
-            files.add_segment(next).map_err(|error| io_error("create a segment in", directory, error))?;
+            torn = scan.keep(&files);
         }
         Ok((files, torn))
     }
@@ -354,25 +352,24 @@ impl Scan {
         Ok(next)
     }
 
-    /// Hands the segment over, cut behind its last whole entry.
-    fn keep(self, files: &Files, next: u64) -> Result<Option<TornTail>, OpenError> {
+    /// Hands the segment over. What lies behind its last whole entry is left where it is until something is appended: whoever finds that the
+    /// ledger lost its end, and does not start, must have changed nothing.
+    fn keep(self, files: &Files) -> Option<TornTail> {
         if self.unborn {
-            fs::remove_file(&self.path).map_err(|error| io_error("remove", &self.path, error))?;
             let bytes = self.bytes.len() as u64;
-            files.add_segment(next).map_err(|error| io_error("create", &self.path, error))?;
-            return Ok(Some(TornTail { file: self.path, offset: 0, bytes }));
+            files.leave(Leftover::Segment(self.path.clone()));
+            return Some(TornTail { file: self.path, offset: 0, bytes });
         }
         let offsets = self.offsets.into_inner();
         let end = offsets.last().copied().unwrap_or(HEADER_BYTES);
         let tail = self.bytes.get(end as usize..).unwrap_or_default();
         let segment = Segment::opened(self.first, self.path.clone(), self.file, offsets);
-        let mut torn = None;
-        if tail.iter().any(|byte| *byte != 0) {
-            segment.cut().map_err(|error| io_error("cut", &self.path, error))?;
-            torn = Some(TornTail { file: self.path, offset: u64::from(end), bytes: tail.len() as u64 });
-        }
+        let torn = tail.iter().any(|byte| *byte != 0).then(|| {
+            files.leave(Leftover::Tail);
+            TornTail { file: self.path, offset: u64::from(end), bytes: tail.len() as u64 }
+        });
         files.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
-        Ok(torn)
+        torn
     }
 
     fn damaged(&self, offset: usize, entry: u64, what: &'static str) -> StoreError {

@@ -29,11 +29,11 @@ impl EmbeddedStore {
         Self::start(settings, clock, files, Index::new(), 0, None)
     }
 
-    /// Opens a store: reads the whole ledger, cuts a torn tail, and serves. The projection catches up in the background.
+    /// Opens a store: reads the whole ledger and serves. A torn tail is cut when the next entry is recorded. The projection catches up in the background.
     ///
     /// # Errors
     /// When there is none, another process has it, others may write to it, the ledger is damaged, or it ends before an entry that the
-    /// projection has seen ([`OpenError::LostEnd`]): then nothing was changed, but that a torn tail was cut.
+    /// projection has seen ([`OpenError::LostEnd`]): then nothing was changed.
     pub fn open(settings: &EmbeddedSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let mut index = Index::new();
         let mut head = 0;
@@ -48,7 +48,7 @@ impl EmbeddedStore {
         )?;
         if let Some(torn) = &torn {
             let TornTail { file, offset, bytes } = torn;
-            tracing::warn!(file = %file.display(), offset, bytes, "cut a torn tail off the ledger; it was never acknowledged");
+            tracing::warn!(file = %file.display(), offset, bytes, "the ledger ends with a torn entry; it is cut off when the next entry is recorded");
         }
         Self::start(settings, clock, files, index, head, torn)
     }
