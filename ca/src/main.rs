@@ -10,7 +10,7 @@ use ca::arguments::{
     RestoredArguments, RootCrlArguments, ServeArguments, WaitArguments,
 };
 use ca::clock::CheckedClock;
-use ca::config::Settings;
+use ca::config::{ConfigError, Settings};
 use ca::exit::Failure;
 use ca::init::{
     Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
@@ -190,7 +190,13 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    let settings = Settings::read(&arguments.config, std::env::vars())?;
+    let settings = Settings::read(&arguments.config, std::env::vars());
+    if let (true, Err(ConfigError::Mistakes { mistakes, .. })) = (arguments.json, &settings) {
+        let mistakes = mistakes.iter().map(|mistake| json!({ "place": mistake.place, "what": mistake.what }));
+        let mistakes: Vec<_> = mistakes.collect();
+        print(&format!("{}\n", json!({ "config": arguments.config, "mistakes": mistakes })))?;
+    }
+    let settings = settings?;
     ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
     let text = format!("{} has no mistakes\n", arguments.config.display());
     told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)

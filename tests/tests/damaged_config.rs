@@ -40,6 +40,16 @@ fn every_mistake_of_a_configuration_is_told_at_once() {
         let untold: Vec<_> = mistakes.iter().filter(|mistake| !said.contains(**mistake)).collect();
         assert!(untold.is_empty(), "{command} does not tell {untold:?}: {said}");
     }
+    let mut check = Program::CertificateAuthority.command();
+    let output = check.args(["check-config", "--json", "--config"]).arg(&config).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let places: Vec<_> =
+        told["mistakes"].as_array().unwrap().iter().map(|mistake| &mistake["place"]).collect();
+    assert!(
+        places.iter().any(|place| **place == "limits.connections-max" || **place == "organization"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(3));
 }
 
 #[test]
