@@ -90,6 +90,6 @@ fn init_overwrites_nothing() {
     init.arg("init").arg("--dir").arg(authority.directory()).args(["--organization", "Others"]);
     let mut process = Process::start(init.stdout(Stdio::null()).stderr(Stdio::null()));
     let status = process.wait(Duration::from_secs(20)).expect("it ends");
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(2));
     assert_eq!(std::fs::read(authority.directory().join("ca.toml")).unwrap(), config);
 }
