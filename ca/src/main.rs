@@ -193,7 +193,14 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
-    let settings = trusted(&arguments.config, Settings::read)?;
+    let settings = Settings::read(&arguments.config, std::env::vars());
+    if let (true, Err(ConfigError::Mistakes { mistakes, .. })) = (arguments.json, &settings) {
+        let mistakes = mistakes.iter().map(|mistake| json!({ "place": mistake.place, "what": mistake.what }));
+        let mistakes: Vec<_> = mistakes.collect();
+        print(&format!("{}\n", json!({ "config": arguments.config, "mistakes": mistakes })))?;
+    }
+    let settings = settings?;
+    settings.refuse_exposed(&arguments.config)?;
     ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
     let text = format!("{} has no mistakes\n", arguments.config.display());
     told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)

@@ -44,7 +44,7 @@ fn init_never_overwrites() {
     assert!(init(&dir).status.success());
     let before = fs::read(dir.join("issuers/root.cert.pem")).unwrap();
     let again = init(&dir);
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&again.stderr).contains("nothing was changed"));
     assert_eq!(fs::read(dir.join("issuers/root.cert.pem")).unwrap(), before);
 }

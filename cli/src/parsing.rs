@@ -12,6 +12,8 @@ use crate::status::Status;
 /// A program that ends where its command line is read: with its help, its version, or a complaint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
+    /// The program's name.
+    pub program: &'static str,
     /// What is printed.
     pub text: String,
     /// Help and version, which were asked for, go to stdout; everything else to stderr.
@@ -25,8 +27,9 @@ impl Ended {
     pub fn tell(&self) -> ExitCode {
         if self.to_stdout {
             if let Err(error) = diagnostics::print(&self.text) {
-                diagnostics::tell(&format!("error: cannot write to stdout: {error}"));
-                return Status::Failed.into();
+                let mut complaint = Complaint::new(self.program, Status::Failed, "cannot write to stdout");
+                complaint.because.push(error.to_string());
+                return complaint.tell(false);
             }
         } else {
             diagnostics::tell(self.text.trim_end());
@@ -57,7 +60,7 @@ pub fn parse_from<A: Parser>(
         // An environment variable is no argument: who typed the name alone wants to know what there is.
         ErrorKind::MissingSubcommand if words.len() == 1 => {
             let text = A::command().render_help().to_string();
-            Ended { text, to_stdout: false, status: Status::Usage }
+            Ended { program, text, to_stdout: false, status: Status::Usage }
         }
         _ => ended(program, &error, &page(&A::command(), &words), json),
     })
@@ -67,15 +70,15 @@ fn ended(program: &'static str, error: &clap::Error, page: &str, json: bool) -> 
     let text = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            Ended { text, to_stdout: true, status: Status::Done }
+            Ended { program, text, to_stdout: true, status: Status::Done }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Ended { text, to_stdout: false, status: Status::Usage }
+            Ended { program, text, to_stdout: false, status: Status::Usage }
         }
         _ => {
             let complaint =
                 Complaint::new(program, Status::Usage, what(&text)).next(format!("see {page} --help"));
-            Ended { text: complaint.text(json) + "\n", to_stdout: false, status: Status::Usage }
+            Ended { program, text: complaint.text(json) + "\n", to_stdout: false, status: Status::Usage }
         }
     }
 }

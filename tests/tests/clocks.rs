@@ -110,6 +110,7 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     let report = operator.run(&["doctor"]);
     assert_eq!(report.status.code(), Some(6), "{}", told(&report));
     assert!(told(&report).contains("it begins only at"), "a list from the future is bad: {}", told(&report));
+    assert!(told(&report).contains("not compared with the CA's, which is in doubt"), "{}", told(&report));
     operator.says(&["device", "hold", "cam-2/SN000004"]);
     let waits = fleet.agent("renew", "SN000001").args(["--force", "--deadline", "1s"]).output().unwrap();
     assert!(!waits.status.success() && told(&waits).contains("CLOCK_IN_DOUBT"), "{}", told(&waits));

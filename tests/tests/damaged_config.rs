@@ -40,6 +40,16 @@ fn every_mistake_of_a_configuration_is_told_at_once() {
         let untold: Vec<_> = mistakes.iter().filter(|mistake| !said.contains(**mistake)).collect();
         assert!(untold.is_empty(), "{command} does not tell {untold:?}: {said}");
     }
+    let mut check = Program::CertificateAuthority.command();
+    let output = check.args(["check-config", "--json", "--config"]).arg(&config).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let places: Vec<_> =
+        told["mistakes"].as_array().unwrap().iter().map(|mistake| &mistake["place"]).collect();
+    assert!(
+        places.iter().any(|place| **place == "limits.connections-max" || **place == "organization"),
+        "{told}"
+    );
+    assert_eq!(output.status.code(), Some(3));
 }
 
 #[test]
@@ -80,6 +90,6 @@ fn init_overwrites_nothing() {
     init.arg("init").arg("--dir").arg(authority.directory()).args(["--organization", "Others"]);
     let mut process = Process::start(init.stdout(Stdio::null()).stderr(Stdio::null()));
     let status = process.wait(Duration::from_secs(20)).expect("it ends");
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(2));
     assert_eq!(std::fs::read(authority.directory().join("ca.toml")).unwrap(), config);
 }

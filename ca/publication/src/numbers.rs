@@ -327,7 +327,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let source = FakeSource::at(3);
         let refused = Numbers::open(&path(&dir), &source).await.map(drop).unwrap_err();
-        assert!(refused.to_string().contains("accept-restored-store"));
+        assert!(refused.to_string().contains("nobody knows which numbers CRLs had"));
         fs::write(path(&dir), "nonsense").unwrap();
         assert!(matches!(Numbers::open(&path(&dir), &source).await, Err(NumbersError::Damaged { .. })));
         let now = UNIX_EPOCH + std::time::Duration::from_secs(1_795_305_600);
