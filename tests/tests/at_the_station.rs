@@ -138,6 +138,10 @@ async fn serial_numbers_that_another_order_has_used_are_named_and_the_exit_statu
     assert!(said(&output).contains("3 serial numbers used under another work order"), "{}", said(&output));
     assert!(said(&output).contains("3 units of wo-"), "{}", said(&output));
     assert_eq!(bench.boards(), before, "no unit was told anything");
+    let dry = bench.provision(&used_up, &["--dry-run"]);
+    assert_eq!(dry.status.code(), Some(6), "{}", said(&dry));
+    assert!(said(&dry).contains("to make       0 units"), "{}", said(&dry));
+    assert!(said(&dry).contains("not possible  3 units"), "{}", said(&dry));
 
     // One that can still make some of its units makes them, and says which it cannot.
     let half = bench.another_order("SN{1..5}", 4, &["line-1"]).await;
