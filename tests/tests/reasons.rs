@@ -9,7 +9,7 @@ fn every_reason_of_the_ca_has_a_next_step() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let known = reasons(&read("ops/src/next_step.rs"));
-    let given: BTreeSet<_> = ["ca/src/authority/refusal.rs", "ca/src/grpc/status.rs"]
+    let given: BTreeSet<_> = ["ca/authority/src/refusal.rs", "ca/src/grpc/status.rs"]
         .iter()
         .flat_map(|file| reasons(&read(file)))
         .collect();

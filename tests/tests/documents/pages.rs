@@ -34,7 +34,7 @@ fn the_page_of_reasons_has_every_reason_and_no_other() {
             |word: &&str| word.len() > 5 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
         product.split('"').skip(1).step_by(2).filter(capitals).map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    let mut given = quoted("ca/src/authority/refusal.rs");
+    let mut given = quoted("ca/authority/src/refusal.rs");
     given.extend(quoted("ca/src/grpc/status.rs"));
     given.extend(quoted("identity/src/csr.rs"));
     given.extend(quoted("identity/src/key/error.rs"));
