@@ -3,6 +3,7 @@
 mod base_root;
 mod bench;
 mod check;
+mod decisions;
 mod deny;
 mod dist;
 mod former_version;
@@ -55,7 +56,7 @@ enum Chore {
         #[arg(long)]
         quick: bool,
     },
-    /// What needs no running: format, clippy, documentation, generated code, rules,
+    /// What needs no running: format, clippy, documentation, generated code, rules and decisions,
     /// dependencies and licences, the house plan
     Check,
     /// Measure what ships (the build of `dist`): how fast it issues, enrols, stores, and how much of that nobody could save
