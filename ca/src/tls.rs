@@ -1,4 +1,4 @@
-//! TLS towards stations, devices and people (DESIGN 4.10).
+//! TLS towards stations, devices and people (ADR 0008).
 
 mod clients;
 mod credentials;

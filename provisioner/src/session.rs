@@ -1,5 +1,5 @@
 //! One device on the bench: a state machine without I/O. What happens goes in as an [`Event`], what must be done comes out as
-//! [`Command`]s, to be done in order: each `Record` is durable before the command after it begins (DESIGN section 7).
+//! [`Command`]s, to be done in order: each `Record` is durable before the command after it begins (ADR 0012).
 
 mod memory;
 mod outcome;

@@ -37,7 +37,7 @@ async fn openssl_accepts_every_chain_strictly() {
         assert!(said.is_ok(), "{kind}: {said:?}");
     }
 
-    // A birth certificate has no well-defined expiration: it is good in 2060 and in 2100 (R-AR-05).
+    // A birth certificate has no well-defined expiration: it is good in 2060 and in 2100 (R-AR-02).
     let directory = tempfile::tempdir().unwrap();
     birth.write(&directory.path().join("it"));
     for year in [2060, 2100] {

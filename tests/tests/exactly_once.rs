@@ -79,7 +79,8 @@ async fn the_same_request_gets_the_same_certificate_also_after_the_ca_was_killed
     authority.serve();
     assert_eq!(ask(&authority.caller(&credentials), device.birth_request(&order)).await.issued(), first);
 
-    // A station that forgot its request id: the same device, key and profile are the same question (DESIGN 4.4).
+    // A station that forgot its request id: the same device, key and profile are the same question
+    // (ADR 0010).
     let mut forgetful = device.birth_request(&order);
     forgetful.request_id = Device::new("cam-2", "SN000001").request_id;
     forgetful.csr = device.key.again();

@@ -3,13 +3,15 @@
 use anyhow::Result;
 
 use crate::shell::{self, cargo, step};
-use crate::{deny, pictures, proto};
+use crate::{decisions, deny, pictures, proto, rules};
 
 /// Runs every check; stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
     step("format", || shell::run(cargo().args(["fmt", "--all", "--check"])))?;
     step("generated code is what the .proto files say", || proto::run(true))?;
     step("pictures are drawn from their text", || pictures::run(true))?;
+    step("cited rules are defined and proven", rules::check)?;
+    step("decisions say what became of them", decisions::check)?;
     step("clippy", || {
         shell::run(cargo().args([
             "clippy",

@@ -3,6 +3,7 @@
 mod base_root;
 mod bench;
 mod check;
+mod decisions;
 mod deny;
 mod dist;
 mod former_version;
@@ -11,6 +12,7 @@ mod pictures;
 mod proto;
 mod quickstart;
 mod requirements;
+mod rules;
 mod shell;
 mod test;
 
@@ -54,7 +56,8 @@ enum Chore {
         #[arg(long)]
         quick: bool,
     },
-    /// What needs no running: format, clippy, documentation, generated code, dependencies and licences, the house plan
+    /// What needs no running: format, clippy, documentation, generated code, rules and decisions,
+    /// dependencies and licences, the house plan
     Check,
     /// Measure what ships (the build of `dist`): how fast it issues, enrols, stores, and how much of that nobody could save
     Bench {

@@ -1,4 +1,4 @@
-//! What a request says, as a digest: the same request id with another digest is refused (DESIGN 4.4).
+//! What a request says, as a digest: the same request id with another digest is refused (ADR 0010).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -87,8 +87,9 @@ impl<S: Store> Authority<S> {
         self.confirm(caller, device).await
     }
 
-    /// Who calls with an operational certificate has it and uses it, whatever it calls for: that confirms it as `ConfirmInstalled` does
-    /// (DESIGN 4.6). Costs a commit once in a certificate's life, and nothing afterwards.
+    /// Who calls with an operational certificate has it and uses it, whatever it calls for: that confirms it
+    /// as `ConfirmInstalled` does (ADR 0021). Costs a commit once in a certificate's life, and nothing
+    /// afterwards.
     ///
     /// # Errors
     /// When the device may not use it any more.

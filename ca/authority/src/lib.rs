@@ -1,5 +1,6 @@
-//! The authority: takes what is asked, and sees that everything happens in its order (DESIGN 4.1). It looks up, checks, drafts, has
-//! it signed, has it recorded, and only then releases. It knows no wire, no disk, no private key and no clock of its own.
+//! The authority: takes what is asked, and sees that everything happens in its order (R-CA-07). It looks up,
+//! checks, drafts, has it signed, has it recorded, and only then releases. It knows no wire, no disk, no
+//! private key and no clock of its own.
 
 mod birth;
 mod caller;

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// The certificate that the other end proved to hold, in each request's extensions.
 ///
 /// It chains to our root and was within its time at the handshake. That is all: whether it is on record, unrevoked, and still
-/// within its time is asked of the ledger on every call (DESIGN 4.7).
+/// within its time is asked of the ledger on every call (ADR 0009).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerCertificate(Option<Shown>);
 

@@ -1,4 +1,5 @@
-//! Why the authority does not do what is asked. Every reason has one stable name, the same on every front end (R-§2.7).
+//! Why the authority does not do what is asked. Every reason has one stable name, the same on every front
+//! end, and a row in `docs/reasons.md`.
 
 use std::time::Duration;
 

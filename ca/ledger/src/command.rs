@@ -17,7 +17,7 @@ pub struct Command {
     pub principal: Option<Principal>,
     /// The certificate that makes the call: once it is revoked, nothing is decided for it any more. `None`: there is no call.
     pub credential: Option<SerialNumber>,
-    /// Which question of theirs this is. The same again gets the same answer, for ever (DESIGN 4.4).
+    /// Which question of theirs this is. The same again gets the same answer, for ever (ADR 0010).
     pub request: Option<RequestId>,
     /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as a fresh serial
     /// number): the same request id with another digest is refused.

@@ -32,8 +32,9 @@ pub enum Decision {
 
 /// Decides one command at the time `now`.
 ///
-/// The order of the questions is part of the contract: a request that was answered gets its answer even if its work order is by now exhausted,
-/// paused or closed (DESIGN 4.4), but a certificate that was revoked since is not handed out again.
+/// The order of the questions is part of the contract: a request that was answered gets its answer even if
+/// its work order is by now exhausted, paused or closed (ADR 0010), but a certificate that was revoked since
+/// is not handed out again.
 ///
 /// # Errors
 /// The outer error is the view's. The inner is the rule that forbids the command.

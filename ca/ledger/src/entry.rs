@@ -122,8 +122,9 @@ pub enum Event {
         /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by itself, or there was none.
         parent_ends: Option<SystemTime>,
     },
-    /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child (DESIGN 4.6); or a certificate was
-    /// shown that was revoked unused, because its sibling was used first. Refused.
+    /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child
+    /// (ADR 0019); or a certificate was shown that was revoked unused, because its sibling was used first.
+    /// Refused.
     ForkDetected {
         /// Whose flash was cloned, or key stolen.
         device: DeviceId,

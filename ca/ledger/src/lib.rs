@@ -1,7 +1,7 @@
 //! The rules of what may happen: commands in, entries or conflicts out. Pure: no I/O, no clock, no store.
 //!
-//! [`decide`] is the only place that knows quota, uniqueness, lifecycle, lineage and idempotency (DESIGN 4.2). What it accepts
-//! becomes an [`Entry`]; everything else is derived from entries.
+//! [`decide`] is the only place that knows quota, uniqueness, lifecycle, lineage and idempotency. What it
+//! accepts becomes an [`Entry`]; everything else is derived from entries.
 
 mod alarm;
 mod command;

@@ -114,7 +114,7 @@ pub enum TermsRefusal {
     ProfileNotForBirth,
 }
 
-/// Most units of one order: ten million devices is where one memory index ends (DESIGN 4.3).
+/// Most units of one order: ten million devices is where one memory index ends (ADR 0006).
 pub const QUANTITY_MAX: u64 = 10_000_000;
 
 /// Most serials of a manifest: an entry with them stays below the longest ledger entry.

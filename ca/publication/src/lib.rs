@@ -1,5 +1,5 @@
 //! Who must know what became of a certificate: revocation lists and answers about status, as the ledger has it. The ledger decides; here
-//! it is only said (DESIGN 4.7).
+//! it is only said (ADR 0020).
 //!
 //! One revocation makes one shard's list new, at once; the list of the whole issuer follows, put together from the lists of its shards.
 

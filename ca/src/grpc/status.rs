@@ -1,5 +1,5 @@
-//! Every refusal as a gRPC status: the one door out (R-§2.7). Strangers learn what they need to act, and nothing of what is on
-//! record, of the disk, or of the key store (ADR 0009).
+//! Every refusal as a gRPC status: the one door out (`docs/reasons.md`). Strangers learn what they need to
+//! act, and nothing of what is on record, of the disk, or of the key store (ADR 0009).
 
 use std::time::Duration;
 

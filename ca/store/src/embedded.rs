@@ -1,5 +1,5 @@
-//! The embedded store: ledger files, an exact index in memory, a projection in sled (DESIGN 4.3). Only the ledger files must be right for nothing
-//! to be lost; the other two are derived from them.
+//! The embedded store: ledger files, an exact index in memory, a projection in sled (ADR 0004). Only the
+//! ledger files must be right for nothing to be lost; the other two are derived from them.
 
 mod buckets;
 mod clean_shutdown;

@@ -1,4 +1,5 @@
-//! Where the ledger lives: the contract, and what its answers are made of. One suite (`ca/tests/store.rs`) judges every store.
+//! Where the ledger lives: the contract, and what its answers are made of. One suite
+//! (`ca/store/tests/store.rs`) judges every store.
 
 mod embedded;
 mod error;

@@ -1,4 +1,5 @@
-//! What a store answers with. The types that can be sent to a caller are made only here, from entries on record (DESIGN 4.1).
+//! What a store answers with. The types that can be sent to a caller are made only here, from entries on
+//! record (R-CA-07).
 
 use std::fmt;
 use std::str::FromStr;

@@ -25,7 +25,7 @@ pub(super) enum Verdict {
     No(Refusal),
 }
 
-/// Reads a status and its details (R-§2.7 of the error table).
+/// Reads a status and its details (`docs/reasons.md`).
 pub(super) fn judge(status: &Status) -> Verdict {
     let diagnosis = diagnose(status);
     let of_the_server = match diagnosis {

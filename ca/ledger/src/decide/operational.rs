@@ -11,9 +11,10 @@ use crate::{
 impl<V: View> Rules<'_, V> {
     /// Whether the device may have an operational certificate for this key: the entry that gave it one before, or `None` if nothing is in the way.
     ///
-    /// While its certificate is only *issued*, the device may come with another key: it may have lost the first before it could install it.
-    /// Once one is *in use*, only that one has children. A second one on the birth certificate's word alone is refused while the first has
-    /// not expired, and one that was superseded has none any more: both are what cloned flash looks like (DESIGN 4.6). An operator revokes
+    /// While its certificate is only *issued*, the device may come with another key: it may have lost the
+    /// first before it could install it. Once one is *in use*, only that one has children. A second one on
+    /// the birth certificate's word alone is refused while the first has not expired, and one that was
+    /// superseded has none any more: both are what cloned flash looks like (ADR 0019). An operator revokes
     /// the first, or it expires (R-LIFE-05).
     pub(super) fn may_have_operational(
         &self,

@@ -28,7 +28,7 @@ struct Certificate {
     worth: Worth,
 }
 
-/// What a device is by the rules R-LIFE-10 to R-LIFE-12, R-CRL-06 and DESIGN 4.6.
+/// What a device is by the rules R-LIFE-11, R-LIFE-12 and R-CRL-06, and by ADR 0019.
 #[derive(Debug, Clone, Default)]
 struct Model {
     certificates: Vec<Certificate>,

@@ -1,4 +1,4 @@
-//! What every store must do. Each case is a sentence of the contract in `ca/src/store.rs`.
+//! What every store must do. Each case is a sentence of the contract in `ca/store/src/lib.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
