@@ -35,7 +35,7 @@ pub(crate) use status::{DoorRefused, at_the_door};
 
 /// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
 ///
-/// The server must put a [`authority::PeerCertificate`] in the extensions of every request, made from the connection and from
+/// The server must put a [`::authority::PeerCertificate`] in the extensions of every request, made from the connection and from
 /// nothing else; without one a caller has no certificate. `troubles` are what an operator is told beside what the authority knows. Nothing that is added to the routes afterwards is behind the gate.
 pub fn routes<S: Store>(
     authority: &Arc<Authority<S>>,
