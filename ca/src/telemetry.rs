@@ -15,4 +15,5 @@ pub fn log_to_stderr(format: LogFormat) {
 }
 
 /// What is ours and what strangers can make it say is limited where it is said.
-const OURS: &[&str] = &["ca", "issuance", "touchmark_ca"];
+const OURS: &[&str] =
+    &["authority", "ca", "issuance", "ledger", "publication", "signer", "store", "touchmark_ca"];
