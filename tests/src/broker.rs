@@ -232,7 +232,9 @@ impl Files {
 fn program(name: &str) -> Command {
     let path = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|place| Path::new(place).join(name));
     let found = path.iter().find(|path| path.exists());
-    Command::new(found.unwrap_or_else(|| panic!("this test needs {name}: cargo xtask test installs it")))
+    Command::new(
+        found.unwrap_or_else(|| panic!("this test needs {name}: cargo xtask test --install installs it")),
+    )
 }
 
 fn free_address() -> SocketAddr {

@@ -10,6 +10,7 @@ mod former_version;
 mod fuzz;
 mod pictures;
 mod proto;
+mod quick;
 mod quickstart;
 mod requirements;
 mod rules;
@@ -37,18 +38,25 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Everything: what the suites need is installed (as root, through apt) or named, then `check`, then every suite
+    /// Everything: what the suites need is installed (`--install`) or named, then `check`, then every suite
     Test {
         /// Leave out `check`
         #[arg(long)]
         no_check: bool,
+        /// Install the Debian packages that the suites need and that are missing (as root, through apt); CI=true means the same
+        #[arg(long)]
+        install: bool,
         /// Given to `cargo test`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Install and prepare what the suites need, and run none: Debian packages (as root, through apt), the strangers' Python, a fresh Debian
-    /// root, the programs of the former version
-    Requirements,
+    /// Prepare what the suites need, and run none: Debian packages (`--install`), the strangers' Python, a fresh Debian root, the programs of the
+    /// former version
+    Requirements {
+        /// Install the Debian packages that are missing (as root, through apt); CI=true means the same
+        #[arg(long)]
+        install: bool,
+    },
     /// Make what ships: programs optimised as a whole (about nine minutes on two cores), debug information apart, Debian packages with man
     /// pages, completions and systemd units; all of it in target/packages
     Dist {
@@ -56,6 +64,8 @@ enum Chore {
         #[arg(long)]
         quick: bool,
     },
+    /// The short loop while a change is made: format, clippy, unit tests, the house plan
+    Quick,
     /// What needs no running: format, clippy, documentation, generated code, rules and decisions,
     /// dependencies and licences, the house plan
     Check,
@@ -95,8 +105,11 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Quickstart { arguments } => quickstart::build_and_show(&arguments),
-        Chore::Test { no_check, arguments } => test::run_suites(!no_check, &arguments),
-        Chore::Requirements => requirements::bring().and_then(|()| former_version::bring()),
+        Chore::Test { no_check, install, arguments } => test::run_suites(!no_check, install, &arguments),
+        Chore::Requirements { install } => {
+            requirements::bring(install).and_then(|()| former_version::bring())
+        }
+        Chore::Quick => quick::run_quick(),
         Chore::Dist { quick } => dist::make(quick),
         Chore::Check => check::run(),
         Chore::Bench { quick, bench, arguments } => bench::run_bench(bench, quick, &arguments),

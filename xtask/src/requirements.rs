@@ -87,8 +87,8 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 
-/// Installs what is missing if it may, otherwise says what is missing; then prepares the strangers.
-pub(crate) fn bring() -> Result<()> {
+/// Says which Debian packages are missing, and installs them if that was asked for or this is CI; then prepares the strangers.
+pub(crate) fn bring(may_install: bool) -> Result<()> {
     step("what the suites need", || {
         let missing: Vec<&Requirement> = REQUIREMENTS.iter().filter(|it| !it.is_there()).collect();
         if missing.is_empty() {
@@ -98,7 +98,7 @@ pub(crate) fn bring() -> Result<()> {
             say(&format!("    missing: {} ({})", requirement.package, requirement.why));
         }
         let packages: Vec<&str> = missing.iter().map(|requirement| requirement.package).collect();
-        install(&packages)?;
+        install(&packages, may_install || is_ci())?;
         match missing.iter().find(|requirement| !requirement.is_there()) {
             Some(requirement) => {
                 bail!("{} is installed and `{}` fails", requirement.package, requirement.probe.join(" "))
@@ -123,10 +123,13 @@ impl Requirement {
     }
 }
 
-fn install(packages: &[&str]) -> Result<()> {
+fn install(packages: &[&str], may_install: bool) -> Result<()> {
     let command = format!("apt-get install --yes --no-install-recommends {}", packages.join(" "));
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         bail!("install these first, for example: sudo {command}");
+    }
+    if !may_install {
+        bail!("nothing was installed: say --install, or install these first: {command}");
     }
     let apt = || {
         let mut apt = Command::new("apt-get");
@@ -135,6 +138,10 @@ fn install(packages: &[&str]) -> Result<()> {
     };
     run(apt().args(["update", "--quiet"]))?;
     run(apt().args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages))
+}
+
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
 fn is_root() -> bool {

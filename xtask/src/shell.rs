@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,14 +14,12 @@ pub(crate) fn say(text: &str) {
     }
 }
 
-/// Says what is done, does it, and says how long it took if that was long.
+/// Says what is done, does it, and says how long it took.
 pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(&format!("==> {name}"));
     let started = Instant::now();
     let outcome = work().with_context(|| name.to_owned());
-    if started.elapsed() > LONG {
-        say(&format!("    {name}: {:.0} s", started.elapsed().as_secs_f64()));
-    }
+    say(&format!("    {name}: {:.1} s", started.elapsed().as_secs_f64()));
     outcome
 }
 
@@ -63,6 +61,3 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
     Ok(metadata.target_directory.into_std_path_buf())
 }
-
-/// What takes longer is said.
-const LONG: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use crate::shell::{cargo, run, step};
 use crate::{check, former_version, requirements};
 
 /// Brings what the suites need, checks, builds the programs once, and runs every suite.
-pub(crate) fn run_suites(with_check: bool, arguments: &[String]) -> Result<()> {
-    requirements::bring()?;
+pub(crate) fn run_suites(with_check: bool, install: bool, arguments: &[String]) -> Result<()> {
+    requirements::bring(install)?;
     if with_check {
         check::run()?;
     }
