@@ -302,10 +302,10 @@ async fn a_silent_link_with_many_slots_stops_after_three_units_of_the_whole_line
     let output = factory.station("provision", &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let summary = &lines(&output).pop().unwrap()["summary"];
-    // Those that were on the other slots when the line stopped are not judged.
+    // Units that were on the other slots when the line stopped are not judged; a slot may have begun its next one by then.
     let unfinished = summary["unfinished"].as_u64().unwrap();
     assert_eq!(summary["failed"], 3, "{summary}");
-    assert!((5..=7).contains(&unfinished), "{summary}");
+    assert!((1..=2 * 8).contains(&unfinished), "{summary}");
     assert_eq!(summary["not_begun"], 50 - 3 - unfinished);
     let report = lines(&factory.station("report", &["--json"]).await).remove(0);
     assert_eq!(report["failed"], 3);

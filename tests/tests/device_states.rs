@@ -80,7 +80,7 @@ async fn a_device_whose_birth_certificate_alone_is_revoked_goes_on_and_a_rework_
     assert!(released.contains("is revoked"), "{released}");
 
     let allowed = operator.says(&["device", "rework", DEVICE]);
-    assert!(allowed.contains("is revoked") && allowed.contains("a rework is allowed"), "{allowed}");
+    assert!(allowed.contains("may be reworked") && allowed.contains("until then it is revoked"), "{allowed}");
     let shown = &operator.json(&["device", "show", DEVICE])[0];
     let order = shown["work_order"].as_str().unwrap().to_owned();
     let station = site.factory.station("line-1").await;
