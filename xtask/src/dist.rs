@@ -12,7 +12,7 @@ pub(crate) fn make(quick: bool) -> Result<()> {
     let target = target_directory()?;
     let profile = if quick { "release" } else { "dist" };
     let programs = ["-p", "ca", "-p", "provisioner", "-p", "agent", "-p", "ops"];
-    let how_long = if quick { "minutes" } else { "about nine minutes on two cores" };
+    let how_long = if quick { "minutes" } else { "about eleven minutes on two cores" };
     step(&format!("build the programs (the first time takes {how_long})"), || {
         run(cargo().args(["build", "--profile", profile, "--locked", "--bins"]).args(programs))
     })?;

@@ -57,7 +57,7 @@ enum Chore {
         #[arg(long)]
         install: bool,
     },
-    /// Make what ships: programs optimised as a whole (about nine minutes on two cores), debug information apart, Debian packages with man
+    /// Make what ships: programs optimised as a whole (about eleven minutes on two cores), debug information apart, Debian packages with man
     /// pages, completions and systemd units; all of it in target/packages
     Dist {
         /// Take the quick release build instead, for a try of the packages
