@@ -106,7 +106,8 @@ impl Index {
             }
             Effect::CertificateIssued { certificate, holder, .. } => match holder {
                 Holder::Principal(Principal::Device(device)) => {
-                    self.enter_certificate_of((&device).into(), &certificate.into(), number);
+                    let place = self.device_row((&device).into());
+                    self.enter_certificate_of(place, &certificate.into(), number);
                 }
                 Holder::Issuer(issuer) => {
                     let row = self.enter_certificate(&certificate.into(), NONE, number);
@@ -117,26 +118,27 @@ impl Index {
                 }
             },
             Effect::StatusChanged { serial_number, change } => {
-                let Some(row) = self.certificate_row(&serial_number) else { return };
-                match change {
-                    StatusChange::InUse => self.certificates.stand(row, Standing::InUse, number),
-                    StatusChange::Revoked => self.certificates.revoke(row, number),
-                    StatusChange::Held => self.certificates.set_held(row, true, number),
-                    StatusChange::Released => self.certificates.set_held(row, false, number),
-                }
+                self.change_status(self.certificate_row(&serial_number), change, number);
             }
             Effect::OthersSuperseded { device, but, in_use_ends } => {
-                self.supersede(device.into(), &but, number, in_use_ends.map(format::milliseconds));
+                let (place, but) = (self.device_row(device.into()), self.certificate_row(&but));
+                self.supersede(place, but, number, in_use_ends.map(format::milliseconds));
             }
-            Effect::DeviceBorn { device, work_order, .. } => self.bear(device.into(), work_order, number),
-            Effect::DeviceChanged { device, change } => self.change(device.into(), change, number),
+            Effect::DeviceBorn { device, work_order, .. } => {
+                let hash = self.device_hash(device.into());
+                self.bear(hash, self.device_at(hash), work_order, number);
+            }
+            Effect::DeviceChanged { device, change } => {
+                self.change(self.device_row(device.into()), change, number);
+            }
             Effect::DeviceSeen(device) => {
                 let second = u32::try_from(format::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
                 self.see(device, second);
             }
             Effect::UnitConfirmed { work_order } => self.count(work_order, WorkOrderCounts::count_confirmed),
             Effect::UnitScrapped { work_order, device } => {
-                let confirmed = self.known_device(device.into()).is_some_and(|row| row.flags.confirmed);
+                let confirmed =
+                    self.device_mut(self.device_row(device.into())).is_some_and(|row| row.flags.confirmed);
                 self.count(work_order, |counts| counts.count_scrapped(confirmed));
             }
             Effect::WorkOrderCreated { work_order, terms } => {
@@ -167,47 +169,40 @@ impl Index {
         }
     }
 
-    /// The device that owns the certificate entered last has a birth certificate: its first, or that of a rework.
-    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: u32) {
-        let was_confirmed = match self.known_device(device) {
-            Some(row) => {
-                let was_confirmed = row.flags.confirmed;
-                row.flags.reborn();
-                row.changed = number;
-                Some(was_confirmed)
-            }
-            None => {
-                let hash = self.device_hash(device);
-                self.devices.insert(hash, self.device_rows.len() as u32);
-                self.device_rows.push(DeviceRow {
-                    check: hash.check(),
-                    newest: self.certificates.last(),
-                    changed: 0,
-                    seen: AtomicU32::new(0),
-                    flags: DeviceFlags::default(),
-                });
-                None
-            }
-        };
+    /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a place, that of a rework. Returns its
+    /// place.
+    fn bear(&mut self, hash: Hash, place: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
+        let was_confirmed = self.device_mut(place).map(|row| {
+            let was_confirmed = row.flags.confirmed;
+            row.flags.reborn();
+            row.changed = number;
+            was_confirmed
+        });
+        let place = place.unwrap_or_else(|| {
+            let place = self.device_rows.len() as u32;
+            self.devices.insert(hash, place);
+            self.device_rows.push(DeviceRow {
+                check: hash.check(),
+                newest: self.certificates.last(),
+                changed: 0,
+                seen: AtomicU32::new(0),
+                flags: DeviceFlags::default(),
+            });
+            place
+        });
         self.count(work_order, |counts| counts.count_birth(was_confirmed));
+        place
     }
 
-    fn change(&mut self, device: DeviceName<'_>, change: DeviceChange, number: u32) {
-        if let Some(row) = self.known_device(device) {
+    fn change(&mut self, place: Option<u32>, change: DeviceChange, number: u32) {
+        if let Some(row) = self.device_mut(place) {
             row.flags.change(change);
             row.changed = number;
         }
     }
 
-    fn supersede(
-        &mut self,
-        device: DeviceName<'_>,
-        but: &SerialNumber,
-        number: u32,
-        in_use_ends: Option<u64>,
-    ) {
-        let (newest, but) = (self.known_device(device).map(|row| row.newest), self.certificate_row(but));
-        if let Some(newest) = newest {
+    fn supersede(&mut self, place: Option<u32>, but: Option<u32>, number: u32, in_use_ends: Option<u64>) {
+        if let Some(newest) = self.device_mut(place).map(|row| row.newest) {
             self.certificates.supersede(newest, but, number, in_use_ends);
         }
     }
@@ -236,50 +231,50 @@ impl Index {
     /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole entry, without decoding it.
     pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
         let number = small(summary.number);
-        let device = summary.device;
+        // Every entry of the ledger passes here at a start: the device is looked up once.
+        let hash = self.device_hash(summary.device);
+        let mut place = self.device_at(hash);
         self.times.enter(summary.number, summary.at_s);
         self.enter_request(summary.caller, summary.request, number);
         match &summary.event {
             SummaryEvent::BirthIssued { work_order, certificate } => {
-                self.enter_certificate_of(device, certificate, number);
-                self.bear(device, *work_order, number);
+                self.enter_certificate_of(place, certificate, number);
+                place = Some(self.bear(hash, place, *work_order, number));
             }
             SummaryEvent::UnitConfirmed { work_order, serial_number } => {
-                self.change(device, DeviceChange::Confirmed, number);
-                self.use_certificate(serial_number, number);
+                self.change(place, DeviceChange::Confirmed, number);
+                self.change_status(self.certificate_row(serial_number), StatusChange::InUse, number);
                 self.count(*work_order, WorkOrderCounts::count_confirmed);
             }
             SummaryEvent::OperationalIssued { certificate } => {
-                self.enter_certificate_of(device, certificate, number);
+                self.enter_certificate_of(place, certificate, number);
             }
             SummaryEvent::InstallConfirmed { serial_number } => {
-                self.supersede(device, serial_number, number, None);
-                self.use_certificate(serial_number, number);
+                let used = self.certificate_row(serial_number);
+                self.supersede(place, used, number, None);
+                self.change_status(used, StatusChange::InUse, number);
             }
         }
-        if let Some(row) = self.known_device(device) {
+        if let Some(row) = self.device_mut(place) {
             row.see(u32::try_from(summary.at_s).unwrap_or(u32::MAX));
         }
     }
 
-    fn use_certificate(&mut self, serial_number: &SerialNumber, number: u32) {
-        if let Some(row) = self.certificate_row(serial_number) {
-            self.certificates.stand(row, Standing::InUse, number);
+    fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) {
+        let Some(row) = row else { return };
+        match change {
+            StatusChange::InUse => self.certificates.stand(row, Standing::InUse, number),
+            StatusChange::Revoked => self.certificates.revoke(row, number),
+            StatusChange::Held => self.certificates.set_held(row, true, number),
+            StatusChange::Released => self.certificates.set_held(row, false, number),
         }
     }
 
-    /// Enters a certificate of a device, which may not be born yet.
-    fn enter_certificate_of(
-        &mut self,
-        device: DeviceName<'_>,
-        certificate: &CertificateSummary,
-        number: u32,
-    ) {
-        let place = self.device_row(device);
-        let previous =
-            place.and_then(|place| self.device_rows.get(place as usize)).map_or(NONE, |row| row.newest);
+    /// Enters a certificate of the device at this place; `None`: it is not born yet.
+    fn enter_certificate_of(&mut self, place: Option<u32>, certificate: &CertificateSummary, number: u32) {
+        let previous = self.device_mut(place).map_or(NONE, |row| row.newest);
         let newest = self.enter_certificate(certificate, previous, number);
-        if let Some(row) = place.and_then(|place| self.device_rows.get_mut(place as usize)) {
+        if let Some(row) = self.device_mut(place) {
             row.newest = newest;
         }
     }
@@ -317,15 +312,17 @@ impl Index {
     }
 
     fn device_row(&self, device: DeviceName<'_>) -> Option<u32> {
-        let hash = self.device_hash(device);
+        self.device_at(self.device_hash(device))
+    }
+
+    fn device_at(&self, hash: Hash) -> Option<u32> {
         let sure =
             |row: &u32| self.device_rows.get(*row as usize).is_some_and(|row| row.check == hash.check());
         self.devices.find(hash).find(sure)
     }
 
-    fn known_device(&mut self, device: DeviceName<'_>) -> Option<&mut DeviceRow> {
-        let row = self.device_row(device)?;
-        self.device_rows.get_mut(row as usize)
+    fn device_mut(&mut self, place: Option<u32>) -> Option<&mut DeviceRow> {
+        self.device_rows.get_mut(place? as usize)
     }
 
     /// The entries of all certificates of a device, newest first.
