@@ -20,16 +20,12 @@ pub struct Caller {
 
 impl Caller {
     pub fn new(server: SocketAddr, credentials: &Credentials) -> Self {
-        let presented = format!("{}{}", credentials.certificate, credentials.chain);
-        let tls = trusting(&credentials.trust).identity(Identity::from_pem(presented, &credentials.key));
-        Self { channel: endpoint(server, tls).connect_lazy() }
+        Self { channel: endpoint(server, presenting(credentials)).connect_lazy() }
     }
 
     /// One whose connection takes 64 KiB of answers that nobody reads, and no more.
     pub fn with_a_small_window(server: SocketAddr, credentials: &Credentials) -> Self {
-        let presented = format!("{}{}", credentials.certificate, credentials.chain);
-        let tls = trusting(&credentials.trust).identity(Identity::from_pem(presented, &credentials.key));
-        let endpoint = endpoint(server, tls).initial_connection_window_size(SMALL_WINDOW);
+        let endpoint = endpoint(server, presenting(credentials)).initial_connection_window_size(SMALL_WINDOW);
         Self { channel: endpoint.initial_stream_window_size(SMALL_WINDOW).connect_lazy() }
     }
 
@@ -61,6 +57,11 @@ impl Caller {
     pub fn principals(&self) -> PrincipalServiceClient<Channel> {
         PrincipalServiceClient::new(self.channel())
     }
+}
+
+fn presenting(credentials: &Credentials) -> ClientTlsConfig {
+    let presented = format!("{}{}", credentials.certificate, credentials.chain);
+    trusting(&credentials.trust).identity(Identity::from_pem(presented, &credentials.key))
 }
 
 fn trusting(anchors: &str) -> ClientTlsConfig {
