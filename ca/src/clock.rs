@@ -3,10 +3,11 @@
 //! While it is in doubt the CA goes by the time that it trusted last, counted on by the monotonic clock: who calls can still be judged, and
 //! what is recorded meanwhile has no time of a clock that is wrong.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use identity::{Clock, ClockDoubt, ClockFault};
+use parking_lot::RwLock;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -78,7 +79,7 @@ impl CheckedClock {
             None => now,
         };
         let state = State { anchor: Some((trusted, monotonic)), fault: doubt.map(|doubt| doubt.fault) };
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.state.write() = state;
         if let Some(doubt) = doubt {
             tell(&doubt);
         }
@@ -103,7 +104,7 @@ impl CheckedClock {
 
     /// The time to go by, and whether the wall clock is in doubt.
     fn read(&self) -> (SystemTime, Option<ClockDoubt>) {
-        let state = *self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.read();
         // The wall clock first: a thread that is held up in between does not make it look ahead.
         let (shows, monotonic) = (self.source.now(), self.source.monotonic());
         let Some((time, at)) = state.anchor else { return (shows, None) };
@@ -140,7 +141,7 @@ impl CheckedClock {
 
     /// Takes the new state, unless another thread was first; whether it did.
     fn change(&self, from: State, to: State) -> bool {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write();
         let first = *state == from;
         if first {
             *state = to;

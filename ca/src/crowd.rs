@@ -7,11 +7,12 @@ mod network;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use cut::Cut;
 pub(crate) use network::Network;
+use parking_lot::{Mutex, MutexGuard};
 
 /// A limited number of places, shared by network.
 pub(crate) struct Crowd {
@@ -84,7 +85,7 @@ impl Crowd {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 }
 
@@ -105,7 +106,7 @@ impl Guest {
     }
 
     fn change(&self, served: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let mut held = self.crowd.held();
         // Who was cut has no place any more.
         if !held.remove(self.network, *state) {
@@ -124,7 +125,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let state = *self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = *self.state.get_mut();
         self.crowd.held().remove(self.network, state);
     }
 }

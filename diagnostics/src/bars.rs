@@ -1,9 +1,9 @@
 //! Progress bars on standard error that never wait for their terminal: a person may have stopped it (Ctrl-S), or closed it.
 
 use std::io::{self, IsTerminal};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressDrawTarget, TermLike};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::termios::tcgetwinsize;
 
 use crate::stderr;
@@ -29,7 +29,7 @@ impl Screen {
     }
 
     fn picture(&self) -> MutexGuard<'_, String> {
-        self.picture.lock().unwrap_or_else(PoisonError::into_inner)
+        self.picture.lock()
     }
 }
 

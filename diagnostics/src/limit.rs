@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::lines;
+use parking_lot::{Mutex, MutexGuard};
 
 /// At most twenty lines of one kind in ten seconds; what was suppressed is counted, and said in one line when the ten seconds are over.
 ///
@@ -59,7 +59,7 @@ impl Limit {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -77,7 +77,7 @@ impl Limits {
 
     /// Whether one more line of this kind may be written now.
     pub fn admits(&self, kind: &'static str) -> bool {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock();
         // Kept to the end of the process: there are as many as there are names in the code.
         let limit = *kinds.entry(kind).or_insert_with(|| Box::leak(Box::new(Limit::new(kind))));
         drop(kinds);
@@ -106,7 +106,7 @@ pub(crate) fn report() {
 }
 
 fn due() -> MutexGuard<'static, Vec<(Instant, &'static Limit)>> {
-    DUE.lock().unwrap_or_else(PoisonError::into_inner)
+    DUE.lock()
 }
 
 /// Limits that have something to say, and when. Each is here at most once.

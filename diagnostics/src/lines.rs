@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -111,12 +112,11 @@ impl Lines {
     /// Waits until all lines are written or lost, at most so long. Returns whether that is so. After a wait that was in vain the next ones
     /// return at once, until something is written again.
     pub fn flush(&self, patience: Duration) -> bool {
-        let state = self.shared.state();
+        let mut state = self.shared.state();
         if state.stalled || state.closed {
             return state.is_empty();
         }
-        let waited = self.shared.changed.wait_timeout_while(state, patience, |state| !state.is_empty());
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.shared.changed.wait_while_for(&mut state, |state| !state.is_empty(), patience);
         state.stalled = !state.is_empty();
         !state.stalled
     }
@@ -151,7 +151,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -254,14 +254,12 @@ impl<S: AsFd> Writer<S> {
             if !state.queue.is_empty() || (untold > 0 && !state.failing) {
                 return (state.take(), untold);
             }
-            state = match report {
-                None => self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            match report {
+                None => self.shared.changed.wait(&mut state),
                 Some(at) => {
-                    let pause = at.saturating_duration_since(Instant::now());
-                    let waited = self.shared.changed.wait_timeout(state, pause);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
+                    self.shared.changed.wait_until(&mut state, at);
                 }
-            };
+            }
         }
     }
 }

@@ -5,9 +5,10 @@ mod said;
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
@@ -74,8 +75,8 @@ async fn wait_for_words(said: &Mutex<Said>) -> String {
     lock(said).text()
 }
 
-fn lock(said: &Mutex<Said>) -> std::sync::MutexGuard<'_, Said> {
-    said.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(said: &Mutex<Said>) -> parking_lot::MutexGuard<'_, Said> {
+    said.lock()
 }
 
 /// A command and its process group, ended together if it has not ended by itself.

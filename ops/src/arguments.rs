@@ -16,7 +16,7 @@ pub use revocation::{
     Confirmation, RevocationsCommand, RevokeArguments, SelectionArguments, WatchArguments, WhyArguments,
 };
 
-use crate::client::{Connection, EVERYWHERE};
+use crate::connection::{Connection, EVERYWHERE};
 use crate::principal::IssueArguments;
 use crate::quickstart::QuickstartArguments;
 use crate::timestamp;

@@ -4,7 +4,7 @@ use cli::count;
 use proto::v1 as wire;
 use serde::Serialize;
 
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::device;
 use crate::failure::Failure;
 use crate::output::facts;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{CertificateCommand, CertificateFilter, PageArguments};
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::paging::{self, Listing};

@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 
 use crate::arguments::{DeviceCommand, DeviceStateName, PageArguments};
 use crate::certificate::{CertificateView, serial_text};
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
 use crate::paging::{self, Listing};

@@ -6,8 +6,8 @@ mod http;
 
 use std::time::{Duration, SystemTime};
 
-use caller::{CERTIFICATE_FILE, Connector};
 use cli::count;
+use client::{CERTIFICATE_FILE, Connector};
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::certificate::Places;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::revocations;
@@ -75,7 +75,7 @@ fn credential(connection: &Connection, now: SystemTime, checkup: &mut Checkup) -
     const WHAT: &str = "credential";
     let usable = connection.directory().and_then(|directory| {
         let server = connection.uri()?;
-        Connector::new(directory, &server).map_err(crate::client::unusable)?;
+        Connector::new(directory, &server).map_err(crate::connection::unusable)?;
         let path = directory.join(CERTIFICATE_FILE);
         let bytes = std::fs::read(&path).map_err(|source| Failure::file(&path, source))?;
         CertificateDer::from_pem_slice(&bytes)

@@ -4,7 +4,7 @@ use proto::v1 as wire;
 use proto::v1::list_certificates_request::Selection as Certificates;
 use proto::v1::selection::By;
 
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::selection::Selection;
 use crate::{device, work_order};

@@ -6,8 +6,8 @@
 mod arguments;
 mod blast_radius;
 mod certificate;
-mod client;
 mod confirmation;
+mod connection;
 
 mod device;
 mod doctor;
@@ -35,7 +35,7 @@ pub use arguments::{
     RevocationsCommand, RevokeArguments, RotateArguments, SelectionArguments, WatchArguments, WhyArguments,
     WorkOrderCommand, WorkOrderTerms,
 };
-pub use client::Connection;
+pub use connection::Connection;
 pub use failure::Failure;
 pub use output::Output;
 pub use principal::IssueArguments;

@@ -14,8 +14,8 @@ use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, PrincipalCommand};
 use crate::certificate::{self, CertificateView};
-use crate::client::Connection;
 use crate::confirmation::confirm_name;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::paging::Listing;

@@ -15,7 +15,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::arguments::NoConnection;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use authority::Authority;

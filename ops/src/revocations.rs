@@ -14,7 +14,7 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::RevocationsCommand;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::{always, short};

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
 use crate::blast_radius::BlastRadius;
-use crate::client::Connection;
 use crate::confirmation::confirm_count;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
-use crate::client::Connection;
 use crate::confirmation::confirm_name;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::{Output, facts};
 use crate::paging::Listing;

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::Retryable;
-use caller::{Connector, endpoint};
+use client::{Connector, endpoint};
 use identity::{DeviceId, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;

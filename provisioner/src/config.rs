@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caller::Connector;
+use client::Connector;
 use tonic::transport::Uri;
 
 use crate::journal::Place;
@@ -66,7 +66,7 @@ impl Settings {
         let server = wanted(config.server, "server", "https://ca.example.com:8443");
         let credentials = wanted(config.credentials, "credentials", ".");
         let credentials = credentials.map(|credentials| directory.join(credentials));
-        let server = server.and_then(|server| match caller::server(&server) {
+        let server = server.and_then(|server| match client::server(&server) {
             Ok(uri) => Some(uri),
             Err(error) => {
                 mistakes.push(format!("server: {error}"));

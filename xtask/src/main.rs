@@ -50,7 +50,7 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Prepare what the suites need, and run none: Debian packages (`--install`), the strangers' Python, a fresh Debian root, the programs of the
+    /// Prepare what the suites need, and run none: Debian packages (`--install`), the Python of the interop suite, a fresh Debian root, the programs of the
     /// former version
     Requirements {
         /// Install the Debian packages that are missing (as root, through apt); CI=true means the same

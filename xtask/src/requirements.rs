@@ -1,4 +1,4 @@
-//! What the suites need beside Rust: programs of Debian packages, the strangers' Python, and a fresh Debian root.
+//! What the suites need beside Rust: programs of Debian packages, the Python of the interop suite, and a fresh Debian root.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,22 +19,18 @@ struct Requirement {
 }
 
 const REQUIREMENTS: &[Requirement] = &[
-    Requirement { package: "openssl", probe: &["openssl", "version"], why: "strangers: openssl verify" },
-    Requirement { package: "gnutls-bin", probe: &["certtool", "--version"], why: "strangers: GnuTLS" },
-    Requirement {
-        package: "default-jdk-headless",
-        probe: &["javac", "-version"],
-        why: "strangers: Java PKIX",
-    },
+    Requirement { package: "openssl", probe: &["openssl", "version"], why: "interop: openssl verify" },
+    Requirement { package: "gnutls-bin", probe: &["certtool", "--version"], why: "interop: GnuTLS" },
+    Requirement { package: "default-jdk-headless", probe: &["javac", "-version"], why: "interop: Java PKIX" },
     Requirement {
         package: "python3-venv",
         probe: &["python3", "-c", "import venv, ensurepip"],
-        why: "strangers: pyca, pkilint",
+        why: "interop: pyca, pkilint",
     },
     Requirement {
         package: "faketime",
         probe: &["faketime", "--version"],
-        why: "strangers: the years 2060 and 2100",
+        why: "interop: the years 2060 and 2100",
     },
     Requirement { package: "e2fsprogs", probe: &["mkfs.ext4", "-V"], why: "ca: cut the power under ext4" },
     Requirement {
@@ -106,11 +102,11 @@ pub(crate) fn bring(may_install: bool) -> Result<()> {
             None => Ok(()),
         }
     })?;
-    let setup = root().join("tests/strangers/setup.sh");
+    let setup = root().join("tests/interop/setup.sh");
     if !setup.is_file() {
         bail!("{} is missing", setup.display());
     }
-    step("the strangers' Python", || run(Command::new("bash").arg(&setup).current_dir(root())))?;
+    step("the Python of the interop suite", || run(Command::new("bash").arg(&setup).current_dir(root())))?;
     base_root::bring()
 }
 

@@ -1,9 +1,9 @@
 //! Trying again: exponential with full jitter (R-LIFE-03), as long as the caller has patience, and only what may pass by itself.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::Retryable;
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::timeout;
@@ -84,7 +84,7 @@ impl Attempts {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        act(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.shared.lock())
     }
 }
 

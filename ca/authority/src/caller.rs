@@ -1,12 +1,12 @@
 //! Who calls: decided by the ledger, never by the name in the certificate (ADR 0009).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use identity::{ClockFault, Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
 use issuance::Certificate;
 use ledger::{Holder, Standing};
+use parking_lot::Mutex;
 use store::Store;
 
 use super::{Authority, CallerRefused, Refused};
@@ -240,11 +240,11 @@ pub(super) struct Faces(Mutex<HashMap<[u8; 32], Caller>>);
 
 impl Faces {
     fn caller(&self, face: &[u8; 32]) -> Option<Caller> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(face).cloned()
+        self.0.lock().get(face).cloned()
     }
 
     fn remember(&self, face: [u8; 32], caller: &Caller) {
-        let mut faces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faces = self.0.lock();
         // First boots come by the million and once each: forget them all rather than keep count of them.
         if faces.len() >= FACES_MAX {
             faces.clear();

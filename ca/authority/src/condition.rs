@@ -1,6 +1,5 @@
 //! How the CA is: its clock, the ends of its own certificates, and what it recorded while its clock was wrong.
 
-use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
 use identity::{ClockDoubt, IssuerName};
@@ -55,12 +54,12 @@ impl<S: Store> Authority<S> {
 impl<S> Authority<S> {
     /// Takes note of the certificate that the server shows, at the start and whenever it shows another: until when it may.
     pub fn serves_until(&self, not_after: SystemTime) {
-        *self.server_ends.lock().unwrap_or_else(PoisonError::into_inner) = Some(not_after);
+        *self.server_ends.lock() = Some(not_after);
     }
 
     /// When its own certificates end, the server's first.
     pub fn ends(&self) -> Vec<End> {
-        let server = *self.server_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = *self.server_ends.lock();
         let server = server.map(|not_after| End { name: SERVER.to_owned(), not_after });
         let issuers = IssuerName::ALL.into_iter().map(|name| End {
             name: name.to_string(),

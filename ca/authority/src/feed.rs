@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::{Conflict, EntryNumber};
+use parking_lot::Mutex;
 use store::{ChangePlace, RevocationChange, Store, StoreError, Verdict};
 use tokio::sync::{OnceCell, watch};
 
@@ -71,7 +72,7 @@ impl Feed {
     }
 
     fn page(&self, after: ChangePlace) -> SharedPage {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock();
         if let Some((_, page)) = pages.iter().find(|(place, _)| *place == after) {
             return Arc::clone(page);
         }

@@ -27,14 +27,15 @@ mod units;
 mod upkeep;
 mod work_orders;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diagnostics::Limits;
 use identity::{Clock, ClockDoubt, IssuerName, ProfileName, RequestId, SerialNumber};
 use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use ledger::{Action, Command};
+use parking_lot::Mutex;
 use rand::CryptoRng;
 use signer::Issuers;
 use store::{Recorded, Store, StoreError, Verdict};

@@ -1,10 +1,10 @@
 //! How often a principal may cause an entry that stays in the ledger for ever.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use identity::Principal;
+use parking_lot::Mutex;
 
 /// A pace for each principal: some at once, then one in each step. Whoever was quiet for long enough is forgotten, and may have all at once
 /// again. In memory: a restart forgets everybody.
@@ -22,7 +22,7 @@ impl Pace {
 
     /// Counts one more; or says how long to wait before the next, and counts nothing.
     pub(super) fn step(&self, principal: &Principal, now: Instant) -> Result<(), Duration> {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due.lock();
         let ahead = due.get(principal).map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
         match ahead.checked_sub(self.step * self.at_once.saturating_sub(1)) {
             Some(wait) if !wait.is_zero() => return Err(wait),
@@ -84,6 +84,6 @@ mod tests {
             assert_eq!(pace.step(&device(number), now), Ok(()));
         }
         assert_eq!(pace.step(&device(0), now), Err(STEP));
-        assert!(pace.due.lock().unwrap().len() <= PRINCIPALS_MAX);
+        assert!(pace.due.lock().len() <= PRINCIPALS_MAX);
     }
 }

@@ -2,7 +2,6 @@
 //! another. Both are alarms: whoever has the two certificates has the private keys.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
@@ -118,7 +117,7 @@ impl<S: Store> Authority<S> {
         let mut good = Vec::with_capacity(questions.len());
         for (place, question) in questions {
             let sharing = question.modulus().and_then(|modulus| {
-                let recent = self.recent_moduli.lock().unwrap_or_else(PoisonError::into_inner);
+                let recent = self.recent_moduli.lock();
                 recent.sharing_with(&modulus)
             });
             match (sharing, &question.holder) {
@@ -140,7 +139,7 @@ impl<S: Store> Authority<S> {
     /// The next keys are compared with this one.
     pub(super) fn remember_modulus(&self, question: &Question, certificate: SerialNumber) {
         if let Some(modulus) = question.modulus() {
-            let mut recent = self.recent_moduli.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut recent = self.recent_moduli.lock();
             recent.remember(modulus, certificate);
         }
     }

@@ -2,10 +2,10 @@
 //! device that used the sibling never kept this one.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{Action, Command, Conflict};
+use parking_lot::Mutex;
 use store::Store;
 
 use super::{Authority, Caller, Refused};
@@ -16,11 +16,11 @@ pub(super) struct ReportedSiblings(Mutex<HashSet<SerialNumber>>);
 
 impl ReportedSiblings {
     fn knows(&self, certificate: &SerialNumber) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(certificate)
+        self.0.lock().contains(certificate)
     }
 
     fn remember(&self, certificate: SerialNumber) {
-        let mut reported = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.0.lock();
         // The ledger knows which alarms it has: what is forgotten here costs one more question.
         if reported.len() >= REPORTED_MAX {
             reported.clear();

@@ -1,9 +1,9 @@
 //! The one door to randomness: serial numbers of certificates, none of which is in two hands at a time.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use identity::SerialNumber;
+use parking_lot::Mutex;
 use rand::CryptoRng;
 
 /// Draws serial numbers (R-5280-01) and remembers those that are in use by issuances under way, so that not even a generator that
@@ -24,7 +24,7 @@ impl SerialNumbers {
     /// itself; `None` when that does not help: the generator is broken.
     pub(super) fn draw(&self, count: usize) -> Option<Drawn<'_>> {
         let mut drawn = Drawn { urn: self, numbers: Vec::with_capacity(count) };
-        let mut urn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut urn = self.0.lock();
         for _ in 0..count {
             let number = urn.draw_one();
             let Some(number) = number else {
@@ -60,7 +60,7 @@ impl Drawn<'_> {
     /// The same with others in the place of those that are `taken`; `None` as for [`SerialNumbers::draw`].
     pub(super) fn replace(mut self, taken: &[SerialNumber]) -> Option<Self> {
         let urn = self.urn;
-        let mut urn = urn.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut urn = urn.0.lock();
         for number in self.numbers.iter_mut().filter(|number| taken.contains(number)) {
             // The old one stays in hand until the new one is drawn, so that it is not drawn again at once.
             let Some(other) = urn.draw_one() else {
@@ -77,7 +77,7 @@ impl Drawn<'_> {
 
 impl Drop for Drawn<'_> {
     fn drop(&mut self) {
-        let mut urn = self.urn.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut urn = self.urn.0.lock();
         for number in &self.numbers {
             urn.in_hand.remove(number);
         }

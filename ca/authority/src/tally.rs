@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use identity::{IssuerName, ProfileName};
+use parking_lot::Mutex;
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Tally {
 
     /// Refusals by their stable reason.
     pub fn refused(&self) -> Vec<(&'static str, u64)> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.refused.lock();
         refused.iter().map(|(reason, count)| (*reason, *count)).collect()
     }
 
@@ -55,12 +55,12 @@ impl Tally {
 
     /// How often it was proven that the key of an issuer is compromised, by issuer.
     pub fn issuers_compromised(&self) -> Vec<(IssuerName, u64)> {
-        let compromised = self.issuers_compromised.lock().unwrap_or_else(PoisonError::into_inner);
+        let compromised = self.issuers_compromised.lock();
         compromised.iter().map(|(issuer, count)| (*issuer, *count)).collect()
     }
 
     pub(crate) fn count_compromised_issuer(&self, issuer: IssuerName) {
-        let mut compromised = self.issuers_compromised.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut compromised = self.issuers_compromised.lock();
         *compromised.entry(issuer).or_default() += 1;
     }
 
@@ -76,7 +76,7 @@ impl Tally {
     }
 
     pub(crate) fn count_refusal(&self, reason: &'static str) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+        *self.refused.lock().entry(reason).or_default() += 1;
     }
 }
 

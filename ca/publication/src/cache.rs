@@ -1,11 +1,11 @@
 //! Answers that were signed and are still good, so that the same question costs no signature (R-OCSP-08).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use issuance::CertificateStatus;
+use parking_lot::Mutex;
 
 use super::Fresh;
 
@@ -48,7 +48,7 @@ struct Halves {
 impl Cache {
     /// The answer to the question with this CertID. One that is not what would be said is forgotten.
     pub(super) fn find(&self, cert_id: &[u8], status: CertificateStatus, now: SystemTime) -> Found {
-        let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut halves = self.0.lock();
         if let Some(kept) = halves.younger.get(cert_id).filter(|kept| kept.is_good(status, now)) {
             return Found::Good(kept.clone());
         }
@@ -64,7 +64,7 @@ impl Cache {
 
     /// Keeps an answer.
     pub(super) fn keep(&self, cert_id: &[u8], kept: Kept) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(cert_id, kept);
+        self.0.lock().keep(cert_id, kept);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Who answers for an issuer: a key of this process and a short certificate, both made anew at half of its life.
 
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::IssuerName;
 use issuance::{Certificate, OcspResponder, Refusal};
+use parking_lot::RwLock;
 use signer::{DelegateKey, KeyFileError, SignerError};
 use store::StoreError;
 
@@ -86,7 +87,7 @@ impl Seat {
         match (self.make(by).await, current) {
             (Ok(made), _) => {
                 let made = Arc::new(made);
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
+                *self.current.write() = Some(Arc::clone(&made));
                 Ok(made)
             }
             (Err(_), Some(current)) if now < current.ends => Ok(current),
@@ -95,7 +96,7 @@ impl Seat {
     }
 
     fn current(&self) -> Option<Arc<Delegate>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().clone()
     }
 
     async fn make(&self, by: &impl Delegating) -> Result<Delegate, DelegationError> {

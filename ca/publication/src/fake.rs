@@ -1,7 +1,7 @@
 //! A source in memory, for tests of this room.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 use identity::{IssuerName, RevocationReason, SerialNumber};
@@ -39,12 +39,12 @@ impl FakeSource {
     }
 
     pub(super) fn shards(self, shards: u32) -> Self {
-        self.state.lock().unwrap().shards = shards;
+        self.state.lock().shards = shards;
         self
     }
 
     pub(super) fn issue(&self, issuer: IssuerName, serial_number: SerialNumber) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.head += 1;
         state.issued.insert(serial_number, (issuer, CertificateStatus::Good));
     }
@@ -57,7 +57,7 @@ impl FakeSource {
         at: SystemTime,
         reason: RevocationReason,
     ) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.head += 1;
         let head = state.head;
         state.issued.insert(serial_number, (issuer, CertificateStatus::Revoked { at, reason }));
@@ -69,7 +69,7 @@ impl FakeSource {
 
 impl StatusSource for FakeSource {
     fn head(&self) -> EntryNumber {
-        EntryNumber(self.state.lock().unwrap().head)
+        EntryNumber(self.state.lock().head)
     }
 
     async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
@@ -78,11 +78,11 @@ impl StatusSource for FakeSource {
     }
 
     fn shards(&self, _: IssuerName) -> u32 {
-        self.state.lock().unwrap().shards
+        self.state.lock().shards
     }
 
     fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber {
-        EntryNumber(self.state.lock().unwrap().changed.get(&(issuer, shard)).copied().unwrap_or_default())
+        EntryNumber(self.state.lock().changed.get(&(issuer, shard)).copied().unwrap_or_default())
     }
 
     async fn listed(
@@ -93,7 +93,7 @@ impl StatusSource for FakeSource {
         limit: usize,
         _: SystemTime,
     ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError> {
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock();
         let all = state.listed.get(&(issuer, shard)).map(Vec::as_slice).unwrap_or_default();
         let from = usize::try_from(from).unwrap();
         let page: Vec<CrlEntry> = all.iter().skip(from).take(limit).cloned().collect();
@@ -106,7 +106,7 @@ impl StatusSource for FakeSource {
         issuer: IssuerName,
         serial_number: &SerialNumber,
     ) -> Result<CertificateStatus, StoreError> {
-        let state = self.state.lock().unwrap();
+        let state = self.state.lock();
         let found = state.issued.get(serial_number).filter(|(of, _)| *of == issuer);
         Ok(found.map_or(CertificateStatus::Unknown, |(_, status)| *status))
     }

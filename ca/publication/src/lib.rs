@@ -21,12 +21,13 @@ mod tests;
 mod whole;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use identity::IssuerName;
+use parking_lot::{Mutex, RwLock};
 use signer::Issuers;
 
 pub use answers::{Answered, Answers, AnswersFigures, Fresh};
@@ -66,25 +67,25 @@ impl Publication {
 
     /// For how long what is on record may not have been in the lists; zero: they keep up with the ledger.
     pub fn lag(&self) -> Duration {
-        let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self.behind_since.lock();
         since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// A round of publication failed.
     fn falls_behind(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let mut since = self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.behind_since.lock();
         since.get_or_insert_with(Instant::now);
     }
 
     /// A round of publication went well.
     fn keeps_up(&self) {
-        *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.behind_since.lock() = None;
     }
 
     /// The newest list of this name; `None`: there is none yet, or no such shard.
     pub fn list(&self, name: ListName) -> Option<Arc<List>> {
-        self.lists.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+        self.lists.read().get(&name).cloned()
     }
 
     /// An issuer's certificate, X.509 DER.
@@ -94,7 +95,7 @@ impl Publication {
 
     /// Figures for metrics.
     pub fn figures(&self, now: SystemTime) -> PublicationFigures {
-        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.lists.read();
         let mut issuers: HashMap<IssuerName, IssuerFigures> = HashMap::new();
         for list in lists.values() {
             let left = seconds_between(now, list.next_update);
@@ -126,7 +127,7 @@ impl Publication {
     }
 
     fn publish(&self, mut list: Arc<List>) {
-        let mut lists = self.lists.write().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self.lists.write();
         if lists.get(&list.name).is_some_and(|before| same_second(before.this_update, list.this_update)) {
             Arc::make_mut(&mut list).shares_second = true;
         }

@@ -4,11 +4,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use issuance::CrlNumber;
 use ledger::EntryNumber;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 
@@ -156,8 +156,8 @@ impl Numbers {
         Self { path: path.to_owned(), epoch: Mutex::new(epoch), reserve }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Epoch> {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Epoch> {
+        self.epoch.lock()
     }
 
     fn write(&self, epoch: &Epoch) -> Result<(), NumbersError> {

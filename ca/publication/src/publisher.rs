@@ -2,12 +2,13 @@
 //! the clock.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::{Clock, IssuerName};
 use issuance::{CrlDraft, CrlNumber, CrlScope, CrlTerms, Refusal, crl_url};
 use ledger::EntryNumber;
+use parking_lot::Mutex;
 use signer::{Issuer, Issuers, SignerError};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
@@ -214,7 +215,7 @@ impl<S: StatusSource> Publisher<S> {
     }
 
     fn looked_at(&self, head: EntryNumber, now: SystemTime) -> Looked {
-        let lists = self.publication.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.publication.lists.read();
         let begun = lists.values().filter(|list| list.name.issuer != IssuerName::Root);
         let begun = || begun.clone().map(|list| list.this_update);
         Looked {
@@ -278,7 +279,7 @@ impl<S: StatusSource> Publisher<S> {
         work: impl FnOnce(&mut Shelf) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, PublishError> {
         let shelf = Arc::clone(&self.shelf);
-        let work = move || work(&mut shelf.lock().unwrap_or_else(PoisonError::into_inner));
+        let work = move || work(&mut shelf.lock());
         blocking(move || work().map_err(PublishError::Io)).await
     }
 

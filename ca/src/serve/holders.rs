@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use authority::{Caller, CallerKind};
 use identity::Principal;
+use parking_lot::Mutex;
 
 /// Everybody who has a connection, and how many places there are.
 pub(super) struct Holders {
@@ -71,7 +72,7 @@ impl Holders {
 
     /// The principal that this caller is.
     pub(super) fn holder(self: &Arc<Self>, caller: &Caller) -> Arc<Holder> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if let Some(holder) = known.get(caller.principal()).and_then(Weak::upgrade) {
             return holder;
         }
@@ -128,7 +129,7 @@ impl Holder {
 impl Drop for Holder {
     fn drop(&mut self) {
         let Some(holders) = self.holders.upgrade() else { return };
-        let mut known = holders.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = holders.known.lock();
         // It may have come back meanwhile, as another one.
         if known.get(&self.principal).is_some_and(|holder| holder.strong_count() == 0) {
             known.remove(&self.principal);

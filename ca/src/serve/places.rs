@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use identity::SerialNumber;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::holders::{Holders, Share};
 use super::visitor::{Visitor, Who};
@@ -79,7 +80,7 @@ impl Places {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<SerialNumber, Vec<Weak<Visitor>>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

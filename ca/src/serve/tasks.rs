@@ -4,10 +4,11 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -90,12 +91,12 @@ impl Tasks {
 impl Watch {
     /// Why the CA ends although nobody told it to, if it does.
     pub(super) fn fault(&self) -> Option<Fault> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.fault.lock().clone()
     }
 
     /// How often which task was started again.
     pub(super) fn restarts(&self) -> Vec<(&'static str, u64)> {
-        let restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        let restarts = self.restarts.lock();
         restarts.iter().map(|(task, count)| (*task, *count)).collect()
     }
 
@@ -103,7 +104,7 @@ impl Watch {
     pub(super) fn fail(&self, task: &'static str, how: &str) {
         error!(task, "the CA ends: {task} {how}");
         let fault = Fault { task, how: how.to_owned() };
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.fault.lock().get_or_insert(fault);
         self.stop.cancel();
     }
 
@@ -128,7 +129,7 @@ impl Watch {
             }
             pause = if began.elapsed() > RESTART_PAUSE_MAX { RESTART_PAUSE_MIN } else { pause };
             error!(task = name, pause_ms = pause.as_millis(), "{name} {} and is started again", how(&ended));
-            *self.restarts.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+            *self.restarts.lock().entry(name).or_default() += 1;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => return,

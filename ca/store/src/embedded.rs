@@ -23,8 +23,8 @@ mod start;
 mod times;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,6 +33,7 @@ use ledger::{
     AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PreflightDecision,
     PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
 };
+use parking_lot::{Mutex, RwLock};
 
 use self::files::Files;
 use self::group_commit::GroupCommit;
@@ -115,7 +116,7 @@ impl EmbeddedStore {
     }
 
     fn group_commit(&self) -> Option<Arc<GroupCommit>> {
-        self.group_commit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.group_commit.lock().clone()
     }
 
     /// Blocking work on its own thread.
@@ -145,7 +146,7 @@ impl Shared {
 
     /// Looks at the rows as of one moment.
     fn view<T>(&self, look: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         look(&self.rows(&index))
     }
 
@@ -424,7 +425,7 @@ impl Store for EmbeddedStore {
     }
 
     fn last_entry_at(&self) -> Option<SystemTime> {
-        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index.read();
         index.times.last_s().map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
@@ -460,10 +461,10 @@ impl Store for EmbeddedStore {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        drop(self.group_commit.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(self.group_commit.lock().take());
+        let committer = self.committer.lock().take();
         let Some(committer) = committer else { return Ok(()) };
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().take();
         self.blocking(move |shared| {
             let joined = committer.join().map_err(|_| StoreError::Stopped);
             shared.room.end();

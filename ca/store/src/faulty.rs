@@ -1,12 +1,12 @@
 //! A store that fails on command, in both ways: before anything happened, and after it had.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 use ledger::{
     AlarmKind, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing, WorkOrderId,
 };
+use parking_lot::Mutex;
 
 use super::{
     AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
@@ -38,7 +38,7 @@ impl<S: Store> FaultyStore<S> {
 
     /// Makes the next commit fail, and say `error`.
     pub fn fail_next(&self, fault: Fault, error: StoreError) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((fault, error));
+        *self.next.lock() = Some((fault, error));
     }
 
     /// The store inside.
@@ -49,7 +49,7 @@ impl<S: Store> FaultyStore<S> {
 
 impl<S: Store> Store for FaultyStore<S> {
     async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
-        let fault = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = self.next.lock().take();
         match fault {
             None => {
                 // Lets others in between: no store is as quick as memory.

@@ -4,7 +4,7 @@ mod select;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
@@ -13,6 +13,7 @@ use ledger::{
     Event, Holder, Intent, JobFacts, JobId, Overlay, PreflightDecision, RotationFacts, Selection, Standing,
     View, WorkOrderId,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use super::revocations::changes_of;
 use super::{
@@ -49,7 +50,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

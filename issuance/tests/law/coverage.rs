@@ -84,7 +84,7 @@ const RULES: &[(&str, Proof)] = &[
     (
         "R-5280-24",
         Test(
-            "tests/tests/strangers/main.rs",
+            "tests/tests/interop/main.rs",
             "openssl_strictly_accepts_every_good_chain_and_refuses_every_bad_one",
         ),
     ),

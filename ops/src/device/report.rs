@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{DeviceView, ask, client, name};
 use crate::arguments::PageArguments;
 use crate::certificate::serial_text;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::paging::Listing;

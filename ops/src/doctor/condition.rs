@@ -7,7 +7,7 @@ use proto::v1::authority_service_client::AuthorityServiceClient;
 use tonic::Code;
 
 use super::checkup::Checkup;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::timestamp;
 

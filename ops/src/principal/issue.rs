@@ -6,15 +6,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caller::{CERTIFICATE_FILE, CHAIN_FILE, KEY_FILE, TRUST_FILE};
 use clap::Args;
+use client::{CERTIFICATE_FILE, CHAIN_FILE, KEY_FILE, TRUST_FILE};
 use identity::{PrincipalName, Role};
 use proto::v1 as wire;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::files;
 use crate::{principal, work_order};

@@ -11,7 +11,7 @@ use super::place::Place;
 use super::programs::{Ended, Programs, command, finish, succeed, with_tail};
 use super::report::Pace;
 use crate::arguments::WorkOrderTerms;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::principal::IssueArguments;
 use crate::{device, files, principal, work_order};

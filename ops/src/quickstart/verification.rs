@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use caller::{CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE};
+use client::{CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE};
 use identity::{Clock, SystemClock};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};

@@ -19,7 +19,7 @@ use super::event::EventView;
 use super::lists::Lists;
 use super::{client, hook};
 use crate::arguments::WatchArguments;
-use crate::client::Connection;
+use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 

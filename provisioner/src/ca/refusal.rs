@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use caller::{Diagnosis, diagnose};
+use client::{Diagnosis, diagnose};
 use identity::{Clock, SystemClock};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

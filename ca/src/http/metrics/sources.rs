@@ -1,10 +1,11 @@
 //! Figures that others keep, asked for at every scrape.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use identity::Clock;
+use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -42,12 +43,12 @@ impl Expiries {
 
     /// As they are now.
     pub fn now(&self) -> Vec<Expiry> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// Another certificate is in use under this name.
     pub fn replace(&self, issuer: &str, not_after: SystemTime) {
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.write();
         all.iter_mut().filter(|one| one.issuer == issuer).for_each(|one| one.not_after = not_after);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 /// When each group of addresses may come again. A fixed table: however many come, it does not grow. Who shares a group shares its pace, and
 /// nobody can tell which addresses do.
 pub(super) struct Pace {
@@ -23,7 +23,7 @@ impl Pace {
     /// Lets somebody in who comes from here now; otherwise says how long to wait.
     pub(super) fn step(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
         let group = self.hash.hash_one(network(from)) % GROUPS as u64;
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         let next = usize::try_from(group).ok().and_then(|group| groups.get_mut(group));
         // The table has a place for every remainder.
         let Some(next) = next else { return Ok(()) };

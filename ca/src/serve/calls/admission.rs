@@ -1,9 +1,10 @@
 //! Places for calls.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use authority::CallerRefused;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::super::holders::{Holders, Share};
@@ -64,7 +65,7 @@ impl CallPlace {
 impl OldestFirst {
     /// An honest question for health, or a refusal, takes milliseconds; who watches health from outside can watch again.
     fn enter(&self) -> Arc<CancellationToken> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.0.lock();
         if calls.len() >= CROWD_CALLS_MAX {
             calls.retain(|call| call.strong_count() > 0);
         }

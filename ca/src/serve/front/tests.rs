@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::time::Duration;
 
 use identity::{Clock, SystemClock};
@@ -272,7 +272,7 @@ async fn a_stop_ends_streams_that_nobody_would_end() {
         .await
         .unwrap();
     fixture.stop.cancel();
-    let serving = fixture.serving.lock().unwrap().take().unwrap();
+    let serving = fixture.serving.lock().take().unwrap();
     tokio::time::timeout(Duration::from_secs(15), serving).await.unwrap().unwrap();
     assert_eq!(answers.into_inner().message().await.unwrap(), None);
     drop(asking);

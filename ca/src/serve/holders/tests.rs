@@ -3,7 +3,7 @@ use super::*;
 impl Holders {
     fn named(self: &Arc<Self>, name: &str, class: Class) -> Arc<Holder> {
         let principal: Principal = name.parse().unwrap();
-        let mut known = self.known.lock().unwrap();
+        let mut known = self.known.lock();
         if let Some(holder) = known.get(&principal).and_then(Weak::upgrade) {
             return holder;
         }
@@ -38,7 +38,7 @@ fn a_principal_takes_its_share_and_gives_it_back() {
     // Its connections are another kind of place.
     assert!(holders.take_connection(&station).is_some());
     drop((held, station));
-    assert!(holders.known.lock().unwrap().is_empty(), "who holds nothing is forgotten");
+    assert!(holders.known.lock().is_empty(), "who holds nothing is forgotten");
     assert_eq!(holders.calls.taken.load(Ordering::Relaxed), 0);
 }
 

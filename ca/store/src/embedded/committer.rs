@@ -1,7 +1,7 @@
 //! The one thread that writes: drains the queue, decides, writes once, syncs once, updates the index, answers.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::Clock;
@@ -91,7 +91,7 @@ impl Committer {
         if !batch.entries.is_empty() {
             self.append(head + 1, &batch)?;
             {
-                let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+                let mut index = self.shared.index.write();
                 batch.entries.iter().for_each(|entry| index.apply(entry));
             }
             // What was just issued is confirmed, used to enrol, or asked about next.
@@ -110,7 +110,7 @@ impl Committer {
 
     /// Decides every command over the effect of those before it.
     fn decide(&self, gathered: &[CommandGroup], head: u64, now: SystemTime) -> Result<Batch, StoreError> {
-        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index.read();
         let count = gathered.iter().map(CommandGroup::commands).sum();
         let mut remaining: usize = count;
         let mut overlay = Overlay::with_room(Rows { index: &index, files: &self.shared.files }, count);

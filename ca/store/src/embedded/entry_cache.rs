@@ -1,9 +1,10 @@
 //! Entries that were written or read a moment ago. A device's first boot asks for its birth three times before it is answered: who calls, what
 //! the ledger already says, and what is decided; at most the first reads the disk. Entries never change, so nothing here is ever wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ledger::{Entry, EntryNumber};
+use parking_lot::Mutex;
 
 /// One place for each entry number modulo [`PLACES`].
 pub(super) struct EntryCache(Mutex<Vec<Option<Arc<Entry>>>>);
@@ -17,7 +18,7 @@ impl Default for EntryCache {
 impl EntryCache {
     /// The entry, if it was written or read lately.
     pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
-        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = self.0.lock();
         [place(number, PLACES), place(number, LARGE_PLACES)].into_iter().find_map(|place| {
             places.get(place)?.as_ref().filter(|entry| entry.number == number).map(Arc::clone)
         })
@@ -25,7 +26,7 @@ impl EntryCache {
 
     /// Keeps it until another takes its place.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         // Entries that revoke a thousand certificates are fifty times as large: they share a few of the places.
         let large = entry.event.revoked().is_some_and(|revoked| revoked.certificates.len() > LARGE);
         let place = place(entry.number, if large { LARGE_PLACES } else { PLACES });

@@ -4,10 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
 use super::entry_cache::EntryCache;
@@ -137,7 +138,7 @@ impl Files {
     /// # Errors
     /// [`StoreError::Full`]: it is still there. Any other: nothing may be appended any more.
     fn throw_away_leftover(&self) -> Result<(), StoreError> {
-        let mut place = self.leftover.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.leftover.lock();
         let (thrown, path) = match (place.as_ref(), self.read_segments().last()) {
             (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path().to_owned()),
             (Some(Leftover::Segment(path)), _) => (fs::remove_file(path), path.clone()),
@@ -155,7 +156,7 @@ impl Files {
     }
 
     fn leave(&self, leftover: Leftover) {
-        *self.leftover.lock().unwrap_or_else(PoisonError::into_inner) = Some(leftover);
+        *self.leftover.lock() = Some(leftover);
     }
 
     /// Notes that the ledger holds all entries up to `head`: a later start that finds fewer knows that it is damaged.
@@ -176,7 +177,7 @@ impl Files {
     /// Lets others have the directory. Nothing may be appended any more.
     pub(super) fn unlock(&self) {
         // By name: closing the file is not enough while a child that was just forked still has it open.
-        if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(lock) = self.lock.lock().take() {
             flock(&lock, FlockOperation::Unlock).ok();
         }
     }
@@ -260,7 +261,7 @@ impl Files {
                 self.throw_away_leftover().ok();
             }
         })?);
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&segment));
+        self.segments.write().push(Arc::clone(&segment));
         Ok(segment)
     }
 
@@ -283,7 +284,7 @@ impl Files {
     }
 
     fn read_segments(&self) -> RwLockReadGuard<'_, Vec<Arc<Segment>>> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+        self.segments.read()
     }
 }
 
@@ -368,7 +369,7 @@ impl Scan {
             files.leave(Leftover::Tail);
             TornTail { file: self.path, offset: u64::from(end), bytes: tail.len() as u64 }
         });
-        files.segments.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
+        files.segments.write().push(Arc::new(segment));
         torn
     }
 

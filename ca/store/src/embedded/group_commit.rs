@@ -2,11 +2,12 @@
 //! for all of them. Where several came together the last time, those who are ready wait a moment for the others. A caller that is alone
 //! waits for nobody.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ledger::Command;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{StoreError, Verdict};
@@ -59,7 +60,7 @@ impl GroupCommit {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let (answer, verdicts) = oneshot::channel();
         let alone = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting.lock();
             waiting.push(Waiting { commands, answer, _place: place });
             waiting.len() == 1
         };
@@ -78,7 +79,7 @@ impl GroupCommit {
     }
 
     fn waiting_now(&self) -> usize {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.waiting.lock().len()
     }
 
     async fn deliver(self: Arc<Self>) {
@@ -89,7 +90,7 @@ impl GroupCommit {
         if idle && self.waiting_now() < self.before.load(Ordering::Relaxed) {
             tokio::time::sleep(GATHER).await;
         }
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         self.before.store(waiting.len(), Ordering::Relaxed);
         let (calls, askers): (Vec<_>, Vec<_>) =
             waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();

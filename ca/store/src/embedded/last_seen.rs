@@ -5,10 +5,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use parking_lot::{Condvar, Mutex};
 
 /// Tells the writer to stop.
 #[derive(Default)]
@@ -28,7 +29,7 @@ pub(super) enum End {
 
 impl LastSeen {
     pub(super) fn end(&self, end: End) {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(end);
+        self.end.lock().get_or_insert(end);
         self.told.notify_all();
     }
 }
@@ -36,9 +37,9 @@ impl LastSeen {
 /// Writes until it is told to end.
 pub(super) fn write_often(shared: &Arc<Shared>, path: &Path) {
     loop {
-        let end = shared.last_seen.end.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = shared.last_seen.told.wait_timeout_while(end, EVERY, |end| end.is_none());
-        let end = *waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut end = shared.last_seen.end.lock();
+        shared.last_seen.told.wait_while_for(&mut end, |end| end.is_none(), EVERY);
+        let end = *end;
         if end == Some(End::Dropped) {
             return;
         }
@@ -76,7 +77,7 @@ pub(super) fn read(path: &Path, head: u64) -> Option<Vec<u32>> {
 
 fn write(shared: &Shared, path: &Path) -> io::Result<()> {
     let (head, seconds) = {
-        let index = shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = shared.index.read();
         (shared.files_head(), index.seen())
     };
     let mut bytes = Vec::with_capacity(MAGIC.len() + 12 + seconds.len() * 4);

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
@@ -49,7 +48,7 @@ impl Shared {
             }
             Ok((ids, None))
         })?;
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let rows = self.rows(&index);
         let mut records = Vec::with_capacity(found.0.len());
         for id in &found.0 {
@@ -148,7 +147,7 @@ impl Shared {
         limit: usize,
     ) -> Result<Unaccounted, StoreError> {
         let order = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let index = self.index.read();
             self.rows(&index).work_order(work_order)?
         };
         let Some(order) = order else { return Ok(Unaccounted { count: 0, devices: Vec::new() }) };
@@ -180,7 +179,7 @@ impl Shared {
 
     /// The orders that the filter allows, by product.
     fn orders_of(&self, filter: &DeviceFilter) -> Result<Vec<(Product, Vec<WorkOrderId>)>, StoreError> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let rows = self.rows(&index);
         let mut products = std::collections::BTreeMap::<Product, Vec<WorkOrderId>>::new();
         for id in (1..=rows.work_orders()?).map(WorkOrderId) {

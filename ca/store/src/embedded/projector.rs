@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{EntryNumber, Holder, View, WorkOrderId};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::Shared;
 use super::buckets;
@@ -73,7 +74,7 @@ enum Discard {
 impl Projection {
     /// The ledger has grown. Never waits.
     pub(super) fn committed(&self, head: u64) {
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commits = self.commits.lock();
         match commits.back_mut() {
             // Coarser marks when there are many: the lag is then over-estimated, never under-estimated.
             Some(last) if commits_full(last, head) => last.0 = head,
@@ -95,8 +96,7 @@ impl Projection {
             self.changed.notify_all();
         }
         let behind = |state: &mut State| (state.reached < head || state.tree.is_none()) && !state.ended;
-        let waited = self.changed.wait_timeout_while(state, patience, behind);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.changed.wait_while_for(&mut state, behind, patience);
         state.readers -= 1;
         match &state.tree {
             Some(tree) if state.reached >= head => Ok(tree.clone()),
@@ -118,7 +118,7 @@ impl Projection {
             let state = self.state();
             (state.reached, state.tree.is_none() && !state.ended, state.rebuilds)
         };
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut commits = self.commits.lock();
         while commits.front().is_some_and(|(head, _)| *head <= reached) {
             commits.pop_front();
         }
@@ -129,9 +129,8 @@ impl Projection {
     /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is known, at most for the time.
     pub(super) fn wait_for_lost_end(&self, patience: Duration) -> Option<u64> {
         let unknown = |state: &mut State| !state.cursor_read && !state.ended;
-        let waited = self.changed.wait_timeout_while(self.state(), patience, unknown);
-        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
+        let mut state = self.state();
+        if self.changed.wait_while_for(&mut state, unknown, patience).timed_out() {
             tracing::warn!("the projection does not open; whether the ledger lost its end is not known yet");
         }
         state.lost_end
@@ -150,8 +149,9 @@ impl Projection {
 
     /// Whether the projector ended within the time.
     pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
-        let waited = self.changed.wait_timeout_while(self.state(), patience, |state| !state.ended);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+        let mut state = self.state();
+        self.changed.wait_while_for(&mut state, |state| !state.ended, patience);
+        state.ended
     }
 
     fn unavailable(&self, state: &State) -> StoreError {
@@ -163,7 +163,7 @@ impl Projection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -240,8 +240,9 @@ impl Projector {
         if let Err(error) = std::thread::Builder::new().name("broken projection".to_owned()).spawn(close) {
             tracing::warn!(error = %error, "no thread to close a broken projection in");
         }
-        let waited = projection.changed.wait_timeout_while(projection.state(), pause, |state| !state.stop);
-        waited.unwrap_or_else(PoisonError::into_inner).0.stop
+        let mut state = projection.state();
+        projection.changed.wait_while_for(&mut state, |state| !state.stop, pause);
+        state.stop
     }
 
     /// Opens and follows until told to stop, and then closes cleanly.
@@ -304,15 +305,13 @@ impl Projector {
         let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
         let mut state = projection.state();
         state.wake_at = reached + 1;
-        let waited = projection.changed.wait_timeout_while(state, TICK, idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        projection.changed.wait_while_for(&mut state, idle, TICK);
         let enough = reached + BATCH_ENTRIES_MAX;
         state.wake_at = enough;
         let drops = |state: &mut State| {
             (reached + 1..enough).contains(&state.head) && state.readers == 0 && !state.stop && !state.suspect
         };
-        let waited = projection.changed.wait_timeout_while(state, GATHER, drops);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        projection.changed.wait_while_for(&mut state, drops, GATHER);
         state.wake_at = u64::MAX;
         (state.head, state.stop, state.suspect)
     }
@@ -363,13 +362,13 @@ impl Projector {
 
     /// The entry of the first certificate of a device.
     fn first_entry(&self, device: DeviceName<'_>) -> Option<EntryNumber> {
-        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index.read();
         index.first_entry_of(device).map(|entry| EntryNumber(u64::from(entry)))
     }
 
     fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
         let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
-        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index.read();
         let facts = self.shared.rows(&index).device(device).ok()??;
         let accounted = facts.flags.confirmed || facts.flags.scrapped;
         Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
@@ -377,7 +376,7 @@ impl Projector {
 
     /// The device that a certificate belongs to.
     fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
-        let index = self.shared.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.shared.index.read();
         let row = index.certificates.get(index.certificate_row(serial_number)?)?;
         if row.kind() == Kind::Other {
             return None;

@@ -1,7 +1,7 @@
 //! What the index and the ledger say of revocation: CRLs, status, the feed. The projection has no part in it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
@@ -18,7 +18,7 @@ use crate::{
 
 impl Shared {
     fn certificates<T>(&self, look: impl FnOnce(&Certificates) -> T) -> T {
-        look(&self.index.read().unwrap_or_else(PoisonError::into_inner).certificates)
+        look(&self.index.read().certificates)
     }
 
     pub(super) fn superseded_due(
@@ -44,7 +44,7 @@ impl Shared {
         serial_number: &SerialNumber,
     ) -> Result<Option<CertificateStatus>, StoreError> {
         let row = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let index = self.index.read();
             index.certificate_row(serial_number).and_then(|row| index.certificates.get(row))
         };
         let Some(row) = row else { return Ok(None) };
@@ -52,7 +52,7 @@ impl Shared {
         let revocation = match row.is_revoked_or_held() {
             true => {
                 // Thousands were revoked by one entry: it is read for the first who asks.
-                let mut cause_cache = self.cause_cache.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut cause_cache = self.cause_cache.lock();
                 let cause = cause_cache.of(self, row.changed, row.is_held())?;
                 let RevokedEntry { at, reason, invalidity_date, .. } = cause.line(*serial_number);
                 let entry = EntryNumber(u64::from(row.changed));

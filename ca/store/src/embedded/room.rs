@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
@@ -60,9 +60,9 @@ impl Room {
     pub(super) fn watch(&self, directory: &Path) {
         fs::remove_file(directory.join(TRIAL_FILE)).ok();
         loop {
-            let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-            let waited = self.told.wait_timeout_while(end, EVERY, |end| !*end);
-            if *waited.unwrap_or_else(PoisonError::into_inner).0 {
+            let mut end = self.end.lock();
+            self.told.wait_while_for(&mut end, |end| !*end, EVERY);
+            if *end {
                 return;
             }
             let low = !has_room(directory);
@@ -75,7 +75,7 @@ impl Room {
     }
 
     pub(super) fn end(&self) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.end.lock() = true;
         self.told.notify_all();
     }
 }

@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
+use parking_lot::RwLock;
 
 use super::frame;
 use crate::{StoreError, format};
@@ -64,7 +65,7 @@ impl Segment {
 
     /// Makes the frames of these lengths, which are durable now, readable.
     pub(super) fn extend(&self, lengths: &[u32]) {
-        let mut offsets = self.offsets.write().unwrap_or_else(PoisonError::into_inner);
+        let mut offsets = self.offsets.write();
         let mut end = offsets.last().copied().unwrap_or(HEADER_BYTES);
         for length in lengths {
             end = end.saturating_add(*length);
@@ -114,7 +115,7 @@ impl Segment {
     /// Where a run of entries lies: at least one, at most `count`, not longer than [`RUN_BYTES_MAX`].
     fn run(&self, first: EntryNumber, count: u64) -> Option<(u32, u32)> {
         let place = usize::try_from(first.0.checked_sub(self.first)?).ok()?;
-        let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
+        let offsets = self.offsets.read();
         let (start, rest) = offsets.get(place..)?.split_first()?;
         let longest = start.saturating_add(RUN_BYTES_MAX);
         let fitting = rest.partition_point(|end| *end <= longest).max(1);
@@ -141,7 +142,7 @@ impl Segment {
 
     /// Where the next frame goes, bytes.
     pub(super) fn end(&self) -> u32 {
-        let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
+        let offsets = self.offsets.read();
         offsets.last().copied().unwrap_or(HEADER_BYTES)
     }
 
@@ -152,7 +153,7 @@ impl Segment {
 
     fn place(&self, number: EntryNumber) -> Option<(u32, u32)> {
         let place = usize::try_from(number.0.checked_sub(self.first)?).ok()?;
-        let offsets = self.offsets.read().unwrap_or_else(PoisonError::into_inner);
+        let offsets = self.offsets.read();
         Some((*offsets.get(place)?, *offsets.get(place + 1)?))
     }
 

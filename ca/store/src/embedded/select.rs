@@ -1,6 +1,5 @@
 //! Selections: a scan of the index and the ledger, in pages. The projection has no part in it.
 
-use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, SerialNumber};
@@ -37,7 +36,7 @@ impl Shared {
                 self.whole(lineage)
             }
             Selection::Device(device) => {
-                let entries = self.index.read().unwrap_or_else(PoisonError::into_inner).entries_of(device);
+                let entries = self.index.read().entries_of(device);
                 let mut certificates = Vec::new();
                 if let Some(born) = entries.last() {
                     let born = self.entry(EntryNumber(u64::from(*born)))?;
@@ -104,7 +103,7 @@ impl Shared {
 
     /// Rows of a kind, their entries and whether another certificate of the device came before; and where the next page starts.
     fn rows_of(&self, from: u64, wanted: impl Fn(Kind) -> bool) -> (Vec<(u32, u32, bool)>, Option<u64>) {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let mut rows = Vec::new();
         for (number, row) in index.certificates.from(u32::try_from(from).unwrap_or(u32::MAX)) {
             if rows.len() >= SCANNED_ROWS_MAX {
@@ -124,7 +123,7 @@ impl Shared {
         born: &Entry,
         certificates: &mut Vec<Selected>,
     ) -> Result<(), StoreError> {
-        let entries = self.index.read().unwrap_or_else(PoisonError::into_inner).entries_of(device);
+        let entries = self.index.read().entries_of(device);
         for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
             // Most devices of a young fleet have one certificate, which was just read.
             if number == born.number {
@@ -139,7 +138,7 @@ impl Shared {
     /// The certificate that the entry recorded, as it is now.
     fn selected(&self, entry: &Entry, since: EntryNumber) -> Option<Selected> {
         let serial_number = entry.event.certificate()?.serial_number;
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let standing = index.standing(&serial_number)?;
         let device = match entry.event.holder()? {
             Holder::Principal(Principal::Device(id)) => {
@@ -200,7 +199,7 @@ impl Shared {
     }
 
     pub(super) fn rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         index.jobs.rotations.iter().filter(|rotation| rotation.until > now).cloned().collect()
     }
 
@@ -211,7 +210,7 @@ impl Shared {
         limit: usize,
     ) -> Result<Page<AlarmRecord>, StoreError> {
         let found = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let index = self.index.read();
             page::alarms(&index.jobs.alarms, kind, cursor, limit)?
         };
         let mut rows = Vec::with_capacity(found.rows.len());
@@ -229,7 +228,7 @@ impl Shared {
     ) -> Result<Page<DeviceRecord>, StoreError> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
         let before = crate::format::milliseconds(before).div_ceil(1000);
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         let (newest, next) = index.silent(from, before, limit);
         drop(index);
         let mut rows = Vec::with_capacity(newest.len());
@@ -244,7 +243,7 @@ impl Shared {
 
     pub(super) fn see(&self, device: &DeviceId, now: SystemTime) {
         let seconds = crate::format::milliseconds(now) / 1000;
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index.read();
         index.see(device, u32::try_from(seconds).unwrap_or(u32::MAX));
     }
 }

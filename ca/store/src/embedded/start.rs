@@ -1,13 +1,14 @@
 //! Making and opening a store, and the threads that work for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use identity::Clock;
 use ledger::EntryNumber;
+use parking_lot::{Mutex, RwLock};
 
 use super::committer::Committer;
 use super::files::Files;

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the strangers: programs of others that judge our certificates. Needs root for the Debian packages; without root it
+# Installs the programs of others that judge our certificates. Needs root for the Debian packages; without root it
 # says which are missing. The Python tools go into a virtual environment in the target directory.
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
-venv=${CARGO_TARGET_DIR:-$root/target}/strangers-venv
+venv=${CARGO_TARGET_DIR:-$root/target}/interop-venv
 
 missing=
 for pair in openssl:openssl certtool:gnutls-bin javac:default-jdk-headless faketime:faketime; do
@@ -24,6 +24,6 @@ fi
 
 if ! "$venv/bin/python" -c 'import cryptography, pkilint' >/dev/null 2>&1; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/strangers/requirements.txt"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/interop/requirements.txt"
 fi
-echo "the strangers are here: $venv"
+echo "the programs of the interop suite are here: $venv"

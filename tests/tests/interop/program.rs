@@ -16,7 +16,7 @@ pub(crate) fn run(command: &mut Command) -> Answer {
     let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| {
         let program = command.get_program().to_string_lossy().into_owned();
         if error.kind() == ErrorKind::NotFound {
-            panic!("{program} is missing: run tests/strangers/setup.sh (Debian packages openssl, gnutls-bin, default-jdk-headless, python3-venv, faketime; PyPI cryptography, pkilint)");
+            panic!("{program} is missing: run tests/interop/setup.sh (Debian packages openssl, gnutls-bin, default-jdk-headless, python3-venv, faketime; PyPI cryptography, pkilint)");
         }
         panic!("{program}: {error}")
     });
@@ -28,12 +28,12 @@ pub(crate) fn run(command: &mut Command) -> Answer {
 /// A program of the virtual environment that `setup.sh` makes.
 pub(crate) fn python_program(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("strangers-venv/bin").join(name)
+    target.join("interop-venv/bin").join(name)
 }
 
 /// A file beside `setup.sh`.
 pub(crate) fn stranger(name: &str) -> PathBuf {
-    root().join("tests/strangers").join(name)
+    root().join("tests/interop").join(name)
 }
 
 fn root() -> PathBuf {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caller::{CERTIFICATE_FILE, Connector, CredentialError, Diagnosis, KEY_FILE, diagnose, endpoint};
 use clap::Args;
+use client::{CERTIFICATE_FILE, Connector, CredentialError, Diagnosis, KEY_FILE, diagnose, endpoint};
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
 
@@ -58,7 +58,7 @@ impl Connection {
     /// When it is no such thing, or nobody said it.
     pub(crate) fn uri(&self) -> Result<Uri, Failure> {
         let server = self.server()?;
-        caller::server(&server).map_err(|error| Failure::usage(error.to_string()))
+        client::server(&server).map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// Opens the connection.

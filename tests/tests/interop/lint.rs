@@ -36,7 +36,7 @@ fn pkilint_finds_nothing_but_what_is_meant_and_all_that_is_meant() {
         assert!(answer.content || answer.stdout.contains("pkix."), "{name}: {}", answer.text);
         found.extend(findings(name, &answer.stdout));
     }
-    assert_eq!(found, allowed(), "left: found; right: tests/strangers/pkilint-allowed.txt");
+    assert_eq!(found, allowed(), "left: found; right: tests/interop/pkilint-allowed.txt");
 }
 
 #[test]
