@@ -12,7 +12,7 @@ use std::time::Duration;
 use authority::{CallerKind, CredentialRequest, PeerCertificate, PrincipalRevocation, UnknownStations};
 use identity::{RevocationReason, Role};
 use issuance::Names;
-use ledger::Standing;
+use ledger::CertificateStatus;
 use store::{DeviceFilter, Fault, Store, StoreError};
 
 use world::{Key, World, birth, device, fresh_id, noon, reason, terms};
@@ -37,7 +37,7 @@ async fn a_device_is_born_confirmed_enrolled_and_in_use() {
     let history = world.authority.device(&device(1)).await.unwrap();
     assert_eq!(history.device.operational, Some(operational.serial_number()));
     assert_eq!(history.certificates.len(), 2);
-    assert_eq!(history.certificates[1].standing(), Standing::InUse);
+    assert_eq!(history.certificates[1].status(), CertificateStatus::InUse);
     assert_eq!(history.certificates[1].parent(), Some(released.serial_number()));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use authority::{BirthRequest, Caller, PeerCertificate, RenewalReason, RevocationRequest};
 use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
-use ledger::{Selection, Standing};
+use ledger::{CertificateStatus, Selection};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use store::{Released, Store};
 
@@ -20,13 +20,13 @@ async fn a_superseded_certificate_is_revoked_when_its_grace_has_ended() {
     let world = World::new().await;
     let (parent, with_parent) = enrolled(&world).await;
     let child = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await.unwrap();
-    assert_eq!(standing(&world, &parent).await, Standing::InUse, "the child was not seen yet");
+    assert_eq!(status(&world, &parent).await, CertificateStatus::InUse, "the child was not seen yet");
 
     let with_child = world.caller(child.der()).await;
     assert!(with_child.is_unconfirmed());
     world.authority.confirm_by_use(&with_child).await.unwrap();
     assert!(!world.caller(child.der()).await.is_unconfirmed(), "once");
-    assert_eq!(standing(&world, &parent).await, Standing::Superseded);
+    assert_eq!(status(&world, &parent).await, CertificateStatus::Superseded);
     let record = world.store.certificate(&parent.serial_number()).await.unwrap().unwrap();
     assert_eq!(record.ends(), Some(world.clock.now() + SUPERSEDED_FOR));
     let time = world.authority.renewal_time(&with_parent).await.unwrap();
@@ -34,12 +34,12 @@ async fn a_superseded_certificate_is_revoked_when_its_grace_has_ended() {
 
     world.clock.advance(SUPERSEDED_FOR - Duration::from_secs(1));
     world.authority.upkeep_once().await.unwrap();
-    assert_eq!(standing(&world, &parent).await, Standing::Superseded, "not a second early");
+    assert_eq!(status(&world, &parent).await, CertificateStatus::Superseded, "not a second early");
     world.clock.advance(Duration::from_secs(2));
     world.authority.upkeep_once().await.unwrap();
     let record = world.store.certificate(&parent.serial_number()).await.unwrap().unwrap();
     assert_eq!(record.revocation().unwrap().reason, RevocationReason::Superseded);
-    assert_eq!(standing(&world, &child).await, Standing::InUse);
+    assert_eq!(status(&world, &child).await, CertificateStatus::InUse);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_
     let with_next = world.caller(next.der()).await;
     assert!(!with_next.is_early());
     world.authority.confirm_by_use(&with_next).await.unwrap();
-    assert_eq!(standing(&world, &early).await, Standing::Superseded);
+    assert_eq!(status(&world, &early).await, CertificateStatus::Superseded);
     assert!(
         world.authority.alarms(None, None, 10).await.unwrap().rows.is_empty(),
         "nobody did anything wrong"
@@ -188,7 +188,7 @@ async fn whoever_signs_with_a_key_that_it_is_compromised_has_it_revoked_for_ever
     let stranger = KeyPair::generate().unwrap();
     let unknown = world.authority.key_compromised(&request(&stranger, COMPROMISE_PROOF_NAME)).await;
     assert_eq!(unknown.unwrap(), None, "nobody has this key");
-    assert_eq!(standing(&world, &born).await, Standing::Issued);
+    assert_eq!(status(&world, &born).await, CertificateStatus::Issued);
 
     let proof = request(&key, COMPROMISE_PROOF_NAME);
     assert_eq!(world.authority.key_compromised(&proof).await.unwrap(), Some(1));
@@ -259,8 +259,8 @@ async fn enrolled(world: &World) -> (Released, Caller) {
     (operational, caller)
 }
 
-async fn standing(world: &World, certificate: &Released) -> Standing {
-    world.store.standing(&certificate.serial_number()).await.unwrap().unwrap()
+async fn status(world: &World, certificate: &Released) -> CertificateStatus {
+    world.store.certificate_status(&certificate.serial_number()).await.unwrap().unwrap()
 }
 
 fn request(key: &KeyPair, name: &str) -> Vec<u8> {

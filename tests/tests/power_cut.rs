@@ -117,7 +117,7 @@ async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber
     }
     for serial_number in &serial_numbers {
         let Ok(model) = state.certificate(serial_number);
-        assert_eq!(store.standing(serial_number).await.unwrap(), model.map(|facts| facts.standing));
+        assert_eq!(store.certificate_status(serial_number).await.unwrap(), model.map(|facts| facts.status));
     }
     let (mut listed, mut cursor) = (Vec::new(), None);
     loop {

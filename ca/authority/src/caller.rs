@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use identity::{ClockFault, Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
 use issuance::Certificate;
-use ledger::{Holder, Standing};
+use ledger::{CertificateStatus, Holder};
 use parking_lot::Mutex;
 use store::Store;
 
@@ -121,11 +121,11 @@ impl<S: Store> Authority<S> {
     /// [`Refused::Caller`] when it is nobody's, or no longer good; [`Refused::Store`] when that cannot be told.
     pub async fn who_calls(&self, peer: &PeerCertificate) -> Result<Caller, Refused> {
         let mut caller = self.holder(peer).await?;
-        let standing = self.store.standing(&caller.certificate).await?;
-        if standing == Some(Standing::Revoked) && caller.kind == CallerKind::DeviceOperational {
+        let status = self.store.certificate_status(&caller.certificate).await?;
+        if status == Some(CertificateStatus::Revoked) && caller.kind == CallerKind::DeviceOperational {
             self.look_at_revoked(&caller).await;
         }
-        self.judge_now(&mut caller, standing)?;
+        self.judge_now(&mut caller, status)?;
         Ok(caller)
     }
 
@@ -170,27 +170,29 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// As [`Authority::who_calls`].
     pub async fn check_caller(&self, caller: &Caller) -> Result<(), Refused> {
-        let standing = self.store.standing(&caller.certificate).await?;
-        self.judge(caller, standing)?;
+        let status = self.store.certificate_status(&caller.certificate).await?;
+        self.judge(caller, status)?;
         Ok(())
     }
 
-    fn judge_now(&self, caller: &mut Caller, standing: Option<Standing>) -> Result<(), Refused> {
-        let timeliness = self.judge(caller, standing)?;
+    fn judge_now(&self, caller: &mut Caller, status: Option<CertificateStatus>) -> Result<(), Refused> {
+        let timeliness = self.judge(caller, status)?;
         (caller.late, caller.early) = (timeliness == Timeliness::Late, timeliness == Timeliness::Early);
         caller.unconfirmed =
-            standing == Some(Standing::Issued) && caller.kind == CallerKind::DeviceOperational;
+            status == Some(CertificateStatus::Issued) && caller.kind == CallerKind::DeviceOperational;
         Ok(())
     }
 
     /// Whether it comes in its time; or why it is no longer good.
-    fn judge(&self, caller: &Caller, standing: Option<Standing>) -> Result<Timeliness, Refused> {
-        match standing {
+    fn judge(&self, caller: &Caller, status: Option<CertificateStatus>) -> Result<Timeliness, Refused> {
+        match status {
             None => Err(CallerRefused::Unknown.into()),
-            Some(Standing::Revoked) => Err(CallerRefused::Revoked.into()),
-            Some(Standing::Held) => Err(CallerRefused::Held.into()),
+            Some(CertificateStatus::Revoked) => Err(CallerRefused::Revoked.into()),
+            Some(CertificateStatus::Held) => Err(CallerRefused::Held.into()),
             // A superseded certificate is good until it expires or is revoked: its holder may be about to switch.
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => self.timeliness(caller),
+            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
+                self.timeliness(caller)
+            }
         }
     }
 }

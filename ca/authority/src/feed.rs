@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ledger::{Conflict, EntryNumber};
 use parking_lot::Mutex;
-use store::{ChangePlace, RevocationChange, Store, StoreError, Verdict};
+use store::{ChangePosition, RevocationChange, Store, StoreError, Verdict};
 use tokio::sync::{OnceCell, watch};
 
 use super::{Authority, Caller, Refused};
@@ -17,7 +17,7 @@ use super::{Authority, Caller, Refused};
 /// A place in the feed: behind everything that its holder knows. As text, a cursor: `ENTRY.POSITION.MARK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedPlace {
-    place: ChangePlace,
+    place: ChangePosition,
     /// What the ledger has at the entry. `None`: nobody has asked for it yet, or the cursor is of a CA that did not say it.
     mark: Option<Mark>,
 }
@@ -41,7 +41,7 @@ pub struct FeedPage {
 /// same, but there may be more of it.
 pub(super) struct Feed {
     bell: watch::Sender<()>,
-    pages: Mutex<VecDeque<(ChangePlace, SharedPage)>>,
+    pages: Mutex<VecDeque<(ChangePosition, SharedPage)>>,
     /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may be of the lost ones.
     restored: AtomicBool,
 }
@@ -71,7 +71,7 @@ impl Feed {
         self.bell.subscribe()
     }
 
-    fn page(&self, after: ChangePlace) -> SharedPage {
+    fn page(&self, after: ChangePosition) -> SharedPage {
         let mut pages = self.pages.lock();
         if let Some((_, page)) = pages.iter().find(|(place, _)| *place == after) {
             return Arc::clone(page);
@@ -131,7 +131,7 @@ impl<S: Store> Authority<S> {
 
     /// Where the ledger ends now: for readers in this process, which no restore outlives.
     pub fn feed_now(&self) -> FeedPlace {
-        FeedPlace { place: ChangePlace::behind(self.store.head()), mark: None }
+        FeedPlace { place: ChangePosition::behind(self.store.head()), mark: None }
     }
 
     /// Takes note that this ledger was once restored from a backup: cursors without a mark are refused from then on.
@@ -192,7 +192,7 @@ impl<S: Store> Authority<S> {
             let page = shared.get_or_try_init(async || {
                 let changes = store.revocation_changes(place.place, FEED_PAGE_CHANGES).await.map_err(Some)?;
                 let last = changes.last().ok_or(None)?;
-                let next = marked(&*store, last.place).await.map_err(Some)?;
+                let next = marked(&*store, last.position).await.map_err(Some)?;
                 let caught_up = changes.len() < FEED_PAGE_CHANGES;
                 Ok(Arc::new(FeedPage { changes, next, caught_up }))
             });
@@ -207,14 +207,14 @@ impl<S: Store> Authority<S> {
 }
 
 /// The place, with the mark of its entry in this ledger.
-async fn marked<S: Store>(store: &S, place: ChangePlace) -> Result<FeedPlace, StoreError> {
+async fn marked<S: Store>(store: &S, place: ChangePosition) -> Result<FeedPlace, StoreError> {
     let digest = store.entry_digest(place.entry).await?;
     Ok(FeedPlace { place, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
 }
 
 impl fmt::Display for FeedPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.place.entry, self.place.position)?;
+        write!(f, "{}.{}", self.place.entry, self.place.index)?;
         match self.mark {
             Some(mark) => write!(f, ".{}", hex::encode(mark)),
             None => Ok(()),
@@ -225,7 +225,7 @@ impl fmt::Display for FeedPlace {
 impl FeedPlace {
     /// Before everything.
     fn beginning() -> Self {
-        Self { place: ChangePlace::behind(EntryNumber(0)), mark: None }
+        Self { place: ChangePosition::behind(EntryNumber(0)), mark: None }
     }
 }
 
@@ -240,7 +240,7 @@ impl FromStr for FeedPlace {
             None => (position, None),
         };
         let position = position.parse().map_err(|_| StoreError::CursorUnknown)?;
-        Ok(Self { place: ChangePlace { entry, position }, mark })
+        Ok(Self { place: ChangePosition { entry, index: position }, mark })
     }
 }
 

@@ -161,7 +161,7 @@ impl<S: Store> Authority<S> {
         for _ in 0..DRAWS_MAX {
             let mut taken = Vec::new();
             for number in drawn.numbers() {
-                if self.store.standing(number).await?.is_some() {
+                if self.store.certificate_status(number).await?.is_some() {
                     taken.push(*number);
                 }
             }

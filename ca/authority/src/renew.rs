@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, RequestId, SerialNumber};
-use ledger::Standing;
+use ledger::CertificateStatus;
 use store::{Released, Store};
 
 use super::enroll::calling_device;
@@ -70,7 +70,7 @@ impl<S: Store> Authority<S> {
             retry_after: (life / ASK_AGAIN_DIVISOR).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX),
             explanation: String::new(),
         };
-        if self.store.standing(&serial_number).await? == Some(Standing::Superseded) {
+        if self.store.certificate_status(&serial_number).await? == Some(CertificateStatus::Superseded) {
             return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::Superseded, ..scheduled });
         }
         if caller.is_early() {

@@ -8,8 +8,10 @@ use identity::{
     CompromiseProof, CompromiseProofError, IssuerName, KeyFingerprint, PublicKey, RequestId,
     RevocationReason, SerialNumber,
 };
-use ledger::{Action, Command, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection, Standing};
-use store::{CertificateStatus, Recorded, Store, StoreError, Survey};
+use ledger::{
+    Action, CertificateStatus, Command, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection,
+};
+use store::{Recorded, StatusRecord, Store, StoreError, Survey};
 
 use super::content::Content;
 use super::{Authority, Caller, Refused};
@@ -175,10 +177,10 @@ impl<S: Store> Authority<S> {
     pub async fn statuses(
         &self,
         serial_numbers: &[SerialNumber],
-    ) -> Result<Vec<Option<CertificateStatus>>, Refused> {
+    ) -> Result<Vec<Option<StatusRecord>>, Refused> {
         let mut statuses = Vec::with_capacity(serial_numbers.len());
         for serial_number in serial_numbers {
-            statuses.push(self.store.status(serial_number).await?);
+            statuses.push(self.store.status_record(serial_number).await?);
         }
         Ok(statuses)
     }
@@ -212,7 +214,7 @@ impl<S: Store> Authority<S> {
         let mut next = Some(0);
         while let Some(from) = next.filter(|_| found.len() < limit) {
             let page = self.store.select(selection, from, limit).await?;
-            let due = page.certificates.iter().filter(|one| one.standing != Standing::Revoked);
+            let due = page.certificates.iter().filter(|one| one.status != CertificateStatus::Revoked);
             found.extend(due.map(|one| one.serial_number));
             next = page.next;
         }

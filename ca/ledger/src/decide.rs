@@ -13,8 +13,8 @@ use std::time::SystemTime;
 use identity::{IssuerName, Principal, RequestId, SerialNumber};
 
 use super::{
-    Action, CertificateFacts, Command, Conflict, EntryNumber, Event, Holder, Intent, IntentSubject,
-    SignedCertificate, Standing, View,
+    Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Holder, Intent,
+    IntentSubject, SignedCertificate, View,
 };
 
 pub use operational::UNCONFIRMED_MAX;
@@ -203,10 +203,12 @@ impl<V: View> Rules<'_, V> {
     /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the same batch, comes first.
     fn may_still_ask(&self, credential: Option<SerialNumber>) -> Outcome<(), V::Fault> {
         let Some(credential) = credential else { return Ok(()) };
-        match self.view.standing(&credential).map_err(Stop::Fault)? {
-            None | Some(Standing::Revoked) => Err(Conflict::CallerRevoked.into()),
-            Some(Standing::Held) => Err(Conflict::CallerHeld.into()),
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => Ok(()),
+        match self.view.certificate_status(&credential).map_err(Stop::Fault)? {
+            None | Some(CertificateStatus::Revoked) => Err(Conflict::CallerRevoked.into()),
+            Some(CertificateStatus::Held) => Err(Conflict::CallerHeld.into()),
+            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
+                Ok(())
+            }
         }
     }
 
@@ -232,7 +234,7 @@ impl<V: View> Rules<'_, V> {
 
     /// An answer that was given before is not given again once its certificate is revoked or on hold.
     fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V::Fault> {
-        if !matches!(certificate.standing, Standing::Revoked | Standing::Held) {
+        if !matches!(certificate.status, CertificateStatus::Revoked | CertificateStatus::Held) {
             return Ok(());
         }
         if let Holder::Principal(Principal::Device(device)) = &certificate.holder

@@ -29,8 +29,8 @@ pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, Rot
 pub use selection::{Candidate, Selection};
 pub use serials::{SerialPattern, SerialPatternError, Serials};
 pub use view::{
-    CertificateFacts, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts, RequestFacts, Standing,
-    View, WorkOrderFacts,
+    CertificateFacts, CertificateStatus, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts,
+    RequestFacts, View, WorkOrderFacts,
 };
 pub use work_order::{
     MANIFEST_SERIALS_MAX, QUANTITY_MAX, STATIONS_MAX, TermsRefusal, WorkOrderCounts, WorkOrderId,

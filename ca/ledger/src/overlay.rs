@@ -11,9 +11,9 @@ use identity::{
 };
 
 use super::{
-    AlarmFacts, AlarmPair, CertificateFacts, DeviceFacts, Effect, Entry, HoldFacts, Holder, JobFacts, JobId,
-    PrincipalFacts, RequestFacts, RotationFacts, SignedCertificate, Standing, StatusChange, View,
-    WorkOrderFacts, WorkOrderId, effects,
+    AlarmFacts, AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Effect, Entry, HoldFacts,
+    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, RotationFacts, SignedCertificate, StatusChange,
+    View, WorkOrderFacts, WorkOrderId, effects,
 };
 
 /// The effects of entries over a `base`.
@@ -166,7 +166,7 @@ impl<B: View> Overlay<B> {
             not_after: certificate.validity.not_after(),
             shard: certificate.shard,
             parent,
-            standing: Standing::Issued,
+            status: CertificateStatus::Issued,
             hold: None,
             ends: None,
             changed: None,
@@ -182,21 +182,21 @@ impl<B: View> Overlay<B> {
         change: StatusChange,
     ) -> Result<(), B::Fault> {
         let Some(mut facts) = self.certificate(serial_number)? else { return Ok(()) };
-        if facts.standing == Standing::Revoked {
+        if facts.status == CertificateStatus::Revoked {
             return Ok(());
         }
         match change {
-            StatusChange::InUse => (facts.standing, facts.hold) = (Standing::InUse, None),
+            StatusChange::InUse => (facts.status, facts.hold) = (CertificateStatus::InUse, None),
             StatusChange::Revoked => {
-                (facts.standing, facts.hold, facts.ends) = (Standing::Revoked, None, None);
+                (facts.status, facts.hold, facts.ends) = (CertificateStatus::Revoked, None, None);
             }
             StatusChange::Held => {
-                facts.hold = Some(HoldFacts { since: entry.at, was: facts.standing });
-                facts.standing = Standing::Held;
+                facts.hold = Some(HoldFacts { since: entry.at, was: facts.status });
+                facts.status = CertificateStatus::Held;
             }
             StatusChange::Released => {
                 let Some(hold) = facts.hold.take() else { return Ok(()) };
-                facts.standing = hold.was;
+                facts.status = hold.was;
             }
         }
         facts.changed = Some(entry.number);
@@ -223,16 +223,18 @@ impl<B: View> Overlay<B> {
         let live = self.device(device)?.map(|known| known.live).unwrap_or_default();
         for other in live.iter().filter(|other| **other != but) {
             let Some(facts) = self.certificate(other)? else { continue };
-            let ends = match facts.standing {
-                Standing::Issued => None,
-                Standing::InUse => in_use_ends,
-                Standing::Revoked | Standing::Superseded | Standing::Held => continue,
+            let ends = match facts.status {
+                CertificateStatus::Issued => None,
+                CertificateStatus::InUse => in_use_ends,
+                CertificateStatus::Revoked | CertificateStatus::Superseded | CertificateStatus::Held => {
+                    continue;
+                }
             };
             if facts.profile != ProfileName::Ldevid {
                 continue;
             }
-            let (standing, changed) = (Standing::Superseded, Some(entry.number));
-            self.certificates.insert(*other, CertificateFacts { standing, ends, changed, ..facts });
+            let (status, changed) = (CertificateStatus::Superseded, Some(entry.number));
+            self.certificates.insert(*other, CertificateFacts { status, ends, changed, ..facts });
             self.change_device(device, |known| known.lose(other))?;
         }
         Ok(())
@@ -366,10 +368,13 @@ impl<B: View> View for Overlay<B> {
         }
     }
 
-    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, Self::Fault> {
+    fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, Self::Fault> {
         match self.certificates.get(serial_number) {
-            Some(facts) => Ok(Some(facts.standing)),
-            None => self.base.standing(serial_number),
+            Some(facts) => Ok(Some(facts.status)),
+            None => self.base.certificate_status(serial_number),
         }
     }
 

@@ -31,8 +31,11 @@ pub trait View {
     /// A certificate of anybody, issuers included.
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault>;
     /// What a certificate of anybody is worth: asked for every command, so a view that can answer from memory should.
-    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, Self::Fault> {
-        Ok(self.certificate(serial_number)?.map(|facts| facts.standing))
+    fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, Self::Fault> {
+        Ok(self.certificate(serial_number)?.map(|facts| facts.status))
     }
     /// The certificate that first used this key (R-KEY-11: there is no second).
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, Self::Fault>;
@@ -158,12 +161,12 @@ pub struct CertificateFacts {
     /// The certificate that authorised it.
     pub parent: Option<SerialNumber>,
     /// What it is worth.
-    pub standing: Standing,
+    pub status: CertificateStatus,
     /// While it is on hold: since when, and what it is worth afterwards.
     pub hold: Option<HoldFacts>,
     /// Superseded: when it is to be revoked; `None`: it is left to expire.
     pub ends: Option<SystemTime>,
-    /// The entry that last changed its standing.
+    /// The entry that last changed its status.
     pub changed: Option<EntryNumber>,
 }
 
@@ -173,7 +176,7 @@ pub struct HoldFacts {
     /// Since when.
     pub since: SystemTime,
     /// What a release makes it.
-    pub was: Standing,
+    pub was: CertificateStatus,
 }
 
 /// Whose a certificate is.
@@ -187,7 +190,7 @@ pub enum Holder {
 
 /// What a certificate on record is worth. Expiry is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
+pub enum CertificateStatus {
     /// On record; its holder has not been seen using it.
     Issued,
     /// Its holder proved that it has it and uses it.

@@ -93,7 +93,7 @@ impl<S: Store> StatusSource for Ledger<S> {
         issuer: IssuerName,
         serial_number: &SerialNumber,
     ) -> Result<CertificateStatus, StoreError> {
-        let found = self.0.status(serial_number).await?;
+        let found = self.0.status_record(serial_number).await?;
         let Some(found) = found.filter(|found| found.issuer == issuer) else {
             return Ok(CertificateStatus::Unknown);
         };

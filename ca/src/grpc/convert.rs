@@ -19,8 +19,8 @@ use identity::{
 };
 use issuance::{Certificate, Names};
 use ledger::{
-    Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, Standing,
-    TermsRefusal, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    CertificateStatus, Conflict, DeviceState, Holder, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern,
+    Serials, TermsRefusal, WorkOrderCounts, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use prost_types::Timestamp;
 use proto::v1;
@@ -385,12 +385,12 @@ pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary 
         Some(Holder::Principal(principal)) => (None, principal.to_string()),
         Some(Holder::Issuer(_)) | None => (None, String::new()),
     };
-    let status = match record.standing() {
-        Standing::Issued => v1::CertificateStatus::Issued,
-        Standing::InUse => v1::CertificateStatus::InUse,
-        Standing::Revoked => v1::CertificateStatus::Revoked,
-        Standing::Superseded => v1::CertificateStatus::Superseded,
-        Standing::Held => v1::CertificateStatus::Held,
+    let status = match record.status() {
+        CertificateStatus::Issued => v1::CertificateStatus::Issued,
+        CertificateStatus::InUse => v1::CertificateStatus::InUse,
+        CertificateStatus::Revoked => v1::CertificateStatus::Revoked,
+        CertificateStatus::Superseded => v1::CertificateStatus::Superseded,
+        CertificateStatus::Held => v1::CertificateStatus::Held,
     };
     v1::CertificateSummary {
         serial_number: serial_number_bytes(certificate.serial_number),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use authority::OpenAuthorityError;
 use identity::{Clock, IssuerName, Principal, Role};
 use issuance::Certificate;
-use ledger::{Holder, Standing};
+use ledger::{CertificateStatus, Holder};
 use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, ServerName};
 use signer::Issuers;
@@ -145,7 +145,7 @@ async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), Open
         Some(Holder::Principal(holder)) => return Err(OpenError::NotAServer { holder }),
         Some(Holder::Issuer(_)) | None => return Err(OpenError::ForeignServer),
     }
-    if record.standing() == Standing::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
+    if record.status() == CertificateStatus::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
 }
 
 /// Under this name its end is shown beside those of the issuers.

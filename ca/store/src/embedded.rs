@@ -30,8 +30,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 use ledger::{
-    AlarmKind, CertificateFacts, Command, Entry, EntryNumber, Intent, JobFacts, JobId, PreflightDecision,
-    PrincipalFacts, RotationFacts, Selection, Standing, View, WorkOrderId,
+    AlarmKind, CertificateFacts, CertificateStatus, Command, Entry, EntryNumber, Intent, JobFacts, JobId,
+    PreflightDecision, PrincipalFacts, RotationFacts, Selection, View, WorkOrderId,
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -43,9 +43,9 @@ use self::projector::Projection;
 use self::revocations::CauseCache;
 use self::room::Room;
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
-    Preflight, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage,
-    ShardState, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord, page,
+    AlarmRecord, CertificateRecord, ChangePosition, Cursor, DeviceFilter, DeviceRecord, Page, Preflight,
+    PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedPage, SelectionPage, ShardState,
+    StatusRecord, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord, page,
 };
 
 pub use self::settings::{EmbeddedSettings, SEGMENT_BYTES_DEFAULT};
@@ -161,16 +161,16 @@ impl Shared {
     }
 
     fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
-        let revocation = match (facts.standing, facts.changed) {
-            (Standing::Revoked | Standing::Held, Some(changed)) => {
+        let revocation = match (facts.status, facts.changed) {
+            (CertificateStatus::Revoked | CertificateStatus::Held, Some(changed)) => {
                 Revocation::of(self.entry(changed)?.as_ref(), facts)
             }
             _ => None,
         };
-        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation);
+        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.status, revocation);
         match (record, facts.changed) {
             (Some(record), Some(changed))
-                if matches!(facts.standing, Standing::Superseded | Standing::Revoked) =>
+                if matches!(facts.status, CertificateStatus::Superseded | CertificateStatus::Revoked) =>
             {
                 Ok(Some(record.changed_by(self.entry(changed)?.as_ref())))
             }
@@ -208,8 +208,11 @@ impl Store for EmbeddedStore {
         })
     }
 
-    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        self.shared.view(|rows| Ok(rows.index.standing(serial_number)))
+    async fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        self.shared.view(|rows| Ok(rows.index.certificate_status(serial_number)))
     }
 
     async fn certificate(
@@ -325,13 +328,13 @@ impl Store for EmbeddedStore {
         self.blocking(move |shared| shared.superseded_due(before, limit)).await
     }
 
-    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
-        self.shared.status(serial_number)
+    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>, StoreError> {
+        self.shared.status_record(serial_number)
     }
 
     async fn revocation_changes(
         &self,
-        after: ChangePlace,
+        after: ChangePosition,
         limit: usize,
     ) -> Result<Vec<RevocationChange>, StoreError> {
         self.blocking(move |shared| shared.revocation_changes(after, limit)).await

@@ -4,14 +4,15 @@ use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 use ledger::{
-    AlarmKind, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing, WorkOrderId,
+    AlarmKind, CertificateStatus, Command, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection,
+    WorkOrderId,
 };
 use parking_lot::Mutex;
 
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
-    Preflight, PrincipalRecord, RevocationChange, RevokedPage, SelectionPage, ShardState, Store, StoreError,
-    StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, ChangePosition, Cursor, DeviceFilter, DeviceRecord, Page, Preflight,
+    PrincipalRecord, RevocationChange, RevokedPage, SelectionPage, ShardState, StatusRecord, Store,
+    StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
 };
 
 /// How a commit fails.
@@ -68,8 +69,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.preflight(intent).await
     }
 
-    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        self.inner.standing(serial_number).await
+    async fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        self.inner.certificate_status(serial_number).await
     }
 
     async fn certificate(
@@ -162,13 +166,13 @@ impl<S: Store> Store for FaultyStore<S> {
         self.inner.superseded_due(before, limit).await
     }
 
-    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
-        self.inner.status(serial_number).await
+    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>, StoreError> {
+        self.inner.status_record(serial_number).await
     }
 
     async fn revocation_changes(
         &self,
-        after: ChangePlace,
+        after: ChangePosition,
         limit: usize,
     ) -> Result<Vec<RevocationChange>, StoreError> {
         self.inner.revocation_changes(after, limit).await

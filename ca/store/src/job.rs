@@ -1,7 +1,7 @@
 //! Mass revocation: a selection, revoked in chunks that each are one entry. What is killed between two chunks goes on where it was.
 
 use identity::SerialNumber;
-use ledger::{Action, Command, JobFacts, JobId, REVOKE_MAX, Standing};
+use ledger::{Action, CertificateStatus, Command, JobFacts, JobId, REVOKE_MAX};
 
 use super::{SelectionPage, Store, StoreError};
 
@@ -47,7 +47,7 @@ pub async fn carry_out<S: Store>(
 
 /// Those of the page that the job still has to revoke.
 fn due(page: &SelectionPage, facts: &JobFacts) -> Vec<SerialNumber> {
-    let due = page.certificates.iter().filter(|one| one.standing != Standing::Revoked);
+    let due = page.certificates.iter().filter(|one| one.status != CertificateStatus::Revoked);
     due.filter(|one| one.since <= facts.begun).map(|one| one.serial_number).collect()
 }
 

@@ -17,8 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role, SerialNumber};
 use ledger::{
-    AlarmKind, Command, Conflict, EntryNumber, Intent, JobFacts, JobId, RotationFacts, Selection, Standing,
-    WorkOrderId,
+    AlarmKind, CertificateStatus, Command, Conflict, EntryNumber, Intent, JobFacts, JobId, RotationFacts,
+    Selection, WorkOrderId,
 };
 
 pub use embedded::{EmbeddedSettings, EmbeddedStore, SEGMENT_BYTES_DEFAULT, TornTail};
@@ -27,7 +27,7 @@ pub use faulty::{Fault, FaultyStore};
 pub use job::carry_out;
 pub use memory::MemoryStore;
 pub use revocations::{
-    CertificateStatus, ChangePlace, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState,
+    ChangePosition, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
 };
 pub use rows::{
     AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Preflight, PrincipalRecord,
@@ -62,10 +62,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What the certificate is worth, as of the last commit that returned; `None`: it is not on record. From memory, in microseconds: it is
     /// asked for every RPC.
-    fn standing(
+    fn certificate_status(
         &self,
         serial_number: &SerialNumber,
-    ) -> impl Future<Output = Result<Option<Standing>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<CertificateStatus>, StoreError>> + Send;
 
     /// The certificate with this serial number, as of the last commit that returned.
     fn certificate(
@@ -137,7 +137,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Page<DeviceRecord>, StoreError>> + Send;
 
-    /// Certificates whose last second is before `before`, soonest first, whatever their standing; never those without a well-defined
+    /// Certificates whose last second is before `before`, soonest first, whatever their status; never those without a well-defined
     /// expiration. A listing, like [`Store::devices`].
     fn certificates_expiring(
         &self,
@@ -164,16 +164,16 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<SerialNumber>, StoreError>> + Send;
 
     /// The status of a certificate of anybody; `None`: it is not on record. From memory, and for one that is revoked or on hold a read of the ledger.
-    fn status(
+    fn status_record(
         &self,
         serial_number: &SerialNumber,
-    ) -> impl Future<Output = Result<Option<CertificateStatus>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<StatusRecord>, StoreError>> + Send;
 
     /// What became revoked, held or released behind `after`, in order, none left out and none twice. Fewer than `limit`: that was all.
     /// Never waits for a listing.
     fn revocation_changes(
         &self,
-        after: ChangePlace,
+        after: ChangePosition,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<RevocationChange>, StoreError>> + Send;
 

@@ -9,17 +9,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
-    AlarmKind, CertificateFacts, Command, Decision, DeviceFacts, DeviceState, EmptyView, Entry, EntryNumber,
-    Event, Holder, Intent, JobFacts, JobId, Overlay, PreflightDecision, RotationFacts, Selection, Standing,
-    View, WorkOrderId,
+    AlarmKind, CertificateFacts, CertificateStatus, Command, Decision, DeviceFacts, DeviceState, EmptyView,
+    Entry, EntryNumber, Event, Holder, Intent, JobFacts, JobId, Overlay, PreflightDecision, RotationFacts,
+    Selection, View, WorkOrderId,
 };
 use parking_lot::{Mutex, MutexGuard};
 
 use super::revocations::changes_of;
 use super::{
-    AlarmRecord, CertificateRecord, CertificateStatus, ChangePlace, Cursor, DeviceFilter, DeviceRecord, Page,
-    Preflight, PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedEntry, RevokedPage,
-    SelectionPage, ShardState, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
+    AlarmRecord, CertificateRecord, ChangePosition, Cursor, DeviceFilter, DeviceRecord, Page, Preflight,
+    PrincipalRecord, Recorded, Revocation, RevocationChange, RevokedEntry, RevokedPage, SelectionPage,
+    ShardState, StatusRecord, Store, StoreError, StoreMetrics, Unaccounted, Verdict, WorkOrderRecord,
 };
 
 /// A store in memory.
@@ -78,8 +78,11 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        Ok(sure(self.state().overlay.certificate(serial_number)).map(|facts| facts.standing))
+    async fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        Ok(sure(self.state().overlay.certificate(serial_number)).map(|facts| facts.status))
     }
 
     async fn certificate(
@@ -227,39 +230,39 @@ impl Store for MemoryStore {
     ) -> Result<Vec<SerialNumber>, StoreError> {
         let state = self.state();
         let due = |facts: &&CertificateFacts| {
-            facts.standing == Standing::Superseded && facts.ends.is_some_and(|ends| ends < before)
+            facts.status == CertificateStatus::Superseded && facts.ends.is_some_and(|ends| ends < before)
         };
         let mut due: Vec<_> = state.overlay.certificates_here().filter(due).collect();
         due.sort_by_key(|facts| (facts.ends, facts.entry));
         Ok(due.into_iter().take(limit).map(|facts| facts.serial_number).collect())
     }
 
-    async fn status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>, StoreError> {
+    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>, StoreError> {
         let record = self.state().certificate(serial_number);
-        Ok(record.map(|record| CertificateStatus {
+        Ok(record.map(|record| StatusRecord {
             issuer: record.certificate().issuer,
             shard: record.certificate().shard,
-            standing: record.standing(),
+            status: record.status(),
             revocation: record.revocation().copied(),
         }))
     }
 
     async fn revocation_changes(
         &self,
-        after: ChangePlace,
+        after: ChangePosition,
         limit: usize,
     ) -> Result<Vec<RevocationChange>, StoreError> {
         let state = self.state();
         let mut changes = Vec::new();
         for entry in &state.entries {
             for (position, (serial_number, status)) in (0..).zip(changes_of(entry)) {
-                let place = ChangePlace { entry: entry.number, position };
+                let position = ChangePosition { entry: entry.number, index: position };
                 let Some(facts) = sure(state.overlay.certificate(&serial_number)) else { continue };
-                if place <= after || changes.len() >= limit {
+                if position <= after || changes.len() >= limit {
                     continue;
                 }
                 changes.push(RevocationChange {
-                    place,
+                    position,
                     at: entry.at,
                     serial_number,
                     issuer: facts.issuer,
@@ -418,7 +421,7 @@ impl Store for MemoryStore {
             earliest = earliest.min(entry.at);
             let certificate = entry.event.certificate().filter(|_| ahead);
             let record = certificate.and_then(|certificate| state.certificate(&certificate.serial_number));
-            found.extend(record.filter(|record| record.standing() != Standing::Revoked));
+            found.extend(record.filter(|record| record.status() != CertificateStatus::Revoked));
             if found.len() >= limit {
                 break;
             }
@@ -501,7 +504,7 @@ impl State {
     fn record(&self, facts: &CertificateFacts) -> Option<CertificateRecord> {
         let changed = facts.changed.and_then(|changed| self.entry(changed));
         let revocation = changed.as_deref().and_then(|entry| Revocation::of(entry, facts));
-        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.standing, revocation)?;
+        let record = CertificateRecord::from_entry(self.entry(facts.entry)?, facts.status, revocation)?;
         Some(match changed {
             Some(changed) => record.changed_by(&changed),
             None => record,

@@ -3,32 +3,32 @@
 use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, RevocationReason, SerialNumber};
-use ledger::{Entry, EntryNumber, Standing};
+use ledger::{CertificateStatus, Entry, EntryNumber};
 
 use super::Revocation;
 
 /// A place in the order of all revocations, holds and releases. An entry may change many certificates: the second number counts them,
 /// from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChangePlace {
+pub struct ChangePosition {
     /// The entry.
     pub entry: EntryNumber,
     /// Which of its certificates.
-    pub position: u32,
+    pub index: u32,
 }
 
-impl ChangePlace {
+impl ChangePosition {
     /// Behind all changes of this entry, and of those before it. `EntryNumber(0)`: before the first change.
     pub const fn behind(entry: EntryNumber) -> Self {
-        Self { entry, position: u32::MAX }
+        Self { entry, index: u32::MAX }
     }
 }
 
 /// One certificate's change, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationChange {
-    /// Where it is in the order.
-    pub place: ChangePlace,
+    /// Its position in the feed.
+    pub position: ChangePosition,
     /// When it was decided.
     pub at: SystemTime,
     /// The certificate.
@@ -87,13 +87,13 @@ pub struct ShardState {
 
 /// What is known of a certificate's status without reading the certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CertificateStatus {
+pub struct StatusRecord {
     /// Who signed it.
     pub issuer: IssuerName,
     /// The part of the revocation list that it is in.
     pub shard: Option<u32>,
     /// What it is worth.
-    pub standing: Standing,
+    pub status: CertificateStatus,
     /// Its revocation or hold; `None`: it is good.
     pub revocation: Option<Revocation>,
 }

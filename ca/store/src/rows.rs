@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
 use ledger::{
-    CertificateFacts, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event, Holder, PrincipalFacts,
-    SignedCertificate, Standing, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
+    CertificateFacts, CertificateStatus, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event,
+    Holder, PrincipalFacts, SignedCertificate, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
     WorkOrderTerms,
 };
 
@@ -100,7 +100,7 @@ pub enum Preflight {
 pub struct CertificateRecord {
     entry: Arc<Entry>,
     certificate: SignedCertificate,
-    standing: Standing,
+    status: CertificateStatus,
     revocation: Option<Revocation>,
     ends: Option<SystemTime>,
     overtaken_by: Option<SerialNumber>,
@@ -110,21 +110,21 @@ impl CertificateRecord {
     /// `None` if the entry holds no certificate.
     pub(super) fn from_entry(
         entry: Arc<Entry>,
-        standing: Standing,
+        status: CertificateStatus,
         revocation: Option<Revocation>,
     ) -> Option<Self> {
         let certificate = entry.event.certificate()?.clone();
-        Some(Self { entry, certificate, standing, revocation, ends: None, overtaken_by: None })
+        Some(Self { entry, certificate, status, revocation, ends: None, overtaken_by: None })
     }
 
-    /// With the entry that last changed its standing: it says when a superseded certificate is to be revoked, and which certificate was used
+    /// With the entry that last changed its status: it says when a superseded certificate is to be revoked, and which certificate was used
     /// instead of one that was revoked for it.
     pub(super) fn changed_by(self, changed: &Entry) -> Self {
-        match (&changed.event, self.standing) {
-            (Event::InstallConfirmed { parent_ends, .. }, Standing::Superseded) => {
+        match (&changed.event, self.status) {
+            (Event::InstallConfirmed { parent_ends, .. }, CertificateStatus::Superseded) => {
                 Self { ends: *parent_ends, ..self }
             }
-            (Event::InstallConfirmed { serial_number, .. }, Standing::Revoked) => {
+            (Event::InstallConfirmed { serial_number, .. }, CertificateStatus::Revoked) => {
                 Self { overtaken_by: Some(*serial_number), ..self }
             }
             _ => self,
@@ -152,8 +152,8 @@ impl CertificateRecord {
     }
 
     /// What it is worth. Expiry is not part of it.
-    pub fn standing(&self) -> Standing {
-        self.standing
+    pub fn status(&self) -> CertificateStatus {
+        self.status
     }
 
     /// When and why it was revoked; `None` unless it was.
@@ -208,10 +208,10 @@ pub struct Revocation {
 impl Revocation {
     /// What the entry, which last changed the certificate, did to it; `None` if it revoked and held nothing.
     pub(super) fn of(entry: &Entry, facts: &CertificateFacts) -> Option<Self> {
-        match facts.standing {
-            Standing::Held => Some(Self::hold(entry)),
-            Standing::Revoked => Self::for_ever(entry, facts.serial_number),
-            Standing::Issued | Standing::InUse | Standing::Superseded => None,
+        match facts.status {
+            CertificateStatus::Held => Some(Self::hold(entry)),
+            CertificateStatus::Revoked => Self::for_ever(entry, facts.serial_number),
+            CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded => None,
         }
     }
 
@@ -340,7 +340,7 @@ impl PrincipalRecord {
         now: SystemTime,
     ) -> Option<Self> {
         let active = credentials.iter().any(|credential| {
-            credential.standing != Standing::Revoked && credential.certificate.validity.contains(now)
+            credential.status != CertificateStatus::Revoked && credential.certificate.validity.contains(now)
         });
         Some(Self {
             role: facts.role,

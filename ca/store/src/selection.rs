@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, Product, SerialNumber};
-use ledger::{CertificateFacts, EntryNumber, Holder, Selection, Standing, View};
+use ledger::{CertificateFacts, CertificateStatus, EntryNumber, Holder, Selection, View};
 
 use super::{Store, StoreError};
 
@@ -14,7 +14,7 @@ pub struct Selected {
     /// Which.
     pub serial_number: SerialNumber,
     /// What it is worth.
-    pub standing: Standing,
+    pub status: CertificateStatus,
     /// The entry by which it belongs to the selection: its device's birth, when the selection means devices, or its own.
     pub since: EntryNumber,
     /// Whose it is; `None`: not a device's.
@@ -73,7 +73,7 @@ pub(super) async fn survey<S: Store>(store: &S, selection: &Selection) -> Result
     let mut next = Some(0);
     while let Some(from) = next {
         let page = store.select(selection, from, PAGE_ROWS).await?;
-        for one in page.certificates.iter().filter(|one| one.standing != Standing::Revoked) {
+        for one in page.certificates.iter().filter(|one| one.status != CertificateStatus::Revoked) {
             survey.certificates += 1;
             let Some(device) = &one.device else { continue };
             survey.product(&device.id.product).certificates += 1;

@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 
 use cases::{Bench, device};
 use identity::{Clock, RevocationReason};
-use ledger::{Action, JobId, Selection, Standing, WorkOrderId};
+use ledger::{Action, CertificateStatus, JobId, Selection, WorkOrderId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{ChangePlace, DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
+use store::{ChangePosition, DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
 use tempfile::TempDir;
 
 const UNITS: u64 = 300;
@@ -141,7 +141,7 @@ async fn a_projection_damaged_while_in_use_stops_nothing_but_listings() {
         let serial = UNITS + 1 + round as u64;
         let recorded = bench.done(bench.birth(1, serial, serial)).await;
         let serial_number = recorded.released().unwrap().serial_number();
-        assert!(bench.store.standing(&serial_number).await.unwrap().is_some());
+        assert!(bench.store.certificate_status(&serial_number).await.unwrap().is_some());
         assert!(bench.store.device(&device(serial)).await.unwrap().is_some());
     }
     assert_eq!(listed(&bench.store).await, UNITS as usize + 12);
@@ -388,10 +388,13 @@ async fn a_mass_revocation_that_was_killed_goes_on_at_the_next_start() {
     let finished = store::carry_out(&store, JobId(1), |_| {}).await.unwrap().unwrap();
     assert_eq!((finished.revoked, finished.goes_on()), (3_000, false));
     assert_eq!(store.survey(&selection).await.unwrap().certificates, 0);
-    let changes = store.revocation_changes(ChangePlace::behind(Default::default()), 9_999).await.unwrap();
+    let changes = store.revocation_changes(ChangePosition::behind(Default::default()), 9_999).await.unwrap();
     let named: std::collections::HashSet<_> = changes.iter().map(|change| change.serial_number).collect();
     assert_eq!((changes.len(), named.len()), (3_000, 3_000));
-    assert_eq!(store.standing(&changes[2_999].serial_number).await.unwrap(), Some(Standing::Revoked));
+    assert_eq!(
+        store.certificate_status(&changes[2_999].serial_number).await.unwrap(),
+        Some(CertificateStatus::Revoked)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,7 +65,7 @@ conformance!(
     racing_callers_never_exceed_a_work_order,
     racing_callers_with_one_key_get_one_certificate,
     what_is_foreseen_is_what_is_committed,
-    a_certificate_is_read_back_with_its_standing,
+    a_certificate_is_read_back_with_its_status,
     a_scrapped_unit_is_revoked_and_never_returns,
     a_unit_that_left_the_factory_is_not_scrapped,
     an_enrolment_is_confirmed_and_the_others_are_revoked,

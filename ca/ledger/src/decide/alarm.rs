@@ -6,7 +6,8 @@ use identity::{DeviceId, Principal, SerialNumber};
 
 use super::{Outcome, Rules, Stop};
 use crate::{
-    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, Clash, Conflict, Decision, Event, Holder, Standing, View,
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, CertificateStatus, Clash, Conflict, Decision, Event,
+    Holder, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -52,14 +53,18 @@ impl<V: View> Rules<'_, V> {
         let refusal = Conflict::LineageForked(device.clone());
         let known = self.view.device(device).map_err(Stop::Fault)?;
         let known = known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()))?;
-        let revoked = self.view.standing(&certificate).map_err(Stop::Fault)? == Some(Standing::Revoked);
+        let revoked = self.view.certificate_status(&certificate).map_err(Stop::Fault)?
+            == Some(CertificateStatus::Revoked);
         if !revoked || known.is_not_gone().is_err() {
             return Err(refusal.into());
         }
         let held = hold_on_fork && !known.flags.held;
         let certificates = match held {
-            true => self.with_standing(&known, |standing| {
-                matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+            true => self.with_status(&known, |status| {
+                matches!(
+                    status,
+                    CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
+                )
             })?,
             false => Vec::new(),
         };

@@ -4,7 +4,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{
-    Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, RevokedCertificate, Standing, View,
+    CertificateStatus, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, RevokedCertificate, View,
     WorkOrderFacts, WorkOrderId, WorkOrderState,
 };
 
@@ -51,7 +51,9 @@ impl<V: View> Rules<'_, V> {
         if known.birth != serial_number {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         }
-        if self.view.standing(&serial_number).map_err(Stop::Fault)? == Some(Standing::Revoked) {
+        if self.view.certificate_status(&serial_number).map_err(Stop::Fault)?
+            == Some(CertificateStatus::Revoked)
+        {
             return Err(Conflict::CertificateRevoked.into());
         }
         match known.changed {

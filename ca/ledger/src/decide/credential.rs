@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use identity::{KeyFingerprint, Principal, PrincipalName, RevocationReason, Role, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
-use crate::{Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, Standing, View};
+use crate::{CertificateStatus, Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, View};
 
 impl<V: View> Rules<'_, V> {
     /// Whether the principal may have a credential for this key: the entry that gave it one before, or `None` if nothing is in the way.
@@ -69,12 +69,12 @@ impl<V: View> Rules<'_, V> {
 
     /// Whether a certificate is neither revoked, nor on hold, nor past its end.
     fn is_good(&self, serial_number: SerialNumber) -> Outcome<bool, V::Fault> {
-        match self.view.standing(&serial_number).map_err(Stop::Fault)? {
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => {
+        match self.view.certificate_status(&serial_number).map_err(Stop::Fault)? {
+            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
                 let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
                 Ok(facts.is_some_and(|facts| facts.not_after > self.now))
             }
-            None | Some(Standing::Revoked | Standing::Held) => Ok(false),
+            None | Some(CertificateStatus::Revoked | CertificateStatus::Held) => Ok(false),
         }
     }
 }

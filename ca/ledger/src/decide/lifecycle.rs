@@ -3,7 +3,7 @@
 use identity::DeviceId;
 
 use super::{Outcome, Rules, Stop, record};
-use crate::{Conflict, Decision, DeviceFacts, DeviceFlags, Event, Standing, View};
+use crate::{CertificateStatus, Conflict, Decision, DeviceFacts, DeviceFlags, Event, View};
 
 impl<V: View> Rules<'_, V> {
     pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
@@ -12,8 +12,11 @@ impl<V: View> Rules<'_, V> {
         if let (true, Some(entry)) = (known.flags.held, known.changed) {
             return Ok(Decision::Replay(entry));
         }
-        let certificates = self.with_standing(&known, |standing| {
-            matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+        let certificates = self.with_status(&known, |status| {
+            matches!(
+                status,
+                CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
+            )
         })?;
         // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend but a rework is allowed.
         if certificates.is_empty() && !known.flags.rework {
@@ -28,7 +31,7 @@ impl<V: View> Rules<'_, V> {
         if !known.flags.held {
             return Err(Conflict::DeviceNotHeld(device.clone()).into());
         }
-        let certificates = self.with_standing(&known, |standing| standing == Standing::Held)?;
+        let certificates = self.with_status(&known, |status| status == CertificateStatus::Held)?;
         Ok(record(Event::DeviceReleased { device: device.clone(), certificates }))
     }
 
@@ -56,14 +59,14 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// Those of the device's certificates that are worth this.
-    pub(super) fn with_standing(
+    pub(super) fn with_status(
         &self,
         known: &DeviceFacts,
-        wanted: impl Fn(Standing) -> bool,
+        wanted: impl Fn(CertificateStatus) -> bool,
     ) -> Outcome<Vec<identity::SerialNumber>, V::Fault> {
         let mut certificates = Vec::new();
         for serial_number in &self.view.certificates(&known.id).map_err(Stop::Fault)? {
-            if self.view.standing(serial_number).map_err(Stop::Fault)?.is_some_and(&wanted) {
+            if self.view.certificate_status(serial_number).map_err(Stop::Fault)?.is_some_and(&wanted) {
                 certificates.push(*serial_number);
             }
         }

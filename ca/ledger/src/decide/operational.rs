@@ -4,8 +4,8 @@ use identity::{DeviceId, KeyFingerprint, Principal, ProfileName, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{
-    AfterRenewal, CertificateFacts, Clash, Conflict, Decision, DeviceFacts, EntryNumber, Event, Holder,
-    RevokedCertificate, Standing, View,
+    AfterRenewal, CertificateFacts, CertificateStatus, Clash, Conflict, Decision, DeviceFacts, EntryNumber,
+    Event, Holder, RevokedCertificate, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -28,13 +28,13 @@ impl<V: View> Rules<'_, V> {
         let Some(asking) = self.own(device, parent)? else {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         };
-        if matches!(asking.standing, Standing::Revoked | Standing::Held) {
+        if matches!(asking.status, CertificateStatus::Revoked | CertificateStatus::Held) {
             return Err(Conflict::CertificateRevoked.into());
         }
         if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
             return self.same_key_of(&first, device, parent).map(Some);
         }
-        if asking.standing == Standing::Superseded {
+        if asking.status == CertificateStatus::Superseded {
             return Err(self.fork(&known, parent, hold_on_fork)?);
         }
         if parent == known.birth && self.is_enrolled(&known)? {
@@ -59,11 +59,11 @@ impl<V: View> Rules<'_, V> {
         else {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         };
-        match facts.standing {
-            Standing::Issued => self.first_use(&known, serial_number, after_renewal),
-            Standing::InUse => Ok(Decision::Replay(facts.changed.unwrap_or(facts.entry))),
-            Standing::Revoked | Standing::Held => Err(Conflict::CertificateRevoked.into()),
-            Standing::Superseded => Err(Conflict::AlreadyEnrolled(device.clone()).into()),
+        match facts.status {
+            CertificateStatus::Issued => self.first_use(&known, serial_number, after_renewal),
+            CertificateStatus::InUse => Ok(Decision::Replay(facts.changed.unwrap_or(facts.entry))),
+            CertificateStatus::Revoked | CertificateStatus::Held => Err(Conflict::CertificateRevoked.into()),
+            CertificateStatus::Superseded => Err(Conflict::AlreadyEnrolled(device.clone()).into()),
         }
     }
 
@@ -136,7 +136,7 @@ impl<V: View> Rules<'_, V> {
     fn unconfirmed(&self, known: &DeviceFacts) -> Outcome<Vec<SerialNumber>, V::Fault> {
         let mut unconfirmed = Vec::new();
         for other in known.live.iter().filter(|other| **other != known.birth) {
-            if self.view.standing(other).map_err(Stop::Fault)? == Some(Standing::Issued)
+            if self.view.certificate_status(other).map_err(Stop::Fault)? == Some(CertificateStatus::Issued)
                 && let Some(facts) = self.view.certificate(other).map_err(Stop::Fault)?
                 && facts.not_after >= self.now
             {
@@ -161,8 +161,11 @@ impl<V: View> Rules<'_, V> {
             return self.once(event, refusal);
         }
         // Also when this fork is on record: somebody released the device, and the clone is still there.
-        let certificates = self.with_standing(known, |standing| {
-            matches!(standing, Standing::Issued | Standing::InUse | Standing::Superseded)
+        let certificates = self.with_status(known, |status| {
+            matches!(
+                status,
+                CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
+            )
         })?;
         let event = Event::ForkDetected { device, parent, child, held, certificates };
         Ok(Stop::Alarm(Box::new(event), refusal))

@@ -6,8 +6,8 @@ use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{
-    Action, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX, RevokedCertificate,
-    Standing, View,
+    Action, CertificateStatus, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX,
+    RevokedCertificate, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -82,7 +82,7 @@ impl<V: View> Rules<'_, V> {
         let mut revoked: Vec<RevokedCertificate> = Vec::with_capacity(certificates.len());
         let mut named = std::collections::HashSet::with_capacity(certificates.len());
         for serial_number in certificates {
-            if self.view.standing(serial_number).map_err(Stop::Fault)?.is_none() {
+            if self.view.certificate_status(serial_number).map_err(Stop::Fault)?.is_none() {
                 return Err(Conflict::NoCertificate(*serial_number).into());
             }
             if named.insert(*serial_number) {
@@ -102,13 +102,15 @@ impl<V: View> Rules<'_, V> {
         &self,
         serial_number: SerialNumber,
     ) -> Outcome<Option<RevokedCertificate>, V::Fault> {
-        let since = match self.view.standing(&serial_number).map_err(Stop::Fault)? {
-            None | Some(Standing::Revoked) => return Ok(None),
-            Some(Standing::Held) => {
+        let since = match self.view.certificate_status(&serial_number).map_err(Stop::Fault)? {
+            None | Some(CertificateStatus::Revoked) => return Ok(None),
+            Some(CertificateStatus::Held) => {
                 let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
                 facts.and_then(|facts| facts.hold).map(|hold| hold.since)
             }
-            Some(Standing::Issued | Standing::InUse | Standing::Superseded) => None,
+            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
+                None
+            }
         };
         Ok(Some(RevokedCertificate { serial_number, since }))
     }

@@ -7,12 +7,10 @@ use authority::{
 };
 use bytes::Bytes;
 use identity::{IssuerName, KeyFingerprint, RevocationReason, SerialNumber};
-use ledger::{AlarmKind, Clash, Event, Holder, Selection, Standing};
+use ledger::{AlarmKind, CertificateStatus, Clash, Event, Holder, Selection};
 use proto::v1;
 use publication::{List, ListName};
-use store::{
-    AlarmRecord, CertificateStatus, ChangedStatus, Revocation, RevocationChange, StoreError, Survey,
-};
+use store::{AlarmRecord, ChangedStatus, Revocation, RevocationChange, StatusRecord, StoreError, Survey};
 
 use super::{bad, device_id, device_message, principal_name, remark, request_id, serial_number};
 use super::{serial_number_bytes, time, timestamp, work_order_id};
@@ -147,13 +145,15 @@ pub(in crate::grpc) fn progress(progress: &RevocationProgress) -> v1::RevokeProg
 
 pub(in crate::grpc) fn state(
     serial_number: SerialNumber,
-    status: Option<&CertificateStatus>,
+    status: Option<&StatusRecord>,
 ) -> v1::CertificateState {
-    let state = match status.map(|status| status.standing) {
+    let state = match status.map(|status| status.status) {
         None => v1::RevocationState::Unknown,
-        Some(Standing::Issued | Standing::InUse | Standing::Superseded) => v1::RevocationState::Good,
-        Some(Standing::Held) => v1::RevocationState::Held,
-        Some(Standing::Revoked) => v1::RevocationState::Revoked,
+        Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
+            v1::RevocationState::Good
+        }
+        Some(CertificateStatus::Held) => v1::RevocationState::Held,
+        Some(CertificateStatus::Revoked) => v1::RevocationState::Revoked,
     };
     let revocation = status.and_then(|status| status.revocation);
     v1::CertificateState {
@@ -194,7 +194,7 @@ fn event(change: &RevocationChange) -> v1::RevocationEvent {
         issuer: change.issuer.to_string(),
         shard: change.shard,
         device: change.device.as_ref().map(device_message),
-        ledger_entry: change.place.entry.0,
+        ledger_entry: change.position.entry.0,
     }
 }
 

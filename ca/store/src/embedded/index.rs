@@ -2,7 +2,7 @@
 //!
 //! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the ledger, so an answer is exact. The hash is
 //! keyed because outsiders choose device keys and request ids. Each certificate and device row holds 32 more bits of its hash: 64 keyed bits
-//! are enough to find a row that is known to exist, and for the standing of a certificate, without a read.
+//! are enough to find a row that is known to exist, and for the status of a certificate, without a read.
 
 mod certificates;
 mod jobs;
@@ -19,8 +19,8 @@ use identity::{
     DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
 };
 use ledger::{
-    DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts, Standing, StatusChange,
-    WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
+    CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
+    StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
 };
 
 use crate::format::{
@@ -263,7 +263,7 @@ impl Index {
     fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) {
         let Some(row) = row else { return };
         match change {
-            StatusChange::InUse => self.certificates.stand(row, Standing::InUse, number),
+            StatusChange::InUse => self.certificates.set_status(row, CertificateStatus::InUse, number),
             StatusChange::Revoked => self.certificates.revoke(row, number),
             StatusChange::Held => self.certificates.set_held(row, true, number),
             StatusChange::Released => self.certificates.set_held(row, false, number),
@@ -296,8 +296,8 @@ impl Index {
     }
 
     /// What the certificate is worth; from memory alone.
-    pub(super) fn standing(&self, serial_number: &SerialNumber) -> Option<Standing> {
-        self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.standing())
+    pub(super) fn certificate_status(&self, serial_number: &SerialNumber) -> Option<CertificateStatus> {
+        self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.status())
     }
 
     pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
@@ -369,7 +369,7 @@ impl Index {
     fn has_live_certificate(&self, device: &DeviceRow) -> bool {
         let mut next = device.newest;
         while let Some(row) = self.certificates.get(next) {
-            if matches!(row.beneath(), Standing::Issued | Standing::InUse) {
+            if matches!(row.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse) {
                 return true;
             }
             next = row.previous;

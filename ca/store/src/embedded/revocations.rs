@@ -12,7 +12,7 @@ use super::index::Certificates;
 use super::reader::Reader;
 use crate::revocations::changes_of;
 use crate::{
-    CertificateStatus, ChangePlace, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState,
+    ChangePosition, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
     StoreError,
 };
 
@@ -39,16 +39,16 @@ impl Shared {
         Ok(due)
     }
 
-    pub(super) fn status(
+    pub(super) fn status_record(
         &self,
         serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateStatus>, StoreError> {
+    ) -> Result<Option<StatusRecord>, StoreError> {
         let row = {
             let index = self.index.read();
             index.certificate_row(serial_number).and_then(|row| index.certificates.get(row))
         };
         let Some(row) = row else { return Ok(None) };
-        let standing = row.standing();
+        let status = row.status();
         let revocation = match row.is_revoked_or_held() {
             true => {
                 // Thousands were revoked by one entry: it is read for the first who asks.
@@ -60,12 +60,12 @@ impl Shared {
             }
             false => None,
         };
-        Ok(Some(CertificateStatus { issuer: row.issuer(), shard: row.shard(), standing, revocation }))
+        Ok(Some(StatusRecord { issuer: row.issuer(), shard: row.shard(), status, revocation }))
     }
 
     pub(super) fn revocation_changes(
         &self,
-        after: ChangePlace,
+        after: ChangePosition,
         limit: usize,
     ) -> Result<Vec<RevocationChange>, StoreError> {
         // Every one of these changed at least one certificate.
@@ -76,8 +76,8 @@ impl Shared {
         for number in entries {
             let entry = self.entry(EntryNumber(u64::from(number)))?;
             for (position, (serial_number, status)) in (0..).zip(changes_of(&entry)) {
-                let place = ChangePlace { entry: entry.number, position };
-                if place <= after {
+                let position = ChangePosition { entry: entry.number, index: position };
+                if position <= after {
                     continue;
                 }
                 if changes.len() >= limit {
@@ -86,7 +86,7 @@ impl Shared {
                 let facts = self.view(|rows| ledger::View::certificate(rows, &serial_number))?;
                 let facts = facts.ok_or_else(|| self.files.damaged(entry.number, super::reader::ABSENT))?;
                 changes.push(RevocationChange {
-                    place,
+                    position,
                     at: entry.at,
                     serial_number,
                     issuer: facts.issuer,

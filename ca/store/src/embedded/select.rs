@@ -139,7 +139,7 @@ impl Shared {
     fn selected(&self, entry: &Entry, since: EntryNumber) -> Option<Selected> {
         let serial_number = entry.event.certificate()?.serial_number;
         let index = self.index.read();
-        let standing = index.standing(&serial_number)?;
+        let status = index.certificate_status(&serial_number)?;
         let device = match entry.event.holder()? {
             Holder::Principal(Principal::Device(id)) => {
                 let (place, seen) = index.place_of(&id)?;
@@ -148,7 +148,7 @@ impl Shared {
             Holder::Principal(Principal::Named { .. }) => None,
             Holder::Issuer(_) => return None,
         };
-        Some(Selected { serial_number, standing, since, device })
+        Some(Selected { serial_number, status, since, device })
     }
 
     /// A selection that is one page.

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Shared;
 use crate::{CertificateRecord, StoreError};
-use ledger::{EntryNumber, Standing};
+use ledger::{CertificateStatus, EntryNumber};
 
 impl Shared {
     /// See [`crate::Store::recorded_ahead`]. Reads the entries that were made while the clock was ahead, and one more for each time
@@ -27,7 +27,7 @@ impl Shared {
                 }
                 if let Some(certificate) = entry.event.certificate()
                     && let Some(record) = self.certificate_record(&certificate.serial_number)?
-                    && record.standing() != Standing::Revoked
+                    && record.status() != CertificateStatus::Revoked
                 {
                     found.push(record);
                 }

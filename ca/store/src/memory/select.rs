@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, SerialNumber};
 use ledger::{
-    Candidate, CertificateFacts, DeviceFacts, EntryNumber, Event, Holder, RotationFacts, Selection, Standing,
-    View,
+    Candidate, CertificateFacts, CertificateStatus, DeviceFacts, EntryNumber, Event, Holder, RotationFacts,
+    Selection, View,
 };
 
 use super::{State, sure};
@@ -38,7 +38,7 @@ impl State {
         let mut listed: Vec<_> = self
             .overlay
             .certificates_here()
-            .filter(|facts| matches!(facts.standing, Standing::Revoked | Standing::Held))
+            .filter(|facts| matches!(facts.status, CertificateStatus::Revoked | CertificateStatus::Held))
             .filter(|facts| facts.issuer == issuer && (shard.is_none() || facts.shard == shard))
             .collect();
         listed.sort_by_key(|facts| facts.entry);
@@ -112,7 +112,7 @@ impl State {
             Holder::Principal(Principal::Named { .. }) => None,
             Holder::Issuer(_) => return None,
         };
-        Some(Selected { serial_number: *number, standing: facts.standing, since, device })
+        Some(Selected { serial_number: *number, status: facts.status, since, device })
     }
 
     pub(super) fn rotations(&self, now: SystemTime) -> Vec<RotationFacts> {

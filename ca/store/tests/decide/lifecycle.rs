@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use identity::{DeviceId, RevocationReason, SerialNumber};
-use ledger::{Action, AfterRenewal, Command, DeviceState, Selection, Standing};
+use ledger::{Action, AfterRenewal, CertificateStatus, Command, DeviceState, Selection};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -77,13 +77,13 @@ impl Model {
         }
     }
 
-    fn standing(&self, one: &Certificate) -> Standing {
+    fn status(&self, one: &Certificate) -> CertificateStatus {
         match one.worth {
-            Worth::Revoked => Standing::Revoked,
-            _ if self.held => Standing::Held,
-            Worth::Unused => Standing::Issued,
-            Worth::Used => Standing::InUse,
-            Worth::Replaced => Standing::Superseded,
+            Worth::Revoked => CertificateStatus::Revoked,
+            _ if self.held => CertificateStatus::Held,
+            Worth::Unused => CertificateStatus::Issued,
+            Worth::Used => CertificateStatus::InUse,
+            Worth::Replaced => CertificateStatus::Superseded,
         }
     }
 
@@ -290,7 +290,7 @@ async fn lives<S: Store>(stores: usize, new: impl Fn() -> Bench<S>) {
                 assert_eq!(record.as_ref().map(|record| record.state), expected, "{model:?}");
                 assert_eq!(record.map(|record| record.birth), model.current_birth());
                 for one in &model.certificates {
-                    assert_eq!(bench.standing(one.number).await, model.standing(one), "{one:?} {model:?}");
+                    assert_eq!(bench.status(one.number).await, model.status(one), "{one:?} {model:?}");
                 }
                 // One line of descent: at most one operational certificate is in use.
                 let used = model.certificates.iter().filter(|one| !one.birth && one.worth == Worth::Used);

@@ -9,8 +9,8 @@ use identity::{
     RevocationReason, Role, SerialNumber, Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, AfterRenewal, Command, Conflict, DeviceState, EmptyView, EntryNumber, Holder, Intent, Overlay,
-    Serials, SignedCertificate, Standing, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Action, AfterRenewal, CertificateStatus, Command, Conflict, DeviceState, EmptyView, EntryNumber, Holder,
+    Intent, Overlay, Serials, SignedCertificate, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -179,8 +179,8 @@ impl<S: Store> Bench<S> {
         serial_number
     }
 
-    pub(crate) async fn standing(&self, serial_number: SerialNumber) -> Standing {
-        self.store.standing(&serial_number).await.unwrap().unwrap()
+    pub(crate) async fn status(&self, serial_number: SerialNumber) -> CertificateStatus {
+        self.store.certificate_status(&serial_number).await.unwrap().unwrap()
     }
 
     pub(crate) fn confirm(&self, order: u64, serial: u64, serial_number: SerialNumber) -> Command {
@@ -332,14 +332,14 @@ pub(crate) async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench
     ));
 }
 
-pub(crate) async fn a_certificate_is_read_back_with_its_standing<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_certificate_is_read_back_with_its_status<S: Store>(bench: Bench<S>) {
     let birth = bench.one_unit().await;
-    assert_eq!(bench.store.standing(&birth).await.unwrap(), Some(Standing::Issued));
-    assert_eq!(bench.store.standing(&serial_number(1 << 40)).await.unwrap(), None);
+    assert_eq!(bench.store.certificate_status(&birth).await.unwrap(), Some(CertificateStatus::Issued));
+    assert_eq!(bench.store.certificate_status(&serial_number(1 << 40)).await.unwrap(), None);
     bench.done(bench.confirm(1, 1, birth)).await;
     assert!(bench.done(bench.confirm(1, 1, birth)).await.is_replay());
     let record = bench.store.certificate(&birth).await.unwrap().unwrap();
-    assert_eq!(record.standing(), Standing::InUse);
+    assert_eq!(record.status(), CertificateStatus::InUse);
     assert_eq!(record.work_order(), Some(WorkOrderId(1)));
     assert_eq!(record.certificate().key, key(501));
     assert_eq!(record.entry().principal, Some(station("line-3")));
@@ -355,7 +355,10 @@ pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench
     let scrapped = bench.done(bench.scrap(1, 1)).await;
     assert!(bench.done(bench.scrap(1, 1)).await.is_replay());
     for serial_number in [birth, operational] {
-        assert_eq!(bench.store.standing(&serial_number).await.unwrap(), Some(Standing::Revoked));
+        assert_eq!(
+            bench.store.certificate_status(&serial_number).await.unwrap(),
+            Some(CertificateStatus::Revoked)
+        );
         let record = bench.store.certificate(&serial_number).await.unwrap().unwrap();
         let revocation = record.revocation().unwrap();
         assert_eq!(revocation.reason, RevocationReason::CessationOfOperation);
@@ -385,7 +388,7 @@ pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped<S: Store>(bench
     bench.done(bench.command(operator, None, Action::CloseWorkOrder { work_order })).await;
     let closed = Conflict::WorkOrderNotOpen { work_order, state: WorkOrderState::Closed };
     assert_eq!(bench.ask(bench.scrap(1, 1)).await.unwrap_err(), closed);
-    assert_eq!(bench.store.standing(&passed).await.unwrap(), Some(Standing::InUse));
+    assert_eq!(bench.store.certificate_status(&passed).await.unwrap(), Some(CertificateStatus::InUse));
     // What was reported is reported again, and a unit that never passed may still be.
     assert!(bench.done(bench.scrap(1, 2)).await.is_replay());
     bench.done(bench.scrap(1, 4)).await;
@@ -398,8 +401,8 @@ pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked<S: Stor
     let second = bench.done(bench.enrol(1, birth, 601)).await.released().unwrap().serial_number();
     bench.done(bench.installed(1, second)).await;
     assert!(bench.done(bench.installed(1, second)).await.is_replay());
-    assert_eq!(bench.store.standing(&first).await.unwrap(), Some(Standing::Revoked));
-    assert_eq!(bench.store.standing(&second).await.unwrap(), Some(Standing::InUse));
+    assert_eq!(bench.store.certificate_status(&first).await.unwrap(), Some(CertificateStatus::Revoked));
+    assert_eq!(bench.store.certificate_status(&second).await.unwrap(), Some(CertificateStatus::InUse));
     assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().operational, Some(second));
     assert_eq!(
         bench.ask(bench.enrol(1, birth, 602)).await.unwrap_err(),
@@ -443,7 +446,7 @@ pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Benc
     );
     bench.done(revoke.clone()).await;
     assert!(bench.done(revoke).await.is_replay());
-    assert_eq!(bench.store.standing(&credential).await.unwrap(), Some(Standing::Revoked));
+    assert_eq!(bench.store.certificate_status(&credential).await.unwrap(), Some(CertificateStatus::Revoked));
     assert!(!bench.store.principal(role, &name).await.unwrap().unwrap().active);
     assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
 }

@@ -14,14 +14,14 @@ pub(crate) async fn a_renewed_certificate_is_superseded_once_its_child_is_used<S
         assert_eq!(bench.done(renewal.clone()).await.released().unwrap().serial_number(), child);
     }
     assert_eq!(
-        (bench.standing(first).await, bench.standing(child).await),
-        (Standing::InUse, Standing::Issued)
+        (bench.status(first).await, bench.status(child).await),
+        (CertificateStatus::InUse, CertificateStatus::Issued)
     );
     let lost = bench.done(bench.enrol(1, first, 602)).await.released().unwrap().serial_number();
     bench.done(bench.installed(1, child)).await;
-    assert_eq!(bench.standing(first).await, Standing::Superseded);
-    assert_eq!(bench.standing(lost).await, Standing::Revoked);
-    assert_eq!(bench.standing(birth).await, Standing::Issued);
+    assert_eq!(bench.status(first).await, CertificateStatus::Superseded);
+    assert_eq!(bench.status(lost).await, CertificateStatus::Revoked);
+    assert_eq!(bench.status(birth).await, CertificateStatus::Issued);
     assert_eq!(bench.store.certificate(&child).await.unwrap().unwrap().parent(), Some(first));
     let record = bench.store.device(&device(1)).await.unwrap().unwrap();
     assert_eq!((record.state, record.operational, record.birth), (DeviceState::Enrolled, Some(child), birth));
@@ -37,14 +37,14 @@ pub(crate) async fn a_profile_says_what_becomes_of_the_parent<S: Store>(bench: B
     let birth = bench.one_unit().await;
     let first = bench.enrolled(1, birth, 600, AfterRenewal::Revoke).await;
     let second = bench.enrolled(1, first, 601, AfterRenewal::Grace(days(2))).await;
-    assert_eq!(bench.standing(first).await, Standing::Superseded);
+    assert_eq!(bench.status(first).await, CertificateStatus::Superseded);
     let ends = bench.clock.now() + days(2);
     let due = async |before| bench.store.superseded_due(before, 9).await.unwrap();
     assert_eq!(due(ends).await, []);
     let later = ends + Duration::from_secs(1);
     assert_eq!(due(later).await, [first]);
     let third = bench.enrolled(1, second, 602, AfterRenewal::Revoke).await;
-    assert_eq!(bench.standing(second).await, Standing::Revoked);
+    assert_eq!(bench.status(second).await, CertificateStatus::Revoked);
     let record = bench.store.certificate(&second).await.unwrap().unwrap();
     assert_eq!(record.revocation().unwrap().reason, RevocationReason::Superseded);
     bench.done(bench.revoke(&[first], RevocationReason::Superseded)).await;
@@ -71,25 +71,25 @@ pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>
         Preflight::Refused(why) if why == forked
     ));
     assert_eq!(bench.store.head().0, head + 1);
-    assert_eq!(bench.standing(real).await, Standing::InUse);
+    assert_eq!(bench.status(real).await, CertificateStatus::InUse);
     if let Action::IssueOperational { hold_on_fork, .. } = &mut fork.action {
         *hold_on_fork = true;
     }
     assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);
     for certificate in [birth, cloned, real] {
-        assert_eq!(bench.standing(certificate).await, Standing::Held);
+        assert_eq!(bench.status(certificate).await, CertificateStatus::Held);
     }
     let held = Conflict::DeviceHeld(device(1));
     assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), held);
     assert_eq!(bench.ask(bench.enrol(1, real, 603)).await.unwrap_err(), held);
     bench.done(bench.operate(Action::Release { device: device(1) })).await;
     assert_eq!(
-        (bench.standing(real).await, bench.standing(cloned).await),
-        (Standing::InUse, Standing::Superseded)
+        (bench.status(real).await, bench.status(cloned).await),
+        (CertificateStatus::InUse, CertificateStatus::Superseded)
     );
     // The clone is still there, and holds it again.
     assert_eq!(bench.ask(fork).await.unwrap_err(), forked);
-    assert_eq!(bench.standing(real).await, Standing::Held);
+    assert_eq!(bench.status(real).await, CertificateStatus::Held);
     let alarms = bench.store.alarms(Some(AlarmKind::Fork), None, 2).await.unwrap();
     let Event::ForkDetected { device: whose, parent, child, held, .. } = &alarms.rows[0].entry().event else {
         panic!("no fork")
@@ -153,9 +153,9 @@ pub(crate) async fn a_hold_is_undone_and_nothing_else_is<S: Store>(bench: Bench<
     assert_eq!((revocation.at, revocation.reason), (held_at, RevocationReason::KeyCompromise));
     bench.done(release()).await;
     assert_eq!(bench.ask(release()).await.unwrap_err(), not_held);
-    assert_eq!(bench.standing(used).await, Standing::Revoked);
-    assert_eq!(bench.standing(older).await, Standing::Superseded);
-    assert_eq!(bench.standing(birth).await, Standing::Issued);
+    assert_eq!(bench.status(used).await, CertificateStatus::Revoked);
+    assert_eq!(bench.status(older).await, CertificateStatus::Superseded);
+    assert_eq!(bench.status(birth).await, CertificateStatus::Issued);
     assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Issued);
     for reason in [RevocationReason::CertificateHold, RevocationReason::CaCompromise] {
         let refused = bench.ask(bench.revoke(&[birth], reason)).await.unwrap_err();
@@ -240,7 +240,7 @@ pub(crate) async fn a_revoked_birth_is_not_brought_back_by_its_station<S: Store>
     bench.done(bench.revoke(&[birth], RevocationReason::KeyCompromise)).await;
     assert_eq!(bench.ask(bench.confirm(1, 1, birth)).await.unwrap_err(), Conflict::CertificateRevoked);
     assert_eq!(bench.ask(bench.birth(1, 1, 501)).await.unwrap_err(), Conflict::CertificateRevoked);
-    assert_eq!(bench.standing(birth).await, Standing::Revoked);
+    assert_eq!(bench.status(birth).await, CertificateStatus::Revoked);
 }
 
 pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown<S: Store>(bench: Bench<S>) {

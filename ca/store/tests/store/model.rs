@@ -1,6 +1,6 @@
 //! Random histories: afterwards every store and plain maps agree on every row.
 
-use store::{ChangePlace, ChangedStatus};
+use store::{ChangePosition, ChangedStatus};
 
 use super::*;
 
@@ -118,17 +118,17 @@ async fn certificates_agree<S: Store>(
         let Ok(model) = state.certificate(serial_number);
         let model = model.unwrap();
         let record = bench.store.certificate(serial_number).await.unwrap().unwrap();
-        assert_eq!((record.standing(), record.entry().number), (model.standing, model.entry));
-        assert_eq!(bench.store.standing(serial_number).await.unwrap(), Some(model.standing));
+        assert_eq!((record.status(), record.entry().number), (model.status, model.entry));
+        assert_eq!(bench.store.certificate_status(serial_number).await.unwrap(), Some(model.status));
         assert_eq!(record.holder(), Some(model.holder));
-        let status = bench.store.status(serial_number).await.unwrap().unwrap();
-        assert_eq!(
-            (status.issuer, status.shard, status.standing),
-            (model.issuer, model.shard, model.standing)
-        );
+        let status = bench.store.status_record(serial_number).await.unwrap().unwrap();
+        assert_eq!((status.issuer, status.shard, status.status), (model.issuer, model.shard, model.status));
         assert_eq!(status.revocation.as_ref(), record.revocation());
-        assert_eq!(status.revocation.is_some(), matches!(model.standing, Standing::Revoked | Standing::Held));
-        due += usize::from(model.ends.is_some() && model.standing == Standing::Superseded);
+        assert_eq!(
+            status.revocation.is_some(),
+            matches!(model.status, CertificateStatus::Revoked | CertificateStatus::Held)
+        );
+        due += usize::from(model.ends.is_some() && model.status == CertificateStatus::Superseded);
     }
     let never = UNIX_EPOCH + days(99_999);
     assert_eq!(bench.store.superseded_due(never, 10_000).await.unwrap().len(), due);
@@ -138,11 +138,11 @@ async fn certificates_agree<S: Store>(
 /// Whoever follows the feed knows at its end what the store knows.
 async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumber]) {
     let mut withdrawn = std::collections::HashMap::new();
-    let mut after = ChangePlace::behind(EntryNumber(0));
+    let mut after = ChangePosition::behind(EntryNumber(0));
     loop {
         let changes = bench.store.revocation_changes(after, 5).await.unwrap();
         let Some(last) = changes.last() else { break };
-        after = last.place;
+        after = last.position;
         for change in changes {
             match change.status {
                 ChangedStatus::RevokedOrHeld(revocation) => {
@@ -153,7 +153,7 @@ async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumb
         }
     }
     for serial_number in serial_numbers {
-        let status = bench.store.status(serial_number).await.unwrap().unwrap();
+        let status = bench.store.status_record(serial_number).await.unwrap().unwrap();
         assert_eq!(withdrawn.remove(serial_number), status.revocation);
     }
     assert!(withdrawn.is_empty());

@@ -1,11 +1,11 @@
 //! Revocation by name and by selection, and what lists, status and the feed are made of.
 
 use ledger::{JobId, REVOKE_MAX, Selection};
-use store::{ChangePlace, ChangedStatus, RevocationChange, RevokedEntry};
+use store::{ChangePosition, ChangedStatus, RevocationChange, RevokedEntry};
 
 use super::*;
 
-const BEGINNING: ChangePlace = ChangePlace { entry: EntryNumber(0), position: 0 };
+const BEGINNING: ChangePosition = ChangePosition { entry: EntryNumber(0), index: 0 };
 
 async fn changes<S: Store>(bench: &Bench<S>, limit: usize) -> Vec<RevocationChange> {
     let mut changes = Vec::new();
@@ -14,8 +14,8 @@ async fn changes<S: Store>(bench: &Bench<S>, limit: usize) -> Vec<RevocationChan
         let next = bench.store.revocation_changes(after, limit).await.unwrap();
         assert!(next.len() <= limit);
         let Some(last) = next.last() else { return changes };
-        assert!(next.is_sorted_by_key(|change| change.place) && next[0].place > after);
-        after = last.place;
+        assert!(next.is_sorted_by_key(|change| change.position) && next[0].position > after);
+        after = last.position;
         changes.extend(next);
     }
 }
@@ -65,15 +65,15 @@ pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
     let again = bench.done(bench.revoke(&[births[0]], RevocationReason::Unspecified)).await;
     assert!(again.is_replay());
     assert_eq!(again.entry().number, first);
-    let status = bench.store.status(&births[1]).await.unwrap().unwrap();
+    let status = bench.store.status_record(&births[1]).await.unwrap().unwrap();
     let revocation = status.revocation.unwrap();
-    assert_eq!((status.issuer, status.standing), (IssuerName::Factory, Standing::Revoked));
+    assert_eq!((status.issuer, status.status), (IssuerName::Factory, CertificateStatus::Revoked));
     assert_eq!(
         (revocation.reason, revocation.invalidity_date),
         (RevocationReason::KeyCompromise, Some(lost))
     );
-    assert_eq!(bench.store.status(&births[3]).await.unwrap().unwrap().revocation, None);
-    assert_eq!(bench.store.status(&serial_number(1 << 50)).await.unwrap(), None);
+    assert_eq!(bench.store.status_record(&births[3]).await.unwrap().unwrap().revocation, None);
+    assert_eq!(bench.store.status_record(&serial_number(1 << 50)).await.unwrap(), None);
     let nobody = serial_number(1 << 50);
     let reason = RevocationReason::Superseded;
     assert_eq!(
@@ -97,7 +97,7 @@ pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
         })
         .await;
     assert_eq!(bench.ask(bench.revoke(&[serial], reason)).await.unwrap_err(), Conflict::IssuerNotRevocable);
-    assert_eq!(bench.standing(births[3]).await, Standing::Issued);
+    assert_eq!(bench.status(births[3]).await, CertificateStatus::Issued);
 }
 
 pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(bench: Bench<S>) {
@@ -114,7 +114,7 @@ pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(
     let released = |change: &&RevocationChange| change.status == ChangedStatus::Released;
     assert_eq!(all.iter().filter(released).count(), 2);
     assert!(all.iter().all(|change| change.device.is_some() && change.shard.is_some()));
-    let behind = ChangePlace::behind(bench.store.head());
+    let behind = ChangePosition::behind(bench.store.head());
     assert_eq!(bench.store.revocation_changes(behind, 9).await.unwrap(), []);
 }
 
@@ -144,7 +144,10 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(be
         assert_eq!(state.revoked_or_held, part.len() as u64);
         assert_eq!(state.changed.0 > 0, !part.is_empty());
         for one in &part {
-            assert_eq!(bench.store.status(&one.serial_number).await.unwrap().unwrap().shard, Some(shard));
+            assert_eq!(
+                bench.store.status_record(&one.serial_number).await.unwrap().unwrap().shard,
+                Some(shard)
+            );
         }
         together.extend(part);
     }
@@ -247,7 +250,7 @@ pub(crate) async fn a_job_revokes_its_selection_and_what_grew_meanwhile<S: Store
     let finished = store::carry_out(&*bench.store, job, |_| steps += 1).await.unwrap().unwrap();
     assert!(steps > 0 && finished.finished.is_some());
     assert_eq!(finished.revoked, survey.certificates + 1);
-    assert_eq!(bench.standing(child).await, Standing::Revoked);
+    assert_eq!(bench.status(child).await, CertificateStatus::Revoked);
     let left = bench.store.survey(&selection).await.unwrap();
     assert_eq!((left.devices, left.certificates), (1, 1));
     assert_eq!(bench.store.unfinished_jobs().await.unwrap(), []);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use identity::{IssuerName, ProfileName};
-use ledger::{EntryNumber, Standing};
+use ledger::{CertificateStatus, EntryNumber};
 
 use crate::format::CertificateSummary;
 
@@ -29,9 +29,9 @@ pub(in crate::embedded) struct CertificateRow {
     pub(in crate::embedded) entry: u32,
     /// The device's certificate before it; [`NONE`]: it is the first, or not a device's.
     pub(in crate::embedded) previous: u32,
-    /// The entry that last changed its standing; 0: none did.
+    /// The entry that last changed its status; 0: none did.
     pub(in crate::embedded) changed: u32,
-    /// Shard (24 bits), issuer (2), kind (2), whether it is held (1), standing but for the hold (2).
+    /// Shard (24 bits), issuer (2), kind (2), whether it is held (1), status but for the hold (2).
     word: u32,
 }
 
@@ -104,11 +104,11 @@ impl Certificates {
     }
 
     /// A certificate is used, or superseded without being due.
-    pub(super) fn stand(&mut self, row: u32, standing: Standing, changed: u32) {
+    pub(super) fn set_status(&mut self, row: u32, status: CertificateStatus, changed: u32) {
         if let Some(facts) = self.rows.get_mut(row as usize)
-            && ![standing, Standing::Revoked].contains(&facts.beneath())
+            && ![status, CertificateStatus::Revoked].contains(&facts.without_hold())
         {
-            facts.set_beneath(standing);
+            facts.set_without_hold(status);
             facts.changed = changed;
         }
     }
@@ -118,15 +118,16 @@ impl Certificates {
     pub(super) fn supersede(&mut self, newest: u32, but: Option<u32>, changed: u32, ends: Option<u64>) {
         let mut row = newest;
         while let Some(facts) = self.rows.get_mut(row as usize) {
-            let (this, was) = (row, facts.beneath());
+            let (this, was) = (row, facts.without_hold());
             row = facts.previous;
-            let live = matches!(was, Standing::Issued | Standing::InUse) && !facts.is_held();
+            let live =
+                matches!(was, CertificateStatus::Issued | CertificateStatus::InUse) && !facts.is_held();
             if !live || facts.kind() != Kind::Operational || but == Some(this) {
                 continue;
             }
-            facts.set_beneath(Standing::Superseded);
+            facts.set_without_hold(CertificateStatus::Superseded);
             facts.changed = changed;
-            if let (Standing::InUse, Some(ends)) = (was, ends) {
+            if let (CertificateStatus::InUse, Some(ends)) = (was, ends) {
                 self.due.insert((ends, this));
                 self.ends.insert(this, ends);
             }
@@ -135,11 +136,11 @@ impl Certificates {
 
     pub(super) fn revoke(&mut self, row: u32, changed: u32) {
         let Some(facts) = self.rows.get_mut(row as usize) else { return };
-        if facts.beneath() == Standing::Revoked {
+        if facts.without_hold() == CertificateStatus::Revoked {
             return;
         }
         let was_held = facts.is_held();
-        facts.set_beneath(Standing::Revoked);
+        facts.set_without_hold(CertificateStatus::Revoked);
         facts.set_held(false);
         facts.changed = changed;
         let facts = *facts;
@@ -151,7 +152,7 @@ impl Certificates {
 
     pub(super) fn set_held(&mut self, row: u32, held: bool, changed: u32) {
         let Some(facts) = self.rows.get_mut(row as usize) else { return };
-        if facts.beneath() == Standing::Revoked || facts.is_held() == held {
+        if facts.without_hold() == CertificateStatus::Revoked || facts.is_held() == held {
             return;
         }
         facts.set_held(held);
@@ -206,8 +207,8 @@ impl Certificates {
 }
 
 impl CertificateRow {
-    pub(in crate::embedded) fn standing(self) -> Standing {
-        if self.is_held() { Standing::Held } else { self.beneath() }
+    pub(in crate::embedded) fn status(self) -> CertificateStatus {
+        if self.is_held() { CertificateStatus::Held } else { self.without_hold() }
     }
 
     /// Whether it is not the first of its device.
@@ -216,12 +217,12 @@ impl CertificateRow {
     }
 
     /// What a release would make it.
-    pub(in crate::embedded) fn beneath(self) -> Standing {
-        match self.word & STANDING_MASK {
-            0 => Standing::Issued,
-            1 => Standing::InUse,
-            2 => Standing::Superseded,
-            _ => Standing::Revoked,
+    pub(in crate::embedded) fn without_hold(self) -> CertificateStatus {
+        match self.word & STATUS_MASK {
+            0 => CertificateStatus::Issued,
+            1 => CertificateStatus::InUse,
+            2 => CertificateStatus::Superseded,
+            _ => CertificateStatus::Revoked,
         }
     }
 
@@ -231,7 +232,7 @@ impl CertificateRow {
 
     /// Revoked or on hold.
     pub(in crate::embedded) fn is_revoked_or_held(self) -> bool {
-        self.is_held() || self.beneath() == Standing::Revoked
+        self.is_held() || self.without_hold() == CertificateStatus::Revoked
     }
 
     pub(in crate::embedded) fn kind(self) -> Kind {
@@ -255,16 +256,16 @@ impl CertificateRow {
         Some(self.word >> SHARD_SHIFT).filter(|shard| *shard != NO_SHARD)
     }
 
-    fn set_beneath(&mut self, standing: Standing) {
-        let code = match standing {
-            Standing::Issued => 0,
-            Standing::InUse => 1,
-            Standing::Superseded => 2,
-            Standing::Revoked => 3,
+    fn set_without_hold(&mut self, status: CertificateStatus) {
+        let code = match status {
+            CertificateStatus::Issued => 0,
+            CertificateStatus::InUse => 1,
+            CertificateStatus::Superseded => 2,
+            CertificateStatus::Revoked => 3,
             // A hold lies over the others.
-            Standing::Held => return self.set_held(true),
+            CertificateStatus::Held => return self.set_held(true),
         };
-        self.word = (self.word & !STANDING_MASK) | code;
+        self.word = (self.word & !STATUS_MASK) | code;
     }
 
     fn set_held(&mut self, held: bool) {
@@ -285,7 +286,7 @@ pub(in crate::embedded) fn issuer_place(issuer: IssuerName) -> usize {
 /// No row.
 pub(super) const NONE: u32 = u32::MAX;
 
-const STANDING_MASK: u32 = 0b11;
+const STATUS_MASK: u32 = 0b11;
 const HELD_BIT: u32 = 1 << 2;
 const KIND_SHIFT: u32 = 3;
 const ISSUER_SHIFT: u32 = 5;

@@ -8,8 +8,8 @@ use identity::{
     DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
 };
 use ledger::{
-    AlarmPair, CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, HoldFacts, Holder, JobFacts, JobId,
-    PrincipalFacts, RequestFacts, Standing, View, WorkOrderFacts, WorkOrderId,
+    AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
+    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, View, WorkOrderFacts, WorkOrderId,
 };
 
 use super::super::files::Files;
@@ -26,7 +26,7 @@ pub(in crate::embedded) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Why and when: the entry that last changed a certificate's standing.
+    /// Why and when: the entry that last changed a certificate's status.
     pub(in crate::embedded) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
         self.files.read(number)?.ok_or_else(|| self.files.damaged(number, ABSENT))
     }
@@ -42,7 +42,8 @@ impl Rows<'_> {
         let mut next = row.newest;
         while let Some(certificate) = self.row(next) {
             next = certificate.previous;
-            let is_live = matches!(certificate.beneath(), Standing::Issued | Standing::InUse);
+            let is_live =
+                matches!(certificate.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse);
             let is_birth = certificate.kind() == Kind::Birth && birth.is_none();
             if !is_live && !is_birth {
                 continue;
@@ -56,7 +57,9 @@ impl Rows<'_> {
             if is_live {
                 live.push(serial_number);
             }
-            if certificate.kind() == Kind::Operational && certificate.beneath() == Standing::InUse {
+            if certificate.kind() == Kind::Operational
+                && certificate.without_hold() == CertificateStatus::InUse
+            {
                 operational = Some(serial_number);
             }
             if let (true, Event::BirthIssued { work_order, .. }) = (is_birth, &entry.event) {
@@ -88,7 +91,7 @@ impl Rows<'_> {
         let hold = match row.is_held() {
             true => {
                 let since = self.entry(EntryNumber(u64::from(row.changed)))?.at;
-                Some(HoldFacts { since, was: row.beneath() })
+                Some(HoldFacts { since, was: row.without_hold() })
             }
             false => None,
         };
@@ -110,7 +113,7 @@ impl Rows<'_> {
                 Event::OperationalIssued { parent, .. } => Some(*parent),
                 _ => None,
             },
-            standing: row.standing(),
+            status: row.status(),
             hold,
             ends,
             changed: some(row.changed),
@@ -185,8 +188,11 @@ impl View for Rows<'_> {
         )
     }
 
-    fn standing(&self, serial_number: &SerialNumber) -> Result<Option<Standing>, StoreError> {
-        Ok(self.index.standing(serial_number))
+    fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        Ok(self.index.certificate_status(serial_number))
     }
 
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, StoreError> {
