@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use identity::{Clock, IssuerName, SystemClock};
-use publication::{List, ListName, Numbers, Publication, Publisher, Seen};
+use publication::{CrlId, CrlNumberFile, LedgerHead, Publication, Publisher};
 use serde_json::json;
 use signer::{Issuers, Passphrase};
 use tests::CertificateAuthority;
@@ -81,7 +81,7 @@ impl Crl {
         publisher.round().await?;
         let (full, full_cpu) = (started.elapsed(), process_cpu() - cpu);
         let peak_mib = memory_mib("VmHWM:")?;
-        let list = self.whole(&publication)?;
+        let crl = self.whole(&publication)?;
 
         let mut shards = Vec::new();
         for _ in 0..SHARD_ROUNDS {
@@ -97,7 +97,7 @@ impl Crl {
         let started = Instant::now();
         publisher.round().await?;
         let whole = started.elapsed();
-        ensure!(self.whole(&publication)?.number > list.number, "the same list as before");
+        ensure!(self.whole(&publication)?.number > crl.number, "the same list as before");
 
         let after = limit::bare(&source, &issuers.factory).await?;
         Ok(Window {
@@ -106,18 +106,18 @@ impl Crl {
             shard: median(shards),
             whole,
             limit_cpu: (before + after) / 2,
-            full_bytes: list.length(),
+            full_bytes: crl.length(),
             peak_mib,
             before_mib,
         })
     }
 
     /// The whole issuer's list, which has all of them.
-    fn whole(&self, publication: &Publication) -> Result<Arc<List>> {
-        let name = ListName { issuer: IssuerName::Factory, shard: None };
-        let list = publication.list(name).context("the list of the whole issuer")?;
-        ensure!(list.count == self.revoked, "{} are listed", list.count);
-        Ok(list)
+    fn whole(&self, publication: &Publication) -> Result<Arc<publication::Crl>> {
+        let name = CrlId { issuer: IssuerName::Factory, shard: None };
+        let crl = publication.crl(name).context("the list of the whole issuer")?;
+        ensure!(crl.count == self.revoked, "{} are listed", crl.count);
+        Ok(crl)
     }
 
     fn report(&self, windows: &[Window]) {
@@ -135,7 +135,7 @@ impl Crl {
         let before = rounded(windows.first().map_or(0.0, |it| it.before_mib), 1);
         println!(
             "{} revoked, a list of {bytes} bytes: all lists from nothing {full:.2} s ({full_cpu:.2} s of CPU; bare {limit:.2} s, share {share:.3}), \
-             one shard {:.1} ms, with the whole issuer's list after it {whole:.2} s; peak {peak} MiB (before: {before})",
+             one shard {:.1} ms, with the whole issuer's crl after it {whole:.2} s; peak {peak} MiB (before: {before})",
             self.revoked,
             shard * 1000.0,
         );
@@ -164,9 +164,9 @@ impl Room {
     async fn open(&self, first: bool) -> Result<(Publisher<Revoked>, Arc<Publication>)> {
         let epoch = self.dir.path().join("epoch.toml");
         let numbers = if first {
-            Numbers::create(&epoch, Seen::end_of(self.source.as_ref()).await?)?
+            CrlNumberFile::create(&epoch, LedgerHead::end_of(self.source.as_ref()).await?)?
         } else {
-            Numbers::open(&epoch, self.source.as_ref()).await?
+            CrlNumberFile::open(&epoch, self.source.as_ref()).await?
         };
         let lists = self.dir.path().join("lists");
         let publication = Arc::new(Publication::new(&self.issuers));

@@ -2,7 +2,7 @@
 
 use authority::OpenAuthorityError;
 use cli::{Complaint, Status};
-use publication::{NumbersError, RootListError};
+use publication::{CrlNumberError, RootCrlError};
 use store::StoreError;
 
 use crate::arguments::PROGRAM;
@@ -112,7 +112,7 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "stop the CA first, run the command again, and start the CA again"
         }
         InitError::Ledger(error) => store_step(error)?,
-        InitError::Numbers(error) => numbers_step(error)?,
+        InitError::CrlNumbers(error) => numbers_step(error)?,
         InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
         | InitError::PublicUrl { .. }
@@ -121,7 +121,7 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
         }
         InitError::OtherTime { .. } => "put this machine's clock right, or look again at the other one",
-        InitError::RootList(RootListError::Overtaken { .. }) => {
+        InitError::RootCrl(RootCrlError::Overtaken { .. }) => {
             "the CA publishes what is here from its next start; for a newer list, export again"
         }
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
@@ -143,7 +143,7 @@ fn open_step(error: &OpenError) -> Option<&'static str> {
         }
         OpenError::OtherName { .. } => NAMES_NEXT,
         OpenError::Store(error) => store_step(error)?,
-        OpenError::Numbers(error) => numbers_step(error)?,
+        OpenError::CrlNumbers(error) => numbers_step(error)?,
         OpenError::Authority(OpenAuthorityError::OtherInstallation { .. }) => {
             "use the issuers and the ledger of one installation"
         }
@@ -151,10 +151,10 @@ fn open_step(error: &OpenError) -> Option<&'static str> {
     })
 }
 
-fn numbers_step(error: &NumbersError) -> Option<&'static str> {
+fn numbers_step(error: &CrlNumberError) -> Option<&'static str> {
     Some(match error {
-        NumbersError::OlderLedger { .. } => OLDER_LEDGER_NEXT,
-        NumbersError::Read { .. } | NumbersError::Damaged { .. } => {
+        CrlNumberError::OlderLedger { .. } => OLDER_LEDGER_NEXT,
+        CrlNumberError::Read { .. } | CrlNumberError::Damaged { .. } => {
             "if a copy is there, put it back; if it is lost, begin anew: touchmark-ca accept-restored-store --config FILE"
         }
         _ => return None,
@@ -182,17 +182,17 @@ fn of_init(error: &InitError) -> Status {
         InitError::Ledger(error) => of_opening(error),
         InitError::Store(error) => of_store(error),
         InitError::Conflict(_) => Status::Damaged,
-        InitError::Numbers(error) => of_numbers(error),
+        InitError::CrlNumbers(error) => of_numbers(error),
         InitError::Passphrase(_)
         | InitError::Key(_)
         | InitError::Issuers(_)
         | InitError::OtherInstallation
         | InitError::Signer(_)
         | InitError::RootKey { .. }
-        | InitError::RootList(
-            RootListError::NotSigned | RootListError::NoList | RootListError::Overtaken { .. },
+        | InitError::RootCrl(
+            RootCrlError::NotSigned | RootCrlError::NoList | RootCrlError::Overtaken { .. },
         ) => Status::Unusable,
-        InitError::RootList(RootListError::Damaged { .. }) => Status::Damaged,
+        InitError::RootCrl(RootCrlError::Damaged { .. }) => Status::Damaged,
         InitError::Exists { .. }
         | InitError::Organization { .. }
         | InitError::EnrollmentUrl { .. }
@@ -202,9 +202,9 @@ fn of_init(error: &InitError) -> Status {
         InitError::OtherTime { .. } => Status::NotConfirmed,
         InitError::Clock(_)
         | InitError::OnRecord { .. }
-        | InitError::RootList(_)
+        | InitError::RootCrl(_)
         | InitError::Io { .. }
-        | InitError::RootListFile { .. }
+        | InitError::RootCrlFile { .. }
         | InitError::Refused(_)
         | InitError::FreshKey(_) => Status::Failed,
     }
@@ -226,7 +226,7 @@ fn of_open(error: &OpenError) -> Status {
     match error {
         OpenError::Publish(_) => Status::Failed,
         OpenError::Store(error) => of_opening(error),
-        OpenError::Numbers(error) => of_numbers(error),
+        OpenError::CrlNumbers(error) => of_numbers(error),
         OpenError::Authority(OpenAuthorityError::Store(error)) => of_store(error),
         OpenError::Authority(OpenAuthorityError::NotOnRecord { .. }) => Status::Damaged,
         _ => Status::Unusable,
@@ -258,10 +258,12 @@ fn of_store(error: &StoreError) -> Status {
     }
 }
 
-fn of_numbers(error: &NumbersError) -> Status {
+fn of_numbers(error: &CrlNumberError) -> Status {
     match error {
-        NumbersError::Damaged { .. } | NumbersError::OlderLedger { .. } => Status::Damaged,
-        NumbersError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Status::Damaged,
+        CrlNumberError::Damaged { .. } | CrlNumberError::OlderLedger { .. } => Status::Damaged,
+        CrlNumberError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Status::Damaged
+        }
         _ => Status::Failed,
     }
 }

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 
 use metrics::Metrics;
 
-pub(crate) use listener::{Listener, Responder};
+pub(crate) use listener::{HttpListener, Responder};
 
 /// Says whether the CA can do its work; if not, why.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -33,16 +33,16 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
         .route("/readyz", get(ready).with_state(readiness))
 }
 
-/// These pages, for a [`Listener`].
-pub(crate) struct Pages(Router);
+/// These pages, for a [`HttpListener`].
+pub(crate) struct MetricsHttp(Router);
 
-impl Pages {
+impl MetricsHttp {
     pub(crate) fn new(metrics: Arc<Metrics>, readiness: Readiness) -> Self {
         Self(router(metrics, readiness))
     }
 }
 
-impl Responder for Pages {
+impl Responder for MetricsHttp {
     type Body = Body;
 
     async fn answer(&self, _: IpAddr, request: Request<Incoming>) -> Response {

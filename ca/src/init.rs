@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime};
 
 use identity::{Clock, HostError, SerialNumber};
 use ledger::Conflict;
-use publication::{Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, write_root_list};
+use publication::{
+    CrlNumberError, CrlNumberFile, Ledger, LedgerHead, RootCrlDraft, RootCrlError, write_root_crl,
+};
 use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use store::{OpenError, Store, StoreError};
 
@@ -27,7 +29,7 @@ pub use credential::{Holder, credential};
 pub use directory::abandoned;
 pub use hosts::parse_host;
 pub use restored::{accept_restored_store, lacks_something};
-pub use root_crl::{Elsewhere, export_root_list, import_root_list, renew_root_list};
+pub use root_crl::{Elsewhere, export_root_crl, import_root_crl, renew_root_crl};
 pub use texts::{Made, MadeCertificate};
 
 /// What to make.
@@ -117,16 +119,16 @@ pub async fn init<S: Store>(
         verdict?;
     }
     // The numbers of lists begin with the one of the root, whose key is here for the last time.
-    let seen = Seen::end_of(&Ledger(Arc::clone(&store))).await?;
+    let seen = LedgerHead::end_of(&Ledger(Arc::clone(&store))).await?;
     store.close().await?;
-    let number = Numbers::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
-    let number = number.ok_or(NumbersError::Exhausted)?;
+    let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
+    let number = number.ok_or(CrlNumberError::Exhausted)?;
     let now = clock.now();
     // Nobody's clock has to agree with this one to the second (ADR 0036); the root has begun by then.
     let this_update = (now - FIRST_LIST_BACKDATE).max(made.root.certificate.validity().not_before());
-    let list = RootListDraft::new(&made.root.certificate, number, &[], this_update, now)?;
+    let list = RootCrlDraft::new(&made.root.certificate, number, &[], this_update, now)?;
     let list = list.sign(&made.root.signer).await?;
-    write_root_list(&building.issuers_dir(), &list)?;
+    write_root_crl(&building.issuers_dir(), &list)?;
     building.release(&plan.dir)?;
     Ok(Made::new(&plan, &made))
 }
@@ -183,10 +185,10 @@ pub enum InitError {
     },
     /// The numbers of lists cannot be begun.
     #[error(transparent)]
-    Numbers(#[from] NumbersError),
+    CrlNumbers(#[from] CrlNumberError),
     /// The root's list cannot be made.
     #[error(transparent)]
-    RootList(#[from] RootListError),
+    RootCrl(#[from] RootCrlError),
     /// The root's key is not here.
     #[error("the root's key is needed, and {} cannot be used; --export is for a key that is elsewhere", path.display())]
     RootKey {
@@ -197,7 +199,7 @@ pub enum InitError {
     },
     /// What goes to the root's key or comes from it.
     #[error("{} cannot be {what}", path.display())]
-    RootListFile {
+    RootCrlFile {
         /// Which file.
         path: PathBuf,
         /// What shall be done with it.

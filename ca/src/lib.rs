@@ -3,12 +3,12 @@
 pub mod arguments;
 pub mod clock;
 pub mod config;
-mod crowd;
 pub mod embedded;
 pub mod exit;
 pub mod grpc;
 pub mod http;
 pub mod init;
+mod network_limit;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

@@ -13,8 +13,8 @@ use ca::clock::CheckedClock;
 use ca::config::{ConfigError, Settings};
 use ca::exit::Failure;
 use ca::init::{
-    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_list,
-    import_root_list, init, lacks_something, renew_root_list, utc,
+    Elsewhere, abandoned, accept_restored_store, confirm_time, credential, export_root_crl, import_root_crl,
+    init, lacks_something, renew_root_crl, utc,
 };
 use ca::serve::{Addresses, serve};
 use ca::wait::{Wait, wait};
@@ -64,7 +64,7 @@ async fn run_command(arguments: Arguments) -> ExitCode {
         Command::Init(arguments) => make(arguments).await,
         Command::Serve(arguments) => run(arguments).await,
         Command::Credential(arguments) => make_credential(arguments).await,
-        Command::RootCrl(arguments) => sign_root_list(arguments).await,
+        Command::RootCrl(arguments) => sign_root_crl(arguments).await,
         Command::AcceptRestoredStore(arguments) => accept_restored(arguments).await,
         Command::ConfirmTime(arguments) => confirm(arguments).await,
         Command::CheckConfig(arguments) => check(arguments).await,
@@ -105,17 +105,17 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
     )
 }
 
-async fn sign_root_list(arguments: RootCrlArguments) -> Result<(), Failure> {
+async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
-        export_root_list(&settings, clock.as_ref(), open, export).await?;
+        export_root_crl(&settings, clock.as_ref(), open, export).await?;
         return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
     }
     let (path, until) = match (&arguments.import, &arguments.signature) {
-        (Some(list), Some(signature)) => import_root_list(&settings, Elsewhere { list, signature })?,
-        _ => renew_root_list(&settings, clock.as_ref(), open).await?,
+        (Some(list), Some(signature)) => import_root_crl(&settings, Elsewhere { list, signature })?,
+        _ => renew_root_crl(&settings, clock.as_ref(), open).await?,
     };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
     let text = format!("Made {}; the next one is due in {days} days\n", path.display());

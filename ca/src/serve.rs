@@ -1,27 +1,24 @@
 //! Serving: opens what `init` made, serves until it is told to stop, leaves everything as a clean start wants it.
 
-mod accept;
 mod blocked_keys;
 mod calls;
-mod connection;
-mod ends;
-mod front;
+mod connection_limits;
+mod expiry;
+mod h2;
 mod health;
-mod heard;
-mod holders;
+mod listeners;
 mod open;
-mod places;
+mod peer;
 mod profiles;
-mod publish;
+mod publishing;
+mod quota;
 mod reload;
+mod revocation;
 mod server;
 mod signals;
-mod supervised;
 mod tasks;
 mod troubles;
-mod visitor;
-mod wire;
-mod withdrawal;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,17 +35,17 @@ use crate::clock::CheckedClock;
 use crate::config::{Settings, StoreSettings};
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
-use calls::Calls;
-use front::{Front, Services};
-use holders::Holders;
-use publish::Published;
+use calls::CallLayer;
+use listeners::{Listeners, Services};
+use publishing::Publishing;
+use quota::PerClientQuota;
 use reload::Reload;
-use signals::{Signals, Taken};
+use signals::{SignalStreams, Signals};
 use tasks::Tasks;
 
 pub(crate) use open::NAMES_NEXT;
 pub use open::{OpenError, check};
-pub(crate) use profiles::publish;
+pub(crate) use profiles::add_revocation_urls;
 pub use tasks::Fault;
 
 /// Where the CA serves.
@@ -78,10 +75,11 @@ pub async fn serve<S: Store>(
     open::raise_file_limit();
     // Whoever tells a CA that is still beginning to read its files again must not end it.
     let _hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let front =
-        Front::bind(&settings).await.map_err(|(address, source)| ServeError::Listen { address, source })?;
+    let listeners = Listeners::bind(&settings)
+        .await
+        .map_err(|(address, source)| ServeError::Listen { address, source })?;
     let (grpc, http) =
-        front.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
+        listeners.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
     let (listener, public) = listen(settings.http_listen).await?;
     let checked = Arc::clone(&clock);
     let opened = open::open(&settings, grpc, clock, open_store).await?;
@@ -102,10 +100,10 @@ pub async fn serve<S: Store>(
         Arc::new(move || health::readiness(&authority, &publication, &watch, &stop))
     };
     let health = health::Health::new(Arc::clone(&readiness)).map_err(|_| ServeError::Descriptors)?;
-    let holders = Holders::new(settings.limits.connections_max, settings.limits.requests_max);
-    let calls = Calls::new(
+    let quota = PerClientQuota::new(settings.limits.connections_max, settings.limits.requests_max);
+    let calls = CallLayer::new(
         Arc::clone(&metrics),
-        Arc::clone(&holders),
+        Arc::clone(&quota),
         &[
             proto::FILE_DESCRIPTOR_SET,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -117,14 +115,14 @@ pub async fn serve<S: Store>(
     let publishing_metrics = Arc::clone(&metrics);
     let services = Services {
         authority: Arc::clone(&opened.authority),
-        holders,
+        quota,
         routes: crate::grpc::routes(
             &opened.authority,
             &published.publication,
             troubles::of(Arc::clone(&readiness), figures, Arc::clone(&opened.server), &opened.authority),
             health.routes().map_err(|_| ServeError::Descriptors)?,
         ),
-        pages: http::Pages::new(Arc::clone(&metrics), readiness),
+        pages: http::MetricsHttp::new(Arc::clone(&metrics), readiness),
         calls,
         metrics,
     };
@@ -132,11 +130,11 @@ pub async fn serve<S: Store>(
     published.start(listener, publishing_metrics, &mut tasks, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
-    let (supervised, token) = (Arc::clone(&store), stop.clone());
+    let (watched, token) = (Arc::clone(&store), stop.clone());
     tasks.keep("service manager", move || {
-        supervised::report(ServiceManager::of_this_process(), Arc::clone(&supervised), token.clone())
+        watchdog::report(ServiceManager::of_this_process(), Arc::clone(&watched), token.clone())
     });
-    front.run(opened.server.config(), services, &mut tasks, stop.clone(), cut).await;
+    listeners.run(opened.server.config(), services, &mut tasks, stop.clone(), cut).await;
 
     stop.cancel();
     tasks.end().await;
@@ -155,7 +153,7 @@ fn look_after<S: Store>(
     signals: &Signals,
 ) -> Result<(), ServeError> {
     let stop = signals.stop.clone();
-    let mut taken = Some(Taken::new().map_err(ServeError::Signals)?);
+    let mut taken = Some(SignalStreams::new().map_err(ServeError::Signals)?);
     let watched = signals.clone();
     tasks.keep_to_the_end("signals", move || watched.clone().watch(taken.take()));
     let token = stop.clone();
@@ -170,7 +168,7 @@ fn look_after<S: Store>(
         async move { clock.watch(token).await }
     });
     let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-    tasks.keep("ends of certificates", move || ends::watch(Arc::clone(&authority), token.clone()));
+    tasks.keep("ends of certificates", move || expiry::watch(Arc::clone(&authority), token.clone()));
     let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
     tasks.keep("upkeep", move || {
         let (authority, token) = (Arc::clone(&authority), token.clone());
@@ -209,9 +207,9 @@ async fn open_published<S: Store>(
     public: SocketAddr,
     opened: &open::Opened<S>,
     clock: &Arc<dyn Clock>,
-) -> Result<Published<S>, ServeError> {
+) -> Result<Publishing<S>, ServeError> {
     let (authority, clock) = (&opened.authority, Arc::clone(clock));
-    let published = Published::open(settings, public, authority, &opened.issuers, clock).await;
+    let published = Publishing::open(settings, public, authority, &opened.issuers, clock).await;
     if published.is_err() {
         authority.store().close().await?;
     }

@@ -73,7 +73,7 @@ impl StatusSource for Revoked {
         EntryNumber(self.count + changes)
     }
 
-    async fn listed(
+    async fn crl_entries(
         &self,
         issuer: IssuerName,
         shard: u32,

@@ -5,13 +5,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, Role};
 use issuance::{Certificate, Profile, Request, Subject};
 use ledger::{Action, Command};
-use publication::{Delegating, DelegationError};
+use publication::{DelegateIssuer, DelegationError};
 use signer::{DelegateKey, SignerError};
 use store::{Store, StoreError};
 
 use super::{Authority, Refused};
 
-impl<S: Store> Delegating for Authority<S> {
+impl<S: Store> DelegateIssuer for Authority<S> {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
         self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };

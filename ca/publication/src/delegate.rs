@@ -11,7 +11,7 @@ use signer::{DelegateKey, KeyFileError, SignerError};
 use store::StoreError;
 
 /// Makes delegates: the authority, which puts their certificates on record as it does with all.
-pub trait Delegating: Send + Sync + 'static {
+pub trait DelegateIssuer: Send + Sync + 'static {
     /// A certificate of the profile `ocsp-signer` by this issuer for this key. On record when it returns.
     fn delegate(
         &self,
@@ -49,19 +49,19 @@ impl Delegate {
 }
 
 /// The delegate of one issuer. Made with the first question: a CA that nobody asks issues none.
-pub(super) struct Seat {
+pub(super) struct DelegateSlot {
     issuer: IssuerName,
     current: RwLock<Option<Arc<Delegate>>>,
     making: tokio::sync::Mutex<()>,
 }
 
-impl Seat {
+impl DelegateSlot {
     pub(super) fn of(issuer: IssuerName) -> Self {
         Self { issuer, current: RwLock::default(), making: tokio::sync::Mutex::default() }
     }
 
     /// The delegate, made anew when it is due. Who cannot be made anew answers to its end.
-    pub(super) async fn delegate<D: Delegating>(
+    pub(super) async fn delegate<D: DelegateIssuer>(
         self: &Arc<Self>,
         by: &Arc<D>,
         now: SystemTime,
@@ -69,16 +69,20 @@ impl Seat {
         if let Some(current) = self.current().filter(|current| !current.is_old(now)) {
             return Ok(current);
         }
-        let (seat, by) = (Arc::clone(self), Arc::clone(by));
+        let (slot, by) = (Arc::clone(self), Arc::clone(by));
         // A task of its own: whoever asks may go away while the certificate is put on record, and it must be used all the same, or every
         // question that is broken off would leave another one in the ledger.
-        let making = tokio::spawn(async move { seat.renew(by.as_ref(), now).await });
+        let making = tokio::spawn(async move { slot.renew(by.as_ref(), now).await });
         making
             .await
             .unwrap_or(Err(StoreError::Bug { what: "the task that made an OCSP signer panicked" }.into()))
     }
 
-    async fn renew(&self, by: &impl Delegating, now: SystemTime) -> Result<Arc<Delegate>, DelegationError> {
+    async fn renew(
+        &self,
+        by: &impl DelegateIssuer,
+        now: SystemTime,
+    ) -> Result<Arc<Delegate>, DelegationError> {
         let _one_at_a_time = self.making.lock().await;
         let current = self.current();
         if let Some(current) = current.as_ref().filter(|current| !current.is_old(now)) {
@@ -99,7 +103,7 @@ impl Seat {
         self.current.read().clone()
     }
 
-    async fn make(&self, by: &impl Delegating) -> Result<Delegate, DelegationError> {
+    async fn make(&self, by: &impl DelegateIssuer) -> Result<Delegate, DelegationError> {
         let key = DelegateKey::generate()?;
         let certificate = by.delegate(self.issuer, &key).await?;
         let validity = certificate.validity();

@@ -22,7 +22,7 @@ pub(super) struct FakeSource {
 struct State {
     head: u64,
     issued: BTreeMap<SerialNumber, (IssuerName, CertificateStatus)>,
-    listed: BTreeMap<(IssuerName, u32), Vec<CrlEntry>>,
+    crl_entries: BTreeMap<(IssuerName, u32), Vec<CrlEntry>>,
     changed: BTreeMap<(IssuerName, u32), u64>,
     shards: u32,
 }
@@ -63,7 +63,7 @@ impl FakeSource {
         state.issued.insert(serial_number, (issuer, CertificateStatus::Revoked { at, reason }));
         state.changed.insert((issuer, shard), head);
         let entry = CrlEntry { serial_number, revoked_at: at, reason, invalidity_date: None };
-        state.listed.entry((issuer, shard)).or_default().push(entry);
+        state.crl_entries.entry((issuer, shard)).or_default().push(entry);
     }
 }
 
@@ -85,7 +85,7 @@ impl StatusSource for FakeSource {
         EntryNumber(self.state.lock().changed.get(&(issuer, shard)).copied().unwrap_or_default())
     }
 
-    async fn listed(
+    async fn crl_entries(
         &self,
         issuer: IssuerName,
         shard: u32,
@@ -94,7 +94,7 @@ impl StatusSource for FakeSource {
         _: SystemTime,
     ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError> {
         let state = self.state.lock();
-        let all = state.listed.get(&(issuer, shard)).map(Vec::as_slice).unwrap_or_default();
+        let all = state.crl_entries.get(&(issuer, shard)).map(Vec::as_slice).unwrap_or_default();
         let from = usize::try_from(from).unwrap();
         let page: Vec<CrlEntry> = all.iter().skip(from).take(limit).cloned().collect();
         let next = from + page.len();

@@ -3,22 +3,22 @@
 //!
 //! One revocation makes one shard's list new, at once; the list of the whole issuer follows, put together from the lists of its shards.
 
-mod answers;
-mod cache;
+mod crl;
+mod crl_directory;
+mod crl_numbers;
 mod delegate;
 #[cfg(test)]
 mod fake;
-mod ledger_end;
-mod list;
-mod numbers;
+mod full_crl;
+mod ledger_head;
+mod ocsp_cache;
+mod ocsp_responder;
 mod publisher;
 mod reserve;
-mod root;
-mod shelf;
+mod root_crl;
 mod source;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,21 +30,21 @@ use identity::IssuerName;
 use parking_lot::{Mutex, RwLock};
 use signer::Issuers;
 
-pub use answers::{Answered, Answers, AnswersFigures, Fresh};
-pub use delegate::{Delegate, Delegating, DelegationError};
-pub use ledger_end::LedgerEnd;
-pub use list::{List, ListName};
-pub use numbers::{CrlNumbers, Numbers, NumbersError, Seen};
+pub use crl::{Crl, CrlId};
+pub use crl_numbers::{CrlNumberError, CrlNumberFile, CrlNumberRange, LedgerHead};
+pub use delegate::{Delegate, DelegateIssuer, DelegationError};
+pub use ledger_head::LedgerHeadRecorder;
+pub use ocsp_responder::{CacheValidity, OcspFigures, OcspReply, OcspResponder};
 pub use publisher::{PublishError, Publisher};
-pub use root::{
-    RootListDraft, RootListError, read_root_list, root_list_file, root_list_signed_elsewhere, write_root_list,
+pub use root_crl::{
+    RootCrlDraft, RootCrlError, read_root_crl, root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 pub use source::{Ledger, StatusSource};
 
 /// What is published now. Written by the [`Publisher`], read by everybody.
 #[derive(Debug)]
 pub struct Publication {
-    lists: RwLock<HashMap<ListName, Arc<List>>>,
+    lists: RwLock<HashMap<CrlId, Arc<Crl>>>,
     certificates: HashMap<IssuerName, Bytes>,
     published: AtomicU64,
     failures: AtomicU64,
@@ -72,19 +72,19 @@ impl Publication {
     }
 
     /// A round of publication failed.
-    fn falls_behind(&self) {
+    fn round_failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let mut since = self.behind_since.lock();
         since.get_or_insert_with(Instant::now);
     }
 
     /// A round of publication went well.
-    fn keeps_up(&self) {
+    fn round_succeeded(&self) {
         *self.behind_since.lock() = None;
     }
 
     /// The newest list of this name; `None`: there is none yet, or no such shard.
-    pub fn list(&self, name: ListName) -> Option<Arc<List>> {
+    pub fn crl(&self, name: CrlId) -> Option<Arc<Crl>> {
         self.lists.read().get(&name).cloned()
     }
 
@@ -97,20 +97,20 @@ impl Publication {
     pub fn figures(&self, now: SystemTime) -> PublicationFigures {
         let lists = self.lists.read();
         let mut issuers: HashMap<IssuerName, IssuerFigures> = HashMap::new();
-        for list in lists.values() {
-            let left = seconds_between(now, list.next_update);
-            let age = seconds_between(list.this_update, now);
-            let figures = issuers.entry(list.name.issuer).or_insert(IssuerFigures {
+        for crl in lists.values() {
+            let left = seconds_between(now, crl.next_update);
+            let age = seconds_between(crl.this_update, now);
+            let figures = issuers.entry(crl.name.issuer).or_insert(IssuerFigures {
                 to_expiry: left,
                 age,
-                lists: 0,
-                listed: 0,
+                crls: 0,
+                revoked: 0,
             });
             figures.to_expiry = figures.to_expiry.min(left);
             figures.age = figures.age.max(age);
-            figures.lists += 1;
-            if list.name.shard.is_none() {
-                figures.listed = list.count;
+            figures.crls += 1;
+            if crl.name.shard.is_none() {
+                figures.revoked = crl.count;
             }
         }
         PublicationFigures {
@@ -122,16 +122,16 @@ impl Publication {
     }
 
     /// Publishes the list that was signed where the root's key is.
-    pub fn take_root_list(&self, list: List) {
-        self.publish(Arc::new(list));
+    pub fn publish_root_crl(&self, crl: Crl) {
+        self.publish(Arc::new(crl));
     }
 
-    fn publish(&self, mut list: Arc<List>) {
+    fn publish(&self, mut crl: Arc<Crl>) {
         let mut lists = self.lists.write();
-        if lists.get(&list.name).is_some_and(|before| same_second(before.this_update, list.this_update)) {
-            Arc::make_mut(&mut list).shares_second = true;
+        if lists.get(&crl.name).is_some_and(|before| same_second(before.this_update, crl.this_update)) {
+            Arc::make_mut(&mut crl).shares_second = true;
         }
-        lists.insert(list.name, list);
+        lists.insert(crl.name, crl);
         drop(lists);
         self.published.fetch_add(1, Ordering::Relaxed);
     }
@@ -158,9 +158,9 @@ pub struct IssuerFigures {
     /// Seconds since the oldest was made.
     pub age: f64,
     /// How many lists there are.
-    pub lists: u64,
+    pub crls: u64,
     /// How many certificates the whole list lists.
-    pub listed: u64,
+    pub revoked: u64,
 }
 
 /// Whether HTTP, which knows whole seconds, writes both moments in the same way.
@@ -177,7 +177,7 @@ fn seconds_between(from: SystemTime, to: SystemTime) -> f64 {
 }
 
 /// How long a list may be believed (R-CRL-03).
-pub const LIST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const CRL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How old a list becomes before it is made again, changed or not: whoever fetches one has at least 18 hours with it (R-CRL-03).
-pub const LIST_RENEWED_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
+pub const CRL_RENEWED_AFTER: Duration = Duration::from_secs(6 * 60 * 60);

@@ -14,10 +14,11 @@ use store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::list::{List, ListName};
-use super::shelf::{Label, Shelf};
+use super::crl::{Crl, CrlId};
+use super::crl_directory::{CrlDirectory, CrlMeta};
 use super::{
-    LIST_LIFE, LIST_RENEWED_AFTER, LedgerEnd, Numbers, NumbersError, Publication, Seen, StatusSource, whole,
+    CRL_LIFETIME, CRL_RENEWED_AFTER, CrlNumberError, CrlNumberFile, LedgerHead, LedgerHeadRecorder,
+    Publication, StatusSource, full_crl,
 };
 
 /// Owns the directory of the lists and the numbers. There is one.
@@ -25,17 +26,17 @@ pub struct Publisher<S> {
     source: Arc<S>,
     issuers: Issuers,
     clock: Arc<dyn Clock>,
-    numbers: Arc<Numbers>,
-    shelf: Arc<Mutex<Shelf>>,
+    crl_numbers: Arc<CrlNumberFile>,
+    crl_directory: Arc<Mutex<CrlDirectory>>,
     publication: Arc<Publication>,
     /// How everybody reaches the lists: in their distribution points as in the certificates'.
     public_url: String,
     /// How long before its making a list says that it begins.
     backdate: Duration,
     /// Where the ledger ended when it was last looked at; since when all lists have begun, and when the first is to be renewed.
-    looked: Option<Looked>,
+    last_look: Option<LastLook>,
     /// When each whole list was made, by the steady clock.
-    wholes_made: Vec<(IssuerName, Instant)>,
+    full_made: Vec<(IssuerName, Instant)>,
 }
 
 impl<S: StatusSource> Publisher<S> {
@@ -47,35 +48,36 @@ impl<S: StatusSource> Publisher<S> {
         dir: &Path,
         source: Arc<S>,
         issuers: Issuers,
-        numbers: Numbers,
+        crl_numbers: CrlNumberFile,
         publication: Arc<Publication>,
         public_url: String,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublishError> {
-        let shelf = dir.to_owned();
-        let (shelf, lists) = blocking(move || Shelf::open(&shelf).map_err(PublishError::Io)).await?;
-        let numbers = Arc::new(numbers);
-        let kept = Arc::clone(&numbers);
+        let crl_directory = dir.to_owned();
+        let (crl_directory, lists) =
+            blocking(move || CrlDirectory::open(&crl_directory).map_err(PublishError::Io)).await?;
+        let crl_numbers = Arc::new(crl_numbers);
+        let kept = Arc::clone(&crl_numbers);
         blocking(move || {
             kept.keep_room();
             Ok(())
         })
         .await?;
         let now = clock.now();
-        for list in lists.into_iter().filter(|list| list.next_update > now) {
-            publication.publish(Arc::new(list));
+        for crl in lists.into_iter().filter(|crl| crl.next_update > now) {
+            publication.publish(Arc::new(crl));
         }
         Ok(Self {
             source,
             issuers,
             clock,
-            numbers,
-            shelf: Arc::new(Mutex::new(shelf)),
+            crl_numbers,
+            crl_directory: Arc::new(Mutex::new(crl_directory)),
             publication,
             public_url,
             backdate: Duration::ZERO,
-            looked: None,
-            wholes_made: Vec::new(),
+            last_look: None,
+            full_made: Vec::new(),
         })
     }
 
@@ -92,7 +94,7 @@ impl<S: StatusSource> Publisher<S> {
             let began = Instant::now();
             let pause = match self.round().await {
                 Ok(_) => {
-                    self.publication.keeps_up();
+                    self.publication.round_succeeded();
                     if std::mem::take(&mut failing) {
                         info!("CRLs are published again");
                     }
@@ -100,7 +102,7 @@ impl<S: StatusSource> Publisher<S> {
                     began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
                 }
                 Err(why) => {
-                    self.publication.falls_behind();
+                    self.publication.round_failed();
                     if !std::mem::replace(&mut failing, true) {
                         let why: &dyn std::error::Error = &why;
                         error!(why, "CRLs cannot be published; trying again");
@@ -116,8 +118,8 @@ impl<S: StatusSource> Publisher<S> {
     }
 
     /// What notes the end of the ledger beside the numbers of the lists: to be run beside this publisher.
-    pub fn ledger_end(&self) -> LedgerEnd<S> {
-        LedgerEnd::new(Arc::clone(&self.source), Arc::clone(&self.numbers))
+    pub fn ledger_head(&self) -> LedgerHeadRecorder<S> {
+        LedgerHeadRecorder::new(Arc::clone(&self.source), Arc::clone(&self.crl_numbers))
     }
 
     /// Makes what is due. Returns how many lists were published.
@@ -130,54 +132,55 @@ impl<S: StatusSource> Publisher<S> {
         if self.clock.doubt().is_some() {
             return Ok(0);
         }
-        let nothing_new = |looked: Looked| looked.head == head && (looked.begun..looked.renew).contains(&now);
-        if self.looked.is_some_and(nothing_new) && !self.wholes_wait() {
+        let nothing_new =
+            |last_look: LastLook| last_look.head == head && (last_look.begun..last_look.renew).contains(&now);
+        if self.last_look.is_some_and(nothing_new) && !self.full_waits() {
             return Ok(0);
         }
         let shards = self.due_shards(now);
         let mut published = 0;
         if !shards.is_empty() {
-            let mut numbers = self.take(shards.len()).await?;
+            let mut crl_numbers = self.take(shards.len()).await?;
             for (name, changed) in shards {
-                let number = numbers.next().ok_or(NumbersError::Exhausted)?;
-                let list = self.make_shard(name, changed, number, now).await?;
-                self.publication.publish(Arc::new(list));
+                let number = crl_numbers.next().ok_or(CrlNumberError::Exhausted)?;
+                let crl = self.make_shard(name, changed, number, now).await?;
+                self.publication.publish(Arc::new(crl));
                 published += 1;
             }
         }
-        let wholes = self.due_wholes(now);
-        if !wholes.is_empty() {
-            let mut numbers = self.take(wholes.len()).await?;
-            for issuer in wholes {
-                let number = numbers.next().ok_or(NumbersError::Exhausted)?;
-                self.make_whole(issuer, number, now).await?;
+        let full = self.due_full(now);
+        if !full.is_empty() {
+            let mut crl_numbers = self.take(full.len()).await?;
+            for issuer in full {
+                let number = crl_numbers.next().ok_or(CrlNumberError::Exhausted)?;
+                self.make_full(issuer, number, now).await?;
                 published += 1;
             }
         }
         if published > 0 {
-            self.on_shelf(|shelf| shelf.save()).await?;
+            self.in_directory(|crl_directory| crl_directory.save()).await?;
         }
-        self.looked = Some(self.looked_at(head, now));
+        self.last_look = Some(self.look_at(head, now));
         Ok(published)
     }
 
     /// Numbers, on disk with the end of the ledger before any list has one.
-    async fn take(&mut self, count: usize) -> Result<super::CrlNumbers, PublishError> {
-        let seen = Seen::end_of(self.source.as_ref()).await?;
-        let (numbers, count) = (Arc::clone(&self.numbers), count as u64);
-        blocking(move || numbers.take(count, seen).map_err(PublishError::Numbers)).await
+    async fn take(&mut self, count: usize) -> Result<super::CrlNumberRange, PublishError> {
+        let seen = LedgerHead::end_of(self.source.as_ref()).await?;
+        let (crl_numbers, count) = (Arc::clone(&self.crl_numbers), count as u64);
+        blocking(move || crl_numbers.take(count, seen).map_err(PublishError::CrlNumberFile)).await
     }
 
-    fn due_shards(&self, now: SystemTime) -> Vec<(ListName, EntryNumber)> {
+    fn due_shards(&self, now: SystemTime) -> Vec<(CrlId, EntryNumber)> {
         let mut due = Vec::new();
-        for issuer in SIGNING {
+        for issuer in ONLINE_ISSUERS {
             for shard in 0..self.source.shards(issuer).max(1) {
-                let name = ListName { issuer, shard: Some(shard) };
+                let name = CrlId { issuer, shard: Some(shard) };
                 let changed = self.source.last_change(issuer, shard);
                 let good = self
                     .publication
-                    .list(name)
-                    .is_some_and(|list| list.as_of == changed && is_fresh(&list, now));
+                    .crl(name)
+                    .is_some_and(|crl| crl.as_of == changed && is_current(&crl, now));
                 if !good {
                     due.push((name, changed));
                 }
@@ -187,61 +190,61 @@ impl<S: StatusSource> Publisher<S> {
     }
 
     /// The lists of the shards of an issuer, in order.
-    fn parts(&self, issuer: IssuerName) -> Vec<Arc<List>> {
+    fn parts(&self, issuer: IssuerName) -> Vec<Arc<Crl>> {
         let shards = 0..self.source.shards(issuer).max(1);
-        shards.filter_map(|shard| self.publication.list(ListName { issuer, shard: Some(shard) })).collect()
+        shards.filter_map(|shard| self.publication.crl(CrlId { issuer, shard: Some(shard) })).collect()
     }
 
-    fn due_wholes(&self, now: SystemTime) -> Vec<IssuerName> {
+    fn due_full(&self, now: SystemTime) -> Vec<IssuerName> {
         let due = |issuer: &IssuerName| {
-            let name = ListName { issuer: *issuer, shard: None };
-            let Some(list) = self.publication.list(name) else { return true };
-            if !is_fresh(&list, now) {
+            let name = CrlId { issuer: *issuer, shard: None };
+            let Some(crl) = self.publication.crl(name) else { return true };
+            if !is_current(&crl, now) {
                 return true;
             }
-            let made = self.wholes_made.iter().find(|(of, _)| of == issuer).map(|(_, made)| made.elapsed());
-            let waited = made.is_none_or(|made| made >= whole::renewed_after(list.length()));
-            waited && whole::as_of(&self.parts(*issuer)) != list.as_of
+            let made = self.full_made.iter().find(|(of, _)| of == issuer).map(|(_, made)| made.elapsed());
+            let waited = made.is_none_or(|made| made >= full_crl::renewed_after(crl.length()));
+            waited && full_crl::as_of(&self.parts(*issuer)) != crl.as_of
         };
-        SIGNING.into_iter().filter(due).collect()
+        ONLINE_ISSUERS.into_iter().filter(due).collect()
     }
 
     /// Whether a whole list is not what its shards' lists are, and waits for its time.
-    fn wholes_wait(&self) -> bool {
-        SIGNING.into_iter().any(|issuer| {
-            let list = self.publication.list(ListName { issuer, shard: None });
-            list.is_none_or(|list| whole::as_of(&self.parts(issuer)) != list.as_of)
+    fn full_waits(&self) -> bool {
+        ONLINE_ISSUERS.into_iter().any(|issuer| {
+            let crl = self.publication.crl(CrlId { issuer, shard: None });
+            crl.is_none_or(|crl| full_crl::as_of(&self.parts(issuer)) != crl.as_of)
         })
     }
 
-    fn looked_at(&self, head: EntryNumber, now: SystemTime) -> Looked {
+    fn look_at(&self, head: EntryNumber, now: SystemTime) -> LastLook {
         let lists = self.publication.lists.read();
-        let begun = lists.values().filter(|list| list.name.issuer != IssuerName::Root);
-        let begun = || begun.clone().map(|list| list.this_update);
-        Looked {
+        let begun = lists.values().filter(|crl| crl.name.issuer != IssuerName::Root);
+        let begun = || begun.clone().map(|crl| crl.this_update);
+        LastLook {
             head,
             begun: begun().max().unwrap_or(now),
-            renew: begun().min().map_or(now, |first| first + LIST_RENEWED_AFTER),
+            renew: begun().min().map_or(now, |first| first + CRL_RENEWED_AFTER),
         }
     }
 
     /// What a new list says: that it begins a little before now, and after the list that it follows, so that HTTP tells the two apart by
     /// their dates. One from the future was made by a clock that was wrong.
-    fn terms(&self, name: ListName, number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
+    fn terms(&self, name: CrlId, number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
         let earliest = now.checked_sub(self.backdate).unwrap_or(now);
-        let before = self.publication.list(name).map(|list| list.this_update).filter(|before| *before <= now);
-        let this_update = before.map_or(earliest, |before| earliest.max(before + STEP)).min(now);
-        CrlTerms { number, this_update, next_update: now + LIST_LIFE, scope }
+        let before = self.publication.crl(name).map(|crl| crl.this_update).filter(|before| *before <= now);
+        let this_update = before.map_or(earliest, |before| earliest.max(before + SECOND)).min(now);
+        CrlTerms { number, this_update, next_update: now + CRL_LIFETIME, scope }
     }
 
     async fn make_shard(
         &mut self,
-        name: ListName,
+        name: CrlId,
         changed: EntryNumber,
         number: CrlNumber,
         now: SystemTime,
-    ) -> Result<List, PublishError> {
-        let ListName { issuer, shard } = name;
+    ) -> Result<Crl, PublishError> {
+        let CrlId { issuer, shard } = name;
         let shard = shard.unwrap_or_default();
         let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
         let url = crl_url(&format!("{}/crl/{issuer}", self.public_url), Some(shard));
@@ -249,7 +252,7 @@ impl<S: StatusSource> Publisher<S> {
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
         let (mut entries, mut count, mut from) = (Vec::new(), 0, Some(0));
         while let Some(place) = from {
-            let (page, next) = self.source.listed(issuer, shard, place, PAGE, now).await?;
+            let (page, next) = self.source.crl_entries(issuer, shard, place, PAGE, now).await?;
             count += page.len() as u64;
             for entry in &page {
                 draft.entry(entry, &mut entries)?;
@@ -264,26 +267,28 @@ impl<S: StatusSource> Publisher<S> {
         let prepared = hash.finish()?;
         let signature = by.signer.sign_digest(prepared.digest()).await?;
         let sealed = prepared.seal(&signature)?;
-        let label = label(name, &terms, changed, count);
-        let put = move |shelf: &mut Shelf| shelf.put(&label, &sealed, length, |out| out.write_all(&entries));
-        let list = self.on_shelf(put).await?;
-        if list.length() > LARGE_BYTES {
-            warn!(crl.issuer = %issuer, crl.shard = shard, crl.bytes = list.length(), "a shard's list is large");
+        let meta = meta(name, &terms, changed, count);
+        let put = move |crl_directory: &mut CrlDirectory| {
+            crl_directory.put(&meta, &sealed, length, |out| out.write_all(&entries))
+        };
+        let crl = self.in_directory(put).await?;
+        if crl.length() > LARGE_CRL_BYTES {
+            warn!(crl.issuer = %issuer, crl.shard = shard, crl.bytes = crl.length(), "a shard's list is large");
         }
-        Ok(list)
+        Ok(crl)
     }
 
     /// Files are written on a thread that may wait.
-    async fn on_shelf<T: Send + 'static>(
+    async fn in_directory<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Shelf) -> std::io::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut CrlDirectory) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, PublishError> {
-        let shelf = Arc::clone(&self.shelf);
-        let work = move || work(&mut shelf.lock());
+        let crl_directory = Arc::clone(&self.crl_directory);
+        let work = move || work(&mut crl_directory.lock());
         blocking(move || work().map_err(PublishError::Io)).await
     }
 
-    async fn make_whole(
+    async fn make_full(
         &mut self,
         issuer: IssuerName,
         number: CrlNumber,
@@ -291,28 +296,28 @@ impl<S: StatusSource> Publisher<S> {
     ) -> Result<(), PublishError> {
         let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
         let parts = self.parts(issuer);
-        let name = ListName { issuer, shard: None };
+        let name = CrlId { issuer, shard: None };
         let terms = self.terms(name, number, now, CrlScope::Whole);
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
-        let (hashed, entries_bytes) = (parts.clone(), parts.iter().map(|list| list.entries_bytes).sum());
-        let prepared = blocking(move || whole::hash(draft, &hashed, entries_bytes)).await?;
+        let (hashed, entries_bytes) = (parts.clone(), parts.iter().map(|crl| crl.entries_bytes).sum());
+        let prepared = blocking(move || full_crl::hash(draft, &hashed, entries_bytes)).await?;
         let signature = by.signer.sign_digest(prepared.digest()).await?;
         let sealed = prepared.seal(&signature)?;
-        let count = parts.iter().map(|list| list.count).sum();
-        let label = label(name, &terms, whole::as_of(&parts), count);
-        let put = move |shelf: &mut Shelf| {
-            shelf.put(&label, &sealed, entries_bytes, |out| whole::write(&parts, out))
+        let count = parts.iter().map(|crl| crl.count).sum();
+        let meta = meta(name, &terms, full_crl::as_of(&parts), count);
+        let put = move |crl_directory: &mut CrlDirectory| {
+            crl_directory.put(&meta, &sealed, entries_bytes, |out| full_crl::write(&parts, out))
         };
-        self.publication.publish(Arc::new(self.on_shelf(put).await?));
-        self.wholes_made.retain(|(of, _)| *of != issuer);
-        self.wholes_made.push((issuer, Instant::now()));
+        self.publication.publish(Arc::new(self.in_directory(put).await?));
+        self.full_made.retain(|(of, _)| *of != issuer);
+        self.full_made.push((issuer, Instant::now()));
         Ok(())
     }
 }
 
 /// What was found when everything was last looked at.
 #[derive(Debug, Clone, Copy)]
-struct Looked {
+struct LastLook {
     head: EntryNumber,
     /// All lists have begun then. Before, the clock was wrong or is.
     begun: SystemTime,
@@ -321,12 +326,12 @@ struct Looked {
 }
 
 /// Whether a list needs no renewal by the clock. One from the future was made by a clock that was wrong.
-fn is_fresh(list: &List, now: SystemTime) -> bool {
-    list.this_update <= now && now < list.this_update + LIST_RENEWED_AFTER
+fn is_current(crl: &Crl, now: SystemTime) -> bool {
+    crl.this_update <= now && now < crl.this_update + CRL_RENEWED_AFTER
 }
 
-fn label(name: ListName, terms: &CrlTerms, as_of: EntryNumber, count: u64) -> Label {
-    Label {
+fn meta(name: CrlId, terms: &CrlTerms, as_of: EntryNumber, count: u64) -> CrlMeta {
+    CrlMeta {
         name,
         number: terms.number,
         this_update: terms.this_update,
@@ -350,7 +355,7 @@ pub enum PublishError {
     Store(#[from] StoreError),
     /// There is no number for it.
     #[error(transparent)]
-    Numbers(#[from] NumbersError),
+    CrlNumberFile(#[from] CrlNumberError),
     /// It cannot be written.
     #[error("a CRL cannot be written")]
     Io(#[source] std::io::Error),
@@ -366,10 +371,11 @@ pub enum PublishError {
 }
 
 /// Times in a list are whole seconds.
-const STEP: Duration = Duration::from_secs(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Issuers whose keys are at hand.
-const SIGNING: [IssuerName; 3] = [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
+const ONLINE_ISSUERS: [IssuerName; 3] =
+    [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
 
 /// How often the ledger is looked at for something new: what a revocation waits at most before its list is made.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -385,4 +391,4 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const PAGE: usize = 1_024;
 
 /// A shard's list of this size is told of (R-CRL-11): a full shard of held and revoked certificates has less.
-const LARGE_BYTES: u64 = 2 * 1024 * 1024;
+const LARGE_CRL_BYTES: u64 = 2 * 1024 * 1024;

@@ -9,7 +9,7 @@ use issuance::{CertificateStatus, CrlEntry};
 use ledger::EntryNumber;
 use store::{Store, StoreError};
 
-use super::LIST_LIFE;
+use super::CRL_LIFETIME;
 
 /// What became of certificates, as the ledger knows it. Every store is one, as a [`Ledger`].
 pub trait StatusSource: Send + Sync + 'static {
@@ -30,7 +30,7 @@ pub trait StatusSource: Send + Sync + 'static {
 
     /// What the shard's list lists, from this place on, at most `limit`; and the place where the next begins, if there are more. The
     /// order is always the same, and what is added comes last.
-    fn listed(
+    fn crl_entries(
         &self,
         issuer: IssuerName,
         shard: u32,
@@ -68,7 +68,7 @@ impl<S: Store> StatusSource for Ledger<S> {
         self.0.shard_state(issuer, shard).changed
     }
 
-    async fn listed(
+    async fn crl_entries(
         &self,
         issuer: IssuerName,
         shard: u32,
@@ -77,7 +77,7 @@ impl<S: Store> StatusSource for Ledger<S> {
         now: SystemTime,
     ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError> {
         // An entry stays until it was on a regular list after its certificate's end (R-CRL-11): two lives of a list are more.
-        let expired_before = now.checked_sub(2 * LIST_LIFE).unwrap_or(SystemTime::UNIX_EPOCH);
+        let expired_before = now.checked_sub(2 * CRL_LIFETIME).unwrap_or(SystemTime::UNIX_EPOCH);
         let page = self.0.revoked_in(issuer, Some(shard), expired_before, from, limit).await?;
         let entries = page.entries.into_iter().map(|entry| CrlEntry {
             serial_number: entry.serial_number,

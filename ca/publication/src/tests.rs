@@ -76,8 +76,8 @@ impl Office {
         let source = Arc::new(FakeSource::at(1).shards(shards));
         let (issuers, clock) = (issuers().await, Arc::new(ManualClock::at(noon())));
         let dir = tempfile::tempdir().unwrap();
-        let seen = Seen::end_of(source.as_ref()).await.unwrap();
-        Numbers::create(&dir.path().join("crl-epoch"), seen).unwrap();
+        let seen = LedgerHead::end_of(source.as_ref()).await.unwrap();
+        CrlNumberFile::create(&dir.path().join("crl-epoch"), seen).unwrap();
         let (publication, publisher) = open(dir.path(), &source, &issuers, &clock).await;
         Self { dir, source, issuers, clock, publication, publisher }
     }
@@ -87,8 +87,8 @@ impl Office {
             open(self.dir.path(), &self.source, &self.issuers, &self.clock).await;
     }
 
-    fn list(&self, shard: Option<u32>) -> Arc<List> {
-        self.publication.list(ListName { issuer: OPERATIONAL, shard }).unwrap()
+    fn crl(&self, shard: Option<u32>) -> Arc<Crl> {
+        self.publication.crl(CrlId { issuer: OPERATIONAL, shard }).unwrap()
     }
 
     fn revoke(&self, shard: u32, n: u64) {
@@ -103,15 +103,15 @@ async fn open(
     issuers: &Issuers,
     clock: &Arc<ManualClock>,
 ) -> (Arc<Publication>, Publisher<FakeSource>) {
-    let numbers = Numbers::open(&dir.join("crl-epoch"), source.as_ref()).await.unwrap();
+    let crl_numbers = CrlNumberFile::open(&dir.join("crl-epoch"), source.as_ref()).await.unwrap();
     let publication = Arc::new(Publication::new(issuers));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    let shelf = dir.join("publication");
+    let crl_directory = dir.join("publication");
     let publisher = Publisher::open(
-        &shelf,
+        &crl_directory,
         Arc::clone(source),
         issuers.clone(),
-        numbers,
+        crl_numbers,
         Arc::clone(&publication),
         "http://ca.example.test".into(),
         clock,
@@ -119,12 +119,12 @@ async fn open(
     (publication, publisher.await.unwrap())
 }
 
-fn bytes(list: &List) -> Vec<u8> {
-    list.read(0, usize::MAX).unwrap().to_vec()
+fn bytes(crl: &Crl) -> Vec<u8> {
+    crl.read(0, usize::MAX).unwrap().to_vec()
 }
 
-fn has(list: &List, n: u64) -> bool {
-    bytes(list).windows(16).any(|window| window == serial(n).as_bytes())
+fn has(crl: &Crl, n: u64) -> bool {
+    bytes(crl).windows(16).any(|window| window == serial(n).as_bytes())
 }
 
 #[tokio::test]
@@ -132,15 +132,15 @@ async fn one_revocation_makes_one_shard_new_and_the_whole_list() {
     let mut office = Office::new(3).await;
     assert_eq!(office.publisher.round().await.unwrap(), 9 + 3);
     assert_eq!(office.publisher.round().await.unwrap(), 0);
-    let before = [0, 1, 2].map(|shard| office.list(Some(shard)).number);
+    let before = [0, 1, 2].map(|shard| office.crl(Some(shard)).number);
     office.revoke(1, 77);
     assert_eq!(office.publisher.round().await.unwrap(), 2);
-    let after = [0, 1, 2].map(|shard| office.list(Some(shard)).number);
+    let after = [0, 1, 2].map(|shard| office.crl(Some(shard)).number);
     assert!(after[0] == before[0] && after[1] > before[1] && after[2] == before[2]);
-    assert!(has(&office.list(Some(1)), 77) && has(&office.list(None), 77) && !has(&office.list(Some(0)), 77));
+    assert!(has(&office.crl(Some(1)), 77) && has(&office.crl(None), 77) && !has(&office.crl(Some(0)), 77));
     assert_eq!(office.publisher.round().await.unwrap(), 0);
-    let summary = CrlSummary::from_der(&bytes(&office.list(None))).unwrap();
-    assert_eq!((summary.number, summary.next_update), (office.list(None).number, noon() + LIST_LIFE));
+    let summary = CrlSummary::from_der(&bytes(&office.crl(None))).unwrap();
+    assert_eq!((summary.number, summary.next_update), (office.crl(None).number, noon() + CRL_LIFETIME));
 }
 
 #[tokio::test]
@@ -150,19 +150,19 @@ async fn the_whole_list_has_what_its_shards_have_also_when_they_are_large() {
         office.revoke(u32::try_from(n % 3).unwrap(), n);
     }
     office.publisher.round().await.unwrap();
-    let whole = office.list(None);
-    assert_eq!(whole.count, 2_500);
-    assert!(whole.length() > 2_500 * 49);
+    let full_crl = office.crl(None);
+    assert_eq!(full_crl.count, 2_500);
+    assert!(full_crl.length() > 2_500 * 49);
     let parts: Vec<u8> = (0..3)
         .flat_map(|shard| {
-            let list = office.list(Some(shard));
-            bytes(&list)[usize::try_from(list.entries_at).unwrap()..]
-                [..usize::try_from(list.entries_bytes).unwrap()]
+            let crl = office.crl(Some(shard));
+            bytes(&crl)[usize::try_from(crl.entries_at).unwrap()..]
+                [..usize::try_from(crl.entries_bytes).unwrap()]
                 .to_vec()
         })
         .collect();
-    let at = usize::try_from(whole.entries_at).unwrap();
-    assert_eq!(bytes(&whole)[at..at + parts.len()], parts);
+    let at = usize::try_from(full_crl.entries_at).unwrap();
+    assert_eq!(bytes(&full_crl)[at..at + parts.len()], parts);
 }
 
 #[tokio::test]
@@ -170,9 +170,9 @@ async fn a_restart_serves_what_is_on_disk_if_it_is_still_right() {
     let mut office = Office::new(2).await;
     office.revoke(0, 5);
     office.publisher.round().await.unwrap();
-    let (zero, one) = (bytes(&office.list(Some(0))), bytes(&office.list(Some(1))));
+    let (zero, one) = (bytes(&office.crl(Some(0))), bytes(&office.crl(Some(1))));
     office.restart().await;
-    assert_eq!((bytes(&office.list(Some(0))), bytes(&office.list(Some(1)))), (zero.clone(), one));
+    assert_eq!((bytes(&office.crl(Some(0))), bytes(&office.crl(Some(1)))), (zero.clone(), one));
     assert_eq!(office.publisher.round().await.unwrap(), 0);
     // What was revoked while nobody published, and what was damaged meanwhile, is made again.
     office.revoke(1, 6);
@@ -180,11 +180,11 @@ async fn a_restart_serves_what_is_on_disk_if_it_is_still_right() {
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.write_all_at(&[0; 8], 40).unwrap();
     office.restart().await;
-    assert!(office.publication.list(ListName { issuer: OPERATIONAL, shard: Some(0) }).is_none());
+    assert!(office.publication.crl(CrlId { issuer: OPERATIONAL, shard: Some(0) }).is_none());
     office.publisher.round().await.unwrap();
-    assert!(has(&office.list(Some(0)), 5) && has(&office.list(Some(1)), 6) && has(&office.list(None), 6));
+    assert!(has(&office.crl(Some(0)), 5) && has(&office.crl(Some(1)), 6) && has(&office.crl(None), 6));
     assert!(
-        CrlSummary::from_der(&bytes(&office.list(Some(0)))).unwrap().number
+        CrlSummary::from_der(&bytes(&office.crl(Some(0)))).unwrap().number
             > CrlSummary::from_der(&zero).unwrap().number
     );
 }
@@ -194,11 +194,11 @@ async fn the_directory_can_be_deleted_and_the_numbers_go_on() {
     // R-CRL-01.
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
-    let before = office.list(None).number;
+    let before = office.crl(None).number;
     std::fs::remove_dir_all(office.dir.path().join("publication")).unwrap();
     office.restart().await;
     office.publisher.round().await.unwrap();
-    assert!(office.list(Some(0)).number > before);
+    assert!(office.crl(Some(0)).number > before);
     assert!(before > CrlNumber::new(0, 0));
 }
 
@@ -207,12 +207,12 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
     // R-CRL-03.
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
-    let first = office.list(Some(0));
-    office.clock.advance(LIST_RENEWED_AFTER - Duration::from_secs(1));
+    let first = office.crl(Some(0));
+    office.clock.advance(CRL_RENEWED_AFTER - Duration::from_secs(1));
     assert_eq!(office.publisher.round().await.unwrap(), 0);
     office.clock.advance(Duration::from_secs(1));
     assert_eq!(office.publisher.round().await.unwrap(), 6);
-    assert!(office.list(Some(0)).number > first.number);
+    assert!(office.crl(Some(0)).number > first.number);
     // Who began to read the one before reads it to its end.
     assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.number);
 }
@@ -221,24 +221,24 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
 async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
-    assert_eq!(office.list(Some(0)).this_update, noon(), "without a margin");
+    assert_eq!(office.crl(Some(0)).this_update, noon(), "without a margin");
     office.publisher = office.publisher.backdated(MARGIN);
     for n in 1..4 {
-        let before = office.list(Some(0));
+        let before = office.crl(Some(0));
         office.clock.advance(Duration::from_secs(1));
         office.revoke(0, n);
         office.publisher.round().await.unwrap();
-        let list = office.list(Some(0));
-        assert!(list.number > before.number && list.this_update > before.this_update, "{n}");
-        assert!(list.this_update <= office.clock.now());
+        let crl = office.crl(Some(0));
+        assert!(crl.number > before.number && crl.this_update > before.this_update, "{n}");
+        assert!(crl.this_update <= office.clock.now());
     }
     office.clock.advance(Duration::from_secs(3600));
     office.revoke(0, 9);
     office.publisher.round().await.unwrap();
     for shard in [Some(0), None] {
-        let list = office.list(shard);
-        assert_eq!(list.this_update, office.clock.now() - MARGIN);
-        assert_eq!(list.next_update, office.clock.now() + LIST_LIFE);
+        let crl = office.crl(shard);
+        assert_eq!(crl.this_update, office.clock.now() - MARGIN);
+        assert_eq!(crl.next_update, office.clock.now() + CRL_LIFETIME);
     }
 }
 
@@ -248,12 +248,12 @@ async fn a_list_from_the_future_is_replaced_at_once_when_the_clock_is_right_agai
     office.publisher = office.publisher.backdated(MARGIN);
     office.clock.set(noon() + Duration::from_secs(2 * 86_400));
     office.publisher.round().await.unwrap();
-    let ahead = office.list(None);
+    let ahead = office.crl(None);
     office.clock.set(noon());
     assert_eq!(office.publisher.round().await.unwrap(), 6, "nothing happened in the ledger meanwhile");
-    let list = office.list(None);
-    assert!(list.number > ahead.number);
-    assert_eq!(list.this_update, noon() - MARGIN);
+    let crl = office.crl(None);
+    assert!(crl.number > ahead.number);
+    assert_eq!(crl.this_update, noon() - MARGIN);
     assert_eq!(office.publisher.round().await.unwrap(), 0);
 }
 
@@ -262,7 +262,7 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// With the number of delegates that it made.
 struct Authority(Issuers, AtomicU64);
 
-impl Delegating for Authority {
+impl DelegateIssuer for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
         self.1.fetch_add(1, Ordering::Relaxed);
         let by = self.0.signing(issuer).unwrap();
@@ -286,8 +286,8 @@ fn question(issuers: &Issuers, serial_number: SerialNumber) -> Vec<u8> {
         tlv(2, serial_number.as_bytes()),
     ]
     .concat();
-    let list = tlv(0x30, &tlv(0x30, &tlv(0x30, &cert_id)));
-    tlv(0x30, &tlv(0x30, &list))
+    let crl = tlv(0x30, &tlv(0x30, &tlv(0x30, &cert_id)));
+    tlv(0x30, &tlv(0x30, &crl))
 }
 
 #[tokio::test]
@@ -296,27 +296,27 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
     let office = Office::new(1).await;
     let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
-    let answers = Answers::new(Arc::clone(&office.source), authority, &office.issuers, clock);
+    let ocsp_responder = OcspResponder::new(Arc::clone(&office.source), authority, &office.issuers, clock);
     office.source.issue(OPERATIONAL, serial(1));
     let asked = question(&office.issuers, serial(1));
-    let first = answers.answer(&asked).await;
-    assert_eq!(answers.answer(&asked).await.der, first.der);
+    let first = ocsp_responder.answer(&asked).await;
+    assert_eq!(ocsp_responder.answer(&asked).await.der, first.der);
     office.clock.advance(Duration::from_secs(30 * 60));
-    let second = answers.answer(&asked).await;
+    let second = ocsp_responder.answer(&asked).await;
     assert!(second.der != first.der && second.fresh.unwrap().this_update > first.fresh.unwrap().this_update);
     office.revoke(0, 1);
-    let third = answers.answer(&asked).await;
+    let third = ocsp_responder.answer(&asked).await;
     assert!(third.der != second.der);
     assert!(third.der.windows(5).any(|window| window == [0xa0, 3, 0x0a, 1, 4]), "revoked, superseded(4)");
-    let figures = answers.figures();
+    let figures = ocsp_responder.figures();
     assert_eq!((figures.signed, figures.kept, figures.refused), (3, 1, 0));
     // R-OCSP-04, R-OCSP-10.
-    let unknown = answers.answer(&question(&office.issuers, serial(2))).await;
+    let unknown = ocsp_responder.answer(&question(&office.issuers, serial(2))).await;
     assert!(unknown.der.windows(2).any(|window| window == [0x82, 0]));
     let mut foreign = asked;
     foreign[30] ^= 1;
-    assert_eq!(answers.answer(&foreign).await.der[..], [0x30, 3, 0x0a, 1, 6]);
-    assert_eq!(answers.answer(&[0x30, 0x80]).await.der[..], [0x30, 3, 0x0a, 1, 1]);
+    assert_eq!(ocsp_responder.answer(&foreign).await.der[..], [0x30, 3, 0x0a, 1, 6]);
+    assert_eq!(ocsp_responder.answer(&[0x30, 0x80]).await.der[..], [0x30, 3, 0x0a, 1, 1]);
     assert_eq!(
         office.source.status(OPERATIONAL, &serial(1)).await.unwrap(),
         CertificateStatus::Revoked { at: office.clock.now(), reason: RevocationReason::Superseded }
@@ -329,15 +329,15 @@ async fn a_question_that_is_broken_off_does_not_leave_a_delegate_that_nobody_use
     let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
     let source = Arc::clone(&office.source);
-    let answers = Answers::new(source, Arc::clone(&authority), &office.issuers, clock);
+    let ocsp_responder = OcspResponder::new(source, Arc::clone(&authority), &office.issuers, clock);
     let asked = question(&office.issuers, serial(1));
     for _ in 0..5 {
         tokio::select! {
             biased;
-            _ = answers.answer(&asked) => {}
+            _ = ocsp_responder.answer(&asked) => {}
             () = tokio::task::yield_now() => {}
         }
     }
-    answers.answer(&asked).await;
+    ocsp_responder.answer(&asked).await;
     assert_eq!(authority.1.load(Ordering::Relaxed), 1);
 }

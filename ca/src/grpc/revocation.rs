@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::revocation_service_server::RevocationService;
-use publication::{List, Publication};
+use publication::{Crl, Publication};
 use store::{Store, StoreError};
 use tonic::{Request, Response, Status};
 
@@ -67,7 +67,7 @@ impl<S: Store> RevocationService for Revocations<S> {
         answer(&self.authority, "GetCrl", request, async |_, message| {
             let name = convert::list_name(&message)?;
             // A list that was published stays published: without one the first of this start is not made yet.
-            let list = self.publication.list(name).ok_or_else(|| match name.shard {
+            let list = self.publication.crl(name).ok_or_else(|| match name.shard {
                 None => Refused::Store(StoreError::Busy),
                 Some(_) => Refused::Request { field: "shard", what: "there is no such list".to_owned() },
             })?;
@@ -99,7 +99,7 @@ fn watch<S: Store>(
 }
 
 /// A list in pieces, each read when the one before it has been taken. A newer list that takes its place meanwhile does not change it.
-fn pieces(list: Arc<List>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
+fn pieces(list: Arc<Crl>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
     stream::unfold(0, move |offset| {
         let list = Arc::clone(&list);
         async move {

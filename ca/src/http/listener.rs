@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::host;
-use super::metrics::{Dropped, Metrics};
-use crate::crowd::{Crowd, Entered, Guest};
+use super::metrics::{DropReason, Metrics};
+use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
 
 /// Responder requests.
 pub(crate) trait Responder: Send + Sync + 'static {
@@ -40,16 +40,16 @@ pub(crate) trait Responder: Send + Sync + 'static {
 }
 
 /// A listener that is bound.
-pub(crate) struct Listener {
+pub(crate) struct HttpListener {
     listener: TcpListener,
-    crowd: Arc<Crowd>,
+    network_limit: Arc<NetworkLimit>,
     metrics: Arc<Metrics>,
 }
 
-impl Listener {
+impl HttpListener {
     /// With so many connections at once.
     pub(crate) fn new(listener: TcpListener, connections_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { listener, crowd: Crowd::new(connections_max), metrics }
+        Self { listener, network_limit: NetworkLimit::new(connections_max), metrics }
     }
 
     /// Serves until `stop`; what was begun then ends, or is cut with the process.
@@ -60,15 +60,15 @@ impl Listener {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => match self.crowd.enter(address.ip()) {
-                    Some((guest, entered)) => {
-                        if entered == Entered::CutAnother {
-                            self.metrics.dropped(Dropped::HttpCrowdedOut);
+                Ok((stream, address)) => match self.network_limit.acquire(address.ip()) {
+                    Some((permit, entered)) => {
+                        if entered == Acquired::Evicted {
+                            self.metrics.dropped(DropReason::HttpEvicted);
                         }
                         let answers = Arc::clone(&answers);
-                        tokio::spawn(connection(answers, stream, address, Arc::new(guest), stop.clone()));
+                        tokio::spawn(connection(answers, stream, address, Arc::new(permit), stop.clone()));
                     }
-                    None => self.metrics.dropped(Dropped::HttpTooMany),
+                    None => self.metrics.dropped(DropReason::HttpTooMany),
                 },
                 Err(error) => {
                     if NOT_ACCEPTED.admits() {
@@ -85,15 +85,15 @@ async fn connection(
     answers: Arc<impl Responder>,
     stream: TcpStream,
     address: SocketAddr,
-    guest: Arc<Guest>,
+    permit: Arc<NetworkPermit>,
     stop: CancellationToken,
 ) {
     stream.set_nodelay(true).ok();
     set_tcp_user_timeout(&stream, UNTAKEN_MS_MAX).ok();
-    let asked = Arc::clone(&guest);
+    let asked = Arc::clone(&permit);
     let service = service_fn(move |request| {
-        let (answers, guest) = (Arc::clone(&answers), Arc::clone(&asked));
-        async move { Ok::<_, Infallible>(answer(answers.as_ref(), address.ip(), request, guest).await) }
+        let (answers, permit) = (Arc::clone(&answers), Arc::clone(&asked));
+        async move { Ok::<_, Infallible>(answer(answers.as_ref(), address.ip(), request, permit).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -103,7 +103,7 @@ async fn connection(
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = guest.cut().ended() => return,
+        () = permit.evicted() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -122,18 +122,18 @@ async fn answer<A: Responder>(
     answers: &A,
     from: IpAddr,
     request: Request<Incoming>,
-    guest: Arc<Guest>,
-) -> Response<Answer<A::Body>> {
+    permit: Arc<NetworkPermit>,
+) -> Response<TrackedBody<A::Body>> {
     // Half of a body is not a request.
     if request.body().is_end_stream() {
-        guest.is_served();
+        permit.mark_active();
     }
     let answer = match host::is_named(request.version(), request.headers()) {
         true => answers.answer(from, request).await,
         false => bad_request(),
     };
-    guest.is_served();
-    answer.map(|body| Answer { body, guest })
+    permit.mark_active();
+    answer.map(|body| TrackedBody { body, permit })
 }
 
 fn bad_request<B: From<Bytes>>() -> Response<B> {
@@ -146,12 +146,12 @@ fn bad_request<B: From<Bytes>>() -> Response<B> {
 }
 
 /// The body of an answer. Each part that is taken is a sign of life; after the last its guest waits again.
-struct Answer<B> {
+struct TrackedBody<B> {
     body: B,
-    guest: Arc<Guest>,
+    permit: Arc<NetworkPermit>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for TrackedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -161,7 +161,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_ready() {
-            self.guest.is_served();
+            self.permit.mark_active();
         }
         polled
     }
@@ -175,9 +175,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
     }
 }
 
-impl<B> Drop for Answer<B> {
+impl<B> Drop for TrackedBody<B> {
     fn drop(&mut self) {
-        self.guest.waits();
+        self.permit.mark_idle();
     }
 }
 

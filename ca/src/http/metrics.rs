@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, Sources};
+pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, MetricsSources};
 
 /// Everything that is counted. Cheap to share; every method may be called from anywhere.
 pub struct Metrics {
@@ -30,7 +30,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Nothing counted yet. `sources` are asked at every scrape.
-    pub fn new(sources: Sources) -> Self {
+    pub fn new(sources: MetricsSources) -> Self {
         let mut registry = Registry::with_prefix("touchmark");
         registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         let metrics = Self {
@@ -86,18 +86,18 @@ impl Metrics {
     }
 
     /// Counts a call that is being answered, until the result is dropped.
-    pub fn rpcs_in_flight(&self) -> Gauged {
-        Gauged::new(&self.rpcs_in_flight)
+    pub fn rpcs_in_flight(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.rpcs_in_flight)
     }
 
     /// Counts an open connection, until the result is dropped.
-    pub fn connections_open(&self) -> Gauged {
-        Gauged::new(&self.connections)
+    pub fn connections_open(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.connections)
     }
 
     /// Counts a handshake in flight, until the result is dropped.
-    pub fn handshakes_in_flight(&self) -> Gauged {
-        Gauged::new(&self.handshakes_in_flight)
+    pub fn handshakes_in_flight(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.handshakes_in_flight)
     }
 
     /// Counts a completed handshake.
@@ -106,22 +106,22 @@ impl Metrics {
     }
 
     /// Counts a connection that was cut or refused.
-    pub fn dropped(&self, reason: Dropped) {
+    pub fn dropped(&self, reason: DropReason) {
         self.connections_dropped.get_or_create(&DroppedLabels { reason }).inc();
     }
 }
 
 /// One in a gauge, as long as it lives.
-pub struct Gauged(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Gauged {
+impl GaugeGuard {
     fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Gauged {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -129,35 +129,35 @@ impl Drop for Gauged {
 
 /// Why a connection was cut or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dropped {
+pub enum DropReason {
     /// The handshake broke a rule of TLS, or showed a certificate that is foreign or out of its time.
     HandshakeFailed,
     /// The handshake took too long.
     HandshakeTooSlow,
     /// The handshake was the oldest of too many.
-    HandshakeCrowdedOut,
+    HandshakeEvicted,
     /// The connection had no certificate and was the oldest of too many such.
-    AnonymousCrowdedOut,
+    AnonymousEvicted,
     /// The certificate was refused, and the connection was the oldest of too many such.
-    RefusedCrowdedOut,
+    RefusedEvicted,
     /// There were too many of its principal, or of all with a certificate.
     TooManyConnections,
     /// A connection of plain HTTP that was in the way of a fresh one.
-    HttpCrowdedOut,
+    HttpEvicted,
     /// A connection of plain HTTP that came when all places of its network were busy.
     HttpTooMany,
 }
 
-impl EncodeLabelValue for Dropped {
+impl EncodeLabelValue for DropReason {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         let reason = match self {
             Self::HandshakeFailed => "handshake_failed",
             Self::HandshakeTooSlow => "handshake_too_slow",
-            Self::HandshakeCrowdedOut => "handshake_crowded_out",
-            Self::AnonymousCrowdedOut => "anonymous_crowded_out",
-            Self::RefusedCrowdedOut => "refused_crowded_out",
+            Self::HandshakeEvicted => "handshake_crowded_out",
+            Self::AnonymousEvicted => "anonymous_crowded_out",
+            Self::RefusedEvicted => "refused_crowded_out",
             Self::TooManyConnections => "too_many_connections",
-            Self::HttpCrowdedOut => "http_crowded_out",
+            Self::HttpEvicted => "http_crowded_out",
             Self::HttpTooMany => "http_too_many",
         };
         EncodeLabelValue::encode(&reason, encoder)
@@ -166,7 +166,7 @@ impl EncodeLabelValue for Dropped {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DroppedLabels {
-    reason: Dropped,
+    reason: DropReason,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

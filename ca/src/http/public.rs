@@ -6,9 +6,9 @@
 mod body;
 mod compromise;
 mod conditional;
-mod lists;
-mod pace;
-mod status;
+mod crls;
+mod ocsp;
+mod rate_limiter;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,49 +20,49 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use identity::{Clock, IssuerName};
-use publication::{Answers, Delegating, ListName, Publication, StatusSource};
+use publication::{CrlId, DelegateIssuer, OcspResponder, Publication, StatusSource};
 
 use super::listener::Responder;
-use body::Page;
-use compromise::Desk;
+use body::PublicBody;
+use compromise::CompromiseHandler;
 
 pub use compromise::{CompromiseRefused, CompromiseReport};
 
 /// What everybody may ask.
-pub struct Public<S, D> {
+pub struct PublicHttp<S, D> {
     publication: Arc<Publication>,
-    answers: Arc<Answers<S, D>>,
-    compromise: Desk,
+    answers: Arc<OcspResponder<S, D>>,
+    compromise: CompromiseHandler,
     clock: Arc<dyn Clock>,
 }
 
-impl<S: StatusSource, D: Delegating> Public<S, D> {
+impl<S: StatusSource, D: DelegateIssuer> PublicHttp<S, D> {
     /// Lists and certificates from `publication`, status from `answers`; proofs of compromise go to `report`.
     pub fn new(
         publication: Arc<Publication>,
-        answers: Arc<Answers<S, D>>,
+        answers: Arc<OcspResponder<S, D>>,
         report: CompromiseReport,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { publication, answers, compromise: Desk::new(report), clock }
+        Self { publication, answers, compromise: CompromiseHandler::new(report), clock }
     }
 }
 
-impl<S: StatusSource, D: Delegating> Responder for Public<S, D> {
-    type Body = Page;
+impl<S: StatusSource, D: DelegateIssuer> Responder for PublicHttp<S, D> {
+    type Body = PublicBody;
 
-    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<Page> {
+    async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<PublicBody> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
         if let Some(question) = path.strip_prefix("/ocsp") {
             return match (&head.method, question) {
                 (&Method::POST, "" | "/") => self.answer_posted(&head.headers, body).await,
                 (&Method::GET | &Method::HEAD, encoded) if !encoded.is_empty() => {
-                    let answered = match status::decode(encoded) {
+                    let answered = match ocsp::decode(encoded) {
                         Some(question) => self.answers.answer(&question).await,
-                        None => status::malformed(),
+                        None => ocsp::malformed(),
                     };
-                    status::cacheable(answered, &head.headers, self.clock.now())
+                    ocsp::cacheable(answered, &head.headers, self.clock.now())
                 }
                 _ => not_allowed("GET, POST"),
             };
@@ -77,8 +77,8 @@ impl<S: StatusSource, D: Delegating> Responder for Public<S, D> {
             return not_allowed("GET, HEAD");
         }
         match resource(path) {
-            Some(Resource::List(name)) => match self.publication.list(name) {
-                Some(list) => lists::page(list, &head.headers, self.clock.now()),
+            Some(Resource::Crl(name)) => match self.publication.crl(name) {
+                Some(list) => crls::page(list, &head.headers, self.clock.now()),
                 None => self.no_list(name),
             },
             Some(Resource::Certificate(issuer)) => match self.publication.certificate(issuer) {
@@ -90,24 +90,24 @@ impl<S: StatusSource, D: Delegating> Responder for Public<S, D> {
     }
 }
 
-impl<S: StatusSource, D: Delegating> Public<S, D> {
-    async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<Page> {
-        if !conditional::is_of_type(headers, status::QUESTION_TYPE) || !conditional::is_plain(headers) {
+impl<S: StatusSource, D: DelegateIssuer> PublicHttp<S, D> {
+    async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<PublicBody> {
+        if !conditional::is_of_type(headers, ocsp::QUESTION_TYPE) || !conditional::is_plain(headers) {
             return plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "a question is application/ocsp-request, without a content coding\n",
             );
         }
         match read_body(body, QUESTION_BYTES_MAX).await {
-            Ok(question) => status::for_one(self.answers.answer(&question).await),
+            Ok(question) => ocsp::for_one(self.answers.answer(&question).await),
             Err(refused) => refused,
         }
     }
 
     /// A list that will come, or never.
-    fn no_list(&self, name: ListName) -> Response<Page> {
-        let whole = ListName { shard: None, ..name };
-        if name.shard.is_some() && self.publication.list(whole).is_some() {
+    fn no_list(&self, name: CrlId) -> Response<PublicBody> {
+        let whole = CrlId { shard: None, ..name };
+        if name.shard.is_some() && self.publication.crl(whole).is_some() {
             return plain(StatusCode::NOT_FOUND, "no such shard\n");
         }
         let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "the list is being made\n");
@@ -117,7 +117,7 @@ impl<S: StatusSource, D: Delegating> Public<S, D> {
 }
 
 /// The whole body, if it is not too large and comes in time.
-async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Response<Page>> {
+async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Response<PublicBody>> {
     match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "it is too large, or it broke off\n")),
@@ -127,7 +127,7 @@ async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Response<P
 
 /// What a path names.
 enum Resource {
-    List(ListName),
+    Crl(CrlId),
     Certificate(IssuerName),
 }
 
@@ -142,7 +142,7 @@ fn resource(path: &str) -> Option<Resource> {
                 // As it is written in certificates, and in no other way.
                 number => Some(number.parse().ok().filter(|shard: &u32| shard.to_string() == number)?),
             };
-            Some(Resource::List(ListName { issuer: issuer(first)?, shard }))
+            Some(Resource::Crl(CrlId { issuer: issuer(first)?, shard }))
         }
         ("issuers", None, None) => Some(Resource::Certificate(issuer(first.strip_suffix(".cer")?)?)),
         _ => None,
@@ -150,28 +150,28 @@ fn resource(path: &str) -> Option<Resource> {
 }
 
 /// R-5280-17: DER, `application/pkix-cert` (RFC 2585, section 4.1).
-fn certificate(der: Bytes) -> Response<Page> {
-    let mut answer = page(StatusCode::OK, "application/pkix-cert", Page::whole(der));
+fn certificate(der: Bytes) -> Response<PublicBody> {
+    let mut answer = page(StatusCode::OK, "application/pkix-cert", PublicBody::whole(der));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
     answer
 }
 
 /// RFC 9110, section 15.5.13.
-fn another() -> Response<Page> {
+fn another() -> Response<PublicBody> {
     plain(StatusCode::PRECONDITION_FAILED, "there is another one now\n")
 }
 
-fn not_allowed(methods: &'static str) -> Response<Page> {
+fn not_allowed(methods: &'static str) -> Response<PublicBody> {
     let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "not so\n");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Page> {
-    page(status, "text/plain; charset=utf-8", Page::whole(Bytes::from_static(text.as_bytes())))
+fn plain(status: StatusCode, text: &'static str) -> Response<PublicBody> {
+    page(status, "text/plain; charset=utf-8", PublicBody::whole(Bytes::from_static(text.as_bytes())))
 }
 
-fn page(status: StatusCode, kind: &'static str, body: Page) -> Response<Page> {
+fn page(status: StatusCode, kind: &'static str, body: PublicBody) -> Response<PublicBody> {
     let length = body.length();
     let mut answer = Response::new(body);
     *answer.status_mut() = status;

@@ -12,7 +12,7 @@ use signer::{FileSigner, Signer, plain_key_pem};
 use zeroize::Zeroizing;
 
 use super::{FIRST_OPERATOR, InitError, Plan, SERVER_NAME};
-use crate::serve::publish;
+use crate::serve::add_revocation_urls;
 
 /// All that is made.
 pub(super) struct Certificates {
@@ -139,7 +139,7 @@ impl Maker<'_> {
     ) -> Result<Certificate, InitError> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
         let mut law = Profile::standard(profile);
-        publish(&mut law, self.public_url);
+        add_revocation_urls(&mut law, self.public_url);
         let prepared = draft(request, &law, self.organization, issuer, serial_number, self.now)?.prepare()?;
         let signature = by.sign(prepared.to_be_signed()).await?;
         Ok(prepared.seal(&signature)?)

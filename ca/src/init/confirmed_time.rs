@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
 use ledger::{Action, Command, EntryNumber};
-use publication::{Ledger, Numbers};
+use publication::{CrlNumberFile, Ledger};
 use store::{OpenError, Store, StoreError};
 
 use super::InitError;
@@ -41,7 +41,8 @@ pub async fn confirm_time<S: Store>(
     }
     let store = Arc::new(open_store(&settings.store).await?);
     // Nothing is added to a ledger that lost its end: what is left of that end would be cut.
-    if let Err(why) = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await
+    {
         store.close().await?;
         return Err(why.into());
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use identity::{Clock, IssuerName, PrincipalName, Role};
-use publication::{Ledger, Numbers};
+use publication::{CrlNumberFile, Ledger};
 use signer::{Issuers, Passphrase, SignerError};
 use store::{OpenError, Store};
 
@@ -49,7 +49,8 @@ pub async fn credential<S: Store>(
     let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
     let store = Arc::new(open_store(&settings.store).await?);
     // Nothing is added to a ledger that is older than what was published.
-    if let Err(why) = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await
+    {
         store.close().await?;
         return Err(why.into());
     }

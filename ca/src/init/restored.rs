@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use identity::Clock;
-use publication::{Ledger, Numbers, NumbersError, Seen};
+use publication::{CrlNumberError, CrlNumberFile, Ledger, LedgerHead};
 use store::{OpenError, Store};
 
 use super::InitError;
@@ -22,13 +22,13 @@ pub async fn lacks_something<S: Store>(
         Err(OpenError::LostEnd { .. }) => return Ok(true),
         Err(error) => return Err(error.into()),
     };
-    let numbers = Numbers::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await;
+    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await;
     store.close().await?;
     match numbers {
         Ok(_) => Ok(false),
-        Err(NumbersError::OlderLedger { .. } | NumbersError::Read { .. } | NumbersError::Damaged { .. }) => {
-            Ok(true)
-        }
+        Err(
+            CrlNumberError::OlderLedger { .. } | CrlNumberError::Read { .. } | CrlNumberError::Damaged { .. },
+        ) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
@@ -43,7 +43,7 @@ pub async fn accept_restored_store<S: Store>(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
 ) -> Result<u64, InitError> {
     let store = Arc::new(open_store(&settings.store).await?);
-    let seen = Seen::end_of(&Ledger(Arc::clone(&store))).await;
+    let seen = LedgerHead::end_of(&Ledger(Arc::clone(&store))).await;
     store.close().await?;
-    Ok(Numbers::accept(&settings.publication.epoch_file, seen?, clock.now())?)
+    Ok(CrlNumberFile::accept(&settings.publication.epoch_file, seen?, clock.now())?)
 }

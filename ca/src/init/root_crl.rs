@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use identity::{Clock, IssuerName};
 use issuance::{Certificate, CrlEntry};
 use publication::{
-    Ledger, Numbers, NumbersError, RootListDraft, RootListError, Seen, read_root_list, root_list_file,
-    root_list_signed_elsewhere, write_root_list,
+    CrlNumberError, CrlNumberFile, Ledger, LedgerHead, RootCrlDraft, RootCrlError, read_root_crl,
+    root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 use signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
 use store::{OpenError, Store};
@@ -22,7 +22,7 @@ use crate::config::{Settings, StoreSettings};
 ///
 /// # Errors
 /// When the root's key is not at hand, or something is in the way: also a CA that is serving.
-pub async fn renew_root_list<S: Store>(
+pub async fn renew_root_crl<S: Store>(
     settings: &Settings,
     clock: &dyn Clock,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
@@ -38,15 +38,15 @@ pub async fn renew_root_list<S: Store>(
         return Err(InitError::OtherInstallation);
     }
     let draft = draft(settings, root, clock.now(), open_store).await?;
-    write_root_list(dir, &draft.sign(&signer).await?)?;
-    Ok((root_list_file(dir), read_root_list(dir, root)?.next_update))
+    write_root_crl(dir, &draft.sign(&signer).await?)?;
+    Ok((root_crl_file(dir), read_root_crl(dir, root)?.next_update))
 }
 
 /// Writes what the root's key, which is elsewhere, is to sign: the `TBSCertList`, DER, into the fresh file `to` (R-CRL-13).
 ///
 /// # Errors
 /// When the file exists or cannot be written, or something is in the way: also a CA that is serving.
-pub async fn export_root_list<S: Store>(
+pub async fn export_root_crl<S: Store>(
     settings: &Settings,
     clock: &dyn Clock,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
@@ -54,7 +54,7 @@ pub async fn export_root_list<S: Store>(
 ) -> Result<(), InitError> {
     let issuers =
         Issuers::open(&settings.issuers.dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
-    let cannot = |source| InitError::RootListFile { path: to.to_owned(), what: "written", source };
+    let cannot = |source| InitError::RootCrlFile { path: to.to_owned(), what: "written", source };
     let mut file = File::create_new(to).map_err(cannot)?;
     let draft = draft(settings, issuers.certificate(IssuerName::Root), clock.now(), open_store).await;
     let written = draft.and_then(|draft| {
@@ -80,22 +80,19 @@ pub struct Elsewhere<'a> {
 ///
 /// # Errors
 /// When the root did not sign it, or a newer one is here.
-pub fn import_root_list(
-    settings: &Settings,
-    from: Elsewhere<'_>,
-) -> Result<(PathBuf, SystemTime), InitError> {
+pub fn import_root_crl(settings: &Settings, from: Elsewhere<'_>) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
     let issuers = Issuers::open(dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
     let root = issuers.certificate(IssuerName::Root);
-    let (der, summary) = root_list_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
+    let (der, summary) = root_crl_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
     // One that is damaged or gone is what this replaces.
-    if let Ok(here) = read_root_list(dir, root)
+    if let Ok(here) = read_root_crl(dir, root)
         && here.number >= summary.number
     {
-        return Err(RootListError::Overtaken { number: summary.number, newest: here.number }.into());
+        return Err(RootCrlError::Overtaken { number: summary.number, newest: here.number }.into());
     }
-    write_root_list(dir, &der)?;
-    Ok((root_list_file(dir), summary.next_update))
+    write_root_crl(dir, &der)?;
+    Ok((root_crl_file(dir), summary.next_update))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, InitError> {
@@ -105,7 +102,7 @@ fn read(path: &Path) -> Result<Vec<u8>, InitError> {
         true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
         false => Ok(bytes),
     });
-    read.map_err(|source| InitError::RootListFile { path: path.to_owned(), what: "read", source })
+    read.map_err(|source| InitError::RootCrlFile { path: path.to_owned(), what: "read", source })
 }
 
 async fn draft<S: Store>(
@@ -113,7 +110,7 @@ async fn draft<S: Store>(
     root: &Certificate,
     now: SystemTime,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
-) -> Result<RootListDraft, InitError> {
+) -> Result<RootCrlDraft, InitError> {
     let store = Arc::new(open_store(&settings.store).await?);
     let made = make(settings, &store, now, root).await;
     store.close().await?;
@@ -125,13 +122,14 @@ async fn make<S: Store>(
     store: &Arc<S>,
     now: SystemTime,
     root: &Certificate,
-) -> Result<RootListDraft, InitError> {
+) -> Result<RootCrlDraft, InitError> {
     if let Some(doubt) = settings.clock.judge(now, store.last_entry_at()) {
         return Err(InitError::Clock(doubt));
     }
     let source = Ledger(Arc::clone(store));
-    let numbers = Numbers::open(&settings.publication.epoch_file, &source).await?;
-    let number = numbers.take(1, Seen::end_of(&source).await?)?.next().ok_or(NumbersError::Exhausted)?;
+    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &source).await?;
+    let number =
+        numbers.take(1, LedgerHead::end_of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;
     let (mut entries, mut from) = (Vec::new(), Some(0));
     while let Some(place) = from {
         // An issuer that is revoked stays on the list of its root (R-CRL-13).
@@ -145,10 +143,10 @@ async fn make<S: Store>(
         from = page.next;
     }
     // A little before now, for readers whose clocks are behind, and never before the list that it follows (ADR 0036).
-    let before = read_root_list(&settings.issuers.dir, root).ok().map(|list| list.this_update);
+    let before = read_root_crl(&settings.issuers.dir, root).ok().map(|list| list.this_update);
     let before = before.filter(|before| *before <= now).unwrap_or(SystemTime::UNIX_EPOCH);
     let this_update = now.checked_sub(settings.publication.backdate).unwrap_or(now).max(before);
-    Ok(RootListDraft::new(root, number, &entries, this_update, now)?)
+    Ok(RootCrlDraft::new(root, number, &entries, this_update, now)?)
 }
 
 /// A root has a handful of issuers.

@@ -21,25 +21,25 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument, info_span};
 
-use super::holders::Holders;
-use super::visitor::Visitor;
+use super::peer::Peer;
+use super::quota::PerClientQuota;
 use crate::grpc::{DoorRefused, at_the_door};
 use crate::http::metrics::Metrics;
-use admission::{Admission, CallPlace};
+use admission::{CallLimits, CallPermit};
 use answer::{Call, CallIds, Question};
 use methods::{Kind, Method, Methods};
 
 /// Wraps the services.
 #[derive(Clone)]
-pub(super) struct Calls {
+pub(super) struct CallLayer {
     metrics: Arc<Metrics>,
     methods: Arc<Methods>,
-    admission: Arc<Admission>,
+    limits: Arc<CallLimits>,
     stop: CancellationToken,
     ids: Arc<CallIds>,
 }
 
-impl Calls {
+impl CallLayer {
     /// Knows all methods in the encoded `FileDescriptorSet`s; what is not there is counted as `unknown`, so that nobody can fill our
     /// memory with names. After `stop`, callers that stream are heard to have ended.
     ///
@@ -47,36 +47,36 @@ impl Calls {
     /// When a set cannot be read.
     pub(super) fn new(
         metrics: Arc<Metrics>,
-        holders: Arc<Holders>,
+        quota: Arc<PerClientQuota>,
         descriptor_sets: &[&[u8]],
         stop: CancellationToken,
     ) -> Result<Self, prost::DecodeError> {
         Ok(Self {
             metrics,
             methods: Arc::new(Methods::of(descriptor_sets)?),
-            admission: Arc::new(Admission::new(holders)),
+            limits: Arc::new(CallLimits::new(quota)),
             stop,
             ids: Arc::new(CallIds::fresh()),
         })
     }
 }
 
-impl<S> Layer<S> for Calls {
-    type Service = Counted<S>;
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
 
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, calls: self.clone() }
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService { inner, calls: self.clone() }
     }
 }
 
 /// A service whose calls are admitted, counted and logged.
 #[derive(Clone)]
-pub(super) struct Counted<S> {
+pub(super) struct CallService<S> {
     inner: S,
-    calls: Calls,
+    calls: CallLayer,
 }
 
-impl<S> Service<Request<Body>> for Counted<S>
+impl<S> Service<Request<Body>> for CallService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -99,9 +99,9 @@ where
                 Ok(call.answer(refused))
             });
         }
-        let visitor = request.extensions().get::<Arc<Visitor>>().cloned();
+        let peer = request.extensions().get::<Arc<Peer>>().cloned();
         let began = Instant::now();
-        let limit = match calls.admit(&request, &method, visitor.as_deref()) {
+        let limit = match calls.admit(&request, &method, peer.as_deref()) {
             // A caller that gives no time has left before it is heard.
             Ok((_, Some(limit))) if limit <= began.elapsed() => {
                 let answer = call.answer(at_the_door(DoorRefused::NotInTime).into_http());
@@ -116,14 +116,14 @@ where
                 return Box::pin(std::future::ready(Ok(answer)));
             }
         };
-        let cut = call.place.as_ref().and_then(CallPlace::cut);
+        let cut = call.place.as_ref().and_then(CallPermit::evicted);
         let span = info_span!("call", call.id = %call.id().text(), call.method = %method.path);
         let request = match method.kind {
-            Kind::Asking => request.map(|body| Body::new(Question::new(body, calls.stop.clone()))),
-            Kind::Unary | Kind::Telling => request,
+            Kind::ClientStreaming => request.map(|body| Body::new(Question::new(body, calls.stop.clone()))),
+            Kind::Unary | Kind::ServerStreaming => request,
         };
         if method.kind != Kind::Unary {
-            call.end = Some(end(method.kind, calls.stop.clone(), cut.clone(), visitor, limit));
+            call.end = Some(end(method.kind, calls.stop.clone(), cut.clone(), peer, limit));
         }
         let answer = self.inner.call(request);
         let begins_within = limit.map_or(ANSWER_BEGINS_MAX, |limit| limit.min(ANSWER_BEGINS_MAX));
@@ -149,15 +149,15 @@ where
     }
 }
 
-impl Calls {
+impl CallLayer {
     /// A place for the call, and how long its caller gives it.
     fn admit(
         &self,
         request: &Request<Body>,
         method: &Method,
-        visitor: Option<&Visitor>,
-    ) -> Result<(CallPlace, Option<Duration>), DoorRefused> {
-        let place = self.admission.admit(method, visitor)?;
+        peer: Option<&Peer>,
+    ) -> Result<(CallPermit, Option<Duration>), DoorRefused> {
+        let place = self.limits.acquire(method, peer)?;
         if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
             return Err(DoorRefused::Compressed);
         }
@@ -174,7 +174,7 @@ fn end(
     kind: Kind,
     stop: CancellationToken,
     cut: Option<CancellationToken>,
-    visitor: Option<Arc<Visitor>>,
+    peer: Option<Arc<Peer>>,
     limit: Option<Duration>,
 ) -> BoxFuture<'static, DoorRefused> {
     let due = limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -182,8 +182,8 @@ fn end(
         // What a caller streams ends at a stop, and then its answers do.
         let stopped = async {
             match kind {
-                Kind::Telling => stop.cancelled().await,
-                Kind::Asking | Kind::Unary => std::future::pending().await,
+                Kind::ServerStreaming => stop.cancelled().await,
+                Kind::ClientStreaming | Kind::Unary => std::future::pending().await,
             }
         };
         let made_room = async {
@@ -192,11 +192,11 @@ fn end(
                 None => std::future::pending().await,
             }
         };
-        let withdrawn = async {
-            match &visitor {
-                Some(visitor) => {
-                    visitor.withdrawn.signal().cancelled().await;
-                    visitor.withdrawn.why()
+        let revoked = async {
+            match &peer {
+                Some(peer) => {
+                    peer.revoked.token().cancelled().await;
+                    peer.revoked.why()
                 }
                 None => std::future::pending().await,
             }
@@ -209,7 +209,7 @@ fn end(
         };
         tokio::select! {
             biased;
-            why = withdrawn => DoorRefused::Caller(why),
+            why = revoked => DoorRefused::Caller(why),
             () = stopped => DoorRefused::Stopping,
             () = made_room => DoorRefused::MadeRoom,
             () = too_long => DoorRefused::NotInTime,

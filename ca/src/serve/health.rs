@@ -13,7 +13,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use super::ends;
+use super::expiry;
 use super::tasks::{Fault, Watch};
 use crate::http::Readiness;
 
@@ -118,7 +118,7 @@ pub(super) fn readiness<S: Store>(
                 .to_owned(),
         );
     }
-    ends::ended(&authority.ends(), authority.now())?;
+    expiry::ended(&authority.ends(), authority.now())?;
     Ok(())
 }
 

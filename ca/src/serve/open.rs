@@ -7,7 +7,7 @@ use std::sync::Arc;
 use authority::{Authority, Installation, OpenAuthorityError};
 use identity::{Clock, IssuerName};
 use issuance::Certificate;
-use publication::{Numbers, NumbersError, PublishError};
+use publication::{CrlNumberError, CrlNumberFile, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,12 +17,12 @@ use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
 use super::profiles;
-use super::publish::Published;
+use super::publishing::Publishing;
 use super::server::{SERVER, Server};
 use super::tasks::Watch;
 use crate::clock::CheckedClock;
 use crate::config::{IssuerSettings, Settings, StoreSettings};
-use crate::http::metrics::{Expiries, Expiry, Figures, Sources};
+use crate::http::metrics::{Expiries, Expiry, Figures, MetricsSources};
 use crate::tls::{CredentialsError, TlsError};
 
 /// What is open.
@@ -81,7 +81,7 @@ pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), Ope
     if !ledger.is_dir() {
         return Err(store::OpenError::Missing { path: ledger }.into());
     }
-    Numbers::look(&settings.publication.epoch_file)?;
+    CrlNumberFile::look(&settings.publication.epoch_file)?;
     Ok(())
 }
 
@@ -98,9 +98,9 @@ impl<S: Store> Opened<S> {
     pub(super) fn sources(
         &self,
         clock: Arc<dyn Clock>,
-        published: &Published<S>,
+        published: &Publishing<S>,
         tasks: Arc<Watch>,
-    ) -> Sources {
+    ) -> MetricsSources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
@@ -140,7 +140,7 @@ impl<S: Store> Opened<S> {
                 projection_rebuilds: metrics.projection_rebuilds,
             }
         };
-        Sources { clock, issuers: Arc::clone(&self.expiries), figures: Arc::new(figures) }
+        MetricsSources { clock, issuers: Arc::clone(&self.expiries), figures: Arc::new(figures) }
     }
 }
 
@@ -222,7 +222,7 @@ pub enum OpenError {
     Store(#[from] store::OpenError),
     /// The ledger is older than what was published.
     #[error(transparent)]
-    Numbers(#[from] NumbersError),
+    CrlNumbers(#[from] CrlNumberError),
     /// The lists cannot be kept.
     #[error("CRLs cannot be published")]
     Publish(#[from] PublishError),

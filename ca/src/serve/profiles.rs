@@ -12,7 +12,7 @@ pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> 
     profiles
         .map(|mut profile| {
             profile.backdate = settings.backdate;
-            publish(&mut profile, public_url);
+            add_revocation_urls(&mut profile, public_url);
             let of_devices = matches!(profile.name, ProfileName::Idevid | ProfileName::Ldevid);
             if settings.rsa_keys && of_devices {
                 profile.key_types.extend([KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096]);
@@ -46,7 +46,7 @@ pub(super) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
 }
 
 /// Where everybody finds out what became of a certificate of this profile.
-pub(crate) fn publish(profile: &mut Profile, public_url: Option<&str>) {
+pub(crate) fn add_revocation_urls(profile: &mut Profile, public_url: Option<&str>) {
     let Some(url) = public_url else { return };
     let issuer = profile.issuer;
     // A root stands for itself; an OCSP signer cannot be revoked.

@@ -21,8 +21,8 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Acts on signals until the second that stops: on those that are `taken`, or will be.
-    pub(super) async fn watch(self, taken: Option<Taken>) {
-        let mut signals = match taken.map_or_else(Taken::new, Ok) {
+    pub(super) async fn watch(self, taken: Option<SignalStreams>) {
+        let mut signals = match taken.map_or_else(SignalStreams::new, Ok) {
             Ok(signals) => signals,
             Err(why) => return error!(%why, "signals cannot be received"),
         };
@@ -46,13 +46,13 @@ impl Signals {
 }
 
 /// Signals that the process takes instead of dying of them.
-pub(super) struct Taken {
+pub(super) struct SignalStreams {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-impl Taken {
+impl SignalStreams {
     /// # Errors
     /// When the system refuses.
     pub(super) fn new() -> io::Result<Self> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use identity::{IssuerName, KeyFingerprint, RevocationReason, SerialNumber};
 use ledger::{AlarmKind, CertificateStatus, Clash, Event, Holder, Selection};
 use proto::v1;
-use publication::{List, ListName};
+use publication::{Crl, CrlId};
 use store::{AlarmRecord, ChangedStatus, Revocation, RevocationChange, StatusRecord, StoreError, Survey};
 
 use super::{bad, device_id, device_message, principal_name, remark, request_id, serial_number};
@@ -94,15 +94,15 @@ pub(in crate::grpc) fn feed_place(cursor: &str) -> Result<Option<FeedPlace>, Ref
 }
 
 /// Which list is asked for.
-pub(in crate::grpc) fn list_name(message: &v1::GetCrlRequest) -> Result<ListName, Refused> {
+pub(in crate::grpc) fn list_name(message: &v1::GetCrlRequest) -> Result<CrlId, Refused> {
     let issuer = message.issuer.parse::<IssuerName>().ok();
     let issuer = issuer
         .ok_or_else(|| bad("issuer", format_args!("is factory, operational, infrastructure or root")))?;
-    Ok(ListName { issuer, shard: message.shard })
+    Ok(CrlId { issuer, shard: message.shard })
 }
 
 /// A piece of a list; the first one says what the whole is.
-pub(in crate::grpc) fn list_piece(list: &List, chunk: Bytes, first: bool) -> v1::GetCrlResponse {
+pub(in crate::grpc) fn list_piece(list: &Crl, chunk: Bytes, first: bool) -> v1::GetCrlResponse {
     if !first {
         return v1::GetCrlResponse { chunk, ..v1::GetCrlResponse::default() };
     }

@@ -10,10 +10,10 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use publication::{AnswersFigures, IssuerFigures, PublicationFigures};
+use publication::{IssuerFigures, OcspFigures, PublicationFigures};
 
 /// Where figures come from at a scrape.
-pub struct Sources {
+pub struct MetricsSources {
     /// Tells how long issuers still live.
     pub clock: Arc<dyn Clock>,
     /// When which issuer ends.
@@ -107,7 +107,7 @@ pub struct Figures {
     /// Of revocation lists.
     pub publication: PublicationFigures,
     /// Of answers about status.
-    pub answers: AnswersFigures,
+    pub answers: OcspFigures,
 }
 
 /// Figures of the list of blocked keys.
@@ -121,43 +121,43 @@ pub struct BlockedKeysFigures {
     pub stale: bool,
 }
 
-impl Collector for Sources {
+impl Collector for MetricsSources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let now = self.clock.now();
         let figures = (self.figures)();
-        let mut page = Page(&mut encoder);
-        page.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
-        page.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
+        let mut out = FigureEncoder(&mut encoder);
+        out.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
+        out.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
         let text = "How often an RSA key was found to share a prime with another one";
-        page.counter("shared_primes", text, figures.shared_primes)?;
+        out.counter("shared_primes", text, figures.shared_primes)?;
         let text = "Refusals that were not recorded as alarms, because many of the same caller were";
-        page.counter("alarms_repeated", text, figures.repeated_alarms)?;
+        out.counter("alarms_repeated", text, figures.repeated_alarms)?;
         let text = "How often a cloned device showed a certificate that was revoked unused";
-        page.counter("revoked_siblings", text, figures.revoked_siblings)?;
+        out.counter("revoked_siblings", text, figures.revoked_siblings)?;
         let text = "Proofs that the key of an issuer is compromised, by issuer";
-        page.counters("issuer_compromise_proofs", text, "issuer", &figures.issuers_compromised)?;
-        page.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
-        page.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
-        page.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
-        page.seconds("store_sync_seconds", "Time spent in syncs", figures.sync_total)?;
-        page.gauge("store_sync_seconds_max", "The longest sync", figures.sync_max.as_secs_f64())?;
-        page.counter("store_full", "Batches refused because the disk was full", figures.disk_full)?;
-        page.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
+        out.counters("issuer_compromise_proofs", text, "issuer", &figures.issuers_compromised)?;
+        out.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
+        out.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
+        out.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
+        out.seconds("store_sync_seconds", "Time spent in syncs", figures.sync_total)?;
+        out.gauge("store_sync_seconds_max", "The longest sync", figures.sync_max.as_secs_f64())?;
+        out.counter("store_full", "Batches refused because the disk was full", figures.disk_full)?;
+        out.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
         let stopped = f64::from(u8::from(figures.stopped));
-        page.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
+        out.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
         let no_room = f64::from(u8::from(figures.no_room));
-        page.gauge("store_disk_full", "1 while the ledger's disk has no room", no_room)?;
-        process(&mut page, &figures)?;
-        page.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
+        out.gauge("store_disk_full", "1 while the ledger's disk has no room", no_room)?;
+        process(&mut out, &figures)?;
+        out.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
         let lag = figures.projection_lag.as_secs_f64();
-        page.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
+        out.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         let text = "Broken listings that were discarded and built again; those that are built at a start do not count";
-        page.counter("projection_rebuilds", text, figures.projection_rebuilds)?;
+        out.counter("projection_rebuilds", text, figures.projection_rebuilds)?;
         let in_doubt = f64::from(u8::from(figures.clock_in_doubt));
         let text = "1 while the clock is not trusted: nothing is issued or published";
-        page.gauge("clock_in_doubt", text, in_doubt)?;
-        blocked_keys(&mut page, &figures.blocked_keys)?;
-        publication(&mut page, &figures)?;
+        out.gauge("clock_in_doubt", text, in_doubt)?;
+        blocked_keys(&mut out, &figures.blocked_keys)?;
+        publication(&mut out, &figures)?;
         let expiries = self.issuers.now();
         let left = expiries.iter().map(|expiry| {
             let left = match expiry.not_after.duration_since(now) {
@@ -166,54 +166,50 @@ impl Collector for Sources {
             };
             (expiry.issuer.clone(), left)
         });
-        page.gauges("issuer_expiry_seconds", "Until an issuer's certificate ends", "issuer", left)
+        out.gauges("issuer_expiry_seconds", "Until an issuer's certificate ends", "issuer", left)
     }
 }
 
-impl fmt::Debug for Sources {
+impl fmt::Debug for MetricsSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
 }
 
-fn process(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
-    page.counter("log_lines_lost", "Log lines that could not be written", figures.log_lines_lost)?;
+fn process(out: &mut FigureEncoder<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
+    out.counter("log_lines_lost", "Log lines that could not be written", figures.log_lines_lost)?;
     let text = "Log lines left out because there were too many of their kind";
-    page.counter("log_lines_suppressed", text, figures.log_lines_suppressed)?;
-    page.counter("panics", "Panics in any thread or task", figures.panics)?;
+    out.counter("log_lines_suppressed", text, figures.log_lines_suppressed)?;
+    out.counter("panics", "Panics in any thread or task", figures.panics)?;
     let text = "How often a background task ended and was started again";
-    page.counters("task_restarts", text, "task", &figures.task_restarts)
+    out.counters("task_restarts", text, "task", &figures.task_restarts)
 }
 
-fn blocked_keys(page: &mut Page<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {
-    page.gauge("blocked_keys", "Entries of the list of blocked keys", figures.listed as f64)?;
+fn blocked_keys(out: &mut FigureEncoder<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {
+    out.gauge("blocked_keys", "Entries of the list of blocked keys", figures.listed as f64)?;
     let text = "1 when the file of blocked keys cannot be used and an earlier list is in force";
-    page.gauge("blocked_keys_stale", text, f64::from(u8::from(figures.stale)))?;
-    page.counter(
-        "blocked_keys_files_refused",
-        "Files of blocked keys that could not be used",
-        figures.refused,
-    )
+    out.gauge("blocked_keys_stale", text, f64::from(u8::from(figures.stale)))?;
+    out.counter("blocked_keys_files_refused", "Files of blocked keys that could not be used", figures.refused)
 }
 
-fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
+fn publication(out: &mut FigureEncoder<'_, '_>, figures: &Figures) -> Result<(), fmt::Error> {
     let issuers = &figures.publication.issuers;
     let of = |figure: fn(&IssuerFigures) -> f64| {
         issuers.iter().map(move |(issuer, figures)| (issuer.clone(), figure(figures)))
     };
     let text = "Until the first of an issuer's CRLs ends; negative: it ended";
-    page.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
-    page.gauges("crl_age_seconds", "Age of an issuer's oldest CRL", "issuer", of(|figures| figures.age))?;
-    page.gauges("crl_lists", "CRLs of an issuer", "issuer", of(|figures| figures.lists as f64))?;
+    out.gauges("crl_seconds_to_expiry", text, "issuer", of(|figures| figures.to_expiry))?;
+    out.gauges("crl_age_seconds", "Age of an issuer's oldest CRL", "issuer", of(|figures| figures.age))?;
+    out.gauges("crl_lists", "CRLs of an issuer", "issuer", of(|figures| figures.crls as f64))?;
     let text = "Certificates on an issuer's whole CRL";
-    page.gauges("crl_listed", text, "issuer", of(|figures| figures.listed as f64))?;
-    page.counter("crl_published", "CRLs published", figures.publication.published)?;
+    out.gauges("crl_listed", text, "issuer", of(|figures| figures.revoked as f64))?;
+    out.counter("crl_published", "CRLs published", figures.publication.published)?;
     let lag = figures.publication.lag.as_secs_f64();
-    page.gauge("crl_lag_seconds", "For how long what is on record may not have been in the CRLs", lag)?;
-    page.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
+    out.gauge("crl_lag_seconds", "For how long what is on record may not have been in the CRLs", lag)?;
+    out.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
     let answers = &figures.answers;
     let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];
-    page.counters(
+    out.counters(
         "ocsp_answers",
         "OCSP responses, by how they were made: signed on demand, kept from before, refused",
         "kind",
@@ -222,9 +218,9 @@ fn publication(page: &mut Page<'_, '_>, figures: &Figures) -> Result<(), fmt::Er
 }
 
 /// Writes figures one after the other.
-struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+struct FigureEncoder<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
-impl Page<'_, '_> {
+impl FigureEncoder<'_, '_> {
     fn counter(&mut self, name: &str, help: &str, value: u64) -> Result<(), fmt::Error> {
         let metric = ConstCounter::new(value);
         metric.encode(self.0.encode_descriptor(name, help, None, metric.metric_type())?)

@@ -7,17 +7,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use publication::List;
+use publication::Crl;
 
 /// A body of known length.
 #[derive(Debug)]
-pub(crate) enum Page {
+pub(crate) enum PublicBody {
     /// Bytes; empty when they were sent.
     Whole(Bytes),
     /// A part of a list.
-    List {
+    Crl {
         /// Stays what it was when the answer began, also when a newer one is published meanwhile.
-        list: Arc<List>,
+        list: Arc<Crl>,
         /// What comes next.
         at: u64,
         /// Where it ends.
@@ -25,7 +25,7 @@ pub(crate) enum Page {
     },
 }
 
-impl Page {
+impl PublicBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole(bytes)
     }
@@ -34,18 +34,18 @@ impl Page {
     pub(super) fn length(&self) -> u64 {
         match self {
             Self::Whole(bytes) => bytes.len() as u64,
-            Self::List { at, end, .. } => end - at,
+            Self::Crl { at, end, .. } => end - at,
         }
     }
 }
 
-impl From<Bytes> for Page {
+impl From<Bytes> for PublicBody {
     fn from(bytes: Bytes) -> Self {
         Self::Whole(bytes)
     }
 }
 
-impl Body for Page {
+impl Body for PublicBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -56,7 +56,7 @@ impl Body for Page {
         }
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::List { list, at, end } => {
+            Self::Crl { list, at, end } => {
                 let limit = usize::try_from(*end - *at).unwrap_or(usize::MAX).min(PIECE_BYTES);
                 let piece = list.read(*at, limit);
                 if let Ok(piece) = &piece {

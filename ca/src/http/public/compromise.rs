@@ -11,9 +11,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use super::body::Page;
+use super::body::PublicBody;
 use super::conditional::{is_of_type, is_plain};
-use super::pace::Pace;
+use super::rate_limiter::RateLimiter;
 use super::{page, plain, read_body};
 
 /// Takes a proof (PKCS#10, DER) to whoever acts on it.
@@ -39,20 +39,25 @@ pub enum CompromiseRefused {
 
 /// The desk where proofs are taken, one after the other, and not too often from one place: nothing is asked of who comes, and what a proof
 /// costs is taken from issuing.
-pub(super) struct Desk {
+pub(super) struct CompromiseHandler {
     report: CompromiseReport,
     place: Semaphore,
-    pace: Pace,
+    rate_limiter: RateLimiter,
 }
 
-impl Desk {
+impl CompromiseHandler {
     pub(super) fn new(report: CompromiseReport) -> Self {
-        Self { report, place: Semaphore::new(1), pace: Pace::default() }
+        Self { report, place: Semaphore::new(1), rate_limiter: RateLimiter::default() }
     }
 
-    pub(super) async fn answer(&self, from: IpAddr, headers: &HeaderMap, body: Incoming) -> Response<Page> {
+    pub(super) async fn answer(
+        &self,
+        from: IpAddr,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Response<PublicBody> {
         // Before a byte of the body is read.
-        if let Err(wait) = self.pace.step(from, Instant::now()) {
+        if let Err(wait) = self.rate_limiter.step(from, Instant::now()) {
             return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from where you are\n", wait);
         }
         if !is_of_type(headers, PROOF_TYPE) || !is_plain(headers) {
@@ -71,7 +76,7 @@ impl Desk {
         match (self.report)(proof).await {
             Ok(revoked) => {
                 let text = format!("{{\"revoked\":{revoked}}}\n");
-                page(StatusCode::OK, "application/json", Page::whole(text.into()))
+                page(StatusCode::OK, "application/json", PublicBody::whole(text.into()))
             }
             Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
             Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, "KEY_UNKNOWN"),
@@ -84,11 +89,11 @@ impl Desk {
 }
 
 /// A refusal with a stable reason.
-fn refused(status: StatusCode, reason: &str) -> Response<Page> {
-    page(status, "application/json", Page::whole(format!("{{\"reason\":\"{reason}\"}}\n").into()))
+fn refused(status: StatusCode, reason: &str) -> Response<PublicBody> {
+    page(status, "application/json", PublicBody::whole(format!("{{\"reason\":\"{reason}\"}}\n").into()))
 }
 
-fn later(status: StatusCode, text: &'static str, wait: Duration) -> Response<Page> {
+fn later(status: StatusCode, text: &'static str, wait: Duration) -> Response<PublicBody> {
     let mut answer = plain(status, text);
     // Whole seconds, and never none of them.
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));

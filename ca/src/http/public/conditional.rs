@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName};
 
 /// What the caller is compared with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Current<'a> {
+pub(super) struct Validators<'a> {
     /// With its quotes.
     pub(super) etag: &'a str,
     /// As `Last-Modified` says it.
@@ -20,18 +20,18 @@ pub(super) struct Current<'a> {
 
 /// What the conditions of a request come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Precondition {
     /// It is sent.
-    Wanted,
+    Send,
     /// The caller has it already: 304.
-    Known,
+    NotModified,
     /// The caller wants another one than there is: 412.
-    Another,
+    Failed,
 }
 
 /// Judges the conditions in their order (section 13.2.2): `If-Match`, or without it `If-Unmodified-Since`; then `If-None-Match`, or without
 /// it `If-Modified-Since`.
-pub(super) fn judge(asked: &HeaderMap, current: Current<'_>) -> Found {
+pub(super) fn evaluate(asked: &HeaderMap, current: Validators<'_>) -> Precondition {
     let is_right = match asked.contains_key(IF_MATCH) {
         // The comparison is strong (section 13.1.1): a weak entity tag matches nothing.
         true => text(asked, IF_MATCH)
@@ -42,13 +42,13 @@ pub(super) fn judge(asked: &HeaderMap, current: Current<'_>) -> Found {
         }
     };
     match is_right {
-        false => Found::Another,
-        true if is_known(asked, current) => Found::Known,
-        true => Found::Wanted,
+        false => Precondition::Failed,
+        true if is_known(asked, current) => Precondition::NotModified,
+        true => Precondition::Send,
     }
 }
 
-fn is_known(asked: &HeaderMap, current: Current<'_>) -> bool {
+fn is_known(asked: &HeaderMap, current: Validators<'_>) -> bool {
     if asked.contains_key(IF_NONE_MATCH) {
         return text(asked, IF_NONE_MATCH).any(|tags| matches(tags, current.etag));
     }
@@ -105,28 +105,32 @@ mod tests {
 
     const ETAG: &str = "\"17\"";
 
-    fn found(headers: &[(HeaderName, &str)], shares_second: bool) -> Found {
+    fn found(headers: &[(HeaderName, &str)], shares_second: bool) -> Precondition {
         let mut asked = HeaderMap::new();
         for (name, value) in headers {
             asked.append(name, HeaderValue::from_str(value).unwrap());
         }
         // Within the second that Last-Modified says.
         let modified = UNIX_EPOCH + Duration::from_millis(784_111_777_900);
-        judge(&asked, Current { etag: ETAG, modified, shares_second })
+        evaluate(&asked, Validators { etag: ETAG, modified, shares_second })
     }
 
     fn known(headers: &[(HeaderName, &str)], shares_second: bool) -> bool {
-        found(headers, shares_second) == Found::Known
+        found(headers, shares_second) == Precondition::NotModified
     }
 
     #[test]
     fn who_wants_another_one_than_there_is_gets_none() {
         for tags in ["\"16\"", "W/\"17\"", "", "\"16\", W/\"17\""] {
-            assert_eq!(found(&[(IF_MATCH, tags)], false), Found::Another, "{tags}");
+            assert_eq!(found(&[(IF_MATCH, tags)], false), Precondition::Failed, "{tags}");
         }
         for tags in [ETAG, "*", "\"16\", \"17\""] {
-            assert_eq!(found(&[(IF_MATCH, tags)], false), Found::Wanted, "{tags}");
-            assert_eq!(found(&[(IF_MATCH, tags), (IF_NONE_MATCH, ETAG)], false), Found::Known, "{tags}");
+            assert_eq!(found(&[(IF_MATCH, tags)], false), Precondition::Send, "{tags}");
+            assert_eq!(
+                found(&[(IF_MATCH, tags), (IF_NONE_MATCH, ETAG)], false),
+                Precondition::NotModified,
+                "{tags}"
+            );
         }
         let unmodified = |second| {
             let date = format!("Sun, 06 Nov 1994 08:49:{second} GMT");
@@ -134,12 +138,12 @@ mod tests {
         };
         assert_eq!(
             [unmodified(36), unmodified(37), unmodified(38)],
-            [Found::Another, Found::Wanted, Found::Wanted]
+            [Precondition::Failed, Precondition::Send, Precondition::Send]
         );
-        assert_eq!(found(&[(IF_UNMODIFIED_SINCE, "yesterday")], false), Found::Wanted);
+        assert_eq!(found(&[(IF_UNMODIFIED_SINCE, "yesterday")], false), Precondition::Send);
         // An entity tag comes first.
         let before = (IF_UNMODIFIED_SINCE, "Sun, 06 Nov 1994 08:49:36 GMT");
-        assert_eq!(found(&[before, (IF_MATCH, ETAG)], false), Found::Wanted);
+        assert_eq!(found(&[before, (IF_MATCH, ETAG)], false), Precondition::Send);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Places for calls.
+//! Limits on calls in flight.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -7,78 +7,80 @@ use authority::CallerRefused;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::super::holders::{Holders, Share};
-use super::super::visitor::{Visitor, Who};
+use super::super::peer::{Identity, Peer};
+use super::super::quota::{PerClientQuota, QuotaPermit};
 use super::methods::Method;
 use crate::grpc::DoorRefused;
 
-/// What there is.
-pub(super) struct Admission {
-    holders: Arc<Holders>,
-    /// Of visitors without a certificate, who may ask for health only.
-    strangers: OldestFirst,
-    /// Of visitors whose certificate is refused, who are told why.
-    refused: OldestFirst,
+/// The limits for each kind of client.
+pub(super) struct CallLimits {
+    quota: Arc<PerClientQuota>,
+    /// Of clients without a certificate, which may call health only.
+    anonymous: EvictOldest,
+    /// Of clients whose certificate is refused.
+    refused: EvictOldest,
 }
 
-/// What a call holds of it.
-pub(super) enum CallPlace {
-    /// Of a principal.
-    Known { _share: Share },
-    /// May be cut for a fresh one.
-    Crowd(Arc<CancellationToken>),
+/// The right to one call, given back on drop.
+pub(super) enum CallPermit {
+    /// Of a principal's quota.
+    Principal { _quota: QuotaPermit },
+    /// May be evicted for another call.
+    Evictable(Arc<CancellationToken>),
 }
 
-/// Calls in flight: when there are as many as there may be, the oldest is cut for the next.
+/// Calls in flight: when the limit is reached, a new one evicts the oldest.
 #[derive(Default)]
-struct OldestFirst(Mutex<VecDeque<Weak<CancellationToken>>>);
+struct EvictOldest(Mutex<VecDeque<Weak<CancellationToken>>>);
 
-impl Admission {
-    pub(super) fn new(holders: Arc<Holders>) -> Self {
-        Self { holders, strangers: OldestFirst::default(), refused: OldestFirst::default() }
+impl CallLimits {
+    pub(super) fn new(quota: Arc<PerClientQuota>) -> Self {
+        Self { quota, anonymous: EvictOldest::default(), refused: EvictOldest::default() }
     }
 
-    /// A place for one call of the visitor.
-    pub(super) fn admit(&self, method: &Method, visitor: Option<&Visitor>) -> Result<CallPlace, DoorRefused> {
-        match visitor.map(|visitor| &visitor.who) {
-            Some(Who::Known { holder, .. }) => {
-                let share = self.holders.take_call(holder).ok_or(DoorRefused::Overloaded)?;
-                Ok(CallPlace::Known { _share: share })
+    /// A permit for one call of this client.
+    pub(super) fn acquire(&self, method: &Method, peer: Option<&Peer>) -> Result<CallPermit, DoorRefused> {
+        match peer.map(|peer| &peer.identity) {
+            Some(Identity::Principal { usage, .. }) => {
+                let quota = self.quota.acquire_call(usage).ok_or(DoorRefused::Overloaded)?;
+                Ok(CallPermit::Principal { _quota: quota })
             }
-            Some(Who::Refused) => Ok(CallPlace::Crowd(self.refused.enter())),
-            Some(Who::Nobody) | None if method.open => Ok(CallPlace::Crowd(self.strangers.enter())),
-            Some(Who::Nobody) | None => Err(DoorRefused::Caller(CallerRefused::Anonymous)),
+            Some(Identity::Refused) => Ok(CallPermit::Evictable(self.refused.acquire())),
+            Some(Identity::Anonymous) | None if method.open => {
+                Ok(CallPermit::Evictable(self.anonymous.acquire()))
+            }
+            Some(Identity::Anonymous) | None => Err(DoorRefused::Caller(CallerRefused::Anonymous)),
         }
     }
 }
 
-impl CallPlace {
-    /// Cancelled when the call has to make room.
-    pub(super) fn cut(&self) -> Option<CancellationToken> {
+impl CallPermit {
+    /// Cancelled when the call is evicted; `None`: it never is.
+    pub(super) fn evicted(&self) -> Option<CancellationToken> {
         match self {
-            Self::Known { .. } => None,
-            Self::Crowd(cut) => Some(cut.as_ref().clone()),
+            Self::Principal { .. } => None,
+            Self::Evictable(evicted) => Some(evicted.as_ref().clone()),
         }
     }
 }
 
-impl OldestFirst {
-    /// An honest question for health, or a refusal, takes milliseconds; who watches health from outside can watch again.
-    fn enter(&self) -> Arc<CancellationToken> {
+impl EvictOldest {
+    /// A health check or a refusal takes milliseconds, and a client that watches health can watch again.
+    fn acquire(&self) -> Arc<CancellationToken> {
         let mut calls = self.0.lock();
-        if calls.len() >= CROWD_CALLS_MAX {
+        if calls.len() >= EVICTABLE_CALLS_MAX {
             calls.retain(|call| call.strong_count() > 0);
         }
-        if calls.len() >= CROWD_CALLS_MAX
+        if calls.len() >= EVICTABLE_CALLS_MAX
             && let Some(oldest) = calls.pop_front().and_then(|oldest| oldest.upgrade())
         {
             oldest.cancel();
         }
-        let cut = Arc::new(CancellationToken::new());
-        calls.push_back(Arc::downgrade(&cut));
-        cut
+        let evicted = Arc::new(CancellationToken::new());
+        calls.push_back(Arc::downgrade(&evicted));
+        evicted
     }
 }
 
-/// Calls in flight of those without a certificate, and of those whose certificate is refused.
-const CROWD_CALLS_MAX: usize = 64;
+/// Calls in flight of anonymous clients, and of refused ones.
+const EVICTABLE_CALLS_MAX: usize = 64;

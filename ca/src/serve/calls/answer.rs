@@ -15,10 +15,10 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::debug;
 
-use super::admission::CallPlace;
+use super::admission::CallPermit;
 use super::methods::Method;
 use crate::grpc::{DoorRefused, at_the_door};
-use crate::http::metrics::{Gauged, Metrics};
+use crate::http::metrics::{GaugeGuard, Metrics};
 
 /// One call, until its answer was sent or given up.
 pub(super) struct Call {
@@ -29,8 +29,8 @@ pub(super) struct Call {
     code: Option<Code>,
     /// Ends an answer that has begun, and says why.
     pub(super) end: Option<BoxFuture<'static, DoorRefused>>,
-    _in_flight: Gauged,
-    pub(super) place: Option<CallPlace>,
+    _in_flight: GaugeGuard,
+    pub(super) place: Option<CallPermit>,
 }
 
 impl Call {

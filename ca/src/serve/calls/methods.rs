@@ -25,9 +25,9 @@ pub(super) enum Kind {
     /// Its one answer.
     Unary,
     /// The caller: it may send without end.
-    Asking,
+    ClientStreaming,
     /// Nobody: we answer without end.
-    Telling,
+    ServerStreaming,
 }
 
 impl Methods {
@@ -43,8 +43,8 @@ impl Methods {
                         let method = Method {
                             path: path.as_str().into(),
                             kind: match (method.client_streaming(), method.server_streaming()) {
-                                (true, _) => Kind::Asking,
-                                (false, true) => Kind::Telling,
+                                (true, _) => Kind::ClientStreaming,
+                                (false, true) => Kind::ServerStreaming,
                                 (false, false) => Kind::Unary,
                             },
                             open: service_name == HEALTH_SERVICE,

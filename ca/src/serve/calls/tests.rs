@@ -5,18 +5,18 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::http::metrics::{Figures, Sources};
+use crate::http::metrics::{Figures, MetricsSources};
 
 /// An open method whose service never answers.
 fn silent() -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> {
-    let sources = Sources {
+    let sources = MetricsSources {
         clock: Arc::new(SystemClock),
         issuers: Arc::default(),
         figures: Arc::new(Figures::default),
     };
-    let (metrics, holders) = (Arc::new(Metrics::new(sources)), Holders::new(16, 16));
+    let (metrics, quota) = (Arc::new(Metrics::new(sources)), PerClientQuota::new(16, 16));
     let sets = [tonic_health::pb::FILE_DESCRIPTOR_SET];
-    let calls = Calls::new(metrics, holders, &sets, CancellationToken::new()).unwrap();
+    let calls = CallLayer::new(metrics, quota, &sets, CancellationToken::new()).unwrap();
     calls.layer(tower::service_fn(async |_: Request<Body>| pending().await))
 }
 

@@ -1,0 +1,186 @@
+//! The list of the root: signed where its key is, at `init` and by `touchmark-ca root-crl`; the CA that serves only hands it on
+//! (R-CRL-13).
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey, VerificationAlgorithm,
+};
+use bytes::Bytes;
+use identity::IssuerName;
+use issuance::{
+    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, PreparedCrl, Refusal,
+    SignatureAlgorithm, seal_crl,
+};
+use ledger::EntryNumber;
+use signer::{Signer, SignerError};
+
+use super::crl::{Crl, CrlBytes, CrlId};
+use super::crl_numbers::replace;
+
+/// A list of the issuers that the root has revoked, which waits for the root's signature.
+#[derive(Debug)]
+pub struct RootCrlDraft {
+    prepared: PreparedCrl,
+    entries: Vec<u8>,
+}
+
+impl RootCrlDraft {
+    /// A list with this number and these entries, which begins at `this_update`: not after `now`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(
+        root: &Certificate,
+        number: CrlNumber,
+        entries: &[CrlEntry],
+        this_update: SystemTime,
+        now: SystemTime,
+    ) -> Result<Self, RootCrlError> {
+        let terms =
+            CrlTerms { number, this_update, next_update: now + ROOT_CRL_LIFETIME, scope: CrlScope::Whole };
+        let draft = CrlDraft::new(root, &terms, now)?;
+        let mut bytes = Vec::new();
+        for entry in entries {
+            draft.entry(entry, &mut bytes)?;
+        }
+        let mut hash = draft.hash(bytes.len() as u64)?;
+        hash.entries(&bytes)?;
+        Ok(Self { prepared: hash.finish()?, entries: bytes })
+    }
+
+    /// The `TBSCertList`, for a key that is elsewhere.
+    pub fn to_be_signed(&self) -> Vec<u8> {
+        self.prepared.to_be_signed(&self.entries)
+    }
+
+    /// The signed list, X.509 DER.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub async fn sign(self, signer: &dyn Signer) -> Result<Vec<u8>, RootCrlError> {
+        let signature = signer.sign_digest(self.prepared.digest()).await?;
+        let sealed = self.prepared.seal(&signature)?;
+        Ok([sealed.head, self.entries, sealed.tail].concat())
+    }
+}
+
+/// A list that was signed elsewhere, X.509 DER, and what it says of itself: the root's signature over it was verified.
+///
+/// # Errors
+/// When it is no list of this root, or the signature is not the root's over these very bytes.
+pub fn root_crl_signed_elsewhere(
+    root: &Certificate,
+    to_be_signed: &[u8],
+    signature: &[u8],
+) -> Result<(Vec<u8>, CrlSummary), RootCrlError> {
+    let key = root.public_key();
+    let (algorithm, verifier): (_, &dyn VerificationAlgorithm) = match SignatureAlgorithm::of(key) {
+        Some(algorithm @ SignatureAlgorithm::EcdsaP256Sha256) => (algorithm, &ECDSA_P256_SHA256_ASN1),
+        Some(algorithm @ SignatureAlgorithm::EcdsaP384Sha384) => (algorithm, &ECDSA_P384_SHA384_ASN1),
+        None => return Err(RootCrlError::NotSigned),
+    };
+    UnparsedPublicKey::new(verifier, key.key_bits())
+        .verify(to_be_signed, signature)
+        .map_err(|_| RootCrlError::NotSigned)?;
+    let der = seal_crl(to_be_signed, algorithm, signature)?;
+    let summary = CrlSummary::from_der(&der).ok().filter(|summary| *summary.issuer == *root.subject());
+    summary.map(|summary| (der, summary)).ok_or(RootCrlError::NoList)
+}
+
+/// Where the root's list is, beside its certificate.
+pub fn root_crl_file(issuers_dir: &Path) -> PathBuf {
+    issuers_dir.join("root.crl")
+}
+
+/// Writes the list in the place of the one before, synced.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_root_crl(issuers_dir: &Path, der: &[u8]) -> Result<(), RootCrlError> {
+    let path = root_crl_file(issuers_dir);
+    replace(&path, der).map_err(|source| RootCrlError::Io { path, source })
+}
+
+/// Reads the list that `init` or `root-crl` wrote.
+///
+/// # Errors
+/// When it is not there, damaged, or of another root.
+pub fn read_root_crl(issuers_dir: &Path, root: &Certificate) -> Result<Crl, RootCrlError> {
+    let path = root_crl_file(issuers_dir);
+    let der = std::fs::read(&path).map_err(|source| RootCrlError::Io { path: path.clone(), source })?;
+    let summary = CrlSummary::from_der(&der).ok().filter(|summary| *summary.issuer == *root.subject());
+    let summary = summary.ok_or(RootCrlError::Damaged { path })?;
+    let (entries_at, entries_bytes) = summary.entries;
+    Ok(Crl {
+        name: CrlId { issuer: IssuerName::Root, shard: None },
+        number: summary.number,
+        this_update: summary.this_update,
+        next_update: summary.next_update,
+        as_of: EntryNumber(0),
+        count: 0,
+        shares_second: false,
+        entries_at: entries_at as u64,
+        entries_bytes: entries_bytes as u64,
+        content: CrlBytes::Memory(Bytes::from(der)),
+    })
+}
+
+/// Why there is no list of the root: the operator must act.
+#[derive(Debug, thiserror::Error)]
+pub enum RootCrlError {
+    /// The file cannot be read or written.
+    #[error("{} cannot be used; touchmark-ca root-crl makes it", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not the root's list.
+    #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was brought back is not signed by the root.
+    #[error(
+        "the signature is not the root's over this list: sign the very file that --export wrote, with the root's key"
+    )]
+    NotSigned,
+    /// What was brought back is signed by the root, and is no list.
+    #[error("this is not what --export wrote: it is no CRL of this root")]
+    NoList,
+    /// What was brought back has been overtaken.
+    #[error("{}", overtaken(*number, *newest))]
+    Overtaken {
+        /// Its number.
+        number: CrlNumber,
+        /// That of the list that is here.
+        newest: CrlNumber,
+    },
+    /// It would break a rule.
+    #[error("the root's CRL cannot be made")]
+    Refused(#[from] Refusal),
+    /// It cannot be signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+}
+
+/// In hexadecimal, as `openssl crl -crlnumber` shows numbers.
+fn overtaken(number: CrlNumber, newest: CrlNumber) -> String {
+    let shown = |number: CrlNumber| {
+        let (epoch, counter) = number.parts();
+        format!("0x{:x}", u128::from(epoch) << 64 | u128::from(counter))
+    };
+    match number == newest {
+        true => format!("this list, number {}, is here already", shown(number)),
+        false => {
+            format!("this is list {}, and list {} is here, which is newer", shown(number), shown(newest))
+        }
+    }
+}
+
+/// The key is offline, and somebody must fetch it for the next one: 12 months (R-CRL-13).
+const ROOT_CRL_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

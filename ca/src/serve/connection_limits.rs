@@ -1,0 +1,110 @@
+//! Limits on open gRPC connections. Principals have quotas of their own (`quota.rs`); anonymous and refused clients
+//! share small limits by network.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+
+use identity::SerialNumber;
+use parking_lot::Mutex;
+
+use super::peer::{Identity, Peer};
+use super::quota::{PerClientQuota, QuotaPermit};
+use crate::config::Limits;
+use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
+
+/// The limits, and an index of the open connections of principals.
+pub(super) struct ConnectionLimits {
+    quota: Arc<PerClientQuota>,
+    anonymous: Arc<NetworkLimit>,
+    refused: Arc<NetworkLimit>,
+    /// Open connections by the serial number of their client's certificate.
+    open: Mutex<HashMap<SerialNumber, Vec<Weak<Peer>>>>,
+}
+
+/// The right to one connection, given back on drop.
+pub(super) enum ConnectionPermit {
+    /// Of a principal's quota.
+    Principal {
+        /// Only held.
+        _permit: PrincipalPermit,
+    },
+    /// Of an anonymous or refused client: may be evicted for another one.
+    Evictable(NetworkPermit),
+}
+
+/// A part of a principal's quota, and the connection's entry in the index.
+pub(super) struct PrincipalPermit {
+    _quota: QuotaPermit,
+    limits: Arc<ConnectionLimits>,
+    certificate: SerialNumber,
+    peer: Weak<Peer>,
+}
+
+impl ConnectionLimits {
+    pub(super) fn new(limits: &Limits, quota: Arc<PerClientQuota>) -> Arc<Self> {
+        Arc::new(Self {
+            quota,
+            anonymous: NetworkLimit::new(limits.anonymous_connections_max),
+            refused: NetworkLimit::new(REFUSED_CONNECTIONS_MAX),
+            open: Mutex::default(),
+        })
+    }
+
+    /// A permit for a connection from this address, and whether another was evicted for it. `None`: the limit is
+    /// reached.
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        from: IpAddr,
+    ) -> Option<(ConnectionPermit, Acquired)> {
+        let limit = match &peer.identity {
+            Identity::Anonymous => &self.anonymous,
+            Identity::Refused => &self.refused,
+            Identity::Principal { caller, usage } => {
+                let quota = self.quota.acquire_connection(usage)?;
+                let (certificate, peer) = (caller.certificate(), Arc::downgrade(peer));
+                self.open.lock().entry(certificate).or_default().push(Weak::clone(&peer));
+                let permit = PrincipalPermit { _quota: quota, limits: Arc::clone(self), certificate, peer };
+                return Some((ConnectionPermit::Principal { _permit: permit }, Acquired::Free));
+            }
+        };
+        limit.acquire(from).map(|(permit, acquired)| (ConnectionPermit::Evictable(permit), acquired))
+    }
+
+    /// The open connections whose client showed this certificate.
+    pub(super) fn with(&self, certificate: &SerialNumber) -> Vec<Arc<Peer>> {
+        let open = self.open.lock();
+        open.get(certificate).map(|all| all.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
+    }
+
+    /// All open connections of principals.
+    pub(super) fn all(&self) -> Vec<Arc<Peer>> {
+        self.open.lock().values().flatten().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl ConnectionPermit {
+    /// Returns when the connection was evicted and must be closed; a principal's never is.
+    pub(super) async fn evicted(&self) {
+        match self {
+            Self::Principal { .. } => std::future::pending().await,
+            Self::Evictable(permit) => permit.evicted().await,
+        }
+    }
+}
+
+impl Drop for PrincipalPermit {
+    fn drop(&mut self) {
+        let mut open = self.limits.open.lock();
+        if let Some(all) = open.get_mut(&self.certificate) {
+            all.retain(|peer| !Weak::ptr_eq(peer, &self.peer));
+            if all.is_empty() {
+                open.remove(&self.certificate);
+            }
+        }
+    }
+}
+
+/// Connections of clients whose certificate is refused: to refuse their calls takes milliseconds.
+const REFUSED_CONNECTIONS_MAX: usize = 64;

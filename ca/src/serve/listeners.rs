@@ -1,0 +1,94 @@
+//! The two listeners, from open to closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use authority::Authority;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tower::Layer;
+use tracing::warn;
+
+use super::calls::CallLayer;
+use super::h2::Acceptor;
+use super::quota::PerClientQuota;
+use super::tasks::Tasks;
+use crate::config::{Limits, Settings};
+use crate::http::metrics::Metrics;
+use crate::http::{HttpListener, MetricsHttp};
+
+/// Both listeners, bound and not yet served.
+pub(super) struct Listeners {
+    grpc: TcpListener,
+    http: TcpListener,
+    limits: Limits,
+}
+
+impl Listeners {
+    pub(super) async fn bind(settings: &Settings) -> Result<Self, (SocketAddr, io::Error)> {
+        let grpc = bind(settings.listen).await?;
+        let http = bind(settings.metrics_listen).await?;
+        Ok(Self { grpc, http, limits: settings.limits })
+    }
+
+    /// The real addresses: gRPC, HTTP.
+    pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.grpc.local_addr()?, self.http.local_addr()?))
+    }
+
+    /// Serves until `stop`; then accepts nothing more, answers what was begun, and cuts what is left after `shutdown_timeout` or when
+    /// `cut` comes.
+    pub(super) async fn run<S: Store>(
+        self,
+        tls: watch::Receiver<Arc<rustls::ServerConfig>>,
+        services: Services<S>,
+        tasks: &mut Tasks,
+        stop: CancellationToken,
+        cut: CancellationToken,
+    ) {
+        let Services { authority, quota, routes, pages, calls, metrics } = services;
+        let Self { grpc, http, limits } = self;
+        // Also while the CA stops: whoever watches it sees that.
+        let watched = HttpListener::new(http, PAGES_CONNECTIONS_MAX, Arc::clone(&metrics));
+        let unstopped = CancellationToken::new();
+        tasks.need_to_the_end("metrics listener", watched.serve(Arc::new(pages), unstopped));
+        let service = calls.layer(routes);
+        let acceptor = Acceptor::new(tls, limits, metrics, service, authority, quota, stop.clone());
+        let deadline = async {
+            stop.cancelled().await;
+            tokio::select! {
+                () = tokio::time::sleep(limits.shutdown_timeout) => warn!("cutting off calls that did not end in time"),
+                () = cut.cancelled() => warn!("cutting off calls"),
+            }
+        };
+        // Connections that are left end with the runtime.
+        tokio::select! {
+            () = tasks.watch().need("gRPC listener", acceptor.run(grpc)) => {}
+            () = deadline => {}
+        }
+    }
+}
+
+/// What is served.
+pub(super) struct Services<S> {
+    pub(super) authority: Arc<Authority<S>>,
+    pub(super) quota: Arc<PerClientQuota>,
+    pub(super) routes: Routes,
+    pub(super) pages: MetricsHttp,
+    pub(super) calls: CallLayer,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, (SocketAddr, io::Error)> {
+    TcpListener::bind(address).await.map_err(|error| (address, error))
+}
+
+/// Connections to metrics and health: whoever watches the CA has one or two.
+const PAGES_CONNECTIONS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;
