@@ -1,7 +1,7 @@
 //! Telling applications that `current` leads to another certificate: a command, or a signal to whom a file names.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -125,9 +125,8 @@ impl Hook {
 
 fn process_of(path: &Path) -> Result<Pid, HookError> {
     let unreadable = |source| HookError::PidFile { path: path.to_owned(), source };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(PID_FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let text = files::read_limited(path, PID_FILE_BYTES_MAX).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&text);
     let number = text.trim().parse().ok().filter(|number| *number > 1);
     number.and_then(Pid::from_raw).ok_or_else(|| unreadable(io::ErrorKind::InvalidData.into()))
 }
@@ -176,7 +175,7 @@ pub enum HookError {
 }
 
 /// The most we read of a pid file: a number and a line end.
-const PID_FILE_BYTES_MAX: u64 = 64;
+const PID_FILE_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

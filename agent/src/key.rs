@@ -10,7 +10,6 @@ use std::io;
 
 use identity::PublicKey;
 
-pub(crate) use file::Access;
 pub use file::FileKey;
 pub use group::{KeyGroup, KeyGroupError, KeyReaders};
 pub use request::certificate_request;

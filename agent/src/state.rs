@@ -11,7 +11,6 @@
 //!
 //! Files are only ever replaced, and `state.json` is replaced last: what it does not speak of is not there yet.
 
-mod disk;
 mod error;
 mod key_access;
 mod record;
@@ -23,6 +22,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use files::{OWNER_ONLY, is_unfinished, remove_if_there, replace_link, replace_on};
 use identity::RequestId;
 use pkcs8::der::pem::{LineEnding, encode_string};
 use rustix::fs::{FlockOperation, flock};
@@ -31,8 +31,8 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::Credential;
 use crate::key::{DeviceKey, FileKey};
 
-pub use disk::{Disk, FileSystem};
 pub use error::StateError;
+pub use files::{Disk, FileSystem};
 pub use record::{Enrolment, EnrolmentStep, FactoryStep, Record, rfc3339};
 pub use renewal::{Advice, Parent, Renewal, RenewalStep};
 pub use view::View;
@@ -94,7 +94,7 @@ impl State {
     pub fn commit(&mut self, record: Record) -> Result<(), StateError> {
         let path = self.view.directory.join(STATE_FILE);
         let content = record.to_json().map_err(io::Error::other).map_err(StateError::writing(&path))?;
-        disk::replace(&*self.disk, &path, 0o644, &content).map_err(StateError::writing(&path))?;
+        replace_on(&*self.disk, &path, 0o644, &content).map_err(StateError::writing(&path))?;
         self.view.record = record;
         Ok(())
     }
@@ -125,7 +125,7 @@ impl State {
         let (key, secret) =
             FileKey::generate().map_err(|source| StateError::Key { path: path.clone(), source })?;
         // The one place where a private key goes to disk; mode 0600 from its first byte on.
-        disk::replace(&*self.disk, &path, 0o600, secret.expose()).map_err(StateError::writing(&path))?;
+        replace_on(&*self.disk, &path, OWNER_ONLY, secret.expose()).map_err(StateError::writing(&path))?;
         Ok(Arc::new(key))
     }
 
@@ -142,7 +142,7 @@ impl State {
         ] {
             let path = self.view.path(place).join(name);
             let pem = pem(certificates).map_err(StateError::writing(&path))?;
-            disk::replace(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))?;
+            replace_on(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))?;
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl State {
         }
         for name in CREDENTIAL_FILES {
             let path = directory.join(name);
-            disk::remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
+            remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
         }
         self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))
     }
@@ -191,7 +191,7 @@ impl State {
             return Ok(());
         }
         let path = self.view.directory.join(CURRENT);
-        disk::replace_link(&*self.disk, &path, slot.directory()).map_err(StateError::writing(&path))
+        replace_link(&*self.disk, &path, slot.directory()).map_err(StateError::writing(&path))
     }
 
     /// What the directory says.
@@ -283,7 +283,7 @@ fn foreign_file(directory: &Path) -> Result<Option<String>, StateError> {
         let name = entry.map_err(StateError::reading(directory))?.file_name();
         let name = name.to_string_lossy();
         // A file system of its own has a lost+found.
-        if name != LOCK_FILE && name != "lost+found" && !disk::is_unfinished(&name) {
+        if name != LOCK_FILE && name != "lost+found" && !is_unfinished(&name) {
             return Ok(Some(name.into_owned()));
         }
     }

@@ -1,14 +1,12 @@
 //! A credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. The only place here that sees a private key.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use files::{PrivateFileError, Readers, read_private};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
 
 /// The holder's certificate, PEM.
 pub const CERTIFICATE_FILE: &str = "cert.pem";
@@ -69,16 +67,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialE
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialError> {
-    let refused = |source| CredentialError::File { path: path.to_owned(), source };
-    let file = File::open(path).map_err(refused)?;
-    let mode = file.metadata().map_err(refused)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(CredentialError::KeyIsReadable { path: path.to_owned(), mode: mode & 0o777 });
-    }
-    // All of its room at once: a buffer that grows leaves copies behind.
-    let mut pem = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX));
-    file.take(KEY_BYTES_MAX as u64).read_to_end(&mut pem).map_err(refused)?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CredentialError::NotAKey { path: path.to_owned() })
+    let path_owned = || path.to_owned();
+    let pem = read_private(path, KEY_BYTES_MAX, Readers::Nobody).map_err(|error| match error {
+        PrivateFileError::Read(source) => CredentialError::File { path: path_owned(), source },
+        PrivateFileError::Exposed { mode } => CredentialError::KeyIsReadable { path: path_owned(), mode },
+        PrivateFileError::Unexpected => CredentialError::NotAKey { path: path_owned() },
+    })?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CredentialError::NotAKey { path: path_owned() })
 }
 
 /// Why a credential cannot be used.
@@ -134,6 +129,7 @@ const KEY_BYTES_MAX: usize = 16 * 1024;
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

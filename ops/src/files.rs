@@ -1,8 +1,8 @@
 //! Files that are written: all of it or nothing, and certificates as PEM.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -27,26 +27,8 @@ pub(crate) fn write_with(
     private: bool,
     contents: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Failure> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.new"));
-    let directory =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let outcome = (|| {
-        let mode = if private { 0o600 } else { 0o644 };
-        if temporary.exists() {
-            fs::remove_file(&temporary)?;
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        let mut file = BufWriter::new(file);
-        contents(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(directory)?.sync_all()
-    })();
-    if outcome.is_err() {
-        fs::remove_file(&temporary).ok();
-    }
-    outcome.map_err(|source| Failure::file(path, source))
+    let mode = if private { ::files::OWNER_ONLY } else { 0o644 };
+    ::files::replace_with(path, mode, contents).map_err(|source| Failure::file(path, source))
 }
 
 /// Certificates as PEM, one after another.

@@ -1,18 +1,15 @@
 //! A key in a file: PKCS#8 in PEM, mode 0600, or 0640 where one group was given the right to read it.
 
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use files::{PrivateFileError, Readers, read_private};
 use identity::{PublicKey, Secret};
 use pkcs8::SecretDocument;
 use pkcs8::der::pem::LineEnding;
-use zeroize::Zeroizing;
 
 use super::{DeviceKey, KeyError};
 
@@ -42,18 +39,12 @@ impl FileKey {
     /// # Errors
     /// When it cannot be read, when others can read it too, or when it is not such a key.
     pub fn open(path: &Path, readers: Option<u32>) -> Result<Self, KeyError> {
-        let mut file = File::open(path).map_err(KeyError::Unreadable)?;
-        let access = Access::of(&file.metadata().map_err(KeyError::Unreadable)?);
-        if !access.is_private_but_for(readers) {
-            return Err(KeyError::Exposed { mode: access.mode });
-        }
-        // One allocation of the final size: growing would leave copies behind.
-        let mut pem = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX + 1));
-        let limit = u64::try_from(KEY_FILE_BYTES_MAX).unwrap_or(u64::MAX);
-        file.by_ref().take(limit + 1).read_to_end(&mut pem).map_err(KeyError::Unreadable)?;
-        if pem.len() > KEY_FILE_BYTES_MAX {
-            return Err(KeyError::Malformed);
-        }
+        let readers = readers.map_or(Readers::Nobody, Readers::Group);
+        let pem = read_private(path, KEY_FILE_BYTES_MAX, readers).map_err(|error| match error {
+            PrivateFileError::Read(source) => KeyError::Unreadable(source),
+            PrivateFileError::Exposed { mode } => KeyError::Exposed { mode },
+            PrivateFileError::Unexpected => KeyError::Malformed,
+        })?;
         let text = std::str::from_utf8(&pem).map_err(|_| KeyError::Malformed)?;
         let (label, document) = SecretDocument::from_pem(text).map_err(|_| KeyError::Malformed)?;
         if label != PEM_LABEL {
@@ -68,28 +59,6 @@ impl FileKey {
         let spki = pair.public_key().as_der().map_err(|_| KeyError::Unusable)?;
         let public_key = PublicKey::from_spki(spki.as_ref()).map_err(|_| KeyError::Malformed)?;
         Ok(Self { pair, public_key })
-    }
-}
-
-/// Who can read and write a file, by its mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
-    /// The permission bits.
-    pub(crate) mode: u32,
-    /// The number of its group.
-    pub(crate) group: u32,
-}
-
-impl Access {
-    /// What the system says of a file.
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self { mode: metadata.mode() & 0o7777, group: metadata.gid() }
-    }
-
-    /// Whether nobody but the owner can do anything with the file, except that the group `readers` may be able to read it.
-    pub(crate) fn is_private_but_for(self, readers: Option<u32>) -> bool {
-        let readable_by_group = readers == Some(self.group) && self.mode & 0o037 == 0;
-        self.mode & 0o077 == 0 || readable_by_group
     }
 }
 
@@ -118,7 +87,7 @@ const KEY_FILE_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 

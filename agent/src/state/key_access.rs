@@ -3,9 +3,10 @@
 
 use std::io;
 
+use files::{Access, OWNER_ONLY, Readers};
 use tracing::{info, warn};
 
-use crate::key::{Access, KeyReaders};
+use crate::key::KeyReaders;
 
 use super::{KEY_FILE, Place, Slot, State, StateError};
 
@@ -54,7 +55,7 @@ impl State {
         };
         let group = self.record().key_group.as_ref().filter(|_| in_use);
         let number = group.map(|group| group.number().map_err(StateError::KeyGroup)).transpose()?;
-        let wanted = if group.is_some() { GROUP_READS } else { OWNER_ALONE };
+        let wanted = if group.is_some() { GROUP_READS } else { OWNER_ONLY };
         if access.mode == wanted && number.is_none_or(|number| number == access.group) {
             return Ok(());
         }
@@ -71,7 +72,7 @@ impl State {
             source,
         })?;
         let (path, mode) = (path.display(), access.mode);
-        if !access.is_private_but_for(number) {
+        if !access.is_private_but_for(number.map_or(Readers::Nobody, Readers::Group)) {
             warn!(
                 "{path} had mode {mode:04o}, group {}: others than the agent could use the key; its mode is {wanted:04o} now. To let the \
                  applications of one group read the key in use, run the agent with --key-group GROUP. If somebody else may have read \
@@ -84,9 +85,6 @@ impl State {
         Ok(())
     }
 }
-
-/// The mode of a key that only the agent reads.
-const OWNER_ALONE: u32 = 0o600;
 
 /// The mode of the key in use, where a group may read it.
 const GROUP_READS: u32 = 0o640;

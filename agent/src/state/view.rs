@@ -1,7 +1,7 @@
 //! Reading a state directory, by whoever may.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -254,15 +254,10 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, StateError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, StateError> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(StateError::reading(path))?;
-    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(StateError::reading(path))?;
-    if bytes.len() > FILE_BYTES_MAX {
-        let why = format!("it is longer than {FILE_BYTES_MAX} bytes");
-        return Err(StateError::Damaged { path: path.to_owned(), why });
-    }
-    Ok(bytes)
+    files::read_limited(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => StateError::Damaged { path: path.to_owned(), why: error.to_string() },
+        _ => StateError::reading(path)(error),
+    })
 }
 
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";

@@ -1,8 +1,8 @@
 //! The numbers of lists, and how far the ledger was when the last one was given: kept outside the store, so that a store that is
 //! restored from an older backup is seen (R-CRL-01, R-CA-06).
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -164,7 +164,9 @@ impl CrlNumberFile {
         let text = toml::to_string(epoch).map_err(|_| CrlNumberError::Exhausted)?;
         let failed = |source| CrlNumberError::Write { path: self.path.clone(), source };
         let text = format!("{HEAD}{text}");
-        self.reserve.spent_on(RESERVE_BYTES, || replace(&self.path, text.as_bytes())).map_err(failed)
+        self.reserve
+            .spent_on(RESERVE_BYTES, || files::replace(&self.path, 0o644, text.as_bytes()))
+            .map_err(failed)
     }
 }
 
@@ -199,19 +201,6 @@ fn read(path: &Path) -> Result<Epoch, CrlNumberError> {
     let text =
         fs::read_to_string(path).map_err(|source| CrlNumberError::Read { path: path.to_owned(), source })?;
     toml::from_str(&text).map_err(|_| CrlNumberError::Damaged { path: path.to_owned() })
-}
-
-/// Replaces the file: after a crash it is the one or the other, whole. Synced.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let written = path.with_extension("new");
-    let mut file = File::create(&written)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&written, path)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
 }
 
 /// Why there are no numbers: the operator must act.

@@ -17,7 +17,6 @@ use ledger::EntryNumber;
 use signer::{Signer, SignerError};
 
 use super::crl::{Crl, CrlBytes, CrlId};
-use super::crl_numbers::replace;
 
 /// A list of the issuers that the root has revoked, which waits for the root's signature.
 #[derive(Debug)]
@@ -100,7 +99,7 @@ pub fn root_crl_file(issuers_dir: &Path) -> PathBuf {
 /// When it cannot be written.
 pub fn write_root_crl(issuers_dir: &Path, der: &[u8]) -> Result<(), RootCrlError> {
     let path = root_crl_file(issuers_dir);
-    replace(&path, der).map_err(|source| RootCrlError::Io { path, source })
+    files::replace(&path, 0o644, der).map_err(|source| RootCrlError::Io { path, source })
 }
 
 /// Reads the list that `init` or `root-crl` wrote.

@@ -1,12 +1,11 @@
 //! Private keys on disk: encrypted PKCS#8 (RFC 5958, section 3; PBES2, RFC 8018, section 6.2) for issuers, readable by
 //! `openssl pkcs8`; plain PKCS#8 for the credentials that `init` makes.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
+use files::{OWNER_ONLY, PrivateFileError, Readers};
 use pkcs8::der::Decode;
 use pkcs8::der::pem::PemLabel;
 use pkcs8::pkcs5::{pbes2, scrypt};
@@ -83,32 +82,28 @@ pub fn plain_key_pem() -> Result<(Zeroizing<String>, Vec<u8>), KeyFileError> {
     Ok((pem, spki))
 }
 
-/// Reads a file that must be ours alone, or root's and shown to us by root, at most `bytes_max` bytes of it.
+/// Reads a file of at most `bytes_max` bytes that nobody else may read, unless root gave it to this process.
+///
+/// # Errors
+/// When it cannot be read, others can read it, or it is no regular file of that size.
 pub fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let read = |source| KeyFileError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(read)?;
-    let metadata = file.metadata().map_err(read)?;
-    let mode = metadata.mode() & 0o777;
-    // What root made readable for us, by the file's group or by an access control list, whose mask shows as the group's bits: systemd
-    // leaves the files of LoadCredential= so (systemd.exec(5)). We could not change it, and root reads everything anyway.
-    let is_handed_over = metadata.uid() == 0 && !rustix::process::geteuid().is_root() && mode & 0o037 == 0;
-    if mode & 0o077 != 0 && !is_handed_over {
-        return Err(KeyFileError::ReadableByOthers { path: path.to_owned(), mode });
-    }
-    if !metadata.is_file() || metadata.len() > bytes_max as u64 {
-        return Err(KeyFileError::NotAKey { path: path.to_owned() });
-    }
-    // As large as it may become, so that it does not move and leave copies.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(bytes_max));
-    file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(read)?;
-    Ok(bytes)
+    files::read_private(path, bytes_max, Readers::GivenByRoot).map_err(|error| {
+        let path = path.to_owned();
+        match error {
+            PrivateFileError::Read(source) => KeyFileError::Read { path, source },
+            PrivateFileError::Exposed { mode } => KeyFileError::ReadableByOthers { path, mode },
+            PrivateFileError::Unexpected => KeyFileError::NotAKey { path },
+        }
+    })
 }
 
-/// Writes a fresh file of mode 0600 and syncs it.
+/// Writes a file of mode 0600 that did not exist, and syncs its content.
+///
+/// # Errors
+/// When it exists or cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
-    let write = |source| KeyFileError::Write { path: path.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(write)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(write)
+    let written = files::create(path, OWNER_ONLY, bytes);
+    written.map_err(|source| KeyFileError::Write { path: path.to_owned(), source })
 }
 
 /// What is wrong with a private key or its file: the operator must act.

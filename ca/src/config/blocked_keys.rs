@@ -1,7 +1,6 @@
 //! The file of blocked keys: read and checked at the start, and again each time it changes.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use issuance::{BlockedKeys, ListMistake};
@@ -12,12 +11,10 @@ use issuance::{BlockedKeys, ListMistake};
 /// When it cannot be used; with all its mistakes.
 pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
     let failed = |source| BlockedKeysError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(BLOCKED_KEYS_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > BLOCKED_KEYS_BYTES_MAX {
-        return Err(BlockedKeysError::TooLarge { path: path.to_owned() });
-    }
+    let bytes = files::read_limited(path, BLOCKED_KEYS_BYTES_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => BlockedKeysError::TooLarge { path: path.to_owned() },
+        _ => failed(error),
+    })?;
     let list = String::from_utf8(bytes)
         .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "not text")))?;
     if !list.is_empty() && !list.ends_with('\n') {
@@ -66,7 +63,7 @@ fn first(mistakes: &[ListMistake]) -> ListMistake {
 
 /// The longest list that is read: about a million entries, 33 MB in memory. A key size of Debian's weak keys has 294,912: 32,768 process
 /// numbers, three architectures and three states of the generator.
-const BLOCKED_KEYS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const BLOCKED_KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -103,7 +100,7 @@ mod tests {
     fn a_list_over_the_limit_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blocked-keys.txt");
-        File::create(&path).unwrap().set_len(BLOCKED_KEYS_BYTES_MAX + 1).unwrap();
+        fs::File::create(&path).unwrap().set_len(BLOCKED_KEYS_BYTES_MAX as u64 + 1).unwrap();
         let refused = read_blocked_keys(&path).unwrap_err();
         assert!(refused.to_string().contains("more than 64 MiB"), "{refused}");
     }

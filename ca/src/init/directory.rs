@@ -1,8 +1,8 @@
 //! The directory of an installation: built under another name beside its place, and moved there when it is complete.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
@@ -25,8 +25,8 @@ impl Building {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Err(InitError::Exists { path: target.to_owned() }),
         }
-        let parent = parent(target);
-        fs::create_dir_all(&parent).map_err(failed("make", &parent))?;
+        let parent = files::parent(target);
+        fs::create_dir_all(parent).map_err(failed("make", parent))?;
         let name = format!("{}{}", building_prefix(target), std::process::id());
         let dir = parent.join(name);
         make_dir(&dir)?;
@@ -93,7 +93,7 @@ impl Building {
             _ => failed("make", target)(error),
         })?;
         self.released = true;
-        sync_dir(&parent(target))
+        sync_dir(files::parent(target))
     }
 }
 
@@ -108,20 +108,13 @@ impl Drop for Building {
 /// What killed runs of `init` for this directory left beside it: keys that nobody uses, to be removed by hand.
 pub fn abandoned(target: &Path) -> Vec<PathBuf> {
     let prefix = building_prefix(target);
-    let entries = fs::read_dir(parent(target)).into_iter().flatten().flatten();
+    let entries = fs::read_dir(files::parent(target)).into_iter().flatten().flatten();
     let left = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
     left.map(|entry| entry.path()).collect()
 }
 
 fn building_prefix(target: &Path) -> String {
     format!(".{}.init-", target.file_name().unwrap_or_default().to_string_lossy())
-}
-
-fn parent(target: &Path) -> PathBuf {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// A credential directory, which must not exist.
@@ -198,13 +191,11 @@ fn make_dir(path: &Path) -> Result<(), InitError> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), InitError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(failed("write", path))
+    files::create(path, 0o644, text.as_bytes()).map_err(failed("write", path))
 }
 
 fn sync_dir(path: &Path) -> Result<(), InitError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(failed("sync", path))
+    files::sync_directory(path).map_err(failed("sync", path))
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> InitError {

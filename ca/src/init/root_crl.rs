@@ -1,7 +1,7 @@
 //! The next list of the root: signed by a key that is here, or that is elsewhere. The CA does not serve meanwhile.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -96,13 +96,11 @@ pub fn import_root_crl(settings: &Settings, from: Elsewhere<'_>) -> Result<(Path
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, InitError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    let read = read.and_then(|read| match read as u64 > FILE_BYTES_MAX {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large")),
-        false => Ok(bytes),
-    });
-    read.map_err(|source| InitError::RootCrlFile { path: path.to_owned(), what: "read", source })
+    files::read_limited(path, FILE_BYTES_MAX).map_err(|source| InitError::RootCrlFile {
+        path: path.to_owned(),
+        what: "read",
+        source,
+    })
 }
 
 async fn draft<S: Store>(
@@ -153,4 +151,4 @@ async fn make<S: Store>(
 const PAGE: usize = 1_024;
 
 /// The root's list has some hundred bytes; a file that is larger is another one.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+const FILE_BYTES_MAX: usize = 64 * 1024;

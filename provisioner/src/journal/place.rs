@@ -2,7 +2,6 @@
 //! directory.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{Journal, JournalError, work_orders};
@@ -71,6 +70,7 @@ impl Place {
         }
         // Nobody else may be writing it while it moves.
         let held = Journal::open(former)?;
+        let sync = |path| files::sync_directory(files::parent(path));
         let moved =
             std::fs::rename(former, &directory).and_then(|()| sync(former)).and_then(|()| sync(&directory));
         drop(held);
@@ -93,14 +93,6 @@ pub struct Settled {
     pub moved_from: Option<PathBuf>,
     /// Why it could not be moved and stayed in the former place.
     pub stayed: Option<std::io::Error>,
-}
-
-/// The entry of a path in its directory survives a power cut.
-fn sync(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 const NAME: &str = "journal";

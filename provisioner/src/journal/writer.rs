@@ -37,9 +37,7 @@ impl Writer {
             file.write_all(&line(&json)).map_err(refused)?;
         }
         file.sync_all().map_err(refused)?;
-        if let Some(directory) = path.parent() {
-            File::open(directory).and_then(|directory| directory.sync_all()).map_err(refused)?;
-        }
+        files::sync_directory(files::parent(path)).map_err(refused)?;
         let (queue, appends) = mpsc::channel(QUEUE_MAX);
         let path = path.to_owned();
         std::thread::Builder::new()

@@ -4,14 +4,12 @@
 //! opened only if it was closed cleanly, or if the process alone died: same boot, same mount, so that the page cache kept what was written.
 //! The boot alone does not say that: a file system can die and be mounted again.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use files::{OWNER_ONLY, sync_directory};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-
-use super::files::sync_directory;
 
 /// Which generation of the projection is in use, and how far it can be trusted.
 pub(super) struct CleanShutdownMark {
@@ -75,12 +73,7 @@ impl CleanShutdownMark {
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
-        let fresh = self.directory.join(format!("{MARK_FILE}.new"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, self.directory.join(MARK_FILE))?;
-        sync_directory(&self.directory)
+        files::replace(&self.directory.join(MARK_FILE), OWNER_ONLY, text.as_bytes())
     }
 }
 

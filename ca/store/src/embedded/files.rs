@@ -1,11 +1,12 @@
 //! The ledger's directory: opened, recovered, appended to by one owner, read by many.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::files::{OWNER_ONLY, sync_directory};
 use bytes::Bytes;
 use ledger::{Entry, EntryNumber};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -162,16 +163,8 @@ impl Files {
     /// Notes that the ledger holds all entries up to `head`: a later start that finds fewer knows that it is damaged.
     pub(super) fn write_floor(&self, head: u64) -> Result<(), StoreError> {
         let path = self.directory.join(FLOOR_FILE);
-        let fresh = self.directory.join(format!("{FLOOR_FILE}.new"));
-        let write = || -> io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            writeln!(file, "{head}")?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            sync_directory(&self.directory)
-        };
-        write().map_err(|error| io_error("write", &path, error))
+        let written = ::files::replace(&path, OWNER_ONLY, format!("{head}\n").as_bytes());
+        written.map_err(|error| io_error("write", &path, error))
     }
 
     /// Lets others have the directory. Nothing may be appended any more.
@@ -389,11 +382,6 @@ fn make_directory(directory: &Path) -> io::Result<()> {
         sync_directory(if parent.as_os_str().is_empty() { current } else { parent })?;
     }
     Ok(())
-}
-
-/// Makes names that were added to or removed from the directory durable.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 /// What others may write to is not a record. (Nothing is repaired here: whoever sees the message must know that it was so.)

@@ -1,9 +1,8 @@
 //! When devices were last seen, written down once a minute and at a clean stop: a flat file beside the projection, best effort. A file that is
 //! torn, damaged or of a longer ledger is as good as none: what is on record says a lower bound.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,11 +85,7 @@ fn write(shared: &Shared, path: &Path) -> io::Result<()> {
     bytes.extend(seconds.iter().flat_map(|second| second.to_le_bytes()));
     let crc = crc32c::crc32c(&bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)
+    files::replace(path, files::OWNER_ONLY, &bytes)
 }
 
 const FILE: &str = "last-seen";

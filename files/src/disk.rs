@@ -1,11 +1,11 @@
-//! The few things that are done to a disk, one at a time, so that a test can stop between any two.
+//! The operations on a disk, one at a time, so that a test can stop between any two.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::Path;
 
-/// Where state is kept. Nothing is durable before the `sync_…` that follows it.
+/// Where files are kept. Nothing is durable before the `sync_…` that follows it.
 pub trait Disk: Send + Sync {
     /// Makes a file that did not exist.
     ///
@@ -100,56 +100,3 @@ impl Disk for FileSystem {
         fs::set_permissions(path, Permissions::from_mode(mode))
     }
 }
-
-/// Puts a file in place: a reader sees the whole old content or the whole new one, also after a power cut.
-///
-/// # Errors
-/// As the disk says. The old content may then be in place, or the new.
-pub(super) fn replace(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    let unfinished = unfinished(path);
-    remove_if_there(disk, &unfinished)?;
-    disk.create(&unfinished, mode, content)?;
-    disk.sync_file(&unfinished)?;
-    disk.rename(&unfinished, path)?;
-    sync_parent(disk, path)
-}
-
-/// Makes `path` a symbolic link to `target`, atomically, whether or not it was one before.
-///
-/// # Errors
-/// As the disk says. The old link may then be in place, or the new.
-pub(super) fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()> {
-    let unfinished = unfinished(path);
-    remove_if_there(disk, &unfinished)?;
-    disk.link(target, &unfinished)?;
-    disk.rename(&unfinished, path)?;
-    sync_parent(disk, path)
-}
-
-/// Removes a file; a missing one is fine.
-///
-/// # Errors
-/// As the disk says.
-pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match disk.remove(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Where a file is written before it is put in place.
-fn unfinished(path: &Path) -> std::path::PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    path.with_file_name(format!(".{name}{UNFINISHED}"))
-}
-
-/// Whether a file is what a power cut left of a replacement.
-pub(super) fn is_unfinished(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(UNFINISHED)
-}
-
-fn sync_parent(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| disk.sync_directory(parent))
-}
-
-const UNFINISHED: &str = ".unfinished";
