@@ -7,7 +7,7 @@
 mod entry;
 mod lint;
 mod reading;
-mod sealing;
+mod signing;
 #[cfg(test)]
 mod tests;
 
@@ -17,18 +17,18 @@ use std::time::SystemTime;
 use identity::der::{CONTEXT_0, CONTEXT_0_CONSTRUCTED, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
 
 use crate::lint::ensure;
-use crate::moment::{self, whole_seconds};
 use crate::profile::plain_http;
-use crate::reading::oid;
+use crate::reading::{URI, oid};
+use crate::time::{self, whole_seconds};
 use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
 
 pub use entry::CrlEntry;
 pub use reading::{CrlReadError, CrlSummary};
-pub use sealing::{CrlHash, PreparedCrl, SealedCrl, seal_crl};
+pub use signing::{CrlHash, PreparedCrl, SealedCrl, seal_crl};
 
 /// What a list is to say of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrlTerms {
+pub struct CrlFields {
     /// Greater than that of every list before it.
     pub number: CrlNumber,
     /// As of when it is right; seconds.
@@ -43,7 +43,7 @@ pub struct CrlTerms {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrlScope {
     /// All. Without issuingDistributionPoint, for readers that do not know it (R-CRL-09).
-    Whole,
+    Full,
     /// Those that name one of these URLs in their CRL distribution point, and that are not CAs (R-CRL-08).
     Shard {
         /// The first is where it is now; more when it was elsewhere once.
@@ -105,7 +105,7 @@ impl CrlDraft {
     ///
     /// # Errors
     /// When a rule would be broken.
-    pub fn new(issuer: &Certificate, terms: &CrlTerms, now: SystemTime) -> Result<Self, Refusal> {
+    pub fn new(issuer: &Certificate, terms: &CrlFields, now: SystemTime) -> Result<Self, Refusal> {
         ensure(issuer.signs_crls(), "R-CRL-04", "the issuer may not sign revocation lists")?;
         let key_identifier = issuer.subject_key_identifier();
         let key_identifier =
@@ -119,8 +119,8 @@ impl CrlDraft {
         let mut fields = vec![INTEGER, 1, 1];
         fields.extend_from_slice(algorithm.identifier());
         fields.extend_from_slice(issuer.subject());
-        moment::time(&mut fields, terms.this_update)?;
-        moment::time(&mut fields, terms.next_update)?;
+        time::write(&mut fields, terms.this_update)?;
+        time::write(&mut fields, terms.next_update)?;
         let extensions = extensions(key_identifier, terms);
         let is_root = issuer.subject() == issuer.issuer();
         lint::lint(
@@ -129,7 +129,7 @@ impl CrlDraft {
                 issuer: issuer.subject(),
                 key_identifier,
                 algorithm,
-                terms: &CrlTerms {
+                terms: &CrlFields {
                     this_update: whole_seconds(terms.this_update),
                     next_update: whole_seconds(terms.next_update),
                     ..terms.clone()
@@ -164,7 +164,7 @@ impl CrlDraft {
 }
 
 /// authorityKeyIdentifier, cRLNumber and, for a shard, issuingDistributionPoint.
-fn extensions(key_identifier: &[u8], terms: &CrlTerms) -> Vec<u8> {
+fn extensions(key_identifier: &[u8], terms: &CrlFields) -> Vec<u8> {
     let authority = encode::wrapped(SEQUENCE, &encode::wrapped(CONTEXT_0, key_identifier));
     let number = encode::wrapped(INTEGER, &terms.number.octets());
     let mut list = extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority);
@@ -192,6 +192,3 @@ pub(crate) fn extension(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
 
 /// `[1] onlyContainsUserCerts TRUE`.
 const ONLY_USER_CERTIFICATES: &[u8] = &[0x81, 1, 0xff];
-
-/// `[6] IMPLICIT IA5String`.
-const URI: u8 = 0x86;

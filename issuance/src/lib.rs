@@ -8,7 +8,6 @@ mod draft;
 mod encode;
 mod extension;
 mod lint;
-mod moment;
 mod name;
 mod ocsp;
 mod prepared;
@@ -16,19 +15,20 @@ mod primes;
 mod profile;
 mod reading;
 mod refusal;
+mod time;
 
 pub use blocked::{
     BlockedKey, BlockedKeys, FINGERPRINT_PREFIX_BYTES_MIN, ListMistake, TRIVIAL_PRIVATE_KEYS_MAX,
 };
 pub use certificate::{Certificate, CertificateError};
 pub use crl::{
-    CrlDraft, CrlEntry, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, CrlTerms, PreparedCrl,
+    CrlDraft, CrlEntry, CrlFields, CrlHash, CrlNumber, CrlReadError, CrlScope, CrlSummary, PreparedCrl,
     SealedCrl, seal_crl,
 };
 pub use draft::{Draft, Names, Request, SignatureAlgorithm, Subject, draft};
 pub use ocsp::{
-    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest, OcspResponder,
-    PreparedOcsp, QUESTIONS_MAX, ocsp_response,
+    CERT_IDS_MAX, CertId, OcspCertStatus, OcspError, OcspIssuer, OcspRequest, OcspSigner, PreparedOcsp,
+    SingleResponse, ocsp_response,
 };
 pub use prepared::Prepared;
 pub use primes::{Modulus, RECENT_MODULI_MIN, RecentModuli, shared_primes, shared_primes_between};

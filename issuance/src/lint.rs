@@ -13,7 +13,7 @@ mod location;
 mod name;
 mod usage;
 
-pub(crate) use field::moment;
+pub(crate) use field::time_by_year;
 
 /// What the certificate was meant to say.
 pub(crate) struct Expected<'a> {

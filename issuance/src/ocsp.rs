@@ -13,8 +13,8 @@ use aws_lc_rs::digest::{Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use crate::Certificate;
 
-pub use request::{OcspQuestion, OcspRequest, QUESTIONS_MAX};
-pub use response::{CertificateStatus, OcspAnswer, OcspResponder, PreparedOcsp, ocsp_response};
+pub use request::{CERT_IDS_MAX, CertId, OcspRequest};
+pub use response::{OcspCertStatus, OcspSigner, PreparedOcsp, SingleResponse, ocsp_response};
 
 /// An answer without a signature: that there is none (RFC 6960, section 2.3; R-OCSP-10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -63,7 +63,7 @@ impl OcspIssuer {
     }
 
     /// Whether the question is about a certificate of this issuer (R-OCSP-02: SHA-1 and SHA-256; any other hash is nobody's).
-    pub fn is_asked(&self, question: &OcspQuestion<'_>) -> bool {
+    pub fn matches(&self, question: &CertId<'_>) -> bool {
         let hashes = match question.hash {
             request::CertIdHash::Sha1 => &self.sha1,
             request::CertIdHash::Sha256 => &self.sha256,

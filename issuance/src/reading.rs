@@ -147,5 +147,17 @@ pub(crate) mod oid {
     pub(crate) const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
 }
 
+/// uniformResourceIdentifier of a GeneralName: `[6] IMPLICIT IA5String`.
+pub(crate) const URI: u8 = 0x86;
+
+/// id-ad-ocsp, an access method.
+pub(crate) const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1];
+
+/// id-ad-caIssuers, an access method.
+pub(crate) const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 2];
+
+/// id-on-hardwareModuleName, a kind of otherName.
+pub(crate) const HARDWARE_MODULE_NAME: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 4];
+
 /// How many extensions our certificates have; a larger number costs one more allocation.
 const EXTENSIONS_USUAL: usize = 8;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use authority::SHARD_CERTIFICATES;
 use identity::{IssuerName, RevocationReason, SerialNumber};
-use issuance::{CertificateStatus, CrlEntry};
+use issuance::{CrlEntry, OcspCertStatus};
 use ledger::EntryNumber;
 use publication::StatusSource;
 use store::StoreError;
@@ -92,8 +92,8 @@ impl StatusSource for Revoked {
         Ok((page, (to < end).then_some(to - start)))
     }
 
-    async fn status(&self, _: IssuerName, _: &SerialNumber) -> Result<CertificateStatus, StoreError> {
-        Ok(CertificateStatus::Unknown)
+    async fn status(&self, _: IssuerName, _: &SerialNumber) -> Result<OcspCertStatus, StoreError> {
+        Ok(OcspCertStatus::Unknown)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::IssuerName;
-use issuance::{Certificate, OcspResponder, Refusal};
+use issuance::{Certificate, OcspSigner, Refusal};
 use parking_lot::RwLock;
 use signer::{DelegateKey, KeyFileError, SignerError};
 use store::StoreError;
@@ -25,7 +25,7 @@ pub trait DelegateIssuer: Send + Sync + 'static {
 pub struct Delegate {
     key: DelegateKey,
     /// Its certificate, as answers carry it.
-    pub(super) responder: OcspResponder,
+    pub(super) responder: OcspSigner,
     begins: SystemTime,
     ends: SystemTime,
 }
@@ -108,7 +108,7 @@ impl DelegateSlot {
         let certificate = by.delegate(self.issuer, &key).await?;
         let validity = certificate.validity();
         Ok(Delegate {
-            responder: OcspResponder::new(&certificate)?,
+            responder: OcspSigner::new(&certificate)?,
             begins: validity.not_before(),
             ends: validity.not_after(),
             key,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use identity::{IssuerName, RevocationReason, SerialNumber};
-use issuance::{CertificateStatus, CrlEntry};
+use issuance::{OcspCertStatus, CrlEntry};
 use ledger::EntryNumber;
 use store::StoreError;
 
@@ -21,7 +21,7 @@ pub(super) struct FakeSource {
 #[derive(Default)]
 struct State {
     head: u64,
-    issued: BTreeMap<SerialNumber, (IssuerName, CertificateStatus)>,
+    issued: BTreeMap<SerialNumber, (IssuerName, OcspCertStatus)>,
     crl_entries: BTreeMap<(IssuerName, u32), Vec<CrlEntry>>,
     changed: BTreeMap<(IssuerName, u32), u64>,
     shards: u32,
@@ -46,7 +46,7 @@ impl FakeSource {
     pub(super) fn issue(&self, issuer: IssuerName, serial_number: SerialNumber) {
         let mut state = self.state.lock();
         state.head += 1;
-        state.issued.insert(serial_number, (issuer, CertificateStatus::Good));
+        state.issued.insert(serial_number, (issuer, OcspCertStatus::Good));
     }
 
     pub(super) fn revoke(
@@ -60,7 +60,7 @@ impl FakeSource {
         let mut state = self.state.lock();
         state.head += 1;
         let head = state.head;
-        state.issued.insert(serial_number, (issuer, CertificateStatus::Revoked { at, reason }));
+        state.issued.insert(serial_number, (issuer, OcspCertStatus::Revoked { at, reason }));
         state.changed.insert((issuer, shard), head);
         let entry = CrlEntry { serial_number, revoked_at: at, reason, invalidity_date: None };
         state.crl_entries.entry((issuer, shard)).or_default().push(entry);
@@ -105,9 +105,9 @@ impl StatusSource for FakeSource {
         &self,
         issuer: IssuerName,
         serial_number: &SerialNumber,
-    ) -> Result<CertificateStatus, StoreError> {
+    ) -> Result<OcspCertStatus, StoreError> {
         let state = self.state.lock();
         let found = state.issued.get(serial_number).filter(|(of, _)| *of == issuer);
-        Ok(found.map_or(CertificateStatus::Unknown, |(_, status)| *status))
+        Ok(found.map_or(OcspCertStatus::Unknown, |(_, status)| *status))
     }
 }

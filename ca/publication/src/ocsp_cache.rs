@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use issuance::CertificateStatus;
+use issuance::OcspCertStatus;
 use parking_lot::Mutex;
 
 use super::CacheValidity;
@@ -13,7 +13,7 @@ use super::CacheValidity;
 #[derive(Clone)]
 pub(super) struct CachedResponse {
     pub(super) der: Bytes,
-    pub(super) status: CertificateStatus,
+    pub(super) status: OcspCertStatus,
     pub(super) fresh: CacheValidity,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Found {
 
 impl CachedResponse {
     /// Whether it is still what would be said: the same status, and not past half of its life.
-    fn is_good(&self, status: CertificateStatus, now: SystemTime) -> bool {
+    fn is_good(&self, status: OcspCertStatus, now: SystemTime) -> bool {
         let CacheValidity { this_update, next_update, .. } = self.fresh;
         let life = next_update.duration_since(this_update).unwrap_or_default();
         self.status == status && this_update <= now && now < this_update + life / 2
@@ -47,7 +47,7 @@ struct Generations {
 
 impl OcspCache {
     /// The answer to the question with this CertID. One that is not what would be said is forgotten.
-    pub(super) fn find(&self, cert_id: &[u8], status: CertificateStatus, now: SystemTime) -> Found {
+    pub(super) fn find(&self, cert_id: &[u8], status: OcspCertStatus, now: SystemTime) -> Found {
         let mut halves = self.0.lock();
         if let Some(kept) = halves.younger.get(cert_id).filter(|kept| kept.is_good(status, now)) {
             return Found::Good(kept.clone());

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{Clock, IssuerName};
 use issuance::{
-    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspQuestion, OcspRequest, ocsp_response,
+    OcspCertStatus, SingleResponse, OcspError, OcspIssuer, CertId, OcspRequest, ocsp_response,
 };
 use signer::Issuers;
 use tracing::error;
@@ -129,17 +129,17 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
             return Err(OcspError::TryLater);
         }
         let now = self.clock.now();
-        let first = request.questions.first().ok_or(OcspError::MalformedRequest)?;
+        let first = request.cert_ids.first().ok_or(OcspError::MalformedRequest)?;
         let responder = self
             .responders
             .iter()
-            .find(|responder| responder.names.is_asked(first))
+            .find(|responder| responder.names.matches(first))
             .ok_or(OcspError::Unauthorized)?;
         // A delegate may answer for its issuer only (R-OCSP-06).
-        if !request.questions.iter().all(|question| responder.names.is_asked(question)) {
+        if !request.cert_ids.iter().all(|question| responder.names.matches(question)) {
             return Err(OcspError::Unauthorized);
         }
-        let (&[question], None) = (request.questions.as_slice(), request.nonce) else {
+        let (&[question], None) = (request.cert_ids.as_slice(), request.nonce) else {
             return self.answer_once(responder, request, now).await;
         };
         let status = self.status(responder, &question).await?;
@@ -154,7 +154,7 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
         let delegate = self.delegate(responder, now).await?;
         let answer = self.dated(question.cert_id, status, &delegate, now);
         let der = self.sign(&delegate, &[answer], now, None)?;
-        let OcspAnswer { this_update, next_update, .. } = answer;
+        let SingleResponse { this_update, next_update, .. } = answer;
         let fresh = CacheValidity {
             this_update,
             next_update,
@@ -164,7 +164,7 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
         let kept = CachedResponse { der, status, fresh };
         let answered = kept.answered();
         // What was never issued is not kept: anybody can ask about numbers that there are not.
-        if status != CertificateStatus::Unknown {
+        if status != OcspCertStatus::Unknown {
             self.ocsp_cache.keep(question.cert_id, kept);
         }
         Ok(answered)
@@ -178,8 +178,8 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
         now: SystemTime,
     ) -> Result<OcspReply, OcspError> {
         let delegate = self.delegate(responder, now).await?;
-        let mut ocsp_responder = Vec::with_capacity(request.questions.len());
-        for question in &request.questions {
+        let mut ocsp_responder = Vec::with_capacity(request.cert_ids.len());
+        for question in &request.cert_ids {
             let status = self.status(responder, question).await?;
             ocsp_responder.push(self.dated(question.cert_id, status, &delegate, now));
         }
@@ -190,10 +190,10 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
     async fn status(
         &self,
         responder: &IssuerResponder,
-        question: &OcspQuestion<'_>,
-    ) -> Result<CertificateStatus, OcspError> {
+        question: &CertId<'_>,
+    ) -> Result<OcspCertStatus, OcspError> {
         // Not a number that we can have given.
-        let Some(serial_number) = question.serial_number() else { return Ok(CertificateStatus::Unknown) };
+        let Some(serial_number) = question.serial_number() else { return Ok(OcspCertStatus::Unknown) };
         let status = self.source.status(responder.issuer, &serial_number).await;
         // R-OCSP-10.
         status.map_err(|_| OcspError::TryLater)
@@ -218,12 +218,12 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
     fn dated<'a>(
         &self,
         cert_id: &'a [u8],
-        status: CertificateStatus,
+        status: OcspCertStatus,
         delegate: &Delegate,
         now: SystemTime,
-    ) -> OcspAnswer<'a> {
+    ) -> SingleResponse<'a> {
         let this_update = now.checked_sub(self.backdate).unwrap_or(now);
-        OcspAnswer {
+        SingleResponse {
             cert_id,
             status,
             this_update,
@@ -234,7 +234,7 @@ impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
     fn sign(
         &self,
         delegate: &Delegate,
-        ocsp_responder: &[OcspAnswer<'_>],
+        ocsp_responder: &[SingleResponse<'_>],
         now: SystemTime,
         nonce: Option<&[u8]>,
     ) -> Result<Bytes, OcspError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::{Clock, IssuerName};
-use issuance::{CrlDraft, CrlNumber, CrlScope, CrlTerms, Refusal, crl_url};
+use issuance::{CrlDraft, CrlNumber, CrlScope, CrlFields, Refusal, crl_url};
 use ledger::EntryNumber;
 use parking_lot::Mutex;
 use signer::{Issuer, Issuers, SignerError};
@@ -230,11 +230,11 @@ impl<S: StatusSource> Publisher<S> {
 
     /// What a new list says: that it begins a little before now, and after the list that it follows, so that HTTP tells the two apart by
     /// their dates. One from the future was made by a clock that was wrong.
-    fn terms(&self, name: CrlId, number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlTerms {
+    fn terms(&self, name: CrlId, number: CrlNumber, now: SystemTime, scope: CrlScope) -> CrlFields {
         let earliest = now.checked_sub(self.backdate).unwrap_or(now);
         let before = self.publication.crl(name).map(|crl| crl.this_update).filter(|before| *before <= now);
         let this_update = before.map_or(earliest, |before| earliest.max(before + SECOND)).min(now);
-        CrlTerms { number, this_update, next_update: now + CRL_LIFETIME, scope }
+        CrlFields { number, this_update, next_update: now + CRL_LIFETIME, scope }
     }
 
     async fn make_shard(
@@ -297,7 +297,7 @@ impl<S: StatusSource> Publisher<S> {
         let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
         let parts = self.parts(issuer);
         let name = CrlId { issuer, shard: None };
-        let terms = self.terms(name, number, now, CrlScope::Whole);
+        let terms = self.terms(name, number, now, CrlScope::Full);
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
         let (hashed, entries_bytes) = (parts.clone(), parts.iter().map(|crl| crl.entries_bytes).sum());
         let prepared = blocking(move || full_crl::hash(draft, &hashed, entries_bytes)).await?;
@@ -330,7 +330,7 @@ fn is_current(crl: &Crl, now: SystemTime) -> bool {
     crl.this_update <= now && now < crl.this_update + CRL_RENEWED_AFTER
 }
 
-fn meta(name: CrlId, terms: &CrlTerms, as_of: EntryNumber, count: u64) -> CrlMeta {
+fn meta(name: CrlId, terms: &CrlFields, as_of: EntryNumber, count: u64) -> CrlMeta {
     CrlMeta {
         name,
         number: terms.number,

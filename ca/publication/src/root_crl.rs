@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use bytes::Bytes;
 use identity::IssuerName;
 use issuance::{
-    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms, PreparedCrl, Refusal,
+    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlFields, PreparedCrl, Refusal,
     SignatureAlgorithm, seal_crl,
 };
 use ledger::EntryNumber;
@@ -38,7 +38,7 @@ impl RootCrlDraft {
         now: SystemTime,
     ) -> Result<Self, RootCrlError> {
         let terms =
-            CrlTerms { number, this_update, next_update: now + ROOT_CRL_LIFETIME, scope: CrlScope::Whole };
+            CrlFields { number, this_update, next_update: now + ROOT_CRL_LIFETIME, scope: CrlScope::Full };
         let draft = CrlDraft::new(root, &terms, now)?;
         let mut bytes = Vec::new();
         for entry in entries {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{IssuerName, SerialNumber};
-use issuance::{CertificateStatus, CrlEntry};
+use issuance::{CrlEntry, OcspCertStatus};
 use ledger::EntryNumber;
 use store::{Store, StoreError};
 
@@ -44,7 +44,7 @@ pub trait StatusSource: Send + Sync + 'static {
         &self,
         issuer: IssuerName,
         serial_number: &SerialNumber,
-    ) -> impl Future<Output = Result<CertificateStatus, StoreError>> + Send;
+    ) -> impl Future<Output = Result<OcspCertStatus, StoreError>> + Send;
 }
 
 /// A store is a source: what it has, in the words of lists and answers.
@@ -92,12 +92,12 @@ impl<S: Store> StatusSource for Ledger<S> {
         &self,
         issuer: IssuerName,
         serial_number: &SerialNumber,
-    ) -> Result<CertificateStatus, StoreError> {
+    ) -> Result<OcspCertStatus, StoreError> {
         let found = self.0.status_record(serial_number).await?;
         let Some(found) = found.filter(|found| found.issuer == issuer) else {
-            return Ok(CertificateStatus::Unknown);
+            return Ok(OcspCertStatus::Unknown);
         };
-        Ok(found.revocation.map_or(CertificateStatus::Good, |revocation| CertificateStatus::Revoked {
+        Ok(found.revocation.map_or(OcspCertStatus::Good, |revocation| OcspCertStatus::Revoked {
             at: revocation.at,
             reason: revocation.reason,
         }))

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{Clock, IssuerName, ManualClock, ProfileName, PublicKey, RevocationReason, SerialNumber};
-use issuance::{Certificate, CertificateStatus, CrlNumber, CrlSummary, Profile, Request, Subject, draft};
+use issuance::{Certificate, CrlNumber, CrlSummary, OcspCertStatus, Profile, Request, Subject, draft};
 use signer::{DelegateKey, FileSigner, Issuer, Signer};
 
 use super::fake::FakeSource;
@@ -319,7 +319,7 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
     assert_eq!(ocsp_responder.answer(&[0x30, 0x80]).await.der[..], [0x30, 3, 0x0a, 1, 1]);
     assert_eq!(
         office.source.status(OPERATIONAL, &serial(1)).await.unwrap(),
-        CertificateStatus::Revoked { at: office.clock.now(), reason: RevocationReason::Superseded }
+        OcspCertStatus::Revoked { at: office.clock.now(), reason: RevocationReason::Superseded }
     );
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use identity::der::{INTEGER, SEQUENCE};
 use identity::{RevocationReason, SerialNumber};
 
-use crate::{Refusal, encode, moment};
+use crate::{Refusal, encode, time};
 
 /// A certificate that is revoked or held, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl CrlEntry {
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let mut fields = Vec::with_capacity(ENTRY_BYTES_USUAL);
         encode::element(&mut fields, INTEGER, self.serial_number.as_bytes());
-        moment::time(&mut fields, self.revoked_at)?;
+        time::write(&mut fields, self.revoked_at)?;
         let mut extensions = Vec::with_capacity(ENTRY_BYTES_USUAL);
         // "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value"
         // -- <https://www.rfc-editor.org/rfc/rfc5280#section-5.3.1> (R-CRL-05)
@@ -35,7 +35,7 @@ impl CrlEntry {
         }
         if let Some(date) = self.invalidity_date {
             extensions.extend_from_slice(INVALIDITY_DATE);
-            moment::generalized(&mut extensions, date)?;
+            time::write_generalized(&mut extensions, date)?;
         }
         if !extensions.is_empty() {
             encode::element(&mut fields, SEQUENCE, &extensions);

@@ -8,10 +8,10 @@ use identity::der::{
 };
 
 use super::reading::Reading;
-use super::{CrlEntry, CrlScope, CrlTerms};
-use crate::lint::{Broken, ensure, moment};
-use crate::moment::whole_seconds;
-use crate::reading::{extensions, oid, time};
+use super::{CrlEntry, CrlFields, CrlScope};
+use crate::lint::{Broken, ensure, time_by_year};
+use crate::reading::{URI, extensions, oid, time};
+use crate::time::whole_seconds;
 use crate::{Refusal, SignatureAlgorithm};
 
 /// What the list was meant to say.
@@ -19,7 +19,7 @@ pub(super) struct Expected<'a> {
     pub(super) issuer: &'a [u8],
     pub(super) key_identifier: &'a [u8],
     pub(super) algorithm: SignatureAlgorithm,
-    pub(super) terms: &'a CrlTerms,
+    pub(super) terms: &'a CrlFields,
     pub(super) now: SystemTime,
     pub(super) is_root: bool,
 }
@@ -51,7 +51,7 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     let Some(next_update) = reading.next_update else {
         return Err(Broken { rule: "R-CRL-01", what: "it does not say when the next one comes" });
     };
-    let (this, next) = (moment(reading.this_update)?, moment(next_update)?);
+    let (this, next) = (time_by_year(reading.this_update)?, time_by_year(next_update)?);
     let terms = expected.terms;
     ensure(
         this == terms.this_update && next == terms.next_update,
@@ -104,7 +104,7 @@ fn distribution_point(reading: &Reading<'_>, scope: &CrlScope) -> Result<(), Bro
         let mut names = only(point.content, CONTEXT_0_CONSTRUCTED)?.elements()?;
         let mut written = Vec::new();
         while !names.is_empty() {
-            written.push(names.expect(super::URI)?.content);
+            written.push(names.expect(URI)?.content);
         }
         Ok(only_users.raw == super::ONLY_USER_CERTIFICATES
             && written.iter().copied().eq(urls.iter().map(String::as_bytes)))
@@ -120,7 +120,7 @@ pub(super) fn entry(bytes: &[u8], meant: &CrlEntry, of_issuers: bool) -> Result<
     let mut fields = only(bytes, SEQUENCE).and_then(|entry| entry.elements()).map_err(not_der)?;
     let serial = fields.expect(INTEGER).map_err(not_der)?.content;
     ensure(serial == meant.serial_number.as_bytes(), "R-5280-01", "an entry names another certificate")?;
-    let date = moment(fields.any().map_err(not_der)?)?;
+    let date = time_by_year(fields.any().map_err(not_der)?)?;
     ensure(date == whole_seconds(meant.revoked_at), "R-CRL-06", "an entry has another date")?;
     let list = match fields.optional(SEQUENCE).map_err(not_der)? {
         Some(list) => extensions(list).map_err(not_der)?,

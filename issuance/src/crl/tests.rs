@@ -18,8 +18,8 @@ fn url() -> String {
     "http://ca.example.test/crl/operational/7.crl".to_owned()
 }
 
-fn terms(scope: CrlScope) -> CrlTerms {
-    CrlTerms {
+fn terms(scope: CrlScope) -> CrlFields {
+    CrlFields {
         number: CrlNumber::new(1, 200),
         this_update: now(),
         next_update: now() + Duration::from_secs(86_400),
@@ -79,7 +79,7 @@ fn shard() -> CrlScope {
 
 #[test]
 fn good_lists_pass() {
-    assert_eq!(found(&CrlScope::Whole, |_| ()), None);
+    assert_eq!(found(&CrlScope::Full, |_| ()), None);
     assert_eq!(found(&shard(), |_| ()), None);
     assert_eq!(found(&CrlScope::Shard { urls: vec![url(), "http://old.test/7.crl".into()] }, |_| ()), None);
 }
@@ -88,7 +88,7 @@ type Row = (&'static str, CrlScope, Box<dyn FnOnce(&mut Pieces)>);
 
 #[test]
 fn a_wrong_list_is_named_by_its_rule() {
-    let whole = || CrlScope::Whole;
+    let whole = || CrlScope::Full;
     let number =
         |octets: &[u8], critical| extension(oid::CRL_NUMBER, critical, &encode::wrapped(INTEGER, octets));
     let idp = |value: &[u8]| extension(oid::ISSUING_DISTRIBUTION_POINT, true, value);
@@ -150,8 +150,8 @@ fn a_wrong_list_is_named_by_its_rule() {
 
 #[test]
 fn terms_that_break_a_rule_are_refused() {
-    let refused = |change: &dyn Fn(&mut CrlTerms)| {
-        let mut terms = terms(CrlScope::Whole);
+    let refused = |change: &dyn Fn(&mut CrlFields)| {
+        let mut terms = terms(CrlScope::Full);
         change(&mut terms);
         rule(CrlDraft::new(&issuer(), &terms, now()))
     };
@@ -165,7 +165,7 @@ fn terms_that_break_a_rule_are_refused() {
         Some("R-CRL-08")
     );
     let leaf = Certificate::from_der(include_bytes!("../../tests/goldens/ldevid.der")).unwrap();
-    assert_eq!(rule(CrlDraft::new(&leaf, &terms(CrlScope::Whole), now())), Some("R-CRL-04"));
+    assert_eq!(rule(CrlDraft::new(&leaf, &terms(CrlScope::Full), now())), Some("R-CRL-04"));
 }
 
 fn entry(reason: RevocationReason) -> CrlEntry {
@@ -212,8 +212,8 @@ fn ca_compromise_is_for_the_list_of_a_root() {
     // R-CRL-05.
     let root = Certificate::from_der(include_bytes!("../../tests/goldens/root.der")).unwrap();
     let (of_root, of_leaves) = (
-        CrlDraft::new(&root, &terms(CrlScope::Whole), now()).unwrap(),
-        CrlDraft::new(&issuer(), &terms(CrlScope::Whole), now()).unwrap(),
+        CrlDraft::new(&root, &terms(CrlScope::Full), now()).unwrap(),
+        CrlDraft::new(&issuer(), &terms(CrlScope::Full), now()).unwrap(),
     );
     let mut out = vec![7];
     of_root.entry(&entry(RevocationReason::CaCompromise), &mut out).unwrap();

@@ -9,8 +9,8 @@ use identity::{
 };
 
 use super::{Broken, Expected, ensure};
-use crate::moment::year_2050;
 use crate::reading::{Reading, time};
+use crate::time::year_2050;
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     ensure(reading.version == Some(&[2]), "R-AR-01", "it is not version 3")?;
@@ -29,8 +29,8 @@ pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(),
 }
 
 fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
-    let not_before = moment(reading.not_before)?;
-    let not_after = moment(reading.not_after)?;
+    let not_before = time_by_year(reading.not_before)?;
+    let not_after = time_by_year(reading.not_after)?;
     ensure(
         not_before == expected.validity.not_before() && not_after == expected.validity.not_after(),
         "R-5280-05",
@@ -51,11 +51,11 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
 
 /// "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049 as UTCTime; certificate
 /// validity dates in 2050 or later MUST be encoded as GeneralizedTime." -- <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
-pub(crate) fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
+pub(crate) fn time_by_year(element: Element<'_>) -> Result<SystemTime, Broken> {
     let broken = Broken { rule: "R-5280-05", what: "a time is not encoded as its year wants" };
-    let Ok(moment) = time(element) else { return Err(broken) };
-    let wanted = if moment < year_2050() { UTC_TIME } else { GENERALIZED_TIME };
-    if element.tag == wanted { Ok(moment) } else { Err(broken) }
+    let Ok(time) = time(element) else { return Err(broken) };
+    let wanted = if time < year_2050() { UTC_TIME } else { GENERALIZED_TIME };
+    if element.tag == wanted { Ok(time) } else { Err(broken) }
 }
 
 /// Nobody can revoke it, so it ends by itself, soon.

@@ -6,7 +6,7 @@ use identity::{
 };
 
 use super::{Broken, Expected, ensure};
-use crate::reading::{Reading, oid};
+use crate::reading::{CA_ISSUERS, OCSP, Reading, URI, oid};
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     let is_root = expected.profile == ProfileName::Root;
@@ -55,8 +55,3 @@ fn access_descriptions(value: &[u8]) -> Result<bool, NotDer> {
 fn is_plain_http(url: &[u8]) -> bool {
     url.starts_with(b"http://") && url.is_ascii()
 }
-
-/// `[6] IMPLICIT IA5String`.
-const URI: u8 = 0x86;
-const OCSP: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1];
-const CA_ISSUERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 2];

@@ -6,7 +6,7 @@ use identity::{
 };
 
 use super::{Broken, Expected, ensure};
-use crate::reading::{Extension, Reading, oid};
+use crate::reading::{Extension, HARDWARE_MODULE_NAME, Reading, oid};
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     key_usage(reading.extension(oid::KEY_USAGE), expected.profile)?;
@@ -117,4 +117,3 @@ const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 37, 0];
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
-const HARDWARE_MODULE_NAME: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 4];

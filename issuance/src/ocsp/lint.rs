@@ -8,15 +8,15 @@ use identity::der::{
     Elements, GENERALIZED_TIME, NotDer, OCTET_STRING, SEQUENCE, check_values, only,
 };
 
-use super::{CertificateStatus, OcspAnswer};
+use super::{OcspCertStatus, SingleResponse};
 use crate::Refusal;
 use crate::lint::{Broken, ensure};
-use crate::moment::whole_seconds;
 use crate::reading::{extensions, oid, time};
+use crate::time::whole_seconds;
 
 /// What the answer was meant to say.
 pub(super) struct Expected<'a> {
-    pub(super) answers: &'a [OcspAnswer<'a>],
+    pub(super) answers: &'a [SingleResponse<'a>],
     pub(super) by_key: &'a [u8],
     pub(super) produced_at: SystemTime,
     pub(super) nonce: Option<&'a [u8]>,
@@ -29,7 +29,7 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
     let mut fields = only(tbs, SEQUENCE).and_then(|data| data.elements()).map_err(not_der)?;
     let responder = fields.expect(CONTEXT_2_CONSTRUCTED).map_err(not_der)?.raw;
     ensure(responder == expected.by_key, "R-OCSP-06", "it does not name its signer by key")?;
-    let produced_at = moment(fields.any().map_err(not_der)?)?;
+    let produced_at = generalized_time(fields.any().map_err(not_der)?)?;
     ensure(
         produced_at == whole_seconds(expected.produced_at),
         "R-OCSP-05",
@@ -57,17 +57,22 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
     Ok(ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")?)
 }
 
-fn single(mut fields: Elements<'_>, answer: &OcspAnswer<'_>, produced_at: SystemTime) -> Result<(), Broken> {
+fn single(
+    mut fields: Elements<'_>,
+    answer: &SingleResponse<'_>,
+    produced_at: SystemTime,
+) -> Result<(), Broken> {
     let not_der = |NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" };
     let cert_id = fields.expect(SEQUENCE).map_err(not_der)?.raw;
     ensure(cert_id == answer.cert_id, "R-OCSP-02", "the CertID is not the client's")?;
     let status = status(fields.any().map_err(not_der)?)?;
     ensure(status == whole(answer.status), "R-OCSP-04", "it says another status than is known")?;
-    let this_update = moment(fields.any().map_err(not_der)?)?;
+    let this_update = generalized_time(fields.any().map_err(not_der)?)?;
     let Ok(next) = fields.expect(CONTEXT_0_CONSTRUCTED) else {
         return Err(Broken { rule: "R-OCSP-05", what: "it does not say until when it may be believed" });
     };
-    let next_update = moment(only(next.content, GENERALIZED_TIME).map_err(|NotDer| NOT_GENERALIZED)?)?;
+    let next_update =
+        generalized_time(only(next.content, GENERALIZED_TIME).map_err(|NotDer| NOT_GENERALIZED)?)?;
     fields.end().map_err(not_der)?;
     ensure(
         this_update == whole_seconds(answer.this_update) && next_update == whole_seconds(answer.next_update),
@@ -81,11 +86,11 @@ fn single(mut fields: Elements<'_>, answer: &OcspAnswer<'_>, produced_at: System
     )
 }
 
-fn status(element: Element<'_>) -> Result<CertificateStatus, Broken> {
+fn status(element: Element<'_>) -> Result<OcspCertStatus, Broken> {
     let broken = Broken { rule: "R-OCSP-05", what: "a status that no answer of ours has" };
     match (element.tag, element.content) {
-        (CONTEXT_0, []) => Ok(CertificateStatus::Good),
-        (UNKNOWN, []) => Ok(CertificateStatus::Unknown),
+        (CONTEXT_0, []) => Ok(OcspCertStatus::Good),
+        (UNKNOWN, []) => Ok(OcspCertStatus::Unknown),
         (CONTEXT_1_CONSTRUCTED, _) => {
             let read = || {
                 let mut fields = element.elements()?;
@@ -104,23 +109,21 @@ fn status(element: Element<'_>) -> Result<CertificateStatus, Broken> {
             };
             let reason = RevocationReason::from_code(code);
             let reason = reason.ok_or(Broken { rule: "R-OCSP-05", what: "a reason that there is not" })?;
-            Ok(CertificateStatus::Revoked { at, reason })
+            Ok(OcspCertStatus::Revoked { at, reason })
         }
         _ => Err(broken),
     }
 }
 
-fn whole(status: CertificateStatus) -> CertificateStatus {
+fn whole(status: OcspCertStatus) -> OcspCertStatus {
     match status {
-        CertificateStatus::Revoked { at, reason } => {
-            CertificateStatus::Revoked { at: whole_seconds(at), reason }
-        }
+        OcspCertStatus::Revoked { at, reason } => OcspCertStatus::Revoked { at: whole_seconds(at), reason },
         other => other,
     }
 }
 
 /// R-OCSP-05: GeneralizedTime without fractions, whatever the year.
-fn moment(element: Element<'_>) -> Result<SystemTime, Broken> {
+fn generalized_time(element: Element<'_>) -> Result<SystemTime, Broken> {
     if element.tag != GENERALIZED_TIME {
         return Err(NOT_GENERALIZED);
     }

@@ -12,15 +12,15 @@ use crate::reading::{extensions, oid};
 /// A question (`OCSPRequest`, RFC 6960, section 4.1), strictly read. A signature on it is passed over: we answer anybody.
 #[derive(Debug, Clone)]
 pub struct OcspRequest<'a> {
-    /// About which certificates: 1 to [`QUESTIONS_MAX`].
-    pub questions: Vec<OcspQuestion<'a>>,
+    /// About which certificates: 1 to [`CERT_IDS_MAX`].
+    pub cert_ids: Vec<CertId<'a>>,
     /// To be said again in the answer: 1 to 128 octets (RFC 9654; R-OCSP-03).
     pub nonce: Option<&'a [u8]>,
 }
 
 /// About one certificate.
 #[derive(Debug, Clone, Copy)]
-pub struct OcspQuestion<'a> {
+pub struct CertId<'a> {
     /// The CertID as the client wrote it: said again byte for byte (R-OCSP-02).
     pub cert_id: &'a [u8],
     pub(super) hash: CertIdHash,
@@ -50,7 +50,7 @@ impl<'a> OcspRequest<'a> {
     }
 }
 
-impl OcspQuestion<'_> {
+impl CertId<'_> {
     /// The serial number, if it can be one of ours.
     pub fn serial_number(&self) -> Option<SerialNumber> {
         SerialNumber::try_from(self.serial).ok()
@@ -69,22 +69,22 @@ fn read(der: &[u8]) -> Result<OcspRequest<'_>, NotDer> {
     // version DEFAULT v1 may not be written in DER; there is no other. requestorName is passed over.
     fields.optional(CONTEXT_1_CONSTRUCTED)?;
     let mut list = fields.expect(SEQUENCE)?.elements()?;
-    let mut questions = Vec::with_capacity(1);
+    let mut cert_ids = Vec::with_capacity(1);
     while !list.is_empty() {
-        if questions.len() == QUESTIONS_MAX {
+        if cert_ids.len() == CERT_IDS_MAX {
             return Err(NotDer);
         }
-        questions.push(question(list.expect(SEQUENCE)?.content)?);
+        cert_ids.push(question(list.expect(SEQUENCE)?.content)?);
     }
     let nonce = match fields.optional(CONTEXT_2_CONSTRUCTED)? {
         Some(explicit) => nonce(explicit.content)?,
         None => None,
     };
     fields.end()?;
-    if questions.is_empty() { Err(NotDer) } else { Ok(OcspRequest { questions, nonce }) }
+    if cert_ids.is_empty() { Err(NotDer) } else { Ok(OcspRequest { cert_ids, nonce }) }
 }
 
-fn question(content: &[u8]) -> Result<OcspQuestion<'_>, NotDer> {
+fn question(content: &[u8]) -> Result<CertId<'_>, NotDer> {
     let mut parts = identity::der::Elements::new(content)?;
     let cert_id = parts.expect(SEQUENCE)?;
     if let Some(explicit) = parts.optional(CONTEXT_0_CONSTRUCTED)? {
@@ -111,7 +111,7 @@ fn question(content: &[u8]) -> Result<OcspQuestion<'_>, NotDer> {
     let serial = fields.expect(INTEGER)?.content;
     fields.end()?;
     identity::der::check_values(cert_id.raw)?;
-    Ok(OcspQuestion { cert_id: cert_id.raw, hash, issuer_name_hash, issuer_key_hash, serial })
+    Ok(CertId { cert_id: cert_id.raw, hash, issuer_name_hash, issuer_key_hash, serial })
 }
 
 /// The nonce among the extensions of the request. Any other that is critical is one that we should understand and do not.
@@ -132,7 +132,7 @@ fn nonce(explicit: &[u8]) -> Result<Option<&[u8]>, NotDer> {
 }
 
 /// How many certificates one question may be about (R-OCSP-09): as many answers as fit in a few kilobytes.
-pub const QUESTIONS_MAX: usize = 20;
+pub const CERT_IDS_MAX: usize = 20;
 
 /// "Clients that include a nonce MUST … 1 to 128 octets" (RFC 9654, section 2.1; R-OCSP-03: below 32 too, as openssl and GnuTLS send).
 const NONCE_BYTES_MAX: usize = 128;

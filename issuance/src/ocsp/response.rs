@@ -12,13 +12,13 @@ use identity::der::{
 use super::lint;
 use crate::encode::{SIGNATURE_BYTES_MAX, check_signature, element, enclose, nested, signed_tail, wrapped};
 use crate::lint::ensure;
-use crate::moment::generalized;
 use crate::reading::oid;
+use crate::time::write_generalized;
 use crate::{Certificate, Refusal, SignatureAlgorithm};
 
 /// What is known of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CertificateStatus {
+pub enum OcspCertStatus {
     /// On record and neither revoked nor held.
     Good,
     /// Revoked or held. The time and the reason are those of its entry in the list (R-OCSP-05).
@@ -34,11 +34,11 @@ pub enum CertificateStatus {
 
 /// The answer about one certificate.
 #[derive(Debug, Clone, Copy)]
-pub struct OcspAnswer<'a> {
+pub struct SingleResponse<'a> {
     /// The client's CertID, byte for byte.
     pub cert_id: &'a [u8],
     /// What is known.
-    pub status: CertificateStatus,
+    pub status: OcspCertStatus,
     /// As of when it is right.
     pub this_update: SystemTime,
     /// Until when it may be believed.
@@ -47,7 +47,7 @@ pub struct OcspAnswer<'a> {
 
 /// Who answers: the certificate that an issuer gave to its delegate (R-OCSP-06).
 #[derive(Debug, Clone)]
-pub struct OcspResponder {
+pub struct OcspSigner {
     /// `[2] { OCTET STRING }`: SHA-1 of the key.
     by_key: Vec<u8>,
     /// `[0] { SEQUENCE { Certificate } }`.
@@ -55,7 +55,7 @@ pub struct OcspResponder {
     algorithm: SignatureAlgorithm,
 }
 
-impl OcspResponder {
+impl OcspSigner {
     /// A responder with this certificate, of the profile `ocsp-signer`.
     ///
     /// # Errors
@@ -76,15 +76,15 @@ impl OcspResponder {
 /// # Errors
 /// When a rule would be broken.
 pub fn ocsp_response<'a>(
-    answers: &[OcspAnswer<'_>],
-    responder: &'a OcspResponder,
+    answers: &[SingleResponse<'_>],
+    responder: &'a OcspSigner,
     produced_at: SystemTime,
     nonce: Option<&[u8]>,
 ) -> Result<PreparedOcsp<'a>, Refusal> {
     let mut tbs = Vec::with_capacity((answers.len() + 1) * SINGLE_BYTES_USUAL);
     nested(&mut tbs, SEQUENCE, |content| {
         content.extend_from_slice(&responder.by_key);
-        generalized(content, produced_at)?;
+        write_generalized(content, produced_at)?;
         nested(content, SEQUENCE, |singles| answers.iter().try_for_each(|answer| single(answer, singles)))?;
         if let Some(nonce) = nonce {
             nested(content, CONTEXT_1_CONSTRUCTED, |explicit| {
@@ -100,24 +100,24 @@ pub fn ocsp_response<'a>(
 }
 
 /// `SingleResponse`.
-fn single(answer: &OcspAnswer<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn single(answer: &SingleResponse<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     nested(out, SEQUENCE, |fields| {
         fields.extend_from_slice(answer.cert_id);
         match answer.status {
-            CertificateStatus::Good => fields.extend_from_slice(&[CONTEXT_0, 0]),
-            CertificateStatus::Unknown => fields.extend_from_slice(&[CONTEXT_0 | 2, 0]),
-            CertificateStatus::Revoked { at, reason } => {
+            OcspCertStatus::Good => fields.extend_from_slice(&[CONTEXT_0, 0]),
+            OcspCertStatus::Unknown => fields.extend_from_slice(&[CONTEXT_0 | 2, 0]),
+            OcspCertStatus::Revoked { at, reason } => {
                 nested(fields, CONTEXT_1_CONSTRUCTED, |revoked| revoked_info(at, reason, revoked))?;
             }
         }
-        generalized(fields, answer.this_update)?;
-        nested(fields, CONTEXT_0_CONSTRUCTED, |next| generalized(next, answer.next_update))
+        write_generalized(fields, answer.this_update)?;
+        nested(fields, CONTEXT_0_CONSTRUCTED, |next| write_generalized(next, answer.next_update))
     })
 }
 
 /// `RevokedInfo`.
 fn revoked_info(at: SystemTime, reason: RevocationReason, out: &mut Vec<u8>) -> Result<(), Refusal> {
-    generalized(out, at)?;
+    write_generalized(out, at)?;
     // As in the list (R-CRL-05, R-OCSP-05): unspecified is left out.
     if reason != RevocationReason::Unspecified {
         out.extend_from_slice(&[CONTEXT_0_CONSTRUCTED, 3, ENUMERATED, 1, reason.code()]);
@@ -135,7 +135,7 @@ fn nonce_extension(nonce: &[u8], out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct PreparedOcsp<'a> {
     tbs: Vec<u8>,
-    responder: &'a OcspResponder,
+    responder: &'a OcspSigner,
 }
 
 impl PreparedOcsp<'_> {

@@ -11,8 +11,8 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_795_305_600)
 }
 
-fn responder() -> OcspResponder {
-    OcspResponder::new(&Certificate::from_der(include_bytes!("../../tests/goldens/ocsp-signer.der")).unwrap())
+fn responder() -> OcspSigner {
+    OcspSigner::new(&Certificate::from_der(include_bytes!("../../tests/goldens/ocsp-signer.der")).unwrap())
         .unwrap()
 }
 
@@ -23,10 +23,10 @@ const CERT_ID: &[u8] = &[
     0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45, 0x45,
 ];
 
-fn answer() -> OcspAnswer<'static> {
-    OcspAnswer {
+fn answer() -> SingleResponse<'static> {
+    SingleResponse {
         cert_id: CERT_ID,
-        status: CertificateStatus::Revoked {
+        status: OcspCertStatus::Revoked {
             at: now() - Duration::from_secs(60),
             reason: RevocationReason::KeyCompromise,
         },
@@ -88,17 +88,18 @@ fn a_wrong_answer_is_named_by_its_rule() {
 #[test]
 fn an_answer_that_breaks_a_rule_is_refused() {
     let responder = responder();
-    let rule =
-        |answers: &[OcspAnswer<'_>], produced_at| match ocsp_response(answers, &responder, produced_at, None)
-        {
-            Err(Refusal::Lint(finding)) => finding.rule,
-            other => panic!("{other:?}"),
-        };
+    let rule = |answers: &[SingleResponse<'_>], produced_at| match ocsp_response(
+        answers,
+        &responder,
+        produced_at,
+        None,
+    ) {
+        Err(Refusal::Lint(finding)) => finding.rule,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(rule(&[], now()), "R-OCSP-02");
     assert_eq!(rule(&[answer()], now() - Duration::from_secs(1)), "R-OCSP-05");
-    assert_eq!(rule(&[OcspAnswer { next_update: now(), ..answer() }], now()), "R-OCSP-05");
+    assert_eq!(rule(&[SingleResponse { next_update: now(), ..answer() }], now()), "R-OCSP-05");
     let issuer = Certificate::from_der(include_bytes!("../../tests/goldens/operational-ca.der")).unwrap();
-    assert!(
-        matches!(OcspResponder::new(&issuer), Err(Refusal::Lint(finding)) if finding.rule == "R-OCSP-06")
-    );
+    assert!(matches!(OcspSigner::new(&issuer), Err(Refusal::Lint(finding)) if finding.rule == "R-OCSP-06"));
 }

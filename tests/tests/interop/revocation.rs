@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use identity::{ProfileName, RevocationReason};
 use issuance::{
-    CertificateStatus, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlTerms, OcspAnswer, OcspResponder,
+    CrlDraft, CrlEntry, CrlFields, CrlNumber, CrlScope, OcspCertStatus, OcspSigner, SingleResponse,
     ocsp_response,
 };
 use rcgen::SigningKey;
@@ -19,7 +19,7 @@ use crate::program::{python_program, run, stranger};
 const URL: &str = "http://ca.example.test/crl/x/0.crl";
 
 fn list(pki: &Pki, issuer: &Holder, scope: CrlScope, entries: &[CrlEntry]) -> Vec<u8> {
-    let terms = CrlTerms {
+    let terms = CrlFields {
         number: CrlNumber::new(1, 200),
         this_update: pki.now,
         next_update: pki.now + Duration::from_secs(86_400),
@@ -76,8 +76,8 @@ fn pkilint_finds_nothing_in_lists() {
     for (name, scope, entries) in [
         ("empty shard", shard(), vec![]),
         ("shard", shard(), vec![entry(&pki, leaf)]),
-        ("empty whole", CrlScope::Whole, vec![]),
-        ("whole", CrlScope::Whole, vec![entry(&pki, leaf)]),
+        ("empty whole", CrlScope::Full, vec![]),
+        ("whole", CrlScope::Full, vec![entry(&pki, leaf)]),
     ] {
         let file = write(directory.path(), "list.pem", "X509 CRL", &list(&pki, issuer, scope, &entries));
         let answer = run(Command::new(python_program("lint_crl"))
@@ -92,7 +92,7 @@ fn pkilint_finds_nothing_in_lists() {
 fn pkilint_finds_nothing_in_answers_about_status() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
     let signer = pki.holder(ProfileName::OcspSigner);
-    let responder = OcspResponder::new(&signer.certificate).unwrap();
+    let responder = OcspSigner::new(&signer.certificate).unwrap();
     let cert_id = [
         &[0x30, 0x49, 0x30, 9, 6, 5, 0x2b, 14, 3, 2, 26, 5, 0, 4, 20][..],
         &[1; 20],
@@ -103,12 +103,12 @@ fn pkilint_finds_nothing_in_answers_about_status() {
     ]
     .concat();
     for status in [
-        CertificateStatus::Good,
-        CertificateStatus::Unknown,
-        CertificateStatus::Revoked { at: pki.now, reason: RevocationReason::Superseded },
+        OcspCertStatus::Good,
+        OcspCertStatus::Unknown,
+        OcspCertStatus::Revoked { at: pki.now, reason: RevocationReason::Superseded },
     ] {
         let next_update = pki.now + Duration::from_secs(3_600);
-        let answer = OcspAnswer { cert_id: &cert_id, status, this_update: pki.now, next_update };
+        let answer = SingleResponse { cert_id: &cert_id, status, this_update: pki.now, next_update };
         let prepared = ocsp_response(&[answer], &responder, pki.now, Some(&[7; 16])).unwrap();
         let signature = signer.key.sign(prepared.to_be_signed()).unwrap();
         let der = prepared.seal(&signature).unwrap();
@@ -150,8 +150,8 @@ fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
         verified.map(drop)
     };
     assert_eq!(judge(&list(&pki, issuer, shard(), &[])), Ok(()));
-    assert_eq!(judge(&list(&pki, issuer, CrlScope::Whole, &[])), Ok(()));
-    for scope in [shard(), CrlScope::Whole] {
+    assert_eq!(judge(&list(&pki, issuer, CrlScope::Full, &[])), Ok(()));
+    for scope in [shard(), CrlScope::Full] {
         let revoked = judge(&list(&pki, issuer, scope, &[entry(&pki, leaf)]));
         assert_eq!(revoked, Err(webpki::Error::CertRevoked));
     }
@@ -172,9 +172,9 @@ fn java_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
     let (mut table, mut expected) = (String::new(), Vec::new());
     for (name, scope, entries, verdict) in [
         ("shard", shard(), vec![], "good"),
-        ("whole", CrlScope::Whole, vec![], "good"),
+        ("whole", CrlScope::Full, vec![], "good"),
         ("revoked in its shard", shard(), vec![entry(&pki, leaf)], &*revoked),
-        ("revoked in the whole", CrlScope::Whole, vec![entry(&pki, leaf)], &*revoked),
+        ("revoked in the whole", CrlScope::Full, vec![entry(&pki, leaf)], &*revoked),
         ("another shard (R-CRL-08)", other_shard(), vec![], "refused\tUNDETERMINED_REVOCATION_STATUS"),
     ] {
         let file = directory.path().join(format!("{name}.crl"));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use identity::{ProfileName, RevocationReason};
 use issuance::{
-    CertificateStatus, OcspAnswer, OcspError, OcspIssuer, OcspRequest, OcspResponder, Profile, QUESTIONS_MAX,
+    CERT_IDS_MAX, OcspCertStatus, OcspError, OcspIssuer, OcspRequest, OcspSigner, Profile, SingleResponse,
     ocsp_response,
 };
 use proptest::prelude::*;
@@ -29,8 +29,8 @@ fn cert_id(algorithm: &[u8], name: &[u8], key: &[u8], serial: &[u8]) -> Vec<u8> 
     tlv(0x30, &[algorithm, &tlv(4, &[name]), &tlv(4, &[key]), &tlv(2, &[serial])])
 }
 
-fn request(questions: &[Vec<u8>], extensions: &[Vec<u8>]) -> Vec<u8> {
-    let list: Vec<u8> = questions.iter().flat_map(|cert_id| tlv(0x30, &[cert_id])).collect();
+fn request(cert_ids: &[Vec<u8>], extensions: &[Vec<u8>]) -> Vec<u8> {
+    let list: Vec<u8> = cert_ids.iter().flat_map(|cert_id| tlv(0x30, &[cert_id])).collect();
     let explicit = match extensions {
         [] => vec![],
         some => tlv(0xa2, &[&tlv(0x30, &[&some.concat()])]),
@@ -67,9 +67,9 @@ fn a_nonce_has_1_to_128_octets() {
 #[test]
 fn one_question_is_about_1_to_20_certificates() {
     // R-OCSP-09.
-    for count in 0..=QUESTIONS_MAX + 1 {
+    for count in 0..=CERT_IDS_MAX + 1 {
         let der = request(&vec![plain(); count], &[]);
-        assert_eq!(OcspRequest::from_der(&der).is_ok(), (1..=QUESTIONS_MAX).contains(&count), "{count}");
+        assert_eq!(OcspRequest::from_der(&der).is_ok(), (1..=CERT_IDS_MAX).contains(&count), "{count}");
     }
 }
 
@@ -80,7 +80,7 @@ fn a_request_that_is_signed_or_names_its_asker_is_read_and_critical_extensions_a
     let asker = tlv(0xa1, &[&tlv(0xa4, &[&[0x30, 0]])]);
     let signature = tlv(0xa0, &[&tlv(0x30, &[SHA256, &[3, 2, 0, 1]])]);
     let signed = tlv(0x30, &[&tlv(0x30, &[&asker, &list]), &signature]);
-    assert_eq!(OcspRequest::from_der(&signed).unwrap().questions.len(), 1);
+    assert_eq!(OcspRequest::from_der(&signed).unwrap().cert_ids.len(), 1);
     let unknown = |critical: &[u8]| tlv(0x30, &[&[6, 2, 0x2a, 3], critical, &[4, 2, 5, 0]]);
     assert!(OcspRequest::from_der(&request(&[plain()], &[unknown(&[])])).is_ok());
     assert!(OcspRequest::from_der(&request(&[plain()], &[unknown(&[1, 1, 0xff])])).is_err());
@@ -104,12 +104,12 @@ fn an_issuer_is_known_by_sha1_and_sha256_and_by_nothing_else() {
         let key = digest(algorithm, issuer.public_key().key_bits());
         let der = request(&[cert_id(identifier, name.as_ref(), key.as_ref(), &[0x45; 16])], &[]);
         let read = OcspRequest::from_der(&der).unwrap();
-        assert_eq!(ours.is_asked(&read.questions[0]), known);
-        assert!(!other.is_asked(&read.questions[0]));
-        assert!(read.questions[0].serial_number().is_some());
+        assert_eq!(ours.matches(&read.cert_ids[0]), known);
+        assert!(!other.matches(&read.cert_ids[0]));
+        assert!(read.cert_ids[0].serial_number().is_some());
     }
     let der = request(&[cert_id(SHA1, &[1; 20], &[2; 20], &[1])], &[]);
-    assert!(OcspRequest::from_der(&der).unwrap().questions[0].serial_number().is_none());
+    assert!(OcspRequest::from_der(&der).unwrap().cert_ids[0].serial_number().is_none());
 }
 
 #[test]
@@ -117,16 +117,16 @@ fn an_answer_says_the_clients_words_again_and_carries_its_signer() {
     // R-OCSP-02, R-OCSP-03, R-OCSP-05, R-OCSP-06.
     let (_, issuer) = issuers(ProfileName::OcspSigner);
     let signer = issue(&Profile::standard(ProfileName::OcspSigner), issuer.as_ref(), Key::fresh(), 9);
-    let responder = OcspResponder::new(&signer.certificate).unwrap();
+    let responder = OcspSigner::new(&signer.certificate).unwrap();
     let (first, second) = (plain(), cert_id(SHA256, &[1; 32], &[2; 32], &[0x46; 16]));
-    let answer = |cert_id, status| OcspAnswer {
+    let answer = |cert_id, status| SingleResponse {
         cert_id,
         status,
         this_update: now(),
         next_update: now() + Duration::from_secs(60),
     };
-    let revoked = CertificateStatus::Revoked { at: now(), reason: RevocationReason::KeyCompromise };
-    let answers = [answer(&first, revoked), answer(&second, CertificateStatus::Unknown)];
+    let revoked = OcspCertStatus::Revoked { at: now(), reason: RevocationReason::KeyCompromise };
+    let answers = [answer(&first, revoked), answer(&second, OcspCertStatus::Unknown)];
     let prepared = ocsp_response(&answers, &responder, now(), Some(&[5; 23])).unwrap();
     let signature = signer.key.sign(prepared.to_be_signed());
     let der = prepared.seal(&signature).unwrap();
@@ -159,7 +159,7 @@ proptest! {
         }
         der.truncate(cut.max(1));
         if let Ok(read) = OcspRequest::from_der(&der) {
-            prop_assert!(!read.questions.is_empty());
+            prop_assert!(!read.cert_ids.is_empty());
         }
     }
 }

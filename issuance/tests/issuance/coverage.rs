@@ -18,7 +18,7 @@ const RULES: &[(&str, Proof)] = &[
     ("R-AR-01", Lint),
     (
         "R-AR-02",
-        Test("issuance/tests/law/boundary.rs", "times_are_utc_through_2049_and_generalized_from_2050"),
+        Test("issuance/tests/issuance/boundary.rs", "times_are_utc_through_2049_and_generalized_from_2050"),
     ),
     ("R-AR-03", Lint),
     ("R-AR-04", Elsewhere("ledger: one serial is one device")),
@@ -28,21 +28,24 @@ const RULES: &[(&str, Proof)] = &[
     ("R-AR-08", Lint),
     (
         "R-AR-09",
-        Test("issuance/tests/law/boundary.rs", "a_leaf_never_outlives_its_issuer_except_a_birth_certificate"),
+        Test(
+            "issuance/tests/issuance/boundary.rs",
+            "a_leaf_never_outlives_its_issuer_except_a_birth_certificate",
+        ),
     ),
     ("R-AR-10", Lint),
     ("R-AR-11", Lint),
     ("R-AR-12", Elsewhere("ledger: one serial is one device, for ever")),
     (
         "R-AR-13",
-        Test("issuance/tests/law/boundary.rs", "a_bad_profile_is_refused_by_the_rule_that_it_breaks"),
+        Test("issuance/tests/issuance/boundary.rs", "a_bad_profile_is_refused_by_the_rule_that_it_breaks"),
     ),
     ("R-AR-14", Elsewhere("ledger: lineage, and one key is one certificate's")),
     ("R-AR-15", Elsewhere("authority: enrolment is authenticated by mTLS")),
     (
         "R-AR-16",
         Test(
-            "issuance/tests/law/boundary.rs",
+            "issuance/tests/issuance/boundary.rs",
             "a_birth_certificate_with_the_longest_names_stays_below_700_bytes_and_the_usual_below_600",
         ),
     ),
@@ -53,17 +56,20 @@ const RULES: &[(&str, Proof)] = &[
     ("R-5280-05", Lint),
     (
         "R-5280-06",
-        Test("issuance/tests/law/boundary.rs", "not_before_is_backdated_but_not_before_the_issuer"),
+        Test("issuance/tests/issuance/boundary.rs", "not_before_is_backdated_but_not_before_the_issuer"),
     ),
     (
         "R-5280-07",
-        Test("issuance/tests/law/boundary.rs", "a_leaf_never_outlives_its_issuer_except_a_birth_certificate"),
+        Test(
+            "issuance/tests/issuance/boundary.rs",
+            "a_leaf_never_outlives_its_issuer_except_a_birth_certificate",
+        ),
     ),
     ("R-5280-08", Lint),
     (
         "R-5280-09",
         Test(
-            "issuance/tests/law/profiles.rs",
+            "issuance/tests/issuance/profiles.rs",
             "a_root_has_no_authority_key_identifier_and_all_others_have_their_issuers",
         ),
     ),
@@ -150,8 +156,8 @@ const STATUS_RULES: &[(&str, Proof)] = &[
     ("R-OCSP-06", Lint),
     ("R-OCSP-07", Elsewhere("publication: how answers are served")),
     ("R-OCSP-08", Elsewhere("publication: when answers are made again")),
-    ("R-OCSP-09", Test("issuance/tests/law/ocsp.rs", "one_question_is_about_1_to_20_certificates")),
-    ("R-OCSP-10", Test("issuance/tests/law/ocsp.rs", "an_error_has_five_octets")),
+    ("R-OCSP-09", Test("issuance/tests/issuance/ocsp.rs", "one_question_is_about_1_to_20_certificates")),
+    ("R-OCSP-10", Test("issuance/tests/issuance/ocsp.rs", "an_error_has_five_octets")),
 ];
 
 #[test]

@@ -8,12 +8,12 @@ use identity::{
     der::{SEQUENCE, only},
 };
 use identity::{RevocationReason, SerialNumber};
-use issuance::{CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlTerms};
+use issuance::{CrlDraft, CrlEntry, CrlFields, CrlNumber, CrlScope, CrlSummary};
 
 use crate::pki::{Holder, issuers, now, serial};
 
-fn terms(scope: CrlScope) -> CrlTerms {
-    CrlTerms {
+fn terms(scope: CrlScope) -> CrlFields {
+    CrlFields {
         number: CrlNumber::new(0, 1),
         this_update: now(),
         next_update: now() + Duration::from_secs(86_400),
@@ -45,7 +45,7 @@ fn a_list_is_signed_by_its_issuer_and_reads_back() {
     for count in [0, 1, 2, 3, 200] {
         let entries: Vec<CrlEntry> =
             (0..count).map(|n| entry(n, RevocationReason::ALL[usize::from(n) % 2])).collect();
-        let (list, bytes) = make(&issuer, CrlScope::Whole, &entries, 7);
+        let (list, bytes) = make(&issuer, CrlScope::Full, &entries, 7);
         let mut fields = only(&list, SEQUENCE).unwrap().elements().unwrap();
         let (tbs, _, signature) = (fields.any().unwrap(), fields.any().unwrap(), fields.any().unwrap());
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, issuer.key.public().key_bits())
@@ -63,7 +63,7 @@ fn a_list_is_signed_by_its_issuer_and_reads_back() {
 fn an_empty_list_has_no_empty_sequence() {
     // R-CRL-02.
     let (_, issuer) = issuers(ProfileName::Ldevid);
-    let (list, _) = make(&issuer.unwrap(), CrlScope::Whole, &[], 1);
+    let (list, _) = make(&issuer.unwrap(), CrlScope::Full, &[], 1);
     let mut fields = only(&list, SEQUENCE).unwrap().elements().unwrap();
     let mut tbs = fields.any().unwrap().elements().unwrap();
     let tags: Vec<u8> = std::iter::from_fn(|| tbs.any().ok()).map(|element| element.tag).collect();
@@ -77,10 +77,10 @@ fn every_reason_is_written_as_its_code_and_unspecified_not_at_all() {
     for reason in RevocationReason::ALL {
         let ca_only = reason == RevocationReason::CaCompromise;
         let of_leaf = issuer.as_ref().unwrap();
-        let draft = CrlDraft::new(&of_leaf.certificate, &terms(CrlScope::Whole), now()).unwrap();
+        let draft = CrlDraft::new(&of_leaf.certificate, &terms(CrlScope::Full), now()).unwrap();
         assert_eq!(draft.entry(&entry(1, reason), &mut Vec::new()).is_err(), ca_only, "{reason}");
         let with_date = CrlEntry { invalidity_date: Some(now()), ..entry(1, reason) };
-        let (_, bytes) = make(&root, CrlScope::Whole, &[with_date], 1_000);
+        let (_, bytes) = make(&root, CrlScope::Full, &[with_date], 1_000);
         let code = [0x30, 10, 6, 3, 0x55, 0x1d, 21, 4, 3, 10, 1, reason.code()];
         let written = bytes.windows(code.len()).any(|window| window == code);
         assert_eq!(written, reason != RevocationReason::Unspecified, "{reason}");
@@ -104,7 +104,7 @@ fn a_shard_names_the_url_that_its_certificates_name() {
 fn other_entries_than_were_counted_are_refused() {
     let (_, issuer) = issuers(ProfileName::Ldevid);
     let draft =
-        || CrlDraft::new(&issuer.as_ref().unwrap().certificate, &terms(CrlScope::Whole), now()).unwrap();
+        || CrlDraft::new(&issuer.as_ref().unwrap().certificate, &terms(CrlScope::Full), now()).unwrap();
     assert!(draft().hash(u64::MAX).is_err());
     let mut hash = draft().hash(3).unwrap();
     assert!(hash.entries(&[0; 4]).is_err());
@@ -116,7 +116,7 @@ fn other_entries_than_were_counted_are_refused() {
 #[test]
 fn what_is_no_list_is_refused() {
     let (_, issuer) = issuers(ProfileName::Ldevid);
-    let (list, _) = make(&issuer.unwrap(), CrlScope::Whole, &[entry(1, RevocationReason::Superseded)], 9);
+    let (list, _) = make(&issuer.unwrap(), CrlScope::Full, &[entry(1, RevocationReason::Superseded)], 9);
     for length in 0..list.len() {
         assert!(CrlSummary::from_der(&list[..length]).is_err());
     }
@@ -128,7 +128,7 @@ fn what_is_no_list_is_refused() {
 fn an_entry_has_the_octets_that_sizes_are_planned_with() {
     // R-CRL-11: 49 octets with a reason.
     let (_, issuer) = issuers(ProfileName::Ldevid);
-    let draft = CrlDraft::new(&issuer.unwrap().certificate, &terms(CrlScope::Whole), now()).unwrap();
+    let draft = CrlDraft::new(&issuer.unwrap().certificate, &terms(CrlScope::Full), now()).unwrap();
     let mut out = Vec::new();
     draft.entry(&entry(1, RevocationReason::Superseded), &mut out).unwrap();
     assert_eq!(out.len(), 49);
