@@ -1,4 +1,4 @@
-//! One core for the server, another for the client.
+//! Pins server and client to a core each.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Where the server runs, and where its limit is measured.
+/// The core of the server, also used to measure its limit.
 pub(crate) const SERVER: usize = 0;
 
-/// Where the client runs.
+/// The core of the client.
 pub(crate) const CLIENT: usize = 1;
 
-/// Keeps this thread, and those that it starts, on one core.
+/// Pins this thread, and the threads that it starts, to one core.
 pub(crate) fn pin_this_thread(core: usize) -> Result<()> {
     let mut cores = CpuSet::new();
     cores.set(core);
     sched_setaffinity(None, &cores).with_context(|| format!("core {core}: two cores are needed"))
 }
 
-/// Runs this on the server's core, in a thread of its own.
+/// Runs this on the server's core, in a new thread.
 pub(crate) fn on_the_servers_core<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
@@ -30,12 +30,12 @@ pub(crate) fn on_the_servers_core<T: Send>(work: impl FnOnce() -> Result<T> + Se
     })
 }
 
-/// CPU time that this thread has used: what else runs on its core does not count.
+/// CPU time of this thread; excludes other work on its core.
 pub(crate) fn thread_cpu() -> Duration {
     cpu(ClockId::ThreadCPUTime)
 }
 
-/// CPU time that all threads of this process have used.
+/// CPU time of all threads of this process.
 pub(crate) fn process_cpu() -> Duration {
     cpu(ClockId::ProcessCPUTime)
 }

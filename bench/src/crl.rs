@@ -1,4 +1,5 @@
-//! Lists of a million: all of them from nothing, one shard's after a revocation, the whole issuer's after that.
+//! CRLs of a million entries: all CRLs from nothing; one shard's CRL after a revocation; the issuer's full
+//! CRL.
 
 mod limit;
 mod source;
@@ -19,7 +20,7 @@ use crate::cores::{self, process_cpu};
 use crate::terms::Place;
 use source::Revoked;
 
-/// What to measure.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Crl {
     #[command(flatten)]
@@ -27,19 +28,19 @@ pub(crate) struct Crl {
     /// Birth certificates that are revoked.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     revoked: u64,
-    /// Windows: each makes all lists anew, between two of the limit.
+    /// Windows: each makes all CRLs anew, between two measurements of the limit.
     #[arg(long, default_value_t = 5)]
     windows: usize,
 }
 
-/// One window: what it took.
+/// The figures of one window.
 struct Window {
-    /// All lists from nothing: every shard's, and the whole issuer's.
+    /// All CRLs from nothing: every shard's and the full one.
     full: Duration,
     full_cpu: Duration,
-    /// One shard's list made anew, up to its place on the shelf.
+    /// One shard's CRL, up to its file in the directory.
     shard: Duration,
-    /// The whole issuer's list made anew from its shards'.
+    /// The full CRL, from the CRLs of the shards.
     whole: Duration,
     limit_cpu: Duration,
     full_bytes: u64,
@@ -47,7 +48,7 @@ struct Window {
     before_mib: f64,
 }
 
-/// The publication of one window, over a directory that goes away with it.
+/// The publication of one window, over a temporary directory.
 struct Room {
     source: Arc<Revoked>,
     issuers: Issuers,
@@ -57,7 +58,7 @@ struct Room {
 impl Crl {
     /// Measures and reports.
     pub(crate) fn run(&self) -> Result<()> {
-        // The threads that write files and hash begin on the same core.
+        // Threads that write files and hash start on the same core.
         cores::pin_this_thread(cores::SERVER)?;
         let parent = self.place.directory()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -90,7 +91,7 @@ impl Crl {
             ensure!(publisher.round().await? > 0, "no list was made");
             shards.push(started.elapsed());
         }
-        // A publisher that has just begun does not wait with the list of the whole issuer.
+        // A publisher that has just started does not delay the full CRL.
         drop((publisher, publication));
         source.change();
         let (mut publisher, publication) = room.open(false).await?;
@@ -131,7 +132,7 @@ impl Crl {
         let (full_cpu, limit) = (of(|it| it.full_cpu), of(|it| it.limit_cpu));
         let bytes = windows.first().map_or(0, |it| it.full_bytes);
         let peak = most(|it| it.peak_mib);
-        // Later windows have what the first one left.
+        // Later windows find the files of the first.
         let before = rounded(windows.first().map_or(0.0, |it| it.before_mib), 1);
         println!(
             "{} revoked, a list of {bytes} bytes: all lists from nothing {full:.2} s ({full_cpu:.2} s of CPU; bare {limit:.2} s, share {share:.3}), \
@@ -160,7 +161,7 @@ impl Crl {
 }
 
 impl Room {
-    /// A publisher over what the directory has. The first is told so: it begins with the numbers of lists.
+    /// A publisher over the directory. The first one is told that it begins with new CRL numbers.
     async fn open(&self, first: bool) -> Result<(Publisher<Revoked>, Arc<Publication>)> {
         let epoch = self.dir.path().join("epoch.toml");
         let numbers = if first {
@@ -183,7 +184,7 @@ impl Room {
     }
 }
 
-/// The issuers of a fresh installation, which is not run.
+/// The issuers of a fresh installation that does not run.
 fn issuers(parent: &Path) -> Result<Issuers> {
     let dir = tempfile::tempdir_in(parent).context("a directory for the CA")?;
     let authority = CertificateAuthority::founded_in(&dir.path().join("ca"));
@@ -204,7 +205,7 @@ fn memory_mib(name: &str) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// The most memory that this process had is what it has now.
+/// Resets the peak of resident memory to the present value.
 fn forget_peak() -> Result<()> {
     std::fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs")
 }
@@ -214,6 +215,6 @@ fn rounded(value: f64, digits: i32) -> f64 {
     (value * scale).round() / scale
 }
 
-/// A large list of a whole issuer waits half a minute before it is made again: these are over before. One below a MiB does not wait and is
-/// counted with its shard.
+/// Large full CRLs wait half a minute before they are made again; the measurement ends before. One below 1
+/// MiB does not wait and is counted with its shard.
 const SHARD_ROUNDS: usize = 15;

@@ -1,4 +1,4 @@
-//! Windows that alternate: the limit, the load, the limit, the load, …, the limit.
+//! Alternates windows: limit, load, limit, load, …, limit.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use hdrhistogram::Histogram;
 
 use crate::server::Server;
 
-/// What one window of load did.
+/// The figures of one window of load.
 pub(crate) struct Load {
     pub(crate) operations: u64,
     pub(crate) elapsed: Duration,
-    /// CPU microseconds of the server that went into what had to be ready for some of the operations.
+    /// CPU microseconds of the server for preparations that belong to some of the operations.
     pub(crate) prepared_us: f64,
-    /// Microseconds from question to answer.
+    /// Latencies in microseconds.
     pub(crate) latencies: Histogram<u64>,
 }
 
@@ -55,7 +55,8 @@ pub(crate) struct Run {
     pub(crate) peak_mib: f64,
 }
 
-/// Alternates. A window's server CPU is counted until the next one begins, so that work which is put off is not saved.
+/// Runs all windows. The server's CPU is counted until the next window begins, so that deferred work is
+/// included.
 pub(crate) fn alternate(
     server: &Server,
     windows: usize,
@@ -93,5 +94,5 @@ pub(crate) fn alternate(
     Ok(run)
 }
 
-/// No answer takes longer: the client gives up before.
+/// The client's timeout: no latency is longer.
 const LATENCY_US_MAX: u64 = 60_000_000;

@@ -1,6 +1,6 @@
-//! DER of what is held against ours: as little as there can be.
+//! A minimal DER writer for the limits.
 
-/// One element, of at most 64 KiB.
+/// One element of at most 64 KiB.
 pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let [.., high, low] = length.to_be_bytes();

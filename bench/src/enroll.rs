@@ -1,4 +1,4 @@
-//! Operational certificates as at first boot: a connection of its own for each device, one call, and away.
+//! Operational certificates as at first boot: each device opens a connection, makes one call and closes it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::report::{Report, print_table};
 use crate::server::Server;
 use crate::terms::{Place, Windows};
 
-/// What to measure, and for how long.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Enroll {
     #[command(flatten)]
@@ -70,7 +70,7 @@ impl Enroll {
     }
 }
 
-/// What every device knows.
+/// The parts that all devices share.
 pub(crate) struct Site {
     address: std::net::SocketAddr,
     anchors: Arc<RootCertStore>,
@@ -79,7 +79,7 @@ pub(crate) struct Site {
     made: std::cell::Cell<usize>,
 }
 
-/// A device with its birth certificate and the request that it will send.
+/// A device with its birth certificate and its prepared request.
 pub(crate) struct Born {
     pub(crate) credentials: tests::Credentials,
     pub(crate) config: Arc<ClientConfig>,
@@ -96,7 +96,7 @@ impl Site {
         Ok(Self { address, anchors, chain: order.chain, trust, made: std::cell::Cell::new(0) })
     }
 
-    /// So many devices more, born on one stream.
+    /// Adds devices, born on one stream.
     pub(crate) async fn born(&self, server: &Server, count: usize) -> Result<Vec<Born>> {
         let first = self.made.replace(self.made.get() + count);
         let devices: Vec<_> =
@@ -125,7 +125,7 @@ impl Site {
         Ok(Arc::new(config))
     }
 
-    /// Connects, asks, and goes away.
+    /// Connects, calls, and disconnects.
     async fn first_boot(&self, device: Born) -> Result<Duration> {
         let started = Instant::now();
         let channel = self.connect(device.config).await?;
@@ -133,7 +133,7 @@ impl Site {
         Ok(started.elapsed())
     }
 
-    /// A new connection of a device.
+    /// Opens a device's connection.
     pub(crate) async fn connect(&self, config: Arc<ClientConfig>) -> Result<Channel> {
         let connector = TlsConnector::from(config);
         let address = self.address;
@@ -146,7 +146,7 @@ impl Site {
                 connector.connect(name, stream).await.map(TokioIo::new)
             }
         });
-        // The connector speaks TLS; the endpoint need not know.
+        // The connector speaks TLS, unknown to the endpoint.
         Ok(Endpoint::from_static("http://localhost").connect_with_connector(connect).await?)
     }
 }
@@ -171,5 +171,5 @@ async fn first_boots(
     Ok(load)
 }
 
-/// Faster than any core of today enrols: devices for a window are born for this rate.
+/// Above the rate of any core of today; devices for a window are made for this rate.
 const RATE_MAX: f64 = 3_500.0;

@@ -1,4 +1,4 @@
-//! Birth certificates from requests that were made before, over mTLS, on record before they are answered.
+//! Birth certificates from prepared requests over mTLS, recorded before they are returned.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -21,15 +21,15 @@ use crate::report::{Report, print_table};
 use crate::server::Server;
 use crate::terms::{Place, Windows};
 
-/// What to measure, and for how long.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Issue {
     #[command(flatten)]
     place: Place,
-    /// Only on a stream.
+    /// Measure the stream only.
     #[arg(long, conflicts_with = "unary")]
     stream: bool,
-    /// Only one by one.
+    /// Measure unary calls only.
     #[arg(long)]
     unary: bool,
     #[command(flatten)]
@@ -103,7 +103,7 @@ enum Way {
     Unary,
 }
 
-/// Units that wait for their certificates, each with a key of its own.
+/// Prepared units, each with its own key.
 pub(crate) struct Units {
     order: String,
     made: usize,
@@ -115,7 +115,7 @@ impl Units {
         Self { order: order.to_owned(), made: 0, waiting: VecDeque::new() }
     }
 
-    /// Makes keys and requests until so many wait.
+    /// Makes keys and requests until this many are prepared.
     pub(crate) fn refill(&mut self, count: usize) {
         while self.waiting.len() < count {
             self.made += 1;
@@ -128,7 +128,8 @@ impl Units {
     }
 }
 
-/// One stream: a new question for each answer, until the window ends; then the answers that are missing.
+/// One stream: sends a request for each response until the window ends, then waits for the remaining
+/// responses.
 async fn on_a_stream(
     station: &Caller,
     units: &mut Units,
@@ -164,7 +165,7 @@ async fn on_a_stream(
     Ok(load)
 }
 
-/// A call for each question, many at a time on one connection.
+/// One call for each request, many at a time on one connection.
 pub(crate) async fn one_by_one(
     station: &Caller,
     units: &mut Units,
@@ -193,5 +194,5 @@ async fn ask(station: &Caller, request: IssueBirthCertificateRequest) -> Result<
     Ok(asked.elapsed())
 }
 
-/// Faster than any core of today issues: requests for a window are made for this rate.
+/// Above the rate of any core of today; requests for a window are made for this rate.
 const RATE_MAX: f64 = 16_000.0;

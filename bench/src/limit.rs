@@ -1,6 +1,7 @@
-//! Unavoidable CPU: verify a request, sign a certificate and encode it; and the server's half of a TLS handshake.
+//! Unavoidable CPU: verify a request, sign and encode a certificate, and the server's half of a TLS
+//! handshake.
 //!
-//! Written with the libraries only, none of our own code: what we add is what the share shows.
+//! Uses libraries only, so that the efficiency shows what our own code adds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +21,14 @@ use x509_parser::prelude::FromDer;
 
 use crate::cores::{on_the_servers_core, thread_cpu};
 
-/// An issuer's key, and nothing else that a CA has.
+/// An issuer's key without a CA.
 pub(crate) struct CertificateLimit {
     issuer: Issuer<'static, KeyPair>,
     requests: Vec<Bytes>,
 }
 
 impl CertificateLimit {
-    /// With requests of other keys than those that the server gets.
+    /// Prepares requests of keys that the server does not get.
     pub(crate) fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
         params.distinguished_name = name("factory");
@@ -36,7 +37,7 @@ impl CertificateLimit {
         Ok(Self { issuer, requests })
     }
 
-    /// CPU microseconds for one certificate, measured on the server's core for this long.
+    /// CPU microseconds for one certificate, measured on the server's core during `length`.
     pub(crate) fn measure(&self, window: Duration) -> Result<f64> {
         on_the_servers_core(|| {
             let started = thread_cpu();
@@ -77,7 +78,7 @@ pub(crate) struct HandshakeLimit {
 }
 
 impl HandshakeLimit {
-    /// With the certificates that the CA and a device really have.
+    /// Uses the certificates of the real CA and device.
     pub(crate) fn new(server: &Credentials, device: &Credentials) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let anchors = Arc::new(anchors(server)?);
@@ -95,7 +96,7 @@ impl HandshakeLimit {
         Ok(Self { server: Arc::new(config), client: Arc::new(client) })
     }
 
-    /// CPU microseconds of the server's half, measured on the server's core for this long.
+    /// CPU microseconds of the server's half, measured on the server's core during `length`.
     pub(crate) fn measure(&self, window: Duration) -> Result<f64> {
         on_the_servers_core(|| {
             let started = thread_cpu();
@@ -138,7 +139,7 @@ impl HandshakeLimit {
     }
 }
 
-/// Roots that these credentials trust.
+/// The trusted roots of these credentials.
 pub(crate) fn anchors(credentials: &Credentials) -> Result<RootCertStore> {
     let mut anchors = RootCertStore::empty();
     for anchor in credentials.anchors_der() {
@@ -147,12 +148,12 @@ pub(crate) fn anchors(credentials: &Credentials) -> Result<RootCertStore> {
     Ok(anchors)
 }
 
-/// What these credentials show.
+/// The certificate chain of these credentials.
 pub(crate) fn presented(credentials: &Credentials) -> Vec<CertificateDer<'static>> {
     credentials.presented_der().into_iter().map(CertificateDer::from).collect()
 }
 
-/// The key of these credentials.
+/// The private key of these credentials.
 pub(crate) fn private_key(credentials: &Credentials) -> Result<PrivateKeyDer<'static>> {
     use rustls_pki_types::pem::PemObject;
     PrivateKeyDer::from_pem_slice(credentials.key.as_bytes()).context("a private key")
@@ -169,5 +170,5 @@ fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// Enough that nothing is learnt from a key that comes again.
+/// Enough different keys that caches do not help.
 const REQUESTS: usize = 2_000;

@@ -1,4 +1,4 @@
-//! How fast it is, and how near to what cannot be done faster. Arguments and exit status; all else is in the benches.
+//! `bench`: measures the CA and compares it with an unavoidable minimum.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 #![allow(clippy::indexing_slicing, reason = "of JSON objects that were made a line before")]
 
@@ -24,8 +24,9 @@ use clap::{Parser, Subcommand};
 
 /// Measures a CA that runs as a process of its own, pinned to one core, with the client on another.
 ///
-/// Machines are noisy, so the figure is the share (efficiency): unavoidable work (verify the request, sign, encode, handshake), measured in
-/// the same run in alternating windows on the same core, as a fraction of all CPU that the server used per operation.
+/// Machines differ, so the figure to compare is the efficiency ("share"): unavoidable CPU (verify the
+/// request, sign, encode, handshake), measured in the same run in alternating windows on the same core,
+/// divided by all CPU that the server used per operation.
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Arguments {
@@ -35,21 +36,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// Birth certificates from requests that were made before: on one stream, and one by one.
+    /// Birth certificates from prepared requests: on one stream, and in unary calls.
     Issue(issue::Issue),
-    /// Operational certificates, a connection of its own for each device, as at first boot.
+    /// Operational certificates with a connection for each device, as at first boot.
     Enroll(enroll::Enroll),
-    /// Operational certificates that follow one another, over an open connection and over a new one.
+    /// Renewals, over an open connection and over a new one.
     Renew(renew::Renew),
-    /// A work order of a million devices withdrawn at once.
+    /// The revocation of a work order of a million devices.
     Revoke(revoke::Revoke),
-    /// From a revocation to a thousand watchers.
+    /// The time from a revocation to a thousand watchers.
     Watch(watch::Watch),
-    /// Revocation lists of a million: all from nothing, and one shard's.
+    /// CRLs of a million entries: all from nothing, and one shard's.
     Crl(crl::Crl),
-    /// Answers about status over plain HTTP: signed for their asker, and signed before.
+    /// OCSP responses over plain HTTP: signed for each client, and cached.
     Ocsp(ocsp::Ocsp),
-    /// The store by itself: rate, size, memory, projection, restarts.
+    /// The store alone: rate, size, memory, projection, restarts.
     Store(store::Store),
 }
 

@@ -1,4 +1,4 @@
-//! Answers about status over plain HTTP: signed for their asker, and signed before.
+//! OCSP responses over plain HTTP: signed for each client, and cached.
 
 mod asker;
 mod floor;
@@ -24,7 +24,7 @@ use limit::AnswerLimit;
 
 pub(crate) use asker::{Asker, Questions};
 
-/// What to measure, and for how long.
+/// The load.
 #[derive(Debug, Args)]
 #[command(mut_arg("in_flight", |connections| connections.default_value("16")))]
 pub(crate) struct Ocsp {
@@ -32,17 +32,17 @@ pub(crate) struct Ocsp {
     place: Place,
     #[command(flatten)]
     windows: Windows,
-    /// Certificates that are asked about, in turn.
+    /// The number of certificates that are asked about in turn.
     #[arg(long, default_value_t = 256)]
     certificates: usize,
 }
 
-/// Whether an answer can be given twice.
+/// Whether a response can be cached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// With a nonce: signed for its asker.
+    /// With a nonce: signed for each request.
     Nonce,
-    /// Without: signed before.
+    /// Without a nonce: signed once.
     Presigned,
 }
 
@@ -80,7 +80,7 @@ impl Ocsp {
         Ok(())
     }
 
-    /// What sockets cost for such answers.
+    /// Measures what sockets cost for such responses.
     async fn sockets(&self, server: &Server, questions: &Questions) -> Result<f64> {
         let mut asker = Asker::connect(server.authority().public()).await?;
         asker.ask(&questions.fresh(0)?.0).await?;
@@ -88,7 +88,7 @@ impl Ocsp {
         floor.measure(questions, self.windows.in_flight, self.windows.length()).await
     }
 
-    /// About birth certificates that are good.
+    /// Requests about birth certificates that are good.
     async fn questions(&self, server: &Server) -> Result<Questions> {
         let devices = (0..self.certificates).map(|number| Device::new("cam-2", &format!("SN{number:08}")));
         let requests = devices.map(|device| device.birth_request(server.order())).collect();
@@ -108,14 +108,14 @@ impl Ocsp {
             server,
             self.windows.count,
             || {
-                // The CA closes what is silent for ten seconds.
+                // The CA closes connections that are silent for ten seconds.
                 let connections = (0..self.windows.in_flight).map(|_| Asker::connect(address));
                 *askers.borrow_mut() = runtime.block_on(try_join_all(connections))?;
                 Ok(())
             },
             || match way {
                 Way::Nonce => limit.measure(window / 3),
-                // Nothing is signed: what is left is ours, and HTTP.
+                // Nothing is signed: the rest is our code and HTTP.
                 Way::Presigned => Ok(0.0),
             },
             || runtime.block_on(load(&mut askers.borrow_mut(), questions, way, window)),
@@ -123,7 +123,7 @@ impl Ocsp {
     }
 }
 
-/// Each connection asks again when it is answered, until the window ends.
+/// Each connection sends its next request when it gets the response, until the window ends.
 async fn load(askers: &mut [Asker], questions: &Questions, way: Way, window: Duration) -> Result<Load> {
     let load = RefCell::new(Load::new()?);
     let turns = Cell::new(0);
@@ -159,7 +159,7 @@ async fn ask_afresh(asker: &mut Asker, questions: &Questions, turn: usize) -> Re
     Ok(took)
 }
 
-/// There is no signature that it could be held against.
+/// A cached response has no signature to compare with.
 fn without_share(mut figures: Value) -> Value {
     if let Some(figures) = figures.as_object_mut() {
         figures.retain(|name, _| !name.starts_with("share") && !name.starts_with("limit"));
@@ -167,5 +167,5 @@ fn without_share(mut figures: Value) -> Value {
     figures
 }
 
-/// Enough that nothing is learnt from a question that comes again.
+/// Enough different requests that caches do not help.
 const LIMIT_QUESTIONS: usize = 2_000;

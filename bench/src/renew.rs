@@ -1,5 +1,5 @@
-//! Operational certificates that follow one another: with a connection of its own for each, over one on which the device asked a moment
-//! before whether it is time, and over one of thousands that idled.
+//! Renewals over three kinds of connections: a new one for each; one on which the device called a moment
+//! before; one of thousands of idle connections.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use crate::report::{Report, print_table};
 use crate::server::Server;
 use crate::terms::{Place, Windows};
 
-/// What to measure, and for how long.
+/// The load.
 #[derive(Debug, Args)]
-// Every renewal needs a device that was born, enrolled and connected before: that takes ten times as long.
+// Every renewal needs a device that was born, enrolled and connected before; that takes ten times as long.
 #[command(
     mut_arg("count", |count| count.default_value("5")),
     mut_arg("seconds", |seconds| seconds.default_value("0.75"))
@@ -35,23 +35,23 @@ pub(crate) struct Renew {
     place: Place,
     #[command(flatten)]
     windows: Windows,
-    /// Only over such connections. Default: over all kinds, one after the other.
+    /// Measure this kind of connection only [default: all, one after the other].
     #[arg(long)]
     only: Option<Connection>,
 }
 
-/// What the connection was before the question.
+/// The state of the connection before the renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Connection {
-    /// There was none: each renewal opens one.
+    /// None: each renewal opens one.
     New,
-    /// Opened a moment before, to ask whether it is time.
+    /// Opened a moment before for `GetRenewalInfo`.
     Warm,
     /// Opened long before, with those of all other devices.
     Idle,
 }
 
-/// A device with an operational certificate in use, and the question that it will ask.
+/// A device with an operational certificate in use and a prepared request.
 struct Enrolled {
     config: Arc<ClientConfig>,
     open: Option<Channel>,
@@ -89,7 +89,7 @@ impl Renew {
         let first = runtime.block_on(fleet.site.born(fleet.server, 1))?.pop().context("a device")?;
         let handshake = HandshakeLimit::new(&fleet.server.credentials(), &first.credentials)?;
         let waiting: RefCell<Vec<Enrolled>> = RefCell::default();
-        // What a connection costs when it ends is nobody's renewal.
+        // The cost of closing connections belongs to no renewal.
         let used: RefCell<Vec<Channel>> = RefCell::default();
         alternate(
             fleet.server,
@@ -122,7 +122,7 @@ impl Connection {
     }
 }
 
-/// Devices and where they renew.
+/// The devices and the CA.
 struct Fleet<'a> {
     site: &'a Site,
     server: &'a Server,
@@ -131,7 +131,7 @@ struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
-    /// So many devices more, with a certificate in use.
+    /// Adds devices with a certificate in use.
     async fn enrolled(&self, count: usize) -> Result<Vec<Enrolled>> {
         let born = self.site.born(self.server, count).await?;
         let enrolling = futures::stream::iter(born).map(|born| self.enroll(born));
@@ -149,7 +149,7 @@ impl Fleet<'_> {
         let config = self.site.config(&credentials)?;
         let request_id = Device::new("cam-2", "SN00000000").request_id;
         let request = RenewRequest { request_id, csr: KeyAndRequest::fresh().csr };
-        // The first call confirms the certificate: that belongs to the enrolment.
+        // The first call confirms the certificate, which belongs to the enrolment.
         let confirmed = self.opened(Enrolled { config, open: None, request }).await?;
         Ok(match self.connection {
             Connection::Idle => confirmed,
@@ -157,15 +157,15 @@ impl Fleet<'_> {
         })
     }
 
-    /// Connects, and asks whether it is time.
+    /// Connects and calls `GetRenewalInfo`.
     async fn opened(&self, device: Enrolled) -> Result<Enrolled> {
         let channel = self.site.connect(device.config.clone()).await?;
         EnrollmentServiceClient::new(channel.clone()).get_renewal_info(GetRenewalInfoRequest {}).await?;
         Ok(Enrolled { open: Some(channel), ..device })
     }
 
-    /// One window: until it ends, or nobody waits any more. Where connections are opened before, that is done for [`OPENED_BEFORE`] devices at
-    /// a time, and the connections of those before them are closed then.
+    /// One window: until it ends or no devices are left. Connections that are opened before are opened for
+    /// [`OPENED_BEFORE`] devices at a time, and those of earlier devices are closed then.
     async fn load(
         &self,
         waiting: &mut Vec<Enrolled>,
@@ -189,7 +189,7 @@ impl Fleet<'_> {
         Ok(load)
     }
 
-    /// So many at a time, for this long or until nobody waits any more.
+    /// Renews this many at a time, until the window ends or no devices are left.
     async fn renewals(
         &self,
         waiting: &mut Vec<Enrolled>,
@@ -212,7 +212,7 @@ impl Fleet<'_> {
         Ok(())
     }
 
-    /// How long it took; and the connection that was open before.
+    /// Returns the latency, and the connection that was open before.
     async fn renew(&self, device: Enrolled) -> Result<(Duration, Option<Channel>)> {
         let started = Instant::now();
         let channel = match device.open.clone() {
@@ -224,11 +224,12 @@ impl Fleet<'_> {
     }
 }
 
-/// Faster than any core of today renews: devices for a window are made for this rate.
+/// Above the rate of any core of today; devices for a window are made for this rate.
 const RATE_MAX: f64 = 7_000.0;
 
 /// Devices that are enrolled at a time before a window.
 const PREPARED_AT_ONCE: usize = 32;
 
-/// Devices that ask whether it is time before the first of them renews: as many as come in a tenth of a second.
+/// Devices that call `GetRenewalInfo` before the first of them renews: as many as come in a tenth of a
+/// second.
 const OPENED_BEFORE: usize = 128;

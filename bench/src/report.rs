@@ -1,15 +1,15 @@
-//! What was measured: a table for people, an object for programs.
+//! The report: a table for people, an object for programs.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use crate::cycle::{Run, Window};
 
-/// A name, what it reached and what it should.
+/// A figure and its target.
 pub(crate) struct Report<'a> {
     pub(crate) name: &'a str,
     pub(crate) run: &'a Run,
-    /// The share that it should reach.
+    /// The target of the efficiency.
     pub(crate) aim: f64,
 }
 
@@ -18,7 +18,7 @@ impl Report<'_> {
         self.median(Window::share)
     }
 
-    /// For programs.
+    /// One JSON object.
     pub(crate) fn json(&self) -> Value {
         let shares = || self.run.windows.iter().map(Window::share);
         json!({
@@ -66,7 +66,7 @@ impl Report<'_> {
     }
 }
 
-/// Prints a row for each report.
+/// Prints one row for each report.
 pub(crate) fn print_table(reports: &[Report<'_>]) {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);

@@ -1,5 +1,5 @@
-//! A fleet of one work order: how long until one withdrawal is told everywhere, how fast its pages come, and how long until the withdrawal of
-//! all is on record and published.
+//! A fleet of one work order: the latency of one revocation everywhere, the rate of its pages, and the time
+//! until all revocations are recorded and published.
 
 mod one;
 mod pages;
@@ -16,12 +16,12 @@ use tests::{Answer, Device, ask_on_stream};
 use crate::server::Server;
 use crate::terms::Place;
 
-/// What to measure.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
     #[command(flatten)]
     place: Place,
-    /// Birth certificates under the order that is withdrawn. They are issued first, which takes most of the time.
+    /// Birth certificates under the revoked order; issuing them takes most of the time.
     #[arg(long, default_value_t = 1_000_000)]
     certificates: usize,
 }
@@ -93,7 +93,7 @@ impl Revoke {
         Ok(())
     }
 
-    /// How long it took to count, to record, and then to publish.
+    /// Times to count, to record, and to publish.
     async fn withdraw(&self, server: &Server, before: usize) -> Result<(Duration, Duration, Duration)> {
         let operator = server.authority().operator();
         let selection = Some(Selection { by: Some(By::WorkOrder(server.order().to_owned())) });
@@ -139,13 +139,13 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// How many are withdrawn one by one first.
+/// The number of certificates that are revoked one by one first.
 const SINGLES: usize = 20;
 
-/// Births that are asked for together: their requests are kept in memory.
+/// Births that are requested together; their requests are held in memory.
 const CHUNK: usize = 20_000;
 
-/// Ten times what is aimed at.
+/// Ten times the target.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(600);
 
 const POLL: Duration = Duration::from_millis(50);

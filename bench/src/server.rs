@@ -13,18 +13,18 @@ use tests::{Caller, CertificateAuthority, Credentials, Factory, OrderTerms};
 
 use crate::cores;
 
-/// A CA that runs on its own core, with one station and one order that never ends.
+/// A CA on its own core, with one station and one order without end.
 pub(crate) struct Server {
     authority: CertificateAuthority,
     station: Credentials,
     order: String,
-    /// Each thread's name, and the nanoseconds that it was on a core.
+    /// Thread names and their nanoseconds on a core.
     threads: RefCell<BTreeMap<OsString, (String, u64)>>,
     _directory: tempfile::TempDir,
 }
 
 impl Server {
-    /// In a new directory below `parent`, which must be on a disk.
+    /// Starts it in a new directory below `parent`, which must be on a disk.
     pub(crate) async fn start(parent: &Path) -> Result<Self> {
         let directory = tempfile::tempdir_in(parent).context("a directory for the CA")?;
         let mut authority =
@@ -40,7 +40,7 @@ impl Server {
         Ok(Self { authority, station, order, threads: RefCell::default(), _directory: directory })
     }
 
-    /// The station, on a connection of its own.
+    /// Connects as the station.
     pub(crate) fn station(&self) -> Caller {
         self.authority.caller(&self.station)
     }
@@ -53,22 +53,22 @@ impl Server {
         &self.authority
     }
 
-    /// What the server shows to its callers.
+    /// The server's certificate chain.
     pub(crate) fn credentials(&self) -> Credentials {
         Credentials::read(&self.authority.directory().join("server"))
     }
 
-    /// CPU that all its threads have used, in microseconds. What a thread used between the last time that this was asked and its end is lost.
+    /// CPU microseconds of all threads. Excludes what a thread used between the last reading and its end.
     pub(crate) fn cpu_us(&self) -> Result<f64> {
         self.cpu_of_us(|_| true)
     }
 
-    /// The same without what its listings use: those do later what is due to what was answered before.
+    /// The same without the threads of the projection, which work off earlier commands.
     pub(crate) fn answering_us(&self) -> Result<f64> {
         self.cpu_of_us(|name| name != "projection" && !name.starts_with("sled"))
     }
 
-    /// Of the threads with such a name.
+    /// Of threads with such a name.
     fn cpu_of_us(&self, counts: impl Fn(&str) -> bool) -> Result<f64> {
         let mut threads = self.threads.borrow_mut();
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.authority.process().id()))? {
@@ -84,23 +84,23 @@ impl Server {
         Ok(counted.map(|(_, on_core)| on_core).sum::<u64>() as f64 / 1e3)
     }
 
-    /// The most resident memory it ever had.
+    /// The peak of resident memory.
     pub(crate) fn peak_mib(&self) -> f64 {
         self.authority.process().resident_peak_kib() as f64 / 1024.0
     }
 
-    /// How far the listings are behind, as its metrics say.
+    /// The lag of the projection, by the metrics.
     pub(crate) fn projection_lag(&self) -> Result<Duration> {
         let seconds = self.metric("projection_lag_seconds")?.context("the metrics tell no projection lag")?;
         Ok(Duration::from_secs_f64(seconds))
     }
 
-    /// How many certificates the whole list of an issuer lists.
+    /// The number of entries in an issuer's full CRL.
     pub(crate) fn listed(&self, issuer: &str) -> Result<f64> {
         Ok(self.metric(&format!("crl_listed{{issuer=\"{issuer}\"}}"))?.unwrap_or(0.0))
     }
 
-    /// The figure whose name ends in this.
+    /// The metric whose name ends in this.
     fn metric(&self, name: &str) -> Result<Option<f64>> {
         let mut http = TcpStream::connect(self.authority.http())?;
         http.write_all(b"GET /metrics HTTP/1.0\r\nhost: localhost\r\n\r\n")?;
@@ -111,7 +111,7 @@ impl Server {
         value.map(|value| value.parse().context("a figure")).transpose()
     }
 
-    /// Waits until the listings have caught up: what they cost belongs to what was asked before.
+    /// Waits until the projection has caught up, because its cost belongs to earlier commands.
     pub(crate) fn settle(&self) -> Result<()> {
         let started = Instant::now();
         while !self.projection_lag()?.is_zero() {

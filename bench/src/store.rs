@@ -1,7 +1,9 @@
-//! The embedded store by itself: a million devices committed, closed, opened, killed, opened again, its projection thrown away and rebuilt.
+//! The embedded store alone: a million devices are committed, and the store is closed, opened, killed, opened
+//! again, and its projection rebuilt.
 //!
-//! Every step is a process of its own, so that peak memory and restarts are real. The share is the rate over what one thread reaches that
-//! writes the same bytes in the same batches and syncs them, and does nothing else, measured just before.
+//! Every step is a process of its own, so that peak memory and restarts are real. The efficiency is the rate
+//! divided by that of one thread that only writes and syncs the same bytes in the same batches, measured just
+//! before.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -29,22 +31,22 @@ use crate::cores::process_cpu;
 /// Commits devices to the embedded store and measures it: rate, size, memory, projection, restarts.
 #[derive(Debug, Args)]
 pub(crate) struct Store {
-    /// How many devices.
+    /// Number of devices.
     #[arg(long, default_value_t = 1_000_000)]
     devices: u64,
-    /// Commits that are in flight at a time, one device each.
+    /// Commits in flight, one device each.
     #[arg(long, default_value_t = 256)]
     in_flight: u64,
     /// Fill ledger files with zeros when they are made.
     #[arg(long)]
     preallocate: bool,
-    /// Where to put the store; a directory is made in it and removed at the end.
+    /// Directory for the store; a subdirectory is made and removed at the end.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
     /// One JSON object on the last line.
     #[arg(long)]
     json: bool,
-    /// Only this step, in this process.
+    /// Run only this step, in this process.
     #[arg(long, hide = true)]
     step: Option<Step>,
 }
@@ -71,7 +73,7 @@ impl Store {
                 })?;
                 println!("{figures}");
                 std::io::stdout().flush()?;
-                // Restarts are killed by whoever started them.
+                // The parent process kills restarts.
                 if step == Step::Restart {
                     std::io::stdin().read_to_end(&mut Vec::new())?;
                 }
@@ -192,7 +194,7 @@ impl Store {
         }))
     }
 
-    /// Opens the store and issues: the time from nothing to the first certificate on record.
+    /// Opens the store and issues: the time until the first certificate is recorded.
     async fn restart(&self) -> Result<Value> {
         let started = Instant::now();
         let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
@@ -201,7 +203,7 @@ impl Store {
         Ok(json!({ "restart_s": restart_s, "peak_mib": peak_mib()? }))
     }
 
-    /// Opens the store without a projection, and waits until listings are whole.
+    /// Opens the store without a projection and waits until it is complete.
     async fn rebuild(&self) -> Result<Value> {
         let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
         let started = Instant::now();
@@ -217,7 +219,8 @@ impl Store {
         Ok(json!({ "rebuild_s": rebuild_s, "peak_mib": peak_mib }))
     }
 
-    /// Entries a second of a thread that only appends and syncs batches of half of what is in flight: callers alternate in two halves.
+    /// Entries per second of a thread that only appends and syncs batches of half of the commits in flight:
+    /// callers alternate in two halves.
     fn append_limit(&self) -> Result<f64> {
         let batch = vec![0x5a_u8; ENTRY_BYTES * (self.in_flight as usize / 2).max(1)];
         let mut file = tempfile::tempfile_in(&self.dir)?;
@@ -261,7 +264,7 @@ async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
     verdict.map(drop).map_err(|conflict| anyhow!(conflict))
 }
 
-/// Commits the next device, again and again. Returns the latencies in microseconds.
+/// Commits one device after the other. Returns the latencies in microseconds.
 async fn commit_devices(
     store: Arc<EmbeddedStore>,
     next: Arc<AtomicU64>,
@@ -270,7 +273,7 @@ async fn commit_devices(
     let mut latencies = Histogram::new(3)?;
     let validity = Validity::new(SystemClock.now(), no_well_defined_expiration())?;
     let station = Principal::named(Role::Station, "line-3".parse()?);
-    // Signing is not the store's work, nor is making up what would have been signed.
+    // Signing and building the signed bytes are not work of the store.
     let der = Bytes::from(vec![0x30; CERTIFICATE_BYTES]);
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -376,10 +379,10 @@ fn rounded(value: f64, digits: i32) -> f64 {
     (value * scale).round() / scale
 }
 
-/// Of a birth certificate with the usual names.
+/// The size of a birth certificate with usual names.
 const CERTIFICATE_BYTES: usize = 576;
 
-/// About what an entry takes with it.
+/// The approximate overhead of an entry.
 const ENTRY_BYTES: usize = 800;
 
 const LIMIT_WINDOW: Duration = Duration::from_secs(2);

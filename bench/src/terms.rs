@@ -1,4 +1,4 @@
-//! What the benches are asked in the same words, and how each of them begins.
+//! The arguments that several benches share, and their common start.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cores;
 use crate::server::Server;
 
-/// Where, and how it is told.
+/// Place and output.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// Prints one JSON object on the last line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where files are made, on a disk. Default: where this program is.
+    /// Directory for files, on a disk [default: that of this program].
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-/// How long, and how much at once.
+/// Duration and concurrency.
 #[derive(Debug, Args)]
 pub(crate) struct Windows {
     /// Windows of load.
@@ -30,7 +30,7 @@ pub(crate) struct Windows {
     /// Seconds of a window.
     #[arg(long, default_value_t = 1.5)]
     seconds: f64,
-    /// Questions that wait for their answers; where each has a connection of its own, so many of those.
+    /// Requests in flight; with a connection for each, the number of connections.
     #[arg(long, default_value_t = 64)]
     pub(crate) in_flight: usize,
 }
@@ -45,7 +45,7 @@ impl Place {
         Ok(here.parent().context("this program is in a directory")?.to_path_buf())
     }
 
-    /// A CA on its core, and this thread on the client's.
+    /// Starts a CA on its core and pins this thread to the client's.
     pub(crate) fn begin(&self) -> Result<(Runtime, Server)> {
         let runtime = client_runtime()?;
         let server = runtime.block_on(Server::start(&self.directory()?))?;
@@ -54,12 +54,12 @@ impl Place {
 }
 
 impl Windows {
-    /// Of one.
+    /// The length of one window.
     pub(crate) fn length(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
 
-    /// What must be ready for one, where no more than so many are done in a second.
+    /// The number of items to prepare for one window at this maximal rate.
     pub(crate) fn expected(&self, rate_max: f64) -> usize {
         (self.seconds * rate_max) as usize
     }
@@ -72,8 +72,8 @@ fn client_runtime() -> Result<Runtime> {
     Ok(runtime)
 }
 
-/// Keeps the client's core busy while it waits. One that sleeps is woken by an interrupt from the core that sends to it, and on loopback that
-/// is CPU of the server; from another machine it would be a network card's.
+/// Keeps the client's core busy while it waits. A sleeping client is woken by an interrupt from the sending
+/// core, and on loopback that is CPU of the server.
 async fn stay_awake() {
     loop {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! A revocation, and a thousand who watch: how long until each of them knows.
+//! The time from a revocation to each of a thousand watchers.
 
 use std::time::Instant;
 
@@ -15,12 +15,12 @@ use tokio::sync::mpsc;
 use crate::server::Server;
 use crate::terms::Place;
 
-/// What to measure.
+/// The load.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     #[command(flatten)]
     place: Place,
-    /// How many watch.
+    /// Number of watchers.
     #[arg(long, default_value_t = 1_000)]
     watchers: usize,
     /// Revocations, one after the other.
@@ -114,8 +114,8 @@ async fn watch(caller: &Caller, heard: mpsc::Sender<(Bytes, Instant)>) -> Result
     Ok(())
 }
 
-/// Watchers that share a connection: the CA lets one certificate have many, but not all.
+/// Watchers that share a connection: the CA limits the connections of one principal.
 const WATCHERS_OF_ONE: usize = 50;
 
-/// No watcher is later.
+/// The latest that a watcher may be.
 const LATENCY_US_MAX: u64 = 60_000_000;

@@ -1,4 +1,4 @@
-//! Progress bars on standard error that never wait for their terminal: a person may have stopped it (Ctrl-S), or closed it.
+//! Progress bars on standard error. They never wait for a terminal that a person stopped (Ctrl-S) or closed.
 
 use std::io::{self, IsTerminal};
 
@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 
 use crate::stderr;
 
-/// Where bars are drawn: standard error, through the queue of the log; nowhere if that is no terminal.
+/// The draw target: standard error through the queue of the log; nothing if it is not a terminal.
 pub fn draw_target() -> ProgressDrawTarget {
     match io::stderr().is_terminal() {
         true => ProgressDrawTarget::term_like(Box::<Screen>::default()),
@@ -16,7 +16,7 @@ pub fn draw_target() -> ProgressDrawTarget {
     }
 }
 
-/// Collects a picture, and puts it into the queue as a whole.
+/// Collects one drawing and queues it as a whole.
 #[derive(Debug, Default)]
 struct Screen {
     picture: Mutex<String>,
@@ -81,14 +81,14 @@ impl TermLike for Screen {
 }
 
 impl Screen {
-    /// ECMA-48: CSI Pn and a letter for the direction; no number at all would be one step.
+    /// ECMA-48: CSI, a count and a letter for the direction; a missing count means one step.
     fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
         if n == 0 { Ok(()) } else { self.add(&format!("\x1b[{n}{direction}")) }
     }
 }
 
-/// Of a terminal that does not say how wide it is.
+/// The width of a terminal that does not report one.
 const COLUMNS: u16 = 80;
 
-/// Of a terminal that does not say how high it is.
+/// The height of a terminal that does not report one.
 const ROWS: u16 = 24;

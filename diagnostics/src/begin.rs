@@ -1,4 +1,4 @@
-//! What every program does first and last.
+//! What every program does at its start and end.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::process::ExitCode;
@@ -9,12 +9,12 @@ use tracing::{Level, error};
 use crate::results::flush_results;
 use crate::{flush, forbid_core_dumps, tell};
 
-/// Writes what is left of the log when it is dropped, and waits for that at most a second.
+/// On drop, waits at most a second until the log is written.
 #[derive(Debug)]
 #[must_use = "it is kept to the end of main"]
 pub struct Ending(());
 
-/// Begins a program: no core dumps, for it holds keys; panics become log lines.
+/// Prepares the process: no core dumps, which would contain keys; panics become log lines.
 pub fn begin(program: &'static str) -> Ending {
     if let Err(why) = forbid_core_dumps() {
         tell(&format!("{program}: warning: core dumps cannot be switched off: {why}"));
@@ -24,7 +24,7 @@ pub fn begin(program: &'static str) -> Ending {
 }
 
 impl Ending {
-    /// Runs the program; a panic in it ends it with status 1.
+    /// Runs the program; a panic ends it with status 1.
     pub fn after(self, run: impl FnOnce() -> ExitCode) -> ExitCode {
         let status = catch_unwind(AssertUnwindSafe(run)).unwrap_or(ExitCode::FAILURE);
         drop(self);
@@ -39,12 +39,12 @@ impl Drop for Ending {
     }
 }
 
-/// Panics since the start, in any thread or task.
+/// The number of panics since the start, in any thread or task.
 pub fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
 }
 
-/// The usual hook writes to standard error by itself, and would wait for a reader that has stalled.
+/// The standard hook writes to standard error itself and would wait for a stalled reader.
 fn log_panic(program: &str, panic: &PanicHookInfo<'_>) {
     PANICS.fetch_add(1, Ordering::Relaxed);
     let payload = panic.payload();

@@ -1,4 +1,4 @@
-//! Writing to an open file, pipe or terminal, whatever state others left it in.
+//! Writes to an open file, pipe or terminal, blocking or not.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -6,15 +6,15 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-/// A write that ended early: how many bytes were written before, and why it ended.
+/// An incomplete write: the bytes written, and the error.
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) written: usize,
     pub(crate) why: io::Error,
 }
 
-/// Writes all bytes. Waits as long as the other side takes nothing, also where the descriptor is non-blocking: standard error and
-/// standard output are often shared with another process, which may have set `O_NONBLOCK` on them.
+/// Writes all bytes. Waits while the reader takes nothing, also if another process set `O_NONBLOCK` on a
+/// shared standard output or error.
 pub(crate) fn write_all(to: &impl AsFd, bytes: &[u8]) -> Result<(), Broken> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
@@ -29,8 +29,8 @@ pub(crate) fn write_all(to: &impl AsFd, bytes: &[u8]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Returns when something can be written, or when a write would fail.
+/// Waits until the descriptor is writable or has an error.
 fn wait_for_room(to: &impl AsFd) {
-    // An error here is met again by the next write.
+    // The next write reports an error here.
     poll(&mut [PollFd::new(to, PollFlags::OUT)], None).ok();
 }

@@ -1,10 +1,10 @@
-//! How a program talks to the people who run it: log lines, messages on standard error, progress bars, results on standard output.
+//! Log lines, messages on standard error, progress bars, and results on standard output.
 //!
-//! Diagnostics never decide about work. A log line is put into a bounded queue and written by one thread; when the queue is full, or
-//! the file, pipe or terminal behind standard error takes nothing, the line is dropped and counted. No caller ever waits, fails or
-//! panics because of a log (ADR 0031).
+//! A log never delays work. A line goes into a bounded queue that one thread writes. When the queue is full
+//! or standard error takes nothing, the line is dropped and counted. No caller waits, fails or panics because
+//! of a log (ADR 0031).
 //!
-//! Start with [`begin`] at the top of `main`, then [`start_logging`].
+//! Call [`begin`] at the top of `main`, then [`start_logging`].
 
 #[cfg(feature = "bars")]
 mod bars;

@@ -1,4 +1,4 @@
-//! Limits for log lines that strangers, or one fault again and again, can cause.
+//! Rate limits for log lines that strangers or repeated faults can cause.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::lines;
 use parking_lot::{Mutex, MutexGuard};
 
-/// At most twenty lines of one kind in ten seconds; what was suppressed is counted, and said in one line when the ten seconds are over.
+/// Allows twenty lines of one kind in ten seconds; one line then reports how many were suppressed.
 ///
 /// ```
 /// static REFUSED: diagnostics::Limit = diagnostics::Limit::new("refused a handshake");
@@ -23,14 +23,14 @@ pub struct Limit {
 
 #[derive(Debug)]
 struct State {
-    /// When the interval began.
+    /// The beginning of the interval.
     began: Option<Instant>,
     admitted: u32,
     suppressed: u64,
 }
 
 impl Limit {
-    /// A limit for lines of this kind; `what` begins the line that says how many were suppressed.
+    /// A limit for lines of one kind; `what` begins the line that reports the suppressed ones.
     pub const fn new(what: &'static str) -> Self {
         Self { what, state: Mutex::new(State { began: None, admitted: 0, suppressed: 0 }) }
     }
@@ -63,14 +63,14 @@ impl Limit {
     }
 }
 
-/// A limit for each of a bounded number of kinds, which are known by fixed names: many lines of one do not hide the others.
+/// One limit for each of a bounded set of names, so that one kind of line does not hide the others.
 #[derive(Debug, Default)]
 pub struct Limits {
     kinds: Mutex<BTreeMap<&'static str, &'static Limit>>,
 }
 
 impl Limits {
-    /// No line of any kind was written yet.
+    /// An empty set.
     pub const fn new() -> Self {
         Self { kinds: Mutex::new(BTreeMap::new()) }
     }
@@ -78,24 +78,24 @@ impl Limits {
     /// Whether one more line of this kind may be written now.
     pub fn admits(&self, kind: &'static str) -> bool {
         let mut kinds = self.kinds.lock();
-        // Kept to the end of the process: there are as many as there are names in the code.
+        // Never freed: there are as many as names in the code.
         let limit = *kinds.entry(kind).or_insert_with(|| Box::leak(Box::new(Limit::new(kind))));
         drop(kinds);
         limit.admits()
     }
 }
 
-/// Lines that were suppressed since the start.
+/// The number of suppressed lines since the start.
 pub fn lines_suppressed() -> u64 {
     SUPPRESSED.load(Ordering::Relaxed)
 }
 
-/// When something is to be said of what was suppressed.
+/// When a report about suppressed lines is due.
 pub(crate) fn next_report() -> Option<Instant> {
     due().iter().map(|(at, _)| *at).min()
 }
 
-/// Says what was suppressed.
+/// Writes the report.
 pub(crate) fn report() {
     let now = Instant::now();
     let ready: Vec<_> = due().extract_if(.., |(at, _)| *at <= now).collect();
@@ -109,15 +109,15 @@ fn due() -> MutexGuard<'static, Vec<(Instant, &'static Limit)>> {
     DUE.lock()
 }
 
-/// Limits that have something to say, and when. Each is here at most once.
+/// The limits with a report to write, and when. Each is here at most once.
 static DUE: Mutex<Vec<(Instant, &'static Limit)>> = Mutex::new(Vec::new());
 
 static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
 
-/// For how long lines are counted.
+/// The length of an interval.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lines in an interval: enough to see what goes on, and from where.
+/// Lines in an interval: enough to see what happens and from where.
 const LINES_MAX: u32 = 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A bounded queue of lines, and the one thread that writes them.
+//! A bounded queue of lines and the one thread that writes them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,9 +15,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::descriptor::{Broken, write_all};
 use crate::limit;
 
-/// Lines on their way to a file, pipe or terminal. Cheap to clone; all clones are the same queue.
+/// A queue of lines for a file, pipe or terminal. Clones share the queue.
 ///
-/// Putting a line never waits, never fails, never panics. What does not fit, or cannot be written, is lost and counted.
+/// Adding a line never waits, fails or panics. A line that does not fit or cannot be written is lost and
+/// counted.
 #[derive(Debug, Clone)]
 pub struct Lines {
     shared: Arc<Shared>,
@@ -34,37 +35,37 @@ struct Shared {
 struct State {
     queue: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// The thread has taken lines that are not written yet.
+    /// The thread has taken lines and not yet written them.
     writing: bool,
-    /// Lines that were put into the queue, and that were taken out of it, since the start.
+    /// Lines added and lines taken since the start.
     put: u64,
     taken: u64,
-    /// Lines that are lost and of which nothing was said.
+    /// Lost lines that were not reported yet.
     untold: u64,
-    /// After how many lines the first of them was lost: there something is said of them.
+    /// The position of the first lost line; the report is written there.
     lost_after: u64,
-    /// The last write failed: what is untold is said with the next line, and not before.
+    /// The last write failed: the report waits for the next line.
     failing: bool,
-    /// A flush ended before everything was written, and nothing was written since.
+    /// A flush timed out, and nothing was written since.
     stalled: bool,
-    /// There is no thread.
+    /// The thread could not be started.
     closed: bool,
 }
 
-/// What is written at once.
+/// Lines that are written together.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// Where each line ends in `bytes`.
+    /// The end of each line in `bytes`.
     ends: Vec<usize>,
 }
 
-/// Makes the line that says how many were lost.
+/// Makes the line that reports how many lines were lost.
 type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
 impl Lines {
-    /// Lines to `sink`, written by a thread of this name. `notice` makes the line that says how many lines were lost; it is written as
-    /// soon as the sink takes lines again.
+    /// Starts a thread of this name that writes lines to `sink`. `notice` makes the report of lost lines,
+    /// which is written as soon as the sink takes lines again.
     pub fn to(name: &str, sink: impl AsFd + Send + 'static, notice: Option<Notice>) -> Self {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -77,7 +78,7 @@ impl Lines {
         Self { shared }
     }
 
-    /// Puts a whole line, with its line end. One longer than 16 KiB is cut.
+    /// Adds a complete line, with its line end. Lines over 16 KiB are cut.
     pub fn put(&self, line: &[u8]) {
         if capture(line) {
             return;
@@ -97,20 +98,21 @@ impl Lines {
         self.shared.changed.notify_all();
     }
 
-    /// Puts something that is worth nothing later, such as a picture of a progress bar: dropped, and not counted as lost, when others wait.
+    /// Adds output that ages quickly, such as a progress bar. It is dropped, and not counted as lost, when
+    /// other lines wait.
     pub fn put_if_idle(&self, bytes: &[u8]) {
         if self.shared.state().queue.len() < PICTURES_MAX {
             self.put(bytes);
         }
     }
 
-    /// Lines that were lost since the start.
+    /// Lines lost since the start.
     pub fn lost(&self) -> u64 {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until all lines are written or lost, at most so long. Returns whether that is so. After a wait that was in vain the next ones
-    /// return at once, until something is written again.
+    /// Waits until all lines are written or lost, at most `limit`. Returns whether they are. After a timeout,
+    /// later calls return at once until something is written again.
     pub fn flush(&self, patience: Duration) -> bool {
         let mut state = self.shared.state();
         if state.stalled || state.closed {
@@ -121,9 +123,9 @@ impl Lines {
         !state.stalled
     }
 
-    /// Lets the thread look at what else it has to say.
+    /// Wakes the thread, so that it looks for reports.
     pub(crate) fn wake(&self) {
-        // Under the lock: a thread that has just looked is then asleep, and hears it.
+        // Under the lock: the thread is either before its check or asleep, and is woken.
         let _state = self.shared.state();
         self.shared.changed.notify_all();
     }
@@ -167,12 +169,12 @@ impl State {
         self.untold += lines;
     }
 
-    /// How many lines were lost just here.
+    /// The number of lines lost at this position.
     fn lost_here(&self) -> u64 {
         if self.taken >= self.lost_after { self.untold } else { 0 }
     }
 
-    /// As many lines as are written at once, up to the place where some were lost.
+    /// Takes lines up to the size of one write, or up to the position of a report.
     fn take(&mut self) -> Batch {
         let mut batch = Batch::default();
         let end = if self.lost_here() > 0 || self.untold == 0 { u64::MAX } else { self.lost_after };
@@ -190,12 +192,12 @@ impl State {
     }
 }
 
-/// The thread. Only it may wait for the sink.
+/// The thread. Only it waits for the sink.
 struct Writer<S> {
     shared: Arc<Shared>,
     sink: S,
     notice: Option<Notice>,
-    /// The last write ended in the middle of a line.
+    /// The last write ended within a line.
     torn: bool,
 }
 
@@ -238,11 +240,11 @@ impl<S: AsFd> Writer<S> {
         }
     }
 
-    /// Waits for lines, or for something to say about those that are lost.
+    /// Waits for lines or for a due report.
     fn next(&self) -> (Batch, u64) {
         let mut state = self.shared.state();
         loop {
-            // What was suppressed is said by log lines of their own, which come through the queue.
+            // Reports of suppressed lines are log lines, which come through the queue.
             let report = limit::next_report();
             if report.is_some_and(|at| at <= Instant::now()) {
                 drop(state);
@@ -264,29 +266,29 @@ impl<S: AsFd> Writer<S> {
     }
 }
 
-/// The log, and everything else that is written to standard error.
+/// The queue of standard error.
 pub fn stderr() -> &'static Lines {
     LOG.get_or_init(|| Lines::to("log", io::stderr(), Some(Box::new(notice))))
 }
 
-/// Tells a person something on standard error, in a line of its own.
+/// Writes a message for people to standard error, as a line of its own.
 pub fn tell(text: &str) {
     stderr().put(format!("{text}\n").as_bytes());
 }
 
-/// Lines for standard error that were lost since the start.
+/// Lines for standard error lost since the start.
 pub fn lines_lost() -> u64 {
     LOG.get().map_or(0, Lines::lost)
 }
 
-/// Waits until standard error has everything that it is to have, at most a second.
+/// Waits at most a second until standard error has everything.
 pub fn flush() {
     if let Some(log) = LOG.get() {
         log.flush(FLUSH_MAX);
     }
 }
 
-/// In the form of the log, if there is one.
+/// Uses the form of the log, if logging was started.
 fn notice(lost: u64) -> Vec<u8> {
     if LevelFilter::current() == LevelFilter::OFF {
         return format!("{lost} lines were lost\n").into_bytes();
@@ -294,14 +296,14 @@ fn notice(lost: u64) -> Vec<u8> {
     captured(|| tracing::warn!(lines = lost, "{lost} log lines were lost"))
 }
 
-/// Catches the lines that `log` makes on this thread.
+/// Captures the lines that `log` writes on this thread.
 fn captured(log: impl FnOnce()) -> Vec<u8> {
     CAPTURED.with_borrow_mut(|captured| *captured = Some(Vec::new()));
     log();
     CAPTURED.take().unwrap_or_default()
 }
 
-/// Whether somebody on this thread catches lines; then it has this one.
+/// Passes the line to the capture on this thread, if there is one.
 fn capture(line: &[u8]) -> bool {
     CAPTURED.with_borrow_mut(|captured| match captured {
         Some(captured) => {
@@ -312,7 +314,7 @@ fn capture(line: &[u8]) -> bool {
     })
 }
 
-/// The line, or as much of it as is written.
+/// The line, or the part of it that is written.
 fn cut(line: &[u8]) -> Vec<u8> {
     match line.get(..LINE_BYTES_MAX) {
         Some(first) if line.len() > LINE_BYTES_MAX => {
@@ -329,22 +331,23 @@ thread_local! {
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Lines that wait: some seconds of a busy log.
+/// Lines that can wait: some seconds of a busy log.
 const LINES_MAX: usize = 8_192;
 
-/// Bytes that wait, so that long lines do not take the memory of work.
+/// Bytes that can wait, so that long lines do not use up memory.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The longest line: a log line has some hundred bytes, a hook's last words some kilobytes.
+/// The longest line: a log line has some hundred bytes, the output of a hook some kilobytes.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// Enough for one write to cost nothing beside what made its lines.
+/// Large enough that a write costs little per line.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Pictures of progress bars that wait: more would only be older.
+/// Drawings of progress bars that can wait; more would be outdated.
 const PICTURES_MAX: usize = 8;
 
-/// The longest wait at the end of a program: a reader that reads takes milliseconds, one that has stalled may never go on.
+/// The longest wait at the end of a program. An active reader takes milliseconds; a stalled one may never
+/// continue.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

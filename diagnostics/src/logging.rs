@@ -1,4 +1,4 @@
-//! The log of a program: what is written, and in which form.
+//! The log of a program: which lines are written, and in which form.
 
 use std::io::{IsTerminal, stderr};
 
@@ -12,16 +12,16 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::{Limit, Lines};
 
-/// What a program logs.
+/// How a program logs.
 #[derive(Debug, Clone, Copy)]
 pub struct Logging {
-    /// The environment variable that may say what is written: `info`, `ca=debug`, ….
+    /// The environment variable with the filter: `info`, `ca=debug`, ….
     pub variable: &'static str,
-    /// What is written where the variable says nothing else.
+    /// The filter when the variable is not set.
     pub level: LevelFilter,
-    /// In which form.
+    /// The form of the lines.
     pub format: Format,
-    /// The crates that are ours. What libraries log is limited: a stranger can make them.
+    /// Our own crates. Lines of libraries are limited, because strangers can cause them.
     pub ours: &'static [&'static str],
 }
 
@@ -30,16 +30,16 @@ pub struct Logging {
 pub enum Format {
     /// Time, level, module, text, fields.
     Text,
-    /// Level, text, fields: for a program that a person sits before.
+    /// Level, text, fields: for a program that a person watches.
     Short,
     /// One JSON object a line.
     Json,
 }
 
-/// Begins to log, through `lines`. A second call changes nothing.
+/// Starts logging through `lines`. A second call has no effect.
 pub fn start_logging(logging: Logging, lines: impl for<'a> fmt::MakeWriter<'a> + Send + Sync + 'static) {
     let (filter, mistakes) = filter(logging);
-    // With its own word about a failed write the library would panic where standard error is gone.
+    // The library reports a failed write itself, and would panic without standard error.
     let builder = fmt().with_env_filter(filter).with_writer(lines).log_internal_errors(false);
     let libraries = Libraries { ours: logging.ours };
     let ansi = stderr().is_terminal();
@@ -57,7 +57,7 @@ pub fn start_logging(logging: Logging, lines: impl for<'a> fmt::MakeWriter<'a> +
             .with(libraries)
             .try_init(),
     };
-    // Somebody logs already, as tests do.
+    // A subscriber is set already, as in tests.
     if started.is_ok() {
         for mistake in mistakes {
             warn!("{} has a mistake, which is passed over: {mistake}", logging.variable);
@@ -65,7 +65,7 @@ pub fn start_logging(logging: Logging, lines: impl for<'a> fmt::MakeWriter<'a> +
     }
 }
 
-/// What the variable says, and its mistakes.
+/// Parses the variable; returns its mistakes.
 fn filter(logging: Logging) -> (EnvFilter, Vec<String>) {
     let mut filter = EnvFilter::default().add_directive(logging.level.into());
     let mut mistakes = Vec::new();
@@ -79,7 +79,7 @@ fn filter(logging: Logging) -> (EnvFilter, Vec<String>) {
     (filter, mistakes)
 }
 
-/// Lets the lines of libraries through up to a limit: TLS says something of each handshake that a stranger breaks off.
+/// Limits the lines of libraries: TLS logs each handshake that a stranger breaks off.
 struct Libraries {
     ours: &'static [&'static str],
 }
@@ -96,9 +96,9 @@ impl<S: Subscriber> Layer<S> for Libraries {
 
 static OF_LIBRARIES: Limit = Limit::new("libraries logged");
 
-/// So that callers need not name the type of the default.
+/// Lets callers leave out the default type.
 impl Logging {
-    /// Begins to log to standard error.
+    /// Starts logging to standard error.
     pub fn to_stderr(self) {
         start_logging(self, Lines::clone(crate::stderr()));
     }

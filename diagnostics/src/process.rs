@@ -1,23 +1,23 @@
-//! What a process asks of the system.
+//! Process settings.
 
 use std::io;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// Switches core dumps off for this process: its memory holds private keys, and a core file would put them on a disk. Also keeps other
-/// processes of the same user from reading that memory (`ptrace`).
+/// Disables core dumps: the memory holds private keys. Also keeps other processes of the same user from
+/// reading the memory (`ptrace`).
 ///
 /// # Errors
 /// When the system refuses.
 pub fn forbid_core_dumps() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let limit = getrlimit(Resource::Core);
-    // The hard limit stays, so that a program which we start may decide for itself.
+    // The hard limit stays, so that child processes can decide for themselves.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: limit.maximum })?;
     Ok(())
 }
 
-/// Whether whoever started this process made it deaf to SIGHUP, as `nohup` does: then it must stay so.
+/// Whether SIGHUP was ignored when this process started, as with `nohup`; it must stay so.
 pub fn hang_up_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

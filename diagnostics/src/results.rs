@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::Lines;
 use crate::descriptor::write_all;
 
-/// Writes a result to standard output and waits until it is taken. A reader that has gone away (`| head -1`) has seen enough: that is no
-/// failure.
+/// Writes a result to standard output and waits until it is written. A reader that is gone (`| head -1`) is
+/// not an error.
 ///
 /// # Errors
 /// When it cannot be written: a full disk, a closed terminal.
@@ -19,13 +19,13 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Results on standard output of work that must not wait for their reader. What is lost is counted, and nothing is written about it
-/// between the results.
+/// Queued results on standard output, for work that must not wait for its reader. Lost results are counted,
+/// without a report between the results.
 pub fn results() -> &'static Lines {
     RESULTS.get_or_init(|| Lines::to("results", io::stdout(), None))
 }
 
-/// Waits until standard output has the [`results`] that it is to have, at most a second.
+/// Waits at most a second until standard output has the queued [`results`].
 pub(crate) fn flush_results() {
     if let Some(results) = RESULTS.get() {
         results.flush(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! A station that says anything to a device that was never in a factory: payloads of frames, with 0xff between them.
+//! A station sends anything to a new device: payloads of frames, separated by 0xff.
 #![no_main]
 
 use std::sync::Arc;

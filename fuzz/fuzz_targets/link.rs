@@ -2,7 +2,7 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     link::Decoder::new().push(bytes).for_each(drop);
-    // Behind any noise, a frame is still read.
+    // A frame is decoded after any noise.
     if let Ok(frame) = link::encode(bytes) {
         let mut decoder = link::Decoder::new();
         decoder.push(bytes).for_each(drop);

@@ -1,4 +1,4 @@
-//! What is read is written so that it is read as the same.
+//! Parsed names print as text that parses to the same name.
 #![no_main]
 
 use std::fmt::Display;

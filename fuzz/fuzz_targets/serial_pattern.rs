@@ -2,7 +2,7 @@
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // What a station makes is what the CA allows.
+    // Serial numbers that a station generates match the pattern in the CA.
     let (made, allowed) = (text.parse(), text.parse::<ledger::SerialPattern>());
     match (made.ok().map(provisioner::units::SerialPattern::serials), allowed) {
         (Some(mut serials), Ok(allowed)) => {

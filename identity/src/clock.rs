@@ -1,45 +1,46 @@
-//! The one door to the system's clocks: the wall clock, which people and NTP set, and the monotonic clock, which nobody sets.
+//! The only access to the system's clocks: the wall clock, which people and NTP set, and the monotonic clock,
+//! which nobody sets.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time. Everything that depends on the time takes it from here, so that tests can set it.
+/// A source of time. All code takes the time from here, so that tests can set it.
 pub trait Clock: Send + Sync + 'static {
     /// The time now, by the wall clock.
     fn now(&self) -> SystemTime;
 
-    /// How much time has passed since a moment that this clock chose. Nobody sets it, it never goes back, and it goes on while the machine
-    /// sleeps.
+    /// The time elapsed since an arbitrary point in the past. It never goes back, and it includes the time
+    /// that the machine sleeps.
     fn monotonic(&self) -> Duration;
 
-    /// Why [`Clock::now`] must not be written into anything that is signed; `None`: nothing is known against it.
+    /// Why [`Clock::now`] must not be signed into anything; `None`: the clock is trusted.
     fn doubt(&self) -> Option<ClockDoubt> {
         None
     }
 }
 
-/// Why a clock is not trusted.
+/// A contradiction that makes a clock untrusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockDoubt {
-    /// What it contradicts, and in which direction.
+    /// The reference that the clock contradicts, and the direction.
     pub fault: ClockFault,
-    /// By how much.
+    /// The difference from the reference.
     pub by: Duration,
-    /// What the wall clock shows.
+    /// The wall clock's time.
     pub shows: SystemTime,
 }
 
-/// What a clock contradicts.
+/// The reference that a clock contradicts, and the direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockFault {
-    /// It was set ahead while the program ran: it is ahead of the monotonic clock.
+    /// Set ahead while the program ran: ahead of the monotonic clock.
     JumpedAhead,
-    /// It was set back while the program ran: it is behind the monotonic clock.
+    /// Set back while the program ran: behind the monotonic clock.
     JumpedBack,
-    /// It is behind the last entry of the ledger.
+    /// Behind the last entry of the ledger.
     BehindLedger,
-    /// It was far ahead of the last entry of the ledger when the program started.
+    /// Far ahead of the last entry of the ledger when the program started.
     AheadOfLedger,
 }
 
@@ -55,7 +56,7 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// A length of time for people, in its largest two units.
+/// Formats a duration for people, in its two largest units.
 struct Span(Duration);
 
 impl fmt::Display for Span {
@@ -71,7 +72,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// The clock of the machine.
+/// The machine's clocks.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;
 
@@ -82,14 +83,15 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        // CLOCK_MONOTONIC stands still while the machine sleeps: after a night the wall clock would seem to have jumped.
+        // CLOCK_MONOTONIC stops while the machine sleeps: after a night the wall clock would seem to have
+        // jumped.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = Duration::from_secs(u64::try_from(now.tv_sec).unwrap_or_default());
         seconds + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that moves only when a test moves it.
 #[derive(Debug)]
 pub struct ManualClock {
     millis_since_epoch: AtomicU64,
@@ -97,21 +99,21 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows `now`, which is cut to milliseconds; a time before 1970 becomes 1970.
+    /// A clock that shows `now`, cut to milliseconds; a time before 1970 becomes 1970.
     pub fn at(now: SystemTime) -> Self {
         let clock = Self { millis_since_epoch: AtomicU64::new(0), monotonic_millis: AtomicU64::new(0) };
         clock.set(now);
         clock
     }
 
-    /// Sets the wall clock, also to an earlier time. The monotonic clock does not hear of it.
+    /// Sets the wall clock, forwards or backwards. The monotonic clock does not change.
     pub fn set(&self, now: SystemTime) {
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.millis_since_epoch
             .store(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// Lets time pass, on both clocks.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.millis_since_epoch.fetch_add(millis, Ordering::SeqCst);

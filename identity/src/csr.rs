@@ -1,4 +1,4 @@
-//! Certificate signing requests: a claim, of which only the key and the proof of possession are used.
+//! Certificate signing requests. Only the key and the proof of possession are used.
 
 use crate::der::{BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, INTEGER, NotDer, SEQUENCE, check_values, only};
 use crate::{KeyError, PublicKey};
@@ -12,18 +12,18 @@ mod signature;
 pub use compromise::{COMPROMISE_PROOF_NAME, CompromiseProof, CompromiseProofError};
 pub use form::FormFault;
 
-/// A PKCS#10 request (RFC 2986) whose sender was shown to have the private key. Nothing else of it is kept (R-5280-21).
+/// A PKCS#10 request (RFC 2986) whose sender has the private key. Nothing but the key is kept (R-5280-21).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csr {
     public_key: PublicKey,
 }
 
 impl Csr {
-    /// Reads and checks a request in strict DER: size, form, key (R-KEY-01 to R-KEY-08), and proof of possession over the exact
-    /// bytes (R-KEY-09).
+    /// Reads and checks a request in strict DER: size, form, key (R-KEY-01 to R-KEY-08), and proof of
+    /// possession over the exact bytes (R-KEY-09).
     ///
     /// # Errors
-    /// One for each thing that may be wrong with it.
+    /// One variant for each possible mistake.
     pub fn from_der(der: &[u8]) -> Result<Self, CsrError> {
         if der.len() > CSR_BYTES_MAX {
             return Err(CsrError::TooLarge { bytes: der.len() });
@@ -37,19 +37,19 @@ impl Csr {
             )),
             other => CsrError::Key(other),
         })?;
-        // Before the costly search for factors: a stranger's nonsense must be cheap to refuse.
+        // Before the costly search for factors, so that nonsense is cheap to refuse.
         signature::verify(&key, algorithm, info, signature)?;
         let public_key = key.strong()?;
         Ok(Self { public_key })
     }
 
-    /// The key, possession of which was proven.
+    /// The key whose possession was proven.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 }
 
-/// A `CertificationRequest`, its parts as they lie in the bytes.
+/// The fields of a `CertificationRequest`, borrowed from the bytes.
 struct Parts<'a> {
     /// The exact bytes that are signed.
     info: &'a [u8],
@@ -80,25 +80,25 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Why a request is refused. Its sender must act.
+/// Why a request is refused. The sender must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CsrError {
     /// Longer than [`CSR_BYTES_MAX`].
     #[error("a certificate request has at most {CSR_BYTES_MAX} bytes, not {bytes}")]
     TooLarge {
-        /// How long it was.
+        /// The length in bytes.
         bytes: usize,
     },
-    /// Not PKCS#10 version 0 in strict DER, or followed by something else (R-5280-20).
+    /// Not PKCS#10 version 0 in strict DER, or followed by other bytes (R-5280-20).
     #[error("the certificate request is not PKCS#10 in strict DER: {} {}", .0.part, .0.rule)]
     NotDer(FormFault),
-    /// PEM: text where bytes are wanted.
+    /// PEM in place of DER.
     #[error("the certificate request is PEM; send the DER that is in it")]
     Pem,
-    /// Base64 without the lines of PEM.
+    /// Base64 in place of DER.
     #[error("the certificate request is base64 text; send the bytes that it stands for")]
     Base64,
-    /// A private key. Who sends one has lost it (R-KEY-13).
+    /// A private key in place of a request; it is no longer secret (R-KEY-13).
     #[error("this is a private key, not a certificate request: it is no longer secret, make another")]
     PrivateKey,
     /// The signature does not prove possession of the key.
@@ -106,16 +106,16 @@ pub enum CsrError {
         "the certificate request is not signed by its own key: the signature does not verify with the key that is in it"
     )]
     ProofOfPossession,
-    /// The signature proves nothing, because of its algorithm.
+    /// The signature's algorithm is not accepted.
     #[error("the signatureAlgorithm of the certificate request {what}")]
     SignatureAlgorithm {
-        /// What it is, and what rule says otherwise.
+        /// The algorithm and the rule that forbids it.
         what: &'static str,
     },
-    /// The signature cannot be read.
+    /// The signature cannot be parsed.
     #[error("the signature of the certificate request {what}")]
     SignatureForm {
-        /// What it is, and what rule says otherwise.
+        /// The fault and the rule that it breaks.
         what: &'static str,
     },
     /// The key is refused.
@@ -124,7 +124,7 @@ pub enum CsrError {
 }
 
 impl CsrError {
-    /// The stable reason that callers are told.
+    /// The stable reason code for callers.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "CSR_TOO_LARGE",

@@ -1,7 +1,9 @@
-//! Reading strict DER (X.690 section 10): one value has one encoding, everything else is refused (R-5280-20).
+//! Reads strict DER (X.690 section 10): each value has one encoding, and every other encoding is refused
+//! (R-5280-20).
 //!
-//! Every certificate that is issued is read back with this, element by element, before it is signed: it is measured (ADR 0027). A test
-//! holds it against the `der` crate. x509-parser is not used for it because it takes BER lengths and extra elements.
+//! Each issued certificate is read back with this before it is signed, so it is measured (ADR 0027). A test
+//! compares it with the `der` crate. x509-parser is not used because it accepts BER lengths and extra
+//! elements.
 
 mod fault;
 mod tag;
@@ -16,9 +18,9 @@ pub use value::{check_values, value_fault};
 pub struct Element<'a> {
     /// The identifier octet.
     pub tag: u8,
-    /// What is in it.
+    /// The content octets.
     pub content: &'a [u8],
-    /// All of it, with tag and length.
+    /// The complete encoding, with tag and length.
     pub raw: &'a [u8],
 }
 
@@ -26,29 +28,30 @@ impl<'a> Element<'a> {
     /// The elements in the content.
     ///
     /// # Errors
-    /// When the content is longer than any that we read.
+    /// When the content is longer than any that is accepted.
     pub fn elements(&self) -> Result<Elements<'a>, NotDer> {
         Elements::new(self.content)
     }
 }
 
-/// Elements that follow one another.
+/// Consecutive elements.
 #[derive(Debug, Clone)]
 pub struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
-    /// Reads `bytes` from the start.
+    /// Starts reading at the beginning of `bytes`.
     ///
     /// # Errors
-    /// When there are more than any that we read.
+    /// When `bytes` is longer than any input that is accepted.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NotDer> {
         if bytes.len() <= BYTES_MAX { Ok(Self(bytes)) } else { Err(NotDer) }
     }
 
-    /// The next element, whatever it is.
+    /// The next element with any tag.
     ///
     /// # Errors
-    /// When there is none, its tag has more than one octet, its length is not minimal or indefinite, or it does not end in time.
+    /// When there is none, its tag has more than one octet, its length is not minimal or is indefinite, or it
+    /// extends beyond the input.
     pub fn any(&mut self) -> Result<Element<'a>, NotDer> {
         let (&tag, after_tag) = self.0.split_first().ok_or(NotDer)?;
         if tag & MULTIPLE_OCTETS == MULTIPLE_OCTETS {
@@ -70,7 +73,7 @@ impl<'a> Elements<'a> {
         if element.tag == tag { Ok(element) } else { Err(NotDer) }
     }
 
-    /// The next element if it has this tag; otherwise nothing is read.
+    /// The next element if it has this tag; otherwise `None`, and nothing is consumed.
     ///
     /// # Errors
     /// As [`Self::any`].
@@ -78,21 +81,21 @@ impl<'a> Elements<'a> {
         if self.0.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
     }
 
-    /// Whether all is read.
+    /// Whether all elements were read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Says that nothing may follow.
+    /// Ends the reading.
     ///
     /// # Errors
-    /// When something does.
+    /// When elements are left.
     pub fn end(&self) -> Result<(), NotDer> {
         if self.is_empty() { Ok(()) } else { Err(NotDer) }
     }
 }
 
-/// Reads `bytes` as one element with this tag, and nothing after it.
+/// Reads `bytes` as exactly one element with this tag.
 ///
 /// # Errors
 /// When they are not.
@@ -103,7 +106,7 @@ pub fn only(bytes: &[u8], tag: u8) -> Result<Element<'_>, NotDer> {
     Ok(element)
 }
 
-/// A length in as few octets as there can be (X.690 sections 8.1.3 and 10.1), and what follows it.
+/// Reads a minimal length (X.690 sections 8.1.3 and 10.1); returns it and the rest.
 fn length(bytes: &[u8]) -> Result<(usize, &[u8]), NotDer> {
     match bytes {
         [short @ 0..=0x7f, rest @ ..] => Ok((usize::from(*short), rest)),
@@ -118,13 +121,13 @@ fn length(bytes: &[u8]) -> Result<(usize, &[u8]), NotDer> {
     }
 }
 
-/// The low bits of a tag that goes on in the next octet (X.690 section 8.1.2.4): nothing that we read has one.
+/// The low bits of a tag that continues in the next octet (X.690 section 8.1.2.4); no accepted type has one.
 const MULTIPLE_OCTETS: u8 = 0x1f;
 
-/// What three octets of length can say; the largest request, manifest or revocation list entry is far smaller.
+/// The limit of three length octets; the largest accepted request or CRL entry is far smaller.
 const BYTES_MAX: usize = 0xff_ffff;
 
-/// The bytes are not strict DER, or not of the form that is read.
+/// The bytes are not strict DER, or not of the expected form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not strict DER")]
 pub struct NotDer;
@@ -137,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// What the `der` crate makes of the first element.
+    /// How the `der` crate reads the first element.
     fn oracle(bytes: &[u8]) -> Option<(u8, &[u8])> {
         let mut reader = SliceReader::new(bytes).ok()?;
         let tag = reader.peek_header().ok()?.tag.octet();
@@ -151,7 +154,7 @@ mod tests {
         for _ in 0..50_000 {
             let mut bytes: Vec<u8> =
                 (0..generator.random_range(0..300)).map(|_| generator.random()).collect();
-            // Half of them look like an element.
+            // Makes half of the inputs look like an element.
             if generator.random() && bytes.len() > 4 {
                 bytes[0] = 0x30;
                 bytes[1] = [0x81, 0x82, 0x83, 0x05][generator.random_range(0..4)];
@@ -159,7 +162,7 @@ mod tests {
             }
             let read = Elements::new(&bytes).and_then(|mut elements| elements.any()).ok();
             let expected = oracle(&bytes);
-            // The crate knows fewer tags than there are; whatever it reads, we read alike.
+            // The crate knows fewer tags; what it reads must be read alike.
             if let Some((tag, raw)) = expected {
                 let read = read.unwrap_or_else(|| panic!("seed {seed}: {} is not read", hex::encode(raw)));
                 assert_eq!((read.tag, read.raw), (tag, raw), "seed {seed}");

@@ -1,15 +1,15 @@
-//! Which device: a product and a serial number within it.
+//! Device identities: a product and a serial number within it.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// One device, for ever. Written `product/serial`, for example `cam-2/SN000123`; the product has no `/`, a serial may.
+/// A device. Written `product/serial`, for example `cam-2/SN000123`; only the serial can contain `/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId {
-    /// What it is one of.
+    /// The product.
     pub product: Product,
-    /// Which one it is.
+    /// The serial number, unique within the product.
     pub serial: DeviceSerial,
 }
 
@@ -34,13 +34,13 @@ impl fmt::Debug for DeviceId {
     }
 }
 
-/// The name of a product: 1 to [`PRODUCT_CHARACTERS_MAX`] lower-case letters, digits and `-`, with a letter or digit at both
-/// ends.
+/// The name of a product: 1 to [`PRODUCT_CHARACTERS_MAX`] lower-case letters, digits and `-`, with a letter
+/// or digit at both ends.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Product(Arc<str>);
 
 impl Product {
-    /// The name.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -75,13 +75,14 @@ impl fmt::Debug for Product {
     }
 }
 
-/// The serial number of a device: 1 to [`SERIAL_CHARACTERS_MAX`] characters of ASN.1 PrintableString, no space at either end
-/// (R-AR-03: it becomes the certificate's `serialNumber` attribute, X.520 section 6.2.9, which is a PrintableString).
+/// A device serial number: 1 to [`SERIAL_CHARACTERS_MAX`] characters of ASN.1 PrintableString, no space at
+/// either end. It becomes the certificate's `serialNumber` attribute, a PrintableString (R-AR-03; X.520
+/// section 6.2.9).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceSerial(Arc<str>);
 
 impl DeviceSerial {
-    /// The serial number.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -120,37 +121,37 @@ impl fmt::Debug for DeviceSerial {
 /// Why a text is not a [`DeviceId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceIdError {
-    /// Neither product nor serial can be told.
+    /// There is no `/` between product and serial.
     #[error("a device is written product/serial, for example cam-2/SN000123")]
     NoSlash,
     /// Too short or too long.
     #[error("a product has 1 to {PRODUCT_CHARACTERS_MAX} characters, not {characters}")]
     ProductLength {
-        /// How long it was.
+        /// The number of characters.
         characters: usize,
     },
-    /// A character that may not be there.
+    /// A character that is not allowed.
     #[error("a product has only lower-case letters, digits and -, and neither starts nor ends with -")]
     ProductCharacter,
     /// Too short or too long.
     #[error("a device serial number has 1 to {SERIAL_CHARACTERS_MAX} characters, not {characters}")]
     SerialLength {
-        /// How long it was.
+        /// The number of characters.
         characters: usize,
     },
-    /// A character that may not be there.
+    /// A character that is not allowed.
     #[error("a device serial number has only A-Z a-z 0-9 space and '()+,-./:=?, not {character:?}")]
     SerialCharacter {
-        /// The first such.
+        /// The first such character.
         character: char,
     },
-    /// A space at an end.
+    /// A space at either end.
     #[error("a device serial number neither starts nor ends with a space")]
     SerialSpace,
 }
 
-/// Longest product name: leaves room for it in every file name, label and DN.
+/// The longest product name: fits file names, labels and DNs.
 pub const PRODUCT_CHARACTERS_MAX: usize = 32;
 
-/// Longest device serial number: `ub-serial-number`, X.520.
+/// The longest device serial number: `ub-serial-number`, X.520.
 pub const SERIAL_CHARACTERS_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! Names and addresses of servers, as a certificate can have them.
+//! DNS names and IP addresses of servers, as certificates contain them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,18 +7,19 @@ use std::str::FromStr;
 /// A server's DNS name, in lower case, or its IP address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
-    /// A name in the preferred syntax (RFC 5280, section 4.2.1.6; RFC 1123, section 2.1): labels of 1 to 63 letters, digits and hyphens, no
-    /// hyphen at either end, 253 characters in all, the last label not a number.
+    /// A name in the preferred syntax (RFC 5280, section 4.2.1.6; RFC 1123, section 2.1): labels of 1 to 63
+    /// letters, digits and hyphens, no hyphen at either end, 253 characters in all, the last label not a
+    /// number.
     Name(String),
-    /// The address of one host: not the unspecified one, not multicast, not broadcast.
+    /// The address of one host: not unspecified, multicast or broadcast.
     Address(IpAddr),
 }
 
 impl Host {
-    /// The host of a URI, where an IPv6 address is in brackets (RFC 3986, section 3.2.2).
+    /// Parses the host of a URI, where an IPv6 address is in brackets (RFC 3986, section 3.2.2).
     ///
     /// # Errors
-    /// As for any text.
+    /// As for a host without brackets.
     pub fn of_uri(host: &str) -> Result<Self, HostError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bare.map(str::parse::<IpAddr>) {
@@ -59,7 +60,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Why a text is no name that a certificate can have.
+/// Why a text is not a name for a certificate.
 fn fault(text: &str) -> Option<&'static str> {
     let allowed = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.');
     let labels = || text.split('.');
@@ -94,7 +95,7 @@ fn fault(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Resolvers take a name that ends in a number for an IPv4 address, also in hexadecimal.
+/// Resolvers take a name with a last label that is a number, also in hexadecimal, for an IPv4 address.
 fn is_number(label: &str) -> bool {
     let digits = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     match digits {
@@ -107,13 +108,13 @@ fn shortened(text: &str) -> String {
     text.chars().take(SHOWN_CHARACTERS_MAX).collect()
 }
 
-/// The text is no name and no address of a server.
+/// The text is not a name or address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host:?} {what}; a server is written as ca.example.com or 192.0.2.7")]
 pub struct HostError {
     /// The text, at most 100 characters of it.
     pub host: String,
-    /// What is wrong with it.
+    /// The mistake, for people.
     pub what: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The names of the issuers.
+//! Names of the issuers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 /// One of the CAs of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IssuerName {
-    /// Signs the issuers, and itself.
+    /// The root: signs the other issuers and itself.
     Root,
     /// Signs birth certificates (IDevID).
     Factory,
     /// Signs operational certificates (LDevID).
     Operational,
-    /// Signs servers, stations, operators and relying parties: never a device.
+    /// Signs servers, stations, operators and relying parties, but no devices.
     Infrastructure,
 }
 
@@ -40,7 +40,7 @@ impl FromStr for IssuerName {
     }
 }
 
-/// The text names no issuer.
+/// The text is not the name of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no such issuer: use root, factory, operational or infrastructure")]
 pub struct UnknownIssuer;

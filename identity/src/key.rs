@@ -14,22 +14,22 @@ mod rsa;
 
 pub use error::KeyError;
 
-/// A public key that was checked (R-KEY-01 to R-KEY-08): of an allowed kind, well-formed, not weak. Which kinds a certificate may
-/// have is its profile's to say.
+/// A checked public key (R-KEY-01 to R-KEY-08): of an accepted kind, well-formed, not weak. Profiles restrict
+/// the kinds further.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     spki: Box<[u8]>,
-    /// Where in `spki` the key bits begin; they reach to its end.
+    /// The offset of the key bits in `spki`; they extend to its end.
     key_bits_start: usize,
     key_type: KeyType,
     fingerprint: KeyFingerprint,
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo in strict DER.
+    /// Parses and checks a SubjectPublicKeyInfo in strict DER.
     ///
     /// # Errors
-    /// When it is not DER, of a kind that is not allowed, malformed, or weak.
+    /// When it is not DER, of a kind that is not accepted, malformed, or weak.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let key = Self::shaped(der)?;
         if let Some(algorithm) = ec::usual_algorithm(key.key_type) {
@@ -39,8 +39,9 @@ impl PublicKey {
         key.strong()
     }
 
-    /// Reads a SubjectPublicKeyInfo and checks all but whether a point of P-256 or P-384 is on its curve, which aws-lc-rs says
-    /// when it reads the key, and whether an RSA modulus can be factored, which is costly: [`Self::strong`].
+    /// Parses a SubjectPublicKeyInfo. Leaves out two checks: aws-lc-rs checks when it reads the key whether a
+    /// point of P-256 or P-384 is on its curve, and [`Self::strong`] checks whether an RSA modulus can be
+    /// factored, which is costly.
     pub(crate) fn shaped(der: &[u8]) -> Result<Self, KeyError> {
         let (algorithm, key_bits) = parts(der)?;
         let key_type = match algorithm.content {
@@ -60,7 +61,7 @@ impl PublicKey {
         })
     }
 
-    /// The key, when it is not weak.
+    /// Returns the key unless it is weak.
     pub(crate) fn strong(self) -> Result<Self, KeyError> {
         match self.key_type {
             KeyType::P256 | KeyType::P384 | KeyType::Ed25519 => {}
@@ -69,7 +70,7 @@ impl PublicKey {
         Ok(self)
     }
 
-    /// The SubjectPublicKeyInfo, byte for byte as it came (R-5280-22).
+    /// The SubjectPublicKeyInfo, byte for byte as received (R-5280-22).
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
@@ -79,7 +80,7 @@ impl PublicKey {
         self.spki.get(self.key_bits_start..).unwrap_or_default()
     }
 
-    /// The modulus of an RSA key, big-endian, without leading zeros; `None`: it is another kind of key.
+    /// The big-endian modulus of an RSA key, without leading zeros; `None` for other kinds.
     pub fn rsa_modulus(&self) -> Option<&[u8]> {
         match self.key_type {
             KeyType::P256 | KeyType::P384 | KeyType::Ed25519 => None,
@@ -87,13 +88,13 @@ impl PublicKey {
         }
     }
 
-    /// Which kind of key it is.
+    /// The kind of key.
     pub fn key_type(&self) -> KeyType {
         self.key_type
     }
 
-    /// The same for the same key in whatever encoding (R-KEY-11): SHA-256 over the SubjectPublicKeyInfo, of which only one
-    /// encoding for each key is let in. `openssl pkey -pubin -outform DER | sha256sum` prints it.
+    /// SHA-256 of the SubjectPublicKeyInfo. Only one encoding of each key is accepted, so a key has one
+    /// fingerprint (R-KEY-11). `openssl pkey -pubin -outform DER | sha256sum` prints it.
     pub fn fingerprint(&self) -> KeyFingerprint {
         self.fingerprint
     }
@@ -115,7 +116,7 @@ fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), KeyError> {
     }
 }
 
-/// What is wrong with an algorithm that we do not take: its encoding, its parameters, or that it is another.
+/// Why an algorithm is not accepted: its encoding, its parameters, or its identifier.
 fn not_allowed(algorithm: &[u8]) -> KeyError {
     let read = || {
         let mut fields = crate::der::Elements::new(algorithm)?;
@@ -149,7 +150,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A kind of key.
+/// An accepted kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// ECDSA on P-256.
@@ -179,12 +180,12 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// SHA-256 over a canonical form of a public key: two encodings of one key have one fingerprint (R-KEY-11).
+/// SHA-256 of a public key's only accepted encoding (R-KEY-11).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyFingerprint([u8; 32]);
 
 impl KeyFingerprint {
-    /// The bytes.
+    /// The digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The words of Touchmark: values that were checked when they were made. No I/O, no policy.
+//! The value types that all crates share. Each is checked when it is made. No I/O and no policy.
 
 mod clock;
 mod csr;

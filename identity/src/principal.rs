@@ -1,4 +1,4 @@
-//! Who calls, as proven by mTLS.
+//! Principals: the callers that mTLS authenticates.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::DeviceId;
 
-/// Who calls. Written `station:line-3`, `operator:alice`, `device:cam-2/SN000123`.
+/// A caller. Written `station:line-3`, `operator:alice`, `device:cam-2/SN000123`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
-    /// One that is not a device.
+    /// A principal other than a device.
     Named {
-        /// What it may be.
+        /// The principal's role.
         role: Role,
-        /// Unique in its role.
+        /// The name, unique in its role.
         name: PrincipalName,
     },
     /// A device.
@@ -48,14 +48,14 @@ impl FromStr for Principal {
     }
 }
 
-/// What a principal that is not a device may be.
+/// The role of a principal that is not a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// The line computer.
+    /// A station on the factory line.
     Station,
-    /// Operations.
+    /// An operator.
     Operator,
-    /// Decides whether a device is still good.
+    /// A relying party: a broker, gateway or cloud service.
     RelyingParty,
     /// A server.
     Service,
@@ -65,7 +65,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Station, Self::Operator, Self::RelyingParty, Self::Service];
 
-    /// The word for it.
+    /// The role's name in text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Station => "station",
@@ -90,13 +90,13 @@ impl FromStr for Role {
     }
 }
 
-/// The name of a principal: 1 to [`PRINCIPAL_CHARACTERS_MAX`] lower-case letters, digits, `-` and `.`, with a letter or digit
-/// at both ends.
+/// The name of a principal: 1 to [`PRINCIPAL_CHARACTERS_MAX`] lower-case letters, digits, `-` and `.`, with a
+/// letter or digit at both ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalName(Arc<str>);
 
 impl PrincipalName {
-    /// The name.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -122,21 +122,21 @@ impl FromStr for PrincipalName {
     }
 }
 
-/// Why a text does not name a principal.
+/// Why a text is not a principal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrincipalNameError {
-    /// No role, or one that does not exist.
+    /// The role is missing or unknown.
     #[error("a role is one of station, operator, relying-party, service")]
     NoRole,
-    /// The name does not fit.
+    /// The name is malformed.
     #[error(
         "a name has 1 to {PRINCIPAL_CHARACTERS_MAX} lower-case letters, digits, - and ., with a letter or digit at both ends"
     )]
     Name,
-    /// What follows `device:` is not a device.
+    /// The text after `device:` is not a device.
     #[error("a device is written device:product/serial")]
     Device,
 }
 
-/// Longest name of a principal: fits with its role in a common name of 64 characters (X.520 `ub-common-name`).
+/// The longest name: fits with its role in a common name of 64 characters (X.520 `ub-common-name`).
 pub const PRINCIPAL_CHARACTERS_MAX: usize = 48;

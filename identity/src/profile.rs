@@ -1,4 +1,4 @@
-//! The names of the profiles.
+//! Names of the profiles.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ pub enum ProfileName {
     FactoryCa,
     /// The issuer of operational certificates.
     OperationalCa,
-    /// The issuer of everybody else's.
+    /// The issuer of all other certificates.
     InfrastructureCa,
     /// A device's birth certificate.
     Idevid,
@@ -20,13 +20,13 @@ pub enum ProfileName {
     Ldevid,
     /// A server.
     Service,
-    /// A line computer.
+    /// A station.
     Station,
-    /// A person of operations.
+    /// An operator.
     Operator,
-    /// A broker, gateway or cloud.
+    /// A relying party: a broker, gateway or cloud service.
     RelyingParty,
-    /// Answers for one issuer whether its certificates are good (RFC 6960, section 4.2.2.2).
+    /// The signer of OCSP responses for one issuer (RFC 6960, section 4.2.2.2).
     OcspSigner,
 }
 
@@ -46,13 +46,13 @@ impl ProfileName {
         Self::OcspSigner,
     ];
 
-    /// Whether certificates of this profile are of issuers (`CA:TRUE`).
+    /// Whether its certificates are CA certificates (`CA:TRUE`).
     #[must_use]
     pub fn is_ca(self) -> bool {
         matches!(self, Self::Root | Self::FactoryCa | Self::OperationalCa | Self::InfrastructureCa)
     }
 
-    /// Whether certificates of this profile are of devices.
+    /// Whether its certificates are for devices.
     #[must_use]
     pub fn is_device(self) -> bool {
         matches!(self, Self::Idevid | Self::Ldevid)
@@ -85,7 +85,7 @@ impl FromStr for ProfileName {
     }
 }
 
-/// The text names no profile.
+/// The text is not the name of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no such profile")]
 pub struct UnknownProfile;

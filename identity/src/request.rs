@@ -1,9 +1,9 @@
-//! Which question: the same id is the same question.
+//! Request ids, which make requests idempotent.
 
 use std::fmt;
 
-/// 16 bytes that the caller chose for one question. With the caller it makes the request key: the same key gets the same
-/// answer for ever, and another content under the same key is refused.
+/// 16 bytes that a caller chooses for one request. A repeated request with the same caller and id gets the
+/// same answer; other content under the same id is refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId([u8; 16]);
 
@@ -44,6 +44,6 @@ impl fmt::Debug for RequestId {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a request id has 16 bytes, not {bytes}")]
 pub struct RequestIdError {
-    /// How many there were.
+    /// The number of bytes given.
     pub bytes: usize,
 }

@@ -1,27 +1,27 @@
-//! Why a certificate is revoked.
+//! Revocation reasons.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The reasons of RFC 5280, section 5.3.1, that a certificate of ours can have. Never `aACompromise` (no attribute
-/// certificates) nor `removeFromCRL` (not a reason; R-CRL-05).
+/// The reasons of RFC 5280, section 5.3.1, that apply to our certificates: neither `aACompromise` (no
+/// attribute certificates) nor `removeFromCRL` (R-CRL-05).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RevocationReason {
-    /// Nobody said.
+    /// unspecified.
     Unspecified,
-    /// Somebody else may have the key.
+    /// keyCompromise: somebody else may have the key.
     KeyCompromise,
-    /// Somebody else may have the issuer's key. Only for a CA certificate.
+    /// cACompromise: somebody else may have the issuer's key; only for CA certificates.
     CaCompromise,
-    /// What the certificate says is no longer true.
+    /// affiliationChanged: the content of the certificate is no longer true.
     AffiliationChanged,
-    /// Another certificate took its place.
+    /// superseded: another certificate replaced it.
     Superseded,
-    /// The holder is no more, or no longer does this.
+    /// cessationOfOperation: the subject no longer exists or changed its task.
     CessationOfOperation,
-    /// For now. The only one that can be undone (R-CRL-06).
+    /// certificateHold: temporary, the only reason that can be undone (R-CRL-06).
     CertificateHold,
-    /// A right that it stated was taken back.
+    /// privilegeWithdrawn: the subject lost a right.
     PrivilegeWithdrawn,
 }
 
@@ -81,7 +81,7 @@ impl FromStr for RevocationReason {
     }
 }
 
-/// The text is not a reason.
+/// The text is not a revocation reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a reason is one of unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, certificateHold, privilegeWithdrawn"

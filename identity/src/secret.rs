@@ -1,27 +1,27 @@
-//! A secret is a type.
+//! Secrets: bytes that are wiped and never printed.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Bytes that must not be seen: wiped when dropped, boxed so that moves leave no copies, never printed, never cloned.
+/// Secret bytes: wiped when dropped, boxed so that moves leave no copies, not printable, not cloneable.
 pub struct Secret(Zeroizing<Box<[u8]>>);
 
 impl Secret {
-    /// Takes the bytes. The caller's other copies, if any, are the caller's to wipe.
+    /// Takes the bytes. The caller wipes other copies.
     pub fn new(bytes: Vec<u8>) -> Self {
-        // into_boxed_slice may move to a smaller allocation; keep the old one until it is wiped.
+        // into_boxed_slice may move the bytes to a smaller allocation; the old one is kept until it is wiped.
         let bytes = Zeroizing::new(bytes);
         Self(Zeroizing::new(bytes.as_slice().into()))
     }
 
-    /// The bytes. Callers say why they need them.
+    /// The bytes. Callers state why they need them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether both are the same, in time that depends only on the lengths.
+    /// Compares in time that depends on the lengths only.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }

@@ -1,17 +1,17 @@
-//! Serial numbers of certificates.
+//! Certificate serial numbers.
 
 use std::fmt;
 use std::str::FromStr;
 
 use rand::CryptoRng;
 
-/// The serial number of a certificate: 16 octets of which the first is 0x40 to 0x7f, so that it is positive, of one length,
-/// and has 126 random bits (RFC 5280, section 4.1.2.2, R-5280-01).
+/// A certificate serial number: 16 octets, the first 0x40 to 0x7f, so that it is positive, of constant
+/// length, and has 126 random bits (RFC 5280, section 4.1.2.2, R-5280-01).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SerialNumber([u8; 16]);
 
 impl SerialNumber {
-    /// A fresh serial number.
+    /// Draws a random serial number.
     pub fn random(generator: &mut impl CryptoRng) -> Self {
         let mut octets = [0; 16];
         generator.fill_bytes(&mut octets);
@@ -37,7 +37,7 @@ impl TryFrom<&[u8]> for SerialNumber {
 impl FromStr for SerialNumber {
     type Err = SerialNumberError;
 
-    /// Reads 32 hexadecimal digits; colons between octets, as openssl prints them, are passed over.
+    /// Parses 32 hexadecimal digits; ignores colons between octets, as openssl prints them.
     fn from_str(text: &str) -> Result<Self, SerialNumberError> {
         let digits: Vec<u32> = text
             .chars()

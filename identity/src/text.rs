@@ -1,7 +1,7 @@
-//! What people read.
+//! Characters in text that people read.
 
-/// Whether a character is not seen, or changes how others are: control and format characters, marks of direction, tags, private ones. Text
-/// that people decide by has none of them: two texts that look alike are alike.
+/// Whether a character is invisible or changes how others are shown: control, format, bidirectional, tag and
+/// private-use characters. Names contain none, so that two names that look alike are equal.
 pub fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(character,

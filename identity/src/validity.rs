@@ -1,8 +1,8 @@
-//! From when until when.
+//! The validity of certificates.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The time in which a certificate is valid, both ends included, whole seconds (RFC 5280, section 4.1.2.5).
+/// notBefore and notAfter, both inclusive, in whole seconds (RFC 5280, section 4.1.2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Validity {
     not_before: SystemTime,
@@ -10,10 +10,10 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From `not_before` until `not_after`; fractions of seconds are cut.
+    /// Cuts fractions of seconds.
     ///
     /// # Errors
-    /// When it would end before it begins, begin before 1970, or end after the year 9999.
+    /// When the end is before the beginning, the beginning before 1970, or the end after the year 9999.
     pub fn new(not_before: SystemTime, not_after: SystemTime) -> Result<Self, ValidityError> {
         let (not_before, not_after) = (whole_seconds(not_before)?, whole_seconds(not_after)?);
         if not_before > not_after {
@@ -25,12 +25,12 @@ impl Validity {
         Ok(Self { not_before, not_after })
     }
 
-    /// The first second.
+    /// notBefore.
     pub fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
-    /// The last second.
+    /// notAfter.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
@@ -41,8 +41,8 @@ impl Validity {
     }
 }
 
-/// "To indicate that a certificate has no well-defined expiration date, the notAfter SHOULD be assigned the GeneralizedTime
-/// value of 99991231235959Z." -- <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
+/// "To indicate that a certificate has no well-defined expiration date, the notAfter SHOULD be assigned the
+/// GeneralizedTime value of 99991231235959Z." -- <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
 pub fn no_well_defined_expiration() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(253_402_300_799)
 }
@@ -58,7 +58,7 @@ pub enum ValidityError {
     /// The end is before the beginning.
     #[error("a certificate cannot end before it begins")]
     EndsBeforeItBegins,
-    /// Not between 1970 and 9999.
+    /// A time before 1970 or after 9999.
     #[error("a certificate is valid between the years 1970 and 9999")]
     OutOfRange,
 }

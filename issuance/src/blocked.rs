@@ -1,5 +1,5 @@
-//! Keys that get no certificate, whoever has them: published test keys (R-KEY-12), keys whose private half is a small number, and those that an
-//! operator lists (R-KEY-05).
+//! Keys that get no certificate: published test keys (R-KEY-12), keys with a trivial private key, and the
+//! keys of an operator's list (R-KEY-05).
 
 mod fingerprints;
 mod trivial;
@@ -13,7 +13,7 @@ use fingerprints::Fingerprints;
 pub use fingerprints::{FINGERPRINT_PREFIX_BYTES_MIN, ListMistake};
 pub use trivial::TRIVIAL_PRIVATE_KEYS_MAX;
 
-/// Keys that get no certificate. Published test keys and those with a trivial private key are always among them.
+/// The blocked keys. Published test keys and keys with a trivial private key are always blocked.
 #[derive(Clone)]
 pub struct BlockedKeys {
     published: Fingerprints,
@@ -21,20 +21,20 @@ pub struct BlockedKeys {
 }
 
 impl BlockedKeys {
-    /// The published test keys, and those of an operator's list.
+    /// Blocks the published test keys and the keys of an operator's list.
     ///
-    /// An entry is a line of hex: the SHA-256 over a SubjectPublicKeyInfo, or over a number of the key as badkeys.info hashes it (the
-    /// modulus of an RSA key, x of a point, the bytes of an Ed25519 key, each without leading zeros), or the first
-    /// [`FINGERPRINT_PREFIX_BYTES_MIN`] bytes or more of one of them. `#` begins a comment.
+    /// An entry is a line of hex digits: the SHA-256 of a SubjectPublicKeyInfo; or the SHA-256 that
+    /// badkeys.info uses, of the RSA modulus, of x of a point or of an Ed25519 key, without leading zeros; or
+    /// the first [`FINGERPRINT_PREFIX_BYTES_MIN`] bytes or more of one of these. `#` begins a comment.
     ///
     /// # Errors
-    /// All lines that are no entry.
+    /// All lines that are not entries.
     pub fn with_list(list: &str) -> Result<Self, Vec<ListMistake>> {
         let (listed, mistakes) = Fingerprints::parse(list);
         if mistakes.is_empty() { Ok(Self { listed, ..Self::default() }) } else { Err(mistakes) }
     }
 
-    /// Why the key gets no certificate; `None`: nothing is known against it.
+    /// Why the key gets no certificate; `None`: it is not blocked.
     pub fn why(&self, key: &PublicKey) -> Option<BlockedKey> {
         let fingerprint = key.fingerprint();
         if self.published.contain(fingerprint.as_bytes()) {
@@ -53,16 +53,16 @@ impl BlockedKeys {
         listed.then_some(BlockedKey::Listed)
     }
 
-    /// How many entries the operator's list has, each once.
+    /// The number of different entries in the operator's list.
     pub fn listed(&self) -> usize {
         self.listed.len()
     }
 }
 
 impl Default for BlockedKeys {
-    /// The published test keys and no others.
+    /// The published test keys only.
     fn default() -> Self {
-        // That this has no mistakes is a test's to say, not a start's.
+        // A test proves that this list has no mistakes.
         let (published, _) = Fingerprints::parse(PUBLISHED);
         Self { published, listed: Fingerprints::default() }
     }
@@ -77,10 +77,11 @@ impl fmt::Debug for BlockedKeys {
 /// Why a key gets no certificate. `KEY_BLOCKED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BlockedKey {
-    /// Anybody can read its private key (R-KEY-12).
+    /// The private key is published (R-KEY-12).
     #[error("this is a test key whose private key is published")]
     Published,
-    /// Its private key is one of the first that anybody tries: a small number, a power of two, the negative of one, one octet repeated, or a counter.
+    /// The private key is trivial: a small number, a power of two, the negative of one, one octet repeated,
+    /// or a counter.
     #[error(
         "the private key of this key is a small number, one octet repeated or a counter: anybody finds it by trying"
     )]
@@ -90,7 +91,7 @@ pub enum BlockedKey {
     Listed,
 }
 
-/// What badkeys.info hashes of a key: a number, big-endian, without leading zeros.
+/// The bytes that badkeys.info hashes: a big-endian number without leading zeros.
 fn number(key: &PublicKey) -> &[u8] {
     let bits = key.key_bits();
     let number = match key.key_type() {
@@ -103,7 +104,7 @@ fn number(key: &PublicKey) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-/// In the form of an operator's list.
+/// Has the form of an operator's list.
 const PUBLISHED: &str = include_str!("../data/known_test_keys.txt");
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Certificates, sealed or read.
+//! Certificates that were issued here or read from DER.
 
 use identity::der::{BIT_STRING, SEQUENCE, check_values, only};
 use identity::{PublicKey, SerialNumber, Validity};
 
 use crate::reading::{Reading, time};
 
-/// A complete certificate, X.509 DER, and what we need to know of it.
+/// A complete certificate: X.509 DER and the fields that the CA uses.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(crate) der: Vec<u8>,
@@ -23,7 +23,7 @@ impl Certificate {
     /// Reads a certificate that Touchmark made, in strict DER. Does not verify its signature.
     ///
     /// # Errors
-    /// When it is not one.
+    /// When the bytes are not a certificate of ours.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let malformed = |_| CertificateError { what: "not strict DER" };
         if der.len() > CERTIFICATE_BYTES_MAX {
@@ -77,7 +77,7 @@ impl Certificate {
         self.validity
     }
 
-    /// The subject's key.
+    /// The subject's public key.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
@@ -92,7 +92,7 @@ impl Certificate {
         &self.issuer
     }
 
-    /// RFC 5280, section 4.2.1.2, if it is there.
+    /// RFC 5280, section 4.2.1.2; `None` when the extension is absent.
     pub fn subject_key_identifier(&self) -> Option<&[u8]> {
         self.subject_key_identifier.as_deref()
     }
@@ -102,7 +102,7 @@ impl Certificate {
         self.is_ca
     }
 
-    /// Whether it may sign revocation lists (R-CRL-04).
+    /// Whether it may sign CRLs (R-CRL-04).
     pub fn signs_crls(&self) -> bool {
         self.signs_crls
     }
@@ -112,7 +112,7 @@ impl Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a certificate: {what}")]
 pub struct CertificateError {
-    /// What is wrong.
+    /// The mistake, for people.
     pub what: &'static str,
 }
 

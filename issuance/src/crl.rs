@@ -1,8 +1,9 @@
-//! Revocation lists (RFC 5280, section 5), of any length in bounded memory: [`CrlDraft::new`] → entries, written one by one → their
-//! bytes again, for the hash, in [`CrlHash`] → [`PreparedCrl::seal`] → head, entries, tail, one after the other.
+//! CRLs (RFC 5280, section 5) of any length in bounded memory. Steps: [`CrlDraft::new`], entries written one
+//! by one, the same bytes hashed by [`CrlHash`], [`PreparedCrl::seal`]; then head, entries and tail are
+//! written out.
 //!
-//! rcgen holds the whole list in memory twice; a list of a million entries has 50 MB (ADR 0017). Whoever writes a list keeps the bytes
-//! of its entries where there is room, and gives them again when their number is known.
+//! rcgen would hold the CRL in memory twice; one with a million entries has 50 MB (ADR 0017). The caller
+//! keeps the bytes of the entries, and passes them again for the hash once their total length is known.
 
 mod entry;
 mod lint;
@@ -26,37 +27,38 @@ pub use entry::CrlEntry;
 pub use reading::{CrlReadError, CrlSummary};
 pub use signing::{CrlHash, PreparedCrl, SealedCrl, seal_crl};
 
-/// What a list is to say of itself.
+/// The fields of a CRL other than its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlFields {
-    /// Greater than that of every list before it.
+    /// cRLNumber; greater than in all earlier CRLs of this scope.
     pub number: CrlNumber,
-    /// As of when it is right; seconds.
+    /// thisUpdate, in whole seconds.
     pub this_update: SystemTime,
-    /// By when there is a newer one; seconds.
+    /// nextUpdate, in whole seconds.
     pub next_update: SystemTime,
-    /// Which certificates it speaks of.
+    /// The certificates that the CRL covers.
     pub scope: CrlScope,
 }
 
-/// Which certificates of its issuer a list speaks of.
+/// Which certificates of its issuer a CRL covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrlScope {
-    /// All. Without issuingDistributionPoint, for readers that do not know it (R-CRL-09).
+    /// All certificates. Has no issuingDistributionPoint, for clients that do not know it (R-CRL-09).
     Full,
-    /// Those that name one of these URLs in their CRL distribution point, and that are not CAs (R-CRL-08).
+    /// The end-entity certificates whose CRL distribution point names one of these URLs (R-CRL-08).
     Shard {
-        /// The first is where it is now; more when it was elsewhere once.
+        /// The current URL first, then earlier ones.
         urls: Vec<String>,
     },
 }
 
-/// The number of a list (RFC 5280, section 5.2.3): an epoch, which a restored backup raises, above a counter. Never reused (R-CRL-01).
+/// cRLNumber (RFC 5280, section 5.2.3): an epoch, raised when a backup is restored, and a counter. Never
+/// reused (R-CRL-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrlNumber(u128);
 
 impl CrlNumber {
-    /// epoch · 2^64 + counter: 16 octets at most, and one for the sign; 20 are allowed.
+    /// epoch · 2^64 + counter: at most 17 octets of the 20 that RFC 5280 allows.
     pub fn new(epoch: u64, counter: u64) -> Self {
         Self(u128::from(epoch) << 64 | u128::from(counter))
     }
@@ -67,7 +69,7 @@ impl CrlNumber {
         (part(self.0 >> 64), part(self.0))
     }
 
-    /// As the content of an INTEGER.
+    /// The content of the INTEGER.
     pub fn octets(self) -> Vec<u8> {
         let octets: Vec<u8> = self.0.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
         let positive = octets.first().is_some_and(|first| *first < 0x80);
@@ -88,7 +90,7 @@ impl fmt::Display for CrlNumber {
     }
 }
 
-/// A list that may be written: takes entries, one by one.
+/// A CRL that accepts entries.
 #[derive(Debug)]
 pub struct CrlDraft {
     /// version, algorithm, issuer, thisUpdate, nextUpdate.
@@ -96,12 +98,12 @@ pub struct CrlDraft {
     /// `[0] EXPLICIT Extensions`.
     extensions: Vec<u8>,
     algorithm: SignatureAlgorithm,
-    /// Whether it may say `cACompromise`: the list of a root.
+    /// Whether `cACompromise` is allowed: only in a root's CRL.
     of_issuers: bool,
 }
 
 impl CrlDraft {
-    /// A list by `issuer`. Linted, and fails closed.
+    /// Starts a CRL of `issuer`. The fields are linted; fails closed.
     ///
     /// # Errors
     /// When a rule would be broken.
@@ -141,10 +143,10 @@ impl CrlDraft {
         Ok(Self { fields, extensions, algorithm, of_issuers: is_root })
     }
 
-    /// Appends the entry to `out`, linted.
+    /// Lints the entry and appends it to `out`.
     ///
     /// # Errors
-    /// When a rule would be broken; `out` is then as it was.
+    /// When a rule would be broken; `out` is then unchanged.
     pub fn entry(&self, entry: &CrlEntry, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let start = out.len();
         let written = entry.write(out).and_then(|()| {
@@ -157,7 +159,7 @@ impl CrlDraft {
         written
     }
 
-    /// No more entries: all of them have this many bytes, and are given again for the hash.
+    /// Ends the entries. Their bytes, `entries_bytes` in all, are passed again to the hash.
     pub fn hash(self, entries_bytes: u64) -> Result<CrlHash, Refusal> {
         CrlHash::new(self.fields, self.extensions, self.algorithm, entries_bytes)
     }

@@ -1,4 +1,5 @@
-//! From request to certificate, one step consuming the one before: [`draft`] → [`Draft::prepare`] → [`Prepared::seal`].
+//! From request to certificate; each step consumes the one before: [`draft`], [`Draft::prepare`],
+//! [`Prepared::seal`].
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -11,42 +12,42 @@ use rcgen::{CertificateParams, SanType};
 
 use crate::{Certificate, Prepared, Profile, Refusal, encode, extension, lint, name};
 
-/// What a certificate is asked for.
+/// A request for a certificate.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The key, possession of which was proven (or, for a CA, that our signer holds).
+    /// The subject's key; its possession was proven, or, for a CA, our signer holds it.
     pub public_key: PublicKey,
-    /// Whose it is.
+    /// The subject.
     pub subject: Subject,
-    /// How long it shall live; `None`: as the profile says.
+    /// The requested lifetime; `None`: the profile's.
     pub lifetime: Option<Duration>,
-    /// Which of its issuer's revocation lists it will be on (R-CRL-08); `None`: the one of the whole issuer.
+    /// The CRL shard that the certificate belongs to (R-CRL-08); `None`: the issuer's full CRL.
     pub shard: Option<u32>,
 }
 
-/// Whose certificate it is.
+/// The subject of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// A CA: its common name.
+    /// A CA, with its common name.
     Issuer(String),
     /// A device.
     Device(DeviceId),
-    /// A station, an operator, a relying party.
+    /// A station, an operator or a relying party.
     Principal(PrincipalName),
-    /// A server and the names it answers to.
+    /// A server and the names for its subjectAltName.
     Service(PrincipalName, Names),
 }
 
-/// Names of a server for its subjectAltName.
+/// Names for the subjectAltName of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
     /// DNS names, lower case.
     pub dns: Vec<String>,
-    /// Addresses.
+    /// IP addresses.
     pub addresses: Vec<IpAddr>,
 }
 
-/// How a signer signs.
+/// The algorithm of an issuer's signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
     /// ECDSA with SHA-256 on P-256.
@@ -56,7 +57,7 @@ pub enum SignatureAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// How an issuer with this key signs; `None`: it cannot be an issuer.
+    /// The algorithm for an issuer with this key; `None`: such a key cannot be an issuer's.
     pub fn of(public_key: &PublicKey) -> Option<Self> {
         match public_key.key_type() {
             KeyType::P256 => Some(Self::EcdsaP256Sha256),
@@ -78,7 +79,7 @@ pub struct Draft {
     validity: Validity,
 }
 
-/// What the issuer gives to a certificate.
+/// The fields that a certificate takes from its issuer.
 #[derive(Debug)]
 struct IssuerPart {
     name: Box<[u8]>,
@@ -86,10 +87,11 @@ struct IssuerPart {
     validity: Validity,
 }
 
-/// Applies the profile to the request. `issuer` is the certificate that will sign; `None` makes a self-signed root.
+/// Applies the profile to the request. `issuer` is the certificate of the signing CA; `None` makes a
+/// self-signed root.
 ///
 /// # Errors
-/// When the profile forbids what is asked.
+/// When the profile forbids the request.
 pub fn draft(
     request: Request,
     profile: &Profile,
@@ -144,7 +146,7 @@ pub fn draft(
 }
 
 impl Draft {
-    /// Encodes and lints; fails closed (R-5280-23).
+    /// Encodes and lints the certificate; fails closed (R-5280-23).
     ///
     /// # Errors
     /// When a rule would be broken.
@@ -169,8 +171,8 @@ impl Draft {
     }
 }
 
-/// From `backdate` before now, but not before the issuer; for as long as asked, but not longer than the issuer, unless it is a
-/// birth certificate (R-5280-06, R-5280-07).
+/// Begins `backdate` before now, but not before the issuer. Ends after the requested lifetime, but not after
+/// the issuer, except for a birth certificate (R-5280-06, R-5280-07).
 fn validity(
     asked: Option<Duration>,
     profile: &Profile,

@@ -1,5 +1,5 @@
-//! Writes a to-be-signed certificate: rcgen writes it for a key that only records what it is given to sign; the issuer's Name is
-//! then put in as the issuer has it (ADR 0001).
+//! Encodes a to-be-signed certificate: rcgen signs with a key that only records the bytes; then the issuer's
+//! Name is replaced by the bytes in the issuer's certificate (ADR 0001).
 
 use std::cell::RefCell;
 
@@ -9,8 +9,8 @@ use rcgen::{CertificateParams, DistinguishedName, Issuer, KeyIdMethod, PublicKey
 
 use crate::{Refusal, SignatureAlgorithm};
 
-/// The bytes to sign for a certificate that says what `params` says, over `key`, below the issuer with this Name.
-/// `key_identifier` is the issuer's; empty for a self-signed root, whose Name is `params`' own.
+/// The to-be-signed bytes of a certificate with `params` and `key`. `issuer` is the issuer's Name and key
+/// identifier; `None` for a self-signed root.
 pub(crate) fn to_be_signed(
     params: &CertificateParams,
     key: &PublicKey,
@@ -47,7 +47,7 @@ pub(crate) fn certificate(tbs: &[u8], algorithm: SignatureAlgorithm, signature: 
     der
 }
 
-/// Refuses what cannot be a signature over a certificate, list or answer.
+/// Refuses bytes that cannot be the signature of a certificate, CRL or OCSP response.
 pub(crate) fn check_signature(signature: &[u8]) -> Result<(), Refusal> {
     if signature.is_empty() || signature.len() > SIGNATURE_BYTES_MAX {
         return Err(Refusal::Encoding { what: "a signature of this length" });
@@ -55,17 +55,17 @@ pub(crate) fn check_signature(signature: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What follows the bytes that were signed, in certificates, lists and answers alike: `algorithm, BIT STRING`.
+/// Appends what follows the signed bytes in certificates, CRLs and OCSP responses: `algorithm, BIT STRING`.
 pub(crate) fn signed_tail(out: &mut Vec<u8>, algorithm: SignatureAlgorithm, signature: &[u8]) {
     out.extend_from_slice(algorithm.identifier());
     header(out, BIT_STRING, signature.len() + 1);
-    // All bits are used.
+    // No unused bits.
     out.push(0);
     out.extend_from_slice(signature);
 }
 
-/// Puts `name` in the place of the empty Name that rcgen wrote: rcgen writes every name again from its parts, and would turn the
-/// strings of a foreign CA into other strings (R-5280-04).
+/// Replaces the empty issuer Name that rcgen wrote. rcgen encodes every Name anew and would change the string
+/// types of a foreign CA (R-5280-04).
 fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let content = only(tbs, SEQUENCE).ok()?.content;
     let mut fields = Elements::new(content).ok()?;
@@ -86,20 +86,20 @@ fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     Some(spliced)
 }
 
-/// Tag, length and content.
+/// Appends tag, length and content.
 pub(crate) fn element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     header(out, tag, content.len());
     out.extend_from_slice(content);
 }
 
-/// An element of its own.
+/// An element in a vector of its own.
 pub(crate) fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(content.len() + 6);
     element(&mut out, tag, content);
     out
 }
 
-/// An element whose content is what `write` appends.
+/// Appends an element whose content is what `write` appends.
 pub(crate) fn nested<T>(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let start = out.len();
     let written = write(out);
@@ -107,7 +107,7 @@ pub(crate) fn nested<T>(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<
     written
 }
 
-/// Makes all that stands from `start` on the content of one element: in place, however deep elements are nested.
+/// Turns the bytes from `start` on into the content of one element, in place.
 pub(crate) fn enclose(out: &mut Vec<u8>, start: usize, tag: u8) {
     let end = out.len();
     header(out, tag, end - start);
@@ -117,7 +117,7 @@ pub(crate) fn enclose(out: &mut Vec<u8>, start: usize, tag: u8) {
     }
 }
 
-/// Tag and length, as short as DER wants it.
+/// Appends tag and length in their shortest form.
 pub(crate) fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
     out.push(tag);
     if length >= 0x80 {
@@ -130,7 +130,7 @@ pub(crate) fn header(out: &mut Vec<u8>, tag: u8, length: usize) {
     }
 }
 
-/// Signs nothing: keeps what it was given.
+/// A key that signs nothing and keeps the message.
 struct Recorder {
     algorithm: &'static rcgen::SignatureAlgorithm,
     recorded: RefCell<Vec<u8>>,
@@ -153,8 +153,8 @@ impl SigningKey for Recorder {
     }
 }
 
-/// The subject's key as rcgen wants it. rcgen writes the SubjectPublicKeyInfo again from algorithm and bits; the lint compares it
-/// with the one that came (R-5280-22).
+/// The subject's key for rcgen, which encodes the SubjectPublicKeyInfo anew; the lint compares it with the
+/// original (R-5280-22).
 struct SubjectKey<'a>(&'a PublicKey);
 
 impl PublicKeyData for SubjectKey<'_> {
@@ -189,7 +189,7 @@ impl SignatureAlgorithm {
     }
 }
 
-/// What is around a certificate's parts: two headers and an AlgorithmIdentifier.
+/// Two headers and an AlgorithmIdentifier.
 const SURROUNDING_BYTES_MAX: usize = 32;
 
 /// An ECDSA signature on P-384 in DER has at most 104 bytes.

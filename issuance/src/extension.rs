@@ -10,8 +10,8 @@ use crate::reading::{CA_ISSUERS, HARDWARE_MODULE_NAME, OCSP, URI};
 /// subjectAltName with the hardwareModuleName of RFC 4108 section 5 (R-AR-08): rcgen's otherName holds only a
 /// UTF8String. Not critical, because our subjects are never empty.
 ///
-/// The hwSerialNum is the whole [`DeviceId`] (`product/serial`): a device serial is unique in its product only, a
-/// hwSerialNum in its hwType for ever (R-AR-12), and all products share the hwType.
+/// The hwSerialNum is the whole [`DeviceId`] (`product/serial`): a device serial is unique in its product
+/// only, a hwSerialNum in its hwType for ever (R-AR-12), and all products share the hwType.
 pub(crate) fn hardware_module_name(hardware_type: &[u64], device: &DeviceId) -> CustomExtension {
     let hardware_type = wrapped(OBJECT_IDENTIFIER, &object_identifier(hardware_type));
     let serial = wrapped(OCTET_STRING, device.to_string().as_bytes());
@@ -41,7 +41,8 @@ pub(crate) fn authority_information_access(
     CustomExtension::from_oid_content(AUTHORITY_INFORMATION_ACCESS, wrapped(SEQUENCE, &descriptions))
 }
 
-/// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1): clients do not check the revocation of the OCSP signer.
+/// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1): clients do not check the revocation of the OCSP
+/// signer.
 pub(crate) fn ocsp_no_check() -> CustomExtension {
     CustomExtension::from_oid_content(OCSP_NO_CHECK, wrapped(NULL, &[]))
 }

@@ -1,5 +1,5 @@
-//! The law of certificates, revocation lists and answers about status: what may be said in, the bytes out. Pure and synchronous: no private key, no clock, no
-//! randomness, no store.
+//! Builds and lints certificates, CRLs and OCSP responses. Pure and synchronous: no private keys, clock,
+//! randomness or storage.
 
 mod blocked;
 mod certificate;

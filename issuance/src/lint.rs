@@ -1,5 +1,5 @@
-//! The pre-issuance lint: reads the bytes that are about to be signed and fails closed (R-5280-23). It knows the rules, not the
-//! profile: a bad profile is found here.
+//! The pre-issuance lint: parses the bytes that are about to be signed and fails closed (R-5280-23). It does
+//! not trust the profile, so a bad profile is found here.
 
 use identity::{ProfileName, der::check_values};
 use identity::{PublicKey, SerialNumber, Validity};
@@ -15,7 +15,7 @@ mod usage;
 
 pub(crate) use field::time_by_year;
 
-/// What the certificate was meant to say.
+/// The intended content of the certificate.
 pub(crate) struct Expected<'a> {
     pub(crate) profile: ProfileName,
     pub(crate) algorithm: SignatureAlgorithm,
@@ -26,7 +26,7 @@ pub(crate) struct Expected<'a> {
     pub(crate) issuer: Option<ExpectedIssuer<'a>>,
 }
 
-/// What the issuer gives to the certificate.
+/// The fields that the certificate takes from its issuer.
 #[derive(Clone, Copy)]
 pub(crate) struct ExpectedIssuer<'a> {
     pub(crate) name: &'a [u8],
@@ -34,7 +34,7 @@ pub(crate) struct ExpectedIssuer<'a> {
     pub(crate) validity: Validity,
 }
 
-/// What the lint saw and the certificate remembers.
+/// The fields that the lint parsed and the certificate keeps.
 #[derive(Debug)]
 pub(crate) struct Linted {
     pub(crate) subject: Box<[u8]>,
@@ -63,7 +63,7 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusa
     })
 }
 
-/// A broken rule.
+/// A rule that the bytes break.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) rule: &'static str,
@@ -76,7 +76,7 @@ impl From<Broken> for Refusal {
     }
 }
 
-/// `holds`, or the rule is broken.
+/// Returns an error naming the rule unless `holds`.
 pub(crate) fn ensure(holds: bool, rule: &'static str, what: &'static str) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(Broken { rule, what }) }
 }

@@ -1,4 +1,5 @@
-//! Distinguished names that we write (R-5280-18, R-AR-03). Those of foreign issuers are copied, never written again (R-5280-04).
+//! The distinguished names that we write (R-5280-18, R-AR-03). Names of foreign issuers are copied
+//! (R-5280-04).
 
 use std::net::IpAddr;
 
@@ -7,8 +8,8 @@ use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
 use crate::{Names, Refusal, Subject};
 use identity::{ProfileName, is_unseen};
 
-/// The subject of a certificate: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One attribute
-/// in each RDN.
+/// The subject: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One
+/// attribute in each RDN.
 pub(crate) fn distinguished_name(
     subject: &Subject,
     profile: ProfileName,
@@ -46,7 +47,8 @@ pub(crate) fn distinguished_name(
     Ok(name)
 }
 
-/// Checks the names of a server: at least one, DNS names in lower case without wildcards, no address that means "any".
+/// Checks the names of a server: at least one; DNS names in lower case without wildcards; addresses of one
+/// host.
 pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Refusal> {
     let forbidden = |what| Err(Refusal::Forbidden { profile, what });
     let count = names.dns.len() + names.addresses.len();
@@ -75,7 +77,7 @@ pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Ref
     Ok(())
 }
 
-/// Whether the profile is for such a subject.
+/// Whether certificates of the profile have such a subject.
 pub(crate) fn subject_fits(subject: &Subject, profile: ProfileName) -> bool {
     match subject {
         Subject::Issuer(_) => matches!(
@@ -109,7 +111,8 @@ fn unit(profile: ProfileName) -> Option<&'static str> {
     }
 }
 
-/// 1 to 64 characters (X.520 upper bounds), no control or format characters, no pictures: what two people read alike.
+/// 1 to 64 characters (X.520 upper bounds), no control or format characters and no pictographs, so that two
+/// people read the same name.
 fn fits(text: &str) -> bool {
     (1..=NAME_CHARACTERS_MAX).contains(&text.chars().count())
         && !text.starts_with(' ')
@@ -121,8 +124,8 @@ fn unseemly(character: char) -> bool {
     is_unseen(character) || matches!(character, '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// RFC 1123 section 2.1: letters, digits and `-` in labels of 1 to 63, at most 253 in all; the last label is not a number, which
-/// resolvers take for an address (`1.2.3`, `127.0x1`).
+/// RFC 1123 section 2.1: labels of 1 to 63 letters, digits and `-`, at most 253 characters in all. The last
+/// label is not a number, which resolvers take for an address (`1.2.3`, `127.0x1`).
 fn host_name(name: &str) -> bool {
     let letter = |c: &u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let label = |label: &str| {
@@ -143,7 +146,7 @@ fn host_name(name: &str) -> bool {
 /// `ub-organization-name`, `ub-common-name`: RFC 5280, appendix A.
 const NAME_CHARACTERS_MAX: usize = 64;
 
-/// Names of one server; keeps its certificate in one TLS record.
+/// The most names of one server; its certificate then fits one TLS record.
 const NAMES_MAX: usize = 100;
 
 /// id-at-serialNumber, X.520 section 6.2.9.

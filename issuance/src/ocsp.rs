@@ -1,7 +1,7 @@
-//! Questions about the status of certificates and their answers (RFC 6960, RFC 9654).
+//! OCSP requests and responses (RFC 6960, RFC 9654).
 //!
-//! Read and written here, over the strict readers of `identity::der`: the one crate for it copies what it reads, would have to write the
-//! client's CertID again, and changes the features of a crate that everything else is built with (ADR 0018).
+//! Written here over the strict readers of `identity::der`: the one crate for OCSP copies what it reads,
+//! would re-encode the client's CertID, and enables features of a crate that the workspace shares (ADR 0018).
 
 mod lint;
 mod request;
@@ -16,19 +16,19 @@ use crate::Certificate;
 pub use request::{CERT_IDS_MAX, CertId, OcspRequest};
 pub use response::{OcspCertStatus, OcspSigner, PreparedOcsp, SingleResponse, ocsp_response};
 
-/// An answer without a signature: that there is none (RFC 6960, section 2.3; R-OCSP-10).
+/// An unsigned OCSP response: `OCSPResponseStatus` other than successful (RFC 6960, section 2.3; R-OCSP-10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum OcspError {
-    /// The question cannot be read.
+    /// The request cannot be parsed.
     #[error("the question is malformed")]
     MalformedRequest,
-    /// Something is broken here.
+    /// The responder has a fault.
     #[error("the answerer is broken")]
     InternalError,
-    /// Not now.
+    /// The responder cannot answer now.
     #[error("not now; try later")]
     TryLater,
-    /// Not one of our issuers.
+    /// The request is not about one of our issuers.
     #[error("not a question for us")]
     Unauthorized,
 }
@@ -46,7 +46,7 @@ impl OcspError {
     }
 }
 
-/// How an issuer is named in questions: by hashes of its Name and of its key.
+/// The hashes that identify an issuer in a CertID.
 #[derive(Debug, Clone)]
 pub struct OcspIssuer {
     sha1: [Digest; 2],
@@ -54,7 +54,7 @@ pub struct OcspIssuer {
 }
 
 impl OcspIssuer {
-    /// The names of this issuer.
+    /// Computes the hashes of this issuer.
     pub fn of(issuer: &Certificate) -> Self {
         let hashes = |algorithm| {
             [issuer.subject(), issuer.public_key().key_bits()].map(|hashed| digest(algorithm, hashed))
@@ -62,7 +62,8 @@ impl OcspIssuer {
         Self { sha1: hashes(&SHA1_FOR_LEGACY_USE_ONLY), sha256: hashes(&SHA256) }
     }
 
-    /// Whether the question is about a certificate of this issuer (R-OCSP-02: SHA-1 and SHA-256; any other hash is nobody's).
+    /// Whether the CertID names this issuer, by SHA-1 or SHA-256 (R-OCSP-02); any other hash matches no
+    /// issuer.
     pub fn matches(&self, question: &CertId<'_>) -> bool {
         let hashes = match question.hash {
             request::CertIdHash::Sha1 => &self.sha1,

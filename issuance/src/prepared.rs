@@ -1,11 +1,11 @@
-//! What waits for its signature.
+//! Certificates that are ready to be signed.
 
 use identity::{PublicKey, SerialNumber, Validity};
 
 use crate::lint::Linted;
 use crate::{Certificate, Refusal, SignatureAlgorithm, encode};
 
-/// An encoded, linted certificate that waits for its signature.
+/// An encoded, linted certificate that is ready to be signed.
 #[derive(Debug)]
 pub struct Prepared {
     tbs: Vec<u8>,
@@ -33,20 +33,20 @@ impl Prepared {
         &self.tbs
     }
 
-    /// How they must be signed.
+    /// The signature algorithm.
     pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
     }
 
-    /// Its serial number, to be recorded before it is signed.
+    /// The serial number, to be recorded before the certificate is signed.
     pub fn serial_number(&self) -> SerialNumber {
         self.serial_number
     }
 
-    /// The certificate with its signature (ECDSA: DER). Does not verify the signature.
+    /// Adds the signature (ECDSA: DER). Does not verify it.
     ///
     /// # Errors
-    /// When the signature has no bytes, or more than any that we make.
+    /// When the signature is empty or longer than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<Certificate, Refusal> {
         encode::check_signature(signature)?;
         Ok(Certificate {

@@ -1,5 +1,5 @@
-//! RSA keys that share a prime (R-KEY-06): who has two such moduli has both private keys, by one greatest common divisor. Devices that draw
-//! their primes too soon after power-on have them.
+//! RSA keys that share a prime (R-KEY-06): one greatest common divisor reveals both private keys. Devices
+//! that draw primes too soon after power-on produce them.
 
 use identity::der::{BIT_STRING, INTEGER, NotDer, SEQUENCE, only};
 use num_bigint::BigUint;
@@ -17,7 +17,8 @@ impl Modulus {
         Self(BigUint::from_bytes_be(bytes))
     }
 
-    /// Of the key in a certificate that Touchmark made; `None`: it is another kind of key. Does not check the key again, which is costly.
+    /// The modulus in a certificate that Touchmark issued; `None` for other kinds of keys. Skips the costly
+    /// checks of the key.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let read = || {
             let tbs = only(der, SEQUENCE)?.elements()?.expect(SEQUENCE)?;
@@ -29,18 +30,20 @@ impl Modulus {
         read().ok().filter(|modulus| modulus.len() >= MODULUS_BYTES_MIN).map(Self::from_bytes)
     }
 
-    /// Whether the two have one prime in common, and only that.
+    /// Whether the moduli are different and share a prime.
     pub fn shares_a_prime_with(&self, other: &Self) -> bool {
         let common = self.0.gcd(&other.0);
         common.bits() > 1 && common != self.0
     }
 }
 
-/// Pairs of `moduli` that share a prime, by their places. Batch GCD with a product and a remainder tree (Bernstein, "How to find smooth parts
-/// of integers"; Heninger et al., "Mining Your Ps and Qs"): instead of every two, each is compared with the product of all.
+/// Index pairs of `moduli` that share a prime. Batch GCD with a product and a remainder tree (Bernstein, "How
+/// to find smooth parts of integers"; Heninger et al., "Mining Your Ps and Qs") compares each modulus with
+/// the product of all.
 pub fn shared_primes(moduli: &[Modulus]) -> Vec<(usize, usize)> {
     let all = product(moduli.iter().map(|modulus| &modulus.0));
-    // The product has each modulus itself in it: what is left of it modulo the square, divided by the modulus, is the others'.
+    // The product contains each modulus itself: (product mod n²) / n has the common factors of n with the
+    // others.
     let squares: Vec<BigUint> = moduli.iter().map(|modulus| &modulus.0 * &modulus.0).collect();
     let rests = remainders(&all, &squares);
     let suspects = moduli.iter().zip(rests).enumerate();
@@ -56,7 +59,7 @@ pub fn shared_primes(moduli: &[Modulus]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Pairs of one of `ones` and one of `others` that share a prime, by their places. A modulus that is in both is no pair.
+/// Index pairs of one of `ones` and one of `others` that share a prime. Equal moduli are no pair.
 pub fn shared_primes_between(ones: &[Modulus], others: &[Modulus]) -> Vec<(usize, usize)> {
     let all = product(others.iter().map(|modulus| &modulus.0));
     let numbers: Vec<BigUint> = ones.iter().map(|modulus| modulus.0.clone()).collect();
@@ -71,7 +74,7 @@ pub fn shared_primes_between(ones: &[Modulus], others: &[Modulus]) -> Vec<(usize
     found
 }
 
-/// By halves: long factors are multiplied faster than long by short.
+/// A product tree: multiplying numbers of equal length is faster.
 fn product<'a>(numbers: impl Iterator<Item = &'a BigUint>) -> BigUint {
     let mut level: Vec<BigUint> = numbers.cloned().collect();
     while level.len() > 1 {
@@ -80,7 +83,7 @@ fn product<'a>(numbers: impl Iterator<Item = &'a BigUint>) -> BigUint {
     level.pop().unwrap_or_else(|| BigUint::from(1u8))
 }
 
-/// `number` modulo each divisor: first modulo the product of many, and what is left modulo fewer and fewer.
+/// A remainder tree: `number` modulo each divisor.
 fn remainders(number: &BigUint, divisors: &[BigUint]) -> Vec<BigUint> {
     match divisors {
         [] => Vec::new(),
@@ -95,7 +98,7 @@ fn remainders(number: &BigUint, divisors: &[BigUint]) -> Vec<BigUint> {
     }
 }
 
-/// The moduli of the latest keys, of what they are `T`: a key that is to be certified is compared with them.
+/// The latest moduli, each with a `T`. A new key is compared with them before it is certified.
 pub struct RecentModuli<T> {
     current: Generation<T>,
     previous: Generation<T>,
@@ -107,11 +110,11 @@ struct Generation<T> {
 }
 
 impl<T: Clone> RecentModuli<T> {
-    /// The one of the latest that shares a prime with it.
+    /// The `T` of a remembered modulus that shares a prime with this one.
     pub fn sharing_with(&self, modulus: &Modulus) -> Option<T> {
         [&self.current, &self.previous].into_iter().find_map(|generation| {
             let rest = &generation.product % &modulus.0;
-            // Common to all but one in billions of calls: nothing is.
+            // The usual case: nothing in common.
             if rest.gcd(&modulus.0).bits() <= 1 {
                 return None;
             }
@@ -120,7 +123,7 @@ impl<T: Clone> RecentModuli<T> {
         })
     }
 
-    /// Another one; the oldest are forgotten.
+    /// Adds a modulus and forgets the oldest.
     pub fn remember(&mut self, modulus: Modulus, what: T) {
         if self.current.moduli.len() >= RECENT_MODULI_MIN {
             self.previous = std::mem::take(&mut self.current);
@@ -142,11 +145,11 @@ impl<T> Default for Generation<T> {
     }
 }
 
-/// The latest keys that a new one is compared with are this many at least, and twice as many at most: a batch on the line, in one or two
-/// milliseconds. Older ones are compared when the record is walked over.
+/// The fewest moduli that are remembered; at most twice as many are. A batch on the line is compared in one
+/// or two milliseconds, older keys by the nightly search.
 pub const RECENT_MODULI_MIN: usize = 512;
 
-/// No RSA key that we read is shorter than 2,048 bits.
+/// The shortest RSA modulus that is accepted has 2,048 bits.
 const MODULUS_BYTES_MIN: usize = 256;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Profiles: what a certificate may say, for how long, for which keys.
+//! Profiles: the content, lifetime and key types of each kind of certificate.
 
 mod defaults;
 mod params;

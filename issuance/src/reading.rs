@@ -1,4 +1,4 @@
-//! Reads a to-be-signed certificate back, strictly: what the lint judges is what was written, not what was meant.
+//! Parses a to-be-signed certificate, strictly: the lint judges the written bytes.
 
 use std::time::SystemTime;
 
@@ -9,10 +9,10 @@ use identity::der::{
     INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, UTC_TIME, only,
 };
 
-/// A `TBSCertificate` (RFC 5280, section 4.1), its parts as they lie in the bytes.
+/// The fields of a `TBSCertificate` (RFC 5280, section 4.1), borrowed from the bytes.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
-    /// Content of the version, absent for v1.
+    /// The content of the version; absent for v1.
     pub(crate) version: Option<&'a [u8]>,
     /// Content of the INTEGER.
     pub(crate) serial: &'a [u8],
@@ -28,7 +28,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) subject: &'a [u8],
     /// The SubjectPublicKeyInfo.
     pub(crate) spki: &'a [u8],
-    /// In the order in which they are written.
+    /// In the encoded order.
     pub(crate) extensions: Vec<Extension<'a>>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Extension<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads `tbs`. Unique identifiers are not read: they never may be there (R-5280-19).
+    /// Parses `tbs`. Refuses unique identifiers (R-5280-19).
     pub(crate) fn of(tbs: &'a [u8]) -> Result<Self, NotDer> {
         let mut fields = only(tbs, SEQUENCE)?.elements()?;
         let version = match fields.optional(CONTEXT_0_CONSTRUCTED)? {
@@ -67,12 +67,12 @@ impl<'a> Reading<'a> {
         Ok(Self { version, serial, signature, issuer, not_before, not_after, subject, spki, extensions })
     }
 
-    /// The value of the extension with this object identifier.
+    /// The extension with this object identifier.
     pub(crate) fn extension(&self, oid: &[u8]) -> Option<Extension<'a>> {
         self.extensions.iter().copied().find(|extension| extension.oid == oid)
     }
 
-    /// Whether basicConstraints says so.
+    /// Whether basicConstraints has cA TRUE.
     pub(crate) fn is_ca(&self) -> bool {
         self.extension(oid::BASIC_CONSTRAINTS)
             .and_then(|extension| only(extension.value, SEQUENCE).ok())
@@ -93,7 +93,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The extensions of a certificate, list, request or answer: all have this form (RFC 5280, section 4.1.2.9).
+/// The extensions of a certificate, CRL, OCSP request or response; all have this form (RFC 5280, section
+/// 4.1.2.9).
 pub(crate) fn extensions(list: Element<'_>) -> Result<Vec<Extension<'_>>, NotDer> {
     let mut elements = list.elements()?;
     let mut extensions = Vec::with_capacity(EXTENSIONS_USUAL);
@@ -106,7 +107,7 @@ pub(crate) fn extensions(list: Element<'_>) -> Result<Vec<Extension<'_>>, NotDer
 fn extension(mut fields: Elements<'_>) -> Result<Extension<'_>, NotDer> {
     let oid = fields.expect(OBJECT_IDENTIFIER)?.content;
     let critical = match fields.optional(BOOLEAN)? {
-        // FALSE is the default, which DER leaves out.
+        // FALSE is the default, which DER omits.
         Some(Element { content: [0xff], .. }) => true,
         Some(_) => return Err(NotDer),
         None => false,

@@ -1,35 +1,36 @@
-//! Why no certificate is drafted or sealed.
+//! Why no certificate is issued.
 
 use identity::{KeyType, ProfileName};
 
 /// Why a request gets no certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The profile forbids something that was asked for.
+    /// The profile forbids part of the request.
     #[error("profile {profile} forbids {what}")]
     Forbidden {
-        /// The law.
+        /// The profile's name.
         profile: ProfileName,
-        /// What it forbids.
+        /// The forbidden part, for people.
         what: &'static str,
     },
-    /// The profile is not for keys of this kind (R-KEY-01). `KEY_TYPE_NOT_ALLOWED`.
+    /// The profile does not accept keys of this kind (R-KEY-01). `KEY_TYPE_NOT_ALLOWED`.
     #[error("profile {profile} is not for {key_type} keys; it is for {}", names(allowed))]
     KeyType {
-        /// The law.
+        /// The profile's name.
         profile: ProfileName,
-        /// The kind of key that was offered.
+        /// The kind of the offered key.
         key_type: KeyType,
-        /// The kinds that it is for.
+        /// The accepted kinds.
         allowed: Vec<KeyType>,
     },
-    /// What would be signed breaks a rule (R-5280-23): a fault of ours or of the configuration, not of the caller.
+    /// The bytes to be signed break a rule (R-5280-23): a fault of the CA or its configuration, not of the
+    /// caller.
     #[error("it would break {}: {}", .0.rule, .0.what)]
     Lint(LintFinding),
-    /// It cannot be written at all.
+    /// The certificate cannot be encoded.
     #[error("it cannot be encoded: {what}")]
     Encoding {
-        /// Which part.
+        /// The part that cannot be encoded, for people.
         what: &'static str,
     },
 }
@@ -39,7 +40,7 @@ pub enum Refusal {
 pub struct LintFinding {
     /// Its id, for example `R-5280-05`.
     pub rule: &'static str,
-    /// What is wrong.
+    /// The mistake, for people.
     pub what: String,
 }
 

@@ -1,10 +1,11 @@
-//! Bytes to payloads.
+//! From bytes to payloads.
 
 use cobs::{DecodeResult, DecoderState};
 
 use crate::{CHECKSUM_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 
-/// Finds the frames in a stream of bytes, however it is cut into pieces. Keeps at most one frame, and goes on after any damage.
+/// Finds the frames in a stream of bytes, in pieces of any size. Keeps at most one frame, and continues after
+/// any damage.
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: DecoderState,
@@ -18,14 +19,13 @@ impl Decoder {
         Self::default()
     }
 
-    /// Takes the next bytes of the stream and returns what they complete, in order: payloads, each exactly as it was sent, and
-    /// frames that were damaged on the way and are dropped. All of `bytes` is taken, also when the iterator is not read to its
-    /// end.
+    /// Takes the next bytes of the stream. Returns the completed payloads in order, each exactly as sent, and
+    /// an error for each damaged frame. All of `bytes` is consumed, even if the iterator is dropped early.
     pub fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = Result<Vec<u8>, FrameFault>> + use<> {
         bytes.iter().filter_map(|byte| self.take(*byte)).collect::<Vec<_>>().into_iter()
     }
 
-    /// Whether the stream is inside a frame: if it ends here, that frame is lost.
+    /// Whether the stream is within a frame, which is lost if the stream ends here.
     pub fn is_inside_a_frame(&self) -> bool {
         !matches!(self.state, DecoderState::Idle)
     }
@@ -63,22 +63,22 @@ impl Decoder {
         Ok(content)
     }
 
-    /// Forgets the frame and gives back its content and whether some of it did not fit.
+    /// Ends the frame; returns its content and whether it was too long.
     fn reset(&mut self) -> (Vec<u8>, bool) {
         (std::mem::take(&mut self.content), std::mem::take(&mut self.too_long))
     }
 }
 
-/// What is wrong with a frame. It was dropped: ask for it again.
+/// Why a frame was dropped. Ask for it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameFault {
-    /// Not COBS, or shorter than its checksum.
+    /// Not COBS, or shorter than the checksum.
     #[error("a frame is cut or is not COBS")]
     Malformed,
-    /// The checksum is not that of the payload.
+    /// The checksum does not match.
     #[error("a frame's checksum is wrong")]
     Checksum,
-    /// Longer than any frame may be.
+    /// Longer than the limit.
     #[error("a frame is longer than {FRAME_PAYLOAD_BYTES_MAX} bytes")]
     TooLong,
 }

@@ -1,11 +1,11 @@
-//! Payload to frame.
+//! From payload to frame.
 
 use crate::{CHECKSUM_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 
-/// The frame of a payload, both delimiters included: it may be written as it is, after anything.
+/// The frame of a payload with both delimiters; it can be sent after anything.
 ///
 /// # Errors
-/// When the payload is longer than [`FRAME_PAYLOAD_BYTES_MAX`]: nobody would take the frame.
+/// When the payload is longer than [`FRAME_PAYLOAD_BYTES_MAX`].
 pub fn encode(payload: &[u8]) -> Result<Vec<u8>, PayloadTooLong> {
     if payload.len() > FRAME_PAYLOAD_BYTES_MAX {
         return Err(PayloadTooLong { bytes: payload.len() });
@@ -16,10 +16,10 @@ pub fn encode(payload: &[u8]) -> Result<Vec<u8>, PayloadTooLong> {
     Ok(cobs::encode_vec_including_sentinels(&content))
 }
 
-/// A payload does not fit in a frame.
+/// A payload is too long for a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a frame carries at most {FRAME_PAYLOAD_BYTES_MAX} bytes, not {bytes}")]
 pub struct PayloadTooLong {
-    /// How long it is.
+    /// The length in bytes.
     pub bytes: usize,
 }

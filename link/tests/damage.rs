@@ -1,11 +1,12 @@
-//! A noisy line: bytes are lost, doubled, flipped and invented. What arrives is what was sent, or is reported; never a panic.
+//! A noisy line loses, doubles, flips and inserts bytes. Payloads arrive as sent or are reported as damaged,
+//! without a panic.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use link::{Decoder, FRAME_PAYLOAD_BYTES_MAX, FrameFault, encode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// What a line does to one byte of the stream.
+/// What happens to one byte of the stream.
 #[derive(Debug, Clone, Copy)]
 enum Damage {
     Lose,
@@ -50,7 +51,7 @@ fn spoil(stream: &[u8], damages: &[(prop::sample::Index, Damage)]) -> Vec<u8> {
     spoilt
 }
 
-/// Decodes the stream in pieces of the given lengths, over and over.
+/// Decodes the stream in pieces of the given lengths, repeatedly.
 fn decode(stream: &[u8], pieces: &[usize]) -> Vec<Result<Vec<u8>, FrameFault>> {
     let mut decoder = Decoder::new();
     let mut rest = stream;
@@ -89,7 +90,7 @@ proptest! {
         spoilt.extend(encode(&clean).unwrap());
         let mut found = decode(&spoilt, &pieces);
         prop_assert_eq!(found.pop(), Some(Ok(clean)));
-        // Every accepted payload is one that was sent, in the order of sending.
+        // Every decoded payload was sent, in this order.
         let mut sent = payloads.iter().peekable();
         for accepted in found.into_iter().flatten() {
             prop_assert!(sent.any(|payload| *payload == accepted), "accepted {accepted:?}, which was not sent");

@@ -1,4 +1,4 @@
-//! One Debian package: a tree of files and its control files, put together by `dpkg-deb`.
+//! One Debian package: a tree of files and control files, built by `dpkg-deb`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::package::{Package, Unit};
 use crate::program::run;
 use crate::{Request, pages};
 
-/// Makes a package; where it is.
+/// Makes a package and returns its path.
 ///
 /// # Errors
 /// As [`crate::build`].
@@ -46,13 +46,13 @@ pub fn build(package: &Package, request: &Request) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The tree of a package.
+/// The files of a package.
 struct Tree<'a> {
     root: &'a Path,
 }
 
 impl Tree<'_> {
-    /// Writes a file, and makes the directories above it.
+    /// Writes a file and creates its parent directories.
     fn place(&self, path: &str, mode: u32, content: &[u8]) -> Result<PathBuf> {
         let path = self.root.join(path);
         if let Some(parent) = path.parent() {
@@ -64,7 +64,7 @@ impl Tree<'_> {
     }
 }
 
-/// Copies a program without its debug information, which goes to a file of its own, if that is wanted.
+/// Copies a program; its debug information goes to a separate file if wanted.
 fn strip(from: &Path, to: &Path, symbols: Option<&Path>) -> Result<()> {
     ensure!(from.is_file(), "{} is missing: build the programs first", from.display());
     run(Command::new("strip").args(["--strip-all", "-o"]).arg(to).arg(from))?;
@@ -76,7 +76,7 @@ fn strip(from: &Path, to: &Path, symbols: Option<&Path>) -> Result<()> {
             .args(["--only-keep-debug", "--compress-debug-sections"])
             .arg(from)
             .arg(&debug))?;
-        // A debugger finds the file by this name and checksum.
+        // Debuggers find the file by this name and checksum.
         run(Command::new("objcopy").arg(format!("--add-gnu-debuglink={}", debug.display())).arg(to))?;
     }
     fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
@@ -135,9 +135,9 @@ fn add_control(package: &Package, version: &str, tree: &Tree<'_>, program: &Path
     Ok(())
 }
 
-/// The libraries that the program is linked to, as a list of packages with their versions.
+/// The libraries that the program is linked to, as a list of packages with versions.
 fn libraries(program: &Path) -> Result<String> {
-    // dpkg-shlibdeps wants to stand in a source package.
+    // dpkg-shlibdeps requires a source package.
     let place = tempfile::tempdir()?;
     fs::create_dir(place.path().join("debian"))?;
     fs::write(
@@ -152,7 +152,7 @@ fn libraries(program: &Path) -> Result<String> {
     Ok(list.with_context(|| format!("dpkg-shlibdeps says {said:?}"))?.to_owned())
 }
 
-/// A script of the package's maintainer, with the names of this package.
+/// A maintainer script with the names of this package filled in.
 fn script(template: &str, package: &Package) -> String {
     let mut text = template
         .replace("#PACKAGE#", package.name)
@@ -171,7 +171,7 @@ fn script(template: &str, package: &Package) -> String {
     }
 }
 
-/// Compresses a file in place, the same way each time.
+/// Compresses a file in place, reproducibly.
 fn compress(path: &Path) -> Result<()> {
     run(Command::new("gzip").args(["-9", "-n", "--force"]).arg(path)).map(drop)
 }
@@ -187,15 +187,15 @@ fn directories(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The time of what is packaged, so that the same source gives the same package.
+/// Sets the time of all files, so that the same source gives the same package.
 fn source_date() -> String {
     std::env::var("SOURCE_DATE_EPOCH").unwrap_or_else(|_| RELEASED.to_owned())
 }
 
-/// Who answers for the packages.
+/// The maintainer of the packages.
 const MAINTAINER: &str = "The Touchmark maintainers <touchmark@packages.invalid>";
 
-/// What makes the users: systemd itself, or its tool alone in a container.
+/// Creates the users: systemd, or its tool alone in a container.
 const SYSUSERS: &str = "systemd | systemd-standalone-sysusers | systemd-sysusers";
 
 /// 2026-11-02, the date of `debian/changelog`.

@@ -1,7 +1,8 @@
-//! SHIPPING: Debian packages of the four programs, with what surrounds them: man pages, completions, systemd units, users, examples.
+//! Builds Debian packages of the four programs, with man pages, completions, systemd units, users and
+//! examples.
 //!
-//! Start at [`build`]. What is in a package says [`package`](mod@package); man pages and completions are made from the same clap definitions
-//! that the programs parse with ([`pages`]). The packages are put together by `dpkg-deb` (ADR 0046).
+//! Start at [`build`]. [`package`](mod@package) lists the content of each package; [`pages`] makes man pages
+//! and completions from the clap definitions of the programs. `dpkg-deb` builds the packages (ADR 0046).
 
 pub mod deb;
 pub mod package;
@@ -14,22 +15,22 @@ use anyhow::Result;
 
 use package::PACKAGES;
 
-/// What is to be packaged, and how.
+/// What to package, and where.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where the four programs lie.
+    /// The directory of the four programs.
     pub binaries: PathBuf,
-    /// Where the packages are put.
+    /// The directory for the packages.
     pub out: PathBuf,
     /// The version of the packages; `None`: that of the programs.
     pub version: Option<String>,
-    /// Where debug information is put, in files apart; `None`: it is thrown away.
+    /// The directory for debug information; `None`: it is discarded.
     pub symbols: Option<PathBuf>,
-    /// Compress little, for a package that is installed once and thrown away.
+    /// Whether to compress little, for packages that tests install once.
     pub quick: bool,
 }
 
-/// Makes the packages; where each one is.
+/// Makes the packages and returns their paths.
 ///
 /// # Errors
 /// When a program is missing, or a tool (dpkg-deb, dpkg-shlibdeps, strip, objcopy, gzip) is missing or fails.

@@ -1,4 +1,5 @@
-//! `packaging`: makes the Debian packages. `cargo xtask dist` runs it; so do the suites, with other programs and versions.
+//! `packaging`: makes the Debian packages. Run by `cargo xtask dist`, and by test suites with other programs
+//! and versions.
 #![allow(clippy::print_stdout, reason = "a program talks to its caller")]
 
 use std::path::PathBuf;
@@ -10,16 +11,16 @@ use packaging::{Request, build};
 /// Make the Debian packages of the four programs.
 #[derive(Parser)]
 struct Arguments {
-    /// Where touchmark-ca, touchmark-station, touchmark-agent and touchmark lie
+    /// Directory with touchmark-ca, touchmark-station, touchmark-agent and touchmark
     #[arg(long, value_name = "DIR")]
     binaries: PathBuf,
-    /// Where the packages are put
+    /// Directory for the packages
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The version of the packages [default: that of the programs]
     #[arg(long)]
     package_version: Option<String>,
-    /// Where debug information is put [default: it is thrown away]
+    /// Directory for debug information [default: it is discarded]
     #[arg(long, value_name = "DIR")]
     symbols: Option<PathBuf>,
     /// Compress little

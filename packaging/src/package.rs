@@ -1,42 +1,42 @@
-//! What is in each package.
+//! The content of each package.
 
 use clap::{Command, CommandFactory};
 
-/// A Debian package: one program and what surrounds it.
+/// A Debian package of one program.
 #[derive(Debug)]
 pub struct Package {
-    /// Its name.
+    /// The name of the package.
     pub name: &'static str,
-    /// Its program, in `/usr/bin`.
+    /// The program, in `/usr/bin`.
     pub program: &'static str,
-    /// The user of the system that the program runs as; its home is `/var/lib/USER`.
+    /// The system user that the program runs as; its home is `/var/lib/USER`.
     pub user: &'static str,
-    /// The mode of that home.
+    /// The mode of the home directory.
     pub home_mode: &'static str,
-    /// Its systemd unit, with a file of the same name in `/etc/default`.
+    /// The systemd unit and its file in `/etc/default`.
     pub unit: Option<Unit>,
-    /// More lines of the script that runs after the installation.
+    /// More lines of the script that runs after installation.
     pub after_installation: &'static str,
-    /// Files of `packaging/examples`, with their content.
+    /// Files of `packaging/examples`: name and content.
     pub examples: &'static [(&'static str, &'static str)],
-    /// Packages that are useful with it.
+    /// Recommended packages.
     pub recommends: &'static str,
-    /// One line.
+    /// The description's first line.
     pub summary: &'static str,
-    /// A paragraph; lines begin with a space.
+    /// The rest of the description; lines begin with a space.
     pub description: &'static str,
-    /// The definition of its command line.
+    /// The clap definition of the command line.
     pub command: fn() -> Command,
 }
 
 /// A systemd unit and its variables.
 #[derive(Debug)]
 pub struct Unit {
-    /// Without `.service`.
+    /// The name without `.service`.
     pub name: &'static str,
-    /// The unit.
+    /// The text of the unit file.
     pub service: &'static str,
-    /// `/etc/default/NAME`.
+    /// The text of `/etc/default/NAME`.
     pub defaults: &'static str,
 }
 
@@ -47,7 +47,7 @@ impl Package {
     }
 }
 
-/// All of them.
+/// All packages.
 pub const PACKAGES: &[Package] = &[
     Package {
         name: "touchmark-ca",

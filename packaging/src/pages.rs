@@ -1,4 +1,4 @@
-//! Man pages and completions, from the definition that the program parses its command line with.
+//! Man pages and completions, from the clap definition of a program.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn write_page(command: Command, directory: &Path) -> Result<()> {
     let page = Man::new(command).source(concat!("Touchmark ", env!("CARGO_PKG_VERSION"))).manual("Touchmark");
     let mut text = Vec::new();
     page.render(&mut text)?;
-    // What follows the options in the help: exit statuses, files, examples.
+    // The text after the options in the help: exit statuses, files, examples.
     let text = String::from_utf8(text)?.replace(".SH EXTRA\n", ".SH NOTES\n");
     let path = directory.join(page.get_filename());
     std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
@@ -38,7 +38,7 @@ fn without_help(command: Command) -> Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_help))
 }
 
-/// Writes the completions of a program below `root`, where the shells of Debian look for them.
+/// Writes the completions of a program below `root`, where the shells of Debian find them.
 ///
 /// # Errors
 /// When a file cannot be written.

@@ -1,4 +1,4 @@
-//! Running the tools that packages are made with.
+//! Runs the tools that make packages.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 /// Runs a tool and returns what it printed.
 ///
 /// # Errors
-/// When it cannot be run or fails, with what it said.
+/// When it cannot be run or fails; the error has its output.
 pub fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| {

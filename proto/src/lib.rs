@@ -1,4 +1,5 @@
-//! The wire: messages and services of `touchmark.v1`, generated from `proto/touchmark/v1` by `cargo xtask proto`.
+//! The wire: messages and services of `touchmark.v1`, generated from `proto/touchmark/v1` by `cargo xtask
+//! proto`.
 #![allow(clippy::allow_attributes_without_reason, reason = "the generator writes attributes without reasons")]
 
 /// Messages, clients and servers of the package `touchmark.v1`.
@@ -21,5 +22,6 @@ pub mod v1 {
     include!("generated/touchmark.v1.rs");
 }
 
-/// All of `touchmark.v1` as an encoded `google.protobuf.FileDescriptorSet`, for reflection and for tests that walk the services.
+/// All of `touchmark.v1` as an encoded `google.protobuf.FileDescriptorSet`, for reflection and for tests that
+/// walk the services.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/touchmark.v1.fds");

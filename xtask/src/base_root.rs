@@ -1,4 +1,5 @@
-//! A fresh Debian root: a directory that packages are installed over, and the same as a tar file, from which the container is built.
+//! A fresh Debian root: a directory to install packages in, and the same as a tar file, from which the
+//! container is built.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{run, say, step, target_directory};
 
-/// Makes it, unless it is there. It is of this machine's own release, from where this machine gets its packages.
+/// Makes the root unless it exists. It has this machine's release and comes from this machine's package
+/// archive.
 pub(crate) fn bring() -> Result<()> {
     let target = target_directory()?;
     let (tar, directory) = (target.join("base-root.tar"), target.join("base-root"));
@@ -32,7 +34,7 @@ pub(crate) fn bring() -> Result<()> {
             say(&last.into_iter().rev().collect::<Vec<_>>().join("\n"));
             return Err(error);
         }
-        // What was downloaded is installed.
+        // Removes downloaded packages.
         run(Command::new("chroot").arg(&root).args(["apt-get", "clean"]))?;
         pack(&root, &tar)?;
         fs::remove_dir_all(&directory).ok();
@@ -53,7 +55,7 @@ fn pack(root: &Path, tar: &Path) -> Result<()> {
     fs::rename(&unfinished, tar).with_context(|| format!("{} cannot be made", tar.display()))
 }
 
-/// The archive of this machine's own release, by its own configuration, and the name of the release.
+/// The package archive that this machine is configured for, and the name of the release.
 fn where_packages_come_from() -> Result<(String, String)> {
     let release = fs::read_to_string("/etc/os-release").context("this machine does not say what it runs")?;
     let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -73,5 +75,6 @@ fn where_packages_come_from() -> Result<(String, String)> {
     Ok((mirror.to_owned(), codename))
 }
 
-/// What is in it beside the least: what makes the users of packages, and what sets access control lists as systemd does.
+/// Additional packages: the tool that creates users, and the tool for access control lists, as systemd uses
+/// them.
 const INCLUDED: [&str; 2] = ["systemd-standalone-sysusers", "acl"];

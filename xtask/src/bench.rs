@@ -1,4 +1,4 @@
-//! Measures what ships, or a build that is quicker to make.
+//! Measures the shipped build, or a build that is quicker to make.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::shell::{cargo, root, run, step, target_directory};
 
-/// What is measured.
+/// The benches.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Bench {
     /// 1,000,000 devices committed to the ledger, restart, rebuild
@@ -18,17 +18,17 @@ pub(crate) enum Bench {
     Enroll,
     /// Operational certificates that follow one another
     Renew,
-    /// A million certificates withdrawn at once
+    /// The revocation of a million certificates
     Revoke,
     /// From a revocation to a thousand watchers
     Watch,
-    /// Revocation lists of a million
+    /// CRLs of a million entries
     Crl,
-    /// Answers about status over plain HTTP
+    /// OCSP responses over plain HTTP
     Ocsp,
 }
 
-/// Builds the bench and the programs that it drives, and runs one.
+/// Builds the bench and the programs that it starts, and runs one.
 pub(crate) fn run_bench(bench: Bench, quick: bool, arguments: &[String]) -> Result<()> {
     let profile = if quick { "release" } else { "dist" };
     let how_long =

@@ -1,4 +1,4 @@
-//! The decisions in `docs/decisions`: each says what became of it, and the table of them says the same.
+//! Checks that each decision in `docs/decisions` has a status and that the table lists it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::root;
 
-/// Fails with every decision that has no status line, or that the table has not, or has otherwise.
+/// Fails with every decision that has no status line, is missing in the table, or differs from its row.
 pub(crate) fn check() -> Result<()> {
     let directory = root().join(DIRECTORY);
     let mut decisions = BTreeMap::new();
@@ -26,7 +26,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong, one sentence each. `decisions` has the text of each file by its name.
+/// The mistakes, one sentence each. `decisions` maps file names to texts.
 fn mistakes(decisions: &BTreeMap<String, String>, table: &str) -> Vec<String> {
     let numbers: Vec<&str> = decisions.keys().filter_map(|name| name.get(..4)).collect();
     let mut wrong = Vec::new();
@@ -56,7 +56,7 @@ fn mistakes(decisions: &BTreeMap<String, String>, table: &str) -> Vec<String> {
     wrong
 }
 
-/// The title without its number, and what the status line says.
+/// The title without its number, and the status.
 fn head<'a>(text: &'a str, number: &str) -> Option<(&'a str, &'a str)> {
     let mut lines = text.lines();
     let title = lines.next()?.strip_prefix(&format!("# {number}: "))?;
@@ -65,7 +65,7 @@ fn head<'a>(text: &'a str, number: &str) -> Option<(&'a str, &'a str)> {
     empty.is_empty().then_some((title, status))
 }
 
-/// `accepted, YYYY-MM-DD`, and what later decisions did to it: `; amended by NNNN, NNNN`.
+/// `accepted, YYYY-MM-DD`, then what later decisions changed: `; amended by NNNN, NNNN`.
 fn is_status(status: &str, numbers: &[&str]) -> bool {
     let mut parts = status.split("; ");
     let date = parts.next().and_then(|part| part.strip_prefix("accepted, "));

@@ -1,4 +1,4 @@
-//! `cargo deny`: what may enter the built tree (deny.toml).
+//! Runs `cargo deny`: dependencies, licences and sources (deny.toml).
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use anyhow::Result;
 
 use crate::shell::{cargo, root, run, say, succeeds, target_directory};
 
-/// Checks bans, licences and sources; and advisories when their database can be had.
+/// Checks bans, licences and sources, and advisories if their database can be fetched.
 pub(crate) fn check() -> Result<()> {
     let program = program()?;
     let deny = || {
         let mut command = Command::new(&program);
-        // `cargo-deny` alone is the same program as `cargo deny`.
+        // The program `cargo-deny` is the same as `cargo deny`.
         command.current_dir(root()).stdin(Stdio::null());
         command
     };
@@ -24,7 +24,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The machine's cargo-deny; otherwise ours, built once into the target directory.
+/// The machine's cargo-deny; otherwise one that is built once into the target directory.
 fn program() -> Result<PathBuf> {
     if succeeds(cargo().args(["deny", "--version"])) {
         return Ok("cargo-deny".into());
@@ -39,5 +39,5 @@ fn program() -> Result<PathBuf> {
     Ok(ours)
 }
 
-/// Of cargo-deny, as deny.toml is written for.
+/// The version of cargo-deny that deny.toml is written for.
 const VERSION: &str = "0.20.2";

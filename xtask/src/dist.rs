@@ -1,4 +1,4 @@
-//! Makes what ships.
+//! Makes the packages to ship.
 
 use std::fs;
 use std::process::Command;
@@ -17,10 +17,11 @@ pub(crate) fn make(quick: bool) -> Result<()> {
         run(cargo().args(["build", "--profile", profile, "--locked", "--bins"]).args(programs))
     })?;
     let out = target.join("packages");
-    // What an earlier run left there would pass for what ships.
+    // Packages of an earlier run must not be taken for these.
     fs::remove_dir_all(&out).ok();
     step("package them", || {
-        // Built like the suites, all of them, so that nothing is built twice: what makes man pages need not be fast.
+        // Builds the whole workspace like the suites do, so that nothing is built twice; the tool need not be
+        // fast.
         run(cargo().args(["build", "--quiet", "--locked", "--workspace", "--bins"]))?;
         run(Command::new(target.join("debug/packaging"))
             .arg("--binaries")

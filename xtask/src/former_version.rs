@@ -1,4 +1,4 @@
-//! The programs of the version before this one, which upgrades are tried from: built from the history of the repository.
+//! Builds the programs of the former version from the repository's history, for the tests of upgrades.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{cargo, root, run, say, step, succeeds, target_directory};
 
-/// Builds them, unless they are there.
+/// Builds them unless they exist.
 pub(crate) fn bring() -> Result<()> {
     let target = target_directory()?;
     let place = target.join("former-version");
@@ -37,7 +37,8 @@ pub(crate) fn bring() -> Result<()> {
         unpack(&source)?;
         let build = place.join("build");
         seed(&target.join("debug"), &build.join("debug"))?;
-        // The whole workspace, as the suites build it: then the crates of others have the same features, and are not built again.
+        // Builds the whole workspace, as the suites do: dependencies then have the same features and are
+        // reused.
         run(cargo()
             .current_dir(&source)
             .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--target-dir"])
@@ -68,8 +69,8 @@ fn unpack(source: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Lets the build begin with the crates of others as the suites have them: their files are linked, ours are left out. Where nothing was
-/// built yet, or the crates differ, cargo builds them.
+/// Reuses the dependencies that the suites have built: hard-links their files without those of the workspace.
+/// Where nothing was built or the versions differ, cargo builds them.
 fn seed(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for part in ["deps", "build", ".fingerprint"] {
@@ -91,22 +92,22 @@ fn seed(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file of the build belongs to a crate of this workspace: `libNAME-HASH.rlib`, `NAME-HASH`.
+/// Whether a build file belongs to a crate of this workspace: `libNAME-HASH.rlib`, `NAME-HASH`.
 fn is_ours(name: &str) -> bool {
     let stem = name.rsplit_once('-').map_or(name, |(stem, _)| stem);
     let stem = stem.strip_prefix("lib").unwrap_or(stem);
     OURS.contains(&stem) || stem.starts_with("touchmark")
 }
 
-/// Says in the place of the programs that they cannot be built here.
+/// Records in place of the programs that they cannot be built here.
 const NO_HISTORY: &str = "no-history";
 
-/// The version that was packaged before this one.
+/// The former version that was packaged.
 const COMMIT: &str = "551a908";
 
 const PROGRAMS: [&str; 4] = ["touchmark-ca", "touchmark-station", "touchmark-agent", "touchmark"];
 
-/// The crates of the workspace, then.
+/// The workspace's crates at that commit.
 const OURS: [&str; 12] = [
     "identity",
     "proto",

@@ -1,7 +1,7 @@
-//! Every parser of bytes from outside, for a few seconds each, on bytes that libFuzzer makes worse and worse.
+//! Fuzzes every parser of outside bytes for a few seconds, with libFuzzer.
 //!
-//! `cargo fuzz` wants a nightly compiler for its sanitizers. There is no `unsafe` code for them to watch; coverage, which is what finds
-//! panics, overflows and endless loops, the stable compiler can do as well.
+//! `cargo fuzz` needs a nightly compiler for its sanitizers. Without `unsafe` code they have nothing to find;
+//! the stable compiler provides coverage, which finds panics, overflows and endless loops.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, cargo, root, say, step, succeeds, target_directory};
 
-/// Builds the targets and runs each of these, or all, for so many seconds.
+/// Builds the targets, then runs the named ones, or all, for `seconds` each.
 pub(crate) fn smoke(seconds: u32, wanted: &[String]) -> Result<()> {
     let room = root().join("fuzz");
     let targets = targets(&room)?;
@@ -41,7 +41,7 @@ pub(crate) fn smoke(seconds: u32, wanted: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs one target; how many inputs it tried.
+/// Runs one target; returns the number of inputs.
 fn run(program: &Path, name: &str, place: &Path, seconds: u32) -> Result<String> {
     let corpus = place.join("corpus").join(name);
     fs::create_dir_all(&corpus)?;
@@ -58,7 +58,7 @@ fn run(program: &Path, name: &str, place: &Path, seconds: u32) -> Result<String>
     Ok(tried.unwrap_or("?").trim().to_owned())
 }
 
-/// What is good, to begin with.
+/// The valid inputs to start from.
 fn seeds(name: &str) -> Vec<PathBuf> {
     let own = root().join("fuzz/seeds").join(name);
     match name {
@@ -84,7 +84,7 @@ fn host() -> Result<String> {
     host.map(str::to_owned).context("rustc does not say what it runs on")
 }
 
-/// What `cargo fuzz` uses, without sanitizers.
+/// The flags of `cargo fuzz`, without sanitizers.
 const COVERAGE: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -93,5 +93,5 @@ const COVERAGE: &[&str] = &[
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// One input may take this many seconds and megabytes, and have this many bytes: the largest request is 8 KiB.
+/// Limits of one input: seconds, megabytes, bytes. The largest request is 8 KiB.
 const LIMITS: &[&str] = &["-timeout=5", "-rss_limit_mb=1024", "-max_len=16384"];

@@ -1,4 +1,4 @@
-//! Chores: `cargo xtask --help`.
+//! The chores of the project: `cargo xtask --help`.
 
 mod base_root;
 mod bench;
@@ -31,47 +31,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// See the whole path work: builds release binaries, then `touchmark quickstart` makes a CA, a work order, a station and
-    /// devices that are born, enrolled and verified, and one that is revoked
+    /// See the whole path work: builds release programs, then `touchmark quickstart` makes a CA, a work
+    /// order, a station and devices, enrols and verifies them, and revokes one
     Quickstart {
         /// Given to `touchmark quickstart`: --dir DIR, --devices N, --keep, --json; --help tells more
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Everything: what the suites need is installed (`--install`) or named, then `check`, then every suite
+    /// Everything: check or install (`--install`) what the suites need, then `check`, then every suite
     Test {
         /// Leave out `check`
         #[arg(long)]
         no_check: bool,
-        /// Install the Debian packages that the suites need and that are missing (as root, through apt); CI=true means the same
+        /// Install the Debian packages that the suites need and that are missing (as root, through apt);
+        /// CI=true means the same
         #[arg(long)]
         install: bool,
         /// Given to `cargo test`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Prepare what the suites need, and run none: Debian packages (`--install`), the Python of the interop suite, a fresh Debian root, the programs of the
-    /// former version
+    /// Prepare what the suites need, and run none: Debian packages (`--install`), the Python of the interop
+    /// suite, a fresh Debian root, the programs of the former version
     Requirements {
         /// Install the Debian packages that are missing (as root, through apt); CI=true means the same
         #[arg(long)]
         install: bool,
     },
-    /// Make what ships: programs optimised as a whole (about eleven minutes on two cores), debug information apart, Debian packages with man
-    /// pages, completions and systemd units; all of it in target/packages
+    /// Make the packages: optimised programs (about eleven minutes on two cores), separate debug information,
+    /// Debian packages with man pages, completions and systemd units; in target/packages
     Dist {
-        /// Take the quick release build instead, for a try of the packages
+        /// Use the quick release build, to try the packages
         #[arg(long)]
         quick: bool,
     },
-    /// The short loop while a change is made: format, clippy, unit tests, the house plan
+    /// The short loop: format, clippy, unit tests, architecture
     Quick,
-    /// What needs no running: format, clippy, documentation, generated code, rules and decisions,
-    /// dependencies and licences, the house plan
+    /// Static checks: format, clippy, documentation, generated code, released wire, comments, rules and
+    /// decisions, dependencies and licences, architecture
     Check,
-    /// Measure what ships (the build of `dist`): how fast it issues, enrols, stores, and how much of that nobody could save
+    /// Measure the shipped build (of `dist`): rates of issuing, enrolling, storing, and the CPU efficiency
     Bench {
-        /// Measure the release build, which takes minutes less to make and is up to a fifth slower
+        /// Measure the release build, which is minutes quicker to make and up to a fifth slower
         #[arg(long)]
         quick: bool,
         /// What to measure
@@ -80,9 +81,9 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Try every parser of bytes from outside with bytes that libFuzzer makes up, for some seconds each
+    /// Fuzz every parser of outside bytes with libFuzzer, for some seconds each
     FuzzSmoke {
-        /// How long each target is tried
+        /// Seconds for each target
         #[arg(long, default_value_t = 10)]
         seconds: u32,
         /// Which targets [default: all]
@@ -90,15 +91,18 @@ enum Chore {
     },
     /// Draw the pictures of the documents from their text in docs/pictures (needs graphviz)
     Pictures {
-        /// Only look whether each picture is of its text; exit status 1 if one is not.
+        /// Only check that each picture is up to date; exit status 1 if one is not
         #[arg(long)]
         check: bool,
     },
     /// Generate the Rust code of the wire from proto/touchmark/v1 (no protoc needed)
     Proto {
-        /// Only compare with what is committed; exit status 1 if it differs.
+        /// Only compare: the committed code with the .proto files, and these with the released wire
         #[arg(long)]
         check: bool,
+        /// Make the wire of today the released one (proto/released.fds); see CONTRIBUTING
+        #[arg(long, conflicts_with = "check")]
+        release: bool,
     },
 }
 
@@ -115,7 +119,9 @@ fn main() -> ExitCode {
         Chore::Bench { quick, bench, arguments } => bench::run_bench(bench, quick, &arguments),
         Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
         Chore::Pictures { check } => pictures::run(check),
-        Chore::Proto { check } => proto::run(check),
+        Chore::Proto { check, release } => {
+            proto::run(check.then_some("--check").or(release.then_some("--release")))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

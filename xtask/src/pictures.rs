@@ -1,5 +1,6 @@
-//! The pictures of the documents, drawn from text: `docs/pictures/*.dot` by graphviz, `docs/pictures/*.txt` as a terminal's screen.
-//! Each picture names the checksum of its text, so that a check finds a picture that is older than its text without drawing it.
+//! Draws the pictures of the documents: `docs/pictures/*.dot` by graphviz, `docs/pictures/*.txt` as a
+//! terminal's screen. Each picture contains the checksum of its text, so that a check finds outdated pictures
+//! without drawing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{root, say};
 
-/// Draws every picture, or with `check` fails if one is not of its text.
+/// Draws every picture, or with `check` fails if one is outdated.
 pub(crate) fn run(check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for source in sources()? {
@@ -58,7 +59,7 @@ fn graph(source: &Path) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The lines as a terminal shows them; a line that begins with `$ ` is what was typed.
+/// Draws the lines as on a terminal; `$ ` begins a line that was typed.
 fn screen(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
@@ -83,16 +84,16 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// FNV-1a, 64 bits: finds a text that changed, not a forger.
+/// FNV-1a, 64 bits: detects changes, not forgery.
 fn checksum(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// Pixels: between the frame and the text, of a line, of the bar above.
+/// Pixels: margin, line height, height of the title bar.
 const MARGIN: usize = 16;
 const LINE: usize = 18;
 const BAR: usize = 24;
 
-/// Tenths of a pixel that a character of the font is wide.
+/// Width of a character, in tenths of a pixel.
 const CHARACTER_TENTHS: usize = 79;

@@ -1,12 +1,12 @@
-//! The Rust code of the wire, by the crate `protogen`.
+//! The generated code of the wire, and the released wire; both are the work of the crate `protogen`.
 
 use anyhow::Result;
 
 use crate::shell::{cargo, run as run_command};
 
-/// Writes the generated code, or with `check` fails if the committed code differs from it.
-pub(crate) fn run(check: bool) -> Result<()> {
+/// Writes the generated code; or runs `protogen` with `--check` or `--release` instead.
+pub(crate) fn run(instead: Option<&str>) -> Result<()> {
     let mut generate = cargo();
     generate.args(["run", "--quiet", "--locked", "--package", "protogen", "--"]);
-    run_command(generate.args(check.then_some("--check")))
+    run_command(generate.args(instead))
 }

@@ -1,13 +1,13 @@
-//! The short loop of who makes a change: what finds most mistakes in a minute or two, when everything was built before.
+//! The short loop: finds most mistakes in one or two minutes once everything was built.
 
 use anyhow::Result;
 
 use crate::shell::{cargo, run, step};
 
-/// Format, clippy of what changed, unit tests, the house plan; stops at the first that fails.
+/// Format, clippy, unit tests, architecture; stops at the first failure.
 pub(crate) fn run_quick() -> Result<()> {
     step("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
-    // Cargo looks again at what changed, and at what depends on that.
+    // Cargo checks only changed crates and those that depend on them.
     step("clippy", || {
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     })?;

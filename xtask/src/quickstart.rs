@@ -1,4 +1,4 @@
-//! Builds release programs and lets `touchmark quickstart` show them.
+//! Builds release programs and runs `touchmark quickstart`.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::shell::{cargo, run, step, target_directory};
 
-/// Builds, then hands over.
+/// Builds and runs.
 pub(crate) fn build_and_show(arguments: &[String]) -> Result<()> {
     step(
         "build the four programs (the first time about 10 minutes on two cores; cargo shows each crate)",

@@ -1,4 +1,5 @@
-//! What the suites need beside Rust: programs of Debian packages, the Python of the interop suite, and a fresh Debian root.
+//! What the suites need beside Rust: Debian packages, the Python of the interop suite, and a fresh Debian
+//! root.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,13 +9,13 @@ use anyhow::{Result, bail};
 use crate::base_root;
 use crate::shell::{root, run, say, step, succeeds};
 
-/// A program that some suite runs.
+/// A program that a suite runs.
 struct Requirement {
-    /// The Debian package that has it.
+    /// The Debian package that contains it.
     package: &'static str,
-    /// A command that succeeds if it is there.
+    /// A command that succeeds if it is installed.
     probe: &'static [&'static str],
-    /// Who needs it.
+    /// The suites that need it.
     why: &'static str,
 }
 
@@ -83,7 +84,7 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
 ];
 
-/// Says which Debian packages are missing, and installs them if that was asked for or this is CI; then prepares the strangers.
+/// Lists missing Debian packages, installs them if asked to or in CI, then prepares the interop suite.
 pub(crate) fn bring(may_install: bool) -> Result<()> {
     step("what the suites need", || {
         let missing: Vec<&Requirement> = REQUIREMENTS.iter().filter(|it| !it.is_there()).collect();
@@ -113,7 +114,7 @@ pub(crate) fn bring(may_install: bool) -> Result<()> {
 impl Requirement {
     fn is_there(&self) -> bool {
         let Some((program, arguments)) = self.probe.split_first() else { return false };
-        // File system tools live where only root's PATH looks.
+        // File system tools are only on root's PATH.
         let path = std::env::var("PATH").unwrap_or_default();
         succeeds(Command::new(program).args(arguments).env("PATH", format!("{path}:/usr/sbin:/sbin")))
     }

@@ -1,4 +1,4 @@
-//! The rules that the code cites (`R-5280-21`) and the page that defines them, held against each other.
+//! Compares the rule ids that the code cites (`R-5280-21`) with the page that defines them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::root;
 
-/// Fails with every id that is cited and not defined, defined and not cited, or defined by a row that names
-/// what does not exist.
+/// Fails with every id that is cited but not defined, defined but not cited, or whose row names a file or
+/// test that does not exist.
 pub(crate) fn check() -> Result<()> {
     let page = fs::read_to_string(root().join(PAGE)).context(PAGE)?;
     let mut cited = BTreeMap::new();
@@ -21,8 +21,8 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with the page, one sentence each. `cited` has a place for every id; `read` gives a file's
-/// text, if there is such a file.
+/// The mistakes, one sentence each. `cited` maps ids to a file; `read` returns the text of a file, if it
+/// exists.
 fn mistakes(
     page: &str,
     cited: &BTreeMap<String, String>,
@@ -65,7 +65,7 @@ fn mistakes(
 /// `| id | what must hold | source | obeyed in | proven by |`.
 struct Row<'a> {
     id: &'a str,
-    /// Where it is obeyed, from the root.
+    /// The files that obey the rule, from the root.
     files: Vec<&'a str>,
     proofs: Vec<Proof<'a>>,
 }
@@ -98,7 +98,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A test, or what makes it impossible to break the rule, and the file that holds it.
+/// A test, or the type that makes breaking the rule impossible, and its file.
 struct Proof<'a> {
     name: &'a str,
     file: &'a str,
@@ -108,19 +108,19 @@ struct Proof<'a> {
 impl Proof<'_> {
     fn is_in(&self, text: &str) -> bool {
         if self.is_test {
-            // With type parameters, one text judges several implementations of a contract.
+            // A generic test judges several implementations of a contract.
             return ["(", "<"].iter().any(|next| text.contains(&format!("fn {}{next}", self.name)));
         }
         text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == self.name)
     }
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// Notes where each id is cited first, in all text below `directory` but the page, the history and this file.
+/// Finds the first citation of each id in all text files below `directory`, except for `NOT_CITING`.
 fn collect(root: &Path, directory: &Path, cited: &mut BTreeMap<String, String>) -> Result<()> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).with_context(|| directory.display().to_string())? {
@@ -140,7 +140,7 @@ fn collect(root: &Path, directory: &Path, cited: &mut BTreeMap<String, String>) 
         if NOT_CITING.contains(&place.as_str()) {
             continue;
         }
-        // What is no text cites nothing.
+        // Binary files cite nothing.
         let Ok(text) = fs::read_to_string(&path) else { continue };
         for id in ids(&text) {
             cited.entry(id.to_owned()).or_insert_with(|| place.clone());
@@ -172,7 +172,7 @@ fn ids(text: &str) -> Vec<&str> {
 /// The page that defines the rules.
 const PAGE: &str = "docs/rules.md";
 
-/// What names ids and cites no rule: the page itself, the history, and the tests below.
+/// Files that name ids without citing a rule: the page, the changelog, and the tests below.
 const NOT_CITING: [&str; 3] = [PAGE, "CHANGELOG.md", "xtask/src/rules.rs"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Running programs and saying so.
+//! Runs programs and reports progress.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// Tells the person who runs the chore.
+/// Writes a message to the person who runs the chore.
 pub(crate) fn say(text: &str) {
     #[expect(clippy::print_stderr, reason = "a chore reports to the person who ran it; stdout is for data")]
     {
@@ -14,7 +14,7 @@ pub(crate) fn say(text: &str) {
     }
 }
 
-/// Says what is done, does it, and says how long it took.
+/// Announces a step, runs it, and reports how long it took.
 pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(&format!("==> {name}"));
     let started = Instant::now();
@@ -23,14 +23,14 @@ pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
     outcome
 }
 
-/// The cargo that runs this chore, in the root of the workspace.
+/// The cargo that runs this chore, in the workspace root.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).stdin(Stdio::null());
     command
 }
 
-/// Runs a command and fails if it does.
+/// Runs a command; fails if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("cannot run {name}"))?;
@@ -41,7 +41,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether a command can be run and succeeds; what it prints is not shown.
+/// Whether a command can be run and succeeds; its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -51,12 +51,12 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .is_ok_and(|it| it.success())
 }
 
-/// The root of the workspace.
+/// The workspace root.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
 }
 
-/// Where cargo builds.
+/// The target directory of cargo.
 pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
     Ok(metadata.target_directory.into_std_path_buf())

@@ -1,4 +1,4 @@
-//! Unavoidable CPU: write each entry, hash it, and sign the digest once. Libraries only, but for the key.
+//! Unavoidable CPU: write each entry, hash it, sign the digest once. Uses libraries only, except for the key.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cores::process_cpu;
 use crate::crl::source::Revoked;
 use crate::der::{INTEGER, SEQUENCE, UTC_TIME};
 
-/// CPU time for a list of all of them by this issuer.
+/// CPU time for one CRL of all entries by this issuer.
 pub(crate) async fn bare(revoked: &Revoked, issuer: &Issuer) -> Result<Duration> {
     let started = process_cpu();
     let mut hash = Context::new(match issuer.signer.algorithm() {
@@ -32,7 +32,7 @@ pub(crate) async fn bare(revoked: &Revoked, issuer: &Issuer) -> Result<Duration>
     Ok(process_cpu() - started)
 }
 
-/// `SEQUENCE { serial, UTCTime, SEQUENCE { reasonCode } }`: every length is known before.
+/// `SEQUENCE { serial, UTCTime, SEQUENCE { reasonCode } }`, with constant lengths.
 fn write(entry: &CrlEntry, out: &mut Vec<u8>) {
     out.extend_from_slice(&[SEQUENCE, 47, INTEGER, 16]);
     out.extend_from_slice(entry.serial_number.as_bytes());

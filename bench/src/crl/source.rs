@@ -1,4 +1,5 @@
-//! A ledger that is only thought of: what it lists is computed when it is asked for, so that its memory is not counted as ours.
+//! A synthetic ledger: entries are computed when they are read, so that they take no memory from the
+//! measurement.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,10 +11,10 @@ use ledger::EntryNumber;
 use publication::StatusSource;
 use store::StoreError;
 
-/// So many birth certificates, all of them revoked.
+/// This many birth certificates, all revoked.
 pub(crate) struct Revoked {
     count: u64,
-    /// When the first was revoked.
+    /// The time of the first revocation.
     since: SystemTime,
     changes: AtomicU64,
 }
@@ -25,12 +26,12 @@ impl Revoked {
         Self { count, since: now.checked_sub(took).unwrap_or(now), changes: AtomicU64::new(0) }
     }
 
-    /// The ledger has an entry more that changes the first shard's list.
+    /// Adds an entry that changes the CRL of the first shard.
     pub(crate) fn change(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// All entries, one by one.
+    /// All entries, in order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = CrlEntry> {
         (0..self.count).filter_map(|number| self.entry(number))
     }
@@ -97,7 +98,7 @@ impl StatusSource for Revoked {
     }
 }
 
-/// Looks random, and is the same again (splitmix64).
+/// Pseudorandom and repeatable (splitmix64).
 fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! Who asks: questions in DER, over connections of plain HTTP that stay open.
+//! An OCSP client: DER requests over plain HTTP connections that stay open.
 
 use std::net::SocketAddr;
 
@@ -15,13 +15,13 @@ use super::limit::NONCE;
 use crate::der::{CONTEXT, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element};
 use crate::server::Server;
 
-/// The questions about some certificates of one issuer.
+/// Requests about certificates of one issuer.
 pub(crate) struct Questions {
     cert_ids: Vec<Vec<u8>>,
 }
 
 impl Questions {
-    /// About the birth certificates with these serial numbers.
+    /// Requests about the birth certificates with these serial numbers.
     pub(crate) fn about_births(server: &Server, serial_numbers: &[Bytes]) -> Result<Self> {
         let issuer = server.authority().directory().join("issuers/factory.cert.pem");
         let issuer = Certificate::from_der(&CertificateDer::from_pem_file(issuer)?)?;
@@ -38,12 +38,12 @@ impl Questions {
         Self { cert_ids: serial_numbers.iter().map(cert_id).collect() }
     }
 
-    /// About the certificate whose turn it is, without a nonce: who asks it again may have the same answer.
+    /// The next request in turn, without a nonce, so that the response can be cached.
     pub(crate) fn plain(&self, turn: usize) -> Result<Vec<u8>> {
         self.question(turn, &[])
     }
 
-    /// The same with a fresh nonce, of which the bytes are also returned: whoever asks it must have an answer of his own.
+    /// The next request with a fresh nonce, whose bytes are returned too; the response cannot be cached.
     pub(crate) fn fresh(&self, turn: usize) -> Result<(Vec<u8>, [u8; NONCE_BYTES])> {
         let mut nonce = [0; NONCE_BYTES];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| anyhow!("no randomness"))?;
@@ -52,7 +52,7 @@ impl Questions {
         Ok((self.question(turn, &element(CONTEXT + 2, &[&extensions]))?, nonce))
     }
 
-    /// The CertID of the certificate whose turn it is.
+    /// The CertID of the certificate in turn.
     pub(crate) fn cert_id(&self, turn: usize) -> Result<&[u8]> {
         self.cert_ids.get(turn % self.cert_ids.len().max(1)).map(Vec::as_slice).context("a certificate")
     }
@@ -63,7 +63,7 @@ impl Questions {
     }
 }
 
-/// One connection.
+/// A connection to the public listener.
 pub(crate) struct Asker {
     stream: TcpStream,
     written: Vec<u8>,
@@ -71,14 +71,14 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// To the listener that everybody may reach.
+    /// Connects to the public listener.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, written: Vec::with_capacity(1024), read: Vec::with_capacity(8 * 1024) })
     }
 
-    /// Posts a question; the answer, which is one about a status and no error.
+    /// Posts a request and checks that the response has a status.
     pub(crate) async fn ask(&mut self, question: &[u8]) -> Result<&[u8]> {
         let head = format!(
             "POST /ocsp HTTP/1.1\r\nhost: ca\r\ncontent-type: application/ocsp-request\r\ncontent-length: {}\r\n\r\n",
@@ -89,12 +89,12 @@ impl Asker {
         Ok(answer)
     }
 
-    /// The last answer as it came: head and body.
+    /// The last response as received: head and body.
     pub(crate) fn last(&self) -> &[u8] {
         &self.read
     }
 
-    /// What is at this path.
+    /// Gets the resource at this path.
     pub(crate) async fn fetch(&mut self, path: &str) -> Result<&[u8]> {
         self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: ca\r\n\r\n"), &[]).await
     }
@@ -118,7 +118,7 @@ impl Asker {
     }
 }
 
-/// Where the body begins and how long it is, when the head is there.
+/// Offset and length of the body, once the head is complete.
 fn body(read: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(read.get(..end).unwrap_or_default())?;
@@ -129,10 +129,10 @@ fn body(read: &[u8]) -> Result<Option<(usize, usize)>> {
     Ok(Some((end + 4, length.parse()?)))
 }
 
-/// As RFC 9654 recommends.
+/// The length that RFC 9654 recommends.
 pub(crate) const NONCE_BYTES: usize = 32;
 
-/// `responseStatus successful`, behind the tag and the length of an answer of 256 bytes and more.
+/// `responseStatus successful`, after the tag and length of a response of 256 bytes or more.
 const SUCCESSFUL: [u8; 3] = [0x0a, 1, 0];
 
 /// id-sha256.

@@ -1,5 +1,5 @@
-//! What the system's sockets cost by themselves: the same question in one packet and the same answer in another, over as many connections, and
-//! nothing done between. Nobody who is asked over TCP saves that.
+//! The cost of the system's sockets: the same request in one packet and the same response in another, over as
+//! many connections, with no work between. No server over TCP avoids it.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::task::LocalSet;
 use super::asker::{Asker, Questions};
 use crate::cores::{SERVER, pin_this_thread, thread_cpu};
 
-/// Answers every question with the same bytes, on the server's core.
+/// Answers every request with the same bytes, on the server's core.
 pub(super) struct Floor {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -26,7 +26,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Says what `answer` is, head and body, to whatever comes.
+    /// Starts a server that sends `answer`, head and body, for every request.
     pub(super) fn start(answer: Vec<u8>) -> Result<Self> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -43,7 +43,7 @@ impl Floor {
         Ok(Self { address, stop, thread })
     }
 
-    /// CPU microseconds for an answer, asked over so many connections for this long.
+    /// CPU microseconds for one response over this many connections.
     pub(super) async fn measure(
         self,
         questions: &Questions,
@@ -87,7 +87,7 @@ async fn serve(
 
 async fn repeat(mut stream: TcpStream, answer: Rc<Vec<u8>>, answered: Rc<Cell<u64>>) {
     let mut question = vec![0; 8 * 1024];
-    // A question fits into a packet.
+    // A request fits in a packet.
     while stream.read(&mut question).await.is_ok_and(|read| read > 0) {
         if stream.write_all(&answer).await.is_err() {
             return;

@@ -1,4 +1,4 @@
-//! Unavoidable CPU: read the question, sign the answer with a P-256 key, encode it. Libraries only, none of our own code.
+//! Unavoidable CPU: parse the request, sign the response with a P-256 key, encode it. Uses libraries only.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::der::{
     BIT_STRING, CONTEXT, ENUMERATED, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element,
 };
 
-/// A delegate's key, and nothing else that a responder has.
+/// A delegate's key without a responder.
 pub(crate) struct AnswerLimit {
     key: EcdsaKeyPair,
     random: SystemRandom,
-    /// As answers carry it.
+    /// The certificate as responses contain it.
     certificate: Vec<u8>,
     questions: Vec<Vec<u8>>,
 }
 
 impl AnswerLimit {
-    /// With these questions, each with a nonce, again and again.
+    /// Takes these requests, each with a nonce, in turn.
     pub(crate) fn new(questions: Vec<Vec<u8>>) -> Result<Self> {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| anyhow!("no key"))?;
         let own = rcgen::generate_simple_self_signed(vec!["answers".to_owned()])?;
         Ok(Self { key, random: SystemRandom::new(), certificate: own.cert.der().to_vec(), questions })
     }
 
-    /// CPU microseconds for one answer, measured on the server's core for this long.
+    /// CPU microseconds for one response, measured on the server's core during `length`.
     pub(crate) fn measure(&self, window: Duration) -> Result<f64> {
         on_the_servers_core(|| {
             let started = thread_cpu();
@@ -52,7 +52,7 @@ impl AnswerLimit {
         let (cert_id, nonce) = read(question)?;
         let now = SystemClock.now();
         let now = element(GENERALIZED_TIME, &[generalized(now.into()).as_bytes()]);
-        // good; until when it may be believed.
+        // good; nextUpdate.
         let until = element(CONTEXT, &[&now]);
         let single = element(SEQUENCE, &[cert_id, &[0x80, 0], &now, &until]);
         let singles = element(SEQUENCE, &[&single]);
@@ -70,7 +70,7 @@ impl AnswerLimit {
     }
 }
 
-/// The CertID as it is written, and the nonce with its OCTET STRING.
+/// The encoded CertID, and the nonce with its OCTET STRING.
 fn read(question: &[u8]) -> Result<(&[u8], &[u8])> {
     let (outer, _) = split(question)?;
     let (fields, _) = split(outer)?;
@@ -87,7 +87,7 @@ fn read(question: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok((cert_id, nonce))
 }
 
-/// What is in the first element, and what follows it.
+/// The content of the first element, and the bytes after it.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     let (rest, any) = Any::from_der(bytes).map_err(|_| anyhow!("not DER"))?;
     Ok((any.data, rest))

@@ -1,4 +1,4 @@
-//! One certificate is revoked_or_held: how long until its shard's list, an answer about its status and the feed say so.
+//! Revokes one certificate: the time until its shard's CRL, its OCSP response and the feed show it.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::der::{INTEGER, element};
 use crate::ocsp::{Asker, Questions};
 use crate::server::Server;
 
-/// From the operator's question on.
+/// Measured from the operator's call on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told {
     pub(super) list: Duration,
@@ -120,7 +120,7 @@ async fn until_heard(
 /// `revoked`, RFC 6960, section 4.2.1.
 const REVOKED: u8 = 0xa1;
 
-/// Ten times what is aimed at.
+/// Ten times the target.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(2);

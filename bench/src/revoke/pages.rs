@@ -1,4 +1,4 @@
-//! Listing a whole fleet: the last page must come as fast as the first.
+//! Lists a fleet page by page: the last page must take no longer than the first.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(super) async fn read_all(server: &Server, devices: usize) -> Result<Pages> {
         let started = Instant::now();
         let request = ListDevicesRequest { page, ..ListDevicesRequest::default() };
         let answer = operator.lifecycle().list_devices(request).await?.into_inner();
-        // The last page may be a short one.
+        // The last page can be a short one.
         if answer.devices.len() == PAGE as usize || took.is_empty() {
             took.push(started.elapsed());
         }
@@ -38,7 +38,7 @@ pub(super) async fn read_all(server: &Server, devices: usize) -> Result<Pages> {
     let some = took.len().min(SOME);
     let last = took.split_off(took.len() - some);
     took.truncate(some);
-    // A fleet of a single page has one figure.
+    // A fleet of one page has one figure.
     let first = if took.is_empty() { last.clone() } else { took };
     Ok(Pages { first: median(first), last: median(last) })
 }
@@ -48,8 +48,8 @@ fn median(mut durations: Vec<Duration>) -> Duration {
     durations.get(durations.len() / 2).copied().unwrap_or_default()
 }
 
-/// The most rows of a page.
+/// The largest page.
 const PAGE: u32 = 1_000;
 
-/// Pages of which the median is taken.
+/// The number of pages per median.
 const SOME: usize = 25;

@@ -7,7 +7,7 @@ use rustix::pipe::{fcntl_setpipe_size, pipe};
 
 use super::*;
 
-/// Lines into a pipe of 4 KiB, and the end that is read.
+/// Lines into a pipe of 4 KiB, and its reading end.
 fn piped() -> (Lines, File) {
     let (reader, writer) = pipe().unwrap();
     fcntl_setpipe_size(&writer, 4096).unwrap();
@@ -28,7 +28,7 @@ fn read(mut reader: File) -> String {
     text
 }
 
-/// Closes the sink, so that a reader sees the end.
+/// Closes the sink, so that the reader sees the end.
 fn read_until(reader: &mut File, word: &str) -> String {
     let mut text = String::new();
     let mut buffer = [0; 4096];

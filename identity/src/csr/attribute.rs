@@ -1,8 +1,9 @@
-//! Attributes of a request: checked for form, then forgotten (R-5280-21).
+//! Attributes of a request: checked for form, then dropped (R-5280-21).
 
 use crate::der::{BOOLEAN, Elements, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET};
 
-/// Checks the content of `[0] IMPLICIT SET OF Attribute`: each an object identifier and a set of values, in ascending order.
+/// Checks the content of `[0] IMPLICIT SET OF Attribute`: each an object identifier and a set of values, in
+/// ascending order.
 pub(super) fn check(attributes: &[u8]) -> Result<(), NotDer> {
     let mut elements = Elements::new(attributes)?;
     let mut previous: &[u8] = &[];
@@ -23,7 +24,7 @@ pub(super) fn check(attributes: &[u8]) -> Result<(), NotDer> {
     Ok(())
 }
 
-/// Extensions that are asked for: a `critical` that is FALSE is the default, which DER leaves out. Or the rule that is broken.
+/// Checks an extensionRequest: `critical FALSE` is the default, which DER omits. Returns the broken rule.
 pub(super) fn extensions(mut values: Elements<'_>) -> Result<(), &'static str> {
     const ONE: &str = "is not a SET with one value, a SEQUENCE of extensions (RFC 2985, section 5.4.2)";
     const EXTENSION: &str = "has one that is not an Extension (RFC 5280, section 4.1)";

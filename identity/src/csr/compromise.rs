@@ -1,20 +1,21 @@
-//! Proof that a key is no longer secret: whoever has it signs that it is (R-LIFE-13).
+//! Proof that a key is compromised: a statement signed with the key itself (R-LIFE-13).
 
 use super::{Csr, CsrError, Parts, private_key};
 use crate::PublicKey;
 use crate::der::NotDer;
 
-/// A PKCS#10 request that nobody who guards a key would ever sign with it: its subject says what it is for.
+/// A PKCS#10 request whose subject states its purpose, so that no ordinary request can be used as a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompromiseProof {
     public_key: PublicKey,
 }
 
 impl CompromiseProof {
-    /// Reads and checks a proof: strict DER, signed by its key, with exactly the subject `CN=`[`COMPROMISE_PROOF_NAME`].
+    /// Parses and checks a proof: strict DER, signed by its key, with exactly the subject
+    /// `CN=`[`COMPROMISE_PROOF_NAME`].
     ///
     /// # Errors
-    /// When it is not a request, or not one for this purpose.
+    /// When it is not a request, or not a request with this subject.
     pub fn from_der(der: &[u8]) -> Result<Self, CompromiseProofError> {
         let public_key = Csr::from_der(der)?.public_key;
         let subject = Parts::of(der).map_err(|NotDer| private_key::explain(der))?.subject;
@@ -22,27 +23,27 @@ impl CompromiseProof {
         if named { Ok(Self { public_key }) } else { Err(CompromiseProofError::Subject) }
     }
 
-    /// The key that is no longer secret.
+    /// The compromised key.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }
 }
 
-/// Why this proves nothing. Its sender must act.
+/// Why a proof is refused. The sender must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompromiseProofError {
-    /// It is no request, or its signature is not by its key.
+    /// Not a request, or not signed by its key.
     #[error(transparent)]
     Csr(#[from] CsrError),
-    /// It says something else: an ordinary request proves that its sender has the key, not that others do.
+    /// Another subject: an ordinary request proves that its sender has the key, not that others have it.
     #[error("the subject is not exactly CN={COMPROMISE_PROOF_NAME}")]
     Subject,
 }
 
-/// The only common name that a proof may have.
+/// The only common name that a proof can have.
 pub const COMPROMISE_PROOF_NAME: &str = "Proof of Key Compromise for Touchmark";
 
-/// The name with this common name and nothing else, DER (RFC 5280, section 4.1.2.4).
+/// The DER Name with this common name only (RFC 5280, section 4.1.2.4).
 fn name(string: u8) -> Vec<u8> {
     let text = COMPROMISE_PROOF_NAME.as_bytes();
     let value = element(string, text);

@@ -1,4 +1,4 @@
-//! Says what is wrong with the form of a request: its part, and the rule that it breaks. Looked for only in what is refused.
+//! Finds what is wrong with the form of a refused request: the part and the rule that it breaks.
 
 use super::attribute::{self, EXTENSION_REQUEST};
 use crate::der::{
@@ -6,12 +6,12 @@ use crate::der::{
     element_fault, value_fault,
 };
 
-/// What is wrong with the form of a request.
+/// A fault in the form of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FormFault {
     /// The part of the request (RFC 2986, section 4).
     pub part: &'static str,
-    /// What it does, and what rule says otherwise.
+    /// The fault and the rule that it breaks.
     pub rule: &'static str,
 }
 
@@ -21,7 +21,7 @@ impl FormFault {
     }
 }
 
-/// The first fault of bytes that are no request in strict DER.
+/// The first fault of bytes that are not a request in strict DER.
 pub(super) fn fault(der: &[u8]) -> FormFault {
     match check(der) {
         Err(fault) => fault,
@@ -117,7 +117,7 @@ fn values(part: &'static str, raw: &[u8]) -> Result<(), FormFault> {
     value_fault(raw).map_or(Ok(()), |rule| Err(FormFault::of(part, rule)))
 }
 
-/// What is left to read.
+/// The bytes not yet read.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

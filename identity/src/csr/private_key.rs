@@ -1,9 +1,10 @@
-//! Tells what was sent in the place of a request.
+//! Recognises what was sent in place of a request.
 
 use super::{CsrError, form};
 use crate::der::{INTEGER, SEQUENCE, only};
 
-/// Says why `bytes` are no request: a private key and text get their own answers (R-KEY-13); of the others, the part and the rule.
+/// Why `bytes` are not a request: private keys and text have their own errors (R-KEY-13); others name the
+/// part and the rule.
 pub(super) fn explain(bytes: &[u8]) -> CsrError {
     if let Some(text) = text(bytes) {
         return match (text.contains(PEM), text.contains(PRIVATE)) {
@@ -20,7 +21,7 @@ pub(super) fn explain(bytes: &[u8]) -> CsrError {
     if begins_with_version { CsrError::PrivateKey } else { CsrError::NotDer(form::fault(bytes)) }
 }
 
-/// Text that has PEM or base64 in it, also in UTF-16, as some editors save it.
+/// Finds PEM or base64 in text, also in UTF-16, as some editors save it.
 fn text(bytes: &[u8]) -> Option<String> {
     let wide = |unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair)).collect();
@@ -32,7 +33,7 @@ fn text(bytes: &[u8]) -> Option<String> {
         _ => String::from_utf8_lossy(bytes).into_owned(),
     };
     let base64 = |text: &str| {
-        // "MI" is how the base64 of a SEQUENCE of this size begins.
+        // The base64 of a SEQUENCE of this size begins with "MI".
         text.trim_start().starts_with("MI")
             && text.chars().all(|one| one.is_ascii_alphanumeric() || "+/=-_\r\n \t".contains(one))
     };

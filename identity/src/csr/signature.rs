@@ -1,4 +1,5 @@
-//! Proof of possession (R-KEY-09): by our own code over the exact bytes, with an algorithm that fits the type of the key.
+//! Proof of possession (R-KEY-09): verified over the exact bytes, with an algorithm that fits the type of the
+//! key.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
@@ -16,8 +17,8 @@ use crate::{KeyError, KeyType, PublicKey};
 /// Verifies `signature` over `message` by `key`.
 ///
 /// # Errors
-/// When it does not verify, is of an algorithm that does not fit the key or uses a hash that is broken, or the key is not a point
-/// on its curve.
+/// When the signature does not verify, its algorithm does not fit the key or has a broken hash, or the key is
+/// not a point on its curve.
 pub(super) fn verify(
     key: &PublicKey,
     algorithm: Element<'_>,
@@ -35,10 +36,10 @@ pub(super) fn verify(
     })
 }
 
-/// What the content of an AlgorithmIdentifier means for this type of key; `None`: nothing that we take.
+/// The algorithm that an AlgorithmIdentifier names for this type of key; `None`: not accepted.
 fn fitting(key_type: KeyType, identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
-    // RFC 5758, section 3.2: without parameters. TPMs and embedded stacks write NULL, which says the same; nothing of this identifier comes into
-    // a certificate (ADR 0040).
+    // RFC 5758, section 3.2: without parameters. TPMs and embedded stacks write NULL, which means the same;
+    // this identifier is not copied into a certificate (ADR 0040).
     let ecdsa = identifier.strip_suffix(NULL_PARAMETERS).unwrap_or(identifier);
     match key_type {
         KeyType::P256 => match ecdsa {
@@ -59,7 +60,8 @@ fn fitting(key_type: KeyType, identifier: &[u8]) -> Option<&'static dyn Verifica
 }
 
 fn rsa(identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
-    // RFC 4055, section 5: the parameters are NULL, and "implementations MUST accept the parameters being absent as well as present".
+    // RFC 4055, section 5: the parameters are NULL, and "implementations MUST accept the parameters being
+    // absent as well as present".
     match identifier.strip_suffix(NULL_PARAMETERS).unwrap_or(identifier) {
         RSA_SHA256 => return Some(&RSA_PKCS1_2048_8192_SHA256),
         RSA_SHA384 => return Some(&RSA_PKCS1_2048_8192_SHA384),
@@ -79,11 +81,11 @@ fn rsa(identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
         .map(|(_, _, algorithm)| algorithm)
 }
 
-/// id-RSASSA-PSS with one hash for message and mask, and a salt of its length; the hash's parameters are NULL or absent
-/// (RFC 4055, section 2.1: both are to be accepted).
+/// id-RSASSA-PSS with one hash for message and mask, and a salt of its length; the hash's parameters are NULL
+/// or absent (RFC 4055, section 2.1 accepts both).
 fn pss_identifier(hash: u8, salt: u8, null: bool) -> Vec<u8> {
     let tlv = |tag: u8, content: &[u8]| {
-        // All of them are short: the longest has 65 bytes.
+        // Every length fits one octet: the longest has 65 bytes.
         [&[tag, u8::try_from(content.len()).unwrap_or(u8::MAX)], content].concat()
     };
     let oid = [&[6, 9], SHA2_ARC, &[hash]].concat();

@@ -1,4 +1,4 @@
-//! Why bytes are not an element, in words: looked for only when somebody has to be told.
+//! Explains why bytes are not an element, for error messages.
 
 /// The rule that the element at the beginning of `bytes` breaks; `None`: it breaks none.
 pub fn element_fault(bytes: &[u8]) -> Option<&'static str> {
@@ -23,7 +23,7 @@ pub fn element_fault(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// How many octets of length follow, in the long form.
+/// The number of length octets that follow, in the long form.
 fn after_tag_octets(after_tag: &[u8]) -> u8 {
     after_tag.first().map_or(0, |first| first & 0x7f)
 }

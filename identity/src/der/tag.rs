@@ -1,4 +1,4 @@
-//! Identifier octets (X.690 section 8.1.2) of what we read.
+//! The identifier octets (X.690 section 8.1.2) in use.
 
 /// BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;

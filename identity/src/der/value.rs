@@ -1,21 +1,21 @@
-//! The rules of DER for the contents of primitive types and for the order in a SET OF.
+//! Rules of DER for the contents of primitive types and the order of a SET OF.
 
 use super::{
     BIT_STRING, BOOLEAN, ENUMERATED, Elements, GENERALIZED_TIME, IA5_STRING, INTEGER, NULL, NotDer,
     OBJECT_IDENTIFIER, PRINTABLE_STRING, SET, UTC_TIME, UTF8_STRING, element_fault,
 };
 
-/// Checks every element in `bytes`, at every depth: minimal INTEGERs, BOOLEANs of 00 or ff, padded BIT STRINGs, well-formed
-/// OBJECT IDENTIFIERs, strings of their alphabet, times with seconds and Z, SETs in ascending order. What an OCTET STRING holds
-/// is not looked at.
+/// Checks every element in `bytes`, at every depth: minimal INTEGERs, BOOLEANs of 00 or ff, padded BIT
+/// STRINGs, well-formed OBJECT IDENTIFIERs, strings in their alphabet, times with seconds and Z, SETs in
+/// ascending order. The content of OCTET STRINGs is not checked.
 ///
 /// # Errors
-/// When one breaks a rule, or lies deeper than `DEPTH_MAX`.
+/// When an element breaks a rule or is nested deeper than `DEPTH_MAX`.
 pub fn check_values(bytes: &[u8]) -> Result<(), NotDer> {
     check(bytes, 0).map_err(|_| NotDer)
 }
 
-/// The first rule that an element in `bytes` breaks, at whatever depth; `None`: none does.
+/// The first rule that an element in `bytes` breaks, at any depth; `None`: none is broken.
 pub fn value_fault(bytes: &[u8]) -> Option<&'static str> {
     check(bytes, 0).err()
 }
@@ -113,14 +113,14 @@ fn printable(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&octet)
 }
 
-/// X.690 sections 11.7 and 11.8: seconds are there, fractions are not, and it is UTC.
+/// X.690 sections 11.7 and 11.8: seconds present, no fractions, UTC.
 fn time_digits(content: &[u8], digits: usize) -> bool {
     content.split_last().is_some_and(|(zone, time)| {
         *zone == b'Z' && time.len() == digits && time.iter().all(u8::is_ascii_digit)
     })
 }
 
-/// X.690 section 11.6. The types that we meet in a SET are all SET OF. The elements were read before.
+/// X.690 section 11.6. All SETs in requests and certificates are SET OF. The elements were parsed before.
 fn ascending(content: &[u8]) -> Result<(), &'static str> {
     let mut elements = Elements::new(content).map_err(|NotDer| TOO_LONG)?;
     let mut previous: &[u8] = &[];
@@ -138,5 +138,5 @@ const TOO_LONG: &str = "is longer than anything that is read here";
 
 const CONSTRUCTED: u8 = 0x20;
 
-/// Deeper than anything in a certificate request; bounds the stack that a stranger can make us use.
+/// Deeper than any certificate request; bounds the use of the stack.
 const DEPTH_MAX: usize = 16;

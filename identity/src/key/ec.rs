@@ -4,8 +4,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, Ecdsa
 
 use super::{KeyError, KeyType};
 
-/// Checks the form of a point: uncompressed, and of the curve's length (RFC 5480, section 2.2). Whether it is on the curve, with
-/// coordinates below the prime, aws-lc-rs says when it reads the key.
+/// Checks the form of a point: uncompressed and of the curve's length (RFC 5480, section 2.2). aws-lc-rs
+/// checks when it reads the key that the point is on the curve and its coordinates are below the prime.
 pub(super) fn shape(point: &[u8], key_type: KeyType) -> Result<KeyType, KeyError> {
     let length = if key_type == KeyType::P256 { P256_POINT_BYTES } else { P384_POINT_BYTES };
     match point {
@@ -17,7 +17,7 @@ pub(super) fn shape(point: &[u8], key_type: KeyType) -> Result<KeyType, KeyError
     }
 }
 
-/// The algorithm with which aws-lc-rs reads a key on a curve; `None`: not on a curve of ours.
+/// The algorithm with which aws-lc-rs reads a key on this curve; `None`: not an accepted curve.
 pub(super) fn usual_algorithm(key_type: KeyType) -> Option<&'static EcdsaVerificationAlgorithm> {
     match key_type {
         KeyType::P256 => Some(&ECDSA_P256_SHA256_ASN1),

@@ -4,8 +4,8 @@ use num_bigint::BigUint;
 
 use super::{KeyError, KeyType};
 
-/// Checks the key: 32 bytes (RFC 8410, section 4), the canonical encoding of a point, and not one of small order: for those there
-/// are signatures that verify for every message, so possession proves nothing.
+/// Checks the key: 32 bytes (RFC 8410, section 4) that are the canonical encoding of a point, not of small
+/// order. For points of small order some signatures verify for every message, so possession proves nothing.
 pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     if bytes.len() != KEY_BYTES {
         return Err(KeyError::Malformed { what: "an Ed25519 key has 32 bytes" });
@@ -16,7 +16,7 @@ pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     }
     let y = BigUint::from_bytes_le(&y_bytes);
     let prime = prime();
-    // Before the range: an encoding of a small-order point that is not canonical is the worse of the two.
+    // Checked before the range, because small order is the worse fault.
     let reduced = &y % &prime;
     if small_order(&reduced, &prime) {
         return Err(KeyError::Weak { what: "a point of small order: anyone can sign for it" });
@@ -31,16 +31,16 @@ pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     }
 }
 
-/// Whether y belongs to one of the eight points whose order divides eight: y = 1, -1, 0 and two values of order eight, each
-/// with both signs of x.
+/// Whether y belongs to one of the eight points whose order divides eight: y = 1, -1, 0 and two values of
+/// order eight, each with both signs of x.
 fn small_order(y: &BigUint, prime: &BigUint) -> bool {
     let one = BigUint::from(1u8);
     let order_eight = BigUint::from_bytes_le(&ORDER_EIGHT);
     *y == BigUint::ZERO || *y == one || *y == prime - &one || *y == order_eight || *y == prime - &order_eight
 }
 
-/// Whether x exists: (y² - 1) / (d y² + 1) is a square modulo p (RFC 8032, section 5.1.3), by Euler's criterion. With
-/// d = -121665/121666, multiplied out by the square of the denominator.
+/// Whether x exists: (y² - 1) / (d y² + 1) is a square modulo p (RFC 8032, section 5.1.3), by Euler's
+/// criterion. d = -121665/121666; both sides are multiplied by the square of the denominator.
 fn on_curve(y: &BigUint, prime: &BigUint) -> bool {
     let square = y * y % prime;
     let numerator = ((&square + prime - 1u8) * 121_666u32) % prime;

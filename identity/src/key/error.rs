@@ -6,25 +6,25 @@ pub enum KeyError {
     /// Not a SubjectPublicKeyInfo in strict DER (R-5280-20).
     #[error("the public key is not strict DER")]
     NotDer,
-    /// Another algorithm, curve or size than those of R-KEY-01.
+    /// An algorithm, curve or size that R-KEY-01 does not list.
     #[error("no certificate is made for keys of this kind: a device's are for ECDSA P-256 keys")]
     NotAllowed,
-    /// Encoded as its standard forbids, or no key at all (R-KEY-07, R-KEY-08).
+    /// An encoding that the standard forbids, or not a key (R-KEY-07, R-KEY-08).
     #[error("the public key is malformed: {what}")]
     Malformed {
-        /// What is wrong.
+        /// The fault, for people.
         what: &'static str,
     },
-    /// Others can find the private key, or it has none (R-KEY-02, R-KEY-03, R-KEY-04, R-KEY-08).
+    /// The private key can be computed (R-KEY-02, R-KEY-03, R-KEY-04, R-KEY-08).
     #[error("the public key is weak: {what}")]
     Weak {
-        /// How.
+        /// The weakness, for people.
         what: &'static str,
     },
 }
 
 impl KeyError {
-    /// The stable reason that callers are told.
+    /// The stable reason code for callers.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotDer | Self::Malformed { .. } => "KEY_MALFORMED",

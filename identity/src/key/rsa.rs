@@ -5,7 +5,8 @@ use num_bigint::BigUint;
 use super::{KeyError, KeyType};
 use crate::der::{Elements, INTEGER, NotDer, SEQUENCE, only};
 
-/// Checks the form: `RSAPublicKey` in strict DER, an odd modulus of exactly 2,048, 3,072 or 4,096 bits, e = 65537.
+/// Checks the form: `RSAPublicKey` in strict DER, an odd modulus of exactly 2,048, 3,072 or 4,096 bits, e =
+/// 65537.
 pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     let (modulus, exponent) = parts(bytes)?;
     let key_type = match (modulus.len() * 8, modulus.first()) {
@@ -28,7 +29,7 @@ pub(super) fn modulus(bytes: &[u8]) -> Option<&[u8]> {
     parts(bytes).ok().map(|(modulus, _)| modulus)
 }
 
-/// Refuses moduli that can be factored in a moment.
+/// Refuses moduli that are quick to factor.
 pub(super) fn strong(bytes: &[u8]) -> Result<(), KeyError> {
     let (modulus, _) = parts(bytes)?;
     let modulus = BigUint::from_bytes_be(modulus);
@@ -49,7 +50,7 @@ pub(super) fn strong(bytes: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Modulus and exponent without leading zeros.
+/// Parses modulus and exponent, without leading zeros.
 fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), KeyError> {
     let read = || {
         let mut fields: Elements<'_> = only(bytes, SEQUENCE)?.elements()?;
@@ -68,10 +69,10 @@ fn positive(content: &[u8]) -> Result<&[u8], NotDer> {
     }
 }
 
-/// Whether a prime up to [`SMALL_FACTOR_MAX`] divides it.
+/// Whether a prime up to [`SMALL_FACTOR_MAX`] divides the modulus.
 fn has_small_factor(modulus: &BigUint) -> bool {
     let digits = modulus.to_u32_digits();
-    // As many primes at a time as fit in 32 bits: one long division for all of them.
+    // Primes are multiplied up to 32 bits: one long division for all of them.
     let mut product = 1u64;
     let mut group = Vec::new();
     for prime in small_primes() {
@@ -106,8 +107,8 @@ fn small_primes() -> impl Iterator<Item = u32> {
     })
 }
 
-/// Whether the modulus is, for each of the library's small primes, a power of 65537: true for its keys, and by chance for about
-/// one other in 2^27.
+/// The ROCA fingerprint: the modulus is a power of 65537 modulo each of the library's small primes. One other
+/// modulus in 2^27 has it by chance.
 fn has_roca_fingerprint(modulus: &BigUint) -> bool {
     let digits = modulus.to_u32_digits();
     small_primes().take_while(|prime| *prime <= ROCA_PRIME_MAX).all(|prime| {
@@ -122,7 +123,7 @@ fn has_roca_fingerprint(modulus: &BigUint) -> bool {
     })
 }
 
-/// Fermat's method: looks for a with a² - n a square, from the root of n upwards.
+/// Fermat's method: searches upwards from the root of n for an a with a² - n a square.
 fn has_close_factors(modulus: &BigUint) -> bool {
     let root = modulus.sqrt();
     let start = if &root * &root < *modulus { root + 1u8 } else { root };
@@ -133,7 +134,7 @@ fn has_close_factors(modulus: &BigUint) -> bool {
 }
 
 fn is_square(n: &BigUint) -> bool {
-    // Squares end in few ways modulo 64: spares most of the roots.
+    // Squares have few residues modulo 64, which saves most square roots.
     let low = n.iter_u32_digits().next().unwrap_or(0) & 63;
     if !matches!(low, 0 | 1 | 4 | 9 | 16 | 17 | 25 | 33 | 36 | 41 | 49 | 57) {
         return false;
@@ -142,7 +143,7 @@ fn is_square(n: &BigUint) -> bool {
     &root * &root == *n
 }
 
-/// Whether it is m^k. The smallest factor has more than 16 bits, which bounds k.
+/// Whether the modulus is m^k. The smallest factor has more than 16 bits, which bounds k.
 fn is_perfect_power(modulus: &BigUint) -> bool {
     let exponent_max = u32::try_from(modulus.bits() / SMALL_FACTOR_BITS).unwrap_or(u32::MAX);
     std::iter::once(2).chain(small_primes()).take_while(|k| *k <= exponent_max).any(|k| {
@@ -157,11 +158,11 @@ pub(super) const OID: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 /// rsaEncryption with parameters NULL (RFC 3279, section 2.3.1).
 pub(super) const IDENTIFIER: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
 
-/// More than the 752 that public CAs must check (R-KEY-03).
+/// More than the 752 rounds that public CAs must check (R-KEY-03).
 const SMALL_FACTOR_MAX: u32 = 65_537;
 const SMALL_FACTOR_BITS: u64 = 16;
 
-/// Public CAs must try as many (R-KEY-03).
+/// The number of rounds that public CAs must try (R-KEY-03).
 const FERMAT_ROUNDS: u32 = 100;
 
 /// The largest prime of the ROCA fingerprint.

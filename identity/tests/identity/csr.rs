@@ -1,4 +1,4 @@
-//! Which keys and proofs are taken (R-KEY-01, R-KEY-07, R-KEY-08, R-KEY-09).
+//! Which keys and proofs are accepted (R-KEY-01, R-KEY-07, R-KEY-08, R-KEY-09).
 
 use identity::{Csr, CsrError, KeyType};
 

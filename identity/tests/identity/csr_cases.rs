@@ -1,4 +1,4 @@
-//! Requests that devices and tools make: each is taken, or refused for its own reason with the part and the rule.
+//! Requests of real devices and tools: each is accepted, or refused with its own reason, part and rule.
 
 use std::collections::BTreeSet;
 use std::error::Error;

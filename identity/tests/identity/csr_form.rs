@@ -1,4 +1,4 @@
-//! Strict DER at the door (R-5280-20): everything here carries a signature that would verify.
+//! Requests must be strict DER (R-5280-20). Every request here has a signature that would verify.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
@@ -12,7 +12,8 @@ const ECDSA_SHA256: &[u8] = &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4,
 const VERSION: &[u8] = &[2, 1, 0];
 const NO_ATTRIBUTES: &[u8] = &[0xa0, 0];
 
-/// A request over these bytes of CertificationRequestInfo, made by `info` from the key's SubjectPublicKeyInfo.
+/// A request over these bytes of CertificationRequestInfo, made by `info` from the key's
+/// SubjectPublicKeyInfo.
 fn signed(info: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
     let info = info(&spki(P256, key.public_key().as_ref()));

@@ -1,4 +1,4 @@
-//! The requests in `tests/fixtures/csr`, and a writer of DER that can also write what is not.
+//! The requests in `tests/fixtures/csr`, and a writer of DER that can also write malformed DER.
 
 use std::path::Path;
 

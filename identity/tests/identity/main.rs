@@ -1,4 +1,4 @@
-//! The words, tried through the public API.
+//! The shared value types through the public API.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 

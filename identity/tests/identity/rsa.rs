@@ -1,4 +1,4 @@
-//! RSA keys (R-KEY-02, R-KEY-03, R-KEY-04). The moduli are made here; nobody has their private keys, and none is needed.
+//! RSA keys (R-KEY-02, R-KEY-03, R-KEY-04). The moduli are made here; no private keys are needed.
 
 use identity::{KeyType, PublicKey};
 use num_bigint::BigUint;
@@ -80,7 +80,7 @@ fn close_primes_are_refused() {
     let p = prime(&mut generator, 1_024);
     let q = next_prime(&p + 2u8);
     assert_eq!(reason(&rsa(&(&p * &q), 65_537)), "KEY_WEAK");
-    // The square of a prime is the closest of all.
+    // The square of a prime has the closest factors.
     assert_eq!(reason(&rsa(&(&p * &p), 65_537)), "KEY_WEAK");
     // 2^500 apart needs about a hundredth of a round: (p - q)² / 8√n is below one.
     let far = next_prime(&p + (BigUint::from(1u8) << 510u32));

@@ -6,7 +6,8 @@ use identity::SerialNumber;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// "The serial number MUST be a positive integer assigned by the CA to each certificate." -- RFC 5280 §4.1.2.2
+/// "The serial number MUST be a positive integer assigned by the CA to each certificate." -- RFC 5280
+/// §4.1.2.2
 #[test]
 fn a_hundred_thousand_serial_numbers_are_positive_of_one_length_and_never_repeat() {
     let mut generator = StdRng::seed_from_u64(1);

@@ -1,10 +1,10 @@
-//! A set of SHA-256 fingerprints and beginnings of such, in order.
+//! A sorted set of SHA-256 fingerprints and prefixes of fingerprints.
 
-/// Fingerprints, whole or their first bytes. About 33 bytes each.
+/// Fingerprints, complete or their first bytes. 33 bytes each.
 #[derive(Clone, Default)]
 pub(super) struct Fingerprints(Vec<Fingerprint>);
 
-/// One, with zeros behind its end.
+/// One fingerprint or prefix, padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fingerprint {
     bytes: [u8; BYTES],
@@ -12,7 +12,7 @@ struct Fingerprint {
 }
 
 impl Fingerprints {
-    /// Those that can be read, and the lines that cannot.
+    /// Returns the entries that can be read, and the lines that cannot.
     pub(super) fn parse(list: &str) -> (Self, Vec<ListMistake>) {
         let mut all = Vec::new();
         let mut mistakes = Vec::new();
@@ -31,7 +31,7 @@ impl Fingerprints {
         (Self(all), mistakes)
     }
 
-    /// Whether it, or a beginning of it, is among them.
+    /// Whether the digest or a prefix of it is in the set.
     pub(super) fn contain(&self, digest: &[u8; BYTES]) -> bool {
         let start = self.0.partition_point(|known| head(&known.bytes) < head(digest));
         let same_head = self.0.iter().skip(start).take_while(|known| head(&known.bytes) == head(digest));
@@ -72,12 +72,12 @@ impl Fingerprint {
     }
 }
 
-/// A line that is no entry.
+/// A line that is not an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListMistake {
-    /// Its number; the first is 1.
+    /// The line number; the first is 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The mistake, for people.
     pub what: &'static str,
 }
 
@@ -90,12 +90,13 @@ fn nibble(digit: u8) -> u8 {
     }
 }
 
-/// What every entry has.
+/// The first bytes, which every entry has.
 fn head(bytes: &[u8; BYTES]) -> Option<&[u8; FINGERPRINT_PREFIX_BYTES_MIN]> {
     bytes.first_chunk()
 }
 
-/// The shortest beginning of a fingerprint that is an entry: what badkeys.info keeps of one. By chance a key has the same with 2^-120.
+/// The shortest prefix that is taken as an entry; badkeys.info publishes 15 bytes. A random key matches one
+/// with probability 2^-120.
 pub const FINGERPRINT_PREFIX_BYTES_MIN: usize = 15;
 
 const BYTES: usize = 32;

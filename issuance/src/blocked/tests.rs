@@ -1,4 +1,4 @@
-//! What is blocked, and what is an entry.
+//! Which keys are blocked, and which lines are entries.
 
 use super::*;
 
@@ -12,7 +12,7 @@ const GENERATOR: &str = "3059301306072a8648ce3d020106082a8648ce3d03010703420004\
     6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
     4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
 
-/// The P-256 key of which the private key is the SHA-256 of "touchmark": nothing is known against it.
+/// The P-256 key whose private key is the SHA-256 of "touchmark": not blocked.
 const GOOD: &str = "3059301306072a8648ce3d020106082a8648ce3d0301070342000405669b0692\
     7ba528a67fcebb9ebcaa1a19a088065b9c156e2c7fdf7b545e2ab43d2660c9e3\
     4234f384551f5b48ff5cf464e9425550d35f649d4727485e2166fd";

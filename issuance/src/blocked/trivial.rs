@@ -1,4 +1,4 @@
-//! Keys whose private half anybody finds by trying a few thousand numbers: computed, not listed.
+//! Keys with a trivial private key, found by trying a few thousand numbers. The set is computed, not listed.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -7,16 +7,17 @@ use aws_lc_rs::agreement::{Algorithm, ECDH_P256, ECDH_P384, PrivateKey};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use identity::{KeyType, PublicKey};
 
-/// Whether the private key is one that is tried first.
+/// Whether the private key is trivial.
 ///
-/// The numbers 1 to [`TRIVIAL_PRIVATE_KEYS_MAX`], the powers of two, one octet repeated, and octets that count up from any first one, all in either
-/// byte order. P-256 and P-384: these as private keys, and their negatives modulo the order of the group. Ed25519: as seeds. RSA keys have no
-/// such numbers.
+/// Trivial are the numbers 1 to [`TRIVIAL_PRIVATE_KEYS_MAX`], powers of two, one octet repeated, and octets
+/// that count up from any first octet, each in both byte orders. For P-256 and P-384 these are private keys,
+/// and so are their negatives modulo the group order. For Ed25519 they are seeds. RSA keys are never trivial.
 pub(super) fn is_trivial(key: &PublicKey) -> bool {
     TRIVIAL.contains(&(key.key_type(), super::number(key).to_vec()))
 }
 
-/// By x, which a point and its negative have in common, or the bytes of an Ed25519 key. Computed once, in about half a second.
+/// Kind of key, and x of the point (a point and its negative share it) or the Ed25519 key. Computed at first
+/// use, in about half a second.
 static TRIVIAL: LazyLock<HashSet<(KeyType, Vec<u8>)>> = LazyLock::new(|| {
     let p256 = secrets(P256_BYTES).filter_map(|secret| x(&ECDH_P256, &secret)).map(|x| (KeyType::P256, x));
     let p384 = secrets(P384_BYTES).filter_map(|secret| x(&ECDH_P384, &secret)).map(|x| (KeyType::P384, x));
@@ -24,7 +25,7 @@ static TRIVIAL: LazyLock<HashSet<(KeyType, Vec<u8>)>> = LazyLock::new(|| {
     p256.chain(p384).chain(ed25519).collect()
 });
 
-/// Zero is among them. What is no private key of a kind is passed over there.
+/// Includes zero. Values that are not private keys of a kind are skipped by the callers.
 fn secrets(bytes: usize) -> impl Iterator<Item = Vec<u8>> {
     let small = (0..=TRIVIAL_PRIVATE_KEYS_MAX).map(move |number| {
         let number = number.to_be_bytes();
@@ -59,8 +60,8 @@ fn without_leading_zeros(number: &[u8]) -> Vec<u8> {
     number.iter().copied().skip_while(|octet| *octet == 0).collect()
 }
 
-/// The largest small number that is refused as a private key. What is found beyond it by search is endless; these are what a counter, a flag, a
-/// test or a generator that gives zeros comes to.
+/// The largest number that is refused as a private key: what a counter, a flag, a test or a broken generator
+/// produces. Larger ones are found by search only.
 pub const TRIVIAL_PRIVATE_KEYS_MAX: u16 = 1_024;
 
 const P256_BYTES: usize = 32;

@@ -1,4 +1,4 @@
-//! One line of a list.
+//! One entry of a CRL.
 
 use std::time::SystemTime;
 
@@ -7,16 +7,16 @@ use identity::{RevocationReason, SerialNumber};
 
 use crate::{Refusal, encode, time};
 
-/// A certificate that is revoked or held, and why.
+/// A certificate that is revoked or held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlEntry {
-    /// Which.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
-    /// Since when; kept for ever (R-CRL-06), seconds.
+    /// revocationDate, in whole seconds; never changes (R-CRL-06).
     pub revoked_at: SystemTime,
-    /// Why.
+    /// reasonCode.
     pub reason: RevocationReason,
-    /// Since when nobody should have believed in it, if that is known (RFC 5280, section 5.3.2).
+    /// invalidityDate, if known: when the key may have been compromised (RFC 5280, section 5.3.2).
     pub invalidity_date: Option<SystemTime>,
 }
 
@@ -27,8 +27,8 @@ impl CrlEntry {
         encode::element(&mut fields, INTEGER, self.serial_number.as_bytes());
         time::write(&mut fields, self.revoked_at)?;
         let mut extensions = Vec::with_capacity(ENTRY_BYTES_USUAL);
-        // "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value"
-        // -- <https://www.rfc-editor.org/rfc/rfc5280#section-5.3.1> (R-CRL-05)
+        // "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0)
+        // reasonCode value" -- <https://www.rfc-editor.org/rfc/rfc5280#section-5.3.1> (R-CRL-05)
         if self.reason != RevocationReason::Unspecified {
             extensions.extend_from_slice(REASON_CODE);
             extensions.push(self.reason.code());
@@ -51,5 +51,5 @@ const REASON_CODE: &[u8] = &[0x30, 10, 6, 3, 0x55, 0x1d, 21, 4, 3, 10, 1];
 /// invalidityDate, not critical, up to the GeneralizedTime, which has 17 octets.
 const INVALIDITY_DATE: &[u8] = &[0x30, 24, 6, 3, 0x55, 0x1d, 24, 4, 17];
 
-/// Keeps an entry in one allocation.
+/// Makes one allocation enough for an entry.
 const ENTRY_BYTES_USUAL: usize = 80;

@@ -1,4 +1,5 @@
-//! The lint of lists: reads what is about to be signed and fails closed (R-5280-23). It knows the rules, not the writer.
+//! The lint of CRLs: reads the bytes that are about to be signed and fails closed (R-5280-23). It does not
+//! use the code that wrote them.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +15,7 @@ use crate::reading::{URI, extensions, oid, time};
 use crate::time::whole_seconds;
 use crate::{Refusal, SignatureAlgorithm};
 
-/// What the list was meant to say.
+/// The intended content of the CRL.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a [u8],
     pub(super) key_identifier: &'a [u8],
@@ -24,7 +25,7 @@ pub(super) struct Expected<'a> {
     pub(super) is_root: bool,
 }
 
-/// Applies every rule to the fields of the list but its entries.
+/// Applies every rule to the fields before and after the entries.
 pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
     let reading = Reading::of(content);
     let reading = reading.map_err(|NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" })?;
@@ -39,7 +40,7 @@ pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusa
     for (index, extension) in reading.extensions.iter().enumerate() {
         let first = reading.extensions.iter().position(|other| other.oid == extension.oid);
         ensure(first == Some(index), "R-5280-19", "an extension is there twice")?;
-        // No deltas, no freshest list, no indirect list: no list of ours has them (R-CRL-10).
+        // Delta CRLs, freshestCRL and indirect CRLs are not used (R-CRL-10).
         ensure(KNOWN.contains(&extension.oid), "R-5280-23", "an extension that no list has")?;
         ensure(check_values(extension.value).is_ok(), "R-5280-20", "an extension is not strict DER")?;
     }
@@ -157,14 +158,14 @@ pub(super) fn entry(bytes: &[u8], meant: &CrlEntry, of_issuers: bool) -> Result<
     )
 }
 
-/// What a list can have.
+/// The extensions that our CRLs use.
 const KNOWN: &[&[u8]] = &[oid::AUTHORITY_KEY_IDENTIFIER, oid::CRL_NUMBER, oid::ISSUING_DISTRIBUTION_POINT];
 
 /// RFC 5280, section 5.2.3.
 const NUMBER_OCTETS_MAX: usize = 20;
 
-/// Leaves are withdrawn at once; who holds an old list must not for long (R-CRL-03: 24 hours).
+/// End-entity certificates: a client that holds an old CRL must fetch a new one within days (R-CRL-03).
 const LIFE_MAX: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
-/// The root is offline (R-CRL-13: up to 12 months), and its list is renewed by hand.
+/// The root is offline (R-CRL-13: up to 12 months); its CRL is renewed by hand.
 const ROOT_LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);

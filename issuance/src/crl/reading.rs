@@ -1,4 +1,4 @@
-//! Reads a list back, strictly.
+//! Parses a CRL, strictly.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use identity::der::{
 use super::CrlNumber;
 use crate::reading::{Extension, extensions, oid, time};
 
-/// The fields of a `TBSCertList` (RFC 5280, section 5.1), as they lie in the bytes.
+/// The fields of a `TBSCertList` (RFC 5280, section 5.1), borrowed from the bytes.
 pub(super) struct Reading<'a> {
     pub(super) version: Option<&'a [u8]>,
     pub(super) signature: &'a [u8],
@@ -22,7 +22,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Reads the content of the `TBSCertList`, also without its entries.
+    /// Parses the content of a `TBSCertList`, with or without its entries.
     pub(super) fn of(content: &'a [u8]) -> Result<Self, NotDer> {
         let mut fields = Elements::new(content)?;
         let version = fields.optional(INTEGER)?.map(|version| version.content);
@@ -52,26 +52,26 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What a list says of itself.
+/// The fields of a CRL that the CA uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlSummary {
-    /// Its number.
+    /// cRLNumber.
     pub number: CrlNumber,
-    /// As of when it is right.
+    /// thisUpdate.
     pub this_update: SystemTime,
-    /// By when there is a newer one.
+    /// nextUpdate.
     pub next_update: SystemTime,
-    /// Who signed it: a Name, as encoded.
+    /// The issuer's Name, as encoded.
     pub issuer: Box<[u8]>,
-    /// The bytes of its entries: from where, and how many.
+    /// Offset and length of the entries' bytes.
     pub entries: (usize, usize),
 }
 
 impl CrlSummary {
-    /// Reads a list of ours. Does not verify its signature, nor read its entries.
+    /// Reads a CRL of ours. Verifies no signature and reads no entries.
     ///
     /// # Errors
-    /// When it is not one.
+    /// When the bytes are not a CRL of ours.
     pub fn from_der(der: &[u8]) -> Result<Self, CrlReadError> {
         read(der).map_err(|NotDer| CrlReadError)
     }
@@ -97,12 +97,12 @@ fn read(der: &[u8]) -> Result<CrlSummary, NotDer> {
     })
 }
 
-/// Where `part` begins in `whole`, of which it is a part.
+/// Offset of `part` in `whole`, which contains it.
 fn offset(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
-/// The bytes are not a revocation list of ours.
+/// The bytes are not a CRL of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a revocation list of Touchmark")]
 pub struct CrlReadError;

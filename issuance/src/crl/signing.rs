@@ -1,13 +1,14 @@
-//! From entries to a signed list: their bytes are hashed behind a head that says how many they are.
+//! From entries to a signed CRL: hashes the head, which states the length of the entries, then the entries
+//! and the extensions.
 
 use aws_lc_rs::digest::{Context, Digest, SHA256, SHA384};
 use identity::der::SEQUENCE;
 
 use crate::{Refusal, SignatureAlgorithm, encode};
 
-/// Hashes what will be signed. Takes the bytes of the entries in order, in pieces of any size.
+/// Hashes the bytes to be signed. Takes the bytes of the entries in order, in pieces of any size.
 pub struct CrlHash {
-    /// Of the `TBSCertList`, up to the entries.
+    /// The `TBSCertList` up to its entries.
     head: Vec<u8>,
     extensions: Vec<u8>,
     algorithm: SignatureAlgorithm,
@@ -44,10 +45,10 @@ impl CrlHash {
         Ok(Self { head, extensions, algorithm, context, entries_bytes, missing: entries_bytes })
     }
 
-    /// The next bytes of the entries.
+    /// Hashes the next bytes of the entries.
     ///
     /// # Errors
-    /// When they are more than was said.
+    /// When there are more bytes than announced.
     pub fn entries(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let left = u64::try_from(bytes.len()).ok().and_then(|length| self.missing.checked_sub(length));
         self.missing = left.ok_or(OTHER_LENGTH)?;
@@ -55,10 +56,10 @@ impl CrlHash {
         Ok(())
     }
 
-    /// All entries were given.
+    /// Ends the entries.
     ///
     /// # Errors
-    /// When they were fewer than was said.
+    /// When there were fewer bytes than announced.
     pub fn finish(mut self) -> Result<PreparedCrl, Refusal> {
         if self.missing != 0 {
             return Err(OTHER_LENGTH);
@@ -74,7 +75,7 @@ impl CrlHash {
     }
 }
 
-/// A list that waits for its signature.
+/// A CRL that is ready to be signed.
 #[derive(Debug)]
 pub struct PreparedCrl {
     head: Vec<u8>,
@@ -85,25 +86,25 @@ pub struct PreparedCrl {
 }
 
 impl PreparedCrl {
-    /// The digest to sign: of what [`Self::algorithm`] wants.
+    /// The digest to sign, with the hash of [`Self::algorithm`].
     pub fn digest(&self) -> &[u8] {
         self.digest.as_ref()
     }
 
-    /// The exact bytes to sign, for a key that is elsewhere (R-CRL-13): the entries are given once more.
+    /// The exact bytes to sign, for a key that is offline (R-CRL-13). `entries` are passed once more.
     pub fn to_be_signed(&self, entries: &[u8]) -> Vec<u8> {
         [self.head.as_slice(), entries, &self.extensions].concat()
     }
 
-    /// How it must be signed.
+    /// The signature algorithm.
     pub fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
     }
 
-    /// What goes before and after the entries. Does not verify the signature.
+    /// Returns the bytes before and after the entries. Does not verify the signature.
     ///
     /// # Errors
-    /// When the signature has no bytes, or more than any that we make.
+    /// When the signature is empty or longer than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<SealedCrl, Refusal> {
         encode::check_signature(signature)?;
         let entries = usize::try_from(self.entries_bytes).map_err(|_| OTHER_LENGTH)?;
@@ -116,10 +117,10 @@ impl PreparedCrl {
     }
 }
 
-/// A list that was signed elsewhere. Does not verify the signature, nor read the list.
+/// Assembles a CRL that was signed elsewhere. Does not verify the signature or parse the CRL.
 ///
 /// # Errors
-/// When the signature has no bytes, or more than any that we make.
+/// When the signature is empty or longer than any that we make.
 pub fn seal_crl(
     to_be_signed: &[u8],
     algorithm: SignatureAlgorithm,
@@ -129,16 +130,16 @@ pub fn seal_crl(
     Ok(encode::certificate(to_be_signed, algorithm, signature))
 }
 
-/// A signed list: `head`, then the entries as they were hashed, then `tail`.
+/// A signed CRL: `head`, then the entries as hashed, then `tail`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedCrl {
-    /// Everything before the entries.
+    /// The bytes before the entries.
     pub head: Vec<u8>,
-    /// Everything after them.
+    /// The bytes after the entries.
     pub tail: Vec<u8>,
 }
 
-/// Twenty million entries; what reads DER with 32-bit lengths still reads it.
+/// About twenty million entries; readers with 32-bit lengths can still parse it.
 const ENTRIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 const OTHER_LENGTH: Refusal = Refusal::Encoding { what: "a list with other entries than were counted" };

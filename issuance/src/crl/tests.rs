@@ -1,4 +1,4 @@
-//! Every rule is broken here once, in bytes: the lint names it.
+//! Each test breaks one rule in the bytes, and the lint names it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,13 +27,13 @@ fn terms(scope: CrlScope) -> CrlFields {
     }
 }
 
-/// A list's fields, one by one, and its extensions.
+/// The fields of a CRL and its extensions, one by one.
 struct Pieces {
     fields: Vec<Vec<u8>>,
     extensions: Vec<Vec<u8>>,
 }
 
-/// The rule that the lint names after `spoil`; `None`: it finds nothing.
+/// The rule that the lint names after `spoil`; `None` when it finds nothing.
 fn found(scope: &CrlScope, spoil: impl FnOnce(&mut Pieces)) -> Option<&'static str> {
     let (issuer, terms) = (issuer(), terms(scope.clone()));
     let draft = CrlDraft::new(&issuer, &terms, now()).unwrap();
@@ -139,7 +139,7 @@ fn a_wrong_list_is_named_by_its_rule() {
         ("R-CRL-08", shard(), Box::new(move |p| p.extensions[2] = uncritical)),
         ("R-CRL-09", whole(), Box::new(move |p| p.extensions.push(on_whole))),
         ("R-5280-19", whole(), Box::new(|p| p.extensions.push(p.extensions[0].clone()))),
-        // R-CRL-10: no deltas.
+        // R-CRL-10: no delta CRLs.
         ("R-5280-23", whole(), Box::new(move |p| p.extensions.push(delta))),
         ("R-5280-20", whole(), Box::new(|p| p.fields[0] = vec![INTEGER, 0x81, 1, 1])),
     ];

@@ -1,4 +1,4 @@
-//! Rules of the extensions as such, of the key identifiers, and of who is a CA.
+//! Rules for the extensions as such, the key identifiers and basicConstraints.
 
 use identity::{
     ProfileName,
@@ -52,7 +52,7 @@ fn key_identifiers(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(),
     let written = reading.extension(oid::AUTHORITY_KEY_IDENTIFIER).map(|extension| extension.value);
     match expected.issuer {
         None => ensure(written.is_none(), "R-5280-09", "a root with an authority key identifier"),
-        // Nothing but `[0] keyIdentifier`: issuer and serial number would tie it to one certificate of its issuer.
+        // Only `[0] keyIdentifier`: issuer and serial number would tie it to one certificate of the issuer.
         Some(issuer) => ensure(
             written.is_some_and(|value| only_key_identifier(value) == Ok(issuer.key_identifier)),
             "R-AR-05",
@@ -67,7 +67,7 @@ fn only_key_identifier(value: &[u8]) -> Result<&[u8], NotDer> {
 
 fn basic_constraints(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(), Broken> {
     if !profile.is_ca() {
-        // cA FALSE is the default and may not be written.
+        // cA FALSE is the default, which DER omits.
         let absent = extension.is_none_or(|extension| extension.value == [SEQUENCE, 0]);
         return ensure(absent, "R-AR-11", "a certificate that is not a CA's says so in basicConstraints");
     }
@@ -88,7 +88,7 @@ fn basic_constraints(extension: Option<Extension<'_>>, profile: ProfileName) -> 
     ensure(wanted, "R-5280-10", "the path length lets more CAs follow than the installation has")
 }
 
-/// What a profile can put into a certificate.
+/// The extensions that profiles use.
 const KNOWN: &[&[u8]] = &[
     oid::SUBJECT_KEY_IDENTIFIER,
     oid::KEY_USAGE,

@@ -1,4 +1,4 @@
-//! Rules of the fields: version, serial number, algorithm, times, key.
+//! Rules for the fields: version, serial number, algorithm, validity, key.
 
 use std::time::{Duration, SystemTime};
 
@@ -49,8 +49,9 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     ensure(may_outlive || not_after <= issuer.validity.not_after(), "R-5280-07", "it ends after its issuer")
 }
 
-/// "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049 as UTCTime; certificate
-/// validity dates in 2050 or later MUST be encoded as GeneralizedTime." -- <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
+/// "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049 as
+/// UTCTime; certificate validity dates in 2050 or later MUST be encoded as GeneralizedTime." --
+/// <https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5>
 pub(crate) fn time_by_year(element: Element<'_>) -> Result<SystemTime, Broken> {
     let broken = Broken { rule: "R-5280-05", what: "a time is not encoded as its year wants" };
     let Ok(time) = time(element) else { return Err(broken) };
@@ -58,5 +59,5 @@ pub(crate) fn time_by_year(element: Element<'_>) -> Result<SystemTime, Broken> {
     if element.tag == wanted { Ok(time) } else { Err(broken) }
 }
 
-/// Nobody can revoke it, so it ends by itself, soon.
+/// An OCSP signer cannot be revoked (id-pkix-ocsp-nocheck), so its life is short.
 const OCSP_SIGNER_LIFE_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);

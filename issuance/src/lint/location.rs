@@ -1,4 +1,4 @@
-//! Rules of where to look further: revocation lists, status, the issuer's certificate.
+//! Rules for the URLs of CRLs, OCSP and the issuer's certificate.
 
 use identity::{
     ProfileName,
@@ -51,7 +51,7 @@ fn access_descriptions(value: &[u8]) -> Result<bool, NotDer> {
     Ok(fits)
 }
 
-/// Not https: fetching it would need the very certificates that it serves.
+/// Not https: fetching would need the certificates that are fetched.
 fn is_plain_http(url: &[u8]) -> bool {
     url.starts_with(b"http://") && url.is_ascii()
 }

@@ -1,4 +1,4 @@
-//! Rules of the two names.
+//! Rules for issuer and subject.
 
 use identity::der::{Element, NotDer, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, UTF8_STRING, only};
 
@@ -47,8 +47,8 @@ fn attribute(oid: &[u8], value: Element<'_>) -> Result<(), Broken> {
     }
 }
 
-/// Calls `each` with the type and value of every attribute; stops at the first broken rule. An RDN with more than one attribute
-/// is refused.
+/// Calls `each` with type and value of every attribute; stops at the first broken rule. Refuses an RDN with
+/// more than one attribute.
 fn attributes_of<'a>(
     name: &'a [u8],
     mut each: impl FnMut(&'a [u8], Element<'a>) -> Result<(), Broken>,

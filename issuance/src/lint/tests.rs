@@ -1,4 +1,4 @@
-//! Every rule is broken here once, in bytes: the lint names it.
+//! Each test breaks one rule in the bytes, and the lint names it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::reading::oid;
 use crate::{Certificate, Names, Profile, Request, Subject, draft, encode};
 
-/// A P-256 key of the goldens.
+/// A P-256 key of the golden files.
 fn key() -> PublicKey {
     let root = Certificate::from_der(include_bytes!("../../tests/goldens/root.der")).unwrap();
     root.public_key().clone()
@@ -46,14 +46,14 @@ fn subject(profile: ProfileName) -> Subject {
     }
 }
 
-/// A certificate to be signed, taken to pieces.
+/// The fields of a to-be-signed certificate.
 struct Pieces {
     fields: Vec<Vec<u8>>,
     extensions: Vec<(Vec<u8>, bool, Vec<u8>)>,
 }
 
 impl Pieces {
-    /// A good one of the profile, with everything that the profile can have.
+    /// A correct certificate of the profile with every extension that the profile can have.
     fn of(profile: ProfileName) -> Self {
         let mut law = Profile::standard(profile);
         law.crl_base_url = Some("http://ca.test".into());
@@ -112,7 +112,7 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// The rule that the lint names after `spoil`; `None`: it finds nothing.
+/// The rule that the lint names after `spoil`; `None` when it finds nothing.
 fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'static str> {
     let mut pieces = Pieces::of(profile);
     spoil(&mut pieces);
@@ -143,7 +143,7 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
     }
 }
 
-/// The rule, the profile, and what breaks the one in the other.
+/// The rule, the profile, and the change that breaks it.
 type Row = (&'static str, ProfileName, Box<dyn FnOnce(&mut Pieces)>);
 
 const FACTORY: ProfileName = ProfileName::FactoryCa;

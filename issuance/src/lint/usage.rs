@@ -1,4 +1,4 @@
-//! Rules of what a key and its certificate may be used for, and of its other names.
+//! Rules for key usage, extended key usage and subjectAltName.
 
 use identity::{
     ProfileName,
@@ -61,7 +61,7 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
             ensure(extension.is_none() || client, "R-AR-10", "a birth certificate that is not for clients")
         }
         ProfileName::Root => Ok(()),
-        // The technical constraint in the place of name constraints, which Rust relying parties refuse (R-5280-13).
+        // A technical constraint in place of name constraints, which Rust relying parties refuse (R-5280-13).
         ProfileName::FactoryCa | ProfileName::OperationalCa => {
             ensure(client && !server, "R-5280-13", "an issuer of devices that is not for clients alone")
         }
@@ -89,7 +89,8 @@ fn alternative_name(extension: Option<Extension<'_>>, profile: ProfileName) -> R
     }
 }
 
-/// `otherName { id-on-hardwareModuleName, [0] SEQUENCE { hwType OID, hwSerialNum OCTET STRING } }` (RFC 4108, section 5).
+/// `otherName { id-on-hardwareModuleName, [0] SEQUENCE { hwType OID, hwSerialNum OCTET STRING } }` (RFC 4108,
+/// section 5).
 fn holds_hardware_module_name(value: &[u8]) -> Result<bool, NotDer> {
     let mut names = only(value, SEQUENCE)?.elements()?;
     while !names.is_empty() {

@@ -1,4 +1,5 @@
-//! The lint of answers: reads what is about to be signed and fails closed (R-5280-23). It knows the rules, not the writer.
+//! The lint of OCSP responses: parses the bytes that are about to be signed and fails closed (R-5280-23). It
+//! does not use the code that wrote them.
 
 use std::time::SystemTime;
 
@@ -14,7 +15,7 @@ use crate::lint::{Broken, ensure};
 use crate::reading::{extensions, oid, time};
 use crate::time::whole_seconds;
 
-/// What the answer was meant to say.
+/// The intended content of the response.
 pub(super) struct Expected<'a> {
     pub(super) answers: &'a [SingleResponse<'a>],
     pub(super) by_key: &'a [u8],
@@ -103,7 +104,7 @@ fn status(element: Element<'_>) -> Result<OcspCertStatus, Broken> {
             let (at, reason) = read().map_err(|NotDer| broken)?;
             let code = match reason {
                 None => 0,
-                // Left out, as in the list.
+                // Omitted, as in a CRL.
                 Some([code]) if *code != 0 => *code,
                 Some(_) => return Err(Broken { rule: "R-OCSP-05", what: "unspecified is written out" }),
             };

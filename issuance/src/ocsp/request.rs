@@ -1,4 +1,4 @@
-//! Questions, as they come from anybody.
+//! OCSP requests, which anybody can send.
 
 use identity::SerialNumber;
 use identity::der::{
@@ -9,19 +9,19 @@ use identity::der::{
 use super::OcspError;
 use crate::reading::{extensions, oid};
 
-/// A question (`OCSPRequest`, RFC 6960, section 4.1), strictly read. A signature on it is passed over: we answer anybody.
+/// A strictly parsed `OCSPRequest` (RFC 6960, section 4.1). A signature on it is ignored: anybody may ask.
 #[derive(Debug, Clone)]
 pub struct OcspRequest<'a> {
-    /// About which certificates: 1 to [`CERT_IDS_MAX`].
+    /// The certificates that the request is about: 1 to [`CERT_IDS_MAX`].
     pub cert_ids: Vec<CertId<'a>>,
-    /// To be said again in the answer: 1 to 128 octets (RFC 9654; R-OCSP-03).
+    /// The nonce to repeat in the response: 1 to 128 octets (RFC 9654; R-OCSP-03).
     pub nonce: Option<&'a [u8]>,
 }
 
-/// About one certificate.
+/// One CertID of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct CertId<'a> {
-    /// The CertID as the client wrote it: said again byte for byte (R-OCSP-02).
+    /// The CertID as the client encoded it; repeated byte for byte (R-OCSP-02).
     pub cert_id: &'a [u8],
     pub(super) hash: CertIdHash,
     pub(super) issuer_name_hash: &'a [u8],
@@ -29,7 +29,7 @@ pub struct CertId<'a> {
     serial: &'a [u8],
 }
 
-/// The hash in a CertID.
+/// The hash algorithm of a CertID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CertIdHash {
     Sha1,
@@ -38,10 +38,11 @@ pub(super) enum CertIdHash {
 }
 
 impl<'a> OcspRequest<'a> {
-    /// Reads a question.
+    /// Parses a request.
     ///
     /// # Errors
-    /// [`OcspError::MalformedRequest`] when it is not strict DER, asks for nothing or for too much, or has a critical extension.
+    /// [`OcspError::MalformedRequest`] when it is not strict DER, names no or too many certificates, or has a
+    /// critical extension.
     pub fn from_der(der: &'a [u8]) -> Result<Self, OcspError> {
         if der.len() > REQUEST_BYTES_MAX {
             return Err(OcspError::MalformedRequest);
@@ -51,7 +52,7 @@ impl<'a> OcspRequest<'a> {
 }
 
 impl CertId<'_> {
-    /// The serial number, if it can be one of ours.
+    /// The serial number; `None` when it cannot be one of ours.
     pub fn serial_number(&self) -> Option<SerialNumber> {
         SerialNumber::try_from(self.serial).ok()
     }
@@ -66,7 +67,7 @@ fn read(der: &[u8]) -> Result<OcspRequest<'_>, NotDer> {
         parts.expect(BIT_STRING)?;
     }
     outer.end()?;
-    // version DEFAULT v1 may not be written in DER; there is no other. requestorName is passed over.
+    // DER omits version DEFAULT v1, and there is no other version. requestorName is ignored.
     fields.optional(CONTEXT_1_CONSTRUCTED)?;
     let mut list = fields.expect(SEQUENCE)?.elements()?;
     let mut cert_ids = Vec::with_capacity(1);
@@ -102,7 +103,7 @@ fn question(content: &[u8]) -> Result<CertId<'_>, NotDer> {
         _ => CertIdHash::Other,
     };
     if hash != CertIdHash::Other {
-        // Parameters are NULL or, as RFC 5754 wants it for SHA-256, absent: clients write both.
+        // Parameters are NULL or, by RFC 5754 for SHA-256, absent; clients send both.
         algorithm.optional(NULL)?;
         algorithm.end()?;
     }
@@ -114,7 +115,7 @@ fn question(content: &[u8]) -> Result<CertId<'_>, NotDer> {
     Ok(CertId { cert_id: cert_id.raw, hash, issuer_name_hash, issuer_key_hash, serial })
 }
 
-/// The nonce among the extensions of the request. Any other that is critical is one that we should understand and do not.
+/// The nonce among the request's extensions. Any other critical extension is refused.
 fn nonce(explicit: &[u8]) -> Result<Option<&[u8]>, NotDer> {
     let mut nonce = None;
     for extension in extensions(only(explicit, SEQUENCE)?)? {
@@ -131,13 +132,14 @@ fn nonce(explicit: &[u8]) -> Result<Option<&[u8]>, NotDer> {
     Ok(nonce)
 }
 
-/// How many certificates one question may be about (R-OCSP-09): as many answers as fit in a few kilobytes.
+/// The most certificates in one request (R-OCSP-09); the response then has a few kilobytes.
 pub const CERT_IDS_MAX: usize = 20;
 
-/// "Clients that include a nonce MUST … 1 to 128 octets" (RFC 9654, section 2.1; R-OCSP-03: below 32 too, as openssl and GnuTLS send).
+/// "Clients that include a nonce MUST … 1 to 128 octets" (RFC 9654, section 2.1; R-OCSP-03: below 32 too, as
+/// openssl and GnuTLS send).
 const NONCE_BYTES_MAX: usize = 128;
 
-/// Twenty questions with SHA-512 and a signature with its chain are under 16 kB.
+/// Twenty CertIDs with SHA-512 and a signature with its chain take under 16 kB.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// id-sha1.

@@ -1,4 +1,4 @@
-//! Answers: what is known of each certificate, by a signer that the issuer delegated.
+//! OCSP responses, signed by a delegate of the issuer.
 
 use std::time::SystemTime;
 
@@ -16,36 +16,36 @@ use crate::reading::oid;
 use crate::time::write_generalized;
 use crate::{Certificate, Refusal, SignatureAlgorithm};
 
-/// What is known of a certificate.
+/// `CertStatus` of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OcspCertStatus {
-    /// On record and neither revoked nor held.
+    /// Issued, and neither revoked nor held.
     Good,
-    /// Revoked or held. The time and the reason are those of its entry in the list (R-OCSP-05).
+    /// Revoked or held; time and reason are those of the CRL entry (R-OCSP-05).
     Revoked {
-        /// Since when; seconds.
+        /// revocationTime, in whole seconds.
         at: SystemTime,
-        /// Why.
+        /// revocationReason.
         reason: RevocationReason,
     },
     /// Never issued (R-OCSP-04: not "good").
     Unknown,
 }
 
-/// The answer about one certificate.
+/// The status of one certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct SingleResponse<'a> {
     /// The client's CertID, byte for byte.
     pub cert_id: &'a [u8],
-    /// What is known.
+    /// The certificate's status.
     pub status: OcspCertStatus,
-    /// As of when it is right.
+    /// thisUpdate.
     pub this_update: SystemTime,
-    /// Until when it may be believed.
+    /// nextUpdate: clients use the response until then.
     pub next_update: SystemTime,
 }
 
-/// Who answers: the certificate that an issuer gave to its delegate (R-OCSP-06).
+/// The public part of the delegate that signs responses for an issuer (R-OCSP-06).
 #[derive(Debug, Clone)]
 pub struct OcspSigner {
     /// `[2] { OCTET STRING }`: SHA-1 of the key.
@@ -56,10 +56,10 @@ pub struct OcspSigner {
 }
 
 impl OcspSigner {
-    /// A responder with this certificate, of the profile `ocsp-signer`.
+    /// Takes the delegate's certificate, of the profile `ocsp-signer`.
     ///
     /// # Errors
-    /// When such a key cannot sign answers.
+    /// When such a key cannot sign responses.
     pub fn new(certificate: &Certificate) -> Result<Self, Refusal> {
         let algorithm = SignatureAlgorithm::of(certificate.public_key())
             .ok_or(Refusal::Encoding { what: "an answer with such a key" })?;
@@ -71,7 +71,8 @@ impl OcspSigner {
     }
 }
 
-/// An answer to be signed; linted, and fails closed. Without `nonce` it can be kept and given to others.
+/// Builds and lints a response; fails closed. A response without `nonce` can be cached and sent to other
+/// clients.
 ///
 /// # Errors
 /// When a rule would be broken.
@@ -118,20 +119,20 @@ fn single(answer: &SingleResponse<'_>, out: &mut Vec<u8>) -> Result<(), Refusal>
 /// `RevokedInfo`.
 fn revoked_info(at: SystemTime, reason: RevocationReason, out: &mut Vec<u8>) -> Result<(), Refusal> {
     write_generalized(out, at)?;
-    // As in the list (R-CRL-05, R-OCSP-05): unspecified is left out.
+    // As in a CRL (R-CRL-05, R-OCSP-05), unspecified is omitted.
     if reason != RevocationReason::Unspecified {
         out.extend_from_slice(&[CONTEXT_0_CONSTRUCTED, 3, ENUMERATED, 1, reason.code()]);
     }
     Ok(())
 }
 
-/// The client's nonce, said again (RFC 9654, section 2.1).
+/// The client's nonce (RFC 9654, section 2.1).
 fn nonce_extension(nonce: &[u8], out: &mut Vec<u8>) {
     element(out, OBJECT_IDENTIFIER, oid::OCSP_NONCE);
     nested(out, OCTET_STRING, |value| element(value, OCTET_STRING, nonce));
 }
 
-/// An answer that waits for its signature.
+/// A response that is ready to be signed.
 #[derive(Debug)]
 pub struct PreparedOcsp<'a> {
     tbs: Vec<u8>,
@@ -144,10 +145,10 @@ impl PreparedOcsp<'_> {
         &self.tbs
     }
 
-    /// The whole answer, `OCSPResponse`, with the delegate's certificate in it. Does not verify the signature.
+    /// The complete `OCSPResponse`, including the delegate's certificate. Does not verify the signature.
     ///
     /// # Errors
-    /// When the signature has no bytes, or more than any that we make.
+    /// When the signature is empty or longer than any that we make.
     pub fn seal(self, signature: &[u8]) -> Result<Vec<u8>, Refusal> {
         check_signature(signature)?;
         let certificates = &self.responder.certificates;
@@ -174,8 +175,8 @@ impl PreparedOcsp<'_> {
 /// id-pkix-ocsp-basic.
 const BASIC_TYPE: &[u8] = &[6, 9, 0x2b, 6, 1, 5, 5, 7, 48, 1, 1];
 
-/// One answer with a SHA-256 CertID, or what surrounds the answers: saves allocations.
+/// One response with a SHA-256 CertID, or the surrounding fields: saves allocations.
 const SINGLE_BYTES_USUAL: usize = 192;
 
-/// The headers around what was signed, the algorithm and the form's identifier.
+/// The headers around the signed bytes, the algorithm and the response type.
 const SURROUNDING_BYTES_MAX: usize = 64;

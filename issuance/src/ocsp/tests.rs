@@ -1,4 +1,4 @@
-//! Every rule is broken here once, in bytes: the lint names it.
+//! Each test breaks one rule in the bytes, and the lint names it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

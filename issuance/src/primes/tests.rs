@@ -1,10 +1,10 @@
-//! Shared primes are found, whichever way one looks, and nothing else is.
+//! Shared primes are found by every function, and nothing else is.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Primes of 31 bits, which do as well as those of 1,024.
+/// Primes of 31 bits, which serve as well as primes of 1,024 bits.
 const PRIMES: [u64; 12] = [
     2_147_483_647,
     2_147_483_629,
@@ -33,7 +33,7 @@ fn of_many_keys_those_with_a_common_prime_are_found() {
     assert_eq!(shared_primes(&moduli[..1]), []);
     assert_eq!(shared_primes_between(&moduli[..2], &moduli[2..]), [(1, 1)]);
     assert_eq!(shared_primes_between(&moduli[..2], &[]), []);
-    // Both primes of one key in two others: no greatest common divisor of it alone shows that it is three keys.
+    // Both primes of one key occur in two others: one GCD alone does not show that three keys are involved.
     let chain = [modulus(0, 1), modulus(1, 2), modulus(2, 0)];
     assert_eq!(shared_primes(&chain), [(0, 1), (0, 2), (1, 2)]);
 }

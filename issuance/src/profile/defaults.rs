@@ -1,52 +1,52 @@
-//! The law of each kind of certificate, as Touchmark ships it.
+//! The profiles as Touchmark ships them.
 
 use std::time::Duration;
 
 use identity::{IssuerName, KeyType, ProfileName};
 
-/// The law of one kind of certificate. What is built from it is linted, whatever it says (R-5280-23).
+/// The content of one kind of certificate. Certificates are linted whatever the profile says (R-5280-23).
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// Which.
+    /// The profile's name.
     pub name: ProfileName,
-    /// Who signs it.
+    /// The issuer that signs it.
     pub issuer: IssuerName,
-    /// How long it lives if nothing else is asked; `None`: no well-defined expiration.
+    /// The lifetime unless the request asks for another; `None`: no well-defined expiration.
     pub lifetime: Option<Duration>,
-    /// The longest that may be asked for; `None`: without end.
+    /// The longest lifetime that can be requested; `None`: no limit.
     pub lifetime_max: Option<Duration>,
-    /// How far notBefore lies before now, for clocks that are late (R-5280-06).
+    /// How far notBefore lies before now, for clocks that are slow (R-5280-06).
     pub backdate: Duration,
-    /// Which keys it is for (R-AR-01, R-KEY-01).
+    /// The accepted kinds of keys (R-AR-01, R-KEY-01).
     pub key_types: Vec<KeyType>,
-    /// What the key may do.
+    /// keyUsage.
     pub key_usages: Vec<KeyUsage>,
-    /// What the certificate is for; empty: the extension is absent.
+    /// extendedKeyUsage; empty: the extension is absent.
     pub extended_key_usages: Vec<ExtendedKeyUsage>,
-    /// For a CA, how many CAs may follow below it (R-5280-10); `None`: not a CA.
+    /// pathLenConstraint of a CA (R-5280-10); `None`: not a CA.
     pub path_length: Option<u8>,
-    /// Whether the subject key identifier is in it (R-5280-08, R-AR-06).
+    /// Whether the subject key identifier is present (R-5280-08, R-AR-06).
     pub subject_key_identifier: bool,
-    /// Below which http URL its issuer's revocation lists are (R-5280-16): the certificate names `BASE/SHARD.crl`, and without a shard
-    /// `BASE/full.crl`. `None`: it does not say.
+    /// Base http URL of the issuer's CRLs (R-5280-16): the certificate names `BASE/SHARD.crl`, or without a
+    /// shard `BASE/full.crl`. `None`: no CRL distribution point.
     pub crl_base_url: Option<String>,
-    /// Where the issuer's certificate is: an http URL (R-5280-17).
+    /// http URL of the issuer's certificate (R-5280-17).
     pub issuer_certificate_url: Option<String>,
-    /// Where its status can be asked for: an http URL (R-5280-17).
+    /// http URL of the OCSP responder (R-5280-17).
     pub ocsp_url: Option<String>,
-    /// The manufacturer's object identifier for the hardware type, as arcs: puts a hardwareModuleName in the subjectAltName of a
-    /// device's certificate (R-AR-08, R-AR-13).
+    /// The arcs of the manufacturer's hardware type. Adds a hardwareModuleName to the subjectAltName of
+    /// device certificates (R-AR-08, R-AR-13).
     pub hardware_type: Option<Vec<u64>>,
 }
 
 impl Profile {
-    /// The profile as Touchmark ships it: P-256 first, no URLs, no hardware type.
+    /// The shipped profile: P-256 first, no URLs, no hardware type.
     pub fn standard(name: ProfileName) -> Self {
         match name {
             ProfileName::Root => {
                 Self { lifetime: None, lifetime_max: None, ..Self::ca(name, IssuerName::Root, 2) }
             }
-            // A certificate chain is judged as of now: an IDevID without end needs issuers without end (R-AR-09).
+            // Chains are validated as of now: an IDevID without end needs issuers without end (R-AR-09).
             ProfileName::FactoryCa => Self {
                 lifetime: None,
                 lifetime_max: None,
@@ -78,7 +78,7 @@ impl Profile {
                 key_types: vec![KeyType::P256, KeyType::P384],
                 ..Self::leaf(name, IssuerName::Infrastructure, 365, 825)
             },
-            // Each issuer has one of its own (R-OCSP-06): whoever drafts says which.
+            // Each issuer has its own OCSP signer (R-OCSP-06); the caller sets the issuer.
             ProfileName::OcspSigner => Self {
                 extended_key_usages: vec![ExtendedKeyUsage::OcspSigning],
                 ..Self::leaf(name, IssuerName::Operational, OCSP_SIGNER_DAYS, OCSP_SIGNER_DAYS)
@@ -118,20 +118,20 @@ impl Profile {
     }
 }
 
-/// What a key may do (RFC 5280, section 4.2.1.3).
+/// A key usage (RFC 5280, section 4.2.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyUsage {
-    /// Sign what is neither a certificate nor a revocation list: handshakes.
+    /// Signs handshakes; neither certificates nor CRLs.
     DigitalSignature,
-    /// Wrap keys; only RSA can.
+    /// Wraps keys; RSA only.
     KeyEncipherment,
-    /// Sign certificates.
+    /// Signs certificates.
     KeyCertSign,
-    /// Sign revocation lists.
+    /// Signs CRLs.
     CrlSign,
 }
 
-/// What a certificate is for (RFC 5280, section 4.2.1.12).
+/// An extended key usage (RFC 5280, section 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExtendedKeyUsage {
     /// id-kp-serverAuth.
@@ -140,7 +140,7 @@ pub enum ExtendedKeyUsage {
     ClientAuth,
     /// id-kp-OCSPSigning.
     OcspSigning,
-    /// anyExtendedKeyUsage. Refused by the lint wherever it is put (R-AR-10).
+    /// anyExtendedKeyUsage; always refused by the lint (R-AR-10).
     Any,
 }
 
@@ -148,14 +148,15 @@ fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 60 * 60)
 }
 
-/// Clocks of first boots and of factory lines are late by less (R-5280-06: at most 24 hours).
+/// Clocks at first boot and on factory lines are slow by less (R-5280-06: at most 24 hours).
 const BACKDATE: Duration = Duration::from_secs(60 * 60);
 
-/// With the longest backdating 14 days: nobody can revoke it (id-pkix-ocsp-nocheck), so it must end by itself (R-OCSP-06).
+/// 14 days with the longest backdating. An OCSP signer cannot be revoked (id-pkix-ocsp-nocheck), so its life
+/// is short (R-OCSP-06).
 const OCSP_SIGNER_DAYS: u64 = 13;
 
-/// Issuers whose leaves are short-lived: ten years, so that a rollover is planned, not met.
+/// Issuers of short-lived certificates: ten years leave time to plan a rollover.
 const ISSUER_DAYS: u64 = 3_650;
 
-/// Twenty years: longest cryptoperiod of a CA key (R-CA-03).
+/// Twenty years: the longest cryptoperiod of a CA key (R-CA-03).
 const ISSUER_DAYS_MAX: u64 = 7_300;

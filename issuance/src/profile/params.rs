@@ -1,5 +1,5 @@
-//! A profile as rcgen's parameters. Every default of rcgen is overridden: its serial number repeats, its key identifiers follow
-//! no RFC, its times are 1975 and 4096 (ADR 0001).
+//! A profile as rcgen's parameters. Every default of rcgen is overridden: its serial number repeats, its key
+//! identifiers follow no RFC, its times are 1975 and 4096 (ADR 0001).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{ProfileName, PublicKey};
@@ -12,8 +12,8 @@ use super::{ExtendedKeyUsage, KeyUsage, Profile};
 use crate::{LintFinding, Refusal, extension};
 
 impl Profile {
-    /// What is the same for every certificate of this profile, and what follows from its key. Names, times and the serial
-    /// number are the caller's to set.
+    /// The parameters that follow from the profile and the key. The caller sets names, times and the serial
+    /// number.
     pub(crate) fn params(&self, key: &PublicKey, shard: Option<u32>) -> Result<CertificateParams, Refusal> {
         self.check()?;
         let mut params = CertificateParams::default();
@@ -41,7 +41,7 @@ impl Profile {
         Ok(params)
     }
 
-    /// What the writers below would not survive.
+    /// Checks values that rcgen and the writers in `extension` do not check.
     fn check(&self) -> Result<(), Refusal> {
         let broken = |rule, what: &str| Err(Refusal::Lint(LintFinding { rule, what: what.to_owned() }));
         if !self.crl_base_url.iter().all(|url| plain_http(url)) {
@@ -57,7 +57,7 @@ impl Profile {
     }
 }
 
-/// Where the revocation list of a shard is; `None`: the one of the whole issuer. The same text is in the certificate and in the list
+/// URL of a shard's CRL; `None`: of the issuer's full CRL. Certificate and CRL contain the same text
 /// (R-CRL-08).
 pub fn crl_url(base: &str, shard: Option<u32>) -> String {
     match shard {
@@ -74,7 +74,7 @@ pub(crate) fn key_identifier(key: &PublicKey) -> [u8; 20] {
     identifier
 }
 
-/// An http URL in printable ASCII: https would need the very certificates that it serves (R-5280-16).
+/// An http URL in printable ASCII; https would need the certificates that it serves (R-5280-16).
 pub(crate) fn plain_http(url: &str) -> bool {
     url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && url.len() <= URL_BYTES_MAX
@@ -103,5 +103,5 @@ impl ExtendedKeyUsage {
     }
 }
 
-/// Keeps certificates small; longer URLs are a mistake.
+/// Keeps certificates small.
 const URL_BYTES_MAX: usize = 256;

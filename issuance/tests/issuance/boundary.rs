@@ -1,4 +1,4 @@
-//! Where the rules turn.
+//! The limits of each rule.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -79,7 +79,7 @@ fn a_leaf_never_outlives_its_issuer_except_a_birth_certificate() {
     let factory = issue(&short(ProfileName::FactoryCa), Some(&root), Key::fresh(), 4);
     let idevid = issue(&Profile::standard(ProfileName::Idevid), Some(&factory), Key::fresh(), 5);
     assert_eq!(idevid.certificate.validity().not_after(), identity::no_well_defined_expiration());
-    // R-AR-09: ours never end.
+    // R-AR-09: these issuers have no end.
     assert_eq!(root.certificate.validity().not_after(), identity::no_well_defined_expiration());
     let factory = issue(&Profile::standard(ProfileName::FactoryCa), Some(&root), Key::fresh(), 6);
     assert_eq!(factory.certificate.validity().not_after(), identity::no_well_defined_expiration());
@@ -150,7 +150,8 @@ fn an_organization_has_1_to_64_characters_and_no_control_characters() {
 
 #[test]
 fn a_birth_certificate_with_the_longest_names_stays_below_700_bytes_and_the_usual_below_600() {
-    // R-AR-16: 600 bytes for constrained flash. Only with every name at its limit, in subject and issuer, is it more.
+    // R-AR-16: 600 bytes for constrained flash. Only a certificate with every name of issuer and subject at
+    // its limit has more.
     let (_, factory) = issuers(ProfileName::Idevid);
     let usual = issue(&Profile::standard(ProfileName::Idevid), factory.as_ref(), Key::fresh(), 3);
     assert!(usual.certificate.der().len() <= 600, "{}", usual.certificate.der().len());

@@ -1,14 +1,14 @@
-//! Every rule on certificates has a lint or a test: an id that is missing here fails.
+//! Every rule about certificates has a lint or a test; a missing id fails.
 
 use std::path::Path;
 
-/// Where a rule is kept.
+/// Where a rule is proven.
 enum Proof {
     /// A lint names it, and `src/lint/tests.rs` breaks it.
     Lint,
     /// A test of this name in this file (from the root of the repository).
     Test(&'static str, &'static str),
-    /// Not about one certificate: kept in another room.
+    /// Not about one certificate: proven in another crate.
     Elsewhere(&'static str),
 }
 use Proof::{Elsewhere, Lint, Test};
@@ -131,7 +131,7 @@ fn every_rule_on_certificates_has_a_lint_or_a_test() {
     }
 }
 
-/// R-CRL-01 to 15 and R-OCSP-01 to 10, in order: where each is kept.
+/// R-CRL-01 to 15 and R-OCSP-01 to 10, in order.
 const STATUS_RULES: &[(&str, Proof)] = &[
     ("R-CRL-01", Lint),
     ("R-CRL-02", Lint),

@@ -1,4 +1,4 @@
-//! Lists through the public API.
+//! CRLs through the public API.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn entry(n: u8, reason: RevocationReason) -> CrlEntry {
     CrlEntry { serial_number: serial(n), revoked_at: now(), reason, invalidity_date: None }
 }
 
-/// The list, and the bytes of its entries as they were written.
+/// The CRL, and its entries' bytes as written.
 fn make(issuer: &Holder, scope: CrlScope, entries: &[CrlEntry], piece: usize) -> (Vec<u8>, Vec<u8>) {
     let draft = CrlDraft::new(&issuer.certificate, &terms(scope), now()).unwrap();
     let mut bytes = Vec::new();
@@ -123,7 +123,7 @@ fn what_is_no_list_is_refused() {
     assert!(CrlSummary::from_der(&[list.as_slice(), &[0]].concat()).is_err());
 }
 
-/// Keeps the numbers in the report true: entries are small, and a million of them are not held here.
+/// Sizes are planned with these figures: a million entries are not built here.
 #[test]
 fn an_entry_has_the_octets_that_sizes_are_planned_with() {
     // R-CRL-11: 49 octets with a reason.

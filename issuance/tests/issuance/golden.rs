@@ -1,4 +1,4 @@
-//! Golden DER of each profile: a change of one byte in what we issue is seen, and meant.
+//! Golden DER of each profile: a changed byte is seen.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,8 @@ fn profile_of(issuer: IssuerName) -> ProfileName {
     }
 }
 
-/// The profile's certificate; its signature is the golden one when that verifies (ECDSA signatures are random).
+/// The profile's certificate; its signature is the golden one when that verifies (ECDSA signatures are
+/// random).
 fn make(name: ProfileName) -> Holder {
     let profile = Profile::standard(name);
     let key = key_of(name);

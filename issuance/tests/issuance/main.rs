@@ -1,4 +1,4 @@
-//! The law, tried through the public API.
+//! The rules, tested through the public API.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 

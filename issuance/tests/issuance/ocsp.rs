@@ -1,4 +1,4 @@
-//! Questions and answers through the public API.
+//! OCSP requests and responses through the public API.
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ pub struct Holder {
     pub key: Key,
 }
 
-/// Issues under `issuer`, or a root below itself.
+/// Issues under `issuer`, or a self-signed root.
 pub fn issue(profile: &Profile, issuer: Option<&Holder>, key: Key, n: u8) -> Holder {
     let prepared = draft(
         request(profile.name, &key),

@@ -1,4 +1,4 @@
-//! Reading certificates: strict, and never a panic.
+//! Reading certificates is strict and never panics.
 
 use identity::ProfileName;
 use issuance::Certificate;

@@ -1,4 +1,4 @@
-//! From a request come the key and nothing else (R-5280-21), byte for byte (R-5280-22).
+//! Only the key of a request is used (R-5280-21), byte for byte (R-5280-22).
 
 use identity::{Csr, KeyType, ProfileName};
 use issuance::{Draft, Profile, Request, draft};
@@ -12,7 +12,7 @@ fn csr(name: &str) -> Csr {
     Csr::from_der(&CertificateSigningRequestDer::from_pem_file(file).unwrap()).unwrap()
 }
 
-/// What a device's certificate says beside its key, for this request.
+/// A device certificate without its key and signature, for this request.
 fn issued(name: &str) -> (Vec<u8>, Vec<u8>) {
     let (_, factory) = issuers(ProfileName::Idevid);
     let mut profile = Profile::standard(ProfileName::Idevid);

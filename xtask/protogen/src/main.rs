@@ -1,38 +1,77 @@
-//! Generates `proto/src/generated` from `proto/touchmark/v1`, or checks with `--check` that it is up to date. `cargo xtask proto` runs it: a
-//! crate of its own, so that the chores themselves build in seconds.
+//! Generates `proto/src/generated` from `proto/touchmark/v1`, and compares the wire with the released one.
+//! Run by `cargo xtask proto`: a crate of its own, so that the other chores build in seconds.
+
+mod breaking;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use prost::Message;
+use protox::prost_reflect::prost_types::FileDescriptorSet;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => run(false),
-        ["--check"] => run(true),
-        _ => bail!("usage: cargo xtask proto [--check]"),
+        [] => generate(&room().join(GENERATED)),
+        ["--check"] => check_generated().and_then(|()| check_released()),
+        ["--release"] => release(),
+        _ => bail!("usage: cargo xtask proto [--check | --release]"),
     }
 }
 
-/// Writes the generated code, or with `check` fails if the committed code differs from it.
-fn run(check: bool) -> Result<()> {
-    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let committed = room.join("src/generated");
-    if !check {
-        fs::create_dir_all(&committed)?;
-        return generate(&room, &committed);
-    }
+/// Fails if the committed code is not what the `.proto` files say.
+fn check_generated() -> Result<()> {
     let fresh = std::env::temp_dir().join(format!("touchmark-proto-{}", std::process::id()));
     fs::create_dir_all(&fresh)?;
-    let outcome = generate(&room, &fresh).and_then(|()| compare(&fresh, &committed));
+    let outcome = generate(&fresh).and_then(|()| compare(&fresh, &room().join(GENERATED)));
     fs::remove_dir_all(&fresh)?;
     outcome
 }
 
-fn generate(room: &Path, into: &Path) -> Result<()> {
-    let descriptors = protox::compile(sources(room)?, [room]).context("the .proto files do not compile")?;
+/// Fails if a program of the released version would not understand the wire of today.
+fn check_released() -> Result<()> {
+    let breaks = breaking::breaking_changes(&released()?, &compile()?);
+    if !breaks.is_empty() {
+        bail!("the wire breaks released programs (docs/upgrade.md):\n    {}", breaks.join("\n    "));
+    }
+    Ok(())
+}
+
+/// Makes the wire of today the released one. Numbers that it no longer uses must be reserved.
+fn release() -> Result<()> {
+    let file = room().join(RELEASED);
+    let mut today = compile()?;
+    if file.exists() {
+        let missing = breaking::unreserved(&released()?, &today);
+        if !missing.is_empty() {
+            bail!("numbers that were released are never used again:\n    {}", missing.join("\n    "));
+        }
+    }
+    for file in &mut today.file {
+        // Comments are no part of the wire.
+        file.source_code_info = None;
+    }
+    fs::write(&file, today.encode_to_vec()).with_context(|| file.display().to_string())
+}
+
+fn released() -> Result<FileDescriptorSet> {
+    let bytes = fs::read(room().join(RELEASED)).context(RELEASED)?;
+    FileDescriptorSet::decode(bytes.as_slice()).context(RELEASED)
+}
+
+fn compile() -> Result<FileDescriptorSet> {
+    let mut sources = fs::read_dir(room().join("touchmark/v1"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    sources.retain(|file| file.extension().is_some_and(|extension| extension == "proto"));
+    sources.sort();
+    protox::compile(sources, [room()]).context("the .proto files do not compile")
+}
+
+fn generate(into: &Path) -> Result<()> {
+    let descriptors = compile()?;
+    fs::create_dir_all(into)?;
     fs::write(into.join("touchmark.v1.fds"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".")
@@ -40,15 +79,6 @@ fn generate(room: &Path, into: &Path) -> Result<()> {
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)
         .context("cannot generate Rust")
-}
-
-fn sources(room: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = fs::read_dir(room.join("touchmark/v1"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "proto"));
-    files.sort();
-    Ok(files)
 }
 
 fn compare(fresh: &Path, committed: &Path) -> Result<()> {
@@ -61,3 +91,13 @@ fn compare(fresh: &Path, committed: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+fn room() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto")
+}
+
+/// The committed code, in `proto`.
+const GENERATED: &str = "src/generated";
+
+/// The wire as released: a `FileDescriptorSet` without comments, in `proto`.
+const RELEASED: &str = "released.fds";

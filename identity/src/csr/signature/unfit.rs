@@ -1,10 +1,10 @@
-//! Says what is wrong with the algorithm or the form of a signature that was refused.
+//! Finds what is wrong with the algorithm or the form of a refused signature.
 
 use super::RSA_PSS;
 use crate::KeyType;
 use crate::der::{Element, Elements, INTEGER, NotDer, OBJECT_IDENTIFIER, SEQUENCE, only};
 
-/// Why this AlgorithmIdentifier is not taken with this type of key.
+/// Why this AlgorithmIdentifier is not accepted with this type of key.
 pub(super) fn algorithm(key_type: KeyType, identifier: Element<'_>) -> &'static str {
     let read = || -> Result<&[u8], NotDer> {
         let mut fields = identifier.elements()?;
@@ -43,7 +43,8 @@ pub(super) fn algorithm(key_type: KeyType, identifier: Element<'_>) -> &'static 
     }
 }
 
-/// Why a signature that did not verify cannot have been one; `None`: it has the right form, and is by another key or over other bytes.
+/// Why the bytes cannot be a signature; `None`: they have the right form, but are by another key or over
+/// other bytes.
 pub(super) fn signature(key_type: KeyType, signature: &[u8]) -> Option<&'static str> {
     let coordinate = match key_type {
         KeyType::P256 => 32,
