@@ -120,7 +120,7 @@ fn main() -> ExitCode {
         Chore::FuzzSmoke { seconds, targets } => fuzz::smoke(seconds, &targets),
         Chore::Pictures { check } => pictures::run(check),
         Chore::Proto { check, release } => {
-            proto::run(check.then_some("--check").or(release.then_some("--release")))
+            proto::run(check.then_some("--check").or_else(|| release.then_some("--release")))
         }
     };
     match result {
