@@ -1,5 +1,5 @@
-//! What hostile callers do to a CA over real sockets: connections that idle, calls that are half sent, handshakes that never end, requests of
-//! which half comes. Each goes on until it is dropped.
+//! What hostile callers do to a CA over real sockets: connections that idle, calls that are half sent,
+//! handshakes that never end, requests of which half comes. Each goes on until it is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -44,7 +44,8 @@ impl Attack {
         self.tried.load(Ordering::SeqCst)
     }
 
-    /// So many connections over mTLS that say what HTTP/2 wants, answer its PINGs and idle; each is opened again when it is closed.
+    /// So many connections over mTLS that say what HTTP/2 wants, answer its PINGs and idle; each is opened
+    /// again when it is closed.
     pub fn idle(&mut self, server: SocketAddr, who: Option<&Credentials>, trust: &str, connections: usize) {
         let (connector, from) = (connector(who, trust), self.from);
         for _ in 0..connections {

@@ -46,8 +46,8 @@ impl CertificateAuthority {
         Self::founded_with(directory, &[])
     }
 
-    /// One that was made in a directory that goes away with it, and does not run yet. Its certificates, also those of its issuers, say
-    /// where their lists are: where it will listen, on a port that is chosen now.
+    /// One that was made in a directory that goes away with it, and does not run yet. Its certificates, also
+    /// those of its issuers, say where their lists are: where it will listen, on a port that is chosen now.
     pub fn founded_with_public_url() -> Self {
         let free =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");

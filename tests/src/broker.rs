@@ -16,7 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::{Credentials, Process};
 
-/// A relying party that runs, and ends when it is dropped: it is asked to, since a master that is killed leaves its workers behind.
+/// A relying party that runs, and ends when it is dropped: it is asked to, since a master that is killed
+/// leaves its workers behind.
 #[derive(Debug)]
 pub struct Broker {
     kind: Kind,

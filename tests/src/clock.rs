@@ -1,5 +1,5 @@
-//! Clocks that are wrong: the wall clock of a process, faked by the Debian package `faketime` and changed while the process runs. The
-//! monotonic clock is left alone.
+//! Clocks that are wrong: the wall clock of a process, faked by the Debian package `faketime` and changed
+//! while the process runs. The monotonic clock is left alone.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

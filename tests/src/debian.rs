@@ -1,4 +1,5 @@
-//! A fresh Debian root, in which packages are installed and their programs run as the users that the packages make.
+//! A fresh Debian root, in which packages are installed and their programs run as the users that the packages
+//! make.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -98,8 +99,9 @@ impl DebianRoot {
         ServiceUnit::read(&self.inside(&format!("/lib/systemd/system/{name}.service")))
     }
 
-    /// A command that does what the unit says, as systemd would: as its user, with its variables and its credentials, which root owns and an
-    /// access control list shows to the user; and a socket that hears what the program tells.
+    /// A command that does what the unit says, as systemd would: as its user, with its variables and its
+    /// credentials, which root owns and an access control list shows to the user; and a socket that hears
+    /// what the program tells.
     pub fn service(&self, unit: &ServiceUnit, variables: &[(&str, &str)]) -> (Command, NotifySocket) {
         let user = unit.one("User");
         let name = unit.path.file_name().expect("a unit").to_string_lossy().into_owned();
@@ -216,7 +218,8 @@ pub fn packages_of(binaries: &Path, version: Option<&str>, out: &Path) -> Vec<Pa
     packaging::build(&request).unwrap_or_else(|why| panic!("the packages cannot be made: {why:#}"))
 }
 
-/// Where the programs of the former version are; `None`, and that is said, where the history of the repository does not have it.
+/// Where the programs of the former version are; `None`, and that is said, where the history of the
+/// repository does not have it.
 pub fn former_programs() -> Option<PathBuf> {
     let place = target().join("former-version");
     let directory = place.join(FORMER_VERSION);

@@ -58,8 +58,8 @@ impl Fleet {
         assert_eq!(self.held(serial), record.certificates[1].certificate.to_vec());
     }
 
-    /// One line of descent: no two children of one operational certificate, one certificate in use, and the device holds that one.
-    /// Returns its operational certificates, oldest first.
+    /// One line of descent: no two children of one operational certificate, one certificate in use, and the
+    /// device holds that one. Returns its operational certificates, oldest first.
     pub async fn check_lineage(&self, serial: &str) -> Vec<CertificateSummary> {
         let certificates = self.record(serial).await.certificates;
         let operational: Vec<_> = certificates.into_iter().filter(|one| one.profile == "ldevid").collect();

@@ -1,7 +1,7 @@
 //! The harness of the whole-system suites: real processes, real mTLS, a real durable store.
 //!
-//! Suites are in `tests/tests`, a sentence each. They find the programs through [`Program`], run a [`CertificateAuthority`] in a
-//! directory of its own, call it as a [`Caller`] and make [`Device`]s.
+//! Suites are in `tests/tests`, a sentence each. They find the programs through [`Program`], run a
+//! [`CertificateAuthority`] in a directory of its own, call it as a [`Caller`] and make [`Device`]s.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -29,7 +29,8 @@ impl Process {
         self.wait(deadline).unwrap_or_else(|| panic!("it goes on {deadline:?} after SIGTERM"))
     }
 
-    /// Asks it to end (SIGTERM), so that it can end its own processes, and waits for that; kills it if it goes on.
+    /// Asks it to end (SIGTERM), so that it can end its own processes, and waits for that; kills it if it
+    /// goes on.
     pub fn end(mut self, deadline: Duration) {
         if self.wait(Duration::ZERO).is_none() {
             let _ = kill_process(self.pid(), Signal::TERM);

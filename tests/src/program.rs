@@ -14,8 +14,9 @@ pub enum Program {
 }
 
 impl Program {
-    /// Its file, built if it has to be. `TOUCHMARK_BINARIES` names a directory that holds all of them; otherwise they are those
-    /// of the profile that this test was built with, brought up to date once per process.
+    /// Its file, built if it has to be. `TOUCHMARK_BINARIES` names a directory that holds all of them;
+    /// otherwise they are those of the profile that this test was built with, brought up to date once per
+    /// process.
     pub fn path(self) -> PathBuf {
         static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
         let path = DIRECTORY.get_or_init(directory).join(self.name());
@@ -58,7 +59,8 @@ fn directory() -> PathBuf {
         return directory.into();
     }
     let directory = beside_this_executable();
-    // A test that runs yesterday's program proves nothing. `cargo test` has let go of its build lock when it runs us.
+    // A test that runs yesterday's program proves nothing. `cargo test` has let go of its build lock when it
+    // runs us.
     if let Some(cargo) = std::env::var_os("CARGO").filter(|_| is_a_test()) {
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -73,7 +75,8 @@ fn directory() -> PathBuf {
     directory
 }
 
-/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench, whose caller has built the rest).
+/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench, whose caller has
+/// built the rest).
 fn beside_this_executable() -> PathBuf {
     let directory = own_directory();
     if is_a_test() { directory.parent().expect("deps/ is in it").to_path_buf() } else { directory }

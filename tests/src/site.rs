@@ -1,4 +1,5 @@
-//! A CA whose certificates say where its lists and its status are, with devices, and what programs of others say of them.
+//! A CA whose certificates say where its lists and its status are, with devices, and what programs of others
+//! say of them.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -101,7 +102,8 @@ impl Site {
         self.directory.path()
     }
 
-    /// What openssl's OCSP client says about the certificate: its status, and its lines about time and reason.
+    /// What openssl's OCSP client says about the certificate: its status, and its lines about time and
+    /// reason.
     pub fn openssl_ocsp(&self, holder: &Credentials, extra: &[&str]) -> String {
         let certificate = self.write("leaf.pem", &holder.certificate);
         let issuer = self.write("issuer.pem", &holder.chain);

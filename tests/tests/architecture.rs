@@ -10,7 +10,8 @@ use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-/// Crate → the crates of this workspace that its product code may name. The manifests are the map; this says what they may say.
+/// Crate → the crates of this workspace that its product code may name. The manifests are the map; this says
+/// what they may say.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("proto", &[]),
@@ -361,7 +362,8 @@ fn one_cryptography_provider_is_built_and_it_is_not_ring() {
     report(&broken);
 }
 
-/// What cargo would build, for every target platform; empty if the package that it is asked about is not built.
+/// What cargo would build, for every target platform; empty if the package that it is asked about is not
+/// built.
 fn tree(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
@@ -435,7 +437,8 @@ fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a 
     found.into_iter()
 }
 
-/// Whether a file is a module that only tests build: its parent, or the parent of that, says `#[cfg(test)] mod NAME;`.
+/// Whether a file is a module that only tests build: its parent, or the parent of that, says `#[cfg(test)]
+/// mod NAME;`.
 fn is_test(file: &Path) -> bool {
     let (Some(directory), Some(name)) = (file.parent(), file.file_stem()) else { return false };
     let declaration = format!("#[cfg(test)]\nmod {};", name.to_string_lossy());

@@ -1,4 +1,5 @@
-//! What stops a line in real life, seen from the bench: rework, serial numbers that are used up, two stations on one order.
+//! What stops a line in real life, seen from the bench: rework, serial numbers that are used up, two stations
+//! on one order.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -181,7 +182,8 @@ async fn two_stations_on_one_order_and_fixtures_without_serial_numbers_make_ever
     both_make_all(&bench, &other).await;
 }
 
-/// Two journals of one station know nothing of each other and begin with the same serial number: they collide again and again.
+/// Two journals of one station know nothing of each other and begin with the same serial number: they collide
+/// again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_was_told_a_serial_number_too_late_gets_another_one() {
     let bench = Bench::open("SN{01..12}", 12, &["line-1"]).await;
@@ -283,7 +285,8 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A fixture with a TCP port: one board after another is on it, each without a serial number, until it is locked.
+/// A fixture with a TCP port: one board after another is on it, each without a serial number, until it is
+/// locked.
 struct Fixture {
     port: u16,
     over: Arc<AtomicBool>,

@@ -1,4 +1,5 @@
-//! Who calls with a certificate that is revoked, expired, another's, or none, is refused, also on a stream that is open.
+//! Who calls with a certificate that is revoked, expired, another's, or none, is refused, also on a stream
+//! that is open.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! A real mosquitto and a real nginx refuse a revoked device within seconds and without a restart, and go on serving the others.
+//! A real mosquitto and a real nginx refuse a revoked device within seconds and without a restart, and go on
+//! serving the others.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

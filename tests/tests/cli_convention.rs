@@ -41,7 +41,8 @@ const UNDONE_BY: &[(&str, &str)] = &[
     ("touchmark work-order pause", "touchmark work-order resume"),
 ];
 
-/// Words on a page that say that a command is harmful; a command that has one is in a table above, or here, because it only shows or undoes.
+/// Words on a page that say that a command is harmful; a command that has one is in a table above, or here,
+/// because it only shows or undoes.
 const HARM_WORDS: &[&str] =
     &["revoke ", "revoked", "for ever", "hold", "retire", "scrap", "cannot be undone"];
 const HARMLESS: &[&str] = &[

@@ -1,4 +1,5 @@
-//! Clocks that are wrong: the CA's, a device's, a broker's. Real processes whose wall clock is changed while they run and between runs.
+//! Clocks that are wrong: the CA's, a device's, a broker's. Real processes whose wall clock is changed while
+//! they run and between runs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -100,7 +101,8 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     copy_tree(&fleet.station.device("SN000001"), &copy);
     assert_eq!(fleet.authority.stop().code(), Some(0));
 
-    // Right again, it contradicts the ledger: nothing is issued until somebody says which of the two is right.
+    // Right again, it contradicts the ledger: nothing is issued until somebody says which of the two is
+    // right.
     clock.set("+0");
     fleet.authority.serve();
     let (status, why) = ready(&fleet.authority);
@@ -153,7 +155,8 @@ async fn a_device_whose_own_clock_is_wrong_renews_or_says_so_and_loses_nothing()
         fake(&mut agent, offset);
         agent.args(["--force", "--deadline", "2s"]).output().unwrap()
     };
-    // What the CA said is its floor: a clock that is behind hurts nobody. Sixty days ahead its own certificate has ended, the CA's not.
+    // What the CA said is its floor: a clock that is behind hurts nobody. Sixty days ahead its own
+    // certificate has ended, the CA's not.
     for offset in ["-10y", "-60d", "-1d", "-60s", "+60s", "+1d", "+60d"] {
         let before = fleet.held("SN000001");
         let renewed = renew(offset);
@@ -183,7 +186,8 @@ async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
         let (status, why) = ready(&fleet.authority);
         assert_eq!(status, 503, "{wrong}");
         assert!(why.contains(&format!("{word} the last entry of the ledger")), "{wrong}: {why}");
-        // Put right while it runs, it goes on; wrong again at the next start, it stops: nothing that was recorded made it forget.
+        // Put right while it runs, it goes on; wrong again at the next start, it stops: nothing that was
+        // recorded made it forget.
         clock.set("+0");
         eventually(SOON, "it goes on by itself", async || (ready(&fleet.authority).0 == 200).then_some(()))
             .await;

@@ -1,5 +1,5 @@
-//! The container: built from a Debian root and the package by buildah, with no image registry, and run by it as a user who is not root, with
-//! the state in a volume that outlives it.
+//! The container: built from a Debian root and the package by buildah, with no image registry, and run by it
+//! as a user who is not root, with the state in a volume that outlives it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -159,8 +159,8 @@ impl Drop for Container {
     }
 }
 
-/// What was printed. `None`: this machine does not allow containers for one of the known reasons; another failure fails the test, and in CI
-/// all do.
+/// What was printed. `None`: this machine does not allow containers for one of the known reasons; another
+/// failure fails the test, and in CI all do.
 fn allowed(output: Output) -> Option<String> {
     if output.status.success() {
         return Some(String::from_utf8(output.stdout).unwrap());

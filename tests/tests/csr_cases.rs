@@ -1,4 +1,5 @@
-//! Requests that devices and tools make, sent to a CA that runs: each is taken, or its sender is told the part and the rule.
+//! Requests that devices and tools make, sent to a CA that runs: each is taken, or its sender is told the
+//! part and the rule.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
-//! A state that is shown is true: a revoked device is revoked in lists, filters, words, JSON and on the wire; units and certificates are
-//! counted as what they are; a unit that failed before it had a certificate can be given up.
+//! A state that is shown is true: a revoked device is revoked in lists, filters, words, JSON and on the wire;
+//! units and certificates are counted as what they are; a unit that failed before it had a certificate can be
+//! given up.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! A work order is never exceeded, a question has one answer, a key is one device and a serial number is one device: with several
-//! stations that race on a real CA.
+//! A work order is never exceeded, a question has one answer, a key is one device and a serial number is one
+//! device: with several stations that race on a real CA.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! A device is born, boots for the first time, and has its operational certificate in use, whatever happens in between.
+//! A device is born, boots for the first time, and has its operational certificate in use, whatever happens
+//! in between.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

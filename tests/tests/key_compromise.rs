@@ -1,4 +1,5 @@
-//! Whoever has a key proves it, with no program of ours, and all that has the key is withdrawn at once and for ever (R-LIFE-13).
+//! Whoever has a key proves it, with no program of ours, and all that has the key is withdrawn at once and
+//! for ever (R-LIFE-13).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! An application that runs as a user of its own reads its device's key, if the agent was asked to let its group read it; and no mode of a
-//! key file ends the agent.
+//! An application that runs as a user of its own reads its device's key, if the agent was asked to let its
+//! group read it; and no mode of a key file ends the agent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

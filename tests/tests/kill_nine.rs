@@ -1,5 +1,5 @@
-//! The CA is killed (SIGKILL) again and again while it issues: whatever a client received is on record, byte for byte, and the
-//! counts are exact.
+//! The CA is killed (SIGKILL) again and again while it issues: whatever a client received is on record, byte
+//! for byte, and the counts are exact.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -78,7 +78,8 @@ impl Load {
         Self { batches: vec![Batch::new(0)] }
     }
 
-    /// Asks all that is unanswered of the last order, then makes the next one; `false` when the connection ended.
+    /// Asks all that is unanswered of the last order, then makes the next one; `false` when the connection
+    /// ended.
     async fn ask(&mut self, site: &Site) -> bool {
         let last = self.batches.last_mut().expect("one at least");
         let answered = last.ask(site).await;

@@ -1,4 +1,5 @@
-//! The last operator is not revoked by mistake, and an installation without one is brought back on the CA's machine.
+//! The last operator is not revoked by mistake, and an installation without one is brought back on the CA's
+//! machine.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

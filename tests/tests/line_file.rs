@@ -1,5 +1,5 @@
-//! A line file of a thousand units goes through a station with eight slots and an agent process for each unit; and a station that
-//! is killed in the middle goes on where it was.
+//! A line file of a thousand units goes through a station with eight slots and an agent process for each
+//! unit; and a station that is killed in the middle goes on where it was.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! The list that made an order is the list that a line works to: operator and station read the same files, and the commands that are
-//! printed work as they are printed.
+//! The list that made an order is the list that a line works to: operator and station read the same files,
+//! and the commands that are printed work as they are printed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +16,8 @@ use tests::{CertificateAuthority, Operator, Program, Station, json_lines};
 /// The name of a file, what is in it, and its serial numbers or the sentence that refuses it.
 type List = (&'static str, &'static [u8], Result<&'static [&'static str], &'static str>);
 
-/// What spreadsheets, editors and old machines make of a list: the file, and its serial numbers or the sentence that refuses it.
+/// What spreadsheets, editors and old machines make of a list: the file, and its serial numbers or the
+/// sentence that refuses it.
 const LISTS: &[List] = &[
     ("bom-crlf", b"\xef\xbb\xbfserial,product\r\nSA1,cam-2\r\nSA2,cam-2\r\n", Ok(&["SA1", "SA2"])),
     ("semicolons", b"\"Serial Number\";\"Operator\"\r\n\"SB1\";\"x\"\r\n", Ok(&["SB1"])),

@@ -1,5 +1,5 @@
-//! A log that cannot be written, or that nobody reads, changes nothing: calls are answered, units are made, signals are obeyed, results and
-//! exit statuses are right, in all four programs.
+//! A log that cannot be written, or that nobody reads, changes nothing: calls are answered, units are made,
+//! signals are obeyed, results and exit statuses are right, in all four programs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
-//! The packages, tried for real: installed in a fresh Debian root, the path of the quickstart as the users that they make, an upgrade over
-//! the former version with a ledger in place, a removal that keeps the ledger; judged by lintian, man and systemd-analyze.
+//! The packages, tried for real: installed in a fresh Debian root, the path of the quickstart as the users
+//! that they make, an upgrade over the former version with a ledger in place, a removal that keeps the
+//! ledger; judged by lintian, man and systemd-analyze.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -216,7 +217,8 @@ impl Site {
         self.root.says("root", &["dpkg-query", "--show", "--showformat=${Version}", package])
     }
 
-    /// Makes the CA, as install.md says: a passphrase apart from what it opens, and the rest as the CA's user.
+    /// Makes the CA, as install.md says: a passphrase apart from what it opens, and the rest as the CA's
+    /// user.
     fn found(&self) {
         let script = "umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' > /etc/touchmark-ca/passphrase \
                       && echo >> /etc/touchmark-ca/passphrase && chown touchmark-ca: /etc/touchmark-ca/passphrase";
@@ -296,7 +298,8 @@ impl Site {
         self.root.says("ops-person", &[&with[..], words].concat())
     }
 
-    /// Runs the unit for brokers with a relying party's credential until the lists are there, with the certificate that was revoked.
+    /// Runs the unit for brokers with a relying party's credential until the lists are there, with the
+    /// certificate that was revoked.
     fn keep_lists_fresh(&self) {
         self.operator(&["principal", "issue", "relying-party", "broker", "--out", "/home/ops-person/broker"]);
         let place = "/etc/touchmark-revocations/credentials";

@@ -1,9 +1,10 @@
-//! The power goes while the CA writes: the writer stops where it is, ext4 on a loop device is shut down without a flush of its log, the writer
-//! is killed, the journal replayed, the store opened again. Everything acknowledged is there, and what is derived equals a fresh replay, row by
-//! row.
+//! The power goes while the CA writes: the writer stops where it is, ext4 on a loop device is shut down
+//! without a flush of its log, the writer is killed, the journal replayed, the store opened again. Everything
+//! acknowledged is there, and what is derived equals a fresh replay, row by row.
 //!
-//! The writer is stopped first because a sync that is under way when ext4 is shut down returns success for what is then dropped (ADR 0005, with
-//! figures). When real power goes, nobody is left to hear that; here nobody is either.
+//! The writer is stopped first because a sync that is under way when ext4 is shut down returns success for
+//! what is then dropped (ADR 0005, with figures). When real power goes, nobody is left to hear that; here
+//! nobody is either.
 //!
 //! `TOUCHMARK_POWER_CUTS` sets the rounds of each kind (default 25); `TOUCHMARK_SEED` the moments.
 #![allow(
@@ -310,8 +311,8 @@ impl Disk {
             assert!(Instant::now() < patience, "umount");
             std::thread::sleep(Duration::from_millis(20));
         }
-        // A mount namespace that somebody made meanwhile has a copy of the mount, and with it the file system lives on: mounted again it would
-        // be the one whose power was cut, and not what is on the disk.
+        // A mount namespace that somebody made meanwhile has a copy of the mount, and with it the file system
+        // lives on: mounted again it would be the one whose power was cut, and not what is on the disk.
         let patience = Instant::now() + Duration::from_secs(120);
         while !self.loop_devices().is_empty() {
             assert!(Instant::now() < patience, "another mount namespace keeps {}", self.image().display());

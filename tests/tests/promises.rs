@@ -1,5 +1,6 @@
-//! What SECURITY.md promises of hostile callers: a stranger, a device with ten certificates and a stolen station each do their worst, while an
-//! operator's calls are timed on new and on open connections; and once the attacker is on hold or revoked, everything that it has is closed.
+//! What SECURITY.md promises of hostile callers: a stranger, a device with ten certificates and a stolen
+//! station each do their worst, while an operator's calls are timed on new and on open connections; and once
+//! the attacker is on hold or revoked, everything that it has is closed.
 //!
 //! Each attack lasts some seconds; `TOUCHMARK_PROMISES_SECONDS=60` makes it a minute.
 #![allow(
@@ -34,7 +35,8 @@ async fn a_stranger_keeps_nobody_from_the_ca() {
     may_open(8_000);
     let authority = CertificateAuthority::start();
     let trust = Credentials::read(&authority.operator_directory()).trust;
-    // From another network than the operator: who shares one with the stranger may be cut for it, and has to try again.
+    // From another network than the operator: who shares one with the stranger may be cut for it, and has to
+    // try again.
     let mut attack = Attack::from(Ipv4Addr::new(127, 0, 9, 1));
     // Handshakes of which half comes, and whole ones after which nothing does.
     attack.half_sent(authority.grpc(), HALF_A_CLIENT_HELLO, 1_200);
@@ -168,8 +170,8 @@ async fn a_stolen_station_keeps_nobody_from_the_ca_and_its_revocation_ends_it() 
     assert!(counted + alarms >= refusals, "{counted} counted, {alarms} recorded, {refusals} refused");
 }
 
-/// The birth certificate and all operational ones that the device gets, each used before it authorises the next: superseded ones are good until
-/// they expire. And why there is none after the last.
+/// The birth certificate and all operational ones that the device gets, each used before it authorises the
+/// next: superseded ones are good until they expire. And why there is none after the last.
 async fn renewed_without_end(
     authority: &CertificateAuthority,
     factory: &Factory,
@@ -345,6 +347,6 @@ const P99_MAX: Duration = Duration::from_secs(4);
 /// A connection is closed within a second; the machine is as busy as the attackers can make it.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Of the operators, whose new connections overlap on a busy machine, and those of a refused caller that are being told why. The attackers
-/// try for hundreds.
+/// Of the operators, whose new connections overlap on a busy machine, and those of a refused caller that are
+/// being told why. The attackers try for hundreds.
 const OTHERS_OPEN_MAX: usize = 64 + 32;

@@ -1,5 +1,5 @@
-//! Operational certificates follow one another in one line, whatever is lost or killed on the way; a clone is noticed; who is late may
-//! renew and nothing else; a held device waits.
+//! Operational certificates follow one another in one line, whatever is lost or killed on the way; a clone is
+//! noticed; who is late may renew and nothing else; a held device waits.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

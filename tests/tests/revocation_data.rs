@@ -1,4 +1,5 @@
-//! What strangers fetch agrees with what the ledger knows: lists, status, issuers' certificates, from a CA that runs.
+//! What strangers fetch agrees with what the ledger knows: lists, status, issuers' certificates, from a CA
+//! that runs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

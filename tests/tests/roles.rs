@@ -1,4 +1,5 @@
-//! Every RPC is tried by every kind of caller, over real mTLS; what the table below does not allow is refused.
+//! Every RPC is tried by every kind of caller, over real mTLS; what the table below does not allow is
+//! refused.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +26,8 @@ async fn an_rpc_answers_only_those_it_is_for() {
             .find(|(name, _)| *name == rpc)
             .unwrap_or_else(|| panic!("{rpc} is new: say here who may call it"));
         for (kind, caller) in &callers {
-            // An empty message: nobody gets anything for it, but who may call is told something else than who may not.
+            // An empty message: nobody gets anything for it, but who may call is told something else than who
+            // may not.
             let answer = call_raw(caller.channel(), &path, Bytes::new()).await;
             let expected = if allowed.contains(kind) { None } else { Some(refusal_of(*kind)) };
             let said = answer.err().and_then(|status| role_refusal(&status));

@@ -1,4 +1,5 @@
-//! Two RSA keys on record that share a prime are found by a CA that serves, and shown to an operator (R-KEY-06).
+//! Two RSA keys on record that share a prime are found by a CA that serves, and shown to an operator
+//! (R-KEY-06).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::path::Path;

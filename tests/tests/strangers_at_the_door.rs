@@ -1,4 +1,5 @@
-//! Thousands of connections that say nothing, and handshakes that never end: the CA goes on serving, and its memory is bounded.
+//! Thousands of connections that say nothing, and handshakes that never end: the CA goes on serving, and its
+//! memory is bounded.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -39,7 +40,8 @@ async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
         opened.collect::<Vec<_>>()
     });
 
-    // While they come, and when they are there, a station on an open connection and one that has to come in are served.
+    // While they come, and when they are there, a station on an open connection and one that has to come in
+    // are served.
     let mut slowest = Duration::ZERO;
     let mut unit = 0;
     let mut serve_one = async |caller: &tests::Caller| {

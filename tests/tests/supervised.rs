@@ -1,5 +1,5 @@
-//! What a service manager hears of the CA and of the agent: that they are ready, that they are alive, that they stop; and that they are
-//! alive only while the work goes on.
+//! What a service manager hears of the CA and of the agent: that they are ready, that they are alive, that
+//! they stop; and that they are alive only while the work goes on.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

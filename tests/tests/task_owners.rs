@@ -1,5 +1,5 @@
-//! What a process does by itself has an owner: it ends with a reason and a status, or goes on; it reads again what it is told to, and leaves
-//! nothing behind.
+//! What a process does by itself has an owner: it ends with a reason and a status, or goes on; it reads again
+//! what it is told to, and leaves nothing behind.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

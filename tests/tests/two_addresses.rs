@@ -1,7 +1,8 @@
-//! A name with addresses that answer nothing and one that works: every program reaches it all the same (RFC 8305).
+//! A name with addresses that answer nothing and one that works: every program reaches it all the same (RFC
+//! 8305).
 //!
-//! Each test runs itself again in a network of its own, where `localhost` has the addresses that it needs and what is sent to some of
-//! them is dropped. That takes root.
+//! Each test runs itself again in a network of its own, where `localhost` has the addresses that it needs and
+//! what is sent to some of them is dropped. That takes root.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -127,8 +128,8 @@ fn quick(name: &str, mut command: Command) -> Output {
     output
 }
 
-/// Some connections at 250 ms for each dead address, and a debug build on a busy machine. One limit for all addresses made this 10 s
-/// for each connection, and then a failure.
+/// Some connections at 250 ms for each dead address, and a debug build on a busy machine. One limit for all
+/// addresses made this 10 s for each connection, and then a failure.
 const SOON: Duration = Duration::from_secs(8);
 
 const INSIDE: &str = "TWO_ADDRESSES_INSIDE";

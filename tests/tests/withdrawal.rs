@@ -1,4 +1,5 @@
-//! What is withdrawn is out at once, and everybody who must know learns it: once, in order, whatever is killed on the way.
+//! What is withdrawn is out at once, and everybody who must know learns it: once, in order, whatever is
+//! killed on the way.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

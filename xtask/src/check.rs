@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::shell::{self, cargo, step};
-use crate::{decisions, deny, pictures, proto, rules};
+use crate::{comments, decisions, deny, pictures, proto, rules};
 
 /// Runs every check; stops at the first failure.
 pub(crate) fn run() -> Result<()> {
@@ -12,6 +12,7 @@ pub(crate) fn run() -> Result<()> {
         proto::run(Some("--check"))
     })?;
     step("pictures are drawn from their text", || pictures::run(true))?;
+    step("comments are wrapped", comments::check)?;
     step("cited rules are defined and proven", rules::check)?;
     step("decisions say what became of them", decisions::check)?;
     step("clippy", || {

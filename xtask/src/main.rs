@@ -3,6 +3,7 @@
 mod base_root;
 mod bench;
 mod check;
+mod comments;
 mod decisions;
 mod deny;
 mod dist;
@@ -16,6 +17,7 @@ mod requirements;
 mod rules;
 mod shell;
 mod test;
+mod texts;
 
 use std::process::ExitCode;
 

@@ -2,18 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::shell::root;
+use crate::texts;
 
 /// Fails with every id that is cited but not defined, defined but not cited, or whose row names a file or
 /// test that does not exist.
 pub(crate) fn check() -> Result<()> {
     let page = fs::read_to_string(root().join(PAGE)).context(PAGE)?;
     let mut cited = BTreeMap::new();
-    collect(root(), root(), &mut cited)?;
+    texts::each(root(), &mut |place, text| {
+        if !NOT_CITING.contains(&place) {
+            for id in ids(text) {
+                cited.entry(id.to_owned()).or_insert_with(|| place.to_owned());
+            }
+        }
+    })?;
     let wrong = mistakes(&page, &cited, &|path| fs::read_to_string(root().join(path)).ok());
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n    "));
@@ -118,35 +124,6 @@ impl Proof<'_> {
 /// The texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
-}
-
-/// Finds the first citation of each id in all text files below `directory`, except for `NOT_CITING`.
-fn collect(root: &Path, directory: &Path, cited: &mut BTreeMap<String, String>) -> Result<()> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).with_context(|| directory.display().to_string())? {
-        paths.push(entry?.path());
-    }
-    paths.sort();
-    for path in paths {
-        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        if name.starts_with('.') || name == "target" || path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() {
-            collect(root, &path, cited)?;
-            continue;
-        }
-        let place = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-        if NOT_CITING.contains(&place.as_str()) {
-            continue;
-        }
-        // Binary files cite nothing.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        for id in ids(&text) {
-            cited.entry(id.to_owned()).or_insert_with(|| place.clone());
-        }
-    }
-    Ok(())
 }
 
 /// Every `R-PREFIX-NUMBER` in the text.

@@ -1,5 +1,6 @@
-//! What the documents say to type does what they say. Every fenced block of README, SECURITY, ARCHITECTURE and `docs/` is tagged
-//! `run` or `not-run=REASON`; those to run are run by bash with the programs under test.
+//! What the documents say to type does what they say. Every fenced block of README, SECURITY, ARCHITECTURE
+//! and `docs/` is tagged `run` or `not-run=REASON`; those to run are run by bash with the programs under
+//! test.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -94,7 +95,8 @@ fn run_two_at_a_time(scripts: Vec<(PathBuf, String, Beginning)>) -> Vec<String> 
     Arc::try_unwrap(failures).unwrap().into_inner().unwrap()
 }
 
-/// What a user reads. The decisions are for those who change the code: they have no commands to follow, and are held to the same tags.
+/// What a user reads. The decisions are for those who change the code: they have no commands to follow, and
+/// are held to the same tags.
 fn documents_in(root: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
         .iter()

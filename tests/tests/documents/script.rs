@@ -1,8 +1,10 @@
-//! Makes one bash script of a document's blocks: every statement must succeed, or fail where the document says that it does.
+//! Makes one bash script of a document's blocks: every statement must succeed, or fail where the document
+//! says that it does.
 
 use crate::blocks::Block;
 
-/// The script of these blocks. It stops at the first statement that does not do what the document says, and names its line.
+/// The script of these blocks. It stops at the first statement that does not do what the document says, and
+/// names its line.
 pub(crate) fn script(blocks: &[&Block]) -> String {
     let mut script = String::from(HEAD);
     for block in blocks {
@@ -57,7 +59,8 @@ fn without_comment(statement: &str) -> &str {
     statement.rsplit_once(" # ").map_or(statement, |(command, _)| command).trim_end()
 }
 
-/// Lines that belong together: a backslash or a pipe at the end, an open quote, an open `{`, `if`, `for`, `until` or here-document.
+/// Lines that belong together: a backslash or a pipe at the end, an open quote, an open `{`, `if`, `for`,
+/// `until` or here-document.
 fn statements(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = String::new();

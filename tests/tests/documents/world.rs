@@ -1,4 +1,5 @@
-//! Where a document's commands run: a directory and a network of their own, so that every document may use the default ports.
+//! Where a document's commands run: a directory and a network of their own, so that every document may use
+//! the default ports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use tests::Program;
 pub(crate) enum Beginning {
     /// An empty directory.
     Nothing,
-    /// What README's tour has made before its revocation: `demo-ca` serves, station `line-1`, work order `wo-000001`, devices
-    /// `cam-2/SN000001` to `SN000003`, the first one enrolled.
+    /// What README's tour has made before its revocation: `demo-ca` serves, station `line-1`, work order
+    /// `wo-000001`, devices `cam-2/SN000001` to `SN000003`, the first one enrolled.
     Tour,
 }
 

@@ -85,8 +85,8 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
     cases
 }
 
-/// A CA below the factory issuer, whose path length is 0, and a leaf below it (R-5280-10). We refuse to make such a thing, so
-/// rcgen makes it.
+/// A CA below the factory issuer, whose path length is 0, and a leaf below it (R-5280-10). We refuse to make
+/// such a thing, so rcgen makes it.
 fn below_path_length(pki: &Pki, directory: &Path, root: &Path) -> Case {
     let factory = pki.holder(ProfileName::FactoryCa);
     let issuer = Issuer::from_ca_cert_der(&factory.certificate.der().into(), &factory.key).unwrap();

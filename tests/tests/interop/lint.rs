@@ -1,4 +1,5 @@
-//! pkilint reads every kind of certificate and finds nothing that is not on the list of what we mean (R-5280-23).
+//! pkilint reads every kind of certificate and finds nothing that is not on the list of what we mean
+//! (R-5280-23).
 
 use std::collections::BTreeSet;
 use std::process::Command;

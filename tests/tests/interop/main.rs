@@ -1,5 +1,5 @@
-//! Strangers judge what we issue: openssl, rustls-webpki, pyca `cryptography`, GnuTLS, Java's PKIX validator, and pkilint. None of
-//! them may be missing: `tests/interop/setup.sh` installs them.
+//! Strangers judge what we issue: openssl, rustls-webpki, pyca `cryptography`, GnuTLS, Java's PKIX validator,
+//! and pkilint. None of them may be missing: `tests/interop/setup.sh` installs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod case;

@@ -11,7 +11,8 @@ pub(crate) struct Answer {
     pub(crate) stdout: String,
 }
 
-/// Runs it. A program that is not there fails the test and says how to get it: a judge who is absent is not a judgement.
+/// Runs it. A program that is not there fails the test and says how to get it: a judge who is absent is not a
+/// judgement.
 pub(crate) fn run(command: &mut Command) -> Answer {
     let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| {
         let program = command.get_program().to_string_lossy().into_owned();

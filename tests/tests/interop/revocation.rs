@@ -1,4 +1,5 @@
-//! Lists and answers about status, judged by pkilint, webpki and Java as the certificates are (R-5280-23, R-CRL-08).
+//! Lists and answers about status, judged by pkilint, webpki and Java as the certificates are (R-5280-23,
+//! R-CRL-08).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,6 @@
-//! Certificates of a CA that runs, withdrawn: every stranger finds them revoked since the same second and for the same reason as the
-//! ledger says, in lists and in answers about status (R-OCSP-05), and finds the one beside them good.
+//! Certificates of a CA that runs, withdrawn: every stranger finds them revoked since the same second and for
+//! the same reason as the ledger says, in lists and in answers about status (R-OCSP-05), and finds the one
+//! beside them good.
 
 use std::path::PathBuf;
 use std::process::Command;
