@@ -1,7 +1,9 @@
-//! What a program tells the service manager that started it: that it is ready, that it is alive, that it stops. See sd_notify(3).
+//! What a program tells the service manager that started it: that it is ready, that it is alive, that it
+//! stops. See sd_notify(3).
 //!
-//! Nothing here fails, and nothing waits but the last word, for half a second: what cannot be sent is dropped, and the service manager then acts as if the program hung. Without a
-//! service manager (no `NOTIFY_SOCKET`) nothing is sent.
+//! Nothing here fails, and nothing waits but the last word, for half a second: what cannot be sent is
+//! dropped, and the service manager then acts as if the program hung. Without a service manager (no
+//! `NOTIFY_SOCKET`) nothing is sent.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -27,13 +29,15 @@ enum Message {
 }
 
 impl ServiceManager {
-    /// The one that `NOTIFY_SOCKET` names, or none; the watchdog is the one of `WATCHDOG_USEC` and `WATCHDOG_PID`.
+    /// The one that `NOTIFY_SOCKET` names, or none; the watchdog is the one of `WATCHDOG_USEC` and
+    /// `WATCHDOG_PID`.
     pub fn of_this_process() -> Self {
         if std::env::var_os(SOCKET).is_none_or(|name| name.is_empty()) {
             return Self::default();
         }
         let (queue, messages) = sync_channel(MESSAGES_MAX);
-        // A thread of its own: a service manager that reads nothing must not hold up the program, nor its end.
+        // A thread of its own: a service manager that reads nothing must not hold up the program, nor its
+        // end.
         match thread::Builder::new().name("notify".to_owned()).spawn(move || send(&messages)) {
             Ok(_) => Self { queue: Some(queue), watchdog: sd_notify::watchdog_enabled() },
             Err(error) => {
@@ -48,20 +52,22 @@ impl ServiceManager {
         self.tell(Message::Ready);
     }
 
-    /// Says that the program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only when the work really goes on.
+    /// Says that the program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only
+    /// when the work really goes on.
     pub fn alive(&self) {
         self.tell(Message::Alive);
     }
 
-    /// Says that the program has begun to end (`STOPPING=1`). Waits until that is sent, at most half a second: a program that ends at once would
-    /// take the message with it.
+    /// Says that the program has begun to end (`STOPPING=1`). Waits until that is sent, at most half a
+    /// second: a program that ends at once would take the message with it.
     pub fn stopping(&self) {
         let (sent, told) = sync_channel(1);
         self.tell(Message::Stopping(sent));
         told.recv_timeout(LAST_WORD_MAX).ok();
     }
 
-    /// How often [`Self::alive`] is to be called: a third of the time after which the service manager acts. `None`: it has no watchdog.
+    /// How often [`Self::alive`] is to be called: a third of the time after which the service manager acts.
+    /// `None`: it has no watchdog.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| (limit / 3).max(INTERVAL_MIN))
     }
@@ -92,8 +98,8 @@ fn send(messages: &Receiver<Message>) {
     }
 }
 
-/// The variables by which a service manager names itself. A program that starts others takes them out of their environment: they have
-/// nothing to say for it.
+/// The variables by which a service manager names itself. A program that starts others takes them out of
+/// their environment: they have nothing to say for it.
 pub const VARIABLES: [&str; 3] = [SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 const SOCKET: &str = "NOTIFY_SOCKET";
