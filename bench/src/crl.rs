@@ -113,7 +113,7 @@ impl Crl {
         })
     }
 
-    /// The whole issuer's list, which has all of them.
+    /// The full CRL contains all entries.
     fn whole(&self, publication: &Publication) -> Result<Arc<publication::Crl>> {
         let name = CrlId { issuer: IssuerName::Factory, shard: None };
         let crl = publication.crl(name).context("the list of the whole issuer")?;

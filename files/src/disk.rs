@@ -49,10 +49,12 @@ pub trait Disk: Send + Sync {
     /// As the system says; a missing file is an error.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives a file to a group, if one is named (its number), and then sets the file's mode. A symbolic link is refused.
+    /// Gives a file to a group, if one is named (its number), and then sets the file's mode. A symbolic link
+    /// is refused.
     ///
     /// # Errors
-    /// As the system says: only the owner of a file may do this, and only with a group that it is in; root always.
+    /// As the system says: only the owner of a file may do this, and only with a group that it is in; root
+    /// always.
     fn set_access(&self, path: &Path, group: Option<u32>, mode: u32) -> io::Result<()>;
 }
 

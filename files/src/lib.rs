@@ -1,4 +1,5 @@
-//! Files that must be whole after a power cut, that must not be larger than expected, or that must be private.
+//! Files that must be whole after a power cut, that must not be larger than expected, or that must be
+//! private.
 
 mod disk;
 mod private;

@@ -17,8 +17,9 @@ pub enum Readers {
     Nobody,
     /// The group with this number (mode 0640).
     Group(u32),
-    /// This process, when the file is root's and root showed it to us, by the file's group or by an access control list, whose
-    /// mask shows as the group's bits: systemd leaves the files of LoadCredential= so (systemd.exec(5)).
+    /// This process, when the file is root's and root showed it to us, by the file's group or by an access
+    /// control list, whose mask shows as the group's bits: systemd leaves the files of LoadCredential= so
+    /// (systemd.exec(5)).
     GivenByRoot,
 }
 
@@ -54,7 +55,8 @@ impl Access {
 /// Reads a private file of at most `bytes_max` bytes, once its mode was checked.
 ///
 /// # Errors
-/// When it cannot be read, when others than its owner and `readers` can use it, when it is no regular file or too long.
+/// When it cannot be read, when others than its owner and `readers` can use it, when it is no regular file or
+/// too long.
 pub fn read_private(
     path: &Path,
     bytes_max: usize,

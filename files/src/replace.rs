@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Disk, FileSystem, parent};
 
-/// Puts a file with this mode and content in place. A reader sees the whole old content or the whole new one, also after a
-/// power cut; when this returns `Ok`, the new one survives it.
+/// Puts a file with this mode and content in place. A reader sees the whole old content or the whole new one,
+/// also after a power cut; when this returns `Ok`, the new one survives it.
 ///
 /// # Errors
 /// As the system says. The old content may then be in place, or the new.
@@ -27,7 +27,8 @@ pub fn replace_on(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io
     put_in_place(disk, &unfinished, path)
 }
 
-/// As [`replace()`], for content that is too long to hold in memory. Leaves nothing beside the file when it fails.
+/// As [`replace()`], for content that is too long to hold in memory. Leaves nothing beside the file when it
+/// fails.
 ///
 /// # Errors
 /// As [`replace()`], and as `write` says.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use identity::{IssuerName, RevocationReason, SerialNumber};
-use issuance::{OcspCertStatus, CrlEntry};
+use issuance::{CrlEntry, OcspCertStatus};
 use ledger::EntryNumber;
 use store::StoreError;
 

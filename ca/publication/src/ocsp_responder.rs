@@ -8,9 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{Clock, IssuerName};
-use issuance::{
-    OcspCertStatus, SingleResponse, OcspError, OcspIssuer, CertId, OcspRequest, ocsp_response,
-};
+use issuance::{CertId, OcspCertStatus, OcspError, OcspIssuer, OcspRequest, SingleResponse, ocsp_response};
 use signer::Issuers;
 use tracing::error;
 

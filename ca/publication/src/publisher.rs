@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::{Clock, IssuerName};
-use issuance::{CrlDraft, CrlNumber, CrlScope, CrlFields, Refusal, crl_url};
+use issuance::{CrlDraft, CrlFields, CrlNumber, CrlScope, Refusal, crl_url};
 use ledger::EntryNumber;
 use parking_lot::Mutex;
 use signer::{Issuer, Issuers, SignerError};

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 use bytes::Bytes;
 use identity::IssuerName;
 use issuance::{
-    Certificate, CrlDraft, CrlEntry, CrlNumber, CrlScope, CrlSummary, CrlFields, PreparedCrl, Refusal,
+    Certificate, CrlDraft, CrlEntry, CrlFields, CrlNumber, CrlScope, CrlSummary, PreparedCrl, Refusal,
     SignatureAlgorithm, seal_crl,
 };
 use ledger::EntryNumber;
