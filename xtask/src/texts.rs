@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Calls `visit` with the path from `root` and the text of every file, in order. Skips hidden files, build output
-/// and files that are not UTF-8.
+/// Calls `visit` with the path from `root` and the text of every file, in order. Skips hidden files, build
+/// output and files that are not UTF-8.
 pub(crate) fn each(root: &Path, visit: &mut dyn FnMut(&str, &str)) -> Result<()> {
     each_below(root, root, visit)
 }
