@@ -21,7 +21,7 @@ use identity::{
     Clock, DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
     SystemClock, Validity, no_well_defined_expiration,
 };
-use ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use ledger::{Action, Command, IssuanceSubject, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
@@ -306,7 +306,8 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
         shard: Some((number / 16_384) as u32),
         der,
     };
-    let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
+    let action =
+        Action::Issue { subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device }, certificate };
     Ok(Command {
         principal: Some(station),
         credential: None,

@@ -1,10 +1,10 @@
 //! The wire: `touchmark.v1` over gRPC. Thin: reads a message, asks the authority, writes the answer.
 
-mod answer;
 mod authority;
+mod authorize;
 mod convert;
 mod enrollment;
-mod gate;
+mod handler;
 mod lifecycle;
 mod principal;
 mod provisioning;
@@ -78,7 +78,8 @@ pub fn routes<S: Store>(
             WorkOrderServiceServer::new(work_order::WorkOrders(Arc::clone(authority)))
                 .max_decoding_message_size(MANIFEST_BYTES_MAX),
         );
-    let gated = routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), gate::gate::<S>));
+    let gated =
+        routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), authorize::authorize::<S>));
     Routes::from(gated).prepare()
 }
 

@@ -29,7 +29,7 @@ async fn a_superseded_certificate_is_revoked_when_its_grace_has_ended() {
     assert_eq!(status(&world, &parent).await, CertificateStatus::Superseded);
     let record = world.store.certificate(&parent.serial_number()).await.unwrap().unwrap();
     assert_eq!(record.ends(), Some(world.clock.now() + SUPERSEDED_FOR));
-    let time = world.authority.renewal_time(&with_parent).await.unwrap();
+    let time = world.authority.renewal_window(&with_parent).await.unwrap();
     assert_eq!(time.reason, RenewalReason::Superseded);
 
     world.clock.advance(SUPERSEDED_FOR - Duration::from_secs(1));
@@ -92,7 +92,7 @@ async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_
 
     let with_early = world.caller(early.der()).await;
     assert!(with_early.is_early() && !with_early.is_late());
-    let time = world.authority.renewal_time(&with_early).await.unwrap();
+    let time = world.authority.renewal_window(&with_early).await.unwrap();
     assert_eq!(
         (time.reason, time.start, time.end),
         (RenewalReason::NotYetValid, world::noon(), world::noon())
@@ -157,7 +157,7 @@ async fn a_renewal_that_would_not_last_longer_is_not_due() {
     assert_eq!(with_cut.validity().not_after(), ends, "it ends with its issuer");
     for days_left in [19, 5, 1] {
         world.clock.set(ends - days_left * DAY);
-        let time = world.authority.renewal_time(&with_cut).await.unwrap();
+        let time = world.authority.renewal_window(&with_cut).await.unwrap();
         assert_eq!((time.reason, time.start), (RenewalReason::IssuerEnds, ends), "{days_left} days left");
         assert!(time.retry_after >= Duration::from_secs(300));
     }
@@ -165,7 +165,7 @@ async fn a_renewal_that_would_not_last_longer_is_not_due() {
     world.clock.set(ends - 31 * DAY);
     let whole =
         world.authority.enroll(&world.caller(&other).await, fresh_id(), &Key::new().csr()).await.unwrap();
-    let time = world.authority.renewal_time(&world.caller(whole.der()).await).await.unwrap();
+    let time = world.authority.renewal_window(&world.caller(whole.der()).await).await.unwrap();
     assert_eq!(time.reason, RenewalReason::Scheduled);
 }
 

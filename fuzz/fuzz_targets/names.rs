@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     same::<identity::SerialNumber>(text);
     same::<ledger::WorkOrderId>(text);
     same::<ledger::JobId>(text);
-    same::<authority::FeedPlace>(text);
+    same::<authority::FeedCursor>(text);
     same::<store::Cursor>(text);
 });
 

@@ -29,8 +29,8 @@ use identity::{
     Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, Command, EmptyView, EntryNumber, Overlay, Serials, SignedCertificate, View, WorkOrderId,
-    WorkOrderTerms,
+    Action, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, Serials, SignedCertificate, View,
+    WorkOrderId, WorkOrderTerms,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -215,7 +215,8 @@ fn birth(number: u64) -> Command {
     };
     let device = format!("cam-2/SN{number:09}").parse().unwrap();
     let station = Principal::named(Role::Station, "line-3".parse().unwrap());
-    let action = Action::IssueBirth { work_order: WorkOrderId(1), device, certificate };
+    let action =
+        Action::Issue { subject: IssuanceSubject::Birth { work_order: WorkOrderId(1), device }, certificate };
     Command {
         principal: Some(station),
         credential: None,

@@ -1,32 +1,32 @@
-//! A unit is born: birth certificates (IDevID) against a work order, the read-back that confirms them, and the scrap that ends them.
+//! Birth certificates (IDevID) against a work order: issued, confirmed after the read-back, or scrapped.
 
 use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
-use ledger::{Action, Conflict, WorkOrderCounts, WorkOrderId};
+use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderId};
 use store::{Released, Store, WorkOrderRecord};
 
-use super::content::Content;
-use super::issue::{Holder, Placed, PreflightOutcome, Question};
+use super::issue::{Answer, IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
+use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
 
 /// One birth certificate that a station asks for.
 #[derive(Debug, Clone)]
 pub struct BirthRequest {
-    /// The same again gets the same answer.
+    /// The station's id of the request: the same request again gets the same answer.
     pub request: RequestId,
-    /// Counted against this order.
+    /// The work order that it is counted against.
     pub work_order: WorkOrderId,
-    /// The unit.
+    /// The unit's product and device serial.
     pub device: DeviceId,
     /// PKCS#10 DER, not yet read.
     pub csr: Bytes,
 }
 
 impl<S: Store> Authority<S> {
-    /// A work order as the stations that it names see it.
+    /// A work order, for a station that it names.
     ///
     /// # Errors
     /// [`Conflict::NoSuchWorkOrder`] also when the order does not name the caller: a station does not learn of others' orders.
@@ -42,51 +42,44 @@ impl<S: Store> Authority<S> {
         Ok(order.filter(named).ok_or(Conflict::NoSuchWorkOrder(id))?)
     }
 
-    /// One birth certificate. Exactly once for a request id, and for a unit with its key.
+    /// Issues one birth certificate, exactly once for a request id, and for a unit with its key.
     ///
     /// # Errors
     /// Why there is none; see [`Refused`].
     pub async fn issue_birth(&self, caller: &Caller, request: BirthRequest) -> Result<Released, Refused> {
         let answer = self.issue_births(caller, vec![request]).await?.pop();
-        answer.unwrap_or_else(|| Err(store::StoreError::Bug { what: "a question was not answered" }.into()))
+        answer.unwrap_or_else(|| Err(Refused::internal("a birth request has no answer")))
     }
 
-    /// Birth certificates for many units: one answer for each request, in their order, and one durable commit for all. The refusal of one
-    /// does not touch the others.
+    /// Issues birth certificates for many units: one answer for each request, in their order, and one durable commit
+    /// for each work order. The refusal of one request does not touch the others.
     ///
     /// # Errors
-    /// When the caller is no longer good: then nothing was read, let alone issued.
+    /// When the caller is no longer good: then nothing was read or issued.
     pub async fn issue_births(
         &self,
         caller: &Caller,
         requests: Vec<BirthRequest>,
     ) -> Result<Vec<Result<Released, Refused>>, Refused> {
         self.check_caller(caller).await?;
-        let mut answers: Vec<Placed<Result<Released, Refused>>> = Vec::with_capacity(requests.len());
-        let mut orders = Vec::new();
-        for (place, request) in requests.into_iter().enumerate() {
-            let question = match self.accepted_key(&request.csr) {
-                Ok(key) => birth_question(request, key),
-                Err(refused) => {
-                    answers.push((place, Err(refused)));
-                    continue;
-                }
-            };
-            match self.preflight(caller, &question).await {
-                PreflightOutcome::Answered(answer) => answers.push((place, answer)),
-                PreflightOutcome::New | PreflightOutcome::Alarm => {
-                    self.sort_by_order(caller, &mut orders, &mut answers, (place, question)).await
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(requests.len());
+        let mut batches = Vec::new();
+        for (index, request) in requests.into_iter().enumerate() {
+            answers.push(self.answer_or_batch(caller, &mut batches, index, request).await);
+        }
+        for OrderBatch { profile, indexes, requests, .. } in batches {
+            let issued = self.issue(caller, self.profiles.get(profile), &requests).await;
+            for (index, answer) in indexes.into_iter().zip(issued) {
+                if let Some(unanswered) = answers.get_mut(index) {
+                    *unanswered = Some(answer);
                 }
             }
         }
-        for (_, profile, questions) in orders {
-            answers.extend(self.issue(caller, self.profile(profile)?, questions).await);
-        }
-        answers.sort_unstable_by_key(|(place, _)| *place);
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        let missing = || Err(Refused::internal("a birth request has no answer"));
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
-    /// The unit passed its read-back. Idempotent.
+    /// Records that the unit passed its read-back. Idempotent.
     ///
     /// # Errors
     /// When the order is not the caller's, or the unit or certificate is not of it.
@@ -103,7 +96,7 @@ impl<S: Store> Authority<S> {
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// The unit failed for good: its certificates are revoked, its serial and key never return. Idempotent.
+    /// Scraps a unit: its certificates are revoked; its serial number and key are never used again. Idempotent.
     ///
     /// # Errors
     /// When the order is not the caller's, or the unit is not of it.
@@ -123,42 +116,69 @@ impl<S: Store> Authority<S> {
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// Puts a question with the others of its order: the order says the profile.
-    async fn sort_by_order(
+    /// The answer to a request that needs no new certificate; otherwise adds it to the batch of its work order.
+    async fn answer_or_batch(
         &self,
         caller: &Caller,
-        orders: &mut Vec<(WorkOrderId, ProfileName, Vec<Placed<Question>>)>,
-        answers: &mut Vec<Placed<Result<Released, Refused>>>,
-        (place, question): Placed<Question>,
-    ) {
-        let Holder::Birth { work_order, .. } = question.holder else { return };
-        if let Some((_, _, questions)) = orders.iter_mut().find(|(id, _, _)| *id == work_order) {
-            questions.push((place, question));
-            return;
+        batches: &mut Vec<OrderBatch>,
+        index: usize,
+        request: BirthRequest,
+    ) -> Option<Answer> {
+        let work_order = request.work_order;
+        let request = match self.accepted_key(&request.csr) {
+            Ok(key) => issuance_request(request, key),
+            Err(refused) => return Some(Err(refused)),
+        };
+        match self.preflight(caller, &request).await {
+            PreflightOutcome::Answered(answer) => return Some(answer),
+            PreflightOutcome::New | PreflightOutcome::Alarm => {}
+        }
+        if let Some(batch) = batches.iter_mut().find(|batch| batch.work_order == work_order) {
+            batch.indexes.push(index);
+            batch.requests.push(request);
+            return None;
         }
         match self.work_order_of_station(caller, work_order).await {
-            Ok(order) => orders.push((work_order, order.terms.profile, vec![(place, question)])),
-            Err(refused) => answers.push((place, Err(refused))),
+            Ok(order) => {
+                let profile = order.terms.profile;
+                let (indexes, requests) = (vec![index], vec![request]);
+                batches.push(OrderBatch { work_order, profile, indexes, requests });
+                None
+            }
+            Err(refused) => Some(Err(refused)),
         }
     }
 }
 
-fn birth_question(request: BirthRequest, key: AcceptedKey) -> Question {
-    let BirthRequest { request, work_order, device, csr: _ } = request;
-    let public_key = key.public_key().clone();
-    Question {
-        request,
-        content: unit("birth certificate v1", work_order, &device)
-            .bytes(key.fingerprint().as_bytes())
-            .finish(),
-        asked: Request { public_key, subject: Subject::Device(device.clone()), lifetime: None, shard: None },
-        holder: Holder::Birth { work_order, device },
+/// Requests of one work order, which says the profile.
+struct OrderBatch {
+    work_order: WorkOrderId,
+    profile: ProfileName,
+    /// The index of each request among all of the call.
+    indexes: Vec<usize>,
+    requests: Vec<IssuanceRequest>,
+}
+
+fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest {
+    let BirthRequest { request: id, work_order, device, csr: _ } = request;
+    let digest = unit("birth certificate v1", work_order, &device).bytes(key.fingerprint().as_bytes());
+    IssuanceRequest {
+        id,
+        digest: digest.finish(),
+        draft: Request {
+            public_key: key.public_key().clone(),
+            subject: Subject::Device(device.clone()),
+            lifetime: None,
+            shard: None,
+        },
+        subject: IssuanceSubject::Birth { work_order, device },
         key,
     }
 }
 
-fn unit(question: &'static str, work_order: WorkOrderId, device: &DeviceId) -> Content {
-    Content::of(question).number(work_order.0).text(device.product.as_str()).text(device.serial.as_str())
+/// The digest of a request about one unit.
+fn unit(request: &'static str, work_order: WorkOrderId, device: &DeviceId) -> RequestDigest {
+    RequestDigest::of(request).number(work_order.0).text(device.product.as_str()).text(device.serial.as_str())
 }
 
 static SCRAPPED: Limit = Limit::new("a unit is scrapped");

@@ -137,7 +137,7 @@ impl<S: Store> Authority<S> {
         let (Some(der), Some(digest)) = (peer.der(), peer.digest()) else {
             return Err(CallerRefused::Anonymous.into());
         };
-        if let Some(caller) = self.faces.caller(digest) {
+        if let Some(caller) = self.callers.caller(digest) {
             return Ok(caller);
         }
         let shown = Certificate::from_der(der).map_err(|_| CallerRefused::Unknown)?;
@@ -154,7 +154,7 @@ impl<S: Store> Authority<S> {
         let certificate = shown.serial_number();
         let caller =
             Caller { principal, kind, certificate, validity, late: false, early: false, unconfirmed: false };
-        self.faces.remember(*digest, &caller);
+        self.callers.remember(*digest, &caller);
         Ok(caller)
     }
 
@@ -238,20 +238,20 @@ impl<S> Authority<S> {
 /// Callers that were recognised: a certificate on record never changes, so its holder is looked up once. Whether it is still good is
 /// not remembered. By the digest of the certificate: the same for the very same bytes only.
 #[derive(Default)]
-pub(super) struct Faces(Mutex<HashMap<[u8; 32], Caller>>);
+pub(super) struct CallerCache(Mutex<HashMap<[u8; 32], Caller>>);
 
-impl Faces {
+impl CallerCache {
     fn caller(&self, face: &[u8; 32]) -> Option<Caller> {
         self.0.lock().get(face).cloned()
     }
 
     fn remember(&self, face: [u8; 32], caller: &Caller) {
-        let mut faces = self.0.lock();
+        let mut callers = self.0.lock();
         // First boots come by the million and once each: forget them all rather than keep count of them.
-        if faces.len() >= FACES_MAX {
-            faces.clear();
+        if callers.len() >= FACES_MAX {
+            callers.clear();
         }
-        faces.insert(face, caller.clone());
+        callers.insert(face, caller.clone());
     }
 }
 

@@ -6,7 +6,7 @@ use identity::{DeviceId, ProfileName, RequestId};
 use ledger::{Action, AlarmKind, Conflict, EntryNumber, Selection};
 use store::{AlarmRecord, Cursor, DeviceRecord, Page, Store};
 
-use super::content::Content;
+use super::request_digest::RequestDigest;
 use super::revocation::selected;
 use super::{Authority, Caller, Refused};
 
@@ -34,7 +34,7 @@ impl<S: Store> Authority<S> {
         device: DeviceId,
         note: String,
     ) -> Result<DeviceRecord, Refused> {
-        let content = Content::of("hold v1").text(&device.to_string()).text(&note).finish();
+        let content = RequestDigest::of("hold v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Hold { device: device.clone(), note };
         self.change_device(caller, device, content, action, "on hold").await
     }
@@ -44,7 +44,7 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// When there is no such device, or it is not on hold.
     pub async fn release_device(&self, caller: &Caller, device: DeviceId) -> Result<DeviceRecord, Refused> {
-        let content = Content::of("release v1").text(&device.to_string()).finish();
+        let content = RequestDigest::of("release v1").text(&device.to_string()).finish();
         let action = Action::Release { device: device.clone() };
         self.change_device(caller, device, content, action, "released").await
     }
@@ -59,7 +59,7 @@ impl<S: Store> Authority<S> {
         device: DeviceId,
         note: String,
     ) -> Result<DeviceRecord, Refused> {
-        let content = Content::of("retire v1").text(&device.to_string()).text(&note).finish();
+        let content = RequestDigest::of("retire v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Retire { device: device.clone(), note };
         self.change_device(caller, device, content, action, "retired").await
     }
@@ -69,7 +69,7 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// When there is no such device, it is not in the factory's hands any more, or its order is not open.
     pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceRecord, Refused> {
-        let content = Content::of("allow rework v1").text(&device.to_string()).finish();
+        let content = RequestDigest::of("allow rework v1").text(&device.to_string()).finish();
         let action = Action::AllowRework { device: device.clone() };
         self.change_device(caller, device, content, action, "to be reworked").await
     }
@@ -89,10 +89,10 @@ impl<S: Store> Authority<S> {
             let what = "there is no certificate in it, so there is nothing to renew".to_owned();
             return Err(Refused::Request { field: "selection", what });
         }
-        let content = Content::of("rotate v1").number(spread.as_secs()).text(&remark);
+        let content = RequestDigest::of("rotate v1").number(spread.as_secs()).text(&remark);
         let content = selected(content, &selection).finish();
         // When all certificates of now have expired there is nobody left to ask.
-        let life = self.profile(ProfileName::Ldevid)?.lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
+        let life = self.profiles.get(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
         let action = Action::RequestRotation { selection, spread, reason: remark, until };
         let recorded = self.record(caller, Some(request), content, action).await?;

@@ -1,4 +1,4 @@
-//! Who wants to know at once what is revoked: pages of changes in the order of the ledger, shared by all who read at the same place.
+//! Revocation feed: pages of status changes in ledger order, shared by all watchers at the same cursor.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,66 +14,66 @@ use tokio::sync::{OnceCell, watch};
 
 use super::{Authority, Caller, Refused};
 
-/// A place in the feed: behind everything that its holder knows. As text, a cursor: `ENTRY.POSITION.MARK`.
+/// A position in the feed, behind all changes that its holder knows. As text: `ENTRY.POSITION.MARK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedPlace {
-    place: ChangePosition,
-    /// What the ledger has at the entry. `None`: nobody has asked for it yet, or the cursor is of a CA that did not say it.
+pub struct FeedCursor {
+    position: ChangePosition,
+    /// The mark of the entry. `None`: it was not looked up yet, or the cursor is of a CA that did not give marks.
     mark: Option<Mark>,
 }
 
-/// The first bytes of the SHA-256 of a ledger entry: they tell the histories apart that a ledger had before and after it was restored from
-/// a backup, although both may have an entry with this number.
+/// The first bytes of the SHA-256 of a ledger entry. After a restore from a backup the ledger may have another entry
+/// with the same number; the mark tells the two histories apart.
 type Mark = [u8; 8];
 
-/// What happened behind a place.
+/// The changes behind a cursor.
 #[derive(Debug)]
 pub struct FeedPage {
     /// In the order of the ledger, at most [`FEED_PAGE_CHANGES`].
     pub changes: Vec<RevocationChange>,
-    /// Behind them.
-    pub next: FeedPlace,
-    /// Whether these were the last that there were.
+    /// The cursor behind them.
+    pub next: FeedCursor,
+    /// Whether there were no more changes when the page was read.
     pub caught_up: bool,
 }
 
-/// Pages that were read lately, and the bell that says that there is more. Pages never become wrong: what follows a place is always the
-/// same, but there may be more of it.
+/// Pages that were read lately, and the signal that there is more. A page never becomes wrong: the changes behind a
+/// position never change, but more may follow.
 pub(super) struct Feed {
-    bell: watch::Sender<()>,
+    changed: watch::Sender<()>,
     pages: Mutex<VecDeque<(ChangePosition, SharedPage)>>,
-    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may be of the lost ones.
+    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may point to a lost
+    /// entry.
     restored: AtomicBool,
 }
 
-/// Read once, by whoever comes first.
+/// Read once, by the first watcher that asks for it.
 type SharedPage = Arc<OnceCell<Arc<FeedPage>>>;
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { bell: watch::Sender::new(()), pages: Mutex::default(), restored: AtomicBool::new(false) }
+        Self { changed: watch::Sender::new(()), pages: Mutex::default(), restored: AtomicBool::new(false) }
     }
 
-    /// Something was revoked, held or released.
-    pub(super) fn ring(&self) {
-        self.bell.send_replace(());
+    /// Tells watchers that a certificate was revoked, held or released.
+    pub(super) fn notify(&self) {
+        self.changed.send_replace(());
     }
 
-    /// Rings if one of these did so. Nearly all commits do not: this looks, and no more.
-    pub(super) fn ring_for(&self, verdicts: &[Verdict]) {
+    /// Tells watchers if one of these verdicts changed a status. Nearly none does: this only looks at them.
+    pub(super) fn notify_of(&self, verdicts: &[Verdict]) {
         if verdicts.iter().any(changes_status) {
-            self.ring();
+            self.notify();
         }
     }
 
-    /// Hears the bell from now on.
-    pub(super) fn listen(&self) -> watch::Receiver<()> {
-        self.bell.subscribe()
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     fn page(&self, after: ChangePosition) -> SharedPage {
         let mut pages = self.pages.lock();
-        if let Some((_, page)) = pages.iter().find(|(place, _)| *place == after) {
+        if let Some((_, page)) = pages.iter().find(|(position, _)| *position == after) {
             return Arc::clone(page);
         }
         if pages.len() >= PAGES_KEPT {
@@ -98,99 +98,99 @@ fn changes_status(verdict: &Verdict) -> bool {
 }
 
 impl<S: Store> Authority<S> {
-    /// Where a feed begins: behind the place that the reader knows; `None`: before everything.
+    /// The cursor at which a feed begins: behind `known`; `None`: at the first entry.
     ///
     /// # Errors
-    /// [`StoreError::CursorUnknown`] for a place that this ledger has not reached, or where it has another entry than the reader knows: the
-    /// place is of another ledger, or of what was lost when this one was restored from a backup, and its holder may have acted on what is no
-    /// longer on record. A place without a mark is taken by a ledger that was never restored.
-    pub async fn feed_from(&self, known: Option<FeedPlace>) -> Result<FeedPlace, Refused> {
-        let place = known.unwrap_or_else(FeedPlace::beginning);
-        if place.place.entry == EntryNumber(0) {
-            return Ok(place);
+    /// [`StoreError::CursorUnknown`] for a cursor that this ledger has not reached, or where it has another entry than the
+    /// mark says: the cursor is of another ledger, or of entries that were lost when this one was restored from a
+    /// backup. A cursor without a mark is accepted by a ledger that was never restored.
+    pub async fn feed_from(&self, known: Option<FeedCursor>) -> Result<FeedCursor, Refused> {
+        let cursor = known.unwrap_or_else(FeedCursor::beginning);
+        if cursor.position.entry == EntryNumber(0) {
+            return Ok(cursor);
         }
         let unknown = || Refused::from(StoreError::CursorUnknown);
-        if place.place.entry > self.store.head() {
+        if cursor.position.entry > self.store.head() {
             return Err(unknown());
         }
-        let marked = marked(&*self.store, place.place).await?;
-        match place.mark {
+        let marked = marked(&*self.store, cursor.position).await?;
+        match cursor.mark {
             None if self.feed.restored.load(Ordering::Relaxed) => Err(unknown()),
             Some(mark) if marked.mark != Some(mark) => Err(unknown()),
             _ => Ok(marked),
         }
     }
 
-    /// The place of a feed that begins now.
+    /// The cursor of a feed that begins now.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn feed_from_now(&self) -> Result<FeedPlace, Refused> {
-        Ok(marked(&*self.store, self.feed_now().place).await?)
+    pub async fn feed_from_now(&self) -> Result<FeedCursor, Refused> {
+        Ok(marked(&*self.store, self.feed_now().position).await?)
     }
 
-    /// Where the ledger ends now: for readers in this process, which no restore outlives.
-    pub fn feed_now(&self) -> FeedPlace {
-        FeedPlace { place: ChangePosition::behind(self.store.head()), mark: None }
+    /// The end of the ledger, without a mark: for readers in this process, which does not outlive a restore.
+    pub fn feed_now(&self) -> FeedCursor {
+        FeedCursor { position: ChangePosition::behind(self.store.head()), mark: None }
     }
 
-    /// Takes note that this ledger was once restored from a backup: cursors without a mark are refused from then on.
+    /// Refuses cursors without a mark from now on: this ledger was once restored from a backup.
     pub fn ledger_was_restored(&self) {
         self.feed.restored.store(true, Ordering::Relaxed);
     }
 
-    /// What follows the place, at once if there is something, otherwise as soon as there is. A page without changes after
-    /// [`FEED_QUIET_MAX`], so that a reader knows that it is still heard. The caller is looked at before every page (R-CA-11).
+    /// The changes behind the cursor, as soon as there are some; an empty page after [`FEED_QUIET_MAX`] without changes.
+    /// The caller is checked before every page (R-CA-11).
     ///
     /// # Errors
     /// When the caller is no longer good, or the store cannot answer.
-    pub async fn feed_after(&self, caller: &Caller, place: FeedPlace) -> Result<Arc<FeedPage>, Refused> {
-        let mut bell = self.feed.listen();
+    pub async fn feed_after(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
+        let mut changed = self.feed.subscribe();
         let quiet = tokio::time::sleep(FEED_QUIET_MAX);
         tokio::pin!(quiet);
         loop {
-            // Before the look: what happens after it rings.
-            bell.mark_unchanged();
+            // Before the look: a change after it is notified.
+            changed.mark_unchanged();
             self.check_caller(caller).await?;
-            if let Some(page) = self.feed_page(place).await? {
+            if let Some(page) = self.feed_page(cursor).await? {
                 return Ok(page);
             }
             tokio::select! {
-                _ = bell.changed() => {}
+                _ = changed.changed() => {}
                 () = &mut quiet => {
                     self.check_caller(caller).await?;
-                    return Ok(Arc::new(FeedPage { changes: Vec::new(), next: place, caught_up: true }));
+                    return Ok(Arc::new(FeedPage { changes: Vec::new(), next: cursor, caught_up: true }));
                 }
             }
         }
     }
 
-    /// What follows the place now, perhaps nothing: so a reader learns at once that it has seen everything.
+    /// The changes behind the cursor now, perhaps none: a watcher then knows at once that it has seen everything.
     ///
     /// # Errors
     /// As [`Self::feed_after`].
-    pub async fn feed_at_once(&self, caller: &Caller, place: FeedPlace) -> Result<Arc<FeedPage>, Refused> {
+    pub async fn feed_at_once(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
         self.check_caller(caller).await?;
-        let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: place, caught_up: true });
-        Ok(self.feed_page(place).await?.unwrap_or_else(nothing))
+        let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: cursor, caught_up: true });
+        Ok(self.feed_page(cursor).await?.unwrap_or_else(nothing))
     }
 
-    /// Tells when certificates were revoked, held or released: something may follow a place then.
+    /// Changes whenever certificates were revoked, held or released.
     pub fn status_changes(&self) -> watch::Receiver<()> {
-        self.feed.listen()
+        self.feed.subscribe()
     }
 
-    /// What follows the place now; `None`: nothing.
+    /// The changes behind the cursor now; `None`: there are none.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn feed_page(&self, place: FeedPlace) -> Result<Option<Arc<FeedPage>>, Refused> {
-        let (shared, store) = (self.feed.page(place.place), Arc::clone(&self.store));
-        // A task of its own: a watcher whose peer reads nothing is not polled, and the others who wait for the same page must not wait
-        // for it.
+    pub async fn feed_page(&self, cursor: FeedCursor) -> Result<Option<Arc<FeedPage>>, Refused> {
+        let (shared, store) = (self.feed.page(cursor.position), Arc::clone(&self.store));
+        // In a task of its own: a watcher whose peer reads nothing is not polled, and others may wait for the same page.
         let read = tokio::spawn(async move {
             let page = shared.get_or_try_init(async || {
-                let changes = store.revocation_changes(place.place, FEED_PAGE_CHANGES).await.map_err(Some)?;
+                let changes =
+                    store.revocation_changes(cursor.position, FEED_PAGE_CHANGES).await.map_err(Some)?;
                 let last = changes.last().ok_or(None)?;
                 let next = marked(&*store, last.position).await.map_err(Some)?;
                 let caught_up = changes.len() < FEED_PAGE_CHANGES;
@@ -206,15 +206,15 @@ impl<S: Store> Authority<S> {
     }
 }
 
-/// The place, with the mark of its entry in this ledger.
-async fn marked<S: Store>(store: &S, place: ChangePosition) -> Result<FeedPlace, StoreError> {
-    let digest = store.entry_digest(place.entry).await?;
-    Ok(FeedPlace { place, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
+/// The cursor at a position, with the mark of its entry in this ledger.
+async fn marked<S: Store>(store: &S, position: ChangePosition) -> Result<FeedCursor, StoreError> {
+    let digest = store.entry_digest(position.entry).await?;
+    Ok(FeedCursor { position, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
 }
 
-impl fmt::Display for FeedPlace {
+impl fmt::Display for FeedCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.place.entry, self.place.index)?;
+        write!(f, "{}.{}", self.position.entry, self.position.index)?;
         match self.mark {
             Some(mark) => write!(f, ".{}", hex::encode(mark)),
             None => Ok(()),
@@ -222,14 +222,14 @@ impl fmt::Display for FeedPlace {
     }
 }
 
-impl FeedPlace {
-    /// Before everything.
+impl FeedCursor {
+    /// Before the first entry.
     fn beginning() -> Self {
-        Self { place: ChangePosition::behind(EntryNumber(0)), mark: None }
+        Self { position: ChangePosition::behind(EntryNumber(0)), mark: None }
     }
 }
 
-impl FromStr for FeedPlace {
+impl FromStr for FeedCursor {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
@@ -240,23 +240,23 @@ impl FromStr for FeedPlace {
             None => (position, None),
         };
         let position = position.parse().map_err(|_| StoreError::CursorUnknown)?;
-        Ok(Self { place: ChangePosition { entry, index: position }, mark })
+        Ok(Self { position: ChangePosition { entry, index: position }, mark })
     }
 }
 
-/// As it is written, and no other way.
+/// Lower-case hexadecimal, as [`FeedCursor`] writes it.
 fn read_mark(text: &str) -> Option<Mark> {
     let lower = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     hex::decode(text).ok().filter(|_| lower)?.try_into().ok()
 }
 
-/// Changes of one page: about 200 kB as a message.
+/// The most changes of one page: about 200 kB as a message.
 pub const FEED_PAGE_CHANGES: usize = 1_000;
 
-/// After so long without a change a reader gets an empty page: shorter than what routers on the way forget connections after.
+/// How long a watcher waits for a change until it gets an empty page: shorter than routers keep idle connections.
 pub const FEED_QUIET_MAX: Duration = Duration::from_secs(15);
 
-/// Pages that are kept for those who are a little behind: some megabytes at most.
+/// Pages that are kept for watchers that are a little behind: some megabytes at most.
 const PAGES_KEPT: usize = 16;
 
 #[cfg(test)]
@@ -264,9 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_was_written() {
+    fn a_cursor_is_read_as_it_was_written() {
         for text in ["0.0", "17.3", "18446744073709551615.4294967295", "62.0.00a1b2c3d4e5f607"] {
-            assert_eq!(text.parse::<FeedPlace>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<FeedCursor>().unwrap().to_string(), text);
         }
         for text in [
             "",
@@ -280,7 +280,7 @@ mod tests {
             "17.4294967296",
             "x.y",
         ] {
-            assert!(text.parse::<FeedPlace>().is_err(), "{text}");
+            assert!(text.parse::<FeedCursor>().is_err(), "{text}");
         }
     }
 }

@@ -1,60 +1,108 @@
-//! The order of things (R-CA-07): foresee, draft, prepare, sign, record, release. Every certificate goes through here, and what
-//! comes out is made by the ledger's answer alone.
+//! Issuing certificates: every certificate that a caller asks for is issued here.
 
 use std::time::{Instant, SystemTime};
 
-use identity::{DeviceId, KeyFingerprint, PrincipalName, RequestId, Role, SerialNumber};
+use futures::{StreamExt, stream};
+use identity::{KeyFingerprint, RequestId, SerialNumber};
 use issuance::{Certificate, Profile, Request};
-use ledger::{Action, Command, Conflict, Intent, IntentSubject, SignedCertificate, WorkOrderId};
+use ledger::{Action, Command, Conflict, Intent, IssuanceSubject, SignedCertificate};
 use signer::SignerError;
 use store::{Preflight, Recorded, Released, Store, StoreError};
 
 use super::keys::AcceptedKey;
-use super::serial_numbers::{DRAWS_MAX, Drawn};
+use super::serial_pool::{DRAWS_MAX, ReservedSerials};
 use super::{Authority, Caller, Refused};
 
-/// A request for one certificate, the key of which was proven.
-pub(super) struct Question {
-    pub(super) request: RequestId,
-    pub(super) content: [u8; 32],
-    pub(super) asked: Request,
-    pub(super) holder: Holder,
+/// A request for one certificate; possession of its key was proven.
+pub(super) struct IssuanceRequest {
+    /// The caller's id of the request.
+    pub(super) id: RequestId,
+    /// What the request says; see [`RequestDigest`](super::request_digest::RequestDigest).
+    pub(super) digest: [u8; 32],
+    /// What the certificate is drafted from, without its shard.
+    pub(super) draft: Request,
+    /// For whom it is, and what authorises it.
+    pub(super) subject: IssuanceSubject,
+    /// The key to certify.
     pub(super) key: AcceptedKey,
 }
 
-/// Whose certificate it will be, and what allows it.
-#[derive(Clone)]
-pub(super) enum Holder {
-    Birth { work_order: WorkOrderId, device: DeviceId },
-    Operational { device: DeviceId, parent: SerialNumber, hold_on_fork: bool },
-    Credential { role: Role, name: PrincipalName },
-}
+/// The answer to one [`IssuanceRequest`].
+pub(super) type Answer = Result<Released, Refused>;
 
-/// What the ledger says to a question before anything is signed for it.
+/// What the ledger says to a request before anything is signed for it.
 pub(super) enum PreflightOutcome {
-    /// Its answer, or a refusal.
-    Answered(Result<Released, Refused>),
-    /// Nothing: it is worth a signature.
+    /// The answer that it was given before, or a refusal.
+    Answered(Answer),
+    /// Nothing is in the way of a new certificate.
     New,
     /// It will be refused, and the refusal goes on record as an alarm.
     Alarm,
 }
 
-/// The answer to the question that stands at this place.
-pub(super) type Placed<T> = (usize, T);
-
 impl<S: Store> Authority<S> {
-    /// What the ledger already says to a question.
-    pub(super) async fn preflight(&self, caller: &Caller, question: &Question) -> PreflightOutcome {
-        // Also what was answered before: with it goes the time.
+    /// Issues a certificate for each request that the ledger accepts, under one profile and in one durable commit.
+    /// The answers are in the order of the requests; the refusal of one does not touch the others.
+    ///
+    /// Before, the caller of this method read the key ([`Authority::accepted_key`]) and asked the ledger whether a
+    /// signature is worth making ([`Authority::preflight`]). The steps (R-CA-07):
+    ///
+    /// 1. Compare an RSA key with the latest ones (R-KEY-06).
+    /// 2. Reserve serial numbers that are neither on record nor used by another issuance under way (R-5280-02).
+    /// 3. Draft each certificate from its profile, encode it and lint it.
+    /// 4. Have it signed; all signatures of one call are in flight together.
+    /// 5. Check the caller again and commit all of them together; the ledger decides on each.
+    /// 6. Release what is on record. For a serial number that was taken meanwhile begin again at step 2, at most
+    ///    [`DRAWS_MAX`] times.
+    pub(super) async fn issue(
+        &self,
+        caller: &Caller,
+        profile: &Profile,
+        requests: &[IssuanceRequest],
+    ) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.refuse_known_prime(caller, request).await.map(Err));
+        }
+        for _ in 0..DRAWS_MAX {
+            let open = requests.iter().zip(&mut answers).filter(|(_, answer)| answer.is_none());
+            let (open, unanswered): (Vec<_>, Vec<_>) = open.unzip();
+            if open.is_empty() {
+                break;
+            }
+            let round = match self.issue_round(caller, profile, &open).await {
+                Ok(round) => round,
+                Err(refused) => open.iter().map(|_| Some(Err(refused.clone()))).collect(),
+            };
+            for (unanswered, answer) in unanswered.into_iter().zip(round) {
+                *unanswered = answer;
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Err(Refused::SerialNumbers))).collect()
+    }
+
+    /// As [`Authority::issue`], for one request.
+    pub(super) async fn issue_one(
+        &self,
+        caller: &Caller,
+        profile: &Profile,
+        request: IssuanceRequest,
+    ) -> Answer {
+        let answer = self.issue(caller, profile, &[request]).await.pop();
+        answer.unwrap_or_else(|| Err(Refused::internal("an issuance request has no answer")))
+    }
+
+    /// What the ledger says to a request before anything is signed for it.
+    pub(super) async fn preflight(&self, caller: &Caller, request: &IssuanceRequest) -> PreflightOutcome {
+        // A repeated answer carries the CA's time too.
         if let Err(refused) = self.clock_is_trusted() {
             return PreflightOutcome::Answered(Err(refused));
         }
-        match self.store.preflight(&question.intent(caller)).await {
+        match self.store.preflight(&request.intent(caller)).await {
             Ok(Preflight::Answered(recorded)) => PreflightOutcome::Answered(self.release(&recorded)),
             Ok(Preflight::Refused(conflict)) => PreflightOutcome::Answered(Err(conflict.into())),
             Ok(Preflight::Clear) => PreflightOutcome::New,
-            Ok(Preflight::Alarm(conflict)) => match self.alarm_is_due(caller, &conflict) {
+            Ok(Preflight::Alarm(conflict)) => match self.may_raise_alarm(caller, &conflict) {
                 true => PreflightOutcome::Alarm,
                 false => PreflightOutcome::Answered(Err(conflict.into())),
             },
@@ -62,208 +110,169 @@ impl<S: Store> Authority<S> {
         }
     }
 
-    /// Whether a refusal goes on record as an alarm: not if it is one of very many of the same caller. Forks are counted apart, so that nothing
-    /// else that a clone asks for hides that it is one.
-    fn alarm_is_due(&self, caller: &Caller, conflict: &Conflict) -> bool {
-        let pace = match conflict {
+    /// Whether a refusal goes on record as an alarm. Forks are limited apart from other alarms, so that a clone
+    /// cannot hide its fork behind other refusals.
+    fn may_raise_alarm(&self, caller: &Caller, conflict: &Conflict) -> bool {
+        let limiter = match conflict {
             Conflict::LineageForked(_) | Conflict::AlreadyEnrolled(_) => &self.forks,
             _ => &self.alarms,
         };
-        let due = pace.step(caller.principal(), Instant::now()).is_ok();
-        if !due {
-            self.tally.count_repeated_alarm();
+        let allowed = limiter.take(caller.principal(), Instant::now()).is_ok();
+        if !allowed {
+            self.counters.count_repeated_alarm();
         }
-        due
+        allowed
     }
 
-    /// Issues all that the ledger accepts, under one profile and in one durable commit. Only a serial number that is taken makes it
-    /// try again, and that a few times (R-5280-02).
-    pub(super) async fn issue(
+    /// One round of [`Authority::issue`]: `None` for a request whose serial number was taken.
+    async fn issue_round(
         &self,
         caller: &Caller,
         profile: &Profile,
-        mut questions: Vec<Placed<Question>>,
-    ) -> Vec<Placed<Result<Released, Refused>>> {
-        let mut answers = Vec::with_capacity(questions.len());
-        questions = self.without_shared_primes(caller, questions, &mut answers).await;
-        for _ in 0..DRAWS_MAX {
-            if questions.is_empty() {
-                return answers;
-            }
-            questions = self.issue_once(caller, profile, questions, &mut answers).await;
-        }
-        answers.extend(questions.into_iter().map(|(place, _)| (place, Err(Refused::SerialNumbers))));
-        answers
-    }
-
-    /// One round; returns the questions whose serial number was taken.
-    async fn issue_once(
-        &self,
-        caller: &Caller,
-        profile: &Profile,
-        questions: Vec<Placed<Question>>,
-        answers: &mut Vec<Placed<Result<Released, Refused>>>,
-    ) -> Vec<Placed<Question>> {
-        let drawn = match self.clock_is_trusted() {
-            Ok(()) => self.fresh_serial_numbers(questions.len()).await,
-            Err(refused) => Err(refused),
-        };
-        let drawn = match drawn {
-            Ok(drawn) => drawn,
-            Err(refused) => {
-                answers.extend(questions.into_iter().map(|(place, _)| (place, Err(refused.clone()))));
-                return Vec::new();
-            }
-        };
+        requests: &[&IssuanceRequest],
+    ) -> Result<Vec<Option<Answer>>, Refused> {
+        self.clock_is_trusted()?;
+        let reserved = self.reserve_serial_numbers(requests.len()).await?;
         let now = self.clock.now();
-        let mut commands = Vec::with_capacity(questions.len());
-        let mut asked = Vec::with_capacity(questions.len());
-        for ((place, question), number) in questions.into_iter().zip(drawn.numbers()) {
-            match self.sign(&question, profile, *number, now).await {
+        let signing = requests.iter().zip(reserved.numbers());
+        let signing: Vec<_> =
+            signing.map(|(request, number)| self.sign(request, profile, *number, now)).collect();
+        let signed: Vec<_> = stream::iter(signing).buffered(SIGNATURES_IN_FLIGHT_MAX).collect().await;
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(requests.len());
+        let mut commands = Vec::with_capacity(requests.len());
+        for (request, signed) in requests.iter().zip(signed) {
+            answers.push(match signed {
                 Ok(certificate) => {
-                    commands.push(question.command(caller, certificate));
-                    asked.push((place, question));
+                    commands.push(request.command(caller, certificate));
+                    None
                 }
-                Err(refused) => answers.push((place, Err(refused))),
-            }
+                Err(refused) => Some(Err(refused)),
+            });
         }
         if commands.is_empty() {
-            return Vec::new();
+            return Ok(answers);
         }
-        let verdicts = match self.commit(caller, commands).await {
-            Ok(verdicts) => verdicts,
-            Err(refused) => {
-                answers.extend(asked.into_iter().map(|(place, _)| (place, Err(refused.clone()))));
-                return Vec::new();
-            }
-        };
-        let mut again = Vec::new();
-        for (verdict, (place, question)) in verdicts.into_iter().zip(asked) {
-            match verdict {
-                Ok(recorded) => {
-                    let released = self.release(&recorded);
-                    if let Ok(released) = &released {
-                        self.remember_modulus(&question, released.serial_number());
-                    }
-                    answers.push((place, released));
+        let recorded = requests.iter().zip(&mut answers).filter(|(_, answer)| answer.is_none());
+        match self.commit(caller, commands).await {
+            Ok(verdicts) => {
+                for ((request, answer), verdict) in recorded.zip(verdicts) {
+                    *answer = match verdict {
+                        Ok(recorded) => Some(self.release_new(request, &recorded)),
+                        Err(Conflict::SerialNumberTaken) => None,
+                        Err(conflict) => Some(Err(conflict.into())),
+                    };
                 }
-                Err(Conflict::SerialNumberTaken) => again.push((place, question)),
-                Err(conflict) => answers.push((place, Err(conflict.into()))),
             }
+            Err(refused) => recorded.for_each(|(_, answer)| *answer = Some(Err(refused.clone()))),
         }
-        again
+        Ok(answers)
     }
 
-    /// Serial numbers that are neither in hand nor on record: looked at before signing, so that not even a broken generator makes us
-    /// sign a number twice.
-    pub(super) async fn fresh_serial_numbers(&self, count: usize) -> Result<Drawn<'_>, Refused> {
-        let mut drawn = self.serial_numbers.draw(count).ok_or(Refused::SerialNumbers)?;
+    /// Serial numbers that are neither reserved nor on record, looked up before signing: even a broken generator
+    /// does not make the CA sign one number twice.
+    pub(super) async fn reserve_serial_numbers(&self, count: usize) -> Result<ReservedSerials<'_>, Refused> {
+        let mut reserved = self.serial_pool.reserve(count).ok_or(Refused::SerialNumbers)?;
         for _ in 0..DRAWS_MAX {
             let mut taken = Vec::new();
-            for number in drawn.numbers() {
+            for number in reserved.numbers() {
                 if self.store.certificate_status(number).await?.is_some() {
                     taken.push(*number);
                 }
             }
             if taken.is_empty() {
-                return Ok(drawn);
+                return Ok(reserved);
             }
-            drawn = drawn.replace(&taken).ok_or(Refused::SerialNumbers)?;
+            reserved = reserved.replace(&taken).ok_or(Refused::SerialNumbers)?;
         }
         Err(Refused::SerialNumbers)
     }
 
     async fn sign(
         &self,
-        question: &Question,
+        request: &IssuanceRequest,
         profile: &Profile,
         number: SerialNumber,
         now: SystemTime,
     ) -> Result<SignedCertificate, Refused> {
         let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
         let shard = Some(shard_of(self.store.issued_by(profile.issuer)));
-        let request = Request { shard, ..question.asked.clone() };
+        let draft = Request { shard, ..request.draft.clone() };
         let draft =
-            issuance::draft(request, profile, &self.organization, Some(&issuer.certificate), number, now)?;
+            issuance::draft(draft, profile, &self.organization, Some(&issuer.certificate), number, now)?;
         let prepared = draft.prepare()?;
         let signature = issuer.signer.sign(prepared.to_be_signed()).await?;
         let certificate = prepared.seal(&signature)?;
-        Ok(self.signed(&certificate, profile, question.key.fingerprint(), shard))
+        Ok(signed(&certificate, profile, request.key.fingerprint(), shard))
     }
 
-    pub(super) fn signed(
-        &self,
-        certificate: &Certificate,
-        profile: &Profile,
-        key: KeyFingerprint,
-        shard: Option<u32>,
-    ) -> SignedCertificate {
-        SignedCertificate {
-            issuer: profile.issuer,
-            profile: profile.name,
-            serial_number: certificate.serial_number(),
-            key,
-            validity: certificate.validity(),
-            shard,
-            der: certificate.der().to_vec().into(),
-        }
+    fn release_new(&self, request: &IssuanceRequest, recorded: &Recorded) -> Answer {
+        let released = self.release(recorded)?;
+        self.remember_modulus(request, released.serial_number());
+        Ok(released)
     }
 
-    fn release(&self, recorded: &Recorded) -> Result<Released, Refused> {
+    fn release(&self, recorded: &Recorded) -> Answer {
         let released =
             recorded.released().ok_or(StoreError::Bug { what: "an issuance entry holds no certificate" })?;
         if let Some(certificate) = recorded.entry().event.certificate() {
-            self.tally.count_release(certificate.profile);
+            self.counters.count_release(certificate.profile);
         }
         Ok(released)
     }
 }
 
-/// The shard of the next certificate of an issuer that has signed so many: a shard is full when it has [`SHARD_CERTIFICATES`], and the
-/// next one begins. What is being signed at the same time comes on top.
-fn shard_of(issued: u64) -> u32 {
-    u32::try_from(issued / SHARD_CERTIFICATES).unwrap_or(u32::MAX)
+pub(super) fn signed(
+    certificate: &Certificate,
+    profile: &Profile,
+    key: KeyFingerprint,
+    shard: Option<u32>,
+) -> SignedCertificate {
+    SignedCertificate {
+        issuer: profile.issuer,
+        profile: profile.name,
+        serial_number: certificate.serial_number(),
+        key,
+        validity: certificate.validity(),
+        shard,
+        der: certificate.der().to_vec().into(),
+    }
 }
 
-/// About how many certificates share one part of a revocation list (R-CRL-08, R-CRL-11): when all of them are revoked it has 800 kB.
-pub const SHARD_CERTIFICATES: u64 = 16_384;
-
-impl Question {
+impl IssuanceRequest {
     fn intent(&self, caller: &Caller) -> Intent {
-        let subject = match self.holder.clone() {
-            Holder::Birth { work_order, device } => IntentSubject::Birth { work_order, device },
-            Holder::Operational { device, parent, hold_on_fork } => {
-                IntentSubject::Operational { device, parent, hold_on_fork }
-            }
-            Holder::Credential { role, name } => IntentSubject::Credential { role, name },
-        };
         Intent {
             principal: Some(caller.principal().clone()),
-            request: Some(self.request),
-            content: self.content,
-            subject,
+            request: Some(self.id),
+            content: self.digest,
+            subject: self.subject.clone(),
             key: self.key.fingerprint(),
         }
     }
 
     fn command(&self, caller: &Caller, certificate: SignedCertificate) -> Command {
-        let action = match self.holder.clone() {
-            Holder::Birth { work_order, device } => Action::IssueBirth { work_order, device, certificate },
-            Holder::Operational { device, parent, hold_on_fork } => {
-                Action::IssueOperational { device, parent, hold_on_fork, certificate }
-            }
-            Holder::Credential { role, name } => Action::IssueCredential { role, name, certificate },
-        };
         Command {
             principal: Some(caller.principal().clone()),
             credential: Some(caller.certificate()),
-            request: Some(self.request),
-            content: self.content,
+            request: Some(self.id),
+            content: self.digest,
             remark: String::new(),
-            action,
+            action: Action::Issue { subject: self.subject.clone(), certificate },
         }
     }
 }
+
+/// The CRL shard of the next certificate of an issuer that has signed `issued`. Certificates that are being signed
+/// at the same time may go to a shard that is full already.
+fn shard_of(issued: u64) -> u32 {
+    u32::try_from(issued / SHARD_CERTIFICATES).unwrap_or(u32::MAX)
+}
+
+/// About how many certificates share one CRL shard (R-CRL-08, R-CRL-11): when all are revoked it has 800 kB.
+pub const SHARD_CERTIFICATES: u64 = 16_384;
+
+/// Signatures of one call that are waited for at a time: the largest batch of a station. A signer in a hardware
+/// module that takes 5 ms then answers a batch in about 5 ms, if it works on as many at a time.
+const SIGNATURES_IN_FLIGHT_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

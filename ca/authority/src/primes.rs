@@ -6,12 +6,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
 use issuance::{Modulus, Profile, shared_primes, shared_primes_between};
-use ledger::{Action, Conflict, Holder as Owner, Selection};
-use store::{Released, Store, StoreError};
+use ledger::{Action, Conflict, Holder, IssuanceSubject, Selection};
+use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::issue::{Holder, Placed, Question};
+use super::issue::IssuanceRequest;
 use super::{Authority, Caller, Refused};
 
 /// What a walk over the record knows of the one before. The moduli are kept: the next one compares only keys that came since. At most
@@ -28,7 +28,7 @@ pub struct PrimeWalk {
 impl<S: Store> Authority<S> {
     /// Whether anybody may have an RSA key.
     pub fn takes_rsa(&self) -> bool {
-        self.profiles.iter().any(takes_rsa)
+        self.profiles.all().any(takes_rsa)
     }
 
     /// Walks over the record once a night until `stop`, if anybody may have an RSA key.
@@ -107,40 +107,30 @@ impl<S: Store> Authority<S> {
         Ok(found.len())
     }
 
-    /// Answers the questions whose key shares a prime with one of the latest, and returns the others.
-    pub(super) async fn without_shared_primes(
+    /// Why a request is refused whose RSA key shares a prime with one of the latest; `None`: it does not.
+    pub(super) async fn refuse_known_prime(
         &self,
         caller: &Caller,
-        questions: Vec<Placed<Question>>,
-        answers: &mut Vec<Placed<Result<Released, Refused>>>,
-    ) -> Vec<Placed<Question>> {
-        let mut good = Vec::with_capacity(questions.len());
-        for (place, question) in questions {
-            let sharing = question.modulus().and_then(|modulus| {
-                let recent = self.recent_moduli.lock();
-                recent.sharing_with(&modulus)
-            });
-            match (sharing, &question.holder) {
-                (Some(certificate), Holder::Birth { device, .. } | Holder::Operational { device, .. }) => {
-                    let refused = self.refuse_shared_prime(caller, device.clone(), certificate).await;
-                    answers.push((place, Err(refused)));
-                }
-                (Some(certificate), Holder::Credential { role, name }) => {
-                    self.tally.count_shared_prime();
-                    error!(%certificate, "the RSA key of {role}:{name} shares a prime with the one of a certificate");
-                    answers.push((place, Err(Conflict::SharedPrime.into())));
-                }
-                (None, _) => good.push((place, question)),
+        request: &IssuanceRequest,
+    ) -> Option<Refused> {
+        let modulus = request.modulus()?;
+        let certificate = self.recent_moduli.lock().sharing_with(&modulus)?;
+        Some(match &request.subject {
+            IssuanceSubject::Birth { device, .. } | IssuanceSubject::Operational { device, .. } => {
+                self.refuse_shared_prime(caller, device.clone(), certificate).await
             }
-        }
-        good
+            IssuanceSubject::Credential { role, name } => {
+                self.counters.count_shared_prime();
+                error!(%certificate, "the RSA key of {role}:{name} shares a prime with the one of a certificate");
+                Conflict::SharedPrime.into()
+            }
+        })
     }
 
-    /// The next keys are compared with this one.
-    pub(super) fn remember_modulus(&self, question: &Question, certificate: SerialNumber) {
-        if let Some(modulus) = question.modulus() {
-            let mut recent = self.recent_moduli.lock();
-            recent.remember(modulus, certificate);
+    /// Compares the keys of later requests with this one.
+    pub(super) fn remember_modulus(&self, request: &IssuanceRequest, certificate: SerialNumber) {
+        if let Some(modulus) = request.modulus() {
+            self.recent_moduli.lock().remember(modulus, certificate);
         }
     }
 
@@ -151,10 +141,10 @@ impl<S: Store> Authority<S> {
         device: DeviceId,
         certificate: SerialNumber,
     ) -> Refused {
-        self.tally.count_shared_prime();
+        self.counters.count_shared_prime();
         error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
-        if self.alarms.step(caller.principal(), Instant::now()).is_err() {
-            self.tally.count_repeated_alarm();
+        if self.alarms.take(caller.principal(), Instant::now()).is_err() {
+            self.counters.count_repeated_alarm();
             return Conflict::SharedPrime.into();
         }
         let action = Action::ReportSharedPrime { device, certificate };
@@ -166,13 +156,13 @@ impl<S: Store> Authority<S> {
 
     /// Both keys of a pair on record are lost.
     async fn report_pair(&self, one: SerialNumber, other: SerialNumber) -> Result<(), Refused> {
-        self.tally.count_shared_prime();
+        self.counters.count_shared_prime();
         error!(%one, %other, "the RSA keys of two certificates share a prime: everybody can compute both private keys");
         for (mine, its) in [(one, other), (other, one)] {
             let holder = self.store.certificate(&mine).await?.and_then(|record| record.holder());
-            let Some(Owner::Principal(Principal::Device(device))) = holder else { continue };
+            let Some(Holder::Principal(Principal::Device(device))) = holder else { continue };
             let action = Action::ReportSharedPrime { device, certificate: its };
-            match self.record_ours(action).await {
+            match self.record_own(action).await {
                 Ok(_) | Err(Refused::Ledger(Conflict::SharedPrime)) => {}
                 Err(refused) => return Err(refused),
             }
@@ -187,9 +177,9 @@ impl<S: Store> Authority<S> {
         let until = now.checked_add(OVERLAP).unwrap_or(now);
         let selection = Selection::Issued { from, until };
         let mut next = Some(0);
-        while let Some(place) = next {
+        while let Some(from) = next {
             let began = Instant::now();
-            let page = self.store.select(&selection, place, PAGE_CERTIFICATES).await?;
+            let page = self.store.select(&selection, from, PAGE_CERTIFICATES).await?;
             for selected in page.certificates {
                 let Some(record) = self.store.certificate(&selected.serial_number).await? else { continue };
                 let certificate = record.certificate();
@@ -212,7 +202,7 @@ impl<S: Store> Authority<S> {
     }
 }
 
-impl Question {
+impl IssuanceRequest {
     fn modulus(&self) -> Option<Modulus> {
         self.key.public_key().rsa_modulus().map(Modulus::from_bytes)
     }

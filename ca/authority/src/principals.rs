@@ -4,48 +4,48 @@ use std::time::Duration;
 
 use identity::{PrincipalName, ProfileName, RequestId, RevocationReason, Role};
 use issuance::{Names, Request, Subject};
-use ledger::{Action, Event};
-use store::{Cursor, Page, PrincipalRecord, Released, Store, StoreError};
+use ledger::{Action, Event, IssuanceSubject};
+use store::{Cursor, Page, PrincipalRecord, Released, Store};
 
-use super::content::Content;
-use super::issue::{Holder, PreflightOutcome, Question};
+use super::issue::{IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
+use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
 
 /// A credential that an operator asks for.
 #[derive(Debug, Clone)]
 pub struct CredentialRequest {
-    /// The same again gets the same answer.
+    /// The operator's id of the request: the same request again gets the same answer.
     pub request: RequestId,
-    /// What it may be.
+    /// The principal's role.
     pub role: Role,
-    /// Unique in its role.
+    /// The principal's name, unique in its role.
     pub name: PrincipalName,
     /// PKCS#10 DER, not yet read.
     pub csr: Vec<u8>,
-    /// How long it shall live; `None`: as the profile says.
+    /// The lifetime; `None`: as the profile says.
     pub lifetime: Option<Duration>,
-    /// For a service: what it answers to; at most [`CREDENTIAL_NAMES_MAX`].
+    /// The subject alternative names of a service; at most [`CREDENTIAL_NAMES_MAX`].
     pub names: Names,
 }
 
-/// Whose credentials shall be revoked.
+/// A request to revoke all credentials of a principal.
 #[derive(Debug, Clone)]
 pub struct PrincipalRevocation {
-    /// What it may be.
+    /// The principal's role.
     pub role: Role,
-    /// Unique in its role.
+    /// The principal's name, unique in its role.
     pub name: PrincipalName,
-    /// Why.
+    /// The reason code that goes into CRLs.
     pub reason: RevocationReason,
-    /// For people who read the ledger.
+    /// Text for people who read the ledger.
     pub remark: String,
-    /// Also when it is the last operator with a credential that is good.
+    /// Whether to do it also when it is the last operator with a credential that is good.
     pub last_operator: bool,
 }
 
 impl<S: Store> Authority<S> {
-    /// A credential for a station, an operator, a relying party or a service. Exactly once for a request id.
+    /// Issues a credential to a station, an operator, a relying party or a service. Exactly once for a request id.
     ///
     /// # Errors
     /// Why there is none; see [`Refused`].
@@ -54,18 +54,14 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         request: CredentialRequest,
     ) -> Result<Released, Refused> {
-        let profile = self.profile(credential_profile(request.role))?;
+        let profile = self.profiles.get(credential_profile(request.role));
         let principal = format!("{}:{}", request.role, request.name);
         let key = self.accepted_key(&request.csr)?;
-        let question = credential_question(request, key);
-        if let PreflightOutcome::Answered(answer) = self.preflight(caller, &question).await {
+        let request = issuance_request(request, key);
+        if let PreflightOutcome::Answered(answer) = self.preflight(caller, &request).await {
             return answer;
         }
-        let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        let released = answer.map_or_else(
-            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
-            |(_, answer)| answer,
-        )?;
+        let released = self.issue_one(caller, profile, request).await?;
         tracing::info!(
             principal = %caller.principal(),
             serial_number = %released.serial_number(),
@@ -74,7 +70,7 @@ impl<S: Store> Authority<S> {
         Ok(released)
     }
 
-    /// Principals that are not devices, by role and name.
+    /// Lists principals that are not devices, by role and name.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -86,18 +82,18 @@ impl<S: Store> Authority<S> {
         Ok(self.store.principals(cursor, rows).await?)
     }
 
-    /// Revokes all credentials of a principal: its next message is refused, also on a stream that is open. Returns how many this call
-    /// revoked. Idempotent.
+    /// Revokes all credentials of a principal: its next message is refused, also on an open stream. Returns how many
+    /// this call revoked. Idempotent.
     ///
     /// # Errors
-    /// When there is no such principal, or it is the last operator and the caller did not say that this is meant.
+    /// When there is no such principal, or it is the last operator and `last_operator` is false.
     pub async fn revoke_principal(
         &self,
         caller: &Caller,
         revocation: PrincipalRevocation,
     ) -> Result<usize, Refused> {
         let PrincipalRevocation { role, name, reason, remark, last_operator } = revocation;
-        let content = Content::of("revoke principal v1")
+        let content = RequestDigest::of("revoke principal v1")
             .text(&role.to_string())
             .text(name.as_str())
             .number(reason.code().into())
@@ -114,26 +110,26 @@ impl<S: Store> Authority<S> {
     }
 }
 
-fn credential_question(request: CredentialRequest, key: AcceptedKey) -> Question {
-    let CredentialRequest { request, role, name, csr: _, lifetime, names } = request;
+fn issuance_request(request: CredentialRequest, key: AcceptedKey) -> IssuanceRequest {
+    let CredentialRequest { request: id, role, name, csr: _, lifetime, names } = request;
     let public_key = key.public_key().clone();
-    let mut content = Content::of("credential v1")
+    let mut digest = RequestDigest::of("credential v1")
         .text(&role.to_string())
         .text(name.as_str())
         .bytes(key.fingerprint().as_bytes())
         .number(lifetime.map_or(0, |lifetime| lifetime.as_secs()))
         .number(names.dns.len() as u64);
-    content = names.dns.iter().fold(content, |content, name| content.text(name));
-    content = names.addresses.iter().fold(content, |content, address| content.text(&address.to_string()));
+    digest = names.dns.iter().fold(digest, |digest, name| digest.text(name));
+    digest = names.addresses.iter().fold(digest, |digest, address| digest.text(&address.to_string()));
     let subject = match role {
         Role::Service => Subject::Service(name.clone(), names),
         Role::Station | Role::Operator | Role::RelyingParty => Subject::Principal(name.clone()),
     };
-    Question {
-        request,
-        content: content.finish(),
-        asked: Request { public_key, subject, lifetime, shard: None },
-        holder: Holder::Credential { role, name },
+    IssuanceRequest {
+        id,
+        digest: digest.finish(),
+        draft: Request { public_key, subject, lifetime, shard: None },
+        subject: IssuanceSubject::Credential { role, name },
         key,
     }
 }
@@ -147,5 +143,5 @@ fn credential_profile(role: Role) -> ProfileName {
     }
 }
 
-/// The most names of one service: a server with more is several services.
+/// The most subject alternative names of one service.
 pub const CREDENTIAL_NAMES_MAX: usize = 16;

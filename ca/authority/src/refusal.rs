@@ -97,6 +97,11 @@ pub enum CallerRefused {
 }
 
 impl Refused {
+    /// A fault of the CA itself that cannot happen.
+    pub(crate) fn internal(what: &'static str) -> Self {
+        StoreError::Bug { what }.into()
+    }
+
     /// The stable name of the reason: programs may rely on it, people may search for it.
     pub fn reason(&self) -> &'static str {
         match self {

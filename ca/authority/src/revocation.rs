@@ -8,12 +8,10 @@ use identity::{
     CompromiseProof, CompromiseProofError, IssuerName, KeyFingerprint, PublicKey, RequestId,
     RevocationReason, SerialNumber,
 };
-use ledger::{
-    Action, CertificateStatus, Command, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection,
-};
-use store::{Recorded, StatusRecord, Store, StoreError, Survey};
+use ledger::{Action, CertificateStatus, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection};
+use store::{Recorded, StatusRecord, Store, Survey};
 
-use super::content::Content;
+use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
 
 /// A selection that an operator wants to be revoked.
@@ -114,15 +112,15 @@ impl<S: Store> Authority<S> {
         last: RevocationProgress,
     ) -> Result<RevocationProgress, Refused> {
         let Some(job) = last.job.filter(|_| !last.done) else { return Ok(last) };
-        let mut bell = self.feed.listen();
+        let mut changed = self.feed.subscribe();
         loop {
-            bell.mark_unchanged();
+            changed.mark_unchanged();
             self.check_caller(caller).await?;
             let now = self.progress_of_job(job).await?;
             if now != last {
                 return Ok(now);
             }
-            bell.changed().await.map_err(|_| StoreError::Bug { what: "nobody tells of revocations" })?;
+            changed.changed().await.map_err(|_| Refused::internal("the feed has no sender"))?;
         }
     }
 
@@ -140,7 +138,7 @@ impl<S: Store> Authority<S> {
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
         if let Some(issuer) = self.issuer_with(proof.public_key()) {
-            self.tally.count_compromised_issuer(issuer);
+            self.counters.count_compromised_issuer(issuer);
             if ISSUER_COMPROMISED.admits() {
                 tracing::error!(
                     issuer = %issuer,
@@ -165,7 +163,7 @@ impl<S: Store> Authority<S> {
                 certificates = certificates.len(),
                 "a key was proven to be compromised: revoking what has it"
             );
-            self.record_ours(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
+            self.record_own(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
                 .await?;
         }
     }
@@ -187,21 +185,6 @@ impl<S: Store> Authority<S> {
 
     fn issuer_with(&self, key: &PublicKey) -> Option<IssuerName> {
         IssuerName::ALL.into_iter().find(|issuer| self.issuers.certificate(*issuer).public_key() == key)
-    }
-
-    /// A command of the CA's own, with nobody's name on it.
-    pub(super) async fn record_ours(&self, action: Action) -> Result<Recorded, Refused> {
-        let command = Command {
-            principal: None,
-            credential: None,
-            request: None,
-            content: [0; 32],
-            remark: String::new(),
-            action,
-        };
-        let mut verdicts = self.store.commit(vec![command]).await?;
-        self.feed.ring_for(&verdicts);
-        Ok(verdicts.pop().ok_or(StoreError::Bug { what: "a command has no verdict" })??)
     }
 
     /// The first of the selection that are not revoked yet.
@@ -256,13 +239,14 @@ impl<S: Store> Authority<S> {
 }
 
 fn content(request: &RevocationRequest) -> [u8; 32] {
-    let content = Content::of("revoke v1").number(request.reason.code().into()).number(request.expected);
+    let content =
+        RequestDigest::of("revoke v1").number(request.reason.code().into()).number(request.expected);
     let content = content.time(request.invalidity_date);
     selected(content, &request.selection).finish()
 }
 
 /// A selection as part of a question.
-pub(super) fn selected(content: Content, selection: &Selection) -> Content {
+pub(super) fn selected(content: RequestDigest, selection: &Selection) -> RequestDigest {
     match selection {
         Selection::Device(device) => content.text("device").text(&device.to_string()),
         Selection::Certificate(number) => content.text("certificate").bytes(number.as_bytes()),

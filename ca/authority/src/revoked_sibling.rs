@@ -60,7 +60,7 @@ impl<S: Store> Authority<S> {
         if parent == Some(certificate) {
             return Ok(());
         }
-        self.tally.count_revoked_sibling();
+        self.counters.count_revoked_sibling();
         if self.siblings.knows(&certificate) {
             return Ok(());
         }
@@ -81,11 +81,9 @@ impl<S: Store> Authority<S> {
             action,
         };
         let before = self.store.head();
-        let verdicts = self.store.commit(vec![command]).await?;
-        self.feed.ring_for(&verdicts);
-        match verdicts.into_iter().next() {
-            None | Some(Ok(_) | Err(Conflict::LineageForked(_))) => {}
-            Some(Err(conflict)) => return Err(conflict.into()),
+        match self.commit_one(command).await? {
+            Ok(_) | Err(Conflict::LineageForked(_)) => {}
+            Err(conflict) => return Err(conflict.into()),
         }
         self.siblings.remember(certificate);
         if self.store.head() > before {

@@ -48,8 +48,8 @@ impl<S: Store> Authority<S> {
     pub async fn upkeep_once(&self) -> Result<(), Refused> {
         for job in self.store.unfinished_jobs().await? {
             info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
-            let done = carry_out(self.store.as_ref(), job.id, |_| self.feed.ring()).await?;
-            self.feed.ring();
+            let done = carry_out(self.store.as_ref(), job.id, |_| self.feed.notify()).await?;
+            self.feed.notify();
             if let Some(done) = done {
                 info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");
             }
@@ -68,7 +68,7 @@ impl<S: Store> Authority<S> {
                 "revoking superseded certificates whose grace has ended"
             );
             let reason = RevocationReason::Superseded;
-            self.record_ours(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
+            self.record_own(Action::Revoke { certificates, reason, invalidity_date: None, job: None })
                 .await?;
         }
     }

@@ -6,7 +6,7 @@ use identity::{DeviceId, RequestId, Role};
 use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderId, WorkOrderTerms};
 use store::{Cursor, Page, Store, StoreError, WorkOrderRecord};
 
-use super::content::Content;
+use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
 
 /// Whether an order may name stations that never had a credential.
@@ -87,7 +87,7 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         id: WorkOrderId,
     ) -> Result<WorkOrderRecord, Refused> {
-        let content = Content::of("pause work order v1").number(id.0).finish();
+        let content = RequestDigest::of("pause work order v1").number(id.0).finish();
         self.record(caller, None, content, Action::PauseWorkOrder { work_order: id }).await?;
         self.work_order(id).await
     }
@@ -101,7 +101,7 @@ impl<S: Store> Authority<S> {
         caller: &Caller,
         id: WorkOrderId,
     ) -> Result<WorkOrderRecord, Refused> {
-        let content = Content::of("resume work order v1").number(id.0).finish();
+        let content = RequestDigest::of("resume work order v1").number(id.0).finish();
         self.record(caller, None, content, Action::ResumeWorkOrder { work_order: id }).await?;
         self.work_order(id).await
     }
@@ -111,7 +111,7 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// When there is no such order; [`StoreError::ListingsUnavailable`] when it is closed and the report is not ready yet.
     pub async fn close_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<ClosingReport, Refused> {
-        let content = Content::of("close work order v1").number(id.0).finish();
+        let content = RequestDigest::of("close work order v1").number(id.0).finish();
         self.record(caller, None, content, Action::CloseWorkOrder { work_order: id }).await?;
         let unaccounted = self.store.unaccounted(id, UNACCOUNTED_LISTED_MAX).await?;
         Ok(ClosingReport {
@@ -123,7 +123,7 @@ impl<S: Store> Authority<S> {
 }
 
 fn terms_content(terms: &WorkOrderTerms) -> [u8; 32] {
-    let mut content = Content::of("work order v1")
+    let mut content = RequestDigest::of("work order v1")
         .text(terms.product.as_str())
         .number(terms.quantity)
         .text(&terms.profile.to_string());

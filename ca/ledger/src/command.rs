@@ -8,7 +8,7 @@ use identity::{
     Role, SerialNumber, Validity,
 };
 
-use super::{JobId, Selection, WorkOrderId, WorkOrderTerms};
+use super::{IssuanceSubject, JobId, Selection, WorkOrderId, WorkOrderTerms};
 
 /// One change that somebody asks for.
 #[derive(Debug, Clone)]
@@ -58,14 +58,11 @@ pub enum Action {
         /// Which order.
         work_order: WorkOrderId,
     },
-    /// Put a birth certificate on record: spends one of the order's quota, takes the device serial and the key. For a unit that may be
-    /// reworked and comes with a new key: revokes all that it had, in the same entry, and spends nothing (R-LIFE-12).
-    IssueBirth {
-        /// Counted against this order.
-        work_order: WorkOrderId,
-        /// Whose it is.
-        device: DeviceId,
-        /// The certificate, signed, not yet released.
+    /// Put a certificate on record.
+    Issue {
+        /// For whom it is, and what authorises it.
+        subject: IssuanceSubject,
+        /// The certificate, signed and not yet released.
         certificate: SignedCertificate,
     },
     /// The unit passed its read-back.
@@ -86,17 +83,6 @@ pub enum Action {
         device: DeviceId,
         /// For people.
         reason: String,
-    },
-    /// Put an operational certificate on record: an enrolment, when its parent is the birth certificate, or a renewal.
-    IssueOperational {
-        /// Whose it is.
-        device: DeviceId,
-        /// The certificate that authorises it: the one that made the call.
-        parent: SerialNumber,
-        /// Whether a fork puts the device on hold; otherwise it is only recorded and refused.
-        hold_on_fork: bool,
-        /// The certificate, signed, not yet released.
-        certificate: SignedCertificate,
     },
     /// The operational certificate is in use.
     ConfirmInstalled {
@@ -196,15 +182,6 @@ pub enum Action {
         /// The time of the last entry.
         before: SystemTime,
     },
-    /// Put the credential of a station, operator, relying party or service on record.
-    IssueCredential {
-        /// What it may be.
-        role: Role,
-        /// Unique in its role.
-        name: PrincipalName,
-        /// The certificate, signed, not yet released.
-        certificate: SignedCertificate,
-    },
     /// Revoke all credentials of a principal.
     RevokePrincipal {
         /// What it may be.
@@ -236,15 +213,13 @@ impl Action {
             Self::InstallIssuer { .. }
             | Self::CreateWorkOrder { .. }
             | Self::ResumeWorkOrder { .. }
-            | Self::IssueBirth { .. }
+            | Self::Issue { .. }
             | Self::ConfirmUnit { .. }
-            | Self::IssueOperational { .. }
             | Self::ConfirmInstalled { .. }
             | Self::Release { .. }
             | Self::AllowRework { .. }
             | Self::RequestRotation { .. }
-            | Self::ConfirmTime { .. }
-            | Self::IssueCredential { .. } => false,
+            | Self::ConfirmTime { .. } => false,
         }
     }
 }

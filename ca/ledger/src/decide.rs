@@ -10,11 +10,11 @@ mod work_order;
 
 use std::time::SystemTime;
 
-use identity::{IssuerName, Principal, RequestId, SerialNumber};
+use identity::{IssuerName, KeyFingerprint, Principal, RequestId, SerialNumber};
 
 use super::{
     Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Holder, Intent,
-    IntentSubject, SignedCertificate, View,
+    IssuanceSubject, SignedCertificate, View,
 };
 
 pub use operational::UNCONFIRMED_MAX;
@@ -112,23 +112,12 @@ impl<V: View> Rules<'_, V> {
             Action::PauseWorkOrder { work_order } => self.pause(*work_order),
             Action::ResumeWorkOrder { work_order } => self.resume(*work_order),
             Action::CloseWorkOrder { work_order } => self.close(*work_order),
-            Action::IssueBirth { work_order, device, certificate } => {
-                let before = self.may_be_born(caller, *work_order, device, &certificate.key)?;
-                let replaces = if before.is_none() { self.replaced(device)? } else { Vec::new() };
-                let (work_order, device, certificate) = (*work_order, device.clone(), certificate.clone());
-                self.issue(before, Event::BirthIssued { work_order, device, certificate, replaces })
-            }
+            Action::Issue { subject, certificate } => self.issue(caller, subject, certificate),
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)
             }
             Action::ScrapUnit { work_order, device, reason } => {
                 self.scrap_unit(caller, *work_order, device, reason)
-            }
-            Action::IssueOperational { device, parent, hold_on_fork, certificate } => {
-                let before =
-                    self.may_have_operational(caller, device, *parent, *hold_on_fork, &certificate.key)?;
-                let (parent, device, certificate) = (*parent, device.clone(), certificate.clone());
-                self.issue(before, Event::OperationalIssued { device, parent, certificate })
             }
             Action::ConfirmInstalled { device, serial_number, after_renewal } => {
                 self.confirm_installed(caller, device, *serial_number, *after_renewal)
@@ -142,11 +131,6 @@ impl<V: View> Rules<'_, V> {
             | Action::FinishRevocation { .. }
             | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
             Action::ConfirmTime { before } => Ok(record(Event::TimeConfirmed { before: *before })),
-            Action::IssueCredential { role, name, certificate } => {
-                let before = self.may_have_credential(*role, name, &certificate.key)?;
-                let (role, name, certificate) = (*role, name.clone(), certificate.clone());
-                self.issue(before, Event::CredentialIssued { role, name, certificate })
-            }
             Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
             Action::ReportRevokedSibling { device, certificate, used, hold_on_fork } => {
                 self.revoked_sibling(device, *certificate, *used, *hold_on_fork)
@@ -162,26 +146,49 @@ impl<V: View> Rules<'_, V> {
         if let Some(entry) = self.answered(caller, intent.request.as_ref(), &intent.content)? {
             return Ok(Some(entry));
         }
-        match &intent.subject {
-            IntentSubject::Birth { work_order, device } => {
-                self.may_be_born(caller, *work_order, device, &intent.key)
+        self.may_be_issued(caller, &intent.subject, &intent.key)
+    }
+
+    /// Whether a certificate may be issued: the entry that issued it before, or `None` if nothing is in the way.
+    fn may_be_issued(
+        &self,
+        caller: Option<&Principal>,
+        subject: &IssuanceSubject,
+        key: &KeyFingerprint,
+    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+        match subject {
+            IssuanceSubject::Birth { work_order, device } => {
+                self.may_be_born(caller, *work_order, device, key)
             }
-            IntentSubject::Operational { device, parent, hold_on_fork } => {
-                self.may_have_operational(caller, device, *parent, *hold_on_fork, &intent.key)
+            IssuanceSubject::Operational { device, parent, hold_on_fork } => {
+                self.may_have_operational(caller, device, *parent, *hold_on_fork, key)
             }
-            IntentSubject::Credential { role, name } => self.may_have_credential(*role, name, &intent.key),
+            IssuanceSubject::Credential { role, name } => self.may_have_credential(*role, name, key),
         }
     }
 
-    /// Records an issuance, unless one before answers it.
-    fn issue(&self, before: Option<EntryNumber>, event: Event) -> Outcome<Decision, V::Fault> {
-        if let Some(entry) = before {
+    /// Records a certificate, unless it was issued before.
+    fn issue(
+        &self,
+        caller: Option<&Principal>,
+        subject: &IssuanceSubject,
+        certificate: &SignedCertificate,
+    ) -> Outcome<Decision, V::Fault> {
+        if let Some(entry) = self.may_be_issued(caller, subject, &certificate.key)? {
             return Ok(Decision::Replay(entry));
         }
-        if let Some(certificate) = event.certificate() {
-            self.serial_number_is_free(certificate.serial_number)?;
-        }
-        Ok(record(event))
+        self.serial_number_is_free(certificate.serial_number)?;
+        let certificate = certificate.clone();
+        Ok(record(match subject.clone() {
+            IssuanceSubject::Birth { work_order, device } => {
+                let replaces = self.replaced(&device)?;
+                Event::BirthIssued { work_order, device, certificate, replaces }
+            }
+            IssuanceSubject::Operational { device, parent, .. } => {
+                Event::OperationalIssued { device, parent, certificate }
+            }
+            IssuanceSubject::Credential { role, name } => Event::CredentialIssued { role, name, certificate },
+        }))
     }
 
     fn install_issuer(

@@ -1,4 +1,4 @@
-//! What a caller is about to ask, before anything is signed for it.
+//! A request for a certificate before anything is signed for it.
 
 use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber};
 
@@ -9,65 +9,55 @@ use super::{Action, Command, WorkOrderId};
 pub struct Intent {
     /// Who asks; `None`: the CA itself, at `init`.
     pub principal: Option<Principal>,
-    /// Which question of theirs this is.
+    /// The caller's id of this request.
     pub request: Option<RequestId>,
-    /// SHA-256 over what was asked; see [`Command::content`].
+    /// SHA-256 of the request; see [`Command::content`].
     pub content: [u8; 32],
-    /// For whom.
-    pub subject: IntentSubject,
+    /// For whom the certificate is, and what authorises it.
+    pub subject: IssuanceSubject,
     /// The key that would be certified.
     pub key: KeyFingerprint,
 }
 
-/// For whom a certificate would be.
+/// For whom a certificate is, and what authorises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IntentSubject {
-    /// A birth certificate.
+pub enum IssuanceSubject {
+    /// A birth certificate: takes one of the order's quota, the device serial and the key. For a unit that may be
+    /// reworked and comes with a new key, it revokes all certificates that the unit had, in the same entry, and
+    /// takes no quota (R-LIFE-12).
     Birth {
-        /// Counted against this order.
+        /// The work order that it is counted against.
         work_order: WorkOrderId,
-        /// Whose it would be.
+        /// The unit.
         device: DeviceId,
     },
-    /// An operational certificate.
+    /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.
     Operational {
-        /// Whose it would be.
+        /// The device.
         device: DeviceId,
-        /// The certificate that authorises it.
+        /// The certificate that made the call.
         parent: SerialNumber,
-        /// Whether a fork puts the device on hold.
+        /// Whether a fork puts the device on hold; otherwise it is only recorded and refused.
         hold_on_fork: bool,
     },
-    /// A credential.
+    /// A credential of a station, operator, relying party or service.
     Credential {
-        /// What it may be.
+        /// Its role.
         role: Role,
-        /// Unique in its role.
+        /// Its name, unique in the role.
         name: PrincipalName,
     },
 }
 
 impl Intent {
-    /// What a command intends; `None` if it asks for no certificate of a caller.
+    /// The intent of a command; `None` if the command issues no certificate to a caller.
     pub fn of(command: &Command) -> Option<Self> {
-        let (subject, certificate) = match &command.action {
-            Action::IssueBirth { work_order, device, certificate } => {
-                (IntentSubject::Birth { work_order: *work_order, device: device.clone() }, certificate)
-            }
-            Action::IssueOperational { device, parent, hold_on_fork, certificate } => {
-                let (device, parent, hold_on_fork) = (device.clone(), *parent, *hold_on_fork);
-                (IntentSubject::Operational { device, parent, hold_on_fork }, certificate)
-            }
-            Action::IssueCredential { role, name, certificate } => {
-                (IntentSubject::Credential { role: *role, name: name.clone() }, certificate)
-            }
-            _ => return None,
-        };
+        let Action::Issue { subject, certificate } = &command.action else { return None };
         Some(Self {
             principal: command.principal.clone(),
             request: command.request,
             content: command.content,
-            subject,
+            subject: subject.clone(),
             key: certificate.key,
         })
     }

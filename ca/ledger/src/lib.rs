@@ -23,7 +23,7 @@ pub use conflict::Conflict;
 pub use decide::{Decision, PreflightDecision, UNCONFIRMED_MAX, decide, preflight};
 pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
-pub use intent::{Intent, IntentSubject};
+pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
 pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};
 pub use selection::{Candidate, Selection};

@@ -8,8 +8,8 @@ use proto::v1::authority_service_server::AuthorityService;
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
 use super::convert;
+use super::handler::answer;
 
 pub(super) struct AuthorityItself<S> {
     pub(super) authority: Arc<Authority<S>>,

@@ -9,8 +9,8 @@ use proto::v1::enrollment_service_server::EnrollmentService;
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
 use super::convert;
+use super::handler::answer;
 
 pub(super) struct Enrollment<S>(pub(super) Arc<Authority<S>>);
 
@@ -52,7 +52,7 @@ impl<S: Store> EnrollmentService for Enrollment<S> {
         request: Request<v1::GetRenewalInfoRequest>,
     ) -> Result<Response<v1::GetRenewalInfoResponse>, Status> {
         answer(&self.0, "GetRenewalInfo", request, async |caller, _| {
-            Ok(convert::renewal_time(self.0.renewal_time(&caller).await?, self.0.now()))
+            Ok(convert::renewal_window(self.0.renewal_window(&caller).await?, self.0.now()))
         })
         .await
     }

@@ -10,8 +10,8 @@ use proto::v1::lifecycle_service_server::LifecycleService;
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use super::answer::{answer, caller, refuse};
 use super::convert;
+use super::handler::{answer, caller, refuse};
 
 pub(super) struct Lifecycle<S>(pub(super) Arc<Authority<S>>);
 

@@ -9,8 +9,8 @@ use proto::v1::principal_service_server::PrincipalService;
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
 use super::convert;
+use super::handler::answer;
 
 pub(super) struct Principals<S>(pub(super) Arc<Authority<S>>);
 

@@ -12,7 +12,7 @@ use proto::v1::provisioning_service_server::ProvisioningService;
 use store::{Released, Store};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::answer::{answer, caller, refuse};
+use super::handler::{answer, caller, refuse};
 use super::{convert, status};
 
 pub(super) struct Provisioning<S>(pub(super) Arc<Authority<S>>);

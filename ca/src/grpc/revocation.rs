@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authority::{Authority, Caller, FeedPlace, Refused};
+use authority::{Authority, Caller, FeedCursor, Refused};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use proto::v1;
@@ -11,8 +11,8 @@ use publication::{Crl, Publication};
 use store::{Store, StoreError};
 use tonic::{Request, Response, Status};
 
-use super::answer::{answer, caller, refuse};
 use super::convert;
+use super::handler::{answer, caller, refuse};
 
 pub(super) struct Revocations<S> {
     pub(super) authority: Arc<Authority<S>>,
@@ -43,20 +43,20 @@ impl<S: Store> RevocationService for Revocations<S> {
         request: Request<v1::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let caller = caller(&self.authority, WATCH, &request)?;
-        let v1::WatchRevocationsRequest { cursor, from_now } = request.into_inner();
-        let known = match convert::feed_place(&cursor) {
+        let v1::WatchRevocationsRequest { cursor: known, from_now } = request.into_inner();
+        let cursor = match convert::feed_cursor(&known) {
             Ok(None) if from_now => self.authority.feed_from_now().await,
-            Ok(place) => self.authority.feed_from(place).await,
+            Ok(known) => self.authority.feed_from(known).await,
             Err(refused) => Err(refused),
         };
-        let place = known.map_err(|refused| refuse(&self.authority, WATCH, Some(&caller), &refused))?;
-        // Where now is must be known before anything happens.
-        let first = (from_now && cursor.is_empty()).then(|| v1::WatchRevocationsResponse {
+        let cursor = cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(&caller), &refused))?;
+        // The watcher learns the cursor of now before the first change.
+        let first = (from_now && known.is_empty()).then(|| v1::WatchRevocationsResponse {
             events: Vec::new(),
-            cursor: place.to_string(),
+            cursor: cursor.to_string(),
             caught_up: true,
         });
-        let pages = watch(Arc::clone(&self.authority), caller, place);
+        let pages = watch(Arc::clone(&self.authority), caller, cursor);
         Ok(Response::new(stream::iter(first.map(Ok)).chain(pages).boxed()))
     }
 
@@ -65,30 +65,31 @@ impl<S: Store> RevocationService for Revocations<S> {
         request: Request<v1::GetCrlRequest>,
     ) -> Result<Response<Self::GetCrlStream>, Status> {
         answer(&self.authority, "GetCrl", request, async |_, message| {
-            let name = convert::list_name(&message)?;
-            // A list that was published stays published: without one the first of this start is not made yet.
-            let list = self.publication.crl(name).ok_or_else(|| match name.shard {
+            let id = convert::crl_id(&message)?;
+            // Without a full CRL the first one since the start is not made yet; a shard without a CRL does not exist.
+            let crl = self.publication.crl(id).ok_or_else(|| match id.shard {
                 None => Refused::Store(StoreError::Busy),
                 Some(_) => Refused::Request { field: "shard", what: "there is no such list".to_owned() },
             })?;
-            Ok(pieces(list).boxed())
+            Ok(crl_pieces(crl).boxed())
         })
         .await
     }
 }
 
-/// At once what is there or that there is nothing, then page after page as things happen, each made when the one before it has been taken: a slow reader holds one page and nothing more.
+/// The first page at once, perhaps empty, then page after page as there are changes. A page is made when the one before
+/// it has been taken: a slow watcher holds one page.
 fn watch<S: Store>(
     authority: Arc<Authority<S>>,
     caller: Caller,
-    place: FeedPlace,
+    cursor: FeedCursor,
 ) -> BoxStream<'static, Result<v1::WatchRevocationsResponse, Status>> {
-    let from = Some((authority, caller, place, true));
+    let from = Some((authority, caller, cursor, true));
     stream::unfold(from, async |from| {
-        let (authority, caller, place, first) = from?;
+        let (authority, caller, cursor, first) = from?;
         let page = match first {
-            true => authority.feed_at_once(&caller, place).await,
-            false => authority.feed_after(&caller, place).await,
+            true => authority.feed_at_once(&caller, cursor).await,
+            false => authority.feed_after(&caller, cursor).await,
         };
         match page {
             Ok(page) => Some((Ok(convert::feed_page(&page)), Some((authority, caller, page.next, false)))),
@@ -98,24 +99,24 @@ fn watch<S: Store>(
     .boxed()
 }
 
-/// A list in pieces, each read when the one before it has been taken. A newer list that takes its place meanwhile does not change it.
-fn pieces(list: Arc<Crl>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
+/// A CRL in pieces, each read when the one before it has been taken. A newer CRL that replaces it does not change it.
+fn crl_pieces(crl: Arc<Crl>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
     stream::unfold(0, move |offset| {
-        let list = Arc::clone(&list);
+        let crl = Arc::clone(&crl);
         async move {
-            if offset > 0 && offset >= list.length() {
+            if offset > 0 && offset >= crl.length() {
                 return None;
             }
-            match list.read(offset, CHUNK_BYTES) {
+            match crl.read(offset, CHUNK_BYTES) {
                 Ok(chunk) => {
                     let next = offset + (chunk.len() as u64).max(1);
-                    Some((Ok(convert::list_piece(&list, chunk, offset == 0)), next))
+                    Some((Ok(convert::crl_piece(&crl, chunk, offset == 0)), next))
                 }
                 Err(why) => {
                     if UNREADABLE.admits() {
                         tracing::error!(%why, "a CRL cannot be read");
                     }
-                    Some((Err(Status::unavailable("the list cannot be read now; try again later")), u64::MAX))
+                    Some((Err(Status::unavailable("the CRL cannot be read now; try again later")), u64::MAX))
                 }
             }
         }

@@ -68,9 +68,9 @@ pub const TABLE: &[(&str, Access)] = &[
     ("/touchmark.v1.LifecycleService/RequestRotation", Access::Only(OPERATORS)),
     ("/touchmark.v1.LifecycleService/AllowRework", Access::Only(OPERATORS)),
     ("/touchmark.v1.LifecycleService/ListAlarms", Access::Only(OPERATORS)),
-    ("/touchmark.v1.RevocationService/CheckStatus", Access::Only(RELIERS)),
-    ("/touchmark.v1.RevocationService/WatchRevocations", Access::Only(RELIERS)),
-    ("/touchmark.v1.RevocationService/GetCrl", Access::Only(RELIERS)),
+    ("/touchmark.v1.RevocationService/CheckStatus", Access::Only(RELYING_PARTIES)),
+    ("/touchmark.v1.RevocationService/WatchRevocations", Access::Only(RELYING_PARTIES)),
+    ("/touchmark.v1.RevocationService/GetCrl", Access::Only(RELYING_PARTIES)),
     ("/touchmark.v1.PrincipalService/Issue", Access::Only(OPERATORS)),
     ("/touchmark.v1.PrincipalService/List", Access::Only(OPERATORS)),
     ("/touchmark.v1.PrincipalService/Revoke", Access::Only(OPERATORS)),
@@ -124,7 +124,7 @@ const STATIONS: &[CallerKind] = &[Station];
 const OPERATORS: &[CallerKind] = &[Operator];
 
 /// Who decides whether a device is still good.
-const RELIERS: &[CallerKind] = &[RelyingParty, Operator];
+const RELYING_PARTIES: &[CallerKind] = &[RelyingParty, Operator];
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,8 @@ use proto::v1::work_order_service_server::WorkOrderService;
 use store::Store;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
 use super::convert;
+use super::handler::answer;
 
 pub(super) struct WorkOrders<S>(pub(super) Arc<Authority<S>>);
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, PublicKey, Role, SerialNumber};
 use issuance::{Certificate, Names, Profile, Request, Subject, draft};
-use ledger::{Action, Command, SignedCertificate};
+use ledger::{Action, Command, IssuanceSubject, SignedCertificate};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use signer::{FileSigner, Signer, plain_key_pem};
@@ -149,7 +149,10 @@ impl Maker<'_> {
 /// What puts a credential on record that the CA makes by itself.
 pub(super) fn recorded_by_hand(made: &MadeCredential) -> Command {
     let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
-    let action = Action::IssueCredential { role: made.role, name: made.name.clone(), certificate };
+    let action = Action::Issue {
+        subject: IssuanceSubject::Credential { role: made.role, name: made.name.clone() },
+        certificate,
+    };
     command(&format_args!("{} {}", made.role, made.name), action)
 }
 

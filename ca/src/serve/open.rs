@@ -103,7 +103,7 @@ impl<S: Store> Opened<S> {
     ) -> MetricsSources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
-        let (store, tally) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.tally()));
+        let (store, counters) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.counters()));
         let doubted = Arc::clone(&clock);
         let figures = move || {
             let metrics = store.metrics();
@@ -112,12 +112,12 @@ impl<S: Store> Opened<S> {
                 blocked_keys: blocked_keys.figures(),
                 publication: publication.figures(now.now()),
                 answers: answers.figures(),
-                issued: tally.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
-                refused: tally.refused(),
-                shared_primes: tally.shared_primes(),
-                repeated_alarms: tally.repeated_alarms(),
-                revoked_siblings: tally.revoked_siblings(),
-                issuers_compromised: tally
+                issued: counters.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
+                refused: counters.refused(),
+                shared_primes: counters.shared_primes(),
+                repeated_alarms: counters.repeated_alarms(),
+                revoked_siblings: counters.revoked_siblings(),
+                issuers_compromised: counters
                     .issuers_compromised()
                     .into_iter()
                     .map(|(issuer, count)| (issuer.to_string(), count))

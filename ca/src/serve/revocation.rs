@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use authority::{Authority, FeedPlace, Refused};
+use authority::{Authority, FeedCursor, Refused};
 use identity::Principal;
 use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
@@ -45,8 +45,8 @@ pub(super) async fn close_revoked<S: Store>(authority: &Authority<S>, connection
 async fn follow<S: Store>(
     authority: &Authority<S>,
     connection_limits: &ConnectionLimits,
-    mut place: FeedPlace,
-) -> Result<FeedPlace, Refused> {
+    mut place: FeedCursor,
+) -> Result<FeedCursor, Refused> {
     let mut closed = Closed::default();
     while let Some(page) = authority.feed_page(place).await? {
         for change in &page.changes {

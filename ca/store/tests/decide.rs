@@ -22,8 +22,8 @@ use std::sync::Arc;
 use cases::{Bench, days, device, key, serial_number, station, terms};
 use identity::{Clock, IssuerName, Principal, ProfileName, RevocationReason, Role};
 use ledger::{
-    Action, Command, Conflict, Event, TermsRefusal, UNCONFIRMED_MAX, WorkOrderId, WorkOrderState,
-    WorkOrderTerms,
+    Action, Command, Conflict, Event, IssuanceSubject, TermsRefusal, UNCONFIRMED_MAX, WorkOrderId,
+    WorkOrderState, WorkOrderTerms,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -107,7 +107,7 @@ async fn an_order_is_used_in_its_window_by_its_stations_for_its_units() {
         Conflict::SerialNotInWorkOrder { work_order: id(narrow), device: device(101) }
     );
     let mut other = bench.birth(narrow, 1, 1);
-    if let Action::IssueBirth { device, .. } = &mut other.action {
+    if let Action::Issue { subject: IssuanceSubject::Birth { device, .. }, .. } = &mut other.action {
         device.product = "cam-3".parse().unwrap();
     }
     assert!(matches!(bench.ask(other).await.unwrap_err(), Conflict::ProductNotInWorkOrder { .. }));
@@ -179,7 +179,7 @@ async fn a_certificate_serial_number_is_used_once() {
     let bench = bench();
     let birth = bench.one_unit().await;
     let mut again = bench.birth(1, 2, 2);
-    if let Action::IssueBirth { certificate, .. } = &mut again.action {
+    if let Action::Issue { certificate, .. } = &mut again.action {
         certificate.serial_number = birth;
     }
     assert_eq!(bench.ask(again).await.unwrap_err(), Conflict::SerialNumberTaken);

@@ -20,7 +20,7 @@ use identity::{
     SerialNumber,
 };
 use issuance::{BlockedKeys, Certificate, Names, Profile, Request, SignatureAlgorithm, Subject, draft};
-use ledger::{Action, Command, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use ledger::{Action, Command, IssuanceSubject, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use publication::Publication;
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
@@ -276,7 +276,8 @@ impl Maker {
         let request = Request { public_key: key.public_key(), subject, lifetime: None, shard: None };
         let certificate = self.certificate(request, ProfileName::Operator, Some(by), &*by.signer).await;
         let signed = signed(&certificate, ProfileName::Operator);
-        self.record(Action::IssueCredential { role: Role::Operator, name, certificate: signed });
+        let subject = IssuanceSubject::Credential { role: Role::Operator, name };
+        self.record(Action::Issue { subject, certificate: signed });
         certificate.der().to_vec()
     }
 

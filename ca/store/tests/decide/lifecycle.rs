@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use identity::{DeviceId, RevocationReason, SerialNumber};
-use ledger::{Action, AfterRenewal, CertificateStatus, Command, DeviceState, Selection};
+use ledger::{Action, AfterRenewal, CertificateStatus, Command, DeviceState, IssuanceSubject, Selection};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -158,7 +158,7 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
         0 => {
             let mut command = bench.birth(1, serial, fresh_key);
             command.request = None;
-            let Action::IssueBirth { certificate, .. } = &command.action else { unreachable!() };
+            let Action::Issue { certificate, .. } = &command.action else { unreachable!() };
             let expected = model.birth(certificate.serial_number);
             (command, expected)
         }
@@ -181,7 +181,9 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
         3..=6 => {
             let mut command = bench.enrol(serial, number, fresh_key);
             command.request = None;
-            let Action::IssueOperational { certificate, hold_on_fork, .. } = &mut command.action else {
+            let Action::Issue { certificate, subject: IssuanceSubject::Operational { hold_on_fork, .. } } =
+                &mut command.action
+            else {
                 unreachable!()
             };
             *hold_on_fork = random.random();

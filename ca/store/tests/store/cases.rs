@@ -10,7 +10,8 @@ use identity::{
 };
 use ledger::{
     Action, AfterRenewal, CertificateStatus, Command, Conflict, DeviceState, EmptyView, EntryNumber, Holder,
-    Intent, Overlay, Serials, SignedCertificate, View, WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Intent, IssuanceSubject, Overlay, Serials, SignedCertificate, View, WorkOrderId, WorkOrderState,
+    WorkOrderTerms,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -132,15 +133,19 @@ impl<S: Store> Bench<S> {
 
     pub(crate) fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Factory, ProfileName::Idevid, key(key_number));
-        let action =
-            Action::IssueBirth { work_order: WorkOrderId(order), device: device(serial), certificate };
+        let action = Action::Issue {
+            subject: IssuanceSubject::Birth { work_order: WorkOrderId(order), device: device(serial) },
+            certificate,
+        };
         self.command(station("line-3"), Some(question(1, order, serial, key_number)), action)
     }
 
     pub(crate) fn enrol(&self, serial: u64, parent: SerialNumber, key_number: u64) -> Command {
         let certificate = self.certificate(IssuerName::Operational, ProfileName::Ldevid, key(key_number));
-        let action =
-            Action::IssueOperational { device: device(serial), parent, hold_on_fork: false, certificate };
+        let action = Action::Issue {
+            subject: IssuanceSubject::Operational { device: device(serial), parent, hold_on_fork: false },
+            certificate,
+        };
         self.command(Principal::Device(device(serial)), Some(question(2, 0, serial, key_number)), action)
     }
 
@@ -197,8 +202,8 @@ impl<S: Store> Bench<S> {
         let certificate = self.certificate(IssuerName::Infrastructure, ProfileName::Station, key(key_number));
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
         let request = question(3, name.bytes().map(u64::from).sum(), 0, key_number);
-        let (role, name) = (Role::Station, name.parse().unwrap());
-        self.command(operator, Some(request), Action::IssueCredential { role, name, certificate })
+        let subject = IssuanceSubject::Credential { role: Role::Station, name: name.parse().unwrap() };
+        self.command(operator, Some(request), Action::Issue { subject, certificate })
     }
 
     pub(crate) async fn ask(&self, command: Command) -> Verdict {

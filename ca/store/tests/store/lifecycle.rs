@@ -72,7 +72,8 @@ pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>
     ));
     assert_eq!(bench.store.head().0, head + 1);
     assert_eq!(bench.status(real).await, CertificateStatus::InUse);
-    if let Action::IssueOperational { hold_on_fork, .. } = &mut fork.action {
+    if let Action::Issue { subject: IssuanceSubject::Operational { hold_on_fork, .. }, .. } = &mut fork.action
+    {
         *hold_on_fork = true;
     }
     assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), forked);

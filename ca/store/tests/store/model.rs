@@ -93,7 +93,9 @@ fn random_command<S: Store>(
         20 => bench.revoke(&[certificate], RevocationReason::KeyCompromise),
         21 => {
             let mut fork = bench.enrol(whose, certificate, 400 + random.random_range(0..80_u64));
-            if let Action::IssueOperational { hold_on_fork, .. } = &mut fork.action {
+            if let Action::Issue { subject: IssuanceSubject::Operational { hold_on_fork, .. }, .. } =
+                &mut fork.action
+            {
                 *hold_on_fork = true;
             }
             fork

@@ -1,22 +1,21 @@
-//! What a request says, as a digest: the same request id with another digest is refused (ADR 0010).
+//! The digest of a request: the same request id with another digest is refused (ADR 0010).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Builds the digest of a request: SHA-256 over the name of the question, then each field with its length before it, so that
-/// no two different requests are the same bytes.
+/// Builds the digest of a request: SHA-256 over the name of the call, then each field with its length before it.
 ///
-/// A request for a certificate is digested by the fingerprint of its key, not by the bytes of its CSR: ECDSA signs with a random
-/// number, and a device that makes its CSR again for the same key asks the same question (ADR 0010).
-pub(super) struct Content(Context);
+/// A request for a certificate is digested by the fingerprint of its key, not by the bytes of its CSR: ECDSA signatures
+/// are random, and a device that makes its CSR again for the same key makes the same request (ADR 0010).
+pub(super) struct RequestDigest(Context);
 
-impl Content {
-    /// Begins with the name of the question. A question whose fields change takes another name.
-    pub(super) fn of(question: &'static str) -> Self {
+impl RequestDigest {
+    /// Begins with the name of the call, which has a version: other fields, another name.
+    pub(super) fn of(call: &'static str) -> Self {
         let mut context = Context::new(&SHA256);
         context.update(b"touchmark content v1\0");
-        Self(context).text(question)
+        Self(context).text(call)
     }
 
     /// One field of text.
@@ -59,18 +58,21 @@ mod tests {
 
     #[test]
     fn the_border_between_two_fields_is_part_of_the_digest() {
-        let one = Content::of("q").text("ab").text("c").finish();
-        let other = Content::of("q").text("a").text("bc").finish();
+        let one = RequestDigest::of("q").text("ab").text("c").finish();
+        let other = RequestDigest::of("q").text("a").text("bc").finish();
         assert_ne!(one, other);
     }
 
     #[test]
-    fn another_question_with_the_same_fields_has_another_digest() {
-        assert_ne!(Content::of("birth").text("a").finish(), Content::of("scrap").text("a").finish());
+    fn another_call_with_the_same_fields_has_another_digest() {
+        assert_ne!(
+            RequestDigest::of("birth").text("a").finish(),
+            RequestDigest::of("scrap").text("a").finish()
+        );
     }
 
     #[test]
     fn an_empty_field_is_not_a_missing_one() {
-        assert_ne!(Content::of("q").text("").finish(), Content::of("q").finish());
+        assert_ne!(RequestDigest::of("q").text("").finish(), RequestDigest::of("q").finish());
     }
 }

@@ -15,7 +15,7 @@ use super::status;
 /// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every
 /// route goes through here, known or not (see [`super::routes`]); a service that finds no caller refuses, so a server that was put
 /// together without the gate answers nobody.
-pub(super) async fn gate<S: Store>(
+pub(super) async fn authorize<S: Store>(
     State(authority): State<Arc<Authority<S>>>,
     mut request: Request,
     next: Next,

@@ -1,4 +1,4 @@
-//! What the authority did since the start, counted for the metrics. Counts are not the record: that is the ledger.
+//! What the authority did since the start, counted for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// Counts since the start.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Counters {
     issued: [AtomicU64; ProfileName::ALL.len()],
     // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a fixed list.
     refused: Mutex<BTreeMap<&'static str, u64>>,
@@ -18,7 +18,7 @@ pub struct Tally {
     issuers_compromised: Mutex<BTreeMap<IssuerName, u64>>,
 }
 
-impl Tally {
+impl Counters {
     /// Certificates released under each profile; repeated answers count again.
     pub fn released(&self) -> impl Iterator<Item = (ProfileName, u64)> + '_ {
         ProfileName::ALL.into_iter().zip(self.issued.iter().map(|count| count.load(Ordering::Relaxed)))
@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn each_profile_and_each_reason_has_its_own_count() {
-        let tally = Tally::default();
-        tally.count_release(ProfileName::Idevid);
-        tally.count_release(ProfileName::Idevid);
-        tally.count_release(ProfileName::RelyingParty);
-        tally.count_refusal("KEY_ALREADY_USED");
-        let released: Vec<_> = tally.released().filter(|(_, count)| *count > 0).collect();
+        let counters = Counters::default();
+        counters.count_release(ProfileName::Idevid);
+        counters.count_release(ProfileName::Idevid);
+        counters.count_release(ProfileName::RelyingParty);
+        counters.count_refusal("KEY_ALREADY_USED");
+        let released: Vec<_> = counters.released().filter(|(_, count)| *count > 0).collect();
         assert_eq!(released, [(ProfileName::Idevid, 2), (ProfileName::RelyingParty, 1)]);
-        assert_eq!(tally.refused(), [("KEY_ALREADY_USED", 1)]);
+        assert_eq!(counters.refused(), [("KEY_ALREADY_USED", 1)]);
     }
 }

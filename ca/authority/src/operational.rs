@@ -1,80 +1,83 @@
-//! The product in one file: a device proves by its birth certificate who it is, and gets the operational certificate (LDevID) that it
-//! works with.
+//! Operational certificates (LDevID), which a device works with: the first one on the word of its birth certificate,
+//! each next one on the word of the one before, and the confirmation that one is in use.
 
 use std::time::{Duration, Instant};
 
 use identity::{DeviceId, Principal, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
-use ledger::{Action, AfterRenewal, Conflict};
-use store::{Released, Store, StoreError};
+use ledger::{Action, AfterRenewal, Conflict, IssuanceSubject};
+use store::{Released, Store};
 
-use super::content::Content;
-use super::issue::{Holder, PreflightOutcome, Question};
+use super::issue::{IssuanceRequest, PreflightOutcome};
+use super::request_digest::RequestDigest;
 use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
 
 impl<S: Store> Authority<S> {
-    /// The first operational certificate of the device that calls, authorised by the birth certificate that it calls with. Exactly once
-    /// for a request id, and for a key.
+    /// Issues the first operational certificate of the device that calls with its birth certificate. Exactly once for
+    /// a request id, and for a key.
     ///
     /// # Errors
     /// Why there is none; see [`Refused`]. [`Refused::TooOften`] when the device had very many lately.
     pub async fn enroll(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
         let device = calling_device(caller, CallerKind::DeviceBirth)?;
-        self.operational(caller, "enroll v1", device, request, csr).await
+        self.issue_operational(caller, "enroll v1", device, request, csr).await
     }
 
-    /// An operational certificate for the device that calls, authorised by the certificate that it calls with.
-    pub(super) async fn operational(
+    /// Issues the next operational certificate of the device that calls with the one before. Exactly once for a
+    /// request id, and for a key. It is *issued* until the device is seen using it; only then is the one before it
+    /// superseded.
+    ///
+    /// # Errors
+    /// Why there is none; see [`Refused`]. A certificate whose successor is in use is refused as a fork, and that is
+    /// on record.
+    pub async fn renew(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
+        let device = calling_device(caller, CallerKind::DeviceOperational)?;
+        self.issue_operational(caller, "renew v1", device, request, csr).await
+    }
+
+    async fn issue_operational(
         &self,
         caller: &Caller,
-        question: &'static str,
+        call: &'static str,
         device: DeviceId,
-        request: RequestId,
+        id: RequestId,
         csr: &[u8],
     ) -> Result<Released, Refused> {
         let key = self.accepted_key(csr)?;
-        let public_key = key.public_key().clone();
-        let question = Question {
-            request,
-            content: Content::of(question)
-                .text(&device.to_string())
-                .bytes(key.fingerprint().as_bytes())
-                .finish(),
-            asked: Request {
-                public_key,
+        let digest = RequestDigest::of(call).text(&device.to_string()).bytes(key.fingerprint().as_bytes());
+        let request = IssuanceRequest {
+            id,
+            digest: digest.finish(),
+            draft: Request {
+                public_key: key.public_key().clone(),
                 subject: Subject::Device(device.clone()),
                 lifetime: None,
                 shard: None,
             },
-            holder: Holder::Operational {
+            subject: IssuanceSubject::Operational {
                 device,
                 parent: caller.certificate(),
                 hold_on_fork: self.renewal.hold_on_fork,
             },
             key,
         };
-        match self.preflight(caller, &question).await {
+        match self.preflight(caller, &request).await {
             PreflightOutcome::Answered(answer) => return answer,
-            // What was answered before is answered again at any pace: only a new certificate is an entry.
+            // Only a new certificate is an entry: what was answered before is answered again at any rate.
             PreflightOutcome::New => {
-                let due = self.renewals.step(caller.principal(), Instant::now());
-                due.map_err(|wait| Refused::TooOften { wait })?;
+                let allowed = self.renewals.take(caller.principal(), Instant::now());
+                allowed.map_err(|wait| Refused::TooOften { wait })?;
             }
-            // However often the device asked before: a clone must not hide a fork by asking often.
+            // Not limited with the certificates: a clone must not hide a fork by asking often.
             PreflightOutcome::Alarm => {}
         }
-        let profile = self.profile(ProfileName::Ldevid)?;
-        let answer = self.issue(caller, profile, vec![(0, question)]).await.pop();
-        answer.map_or_else(
-            || Err(StoreError::Bug { what: "a question was not answered" }.into()),
-            |(_, answer)| answer,
-        )
+        self.issue_one(caller, self.profiles.get(ProfileName::Ldevid), request).await
     }
 
-    /// The operational certificate that makes this call is in use. Idempotent.
+    /// Records that the operational certificate that makes this call is in use. Idempotent.
     ///
     /// # Errors
-    /// [`Conflict::NoSuchCertificate`] when it is not the one that makes the call: who says so must prove it.
+    /// [`Conflict::NoSuchCertificate`] when `serial_number` is not of the certificate that makes the call.
     pub async fn confirm_installed(
         &self,
         caller: &Caller,
@@ -87,9 +90,8 @@ impl<S: Store> Authority<S> {
         self.confirm(caller, device).await
     }
 
-    /// Who calls with an operational certificate has it and uses it, whatever it calls for: that confirms it
-    /// as `ConfirmInstalled` does (ADR 0021). Costs a commit once in a certificate's life, and nothing
-    /// afterwards.
+    /// Confirms an operational certificate by any call that is made with it, as `ConfirmInstalled` does (ADR 0021).
+    /// One commit in the certificate's life, nothing afterwards.
     ///
     /// # Errors
     /// When the device may not use it any more.
@@ -103,7 +105,7 @@ impl<S: Store> Authority<S> {
 
     async fn confirm(&self, caller: &Caller, device: DeviceId) -> Result<(), Refused> {
         let serial_number = caller.certificate();
-        let content = Content::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
+        let content = RequestDigest::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
         let after_renewal = match self.renewal.superseded_for {
             None => AfterRenewal::Expire,
             Some(Duration::ZERO) => AfterRenewal::Revoke,

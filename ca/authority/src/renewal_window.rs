@@ -1,69 +1,59 @@
-//! Operational certificates follow one another: the renewal, and when it is time for it (R-LIFE-02).
+//! When a device renews its operational certificate (R-LIFE-02).
 
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::{IssuerName, RequestId, SerialNumber};
+use identity::{IssuerName, SerialNumber};
 use ledger::CertificateStatus;
-use store::{Released, Store};
+use store::Store;
 
-use super::enroll::calling_device;
+use super::operational::calling_device;
 use super::{Authority, Caller, CallerKind, Refused};
 
 /// When a device shall renew the certificate that it calls with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewalTime {
-    /// From here on.
+pub struct RenewalWindow {
+    /// The beginning of the window.
     pub start: SystemTime,
-    /// Until here at the latest.
+    /// The end of the window.
     pub end: SystemTime,
-    /// Why then.
+    /// What the window follows from.
     pub reason: RenewalReason,
-    /// Ask again after this long.
+    /// How long until the device asks again.
     pub retry_after: Duration,
-    /// For people: what was said with the request for rotation.
+    /// Text for people: the remark of the requested rotation.
     pub explanation: String,
 }
 
 /// Why a certificate is to be renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewalReason {
-    /// Its life goes by.
+    /// The usual share of its lifetime is over.
     Scheduled,
-    /// An operator asked for it.
+    /// An operator requested a rotation.
     RotationRequested,
-    /// Its successor is in use already: the device uses the wrong one.
+    /// Its successor is in use already: the device uses the wrong certificate.
     Superseded,
-    /// It has not begun: it was issued while the CA's clock was ahead.
+    /// It is not valid yet: it was issued while the CA's clock was ahead.
     NotYetValid,
-    /// It ends with its issuer: the next one would not last longer, until the CA has another issuer.
+    /// It expires with its issuer: the next one would expire then too, until the CA has another issuer.
     IssuerEnds,
 }
 
 impl<S: Store> Authority<S> {
-    /// The next operational certificate of the device that calls, authorised by the one that it calls with. Exactly once for a request
-    /// id, and for a key. It is *issued* until the device is seen using it; only then is the one before it superseded.
-    ///
-    /// # Errors
-    /// Why there is none; see [`Refused`]. A certificate whose successor is in use is refused as a fork, and that is on record.
-    pub async fn renew(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
-        let device = calling_device(caller, CallerKind::DeviceOperational)?;
-        self.operational(caller, "renew v1", device, request, csr).await
-    }
-
     /// When the operational certificate that makes this call shall be renewed: the same answer for the same certificate until an operator
     /// asks for a rotation.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn renewal_time(&self, caller: &Caller) -> Result<RenewalTime, Refused> {
+    pub async fn renewal_window(&self, caller: &Caller) -> Result<RenewalWindow, Refused> {
         calling_device(caller, CallerKind::DeviceOperational)?;
         let now = self.clock.now();
         let serial_number = caller.certificate();
         let validity = caller.validity();
         let life = validity.not_after().duration_since(validity.not_before()).unwrap_or_default();
         let at = |share: f64| validity.not_before() + life.mul_f64(share);
-        let scheduled = RenewalTime {
+        let scheduled = RenewalWindow {
             start: at(WINDOW_START),
             end: at(WINDOW_END),
             reason: RenewalReason::Scheduled,
@@ -71,14 +61,24 @@ impl<S: Store> Authority<S> {
             explanation: String::new(),
         };
         if self.store.certificate_status(&serial_number).await? == Some(CertificateStatus::Superseded) {
-            return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::Superseded, ..scheduled });
+            return Ok(RenewalWindow {
+                start: now,
+                end: now,
+                reason: RenewalReason::Superseded,
+                ..scheduled
+            });
         }
         if caller.is_early() {
-            return Ok(RenewalTime { start: now, end: now, reason: RenewalReason::NotYetValid, ..scheduled });
+            return Ok(RenewalWindow {
+                start: now,
+                end: now,
+                reason: RenewalReason::NotYetValid,
+                ..scheduled
+            });
         }
         let issuer_ends = self.issuers.certificate(IssuerName::Operational).validity().not_after();
         let scheduled = match validity.not_after() {
-            end if end >= issuer_ends => RenewalTime {
+            end if end >= issuer_ends => RenewalWindow {
                 start: end,
                 end,
                 reason: RenewalReason::IssuerEnds,
@@ -95,7 +95,7 @@ impl<S: Store> Authority<S> {
         if start >= scheduled.start {
             return Ok(scheduled);
         }
-        Ok(RenewalTime {
+        Ok(RenewalWindow {
             start,
             end: start + ROTATION_WINDOW,
             reason: RenewalReason::RotationRequested,

@@ -1,0 +1,78 @@
+//! Every command of the authority goes to the ledger here.
+
+use identity::RequestId;
+use ledger::{Action, Command};
+use store::{Recorded, Store, Verdict};
+
+use super::{Authority, Caller, Refused};
+
+impl<S: Store> Authority<S> {
+    /// Records one command of a caller that issues no certificate.
+    pub(super) async fn record(
+        &self,
+        caller: &Caller,
+        request: Option<RequestId>,
+        content: [u8; 32],
+        action: Action,
+    ) -> Result<Recorded, Refused> {
+        self.record_with(caller, request, content, String::new(), action).await
+    }
+
+    /// As [`Authority::record`], with a remark for people who read the ledger.
+    pub(super) async fn record_with(
+        &self,
+        caller: &Caller,
+        request: Option<RequestId>,
+        content: [u8; 32],
+        remark: String,
+        action: Action,
+    ) -> Result<Recorded, Refused> {
+        if !action.only_revokes_or_holds() {
+            self.clock_is_trusted()?;
+        }
+        let command = Command {
+            principal: Some(caller.principal().clone()),
+            credential: Some(caller.certificate()),
+            request,
+            content,
+            remark,
+            action,
+        };
+        self.check_caller(caller).await?;
+        Ok(self.commit_one(command).await??)
+    }
+
+    /// Records a command of the CA itself: the entry names no principal.
+    pub(super) async fn record_own(&self, action: Action) -> Result<Recorded, Refused> {
+        let command = Command {
+            principal: None,
+            credential: None,
+            request: None,
+            content: [0; 32],
+            remark: String::new(),
+            action,
+        };
+        Ok(self.commit_one(command).await??)
+    }
+
+    /// Commits commands of a caller, after another look at the caller: signing takes a while, and meanwhile its
+    /// certificate may have expired or been revoked. A revocation that is decided while the command waits in the
+    /// store's queue is seen by `decide` (ADR 0009).
+    pub(super) async fn commit(
+        &self,
+        caller: &Caller,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Verdict>, Refused> {
+        self.check_caller(caller).await?;
+        let verdicts = self.store.commit(commands).await?;
+        self.feed.notify_of(&verdicts);
+        Ok(verdicts)
+    }
+
+    /// Commits one command, without a look at a caller.
+    pub(super) async fn commit_one(&self, command: Command) -> Result<Verdict, Refused> {
+        let mut verdicts = self.store.commit(vec![command]).await?;
+        self.feed.notify_of(&verdicts);
+        verdicts.pop().ok_or(Refused::internal("a command has no verdict"))
+    }
+}

@@ -1,0 +1,59 @@
+//! Alarms.
+
+use authority::Refused;
+use ledger::{AlarmKind, Clash, Event, Holder};
+use proto::v1;
+use store::AlarmRecord;
+
+use super::bad;
+use super::certificate::serial_number_bytes;
+use super::device::{device, device_message};
+use super::principal::principal;
+use super::time::timestamp;
+
+pub(in crate::grpc) fn alarm_kind(kind: i32) -> Result<Option<AlarmKind>, Refused> {
+    match v1::AlarmKind::try_from(kind) {
+        Ok(v1::AlarmKind::Unspecified) => Ok(None),
+        Ok(v1::AlarmKind::Fork) => Ok(Some(AlarmKind::Fork)),
+        Ok(v1::AlarmKind::Duplicate) => Ok(Some(AlarmKind::Duplicate)),
+        Err(_) => Err(bad("kind", "is unknown")),
+    }
+}
+
+/// `None` for an entry that raises no alarm.
+pub(in crate::grpc) fn alarm(record: &AlarmRecord) -> Option<v1::Alarm> {
+    let entry = record.entry();
+    let common = v1::Alarm {
+        at: Some(timestamp(entry.at)),
+        reported_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ledger_entry: entry.number.0,
+        ..v1::Alarm::default()
+    };
+    match &entry.event {
+        Event::ForkDetected { device, parent, child, held, .. } => Some(v1::Alarm {
+            kind: v1::AlarmKind::Fork.into(),
+            device: Some(device_message(device)),
+            serial_number: serial_number_bytes(*parent),
+            child_serial_number: serial_number_bytes(*child),
+            held: *held,
+            ..common
+        }),
+        Event::DuplicateRefused { device, other, certificate, what } => Some(v1::Alarm {
+            kind: v1::AlarmKind::Duplicate.into(),
+            device: Some(device_message(device)),
+            other: match other {
+                Holder::Principal(principal) => principal.to_string(),
+                Holder::Issuer(issuer) => format!("issuer:{issuer}"),
+            },
+            serial_number: serial_number_bytes(*certificate),
+            clash: match what {
+                Clash::Key => v1::Clash::Key,
+                Clash::Serial => v1::Clash::Serial,
+                Clash::Prime => v1::Clash::Prime,
+            }
+            .into(),
+            ..common
+        }),
+        _ => None,
+    }
+}

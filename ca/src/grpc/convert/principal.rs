@@ -1,0 +1,117 @@
+//! Principals and their credentials.
+
+use std::time::Duration;
+
+use authority::{CREDENTIAL_NAMES_MAX, CredentialRequest, Refused};
+use identity::{Host, PrincipalName, RevocationReason, Role};
+use issuance::Names;
+use proto::v1;
+use store::PrincipalRecord;
+
+use super::certificate::certificate;
+use super::time::timestamp;
+use super::{bad, request_id};
+
+pub(in crate::grpc) fn role(role: i32) -> Result<Role, Refused> {
+    match v1::Role::try_from(role) {
+        Ok(v1::Role::Station) => Ok(Role::Station),
+        Ok(v1::Role::Operator) => Ok(Role::Operator),
+        Ok(v1::Role::RelyingParty) => Ok(Role::RelyingParty),
+        Ok(v1::Role::Service) => Ok(Role::Service),
+        Ok(v1::Role::Unspecified) | Err(_) => Err(bad("role", "is missing or unknown")),
+    }
+}
+
+pub(in crate::grpc) fn principal_name(field: &'static str, text: &str) -> Result<PrincipalName, Refused> {
+    text.parse().map_err(|error| bad(field, error))
+}
+
+pub(in crate::grpc) fn credential_request(
+    message: v1::IssuePrincipalRequest,
+) -> Result<CredentialRequest, Refused> {
+    let role = role(message.role)?;
+    if role != Role::Service && !message.names.is_empty() {
+        return Err(bad("names", "are for a service only"));
+    }
+    Ok(CredentialRequest {
+        request: request_id(&message.request_id)?,
+        role,
+        name: principal_name("name", &message.name)?,
+        csr: message.csr.to_vec(),
+        lifetime: lifetime(message.lifetime_days)?,
+        names: names(&message.names)?,
+    })
+}
+
+/// Empty means unspecified.
+pub(in crate::grpc) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused> {
+    if text.is_empty() {
+        return Ok(RevocationReason::Unspecified);
+    }
+    match text.parse().map_err(|error| bad("reason", error))? {
+        RevocationReason::CertificateHold => {
+            Err(bad("reason", "is not certificateHold: what is revoked here cannot be released"))
+        }
+        // RFC 5280, section 5.3.1, and ours: no principal is a CA.
+        RevocationReason::CaCompromise => Err(bad("reason", "is not cACompromise: a principal is not a CA")),
+        reason => Ok(reason),
+    }
+}
+
+pub(in crate::grpc) fn principal(record: &PrincipalRecord) -> v1::Principal {
+    let role = match record.role {
+        Role::Station => v1::Role::Station,
+        Role::Operator => v1::Role::Operator,
+        Role::RelyingParty => v1::Role::RelyingParty,
+        Role::Service => v1::Role::Service,
+    };
+    v1::Principal {
+        role: role.into(),
+        name: record.name.to_string(),
+        credential: Some(certificate(&record.credential)),
+        active: record.active,
+        created_at: Some(timestamp(record.created_at)),
+    }
+}
+
+/// Zero means the profile's.
+fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
+    match days {
+        0 => Ok(None),
+        days if days <= LIFETIME_DAYS_MAX => Ok(Some(Duration::from_secs(u64::from(days) * 24 * 60 * 60))),
+        _ => Err(bad("lifetime_days", format_args!("is at most {LIFETIME_DAYS_MAX}"))),
+    }
+}
+
+/// Each a DNS name or the address of one host, as a certificate can have it.
+fn names(names: &[String]) -> Result<Names, Refused> {
+    if names.len() > CREDENTIAL_NAMES_MAX {
+        return Err(bad("names", format_args!("are at most {CREDENTIAL_NAMES_MAX}")));
+    }
+    let mut checked = Names::default();
+    for name in names {
+        match name.parse::<Host>() {
+            Ok(Host::Address(address)) => checked.addresses.push(address),
+            Ok(Host::Name(name)) => checked.dns.push(name),
+            Err(why) => return Err(bad("names", why)),
+        }
+    }
+    Ok(checked)
+}
+
+/// The longest life of a credential that can be asked for: a century; the profile says less.
+const LIFETIME_DAYS_MAX: u32 = 36_525;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_is_revoked_for_a_reason_that_is_final() {
+        assert_eq!(revocation_reason("").unwrap(), RevocationReason::Unspecified);
+        assert_eq!(revocation_reason("keyCompromise").unwrap(), RevocationReason::KeyCompromise);
+        for reason in ["certificateHold", "cACompromise", "removeFromCRL", "KEYCOMPROMISE", "1"] {
+            assert_eq!(revocation_reason(reason).unwrap_err().reason(), "REQUEST_INVALID", "{reason}");
+        }
+    }
+}

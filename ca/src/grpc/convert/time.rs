@@ -1,0 +1,42 @@
+//! Times and durations.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use authority::Refused;
+use prost_types::Timestamp;
+
+use super::bad;
+
+/// Between 1970 and 9999 (RFC 5280, section 4.1.2.5: what a certificate can say).
+pub(in crate::grpc) fn time(field: &'static str, time: Timestamp) -> Result<SystemTime, Refused> {
+    let seconds = u64::try_from(time.seconds).ok().filter(|seconds| *seconds <= YEAR_9999_SECONDS);
+    let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    match (seconds, nanos) {
+        (Some(seconds), Some(nanos)) => Ok(UNIX_EPOCH + Duration::new(seconds, nanos)),
+        _ => Err(bad(field, "is a time between the years 1970 and 9999")),
+    }
+}
+
+/// A time before 1970 becomes 1970: none is on record.
+pub(in crate::grpc) fn timestamp(time: SystemTime) -> Timestamp {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp {
+        seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(since_epoch.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// 9999-12-31T23:59:59Z, later than anything on record.
+fn end_of_time() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(YEAR_9999_SECONDS)
+}
+
+/// 9999-12-31T23:59:59Z.
+const YEAR_9999_SECONDS: u64 = 253_402_300_799;
