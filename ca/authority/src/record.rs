@@ -73,6 +73,6 @@ impl<S: Store> Authority<S> {
     pub(super) async fn commit_one(&self, command: Command) -> Result<Verdict, Refused> {
         let mut verdicts = self.store.commit(vec![command]).await?;
         self.feed.notify_of(&verdicts);
-        verdicts.pop().ok_or(Refused::internal("a command has no verdict"))
+        verdicts.pop().ok_or_else(|| Refused::internal("a command has no verdict"))
     }
 }

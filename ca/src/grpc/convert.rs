@@ -20,8 +20,7 @@ use store::Cursor;
 
 pub(super) use alarm::{alarm, alarm_kind};
 pub(super) use certificate::{
-    birth_request, certificate, certificate_selection, chain, family, issued, serial_bytes, serial_number,
-    trust_bundle,
+    birth_request, certificate_selection, chain, family, issued, serial_bytes, serial_number, trust_bundle,
 };
 pub(super) use condition::{condition, renewal_window, trouble};
 pub(super) use crl::{crl_id, crl_piece};
@@ -31,9 +30,9 @@ pub(super) use principal::{credential_request, principal, principal_name, revoca
 pub(super) use revocation::{
     progress, revocation_request, rotation_request, selection, serial_numbers, state, survey,
 };
-pub(super) use time::{time, timestamp};
+pub(super) use time::timestamp;
 pub(super) use units::{units, units_asked};
-pub(super) use work_order::{counts, serial_manifest, stations, work_order, work_order_id, work_order_terms};
+pub(super) use work_order::{counts, work_order, work_order_id, work_order_terms};
 
 pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {
     RequestId::try_from(bytes).map_err(|error| bad("request_id", error))

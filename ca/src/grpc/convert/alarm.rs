@@ -7,8 +7,7 @@ use store::AlarmRecord;
 
 use super::bad;
 use super::certificate::serial_number_bytes;
-use super::device::{device, device_message};
-use super::principal::principal;
+use super::device::device_message;
 use super::time::timestamp;
 
 pub(in crate::grpc) fn alarm_kind(kind: i32) -> Result<Option<AlarmKind>, Refused> {

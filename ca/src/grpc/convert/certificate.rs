@@ -6,12 +6,11 @@ use authority::{BirthRequest, CertificateSelection, Refused, TrustBundle};
 use bytes::Bytes;
 use identity::{IssuerName, Principal, SerialNumber};
 use issuance::Certificate;
-use ledger::{CertificateStatus, Holder, Selection};
+use ledger::{CertificateStatus, Holder};
 use proto::v1;
 use store::{CertificateRecord, Released};
 
-use super::device::{device, device_id, device_message};
-use super::principal::principal;
+use super::device::{device_id, device_message};
 use super::time::{time, timestamp};
 use super::work_order::work_order_id;
 use super::{bad, request_id};
@@ -88,7 +87,7 @@ pub(in crate::grpc) fn family(records: &[CertificateRecord]) -> Vec<v1::Certific
     records.iter().map(with_children).collect()
 }
 
-pub(in crate::grpc) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary {
+pub(super) fn certificate(record: &CertificateRecord) -> v1::CertificateSummary {
     let (certificate, entry, revocation) = (record.certificate(), record.entry(), record.revocation());
     let (device, principal) = match record.holder() {
         Some(Holder::Principal(Principal::Device(device))) => (Some(device_message(&device)), String::new()),
@@ -130,6 +129,6 @@ pub(in crate::grpc) fn serial_bytes(numbers: Vec<SerialNumber>) -> Vec<Bytes> {
     numbers.into_iter().map(serial_number_bytes).collect()
 }
 
-fn serial_number_bytes(number: SerialNumber) -> Bytes {
+pub(super) fn serial_number_bytes(number: SerialNumber) -> Bytes {
     Bytes::copy_from_slice(number.as_bytes())
 }

@@ -6,6 +6,7 @@ use authority::{Condition, RECORDED_AHEAD_MAX, RenewalReason, RenewalWindow};
 use bytes::Bytes;
 use proto::v1;
 
+use super::certificate::certificate;
 use super::time::{duration, timestamp};
 
 pub(in crate::grpc) fn condition(condition: &Condition) -> v1::GetConditionResponse {

@@ -9,7 +9,7 @@ use proto::v1;
 use store::{StatusRecord, Survey};
 
 use super::certificate::{serial_number, serial_number_bytes};
-use super::device::{device, device_id};
+use super::device::device_id;
 use super::principal::{principal_name, revocation_reason};
 use super::time::{end_of_time, time, timestamp};
 use super::work_order::work_order_id;

@@ -8,7 +8,7 @@ use prost_types::Timestamp;
 use super::bad;
 
 /// Between 1970 and 9999 (RFC 5280, section 4.1.2.5: what a certificate can say).
-pub(in crate::grpc) fn time(field: &'static str, time: Timestamp) -> Result<SystemTime, Refused> {
+pub(super) fn time(field: &'static str, time: Timestamp) -> Result<SystemTime, Refused> {
     let seconds = u64::try_from(time.seconds).ok().filter(|seconds| *seconds <= YEAR_9999_SECONDS);
     let nanos = u32::try_from(time.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     match (seconds, nanos) {
@@ -26,7 +26,7 @@ pub(in crate::grpc) fn timestamp(time: SystemTime) -> Timestamp {
     }
 }
 
-fn duration(duration: Duration) -> prost_types::Duration {
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
@@ -34,7 +34,7 @@ fn duration(duration: Duration) -> prost_types::Duration {
 }
 
 /// 9999-12-31T23:59:59Z, later than anything on record.
-fn end_of_time() -> SystemTime {
+pub(super) fn end_of_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(YEAR_9999_SECONDS)
 }
 

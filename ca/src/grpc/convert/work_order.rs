@@ -47,7 +47,7 @@ pub(in crate::grpc) fn work_order_terms(
     })
 }
 
-pub(in crate::grpc) fn serial_manifest(serials: &[String]) -> Result<BTreeSet<DeviceSerial>, Refused> {
+fn serial_manifest(serials: &[String]) -> Result<BTreeSet<DeviceSerial>, Refused> {
     if serials.len() as u64 > MANIFEST_SERIALS_MAX {
         return Err(Conflict::from(TermsRefusal::ManifestTooLong).into());
     }
@@ -61,7 +61,7 @@ pub(in crate::grpc) fn serial_manifest(serials: &[String]) -> Result<BTreeSet<De
     Ok(manifest)
 }
 
-pub(in crate::grpc) fn stations(names: &[String]) -> Result<Vec<PrincipalName>, Refused> {
+fn stations(names: &[String]) -> Result<Vec<PrincipalName>, Refused> {
     if names.len() > STATIONS_MAX {
         return Err(Conflict::from(TermsRefusal::TooManyStations).into());
     }
