@@ -31,12 +31,14 @@ use ::authority::Authority;
 
 pub use authority::{Trouble, Troubles};
 pub use roles::{Access, TABLE, access};
-pub(crate) use status::{DoorRefused, at_the_door};
+pub(crate) use status::{CallRejected, rejection};
+pub use status::{code, reason};
 
-/// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the gate that asks who calls and whether it may.
+/// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the layer that admits their callers.
 ///
 /// The server must put a [`::authority::PeerCertificate`] in the extensions of every request, made from the connection and from
-/// nothing else; without one a caller has no certificate. `troubles` are what an operator is told beside what the authority knows. Nothing that is added to the routes afterwards is behind the gate.
+/// nothing else. `troubles` are told to operators beside what the authority knows. Routes that are added afterwards are
+/// not behind that layer.
 pub fn routes<S: Store>(
     authority: &Arc<Authority<S>>,
     publication: &Arc<Publication>,

@@ -192,7 +192,9 @@ async fn eight_stations_that_race_never_exceed_an_order() {
                 for answer in world.authority.issue_births(&station, requests).await.unwrap() {
                     match answer {
                         Ok(released) => got.push(released.serial_number()),
-                        Err(refused) => assert_eq!(refused.reason(), "WORK_ORDER_EXHAUSTED"),
+                        Err(refused) => {
+ assert_eq!(ca::grpc::reason(&refused).as_str_name(), "WORK_ORDER_EXHAUSTED")
+ },
                     }
                 }
             }

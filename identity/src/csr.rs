@@ -123,19 +123,5 @@ pub enum CsrError {
     Key(#[from] KeyError),
 }
 
-impl CsrError {
-    /// The stable reason code for callers.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } => "CSR_TOO_LARGE",
-            Self::NotDer(_) | Self::Pem | Self::Base64 | Self::PrivateKey => "CSR_NOT_DER",
-            Self::ProofOfPossession | Self::SignatureAlgorithm { .. } | Self::SignatureForm { .. } => {
-                "PROOF_OF_POSSESSION_FAILED"
-            }
-            Self::Key(key) => key.reason(),
-        }
-    }
-}
-
 /// The largest request we parse: an RSA-4096 request with ten names is about 2 kB.
 pub const CSR_BYTES_MAX: usize = 8 * 1024;

@@ -59,3 +59,11 @@ pub use sink::Sink;
 pub use site::{Holder, Site, plain_http};
 pub use station::{Station, line_file};
 pub use wait::{eventually, within};
+
+/// Every reason that the CA can give for a refusal.
+pub fn reasons() -> impl Iterator<Item = proto::v1::Reason> {
+    let pool = prost_reflect::DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let reasons = pool.get_enum_by_name("touchmark.v1.Reason").unwrap();
+    let numbers: Vec<i32> = reasons.values().map(|value| value.number()).filter(|number| *number != 0).collect();
+    numbers.into_iter().map(|number| proto::v1::Reason::try_from(number).unwrap())
+}

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use diagnostics::Limits;
+use identity::Principal;
 
-use super::{Authority, Caller, Refused};
+use super::{Authority, Refused};
 
 /// Numbers refusals, so that what a caller was told can be found in the log.
 pub(super) struct Incidents {
@@ -24,13 +25,18 @@ impl Incidents {
 }
 
 impl<S> Authority<S> {
-    /// Logs and counts a refusal, once, where it leaves. Returns its incident number, which is told to the caller and is
-    /// in the log.
-    pub fn report(&self, call: &str, caller: Option<&Caller>, refused: &Refused) -> String {
+    /// Logs and counts a refusal under its stable `reason`, once, where it leaves the CA. Returns its incident number, which
+    /// is told to the caller and is in the log.
+    pub fn report(
+        &self,
+        call: &str,
+        principal: Option<&Principal>,
+        refused: &Refused,
+        reason: &'static str,
+    ) -> String {
         let incident = self.incidents.next();
-        let reason = refused.reason();
         self.counters.count_refusal(reason);
-        let principal = caller.map(|caller| caller.principal().to_string());
+        let principal = principal.map(ToString::to_string);
         let principal = principal.as_deref().unwrap_or("nobody");
         if !REFUSALS.admits(reason) {
             return incident;

@@ -10,11 +10,12 @@ use store::Store;
 use tonic::Status;
 
 use super::roles::{Access, access, answers_in_doubt, answers_untimely};
+use super::handler::refuse;
 use super::status;
 
 /// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every
 /// route goes through here, known or not (see [`super::routes`]); a service that finds no caller refuses, so a server that was put
-/// together without the gate answers nobody.
+/// together without it answers nobody.
 pub(super) async fn authorize<S: Store>(
     State(authority): State<Arc<Authority<S>>>,
     mut request: Request,
@@ -30,8 +31,8 @@ pub(super) async fn authorize<S: Store>(
             request.extensions_mut().insert(caller);
         }
         Err((caller, refused)) => {
-            let incident = authority.report(path, caller.as_ref(), &refused);
-            return status::status(&refused, &incident).into_http();
+            let principal = caller.as_ref().map(Caller::principal);
+            return refuse(&*authority, path, principal, &refused).into_http();
         }
     }
     with_reason(next.run(request).await)

@@ -1,12 +1,13 @@
-//! How every unary call is answered: caller, work, answer or refusal, the refusal reported once.
+//! How every unary call is answered: the caller, the work, the answer or the refusal, which is reported once.
 
 use authority::{Authority, Caller, CallerRefused, Refused};
+use identity::Principal;
 use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::status;
 
-/// Does `work` for the caller whom the gate let in. `rpc` names the call in the log.
+/// Does `work` for the caller that was admitted. `rpc` names the call in the log.
 pub(super) async fn answer<S, M, R, F>(
     authority: &Authority<S>,
     rpc: &'static str,
@@ -20,11 +21,11 @@ where
     let caller = caller(authority, rpc, &request)?;
     match work(caller.clone(), request.into_inner()).await {
         Ok(message) => Ok(Response::new(message)),
-        Err(refused) => Err(refuse(authority, rpc, Some(&caller), &refused)),
+        Err(refused) => Err(refuse(authority, rpc, Some(caller.principal()), &refused)),
     }
 }
 
-/// The caller whom the gate let in.
+/// The caller that was admitted.
 pub(super) fn caller<S: Store, M>(
     authority: &Authority<S>,
     rpc: &'static str,
@@ -34,12 +35,13 @@ pub(super) fn caller<S: Store, M>(
     caller.ok_or_else(|| refuse(authority, rpc, None, &CallerRefused::Anonymous.into()))
 }
 
-/// Reports a refusal and makes it a status.
+/// Reports a refusal and makes a status of it.
 pub(super) fn refuse<S: Store>(
     authority: &Authority<S>,
     rpc: &'static str,
-    caller: Option<&Caller>,
+    principal: Option<&Principal>,
     refused: &Refused,
 ) -> Status {
-    status::status(refused, &authority.report(rpc, caller, refused))
+    let reason = status::reason(refused).as_str_name();
+    status::status(refused, &authority.report(rpc, principal, refused, reason))
 }

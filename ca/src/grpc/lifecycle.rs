@@ -94,7 +94,7 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
             let request = convert::revocation_request(request.into_inner())?;
             self.0.revoke(&caller, request).await
         };
-        let first = begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(&caller), &refused))?;
+        let first = begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(caller.principal()), &refused))?;
         Ok(Response::new(follow(Arc::clone(&self.0), caller, first)))
     }
 
@@ -182,7 +182,7 @@ fn follow<S: Store>(
         let (authority, caller, last) = last?;
         match authority.follow_revocation(&caller, last).await {
             Ok(now) => Some((Ok(convert::progress(&now)), (!now.done).then_some((authority, caller, now)))),
-            Err(refused) => Some((Err(refuse(&authority, REVOKE, Some(&caller), &refused)), None)),
+            Err(refused) => Some((Err(refuse(&authority, REVOKE, Some(caller.principal()), &refused)), None)),
         }
     });
     stream::once(async move { Ok(convert::progress(&first)) }).chain(rest).boxed()

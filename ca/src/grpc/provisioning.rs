@@ -148,7 +148,7 @@ async fn answer_chunk<S: Store>(
                 .map(|(request_id, outcome)| Ok(one_answer(&authority, &caller, request_id, outcome))),
         ),
         // The caller is no longer good: it gets no answer but this.
-        Err(refused) => return vec![Err(refuse(&authority, STREAM, Some(&caller), &refused))],
+        Err(refused) => return vec![Err(refuse(&authority, STREAM, Some(caller.principal()), &refused))],
     }
     answers.extend(end.map(Err));
     answers
@@ -164,7 +164,7 @@ fn one_answer<S: Store>(
     let outcome = match outcome {
         Ok(released) => Outcome::Certificate(convert::issued(&released)),
         Err(refused) => {
-            authority.report(STREAM, Some(caller), &refused);
+            authority.report(STREAM, Some(caller.principal()), &refused, status::reason(&refused).as_str_name());
             Outcome::Refusal(status::refusal(&refused))
         }
     };

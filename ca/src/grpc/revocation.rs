@@ -49,7 +49,7 @@ impl<S: Store> RevocationService for Revocations<S> {
             Ok(known) => self.authority.feed_from(known).await,
             Err(refused) => Err(refused),
         };
-        let cursor = cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(&caller), &refused))?;
+        let cursor = cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(caller.principal()), &refused))?;
         // The watcher learns the cursor of now before the first change.
         let first = (from_now && known.is_empty()).then(|| v1::WatchRevocationsResponse {
             events: Vec::new(),
@@ -93,7 +93,7 @@ fn watch<S: Store>(
         };
         match page {
             Ok(page) => Some((Ok(convert::feed_page(&page)), Some((authority, caller, page.next, false)))),
-            Err(refused) => Some((Err(refuse(&authority, WATCH, Some(&caller), &refused)), None)),
+            Err(refused) => Some((Err(refuse(&authority, WATCH, Some(caller.principal()), &refused)), None)),
         }
     })
     .boxed()

@@ -1,210 +1,218 @@
-//! Every refusal as a gRPC status: the one door out (`docs/reasons.md`). Strangers learn what they need to
-//! act, and nothing of what is on record, of the disk, or of the key store (ADR 0009).
+//! Every refusal as a gRPC status (`docs/reasons.md`): all statuses of the CA are made here. Callers learn what they
+//! need to act, and nothing of what is on record, of the disk, or of the signer (ADR 0009).
+
+mod reason;
 
 use std::time::Duration;
 
 use authority::{CallerRefused, Refused};
-use ledger::Conflict;
-use proto::v1;
+use proto::v1::{self, Reason};
 use store::StoreError;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// A refusal as a status: code, `google.rpc.ErrorInfo` with the stable reason, `google.rpc.RequestInfo` with the number under which our
-/// log has it, `google.rpc.RetryInfo` where asking again helps.
+pub use reason::reason;
+
+/// A refusal as a status: code, `google.rpc.ErrorInfo` with the reason, `google.rpc.RequestInfo` with its incident
+/// number in the log, and `google.rpc.RetryInfo` where asking again helps.
 pub(super) fn status(refused: &Refused, incident: &str) -> Status {
-    let mut details = ErrorDetails::with_error_info(refused.reason(), DOMAIN, []);
+    let reason = reason(refused);
+    let mut details = details(reason, retry_after(refused, reason));
     details.set_request_info(incident, "");
-    if let Some(after) = retry_after(refused) {
-        details.set_retry_info(Some(after));
-    }
     if let Refused::Request { field, what } = refused {
         details.add_bad_request_violation(*field, what);
     }
-    Status::with_error_details(code(refused), message(refused), details)
+    Status::with_error_details(code(reason), message(refused), details)
 }
 
-/// A refusal of one message of a stream, as the unary call would have said it.
+/// The refusal of one message of a stream, as the unary call would have said it.
 pub(super) fn refusal(refused: &Refused) -> v1::Refusal {
-    let retry_after_ms = retry_after(refused).unwrap_or_default().as_millis();
+    let reason = reason(refused);
+    let retry_after_ms = retry_after(refused, reason).unwrap_or_default().as_millis();
     v1::Refusal {
-        code: code(refused).into(),
-        reason: refused.reason().to_owned(),
+        code: code(reason).into(),
+        reason: reason.as_str_name().to_owned(),
         message: message(refused),
         retry_after_ms: u64::try_from(retry_after_ms).unwrap_or(u64::MAX),
     }
 }
 
-/// A fault that gRPC itself found before we saw a message, with a reason of ours: one that cannot be read, or is too large.
+/// A status that gRPC itself made before we saw a message, with a reason of ours.
 pub(super) fn unreadable(status: &Status) -> Status {
-    let (code, reason) = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => (Code::InvalidArgument, "MESSAGE_TOO_LARGE"),
-        Code::Internal | Code::InvalidArgument => (Code::InvalidArgument, "MESSAGE_MALFORMED"),
-        Code::Unimplemented => (Code::Unimplemented, "RPC_UNKNOWN"),
-        Code::Cancelled => (Code::Cancelled, "CANCELLED"),
-        other => (other, "MESSAGE_MALFORMED"),
+    let (reason, message) = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            (Reason::MessageTooLarge, "the message is larger than this call takes")
+        }
+        Code::Unimplemented => (Reason::RpcUnknown, "there is no such call"),
+        Code::Cancelled => (Reason::Cancelled, "the call was cancelled"),
+        _ => (Reason::MessageMalformed, "the message cannot be read"),
     };
-    let message = match reason {
-        "MESSAGE_TOO_LARGE" => "the message is larger than this call takes",
-        "RPC_UNKNOWN" => "there is no such call",
-        "CANCELLED" => "the call was cancelled",
-        _ => "the message cannot be read",
+    let code = match status.code() {
+        Code::OutOfRange
+        | Code::ResourceExhausted
+        | Code::Internal
+        | Code::InvalidArgument
+        | Code::Unimplemented
+        | Code::Cancelled => code(reason),
+        other => other,
     };
-    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, []))
+    Status::with_error_details(code, message, details(reason, None))
 }
 
-/// Why a call is refused before it reaches its service, or is ended from outside.
+/// Why the server rejects a call before it reaches its service, or ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DoorRefused {
-    /// By the certificate that was shown, or because none was.
+pub(crate) enum CallRejected {
+    /// Because of the proof that was shown, or because none was.
     Caller(CallerRefused),
-    /// Its caller, or all together, have as many calls as they may.
+    /// Its caller, or all callers together, have as many calls as they may.
     Overloaded,
-    /// The oldest call of a stranger is ended for a fresh one.
+    /// The oldest call of an unknown caller is ended for a new one.
     MadeRoom,
     /// The CA stops.
     Stopping,
-    /// It was not done within the time that the caller gives it (`grpc-timeout`), or within ours.
+    /// It was not done within the time that the caller allows (`grpc-timeout`), or within ours.
     NotInTime,
     /// Its messages are compressed.
     Compressed,
-    /// `grpc-timeout` is not what it must be.
+    /// `grpc-timeout` is malformed.
     TimeoutMalformed,
 }
 
-/// A refusal at the door as a status.
-pub(crate) fn at_the_door(refused: DoorRefused) -> Status {
-    let (code, reason, message) = match refused {
-        DoorRefused::Caller(why) => {
-            let details = ErrorDetails::with_error_info(why.reason(), DOMAIN, []);
-            return Status::with_error_details(code(&why.into()), why.to_string(), details);
+/// A rejected call as a status.
+pub(crate) fn rejection(rejected: CallRejected) -> Status {
+    let (reason, message) = match rejected {
+        CallRejected::Caller(why) => {
+            let reason = reason::caller_reason(why);
+            return Status::with_error_details(code(reason), why.to_string(), details(reason, None));
         }
-        DoorRefused::Overloaded => {
-            (Code::Unavailable, "OVERLOADED", "there are too many requests; try again later")
+        CallRejected::Overloaded => (Reason::Overloaded, "there are too many requests; try again later"),
+        CallRejected::MadeRoom => (Reason::Overloaded, "the call made room for others"),
+        CallRejected::Stopping => (Reason::Stopping, "the CA is stopping; try again later"),
+        CallRejected::NotInTime => (Reason::DeadlineExceeded, "the call was not done in its time"),
+        CallRejected::Compressed => {
+            (Reason::MessageCompressed, "compressed messages are not read; send them as they are")
         }
-        DoorRefused::MadeRoom => (Code::Unavailable, "OVERLOADED", "the call made room for others"),
-        DoorRefused::Stopping => (Code::Unavailable, "STOPPING", "the CA is stopping; try again later"),
-        DoorRefused::NotInTime => {
-            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "the call was not done in its time")
-        }
-        DoorRefused::Compressed => (
-            Code::Unimplemented,
-            "MESSAGE_COMPRESSED",
-            "compressed messages are not read; send them as they are",
-        ),
-        DoorRefused::TimeoutMalformed => {
-            (Code::InvalidArgument, "TIMEOUT_MALFORMED", "grpc-timeout is not a number and a unit")
+        CallRejected::TimeoutMalformed => {
+            (Reason::TimeoutMalformed, "grpc-timeout is not a number and a unit")
         }
     };
-    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
-    if code == Code::Unavailable {
-        details.set_retry_info(Some(RETRY_DOOR));
-    }
-    let mut status = Status::with_error_details(code, message, details);
-    if refused == DoorRefused::Compressed {
+    let code = code(reason);
+    let retry_after = (code == Code::Unavailable).then_some(RETRY_REJECTED);
+    let mut status = Status::with_error_details(code, message, details(reason, retry_after));
+    if rejected == CallRejected::Compressed {
         // "A server must include the list of encodings that it supports" (gRPC, compression.md).
         status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
     }
     status
 }
 
-fn code(refused: &Refused) -> Code {
-    match refused {
-        Refused::Caller(CallerRefused::Role) => Code::PermissionDenied,
-        Refused::Caller(
-            CallerRefused::Anonymous
-            | CallerRefused::Unknown
-            | CallerRefused::Revoked
-            | CallerRefused::Held
-            | CallerRefused::Expired,
-        ) => Code::Unauthenticated,
-        Refused::Csr(_) | Refused::Blocked { .. } | Refused::Request { .. } => Code::InvalidArgument,
-        Refused::Profile(issuance::Refusal::Forbidden { .. } | issuance::Refusal::KeyType { .. }) => {
-            Code::InvalidArgument
-        }
-        Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => Code::Internal,
-        Refused::Ledger(conflict) => conflict_code(conflict),
-        Refused::TooOften { .. } => Code::ResourceExhausted,
-        Refused::CountChanged { .. } => Code::FailedPrecondition,
-        Refused::SerialNumbers => Code::Internal,
-        Refused::Signer(_) | Refused::Clock(_) => Code::Unavailable,
-        Refused::Store(StoreError::CursorUnknown) => Code::InvalidArgument,
-        Refused::Store(
-            StoreError::Full
-            | StoreError::Stopped
-            | StoreError::Bug { .. }
-            | StoreError::Busy
-            | StoreError::ListingsUnavailable { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Io { .. },
-        ) => Code::Unavailable,
+fn details(reason: Reason, retry_after: Option<Duration>) -> ErrorDetails {
+    let mut details = ErrorDetails::with_error_info(reason.as_str_name(), DOMAIN, []);
+    if retry_after.is_some() {
+        details.set_retry_info(retry_after);
     }
+    details
 }
 
-fn conflict_code(conflict: &Conflict) -> Code {
-    match conflict {
-        Conflict::CallerRevoked | Conflict::CallerHeld => Code::Unauthenticated,
-        Conflict::RequestReused
-        | Conflict::DeviceAlreadyIssued(_)
-        | Conflict::KeyAlreadyUsed
-        | Conflict::AlreadyEnrolled(_)
-        | Conflict::IssuerExists => Code::AlreadyExists,
-        Conflict::NoSuchWorkOrder(_)
-        | Conflict::NoSuchDevice(_)
-        | Conflict::NoSuchCertificate(_)
-        | Conflict::NoCertificate(_)
-        | Conflict::NoSuchJob(_)
-        | Conflict::NoSuchStation(_)
-        | Conflict::NoSuchPrincipal(_) => Code::NotFound,
-        Conflict::WorkOrderExhausted { .. } | Conflict::TooManyRotations => Code::ResourceExhausted,
-        Conflict::WorkOrderNotOpen { .. }
-        | Conflict::WorkOrderNotYetOpen(_)
-        | Conflict::WorkOrderExpired(_)
-        | Conflict::DeviceScrapped(_)
-        | Conflict::DeviceRetired(_)
-        | Conflict::DeviceRevoked(_)
-        | Conflict::DeviceHeld(_)
-        | Conflict::DeviceNotHeld(_)
-        | Conflict::DeviceInUse(_)
-        | Conflict::LineageForked(_)
-        | Conflict::DeviceOfAnotherWorkOrder { .. }
-        | Conflict::LastOperator
-        | Conflict::IssuerNotRevocable
-        | Conflict::CertificateRevoked
-        | Conflict::TooManyUnconfirmed(_) => Code::FailedPrecondition,
-        Conflict::SerialNotInWorkOrder { .. } | Conflict::ProductNotInWorkOrder { .. } => {
-            Code::PermissionDenied
-        }
-        Conflict::SharedPrime
-        | Conflict::TermsRefused(_)
-        | Conflict::RevokeCount
-        | Conflict::ReasonNotAllowed(_) => Code::InvalidArgument,
-        // Never leaves the authority, which draws another.
-        Conflict::SerialNumberTaken => Code::Internal,
+/// The code of a reason.
+pub fn code(reason: Reason) -> Code {
+    match reason {
+        Reason::ClientCertificateRequired
+        | Reason::ClientCertificateUnknown
+        | Reason::ClientCertificateRevoked
+        | Reason::ClientCertificateHeld
+        | Reason::ClientCertificateExpired => Code::Unauthenticated,
+        Reason::RoleNotAllowed
+        | Reason::BareKeyNotAllowed
+        | Reason::TokenNotAllowed
+        | Reason::SerialNotInWorkOrder
+        | Reason::ProductNotInWorkOrder => Code::PermissionDenied,
+        Reason::DeadlineExceeded => Code::DeadlineExceeded,
+        Reason::Cancelled => Code::Cancelled,
+        Reason::RpcUnknown | Reason::MessageCompressed => Code::Unimplemented,
+        Reason::Overloaded
+        | Reason::Stopping
+        | Reason::StoreBusy
+        | Reason::StoreFull
+        | Reason::StoreUnavailable
+        | Reason::ListingsUnavailable
+        | Reason::SignerUnavailable
+        | Reason::ClockInDoubt => Code::Unavailable,
+        // The authority draws another serial number: `SerialNumberTaken` never leaves it.
+        Reason::GeneratorFailed
+        | Reason::IssuanceFailed
+        | Reason::SerialNumberTaken
+        | Reason::Internal
+        | Reason::Unspecified => Code::Internal,
+        Reason::RequestIdReused
+        | Reason::KeyAlreadyUsed
+        | Reason::DeviceAlreadyIssued
+        | Reason::AlreadyEnrolled
+        | Reason::IssuerExists => Code::AlreadyExists,
+        Reason::WorkOrderNotFound
+        | Reason::StationUnknown
+        | Reason::DeviceNotFound
+        | Reason::CertificateNotFound
+        | Reason::PrincipalNotFound
+        | Reason::JobNotFound
+        | Reason::KeyUnknown => Code::NotFound,
+        Reason::WorkOrderExhausted | Reason::TooOften | Reason::TooManyRotations => Code::ResourceExhausted,
+        Reason::WorkOrderPaused
+        | Reason::WorkOrderClosed
+        | Reason::WorkOrderNotYetOpen
+        | Reason::WorkOrderExpired
+        | Reason::DeviceOfAnotherWorkOrder
+        | Reason::DeviceScrapped
+        | Reason::DeviceRetired
+        | Reason::DeviceRevoked
+        | Reason::DeviceHeld
+        | Reason::DeviceNotHeld
+        | Reason::DeviceInUse
+        | Reason::LineageForked
+        | Reason::TooManyUnconfirmed
+        | Reason::CertificateRevoked
+        | Reason::LastOperator
+        | Reason::CountChanged
+        | Reason::IssuerNotRevocable => Code::FailedPrecondition,
+        Reason::TimeoutMalformed
+        | Reason::MessageMalformed
+        | Reason::MessageTooLarge
+        | Reason::RequestInvalid
+        | Reason::CursorUnknown
+        | Reason::CsrTooLarge
+        | Reason::CsrNotDer
+        | Reason::ProofOfPossessionFailed
+        | Reason::KeyTypeNotAllowed
+        | Reason::KeyMalformed
+        | Reason::KeyWeak
+        | Reason::KeyBlocked
+        | Reason::ProfileForbids
+        | Reason::QuantityOutOfRange
+        | Reason::SerialsTooFew
+        | Reason::ManifestTooLong
+        | Reason::StationsMissing
+        | Reason::TooManyStations
+        | Reason::WindowEmpty
+        | Reason::ProfileNotForBirth
+        | Reason::TooManyCertificates
+        | Reason::ReasonNotAllowed => Code::InvalidArgument,
     }
 }
 
 /// When asking again can help although nobody changed anything.
-fn retry_after(refused: &Refused) -> Option<Duration> {
-    match refused {
-        Refused::TooOften { wait } => Some(*wait),
-        Refused::Store(StoreError::Busy) => Some(RETRY_BUSY),
-        Refused::Store(StoreError::ListingsUnavailable { .. }) => Some(RETRY_LISTING),
-        Refused::Signer(_) => Some(RETRY_OPERATOR),
-        Refused::Clock(_) => Some(RETRY_CLOCK),
-        Refused::Store(
-            StoreError::Full
-            | StoreError::Stopped
-            | StoreError::Bug { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Io { .. },
-        ) => Some(RETRY_OPERATOR),
+fn retry_after(refused: &Refused, reason: Reason) -> Option<Duration> {
+    match (refused, reason) {
+        (Refused::TooOften { wait }, _) => Some(*wait),
+        (_, Reason::StoreBusy) => Some(RETRY_BUSY),
+        (_, Reason::ListingsUnavailable) => Some(RETRY_LISTING),
+        (_, Reason::StoreFull | Reason::StoreUnavailable | Reason::SignerUnavailable) => Some(RETRY_OPERATOR),
+        (_, Reason::ClockInDoubt) => Some(RETRY_CLOCK),
         _ => None,
     }
 }
 
-/// For the caller. What is our fault is told in general terms: the log has the rest.
+/// The message for the caller. What is the CA's fault is told in general terms: the log has the rest.
 fn message(refused: &Refused) -> String {
     match refused {
         Refused::Store(StoreError::Full) => {
@@ -212,6 +220,9 @@ fn message(refused: &Refused) -> String {
         }
         Refused::Store(why @ (StoreError::ListingsUnavailable { .. } | StoreError::CursorUnknown)) => {
             why.to_string()
+        }
+        Refused::Internal { .. } | Refused::Store(StoreError::Bug { .. }) => {
+            "the CA found a fault of its own; its operator must look into it".into()
         }
         Refused::Store(_) => "the CA cannot record anything now; try again later".into(),
         Refused::Signer(_) => "the CA cannot sign now; try again later".into(),
@@ -240,7 +251,7 @@ fn message(refused: &Refused) -> String {
 const DOMAIN: &str = "touchmark";
 
 /// After too many calls, or while the CA stops and starts again.
-const RETRY_DOOR: Duration = Duration::from_secs(1);
+const RETRY_REJECTED: Duration = Duration::from_secs(1);
 
 /// A busy store has its queue done in a few commits.
 const RETRY_BUSY: Duration = Duration::from_millis(200);
@@ -262,7 +273,7 @@ mod tests {
     use identity::{CsrError, KeyError};
 
     use super::*;
-    use ledger::{EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
+    use ledger::{Conflict, EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
     use signer::SignerError;
 
     #[test]
@@ -444,6 +455,8 @@ mod tests {
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
             (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
             (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (StoreError::Bug { what: "secret" }.into(), Code::Internal, "INTERNAL"),
+            (Refused::Internal { what: "secret" }, Code::Internal, "INTERNAL"),
             (StoreError::CursorUnknown.into(), Code::InvalidArgument, "CURSOR_UNKNOWN"),
             (behind.into(), Code::Unavailable, "LISTINGS_UNAVAILABLE"),
             (io.into(), Code::Unavailable, "STORE_UNAVAILABLE"),

@@ -23,7 +23,7 @@ use tracing::{Instrument, info_span};
 
 use super::peer::Peer;
 use super::quota::PerClientQuota;
-use crate::grpc::{DoorRefused, at_the_door};
+use crate::grpc::{CallRejected, rejection};
 use crate::http::metrics::Metrics;
 use admission::{CallLimits, CallPermit};
 use answer::{Call, CallIds, Question};
@@ -104,7 +104,7 @@ where
         let limit = match calls.admit(&request, &method, peer.as_deref()) {
             // A caller that gives no time has left before it is heard.
             Ok((_, Some(limit))) if limit <= began.elapsed() => {
-                let answer = call.answer(at_the_door(DoorRefused::NotInTime).into_http());
+                let answer = call.answer(rejection(CallRejected::NotInTime).into_http());
                 return Box::pin(std::future::ready(Ok(answer)));
             }
             Ok((place, limit)) => {
@@ -112,7 +112,7 @@ where
                 limit
             }
             Err(refused) => {
-                let answer = call.answer(at_the_door(refused).into_http());
+                let answer = call.answer(rejection(refused).into_http());
                 return Box::pin(std::future::ready(Ok(answer)));
             }
         };
@@ -138,9 +138,9 @@ where
                 let answer = tokio::select! {
                     answer = tokio::time::timeout(begins_within, answer) => match answer {
                         Ok(answer) => answer?,
-                        Err(_) => at_the_door(DoorRefused::NotInTime).into_http(),
+                        Err(_) => rejection(CallRejected::NotInTime).into_http(),
                     },
-                    () = cut => at_the_door(DoorRefused::MadeRoom).into_http(),
+                    () = cut => rejection(CallRejected::MadeRoom).into_http(),
                 };
                 Ok(call.answer(answer))
             }
@@ -156,13 +156,13 @@ impl CallLayer {
         request: &Request<Body>,
         method: &Method,
         peer: Option<&Peer>,
-    ) -> Result<(CallPermit, Option<Duration>), DoorRefused> {
+    ) -> Result<(CallPermit, Option<Duration>), CallRejected> {
         let place = self.limits.acquire(method, peer)?;
         if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
-            return Err(DoorRefused::Compressed);
+            return Err(CallRejected::Compressed);
         }
         let limit = match request.headers().get("grpc-timeout") {
-            Some(timeout) => Some(deadline::parse(timeout).ok_or(DoorRefused::TimeoutMalformed)?),
+            Some(timeout) => Some(deadline::parse(timeout).ok_or(CallRejected::TimeoutMalformed)?),
             None => None,
         };
         Ok((place, limit))
@@ -176,7 +176,7 @@ fn end(
     cut: Option<CancellationToken>,
     peer: Option<Arc<Peer>>,
     limit: Option<Duration>,
-) -> BoxFuture<'static, DoorRefused> {
+) -> BoxFuture<'static, CallRejected> {
     let due = limit.and_then(|limit| Instant::now().checked_add(limit));
     async move {
         // What a caller streams ends at a stop, and then its answers do.
@@ -209,10 +209,10 @@ fn end(
         };
         tokio::select! {
             biased;
-            why = revoked => DoorRefused::Caller(why),
-            () = stopped => DoorRefused::Stopping,
-            () = made_room => DoorRefused::MadeRoom,
-            () = too_long => DoorRefused::NotInTime,
+            why = revoked => CallRejected::Caller(why),
+            () = stopped => CallRejected::Stopping,
+            () = made_room => CallRejected::MadeRoom,
+            () = too_long => CallRejected::NotInTime,
         }
     }
     .boxed()

@@ -17,6 +17,7 @@ use tracing::{error, warn};
 use super::OpenError;
 use super::tasks::Tasks;
 use crate::config::Settings;
+use crate::grpc::reason;
 use crate::http::HttpListener;
 use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, PublicHttp};
@@ -106,9 +107,10 @@ fn report<S: Store>(authority: Arc<Authority<S>>) -> CompromiseReport {
         let authority = Arc::clone(&authority);
         Box::pin(async move {
             let revoked = authority.key_compromised(&proof).await.map_err(|refused| {
-                authority.report("KeyCompromise", None, &refused);
+                let reason = reason(&refused).as_str_name();
+                authority.report("KeyCompromise", None, &refused, reason);
                 match refused {
-                    Refused::Csr(_) | Refused::Request { .. } => CompromiseRefused::NoProof(refused.reason()),
+                    Refused::Csr(_) | Refused::Request { .. } => CompromiseRefused::NoProof(reason),
                     Refused::Ledger(Conflict::IssuerNotRevocable) => CompromiseRefused::OfAnIssuer,
                     _ => CompromiseRefused::Unavailable,
                 }

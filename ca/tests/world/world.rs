@@ -194,7 +194,7 @@ pub fn noon() -> SystemTime {
 pub fn reason<T>(answer: &Result<T, Refused>) -> &'static str {
     match answer {
         Ok(_) => "OK",
-        Err(refused) => refused.reason(),
+        Err(refused) => ca::grpc::reason(refused).as_str_name(),
     }
 }
 

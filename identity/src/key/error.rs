@@ -22,14 +22,3 @@ pub enum KeyError {
         what: &'static str,
     },
 }
-
-impl KeyError {
-    /// The stable reason code for callers.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::NotDer | Self::Malformed { .. } => "KEY_MALFORMED",
-            Self::NotAllowed => "KEY_TYPE_NOT_ALLOWED",
-            Self::Weak { .. } => "KEY_WEAK",
-        }
-    }
-}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use identity::{CsrError, KeyError};
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -49,3 +50,24 @@ pub const P256: &[u8] =
     &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 pub const ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
 pub const RSA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+
+/// The reason that callers of the CA are told.
+pub(crate) fn reason(error: &CsrError) -> &'static str {
+    match error {
+        CsrError::TooLarge { .. } => "CSR_TOO_LARGE",
+        CsrError::NotDer(_) | CsrError::Pem | CsrError::Base64 | CsrError::PrivateKey => "CSR_NOT_DER",
+        CsrError::ProofOfPossession
+        | CsrError::SignatureAlgorithm { .. }
+        | CsrError::SignatureForm { .. } => "PROOF_OF_POSSESSION_FAILED",
+        CsrError::Key(key) => key_reason(key),
+    }
+}
+
+/// As [`reason`], for a key.
+pub(crate) fn key_reason(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::NotDer | KeyError::Malformed { .. } => "KEY_MALFORMED",
+        KeyError::NotAllowed => "KEY_TYPE_NOT_ALLOWED",
+        KeyError::Weak { .. } => "KEY_WEAK",
+    }
+}

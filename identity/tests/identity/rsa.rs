@@ -14,7 +14,7 @@ fn rsa(modulus: &BigUint, exponent: u64) -> Vec<u8> {
 }
 
 fn reason(spki: &[u8]) -> &'static str {
-    PublicKey::from_spki(spki).expect_err("must be refused").reason()
+    crate::fixture::key_reason(&PublicKey::from_spki(spki).expect_err("must be refused"))
 }
 
 /// A number of `bits` bits whose two highest are set, so that a product of two has twice as many.

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
+use proto::v1::Reason;
 use tokio::sync::Semaphore;
 
 use super::body::PublicBody;
@@ -79,8 +80,8 @@ impl CompromiseHandler {
                 page(StatusCode::OK, "application/json", PublicBody::whole(text.into()))
             }
             Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
-            Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, "KEY_UNKNOWN"),
-            Err(CompromiseRefused::OfAnIssuer) => refused(StatusCode::CONFLICT, "ISSUER_NOT_REVOCABLE"),
+            Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, Reason::KeyUnknown.as_str_name()),
+            Err(CompromiseRefused::OfAnIssuer) => refused(StatusCode::CONFLICT, Reason::IssuerNotRevocable.as_str_name()),
             Err(CompromiseRefused::Unavailable) => {
                 later(StatusCode::SERVICE_UNAVAILABLE, "it cannot be recorded now\n", SOON)
             }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::peer::{Identity, Peer};
 use super::super::quota::{PerClientQuota, QuotaPermit};
 use super::methods::Method;
-use crate::grpc::DoorRefused;
+use crate::grpc::CallRejected;
 
 /// The limits for each kind of client.
 pub(super) struct CallLimits {
@@ -39,17 +39,17 @@ impl CallLimits {
     }
 
     /// A permit for one call of this client.
-    pub(super) fn acquire(&self, method: &Method, peer: Option<&Peer>) -> Result<CallPermit, DoorRefused> {
+    pub(super) fn acquire(&self, method: &Method, peer: Option<&Peer>) -> Result<CallPermit, CallRejected> {
         match peer.map(|peer| &peer.identity) {
             Some(Identity::Principal { usage, .. }) => {
-                let quota = self.quota.acquire_call(usage).ok_or(DoorRefused::Overloaded)?;
+                let quota = self.quota.acquire_call(usage).ok_or(CallRejected::Overloaded)?;
                 Ok(CallPermit::Principal { _quota: quota })
             }
             Some(Identity::Refused) => Ok(CallPermit::Evictable(self.refused.acquire())),
             Some(Identity::Anonymous) | None if method.open => {
                 Ok(CallPermit::Evictable(self.anonymous.acquire()))
             }
-            Some(Identity::Anonymous) | None => Err(DoorRefused::Caller(CallerRefused::Anonymous)),
+            Some(Identity::Anonymous) | None => Err(CallRejected::Caller(CallerRefused::Anonymous)),
         }
     }
 }

@@ -17,7 +17,7 @@ use tracing::debug;
 
 use super::admission::CallPermit;
 use super::methods::Method;
-use crate::grpc::{DoorRefused, at_the_door};
+use crate::grpc::{CallRejected, rejection};
 use crate::http::metrics::{GaugeGuard, Metrics};
 
 /// One call, until its answer was sent or given up.
@@ -28,7 +28,7 @@ pub(super) struct Call {
     started: Instant,
     code: Option<Code>,
     /// Ends an answer that has begun, and says why.
-    pub(super) end: Option<BoxFuture<'static, DoorRefused>>,
+    pub(super) end: Option<BoxFuture<'static, CallRejected>>,
     _in_flight: GaugeGuard,
     pub(super) place: Option<CallPermit>,
 }
@@ -144,7 +144,7 @@ impl HttpBody for Answer {
             self.call.end = None;
             self.over = true;
             let mut trailers = HeaderMap::new();
-            at_the_door(refused).add_header(&mut trailers)?;
+            rejection(refused).add_header(&mut trailers)?;
             self.call.notice(&trailers);
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 use super::super::peer::Peer;
-use crate::grpc::{DoorRefused, at_the_door};
+use crate::grpc::{CallRejected, rejection};
 
 /// The body of a request.
 pub(super) struct RevocableBody {
@@ -42,8 +42,8 @@ impl HttpBody for RevocableBody {
         let signal = || Box::pin(this.peer.revoked.token().cancelled_owned());
         match this.revoked.get_or_insert_with(signal).poll_unpin(cx) {
             Poll::Ready(()) => {
-                let refused = DoorRefused::Caller(this.peer.revoked.why());
-                Poll::Ready(Some(Err(at_the_door(refused))))
+                let refused = CallRejected::Caller(this.peer.revoked.why());
+                Poll::Ready(Some(Err(rejection(refused))))
             }
             Poll::Pending => Poll::Pending,
         }
