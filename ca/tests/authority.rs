@@ -193,8 +193,8 @@ async fn eight_stations_that_race_never_exceed_an_order() {
                     match answer {
                         Ok(released) => got.push(released.serial_number()),
                         Err(refused) => {
- assert_eq!(ca::grpc::reason(&refused).as_str_name(), "WORK_ORDER_EXHAUSTED")
- },
+                            assert_eq!(ca::grpc::reason(&refused).as_str_name(), "WORK_ORDER_EXHAUSTED")
+                        }
                     }
                 }
             }

@@ -21,7 +21,10 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ("MESSAGE_TOO_LARGE", "split a long manifest over several orders"),
     ("MESSAGE_MALFORMED", "use programs and a CA of the same version"),
     ("INTERNAL", "read the CA's log, and report it: a fault of the program"),
-    ("BARE_KEY_NOT_ALLOWED", "a self-signed certificate proves a key and no more: use a credential of this CA"),
+    (
+        "BARE_KEY_NOT_ALLOWED",
+        "a self-signed certificate proves a key and no more: use a credential of this CA",
+    ),
     ("TOKEN_NOT_ALLOWED", "use a credential directory: no call takes a token"),
     ("KEY_UNKNOWN", "no certificate of this CA has the key"),
     ("RPC_UNKNOWN", "the CA is of another version than this program: use the programs of one version"),

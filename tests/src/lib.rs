@@ -64,6 +64,7 @@ pub use wait::{eventually, within};
 pub fn reasons() -> impl Iterator<Item = proto::v1::Reason> {
     let pool = prost_reflect::DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let reasons = pool.get_enum_by_name("touchmark.v1.Reason").unwrap();
-    let numbers: Vec<i32> = reasons.values().map(|value| value.number()).filter(|number| *number != 0).collect();
+    let numbers: Vec<i32> =
+        reasons.values().map(|value| value.number()).filter(|number| *number != 0).collect();
     numbers.into_iter().map(|number| proto::v1::Reason::try_from(number).unwrap())
 }

@@ -16,7 +16,8 @@ fn every_reason_of_the_ca_has_a_next_step() {
         .iter()
         .filter(|reason| **reason != Reason::Cancelled)
         .filter(|reason| {
-            !known.contains(&format!("{:?}", reason.as_str_name())) && !known.contains(&format!("Reason::{reason:?}"))
+            !known.contains(&format!("{:?}", reason.as_str_name()))
+                && !known.contains(&format!("Reason::{reason:?}"))
         })
         .collect();
     assert!(missing.is_empty(), "ops/src/next_step.rs says nothing of {missing:?}");

@@ -9,8 +9,8 @@ use axum::response::Response;
 use store::Store;
 use tonic::Status;
 
-use super::roles::{Access, access, answers_in_doubt, answers_untimely};
 use super::handler::refuse;
+use super::roles::{Access, access, answers_in_doubt, answers_untimely};
 use super::status;
 
 /// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every

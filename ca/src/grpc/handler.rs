@@ -38,7 +38,7 @@ pub(super) fn caller<S: Store, M>(
 /// Reports a refusal and makes a status of it.
 pub(super) fn refuse<S: Store>(
     authority: &Authority<S>,
-    rpc: &'static str,
+    rpc: &str,
     principal: Option<&Principal>,
     refused: &Refused,
 ) -> Status {

@@ -94,7 +94,8 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
             let request = convert::revocation_request(request.into_inner())?;
             self.0.revoke(&caller, request).await
         };
-        let first = begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(caller.principal()), &refused))?;
+        let first =
+            begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(caller.principal()), &refused))?;
         Ok(Response::new(follow(Arc::clone(&self.0), caller, first)))
     }
 

@@ -164,7 +164,12 @@ fn one_answer<S: Store>(
     let outcome = match outcome {
         Ok(released) => Outcome::Certificate(convert::issued(&released)),
         Err(refused) => {
-            authority.report(STREAM, Some(caller.principal()), &refused, status::reason(&refused).as_str_name());
+            authority.report(
+                STREAM,
+                Some(caller.principal()),
+                &refused,
+                status::reason(&refused).as_str_name(),
+            );
             Outcome::Refusal(status::refusal(&refused))
         }
     };

@@ -49,7 +49,8 @@ impl<S: Store> RevocationService for Revocations<S> {
             Ok(known) => self.authority.feed_from(known).await,
             Err(refused) => Err(refused),
         };
-        let cursor = cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(caller.principal()), &refused))?;
+        let cursor =
+            cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(caller.principal()), &refused))?;
         // The watcher learns the cursor of now before the first change.
         let first = (from_now && known.is_empty()).then(|| v1::WatchRevocationsResponse {
             events: Vec::new(),

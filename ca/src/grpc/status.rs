@@ -115,7 +115,8 @@ fn details(reason: Reason, retry_after: Option<Duration>) -> ErrorDetails {
     details
 }
 
-/// The code of a reason.
+/// The gRPC status code of a reason.
+#[expect(clippy::too_many_lines, reason = "a table: one row for each reason")]
 pub fn code(reason: Reason) -> Code {
     match reason {
         Reason::ClientCertificateRequired
@@ -196,7 +197,7 @@ pub fn code(reason: Reason) -> Code {
         | Reason::WindowEmpty
         | Reason::ProfileNotForBirth
         | Reason::TooManyCertificates
-        | Reason::ReasonNotAllowed => Code::InvalidArgument,
+        | Reason::NotAllowed => Code::InvalidArgument,
     }
 }
 

@@ -5618,6 +5618,353 @@ pub mod provisioning_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// The reason of a refusal. On the wire it is its name, without a prefix, in `google.rpc.ErrorInfo.reason` (domain
+/// `touchmark`), in `Refusal.reason`, and in the metric `touchmark_refused_total`; its number is not used. A reason that a
+/// program does not know is of a newer CA: go by the status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Reason {
+    /// Not a reason.
+    Unspecified = 0,
+    /// The call needs a client certificate, and none was shown.
+    ClientCertificateRequired = 1,
+    /// The client certificate is not on record, byte for byte.
+    ClientCertificateUnknown = 2,
+    /// The client certificate is revoked.
+    ClientCertificateRevoked = 3,
+    /// The client certificate is on hold until an operator releases its device.
+    ClientCertificateHeld = 4,
+    /// The client certificate is expired, or not valid yet.
+    ClientCertificateExpired = 5,
+    /// The role of the caller may not make this call.
+    RoleNotAllowed = 6,
+    /// The client certificate is self-signed: it proves a key, and that is not enough for this call.
+    BareKeyNotAllowed = 7,
+    /// The caller showed a token, and this call takes none.
+    TokenNotAllowed = 8,
+    /// The caller, or all callers together, have as many calls as are allowed; or the call was ended for a newer one.
+    Overloaded = 9,
+    /// The CA is stopping or starting.
+    Stopping = 10,
+    /// The call was not answered within the time that its caller or the CA allows.
+    DeadlineExceeded = 11,
+    /// The caller cancelled the call.
+    Cancelled = 12,
+    /// There is no such call.
+    RpcUnknown = 13,
+    /// The header `grpc-timeout` is not up to eight digits and a unit.
+    TimeoutMalformed = 14,
+    /// The message is compressed.
+    MessageCompressed = 15,
+    /// The message cannot be decoded.
+    MessageMalformed = 16,
+    /// The message is larger than this call takes.
+    MessageTooLarge = 17,
+    /// A field of the request is missing or wrong; `google.rpc.BadRequest` names it.
+    RequestInvalid = 18,
+    /// The request id was used before for another request.
+    RequestIdReused = 19,
+    /// The cursor is not of this ledger.
+    CursorUnknown = 20,
+    /// The queue of the ledger is full.
+    StoreBusy = 21,
+    /// The disk of the ledger is full.
+    StoreFull = 22,
+    /// The ledger cannot be read or written.
+    StoreUnavailable = 23,
+    /// Listings are behind the ledger, or being rebuilt.
+    ListingsUnavailable = 24,
+    /// An issuing key cannot be used.
+    SignerUnavailable = 25,
+    /// No fresh serial number can be drawn.
+    GeneratorFailed = 26,
+    /// The certificate would have broken a rule and was not made.
+    IssuanceFailed = 27,
+    /// The serial number that the CA drew is on record.
+    SerialNumberTaken = 28,
+    /// The CA does not trust its own clock.
+    ClockInDoubt = 29,
+    /// The CA met a state that cannot be: a fault of the program.
+    Internal = 30,
+    /// The certificate request is larger than 8 KiB.
+    CsrTooLarge = 31,
+    /// The certificate request is not PKCS#10 in strict DER.
+    CsrNotDer = 32,
+    /// The certificate request is not signed by its own key.
+    ProofOfPossessionFailed = 33,
+    /// The profile does not allow keys of this type.
+    KeyTypeNotAllowed = 34,
+    /// The public key is malformed.
+    KeyMalformed = 35,
+    /// The private key can be computed by others.
+    KeyWeak = 36,
+    /// The key is on a list of keys that get no certificate.
+    KeyBlocked = 37,
+    /// The key was certified before, for another holder or request.
+    KeyAlreadyUsed = 38,
+    /// No certificate has the key. Only in the answer to a proof of compromise over HTTP.
+    KeyUnknown = 39,
+    /// The profile does not allow what the request asks for.
+    ProfileForbids = 40,
+    /// There is no such work order, or it does not name the station that calls.
+    WorkOrderNotFound = 41,
+    /// All units of the work order have been issued.
+    WorkOrderExhausted = 42,
+    /// The work order is paused.
+    WorkOrderPaused = 43,
+    /// The work order is closed.
+    WorkOrderClosed = 44,
+    /// The window of the work order has not begun.
+    WorkOrderNotYetOpen = 45,
+    /// The window of the work order has ended.
+    WorkOrderExpired = 46,
+    /// The work order does not have the serial number.
+    SerialNotInWorkOrder = 47,
+    /// The work order is for another product.
+    ProductNotInWorkOrder = 48,
+    /// A work order is for 1 to 10,000,000 units.
+    QuantityOutOfRange = 49,
+    /// The work order has fewer serial numbers than units.
+    SerialsTooFew = 50,
+    /// The manifest has more serial numbers than one work order takes.
+    ManifestTooLong = 51,
+    /// The work order names no station.
+    StationsMissing = 52,
+    /// The work order names more than 64 stations.
+    TooManyStations = 53,
+    /// The work order names a station that never had a credential.
+    StationUnknown = 54,
+    /// The window of the work order ends before it begins, or is over.
+    WindowEmpty = 55,
+    /// The profile of the work order is not one of birth certificates.
+    ProfileNotForBirth = 56,
+    /// There is no such device.
+    DeviceNotFound = 57,
+    /// The device has a birth certificate with another key.
+    DeviceAlreadyIssued = 58,
+    /// The device was made under another work order.
+    DeviceOfAnotherWorkOrder = 59,
+    /// The device was scrapped.
+    DeviceScrapped = 60,
+    /// The device was retired.
+    DeviceRetired = 61,
+    /// All certificates of the device are revoked.
+    DeviceRevoked = 62,
+    /// The device is on hold.
+    DeviceHeld = 63,
+    /// The device is not on hold.
+    DeviceNotHeld = 64,
+    /// The device has enrolled: it has left the factory.
+    DeviceInUse = 65,
+    /// The device has an operational certificate in use.
+    AlreadyEnrolled = 66,
+    /// Two hold the identity of this device.
+    LineageForked = 67,
+    /// Too many certificates of the device were never used.
+    TooManyUnconfirmed = 68,
+    /// The device was issued too many certificates lately.
+    TooOften = 69,
+    /// There is no such certificate, or it is not of this device.
+    CertificateNotFound = 70,
+    /// The certificate is revoked or on hold.
+    CertificateRevoked = 71,
+    /// There is no such principal.
+    PrincipalNotFound = 72,
+    /// No other operator has a credential that is good.
+    LastOperator = 73,
+    /// The selection has another number of certificates than was confirmed.
+    CountChanged = 74,
+    /// More certificates are named than one call takes, or none.
+    TooManyCertificates = 75,
+    /// This revocation reason cannot be given here.
+    NotAllowed = 76,
+    /// There is no such mass revocation.
+    JobNotFound = 77,
+    /// Too many requested rotations are open.
+    TooManyRotations = 78,
+    /// The certificate is of an issuer, which is revoked with the key of the root.
+    IssuerNotRevocable = 79,
+    /// The issuer is on record with another certificate.
+    IssuerExists = 80,
+}
+impl Reason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REASON_UNSPECIFIED",
+            Self::ClientCertificateRequired => "CLIENT_CERTIFICATE_REQUIRED",
+            Self::ClientCertificateUnknown => "CLIENT_CERTIFICATE_UNKNOWN",
+            Self::ClientCertificateRevoked => "CLIENT_CERTIFICATE_REVOKED",
+            Self::ClientCertificateHeld => "CLIENT_CERTIFICATE_HELD",
+            Self::ClientCertificateExpired => "CLIENT_CERTIFICATE_EXPIRED",
+            Self::RoleNotAllowed => "ROLE_NOT_ALLOWED",
+            Self::BareKeyNotAllowed => "BARE_KEY_NOT_ALLOWED",
+            Self::TokenNotAllowed => "TOKEN_NOT_ALLOWED",
+            Self::Overloaded => "OVERLOADED",
+            Self::Stopping => "STOPPING",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Cancelled => "CANCELLED",
+            Self::RpcUnknown => "RPC_UNKNOWN",
+            Self::TimeoutMalformed => "TIMEOUT_MALFORMED",
+            Self::MessageCompressed => "MESSAGE_COMPRESSED",
+            Self::MessageMalformed => "MESSAGE_MALFORMED",
+            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
+            Self::RequestInvalid => "REQUEST_INVALID",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::CursorUnknown => "CURSOR_UNKNOWN",
+            Self::StoreBusy => "STORE_BUSY",
+            Self::StoreFull => "STORE_FULL",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::ListingsUnavailable => "LISTINGS_UNAVAILABLE",
+            Self::SignerUnavailable => "SIGNER_UNAVAILABLE",
+            Self::GeneratorFailed => "GENERATOR_FAILED",
+            Self::IssuanceFailed => "ISSUANCE_FAILED",
+            Self::SerialNumberTaken => "SERIAL_NUMBER_TAKEN",
+            Self::ClockInDoubt => "CLOCK_IN_DOUBT",
+            Self::Internal => "INTERNAL",
+            Self::CsrTooLarge => "CSR_TOO_LARGE",
+            Self::CsrNotDer => "CSR_NOT_DER",
+            Self::ProofOfPossessionFailed => "PROOF_OF_POSSESSION_FAILED",
+            Self::KeyTypeNotAllowed => "KEY_TYPE_NOT_ALLOWED",
+            Self::KeyMalformed => "KEY_MALFORMED",
+            Self::KeyWeak => "KEY_WEAK",
+            Self::KeyBlocked => "KEY_BLOCKED",
+            Self::KeyAlreadyUsed => "KEY_ALREADY_USED",
+            Self::KeyUnknown => "KEY_UNKNOWN",
+            Self::ProfileForbids => "PROFILE_FORBIDS",
+            Self::WorkOrderNotFound => "WORK_ORDER_NOT_FOUND",
+            Self::WorkOrderExhausted => "WORK_ORDER_EXHAUSTED",
+            Self::WorkOrderPaused => "WORK_ORDER_PAUSED",
+            Self::WorkOrderClosed => "WORK_ORDER_CLOSED",
+            Self::WorkOrderNotYetOpen => "WORK_ORDER_NOT_YET_OPEN",
+            Self::WorkOrderExpired => "WORK_ORDER_EXPIRED",
+            Self::SerialNotInWorkOrder => "SERIAL_NOT_IN_WORK_ORDER",
+            Self::ProductNotInWorkOrder => "PRODUCT_NOT_IN_WORK_ORDER",
+            Self::QuantityOutOfRange => "QUANTITY_OUT_OF_RANGE",
+            Self::SerialsTooFew => "SERIALS_TOO_FEW",
+            Self::ManifestTooLong => "MANIFEST_TOO_LONG",
+            Self::StationsMissing => "STATIONS_MISSING",
+            Self::TooManyStations => "TOO_MANY_STATIONS",
+            Self::StationUnknown => "STATION_UNKNOWN",
+            Self::WindowEmpty => "WINDOW_EMPTY",
+            Self::ProfileNotForBirth => "PROFILE_NOT_FOR_BIRTH",
+            Self::DeviceNotFound => "DEVICE_NOT_FOUND",
+            Self::DeviceAlreadyIssued => "DEVICE_ALREADY_ISSUED",
+            Self::DeviceOfAnotherWorkOrder => "DEVICE_OF_ANOTHER_WORK_ORDER",
+            Self::DeviceScrapped => "DEVICE_SCRAPPED",
+            Self::DeviceRetired => "DEVICE_RETIRED",
+            Self::DeviceRevoked => "DEVICE_REVOKED",
+            Self::DeviceHeld => "DEVICE_HELD",
+            Self::DeviceNotHeld => "DEVICE_NOT_HELD",
+            Self::DeviceInUse => "DEVICE_IN_USE",
+            Self::AlreadyEnrolled => "ALREADY_ENROLLED",
+            Self::LineageForked => "LINEAGE_FORKED",
+            Self::TooManyUnconfirmed => "TOO_MANY_UNCONFIRMED",
+            Self::TooOften => "TOO_OFTEN",
+            Self::CertificateNotFound => "CERTIFICATE_NOT_FOUND",
+            Self::CertificateRevoked => "CERTIFICATE_REVOKED",
+            Self::PrincipalNotFound => "PRINCIPAL_NOT_FOUND",
+            Self::LastOperator => "LAST_OPERATOR",
+            Self::CountChanged => "COUNT_CHANGED",
+            Self::TooManyCertificates => "TOO_MANY_CERTIFICATES",
+            Self::NotAllowed => "REASON_NOT_ALLOWED",
+            Self::JobNotFound => "JOB_NOT_FOUND",
+            Self::TooManyRotations => "TOO_MANY_ROTATIONS",
+            Self::IssuerNotRevocable => "ISSUER_NOT_REVOCABLE",
+            Self::IssuerExists => "ISSUER_EXISTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLIENT_CERTIFICATE_REQUIRED" => Some(Self::ClientCertificateRequired),
+            "CLIENT_CERTIFICATE_UNKNOWN" => Some(Self::ClientCertificateUnknown),
+            "CLIENT_CERTIFICATE_REVOKED" => Some(Self::ClientCertificateRevoked),
+            "CLIENT_CERTIFICATE_HELD" => Some(Self::ClientCertificateHeld),
+            "CLIENT_CERTIFICATE_EXPIRED" => Some(Self::ClientCertificateExpired),
+            "ROLE_NOT_ALLOWED" => Some(Self::RoleNotAllowed),
+            "BARE_KEY_NOT_ALLOWED" => Some(Self::BareKeyNotAllowed),
+            "TOKEN_NOT_ALLOWED" => Some(Self::TokenNotAllowed),
+            "OVERLOADED" => Some(Self::Overloaded),
+            "STOPPING" => Some(Self::Stopping),
+            "DEADLINE_EXCEEDED" => Some(Self::DeadlineExceeded),
+            "CANCELLED" => Some(Self::Cancelled),
+            "RPC_UNKNOWN" => Some(Self::RpcUnknown),
+            "TIMEOUT_MALFORMED" => Some(Self::TimeoutMalformed),
+            "MESSAGE_COMPRESSED" => Some(Self::MessageCompressed),
+            "MESSAGE_MALFORMED" => Some(Self::MessageMalformed),
+            "MESSAGE_TOO_LARGE" => Some(Self::MessageTooLarge),
+            "REQUEST_INVALID" => Some(Self::RequestInvalid),
+            "REQUEST_ID_REUSED" => Some(Self::RequestIdReused),
+            "CURSOR_UNKNOWN" => Some(Self::CursorUnknown),
+            "STORE_BUSY" => Some(Self::StoreBusy),
+            "STORE_FULL" => Some(Self::StoreFull),
+            "STORE_UNAVAILABLE" => Some(Self::StoreUnavailable),
+            "LISTINGS_UNAVAILABLE" => Some(Self::ListingsUnavailable),
+            "SIGNER_UNAVAILABLE" => Some(Self::SignerUnavailable),
+            "GENERATOR_FAILED" => Some(Self::GeneratorFailed),
+            "ISSUANCE_FAILED" => Some(Self::IssuanceFailed),
+            "SERIAL_NUMBER_TAKEN" => Some(Self::SerialNumberTaken),
+            "CLOCK_IN_DOUBT" => Some(Self::ClockInDoubt),
+            "INTERNAL" => Some(Self::Internal),
+            "CSR_TOO_LARGE" => Some(Self::CsrTooLarge),
+            "CSR_NOT_DER" => Some(Self::CsrNotDer),
+            "PROOF_OF_POSSESSION_FAILED" => Some(Self::ProofOfPossessionFailed),
+            "KEY_TYPE_NOT_ALLOWED" => Some(Self::KeyTypeNotAllowed),
+            "KEY_MALFORMED" => Some(Self::KeyMalformed),
+            "KEY_WEAK" => Some(Self::KeyWeak),
+            "KEY_BLOCKED" => Some(Self::KeyBlocked),
+            "KEY_ALREADY_USED" => Some(Self::KeyAlreadyUsed),
+            "KEY_UNKNOWN" => Some(Self::KeyUnknown),
+            "PROFILE_FORBIDS" => Some(Self::ProfileForbids),
+            "WORK_ORDER_NOT_FOUND" => Some(Self::WorkOrderNotFound),
+            "WORK_ORDER_EXHAUSTED" => Some(Self::WorkOrderExhausted),
+            "WORK_ORDER_PAUSED" => Some(Self::WorkOrderPaused),
+            "WORK_ORDER_CLOSED" => Some(Self::WorkOrderClosed),
+            "WORK_ORDER_NOT_YET_OPEN" => Some(Self::WorkOrderNotYetOpen),
+            "WORK_ORDER_EXPIRED" => Some(Self::WorkOrderExpired),
+            "SERIAL_NOT_IN_WORK_ORDER" => Some(Self::SerialNotInWorkOrder),
+            "PRODUCT_NOT_IN_WORK_ORDER" => Some(Self::ProductNotInWorkOrder),
+            "QUANTITY_OUT_OF_RANGE" => Some(Self::QuantityOutOfRange),
+            "SERIALS_TOO_FEW" => Some(Self::SerialsTooFew),
+            "MANIFEST_TOO_LONG" => Some(Self::ManifestTooLong),
+            "STATIONS_MISSING" => Some(Self::StationsMissing),
+            "TOO_MANY_STATIONS" => Some(Self::TooManyStations),
+            "STATION_UNKNOWN" => Some(Self::StationUnknown),
+            "WINDOW_EMPTY" => Some(Self::WindowEmpty),
+            "PROFILE_NOT_FOR_BIRTH" => Some(Self::ProfileNotForBirth),
+            "DEVICE_NOT_FOUND" => Some(Self::DeviceNotFound),
+            "DEVICE_ALREADY_ISSUED" => Some(Self::DeviceAlreadyIssued),
+            "DEVICE_OF_ANOTHER_WORK_ORDER" => Some(Self::DeviceOfAnotherWorkOrder),
+            "DEVICE_SCRAPPED" => Some(Self::DeviceScrapped),
+            "DEVICE_RETIRED" => Some(Self::DeviceRetired),
+            "DEVICE_REVOKED" => Some(Self::DeviceRevoked),
+            "DEVICE_HELD" => Some(Self::DeviceHeld),
+            "DEVICE_NOT_HELD" => Some(Self::DeviceNotHeld),
+            "DEVICE_IN_USE" => Some(Self::DeviceInUse),
+            "ALREADY_ENROLLED" => Some(Self::AlreadyEnrolled),
+            "LINEAGE_FORKED" => Some(Self::LineageForked),
+            "TOO_MANY_UNCONFIRMED" => Some(Self::TooManyUnconfirmed),
+            "TOO_OFTEN" => Some(Self::TooOften),
+            "CERTIFICATE_NOT_FOUND" => Some(Self::CertificateNotFound),
+            "CERTIFICATE_REVOKED" => Some(Self::CertificateRevoked),
+            "PRINCIPAL_NOT_FOUND" => Some(Self::PrincipalNotFound),
+            "LAST_OPERATOR" => Some(Self::LastOperator),
+            "COUNT_CHANGED" => Some(Self::CountChanged),
+            "TOO_MANY_CERTIFICATES" => Some(Self::TooManyCertificates),
+            "REASON_NOT_ALLOWED" => Some(Self::NotAllowed),
+            "JOB_NOT_FOUND" => Some(Self::JobNotFound),
+            "TOO_MANY_ROTATIONS" => Some(Self::TooManyRotations),
+            "ISSUER_NOT_REVOCABLE" => Some(Self::IssuerNotRevocable),
+            "ISSUER_EXISTS" => Some(Self::IssuerExists),
+            _ => None,
+        }
+    }
+}
 /// Asks for the status of certificates.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckStatusRequest {

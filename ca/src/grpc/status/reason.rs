@@ -87,7 +87,7 @@ fn conflict_reason(why: &Conflict) -> Reason {
         Conflict::NoCertificate(_) | Conflict::NoSuchCertificate(_) => Reason::CertificateNotFound,
         Conflict::IssuerNotRevocable => Reason::IssuerNotRevocable,
         Conflict::RevokeCount => Reason::TooManyCertificates,
-        Conflict::ReasonNotAllowed(_) => Reason::ReasonNotAllowed,
+        Conflict::ReasonNotAllowed(_) => Reason::NotAllowed,
         Conflict::NoSuchJob(_) => Reason::JobNotFound,
         Conflict::TooManyRotations => Reason::TooManyRotations,
         Conflict::CertificateRevoked => Reason::CertificateRevoked,

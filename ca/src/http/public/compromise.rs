@@ -80,8 +80,12 @@ impl CompromiseHandler {
                 page(StatusCode::OK, "application/json", PublicBody::whole(text.into()))
             }
             Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
-            Err(CompromiseRefused::UnknownKey) => refused(StatusCode::NOT_FOUND, Reason::KeyUnknown.as_str_name()),
-            Err(CompromiseRefused::OfAnIssuer) => refused(StatusCode::CONFLICT, Reason::IssuerNotRevocable.as_str_name()),
+            Err(CompromiseRefused::UnknownKey) => {
+                refused(StatusCode::NOT_FOUND, Reason::KeyUnknown.as_str_name())
+            }
+            Err(CompromiseRefused::OfAnIssuer) => {
+                refused(StatusCode::CONFLICT, Reason::IssuerNotRevocable.as_str_name())
+            }
             Err(CompromiseRefused::Unavailable) => {
                 later(StatusCode::SERVICE_UNAVAILABLE, "it cannot be recorded now\n", SOON)
             }
