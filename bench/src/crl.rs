@@ -162,7 +162,7 @@ impl Crl {
 
 impl Room {
     /// A publisher over the directory. The first one is told that it begins with new CRL numbers.
-    async fn open(&self, first: bool) -> Result<(Publisher<Revoked>, Arc<Publication>)> {
+    async fn open(&self, first: bool) -> Result<(Publisher, Arc<Publication>)> {
         let epoch = self.dir.path().join("epoch.toml");
         let numbers = if first {
             CrlNumberFile::create(&epoch, LedgerHead::end_of(self.source.as_ref()).await?)?
@@ -173,7 +173,7 @@ impl Room {
         let publication = Arc::new(Publication::new(&self.issuers));
         let publisher = Publisher::open(
             &lists,
-            Arc::clone(&self.source),
+            self.source.clone(),
             self.issuers.clone(),
             numbers,
             Arc::clone(&publication),

@@ -24,7 +24,10 @@ use identity::{
 use ledger::{Action, Command, IssuanceSubject, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
-use store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store as _};
+use store::{
+    DeviceFilter, Ledger as _, Listings as _, LogSettings, LogStore, SEGMENT_BYTES_DEFAULT, Status as _,
+    StoreSettings,
+};
 
 use crate::cores::process_cpu;
 
@@ -153,7 +156,7 @@ impl Store {
 
     async fn load(&self) -> Result<Value> {
         let limit_per_s = self.append_limit()?;
-        let store = Arc::new(EmbeddedStore::create(&self.settings(), Arc::new(SystemClock))?);
+        let store = Arc::new(LogStore::create(&self.settings(), Arc::new(SystemClock))?);
         create_order(&store, self.devices).await?;
         let (next, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let lag = tokio::spawn(watch_lag(Arc::clone(&store), Arc::clone(&done)));
@@ -167,7 +170,7 @@ impl Store {
         }
         let (elapsed, cpu) = (started.elapsed(), process_cpu() - cpu);
         let metrics = store.metrics();
-        let sync = metrics.sync_total;
+        let sync = metrics.log.sync_total;
         while store.metrics().projected < metrics.head {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -183,11 +186,11 @@ impl Store {
             "share": rounded(rate / limit_per_s, 3),
             "p50_ms": millis(0.5),
             "p99_ms": millis(0.99),
-            "sync_ms_mean": rounded(sync.as_secs_f64() * 1e3 / metrics.batches as f64, 3),
+            "sync_ms_mean": rounded(sync.as_secs_f64() * 1e3 / metrics.log.batches as f64, 3),
             "sync_share": rounded(sync.as_secs_f64() / elapsed.as_secs_f64(), 3),
-            "batch_mean": rounded(metrics.entries as f64 / metrics.batches as f64, 1),
+            "batch_mean": rounded(metrics.entries as f64 / metrics.log.batches as f64, 1),
             "cpu_us_per_op": rounded(cpu.as_secs_f64() * 1e6 / self.devices as f64, 2),
-            "ledger_bytes_per_device": (metrics.ledger_bytes as f64 / self.devices as f64).round(),
+            "ledger_bytes_per_device": (metrics.log.bytes as f64 / self.devices as f64).round(),
             "lag_ms_max": lag_max.as_millis() as u64,
             "drained_s": rounded(drained.as_secs_f64(), 2),
             "peak_mib": peak_mib()?,
@@ -197,7 +200,7 @@ impl Store {
     /// Opens the store and issues: the time until the first certificate is recorded.
     async fn restart(&self) -> Result<Value> {
         let started = Instant::now();
-        let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
+        let store = LogStore::open(&self.settings(), Arc::new(SystemClock))?;
         create_order(&store, 1).await?;
         let restart_s = rounded(started.elapsed().as_secs_f64(), 3);
         Ok(json!({ "restart_s": restart_s, "peak_mib": peak_mib()? }))
@@ -205,7 +208,7 @@ impl Store {
 
     /// Opens the store without a projection and waits until it is complete.
     async fn rebuild(&self) -> Result<Value> {
-        let store = EmbeddedStore::open(&self.settings(), Arc::new(SystemClock))?;
+        let store = LogStore::open(&self.settings(), Arc::new(SystemClock))?;
         let started = Instant::now();
         let head = store.head().0;
         while store.metrics().projected < head {
@@ -234,14 +237,13 @@ impl Store {
         Ok((batches * (self.in_flight / 2).max(1)) as f64 / started.elapsed().as_secs_f64())
     }
 
-    fn settings(&self) -> EmbeddedSettings {
-        let mut settings = EmbeddedSettings::new(self.dir.join("ledger"), self.dir.join("projection"));
-        settings.preallocate = self.preallocate;
-        settings
+    fn settings(&self) -> StoreSettings {
+        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: self.preallocate };
+        StoreSettings { log, ..StoreSettings::new(self.dir.clone()) }
     }
 }
 
-async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
+async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
     let terms = WorkOrderTerms {
         product: "cam-2".parse()?,
         quantity,
@@ -265,11 +267,7 @@ async fn create_order(store: &EmbeddedStore, quantity: u64) -> Result<()> {
 }
 
 /// Commits one device after the other. Returns the latencies in microseconds.
-async fn commit_devices(
-    store: Arc<EmbeddedStore>,
-    next: Arc<AtomicU64>,
-    devices: u64,
-) -> Result<Histogram<u64>> {
+async fn commit_devices(store: Arc<LogStore>, next: Arc<AtomicU64>, devices: u64) -> Result<Histogram<u64>> {
     let mut latencies = Histogram::new(3)?;
     let validity = Validity::new(SystemClock.now(), no_well_defined_expiration())?;
     let station = Principal::named(Role::Station, "line-3".parse()?);
@@ -318,7 +316,7 @@ fn birth(number: u64, validity: Validity, station: Principal, der: Bytes) -> Res
     })
 }
 
-async fn watch_lag(store: Arc<EmbeddedStore>, done: Arc<AtomicBool>) -> Duration {
+async fn watch_lag(store: Arc<LogStore>, done: Arc<AtomicBool>) -> Duration {
     let mut longest = Duration::ZERO;
     while !done.load(Ordering::Relaxed) {
         longest = longest.max(store.metrics().projection_lag);

@@ -15,8 +15,8 @@ pub(crate) use check::{
     check_public_url,
 };
 pub use document::{
-    AfterRenewalName, ClockConfig, Config, IssuersConfig, LdevidConfig, LimitsConfig, LogFormat, OnForkName,
-    ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig, StoreKind,
+    AfterRenewalName, ClockConfig, Config, FormerStoreKind, IssuersConfig, LdevidConfig, LimitsConfig,
+    LogConfig, LogFormat, LogKind, OnForkName, ProfilesConfig, PublicationConfig, ServerConfig, StoreConfig,
 };
 pub use exposure::Exposure;
 pub use hardware_type::{HardwareType, HardwareTypeError};
@@ -24,5 +24,5 @@ pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
 pub use settings::{
     BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
-    Settings, StoreSettings,
+    Settings,
 };

@@ -1,9 +1,11 @@
 //! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart (`docs/cli.md`).
 
+use std::io::ErrorKind;
+
 use authority::OpenAuthorityError;
 use cli::{Complaint, Status};
 use publication::{CrlNumberError, RootCrlError};
-use store::StoreError;
+use store::{LogError, StoreError};
 
 use crate::arguments::PROGRAM;
 use crate::config::{ConfigError, Exposure};
@@ -169,10 +171,12 @@ fn store_step(error: &store::OpenError) -> Option<&'static str> {
         }
         store::OpenError::LostEnd { .. } => OLDER_LEDGER_NEXT,
         store::OpenError::TooNew { .. } => "run the version of touchmark-ca that wrote it, or a later one",
-        store::OpenError::Store(StoreError::Damaged { .. }) => {
+        store::OpenError::Log(LogError::Damaged { .. }) => {
             "restore the ledger from a backup (docs/operations/restart-backup-restore.md)"
         }
-        store::OpenError::Store(StoreError::Full) => "make room on the disk (docs/operations/full-disk.md)",
+        store::OpenError::Log(LogError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {
+            "make room on the disk (docs/operations/full-disk.md)"
+        }
         _ => return None,
     })
 }
@@ -241,29 +245,33 @@ fn of_opening(error: &store::OpenError) -> Status {
         | store::OpenError::LostEnd { .. }
         | store::OpenError::TooNew { .. } => Status::Damaged,
         store::OpenError::Exposed { .. } => Status::Damaged,
-        store::OpenError::Store(error) => of_store(error),
+        store::OpenError::Log(error) => of_log(error),
     }
 }
 
 fn of_store(error: &StoreError) -> Status {
     match error {
-        StoreError::Damaged { .. } => Status::Damaged,
+        StoreError::Log(error) => of_log(error),
         StoreError::Full
         | StoreError::Stopped
         | StoreError::Bug { .. }
         | StoreError::Busy
         | StoreError::ListingsUnavailable { .. }
-        | StoreError::CursorUnknown
-        | StoreError::Io { .. } => Status::Failed,
+        | StoreError::CursorUnknown => Status::Failed,
+    }
+}
+
+fn of_log(error: &LogError) -> Status {
+    match error {
+        LogError::Damaged { .. } => Status::Damaged,
+        LogError::Io { .. } => Status::Failed,
     }
 }
 
 fn of_numbers(error: &CrlNumberError) -> Status {
     match error {
         CrlNumberError::Damaged { .. } | CrlNumberError::OlderLedger { .. } => Status::Damaged,
-        CrlNumberError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Status::Damaged
-        }
+        CrlNumberError::Read { source, .. } if source.kind() == ErrorKind::NotFound => Status::Damaged,
         _ => Status::Failed,
     }
 }

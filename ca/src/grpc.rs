@@ -24,7 +24,6 @@ use proto::v1::provisioning_service_server::ProvisioningServiceServer;
 use proto::v1::revocation_service_server::RevocationServiceServer;
 use proto::v1::work_order_service_server::WorkOrderServiceServer;
 use publication::Publication;
-use store::Store;
 use tonic::service::Routes;
 
 use ::authority::Authority;
@@ -39,8 +38,8 @@ pub use status::{code, reason};
 /// The server must put a [`::authority::PeerCertificate`] in the extensions of every request, made from the connection and from
 /// nothing else. `troubles` are told to operators beside what the authority knows. Routes that are added afterwards are
 /// not behind that layer.
-pub fn routes<S: Store>(
-    authority: &Arc<Authority<S>>,
+pub fn routes(
+    authority: &Arc<Authority>,
     publication: &Arc<Publication>,
     troubles: Troubles,
     others: Routes,
@@ -81,7 +80,7 @@ pub fn routes<S: Store>(
                 .max_decoding_message_size(MANIFEST_BYTES_MAX),
         );
     let gated =
-        routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), authorize::authorize::<S>));
+        routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), authorize::authorize));
     Routes::from(gated).prepare()
 }
 

@@ -95,10 +95,10 @@ impl Plan {
 ///
 /// # Errors
 /// When the plan cannot be carried out.
-pub async fn init<S: Store>(
+pub async fn init(
     plan: Plan,
     clock: Arc<dyn Clock>,
-    create_store: impl AsyncFnOnce(&Path) -> Result<S, OpenError>,
+    create_store: impl AsyncFnOnce(&Path) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<Made, InitError> {
     check_organization(&plan.organization).map_err(|what| InitError::Organization { what })?;
     if let Some(url) = &plan.enrollment_url {
@@ -114,12 +114,12 @@ pub async fn init<S: Store>(
     let building = directory::Building::beside(&plan.dir)?;
     let made = certificates::make(&plan, names, clock.now()).await?;
     building.write(&plan, &passphrase, &made)?;
-    let store = Arc::new(create_store(&building.store_dir()?).await?);
+    let store = create_store(&building.store_dir()?).await?;
     for verdict in store.commit(made.commands()).await? {
         verdict?;
     }
     // The numbers of lists begin with the one of the root, whose key is here for the last time.
-    let seen = LedgerHead::end_of(&Ledger(Arc::clone(&store))).await?;
+    let seen = LedgerHead::end_of(&Ledger(store.clone())).await?;
     store.close().await?;
     let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
     let number = number.ok_or(CrlNumberError::Exhausted)?;
@@ -293,7 +293,6 @@ mod tests {
     use identity::SystemClock;
 
     use super::*;
-    use store::MemoryStore;
 
     fn plan(dir: &Path) -> Plan {
         Plan {
@@ -311,7 +310,9 @@ mod tests {
 
     async fn run(plan: Plan) -> Result<Made, InitError> {
         let clock = Arc::new(SystemClock);
-        init(plan, clock.clone(), async |_| Ok(MemoryStore::new(clock))).await
+        let create =
+            async |dir: &Path| store::create(store::StoreSettings::new(dir.to_owned()), clock.clone()).await;
+        init(plan, clock.clone(), create).await
     }
 
     #[tokio::test]
@@ -346,7 +347,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("ca");
         let refused =
-            init(plan(&dir), Arc::new(SystemClock), async |_| Err::<MemoryStore, _>(StoreError::Full.into()))
+            init(plan(&dir), Arc::new(SystemClock), async |_| Err(OpenError::Missing { path: dir.clone() }))
                 .await;
         assert!(matches!(refused, Err(InitError::Ledger(_))));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);

@@ -3,7 +3,6 @@
 pub mod arguments;
 pub mod clock;
 pub mod config;
-pub mod embedded;
 pub mod exit;
 pub mod grpc;
 pub mod http;

@@ -17,13 +17,14 @@ use ca::init::{
     init, lacks_something, renew_root_crl, utc,
 };
 use ca::serve::{Addresses, serve};
+use ca::telemetry;
 use ca::wait::{Wait, wait};
-use ca::{embedded, telemetry};
 use cli::{Answer, Complaint, Status, ask, completion_script};
 use diagnostics::tell;
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
+use store::StoreSettings;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -87,7 +88,10 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
         ));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let made = init(plan, Arc::clone(&clock), async |dir| embedded::create(dir, clock).await).await?;
+    let made = init(plan, Arc::clone(&clock), async |dir| {
+        store::create(StoreSettings::new(dir.to_owned()), clock).await
+    })
+    .await?;
     let text = if json { serde_json::to_string(&made).map_err(Failure::Output)? + "\n" } else { made.text() };
     print(&text)
 }
@@ -95,7 +99,7 @@ async fn make(arguments: InitArguments) -> Result<(), Failure> {
 async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
     let out = arguments.out.display();
     told(
@@ -108,7 +112,7 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
 async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
         export_root_crl(&settings, clock.as_ref(), open, export).await?;
         return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
@@ -134,7 +138,7 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
 async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let whole = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let whole = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     if !lacks_something(&settings, whole).await? {
         return told(arguments.json, &json!({ "epoch": null }), NOTHING_TO_ACCEPT);
     }
@@ -148,7 +152,9 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
             return Err(Failure::NotConfirmed);
         }
     }
-    let open = async |settings: &_| embedded::open_as_it_is(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &StoreSettings| {
+        store::open(StoreSettings { accept_lost_end: true, ..settings.clone() }, Arc::clone(&clock)).await
+    };
     let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
     let text = format!(
         "The ledger is accepted as it is; CRLs have numbers of epoch {epoch} from now on.\n\
@@ -167,7 +173,7 @@ async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
 async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &_| embedded::open(settings, Arc::clone(&clock)).await;
+    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     let ConfirmTimeArguments { time, remark, json, .. } = arguments;
     let confirmed = confirm_time(&settings, clock.as_ref(), open, time, remark).await?;
     let (entry, time, before) = (confirmed.entry, utc(confirmed.time), utc(confirmed.before));
@@ -182,7 +188,9 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read)?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
     let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
-    let open = async |settings: &_| embedded::open(settings, Arc::<CheckedClock>::clone(&clock)).await;
+    let open = async |settings: &StoreSettings| {
+        store::open(settings.clone(), Arc::<CheckedClock>::clone(&clock)).await
+    };
     let ready = |Addresses { grpc, http, public }| {
         // Whoever waits for this line may be gone, or read nothing; serving goes on.
         let text =
@@ -202,8 +210,10 @@ async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
     let settings = settings?;
     settings.refuse_exposed(&arguments.config)?;
     ca::serve::check(&settings, Arc::new(SystemClock)).await.map_err(Failure::Check)?;
-    let text = format!("{} has no mistakes\n", arguments.config.display());
-    told(arguments.json, &json!({ "config": arguments.config, "mistakes": [] }), &text)
+    let mut text = format!("{} has no mistakes\n", arguments.config.display());
+    settings.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));
+    let answer = json!({ "config": arguments.config, "mistakes": [], "warnings": settings.warnings });
+    told(arguments.json, &answer, &text)
 }
 
 /// Settings that nobody else could have changed.

@@ -25,14 +25,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
-use store::{Store, StoreError};
+use store::{Store, StoreError, StoreSettings};
 use supervisor::ServiceManager;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::clock::CheckedClock;
-use crate::config::{Settings, StoreSettings};
+use crate::config::Settings;
 use crate::http::metrics::Metrics;
 use crate::http::{self, Readiness};
 use calls::CallLayer;
@@ -66,13 +66,14 @@ pub struct Addresses {
 ///
 /// # Errors
 /// When it cannot begin, or ended though nobody told it to.
-pub async fn serve<S: Store>(
+pub async fn serve(
     settings: Settings,
     clock: Arc<CheckedClock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, store::OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
     open::raise_file_limit();
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     // Whoever tells a CA that is still beginning to read its files again must not end it.
     let _hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(&settings)
@@ -144,9 +145,9 @@ pub async fn serve<S: Store>(
 }
 
 /// Begins what the CA does without being asked.
-fn look_after<S: Store>(
+fn look_after(
     tasks: &mut Tasks,
-    opened: &open::Opened<S>,
+    opened: &open::Opened,
     clock: Arc<CheckedClock>,
     health: health::Health,
     list: Option<PathBuf>,
@@ -202,12 +203,12 @@ fn look_after<S: Store>(
 }
 
 /// Opens publication; the store is closed when that fails.
-async fn open_published<S: Store>(
+async fn open_published(
     settings: &Settings,
     public: SocketAddr,
-    opened: &open::Opened<S>,
+    opened: &open::Opened,
     clock: &Arc<dyn Clock>,
-) -> Result<Publishing<S>, ServeError> {
+) -> Result<Publishing, ServeError> {
     let (authority, clock) = (&opened.authority, Arc::clone(clock));
     let published = Publishing::open(settings, public, authority, &opened.issuers, clock).await;
     if published.is_err() {

@@ -13,7 +13,7 @@ use authority::{CallerKind, CredentialRequest, PeerCertificate, PrincipalRevocat
 use identity::{RevocationReason, Role};
 use issuance::Names;
 use ledger::CertificateStatus;
-use store::{DeviceFilter, Fault, Store, StoreError};
+use store::{DeviceFilter, Fault};
 
 use world::{Key, World, birth, device, fresh_id, noon, reason, terms};
 
@@ -226,13 +226,13 @@ async fn a_store_that_fails_releases_nothing_and_the_retry_gets_the_one_certific
     let world = World::new().await;
     let station = world.station("line-3").await;
     let order = world.order(9, &["line-3"]).await;
-    for (serial, fault, error, expected) in [
-        (1, Fault::Failed, StoreError::Busy, "STORE_BUSY"),
-        (2, Fault::FailedButPersisted, StoreError::Stopped, "STORE_UNAVAILABLE"),
-        (3, Fault::Failed, StoreError::Full, "STORE_FULL"),
+    for (serial, fault, expected) in [
+        (1, Fault::Failed, "STORE_BUSY"),
+        (2, Fault::FailedButPersisted, "STORE_BUSY"),
+        (3, Fault::Full, "STORE_FULL"),
     ] {
         let asked = birth(order, serial, &Key::new());
-        world.store.fail_next(fault, error);
+        world.log.fail_next(fault);
         assert_eq!(reason(&world.authority.issue_birth(&station, asked.clone()).await), expected);
         let first = world.authority.issue_birth(&station, asked.clone()).await.unwrap();
         let second = world.authority.issue_birth(&station, asked).await.unwrap();
@@ -339,9 +339,9 @@ async fn a_lost_enrolment_answer_is_given_again() {
     let order = world.order(1, &["line-3"]).await;
     let device = world.caller(world.born(&station, order, 1, &Key::new()).await.der()).await;
     let (key, id) = (Key::new(), fresh_id());
-    world.store.fail_next(Fault::FailedButPersisted, StoreError::Stopped);
+    world.log.fail_next(Fault::FailedButPersisted);
     let lost = world.authority.enroll(&device, id, &key.csr()).await;
-    assert_eq!(reason(&lost), "STORE_UNAVAILABLE");
+    assert_eq!(reason(&lost), "STORE_BUSY");
     let first = world.authority.enroll(&device, id, &key.csr()).await.unwrap();
     let second = world.authority.enroll(&device, fresh_id(), &key.csr()).await.unwrap();
     assert_eq!(first.der(), second.der());

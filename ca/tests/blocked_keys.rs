@@ -9,7 +9,6 @@ use std::sync::Arc;
 use authority::CredentialRequest;
 use identity::Role;
 use issuance::{BlockedKeys, Names};
-use store::Store;
 
 use world::{Key, World, birth, fresh_id, reason};
 

@@ -15,7 +15,7 @@ use proto::v1;
 use proto::v1::issue_birth_certificates_response::Outcome;
 use proto::v1::provisioning_service_client::ProvisioningServiceClient;
 use proto::v1::work_order_service_client::WorkOrderServiceClient;
-use store::{Fault, Store, StoreError};
+use store::Fault;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -117,7 +117,7 @@ async fn a_refusal_says_its_reason_its_number_and_when_to_come_back() {
     let der = world.credential(Role::Station, "line-3").await;
     let order = world.order(1, &["line-3"]).await.to_string();
     let mut client = ProvisioningServiceClient::new(peer(&world, Some(&der)));
-    world.store.fail_next(Fault::Failed, StoreError::Full);
+    world.log.fail_next(Fault::Full);
     let asked = message(&order, 1, &Key::new().csr());
     let refused = client.issue_birth_certificate(asked.clone()).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused)), (Code::Unavailable, "STORE_FULL".into()));

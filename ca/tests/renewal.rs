@@ -11,7 +11,7 @@ use authority::{BirthRequest, Caller, PeerCertificate, RenewalReason, Revocation
 use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
 use ledger::{CertificateStatus, Selection};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use store::{Released, Store};
+use store::Released;
 
 use world::{Key, SUPERSEDED_FOR, World, device, fresh_id, reason};
 

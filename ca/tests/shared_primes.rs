@@ -7,7 +7,7 @@ mod world;
 use authority::{BirthRequest, Caller, PrimeWalk};
 use identity::Principal;
 use ledger::{AlarmKind, Clash, Event, Holder, WorkOrderId};
-use store::{Fault, StoreError};
+use store::Fault;
 
 use world::{World, device, fresh_id, reason};
 
@@ -64,7 +64,7 @@ async fn a_walk_compares_what_came_since_with_what_it_knows_and_a_failed_one_is_
     assert_eq!(world.authority.walk_primes(&mut walk).await.unwrap(), 0);
     world.restart().await;
     world.authority.issue_birth(&station, birth(order, 2, 1)).await.unwrap();
-    world.store.fail_next(Fault::Failed, StoreError::Busy);
+    world.log.fail_next(Fault::Failed);
     world.authority.walk_primes(&mut walk).await.unwrap_err();
     assert_eq!(alarms(&world).await, []);
     assert_eq!(world.authority.walk_primes(&mut walk).await.unwrap(), 1);

@@ -26,7 +26,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("client", &["dial", "files", "identity"]),
     ("issuance", &["identity"]),
     ("ledger", &["identity"]),
-    ("store", &["files", "identity", "ledger"]),
+    ("ledger-log", &["files", "identity", "ledger"]),
+    ("store", &["files", "identity", "ledger", "ledger-log"]),
     ("signer", &["files", "identity", "issuance"]),
     ("publication", &["diagnostics", "files", "identity", "issuance", "ledger", "signer", "store"]),
     ("authority", &["diagnostics", "identity", "issuance", "ledger", "publication", "signer", "store"]),
@@ -70,6 +71,7 @@ const EVERYTHING: &[&str] = &[
     "identity",
     "issuance",
     "ledger",
+    "ledger-log",
     "link",
     "lists",
     "ops",
@@ -97,6 +99,7 @@ const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("hooks", &["axum", "rcgen", "sled", "tonic", "tracing"]),
     ("issuance", &["axum", "rand", "sled", "tokio", "tonic", "tracing"]),
     ("ledger", &["axum", "aws-lc-rs", "rcgen", "sled", "tokio", "tonic", "tracing"]),
+    ("ledger-log", &["aws-lc-rs", "axum", "rcgen", "sled", "tonic"]),
     ("store", &["axum", "rcgen", "tonic"]),
     ("signer", &["axum", "rcgen", "sled", "tonic"]),
     ("publication", &["axum", "hyper", "sled", "tonic"]),
@@ -132,7 +135,8 @@ const MAY_NOT_SAY: &[(&str, &[&str])] = &[
     ("ops/src", &["TcpStream::connect", "lookup_host", "ToSocketAddrs"]),
     ("provisioner/src", &["TcpStream::connect", "lookup_host", "ToSocketAddrs"]),
     ("ca/ledger/src", &["async", "std::fs", "std::net", "SystemTime::now", "Clock"]),
-    ("ca/store/src", &["std::net", "Status", "Profile"]),
+    ("ca/log/src", &["std::net", "decide", "effects"]),
+    ("ca/store/src", &["std::net", "Profile"]),
     ("ca/signer/src", &["std::net", "Status", "Profile"]),
     ("ca/publication/src", &["std::net", "SystemTime::now"]),
     ("ca/authority/src", &["TcpStream", "UdpSocket", "std::fs", "SystemTime::now"]),
@@ -143,6 +147,7 @@ const MAY_NOT_SAY: &[(&str, &[&str])] = &[
     ("agent/src", BY_ITSELF),
     ("agent/src", &["ca::", "issuance::", "provisioner::"]),
     ("ca/ledger/src", BY_ITSELF),
+    ("ca/log/src", BY_ITSELF),
     ("ca/store/src", BY_ITSELF),
     ("ca/signer/src", BY_ITSELF),
     ("ca/publication/src", BY_ITSELF),
@@ -192,6 +197,7 @@ const PRODUCT: &[&str] = &[
     "client",
     "issuance",
     "ca/ledger",
+    "ca/log",
     "ca/store",
     "ca/signer",
     "ca/publication",
@@ -310,7 +316,7 @@ fn a_file_fits_one_idea() {
         for file in sources(&root.join(package)) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
             let name = relative(&root, &file);
-            if lines > FILE_LINES_MAX && !name.starts_with("proto/src/generated/") {
+            if lines > FILE_LINES_MAX && !name.contains("/src/generated/") {
                 broken
                     .push(format!("{name} has {lines} lines, more than {FILE_LINES_MAX}: split it by idea"));
             }

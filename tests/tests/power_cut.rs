@@ -34,7 +34,9 @@ use ledger::{
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{DeviceFilter, EmbeddedSettings, EmbeddedStore, Store, StoreError};
+use store::{
+    DeviceFilter, Ledger as _, Listings as _, LogSettings, LogStore, Status as _, StoreError, StoreSettings,
+};
 
 #[test]
 fn nothing_acknowledged_is_lost_when_segments_grow() {
@@ -102,7 +104,7 @@ struct Found {
 
 /// Opens what is left and compares.
 async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber)], round: u64) -> Found {
-    let store = EmbeddedStore::open(&settings(directory, preallocate), Arc::new(SystemClock)).unwrap();
+    let store = LogStore::open(&settings(directory, preallocate), Arc::new(SystemClock)).unwrap();
     let mut state = Overlay::over(EmptyView);
     let mut serial_numbers = Vec::new();
     for number in 1..=store.head().0 {
@@ -151,9 +153,9 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
     let settings = settings(directory, preallocate);
     let clock = Arc::new(SystemClock);
     let store = if directory.join("ledger").is_dir() {
-        EmbeddedStore::open(&settings, clock).unwrap()
+        LogStore::open(&settings, clock).unwrap()
     } else {
-        let store = EmbeddedStore::create(&settings, clock).unwrap();
+        let store = LogStore::create(&settings, clock).unwrap();
         let terms = WorkOrderTerms {
             product: "cam-2".parse().unwrap(),
             quantity: 1_000_000,
@@ -227,11 +229,9 @@ fn birth(number: u64) -> Command {
     }
 }
 
-fn settings(directory: &Path, preallocate: bool) -> EmbeddedSettings {
-    let mut settings = EmbeddedSettings::new(directory.join("ledger"), directory.join("projection"));
-    settings.preallocate = preallocate;
-    settings.segment_bytes = 8 << 20;
-    settings
+fn settings(directory: &Path, preallocate: bool) -> StoreSettings {
+    let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate };
+    StoreSettings { log, ..StoreSettings::new(directory.to_owned()) }
 }
 
 /// The whole lines of the file: entry and serial number.

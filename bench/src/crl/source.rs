@@ -55,6 +55,7 @@ impl Revoked {
     }
 }
 
+#[async_trait::async_trait]
 impl StatusSource for Revoked {
     fn head(&self) -> EntryNumber {
         EntryNumber(self.count + self.changes())
@@ -64,14 +65,14 @@ impl StatusSource for Revoked {
         Ok((number <= self.head()).then_some([0; 32]))
     }
 
-    fn shards(&self, issuer: IssuerName) -> u32 {
+    async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
         let full = if issuer == IssuerName::Factory { self.count.div_ceil(SHARD_CERTIFICATES) } else { 1 };
-        u32::try_from(full).unwrap_or(u32::MAX)
+        Ok(u32::try_from(full).unwrap_or(u32::MAX))
     }
 
-    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber {
+    async fn last_change(&self, issuer: IssuerName, shard: u32) -> Result<EntryNumber, StoreError> {
         let changes = if (issuer, shard) == (IssuerName::Factory, 0) { self.changes() } else { 0 };
-        EntryNumber(self.count + changes)
+        Ok(EntryNumber(self.count + changes))
     }
 
     async fn crl_entries(

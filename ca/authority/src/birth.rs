@@ -5,7 +5,7 @@ use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
 use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderId};
-use store::{Released, Store, WorkOrderRecord};
+use store::{Released, WorkOrderRecord};
 
 use super::issue::{Answer, IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
@@ -25,7 +25,7 @@ pub struct BirthRequest {
     pub csr: Bytes,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// A work order, for a station that it names.
     ///
     /// # Errors

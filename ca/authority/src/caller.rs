@@ -7,7 +7,6 @@ use identity::{ClockFault, Principal, PrincipalName, ProfileName, Role, SerialNu
 use issuance::Certificate;
 use ledger::{CertificateStatus, Holder};
 use parking_lot::Mutex;
-use store::Store;
 
 use super::{Authority, CallerRefused, Refused};
 use crate::peer::PeerCertificate;
@@ -114,7 +113,7 @@ impl CallerKind {
     }
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Who calls with this certificate. TLS proved that the caller has its key; the ledger says whose it is and whether it is still good.
     ///
     /// # Errors
@@ -205,7 +204,7 @@ enum Timeliness {
     Early,
 }
 
-impl<S> Authority<S> {
+impl Authority {
     fn timeliness(&self, caller: &Caller) -> Result<Timeliness, Refused> {
         let now = self.clock.now();
         if let Some(doubt) = self.clock.doubt() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use identity::{ClockDoubt, IssuerName};
-use store::{CertificateRecord, Store};
+use store::CertificateRecord;
 
 use super::{Authority, Refused};
 
@@ -38,7 +38,7 @@ impl End {
     }
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// How it is now.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl<S: Store> Authority<S> {
     }
 }
 
-impl<S> Authority<S> {
+impl Authority {
     /// Takes note of the certificate that the server shows, at the start and whenever it shows another: until when it may.
     pub fn serves_until(&self, not_after: SystemTime) {
         *self.server_ends.lock() = Some(not_after);

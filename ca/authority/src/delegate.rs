@@ -7,12 +7,12 @@ use issuance::{Certificate, Profile, Request, Subject};
 use ledger::{Action, Command, IssuanceSubject};
 use publication::{DelegateIssuer, DelegationError};
 use signer::{DelegateKey, SignerError};
-use store::{Store, StoreError};
+use store::StoreError;
 
 use super::issue::signed;
 use super::{Authority, Refused};
 
-impl<S: Store> DelegateIssuer for Authority<S> {
+impl DelegateIssuer for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
         self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };

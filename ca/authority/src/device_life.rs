@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use identity::{DeviceId, ProfileName, RequestId};
 use ledger::{Action, AlarmKind, Conflict, EntryNumber, Selection};
-use store::{AlarmRecord, Cursor, DeviceRecord, Page, Store};
+use store::{AlarmRecord, Cursor, DeviceRecord, Page};
 
 use super::request_digest::RequestDigest;
 use super::revocation::selected;
@@ -23,7 +23,7 @@ pub struct RotationRequest {
     pub remark: String,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Puts all certificates of a device on hold until it is released. Idempotent.
     ///
     /// # Errors

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger::{Conflict, EntryNumber};
+use ledger::EntryNumber;
 use parking_lot::Mutex;
-use store::{ChangePosition, RevocationChange, Store, StoreError, Verdict};
+use store::{ChangePosition, RevocationChange, Store, StoreError};
 use tokio::sync::{OnceCell, watch};
 
 use super::{Authority, Caller, Refused};
@@ -37,10 +37,9 @@ pub struct FeedPage {
     pub caught_up: bool,
 }
 
-/// Pages that were read lately, and the signal that there is more. A page never becomes wrong: the changes behind a
-/// position never change, but more may follow.
+/// Pages that were read lately. A page never becomes wrong: the changes behind a position never change, but more may
+/// follow.
 pub(super) struct Feed {
-    changed: watch::Sender<()>,
     pages: Mutex<VecDeque<(ChangePosition, SharedPage)>>,
     /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may point to a lost
     /// entry.
@@ -52,23 +51,7 @@ type SharedPage = Arc<OnceCell<Arc<FeedPage>>>;
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { changed: watch::Sender::new(()), pages: Mutex::default(), restored: AtomicBool::new(false) }
-    }
-
-    /// Tells watchers that a certificate was revoked, held or released.
-    pub(super) fn notify(&self) {
-        self.changed.send_replace(());
-    }
-
-    /// Tells watchers if one of these verdicts changed a status. Nearly none does: this only looks at them.
-    pub(super) fn notify_of(&self, verdicts: &[Verdict]) {
-        if verdicts.iter().any(changes_status) {
-            self.notify();
-        }
-    }
-
-    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+        Self { pages: Mutex::default(), restored: AtomicBool::new(false) }
     }
 
     fn page(&self, after: ChangePosition) -> SharedPage {
@@ -85,19 +68,7 @@ impl Feed {
     }
 }
 
-fn changes_status(verdict: &Verdict) -> bool {
-    match verdict {
-        Ok(recorded) if recorded.is_replay() => false,
-        Ok(recorded) => {
-            let event = &recorded.entry().event;
-            event.revoked().is_some() || !event.held().is_empty() || !event.released().is_empty()
-        }
-        // May have put the device on hold.
-        Err(conflict) => matches!(conflict, Conflict::LineageForked(_)),
-    }
-}
-
-impl<S: Store> Authority<S> {
+impl Authority {
     /// The cursor at which a feed begins: behind `known`; `None`: at the first entry.
     ///
     /// # Errors
@@ -145,7 +116,7 @@ impl<S: Store> Authority<S> {
     /// # Errors
     /// When the caller is no longer good, or the store cannot answer.
     pub async fn feed_after(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
-        let mut changed = self.feed.subscribe();
+        let mut changed = self.store.status_changes();
         let quiet = tokio::time::sleep(FEED_QUIET_MAX);
         tokio::pin!(quiet);
         loop {
@@ -176,8 +147,8 @@ impl<S: Store> Authority<S> {
     }
 
     /// Changes whenever certificates were revoked, held or released.
-    pub fn status_changes(&self) -> watch::Receiver<()> {
-        self.feed.subscribe()
+    pub fn status_changes(&self) -> watch::Receiver<EntryNumber> {
+        self.store.status_changes()
     }
 
     /// The changes behind the cursor now; `None`: there are none.
@@ -207,7 +178,7 @@ impl<S: Store> Authority<S> {
 }
 
 /// The cursor at a position, with the mark of its entry in this ledger.
-async fn marked<S: Store>(store: &S, position: ChangePosition) -> Result<FeedCursor, StoreError> {
+async fn marked(store: &dyn Store, position: ChangePosition) -> Result<FeedCursor, StoreError> {
     let digest = store.entry_digest(position.entry).await?;
     Ok(FeedCursor { position, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
 }

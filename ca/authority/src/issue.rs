@@ -7,7 +7,7 @@ use identity::{KeyFingerprint, RequestId, SerialNumber};
 use issuance::{Certificate, Profile, Request};
 use ledger::{Action, Command, Conflict, Intent, IssuanceSubject, SignedCertificate};
 use signer::SignerError;
-use store::{Preflight, Recorded, Released, Store, StoreError};
+use store::{Preflight, Recorded, Released, StoreError};
 
 use super::keys::AcceptedKey;
 use super::serial_pool::{DRAWS_MAX, ReservedSerials};
@@ -40,7 +40,7 @@ pub(super) enum PreflightOutcome {
     Alarm,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Issues a certificate for each request that the ledger accepts, under one profile and in one durable commit.
     /// The answers are in the order of the requests; the refusal of one does not touch the others.
     ///
@@ -195,7 +195,7 @@ impl<S: Store> Authority<S> {
         now: SystemTime,
     ) -> Result<SignedCertificate, Refused> {
         let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
-        let shard = Some(shard_of(self.store.issued_by(profile.issuer)));
+        let shard = Some(shard_of(self.store.issued_by(profile.issuer).await?));
         let draft = Request { shard, ..request.draft.clone() };
         let draft =
             issuance::draft(draft, profile, &self.organization, Some(&issuer.certificate), number, now)?;

@@ -1,7 +1,6 @@
 //! The door for keys: whoever asks for whatever certificate, its key comes through here (R-KEY-05, R-KEY-12).
 
 use identity::{Csr, KeyFingerprint, PublicKey};
-use store::Store;
 
 use super::{Authority, Refused};
 
@@ -19,7 +18,7 @@ impl AcceptedKey {
     }
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// The key of a request in PKCS#10, DER, not yet read. A key that is blocked is refused before the ledger is asked: it gets nothing,
     /// not even what it got before it was blocked.
     pub(super) fn accepted_key(&self, csr: &[u8]) -> Result<AcceptedKey, Refused> {

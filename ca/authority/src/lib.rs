@@ -98,8 +98,8 @@ pub struct TrustBundle {
 
 /// The authority over one ledger. All methods may be called at the same time from any task; none retries what failed,
 /// except for drawing another serial number. A dropped future may have done its work: the same request again tells.
-pub struct Authority<S> {
-    store: Arc<S>,
+pub struct Authority {
+    store: Arc<dyn Store>,
     issuers: Issuers,
     trust: TrustBundle,
     organization: String,
@@ -128,13 +128,13 @@ pub struct Authority<S> {
     server_ends: Mutex<Option<SystemTime>>,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Opens the authority over the ledger in `store`, which signs with `issuers`. All randomness is from `generator`.
     ///
     /// # Errors
     /// When the store cannot be read, or its issuers are not `issuers`: keys and ledger are of two installations.
     pub async fn open(
-        store: Arc<S>,
+        store: Arc<dyn Store>,
         issuers: Issuers,
         installation: Installation,
         clock: Arc<dyn Clock>,
@@ -206,7 +206,7 @@ impl<S: Store> Authority<S> {
     }
 
     /// The store that it was opened over.
-    pub fn store(&self) -> &Arc<S> {
+    pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 

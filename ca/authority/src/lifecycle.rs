@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, SerialNumber};
 use ledger::{Conflict, Holder};
-use store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Store};
+use store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page};
 
 use super::{Authority, Refused};
 
@@ -30,7 +30,7 @@ pub enum CertificateSelection {
     All(Option<IssuerName>),
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// One device with its certificates, as of the last entry.
     ///
     /// # Errors

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use identity::{DeviceId, Principal, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
 use ledger::{Action, AfterRenewal, Conflict, IssuanceSubject};
-use store::{Released, Store};
+use store::Released;
 
 use super::issue::{IssuanceRequest, PreflightOutcome};
 use super::request_digest::RequestDigest;
 use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Issues the first operational certificate of the device that calls with its birth certificate. Exactly once for
     /// a request id, and for a key.
     ///

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
 use issuance::{Modulus, Profile, shared_primes, shared_primes_between};
 use ledger::{Action, Conflict, Holder, IssuanceSubject, Selection};
-use store::{Store, StoreError};
+use store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -25,7 +25,7 @@ pub struct PrimeWalk {
     seen_until: Option<SystemTime>,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Whether anybody may have an RSA key.
     pub fn takes_rsa(&self) -> bool {
         self.profiles.all().any(takes_rsa)

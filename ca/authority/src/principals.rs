@@ -5,7 +5,7 @@ use std::time::Duration;
 use identity::{PrincipalName, ProfileName, RequestId, RevocationReason, Role};
 use issuance::{Names, Request, Subject};
 use ledger::{Action, Event, IssuanceSubject};
-use store::{Cursor, Page, PrincipalRecord, Released, Store};
+use store::{Cursor, Page, PrincipalRecord, Released};
 
 use super::issue::{IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
@@ -44,7 +44,7 @@ pub struct PrincipalRevocation {
     pub last_operator: bool,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Issues a credential to a station, an operator, a relying party or a service. Exactly once for a request id.
     ///
     /// # Errors

@@ -2,11 +2,11 @@
 
 use identity::RequestId;
 use ledger::{Action, Command};
-use store::{Recorded, Store, Verdict};
+use store::{Recorded, Verdict};
 
 use super::{Authority, Caller, Refused};
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Records one command of a caller that issues no certificate.
     pub(super) async fn record(
         &self,
@@ -64,15 +64,12 @@ impl<S: Store> Authority<S> {
         commands: Vec<Command>,
     ) -> Result<Vec<Verdict>, Refused> {
         self.check_caller(caller).await?;
-        let verdicts = self.store.commit(commands).await?;
-        self.feed.notify_of(&verdicts);
-        Ok(verdicts)
+        Ok(self.store.commit(commands).await?)
     }
 
     /// Commits one command, without a look at a caller.
     pub(super) async fn commit_one(&self, command: Command) -> Result<Verdict, Refused> {
         let mut verdicts = self.store.commit(vec![command]).await?;
-        self.feed.notify_of(&verdicts);
         verdicts.pop().ok_or_else(|| Refused::internal("a command has no verdict"))
     }
 }

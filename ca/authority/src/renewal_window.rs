@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, SerialNumber};
 use ledger::CertificateStatus;
-use store::Store;
 
 use super::operational::calling_device;
 use super::{Authority, Caller, CallerKind, Refused};
@@ -40,7 +39,7 @@ pub enum RenewalReason {
     IssuerEnds,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// When the operational certificate that makes this call shall be renewed: the same answer for the same certificate until an operator
     /// asks for a rotation.
     ///

@@ -24,7 +24,7 @@ impl Incidents {
     }
 }
 
-impl<S> Authority<S> {
+impl Authority {
     /// Logs and counts a refusal under its stable `reason`, once, where it leaves the CA. Returns its incident number, which
     /// is told to the caller and is in the log.
     pub fn report(

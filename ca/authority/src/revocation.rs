@@ -9,7 +9,7 @@ use identity::{
     RevocationReason, SerialNumber,
 };
 use ledger::{Action, CertificateStatus, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection};
-use store::{Recorded, StatusRecord, Store, Survey};
+use store::{Recorded, StatusRecord, StoreError, Survey};
 
 use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
@@ -46,7 +46,7 @@ pub struct RevocationProgress {
     pub job: Option<JobId>,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// What a revocation of the selection would hit now. Changes nothing.
     ///
     /// # Errors
@@ -67,12 +67,10 @@ impl<S: Store> Authority<S> {
     ) -> Result<RevocationProgress, Refused> {
         let content = content(&request);
         let RevocationRequest { request, selection, reason, invalidity_date, expected, remark } = request;
-        // Nothing to revoke is refused, but a question that was answered is answered again, and first.
-        let nothing = Action::Revoke { certificates: Vec::new(), reason, invalidity_date, job: None };
-        match self.record(caller, Some(request), content, nothing).await {
-            Ok(before) => return self.progress_of(&before, expected).await,
-            Err(Refused::Ledger(Conflict::RevokeCount)) => {}
-            Err(refused) => return Err(refused),
+        // A request that was answered is answered again, before anything is counted.
+        self.check_caller(caller).await?;
+        if let Some(before) = self.store.answered(caller.principal(), &request, &content).await? {
+            return self.progress_of(&before?, expected).await;
         }
         let survey = self.store.survey(&selection).await?;
         let (devices, certificates) = (survey.devices, survey.certificates);
@@ -112,15 +110,15 @@ impl<S: Store> Authority<S> {
         last: RevocationProgress,
     ) -> Result<RevocationProgress, Refused> {
         let Some(job) = last.job.filter(|_| !last.done) else { return Ok(last) };
-        let mut changed = self.feed.subscribe();
+        let mut recorded = self.store.follow();
         loop {
-            changed.mark_unchanged();
+            recorded.mark_unchanged();
             self.check_caller(caller).await?;
             let now = self.progress_of_job(job).await?;
             if now != last {
                 return Ok(now);
             }
-            changed.changed().await.map_err(|_| Refused::internal("the feed has no sender"))?;
+            recorded.changed().await.map_err(|_| StoreError::Stopped)?;
         }
     }
 

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{Action, Command, Conflict};
 use parking_lot::Mutex;
-use store::Store;
 
 use super::{Authority, Caller, Refused};
 
@@ -29,7 +28,7 @@ impl ReportedSiblings {
     }
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Raises the alarm if the revoked certificate of the caller was overtaken by its sibling, once; counts each time. What cannot be recorded
     /// is logged and tried again with the next attempt: the caller is refused in any case.
     pub(super) async fn look_at_revoked(&self, caller: &Caller) {

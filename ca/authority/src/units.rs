@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use identity::{DeviceId, DeviceSerial, SerialNumber};
 use ledger::{Conflict, DeviceState, Serials, WorkOrderId};
-use store::{Store, WorkOrderRecord};
+use store::WorkOrderRecord;
 
 use super::{Authority, Caller, Refused};
 
@@ -55,7 +55,7 @@ pub struct MadeUnit {
     pub birth: SerialNumber,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// What is on record of serial numbers of an order's product. Changes nothing, and reserves nothing.
     ///
     /// # Errors

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use identity::RevocationReason;
 use ledger::{Action, REVOKE_MAX};
-use store::{Store, carry_out};
+use store::carry_out;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{Authority, Refused};
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Works until `stop`: one task of the server runs this. What fails is tried again; what is cut off goes on at the next start.
     pub async fn upkeep(&self, stop: CancellationToken) {
         let mut failing = false;
@@ -48,8 +48,7 @@ impl<S: Store> Authority<S> {
     pub async fn upkeep_once(&self) -> Result<(), Refused> {
         for job in self.store.unfinished_jobs().await? {
             info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
-            let done = carry_out(self.store.as_ref(), job.id, |_| self.feed.notify()).await?;
-            self.feed.notify();
+            let done = carry_out(self.store.as_ref(), job.id, |_| {}).await?;
             if let Some(done) = done {
                 info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");
             }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, RequestId, Role};
 use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderId, WorkOrderTerms};
-use store::{Cursor, Page, Store, StoreError, WorkOrderRecord};
+use store::{Cursor, Page, StoreError, WorkOrderRecord};
 
 use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
@@ -29,7 +29,7 @@ pub struct ClosingReport {
     pub unaccounted_count: u64,
 }
 
-impl<S: Store> Authority<S> {
+impl Authority {
     /// Makes an order. Exactly once for a request id. A station that never had a credential is named only where `unknown_stations` allows it:
     /// the name is usually mistyped.
     ///

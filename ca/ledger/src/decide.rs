@@ -67,6 +67,20 @@ pub fn preflight<V: View>(
     }
 }
 
+/// The entry that answered a request of a caller before; `None`: the request is new.
+///
+/// # Errors
+/// [`Conflict::RequestReused`] when it was asked with another content; the conflict that now stands against handing out the answer.
+pub fn answered<V: View>(
+    view: &V,
+    principal: Option<&Principal>,
+    request: &RequestId,
+    content: &[u8; 32],
+    now: SystemTime,
+) -> Result<Result<Option<EntryNumber>, Conflict>, V::Fault> {
+    settle(Rules { view, now }.answered(principal, Some(request), content))
+}
+
 /// What a request that is not simply refused would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PreflightDecision {

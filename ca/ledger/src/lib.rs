@@ -20,7 +20,7 @@ mod work_order;
 pub use alarm::{ALARMS_A_DAY_MAX, AlarmFacts, AlarmKind, AlarmPair, Clash};
 pub use command::{Action, AfterRenewal, Command, SignedCertificate};
 pub use conflict::Conflict;
-pub use decide::{Decision, PreflightDecision, UNCONFIRMED_MAX, decide, preflight};
+pub use decide::{Decision, PreflightDecision, UNCONFIRMED_MAX, answered, decide, preflight};
 pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
 pub use intent::{Intent, IssuanceSubject};

@@ -51,7 +51,7 @@ impl LedgerHead {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn end_of(source: &impl StatusSource) -> Result<Self, StoreError> {
+    pub async fn end_of(source: &dyn StatusSource) -> Result<Self, StoreError> {
         let entry = source.head();
         let digest = source.entry_digest(entry).await?.unwrap_or_default();
         Ok(Self { entry, digest })
@@ -76,7 +76,7 @@ impl CrlNumberFile {
     ///
     /// # Errors
     /// When it cannot be read, or the ledger is older than what was published: nobody may serve then, until an operator says so.
-    pub async fn open(path: &Path, source: &impl StatusSource) -> Result<Self, CrlNumberError> {
+    pub async fn open(path: &Path, source: &dyn StatusSource) -> Result<Self, CrlNumberError> {
         let epoch = read(path)?;
         let last = EntryNumber(epoch.ledger_entry);
         let older = || CrlNumberError::OlderLedger {

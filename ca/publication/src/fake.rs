@@ -67,6 +67,7 @@ impl FakeSource {
     }
 }
 
+#[async_trait::async_trait]
 impl StatusSource for FakeSource {
     fn head(&self) -> EntryNumber {
         EntryNumber(self.state.lock().head)
@@ -77,12 +78,12 @@ impl StatusSource for FakeSource {
             .then(|| [u8::try_from(number.0 % 251).unwrap() + u8::from(self.other); 32]))
     }
 
-    fn shards(&self, _: IssuerName) -> u32 {
-        self.state.lock().shards
+    async fn shards(&self, _: IssuerName) -> Result<u32, StoreError> {
+        Ok(self.state.lock().shards)
     }
 
-    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber {
-        EntryNumber(self.state.lock().changed.get(&(issuer, shard)).copied().unwrap_or_default())
+    async fn last_change(&self, issuer: IssuerName, shard: u32) -> Result<EntryNumber, StoreError> {
+        Ok(EntryNumber(self.state.lock().changed.get(&(issuer, shard)).copied().unwrap_or_default()))
     }
 
     async fn crl_entries(

@@ -10,13 +10,13 @@ use tracing::{error, info};
 use super::{CrlNumberFile, LedgerHead, PublishError, StatusSource};
 
 /// Notes the end of the ledger until `stop`, and once more then. A failure is logged once and tried again.
-pub struct LedgerHeadRecorder<S> {
-    source: Arc<S>,
+pub struct LedgerHeadRecorder {
+    source: Arc<dyn StatusSource>,
     crl_numbers: Arc<CrlNumberFile>,
 }
 
-impl<S: StatusSource> LedgerHeadRecorder<S> {
-    pub(super) fn new(source: Arc<S>, crl_numbers: Arc<CrlNumberFile>) -> Self {
+impl LedgerHeadRecorder {
+    pub(super) fn new(source: Arc<dyn StatusSource>, crl_numbers: Arc<CrlNumberFile>) -> Self {
         Self { source, crl_numbers }
     }
 

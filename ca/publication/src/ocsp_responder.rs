@@ -17,8 +17,8 @@ use super::ocsp_cache::{CachedResponse, Found, OcspCache};
 use super::{StatusSource, same_second};
 
 /// Answers anybody. All methods may be called at the same time from anywhere.
-pub struct OcspResponder<S, D> {
-    source: Arc<S>,
+pub struct OcspResponder<D> {
+    source: Arc<dyn StatusSource>,
     delegating: Arc<D>,
     clock: Arc<dyn Clock>,
     /// How long before its making an answer says that it is right.
@@ -70,9 +70,14 @@ pub struct OcspFigures {
     pub refused: u64,
 }
 
-impl<S: StatusSource, D: DelegateIssuer> OcspResponder<S, D> {
+impl<D: DelegateIssuer> OcspResponder<D> {
     /// Answers for the issuers whose keys are at hand.
-    pub fn new(source: Arc<S>, delegating: Arc<D>, issuers: &Issuers, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        source: Arc<dyn StatusSource>,
+        delegating: Arc<D>,
+        issuers: &Issuers,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let responder = |issuer| IssuerResponder {
             issuer,
             names: OcspIssuer::of(issuers.certificate(issuer)),

@@ -22,8 +22,8 @@ use super::{
 };
 
 /// Owns the directory of the lists and the numbers. There is one.
-pub struct Publisher<S> {
-    source: Arc<S>,
+pub struct Publisher {
+    source: Arc<dyn StatusSource>,
     issuers: Issuers,
     clock: Arc<dyn Clock>,
     crl_numbers: Arc<CrlNumberFile>,
@@ -39,14 +39,14 @@ pub struct Publisher<S> {
     full_made: Vec<(IssuerName, Instant)>,
 }
 
-impl<S: StatusSource> Publisher<S> {
+impl Publisher {
     /// Opens the directory `dir` and publishes what is in it and still good.
     ///
     /// # Errors
     /// When the directory cannot be used.
     pub async fn open(
         dir: &Path,
-        source: Arc<S>,
+        source: Arc<dyn StatusSource>,
         issuers: Issuers,
         crl_numbers: CrlNumberFile,
         publication: Arc<Publication>,
@@ -118,7 +118,7 @@ impl<S: StatusSource> Publisher<S> {
     }
 
     /// What notes the end of the ledger beside the numbers of the lists: to be run beside this publisher.
-    pub fn ledger_head(&self) -> LedgerHeadRecorder<S> {
+    pub fn ledger_head(&self) -> LedgerHeadRecorder {
         LedgerHeadRecorder::new(Arc::clone(&self.source), Arc::clone(&self.crl_numbers))
     }
 
@@ -134,10 +134,10 @@ impl<S: StatusSource> Publisher<S> {
         }
         let nothing_new =
             |last_look: LastLook| last_look.head == head && (last_look.begun..last_look.renew).contains(&now);
-        if self.last_look.is_some_and(nothing_new) && !self.full_waits() {
+        if self.last_look.is_some_and(nothing_new) && !self.full_waits().await? {
             return Ok(0);
         }
-        let shards = self.due_shards(now);
+        let shards = self.due_shards(now).await?;
         let mut published = 0;
         if !shards.is_empty() {
             let mut crl_numbers = self.take(shards.len()).await?;
@@ -148,7 +148,7 @@ impl<S: StatusSource> Publisher<S> {
                 published += 1;
             }
         }
-        let full = self.due_full(now);
+        let full = self.due_full(now).await?;
         if !full.is_empty() {
             let mut crl_numbers = self.take(full.len()).await?;
             for issuer in full {
@@ -171,12 +171,12 @@ impl<S: StatusSource> Publisher<S> {
         blocking(move || crl_numbers.take(count, seen).map_err(PublishError::CrlNumberFile)).await
     }
 
-    fn due_shards(&self, now: SystemTime) -> Vec<(CrlId, EntryNumber)> {
+    async fn due_shards(&self, now: SystemTime) -> Result<Vec<(CrlId, EntryNumber)>, StoreError> {
         let mut due = Vec::new();
         for issuer in ONLINE_ISSUERS {
-            for shard in 0..self.source.shards(issuer).max(1) {
+            for shard in 0..self.source.shards(issuer).await?.max(1) {
                 let name = CrlId { issuer, shard: Some(shard) };
-                let changed = self.source.last_change(issuer, shard);
+                let changed = self.source.last_change(issuer, shard).await?;
                 let good = self
                     .publication
                     .crl(name)
@@ -186,35 +186,43 @@ impl<S: StatusSource> Publisher<S> {
                 }
             }
         }
-        due
+        Ok(due)
     }
 
     /// The lists of the shards of an issuer, in order.
-    fn parts(&self, issuer: IssuerName) -> Vec<Arc<Crl>> {
-        let shards = 0..self.source.shards(issuer).max(1);
-        shards.filter_map(|shard| self.publication.crl(CrlId { issuer, shard: Some(shard) })).collect()
+    async fn parts(&self, issuer: IssuerName) -> Result<Vec<Arc<Crl>>, StoreError> {
+        let shards = 0..self.source.shards(issuer).await?.max(1);
+        let crl = |shard| self.publication.crl(CrlId { issuer, shard: Some(shard) });
+        Ok(shards.filter_map(crl).collect())
     }
 
-    fn due_full(&self, now: SystemTime) -> Vec<IssuerName> {
-        let due = |issuer: &IssuerName| {
-            let name = CrlId { issuer: *issuer, shard: None };
-            let Some(crl) = self.publication.crl(name) else { return true };
-            if !is_current(&crl, now) {
-                return true;
-            }
-            let made = self.full_made.iter().find(|(of, _)| of == issuer).map(|(_, made)| made.elapsed());
-            let waited = made.is_none_or(|made| made >= full_crl::renewed_after(crl.length()));
-            waited && full_crl::as_of(&self.parts(*issuer)) != crl.as_of
-        };
-        ONLINE_ISSUERS.into_iter().filter(due).collect()
-    }
-
-    /// Whether a whole list is not what its shards' lists are, and waits for its time.
-    fn full_waits(&self) -> bool {
-        ONLINE_ISSUERS.into_iter().any(|issuer| {
+    async fn due_full(&self, now: SystemTime) -> Result<Vec<IssuerName>, StoreError> {
+        let mut due = Vec::new();
+        for issuer in ONLINE_ISSUERS {
             let crl = self.publication.crl(CrlId { issuer, shard: None });
-            crl.is_none_or(|crl| full_crl::as_of(&self.parts(issuer)) != crl.as_of)
-        })
+            let Some(crl) = crl.filter(|crl| is_current(crl, now)) else {
+                due.push(issuer);
+                continue;
+            };
+            let made = self.full_made.iter().find(|(of, _)| *of == issuer).map(|(_, made)| made.elapsed());
+            let waited = made.is_none_or(|made| made >= full_crl::renewed_after(crl.length()));
+            if waited && full_crl::as_of(&self.parts(issuer).await?) != crl.as_of {
+                due.push(issuer);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Whether a full CRL is not what its shards' CRLs are, and waits for its time.
+    async fn full_waits(&self) -> Result<bool, StoreError> {
+        for issuer in ONLINE_ISSUERS {
+            let crl = self.publication.crl(CrlId { issuer, shard: None });
+            let as_of = full_crl::as_of(&self.parts(issuer).await?);
+            if crl.is_none_or(|crl| as_of != crl.as_of) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn look_at(&self, head: EntryNumber, now: SystemTime) -> LastLook {
@@ -295,7 +303,7 @@ impl<S: StatusSource> Publisher<S> {
         now: SystemTime,
     ) -> Result<(), PublishError> {
         let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
-        let parts = self.parts(issuer);
+        let parts = self.parts(issuer).await?;
         let name = CrlId { issuer, shard: None };
         let terms = self.terms(name, number, now, CrlScope::Full);
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;

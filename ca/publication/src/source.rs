@@ -1,57 +1,55 @@
 //! What publication asks of the ledger.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use identity::{IssuerName, SerialNumber};
 use issuance::{CrlEntry, OcspCertStatus};
 use ledger::EntryNumber;
-use store::{Store, StoreError};
+use store::{Status, StoreError};
 
 use super::CRL_LIFETIME;
 
-/// What became of certificates, as the ledger knows it. Every store is one, as a [`Ledger`].
+/// What became of certificates, as the ledger knows it. A store is one, as a [`Ledger`].
+#[async_trait]
 pub trait StatusSource: Send + Sync + 'static {
     /// The last durable entry.
     fn head(&self) -> EntryNumber;
 
     /// SHA-256 over the entry as it is kept: two ledgers that agree in it agree in all before it. `None`: there is no such entry.
-    fn entry_digest(
-        &self,
-        number: EntryNumber,
-    ) -> impl Future<Output = Result<Option<[u8; 32]>, StoreError>> + Send;
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError>;
 
     /// How many shards the issuer's certificates are in: they are numbered from 0. From memory.
-    fn shards(&self, issuer: IssuerName) -> u32;
+    async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError>;
 
     /// The last entry that revoked, held or released a certificate of the shard. From memory: asked many times a second.
-    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber;
+    async fn last_change(&self, issuer: IssuerName, shard: u32) -> Result<EntryNumber, StoreError>;
 
     /// What the shard's list lists, from this place on, at most `limit`; and the place where the next begins, if there are more. The
     /// order is always the same, and what is added comes last.
-    fn crl_entries(
+    async fn crl_entries(
         &self,
         issuer: IssuerName,
         shard: u32,
         from: u64,
         limit: usize,
         now: SystemTime,
-    ) -> impl Future<Output = Result<(Vec<CrlEntry>, Option<u64>), StoreError>> + Send;
+    ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError>;
 
     /// What became of a certificate of this issuer, as of the last commit that returned: `Unknown` when it has none with this number.
-    fn status(
+    async fn status(
         &self,
         issuer: IssuerName,
         serial_number: &SerialNumber,
-    ) -> impl Future<Output = Result<OcspCertStatus, StoreError>> + Send;
+    ) -> Result<OcspCertStatus, StoreError>;
 }
 
 /// A store is a source: what it has, in the words of lists and answers.
-#[derive(Debug)]
-pub struct Ledger<S>(pub Arc<S>);
+pub struct Ledger(pub Arc<dyn Status>);
 
-impl<S: Store> StatusSource for Ledger<S> {
+#[async_trait]
+impl StatusSource for Ledger {
     fn head(&self) -> EntryNumber {
         self.0.head()
     }
@@ -60,12 +58,12 @@ impl<S: Store> StatusSource for Ledger<S> {
         self.0.entry_digest(number).await
     }
 
-    fn shards(&self, issuer: IssuerName) -> u32 {
-        self.0.shards(issuer)
+    async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
+        self.0.shards(issuer).await
     }
 
-    fn last_change(&self, issuer: IssuerName, shard: u32) -> EntryNumber {
-        self.0.shard_state(issuer, shard).changed
+    async fn last_change(&self, issuer: IssuerName, shard: u32) -> Result<EntryNumber, StoreError> {
+        Ok(self.0.shard_state(issuer, shard).await?.changed)
     }
 
     async fn crl_entries(

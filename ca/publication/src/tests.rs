@@ -68,7 +68,7 @@ struct Office {
     issuers: Issuers,
     clock: Arc<ManualClock>,
     publication: Arc<Publication>,
-    publisher: Publisher<FakeSource>,
+    publisher: Publisher,
 }
 
 impl Office {
@@ -102,14 +102,14 @@ async fn open(
     source: &Arc<FakeSource>,
     issuers: &Issuers,
     clock: &Arc<ManualClock>,
-) -> (Arc<Publication>, Publisher<FakeSource>) {
+) -> (Arc<Publication>, Publisher) {
     let crl_numbers = CrlNumberFile::open(&dir.join("crl-epoch"), source.as_ref()).await.unwrap();
     let publication = Arc::new(Publication::new(issuers));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let crl_directory = dir.join("publication");
     let publisher = Publisher::open(
         &crl_directory,
-        Arc::clone(source),
+        source.clone(),
         issuers.clone(),
         crl_numbers,
         Arc::clone(&publication),
@@ -296,7 +296,7 @@ async fn an_answer_is_kept_until_the_status_changes_or_half_of_its_life_is_over(
     let office = Office::new(1).await;
     let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
-    let ocsp_responder = OcspResponder::new(Arc::clone(&office.source), authority, &office.issuers, clock);
+    let ocsp_responder = OcspResponder::new(office.source.clone(), authority, &office.issuers, clock);
     office.source.issue(OPERATIONAL, serial(1));
     let asked = question(&office.issuers, serial(1));
     let first = ocsp_responder.answer(&asked).await;
@@ -328,7 +328,7 @@ async fn a_question_that_is_broken_off_does_not_leave_a_delegate_that_nobody_use
     let office = Office::new(1).await;
     let authority = Arc::new(Authority(office.issuers.clone(), AtomicU64::new(0)));
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&office.clock);
-    let source = Arc::clone(&office.source);
+    let source = office.source.clone();
     let ocsp_responder = OcspResponder::new(source, Arc::clone(&authority), &office.issuers, clock);
     let asked = question(&office.issuers, serial(1));
     for _ in 0..5 {

@@ -8,14 +8,16 @@ use std::time::Duration;
 use http::Uri;
 use identity::{Host, is_unseen};
 use signer::{PASSPHRASE_BYTES_MAX, Passphrase};
-use store::SEGMENT_BYTES_DEFAULT;
+use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
 use super::Mistake;
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
-use super::document::{AfterRenewalName, Config, LdevidConfig, LogFormat, OnForkName};
+use super::document::{
+    AfterRenewalName, Config, LdevidConfig, LogConfig, LogFormat, OnForkName, StoreConfig,
+};
 use super::settings::{
     BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
-    Settings, StoreSettings,
+    Settings,
 };
 use crate::clock::ClockLimits;
 
@@ -93,17 +95,8 @@ impl Check<'_> {
         let backdate =
             self.number("publication.backdate-seconds", config.publication.backdate_seconds, 300, 0, 3600);
         let blocked_keys = self.blocked_keys(config.blocked_keys_file);
-        let store = StoreSettings {
-            dir: self.directory("store.dir", config.store.dir, "store"),
-            segment_bytes: self.number(
-                "store.segment-mib",
-                config.store.segment_mib,
-                u64::from(SEGMENT_BYTES_DEFAULT) / MIB,
-                1,
-                1024,
-            ) * MIB,
-            preallocate: config.store.preallocate.unwrap_or(false),
-        };
+        let warnings = former_names(&config.store);
+        let store = self.store(config.log, config.store);
         let issuers = IssuerSettings {
             dir: self.directory("issuers.dir", config.issuers.dir, "issuers"),
             passphrase_file: self.passphrase_file(config.issuers.passphrase_file),
@@ -119,6 +112,7 @@ impl Check<'_> {
             log_format: config.log_format.unwrap_or_default(),
             blocked_keys,
             store,
+            warnings,
             issuers,
             server_credentials,
             publication: PublicationSettings {
@@ -132,6 +126,22 @@ impl Check<'_> {
             clock,
             limits,
         })
+    }
+
+    fn store(&mut self, log: LogConfig, store: StoreConfig) -> StoreSettings {
+        let (field, segment_mib) = match log.segment_mib {
+            None if store.segment_mib.is_some() => ("store.segment-mib", store.segment_mib),
+            value => ("log.segment-mib", value),
+        };
+        let segment_mib = self.number(field, segment_mib, u64::from(SEGMENT_BYTES_DEFAULT) / MIB, 1, 1024);
+        StoreSettings {
+            dir: self.directory("store.dir", store.dir, "store"),
+            log: LogSettings::Files {
+                segment_bytes: u32::try_from(segment_mib * MIB).unwrap_or(u32::MAX),
+                preallocate: log.preallocate.or(store.preallocate).unwrap_or(false),
+            },
+            accept_lost_end: false,
+        }
     }
 
     fn organization(&mut self, organization: Option<String>) -> Option<String> {
@@ -411,7 +421,17 @@ pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 /// Where metrics and health are served unless said otherwise.
 pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";
 
-/// `store.segment-mib` counts these.
+/// A warning for each former name that the file still uses.
+fn former_names(store: &StoreConfig) -> Vec<&'static str> {
+    let used = [
+        (store.kind.is_some(), "[store] kind = \"sled\" is now [log] kind = \"files\""),
+        (store.segment_mib.is_some(), "[store] segment-mib is now [log] segment-mib"),
+        (store.preallocate.is_some(), "[store] preallocate is now [log] preallocate"),
+    ];
+    used.into_iter().filter_map(|(used, warning)| used.then_some(warning)).collect()
+}
+
+/// `log.segment-mib` counts these.
 const MIB: u64 = 1024 * 1024;
 
 const VARIABLE_PREFIX: &str = "TOUCHMARK_CA_";

@@ -35,6 +35,9 @@ pub struct Config {
     /// SubjectPublicKeyInfo in hex, or its first 30 digits or more; # begins a comment. Write the next list beside it and move it here: it
     /// is taken within seconds, without a restart. At most 64 MiB. Default: no list.
     pub blocked_keys_file: Option<PathBuf>,
+    /// What keeps the ledger.
+    #[serde(default)]
+    pub log: LogConfig,
     /// Where the ledger is.
     #[serde(default)]
     pub store: StoreConfig,
@@ -58,18 +61,29 @@ pub struct Config {
     pub limits: LimitsConfig,
 }
 
+/// `[log]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogConfig {
+    /// What keeps the ledger: `files`, local files below `store.dir`. Default `files`.
+    pub kind: Option<LogKind>,
+    /// The size of a ledger file, in MiB, 1 to 1024. Default 64.
+    pub segment_mib: Option<u64>,
+    /// Whether a ledger file gets its full size when it is made: faster to sync, and a full disk is known early. Default `false`.
+    pub preallocate: Option<bool>,
+}
+
 /// `[store]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoreConfig {
-    /// Which kind: `sled`, the embedded store (ledger files, and a projection of them in sled). Default `sled`.
-    pub kind: Option<StoreKind>,
-    /// Its directory, which `init` makes. Default `store`.
+    /// The directory of the ledger and of what is derived from it; `init` makes it. Default `store`.
     pub dir: Option<PathBuf>,
-    /// How large a file of the ledger becomes, in MiB, 1 to 1024. Default 64.
+    /// The former name of `log.kind`: `sled` means `files`. Accepted with a warning.
+    pub kind: Option<FormerStoreKind>,
+    /// The former name of `log.segment-mib`. Accepted with a warning.
     pub segment_mib: Option<u64>,
-    /// Whether a file of the ledger gets its full size when it is made: faster to sync, and a full disk is known early.
-    /// Default `false`.
+    /// The former name of `log.preallocate`. Accepted with a warning.
     pub preallocate: Option<bool>,
 }
 
@@ -217,12 +231,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// What keeps the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StoreKind {
-    /// The embedded store.
-    #[default]
+pub enum LogKind {
+    /// Local files.
+    Files,
+}
+
+/// What `store.kind` could be before there was `log.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FormerStoreKind {
+    /// Local files, with a projection in sled.
     Sled,
 }
 

@@ -58,7 +58,9 @@ mod tests {
         {
             assert!(manual.contains(&format!("  {field}\n      ")), "{field}\n{manual}");
         }
-        for table in ["[store]", "[issuers]", "[server]", "[profiles]", "[profiles.ldevid]", "[limits]"] {
+        for table in
+            ["[log]", "[store]", "[issuers]", "[server]", "[profiles]", "[profiles.ldevid]", "[limits]"]
+        {
             assert!(manual.contains(table), "{table}\n{manual}");
         }
         assert!(!manual.contains("\n  store\n"), "{manual}");

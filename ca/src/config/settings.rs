@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use issuance::BlockedKeys;
 
+use store::StoreSettings;
+
 use super::check::Check;
 use super::document::{Config, LogFormat};
 use super::{ConfigError, HardwareType};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub blocked_keys: BlockedKeysSettings,
     /// Where the ledger is.
     pub store: StoreSettings,
+    /// What the file says by a former name, and the name of today.
+    pub warnings: Vec<&'static str>,
     /// Where the issuers are.
     pub issuers: IssuerSettings,
     /// The server's credential directory.
@@ -55,17 +59,6 @@ pub struct BlockedKeysSettings {
     pub file: Option<PathBuf>,
     /// What it was when the settings were read.
     pub keys: Arc<BlockedKeys>,
-}
-
-/// Where the embedded store is.
-#[derive(Debug, Clone)]
-pub struct StoreSettings {
-    /// Its directory, with `ledger` and `projection` below.
-    pub dir: PathBuf,
-    /// How large a file of the ledger becomes.
-    pub segment_bytes: u64,
-    /// Whether such a file gets its full size when it is made.
-    pub preallocate: bool,
 }
 
 /// Where the issuers are.
@@ -181,6 +174,8 @@ impl Settings {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use store::LogSettings;
+
     use super::*;
     use crate::config::Mistake;
 
@@ -221,13 +216,31 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_of_a_former_version_is_accepted_with_warnings() {
+        let former =
+            "organization = 'Example'\n[store]\nkind = 'sled'\nsegment-mib = 8\npreallocate = true\n";
+        let (_dir, path) = installation(former);
+        let settings = Settings::read(&path, []).unwrap();
+        let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate: true };
+        assert_eq!(settings.store.log, log);
+        assert_eq!(settings.warnings.len(), 3);
+        assert!(settings.warnings[0].contains("[log] kind = \"files\""), "{:?}", settings.warnings);
+        let today = "organization = 'Example'\n[log]\nkind = 'files'\nsegment-mib = 8\npreallocate = true\n";
+        let (_dir, path) = installation(today);
+        let settings = Settings::read(&path, []).unwrap();
+        assert_eq!((settings.store.log, settings.warnings), (log, Vec::new()));
+        let (_dir, path) = installation("organization = 'Example'\n[log]\nkind = 'sled'\n");
+        assert!(Settings::read(&path, []).is_err());
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_and_where_they_are() {
         let text = "organization = ''\n\
                     listen = 'localhost'\n\
                     public-url = 'https://crl.example.com'\n\
                     lissten = 'localhost:1'\n\
                     log-format = 'yaml'\n\
-                    [store]\n\
+                    [log]\n\
                     segment-mib = 0\n\
                     preallocate = 'yes'\n\
                     [shop]\n\
@@ -245,7 +258,7 @@ mod tests {
             "listen: \"localhost\" is not",
             "ca.toml:4: unknown field `lissten`",
             "ca.toml:5: unknown variant `yaml`",
-            "store.segment-mib: 0 is out of range",
+            "log.segment-mib: 0 is out of range",
             "ca.toml:8: invalid type: string \"yes\"",
             "ca.toml:9: unknown field `shop`",
             "profiles.hardware-type: this object identifier is for examples",

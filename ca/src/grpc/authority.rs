@@ -5,14 +5,13 @@ use std::sync::Arc;
 use authority::Authority;
 use proto::v1;
 use proto::v1::authority_service_server::AuthorityService;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::answer;
 
-pub(super) struct AuthorityItself<S> {
-    pub(super) authority: Arc<Authority<S>>,
+pub(super) struct AuthorityItself {
+    pub(super) authority: Arc<Authority>,
     pub(super) troubles: Troubles,
 }
 
@@ -33,7 +32,7 @@ pub struct Trouble {
 }
 
 #[tonic::async_trait]
-impl<S: Store> AuthorityService for AuthorityItself<S> {
+impl AuthorityService for AuthorityItself {
     async fn get_condition(
         &self,
         request: Request<v1::GetConditionRequest>,

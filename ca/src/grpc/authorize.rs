@@ -6,7 +6,6 @@ use authority::{Authority, Caller, CallerRefused, PeerCertificate, Refused};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use store::Store;
 use tonic::Status;
 
 use super::handler::refuse;
@@ -16,8 +15,8 @@ use super::status;
 /// Lets a call through to its service, with its [`Caller`] in the request's extensions; or answers with the refusal itself. Every
 /// route goes through here, known or not (see [`super::routes`]); a service that finds no caller refuses, so a server that was put
 /// together without it answers nobody.
-pub(super) async fn authorize<S: Store>(
-    State(authority): State<Arc<Authority<S>>>,
+pub(super) async fn authorize(
+    State(authority): State<Arc<Authority>>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -38,8 +37,8 @@ pub(super) async fn authorize<S: Store>(
     with_reason(next.run(request).await)
 }
 
-async fn admit<S: Store>(
-    authority: &Authority<S>,
+async fn admit(
+    authority: &Authority,
     path: &str,
     access: Access,
     peer: Option<&PeerCertificate>,

@@ -6,16 +6,15 @@ use authority::Authority;
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::enrollment_service_server::EnrollmentService;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::answer;
 
-pub(super) struct Enrollment<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct Enrollment(pub(super) Arc<Authority>);
 
 #[tonic::async_trait]
-impl<S: Store> EnrollmentService for Enrollment<S> {
+impl EnrollmentService for Enrollment {
     async fn enroll(
         &self,
         request: Request<v1::EnrollRequest>,

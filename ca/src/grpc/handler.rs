@@ -2,20 +2,18 @@
 
 use authority::{Authority, Caller, CallerRefused, Refused};
 use identity::Principal;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::status;
 
 /// Does `work` for the caller that was admitted. `rpc` names the call in the log.
-pub(super) async fn answer<S, M, R, F>(
-    authority: &Authority<S>,
+pub(super) async fn answer<M, R, F>(
+    authority: &Authority,
     rpc: &'static str,
     request: Request<M>,
     work: impl FnOnce(Caller, M) -> F,
 ) -> Result<Response<R>, Status>
 where
-    S: Store,
     F: Future<Output = Result<R, Refused>>,
 {
     let caller = caller(authority, rpc, &request)?;
@@ -26,8 +24,8 @@ where
 }
 
 /// The caller that was admitted.
-pub(super) fn caller<S: Store, M>(
-    authority: &Authority<S>,
+pub(super) fn caller<M>(
+    authority: &Authority,
     rpc: &'static str,
     request: &Request<M>,
 ) -> Result<Caller, Status> {
@@ -36,8 +34,8 @@ pub(super) fn caller<S: Store, M>(
 }
 
 /// Reports a refusal and makes a status of it.
-pub(super) fn refuse<S: Store>(
-    authority: &Authority<S>,
+pub(super) fn refuse(
+    authority: &Authority,
     rpc: &str,
     principal: Option<&Principal>,
     refused: &Refused,

@@ -7,16 +7,15 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use proto::v1;
 use proto::v1::lifecycle_service_server::LifecycleService;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::{answer, caller, refuse};
 
-pub(super) struct Lifecycle<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct Lifecycle(pub(super) Arc<Authority>);
 
 #[tonic::async_trait]
-impl<S: Store> LifecycleService for Lifecycle<S> {
+impl LifecycleService for Lifecycle {
     async fn get_device(
         &self,
         request: Request<v1::GetDeviceRequest>,
@@ -173,8 +172,8 @@ impl<S: Store> LifecycleService for Lifecycle<S> {
 }
 
 /// What was on record first, then each time there is more, until all is.
-fn follow<S: Store>(
-    authority: Arc<Authority<S>>,
+fn follow(
+    authority: Arc<Authority>,
     caller: Caller,
     first: RevocationProgress,
 ) -> BoxStream<'static, Result<v1::RevokeProgress, Status>> {

@@ -6,16 +6,15 @@ use authority::{Authority, PrincipalRevocation};
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::principal_service_server::PrincipalService;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::answer;
 
-pub(super) struct Principals<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct Principals(pub(super) Arc<Authority>);
 
 #[tonic::async_trait]
-impl<S: Store> PrincipalService for Principals<S> {
+impl PrincipalService for Principals {
     async fn issue(
         &self,
         request: Request<v1::IssuePrincipalRequest>,

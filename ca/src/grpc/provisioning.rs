@@ -9,18 +9,18 @@ use futures::stream::{self, BoxStream};
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::provisioning_service_server::ProvisioningService;
-use store::{Released, Store};
+use store::Released;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::handler::{answer, caller, refuse};
 use super::{convert, status};
 
-pub(super) struct Provisioning<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct Provisioning(pub(super) Arc<Authority>);
 
 type Answers = Vec<Result<v1::IssueBirthCertificatesResponse, Status>>;
 
 #[tonic::async_trait]
-impl<S: Store> ProvisioningService for Provisioning<S> {
+impl ProvisioningService for Provisioning {
     type IssueBirthCertificatesStream =
         BoxStream<'static, Result<v1::IssueBirthCertificatesResponse, Status>>;
 
@@ -111,8 +111,8 @@ impl<S: Store> ProvisioningService for Provisioning<S> {
 
 /// Answers the messages that have arrived together, with one commit for all. What ends the stream is the last answer: a caller that is no
 /// longer good, or a message that cannot be read.
-async fn answer_chunk<S: Store>(
-    authority: Arc<Authority<S>>,
+async fn answer_chunk(
+    authority: Arc<Authority>,
     caller: Caller,
     chunk: Vec<Result<v1::IssueBirthCertificateRequest, Status>>,
 ) -> Answers {
@@ -154,8 +154,8 @@ async fn answer_chunk<S: Store>(
     answers
 }
 
-fn one_answer<S: Store>(
-    authority: &Authority<S>,
+fn one_answer(
+    authority: &Authority,
     caller: &Caller,
     request_id: Bytes,
     outcome: Result<Released, Refused>,

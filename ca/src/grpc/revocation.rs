@@ -8,19 +8,19 @@ use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::revocation_service_server::RevocationService;
 use publication::{Crl, Publication};
-use store::{Store, StoreError};
+use store::StoreError;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::{answer, caller, refuse};
 
-pub(super) struct Revocations<S> {
-    pub(super) authority: Arc<Authority<S>>,
+pub(super) struct Revocations {
+    pub(super) authority: Arc<Authority>,
     pub(super) publication: Arc<Publication>,
 }
 
 #[tonic::async_trait]
-impl<S: Store> RevocationService for Revocations<S> {
+impl RevocationService for Revocations {
     type WatchRevocationsStream = BoxStream<'static, Result<v1::WatchRevocationsResponse, Status>>;
     type GetCrlStream = BoxStream<'static, Result<v1::GetCrlResponse, Status>>;
 
@@ -80,8 +80,8 @@ impl<S: Store> RevocationService for Revocations<S> {
 
 /// The first page at once, perhaps empty, then page after page as there are changes. A page is made when the one before
 /// it has been taken: a slow watcher holds one page.
-fn watch<S: Store>(
-    authority: Arc<Authority<S>>,
+fn watch(
+    authority: Arc<Authority>,
     caller: Caller,
     cursor: FeedCursor,
 ) -> BoxStream<'static, Result<v1::WatchRevocationsResponse, Status>> {

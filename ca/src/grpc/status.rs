@@ -273,6 +273,8 @@ mod tests {
 
     use identity::{CsrError, KeyError};
 
+    use store::LogError;
+
     use super::*;
     use ledger::{Conflict, EntryNumber, TermsRefusal, WorkOrderId, WorkOrderState};
     use signer::SignerError;
@@ -436,12 +438,12 @@ mod tests {
     }
 
     fn stores() -> Vec<(Refused, Code, &'static str)> {
-        let io = StoreError::Io {
+        let io = LogError::Io {
             what: "write",
             path: "/var/lib/secret".into(),
             source: Arc::new(io::Error::other("denied")),
         };
-        let damaged = StoreError::Damaged {
+        let damaged = LogError::Damaged {
             file: "/var/lib/secret".into(),
             offset: 7,
             entry: EntryNumber(7),
@@ -460,8 +462,8 @@ mod tests {
             (Refused::Internal { what: "secret" }, Code::Internal, "INTERNAL"),
             (StoreError::CursorUnknown.into(), Code::InvalidArgument, "CURSOR_UNKNOWN"),
             (behind.into(), Code::Unavailable, "LISTINGS_UNAVAILABLE"),
-            (io.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
-            (damaged.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (StoreError::from(io).into(), Code::Unavailable, "STORE_UNAVAILABLE"),
+            (StoreError::from(damaged).into(), Code::Unavailable, "STORE_UNAVAILABLE"),
         ]
     }
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use authority::{Authority, UnknownStations};
 use proto::v1;
 use proto::v1::work_order_service_server::WorkOrderService;
-use store::Store;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::answer;
 
-pub(super) struct WorkOrders<S>(pub(super) Arc<Authority<S>>);
+pub(super) struct WorkOrders(pub(super) Arc<Authority>);
 
 #[tonic::async_trait]
-impl<S: Store> WorkOrderService for WorkOrders<S> {
+impl WorkOrderService for WorkOrders {
     async fn create(
         &self,
         request: Request<v1::CreateWorkOrderRequest>,

@@ -20,7 +20,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use identity::{Clock, IssuerName};
-use publication::{CrlId, DelegateIssuer, OcspResponder, Publication, StatusSource};
+use publication::{CrlId, DelegateIssuer, OcspResponder, Publication};
 
 use super::listener::Responder;
 use body::PublicBody;
@@ -29,18 +29,18 @@ use compromise::CompromiseHandler;
 pub use compromise::{CompromiseRefused, CompromiseReport};
 
 /// What everybody may ask.
-pub struct PublicHttp<S, D> {
+pub struct PublicHttp<D> {
     publication: Arc<Publication>,
-    answers: Arc<OcspResponder<S, D>>,
+    answers: Arc<OcspResponder<D>>,
     compromise: CompromiseHandler,
     clock: Arc<dyn Clock>,
 }
 
-impl<S: StatusSource, D: DelegateIssuer> PublicHttp<S, D> {
+impl<D: DelegateIssuer> PublicHttp<D> {
     /// Lists and certificates from `publication`, status from `answers`; proofs of compromise go to `report`.
     pub fn new(
         publication: Arc<Publication>,
-        answers: Arc<OcspResponder<S, D>>,
+        answers: Arc<OcspResponder<D>>,
         report: CompromiseReport,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -48,7 +48,7 @@ impl<S: StatusSource, D: DelegateIssuer> PublicHttp<S, D> {
     }
 }
 
-impl<S: StatusSource, D: DelegateIssuer> Responder for PublicHttp<S, D> {
+impl<D: DelegateIssuer> Responder for PublicHttp<D> {
     type Body = PublicBody;
 
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<PublicBody> {
@@ -90,7 +90,7 @@ impl<S: StatusSource, D: DelegateIssuer> Responder for PublicHttp<S, D> {
     }
 }
 
-impl<S: StatusSource, D: DelegateIssuer> PublicHttp<S, D> {
+impl<D: DelegateIssuer> PublicHttp<D> {
     async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<PublicBody> {
         if !conditional::is_of_type(headers, ocsp::QUESTION_TYPE) || !conditional::is_plain(headers) {
             return plain(

@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
 use ledger::{Action, Command, EntryNumber};
 use publication::{CrlNumberFile, Ledger};
-use store::{OpenError, Store, StoreError};
+use store::{OpenError, Store, StoreError, StoreSettings};
 
 use super::InitError;
-use crate::config::{Settings, StoreSettings};
+use crate::config::Settings;
 
 /// What was confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub struct ConfirmedTime {
 ///
 /// # Errors
 /// When the two clocks are apart: then nothing is confirmed. Or when the ledger cannot be opened: also by a CA that is serving.
-pub async fn confirm_time<S: Store>(
+pub async fn confirm_time(
     settings: &Settings,
     clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
     told: SystemTime,
     remark: String,
 ) -> Result<ConfirmedTime, InitError> {
@@ -39,14 +39,13 @@ pub async fn confirm_time<S: Store>(
     if apart > APART_MAX {
         return Err(InitError::OtherTime { shows: time, told });
     }
-    let store = Arc::new(open_store(&settings.store).await?);
+    let store = open_store(&settings.store).await?;
     // Nothing is added to a ledger that lost its end: what is left of that end would be cut.
-    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await
-    {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {
         store.close().await?;
         return Err(why.into());
     }
-    let before = store.last_entry_at().unwrap_or(time);
+    let before = store.last_entry_at().await?.unwrap_or(time);
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
     let action = Action::ConfirmTime { before };

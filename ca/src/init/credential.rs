@@ -7,12 +7,12 @@ use std::sync::Arc;
 use identity::{Clock, IssuerName, PrincipalName, Role};
 use publication::{CrlNumberFile, Ledger};
 use signer::{Issuers, Passphrase, SignerError};
-use store::{OpenError, Store};
+use store::{OpenError, Store, StoreSettings};
 
 use super::certificates::{Maker, recorded_by_hand};
 use super::directory::CredentialDir;
 use super::{InitError, SERVER_NAME, hosts, texts};
-use crate::config::{Settings, StoreSettings};
+use crate::config::Settings;
 
 /// Whose credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub enum Holder {
 ///
 /// # Errors
 /// When something is in the way: also a CA that is serving, which holds the store.
-pub async fn credential<S: Store>(
+pub async fn credential(
     settings: &Settings,
     holder: Holder,
     out: &Path,
     clock: Arc<dyn Clock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<(), InitError> {
     if out.symlink_metadata().is_ok() {
         return Err(InitError::Exists { path: out.to_owned() });
@@ -47,14 +47,13 @@ pub async fn credential<S: Store>(
     let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
     let issuers = Issuers::open(&settings.issuers.dir, &passphrase)?;
     let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
-    let store = Arc::new(open_store(&settings.store).await?);
+    let store = open_store(&settings.store).await?;
     // Nothing is added to a ledger that is older than what was published.
-    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(Arc::clone(&store))).await
-    {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {
         store.close().await?;
         return Err(why.into());
     }
-    if let Some(doubt) = settings.clock.judge(clock.now(), store.last_entry_at()) {
+    if let Some(doubt) = settings.clock.judge(clock.now(), store.last_entry_at().await?) {
         store.close().await?;
         return Err(InitError::Clock(doubt));
     }
@@ -112,7 +111,6 @@ mod tests {
     use identity::{Principal, SystemClock};
 
     use super::*;
-    use crate::embedded;
     use crate::init::{Plan, init};
 
     #[tokio::test]
@@ -121,7 +119,8 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut plan = Plan::for_a_test(parent.path().join("ca"));
         plan.enrollment_url = Some("https://other.example.com:8443".to_owned());
-        let create = async |dir: &Path| embedded::create(dir, Arc::clone(&clock)).await;
+        let create =
+            async |dir: &Path| store::create(StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await;
         let made = init(plan, Arc::clone(&clock), create).await.unwrap();
         let settings = || Settings::read(&made.config, []);
         crate::serve::check(&settings().unwrap(), Arc::clone(&clock)).await.unwrap();
@@ -131,7 +130,7 @@ mod tests {
         let said = settings().unwrap_err();
         assert!(format!("{said}").contains("touchmark-ca credential"), "{said}");
         let beside = Settings::read_beside_the_server(&made.config, []).unwrap();
-        let open = async |store: &StoreSettings| embedded::open(store, Arc::clone(&clock)).await;
+        let open = async |store: &StoreSettings| store::open(store.clone(), Arc::clone(&clock)).await;
         let holder = Holder::Server { hosts: Vec::new() };
         credential(&beside, holder, &server, Arc::clone(&clock), open).await.unwrap();
         crate::serve::check(&settings().unwrap(), Arc::clone(&clock)).await.unwrap();
@@ -160,10 +159,11 @@ mod tests {
             http_listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: None,
         };
-        let create = async |dir: &Path| embedded::create(dir, Arc::clone(&clock)).await;
+        let create =
+            async |dir: &Path| store::create(StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await;
         let made = init(plan, Arc::clone(&clock), create).await.unwrap();
         let settings = Settings::read(&made.config, []).unwrap();
-        let open = async |store: &StoreSettings| embedded::open(store, Arc::clone(&clock)).await;
+        let open = async |store: &StoreSettings| store::open(store.clone(), Arc::clone(&clock)).await;
         let name: PrincipalName = "admin".parse().unwrap();
         let out = parent.path().join("again");
         let holder = Holder::Operator { name: name.clone() };

@@ -13,19 +13,19 @@ use publication::{
     root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 use signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
-use store::{OpenError, Store};
+use store::{OpenError, Store, StoreSettings};
 
 use super::InitError;
-use crate::config::{Settings, StoreSettings};
+use crate::config::Settings;
 
 /// Signs and writes it. Returns by when the one after it is due.
 ///
 /// # Errors
 /// When the root's key is not at hand, or something is in the way: also a CA that is serving.
-pub async fn renew_root_crl<S: Store>(
+pub async fn renew_root_crl(
     settings: &Settings,
     clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
     let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
@@ -46,10 +46,10 @@ pub async fn renew_root_crl<S: Store>(
 ///
 /// # Errors
 /// When the file exists or cannot be written, or something is in the way: also a CA that is serving.
-pub async fn export_root_crl<S: Store>(
+pub async fn export_root_crl(
     settings: &Settings,
     clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
     to: &Path,
 ) -> Result<(), InitError> {
     let issuers =
@@ -103,28 +103,28 @@ fn read(path: &Path) -> Result<Vec<u8>, InitError> {
     })
 }
 
-async fn draft<S: Store>(
+async fn draft(
     settings: &Settings,
     root: &Certificate,
     now: SystemTime,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, OpenError>,
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<RootCrlDraft, InitError> {
-    let store = Arc::new(open_store(&settings.store).await?);
+    let store = open_store(&settings.store).await?;
     let made = make(settings, &store, now, root).await;
     store.close().await?;
     made
 }
 
-async fn make<S: Store>(
+async fn make(
     settings: &Settings,
-    store: &Arc<S>,
+    store: &Arc<dyn Store>,
     now: SystemTime,
     root: &Certificate,
 ) -> Result<RootCrlDraft, InitError> {
-    if let Some(doubt) = settings.clock.judge(now, store.last_entry_at()) {
+    if let Some(doubt) = settings.clock.judge(now, store.last_entry_at().await?) {
         return Err(InitError::Clock(doubt));
     }
-    let source = Ledger(Arc::clone(store));
+    let source = Ledger(store.clone());
     let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &source).await?;
     let number =
         numbers.take(1, LedgerHead::end_of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;

@@ -155,6 +155,10 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
          # Keys that get no certificate: taken again whenever it changes.\n\
          blocked-keys-file = \"{BLOCKED_KEYS}\"\n\
          \n\
+         [log]\n\
+         # What keeps the ledger.\n\
+         kind = \"files\"\n\
+         \n\
          [store]\n\
          # dir = \"store\"\n\
          \n\

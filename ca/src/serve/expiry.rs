@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use authority::{Authority, End};
-use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 /// Tells of certificates that end soon, or have ended, until `stop`.
-pub(super) async fn watch<S: Store>(authority: Arc<Authority<S>>, stop: CancellationToken) {
+pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // What was told, when, and how loudly.

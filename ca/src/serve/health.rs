@@ -78,7 +78,7 @@ fn services() -> Result<Vec<String>, prost::DecodeError> {
 }
 
 /// Ends the CA when the store can record nothing more: a supervisor starts it again.
-pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop: CancellationToken) {
+pub(super) async fn watch_store(store: Arc<dyn Store>, tasks: Arc<Watch>, stop: CancellationToken) {
     while !store.metrics().stopped {
         tokio::select! {
             () = tokio::time::sleep(REPORT_INTERVAL) => {}
@@ -90,8 +90,8 @@ pub(super) async fn watch_store<S: Store>(store: Arc<S>, tasks: Arc<Watch>, stop
 }
 
 /// Whether certificates can be issued, and callers trust the server; if not, why.
-pub(super) fn readiness<S: Store>(
-    authority: &Authority<S>,
+pub(super) fn readiness(
+    authority: &Authority,
     publication: &Publication,
     tasks: &Watch,
     stop: &CancellationToken,
@@ -103,7 +103,7 @@ pub(super) fn readiness<S: Store>(
     if let Some(Fault { task, how }) = tasks.fault() {
         return Err(format!("{task} {how}"));
     }
-    if metrics.disk_full {
+    if metrics.log.disk_full {
         return Err("the disk that holds the ledger is full".to_owned());
     }
     if stop.is_cancelled() {

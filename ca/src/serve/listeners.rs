@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use authority::Authority;
-use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +41,10 @@ impl Listeners {
 
     /// Serves until `stop`; then accepts nothing more, answers what was begun, and cuts what is left after `shutdown_timeout` or when
     /// `cut` comes.
-    pub(super) async fn run<S: Store>(
+    pub(super) async fn run(
         self,
         tls: watch::Receiver<Arc<rustls::ServerConfig>>,
-        services: Services<S>,
+        services: Services,
         tasks: &mut Tasks,
         stop: CancellationToken,
         cut: CancellationToken,
@@ -74,8 +73,8 @@ impl Listeners {
 }
 
 /// What is served.
-pub(super) struct Services<S> {
-    pub(super) authority: Arc<Authority<S>>,
+pub(super) struct Services {
+    pub(super) authority: Arc<Authority>,
     pub(super) quota: Arc<PerClientQuota>,
     pub(super) routes: Routes,
     pub(super) pages: MetricsHttp,

@@ -12,7 +12,7 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
-use store::Store;
+use store::{Store, StoreSettings};
 use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
@@ -21,13 +21,13 @@ use super::publishing::Publishing;
 use super::server::{SERVER, Server};
 use super::tasks::Watch;
 use crate::clock::CheckedClock;
-use crate::config::{IssuerSettings, Settings, StoreSettings};
+use crate::config::{IssuerSettings, Settings};
 use crate::http::metrics::{Expiries, Expiry, Figures, MetricsSources};
 use crate::tls::{CredentialsError, TlsError};
 
 /// What is open.
-pub(super) struct Opened<S> {
-    pub(super) authority: Arc<Authority<S>>,
+pub(super) struct Opened {
+    pub(super) authority: Arc<Authority>,
     pub(super) server: Arc<Server>,
     pub(super) issuers: Issuers,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
@@ -35,12 +35,12 @@ pub(super) struct Opened<S> {
 }
 
 /// Opens keys, certificates, ledger; checks that they belong together.
-pub(super) async fn open<S: Store>(
+pub(super) async fn open(
     settings: &Settings,
     grpc: SocketAddr,
     checked: Arc<CheckedClock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<S, store::OpenError>,
-) -> Result<Opened<S>, OpenError> {
+    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, store::OpenError>,
+) -> Result<Opened, OpenError> {
     let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let issuers = open_issuers(settings.issuers.clone()).await?;
     let server = Server::open(settings, &issuers, Arc::clone(&clock))?;
@@ -48,7 +48,7 @@ pub(super) async fn open<S: Store>(
     warn_of_keys(&settings.issuers.dir);
     let store = open_store(&settings.store).await?;
     info!(entries = store.head().0, "opened the ledger");
-    checked.begin_over(store.last_entry_at());
+    checked.begin_over(store.last_entry_at().await.map_err(OpenAuthorityError::Store)?);
     let blocked_keys = Arc::new(BlockedKeysList::new(&settings.blocked_keys));
     let installation = Installation {
         organization: settings.organization.clone(),
@@ -58,7 +58,7 @@ pub(super) async fn open<S: Store>(
         blocked_keys: blocked_keys.subscribe(),
     };
     let generator = Box::new(UnwrapErr(SysRng));
-    let authority = Authority::open(Arc::new(store), issuers.clone(), installation, clock, generator).await?;
+    let authority = Authority::open(store, issuers.clone(), installation, clock, generator).await?;
     server.may_serve(authority.store().as_ref()).await?;
     authority.serves_until(server.certificate().validity().not_after());
     if let Err(why) = server.answers_to(authority.enrollment_url()) {
@@ -77,7 +77,7 @@ pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), Ope
     let issuers = open_issuers(settings.issuers.clone()).await?;
     let server = Server::open(settings, &issuers, clock)?;
     server.answers_to(&enrollment_url(settings, settings.listen))?;
-    let ledger = settings.store.dir.join("ledger");
+    let ledger = settings.store.ledger();
     if !ledger.is_dir() {
         return Err(store::OpenError::Missing { path: ledger }.into());
     }
@@ -93,12 +93,12 @@ fn enrollment_url(settings: &Settings, grpc: SocketAddr) -> String {
 /// What to do when the server's certificate lacks the name at which devices reach the server.
 pub(crate) const NAMES_NEXT: &str = "make the server's next certificate with that name (touchmark-ca credential --host NAME, docs/operations/server-certificate.md), or correct enrollment-url";
 
-impl<S: Store> Opened<S> {
+impl Opened {
     /// What metrics show of it.
     pub(super) fn sources(
         &self,
         clock: Arc<dyn Clock>,
-        published: &Publishing<S>,
+        published: &Publishing,
         tasks: Arc<Watch>,
     ) -> MetricsSources {
         let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
@@ -123,14 +123,14 @@ impl<S: Store> Opened<S> {
                     .map(|(issuer, count)| (issuer.to_string(), count))
                     .collect(),
                 ledger_entries: metrics.head,
-                ledger_bytes: metrics.ledger_bytes,
-                batches: metrics.batches,
-                sync_total: metrics.sync_total,
-                sync_max: metrics.sync_max,
-                disk_full: metrics.full,
+                ledger_bytes: metrics.log.bytes,
+                batches: metrics.log.batches,
+                sync_total: metrics.log.sync_total,
+                sync_max: metrics.log.sync_max,
+                disk_full: metrics.log.full,
                 queued: metrics.queued,
                 stopped: metrics.stopped,
-                no_room: metrics.disk_full,
+                no_room: metrics.log.disk_full,
                 task_restarts: tasks.restarts(),
                 log_lines_lost: diagnostics::lines_lost(),
                 log_lines_suppressed: diagnostics::lines_suppressed(),
@@ -238,16 +238,16 @@ pub(super) mod tests {
     use identity::SystemClock;
 
     use super::*;
-    use store::EmbeddedStore;
 
     /// What `init` makes in this directory, opened.
-    pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened<EmbeddedStore>) {
+    pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plan = crate::init::Plan::for_a_test(dir.join("ca"));
-        let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
+        let create =
+            async |dir: &Path| store::create(StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await;
         let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
         let settings = Settings::read(&made.config, []).unwrap();
-        let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
+        let store = async |store: &StoreSettings| store::open(store.clone(), Arc::clone(&clock)).await;
         let address = "127.0.0.1:1".parse().unwrap();
         let checked = Arc::new(CheckedClock::new(Arc::clone(&clock), settings.clock));
         let opened = open(&settings, address, checked, store).await.unwrap();
@@ -259,11 +259,12 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
-        let create = async |dir: &Path| crate::embedded::create(dir, Arc::clone(&clock)).await;
+        let create =
+            async |dir: &Path| store::create(StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await;
         let made = crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
         let settings = Settings::read(&made.config, []).unwrap();
         let start = || {
-            let store = async |store: &StoreSettings| crate::embedded::open(store, Arc::clone(&clock)).await;
+            let store = async |store: &StoreSettings| store::open(store.clone(), Arc::clone(&clock)).await;
             let checked = CheckedClock::new(Arc::clone(&clock), settings.clock);
             open(&settings, "127.0.0.1:1".parse().unwrap(), Arc::new(checked), store)
         };

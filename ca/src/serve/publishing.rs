@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use authority::{Authority, Refused};
 use identity::{Clock, IssuerName};
 use ledger::Conflict;
-use publication::{CrlNumberFile, Ledger, OcspResponder, Publication, Publisher, read_root_crl};
+use publication::{
+    CrlNumberFile, Ledger, OcspResponder, Publication, Publisher, StatusSource, read_root_crl,
+};
 use signer::Issuers;
-use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -23,24 +24,24 @@ use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, PublicHttp};
 
 /// What everybody is told.
-pub(super) struct Publishing<S> {
+pub(super) struct Publishing {
     pub(super) publication: Arc<Publication>,
-    pub(super) answers: Arc<OcspResponder<Ledger<S>, Authority<S>>>,
-    publisher: Publisher<Ledger<S>>,
-    authority: Arc<Authority<S>>,
+    pub(super) answers: Arc<OcspResponder<Authority>>,
+    publisher: Publisher,
+    authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
 }
 
-impl<S: Store> Publishing<S> {
+impl Publishing {
     /// Opens it. Nobody serves over a ledger that is older than what was published.
     pub(super) async fn open(
         settings: &Settings,
         address: SocketAddr,
-        authority: &Arc<Authority<S>>,
+        authority: &Arc<Authority>,
         issuers: &Issuers,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let source = Arc::new(Ledger(Arc::clone(authority.store())));
+        let source: Arc<dyn StatusSource> = Arc::new(Ledger(authority.store().clone()));
         let numbers = CrlNumberFile::open(&settings.publication.epoch_file, source.as_ref()).await?;
         if numbers.ledger_was_restored() {
             authority.ledger_was_restored();
@@ -102,7 +103,7 @@ impl<S: Store> Publishing<S> {
 }
 
 /// Proofs of compromise go to the authority.
-fn report<S: Store>(authority: Arc<Authority<S>>) -> CompromiseReport {
+fn report(authority: Arc<Authority>) -> CompromiseReport {
     Arc::new(move |proof| {
         let authority = Arc::clone(&authority);
         Box::pin(async move {

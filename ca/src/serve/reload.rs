@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use authority::Authority;
-use store::Store;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -14,17 +13,17 @@ use super::server::Server;
 use crate::http::metrics::Expiries;
 
 /// Reads again when it is asked to.
-pub(super) struct Reload<S> {
+pub(super) struct Reload {
     pub(super) asked: Arc<Notify>,
     pub(super) server: Arc<Server>,
-    pub(super) authority: Arc<Authority<S>>,
+    pub(super) authority: Arc<Authority>,
     pub(super) expiries: Arc<Expiries>,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
     pub(super) blocked_keys_file: Option<PathBuf>,
     pub(super) stop: CancellationToken,
 }
 
-impl<S: Store> Reload<S> {
+impl Reload {
     /// Until the stop.
     pub(super) async fn run(self: Arc<Self>) {
         loop {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use authority::{Authority, FeedCursor, Refused};
 use identity::Principal;
-use store::Store;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -14,7 +13,7 @@ use super::connection_limits::ConnectionLimits;
 use super::peer::Peer;
 
 /// Follows the ledger until it is dropped, by the task that accepts connections.
-pub(super) async fn close_revoked<S: Store>(authority: &Authority<S>, connection_limits: &ConnectionLimits) {
+pub(super) async fn close_revoked(authority: &Authority, connection_limits: &ConnectionLimits) {
     let mut changed = authority.status_changes();
     let mut place = authority.feed_now();
     let mut rounds = interval(ROUND_INTERVAL);
@@ -42,8 +41,8 @@ pub(super) async fn close_revoked<S: Store>(authority: &Authority<S>, connection
 }
 
 /// Closes the connections of what was withdrawn behind the place; where the ledger's end is.
-async fn follow<S: Store>(
-    authority: &Authority<S>,
+async fn follow(
+    authority: &Authority,
     connection_limits: &ConnectionLimits,
     mut place: FeedCursor,
 ) -> Result<FeedCursor, Refused> {
@@ -65,7 +64,7 @@ struct Closed(BTreeMap<Principal, usize>);
 
 impl Closed {
     /// Closes the connection if its certificate is no longer good.
-    async fn look_at<S: Store>(&mut self, authority: &Authority<S>, peer: &Peer) {
+    async fn look_at(&mut self, authority: &Authority, peer: &Peer) {
         let Some(caller) = peer.caller() else { return };
         if let Err(Refused::Caller(why)) = authority.check_caller(caller).await {
             peer.revoked.set(why);

@@ -85,12 +85,12 @@ impl Server {
     ///
     /// # Errors
     /// When it is not.
-    pub(super) async fn may_serve<S: Store>(&self, store: &S) -> Result<(), OpenError> {
+    pub(super) async fn may_serve(&self, store: &dyn Store) -> Result<(), OpenError> {
         may_serve(store, &self.certificate()).await
     }
 
     /// Reads the credentials again. What cannot be used is not taken, and what is in use stays in use. Connections that are open go on.
-    pub(super) async fn reload<S: Store>(&self, store: &S, expiries: &Expiries) {
+    pub(super) async fn reload(&self, store: &dyn Store, expiries: &Expiries) {
         match self.read_again(store).await {
             Ok((config, certificate)) => {
                 let not_after = certificate.validity().not_after();
@@ -112,7 +112,7 @@ impl Server {
         }
     }
 
-    async fn read_again<S: Store>(&self, store: &S) -> Result<(Arc<ServerConfig>, Certificate), OpenError> {
+    async fn read_again(&self, store: &dyn Store) -> Result<(Arc<ServerConfig>, Certificate), OpenError> {
         let read = read(&self.directory, &self.issuers, &self.late, &self.clock)?;
         may_serve(store, &read.1).await?;
         Ok(read)
@@ -136,7 +136,7 @@ fn read(
     Ok((Arc::new(config), server))
 }
 
-async fn may_serve<S: Store>(store: &S, server: &Certificate) -> Result<(), OpenError> {
+async fn may_serve(store: &dyn Store, server: &Certificate) -> Result<(), OpenError> {
     let record = store.certificate(&server.serial_number()).await.map_err(OpenAuthorityError::Store)?;
     let record = record.filter(|record| record.certificate().der == server.der());
     let record = record.ok_or(OpenError::ForeignServer)?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authority::Authority;
-use store::Store;
 
 use super::open::NAMES_NEXT;
 use super::server::Server;
@@ -13,11 +12,11 @@ use crate::http::Readiness;
 use crate::http::metrics::Figures;
 
 /// Looks at all of it whenever it is asked.
-pub(super) fn of<S: Store>(
+pub(super) fn of(
     readiness: Readiness,
     figures: Arc<dyn Fn() -> Figures + Send + Sync>,
     server: Arc<Server>,
-    authority: &Authority<S>,
+    authority: &Authority,
 ) -> Troubles {
     let enrollment_url = authority.enrollment_url().to_owned();
     Arc::new(move || {

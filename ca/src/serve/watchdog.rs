@@ -12,7 +12,7 @@ use tracing::{error, info};
 /// not alive, even if connections are accepted: then the watchdog of the service manager ends the process and starts another.
 ///
 /// That the CA is not ready for another reason (a full disk, a clock that is wrong) does not count: a restart mends neither.
-pub(super) async fn report<S: Store>(manager: ServiceManager, store: Arc<S>, stop: CancellationToken) {
+pub(super) async fn report(manager: ServiceManager, store: Arc<dyn Store>, stop: CancellationToken) {
     manager.ready();
     if let Some(every) = manager.watchdog_interval() {
         let mut ticks = interval(every);

@@ -87,7 +87,6 @@ mod tests {
     use rustls_pki_types::pem::PemObject;
 
     use super::*;
-    use store::MemoryStore;
 
     /// What `init` made.
     struct Installation(tempfile::TempDir);
@@ -97,8 +96,10 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
-            let store = MemoryStore::new(Arc::clone(&clock));
-            crate::init::init(plan, clock, async |_: &Path| Ok(store)).await.unwrap();
+            let create = async |dir: &Path| {
+                store::create(store::StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await
+            };
+            crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
             Self(dir)
         }
 

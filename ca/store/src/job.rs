@@ -13,8 +13,8 @@ use super::{SelectionPage, Store, StoreError};
 ///
 /// # Errors
 /// The store's. The job goes on when it is carried out again.
-pub async fn carry_out<S: Store>(
-    store: &S,
+pub async fn carry_out(
+    store: &dyn Store,
     job: JobId,
     mut progress: impl FnMut(&JobFacts) + Send,
 ) -> Result<Option<JobFacts>, StoreError> {
@@ -51,8 +51,8 @@ fn due(page: &SelectionPage, facts: &JobFacts) -> Vec<SerialNumber> {
     due.filter(|one| one.since <= facts.begun).map(|one| one.serial_number).collect()
 }
 
-async fn read<S: Store>(
-    store: &S,
+async fn read(
+    store: &dyn Store,
     facts: &JobFacts,
     from: Option<u64>,
 ) -> Result<Option<SelectionPage>, StoreError> {
@@ -62,7 +62,7 @@ async fn read<S: Store>(
     }
 }
 
-async fn revoke<S: Store>(store: &S, facts: &JobFacts, due: &[SerialNumber]) -> Result<(), StoreError> {
+async fn revoke(store: &dyn Store, facts: &JobFacts, due: &[SerialNumber]) -> Result<(), StoreError> {
     for chunk in due.chunks(REVOKE_MAX) {
         let (reason, invalidity_date, job) = (facts.reason, facts.invalidity_date, Some(facts.id));
         let action = Action::Revoke { certificates: chunk.to_vec(), reason, invalidity_date, job };
@@ -72,7 +72,7 @@ async fn revoke<S: Store>(store: &S, facts: &JobFacts, due: &[SerialNumber]) -> 
 }
 
 /// In the name of who began the job. A refusal means that somebody else carried it out meanwhile.
-async fn commit<S: Store>(store: &S, facts: &JobFacts, action: Action) -> Result<(), StoreError> {
+async fn commit(store: &dyn Store, facts: &JobFacts, action: Action) -> Result<(), StoreError> {
     let principal = facts.begun_by.clone();
     let command = Command {
         principal,

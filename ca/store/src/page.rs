@@ -1,10 +1,9 @@
 //! Cursors and the pages of what is kept in memory.
 
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
 
 use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
-use ledger::{AlarmFacts, AlarmKind, CertificateFacts, EntryNumber, PrincipalFacts, WorkOrderId};
+use ledger::{AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, WorkOrderId};
 
 use super::{Cursor, Page, StoreError, WorkOrderRecord};
 
@@ -103,27 +102,27 @@ pub(super) fn recorded(
 /// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
 const SCANNED_ENTRIES_MAX: u64 = 10_000;
 
-/// The page that starts at this place.
-pub(super) fn at_number(place: u64) -> Cursor {
-    Cursor(place.to_be_bytes().to_vec())
+/// The page that starts at this position.
+pub(super) fn at_number(position: u64) -> Cursor {
+    Cursor(position.to_be_bytes().to_vec())
 }
 
-/// Alarms of a kind, newest first; the cursor is the place behind the next.
+/// Alarms of a kind, newest first; the cursor is the position behind the next.
 pub(super) fn alarms(
     alarms: &[AlarmFacts],
     kind: Option<AlarmKind>,
     cursor: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<EntryNumber>, StoreError> {
-    let behind = cursor.map(number_of).transpose()?.and_then(|place| usize::try_from(place).ok());
+    let behind = cursor.map(number_of).transpose()?.and_then(|position| usize::try_from(position).ok());
     let older = alarms.get(..behind.unwrap_or(alarms.len())).unwrap_or(alarms);
     let mut rows = Vec::new();
-    for (place, alarm) in older.iter().enumerate().rev() {
+    for (position, alarm) in older.iter().enumerate().rev() {
         if kind.is_some_and(|kind| alarm.kind != kind) {
             continue;
         }
         if rows.len() >= limit {
-            return Ok(Page { rows, next: Some(at_number(place as u64 + 1)) });
+            return Ok(Page { rows, next: Some(at_number(position as u64 + 1)) });
         }
         rows.push(alarm.entry);
     }
@@ -140,18 +139,7 @@ pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId, StoreError> {
     str::from_utf8(&cursor.0).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::CursorUnknown)
 }
 
-/// The place of a certificate in the order of expiry: its last second, then its entry.
-pub(super) fn expiry(facts: &CertificateFacts) -> (u64, EntryNumber) {
-    (facts.not_after.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(), facts.entry)
-}
-
-/// The page that follows this certificate.
-pub(super) fn after_expiry(facts: &CertificateFacts) -> Cursor {
-    let (second, entry) = expiry(facts);
-    after(second, entry)
-}
-
-/// The page that follows this place in the order of expiry.
+/// The page that follows this position in the order of expiry.
 pub(super) fn after(second: u64, entry: EntryNumber) -> Cursor {
     Cursor([second.to_be_bytes(), entry.0.to_be_bytes()].concat())
 }

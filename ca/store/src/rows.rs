@@ -13,6 +13,7 @@ use ledger::{
     Holder, PrincipalFacts, SignedCertificate, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
     WorkOrderTerms,
 };
+use ledger_log::LogMetrics;
 
 use super::StoreError;
 
@@ -440,24 +441,14 @@ impl FromStr for Cursor {
 pub struct StoreMetrics {
     /// Last durable entry.
     pub head: u64,
-    /// Entries committed.
+    /// Entries that this process appended.
     pub entries: u64,
     /// Commands refused by a rule.
     pub conflicts: u64,
-    /// Batches written; each is one fdatasync.
-    pub batches: u64,
-    /// Time spent in fdatasync, all batches together.
-    pub sync_total: Duration,
-    /// The longest fdatasync.
-    pub sync_max: Duration,
-    /// Batches that failed because the disk was full.
-    pub full: u64,
     /// Whether commits are refused for good.
     pub stopped: bool,
-    /// Whether commits are refused until there is room on the disk.
-    pub disk_full: bool,
-    /// Bytes of all ledger segments.
-    pub ledger_bytes: u64,
+    /// Figures of the log.
+    pub log: LogMetrics,
     /// The entry that listings have reached.
     pub projected: u64,
     /// How long ago the oldest entry that listings do not show yet was committed; zero when they show all.

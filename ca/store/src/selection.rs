@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use identity::{DeviceId, Principal, Product, SerialNumber};
 use ledger::{CertificateFacts, CertificateStatus, EntryNumber, Holder, Selection, View};
 
-use super::{Store, StoreError};
+use super::{Listings, StoreError};
 
 /// A certificate of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub struct ProductSurvey {
     pub certificates: u64,
 }
 
-/// See [`Store::survey`].
-pub(super) async fn survey<S: Store>(store: &S, selection: &Selection) -> Result<Survey, StoreError> {
+/// See [`Listings::survey`].
+pub(super) async fn survey(store: &dyn Listings, selection: &Selection) -> Result<Survey, StoreError> {
     let mut survey = Survey::default();
     // One bit a device: a device's certificates may lie far apart.
     let mut counted: Vec<u64> = Vec::new();

@@ -26,22 +26,22 @@ use identity::{Clock, RevocationReason};
 use ledger::{Action, CertificateStatus, JobId, Selection, WorkOrderId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{ChangePosition, DeviceFilter, EmbeddedSettings, EmbeddedStore, OpenError, Store, StoreError};
+use store::{
+    ChangePosition, DeviceFilter, Ledger as _, Listings as _, LogError, LogSettings, LogStore, OpenError,
+    Status as _, StoreError, StoreSettings,
+};
 use tempfile::TempDir;
 
 const UNITS: u64 = 300;
 
-fn settings(directory: &TempDir, preallocate: bool) -> EmbeddedSettings {
-    let mut settings =
-        EmbeddedSettings::new(directory.path().join("ledger"), directory.path().join("projection"));
-    settings.segment_bytes = 128 * 1024;
-    settings.preallocate = preallocate;
-    settings
+fn settings(directory: &TempDir, preallocate: bool) -> StoreSettings {
+    let log = LogSettings::Files { segment_bytes: 128 * 1024, preallocate };
+    StoreSettings { log, ..StoreSettings::new(directory.path().to_owned()) }
 }
 
-async fn filled(directory: &TempDir, preallocate: bool) -> Bench<EmbeddedStore> {
+async fn filled(directory: &TempDir, preallocate: bool) -> Bench {
     let clock = cases::clock();
-    let store = EmbeddedStore::create(&settings(directory, preallocate), clock.clone()).unwrap();
+    let store = LogStore::create(&settings(directory, preallocate), clock.clone()).unwrap();
     let bench = Bench::new(Arc::new(store), clock, None);
     let mut commands = vec![bench.create_order(UNITS * 2)];
     commands.extend((1..=UNITS).map(|serial| bench.birth(1, serial, serial)));
@@ -51,12 +51,12 @@ async fn filled(directory: &TempDir, preallocate: bool) -> Bench<EmbeddedStore> 
     bench
 }
 
-fn open(directory: &TempDir, preallocate: bool) -> Result<EmbeddedStore, OpenError> {
-    EmbeddedStore::open(&settings(directory, preallocate), cases::clock())
+fn open(directory: &TempDir, preallocate: bool) -> Result<LogStore, OpenError> {
+    LogStore::open(&settings(directory, preallocate), cases::clock())
 }
 
 /// All devices, once listings are there.
-async fn listed(store: &EmbeddedStore) -> usize {
+async fn listed(store: &LogStore) -> usize {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         match store.devices(&DeviceFilter::default(), None, 1000).await {
@@ -199,7 +199,7 @@ async fn damage_before_the_tail_stops_the_start_and_names_the_place() {
         damaged[600] ^= 1;
         fs::write(&segment, &damaged).unwrap();
         match open(&directory, false).map(drop) {
-            Err(OpenError::Store(StoreError::Damaged { file, offset, entry, .. })) => {
+            Err(OpenError::Log(LogError::Damaged { file, offset, entry, .. })) => {
                 assert_eq!(file, segment);
                 assert!(offset <= 600 && entry.0 > 0);
             }
@@ -210,7 +210,7 @@ async fn damage_before_the_tail_stops_the_start_and_names_the_place() {
     }
     let first = segments(&directory).remove(0);
     fs::rename(&first, directory.path().join("elsewhere")).unwrap();
-    assert!(matches!(open(&directory, false), Err(OpenError::Store(StoreError::Damaged { .. }))));
+    assert!(matches!(open(&directory, false), Err(OpenError::Log(LogError::Damaged { .. }))));
     fs::rename(directory.path().join("elsewhere"), &first).unwrap();
     open(&directory, false).unwrap();
 }
@@ -224,7 +224,7 @@ async fn a_ledger_that_was_cut_short_after_a_clean_stop_is_refused() {
     drop(bench);
     let segment = segments(&directory).pop().unwrap();
     OpenOptions::new().write(true).open(&segment).unwrap().set_len(used(&segment) - 10).unwrap();
-    assert!(matches!(open(&directory, false), Err(OpenError::Store(StoreError::Damaged { .. }))));
+    assert!(matches!(open(&directory, false), Err(OpenError::Log(LogError::Damaged { .. }))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,8 +249,8 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
         }
         assert_eq!(fs::read(&segment).unwrap(), short, "what is left of the entry is still there");
     }
-    let accepting = EmbeddedSettings { accept_lost_end: true, ..settings(&directory, false) };
-    let store = EmbeddedStore::open(&accepting, cases::clock()).unwrap();
+    let accepting = StoreSettings { accept_lost_end: true, ..settings(&directory, false) };
+    let store = LogStore::open(&accepting, cases::clock()).unwrap();
     store.close().await.unwrap();
     drop(store);
     let store = open(&directory, false).unwrap();
@@ -273,7 +273,7 @@ async fn nothing_is_acknowledged_once_the_ledger_was_taken_away_under_a_running_
             fs::rename(&ledger, directory.path().join("elsewhere")).unwrap();
         }
         let lost = bench.store.commit(vec![bench.birth(1, UNITS + 1, UNITS + 1)]).await;
-        assert!(matches!(lost, Err(StoreError::Io { .. })), "{lost:?}");
+        assert!(matches!(lost, Err(StoreError::Log(LogError::Io { .. }))), "{lost:?}");
         assert!(bench.store.metrics().stopped);
         let later = bench.store.commit(vec![bench.birth(1, UNITS + 2, UNITS + 2)]).await;
         assert!(matches!(later, Err(StoreError::Stopped)), "{later:?}");
@@ -287,13 +287,13 @@ async fn a_store_is_opened_by_one_process_at_a_time() {
     let bench = filled(&directory, false).await;
     assert!(matches!(open(&directory, false), Err(OpenError::InUse { .. })));
     assert!(matches!(
-        EmbeddedStore::create(&settings(&directory, false), cases::clock()),
+        LogStore::create(&settings(&directory, false), cases::clock()),
         Err(OpenError::InUse { .. })
     ));
     bench.store.close().await.unwrap();
     drop(bench);
     assert!(matches!(
-        EmbeddedStore::create(&settings(&directory, false), cases::clock()),
+        LogStore::create(&settings(&directory, false), cases::clock()),
         Err(OpenError::Exists { .. })
     ));
     open(&directory, false).unwrap();
@@ -313,7 +313,7 @@ async fn everything_is_there_after_a_stop_that_was_not_clean() {
 }
 
 /// The committer and the projector of a dropped store end by themselves.
-async fn opened_after_a_crash(directory: &TempDir, preallocate: bool) -> EmbeddedStore {
+async fn opened_after_a_crash(directory: &TempDir, preallocate: bool) -> LogStore {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {
         match open(directory, preallocate) {
@@ -329,7 +329,7 @@ async fn opened_after_a_crash(directory: &TempDir, preallocate: bool) -> Embedde
 async fn a_store_that_is_opened_again_knows_every_row() {
     let directory = TempDir::new().unwrap();
     let clock = cases::clock();
-    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let store = LogStore::create(&settings(&directory, false), clock.clone()).unwrap();
     let bench = Bench::new(Arc::new(store), clock, None);
     let history = cases::random_history(&bench).await;
     bench.store.close().await.unwrap();
@@ -341,9 +341,9 @@ async fn a_store_that_is_opened_again_knows_every_row() {
         let again = Bench::new(Arc::new(store), bench.clock.clone(), None);
         listed(&again.store).await;
         cases::agree(&again, &history).await;
-        let ids = bench.store.issued_by(identity::IssuerName::Factory);
-        assert_eq!(again.store.issued_by(identity::IssuerName::Factory), ids);
-        let alarms = async |store: &EmbeddedStore| store.alarms(None, None, 999).await.unwrap().rows.len();
+        let ids = bench.store.issued_by(identity::IssuerName::Factory).await.unwrap();
+        assert_eq!(again.store.issued_by(identity::IssuerName::Factory).await.unwrap(), ids);
+        let alarms = async |store: &LogStore| store.alarms(None, None, 999).await.unwrap().rows.len();
         assert_eq!(alarms(&again.store).await, alarms(&bench.store).await);
         again.store.close().await.unwrap();
     }
@@ -353,7 +353,7 @@ async fn a_store_that_is_opened_again_knows_every_row() {
 async fn a_mass_revocation_that_was_killed_goes_on_at_the_next_start() {
     let directory = TempDir::new().unwrap();
     let clock = cases::clock();
-    let store = EmbeddedStore::create(&settings(&directory, false), clock.clone()).unwrap();
+    let store = LogStore::create(&settings(&directory, false), clock.clone()).unwrap();
     let bench = Bench::new(Arc::new(store), clock, None);
     bench.done(bench.create_order(5_000)).await;
     let births = (1..=3_000).map(|serial| bench.birth(1, serial, serial)).collect();

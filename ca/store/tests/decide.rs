@@ -16,9 +16,6 @@ mod cases;
 #[path = "decide/lifecycle.rs"]
 mod lifecycle;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-
 use cases::{Bench, days, device, key, serial_number, station, terms};
 use identity::{Clock, IssuerName, Principal, ProfileName, RevocationReason, Role};
 use ledger::{
@@ -27,21 +24,18 @@ use ledger::{
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{MemoryStore, Store};
+use std::collections::{HashMap, HashSet};
+use store::Listings as _;
 
-fn bench() -> Bench<MemoryStore> {
-    let clock = cases::clock();
-    Bench::new(Arc::new(MemoryStore::new(clock.clone())), clock, None)
+fn bench() -> Bench {
+    Bench::in_memory()
 }
 
 fn operator() -> Principal {
     Principal::named(Role::Operator, "admin".parse().unwrap())
 }
 
-async fn order(
-    bench: &Bench<MemoryStore>,
-    change: impl FnOnce(&mut WorkOrderTerms),
-) -> Result<u64, Conflict> {
+async fn order(bench: &Bench, change: impl FnOnce(&mut WorkOrderTerms)) -> Result<u64, Conflict> {
     let mut terms = terms(100);
     change(&mut terms);
     let recorded = bench.ask(bench.command(operator(), None, Action::CreateWorkOrder { terms })).await?;

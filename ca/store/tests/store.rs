@@ -1,4 +1,4 @@
-//! The conformance suite: what every store must do, asked of each of them. A new store gains one line at the end.
+//! The conformance suite: what the store must do over every log. A new log gains one line at the end.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,43 +16,39 @@ mod cases;
 use std::sync::Arc;
 
 use cases::Bench;
-use store::{EmbeddedSettings, EmbeddedStore, FaultyStore, MemoryStore};
+use store::{FaultyLog, LogSettings, LogStore, MemoryLog, StoreSettings};
 use tempfile::TempDir;
 
-async fn memory() -> Bench<MemoryStore> {
-    let clock = cases::clock();
-    Bench::new(Arc::new(MemoryStore::new(clock.clone())), clock, None)
+async fn memory() -> Bench {
+    Bench::in_memory()
 }
 
-async fn faultless() -> Bench<FaultyStore<MemoryStore>> {
-    let clock = cases::clock();
-    Bench::new(Arc::new(FaultyStore::new(MemoryStore::new(clock.clone()))), clock, None)
+async fn faultless() -> Bench {
+    Bench::over(Arc::new(FaultyLog::new(Arc::new(MemoryLog::default()))))
 }
 
-async fn embedded(preallocate: bool) -> Bench<EmbeddedStore> {
+async fn files(preallocate: bool) -> Bench {
     let clock = cases::clock();
     let directory = TempDir::new().unwrap();
-    let mut settings =
-        EmbeddedSettings::new(directory.path().join("ledger"), directory.path().join("projection"));
-    settings.segment_bytes = 64 * 1024;
-    settings.preallocate = preallocate;
-    let store = EmbeddedStore::create(&settings, clock.clone()).unwrap();
+    let log = LogSettings::Files { segment_bytes: 64 * 1024, preallocate };
+    let settings = StoreSettings { log, ..StoreSettings::new(directory.path().to_owned()) };
+    let store = LogStore::create(&settings, clock.clone()).unwrap();
     Bench::new(Arc::new(store), clock, Some(directory))
 }
 
 macro_rules! conformance {
     ($($sentence:ident),* $(,)?) => {
-        mod a_memory_store {
-            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::memory().await).await })*
+        mod over_a_log_in_memory {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::memory().await).await })*
         }
-        mod a_faultless_faulty_store {
-            $(#[tokio::test] async fn $sentence() { crate::cases::$sentence(crate::faultless().await).await })*
+        mod over_a_faultless_faulty_log {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::faultless().await).await })*
         }
-        mod an_embedded_store_with_growing_segments {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(false).await).await })*
+        mod over_growing_files {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::files(false).await).await })*
         }
-        mod an_embedded_store_with_preallocated_segments {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::embedded(true).await).await })*
+        mod over_preallocated_files {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $sentence() { crate::cases::$sentence(crate::files(true).await).await })*
         }
     };
 }

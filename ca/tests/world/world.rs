@@ -25,12 +25,16 @@ use publication::Publication;
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
 use signer::{FileSigner, Issuer, Issuers, Signer, SignerError, Signing};
-use store::{FaultyStore, MemoryStore, Released, Store};
+use store::{FaultyLog, LogStore, MemoryLog, Released, Store, StoreSettings};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 pub struct World {
-    pub authority: Arc<Authority<FaultyStore<MemoryStore>>>,
-    pub store: Arc<FaultyStore<MemoryStore>>,
+    pub authority: Arc<Authority>,
+    pub store: Arc<dyn Store>,
+    /// What the store writes to; fails when told to.
+    pub log: Arc<FaultyLog>,
+    _projection: TempDir,
     pub clock: Arc<ManualClock>,
     pub factory: Arc<SwitchedSigner>,
     pub operator: Key,
@@ -61,7 +65,10 @@ impl World {
 
     async fn made(generator: Box<dyn CryptoRng + Send>, profiles: Vec<Profile>) -> Self {
         let clock = Arc::new(ManualClock::at(noon()));
-        let store = Arc::new(FaultyStore::new(MemoryStore::new(clock.clone())));
+        let log = Arc::new(FaultyLog::new(Arc::new(MemoryLog::default())));
+        let projection = TempDir::new().unwrap();
+        let settings = StoreSettings::new(projection.path().to_owned());
+        let store: Arc<dyn Store> = Arc::new(LogStore::over(log.clone(), &settings, clock.clone()).unwrap());
         let mut maker = Maker { generator: StdRng::seed_from_u64(1), commands: Vec::new() };
         let root = maker.issuer(IssuerName::Root, ProfileName::Root, None).await;
         let factory = maker.issuer(IssuerName::Factory, ProfileName::FactoryCa, Some(&root)).await;
@@ -92,6 +99,8 @@ impl World {
         Self {
             authority,
             store,
+            log,
+            _projection: projection,
             clock,
             factory: switched,
             operator,

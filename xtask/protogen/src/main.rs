@@ -1,4 +1,5 @@
-//! Generates `proto/src/generated` from `proto/touchmark/v1`, and compares the wire with the released one.
+//! Generates the Rust code of the wire (`proto`) and of a ledger entry (`ca/log`) from their `.proto` files, and compares the wire with the
+//! released one.
 //! Run by `cargo xtask proto`: a crate of its own, so that the other chores build in seconds.
 
 mod breaking;
@@ -13,7 +14,7 @@ use protox::prost_reflect::prost_types::FileDescriptorSet;
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => generate(&room().join(GENERATED)),
+        [] => generate(&room().join(GENERATED)).and_then(|()| generate_entry(&log_room().join(GENERATED))),
         ["--check"] => check_generated().and_then(|()| check_released()),
         ["--release"] => release(),
         _ => bail!("usage: cargo xtask proto [--check | --release]"),
@@ -23,8 +24,11 @@ fn main() -> Result<()> {
 /// Fails if the committed code is not what the `.proto` files say.
 fn check_generated() -> Result<()> {
     let fresh = std::env::temp_dir().join(format!("touchmark-proto-{}", std::process::id()));
-    fs::create_dir_all(&fresh)?;
-    let outcome = generate(&fresh).and_then(|()| compare(&fresh, &room().join(GENERATED)));
+    let (wire, entry) = (fresh.join("wire"), fresh.join("entry"));
+    let outcome = generate(&wire)
+        .and_then(|()| compare(&wire, &room().join(GENERATED)))
+        .and_then(|()| generate_entry(&entry))
+        .and_then(|()| compare(&entry, &log_room().join(GENERATED)));
     fs::remove_dir_all(&fresh)?;
     outcome
 }
@@ -61,18 +65,31 @@ fn released() -> Result<FileDescriptorSet> {
 }
 
 fn compile() -> Result<FileDescriptorSet> {
-    let mut sources = fs::read_dir(room().join("touchmark/v1"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
+    compile_package(&room(), "touchmark/v1")
+}
+
+fn compile_package(root: &Path, package: &str) -> Result<FileDescriptorSet> {
+    let mut sources =
+        fs::read_dir(root.join(package))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     sources.retain(|file| file.extension().is_some_and(|extension| extension == "proto"));
     sources.sort();
-    protox::compile(sources, [room()]).context("the .proto files do not compile")
+    protox::compile(sources, [root]).context("the .proto files do not compile")
 }
 
 fn generate(into: &Path) -> Result<()> {
     let descriptors = compile()?;
     fs::create_dir_all(into)?;
     fs::write(into.join("touchmark.v1.fds"), descriptors.encode_to_vec())?;
+    write_code(descriptors, into)
+}
+
+/// The form of a ledger entry on disk.
+fn generate_entry(into: &Path) -> Result<()> {
+    fs::create_dir_all(into)?;
+    write_code(compile_package(&log_room().join("proto"), "touchmark/ledger/v1")?, into)
+}
+
+fn write_code(descriptors: FileDescriptorSet, into: &Path) -> Result<()> {
     tonic_prost_build::configure()
         .bytes(".")
         .out_dir(into)
@@ -86,17 +103,21 @@ fn compare(fresh: &Path, committed: &Path) -> Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         if fs::read(entry.path())? != fs::read(committed.join(&name)).unwrap_or_default() {
-            bail!("proto/src/generated/{} is stale: run `cargo xtask proto`", name.to_string_lossy());
+            bail!("{} is stale: run `cargo xtask proto`", committed.join(&name).display());
         }
     }
     Ok(())
+}
+
+fn log_room() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ca/log")
 }
 
 fn room() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto")
 }
 
-/// The committed code, in `proto`.
+/// The committed code, in `proto` and in `ca/log`.
 const GENERATED: &str = "src/generated";
 
 /// The wire as released: a `FileDescriptorSet` without comments, in `proto`.

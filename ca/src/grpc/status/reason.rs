@@ -117,7 +117,7 @@ fn store_reason(why: &StoreError) -> Reason {
         StoreError::Busy => Reason::StoreBusy,
         StoreError::ListingsUnavailable { .. } => Reason::ListingsUnavailable,
         StoreError::CursorUnknown => Reason::CursorUnknown,
-        StoreError::Stopped | StoreError::Damaged { .. } | StoreError::Io { .. } => Reason::StoreUnavailable,
+        StoreError::Stopped | StoreError::Log(_) => Reason::StoreUnavailable,
         StoreError::Bug { .. } => Reason::Internal,
     }
 }

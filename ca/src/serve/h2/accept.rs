@@ -13,7 +13,6 @@ use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioExecutor;
 use rustix::net::sockopt::set_tcp_user_timeout;
-use store::Store;
 use tokio::io::AsyncBufReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -37,22 +36,21 @@ use crate::http::metrics::{DropReason, Metrics};
 use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
 
 /// Accepts and serves connections, and owns their tasks.
-pub(in crate::serve) struct Acceptor<W, S> {
+pub(in crate::serve) struct Acceptor<S> {
     tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     http2: Builder<TokioExecutor>,
     service: S,
-    authority: Arc<Authority<W>>,
+    authority: Arc<Authority>,
     quota: Arc<PerClientQuota>,
     handshakes: Arc<NetworkLimit>,
     connection_limits: Arc<ConnectionLimits>,
     stop: CancellationToken,
 }
 
-impl<W, S> Acceptor<W, S>
+impl<S> Acceptor<S>
 where
-    W: Store,
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
@@ -61,7 +59,7 @@ where
         limits: Limits,
         metrics: Arc<Metrics>,
         service: S,
-        authority: Arc<Authority<W>>,
+        authority: Arc<Authority>,
         quota: Arc<PerClientQuota>,
         stop: CancellationToken,
     ) -> Arc<Self> {

@@ -7,7 +7,7 @@ use ledger::{Action, AfterRenewal, CertificateStatus, Command, DeviceState, Issu
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use store::{DeviceRecord, EmbeddedSettings, EmbeddedStore, Store};
+use store::{DeviceRecord, Listings as _, LogStore, StoreSettings};
 use tempfile::TempDir;
 
 use crate::cases::{Bench, days, device};
@@ -148,7 +148,7 @@ impl Model {
 }
 
 /// One random command, told to the model and asked of the store. Both agree on whether it is accepted.
-async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, model: &mut Model) {
+async fn step(bench: &Bench, random: &mut StdRng, serial: u64, model: &mut Model) {
     let some = model.certificates.choose(random).map(|one| one.number);
     let number = some.unwrap_or_else(|| crate::cases::serial_number(1 << 40));
     let id = device(serial);
@@ -215,8 +215,8 @@ async fn step<S: Store>(bench: &Bench<S>, random: &mut StdRng, serial: u64, mode
 }
 
 /// What an operator does to a device, and whether it is accepted.
-fn operated<S: Store>(
-    bench: &Bench<S>,
+fn operated(
+    bench: &Bench,
     random: &mut StdRng,
     id: DeviceId,
     kind: u32,
@@ -263,17 +263,16 @@ async fn a_device_lives_as_the_rules_say() {
 async fn a_device_lives_as_the_rules_say_in_a_store_on_disk() {
     lives(12, || {
         let directory = TempDir::new().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let settings = EmbeddedSettings::new(path("ledger"), path("projection"));
+        let settings = StoreSettings::new(directory.path().to_owned());
         let clock = crate::cases::clock();
-        let store = EmbeddedStore::create(&settings, clock.clone()).unwrap();
+        let store = LogStore::create(&settings, clock.clone()).unwrap();
         Bench::new(Arc::new(store), clock, Some(directory))
     })
     .await;
 }
 
 /// Random lives of three devices in each of so many stores.
-async fn lives<S: Store>(stores: usize, new: impl Fn() -> Bench<S>) {
+async fn lives(stores: usize, new: impl Fn() -> Bench) {
     let seed: u64 =
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
     println!("seed {seed}");

@@ -1,4 +1,4 @@
-//! What every store must do. Each case is a sentence of the contract in `ca/store/src/lib.rs`.
+//! What every store must do. Each case is a sentence of the contract in `ca/store/src/contract`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +13,13 @@ use ledger::{
     Intent, IssuanceSubject, Overlay, Serials, SignedCertificate, View, WorkOrderId, WorkOrderState,
     WorkOrderTerms,
 };
+use ledger_log::Log;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use store::{DeviceFilter, Preflight, Recorded, Store, StoreError, Verdict};
+use store::{
+    DeviceFilter, Ledger as _, Listings as _, LogStore, MemoryLog, Preflight, Recorded, Status as _,
+    StoreError, StoreSettings, Verdict,
+};
 use tempfile::TempDir;
 
 #[path = "lifecycle.rs"]
@@ -30,10 +34,10 @@ mod revocations;
 pub(crate) use {lifecycle::*, listings::*, model::*, revocations::*};
 
 /// A store on the bench, and what makes questions for it.
-pub(crate) struct Bench<S> {
-    pub(crate) store: Arc<S>,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<LogStore>,
     pub(crate) clock: Arc<ManualClock>,
-    drawn: Arc<AtomicU64>,
+    pub(crate) drawn: Arc<AtomicU64>,
     _directory: Option<TempDir>,
 }
 
@@ -82,9 +86,22 @@ fn question(kind: u64, of: u64, serial: u64, key: u64) -> u64 {
     ((kind * 10_000 + of) * 1_000_000 + serial) * 10_000 + key
 }
 
-impl<S: Store> Bench<S> {
-    pub(crate) fn new(store: Arc<S>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
+impl Bench {
+    pub(crate) fn new(store: Arc<LogStore>, clock: Arc<ManualClock>, directory: Option<TempDir>) -> Self {
         Self { store, clock, drawn: Arc::new(AtomicU64::new(1)), _directory: directory }
+    }
+
+    /// Over an empty log.
+    pub(crate) fn over(log: Arc<dyn Log>) -> Self {
+        let (clock, directory) = (clock(), TempDir::new().unwrap());
+        let settings = StoreSettings::new(directory.path().to_owned());
+        let store = LogStore::over(log, &settings, clock.clone()).unwrap();
+        Self::new(Arc::new(store), clock, Some(directory))
+    }
+
+    /// Over an empty log in memory.
+    pub(crate) fn in_memory() -> Self {
+        Self::over(Arc::new(MemoryLog::default()))
     }
 
     pub(crate) fn draw(&self) -> u64 {
@@ -221,9 +238,7 @@ impl<S: Store> Bench<S> {
     }
 }
 
-pub(crate) async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands<S: Store>(
-    bench: Bench<S>,
-) {
+pub(crate) async fn entries_are_numbered_without_gaps_in_the_order_of_the_commands(bench: Bench) {
     let verdicts = bench
         .store
         .commit(vec![bench.create_order(3), bench.birth(9, 1, 1), bench.birth(1, 1, 1), bench.birth(1, 2, 2)])
@@ -234,9 +249,7 @@ pub(crate) async fn entries_are_numbered_without_gaps_in_the_order_of_the_comman
     assert_eq!(bench.store.head(), EntryNumber(3));
 }
 
-pub(crate) async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call<S: Store>(
-    bench: Bench<S>,
-) {
+pub(crate) async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_call(bench: Bench) {
     let mut commands = vec![bench.create_order(2)];
     commands.extend((1..=3).map(|serial| bench.birth(1, serial, serial)));
     commands.push(bench.birth(1, 1, 9));
@@ -251,7 +264,7 @@ pub(crate) async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_ca
     assert_eq!(bench.ask(bench.birth(1, 1, 9)).await.unwrap_err(), Conflict::DeviceAlreadyIssued(device(1)));
 }
 
-pub(crate) async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(bench: Bench<S>) {
+pub(crate) async fn the_same_request_gets_the_same_entry_for_ever(bench: Bench) {
     bench.done(bench.create_order(1)).await;
     // Twice in one call, then by request id, then by device and key alone, then after the order is exhausted and closed.
     let both = bench.store.commit(vec![bench.birth(1, 1, 5), bench.birth(1, 1, 5)]).await.unwrap();
@@ -272,7 +285,7 @@ pub(crate) async fn the_same_request_gets_the_same_entry_for_ever<S: Store>(benc
     assert_eq!(bench.store.work_order(order).await.unwrap().unwrap().counts.issued, 1);
 }
 
-pub(crate) async fn a_request_id_with_other_content_is_refused<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_request_id_with_other_content_is_refused(bench: Bench) {
     bench.done(bench.create_order(5)).await;
     bench.done(bench.birth(1, 1, 5)).await;
     let mut other = bench.birth(1, 1, 5);
@@ -284,7 +297,7 @@ pub(crate) async fn a_request_id_with_other_content_is_refused<S: Store>(bench: 
     assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::NoSuchWorkOrder(WorkOrderId(1)));
 }
 
-pub(crate) async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Bench<S>) {
+pub(crate) async fn racing_callers_never_exceed_a_work_order(bench: Bench) {
     bench.done(bench.create_order(25)).await;
     let tasks: Vec<_> = (1..=60)
         .map(|serial| {
@@ -300,7 +313,7 @@ pub(crate) async fn racing_callers_never_exceed_a_work_order<S: Store>(bench: Be
     assert_eq!(bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts.issued, 25);
 }
 
-pub(crate) async fn racing_callers_with_one_key_get_one_certificate<S: Store>(bench: Bench<S>) {
+pub(crate) async fn racing_callers_with_one_key_get_one_certificate(bench: Bench) {
     bench.done(bench.create_order(1000)).await;
     let tasks: Vec<_> = (1..=40)
         .map(|serial| {
@@ -320,7 +333,7 @@ pub(crate) async fn racing_callers_with_one_key_get_one_certificate<S: Store>(be
     assert_eq!(won, 1);
 }
 
-pub(crate) async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench<S>) {
+pub(crate) async fn what_is_foreseen_is_what_is_committed(bench: Bench) {
     bench.done(bench.create_order(1)).await;
     let first = bench.birth(1, 1, 5);
     let intent = Intent::of(&first).unwrap();
@@ -337,7 +350,7 @@ pub(crate) async fn what_is_foreseen_is_what_is_committed<S: Store>(bench: Bench
     ));
 }
 
-pub(crate) async fn a_certificate_is_read_back_with_its_status<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_certificate_is_read_back_with_its_status(bench: Bench) {
     let birth = bench.one_unit().await;
     assert_eq!(bench.store.certificate_status(&birth).await.unwrap(), Some(CertificateStatus::Issued));
     assert_eq!(bench.store.certificate_status(&serial_number(1 << 40)).await.unwrap(), None);
@@ -353,7 +366,7 @@ pub(crate) async fn a_certificate_is_read_back_with_its_status<S: Store>(bench: 
     assert_eq!((device.state, device.birth), (DeviceState::Provisioned, birth));
 }
 
-pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns(bench: Bench) {
     let birth = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, birth)).await;
     let operational = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
@@ -379,7 +392,7 @@ pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns<S: Store>(bench
     assert_eq!((counts.issued, counts.confirmed, counts.scrapped), (1, 0, 1));
 }
 
-pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped(bench: Bench) {
     let passed = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, passed)).await;
     for serial in [2, 3] {
@@ -399,7 +412,7 @@ pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped<S: Store>(bench
     bench.done(bench.scrap(1, 4)).await;
 }
 
-pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked<S: Store>(bench: Bench<S>) {
+pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked(bench: Bench) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await.released().unwrap().serial_number();
     // The device lost its state before it could install: another key gets another certificate.
@@ -435,7 +448,7 @@ pub(crate) async fn an_enrolment_is_confirmed_and_the_others_are_revoked<S: Stor
     assert_eq!(paged, all.iter().map(|one| one.certificate().serial_number).collect::<Vec<_>>());
 }
 
-pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_revoked_principal_is_revoked_at_once(bench: Bench) {
     let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
     bench.done(bench.credential("line-3", 41)).await;
     let (role, name) = (Role::Station, "line-3".parse().unwrap());
@@ -456,7 +469,7 @@ pub(crate) async fn a_revoked_principal_is_revoked_at_once<S: Store>(bench: Benc
     assert_eq!(bench.ask(bench.credential("line-3", 40)).await.unwrap_err(), Conflict::CertificateRevoked);
 }
 
-pub(crate) async fn a_new_question_is_not_answered_with_an_expired_certificate<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_new_question_is_not_answered_with_an_expired_certificate(bench: Bench) {
     let birth = bench.one_unit().await;
     let first = bench.done(bench.enrol(1, birth, 600)).await;
     bench.done(bench.credential("line-4", 40)).await;
@@ -476,7 +489,7 @@ pub(crate) async fn a_new_question_is_not_answered_with_an_expired_certificate<S
 }
 
 /// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen; nor is it answered again.
-pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for(bench: Bench) {
     bench.done(bench.create_order(1000)).await;
     let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();
     let by_it = |mut command: Command| {
@@ -506,7 +519,7 @@ pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for<S: Store>(b
     assert_eq!(bench.ask(stranger).await.unwrap_err(), Conflict::CallerRevoked);
 }
 
-pub(crate) async fn a_closed_store_refuses<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_closed_store_refuses(bench: Bench) {
     bench.one_unit().await;
     bench.store.close().await.unwrap();
     bench.store.close().await.unwrap();

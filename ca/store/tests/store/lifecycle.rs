@@ -4,7 +4,7 @@ use ledger::{AlarmKind, Event, Selection};
 
 use super::*;
 
-pub(crate) async fn a_renewed_certificate_is_superseded_once_its_child_is_used<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_renewed_certificate_is_superseded_once_its_child_is_used(bench: Bench) {
     let birth = bench.one_unit().await;
     let first = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let renewal = bench.enrol(1, first, 601);
@@ -33,7 +33,7 @@ pub(crate) async fn a_renewed_certificate_is_superseded_once_its_child_is_used<S
     assert_eq!(bench.ask(same_key).await.unwrap_err(), Conflict::KeyAlreadyUsed);
 }
 
-pub(crate) async fn a_profile_says_what_becomes_of_the_parent<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_profile_says_what_becomes_of_the_parent(bench: Bench) {
     let birth = bench.one_unit().await;
     let first = bench.enrolled(1, birth, 600, AfterRenewal::Revoke).await;
     let second = bench.enrolled(1, first, 601, AfterRenewal::Grace(days(2))).await;
@@ -54,7 +54,7 @@ pub(crate) async fn a_profile_says_what_becomes_of_the_parent<S: Store>(bench: B
     assert_eq!(due(bench.clock.now() + days(9_999)).await, []);
 }
 
-pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>) {
+pub(crate) async fn cloned_flash_is_found_out_and_held(bench: Bench) {
     let birth = bench.one_unit().await;
     let cloned = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let real = bench.enrolled(1, cloned, 601, AfterRenewal::Expire).await;
@@ -101,7 +101,7 @@ pub(crate) async fn cloned_flash_is_found_out_and_held<S: Store>(bench: Bench<S>
     assert!(bench.store.alarms(Some(AlarmKind::Duplicate), None, 9).await.unwrap().rows.is_empty());
 }
 
-pub(crate) async fn a_birth_certificate_that_enrols_again_is_an_alarm<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_birth_certificate_that_enrols_again_is_an_alarm(bench: Bench) {
     let birth = bench.one_unit().await;
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let twice = Conflict::AlreadyEnrolled(device(1));
@@ -118,7 +118,7 @@ pub(crate) async fn a_birth_certificate_that_enrols_again_is_an_alarm<S: Store>(
     bench.enrolled(1, birth, 606, AfterRenewal::Expire).await;
 }
 
-pub(crate) async fn duplicates_are_recorded_once<S: Store>(bench: Bench<S>) {
+pub(crate) async fn duplicates_are_recorded_once(bench: Bench) {
     bench.one_unit().await;
     for _ in 0..3 {
         assert_eq!(bench.ask(bench.birth(1, 2, 501)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
@@ -130,7 +130,7 @@ pub(crate) async fn duplicates_are_recorded_once<S: Store>(bench: Bench<S>) {
     assert!(alarms.iter().all(|alarm| alarm.entry().principal == Some(station("line-3"))));
 }
 
-pub(crate) async fn a_hold_is_undone_and_nothing_else_is<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_hold_is_undone_and_nothing_else_is(bench: Bench) {
     let birth = bench.one_unit().await;
     let older = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let used = bench.enrolled(1, older, 601, AfterRenewal::Expire).await;
@@ -164,7 +164,7 @@ pub(crate) async fn a_hold_is_undone_and_nothing_else_is<S: Store>(bench: Bench<
     }
 }
 
-pub(crate) async fn a_retired_device_never_returns<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_retired_device_never_returns(bench: Bench) {
     let birth = bench.one_unit().await;
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let retire = || bench.operate(Action::Retire { device: device(1), note: "sold".into() });
@@ -193,7 +193,7 @@ pub(crate) async fn a_retired_device_never_returns<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Retired);
 }
 
-pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench) {
     let birth = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, birth)).await;
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
@@ -236,7 +236,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed<S: Store>(ben
     assert_eq!(bench.ask(allow()).await.unwrap_err(), closed);
 }
 
-pub(crate) async fn a_revoked_birth_is_not_brought_back_by_its_station<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_revoked_birth_is_not_brought_back_by_its_station(bench: Bench) {
     let birth = bench.one_unit().await;
     bench.done(bench.revoke(&[birth], RevocationReason::KeyCompromise)).await;
     assert_eq!(bench.ask(bench.confirm(1, 1, birth)).await.unwrap_err(), Conflict::CertificateRevoked);
@@ -244,7 +244,7 @@ pub(crate) async fn a_revoked_birth_is_not_brought_back_by_its_station<S: Store>
     assert_eq!(bench.status(birth).await, CertificateStatus::Revoked);
 }
 
-pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown(bench: Bench) {
     let birth = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, birth)).await;
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
@@ -288,7 +288,7 @@ pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown<S: Sto
     assert_eq!((counts.issued, counts.confirmed, counts.scrapped, counts.reworked), (1, 1, 0, 1));
 }
 
-pub(crate) async fn a_rotation_means_what_was_there_when_it_was_asked<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_rotation_means_what_was_there_when_it_was_asked(bench: Bench) {
     let birth = bench.one_unit().await;
     let first = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let now = bench.clock.now();
@@ -308,7 +308,7 @@ pub(crate) async fn a_rotation_means_what_was_there_when_it_was_asked<S: Store>(
     assert_eq!(bench.store.rotation_due(&first, until).await.unwrap(), None);
 }
 
-pub(crate) async fn devices_that_are_silent_are_listed<S: Store>(bench: Bench<S>) {
+pub(crate) async fn devices_that_are_silent_are_listed(bench: Bench) {
     bench.done(bench.create_order(10)).await;
     let start = bench.clock.now();
     for serial in 1..=6 {

@@ -5,7 +5,7 @@ use store::{ChangePosition, ChangedStatus};
 use super::*;
 
 /// A few hundred random commands; afterwards the store and plain maps agree on every row.
-pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
+pub(crate) async fn the_rows_are_those_of_a_model(bench: Bench) {
     let history = random_history(&bench).await;
     agree(&bench, &history).await;
 }
@@ -13,12 +13,12 @@ pub(crate) async fn the_rows_are_those_of_a_model<S: Store>(bench: Bench<S>) {
 /// What became of random commands, in plain maps, and all certificates.
 pub(crate) struct History(Overlay<EmptyView>, Vec<SerialNumber>);
 
-pub(crate) async fn agree<S: Store>(bench: &Bench<S>, History(state, serial_numbers): &History) {
+pub(crate) async fn agree(bench: &Bench, History(state, serial_numbers): &History) {
     certificates_agree(bench, state, serial_numbers).await;
     devices_and_orders_agree(bench, state).await;
 }
 
-pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
+pub(crate) async fn random_history(bench: &Bench) -> History {
     use rand::SeedableRng;
     let seed: u64 =
         std::env::var("TOUCHMARK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
@@ -58,11 +58,7 @@ pub(crate) async fn random_history<S: Store>(bench: &Bench<S>) -> History {
 }
 
 /// Any command, about a unit that was issued or about another.
-fn random_command<S: Store>(
-    bench: &Bench<S>,
-    random: &mut StdRng,
-    issued: &[(u64, SerialNumber)],
-) -> Command {
+fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumber)]) -> Command {
     let serial = random.random_range(1..60_u64);
     let order = random.random_range(1..3_u64);
     let some = issued.get(random.random_range(0..issued.len().max(1))).copied();
@@ -110,11 +106,7 @@ fn random_command<S: Store>(
     }
 }
 
-async fn certificates_agree<S: Store>(
-    bench: &Bench<S>,
-    state: &Overlay<EmptyView>,
-    serial_numbers: &[SerialNumber],
-) {
+async fn certificates_agree(bench: &Bench, state: &Overlay<EmptyView>, serial_numbers: &[SerialNumber]) {
     let mut due = 0;
     for serial_number in serial_numbers {
         let Ok(model) = state.certificate(serial_number);
@@ -138,7 +130,7 @@ async fn certificates_agree<S: Store>(
 }
 
 /// Whoever follows the feed knows at its end what the store knows.
-async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumber]) {
+async fn changes_add_up(bench: &Bench, serial_numbers: &[SerialNumber]) {
     let mut withdrawn = std::collections::HashMap::new();
     let mut after = ChangePosition::behind(EntryNumber(0));
     loop {
@@ -161,7 +153,7 @@ async fn changes_add_up<S: Store>(bench: &Bench<S>, serial_numbers: &[SerialNumb
     assert!(withdrawn.is_empty());
 }
 
-async fn devices_and_orders_agree<S: Store>(bench: &Bench<S>, state: &Overlay<EmptyView>) {
+async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
     let mut listed = Vec::new();
     let mut cursor = None;
     loop {

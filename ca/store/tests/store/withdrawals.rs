@@ -7,7 +7,7 @@ use super::*;
 
 const BEGINNING: ChangePosition = ChangePosition { entry: EntryNumber(0), index: 0 };
 
-async fn changes<S: Store>(bench: &Bench<S>, limit: usize) -> Vec<RevocationChange> {
+async fn changes(bench: &Bench, limit: usize) -> Vec<RevocationChange> {
     let mut changes = Vec::new();
     let mut after = BEGINNING;
     loop {
@@ -20,12 +20,7 @@ async fn changes<S: Store>(bench: &Bench<S>, limit: usize) -> Vec<RevocationChan
     }
 }
 
-async fn listed<S: Store>(
-    bench: &Bench<S>,
-    issuer: IssuerName,
-    shard: Option<u32>,
-    limit: usize,
-) -> Vec<RevokedEntry> {
+async fn listed(bench: &Bench, issuer: IssuerName, shard: Option<u32>, limit: usize) -> Vec<RevokedEntry> {
     let mut entries = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {
@@ -38,7 +33,7 @@ async fn listed<S: Store>(
 }
 
 /// Units with birth certificates, some of them enrolled.
-async fn jobs<S: Store>(bench: &Bench<S>, units: u64) -> Vec<SerialNumber> {
+async fn jobs(bench: &Bench, units: u64) -> Vec<SerialNumber> {
     bench.done(bench.create_order(1000)).await;
     let mut births = Vec::new();
     for serial in 1..=units {
@@ -51,7 +46,7 @@ async fn jobs<S: Store>(bench: &Bench<S>, units: u64) -> Vec<SerialNumber> {
     births
 }
 
-pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
+pub(crate) async fn certificates_are_revoked_once(bench: Bench) {
     let births = jobs(&bench, 4).await;
     let lost = bench.clock.now() - days(9);
     let mut revoke = bench.revoke(&[births[0], births[1], births[0]], RevocationReason::KeyCompromise);
@@ -100,7 +95,7 @@ pub(crate) async fn certificates_are_revoked_once<S: Store>(bench: Bench<S>) {
     assert_eq!(bench.status(births[3]).await, CertificateStatus::Issued);
 }
 
-pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(bench: Bench<S>) {
+pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled(bench: Bench) {
     let births = jobs(&bench, 9).await;
     bench.done(bench.revoke(&births[..4], RevocationReason::KeyCompromise)).await;
     bench.done(bench.operate(Action::Hold { device: device(6), note: String::new() })).await;
@@ -118,7 +113,7 @@ pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled<S: Store>(
     assert_eq!(bench.store.revocation_changes(behind, 9).await.unwrap(), []);
 }
 
-pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else(bench: Bench) {
     let births = jobs(&bench, 40).await;
     let revoked: Vec<_> = births.iter().copied().step_by(3).collect();
     bench.done(bench.revoke(&revoked, RevocationReason::KeyCompromise)).await;
@@ -138,9 +133,9 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(be
     );
     // The shards together are the whole, each knows how many it lists and when it changed.
     let mut together = Vec::new();
-    for shard in 0..bench.store.shards(IssuerName::Factory) {
+    for shard in 0..bench.store.shards(IssuerName::Factory).await.unwrap() {
         let part = listed(&bench, IssuerName::Factory, Some(shard), 2).await;
-        let state = bench.store.shard_state(IssuerName::Factory, shard);
+        let state = bench.store.shard_state(IssuerName::Factory, shard).await.unwrap();
         assert_eq!(state.revoked_or_held, part.len() as u64);
         assert_eq!(state.changed.0 > 0, !part.is_empty());
         for one in &part {
@@ -153,14 +148,14 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else<S: Store>(be
     }
     together.sort_by_key(|one| births.iter().position(|birth| *birth == one.serial_number));
     assert_eq!(together, full);
-    assert_eq!(bench.store.issued_by(IssuerName::Factory), 40);
-    assert_eq!(bench.store.issued_by(IssuerName::Operational), 13);
+    assert_eq!(bench.store.issued_by(IssuerName::Factory).await.unwrap(), 40);
+    assert_eq!(bench.store.issued_by(IssuerName::Operational).await.unwrap(), 13);
     bench.done(bench.operate(Action::Release { device: device(2) })).await;
     let full = listed(&bench, IssuerName::Factory, None, 100).await;
     assert!(!full.iter().any(on_hold) && full.len() == revoked.len());
 }
 
-pub(crate) async fn what_expired_leaves_the_list<S: Store>(bench: Bench<S>) {
+pub(crate) async fn what_expired_leaves_the_list(bench: Bench) {
     let births = jobs(&bench, 3).await;
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     bench.done(bench.revoke(&[used, births[2]], RevocationReason::Superseded)).await;
@@ -172,7 +167,7 @@ pub(crate) async fn what_expired_leaves_the_list<S: Store>(bench: Bench<S>) {
     assert_eq!(in_force(IssuerName::Factory, ends + days(99_999)).await, 1);
 }
 
-pub(crate) async fn a_selection_is_what_its_survey_says<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_selection_is_what_its_survey_says(bench: Bench) {
     let births = jobs(&bench, 30).await;
     let start = bench.clock.now();
     bench.clock.advance(days(1));
@@ -221,7 +216,7 @@ pub(crate) async fn a_selection_is_what_its_survey_says<S: Store>(bench: Bench<S
     assert_eq!(paged, bench.store.select(&selection, 0, 10_000).await.unwrap().certificates);
 }
 
-pub(crate) async fn a_job_revokes_its_selection_and_what_grew_meanwhile<S: Store>(bench: Bench<S>) {
+pub(crate) async fn a_job_revokes_its_selection_and_what_grew_meanwhile(bench: Bench) {
     let births = jobs(&bench, 30).await;
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     let selection = Selection::WorkOrder(WorkOrderId(1));

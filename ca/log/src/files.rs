@@ -1,0 +1,348 @@
+//! A log in local files: append-only segments in one directory, one fdatasync for each batch, one process at a time.
+
+mod directory;
+mod recovery;
+mod segment;
+mod space;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use ::files::sync_directory;
+use async_trait::async_trait;
+use bytes::Bytes;
+use ledger::EntryNumber;
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use rustix::fs::{FlockOperation, flock};
+use tokio::sync::watch;
+
+use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError};
+use directory::no_space;
+use segment::{HEADER_BYTES, Segment, io_error};
+use space::DiskSpace;
+
+/// Where a log in files lies, and how it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSettings {
+    /// The directory of the segments: what must not be lost.
+    pub directory: PathBuf,
+    /// The size at which the next segment is begun, bytes; at most 1 GiB.
+    pub segment_bytes: u32,
+    /// Whether segments are filled with zeros when they are made: a commit then does not move the end of the file, which spares a journal
+    /// commit on some file systems.
+    pub preallocate: bool,
+}
+
+impl FileSettings {
+    /// The usual settings.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false }
+    }
+}
+
+/// A torn tail that was found when the log was opened, and is cut when the next batch is appended: bytes of a batch that was never
+/// acknowledged, unless the log lost its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: PathBuf,
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// Its length, bytes.
+    pub bytes: u64,
+}
+
+/// A log in local files.
+pub struct FileLog {
+    settings: FileSettings,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    head: watch::Sender<EntryNumber>,
+    /// Held by whoever appends.
+    appending: Mutex<Appending>,
+    /// Held as long as the directory is ours.
+    lock: Mutex<Option<File>>,
+    space: Arc<DiskSpace>,
+    torn_tail: Option<TornTail>,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Appending {
+    /// What must be removed before anything is appended.
+    leftover: Option<Leftover>,
+    /// Why nothing is appended any more: a write failed, and nobody knows what is on disk; or the directory was released.
+    failed: Option<LogError>,
+}
+
+/// What a crash, or a write that found no space, left behind.
+enum Leftover {
+    /// Bytes behind the end of the last segment.
+    Tail,
+    /// A segment that holds nothing.
+    Segment(PathBuf),
+}
+
+#[derive(Default)]
+struct Counters {
+    batches: AtomicU64,
+    sync_total_us: AtomicU64,
+    sync_max_us: AtomicU64,
+    full: AtomicU64,
+}
+
+impl FileLog {
+    /// Makes an empty log.
+    ///
+    /// # Errors
+    /// When there is one already, or the disk refuses.
+    pub fn create(settings: &FileSettings) -> Result<Self, OpenError> {
+        let lock = directory::create(&settings.directory)?;
+        let log = Self::new(settings, lock);
+        let mut appending = log.appending();
+        let made = log.add_segment(1, &mut appending);
+        drop(appending);
+        made.map_err(|error| io_error("create a segment in", &settings.directory, error))?;
+        log.watch_space()?;
+        Ok(log)
+    }
+
+    /// Opens a log and shows every encoded entry to `each`, in order, which says whether it could read it. Changes nothing: a torn tail is cut
+    /// by the first append.
+    ///
+    /// # Errors
+    /// When there is none, another process has it, others may write to it, or it is damaged.
+    pub fn open(
+        settings: &FileSettings,
+        each: impl FnMut(EntryNumber, Bytes) -> bool,
+    ) -> Result<Self, OpenError> {
+        let lock = directory::open(&settings.directory)?;
+        let mut log = Self::new(settings, lock);
+        log.recover(each)?;
+        if let Some(TornTail { file, offset, bytes }) = &log.torn_tail {
+            tracing::warn!(file = %file.display(), offset, bytes, "the ledger ends with a torn entry; it is cut off when the next entry is recorded");
+        }
+        log.watch_space()?;
+        Ok(log)
+    }
+
+    /// The torn tail that was found when the log was opened.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn_tail.as_ref()
+    }
+
+    fn new(settings: &FileSettings, lock: File) -> Self {
+        let segment_bytes = settings.segment_bytes.min(SEGMENT_BYTES_MAX);
+        Self {
+            settings: FileSettings { segment_bytes, ..settings.clone() },
+            segments: RwLock::default(),
+            head: watch::Sender::new(EntryNumber(0)),
+            appending: Mutex::default(),
+            lock: Mutex::new(Some(lock)),
+            space: Arc::default(),
+            torn_tail: None,
+            counters: Counters::default(),
+        }
+    }
+
+    fn watch_space(&self) -> Result<(), LogError> {
+        let (space, directory) = (Arc::clone(&self.space), self.settings.directory.clone());
+        // Nobody joins it: a disk can hang, and then the process must still end.
+        let spawned = Builder::new().name("room".to_owned()).spawn(move || space.watch(&directory));
+        spawned.map(drop).map_err(|error| io_error("start a thread for", &self.settings.directory, error))
+    }
+
+    fn appending(&self) -> MutexGuard<'_, Appending> {
+        self.appending.lock()
+    }
+
+    fn segments(&self) -> RwLockReadGuard<'_, Vec<Arc<Segment>>> {
+        self.segments.read()
+    }
+
+    fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
+        let segments = self.segments();
+        let after = segments.partition_point(|segment| segment.first() <= number.0);
+        after.checked_sub(1).and_then(|position| segments.get(position)).cloned()
+    }
+
+    /// Writes the frames and makes them durable with one fdatasync.
+    fn write(&self, batch: &Batch, appending: &mut Appending) -> Result<(), AppendError> {
+        self.remove_leftover(appending)?;
+        let segment = self.segment_for(batch, appending)?;
+        let written = segment.write(batch.frames()).and_then(|()| self.counters.timed(|| segment.sync()));
+        match written {
+            Ok(()) => {
+                segment.extend(batch.lengths());
+                Ok(())
+            }
+            Err(error) if no_space(&error) => {
+                appending.leftover = Some(Leftover::Tail);
+                self.remove_leftover(appending)?;
+                Err(AppendError::Full)
+            }
+            Err(error) => Err(io_error("write", segment.path(), error).into()),
+        }
+    }
+
+    /// Removes what a crash or a write without space left behind. On some file systems that takes space, too.
+    fn remove_leftover(&self, appending: &mut Appending) -> Result<(), AppendError> {
+        let (removed, path) = match (&appending.leftover, self.segments().last()) {
+            (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path().to_owned()),
+            (Some(Leftover::Segment(path)), _) => (fs::remove_file(path), path.clone()),
+            (Some(Leftover::Tail), None) | (None, _) => return Ok(()),
+        };
+        match removed {
+            Err(error) if no_space(&error) => return Err(AppendError::Full),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error("cut", &path, error).into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        appending.leftover = None;
+        Ok(())
+    }
+
+    /// The segment that the batch goes to: the last one, or a new one if it would not fit.
+    fn segment_for(&self, batch: &Batch, appending: &mut Appending) -> Result<Arc<Segment>, AppendError> {
+        let last = self.segments().last().cloned();
+        let fits = |segment: &Arc<Segment>| {
+            segment.end() == HEADER_BYTES
+                || u64::from(segment.end()) + batch.frames().len() as u64
+                    <= u64::from(self.settings.segment_bytes)
+        };
+        let ended = match last {
+            Some(segment) if fits(&segment) => return Ok(segment),
+            Some(segment) => segment.cut(),
+            None => Ok(()),
+        };
+        let first = batch.end().0 + 1;
+        ended.and_then(|()| self.add_segment(first, appending)).map_err(|error| match no_space(&error) {
+            true => AppendError::Full,
+            false => io_error("create a segment in", &self.settings.directory, error).into(),
+        })
+    }
+
+    fn add_segment(&self, first: u64, appending: &mut Appending) -> io::Result<Arc<Segment>> {
+        let FileSettings { directory, segment_bytes, preallocate } = &self.settings;
+        let made = Segment::create(directory, first, preallocate.then_some(u64::from(*segment_bytes)));
+        let made = made.and_then(|segment| sync_directory(directory).map(|()| segment));
+        let segment = Arc::new(made.inspect_err(|error| {
+            if no_space(error) {
+                appending.leftover = Some(Leftover::Segment(directory.join(segment::file_name(first))));
+                // If it stays there, the next append finds that out.
+                self.remove_leftover(appending).ok();
+            }
+        })?);
+        self.segments.write().push(Arc::clone(&segment));
+        Ok(segment)
+    }
+}
+
+#[async_trait]
+impl Log for FileLog {
+    async fn append(&self, batch: &Batch) -> Result<EntryNumber, AppendError> {
+        let mut appending = self.appending();
+        if let Some(failed) = &appending.failed {
+            return Err(failed.clone().into());
+        }
+        let head = *self.head.borrow();
+        if batch.end() != head {
+            return Err(AppendError::Moved { head });
+        }
+        let written = self.write(batch, &mut appending);
+        match &written {
+            Ok(()) => {
+                self.counters.batches.fetch_add(1, Ordering::Relaxed);
+                self.space.was_found();
+                self.head.send_replace(batch.last());
+            }
+            Err(AppendError::Full | AppendError::Moved { .. }) => {
+                self.counters.full.fetch_add(1, Ordering::Relaxed);
+                self.space.ran_out();
+            }
+            Err(AppendError::Unknown(error)) => appending.failed = Some(error.clone()),
+        }
+        written.map(|()| batch.last())
+    }
+
+    async fn head(&self) -> Result<EntryNumber, LogError> {
+        let failed = self.appending().failed.clone();
+        failed.map_or_else(|| Ok(*self.head.borrow()), Err)
+    }
+
+    fn follow(&self) -> watch::Receiver<EntryNumber> {
+        self.head.subscribe()
+    }
+
+    fn read(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, LogError> {
+        self.segment_of(first).map_or_else(|| Ok(Vec::new()), |segment| segment.read(first, count))
+    }
+
+    fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
+        let segment = self.segment_of(entry);
+        let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry)).map_or(0, u64::from);
+        let file =
+            segment.map_or_else(|| self.settings.directory.clone(), |segment| segment.path().to_owned());
+        LogError::Damaged { file, offset, entry, what }
+    }
+
+    fn metrics(&self) -> LogMetrics {
+        let microseconds = |counter: &AtomicU64| Duration::from_micros(counter.load(Ordering::Relaxed));
+        LogMetrics {
+            bytes: self.segments().iter().map(|segment| u64::from(segment.end())).sum(),
+            batches: self.counters.batches.load(Ordering::Relaxed),
+            sync_total: microseconds(&self.counters.sync_total_us),
+            sync_max: microseconds(&self.counters.sync_max_us),
+            full: self.counters.full.load(Ordering::Relaxed),
+            disk_full: self.space.is_full(),
+        }
+    }
+
+    async fn close(&self) -> Result<(), LogError> {
+        let noted = match &self.appending().failed {
+            None => directory::note_end(&self.settings.directory, *self.head.borrow()),
+            Some(_) => Ok(()),
+        };
+        self.release();
+        noted
+    }
+
+    fn release(&self) {
+        self.space.end();
+        let released = || io_error("write", &self.settings.directory, io::Error::other("it was closed"));
+        self.appending().failed.get_or_insert_with(released);
+        // By name: closing the file is not enough while a child that was just forked still has it open.
+        if let Some(lock) = self.lock.lock().take() {
+            flock(&lock, FlockOperation::Unlock).ok();
+        }
+    }
+}
+
+impl Drop for FileLog {
+    fn drop(&mut self) {
+        self.space.end();
+    }
+}
+
+impl Counters {
+    /// Does the sync and adds up how long it took.
+    fn timed(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let start = Instant::now();
+        let synced = sync();
+        let microseconds = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.sync_total_us.fetch_add(microseconds, Ordering::Relaxed);
+        self.sync_max_us.fetch_max(microseconds, Ordering::Relaxed);
+        synced
+    }
+}
+
+/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read in one piece at start.
+pub const SEGMENT_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;
+
+/// Offsets in a segment have 32 bits, and a batch may go over the size.
+const SEGMENT_BYTES_MAX: u32 = 1 << 30;

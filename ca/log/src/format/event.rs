@@ -1,0 +1,210 @@
+//! What happened, as an event of the ledger and as a field of `Entry`.
+
+use identity::{DeviceId, Principal, RevocationReason};
+use ledger::{Event, Holder, JobId, WorkOrderId};
+
+use super::proto::{self, entry::Event as Record};
+use super::revocation::{self, ISSUER_PREFIX};
+use super::{certificate, milliseconds, octets, optional_time, serial_number, time};
+
+impl From<&Event> for Record {
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of event")]
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::IssuerInstalled { issuer, certificate } => Self::IssuerInstalled(proto::Certificate {
+                subject_issuer: certificate::issuer(*issuer).into(),
+                ..proto::Certificate::of(certificate)
+            }),
+            Event::WorkOrderCreated { work_order, terms } => {
+                Self::WorkOrderCreated(proto::WorkOrderTerms::of(*work_order, terms))
+            }
+            Event::WorkOrderPaused { work_order } => Self::WorkOrderPaused(work_order.0),
+            Event::WorkOrderResumed { work_order } => Self::WorkOrderResumed(work_order.0),
+            Event::WorkOrderClosed { work_order } => Self::WorkOrderClosed(work_order.0),
+            Event::BirthIssued { work_order, device, certificate, replaces } => {
+                Self::BirthIssued(proto::Certificate {
+                    work_order: work_order.0,
+                    holder: device.to_string(),
+                    replaces: revocation::records(replaces),
+                    ..proto::Certificate::of(certificate)
+                })
+            }
+            Event::UnitConfirmed { work_order, device, serial_number } => Self::UnitConfirmed(proto::Unit {
+                work_order: work_order.0,
+                ..proto::Unit::of(device, serial_number)
+            }),
+            Event::UnitScrapped { work_order, device, reason, revoked } => Self::UnitScrapped(proto::Unit {
+                work_order: work_order.0,
+                device: device.to_string(),
+                reason: reason.clone(),
+                revoked: revocation::records(revoked),
+                ..proto::Unit::default()
+            }),
+            Event::OperationalIssued { device, parent, certificate } => {
+                Self::OperationalIssued(proto::Certificate {
+                    parent: octets(parent.as_bytes()),
+                    holder: device.to_string(),
+                    ..proto::Certificate::of(certificate)
+                })
+            }
+            Event::InstallConfirmed { device, serial_number, revoked, parent_ends } => {
+                Self::InstallConfirmed(proto::Unit {
+                    revoked: revocation::records(revoked),
+                    parent_ends_ms: parent_ends.map(milliseconds),
+                    ..proto::Unit::of(device, serial_number)
+                })
+            }
+            Event::CredentialIssued { role, name, certificate } => {
+                Self::CredentialIssued(proto::Certificate {
+                    holder: format!("{role}:{name}"),
+                    ..proto::Certificate::of(certificate)
+                })
+            }
+            Event::PrincipalRevoked { role, name, reason, revoked } => {
+                Self::PrincipalRevoked(proto::PrincipalRevoked {
+                    principal: format!("{role}:{name}"),
+                    reason: u32::from(reason.code()),
+                    revoked: revocation::records(revoked),
+                })
+            }
+            Event::TimeConfirmed { before } => {
+                Self::TimeConfirmed(proto::TimeConfirmed { before_ms: milliseconds(*before) })
+            }
+            Event::ForkDetected { device, parent, child, held, certificates } => {
+                Self::ForkDetected(proto::Alarm {
+                    device: device.to_string(),
+                    parent: octets(parent.as_bytes()),
+                    certificate: octets(child.as_bytes()),
+                    held: *held,
+                    certificates: revocation::octets_of(certificates),
+                    ..proto::Alarm::default()
+                })
+            }
+            Event::DuplicateRefused { device, other, certificate, what } => {
+                Self::DuplicateRefused(proto::Alarm {
+                    device: device.to_string(),
+                    certificate: octets(certificate.as_bytes()),
+                    other: match other {
+                        Holder::Principal(principal) => principal.to_string(),
+                        Holder::Issuer(issuer) => format!("{ISSUER_PREFIX}{issuer}"),
+                    },
+                    what: revocation::clash(*what).into(),
+                    ..proto::Alarm::default()
+                })
+            }
+            Event::CertificatesRevoked { certificates, reason, invalidity_date, job } => {
+                Self::CertificatesRevoked(proto::CertificatesRevoked {
+                    certificates: revocation::records(certificates),
+                    reason: u32::from(reason.code()),
+                    invalidity_date_ms: invalidity_date.map(milliseconds),
+                    job: job.map_or(0, |job| job.0),
+                })
+            }
+            Event::RevocationBegun { job, selection, reason, invalidity_date, devices, certificates } => {
+                Self::RevocationBegun(proto::RevocationBegun {
+                    job: job.0,
+                    selection: Some(selection.into()),
+                    reason: u32::from(reason.code()),
+                    invalidity_date_ms: invalidity_date.map(milliseconds),
+                    devices: *devices,
+                    certificates: *certificates,
+                })
+            }
+            Event::DeviceHeld { device, note, certificates } => Self::DeviceHeld(proto::DeviceEvent {
+                device: device.to_string(),
+                note: note.clone(),
+                certificates: revocation::octets_of(certificates),
+                ..proto::DeviceEvent::default()
+            }),
+            Event::DeviceReleased { device, certificates } => Self::DeviceReleased(proto::DeviceEvent {
+                device: device.to_string(),
+                certificates: revocation::octets_of(certificates),
+                ..proto::DeviceEvent::default()
+            }),
+            Event::DeviceRetired { device, note, revoked } => Self::DeviceRetired(proto::DeviceEvent {
+                device: device.to_string(),
+                note: note.clone(),
+                revoked: revocation::records(revoked),
+                ..proto::DeviceEvent::default()
+            }),
+            Event::ReworkAllowed { device } => Self::ReworkAllowed(device.to_string()),
+            Event::RotationRequested { selection, spread, reason, until } => {
+                Self::RotationRequested(proto::RotationRequested {
+                    selection: Some(selection.into()),
+                    spread_ms: u64::try_from(spread.as_millis()).unwrap_or(u64::MAX),
+                    reason: reason.clone(),
+                    until_ms: milliseconds(*until),
+                })
+            }
+            Event::RevocationFinished { job } => Self::RevocationFinished(job.0),
+        }
+    }
+}
+
+/// What happened; `None`: a field does not hold what it must.
+pub(super) fn of(record: Record) -> Option<Event> {
+    Some(match record {
+        Record::IssuerInstalled(record) => Event::IssuerInstalled {
+            issuer: certificate::issuer_of(record.subject_issuer)?,
+            certificate: record.certificate()?,
+        },
+        Record::WorkOrderCreated(record) => {
+            Event::WorkOrderCreated { work_order: WorkOrderId(record.work_order), terms: record.terms()? }
+        }
+        Record::WorkOrderPaused(id) => Event::WorkOrderPaused { work_order: WorkOrderId(id) },
+        Record::WorkOrderResumed(id) => Event::WorkOrderResumed { work_order: WorkOrderId(id) },
+        Record::WorkOrderClosed(id) => Event::WorkOrderClosed { work_order: WorkOrderId(id) },
+        Record::BirthIssued(record) => Event::BirthIssued {
+            work_order: WorkOrderId(record.work_order),
+            device: record.holder.parse().ok()?,
+            replaces: revocation::revoked_certificates(&record.replaces)?,
+            certificate: record.certificate()?,
+        },
+        Record::UnitConfirmed(record) => Event::UnitConfirmed {
+            work_order: WorkOrderId(record.work_order),
+            device: record.device.parse().ok()?,
+            serial_number: serial_number(&record.serial_number)?,
+        },
+        Record::UnitScrapped(record) => Event::UnitScrapped {
+            work_order: WorkOrderId(record.work_order),
+            device: record.device.parse().ok()?,
+            reason: record.reason,
+            revoked: revocation::revoked_certificates(&record.revoked)?,
+        },
+        Record::OperationalIssued(record) => Event::OperationalIssued {
+            device: record.holder.parse::<DeviceId>().ok()?,
+            parent: serial_number(&record.parent)?,
+            certificate: record.certificate()?,
+        },
+        Record::InstallConfirmed(record) => Event::InstallConfirmed {
+            device: record.device.parse().ok()?,
+            serial_number: serial_number(&record.serial_number)?,
+            revoked: revocation::revoked_certificates(&record.revoked)?,
+            parent_ends: optional_time(record.parent_ends_ms)?,
+        },
+        Record::CredentialIssued(record) => {
+            let Principal::Named { role, name } = record.holder.parse().ok()? else { return None };
+            Event::CredentialIssued { role, name, certificate: record.certificate()? }
+        }
+        Record::PrincipalRevoked(record) => {
+            let Principal::Named { role, name } = record.principal.parse().ok()? else { return None };
+            Event::PrincipalRevoked {
+                role,
+                name,
+                reason: RevocationReason::from_code(u8::try_from(record.reason).ok()?)?,
+                revoked: revocation::revoked_certificates(&record.revoked)?,
+            }
+        }
+        Record::ForkDetected(record) => record.fork()?,
+        Record::DuplicateRefused(record) => record.duplicate()?,
+        Record::CertificatesRevoked(record) => record.event()?,
+        Record::RevocationBegun(record) => record.event()?,
+        Record::RevocationFinished(job) => Event::RevocationFinished { job: JobId(job) },
+        Record::DeviceHeld(record) => record.held()?,
+        Record::DeviceReleased(record) => record.released()?,
+        Record::DeviceRetired(record) => record.retired()?,
+        Record::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
+        Record::RotationRequested(record) => record.event()?,
+        Record::TimeConfirmed(record) => Event::TimeConfirmed { before: time(record.before_ms)? },
+    })
+}

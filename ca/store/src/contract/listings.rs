@@ -1,0 +1,132 @@
+//! What people and jobs ask for: single rows and pages of rows.
+
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role};
+use ledger::{AlarmKind, JobFacts, JobId, RotationFacts, Selection, WorkOrderId};
+
+use crate::{
+    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, PrincipalRecord, SelectionPage,
+    StoreError, Survey, Unaccounted, WorkOrderRecord,
+};
+
+/// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
+///
+/// Every page has at most `limit` rows and a cursor for the next one; a cursor is good for the same question only, also after a restart,
+/// and any other fails with [`StoreError::CursorUnknown`]. Rows that are added while pages are read may be left out.
+///
+/// What is called a *projected listing* waits until it shows every commit that returned before the call, or fails with
+/// [`StoreError::ListingsUnavailable`] after a bounded time. All others read the index and the log and wait for nothing.
+#[async_trait]
+pub trait Listings: Send + Sync + 'static {
+    /// The device as of now; `None`: it has no birth certificate.
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
+
+    /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have a next one.
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError>;
+
+    /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order of their births.
+    async fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError>;
+
+    /// The certificates of a device or another principal, oldest first.
+    async fn certificates_of(
+        &self,
+        holder: &Principal,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError>;
+
+    /// Certificates whose last second is before `before`, soonest first, whatever their status; never those without a well-defined
+    /// expiration. A projected listing.
+    async fn certificates_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError>;
+
+    /// All certificates on record, or all of one issuer, in the order in which they were recorded. A page may be shorter than `limit` and
+    /// still have a next one.
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError>;
+
+    /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which shows `now` and is right, or than
+    /// an entry that follows. Without those that are revoked; newest first, at most `limit`.
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError>;
+
+    /// The work order and its counts as of now.
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError>;
+
+    /// Work orders, newest first.
+    async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<WorkOrderRecord>, StoreError>;
+
+    /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at most `limit` of them by
+    /// serial. A projected listing.
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError>;
+
+    /// The principal as of now; `None`: it never had a credential.
+    async fn principal(
+        &self,
+        role: Role,
+        name: &PrincipalName,
+    ) -> Result<Option<PrincipalRecord>, StoreError>;
+
+    /// Principals that are not devices, by role and name.
+    async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<PrincipalRecord>, StoreError>;
+
+    /// Alarms, newest first; `None`: of every kind.
+    async fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AlarmRecord>, StoreError>;
+
+    /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In bounded memory, and a million in
+    /// seconds.
+    async fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> Result<SelectionPage, StoreError>;
+
+    /// What a revocation of the selection would do as of now.
+    async fn survey(&self, selection: &Selection) -> Result<Survey, StoreError>;
+
+    /// A mass revocation and how far it is; `None`: there is none with this id.
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError>;
+
+    /// Mass revocations that go on, oldest first: see [`carry_out`](crate::carry_out).
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError>;
+
+    /// Rotation requests that are not forgotten at `now`, oldest first.
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError>;
+}

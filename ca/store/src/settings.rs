@@ -1,0 +1,53 @@
+//! Where a store lies, and how its log writes.
+
+use std::path::PathBuf;
+
+use ledger_log::{FileSettings, SEGMENT_BYTES_DEFAULT};
+
+/// Where a store lies, and how its log writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The directory of the log (`ledger`, what must not be lost) and of what is derived from it (`projection`, which may be deleted while
+    /// nobody has the store open; with it goes what it knows of the end of the log).
+    pub dir: PathBuf,
+    /// What keeps the log.
+    pub log: LogSettings,
+    /// Whether a log is opened that ends before what the projection has seen: an operator said that there is no newer one. The projection is
+    /// then built again.
+    pub accept_lost_end: bool,
+}
+
+/// What keeps the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogSettings {
+    /// Local files.
+    Files {
+        /// The size at which the next file is begun, bytes; at most 1 GiB.
+        segment_bytes: u32,
+        /// Whether files are filled with zeros when they are made: see [`FileSettings::preallocate`].
+        preallocate: bool,
+    },
+}
+
+impl StoreSettings {
+    /// The usual settings: local files in this directory.
+    pub fn new(dir: PathBuf) -> Self {
+        let log = LogSettings::Files { segment_bytes: SEGMENT_BYTES_DEFAULT, preallocate: false };
+        Self { dir, log, accept_lost_end: false }
+    }
+
+    /// The directory of a log in local files.
+    pub fn ledger(&self) -> PathBuf {
+        self.dir.join("ledger")
+    }
+
+    /// The directory of the projection.
+    pub fn projection(&self) -> PathBuf {
+        self.dir.join("projection")
+    }
+
+    pub(crate) fn files(&self) -> FileSettings {
+        let LogSettings::Files { segment_bytes, preallocate } = self.log;
+        FileSettings { directory: self.ledger(), segment_bytes, preallocate }
+    }
+}

@@ -1,0 +1,181 @@
+//! The store over a log: one committer, an exact index in memory, a projection in sled (ADR 0004). Only the log must be right for nothing to
+//! be lost; the other two are derived from it.
+
+mod buckets;
+mod clean_shutdown;
+mod committer;
+mod contracts;
+mod entries;
+mod entry_cache;
+mod group_commit;
+mod index;
+mod last_seen;
+mod listings;
+mod open;
+mod projection;
+mod projector;
+mod revocations;
+mod select;
+mod times;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use identity::{Clock, SerialNumber};
+use ledger::{CertificateFacts, CertificateStatus, Entry, EntryNumber, PrincipalFacts, View};
+use ledger_log::TornTail;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use self::entries::Entries;
+use self::group_commit::GroupCommit;
+use self::index::{Index, Rows};
+use self::last_seen::{End, LastSeen};
+use self::projector::Projection;
+use self::revocations::CauseCache;
+use crate::{CertificateRecord, PrincipalRecord, Revocation, StoreError};
+
+/// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start only has more to do.
+pub struct LogStore {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    /// `None` once closed.
+    group_commit: Mutex<Option<Arc<GroupCommit>>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+    /// Writes down when devices were last seen.
+    writer: Mutex<Option<JoinHandle<()>>>,
+    torn_tail: Option<TornTail>,
+}
+
+/// What the committer, the projector and the readers share. The index is changed by the committer alone.
+struct Shared {
+    entries: Entries,
+    index: RwLock<Index>,
+    /// The last entry that is in the index.
+    head: watch::Sender<EntryNumber>,
+    /// The last entry in the index that revoked, held or released a certificate.
+    status_changed: watch::Sender<EntryNumber>,
+    projection: Projection,
+    last_seen: LastSeen,
+    /// For status, which is asked of many that one entry revoked.
+    cause_cache: Mutex<CauseCache>,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    /// Entries that this process appended.
+    entries: AtomicU64,
+    conflicts: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl LogStore {
+    /// The torn tail that was found when the store was opened.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn_tail.as_ref()
+    }
+
+    /// The entry with this number; `None`: the ledger is not that long.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn entry(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.shared.entries.find(number)
+    }
+
+    fn group_commit(&self) -> Option<Arc<GroupCommit>> {
+        self.group_commit.lock().clone()
+    }
+
+    /// Blocking work on its own thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
+    }
+}
+
+impl Shared {
+    /// The last entry that is in the index.
+    fn head(&self) -> EntryNumber {
+        *self.head.borrow()
+    }
+
+    /// The index holds the entries up to this one. Tells everybody.
+    fn reached(&self, head: EntryNumber) {
+        let changed = self.index.read().certificates.last_change();
+        self.head.send_replace(head);
+        self.status_changed.send_if_modified(|known| std::mem::replace(known, changed) != changed);
+        self.projection.committed(head.0);
+    }
+
+    fn rows<'a>(&'a self, index: &'a Index) -> Rows<'a> {
+        Rows { index, entries: &self.entries }
+    }
+
+    /// Looks at the rows as of one moment.
+    fn view<T>(&self, look: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let index = self.index.read();
+        look(&self.rows(&index))
+    }
+
+    fn certificate_record(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        match self.view(|rows| rows.certificate(serial_number))? {
+            Some(facts) => self.record(&facts),
+            None => Ok(None),
+        }
+    }
+
+    fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
+        let revocation = match (facts.status, facts.changed) {
+            (CertificateStatus::Revoked | CertificateStatus::Held, Some(changed)) => {
+                Revocation::of(self.entries.get(changed)?.as_ref(), facts)
+            }
+            _ => None,
+        };
+        let record = CertificateRecord::from_entry(self.entries.get(facts.entry)?, facts.status, revocation);
+        match (record, facts.changed) {
+            (Some(record), Some(changed))
+                if matches!(facts.status, CertificateStatus::Superseded | CertificateStatus::Revoked) =>
+            {
+                Ok(Some(record.changed_by(self.entries.get(changed)?.as_ref())))
+            }
+            (record, _) => Ok(record),
+        }
+    }
+
+    fn principal(
+        &self,
+        facts: &PrincipalFacts,
+        now: SystemTime,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        let mut credentials = Vec::with_capacity(facts.certificates.len());
+        for serial_number in &facts.certificates {
+            credentials.extend(self.certificate_record(serial_number)?);
+        }
+        Ok(PrincipalRecord::of(facts, credentials, now))
+    }
+}
+
+impl Drop for LogStore {
+    fn drop(&mut self) {
+        self.shared.projection.stop();
+        self.shared.last_seen.end(End::Dropped);
+    }
+}
+
+/// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
+const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
+
+/// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
+const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,347 @@
+//! The three contracts, answered.
+
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
+use ledger::{
+    AlarmKind, CertificateStatus, Command, EntryNumber, Intent, JobFacts, JobId, PreflightDecision,
+    RotationFacts, Selection, View, WorkOrderId,
+};
+use ledger_log::format;
+use tokio::sync::watch;
+
+use super::index::Rows;
+use super::last_seen::End;
+use super::{LogStore, PROJECTION_CLOSE_MAX};
+use crate::{
+    AlarmRecord, CertificateRecord, ChangePosition, Cursor, DeviceFilter, DeviceRecord, Ledger, Listings,
+    Page, Preflight, PrincipalRecord, Recorded, RevocationChange, RevokedPage, SelectionPage, ShardState,
+    Status, StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, WorkOrderRecord, page,
+    selection,
+};
+
+#[async_trait]
+impl Ledger for LogStore {
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
+        self.group_commit().ok_or(StoreError::Stopped)?.ask(commands).await
+    }
+
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError> {
+        let now = self.clock.now();
+        Ok(match self.shared.view(|rows| ledger::preflight(rows, intent, now))? {
+            Err(conflict) => Preflight::Refused(conflict),
+            Ok(PreflightDecision::Clear) => Preflight::Clear,
+            Ok(PreflightDecision::Alarm(conflict)) => Preflight::Alarm(conflict),
+            Ok(PreflightDecision::Replay(entry)) => {
+                Preflight::Answered(Recorded::replayed(self.shared.entries.get(entry)?))
+            }
+        })
+    }
+
+    async fn answered(
+        &self,
+        principal: &Principal,
+        request: &RequestId,
+        content: &[u8; 32],
+    ) -> Result<Option<Verdict>, StoreError> {
+        let now = self.clock.now();
+        let answered = |rows: &Rows<'_>| ledger::answered(rows, Some(principal), request, content, now);
+        Ok(match self.shared.view(answered)? {
+            Ok(None) => None,
+            Ok(Some(entry)) => Some(Ok(Recorded::replayed(self.shared.entries.get(entry)?))),
+            Err(conflict) => Some(Err(conflict)),
+        })
+    }
+
+    fn metrics(&self) -> StoreMetrics {
+        let counters = &self.shared.counters;
+        let (projected, projection_lag, projection_rebuilding, projection_rebuilds) =
+            self.shared.projection.metrics();
+        StoreMetrics {
+            head: self.shared.head().0,
+            entries: counters.entries.load(Ordering::Relaxed),
+            conflicts: counters.conflicts.load(Ordering::Relaxed),
+            stopped: counters.stopped.load(Ordering::Relaxed),
+            log: self.shared.entries.log().metrics(),
+            projected,
+            projection_lag,
+            projection_rebuilding,
+            projection_rebuilds,
+            queued: self.group_commit().map_or(0, |group_commit| group_commit.waiting()),
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        drop(self.group_commit.lock().take());
+        let committer = self.committer.lock().take();
+        let Some(committer) = committer else { return Ok(()) };
+        let writer = self.writer.lock().take();
+        self.blocking(move |shared| {
+            let joined = committer.join().map_err(|_| StoreError::Stopped);
+            shared.last_seen.end(End::Clean);
+            writer.map(JoinHandle::join);
+            shared.projection.stop();
+            if !shared.projection.wait_for_end(PROJECTION_CLOSE_MAX) {
+                tracing::warn!(
+                    "the projection did not close in time; it will be built again at the next start"
+                );
+            }
+            joined
+        })
+        .await?;
+        if let Err(error) = self.shared.entries.log().close().await {
+            tracing::warn!(error = %error, "the ledger is whole, but where it ends could not be noted");
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Status for LogStore {
+    fn follow(&self) -> watch::Receiver<EntryNumber> {
+        self.shared.head.subscribe()
+    }
+
+    fn status_changes(&self) -> watch::Receiver<EntryNumber> {
+        self.shared.status_changed.subscribe()
+    }
+
+    async fn last_entry_at(&self) -> Result<Option<SystemTime>, StoreError> {
+        let last = self.shared.index.read().times.last_at();
+        Ok(last.map(|at| UNIX_EPOCH + Duration::from_secs(format::milliseconds(at) / 1000)))
+    }
+
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+        let payload = self.shared.entries.log().read(number, 1)?.into_iter().next();
+        Ok(payload.and_then(|payload| digest(&SHA256, &payload).as_ref().try_into().ok()))
+    }
+
+    async fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        self.shared.view(|rows| Ok(rows.index.certificate_status(serial_number)))
+    }
+
+    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>, StoreError> {
+        self.shared.status_record(serial_number)
+    }
+
+    async fn certificate(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateRecord>, StoreError> {
+        self.shared.certificate_record(serial_number)
+    }
+
+    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
+        match self.shared.view(|rows| rows.issuer(issuer))? {
+            Some(facts) => self.shared.record(&facts),
+            None => Ok(None),
+        }
+    }
+
+    async fn issued_by(&self, issuer: IssuerName) -> Result<u64, StoreError> {
+        Ok(self.shared.issued_by(issuer))
+    }
+
+    async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
+        Ok(self.shared.shards(issuer))
+    }
+
+    async fn shard_state(&self, issuer: IssuerName, shard: u32) -> Result<ShardState, StoreError> {
+        Ok(self.shared.shard_state(issuer, shard))
+    }
+
+    async fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> Result<RevokedPage, StoreError> {
+        self.blocking(move |shared| shared.revoked_in(issuer, shard, expired_before, from, limit)).await
+    }
+
+    async fn revocation_changes(
+        &self,
+        after: ChangePosition,
+        limit: usize,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        self.blocking(move |shared| shared.revocation_changes(after, limit)).await
+    }
+
+    async fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, StoreError> {
+        self.blocking(move |shared| shared.superseded_due(before, limit)).await
+    }
+
+    async fn rotation_due(
+        &self,
+        serial_number: &SerialNumber,
+        now: SystemTime,
+    ) -> Result<Option<RotationFacts>, StoreError> {
+        self.shared.rotation_due(serial_number, now)
+    }
+
+    fn seen(&self, device: &DeviceId, now: SystemTime) {
+        self.shared.see(device, now);
+    }
+}
+
+#[async_trait]
+impl Listings for LogStore {
+    async fn certificates_of(
+        &self,
+        holder: &Principal,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let (holder, cursor) = (holder.clone(), cursor.cloned());
+        self.blocking(move |shared| shared.certificates_of(&holder, cursor.as_ref(), limit)).await
+    }
+
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        Ok(self.shared.view(|rows| rows.device(device))?.as_ref().and_then(DeviceRecord::of))
+    }
+
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
+        Ok(self.shared.view(|rows| rows.work_order(work_order))?.map(WorkOrderRecord::from))
+    }
+
+    async fn work_orders(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<WorkOrderRecord>, StoreError> {
+        self.shared.view(|rows| {
+            page::work_orders(rows.work_orders()?, cursor, limit, |id| {
+                Ok(rows.work_order(id)?.map(WorkOrderRecord::from))
+            })
+        })
+    }
+
+    async fn principal(
+        &self,
+        role: Role,
+        name: &PrincipalName,
+    ) -> Result<Option<PrincipalRecord>, StoreError> {
+        match self.shared.view(|rows| rows.principal(role, name))? {
+            Some(facts) => self.shared.principal(&facts, self.clock.now()),
+            None => Ok(None),
+        }
+    }
+
+    async fn principals(
+        &self,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<PrincipalRecord>, StoreError> {
+        let now = self.clock.now();
+        let known = self.shared.view(|rows| {
+            page::principals(rows.index.principals(), cursor, limit, |facts| Ok(Some(facts.clone())))
+        })?;
+        let mut rows = Vec::with_capacity(known.rows.len());
+        for facts in &known.rows {
+            rows.extend(self.shared.principal(facts, now)?);
+        }
+        Ok(Page { rows, next: known.next })
+    }
+
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
+        self.blocking(move |shared| shared.list_unaccounted(work_order, limit)).await
+    }
+
+    async fn devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let (filter, cursor) = (filter.clone(), cursor.cloned());
+        self.blocking(move |shared| shared.list_devices(&filter, cursor.as_ref(), limit)).await
+    }
+
+    async fn certificates_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
+    }
+
+    async fn certificates_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.list_recorded(issuer, cursor.as_ref(), limit)).await
+    }
+
+    async fn select(
+        &self,
+        selection: &Selection,
+        from: u64,
+        limit: usize,
+    ) -> Result<SelectionPage, StoreError> {
+        let selection = selection.clone();
+        self.blocking(move |shared| shared.select(&selection, from, limit)).await
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        self.shared.view(|rows| rows.job(job))
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
+        self.shared
+            .view(|rows| Ok(rows.index.jobs.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
+    }
+
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
+        Ok(self.shared.rotations(now))
+    }
+
+    async fn alarms(
+        &self,
+        kind: Option<AlarmKind>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<AlarmRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.alarms(kind, cursor.as_ref(), limit)).await
+    }
+
+    async fn devices_not_seen_since(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let cursor = cursor.cloned();
+        self.blocking(move |shared| shared.not_seen_since(before, cursor.as_ref(), limit)).await
+    }
+
+    async fn recorded_ahead(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.blocking(move |shared| shared.recorded_ahead(now, limit)).await
+    }
+
+    async fn survey(&self, selection: &Selection) -> Result<Survey, StoreError> {
+        selection::survey(self, selection).await
+    }
+}

@@ -1,0 +1,438 @@
+//! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
+//!
+//! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the ledger, so an answer is exact. The hash is
+//! keyed because outsiders choose device keys and request ids. Each certificate and device row holds 32 more bits of its hash: 64 keyed bits
+//! are enough to find a row that is known to exist, and for the status of a certificate, without a read.
+
+mod certificates;
+mod jobs;
+mod rows;
+mod tags;
+mod times;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
+use ledger::{
+    CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
+    StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
+};
+
+use ledger_log::format::{
+    self, Caller, CertificateSummary, DeviceName, EntryRecord, EntrySummary, SummaryEvent,
+};
+
+use certificates::NONE;
+pub(super) use certificates::{Certificates, Kind};
+use jobs::Jobs;
+pub(super) use rows::{Rows, second};
+use tags::{Hash, Tags};
+use times::Times;
+
+/// What is known after the last entry that was entered.
+pub(super) struct Index {
+    key: RandomState,
+    devices: Tags,
+    serial_numbers: Tags,
+    keys: Tags,
+    requests: Tags,
+    device_rows: Vec<DeviceRow>,
+    pub(super) certificates: Certificates,
+    pub(super) jobs: Jobs,
+    work_orders: Vec<WorkOrderFacts>,
+    principals: BTreeMap<(Role, PrincipalName), PrincipalFacts>,
+    issuers: BTreeMap<IssuerName, u32>,
+    pub(super) times: Times,
+}
+
+struct DeviceRow {
+    check: u32,
+    /// Its newest certificate; the others follow through `previous`.
+    newest: u32,
+    /// The entry that last changed the flags; 0: none did.
+    changed: u32,
+    /// When it was last seen, seconds since 1970. Readers move it forward.
+    seen: AtomicU32,
+    flags: DeviceFlags,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self {
+            key: RandomState::new(),
+            devices: Tags::default(),
+            serial_numbers: Tags::default(),
+            keys: Tags::default(),
+            requests: Tags::default(),
+            device_rows: Vec::new(),
+            certificates: Certificates::default(),
+            jobs: Jobs::default(),
+            work_orders: Vec::new(),
+            principals: BTreeMap::new(),
+            issuers: BTreeMap::new(),
+            times: Times::default(),
+        }
+    }
+
+    /// Applies the effects of an entry. The entries are trusted: `decide` made them.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        let number = small(entry.number);
+        self.times.enter(entry.number, format::milliseconds(entry.at));
+        let mut published = false;
+        for effect in effects(entry) {
+            published |= matches!(
+                effect,
+                Effect::StatusChanged {
+                    change: StatusChange::Revoked | StatusChange::Held | StatusChange::Released,
+                    ..
+                }
+            );
+            self.apply_effect(entry, number, effect);
+        }
+        if published {
+            self.certificates.log(number);
+        }
+    }
+
+    fn apply_effect(&mut self, entry: &Entry, number: u32, effect: Effect<'_>) {
+        match effect {
+            Effect::RequestAnswered { caller, request } => {
+                self.enter_request(caller.into(), Some(request), number);
+            }
+            Effect::CertificateIssued { certificate, holder, .. } => match holder {
+                Holder::Principal(Principal::Device(device)) => {
+                    let place = self.device_row((&device).into());
+                    self.enter_certificate_of(place, &certificate.into(), number);
+                }
+                Holder::Issuer(issuer) => {
+                    let row = self.enter_certificate(&certificate.into(), NONE, number);
+                    self.issuers.insert(issuer, row);
+                }
+                Holder::Principal(Principal::Named { .. }) => {
+                    self.enter_certificate(&certificate.into(), NONE, number);
+                }
+            },
+            Effect::StatusChanged { serial_number, change } => {
+                self.change_status(self.certificate_row(&serial_number), change, number);
+            }
+            Effect::OthersSuperseded { device, but, in_use_ends } => {
+                let (place, but) = (self.device_row(device.into()), self.certificate_row(&but));
+                self.supersede(place, but, number, in_use_ends.map(format::milliseconds));
+            }
+            Effect::DeviceBorn { device, work_order, .. } => {
+                let hash = self.device_hash(device.into());
+                self.bear(hash, self.device_at(hash), work_order, number);
+            }
+            Effect::DeviceChanged { device, change } => {
+                self.change(self.device_row(device.into()), change, number);
+            }
+            Effect::DeviceSeen(device) => {
+                let second = u32::try_from(format::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
+                self.see(device, second);
+            }
+            Effect::UnitConfirmed { work_order } => self.count(work_order, WorkOrderCounts::count_confirmed),
+            Effect::UnitScrapped { work_order, device } => {
+                let confirmed =
+                    self.device_mut(self.device_row(device.into())).is_some_and(|row| row.flags.confirmed);
+                self.count(work_order, |counts| counts.count_scrapped(confirmed));
+            }
+            Effect::WorkOrderCreated { work_order, terms } => {
+                self.work_orders.push(WorkOrderFacts::created(entry, work_order, terms));
+            }
+            Effect::WorkOrderChanged { work_order, state } => {
+                if let Some(order) = self.work_order_mut(work_order) {
+                    (order.state, order.changed) = (state, entry.number);
+                }
+            }
+            Effect::CredentialIssued { role, name, serial_number } => {
+                let created = || PrincipalFacts::created(role, name.clone(), entry.at);
+                let known = self.principals.entry((role, name.clone())).or_insert_with(created);
+                known.certificates.push(serial_number);
+            }
+            Effect::PrincipalRevoked { role, name } => {
+                if let Some(known) = self.principals.get_mut(&(role, name.clone())) {
+                    known.revoked = Some(entry.number);
+                }
+            }
+            Effect::AlarmRaised(pair, facts) => self.jobs.raise(&pair, facts, &self.key),
+            Effect::JobBegun(facts) => self.jobs.begin(*facts),
+            Effect::JobAdvanced(job, revoked) => self.jobs.change(job, |known| known.revoked += revoked),
+            Effect::JobFinished(job) => {
+                self.jobs.change(job, |known| known.finished = Some(entry.number));
+            }
+            Effect::RotationRequested(facts) => self.jobs.request_rotation(*facts),
+        }
+    }
+
+    /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a place, that of a rework. Returns its
+    /// place.
+    fn bear(&mut self, hash: Hash, place: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
+        let was_confirmed = self.device_mut(place).map(|row| {
+            let was_confirmed = row.flags.confirmed;
+            row.flags.reborn();
+            row.changed = number;
+            was_confirmed
+        });
+        let place = place.unwrap_or_else(|| {
+            let place = self.device_rows.len() as u32;
+            self.devices.insert(hash, place);
+            self.device_rows.push(DeviceRow {
+                check: hash.check(),
+                newest: self.certificates.last(),
+                changed: 0,
+                seen: AtomicU32::new(0),
+                flags: DeviceFlags::default(),
+            });
+            place
+        });
+        self.count(work_order, |counts| counts.count_birth(was_confirmed));
+        place
+    }
+
+    fn change(&mut self, place: Option<u32>, change: DeviceChange, number: u32) {
+        if let Some(row) = self.device_mut(place) {
+            row.flags.change(change);
+            row.changed = number;
+        }
+    }
+
+    fn supersede(&mut self, place: Option<u32>, but: Option<u32>, number: u32, in_use_ends: Option<u64>) {
+        if let Some(newest) = self.device_mut(place).map(|row| row.newest) {
+            self.certificates.supersede(newest, but, number, in_use_ends);
+        }
+    }
+
+    /// The entry of the first certificate of a device.
+    pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
+        let mut next = self.device_rows.get(self.device_row(device)? as usize)?.newest;
+        let mut first = None;
+        while let Some(row) = self.certificates.get(next) {
+            (first, next) = (Some(row.entry), row.previous);
+        }
+        first
+    }
+
+    /// Applies an encoded entry; `false`: these bytes are not one.
+    pub(super) fn replay(&mut self, number: EntryNumber, payload: Bytes) -> bool {
+        let Some(record) = EntryRecord::read(payload) else { return false };
+        if let Some(summary) = record.summary(number) {
+            self.apply_summary(&summary);
+            return true;
+        }
+        record.entry(number).inspect(|entry| self.apply(entry)).is_some()
+    }
+
+    /// The last entry that was applied; 0: none.
+    pub(super) fn head(&self) -> EntryNumber {
+        self.times.last()
+    }
+
+    /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole entry, without decoding it.
+    pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
+        let number = small(summary.number);
+        // Every entry of the ledger passes here at a start: the device is looked up once.
+        let hash = self.device_hash(summary.device);
+        let mut place = self.device_at(hash);
+        self.times.enter(summary.number, summary.at_ms);
+        self.enter_request(summary.caller, summary.request, number);
+        match &summary.event {
+            SummaryEvent::BirthIssued { work_order, certificate } => {
+                self.enter_certificate_of(place, certificate, number);
+                place = Some(self.bear(hash, place, *work_order, number));
+            }
+            SummaryEvent::UnitConfirmed { work_order, serial_number } => {
+                self.change(place, DeviceChange::Confirmed, number);
+                self.change_status(self.certificate_row(serial_number), StatusChange::InUse, number);
+                self.count(*work_order, WorkOrderCounts::count_confirmed);
+            }
+            SummaryEvent::OperationalIssued { certificate } => {
+                self.enter_certificate_of(place, certificate, number);
+            }
+            SummaryEvent::InstallConfirmed { serial_number } => {
+                let used = self.certificate_row(serial_number);
+                self.supersede(place, used, number, None);
+                self.change_status(used, StatusChange::InUse, number);
+            }
+        }
+        if let Some(row) = self.device_mut(place) {
+            row.see(u32::try_from(summary.at_ms / 1000).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn change_status(&mut self, row: Option<u32>, change: StatusChange, number: u32) {
+        let Some(row) = row else { return };
+        match change {
+            StatusChange::InUse => self.certificates.set_status(row, CertificateStatus::InUse, number),
+            StatusChange::Revoked => self.certificates.revoke(row, number),
+            StatusChange::Held => self.certificates.set_held(row, true, number),
+            StatusChange::Released => self.certificates.set_held(row, false, number),
+        }
+    }
+
+    /// Enters a certificate of the device at this place; `None`: it is not born yet.
+    fn enter_certificate_of(&mut self, place: Option<u32>, certificate: &CertificateSummary, number: u32) {
+        let previous = self.device_mut(place).map_or(NONE, |row| row.newest);
+        let newest = self.enter_certificate(certificate, previous, number);
+        if let Some(row) = self.device_mut(place) {
+            row.newest = newest;
+        }
+    }
+
+    fn enter_request(&mut self, caller: Caller<'_>, request: Option<RequestId>, number: u32) {
+        if let Some(request) = request {
+            let hash = self.request_hash(caller, &request);
+            self.requests.insert(hash, number);
+        }
+    }
+
+    /// Returns the certificate's row.
+    fn enter_certificate(&mut self, certificate: &CertificateSummary, previous: u32, entry: u32) -> u32 {
+        let hash = self.serial_number_hash(&certificate.serial_number);
+        let row = self.certificates.push(certificate, hash.check(), previous, entry);
+        self.serial_numbers.insert(hash, row);
+        self.keys.insert(self.key_hash(&certificate.key), row);
+        row
+    }
+
+    /// What the certificate is worth; from memory alone.
+    pub(super) fn certificate_status(&self, serial_number: &SerialNumber) -> Option<CertificateStatus> {
+        self.certificates.get(self.certificate_row(serial_number)?).map(|row| row.status())
+    }
+
+    pub(super) fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
+        &self.principals
+    }
+
+    /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.
+    pub(super) fn certificate_row(&self, serial_number: &SerialNumber) -> Option<u32> {
+        let hash = self.serial_number_hash(serial_number);
+        let sure = |row: &u32| self.certificates.get(*row).is_some_and(|row| row.check == hash.check());
+        self.serial_numbers.find(hash).find(sure)
+    }
+
+    fn device_row(&self, device: DeviceName<'_>) -> Option<u32> {
+        self.device_at(self.device_hash(device))
+    }
+
+    fn device_at(&self, hash: Hash) -> Option<u32> {
+        let sure =
+            |row: &u32| self.device_rows.get(*row as usize).is_some_and(|row| row.check == hash.check());
+        self.devices.find(hash).find(sure)
+    }
+
+    fn device_mut(&mut self, place: Option<u32>) -> Option<&mut DeviceRow> {
+        self.device_rows.get_mut(place? as usize)
+    }
+
+    /// The entries of all certificates of a device, newest first.
+    pub(super) fn entries_of(&self, device: &DeviceId) -> Vec<u32> {
+        let mut entries = Vec::new();
+        let mut next = self.device(device).map_or(NONE, |(_, row)| row.newest);
+        while let Some(row) = self.certificates.get(next) {
+            entries.push(row.entry);
+            next = row.previous;
+        }
+        entries
+    }
+
+    /// A device's place in the order of first births, and when it was last seen.
+    pub(super) fn place_of(&self, device: &DeviceId) -> Option<(u32, u32)> {
+        self.device(device).map(|(place, row)| (place, row.seen.load(Ordering::Relaxed)))
+    }
+
+    /// Moves forward when a device was last seen.
+    pub(super) fn see(&self, device: &DeviceId, second: u32) {
+        if let Some((_, row)) = self.device(device) {
+            row.see(second);
+        }
+    }
+
+    /// The newest certificates' entries of living devices that were last seen before a second, and where the next page starts.
+    pub(super) fn silent(&self, from: u64, before: u64, limit: usize) -> (Vec<u32>, Option<u64>) {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let mut entries = Vec::new();
+        for (place, row) in self.device_rows.iter().enumerate().skip(from) {
+            let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
+            if !silent || row.flags.scrapped || row.flags.retired || !self.has_live_certificate(row) {
+                continue;
+            }
+            if entries.len() >= limit {
+                return (entries, Some(place as u64));
+            }
+            entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
+        }
+        (entries, None)
+    }
+
+    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is revoked.
+    fn has_live_certificate(&self, device: &DeviceRow) -> bool {
+        let mut next = device.newest;
+        while let Some(row) = self.certificates.get(next) {
+            if matches!(row.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse) {
+                return true;
+            }
+            next = row.previous;
+        }
+        false
+    }
+
+    /// When every device was last seen, by place.
+    pub(super) fn seen(&self) -> Vec<u32> {
+        self.device_rows.iter().map(|row| row.seen.load(Ordering::Relaxed)).collect()
+    }
+
+    /// What was written down of that; what is on record since is never moved back.
+    pub(super) fn restore_seen(&self, seconds: &[u32]) {
+        for (row, second) in self.device_rows.iter().zip(seconds) {
+            row.see(*second);
+        }
+    }
+
+    fn device(&self, device: &DeviceId) -> Option<(u32, &DeviceRow)> {
+        let place = self.device_row(device.into())?;
+        Some((place, self.device_rows.get(place as usize)?))
+    }
+
+    fn count(&mut self, work_order: WorkOrderId, change: impl FnOnce(&mut WorkOrderCounts)) {
+        if let Some(order) = self.work_order_mut(work_order) {
+            change(&mut order.counts);
+        }
+    }
+
+    fn work_order_mut(&mut self, id: WorkOrderId) -> Option<&mut WorkOrderFacts> {
+        self.work_orders.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
+    }
+
+    fn device_hash(&self, device: DeviceName<'_>) -> Hash {
+        Hash(self.key.hash_one(device))
+    }
+
+    fn serial_number_hash(&self, serial_number: &SerialNumber) -> Hash {
+        Hash(self.key.hash_one(serial_number))
+    }
+
+    fn key_hash(&self, key: &KeyFingerprint) -> Hash {
+        Hash(self.key.hash_one(key))
+    }
+
+    fn request_hash(&self, caller: Caller<'_>, request: &RequestId) -> Hash {
+        Hash(self.key.hash_one((caller, request)))
+    }
+}
+
+/// Entry numbers in the index have 32 bits; [`super::ENTRIES_MAX`] keeps them there.
+fn small(number: EntryNumber) -> u32 {
+    u32::try_from(number.0).unwrap_or(u32::MAX)
+}
+
+impl DeviceRow {
+    /// Moves forward when it was last seen.
+    fn see(&self, second: u32) {
+        self.seen.fetch_max(second, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,42 @@
+//! Alarms, mass revocations and rotation requests: there are few, and they are kept whole.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use ledger::{AlarmFacts, AlarmPair, JobFacts, JobId, RotationFacts};
+
+#[derive(Default)]
+pub(in crate::state) struct Jobs {
+    /// Oldest first.
+    pub(in crate::state) alarms: Vec<AlarmFacts>,
+    /// Keyed hashes of what makes alarms the same.
+    pairs: HashSet<u64>,
+    pub(in crate::state) jobs: BTreeMap<JobId, JobFacts>,
+    /// Oldest first.
+    pub(in crate::state) rotations: Vec<RotationFacts>,
+}
+
+impl Jobs {
+    pub(super) fn raise(&mut self, pair: &AlarmPair, facts: AlarmFacts, key: &RandomState) {
+        self.pairs.insert(key.hash_one(pair));
+        self.alarms.push(facts);
+    }
+
+    pub(super) fn knows(&self, pair: &AlarmPair, key: &RandomState) -> bool {
+        self.pairs.contains(&key.hash_one(pair))
+    }
+
+    pub(super) fn begin(&mut self, facts: JobFacts) {
+        self.jobs.insert(facts.id, facts);
+    }
+
+    pub(super) fn change(&mut self, job: JobId, change: impl FnOnce(&mut JobFacts)) {
+        self.jobs.get_mut(&job).map(change);
+    }
+
+    /// Those that were forgotten by then count no more, and nobody asks for them.
+    pub(super) fn request_rotation(&mut self, facts: RotationFacts) {
+        self.rotations.retain(|rotation| rotation.until > facts.requested_at);
+        self.rotations.push(facts);
+    }
+}

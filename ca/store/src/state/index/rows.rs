@@ -1,0 +1,254 @@
+//! The index and the ledger together: exact rows.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use identity::{
+    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
+};
+use ledger::{
+    AlarmPair, CertificateFacts, CertificateStatus, DeviceFacts, Entry, EntryNumber, Event, HoldFacts,
+    Holder, JobFacts, JobId, PrincipalFacts, RequestFacts, View, WorkOrderFacts, WorkOrderId,
+};
+
+use super::super::entries::Entries;
+use super::certificates::{CertificateRow, Kind};
+use super::{DeviceRow, Index};
+use crate::StoreError;
+
+/// The rows of an index, read back from its ledger.
+#[derive(Clone, Copy)]
+pub(in crate::state) struct Rows<'a> {
+    pub(in crate::state) index: &'a Index,
+    pub(in crate::state) entries: &'a Entries,
+}
+
+impl Rows<'_> {
+    /// Why and when: the entry that last changed a certificate's status.
+    pub(in crate::state) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
+        self.entries.get(number)
+    }
+
+    fn row(&self, row: u32) -> Option<CertificateRow> {
+        self.index.certificates.get(row)
+    }
+
+    /// The device that this row is of; `None`: of another. Of its certificates only those are read that are live, and its birth.
+    fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>, StoreError> {
+        let mut live = Vec::new();
+        let (mut operational, mut birth) = (None, None);
+        let mut next = row.newest;
+        while let Some(certificate) = self.row(next) {
+            next = certificate.previous;
+            let is_live =
+                matches!(certificate.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse);
+            let is_birth = certificate.kind() == Kind::Birth && birth.is_none();
+            if !is_live && !is_birth {
+                continue;
+            }
+            let entry = self.entry(EntryNumber(u64::from(certificate.entry)))?;
+            if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
+                return Ok(None);
+            }
+            let Some(signed) = entry.event.certificate() else { return Ok(None) };
+            let serial_number = signed.serial_number;
+            if is_live {
+                live.push(serial_number);
+            }
+            if certificate.kind() == Kind::Operational
+                && certificate.without_hold() == CertificateStatus::InUse
+            {
+                operational = Some(serial_number);
+            }
+            if let (true, Event::BirthIssued { work_order, .. }) = (is_birth, &entry.event) {
+                birth = Some((serial_number, *work_order, entry.principal.clone(), entry.at));
+            }
+        }
+        live.reverse();
+        Ok(birth.map(|(birth, work_order, station, born_at)| DeviceFacts {
+            id: device.clone(),
+            work_order,
+            station,
+            born_at,
+            birth,
+            live,
+            operational,
+            flags: row.flags,
+            changed: some(row.changed),
+            seen_at: second(row.seen.load(Ordering::Relaxed)),
+        }))
+    }
+
+    /// What is known of the certificate that this entry recorded in this row.
+    pub(in crate::state) fn facts(
+        &self,
+        entry: &Entry,
+        number: u32,
+        row: CertificateRow,
+    ) -> Result<Option<CertificateFacts>, StoreError> {
+        let hold = match row.is_held() {
+            true => {
+                let since = self.entry(EntryNumber(u64::from(row.changed)))?.at;
+                Some(HoldFacts { since, was: row.without_hold() })
+            }
+            false => None,
+        };
+        let ends = self.index.certificates.ends(number);
+        let ends = ends.and_then(|ends| UNIX_EPOCH.checked_add(Duration::from_millis(ends)));
+        let (Some(certificate), Some(holder)) = (entry.event.certificate(), entry.event.holder()) else {
+            return Ok(None);
+        };
+        Ok(Some(CertificateFacts {
+            entry: entry.number,
+            serial_number: certificate.serial_number,
+            holder,
+            issuer: certificate.issuer,
+            profile: certificate.profile,
+            key: certificate.key,
+            not_after: certificate.validity.not_after(),
+            shard: certificate.shard,
+            parent: match &entry.event {
+                Event::OperationalIssued { parent, .. } => Some(*parent),
+                _ => None,
+            },
+            status: row.status(),
+            hold,
+            ends,
+            changed: some(row.changed),
+        }))
+    }
+
+    /// The certificate of a row that `sure` recognises.
+    fn certificate_where(
+        &self,
+        candidates: impl Iterator<Item = u32>,
+        sure: impl Fn(&Entry) -> bool,
+    ) -> Result<Option<CertificateFacts>, StoreError> {
+        for (number, row) in candidates.filter_map(|row| Some((row, self.row(row)?))) {
+            let entry = self.entry(EntryNumber(u64::from(row.entry)))?;
+            if sure(&entry) {
+                return self.facts(&entry, number, row);
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl View for Rows<'_> {
+    type Fault = StoreError;
+
+    fn request(
+        &self,
+        principal: Option<&Principal>,
+        request: &RequestId,
+    ) -> Result<Option<RequestFacts>, StoreError> {
+        for number in self.index.requests.find(self.index.request_hash(principal.into(), request)) {
+            let entry = self.entry(EntryNumber(u64::from(number)))?;
+            if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
+                let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
+                return Ok(Some(RequestFacts { entry: entry.number, content: entry.content, certificate }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
+        for place in self.index.devices.find(self.index.device_hash(device.into())) {
+            if let Some(row) = self.index.device_rows.get(place as usize)
+                && let Some(facts) = self.device_of(device, row)?
+            {
+                return Ok(Some(facts));
+            }
+        }
+        Ok(None)
+    }
+
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, StoreError> {
+        let mut certificates = Vec::new();
+        for number in self.index.entries_of(device).into_iter().rev() {
+            let entry = self.entry(EntryNumber(u64::from(number)))?;
+            certificates.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+        }
+        Ok(certificates)
+    }
+
+    fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, StoreError> {
+        let hash = self.index.serial_number_hash(serial_number);
+        let candidates = self.index.serial_numbers.find(hash);
+        self.certificate_where(
+            candidates.filter(|row| self.row(*row).is_some_and(|row| row.check == hash.check())),
+            |entry| {
+                entry
+                    .event
+                    .certificate()
+                    .is_some_and(|certificate| certificate.serial_number == *serial_number)
+            },
+        )
+    }
+
+    fn certificate_status(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<CertificateStatus>, StoreError> {
+        Ok(self.index.certificate_status(serial_number))
+    }
+
+    fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, StoreError> {
+        self.certificate_where(self.index.keys.find(self.index.key_hash(key)), |entry| {
+            entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
+        })
+    }
+
+    fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError> {
+        let place = work_order.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        Ok(place.and_then(|place| self.index.work_orders.get(place)).cloned())
+    }
+
+    fn work_orders(&self) -> Result<u64, StoreError> {
+        Ok(self.index.work_orders.len() as u64)
+    }
+
+    fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, StoreError> {
+        Ok(self.index.principals.get(&(role, name.clone())).cloned())
+    }
+
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, StoreError> {
+        let principals = self.index.principals.keys().filter(|(of, _)| *of == role);
+        Ok(principals.map(|(_, name)| name.clone()).collect())
+    }
+
+    fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, StoreError> {
+        self.certificate_where(self.index.issuers.get(&issuer).copied().into_iter(), |_| true)
+    }
+
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool, StoreError> {
+        Ok(self.index.jobs.knows(pair, &self.index.key))
+    }
+
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, StoreError> {
+        let alarms = self.index.jobs.alarms.iter().rev().take(enough);
+        Ok(alarms.take_while(|alarm| alarm.at >= since).count())
+    }
+
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+        Ok(self.index.jobs.jobs.get(&job).cloned())
+    }
+
+    fn jobs(&self) -> Result<u64, StoreError> {
+        Ok(self.index.jobs.jobs.len() as u64)
+    }
+
+    fn rotations(&self, now: SystemTime) -> Result<usize, StoreError> {
+        Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.until > now).count())
+    }
+}
+
+/// Seconds since 1970.
+pub(in crate::state) fn second(second: u32) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::from(second))
+}
+
+fn some(number: u32) -> Option<EntryNumber> {
+    (number != 0).then_some(EntryNumber(u64::from(number)))
+}

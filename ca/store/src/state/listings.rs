@@ -1,0 +1,237 @@
+//! What is read from the projection, and from the entries themselves. Everything here may block, and everything that sled does is caught.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
+use ledger::{EntryNumber, View, WorkOrderId};
+
+use super::Shared;
+use super::buckets::{Broken, Devices};
+use super::projection::{self, DeviceRow};
+use crate::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, StoreError, Unaccounted, page};
+
+impl Shared {
+    pub(super) fn list_devices(
+        &self,
+        filter: &DeviceFilter,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<DeviceRecord>, StoreError> {
+        let after = cursor.map(page::device_of).transpose()?;
+        let orders = self.orders_of(filter)?;
+        let found = self.read(|tree| {
+            let mut ids: Vec<DeviceId> = Vec::new();
+            let mut scanned = 0;
+            for (product, orders) in &orders {
+                if after.as_ref().is_some_and(|after| *product < after.product) {
+                    continue;
+                }
+                let from =
+                    after.as_ref().filter(|after| after.product == *product).map(|after| &after.serial);
+                for row in merge(tree, orders, from) {
+                    let (serial, row) = row?;
+                    scanned += 1;
+                    let id = DeviceId { product: product.clone(), serial };
+                    if filter.state.is_none_or(|state| state == row.state) && filter.matches_text(&id) {
+                        if ids.len() == limit {
+                            let next = ids.last().map(page::after_device);
+                            return Ok((ids, next));
+                        }
+                        ids.push(id);
+                    } else if scanned >= SCANNED_ROWS_MAX {
+                        return Ok((ids, Some(page::after_device(&id))));
+                    }
+                }
+            }
+            Ok((ids, None))
+        })?;
+        let index = self.index.read();
+        let rows = self.rows(&index);
+        let mut records = Vec::with_capacity(found.0.len());
+        for id in &found.0 {
+            records.extend(rows.device(id)?.as_ref().and_then(DeviceRecord::of));
+        }
+        // A row may have been overtaken since it was projected.
+        records.retain(|record| filter.matches(record));
+        Ok(Page { rows: records, next: found.1 })
+    }
+
+    pub(super) fn certificates_of(
+        &self,
+        holder: &Principal,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        // The entries of a device are in memory; only those of the page are read.
+        let serial_numbers = match holder {
+            Principal::Device(device) => {
+                let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
+                entries.reverse();
+                let page = page::of_list(&entries, cursor, limit)?;
+                let mut rows = Vec::with_capacity(page.rows.len());
+                for number in page.rows {
+                    let entry = self.entries.get(EntryNumber(u64::from(number)))?;
+                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+                }
+                Page { rows, next: page.next }
+            }
+            Principal::Named { role, name } => {
+                let known = self.view(|rows| rows.principal(*role, name))?;
+                let all = known.map(|facts| facts.certificates).unwrap_or_default();
+                page::of_list(&all, cursor, limit)?
+            }
+        };
+        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
+        for serial_number in &serial_numbers.rows {
+            rows.extend(self.certificate_record(serial_number)?);
+        }
+        Ok(Page { rows, next: serial_numbers.next })
+    }
+
+    pub(super) fn list_recorded(
+        &self,
+        issuer: Option<IssuerName>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let page = page::recorded(issuer, cursor, limit, self.head().0, |number| {
+            let entry = self.entries.get(number)?;
+            Ok(entry.event.certificate().map(|certificate| (certificate.issuer, certificate.serial_number)))
+        })?;
+        page.try_map(|serial_number| self.certificate_record(&serial_number))
+    }
+
+    pub(super) fn list_expiring(
+        &self,
+        before: SystemTime,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<CertificateRecord>, StoreError> {
+        let start = match cursor {
+            Some(cursor) => {
+                let (second, entry) = page::expiry_of(cursor)?;
+                projection::expiry_key(second, EntryNumber(entry.0.saturating_add(1)))
+            }
+            None => projection::expiry_key(0, EntryNumber(0)),
+        };
+        let since_epoch = before.duration_since(UNIX_EPOCH).unwrap_or_default();
+        // A last second counts as before the moment if any of it is.
+        let seconds = since_epoch.as_secs() + u64::from(since_epoch.subsec_nanos() > 0);
+        let end = projection::expiry_key(seconds, EntryNumber(0));
+        let found = self.read(|tree| {
+            if start >= end {
+                return Ok(Vec::new());
+            }
+            let rows = tree.range(start.clone()..end.clone()).take(limit + 1);
+            rows.map(|row| projection::expiry_of(&row?.0).ok_or(Broken)).collect()
+        })?;
+        let more = found.len() > limit;
+        let shown: Vec<_> = found.into_iter().take(limit).collect();
+        let next = shown.last().filter(|_| more).map(|(second, entry)| page::after(*second, *entry));
+        let mut rows = Vec::with_capacity(shown.len());
+        for (_, number) in shown {
+            let entry = self.entries.get(number)?;
+            if let Some(certificate) = entry.event.certificate() {
+                rows.extend(self.certificate_record(&certificate.serial_number)?);
+            }
+        }
+        Ok(Page { rows, next })
+    }
+
+    pub(super) fn list_unaccounted(
+        &self,
+        work_order: WorkOrderId,
+        limit: usize,
+    ) -> Result<Unaccounted, StoreError> {
+        let order = {
+            let index = self.index.read();
+            self.rows(&index).work_order(work_order)?
+        };
+        let Some(order) = order else { return Ok(Unaccounted { count: 0, devices: Vec::new() }) };
+        let count = order.counts.issued.saturating_sub(order.counts.confirmed + order.counts.scrapped);
+        let devices = self.read(|tree| {
+            let mut devices = Vec::new();
+            for row in Devices::of(tree, work_order, None)? {
+                let (serial, row) = row?;
+                if devices.len() as u64 >= count.min(limit as u64) {
+                    break;
+                }
+                if !row.accounted {
+                    devices.push(DeviceId { product: order.terms.product.clone(), serial });
+                }
+            }
+            Ok(devices)
+        })?;
+        Ok(Unaccounted { count, devices })
+    }
+
+    /// Reads sled once it shows all that is on record. Whatever goes wrong in there costs a rebuild, no more.
+    fn read<T>(&self, read: impl Fn(&sled::Db) -> Result<T, Broken>) -> Result<T, StoreError> {
+        let tree = self.projection.wait_for(self.head().0, PATIENCE)?;
+        match catch_unwind(AssertUnwindSafe(|| read(&tree))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Broken)) | Err(_) => Err(self.projection.suspect()),
+        }
+    }
+
+    /// The orders that the filter allows, by product.
+    fn orders_of(&self, filter: &DeviceFilter) -> Result<Vec<(Product, Vec<WorkOrderId>)>, StoreError> {
+        let index = self.index.read();
+        let rows = self.rows(&index);
+        let mut products = std::collections::BTreeMap::<Product, Vec<WorkOrderId>>::new();
+        for id in (1..=rows.work_orders()?).map(WorkOrderId) {
+            let Some(order) = rows.work_order(id)? else { continue };
+            let wanted = filter.work_order.is_none_or(|work_order| work_order == id)
+                && filter.product.as_ref().is_none_or(|product| *product == order.terms.product);
+            if wanted && order.counts.issued > 0 {
+                products.entry(order.terms.product.clone()).or_default().push(id);
+            }
+        }
+        Ok(products.into_iter().collect())
+    }
+}
+
+/// The devices of several orders of one product, by serial.
+fn merge(
+    tree: &sled::Db,
+    orders: &[WorkOrderId],
+    after: Option<&DeviceSerial>,
+) -> impl Iterator<Item = Result<(DeviceSerial, DeviceRow), Broken>> {
+    let mut sources = Vec::new();
+    let mut heap = BinaryHeap::new();
+    let mut broken = false;
+    let pull = move |source: &mut Devices, place: usize, heap: &mut BinaryHeap<_>| {
+        source.next().transpose().map(|row| {
+            heap.extend(row.map(|(serial, row)| Reverse((serial, place, row.state, row.accounted))));
+        })
+    };
+    for id in orders {
+        let Ok(mut source) = Devices::of(tree, *id, after) else {
+            broken = true;
+            break;
+        };
+        broken |= pull(&mut source, sources.len(), &mut heap).is_err();
+        sources.push(source);
+    }
+    std::iter::from_fn(move || {
+        if std::mem::take(&mut broken) {
+            return Some(Err(Broken));
+        }
+        let Reverse((serial, place, state, accounted)) = heap.pop()?;
+        if let Some(source) = sources.get_mut(place)
+            && pull(source, place, &mut heap).is_err()
+        {
+            broken = true;
+        }
+        Some(Ok((serial, DeviceRow { state, accounted })))
+    })
+}
+
+/// How long a listing waits for the projection: longer than it ever lags in the steady state, shorter than a caller's patience.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Rows that one page looks at when the filter matches few of them: some milliseconds of work.
+const SCANNED_ROWS_MAX: usize = 20_000;

@@ -1,0 +1,480 @@
+//! The one thread that follows the ledger into sled, and what the others see of it.
+//!
+//! Nothing here is ever waited for by a commit, and nothing that sled does can hurt more than listings: an error or a panic throws the
+//! projection away and starts it again from the first entry, in the background.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use identity::{DeviceId, Principal, SerialNumber};
+use ledger::{EntryNumber, Holder, View, WorkOrderId};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::Shared;
+use super::buckets;
+use super::clean_shutdown::CleanShutdownMark;
+use super::entries::UNREADABLE;
+use super::index::Kind;
+use super::projection::{CURSOR_KEY, CURSOR_KEY_2, DeviceRow, NewRows, Progress, project, project_summary};
+use crate::StoreError;
+use ledger_log::format::{DeviceName, EntryRecord};
+
+/// What the projector, the committer and the readers share.
+#[derive(Default)]
+pub(super) struct Projection {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// When which head was committed: what the lag is measured by. Its own lock, held for a moment: the committer takes it.
+    commits: Mutex<VecDeque<(u64, Instant)>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// For readers; `None` while there is nothing to read.
+    tree: Option<sled::Db>,
+    head: u64,
+    reached: u64,
+    rebuilds: u64,
+    /// The head that the projector sleeps until. Waking it costs the committer more than telling it.
+    wake_at: u64,
+    /// How many wait for a listing.
+    readers: u32,
+    /// Whether it is known what the projection on disk had seen, or that it cannot say.
+    cursor_read: bool,
+    /// The entry that it had seen, where the ledger ends before that.
+    lost_end: Option<u64>,
+    /// A reader saw damage.
+    suspect: bool,
+    stop: bool,
+    ended: bool,
+}
+
+/// Why a projection is thrown away.
+#[derive(Debug, thiserror::Error)]
+enum Discard {
+    #[error("sled: {0}")]
+    Sled(#[from] sled::Error),
+    #[error("the disk: {0}")]
+    Disk(#[from] std::io::Error),
+    #[error("it is damaged: {0}")]
+    Damaged(&'static str),
+    #[error("an earlier version wrote it")]
+    Version,
+    #[error("it had seen entry {seen}, and the ledger ends at entry {head}")]
+    Ahead { seen: u64, head: u64 },
+    #[error("the ledger: {0}")]
+    Ledger(#[from] StoreError),
+}
+
+impl Projection {
+    /// The ledger has grown. Never waits.
+    pub(super) fn committed(&self, head: u64) {
+        let mut commits = self.commits.lock();
+        match commits.back_mut() {
+            // Coarser marks when there are many: the lag is then over-estimated, never under-estimated.
+            Some(last) if commits_full(last, head) => last.0 = head,
+            _ => commits.push_back((head, Instant::now())),
+        }
+        drop(commits);
+        let mut state = self.state();
+        state.head = head;
+        if head >= state.wake_at {
+            self.changed.notify_all();
+        }
+    }
+
+    /// What to read from, once it shows entry `head`.
+    pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db, StoreError> {
+        let mut state = self.state();
+        state.readers += 1;
+        if state.reached < head {
+            self.changed.notify_all();
+        }
+        let behind = |state: &mut State| (state.reached < head || state.tree.is_none()) && !state.ended;
+        self.changed.wait_while_for(&mut state, behind, patience);
+        state.readers -= 1;
+        match &state.tree {
+            Some(tree) if state.reached >= head => Ok(tree.clone()),
+            _ => Err(self.unavailable(&state)),
+        }
+    }
+
+    /// A reader could not read what must be there.
+    pub(super) fn suspect(&self) -> StoreError {
+        let mut state = self.state();
+        state.suspect = true;
+        self.changed.notify_all();
+        self.unavailable(&state)
+    }
+
+    /// The entry reached, the lag, whether it is being rebuilt, and how often it was.
+    pub(super) fn metrics(&self) -> (u64, Duration, bool, u64) {
+        let (reached, rebuilding, rebuilds) = {
+            let state = self.state();
+            (state.reached, state.tree.is_none() && !state.ended, state.rebuilds)
+        };
+        let mut commits = self.commits.lock();
+        while commits.front().is_some_and(|(head, _)| *head <= reached) {
+            commits.pop_front();
+        }
+        let lag = commits.front().map_or(Duration::ZERO, |(_, at)| at.elapsed());
+        (reached, lag, rebuilding, rebuilds)
+    }
+
+    /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is known, at most for the time.
+    pub(super) fn wait_for_lost_end(&self, patience: Duration) -> Option<u64> {
+        let unknown = |state: &mut State| !state.cursor_read && !state.ended;
+        let mut state = self.state();
+        if self.changed.wait_while_for(&mut state, unknown, patience).timed_out() {
+            tracing::warn!("the projection does not open; whether the ledger lost its end is not known yet");
+        }
+        state.lost_end
+    }
+
+    fn know_cursor(&self, lost_end: Option<u64>) {
+        let mut state = self.state();
+        (state.cursor_read, state.lost_end) = (true, lost_end);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.state().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether the projector ended within the time.
+    pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
+        let mut state = self.state();
+        self.changed.wait_while_for(&mut state, |state| !state.ended, patience);
+        state.ended
+    }
+
+    fn unavailable(&self, state: &State) -> StoreError {
+        StoreError::ListingsUnavailable {
+            reached: EntryNumber(state.reached),
+            head: EntryNumber(state.head),
+            rebuilding: state.tree.is_none() || state.suspect,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+fn commits_full(last: &(u64, Instant), head: u64) -> bool {
+    head > last.0 && last.1.elapsed() < COMMIT_MARK_EVERY
+}
+
+/// Follows until stopped.
+pub(super) struct Projector {
+    shared: Arc<Shared>,
+    directory: PathBuf,
+    /// Whether a ledger that lost its end is accepted.
+    accept_lost_end: bool,
+}
+
+impl Projector {
+    pub(super) fn new(shared: Arc<Shared>, directory: PathBuf, accept_lost_end: bool) -> Self {
+        Self { shared, directory, accept_lost_end }
+    }
+
+    pub(super) fn run(self) {
+        let mut trusted = true;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let started = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.follow(trusted)));
+            let why = match outcome {
+                Ok(Ok(())) => break,
+                Ok(Err(Discard::Ahead { seen, head })) if !self.accept_lost_end => {
+                    self.refuse(seen, head);
+                    break;
+                }
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "sled panicked".to_owned(),
+            };
+            // One that cannot be read says nothing of the ledger.
+            self.shared.projection.know_cursor(None);
+            trusted = false;
+            // One that lived for a while is started again at once; one that dies at once (no space) is not hurried.
+            pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+            tracing::warn!(why, "the projection is thrown away and built again; listings wait");
+            if self.discard(pause) {
+                break;
+            }
+        }
+        let mut state = self.shared.projection.state();
+        state.tree = None;
+        state.ended = true;
+        self.shared.projection.changed.notify_all();
+    }
+
+    /// The ledger lost its end. The projection is left as it is: it is how the next start sees that, too.
+    fn refuse(&self, seen: u64, head: u64) {
+        tracing::error!(
+            seen,
+            head,
+            "the ledger lost entries: an older copy was put back, or its end is gone; there may be certificates that it does not know"
+        );
+        // For a start that did not wait so long: nothing is acknowledged any more, and the CA ends.
+        self.shared.counters.stopped.store(true, Ordering::Relaxed);
+        self.shared.projection.know_cursor(Some(seen));
+    }
+
+    /// Takes the projection away from readers and waits a little; `true`: to stop.
+    fn discard(&self, pause: Duration) -> bool {
+        let projection = &self.shared.projection;
+        let mut state = projection.state();
+        (state.reached, state.suspect) = (0, false);
+        state.rebuilds += 1;
+        let broken = state.tree.take();
+        drop(state);
+        // Closing a broken sled can panic or hang; nobody waits for it.
+        let close = move || drop(catch_unwind(AssertUnwindSafe(|| drop(broken))));
+        if let Err(error) = std::thread::Builder::new().name("broken projection".to_owned()).spawn(close) {
+            tracing::warn!(error = %error, "no thread to close a broken projection in");
+        }
+        let mut state = projection.state();
+        projection.changed.wait_while_for(&mut state, |state| !state.stop, pause);
+        state.stop
+    }
+
+    /// Opens and follows until told to stop, and then closes cleanly.
+    fn follow(&self, trusted: bool) -> Result<(), Discard> {
+        let (mut clean_shutdown, whole) = CleanShutdownMark::read(&self.directory)?;
+        if !(trusted && whole) {
+            clean_shutdown.renew()?;
+        }
+        clean_shutdown.mark_open()?;
+        let path = clean_shutdown.path();
+        let tree = sled::Config::new()
+            .path(&path)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()?;
+        let inode = inode(&path)?;
+        if let Some(ahead) = seen_beyond(&tree, self.shared.head().0)? {
+            drop(tree);
+            match self.accept_lost_end {
+                true => clean_shutdown.renew()?,
+                false => clean_shutdown.mark_closed()?,
+            }
+            return Err(ahead);
+        }
+        self.shared.projection.know_cursor(None);
+        let mut progress = check(&tree)?;
+        self.publish(&tree, progress.reached);
+        let mut unflushed = false;
+        loop {
+            let (head, stop, suspect) = self.wait(progress.reached);
+            if suspect {
+                return Err(Discard::Damaged("a reader could not read it"));
+            }
+            if self::inode(&path)? != inode {
+                return Err(Discard::Damaged("its file was replaced"));
+            }
+            if stop {
+                break;
+            }
+            if head > progress.reached {
+                self.project(&tree, &mut progress, head)?;
+                self.publish(&tree, progress.reached);
+                unflushed = true;
+            } else if unflushed {
+                tree.flush()?;
+                unflushed = false;
+            }
+        }
+        self.shared.projection.state().tree = None;
+        tree.flush()?;
+        drop(tree);
+        clean_shutdown.mark_closed()?;
+        Ok(())
+    }
+
+    /// Waits for work, or for a moment. Work that comes in drops gathers for a while, unless somebody waits for it.
+    fn wait(&self, reached: u64) -> (u64, bool, bool) {
+        let projection = &self.shared.projection;
+        let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
+        let mut state = projection.state();
+        state.wake_at = reached + 1;
+        projection.changed.wait_while_for(&mut state, idle, TICK);
+        let enough = reached + BATCH_ENTRIES_MAX;
+        state.wake_at = enough;
+        let drops = |state: &mut State| {
+            (reached + 1..enough).contains(&state.head) && state.readers == 0 && !state.stop && !state.suspect
+        };
+        projection.changed.wait_while_for(&mut state, drops, GATHER);
+        state.wake_at = u64::MAX;
+        (state.head, state.stop, state.suspect)
+    }
+
+    /// Writes one batch of rows and the cursor, atomically.
+    fn project(&self, tree: &sled::Db, progress: &mut Progress, head: u64) -> Result<(), Discard> {
+        let mut rows = NewRows::default();
+        let mut after = *progress;
+        let end = head.min(progress.reached + BATCH_ENTRIES_MAX);
+        while after.reached < end {
+            let next = EntryNumber(after.reached + 1);
+            for payload in self.shared.entries.run(next, end - after.reached)? {
+                self.add_rows(EntryNumber(after.reached + 1), payload, &mut rows, &mut after)?;
+            }
+        }
+        let mut batch = sled::Batch::default();
+        for (key, changed) in rows.buckets {
+            let mut bucket = match tree.get(&key)? {
+                Some(value) => buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
+                None => buckets::DeviceBucket::default(),
+            };
+            bucket.extend(changed);
+            batch.insert(key, buckets::write(&bucket));
+        }
+        for key in rows.expiring {
+            batch.insert(key, Vec::new());
+        }
+        batch.insert(CURSOR_KEY, after.to_bytes());
+        tree.apply_batch(batch)?;
+        *progress = after;
+        Ok(())
+    }
+
+    /// Adds the rows of one entry.
+    fn add_rows(
+        &self,
+        number: EntryNumber,
+        payload: Bytes,
+        rows: &mut NewRows,
+        progress: &mut Progress,
+    ) -> Result<(), Discard> {
+        let unreadable = || Discard::Ledger(self.shared.entries.damaged(number, UNREADABLE));
+        let first = |device: DeviceName<'_>| self.first_entry(device);
+        let now = |device: DeviceName<'_>| self.device_now(device);
+        let record = EntryRecord::read(payload).ok_or_else(unreadable)?;
+        if let Some(summary) = record.summary(number) {
+            project_summary(&summary, first, now, rows, progress);
+        } else {
+            let entry = record.entry(number).ok_or_else(unreadable)?;
+            project(&entry, first, now, |serial_number| self.holder(serial_number), rows, progress);
+        }
+        Ok(())
+    }
+
+    /// The entry of the first certificate of a device.
+    fn first_entry(&self, device: DeviceName<'_>) -> Option<EntryNumber> {
+        let index = self.shared.index.read();
+        index.first_entry_of(device).map(|entry| EntryNumber(u64::from(entry)))
+    }
+
+    fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
+        let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
+        let index = self.shared.index.read();
+        let facts = self.shared.rows(&index).device(device).ok()??;
+        let accounted = facts.flags.confirmed || facts.flags.scrapped;
+        Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
+    }
+
+    /// The device that a certificate belongs to.
+    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+        let index = self.shared.index.read();
+        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
+        if row.kind() == Kind::Other {
+            return None;
+        }
+        match self.shared.rows(&index).certificate(serial_number).ok()??.holder {
+            Holder::Principal(Principal::Device(device)) => Some(device),
+            _ => None,
+        }
+    }
+
+    fn publish(&self, tree: &sled::Db, reached: u64) {
+        let mut state = self.shared.projection.state();
+        state.reached = reached;
+        // A rebuild is shown when it has caught up once.
+        if state.tree.is_none() && reached >= state.head.saturating_sub(BATCH_ENTRIES_MAX) {
+            state.tree = Some(tree.clone());
+        }
+        self.shared.projection.changed.notify_all();
+    }
+}
+
+/// What the projection has seen, if the ledger ends before that and all that it must hold is there: a damaged one says nothing of the ledger.
+/// Also one of an earlier version, which is good for nothing else.
+fn seen_beyond(tree: &sled::Db, head: u64) -> Result<Option<Discard>, Discard> {
+    for key in [CURSOR_KEY, CURSOR_KEY_2] {
+        let cursor = tree.get(key)?.and_then(|cursor| Progress::from_bytes(&cursor));
+        if let Some(cursor) = cursor.filter(|cursor| cursor.reached > head) {
+            return match count(tree, cursor.reached)? == cursor {
+                true => Ok(Some(Discard::Ahead { seen: cursor.reached, head })),
+                false => Err(Discard::Damaged("rows are missing")),
+            };
+        }
+    }
+    Ok(None)
+}
+
+/// Reads everything: a successful open of sled proves nothing. What does not add up is thrown away.
+fn check(tree: &sled::Db) -> Result<Progress, Discard> {
+    let Some(cursor) = tree.get(CURSOR_KEY)? else {
+        return match (tree.is_empty(), tree.contains_key(CURSOR_KEY_2)?) {
+            (true, _) => Ok(Progress::default()),
+            (false, true) => Err(Discard::Version),
+            (false, false) => Err(Discard::Damaged("no cursor")),
+        };
+    };
+    let expected = Progress::from_bytes(&cursor).ok_or(Discard::Damaged("the cursor"))?;
+    match count(tree, expected.reached)? == expected {
+        true => Ok(expected),
+        false => Err(Discard::Damaged("rows are missing")),
+    }
+}
+
+/// What a projection that has reached this entry holds.
+fn count(tree: &sled::Db, reached: u64) -> Result<Progress, Discard> {
+    let mut found = Progress { reached, ..Progress::default() };
+    for row in tree.iter() {
+        let (key, value) = row?;
+        if buckets::is_bucket(&key) {
+            let bucket = buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?;
+            bucket.keys().for_each(|last| found.add(&key, &[*last]));
+        } else if ![CURSOR_KEY, CURSOR_KEY_2].contains(&&*key) {
+            found.add(&key, &[]);
+        }
+    }
+    Ok(found)
+}
+
+/// Which file sled writes to. One that was deleted or replaced under it would be written for nobody.
+fn inode(path: &Path) -> Result<u64, Discard> {
+    let found = std::fs::metadata(path.join("db"))?;
+    Ok(found.ino())
+}
+
+/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: a run of serials is some hundred rows.
+const BATCH_ENTRIES_MAX: u64 = 1024;
+
+/// Of sled's cache. What a listing reads is cold anyway; the page table beside it is what costs memory.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often an idle projector looks whether its files are still there.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long few entries wait for more, unless somebody wants to read them: each write to sled wakes eight threads of its own, and a full
+/// batch costs a fraction of many small ones.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The lag's resolution.
+const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
+
+/// Between a discarded projection and the next.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// At most: long enough not to grind on a full disk, short enough that listings come back soon after there is room.
+const PAUSE_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,225 @@
+//! What the index and the ledger say of revocation: CRLs, status, the feed. The projection has no part in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
+use ledger::{EntryNumber, Holder};
+use ledger_log::format;
+
+use super::Shared;
+use super::index::Certificates;
+use crate::revocations::changes_of;
+use crate::{
+    ChangePosition, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
+    StoreError,
+};
+
+impl Shared {
+    fn certificates<T>(&self, look: impl FnOnce(&Certificates) -> T) -> T {
+        look(&self.index.read().certificates)
+    }
+
+    pub(super) fn superseded_due(
+        &self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<SerialNumber>, StoreError> {
+        let before = format::milliseconds(before);
+        let entries: Vec<u32> = self.certificates(|certificates| {
+            let due = certificates.due(before).filter_map(|row| certificates.get(row));
+            due.map(|row| row.entry).take(limit).collect()
+        });
+        let mut due = Vec::with_capacity(entries.len());
+        for number in entries {
+            let entry = self.entries.get(EntryNumber(u64::from(number)))?;
+            due.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
+        }
+        Ok(due)
+    }
+
+    pub(super) fn status_record(
+        &self,
+        serial_number: &SerialNumber,
+    ) -> Result<Option<StatusRecord>, StoreError> {
+        let row = {
+            let index = self.index.read();
+            index.certificate_row(serial_number).and_then(|row| index.certificates.get(row))
+        };
+        let Some(row) = row else { return Ok(None) };
+        let status = row.status();
+        let revocation = match row.is_revoked_or_held() {
+            true => {
+                // Thousands were revoked by one entry: it is read for the first who asks.
+                let mut cause_cache = self.cause_cache.lock();
+                let cause = cause_cache.of(self, row.changed, row.is_held())?;
+                let RevokedEntry { at, reason, invalidity_date, .. } = cause.line(*serial_number);
+                let entry = EntryNumber(u64::from(row.changed));
+                Some(Revocation { at, reason, invalidity_date, entry })
+            }
+            false => None,
+        };
+        Ok(Some(StatusRecord { issuer: row.issuer(), shard: row.shard(), status, revocation }))
+    }
+
+    pub(super) fn revocation_changes(
+        &self,
+        after: ChangePosition,
+        limit: usize,
+    ) -> Result<Vec<RevocationChange>, StoreError> {
+        // Every one of these changed at least one certificate.
+        let entries: Vec<u32> = self.certificates(|certificates| {
+            certificates.changes_from(after.entry).iter().copied().take(limit.saturating_add(1)).collect()
+        });
+        let mut changes = Vec::new();
+        for number in entries {
+            let entry = self.entries.get(EntryNumber(u64::from(number)))?;
+            for (position, (serial_number, status)) in (0..).zip(changes_of(&entry)) {
+                let position = ChangePosition { entry: entry.number, index: position };
+                if position <= after {
+                    continue;
+                }
+                if changes.len() >= limit {
+                    return Ok(changes);
+                }
+                let facts = self.view(|rows| ledger::View::certificate(rows, &serial_number))?;
+                let facts =
+                    facts.ok_or_else(|| self.entries.damaged(entry.number, super::entries::ABSENT))?;
+                changes.push(RevocationChange {
+                    position,
+                    at: entry.at,
+                    serial_number,
+                    issuer: facts.issuer,
+                    shard: facts.shard,
+                    device: match facts.holder {
+                        Holder::Principal(Principal::Device(device)) => Some(device),
+                        Holder::Principal(Principal::Named { .. }) | Holder::Issuer(_) => None,
+                    },
+                    status,
+                });
+            }
+        }
+        Ok(changes)
+    }
+
+    pub(super) fn revoked_in(
+        &self,
+        issuer: IssuerName,
+        shard: Option<u32>,
+        expired_before: SystemTime,
+        from: u64,
+        limit: usize,
+    ) -> Result<RevokedPage, StoreError> {
+        let (rows, next) = self.certificates(|certificates| {
+            let (first, end) = match shard {
+                Some(shard) => {
+                    certificates.shard(issuer, shard).map_or((0, 0), |shard| (shard.first, shard.end))
+                }
+                None => (0, u32::MAX),
+            };
+            let first = first.max(u32::try_from(from).unwrap_or(u32::MAX));
+            let mut rows = Vec::new();
+            for (number, row) in certificates.from(first).take_while(|(number, _)| *number < end) {
+                let listed = row.is_revoked_or_held() && row.issuer() == issuer;
+                if !listed || shard.is_some_and(|shard| row.shard() != Some(shard)) {
+                    continue;
+                }
+                if rows.len() >= limit {
+                    return (rows, Some(u64::from(number)));
+                }
+                rows.push(row);
+            }
+            (rows, None)
+        });
+        let mut reader = self.entries.in_order();
+        let mut cause_cache = CauseCache::default();
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            let issued = reader.entry(row.entry)?;
+            let Some(certificate) = issued.event.certificate() else { continue };
+            if certificate.validity.not_after() < expired_before {
+                continue;
+            }
+            entries.push(cause_cache.of(self, row.changed, row.is_held())?.line(certificate.serial_number));
+        }
+        Ok(RevokedPage { entries, next })
+    }
+
+    pub(super) fn shard_state(&self, issuer: IssuerName, shard: u32) -> ShardState {
+        let state = self.certificates(|certificates| certificates.shard(issuer, shard));
+        state.map_or_else(ShardState::default, |state| ShardState {
+            revoked_or_held: u64::from(state.revoked_or_held),
+            changed: EntryNumber(u64::from(state.changed)),
+            not_after: UNIX_EPOCH.checked_add(Duration::from_secs(state.not_after_s)),
+        })
+    }
+
+    pub(super) fn shards(&self, issuer: IssuerName) -> u32 {
+        self.certificates(|certificates| certificates.shards(issuer))
+    }
+
+    pub(super) fn issued_by(&self, issuer: IssuerName) -> u64 {
+        self.certificates(|certificates| certificates.issued_by(issuer))
+    }
+}
+
+/// The entries that revoked or held what is asked for: mostly a few, each for many certificates.
+#[derive(Default)]
+pub(super) struct CauseCache(HashMap<(u32, bool), Arc<Cause>>);
+
+/// What an entry says of those that it revoked or held.
+struct Cause {
+    at: SystemTime,
+    reason: RevocationReason,
+    invalidity_date: Option<SystemTime>,
+    /// Dates that were kept.
+    since: HashMap<SerialNumber, SystemTime>,
+}
+
+impl CauseCache {
+    fn of(&mut self, shared: &Shared, changed: u32, held: bool) -> Result<Arc<Cause>, StoreError> {
+        if let Some(cause) = self.0.get(&(changed, held)) {
+            return Ok(Arc::clone(cause));
+        }
+        if self.0.len() >= CAUSES_MAX {
+            self.0.clear();
+        }
+        let entry = shared.entries.get(EntryNumber(u64::from(changed)))?;
+        let cause = match entry.event.revoked().filter(|_| !held) {
+            Some(revoked) => Cause {
+                at: entry.at,
+                reason: revoked.reason,
+                invalidity_date: revoked.invalidity_date,
+                since: revoked
+                    .certificates
+                    .iter()
+                    .filter_map(|one| Some((one.serial_number, one.since?)))
+                    .collect(),
+            },
+            None => Cause {
+                at: entry.at,
+                reason: RevocationReason::CertificateHold,
+                invalidity_date: None,
+                since: HashMap::new(),
+            },
+        };
+        let cause = Arc::new(cause);
+        self.0.insert((changed, held), Arc::clone(&cause));
+        Ok(cause)
+    }
+}
+
+impl Cause {
+    fn line(&self, serial_number: SerialNumber) -> RevokedEntry {
+        RevokedEntry {
+            serial_number,
+            at: self.since.get(&serial_number).copied().unwrap_or(self.at),
+            reason: self.reason,
+            invalidity_date: self.invalidity_date,
+        }
+    }
+}
+
+/// Entries that are remembered while a page is made.
+const CAUSES_MAX: usize = 256;
