@@ -38,7 +38,7 @@ impl Revoke {
         let serials = (0..self.certificates).step_by(few).map(|number| format!("SN{number:08}"));
         let singles = serials.clone().count();
         let told = runtime.block_on(one::slowest(&server, serials))?;
-        let (preview, ledger, published) = runtime.block_on(self.withdraw(&server, singles))?;
+        let (preview, ledger, published) = runtime.block_on(self.revoke(&server, singles))?;
         let figures = json!({
             "name": "revoke",
             "certificates": self.certificates,
@@ -94,7 +94,7 @@ impl Revoke {
     }
 
     /// Times to count, to record, and to publish.
-    async fn withdraw(&self, server: &Server, before: usize) -> Result<(Duration, Duration, Duration)> {
+    async fn revoke(&self, server: &Server, before: usize) -> Result<(Duration, Duration, Duration)> {
         let operator = server.authority().operator();
         let selection = Some(Selection { by: Some(By::WorkOrder(server.order().to_owned())) });
         let started = Instant::now();

@@ -108,15 +108,15 @@ impl CrlDraft {
     /// # Errors
     /// When a rule would be broken.
     pub fn new(issuer: &Certificate, terms: &CrlFields, now: SystemTime) -> Result<Self, Refusal> {
-        ensure(issuer.signs_crls(), "R-CRL-04", "the issuer may not sign revocation lists")?;
+        ensure(issuer.signs_crls(), "R-CRL-04", "the issuer may not sign CRLs")?;
         let key_identifier = issuer.subject_key_identifier();
         let key_identifier =
-            key_identifier.ok_or(Refusal::Encoding { what: "a list by an issuer without key identifier" })?;
+            key_identifier.ok_or(Refusal::Encoding { what: "a CRL of an issuer without key identifier" })?;
         let algorithm = SignatureAlgorithm::of(issuer.public_key())
-            .ok_or(Refusal::Encoding { what: "a list by an issuer with such a key" })?;
+            .ok_or(Refusal::Encoding { what: "a CRL of an issuer with such a key" })?;
         if let CrlScope::Shard { urls } = &terms.scope {
             let good = !urls.is_empty() && urls.iter().all(|url| plain_http(url));
-            ensure(good, "R-CRL-08", "a shard's list is at http URLs")?;
+            ensure(good, "R-CRL-08", "the CRL of a shard is at http URLs")?;
         }
         let mut fields = vec![INTEGER, 1, 1];
         fields.extend_from_slice(algorithm.identifier());

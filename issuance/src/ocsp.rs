@@ -20,16 +20,16 @@ pub use response::{OcspCertStatus, OcspSigner, PreparedOcsp, SingleResponse, ocs
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum OcspError {
     /// The request cannot be parsed.
-    #[error("the question is malformed")]
+    #[error("the OCSP request is malformed")]
     MalformedRequest,
     /// The responder has a fault.
-    #[error("the answerer is broken")]
+    #[error("the OCSP responder has a fault")]
     InternalError,
     /// The responder cannot answer now.
-    #[error("not now; try later")]
+    #[error("the OCSP responder cannot answer now")]
     TryLater,
     /// The request is not about one of our issuers.
-    #[error("not a question for us")]
+    #[error("the OCSP request is about another issuer")]
     Unauthorized,
 }
 

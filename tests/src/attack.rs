@@ -1,5 +1,5 @@
-//! What hostile callers do to a CA over real sockets: connections that idle, calls that are half sent,
-//! handshakes that never end, requests of which half comes. Each goes on until it is dropped.
+//! Hostile callers over real sockets: idle connections, half-sent calls, unfinished handshakes, half-sent
+//! requests. Each attack goes on until it is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::{Caller, Credentials};
 /// An attack that goes on until it is dropped.
 #[derive(Debug, Default)]
 pub struct Attack {
-    /// Where it comes from, if that was said.
+    /// The source address, if one was chosen.
     from: Option<Ipv4Addr>,
     tasks: JoinSet<()>,
     open: Arc<AtomicUsize>,
@@ -29,23 +29,23 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// One that comes from this address; all of 127.0.0.0/8 is the loopback.
+    /// Comes from this address; all of 127.0.0.0/8 is the loopback.
     pub fn from(address: Ipv4Addr) -> Self {
         Self { from: Some(address), ..Self::default() }
     }
 
-    /// How many connections it holds now.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// How often it tried to open one.
+    /// The number of attempts to open one.
     pub fn tried(&self) -> usize {
         self.tried.load(Ordering::SeqCst)
     }
 
-    /// So many connections over mTLS that say what HTTP/2 wants, answer its PINGs and idle; each is opened
-    /// again when it is closed.
+    /// This many idle connections over mTLS that speak HTTP/2 and answer its PINGs; each is opened again when
+    /// it is closed.
     pub fn idle(&mut self, server: SocketAddr, who: Option<&Credentials>, trust: &str, connections: usize) {
         let (connector, from) = (connector(who, trust), self.from);
         for _ in 0..connections {
@@ -57,7 +57,7 @@ impl Attack {
                     if let Some(mut stream) = connect(server, from, &connector).await {
                         let mut seen = false;
                         while frame(&mut stream).await.is_some() {
-                            // The first frame of the server says that it has a place for us.
+                            // The server's first frame means that it has accepted the connection.
                             if !std::mem::replace(&mut seen, true) {
                                 open.fetch_add(1, Ordering::SeqCst);
                             }
@@ -72,7 +72,8 @@ impl Attack {
         }
     }
 
-    /// So many connections, each with so many calls whose message never comes; begun again when they end.
+    /// This many connections, each with this many calls whose message never comes; started again when they
+    /// end.
     pub fn half_calls(
         &mut self,
         server: SocketAddr,
@@ -104,7 +105,7 @@ impl Attack {
         }
     }
 
-    /// So many handshakes at a time, each with a fresh key exchange, closed when it is done.
+    /// This many handshakes at a time, each with a new key exchange, closed when it is complete.
     pub fn handshakes(&mut self, server: SocketAddr, who: Option<&Credentials>, trust: &str, at_once: usize) {
         let (connector, from) = (connector(who, trust), self.from);
         for _ in 0..at_once {
@@ -120,7 +121,7 @@ impl Attack {
         }
     }
 
-    /// So many connections on which these bytes come and then nothing, opened again when they are closed.
+    /// This many connections that send these bytes and then nothing, opened again when they are closed.
     pub fn half_sent(&mut self, server: SocketAddr, bytes: &'static [u8], connections: usize) {
         let from = self.from;
         for _ in 0..connections {
@@ -142,7 +143,7 @@ impl Attack {
         }
     }
 
-    /// Something else, again and again.
+    /// Runs any other attack in a loop.
     pub fn repeat<F: Future<Output = ()> + Send>(&mut self, mut what: impl FnMut() -> F + Send + 'static) {
         self.tasks.spawn(async move {
             loop {
@@ -174,7 +175,7 @@ fn connector(who: Option<&Credentials>, trust: &str) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// A connection on which HTTP/2 has begun.
+/// A connection on which HTTP/2 has started.
 async fn connect(
     server: SocketAddr,
     from: Option<Ipv4Addr>,
@@ -195,7 +196,7 @@ async fn open_tcp(server: SocketAddr, from: Option<Ipv4Addr>) -> Option<TcpStrea
     socket.connect(server).await.ok()
 }
 
-/// Reads a frame, and answers a PING; `None`: the connection has ended, or goes away.
+/// Reads a frame and answers a PING; `None`: the connection has ended or GOAWAY was received.
 async fn frame(stream: &mut TlsStream<TcpStream>) -> Option<()> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.ok()?;
@@ -208,14 +209,14 @@ async fn frame(stream: &mut TlsStream<TcpStream>) -> Option<()> {
     Some(())
 }
 
-/// What a client says first, without settings.
+/// The client's preface, without settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// RFC 9113, section 6.7.
 const PING: u8 = 6;
 
-/// No frame is longer, unless it was agreed.
+/// The longest frame without another agreement.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 
-/// As impatient as it can be without burning the test's own processor.
+/// The shortest pause that leaves the test's own processor free.
 const AGAIN_AFTER: Duration = Duration::from_millis(20);

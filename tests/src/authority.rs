@@ -1,4 +1,4 @@
-//! A CA as a process of its own: made, run, killed and run again.
+//! A CA as a process: made, run, killed and run again.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -26,14 +26,14 @@ pub struct CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// One that was made (`init`) and runs (`serve`) in a directory that goes away with it.
+    /// Makes (`init`) and runs (`serve`) one in a temporary directory.
     pub fn start() -> Self {
         let mut authority = Self::founded();
         authority.serve();
         authority
     }
 
-    /// One that was made and does not run yet, in a directory that goes away with it.
+    /// Makes one in a temporary directory, without running it.
     pub fn founded() -> Self {
         let own = tempfile::tempdir().expect("a temporary directory");
         let mut authority = Self::founded_in(&own.path().join("ca"));
@@ -41,13 +41,13 @@ impl CertificateAuthority {
         authority
     }
 
-    /// One that was made in this directory, which must not exist, and does not run yet.
+    /// Makes one in this directory, which must not exist, without running it.
     pub fn founded_in(directory: &Path) -> Self {
         Self::founded_with(directory, &[])
     }
 
-    /// One that was made in a directory that goes away with it, and does not run yet. Its certificates, also
-    /// those of its issuers, say where their lists are: where it will listen, on a port that is chosen now.
+    /// Makes one in a temporary directory, without running it. Its certificates name the URLs of CRLs and
+    /// OCSP, on a port that is chosen now.
     pub fn founded_with_public_url() -> Self {
         let free =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
@@ -80,13 +80,13 @@ impl CertificateAuthority {
         }
     }
 
-    /// An environment variable for the next start.
+    /// Sets an environment variable for the next start.
     pub fn with_environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// An environment variable for the next start; an empty value takes it away.
+    /// Sets an environment variable for the next start; an empty value removes it.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);
         if !value.is_empty() {
@@ -94,7 +94,7 @@ impl CertificateAuthority {
         }
     }
 
-    /// Devices are told to enrol where it listens, on a port that is chosen now.
+    /// Tells devices to enrol where it listens, on a port that is chosen now.
     pub fn with_enrollment_at_its_own_address(mut self) -> Self {
         let free =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port");
@@ -103,19 +103,19 @@ impl CertificateAuthority {
         self.with_environment("TOUCHMARK_CA_ENROLLMENT_URL", &url)
     }
 
-    /// Another place for its log than beside its directory.
+    /// Puts its log elsewhere than beside its directory.
     pub fn with_log(mut self, log: &Path) -> Self {
         self.log = log.to_path_buf();
         self
     }
 
-    /// Its standard error goes here, and not to its log.
+    /// Sends its standard error here instead of to its log.
     pub fn with_stderr(mut self, stderr: File) -> Self {
         self.stderr = Some(stderr);
         self
     }
 
-    /// It runs on this core only.
+    /// Pins it to this core.
     pub fn pinned_to(mut self, core: usize) -> Self {
         self.core = Some(core);
         self
@@ -126,7 +126,7 @@ impl CertificateAuthority {
         self.serve_within(READY_WITHIN).unwrap_or_else(|why| panic!("{why}\n{}", self.log_tail()));
     }
 
-    /// Runs it; says why not when it is not ready in time.
+    /// Runs it; returns the reason when it is not ready in time.
     pub fn serve_within(&mut self, deadline: Duration) -> Result<(), String> {
         self.process = None;
         let log = match &self.stderr {
@@ -155,22 +155,22 @@ impl CertificateAuthority {
         Ok(())
     }
 
-    /// SIGKILL, and reaped.
+    /// Kills it (SIGKILL) and waits.
     pub fn kill(&mut self) {
         self.process.take().expect("it runs").kill();
     }
 
-    /// SIGTERM, and waited for.
+    /// Stops it (SIGTERM) and waits.
     pub fn stop(&mut self) -> ExitStatus {
         self.process.take().expect("it runs").terminate(STOPPED_WITHIN)
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until it ends by itself.
     pub fn ended_within(&mut self, deadline: Duration) -> Option<ExitStatus> {
         self.process.as_mut().expect("it runs").wait(deadline)
     }
 
-    /// Its process, for a test that ends it in its own way.
+    /// Its process, for a test that ends it in another way.
     pub fn take_process(&mut self) -> Process {
         self.process.take().expect("it runs")
     }
@@ -182,7 +182,7 @@ impl CertificateAuthority {
         rustix::process::kill_process(id, signal).expect("it can be sent");
     }
 
-    /// Its metrics.
+    /// The text of its metrics.
     pub fn metrics(&self) -> String {
         self.page("/metrics").1
     }
@@ -204,7 +204,7 @@ impl CertificateAuthority {
         (head.lines().next().unwrap_or_default().to_owned(), String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// What it was made into.
+    /// Its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -213,22 +213,22 @@ impl CertificateAuthority {
         self.process.as_ref().expect("it runs")
     }
 
-    /// Where it listens for gRPC.
+    /// The address for gRPC.
     pub fn grpc(&self) -> SocketAddr {
         self.grpc.expect("it ran")
     }
 
-    /// Where it shows metrics and health.
+    /// The address for metrics and health.
     pub fn http(&self) -> SocketAddr {
         self.http.expect("it ran")
     }
 
-    /// Where it shows everybody lists and status.
+    /// The address for CRLs and OCSP.
     pub fn public(&self) -> SocketAddr {
         self.public.expect("it ran")
     }
 
-    /// Its URL, as devices and stations have it in their configuration.
+    /// Its URL, for the configuration of devices and stations.
     pub fn url(&self) -> String {
         format!("https://{}", self.grpc())
     }
@@ -246,17 +246,17 @@ impl CertificateAuthority {
         self.directory.join("operators/admin")
     }
 
-    /// Whoever has these credentials.
+    /// A caller with these credentials.
     pub fn caller(&self, credentials: &Credentials) -> Caller {
         Caller::new(self.grpc(), credentials)
     }
 
-    /// Everything it logged.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Whether it logs this, now or in a moment: a log line is written after the answer.
+    /// Waits a moment until it logs this: a log line is written after the answer.
     pub fn logs(&self, text: &str) -> bool {
         let end = std::time::Instant::now() + LOGGED_WITHIN;
         while std::time::Instant::now() < end {
@@ -275,7 +275,7 @@ impl CertificateAuthority {
     }
 }
 
-/// The first line of its standard output; the rest is read and dropped, so that it never blocks on us.
+/// The first line of its standard output; the rest is read and dropped, so that it never blocks.
 fn first_line(process: &mut Process, deadline: Duration) -> Result<String, String> {
     let stdout = process.child_mut().stdout.take().expect("its standard output is piped");
     let (line, first) = mpsc::sync_channel(1);
@@ -295,14 +295,14 @@ fn address_or_any(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string())
 }
 
-/// Whose CA it is.
+/// The organization of the CA.
 pub const ORGANIZATION: &str = "Example Devices";
 
-/// A start reads the ledger; ours are small, the machine may be busy.
+/// A start reads the ledger; the machine may be busy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// A log line waits for its thread.
+/// The longest delay of a log line.
 const LOGGED_WITHIN: Duration = Duration::from_secs(10);
 
-/// A graceful stop answers what was begun.
+/// A graceful stop completes the calls in progress.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Relying parties of others: mosquitto and nginx, which read revocation lists from files.
+//! Other relying parties: mosquitto and nginx, which read CRLs from files.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -16,8 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::{Credentials, Process};
 
-/// A relying party that runs, and ends when it is dropped: it is asked to, since a master that is killed
-/// leaves its workers behind.
+/// A running relying party. Dropping it stops it gracefully, because a killed master process leaves its
+/// workers behind.
 #[derive(Debug)]
 pub struct Broker {
     kind: Kind,
@@ -32,17 +32,17 @@ enum Kind {
     Nginx,
 }
 
-/// What became of a device that connected.
+/// The result of a device's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// It was let in and served.
+    /// Accepted and served.
     Served,
-    /// It was turned away, with what was said.
+    /// Refused, with the broker's message.
     Refused(String),
 }
 
 impl Broker {
-    /// mosquitto on a free port, with its own credential and the revocation lists in a file.
+    /// mosquitto on a free port, with its own credential and a file of CRLs.
     pub fn mosquitto(directory: &Path, own: &Credentials, lists: &Path) -> Self {
         let (address, command) = Self::configured(directory, own, lists);
         Self::start(Kind::Mosquitto, address, command, &directory.join("mosquitto.log"))
@@ -74,7 +74,7 @@ impl Broker {
         Self::start(Kind::Mosquitto, address, command, &directory.join("mosquitto.log"))
     }
 
-    /// nginx on a free port, with its own credential and the revocation lists in a file.
+    /// nginx on a free port, with its own credential and a file of CRLs.
     pub fn nginx(directory: &Path, own: &Credentials, lists: &Path) -> Self {
         let (address, command) = Self::nginx_configured(directory, own, lists);
         Self::start(Kind::Nginx, address, command, &directory.join("nginx.log"))
@@ -119,17 +119,17 @@ impl Broker {
         Self { kind, address, process: Some(Process::start(&mut command)), log: log.to_path_buf() }
     }
 
-    /// Its process id, which it reads its files again for when it gets SIGHUP.
+    /// The process id, for a SIGHUP that reloads its files.
     pub fn id(&self) -> u32 {
         self.process.as_ref().expect("it runs").id()
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Connects as a device and asks to be served; `None` while it does not listen or answer at all.
+    /// Connects as a device and makes a request; `None` while it does not listen or answer.
     pub async fn admits(&self, device: &Credentials) -> Option<Admission> {
         tokio::time::timeout(ANSWERED_WITHIN, self.ask(device)).await.ok()?
     }
@@ -179,7 +179,7 @@ impl Drop for Broker {
 }
 
 impl Admission {
-    /// Whether it was turned away because of its certificate, and not for another reason.
+    /// Whether it was refused because of its certificate.
     pub fn is_refusal_of_the_certificate(&self) -> bool {
         match self {
             Self::Served => false,
@@ -213,7 +213,7 @@ fn connector(device: &Credentials) -> TlsConnector {
     Arc::new(config).into()
 }
 
-/// The broker's own files, as such programs want them: the certificate with its chain in one file.
+/// The broker's own files: the certificate with its chain in one file.
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
@@ -229,7 +229,7 @@ impl Files {
     }
 }
 
-/// A program that lives where only root's PATH looks.
+/// A program that is only on root's PATH.
 fn program(name: &str) -> Command {
     let path = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|place| Path::new(place).join(name));
     let found = path.iter().find(|path| path.exists());
@@ -242,7 +242,7 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
-/// Loopback, on a busy machine.
+/// For the loopback on a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Nothing is left to be served.

@@ -1,4 +1,4 @@
-//! Somebody who calls the CA over mTLS.
+//! A caller of the CA over mTLS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::Credentials;
 
-/// Somebody who calls, with one connection that is made at the first call and made again when it broke.
+/// A caller with one connection, opened at the first call and opened again when it broke.
 #[derive(Debug, Clone)]
 pub struct Caller {
     channel: Channel,
@@ -23,13 +23,13 @@ impl Caller {
         Self { channel: endpoint(server, presenting(credentials)).connect_lazy() }
     }
 
-    /// One whose connection takes 64 KiB of answers that nobody reads, and no more.
+    /// A caller whose connection holds 64 KiB of unread answers and no more.
     pub fn with_a_small_window(server: SocketAddr, credentials: &Credentials) -> Self {
         let endpoint = endpoint(server, presenting(credentials)).initial_connection_window_size(SMALL_WINDOW);
         Self { channel: endpoint.initial_stream_window_size(SMALL_WINDOW).connect_lazy() }
     }
 
-    /// One who trusts the server and shows no certificate.
+    /// A caller that trusts the server and shows no certificate.
     pub fn without_certificate(server: SocketAddr, trust: &str) -> Self {
         Self { channel: endpoint(server, trusting(trust)).connect_lazy() }
     }
@@ -78,11 +78,11 @@ fn endpoint(server: SocketAddr, tls: ClientTlsConfig) -> Endpoint {
         .expect("usable credentials")
 }
 
-/// The least that a connection can have (RFC 9113, section 6.9.2).
+/// The smallest window of a connection (RFC 9113, section 6.9.2).
 const SMALL_WINDOW: u32 = 65_535;
 
 /// Loopback connects at once; a busy machine handshakes slowly.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 
-/// No call of ours takes this long; without it a lost answer would hang a suite.
+/// Longer than any call of the suites; without it a lost answer would hang a suite.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);

@@ -1,19 +1,19 @@
-//! Clocks that are wrong: the wall clock of a process, faked by the Debian package `faketime` and changed
-//! while the process runs. The monotonic clock is left alone.
+//! Wrong clocks: the wall clock of a process, faked by the Debian package `faketime` and changed while the
+//! process runs. The monotonic clock is not changed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::CertificateAuthority;
 
-/// The wall clock of processes, which the test sets.
+/// The faked wall clock of processes.
 #[derive(Debug)]
 pub struct WallClock {
     file: PathBuf,
 }
 
 impl WallClock {
-    /// One that is right, kept in this file.
+    /// A clock that is right, kept in this file.
     pub fn right(file: &Path) -> Self {
         let clock = Self { file: file.to_path_buf() };
         clock.set("+0");
@@ -22,13 +22,13 @@ impl WallClock {
 
     /// Sets it: `+60d`, `-1m`, `+10y`, from the real time.
     pub fn set(&self, offset: &str) {
-        // Replaced, never half written: processes read it all the time.
+        // Replaced atomically: processes read it all the time.
         let written = self.file.with_extension("new");
         std::fs::write(&written, format!("{offset}\n")).expect("it can be written");
         std::fs::rename(written, &self.file).expect("it can be renamed");
     }
 
-    /// The variables that make a process go by it.
+    /// The variables that make a process use it.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let file = self.file.to_str().expect("a path of text").to_owned();
         vec![
@@ -39,7 +39,7 @@ impl WallClock {
         ]
     }
 
-    /// Lets the next start of a CA go by it.
+    /// Makes the next start of a CA use it.
     pub fn of(&self, authority: &mut CertificateAuthority) {
         for (name, value) in self.environment() {
             authority.set_environment(name, &value);
@@ -47,7 +47,7 @@ impl WallClock {
     }
 }
 
-/// Lets a process have a wall clock that is off by this much.
+/// Gives a process a wall clock that is off by this much.
 pub fn fake(command: &mut Command, offset: &str) {
     command.env("LD_PRELOAD", library()).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }

@@ -7,7 +7,7 @@ use pem::{EncodeConfig, LineEnding, Pem};
 use prost::bytes::Bytes;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 
-/// Who one is, and whom one trusts: PEM, as in a credential directory.
+/// The content of a credential directory, in PEM.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub certificate: String,
@@ -30,7 +30,7 @@ impl Credentials {
         }
     }
 
-    /// From what the CA answered.
+    /// From the CA's answer.
     pub fn from_der(key: &KeyPair, certificate: &[u8], chain: &[Bytes], anchors: &[Bytes]) -> Self {
         Self {
             certificate: pem(certificate),
@@ -58,18 +58,18 @@ impl Credentials {
         ders(&self.certificate).swap_remove(0)
     }
 
-    /// What is presented: the leaf and its chain, in DER.
+    /// The leaf and its chain, in DER.
     pub fn presented_der(&self) -> Vec<Vec<u8>> {
         ders(&format!("{}{}", self.certificate, self.chain))
     }
 
-    /// The anchors in DER.
+    /// The anchors, in DER.
     pub fn anchors_der(&self) -> Vec<Vec<u8>> {
         ders(&self.trust)
     }
 }
 
-/// A P-256 key that was made just now, and a request signed by it.
+/// A new P-256 key and a request signed by it.
 #[derive(Debug)]
 pub struct KeyAndRequest {
     pub key: KeyPair,

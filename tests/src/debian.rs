@@ -1,5 +1,4 @@
-//! A fresh Debian root, in which packages are installed and their programs run as the users that the packages
-//! make.
+//! A fresh Debian root, in which packages are installed and their programs run as the packages' users.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +10,7 @@ use packaging::Request;
 
 use crate::{NotifySocket, Program};
 
-/// A root of its own, gone when dropped. Needs root.
+/// A Debian root, removed when dropped. Needs root.
 #[derive(Debug)]
 pub struct DebianRoot {
     directory: tempfile::TempDir,
@@ -19,7 +18,7 @@ pub struct DebianRoot {
 }
 
 impl DebianRoot {
-    /// A fresh one.
+    /// Makes a fresh one.
     pub fn fresh() -> Self {
         let tar = base_root();
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -33,12 +32,12 @@ impl DebianRoot {
             let mut unpack = Command::new("tar");
             succeed(unpack.arg("--directory").arg(root.path()).arg("--extract").arg("--file").arg(tar));
         }
-        // Programs ask it who they are (/proc/self/exe).
+        // Programs find themselves by /proc/self/exe.
         succeed(Command::new("mount").args(["--bind", "/proc"]).arg(root.inside("/proc")));
         root
     }
 
-    /// Shows the base root, with what is changed in a directory of our own. Whether that is possible.
+    /// Mounts an overlay over the base root. Returns whether that is possible.
     fn lay_over(&self, base: &Path) -> bool {
         let place = |name: &str| self.directory.path().join(name).display().to_string();
         let options =
@@ -48,17 +47,17 @@ impl DebianRoot {
         mount.output().is_ok_and(|output| output.status.success())
     }
 
-    /// Where it is, seen from outside.
+    /// Its directory, seen from outside.
     pub fn path(&self) -> PathBuf {
         self.directory.path().join("root")
     }
 
-    /// A path of it, seen from outside.
+    /// A path in it, seen from outside.
     pub fn inside(&self, path: &str) -> PathBuf {
         self.path().join(path.trim_start_matches('/'))
     }
 
-    /// Installs packages over what is there, as an administrator does with dpkg.
+    /// Installs packages, as an administrator does with dpkg.
     pub fn install(&self, packages: &[PathBuf]) -> String {
         let place = self.inside("/tmp/packages");
         fs::create_dir_all(&place).expect("a new directory");
@@ -76,7 +75,7 @@ impl DebianRoot {
         said
     }
 
-    /// A command in it, as this user with all groups that the user is in.
+    /// A command in it, as this user with all the user's groups.
     pub fn command(&self, user: &str, words: &[&str]) -> Command {
         let mut command = Command::new("chroot");
         command.arg(format!("--userspec={user}:{user}")).arg(self.path()).args(words);
@@ -84,7 +83,7 @@ impl DebianRoot {
         command
     }
 
-    /// Runs it, and returns what it printed, when it must succeed.
+    /// Runs it, and returns its output; it must succeed.
     pub fn says(&self, user: &str, words: &[&str]) -> String {
         told(succeed(&mut self.command(user, words)))
     }
@@ -94,14 +93,13 @@ impl DebianRoot {
         self.command(user, words).output().expect("chroot starts")
     }
 
-    /// The unit of an installed package.
+    /// The systemd unit of an installed package.
     pub fn unit(&self, name: &str) -> ServiceUnit {
         ServiceUnit::read(&self.inside(&format!("/lib/systemd/system/{name}.service")))
     }
 
-    /// A command that does what the unit says, as systemd would: as its user, with its variables and its
-    /// credentials, which root owns and an access control list shows to the user; and a socket that hears
-    /// what the program tells.
+    /// The command of the unit, as systemd would run it: as its user, with its variables and its credentials
+    /// (owned by root, readable by an access control list), and a notification socket.
     pub fn service(&self, unit: &ServiceUnit, variables: &[(&str, &str)]) -> (Command, NotifySocket) {
         let user = unit.one("User");
         let name = unit.path.file_name().expect("a unit").to_string_lossy().into_owned();
@@ -159,7 +157,7 @@ impl Drop for DebianRoot {
     fn drop(&mut self) {
         let unmount = |path: PathBuf| {
             let unmounted = Command::new("umount").arg("--lazy").arg(&path).status();
-            // What is mounted must not be deleted.
+            // Mounts must not be deleted.
             let done = unmounted.is_ok_and(|status| status.success());
             assert!(done || std::thread::panicking(), "{} is still mounted", path.display());
         };
@@ -170,7 +168,7 @@ impl Drop for DebianRoot {
     }
 }
 
-/// What a systemd unit says.
+/// A parsed systemd unit.
 #[derive(Debug)]
 pub struct ServiceUnit {
     path: PathBuf,
@@ -191,7 +189,7 @@ impl ServiceUnit {
         self.lines.iter().filter(move |(one, _)| one == key).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a key that must be there once.
+    /// The only value of a key.
     pub fn one(&self, key: &str) -> String {
         let mut all = self.all(key);
         let (first, second) = (all.next(), all.next());
@@ -200,7 +198,7 @@ impl ServiceUnit {
     }
 }
 
-/// Packages of the programs that the suites run, in their own version.
+/// Packages of the programs under test, in their own version.
 pub fn packages(out: &Path) -> Vec<PathBuf> {
     let program = Program::Operator.path();
     packages_of(program.parent().expect("it is in a directory"), None, out)
@@ -218,8 +216,8 @@ pub fn packages_of(binaries: &Path, version: Option<&str>, out: &Path) -> Vec<Pa
     packaging::build(&request).unwrap_or_else(|why| panic!("the packages cannot be made: {why:#}"))
 }
 
-/// Where the programs of the former version are; `None`, and that is said, where the history of the
-/// repository does not have it.
+/// The directory of the former version's programs; `None`, with a message, where the repository's history
+/// lacks it.
 pub fn former_programs() -> Option<PathBuf> {
     let place = target().join("former-version");
     let directory = place.join(FORMER_VERSION);
@@ -244,7 +242,7 @@ pub fn base_root() -> PathBuf {
     tar
 }
 
-/// Where cargo builds.
+/// The target directory of cargo.
 fn target() -> PathBuf {
     let metadata = cargo_metadata::MetadataCommand::new()
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -276,5 +274,5 @@ fn told(output: Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The commit that upgrades are tried from; `xtask/src/former_version.rs` builds it.
+/// The commit of the former version; `xtask/src/former_version.rs` builds it.
 const FORMER_VERSION: &str = "551a908";

@@ -6,7 +6,7 @@ use proto::v1::{DeviceId, IssueBirthCertificateRequest, TrustBundle};
 use crate::seed::fresh_request_id;
 use crate::{Credentials, KeyAndRequest};
 
-/// A unit with a key of its own, and the question that it asks, the same each time.
+/// A unit with its own key and the request that it repeats.
 #[derive(Debug)]
 pub struct Device {
     pub id: DeviceId,
@@ -24,7 +24,7 @@ impl Device {
         Self { id, key, request_id: fresh_request_id() }
     }
 
-    /// What its station asks for it.
+    /// The station's request for it.
     pub fn birth_request(&self, work_order: &str) -> IssueBirthCertificateRequest {
         IssueBirthCertificateRequest {
             request_id: self.request_id.clone(),
@@ -34,7 +34,7 @@ impl Device {
         }
     }
 
-    /// What it shows of itself once it has a certificate.
+    /// Its credentials once it has a certificate.
     pub fn credentials(&self, certificate: &[u8], chain: &[Bytes], trust: &TrustBundle) -> Credentials {
         Credentials::from_der(&self.key.key, certificate, chain, &trust.anchors)
     }

@@ -12,7 +12,7 @@ use proto::v1::{
 use crate::seed::fresh_request_id;
 use crate::{Caller, CertificateAuthority, Credentials, Device, KeyAndRequest};
 
-/// The operator's side of a CA that runs.
+/// The operator of a running CA.
 #[derive(Debug, Clone)]
 pub struct Factory {
     operator: Caller,
@@ -28,12 +28,12 @@ impl Factory {
         &self.operator
     }
 
-    /// A new credential, with a key made here.
+    /// Issues a credential, with a new key.
     pub async fn credential(&self, role: Role, name: &str) -> Credentials {
         self.credential_for(role, name, 0).await
     }
 
-    /// A new credential for so many days; zero: as many as the profile says.
+    /// Issues a credential for this many days; zero: the profile's default.
     pub async fn credential_for(&self, role: Role, name: &str, lifetime_days: u32) -> Credentials {
         let key = KeyAndRequest::fresh();
         let request = IssuePrincipalRequest { lifetime_days, ..credential_request(role, name, &key.csr) };
@@ -43,7 +43,7 @@ impl Factory {
         Credentials::from_der(&key.key, &certificate, &response.chain, &trust.anchors)
     }
 
-    /// What the CA says to this request for a credential.
+    /// The CA's answer to this request for a credential.
     pub async fn issue(
         &self,
         role: Role,
@@ -54,12 +54,12 @@ impl Factory {
         self.operator.principals().issue(request).await.map(tonic::Response::into_inner)
     }
 
-    /// A station that has just been given its credential.
+    /// A station with a new credential.
     pub async fn station(&self, name: &str) -> Caller {
         Caller::new(self.server, &self.credential(Role::Station, name).await)
     }
 
-    /// A new order; its id.
+    /// Makes an order; returns its id.
     pub async fn order(&self, terms: OrderTerms) -> String {
         self.try_order(terms).await.expect("a work order").id
     }
@@ -68,14 +68,14 @@ impl Factory {
         self.operator.work_orders().create(terms.into_request()).await.map(tonic::Response::into_inner)
     }
 
-    /// What the ledger counts for an order, now.
+    /// The counts of an order.
     pub async fn counts(&self, work_order: &str) -> WorkOrderCounts {
         let request = proto::v1::GetWorkOrderByIdRequest { id: work_order.to_owned() };
         let order = self.operator.work_orders().get(request).await.expect("the order exists").into_inner();
         order.counts.expect("an order has counts")
     }
 
-    /// A device that has its birth certificate, and the credentials that it calls with.
+    /// A device with its birth certificate, and its credentials.
     pub async fn born(&self, station: &Caller, work_order: &str, device: &Device) -> Credentials {
         let request = proto::v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
         let order = station.provisioning().get_work_order(request).await.expect("the order").into_inner();
@@ -86,7 +86,7 @@ impl Factory {
             response.into_inner().certificate.expect("the answer has a certificate").certificate;
         device.credentials(&certificate, &order.chain, &order.trust_bundle.expect("a trust bundle"))
     }
-    /// The operational credentials of a device that was born, and did not confirm them yet.
+    /// The operational credentials of a device that was born, not yet confirmed.
     pub async fn enrolled(&self, birth: &Credentials) -> Credentials {
         let key = KeyAndRequest::fresh();
         let request = EnrollRequest { request_id: fresh_request_id(), csr: key.csr.clone() };
@@ -110,7 +110,7 @@ fn credential_request(role: Role, name: &str, csr: &Bytes) -> IssuePrincipalRequ
     }
 }
 
-/// What an order shall allow.
+/// The terms of an order.
 #[derive(Debug, Clone)]
 pub struct OrderTerms {
     pub product: String,
@@ -123,7 +123,7 @@ pub struct OrderTerms {
 }
 
 impl OrderTerms {
-    /// For the product `cam-2`, with ample serial numbers: `SN{000000..999999}`.
+    /// For the product `cam-2`, with many serial numbers: `SN{000000..999999}`.
     pub fn new(quantity: u64, stations: &[&str]) -> Self {
         Self {
             product: "cam-2".to_owned(),
@@ -138,7 +138,7 @@ impl OrderTerms {
 
     pub fn into_request(self) -> CreateWorkOrderRequest {
         CreateWorkOrderRequest {
-            // Suites make the stations when they need them.
+            // Suites create the stations when they need them.
             allow_unknown_stations: true,
             request_id: self.request_id,
             product: self.product,

@@ -1,18 +1,18 @@
-//! A small file system of its own, which can be full.
+//! A small file system that can be filled.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A file system that is mounted until it is dropped. Needs root.
+/// A mounted file system; dropping it unmounts it. Needs root.
 #[derive(Debug)]
 pub struct FileSystem {
     directory: tempfile::TempDir,
 }
 
 impl FileSystem {
-    /// A tmpfs. `None`, said on standard error, where mounting is not possible; in CI that is a failed test.
+    /// A tmpfs. `None`, with a message, where mounting is not possible; in CI that fails the test.
     pub fn in_memory(mebibytes: u32) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let target = directory.path().join(MOUNT);
@@ -36,17 +36,17 @@ impl FileSystem {
         Self::mounted(directory, Command::new("mount").args(["-o", "loop"]).arg(image).arg(target))
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub fn path(&self) -> PathBuf {
         self.directory.path().join(MOUNT)
     }
 
-    /// A place beside it, on another file system.
+    /// A directory beside it, on another file system.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Takes all space but so many bytes, until [`Self::free`].
+    /// Fills it up to this many free bytes, until [`Self::free`].
     pub fn fill_but(&self, bytes: usize) {
         let mut ballast = File::create(self.ballast()).expect("a new file");
         let mut size = 1 << 20;
@@ -60,7 +60,7 @@ impl FileSystem {
         ballast.sync_all().expect("it can be synced");
     }
 
-    /// Gives the space back.
+    /// Frees the space.
     pub fn free(&self) {
         std::fs::remove_file(self.ballast()).expect("it was filled");
     }

@@ -1,4 +1,4 @@
-//! A CA, and devices that were born at a station of it, each with an agent of its own.
+//! A CA, and devices that were born at its station, each with an agent.
 
 use std::process::{Command, Output, Stdio};
 
@@ -8,7 +8,7 @@ use proto::v1::{
 
 use crate::{CertificateAuthority, Credentials, Factory, OrderTerms, Program, Station, line_file};
 
-/// A CA, and devices that were born. All of it goes away with it.
+/// A CA and devices in temporary directories.
 #[derive(Debug)]
 pub struct Fleet {
     _directory: tempfile::TempDir,
@@ -17,7 +17,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many units of `cam-2`: SN000001 and on.
+    /// This many units of `cam-2`, from SN000001 on.
     pub async fn born(units: usize) -> Self {
         Self::born_at(CertificateAuthority::founded(), units).await
     }
@@ -47,7 +47,7 @@ impl Fleet {
         self.agent("enroll", serial).output().unwrap()
     }
 
-    /// One birth certificate, one operational certificate, in use, and the device holds it.
+    /// Checks that the device has one birth certificate and one operational certificate, which is in use.
     pub async fn check_enrolled(&self, serial: &str) {
         let record = self.record(serial).await;
         assert_eq!(record.device.unwrap().state(), DeviceState::Enrolled);
@@ -58,8 +58,8 @@ impl Fleet {
         assert_eq!(self.held(serial), record.certificates[1].certificate.to_vec());
     }
 
-    /// One line of descent: no two children of one operational certificate, one certificate in use, and the
-    /// device holds that one. Returns its operational certificates, oldest first.
+    /// Checks the lineage: no operational certificate has two children, and the one in use is the device's.
+    /// Returns the operational certificates, oldest first.
     pub async fn check_lineage(&self, serial: &str) -> Vec<CertificateSummary> {
         let certificates = self.record(serial).await.certificates;
         let operational: Vec<_> = certificates.into_iter().filter(|one| one.profile == "ldevid").collect();
@@ -75,7 +75,7 @@ impl Fleet {
         operational
     }
 
-    /// What the CA knows of a unit.
+    /// The CA's record of a unit.
     pub async fn record(&self, serial: &str) -> GetDeviceResponse {
         let request = GetDeviceRequest { device: Some(device(serial)) };
         self.authority.operator().lifecycle().get_device(request).await.unwrap().into_inner()

@@ -1,4 +1,4 @@
-//! Asking for birth certificates, one by one or on a stream, and telling apart what may come back.
+//! Requests birth certificates, one by one or on a stream, and distinguishes the results.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,17 @@ use tonic::Status;
 
 use crate::{Caller, Refused, refused};
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Issued(IssuedCertificate),
     Refused(Refused),
-    /// The connection ended first: whether there is a certificate is not known.
+    /// The connection ended first; whether there is a certificate is unknown.
     Lost,
 }
 
 impl Answer {
-    /// The certificate, or a failed test.
+    /// The certificate; otherwise the test fails.
     pub fn issued(self) -> IssuedCertificate {
         match self {
             Self::Issued(certificate) => certificate,
@@ -28,7 +28,7 @@ impl Answer {
         }
     }
 
-    /// The stable reason of the refusal, or a failed test.
+    /// The stable reason of the refusal; otherwise the test fails.
     pub fn reason(&self) -> &str {
         match self {
             Self::Refused(refused) => &refused.reason,
@@ -46,7 +46,7 @@ impl Answer {
     }
 }
 
-/// One request, one call.
+/// One request in one call.
 pub async fn ask(station: &Caller, request: IssueBirthCertificateRequest) -> Answer {
     match station.provisioning().issue_birth_certificate(request).await {
         Ok(response) => {
@@ -56,7 +56,7 @@ pub async fn ask(station: &Caller, request: IssueBirthCertificateRequest) -> Ans
     }
 }
 
-/// All on one stream. Each answer by its request id; those that never came are [`Answer::Lost`].
+/// All requests on one stream. Returns the answers by request id; missing ones are [`Answer::Lost`].
 pub async fn ask_on_stream(
     station: &Caller,
     requests: Vec<IssueBirthCertificateRequest>,

@@ -1,10 +1,10 @@
-//! A service manager's socket: what a program tells it, as sd_notify(3) says.
+//! The socket of a service manager: sd_notify(3).
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A socket that programs are told of in `NOTIFY_SOCKET`.
+/// The socket that `NOTIFY_SOCKET` names.
 #[derive(Debug)]
 pub struct NotifySocket {
     socket: UnixDatagram,
@@ -12,7 +12,7 @@ pub struct NotifySocket {
 }
 
 impl NotifySocket {
-    /// One at this path, which must not exist.
+    /// Creates one at this path, which must not exist.
     pub fn at(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).expect("a new socket");
         Self { socket, path: path.to_path_buf() }
@@ -22,7 +22,7 @@ impl NotifySocket {
         &self.path
     }
 
-    /// What a service manager with such a watchdog gives a program.
+    /// The variables that a service manager with such a watchdog sets.
     pub fn environment(&self, watchdog: Duration) -> [(&'static str, String); 2] {
         let path = self.path.to_str().expect("a path in UTF-8").to_owned();
         [("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", watchdog.as_micros().to_string())]
@@ -36,7 +36,7 @@ impl NotifySocket {
         Some(String::from_utf8_lossy(&message[..length]).trim_end().to_owned())
     }
 
-    /// Waits until this is said; what was said before it.
+    /// Waits for this message; returns the messages before it.
     pub fn until(&self, message: &str, deadline: Duration) -> Vec<String> {
         let end = Instant::now() + deadline;
         let mut before = Vec::new();
@@ -50,7 +50,7 @@ impl NotifySocket {
         }
     }
 
-    /// Takes away what was said and not read.
+    /// Discards unread messages.
     pub fn forget(&self) {
         while self.next(Duration::from_millis(1)).is_some() {}
     }

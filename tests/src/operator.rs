@@ -1,4 +1,4 @@
-//! The operator's program, run as people and scripts run it.
+//! The operator's program, as people and scripts run it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -24,7 +24,7 @@ impl Operator {
         Self { credentials: credentials.to_path_buf(), server }
     }
 
-    /// A command that nobody sits before.
+    /// A command without a terminal.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Program::Operator.command();
         command.arg("--credentials").arg(&self.credentials).args(["--server", &self.server]).args(arguments);
@@ -37,19 +37,19 @@ impl Operator {
         self.command(arguments).output().expect("touchmark starts")
     }
 
-    /// What it prints for people, when it must succeed.
+    /// Its text output; it must succeed.
     pub fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// What it prints for programs, when it must succeed.
+    /// Its JSON output; it must succeed.
     pub fn json(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
         json_lines(&self.says(&[&["--json"], arguments].concat()))
     }
 
-    /// Its exit status and what it says of it, when it must fail.
+    /// Its exit status and error; it must fail.
     pub fn fails(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{arguments:?} must fail");

@@ -17,20 +17,19 @@ impl Process {
         Self { child }
     }
 
-    /// Ends it at once, as a power cut would, and reaps it.
+    /// Kills it, as a power cut would, and reaps it.
     pub fn kill(mut self) {
         self.child.kill().expect("SIGKILL can be sent");
         self.child.wait().expect("it can be waited for");
     }
 
-    /// Asks it to end (SIGTERM) and waits for that.
+    /// Stops it (SIGTERM) and waits.
     pub fn terminate(mut self, deadline: Duration) -> ExitStatus {
         kill_process(self.pid(), Signal::TERM).expect("SIGTERM can be sent");
         self.wait(deadline).unwrap_or_else(|| panic!("it goes on {deadline:?} after SIGTERM"))
     }
 
-    /// Asks it to end (SIGTERM), so that it can end its own processes, and waits for that; kills it if it
-    /// goes on.
+    /// Stops it (SIGTERM), so that it can end its own processes, and waits; kills it if it does not end.
     pub fn end(mut self, deadline: Duration) {
         if self.wait(Duration::ZERO).is_none() {
             let _ = kill_process(self.pid(), Signal::TERM);
@@ -40,7 +39,7 @@ impl Process {
         }
     }
 
-    /// Waits for its end; `None` if it goes on.
+    /// Waits for its end; `None` if it does not end in time.
     pub fn wait(&mut self, deadline: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + deadline;
         loop {
@@ -67,7 +66,7 @@ impl Process {
         status_kib(self.id(), "VmRSS:")
     }
 
-    /// The most resident memory it ever had.
+    /// The peak of its resident memory.
     pub fn resident_peak_kib(&self) -> u64 {
         status_kib(self.id(), "VmHWM:")
     }
@@ -90,10 +89,10 @@ fn status_kib(id: u32, field: &str) -> u64 {
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB")
 }
 
-/// How often a wait looks again.
+/// The interval between checks of a wait.
 const POLL: Duration = Duration::from_millis(2);
 
-/// The same command, which hears SIGHUP also where this test runs under `nohup`.
+/// The same command with SIGHUP enabled, even if this test runs under `nohup`.
 pub fn hearing_hang_ups(command: &Command) -> Command {
     let mut hearing = Command::new("env");
     hearing.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());

@@ -1,10 +1,10 @@
-//! Where the programs under test are.
+//! Finds the programs under test.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// One of the programs that we ship.
+/// One of the shipped programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     CertificateAuthority,
@@ -14,9 +14,8 @@ pub enum Program {
 }
 
 impl Program {
-    /// Its file, built if it has to be. `TOUCHMARK_BINARIES` names a directory that holds all of them;
-    /// otherwise they are those of the profile that this test was built with, brought up to date once per
-    /// process.
+    /// Its file. `TOUCHMARK_BINARIES` names a directory with all of them; otherwise they are built once per
+    /// process in the profile of this test.
     pub fn path(self) -> PathBuf {
         static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
         let path = DIRECTORY.get_or_init(directory).join(self.name());
@@ -24,7 +23,7 @@ impl Program {
         path
     }
 
-    /// A command that runs it, with no `TOUCHMARK_` variable of ours.
+    /// A command that runs it, without our `TOUCHMARK_` variables.
     pub fn command(self) -> Command {
         without_our_variables(Command::new(self.path()))
     }
@@ -59,8 +58,7 @@ fn directory() -> PathBuf {
         return directory.into();
     }
     let directory = beside_this_executable();
-    // A test that runs yesterday's program proves nothing. `cargo test` has let go of its build lock when it
-    // runs us.
+    // An outdated program would prove nothing. `cargo test` has released its build lock when it runs us.
     if let Some(cargo) = std::env::var_os("CARGO").filter(|_| is_a_test()) {
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -75,8 +73,8 @@ fn directory() -> PathBuf {
     directory
 }
 
-/// `target/<profile>`, of which this executable is in `deps/` (a test) or directly (a bench, whose caller has
-/// built the rest).
+/// `target/<profile>`: this executable is in its `deps/` (a test) or directly in it (a bench, whose caller
+/// has built the rest).
 fn beside_this_executable() -> PathBuf {
     let directory = own_directory();
     if is_a_test() { directory.parent().expect("deps/ is in it").to_path_buf() } else { directory }

@@ -1,13 +1,13 @@
-//! Calls whose bytes no generated client would send.
+//! Calls with bytes that no generated client would send.
 
 use prost::bytes::{Buf, BufMut, Bytes};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-/// Calls a method with one message of exactly these bytes; the first message that comes back, or the refusal.
+/// Calls a method with one message of exactly these bytes; returns the first message, or the refusal.
 ///
-/// Works for every kind of method: on the wire a unary call is a stream of one.
+/// Works for every kind of method: a unary call is a stream of one message on the wire.
 pub async fn call_raw(channel: Channel, path: &str, message: Bytes) -> Result<Bytes, Status> {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.map_err(|why| Status::unavailable(why.to_string()))?;

@@ -1,19 +1,19 @@
-//! What a refusal says.
+//! Refusals as callers see them.
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-/// A refusal as a caller can act on it.
+/// The parts of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub code: Code,
-    /// Of `google.rpc.ErrorInfo`; empty if there is none.
+    /// From `google.rpc.ErrorInfo`; empty if there is none.
     pub reason: String,
     pub message: String,
     pub retry: bool,
 }
 
-/// What a status says.
+/// Reads a status.
 pub fn refused(status: &Status) -> Refused {
     let info = status.get_details_error_info();
     if let Some(info) = &info {
@@ -27,7 +27,7 @@ pub fn refused(status: &Status) -> Refused {
     }
 }
 
-/// The refusal in a result that must be one.
+/// The refusal in a result; otherwise the test fails.
 pub fn refusal<T: std::fmt::Debug>(result: Result<T, Status>) -> Refused {
     refused(&result.expect_err("this must be refused"))
 }

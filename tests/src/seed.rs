@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Repeatable randomness.
 
 use prost::bytes::Bytes;
 use rand::rngs::StdRng;
@@ -20,13 +20,13 @@ impl Seed {
         Self(seed)
     }
 
-    /// A generator of its own for each purpose.
+    /// A separate generator for each purpose.
     pub fn generator(self, purpose: u64) -> StdRng {
         StdRng::seed_from_u64(self.0 ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 }
 
-/// Sixteen bytes that nobody used before.
+/// Sixteen new bytes.
 pub(crate) fn fresh_request_id() -> Bytes {
     let mut bytes = vec![0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");

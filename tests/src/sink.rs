@@ -1,4 +1,4 @@
-//! What may be behind a program's standard error, or its standard output, when nobody looks after it.
+//! Bad targets of a program's standard error or output.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-/// A place where nothing can be written.
+/// A target that cannot be written to.
 #[derive(Debug)]
 pub struct Sink {
     pub name: &'static str,
@@ -17,24 +17,24 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Each kind once.
+    /// One of each kind.
     pub fn all() -> [Self; 3] {
         [Self::full(), Self::gone(), Self::stalled()]
     }
 
-    /// A disk that is full: each write fails with ENOSPC.
+    /// A full disk: each write fails with ENOSPC.
     pub fn full() -> Self {
         let writer = File::options().append(true).open("/dev/full").unwrap();
         Self { name: "a full disk", writer, _reader: None }
     }
 
-    /// A pipe whose reader has ended: each write fails with EPIPE.
+    /// A pipe without a reader: each write fails with EPIPE.
     pub fn gone() -> Self {
         let (_, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         Self { name: "a reader that is gone", writer: writer.into(), _reader: None }
     }
 
-    /// A pipe that is full and that nobody reads: each write waits for ever.
+    /// A full pipe that nobody reads: each write blocks.
     pub fn stalled() -> Self {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         fcntl_setpipe_size(&writer, 4096).unwrap();
@@ -46,7 +46,7 @@ impl Sink {
         Self { name: "a reader that stalls", writer: filled, _reader: Some(reader) }
     }
 
-    /// For a program to write to.
+    /// The file to write to.
     pub fn open(&self) -> File {
         self.writer.try_clone().unwrap()
     }

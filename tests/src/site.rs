@@ -1,5 +1,4 @@
-//! A CA whose certificates say where its lists and its status are, with devices, and what programs of others
-//! say of them.
+//! A CA whose certificates name its CRLs and OCSP, devices, and other verifiers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +13,7 @@ use proto::v1::{DeviceId, RevokeRequest, Selection};
 use crate::seed::fresh_request_id;
 use crate::{CertificateAuthority, Credentials, Device, Factory, OrderTerms};
 
-/// A CA that runs, what surrounds it, and a place for files.
+/// A running CA, its factory, and a directory for files.
 #[derive(Debug)]
 pub struct Site {
     pub authority: CertificateAuthority,
@@ -54,7 +53,7 @@ impl Site {
         self.factory = Factory::of(&self.authority);
     }
 
-    /// `cam-2/SN` and this number, born at a station of its own.
+    /// `cam-2/SN` with this number, born at a station of its own.
     pub async fn device(&self, unit: u32) -> Holder {
         let name = format!("line-{unit}");
         let station = self.factory.station(&name).await;
@@ -65,7 +64,7 @@ impl Site {
         Holder { id: device.id, birth, operational }
     }
 
-    /// Withdraws so many certificates, as an operator, and waits until all of it is on record.
+    /// Revokes this many certificates, as an operator, and waits until all of it is recorded.
     pub async fn revoke(&self, by: By, certificates: u64, reason: &str) {
         let request = RevokeRequest {
             request_id: fresh_request_id(),
@@ -79,12 +78,12 @@ impl Site {
         while progress.message().await.unwrap().is_some_and(|progress| !progress.done) {}
     }
 
-    /// Head and body of what everybody may fetch.
+    /// Head and body of a public resource.
     pub fn fetch(&self, path: &str) -> (String, Vec<u8>) {
         plain_http(self.authority.public(), &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[])
     }
 
-    /// A list, which must be there.
+    /// A CRL, which must exist.
     pub fn list(&self, path: &str) -> Vec<u8> {
         let (head, body) = self.fetch(path);
         assert!(head.starts_with("HTTP/1.0 200"), "{path}: {head}");
@@ -102,8 +101,7 @@ impl Site {
         self.directory.path()
     }
 
-    /// What openssl's OCSP client says about the certificate: its status, and its lines about time and
-    /// reason.
+    /// The result of openssl's OCSP client: the status, and its lines about time and reason.
     pub fn openssl_ocsp(&self, holder: &Credentials, extra: &[&str]) -> String {
         let certificate = self.write("leaf.pem", &holder.certificate);
         let issuer = self.write("issuer.pem", &holder.chain);
@@ -116,7 +114,7 @@ impl Site {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What GnuTLS's OCSP client says, and the file with the answer that it got.
+    /// The result of GnuTLS's OCSP client, and the file with the response.
     pub fn ocsptool(&self, holder: &Credentials) -> (String, PathBuf) {
         let certificate = self.write("leaf.pem", &holder.certificate);
         let issuer = self.write("issuer.pem", &holder.chain);
@@ -132,7 +130,7 @@ impl Site {
         (text, answer)
     }
 
-    /// What `openssl verify -crl_check_all` says with these lists.
+    /// The result of `openssl verify -crl_check_all` with these CRLs.
     pub fn openssl_verify(&self, holder: &Credentials, lists: &[&str]) -> String {
         let certificate = self.write("leaf.pem", &holder.certificate);
         let (issuer, root) = (self.write("issuer.pem", &holder.chain), self.write("root.pem", &holder.trust));
@@ -144,7 +142,7 @@ impl Site {
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
 
-    /// The list's entry as openssl prints it: date and reason.
+    /// The CRL entry as openssl prints it: date and reason.
     pub fn listed(&self, path: &str, serial: &str) -> Option<(String, String)> {
         let file = self.write("list.der", self.list(path));
         let output = Command::new("openssl")
@@ -158,7 +156,7 @@ impl Site {
             Some(after.lines().next()?.trim().to_owned())
         };
         let date = line(after, "Revocation Date: ")?;
-        // Up to the next entry: one without a reason has none.
+        // Up to the next entry, because an entry without a reason is shorter.
         let entry = after.split("Serial Number: ").next().unwrap_or_default();
         let reason = entry.split_once("CRL Reason Code:").and_then(|(_, after)| after.lines().nth(1));
         Some((date, reason.unwrap_or_default().trim().to_owned()))
@@ -166,14 +164,14 @@ impl Site {
 }
 
 impl Holder {
-    /// The operational certificate's serial number as openssl prints it in lists.
+    /// The operational certificate's serial number as openssl prints it in CRLs.
     pub fn serial(&self) -> String {
         self.operational.serial_number().iter().map(|octet| format!("{octet:02X}")).collect()
     }
 }
 
 impl Credentials {
-    /// The certificate's serial number as the wire has it.
+    /// The certificate's serial number as bytes.
     pub fn serial_number(&self) -> Bytes {
         let der = self.certificate_der();
         let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
@@ -181,11 +179,12 @@ impl Credentials {
     }
 }
 
-/// One request on a connection of its own: head and body of the answer.
+/// One request on a new connection: head and body of the response.
 pub fn plain_http(address: SocketAddr, head: &str, body: &[u8]) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(ANSWERED_WITHIN)).unwrap();
-    // At once: who is refused before the body is read must not see the connection break.
+    // Sent at once, so that a client that is refused before the body is read does not see the connection
+    // break.
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -197,5 +196,5 @@ fn pem(list: &[u8]) -> String {
     pem::encode(&pem::Pem::new("X509 CRL", list))
 }
 
-/// Loopback, on a busy machine.
+/// For the loopback on a busy machine.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);

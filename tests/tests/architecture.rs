@@ -1,4 +1,5 @@
-//! The house plan as a test: who may name whom, what each room may not say, and how long a file may be.
+//! Enforces ARCHITECTURE.md: dependencies between crates, words that a room may not use, and the length of
+//! files.
 //!
 //! A rule that changes here changes in ARCHITECTURE.md, in the same commit.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
@@ -10,8 +11,7 @@ use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-/// Crate → the crates of this workspace that its product code may name. The manifests are the map; this says
-/// what they may say.
+/// Crate → the workspace crates that its product code may depend on. Compared with the manifests.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("identity", &[]),
     ("proto", &[]),
@@ -85,7 +85,7 @@ const EVERYTHING: &[&str] = &[
     "tests",
 ];
 
-/// Crate → crates from outside that it, and nothing below it, may not name.
+/// Outside crate → the workspace crates that alone may depend on it.
 const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("identity", &["axum", "rcgen", "serde", "sled", "tokio", "tonic", "tracing"]),
     ("proto", &["axum", "rcgen", "sled"]),
@@ -110,7 +110,7 @@ const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("ops", &["axum", "sled"]),
 ];
 
-/// Folder or file → words that its code, tests excepted, may not say. A word matches whole identifiers.
+/// Folder or file → words that its code, without tests, may not contain. Compares whole identifiers.
 const MAY_NOT_SAY: &[(&str, &[&str])] = &[
     ("identity/src", &["tokio", "serde", "std::fs", "TcpStream", "UdpSocket", "tracing", "async"]),
     (
@@ -129,7 +129,7 @@ const MAY_NOT_SAY: &[(&str, &[&str])] = &[
     ),
     ("link/src", &["tokio", "std::fs", "tracing", "SystemTime"]),
     ("lists/src", &["tokio", "std::fs", "tracing", "SystemTime", "async"]),
-    // A name is connected in `dial` and nowhere else: elsewhere one silent address would hide the others.
+    // Only `dial` connects by name: elsewhere one silent address would hide the others.
     ("agent/src", &["TcpStream::connect", "lookup_host", "ToSocketAddrs"]),
     ("client/src", &["TcpStream::connect", "lookup_host", "ToSocketAddrs"]),
     ("ops/src", &["TcpStream::connect", "lookup_host", "ToSocketAddrs"]),
@@ -160,11 +160,11 @@ const MAY_NOT_SAY: &[(&str, &[&str])] = &[
     ("ops/src", &["ca::", "issuance::", "agent::", "provisioner::", "sled"]),
 ];
 
-/// What would write to standard error past `diagnostics`, and can panic or wait there.
+/// Calls that write to standard error without `diagnostics`, and can panic or block.
 const BY_ITSELF: &[&str] =
     &["eprintln", "eprint", "println", "print!", "io::stderr().lock", "io::stderr().write", "dbg"];
 
-/// The rooms that may hold a private key. Everywhere else these words are banned from product code.
+/// The rooms that may handle a private key. Other product code may not contain these words.
 const KEY_WORDS: &[&str] =
     &["KeyPair", "EcdsaKeyPair", "RsaKeyPair", "Ed25519KeyPair", "PrivateKeyDer", "PrivatePkcs8KeyDer"];
 const KEY_ROOMS: &[&str] = &[
@@ -173,16 +173,16 @@ const KEY_ROOMS: &[&str] = &[
     "ca/src/tls",
     "agent/src/key",
     "agent/src/tls",
-    // Those that everybody knows, to be refused.
+    // Published test keys, which are refused.
     "issuance/src/blocked/trivial",
     "client/src/credential",
     "ops/src/principal/issue",
 ];
 
-/// A file longer than this holds more than one idea.
+/// The longest file; a longer one has more than one idea.
 const FILE_LINES_MAX: usize = 600;
 
-/// Product code: what people and devices run. Tests, benches and chores may do more.
+/// Product code: what people and devices run. Tests, benches and chores have fewer limits.
 const PRODUCT: &[&str] = &[
     "identity",
     "proto",
@@ -292,7 +292,7 @@ fn private_keys_are_handled_only_in_their_rooms() {
 #[test]
 fn nothing_is_ignored_or_left_to_do() {
     let root = root();
-    // Put together here, so that this file does not say them.
+    // Concatenated, so that this file does not contain them.
     let words = [format!("#[{}", "ignore"), format!("{}!(", "todo"), format!("{}!(", "unimplemented")];
     let mut broken = Vec::new();
     for package in folders() {
@@ -368,8 +368,7 @@ fn one_cryptography_provider_is_built_and_it_is_not_ring() {
     report(&broken);
 }
 
-/// What cargo would build, for every target platform; empty if the package that it is asked about is not
-/// built.
+/// The crates that cargo would build, for every target platform; empty if the package is not built.
 fn tree(arguments: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
@@ -397,7 +396,7 @@ fn metadata() -> Metadata {
     MetadataCommand::new().current_dir(root()).no_deps().exec().unwrap()
 }
 
-/// The folder of each crate. A crate inside another's folder is in that one and a folder of its own.
+/// The folder of each crate. A crate within another's folder belongs to a folder of its own.
 fn folders() -> Vec<String> {
     let metadata = metadata();
     let folder = |manifest: &Path| relative(&root(), manifest.parent().unwrap());
@@ -413,7 +412,7 @@ fn relative(root: &Path, file: &Path) -> String {
     file.strip_prefix(root).unwrap().to_string_lossy().into_owned()
 }
 
-/// All Rust files of a room, which is a file or a folder, or not there yet.
+/// All Rust files of a room, which is a file or a folder; none if it does not exist yet.
 fn sources(room: &Path) -> Vec<PathBuf> {
     if room.is_file() {
         return vec![room.to_path_buf()];
@@ -433,7 +432,7 @@ fn sources(room: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where a file says one of the words, outside comments, strings and its tests.
+/// The lines where a file uses one of the words, outside comments, strings and tests.
 fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a str)> {
     let text = if is_test(file) { String::new() } else { fs::read_to_string(file).unwrap() };
     let mut found = Vec::new();
@@ -443,8 +442,7 @@ fn said<'a>(file: &Path, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a 
     found.into_iter()
 }
 
-/// Whether a file is a module that only tests build: its parent, or the parent of that, says `#[cfg(test)]
-/// mod NAME;`.
+/// Whether only tests build the file: its parent, or the parent of that, has `#[cfg(test)] mod NAME;`.
 fn is_test(file: &Path) -> bool {
     let (Some(directory), Some(name)) = (file.parent(), file.file_stem()) else { return false };
     let declaration = format!("#[cfg(test)]\nmod {};", name.to_string_lossy());
@@ -456,13 +454,13 @@ fn is_test(file: &Path) -> bool {
         || (parent.is_file() && is_test(&parent))
 }
 
-/// The lines of a file without comments and the contents of strings, up to its test module.
+/// The lines of a file up to its test module, without comments and the contents of strings.
 fn code(text: &str) -> Vec<String> {
     let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     product.lines().map(without_comment).collect()
 }
 
-/// A line without its comment and without what it quotes.
+/// A line without its comment and without the contents of its strings.
 fn without_comment(line: &str) -> String {
     let mut kept = String::new();
     let (mut quoted, mut escaped) = (false, false);
@@ -480,13 +478,13 @@ fn without_comment(line: &str) -> String {
     kept
 }
 
-/// Whether a line says a word: as a whole identifier, not as a part of a longer one.
+/// Whether a line contains a word as a whole identifier.
 fn says(line: &str, word: &str) -> bool {
     let inside = |character: char| character.is_alphanumeric() || character == '_';
     line.match_indices(word).any(|(start, _)| {
         let before = line[..start].chars().next_back();
         let after = line[start + word.len()..].chars().next();
-        // `crate::ca::…` is a module of our own; `ca::…` is the crate.
+        // `crate::ca::…` is a module of ours; `ca::…` is the crate.
         let own_module = word.ends_with(':') && before == Some(':');
         !own_module && !before.is_some_and(inside) && (word.ends_with(':') || !after.is_some_and(inside))
     })

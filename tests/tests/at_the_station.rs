@@ -1,5 +1,4 @@
-//! What stops a line in real life, seen from the bench: rework, serial numbers that are used up, two stations
-//! on one order.
+//! What stops a real factory line: reworks, used serial numbers, two stations on one order.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +24,7 @@ async fn a_reworked_unit_is_made_again_at_the_station_that_made_it_and_its_repor
     let first = bench.certificate("SN2");
 
     bench.operator.says(&["device", "rework", "cam-2/SN2"]);
-    // It was not erased: the certificate that is to be replaced does not pass a second time.
+    // It was not erased: the replaced certificate does not pass a second time.
     let output = bench.provision(&bench.order, &[]);
     assert_eq!(output.status.code(), Some(6), "{}", said(&output));
     assert!(said(&output).contains("erase the unit"), "{}", said(&output));
@@ -38,7 +37,7 @@ async fn a_reworked_unit_is_made_again_at_the_station_that_made_it_and_its_repor
     assert!(bench.operator.says(&["device", "show", "cam-2/SN2"]).contains(&second));
     assert_eq!(bench.make(&bench.order, &[]), (0, 0), "and only once");
 
-    // The same with a list of the line's own.
+    // The same with the line's own list.
     bench.operator.says(&["device", "rework", "cam-2/SN3"]);
     std::fs::remove_dir_all(bench.station.device("SN3")).unwrap();
     let list = bench.home.path().join("list.txt");
@@ -48,7 +47,7 @@ async fn a_reworked_unit_is_made_again_at_the_station_that_made_it_and_its_repor
     assert_eq!((counts.issued, counts.confirmed), (3, 3), "a rework is no unit more");
 }
 
-/// Whatever the journal holds, and wherever it is: the CA knows that the unit is to be made again.
+/// Whatever the journal holds, and wherever it is: the CA knows that the unit needs a rework.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_was_not_erased_for_its_rework_passes_at_no_station() {
     let bench = Bench::open("SN{1..5}", 3, &["line-1", "line-2"]).await;
@@ -76,7 +75,7 @@ async fn a_unit_that_was_not_erased_for_its_rework_passes_at_no_station() {
         "it has its certificate still"
     );
 
-    // Erased, it is made again by the station that did not make it, from the order alone.
+    // Once erased, another station makes it again, from the order alone.
     std::fs::remove_dir_all(bench.station.device("SN2")).unwrap();
     let mut at_other = other.command("provision");
     at_other.args(["--work-order", &bench.order, "--link", &link(&bench.station), "--json"]);
@@ -88,9 +87,9 @@ async fn a_unit_that_was_not_erased_for_its_rework_passes_at_no_station() {
     assert_eq!(units[1]["summary"]["passed"], 1);
 }
 
-/// A board that came second to a serial number is free for another one, also after the command was run again.
+/// A board that lost a collision over a serial number gets another one, also after the command was run again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_serial_number_that_was_told_in_vain_is_withdrawn_in_later_runs_too() {
+async fn a_serial_number_that_was_told_in_vain_is_taken_back_in_later_runs_too() {
     let bench = Bench::open("SN{1..5}", 5, &["line-1", "line-2"]).await;
     let other = tempfile::tempdir().unwrap();
     let other = Station::set_up(&bench.authority, "line-2", other.path()).await;
@@ -144,7 +143,7 @@ async fn serial_numbers_that_another_order_has_used_are_named_and_the_exit_statu
     assert!(said(&dry).contains("to make       0 units"), "{}", said(&dry));
     assert!(said(&dry).contains("not possible  3 units"), "{}", said(&dry));
 
-    // One that can still make some of its units makes them, and says which it cannot.
+    // A run makes the units that it can, and lists the others.
     let half = bench.another_order("SN{1..5}", 4, &["line-1"]).await;
     let output = bench.provision(&half, &[]);
     assert_eq!(output.status.code(), Some(6), "{}", said(&output));
@@ -182,8 +181,8 @@ async fn two_stations_on_one_order_and_fixtures_without_serial_numbers_make_ever
     both_make_all(&bench, &other).await;
 }
 
-/// Two journals of one station know nothing of each other and begin with the same serial number: they collide
-/// again and again.
+/// Two journals of one station do not know each other and begin with the same serial number: they collide
+/// repeatedly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unit_that_was_told_a_serial_number_too_late_gets_another_one() {
     let bench = Bench::open("SN{01..12}", 12, &["line-1"]).await;
@@ -252,7 +251,7 @@ impl Bench {
         (output.status.code().unwrap(), summary["summary"]["passed"].as_u64().unwrap())
     }
 
-    /// What the station's report says of a unit of the first order.
+    /// The station's report about a unit of the first order.
     fn report(&self, serial: &str) -> serde_json::Value {
         let mut command = self.station.command("report");
         let output = command.args(["--work-order", &self.order, "--units", "--json"]).output().unwrap();

@@ -1,5 +1,4 @@
-//! Who calls with a certificate that is revoked, expired, another's, or none, is refused, also on a stream
-//! that is open.
+//! Callers whose certificate is revoked, expired, another's, or missing are refused, also on an open stream.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -95,7 +94,7 @@ async fn a_certificate_of_another_ca_is_refused() {
 async fn a_certificate_that_signs_itself_is_refused_whatever_its_name() {
     let authority = CertificateAuthority::start();
     let admin = Credentials::read(&authority.operator_directory());
-    // Everything the admin's certificate says, signed by the wrong key.
+    // A copy of the admin's certificate, signed by the wrong key.
     let key = rcgen::KeyPair::generate().unwrap();
     let der = rustls_pki_types::CertificateDer::from(admin.certificate_der());
     let (_, original) = x509_parser::parse_x509_certificate(&der).unwrap();
@@ -172,7 +171,7 @@ async fn revoke(factory: &Factory, role: Role, name: &str) {
     assert_eq!(answer.revoked, 1);
 }
 
-/// Refused at the handshake or at the call, and the CA goes on.
+/// Refused at the handshake or at the call, and the CA goes on serving.
 async fn assert_turned_away(authority: &CertificateAuthority, caller: &Caller) {
     let page = proto::v1::ListWorkOrdersRequest::default();
     let mut work_orders = caller.work_orders();
@@ -191,5 +190,5 @@ fn assert_refused(status: &Status, reason: &str) {
     assert_eq!((refused.code, refused.reason.as_str()), (Code::Unauthenticated, reason), "{status:?}");
 }
 
-/// No answer takes longer on a loopback.
+/// The longest answer on a loopback.
 const SOON: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Bad input gets a clear refusal, each with its stable reason and a line in the log, and nothing is counted.
+//! Bad input is refused with a stable reason and a line in the log, and nothing is counted.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -193,7 +193,7 @@ impl Bench {
         Self { authority, factory, station, order }
     }
 
-    /// What the CA says to a request that it must refuse: the same to a call and on a stream.
+    /// The CA's refusal of a request: the same in a call and on a stream.
     async fn refused(&self, request: IssueBirthCertificateRequest) -> (Code, String) {
         let alone = ask(&self.station, request.clone()).await;
         let streamed = ask_on_stream(&self.station, vec![request.clone()]).await;
@@ -225,7 +225,7 @@ fn vector_der(name: &str) -> Bytes {
     pem::parse(std::fs::read(path).unwrap()).unwrap().into_contents().into()
 }
 
-/// The reasons for which a certificate request may be refused.
+/// The reasons for refused certificate requests.
 const REASONS: [&str; 6] = [
     "CSR_TOO_LARGE",
     "CSR_NOT_DER",

@@ -1,4 +1,4 @@
-//! The file of blocked keys: taken while the CA serves, refused when it is damaged.
+//! The file of blocked keys: read while the CA serves, refused when it is damaged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::io::{Read, Write};
@@ -96,7 +96,7 @@ impl Site {
         Self { authority: CertificateAuthority::start() }
     }
 
-    /// As the header of the list says: beside it, and moved there.
+    /// Written beside it and renamed, as the header of the list says.
     fn write(&self, list: &str) {
         let next = self.list().with_extension("next");
         std::fs::write(&next, list).unwrap();
@@ -137,5 +137,5 @@ fn rfc_6979() -> KeyAndRequest {
     KeyAndRequest::of(KeyPair::try_from(der.as_slice()).unwrap())
 }
 
-/// A list is looked at every two seconds, and taken when it was the same twice.
+/// The list is checked every two seconds, and read when it was the same twice.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);

@@ -38,7 +38,7 @@ async fn the_life_of_a_device_seen_by(broker: fn(&Path, &Credentials, &Path) -> 
     site.operator.says(&[&issue[..], &[own.to_str().unwrap()]].concat());
     let own = Credentials::read(&own);
     let broker = broker(&site.directory.path().join("broker"), &own, &site.lists().join("crls.pem"));
-    // A signal that comes before the broker's loop runs would end it.
+    // A signal before the broker's loop runs would end it.
     site.until(&broker, &good, "the broker runs", |it| *it == Admission::Served).await;
     site.watch(&broker);
     for device in [&stolen, &held, &good] {
@@ -61,7 +61,7 @@ async fn the_life_of_a_device_seen_by(broker: fn(&Path, &Credentials, &Path) -> 
     site.operator.says(&["device", "release", "cam-2/SN000002"]);
     site.until(&broker, &held, "a released device is served", |it| *it == Admission::Served).await;
 
-    // The watcher finds the CA again by itself.
+    // The watcher reconnects to the CA by itself.
     site.authority.kill();
     site.authority.serve();
     site.operator.says(&["device", "retire", "cam-2/SN000002", "--confirm", "1"]);
@@ -90,7 +90,7 @@ impl Site {
         Self { authority, operator, order, station, watcher: None, directory }
     }
 
-    /// One with its operational certificate in use.
+    /// A device with its operational certificate in use.
     async fn device(&self, number: u32) -> Credentials {
         let factory = Factory::of(&self.authority);
         let device = Device::new("cam-2", &format!("SN{number:06}"));
@@ -106,13 +106,13 @@ impl Site {
         self.directory.path().join("lists")
     }
 
-    /// The lists must be there before a broker starts.
+    /// The CRLs must exist before a broker starts.
     fn lists_once(&self) {
         let lists = self.lists();
         self.operator.says(&["revocations", "watch", "--once", "--write-crl", lists.to_str().unwrap()]);
     }
 
-    /// Keeps the lists fresh and tells the broker, until the test ends.
+    /// Keeps the CRLs up to date and notifies the broker, until the test ends.
     fn watch(&mut self, broker: &Broker) {
         let (lists, cursor) = (self.lists(), self.directory.path().join("cursor"));
         let hook = format!("kill -HUP {}", broker.id());
@@ -124,7 +124,7 @@ impl Site {
     }
 
     async fn until_refused(&self, broker: &Broker, device: &Credentials) {
-        let what = "a device that is withdrawn is refused";
+        let what = "a revoked device is refused";
         self.until(broker, device, what, Admission::is_refusal_of_the_certificate).await;
     }
 

@@ -1,4 +1,4 @@
-//! Every kind of certificate that a CA that runs gives out is accepted by OpenSSL, strictly.
+//! OpenSSL accepts every kind of certificate of a running CA, in strict mode.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -46,7 +46,7 @@ async fn openssl_accepts_every_chain_strictly() {
         assert!(said.is_ok(), "{year}: {said:?}");
     }
 
-    // And the judge is awake: another CA's root does not do.
+    // Another CA's root is refused, which shows that the check works.
     let elsewhere = CertificateAuthority::founded();
     let trust = Credentials::read(&elsewhere.operator_directory()).trust;
     let directory = tempfile::tempdir().unwrap();

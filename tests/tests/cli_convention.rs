@@ -1,4 +1,4 @@
-//! Every help page of all four programs, held against docs/cli.md.
+//! Compares every help page of all four programs with docs/cli.md.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +14,7 @@ use clap::{Command, CommandFactory};
 use cli::Status;
 use tests::Program;
 
-/// Commands that print no data, and why.
+/// Commands that print no data, with the reason.
 const NO_DATA: &[(&str, &str)] = &[
     ("touchmark-ca serve", "prints one line of JSON when it is ready, and logs"),
     ("touchmark-agent factory", "its standard output belongs to the link"),
@@ -22,7 +22,7 @@ const NO_DATA: &[(&str, &str)] = &[
     ("completions", "prints a script"),
 ];
 
-/// Commands that harm, and how the reason in the CRL comes about: by `--reason`, or fixed in these words.
+/// Commands that harm, and how the reason in the CRL is set: by `--reason`, or fixed in these words.
 const HARMFUL: &[(&str, &str)] = &[
     ("touchmark revoke", "--reason"),
     ("touchmark certificate revoke", "--reason"),
@@ -32,17 +32,17 @@ const HARMFUL: &[(&str, &str)] = &[
     ("touchmark-station scrap", "cessationOfOperation"),
 ];
 
-/// Commands that end something for ever and revoke nothing.
+/// Commands that end something permanently and revoke nothing.
 const FINAL: &[&str] = &["touchmark work-order close", "touchmark-ca accept-restored-store"];
 
-/// Commands whose harm another command undoes.
+/// Commands whose effect another command undoes.
 const UNDONE_BY: &[(&str, &str)] = &[
     ("touchmark device hold", "touchmark device release"),
     ("touchmark work-order pause", "touchmark work-order resume"),
 ];
 
-/// Words on a page that say that a command is harmful; a command that has one is in a table above, or here,
-/// because it only shows or undoes.
+/// Words that mark a harmful command; such a command is in a table above, or here, because it only shows or
+/// undoes.
 const HARM_WORDS: &[&str] =
     &["revoke ", "revoked", "for ever", "hold", "retire", "scrap", "cannot be undone"];
 const HARMLESS: &[&str] = &[
@@ -67,7 +67,7 @@ const HARMLESS: &[&str] = &[
     "touchmark-ca root-crl",
 ];
 
-/// Private words for what the field has a word for; and sentences that stopped readers.
+/// Private words with a term of the field, and sentences that readers did not understand.
 const NOT_SAID: &[&str] = &[
     "withdraw",
     "line of descent",
@@ -83,7 +83,7 @@ const NOT_SAID: &[&str] = &[
     "unanswered",
 ];
 
-/// Sentences that no program and no document says any more (the plain version stands in their place).
+/// Sentences that were replaced by plainer ones.
 const SENTENCES_GONE: &[&str] = &[
     "be believed by who asks nobody",
     "which are passed over; ",
@@ -225,7 +225,7 @@ fn every_page_uses_the_words_of_the_field() {
     for page in pages() {
         // privilegeWithdrawn is a word of RFC 5280.
         let help = page.help.to_lowercase().replace("privilegewithdrawn", "");
-        // What is broken over two lines is one phrase.
+        // A phrase may be wrapped over two lines.
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for word in NOT_SAID {
             assert!(!help.contains(word), "{}: {word:?}", page.name);
@@ -284,7 +284,7 @@ fn what_cannot_be_used_ends_with_3_and_says_what_to_do_in_all_four_programs() {
 
 /// One help page.
 struct Page {
-    /// As it is typed, for example `touchmark device list`.
+    /// As typed, for example `touchmark device list`.
     name: String,
     command: Command,
     help: String,
@@ -303,7 +303,7 @@ impl Page {
     }
 }
 
-/// Every page of all four programs, from the definitions that the programs parse with.
+/// Every page of all four programs, from the clap definitions.
 fn pages() -> Vec<Page> {
     let mut pages = Vec::new();
     for mut root in [

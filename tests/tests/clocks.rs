@@ -1,5 +1,5 @@
-//! Clocks that are wrong: the CA's, a device's, a broker's. Real processes whose wall clock is changed while
-//! they run and between runs.
+//! Wrong clocks of the CA, a device and a broker, in real processes whose wall clock is changed while they
+//! run and between runs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -41,7 +41,7 @@ async fn a_ca_whose_clock_is_set_while_it_runs_issues_nothing_until_it_is_right(
     }
     for (number, wrong) in ["+1d", "-1d", "+60d", "+10y", "-10y"].into_iter().enumerate() {
         clock.set(wrong);
-        // At once, although nobody waited until the CA noticed by itself.
+        // At once, although the CA had no time to notice by itself.
         let refused = refusal(factory.issue(Role::Station, "line-2", &csr).await);
         assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "CLOCK_IN_DOUBT"), "{wrong}");
         assert!(refused.retry, "it says when to come again");
@@ -49,7 +49,7 @@ async fn a_ca_whose_clock_is_set_while_it_runs_issues_nothing_until_it_is_right(
         assert_eq!(status, 503, "{wrong}");
         assert!(why.contains("the clock was set") && why.contains("confirm-time"), "{wrong}: {why}");
         assert!(metrics(authority).contains("\ntouchmark_clock_in_doubt 1"), "{wrong}");
-        // An operator can still withdraw, and only that.
+        // An operator can still revoke, and only that.
         operator.says(&["device", "hold", "cam-2/SN000002"]);
         let refused = operator.fails(&["device", "release", "cam-2/SN000002"]);
         assert!(refused.1.contains("CLOCK_IN_DOUBT") && refused.1.contains("wrong-clock.md"), "{refused:?}");
@@ -58,7 +58,7 @@ async fn a_ca_whose_clock_is_set_while_it_runs_issues_nothing_until_it_is_right(
         assert!(told(&report).contains("the clock was set"), "{wrong}: {}", told(&report));
         clock.set("+0");
         eventually(SOON, "it goes on by itself", async || (ready(authority).0 == 200).then_some(())).await;
-        // No list is of the clock that was wrong, and what was recorded meanwhile has the time that it was.
+        // No CRL was made with the wrong clock, and the entries made in the meantime have the right time.
         let (begun, held) = eventually(SOON, "the hold is published", async || {
             let (begun, held) = list(authority, "factory");
             held.map(|held| (begun, held))
@@ -88,7 +88,7 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     done(&fleet.enroll("SN000002"));
     assert_eq!(fleet.authority.stop().code(), Some(0));
 
-    // For a while the clock is twenty days ahead: a standstill as long is no fault, so nobody notices.
+    // For a while the clock is twenty days ahead, which is within the limit, so nobody notices.
     clock.set("+20d");
     fleet.authority.serve();
     assert_eq!(ready(&fleet.authority).0, 200);
@@ -96,13 +96,12 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     done(&fleet.agent("renew", "SN000002").arg("--force").output().unwrap());
     done(&fleet.enroll("SN000003"));
     let ahead: Vec<_> = ["SN000001", "SN000002", "SN000003"].map(|serial| fleet.held(serial)).into();
-    // Somebody copies the flash of one.
+    // The flash of one device is copied.
     let copy = directory.path().join("copy");
     copy_tree(&fleet.station.device("SN000001"), &copy);
     assert_eq!(fleet.authority.stop().code(), Some(0));
 
-    // Right again, it contradicts the ledger: nothing is issued until somebody says which of the two is
-    // right.
+    // Once right again, it contradicts the ledger: nothing is issued until an operator confirms the time.
     clock.set("+0");
     fleet.authority.serve();
     let (status, why) = ready(&fleet.authority);
@@ -121,12 +120,12 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     fleet.authority.serve();
     assert_eq!(ready(&fleet.authority).0, 200);
 
-    // It names what it signed meanwhile.
+    // The CA names the certificates that it signed in the meantime.
     let named = operator.says(&["doctor"]);
     for certificate in &ahead {
         assert!(named.contains(&serial_of(certificate)), "{named}");
     }
-    // Each replaces its certificate as it would at any time: one run, and one that runs for years.
+    // Each device replaces its certificate as usual: one with a single run, one with the daemon.
     done(&fleet.agent("renew", "SN000001").output().unwrap());
     done(&fleet.agent("renew", "SN000003").output().unwrap());
     daemon_renews(&fleet, "SN000002").await;
@@ -139,7 +138,7 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     }
     assert_eq!(alarms(&fleet.authority).await, 0, "nobody did anything wrong");
 
-    // The copy is found as ever.
+    // The copy is still detected.
     let mut agent = Program::Agent.command();
     let refused = agent.args(["renew", "--force", "--state"]).arg(&copy).output().unwrap();
     assert!(told(&refused).contains("LINEAGE_FORKED"), "{}", told(&refused));
@@ -155,15 +154,15 @@ async fn a_device_whose_own_clock_is_wrong_renews_or_says_so_and_loses_nothing()
         fake(&mut agent, offset);
         agent.args(["--force", "--deadline", "2s"]).output().unwrap()
     };
-    // What the CA said is its floor: a clock that is behind hurts nobody. Sixty days ahead its own
-    // certificate has ended, the CA's not.
+    // The CA's time is the device's floor: a slow clock does no harm. Sixty days ahead its own certificate
+    // has expired, the CA's has not.
     for offset in ["-10y", "-60d", "-1d", "-60s", "+60s", "+1d", "+60d"] {
         let before = fleet.held("SN000001");
         let renewed = renew(offset);
         assert!(renewed.status.success(), "{offset}: {}", told(&renewed));
         assert_ne!(fleet.held("SN000001"), before, "{offset}: there is another certificate");
     }
-    // Ten years ahead the CA's certificate has ended, for all that the device knows.
+    // Ten years ahead, the CA's certificate has expired for the device.
     let before = fleet.held("SN000001");
     let refused = renew("+10y");
     assert!(!refused.status.success(), "{}", told(&refused));
@@ -186,14 +185,14 @@ async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
         let (status, why) = ready(&fleet.authority);
         assert_eq!(status, 503, "{wrong}");
         assert!(why.contains(&format!("{word} the last entry of the ledger")), "{wrong}: {why}");
-        // Put right while it runs, it goes on; wrong again at the next start, it stops: nothing that was
-        // recorded made it forget.
+        // Corrected while the CA runs, it goes on; wrong again at the next start, it stops: the entries made
+        // in doubt have not hidden the fault.
         clock.set("+0");
         eventually(SOON, "it goes on by itself", async || (ready(&fleet.authority).0 == 200).then_some(()))
             .await;
         assert_eq!(fleet.authority.stop().code(), Some(0));
     }
-    // What is recorded in doubt does not become the measure of the next start.
+    // Entries made in doubt do not change the reference for the next start.
     clock.set("+60d");
     fleet.authority.serve();
     let operator = Operator::of(&fleet.authority);
@@ -203,7 +202,7 @@ async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
     assert_eq!(ready(&fleet.authority).0, 503);
     assert_eq!(fleet.authority.stop().code(), Some(0));
 
-    // Who confirms a time must have looked at another clock; then it goes on.
+    // The confirmed time must be close to the clock; then the CA goes on.
     let wrong_word = confirming(&fleet.authority, &clock, now());
     assert_eq!(wrong_word.status.code(), Some(5), "{}", told(&wrong_word));
     assert!(told(&wrong_word).contains("the clock shows"), "{}", told(&wrong_word));
@@ -211,7 +210,7 @@ async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
     done(&confirming(&fleet.authority, &clock, told_time));
     fleet.authority.serve();
     assert_eq!(ready(&fleet.authority).0, 200);
-    // Nobody makes a credential over a ledger that the clock contradicts.
+    // No credential is made while the ledger contradicts the clock.
     assert_eq!(fleet.authority.stop().code(), Some(0));
     clock.set("+0");
     let refused = credential(&fleet.authority, &clock, &directory.path().join("server"));
@@ -257,7 +256,7 @@ async fn a_broker_whose_clock_is_behind_serves_good_devices_right_after_a_revoca
             assert!(refused.is_refusal_of_the_certificate(), "{refused:?}: {}", broker.log());
         }
 
-        // OpenSSL with such a clock: lists, and an answer of which it takes no second of the future.
+        // OpenSSL with such a clock: CRLs, and a response that must not be from its future.
         let text = openssl_verify(&site, &good.operational, &lists, seconds_behind);
         assert!(text.contains("leaf.pem: OK"), "{text}");
         let text = openssl_ocsp(&site, &good.operational, seconds_behind);
@@ -307,7 +306,7 @@ async fn the_end_of_the_servers_certificate_is_told_before_it_comes() {
     let report = doctor(&authority, "+91d");
     assert!(told(&report).contains("`touchmark-ca credential` makes another"), "{}", told(&report));
 
-    // The runbook; and a CA that runs takes the next certificate at SIGHUP, and is ready again.
+    // As in the runbook; and a running CA reads the next certificate at SIGHUP and is ready again.
     authority.stop();
     let (server, new) = (authority.directory().join("server"), authority.directory().join("server-new"));
     done(&credential(&authority, &clock, &new));
@@ -324,7 +323,7 @@ async fn the_end_of_the_servers_certificate_is_told_before_it_comes() {
     done(&doctor(&authority, "+91d"));
 }
 
-/// The agent that runs for years replaces what has not begun.
+/// The daemon replaces a certificate that is not yet valid.
 async fn daemon_renews(fleet: &Fleet, serial: &str) {
     let before = fleet.held(serial);
     let log = tempfile::NamedTempFile::new().unwrap();
@@ -338,7 +337,7 @@ async fn daemon_renews(fleet: &Fleet, serial: &str) {
     daemon.terminate(SOON);
 }
 
-/// An operator at the CA's machine says that its clock is right.
+/// Confirms the time on the CA's machine.
 fn confirm_time(authority: &CertificateAuthority, clock: &WallClock) {
     let shown = shown(clock);
     done(&confirming(authority, clock, shown));
@@ -389,7 +388,7 @@ fn metrics(authority: &CertificateAuthority) -> String {
     String::from_utf8(body).unwrap()
 }
 
-/// Of an issuer's whole list: when it begins, and when the first certificate on it was revoked or held.
+/// From an issuer's full CRL: thisUpdate, and the first revocation date.
 fn list(authority: &CertificateAuthority, issuer: &str) -> (i64, Option<i64>) {
     let request = format!("GET /crl/{issuer}/full.crl HTTP/1.0\r\nhost: ca\r\n\r\n");
     let (_, der) = plain_http(authority.public(), &request, &[]);

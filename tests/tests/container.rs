@@ -1,5 +1,5 @@
-//! The container: built from a Debian root and the package by buildah, with no image registry, and run by it
-//! as a user who is not root, with the state in a volume that outlives it.
+//! The container: buildah builds it from a Debian root and the package, without an image registry, and runs
+//! it as an unprivileged user with its state in a volume.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -38,7 +38,7 @@ fn a_ca_in_a_container_is_not_root_and_keeps_its_state_in_the_volume() {
     container.says(&[&init[..], &rest].concat());
     assert_eq!(volume.join("ca/store").metadata().unwrap().uid(), user, "the state is in the volume");
 
-    // Twice: the second container finds what the first one left.
+    // Twice: the second container finds the state of the first.
     for orders in 0..2 {
         let serving = container.serve();
         let operator = volume.join("ca/operators/admin");
@@ -74,7 +74,7 @@ struct Container {
 }
 
 impl Container {
-    /// `None`: this machine does not allow it, for a reason that is known and said.
+    /// `None`: this machine does not allow containers, for a known reason that is printed.
     fn built() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let context = directory.path().join("context");
@@ -159,8 +159,8 @@ impl Drop for Container {
     }
 }
 
-/// What was printed. `None`: this machine does not allow containers for one of the known reasons; another
-/// failure fails the test, and in CI all do.
+/// The output. `None`: this machine does not allow containers, for a known reason; another failure fails the
+/// test, and in CI all do.
 fn allowed(output: Output) -> Option<String> {
     if output.status.success() {
         return Some(String::from_utf8(output.stdout).unwrap());
@@ -174,7 +174,7 @@ fn allowed(output: Output) -> Option<String> {
     None
 }
 
-/// What buildah says where a machine does not allow its work, and what that means.
+/// buildah's messages where a machine does not allow containers, and their meaning.
 const NOT_ALLOWED: [(&str, &str); 3] = [
     ("cannot clone: Operation not permitted", "this machine lets this user make no user namespace"),
     ("unshare(CLONE_NEWNS): operation not permitted", "this machine lets this user make no mount namespace"),

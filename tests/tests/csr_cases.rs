@@ -1,5 +1,5 @@
-//! Requests that devices and tools make, sent to a CA that runs: each is taken, or its sender is told the
-//! part and the rule.
+//! Requests of real devices and tools, sent to a running CA: each is accepted, or refused with the part and
+//! the rule.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

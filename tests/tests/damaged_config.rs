@@ -1,4 +1,4 @@
-//! A damaged configuration: all mistakes are told at once, and nothing starts.
+//! A damaged configuration: all mistakes are reported at once, and nothing starts.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,6 @@
-//! A state that is shown is true: a revoked device is revoked in lists, filters, words, JSON and on the wire;
-//! units and certificates are counted as what they are; a unit that failed before it had a certificate can be
-//! given up.
+//! Device states are true: a revoked device is revoked in listings, filters, text, JSON and on the wire;
+//! units and certificates are counted correctly; a unit that failed before it had a certificate can be given
+//! up.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,7 +53,7 @@ async fn a_revoked_device_is_revoked_wherever_its_state_is_shown() {
     let wire = site.factory.operator().lifecycle().list_devices(request).await.unwrap().into_inner();
     assert_eq!(wire.devices.len(), 1);
 
-    // A hold would say that something comes back.
+    // A hold would promise a return.
     let (_, said) = operator.fails(&["device", "hold", DEVICE]);
     assert!(said.contains("DEVICE_REVOKED") || said.contains("are revoked"), "{said}");
     assert!(said.contains("no release would bring them back"), "{said}");
@@ -102,7 +102,7 @@ async fn a_unit_that_failed_before_it_had_a_certificate_is_given_up_and_a_mistyp
     let order = factory.order(OrderTerms::new(2, &["line-1"])).await;
     let units = directory.path().join("units.csv");
     line_file(&units, "cam-2", ["SN000001".to_owned()].into_iter());
-    // A board that says nothing: the line gives up before the CA is asked.
+    // A silent board: the line gives up before the CA is asked.
     fs::write(
         directory.path().join("station.toml"),
         fs::read_to_string(directory.path().join("station.toml")).unwrap()
@@ -121,7 +121,7 @@ async fn a_unit_that_failed_before_it_had_a_certificate_is_given_up_and_a_mistyp
     };
     let before = report();
     assert_ne!(before[0]["reason"], "", "a reason is never empty: {before:?}");
-    // Nothing was done to it, so nothing is under way: the same command begins it again.
+    // Nothing was done to it, so nothing is in progress: the same command begins again.
     assert_eq!((&before[1]["failed"], &before[1]["open"]), (&1.into(), &serde_json::json!([])), "{before:?}");
 
     let given_up = station.scrap(&order, "dead board", &["SN000001"]).output().unwrap();
@@ -168,7 +168,7 @@ async fn a_clone_that_lost_the_race_is_an_alarm_as_soon_as_it_uses_its_revoked_c
     let birth = factory.born(&station, &order, &Device::new("cam-2", "SN000001")).await;
     let parent = factory.enrolled(&birth).await;
     use_it(&authority, &parent).await.expect("it is good");
-    // Both have the same memory and ask; the device is first to use what it got.
+    // Both have the same memory and ask; the device uses its certificate first.
     let (mine, clones) = (renewed(&authority, &parent).await, renewed(&authority, &parent).await);
     use_it(&authority, &mine).await.expect("it is good");
     assert!(alarms(&authority).await.is_empty(), "a device may lose a reply");

@@ -1,5 +1,5 @@
-//! A work order is never exceeded, a question has one answer, a key is one device and a serial number is one
-//! device: with several stations that race on a real CA.
+//! A work order is never exceeded, a repeated request gets the same answer, and a key or a serial number
+//! belongs to one device: with several stations that race on a real CA.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,7 +27,7 @@ async fn stations_that_race_never_exceed_an_order_by_one() {
     let callers = connections(&authority, &factory, &names).await;
     let order = factory.order(OrderTerms::new(QUANTITY, &names)).await;
 
-    // Half of the connections ask one by one, half on a stream; together for three times as much as there is.
+    // Half of the connections call one by one, half use a stream; together for three times the quantity.
     let answers = join_all(callers.iter().enumerate().map(async |(number, caller)| {
         let requests: Vec<_> = (0..30)
             .map(|unit| {
@@ -79,8 +79,8 @@ async fn the_same_request_gets_the_same_certificate_also_after_the_ca_was_killed
     authority.serve();
     assert_eq!(ask(&authority.caller(&credentials), device.birth_request(&order)).await.issued(), first);
 
-    // A station that forgot its request id: the same device, key and profile are the same question
-    // (ADR 0010).
+    // A station that forgot its request id: the same device, key and profile make the same request (ADR
+    // 0010).
     let mut forgetful = device.birth_request(&order);
     forgetful.request_id = Device::new("cam-2", "SN000001").request_id;
     forgetful.csr = device.key.again();
@@ -110,7 +110,7 @@ async fn one_key_is_one_device_for_ever() {
         assert_eq!(answer.reason(), "KEY_ALREADY_USED", "device {number}");
     }
 
-    // Not for another product, and not when its device is scrap.
+    // Not for another product, and not when its device was scrapped.
     let mut elsewhere = Device::new("lock-7", "SN000900").birth_request(&other_product);
     elsewhere.csr = key.again();
     assert_eq!(ask(&station, elsewhere.clone()).await.reason(), "KEY_ALREADY_USED");
@@ -177,7 +177,7 @@ async fn a_request_id_is_one_question() {
         assert_eq!(streamed[&request.request_id].reason(), "REQUEST_ID_REUSED");
     }
 
-    // Ids belong to who asks: another station may come upon the same one.
+    // Request ids belong to their caller: another station may use the same one.
     ask(&other_station, other_serial).await.issued();
 
     // A work order is made once, too.

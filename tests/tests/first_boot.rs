@@ -62,7 +62,7 @@ async fn a_ca_that_is_killed_under_the_agents_is_asked_again() {
         tokio::time::sleep(Duration::from_millis(generator.random_range(1..60))).await;
         site.authority.kill();
         site.authority.serve();
-        // It goes on by itself, or ends and is run again at the next boot.
+        // It continues by itself, or ends and is run again at the next boot.
         let ended = tokio::task::spawn_blocking(move || agent.wait(Duration::from_secs(30))).await.unwrap();
         if !ended.is_some_and(|status| status.success()) {
             let output = site.enroll(&serial);

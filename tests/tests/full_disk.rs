@@ -1,5 +1,5 @@
-//! A full disk: the CA refuses to issue and says why, goes on reading, and issues again when there is space;
-//! what it answered is on record.
+//! A full disk: the CA refuses to issue and says why, still answers reads, and issues again when there is
+//! space; acknowledged entries are kept.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -30,8 +30,7 @@ async fn a_full_ext4_stops_issuing_until_there_is_space() {
     }
 }
 
-/// What an operator does who writes `2>ca.log` beside the CA's directory: one disk fills under the ledger and
-/// the log together.
+/// As with `2>ca.log` beside the CA's directory: one disk fills under the ledger and the log together.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     let Some(disk) = FileSystem::in_memory(24) else { return };
@@ -47,7 +46,7 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     let (device, refused) = until_refused(&station, &order, &mut issued).await;
     assert_eq!(refused.reason, "STORE_FULL", "{refused:?}");
 
-    // It says so, goes on to read and to obey, and issues nothing.
+    // It says so, answers reads, obeys signals, and issues nothing.
     eventually(WAIT, "it is not ready", async || {
         let (status, body) = authority.readiness();
         (status.contains("503") && body.contains("full")).then_some(())
@@ -67,8 +66,8 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     })
     .await;
 
-    // With room it is ready before anybody asks it for a certificate; then it issues, publishes, and says
-    // what its log lost.
+    // With room it is ready before anybody asks for a certificate; then it issues, publishes, and reports
+    // lost log lines.
     disk.free();
     eventually(WAIT, "it is ready", async || authority.readiness().0.contains("200").then_some(())).await;
     assert!(ask(&station, device.birth_request(&order)).await.is_issued());
@@ -92,8 +91,8 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
     assert_eq!(authority.stop().code(), Some(0));
 }
 
-/// What is on record must reach its list, though the disk has not a block left: the ledger's last block may
-/// take an entry more.
+/// A recorded revocation must reach its CRL, though the disk has no free block: the ledger's last block may
+/// take another entry.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_that_a_full_disk_takes_is_published() {
     let Some(disk) = FileSystem::in_memory(24) else { return };
@@ -160,7 +159,7 @@ async fn full_and_free_again(disk: FileSystem) {
     })
     .await;
 
-    // Reading goes on: counts, devices, and the answer to a question that was answered before.
+    // Reads go on: counts, devices, and the answer to a repeated request.
     assert_eq!(
         factory.counts(&order).await.issued,
         issued.len() as u64,

@@ -1,4 +1,4 @@
-//! What caches and clients of OCSP and revocation lists rely on in HTTP, asked of a CA that runs.
+//! HTTP details that caches and clients of OCSP and CRLs rely on, of a running CA.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +14,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proto::v1::selection::By;
 use tests::{Holder, Site, plain_http};
 
-/// How long an HTTP cache may keep a list or an OCSP response, at most; `docs/operations/brokers.md` says it.
+/// The longest time that an HTTP cache may keep a CRL or an OCSP response, as in
+/// `docs/operations/brokers.md`.
 const MAX_AGE_SECONDS: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +34,7 @@ async fn a_question_is_taken_with_its_media_type_in_any_case_and_with_parameters
     for kind in ["text/plain", "application/ocsp-response", "application/ocsp-request-not"] {
         assert!(post(&site, "/ocsp", kind, &question).0.starts_with("HTTP/1.1 415"), "{kind}");
     }
-    // The other door that takes bytes.
+    // The other endpoint that takes a body.
     for (kind, status) in [("Application/PKCS10; x=y", "400"), ("text/plain", "415")] {
         let (head, _) = post(&site, "/key-compromise", kind, b"nonsense");
         assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{kind}: {head}");
@@ -99,14 +100,14 @@ async fn a_cache_is_told_to_keep_nothing_for_longer_than_a_minute() {
         let age: u64 = age.parse().unwrap();
         assert!(age > 0 && age <= MAX_AGE_SECONDS, "{path}: {control}");
     }
-    // An answer that says something else has another entity tag.
+    // A response with other content has another entity tag.
     let before = header(&get(&site, &ocsp, "").0, "etag");
     site.revoke(By::Device(holder.id.clone()), 2, "keyCompromise").await;
     let after = get(&site, &ocsp, &format!("if-none-match: {before}\r\n")).0;
     assert!(after.starts_with("HTTP/1.1 200") && header(&after, "etag") != before, "{after}");
 }
 
-/// A question without a nonce about the operational certificate, as openssl writes it.
+/// A request without a nonce about the operational certificate, as openssl writes it.
 fn question(site: &Site, holder: &Holder) -> Vec<u8> {
     let certificate = site.write("leaf.pem", &holder.operational.certificate);
     let issuer = site.write("issuer.pem", &holder.operational.chain);

@@ -1,5 +1,5 @@
-//! Whoever has a key proves it, with no program of ours, and all that has the key is withdrawn at once and
-//! for ever (R-LIFE-13).
+//! Whoever proves to have a key, without any program of ours, has all its certificates revoked at once and
+//! permanently (R-LIFE-13).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ use tests::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proof_made_with_openssl_withdraws_what_has_the_key_and_everybody_learns_it() {
+async fn a_proof_made_with_openssl_revokes_the_keys_certificates_and_everybody_learns_it() {
     let site = Site::open();
     let (leaked, other) = (site.device(1).await, site.device(2).await);
     let proof = proof(&site, &leaked.operational.key, AGREED);
@@ -121,7 +121,7 @@ async fn what_proves_nothing_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certificate_to_withdraw() {
+async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certificate_to_revoke() {
     let site = Site::open();
     let device = site.device(1).await;
     let before = entries(&site);
@@ -230,7 +230,7 @@ async fn states(site: &Site, serial_numbers: &[Bytes]) -> Vec<RevocationState> {
     states.iter().map(proto::v1::CertificateState::state).collect()
 }
 
-/// The feed from its beginning, which is so much.
+/// The first events of the feed.
 async fn heard(site: &Site, expected: usize) -> Vec<RevocationEvent> {
     let mut client = RevocationServiceClient::new(site.factory.operator().channel());
     let request = WatchRevocationsRequest::default();
@@ -248,7 +248,7 @@ const AGREED: &str = "/CN=Proof of Key Compromise for Touchmark";
 
 const PROOF_TYPE: &str = "application/pkcs10";
 
-/// More than one may send, however slowly this machine sends them.
+/// A burst that is above the limit, however slowly this machine sends it.
 const FLOOD: usize = 2_000;
 
 /// Also on a busy machine.

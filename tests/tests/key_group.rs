@@ -1,5 +1,5 @@
-//! An application that runs as a user of its own reads its device's key, if the agent was asked to let its
-//! group read it; and no mode of a key file ends the agent.
+//! An application that runs as another user reads its device's key, if the agent was asked to let its group
+//! read it; and no mode of a key file ends the agent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ async fn an_application_of_the_group_reads_the_key_before_and_after_a_renewal_an
     unit.until_enrolled().await;
     let first = unit.check_readable_by_the_group().await;
 
-    // A command that does not say so again keeps it.
+    // A command without the option keeps the group.
     let output = unit.fleet.agent("renew", SERIAL).arg("--force").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let second = unit.check_readable_by_the_group().await;
@@ -52,7 +52,7 @@ async fn a_hook_that_opens_the_key_is_told_of_and_the_agent_goes_on() {
     .await;
     assert_eq!(unit.access("current/key.pem").0, 0o600, "the key is the agent's again");
 
-    // And from outside, while the agent runs: the next use of the key does not end it.
+    // The mode is changed while the agent runs: the next use of the key does not end it.
     unit.set_mode("current/key.pem", 0o644);
     let output = unit.fleet.agent("renew", SERIAL).args(["--force", "--hook", &hook]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

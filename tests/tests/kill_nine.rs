@@ -1,5 +1,5 @@
-//! The CA is killed (SIGKILL) again and again while it issues: whatever a client received is on record, byte
-//! for byte, and the counts are exact.
+//! The CA is killed (SIGKILL) repeatedly while it issues: every received certificate is recorded, byte for
+//! byte, and the counts are exact.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -78,7 +78,7 @@ impl Load {
         Self { batches: vec![Batch::new(0)] }
     }
 
-    /// Asks all that is unanswered of the last order, then makes the next one; `false` when the connection
+    /// Sends all unanswered requests of the last order, then makes the next one; `false` when the connection
     /// ended.
     async fn ask(&mut self, site: &Site) -> bool {
         let last = self.batches.last_mut().expect("one at least");
@@ -98,7 +98,7 @@ impl Load {
         while checks.next().await.is_some() {}
     }
 
-    /// All questions have their answers, the same as ever; the counts are exact; no serial number came twice.
+    /// All requests are answered, always alike; the counts are exact; no serial number came twice.
     async fn check_the_end(&mut self, site: &Site) {
         assert!(self.batches.last_mut().expect("one").ask(site).await, "nothing stops the last questions");
         self.check_what_came(site).await;
@@ -146,7 +146,7 @@ impl Batch {
         Self { id: None, units: units.collect(), terms }
     }
 
-    /// Asks all that is unanswered; `true` when all is answered.
+    /// Sends all unanswered requests; `true` when all are answered.
     async fn ask(&mut self, site: &Site) -> bool {
         if self.id.is_none() {
             self.id = site.factory.try_order(self.terms.clone()).await.ok().map(|order| order.id);

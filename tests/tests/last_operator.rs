@@ -1,4 +1,4 @@
-//! The last operator is not revoked by mistake, and an installation without one is brought back on the CA's
+//! The last operator is not revoked by mistake, and an installation without an operator gets one on the CA's
 //! machine.
 #![allow(
     clippy::unwrap_used,
@@ -69,7 +69,7 @@ fn an_operator_beside_another_is_revoked_and_the_one_that_is_left_is_not() {
     assert!(status == 1 && said.contains("LAST_OPERATOR"), "{said}");
 }
 
-/// Both ask at the same moment; whoever is decided second no longer has a credential.
+/// Both ask at the same moment; the second to be decided no longer has a credential.
 #[test]
 fn two_operators_that_revoke_each_other_at_once_leave_one() {
     let authority = CertificateAuthority::start();

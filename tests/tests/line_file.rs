@@ -1,5 +1,5 @@
 //! A line file of a thousand units goes through a station with eight slots and an agent process for each
-//! unit; and a station that is killed in the middle goes on where it was.
+//! unit; a station that is killed in the middle continues.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -56,7 +56,7 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
     let expected = WorkOrderCounts { issued: 4, confirmed: 2, scrapped: 2, reworked: 0 };
     assert_eq!(line.factory.counts(&line.order).await, expected);
 
-    // Its certificate opens no door, and the line names it, with its journal and without.
+    // Its certificate is refused, and the line names it, with its journal and without.
     let agent =
         Program::Agent.command().args(["enroll", "--state"]).arg(line.station.device("SN000001")).output();
     let refused = String::from_utf8_lossy(&agent.unwrap().stderr).into_owned();
@@ -66,7 +66,7 @@ async fn a_unit_that_is_scrapped_is_revoked_and_never_returns() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(said.matches(r#""reason":"SCRAPPED_OR_RETIRED""#).count(), 2, "{said}");
 
-    // Nor does another board come back under its serial number, made by a station that knows nothing.
+    // Nor does another board return under its serial number, made by a station without a record of it.
     std::fs::remove_dir_all(line.station.directory().join("journal")).unwrap();
     std::fs::remove_dir_all(line.station.device("SN000001")).unwrap();
     let output = line.provision().arg("--json").output().unwrap();

@@ -1,5 +1,4 @@
-//! The list that made an order is the list that a line works to: operator and station read the same files,
-//! and the commands that are printed work as they are printed.
+//! Operator and station read the same lists of serial numbers, and the printed commands work as printed.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,10 +12,10 @@ use std::process::Output;
 
 use tests::{CertificateAuthority, Operator, Program, Station, json_lines};
 
-/// The name of a file, what is in it, and its serial numbers or the sentence that refuses it.
+/// The name of a file, its content, and its serial numbers or the sentence that refuses it.
 type List = (&'static str, &'static [u8], Result<&'static [&'static str], &'static str>);
 
-/// What spreadsheets, editors and old machines make of a list: the file, and its serial numbers or the
+/// Lists as spreadsheets, editors and old machines write them: the file, and its serial numbers or the
 /// sentence that refuses it.
 const LISTS: &[List] = &[
     ("bom-crlf", b"\xef\xbb\xbfserial,product\r\nSA1,cam-2\r\nSA2,cam-2\r\n", Ok(&["SA1", "SA2"])),
@@ -95,7 +94,7 @@ async fn an_order_that_was_made_from_a_file_is_worked_to_without_the_file() {
     let order = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     std::fs::remove_file(&file).unwrap();
 
-    // As it is printed, in the station's directory, with the one word that only the line knows put in.
+    // As printed, in the station's directory, with the one missing word filled in.
     let line = printed.lines().find(|line| line.trim().starts_with("touchmark-station ")).expect("a command");
     let mut words = line.split_whitespace();
     assert_eq!(words.next(), Some("touchmark-station"));

@@ -37,7 +37,7 @@ async fn a_ca_whose_log_goes_nowhere_answers_everybody_and_obeys() {
         assert_eq!(site.factory.counts(&order).await.issued, 40);
         refused_calls(&site, 30).await;
 
-        // An OCSP question is answered, and does not leave another signer in the ledger each time.
+        // An OCSP request is answered, and does not leave another signer in the ledger each time.
         let holder = site.device(1).await;
         assert!(site.openssl_ocsp(&holder.operational, &[]).contains("good"), "{}", sink.name);
         let entries = site.authority.metric("touchmark_store_entries");
@@ -55,7 +55,7 @@ async fn a_ca_whose_log_goes_nowhere_answers_everybody_and_obeys() {
             .contains("200")
         );
 
-        // A changed list of blocked keys is taken, a reload is done, and nothing has broken.
+        // A changed list of blocked keys is read, a reload is done, and nothing has broken.
         std::fs::write(site.authority.directory().join("blocked-keys.txt"), format!("{}\n", "ab".repeat(32)))
             .unwrap();
         eventually(WAIT, "the blocked keys are taken", async || {
@@ -158,7 +158,7 @@ async fn an_agent_whose_log_goes_nowhere_enrols_and_runs_and_obeys() {
         run.args(["--hook", &format!("sh -c 'echo hello; touch {}'", told.display())]);
         run.env("TOUCHMARK_AGENT_LOG", "trace").stdout(Stdio::null()).stderr(sink.open());
         let mut daemon = Process::start(&mut run);
-        // It has a renewal to tell of: then it runs, and takes signals.
+        // It has a renewal to report; then it runs, and obeys signals.
         eventually(WAIT, "the hook is run", async || told.exists().then_some(())).await;
         for _ in 0..5 {
             kill_process(Pid::from_child(daemon.child_mut()), Signal::HUP).unwrap();
@@ -184,7 +184,7 @@ async fn a_station_whose_screen_goes_nowhere_makes_its_units_and_obeys() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("3"), "{}", sink.name);
         assert_eq!(bench.factory.counts(&order).await.confirmed, 3, "{}", sink.name);
     }
-    // Results that nobody takes are no reason to stop, and are told by the exit status.
+    // Unread results do not stop the work, and are reported by the exit status.
     for sink in [Sink::full(), Sink::gone()] {
         let order = bench.order(2).await;
         let output = bench.provision(&order).arg("--json").stdout(sink.open()).output().unwrap();
@@ -205,7 +205,7 @@ async fn a_line_does_not_wait_for_a_terminal_that_is_stopped() {
     assert_eq!(output.unwrap().status.code(), Some(0));
     assert_eq!(bench.factory.counts(&order).await.confirmed, 20);
 
-    // And one that hangs up stops it in order.
+    // A hangup stops it in order.
     let order = bench.order(500).await;
     let mut command = hearing_hang_ups(&bench.provision(&order));
     let mut line = Process::start(command.stderr(terminal).stdout(Stdio::null()));

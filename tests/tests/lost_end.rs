@@ -1,4 +1,5 @@
-//! A ledger that lost its end is not served: by what was noted beside it, and by what the listings have seen.
+//! A ledger that lost its end is not served: the CA knows its end from the recorded end and from the
+//! projection.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +17,7 @@ use identity::{Clock, SystemClock};
 use proto::v1::ListDevicesRequest;
 use tests::{CertificateAuthority, Device, Factory, OrderTerms, Process, Program, eventually};
 
-/// The end is noted each second; the machine may be busy.
+/// The end is recorded each second; the machine may be busy.
 const NOTED_WITHIN: Duration = Duration::from_secs(20);
 
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ const STATE_IS_NOT_WHAT_IT_MUST_BE: i32 = 4;
 async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_until_an_operator_accepts_it() {
     let mut authority = CertificateAuthority::start();
     let head = units(&authority, 1..=3).await;
-    // Nothing happens any more, and no list changes.
+    // Nothing happens any more, and no CRL changes.
     eventually(NOTED_WITHIN, "the end is noted", async || (noted(&authority) == head).then_some(())).await;
     authority.kill();
     lose_the_end(&authority);
@@ -63,12 +64,12 @@ async fn an_idle_ca_notes_the_end_of_its_ledger_and_a_shorter_one_is_refused_unt
 async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_an_operator_accepts_it() {
     let mut authority = CertificateAuthority::start();
     units(&authority, 1..=1).await;
-    // As if the note had not been taken since.
+    // As if the end had not been recorded since.
     let early = fs::read(authority.directory().join("crl-epoch")).unwrap();
     let head = units(&authority, 2..=3).await;
     let listed = authority.operator().lifecycle().list_devices(ListDevicesRequest::default()).await.unwrap();
     assert_eq!(listed.into_inner().devices.len(), 3, "the listings have seen everything");
-    // What they have seen is flushed when nothing happens.
+    // The projection is flushed when nothing happens.
     tokio::time::sleep(FLUSHED_WITHIN).await;
     authority.kill();
     fs::write(authority.directory().join("crl-epoch"), early).unwrap();
@@ -83,7 +84,7 @@ async fn a_ledger_that_ends_before_what_the_listings_have_seen_is_refused_until_
     let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success(), "{accepted:?}");
     authority.serve();
-    // The listings were built again from what there is.
+    // The projection was rebuilt from the present ledger.
     let listed = authority.operator().lifecycle().list_devices(ListDevicesRequest::default()).await.unwrap();
     assert_eq!(listed.into_inner().devices.len(), 2);
     authority.kill();
@@ -103,7 +104,7 @@ async fn over_a_ledger_that_lacks_nothing_there_is_nothing_to_accept() {
         assert!(String::from_utf8_lossy(&accepted.stdout).contains("Nothing to accept"), "{accepted:?}");
         assert_eq!(fs::read(&numbers).unwrap(), before);
     }
-    // Whoever lost the file begins anew.
+    // Without the file it starts from the beginning.
     fs::remove_file(&numbers).unwrap();
     let accepted = run(&authority, "accept-restored-store", &["--yes"]);
     assert!(accepted.status.success() && numbers.exists(), "{accepted:?}");
@@ -129,14 +130,14 @@ async fn units(authority: &CertificateAuthority, numbers: std::ops::RangeInclusi
     certificates.certificates.last().unwrap().ledger_entry
 }
 
-/// The entry that was noted beside the ledger.
+/// The recorded end of the ledger.
 fn noted(authority: &CertificateAuthority) -> u64 {
     let text = fs::read_to_string(authority.directory().join("crl-epoch")).unwrap();
     let line = text.lines().find(|line| line.starts_with("ledger-entry")).unwrap();
     line.split('=').next_back().unwrap().trim().parse().unwrap()
 }
 
-/// Cuts the last entry off, as a file system can that lost what it had promised.
+/// Cuts off the last entry, as a file system can that lost acknowledged data.
 fn lose_the_end(authority: &CertificateAuthority) {
     let path = last_segment(&authority.directory().join("store/ledger"));
     let file = File::options().write(true).open(&path).unwrap();
@@ -170,5 +171,5 @@ fn run(authority: &CertificateAuthority, command: &str, arguments: &[&str]) -> O
     program.output().unwrap()
 }
 
-/// A tick of the listings' thread is a second; nothing tells when it has flushed.
+/// The projection's thread runs each second; nothing reports its flush.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(4);

@@ -1,5 +1,5 @@
-//! What is no gRPC call, and what is no request of HTTP/1.1, is refused as the standards say, before anything
-//! is done.
+//! What is not a gRPC call or not an HTTP/1.1 request is refused as the standards say, before anything is
+//! done.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,6 @@
-//! The packages, tried for real: installed in a fresh Debian root, the path of the quickstart as the users
-//! that they make, an upgrade over the former version with a ledger in place, a removal that keeps the
-//! ledger; judged by lintian, man and systemd-analyze.
+//! The packages: installed in a fresh Debian root, the path of the quickstart as the packages' users, an
+//! upgrade over the former version with a ledger in place, a removal that keeps the ledger; checked by
+//! lintian, man and systemd-analyze.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +23,7 @@ use tests::{DebianRoot, NotifySocket, Process, former_programs, json_lines, pack
 fn what_is_installed_makes_a_device_with_each_program_as_its_own_user_and_its_removal_keeps_the_ledger() {
     let site = Site::with(current());
     site.found();
-    // As systemd starts it: the passphrase is root's file, shown to the CA alone.
+    // As systemd starts it: root owns the passphrase file, and the CA alone can read it.
     let ca = site.serve();
     site.open_order();
     site.make_unit("SN000001");
@@ -298,8 +298,8 @@ impl Site {
         self.root.says("ops-person", &[&with[..], words].concat())
     }
 
-    /// Runs the unit for brokers with a relying party's credential until the lists are there, with the
-    /// certificate that was revoked.
+    /// Runs the unit for brokers with a relying party's credential until the CRLs contain the revoked
+    /// certificate.
     fn keep_lists_fresh(&self) {
         self.operator(&["principal", "issue", "relying-party", "broker", "--out", "/home/ops-person/broker"]);
         let place = "/etc/touchmark-revocations/credentials";

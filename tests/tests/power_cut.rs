@@ -1,10 +1,9 @@
-//! The power goes while the CA writes: the writer stops where it is, ext4 on a loop device is shut down
-//! without a flush of its log, the writer is killed, the journal replayed, the store opened again. Everything
-//! acknowledged is there, and what is derived equals a fresh replay, row by row.
+//! The power fails while the CA writes: the writer is stopped, ext4 on a loop device is shut down without a
+//! flush of its log, the writer is killed, the journal replayed, the store opened again. Everything
+//! acknowledged is there, and derived data equals a fresh replay, row by row.
 //!
-//! The writer is stopped first because a sync that is under way when ext4 is shut down returns success for
-//! what is then dropped (ADR 0005, with figures). When real power goes, nobody is left to hear that; here
-//! nobody is either.
+//! The writer is stopped first, because a sync in progress returns success for dropped data when ext4 is shut
+//! down (ADR 0005, with figures). With real power loss nobody receives that success; here nobody does either.
 //!
 //! `TOUCHMARK_POWER_CUTS` sets the rounds of each kind (default 25); `TOUCHMARK_SEED` the moments.
 #![allow(
@@ -48,7 +47,7 @@ fn nothing_acknowledged_is_lost_when_segments_are_preallocated() {
     cut_the_power(true);
 }
 
-/// Not a test by itself: the process that the power is cut under.
+/// Not a test by itself: the process whose power is cut.
 #[test]
 fn the_writer() {
     if let (Ok(directory), Ok(acks)) = (std::env::var(STORE_VARIABLE), std::env::var(ACKS_VARIABLE)) {
@@ -98,11 +97,11 @@ fn cut_the_power(preallocate: bool) {
 struct Found {
     /// A torn tail was cut.
     torn: bool,
-    /// There was more than was acknowledged: the power went between the sync and its answers.
+    /// More than was acknowledged: the power failed between the sync and its answers.
     unheard: bool,
 }
 
-/// Opens what is left and compares.
+/// Opens the remains and compares.
 async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber)], round: u64) -> Found {
     let store = LogStore::open(&settings(directory, preallocate), Arc::new(SystemClock)).unwrap();
     let mut state = Overlay::over(EmptyView);
@@ -281,7 +280,7 @@ impl Disk {
         writer.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Whatever the writer is doing, from here on nothing reaches the disk, and it tells nobody anything.
+    /// From here on nothing reaches the disk, and the writer acknowledges nothing.
     fn cut_the_power_of(&self, writer: &Child) {
         let mut cut = Process::new("python3");
         cut.args(["-c", include_str!("../fixtures/cut_the_power.py")]).arg(self.mount_point());
@@ -312,8 +311,8 @@ impl Disk {
             assert!(Instant::now() < patience, "umount");
             std::thread::sleep(Duration::from_millis(20));
         }
-        // A mount namespace that somebody made meanwhile has a copy of the mount, and with it the file system
-        // lives on: mounted again it would be the one whose power was cut, and not what is on the disk.
+        // A mount namespace made in the meantime has a copy of the mount and keeps the file system alive:
+        // mounted again it would show the file system from memory, not from the disk.
         let patience = Instant::now() + Duration::from_secs(120);
         while !self.loop_devices().is_empty() {
             assert!(Instant::now() < patience, "another mount namespace keeps {}", self.image().display());

@@ -1,6 +1,6 @@
-//! What SECURITY.md promises of hostile callers: a stranger, a device with ten certificates and a stolen
-//! station each do their worst, while an operator's calls are timed on new and on open connections; and once
-//! the attacker is on hold or revoked, everything that it has is closed.
+//! The promises of SECURITY.md: a stranger, a device with ten certificates and a stolen station attack while
+//! an operator's calls are timed on new and on open connections; once the attacker is on hold or revoked, all
+//! its connections are closed.
 //!
 //! Each attack lasts some seconds; `TOUCHMARK_PROMISES_SECONDS=60` makes it a minute.
 #![allow(
@@ -35,10 +35,10 @@ async fn a_stranger_keeps_nobody_from_the_ca() {
     may_open(8_000);
     let authority = CertificateAuthority::start();
     let trust = Credentials::read(&authority.operator_directory()).trust;
-    // From another network than the operator: who shares one with the stranger may be cut for it, and has to
-    // try again.
+    // From another network than the operator: clients of the stranger's network may be disconnected for it,
+    // and have to retry.
     let mut attack = Attack::from(Ipv4Addr::new(127, 0, 9, 1));
-    // Handshakes of which half comes, and whole ones after which nothing does.
+    // Half handshakes, and complete ones that send nothing after.
     attack.half_sent(authority.grpc(), HALF_A_CLIENT_HELLO, 1_200);
     attack.idle(authority.grpc(), None, &trust, 300);
     attack.handshakes(authority.grpc(), None, &trust, 2);
@@ -68,7 +68,7 @@ async fn a_device_with_ten_certificates_keeps_nobody_from_the_ca_and_a_hold_ends
     let device = Device::new("cam-2", "SN000001");
     let birth = factory.born(&station, &order, &device).await;
     let mut generator = Seed::of_this_run().generator(1);
-    // It renews without end, until it is slowed.
+    // It renews without end, until it is rate-limited.
     let (certificates, refusal) = renewed_without_end(&authority, &factory, &birth, &mut generator).await;
     eprintln!("the device had {} certificates, then: {refusal:?}", certificates.len());
     assert_eq!((refusal.reason.as_str(), refusal.retry), ("TOO_OFTEN", true));
@@ -97,7 +97,7 @@ async fn a_device_with_ten_certificates_keeps_nobody_from_the_ca_and_a_hold_ends
     operator.end("a device");
     drop((attack, calls));
 
-    // It is told why.
+    // It gets the reason.
     eventually(CLOSED_WITHIN, "it is told that it is on hold", async || {
         let asked = GetTrustBundleRequest {};
         let said = authority.caller(newest).enrollment().get_trust_bundle(asked).await;
@@ -115,7 +115,7 @@ async fn a_stolen_station_keeps_nobody_from_the_ca_and_its_revocation_ends_it() 
     let order = factory.order(OrderTerms::new(100_000, &["line-1"])).await;
     let mut attack = Attack::default();
     let mut calls = Attack::default();
-    // One key, and another serial number each time: each would be an alarm of its own.
+    // One key, and another serial number each time: each would be a separate alarm.
     let first = Device::new("cam-2", "SN000000");
     ask(&authority.caller(&stolen), first.birth_request(&order)).await.issued();
     let station = authority.caller(&stolen);
@@ -171,7 +171,7 @@ async fn a_stolen_station_keeps_nobody_from_the_ca_and_its_revocation_ends_it() 
 }
 
 /// The birth certificate and all operational ones that the device gets, each used before it authorises the
-/// next: superseded ones are good until they expire. And why there is none after the last.
+/// next: superseded ones are good until they expire. Also returns why there are no more.
 async fn renewed_without_end(
     authority: &CertificateAuthority,
     factory: &Factory,
@@ -197,7 +197,7 @@ async fn renewed_without_end(
     }
 }
 
-/// How long an operator waits for this on a connection of her own, in a thread that the attackers do not use.
+/// How long an operator waits for this on a new connection, in a thread that the attackers do not use.
 fn on_her_own(authority: &CertificateAuthority, what: impl AsyncFnOnce(Caller) + Send) -> Duration {
     let (server, credentials) = (authority.grpc(), Credentials::read(&authority.operator_directory()));
     std::thread::scope(|threads| {
@@ -299,7 +299,7 @@ fn judge(mut took: Vec<Duration>, what: &str) {
     assert!(p99 < P99_MAX, "{what}: p99 {p99:?}");
 }
 
-/// All that is open is the operators', and of the refused one a few that are being told why.
+/// The open connections are the operators', and a few of the refused caller that get the reason.
 async fn gone(authority: &CertificateAuthority, who: &str) {
     let asked = Instant::now();
     eventually(CLOSED_WITHIN, "everything that it has is closed", async || {
@@ -307,7 +307,7 @@ async fn gone(authority: &CertificateAuthority, who: &str) {
     })
     .await;
     eprintln!("{who} is out after {:?}", asked.elapsed());
-    // And it stays so, although it tries on.
+    // And it stays so, although the attack goes on.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let open = figure(authority, "touchmark_connections");
     eprintln!("{open} connections are open");
@@ -347,6 +347,6 @@ const P99_MAX: Duration = Duration::from_secs(4);
 /// A connection is closed within a second; the machine is as busy as the attackers can make it.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Of the operators, whose new connections overlap on a busy machine, and those of a refused caller that are
-/// being told why. The attackers try for hundreds.
+/// Connections of the operators, whose new ones overlap on a busy machine, and of a refused caller that get
+/// the reason. The attackers try for hundreds.
 const OTHERS_OPEN_MAX: usize = 64 + 32;

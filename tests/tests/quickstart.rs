@@ -1,5 +1,5 @@
-//! `touchmark quickstart` shows the whole path with the programs that people use, and one that is refused,
-//! and one that is revoked.
+//! `touchmark quickstart` shows the whole path with the shipped programs, including a refused unit and a
+//! revoked device.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

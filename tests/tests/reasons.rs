@@ -1,4 +1,4 @@
-//! Every reason that the CA can give for a refusal comes with what to do next.
+//! Every reason of the CA's refusals comes with a next step.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use std::path::Path;

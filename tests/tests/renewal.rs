@@ -1,5 +1,5 @@
-//! Operational certificates follow one another in one line, whatever is lost or killed on the way; a clone is
-//! noticed; who is late may renew and nothing else; a held device waits.
+//! Operational certificates form one lineage, whatever is lost or killed on the way; a clone is detected; a
+//! late device may only renew; a held device waits.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,7 +35,7 @@ async fn lost_replies_retries_and_kills_leave_one_line_of_descent() {
     line.push(current.certificate_der());
 
     for _ in 0..ROUNDS {
-        // The same question from the same device, again and again, while the CA is killed under it.
+        // The same request from the same device, repeated while the CA is killed.
         let key = KeyAndRequest::fresh();
         let request = RenewRequest { request_id: request_id(&mut generator), csr: key.csr.clone() };
         let asking: Vec<_> = (0..RETRIES)

@@ -1,5 +1,4 @@
-//! What strangers fetch agrees with what the ledger knows: lists, status, issuers' certificates, from a CA
-//! that runs.
+//! Public data agrees with the ledger: CRLs, OCSP, issuers' certificates, of a running CA.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -128,7 +127,7 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
         });
         assert!(seen.is_sorted() && !seen.is_empty());
         last = number(&site, path);
-        // Killed anywhere, and what was published is there again, or newer.
+        // Killed anywhere, the published data is there again, or newer.
         site.kill_and_serve();
         let after = number(&site, path);
         assert!(after >= last, "{after} after {last}");

@@ -1,5 +1,5 @@
-//! Every RPC is tried by every kind of caller, over real mTLS; what the table below does not allow is
-//! refused.
+//! Every RPC is tried by every kind of caller, over real mTLS; the calls that the table below does not allow
+//! are refused.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,8 +26,7 @@ async fn an_rpc_answers_only_those_it_is_for() {
             .find(|(name, _)| *name == rpc)
             .unwrap_or_else(|| panic!("{rpc} is new: say here who may call it"));
         for (kind, caller) in &callers {
-            // An empty message: nobody gets anything for it, but who may call is told something else than who
-            // may not.
+            // An empty message fails for everybody, but with another reason if the caller is allowed.
             let answer = call_raw(caller.channel(), &path, Bytes::new()).await;
             let expected = if allowed.contains(kind) { None } else { Some(refusal_of(*kind)) };
             let said = answer.err().and_then(|status| role_refusal(&status));
@@ -111,7 +110,7 @@ fn refusal_of(kind: Kind) -> (Code, String) {
     }
 }
 
-/// Stands for a connection that the CA ended before any call.
+/// Marks a connection that the CA ended before any call.
 const AT_THE_HANDSHAKE: &str = "at the handshake";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +124,7 @@ enum Kind {
     DeviceOperational,
 }
 
-/// Who may call what, as the design says it: kept apart from the CA's own table.
+/// The expected table of callers, kept apart from the CA's own table.
 const ALLOWED: &[(&str, &[Kind])] = &[
     ("ProvisioningService.GetWorkOrder", &[Kind::Station]),
     ("ProvisioningService.GetUnits", &[Kind::Station]),

@@ -1,5 +1,4 @@
-//! Two RSA keys on record that share a prime are found by a CA that serves, and shown to an operator
-//! (R-KEY-06).
+//! A running CA finds two recorded RSA keys that share a prime, and shows them to an operator (R-KEY-06).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::path::Path;
@@ -31,7 +30,7 @@ async fn two_keys_with_a_common_prime_are_found_on_record_and_a_third_is_not_let
         (Some("shared prime"), Some("cam-2/SN000002"), Some("device:cam-2/SN000001"))
     );
 
-    // Which keys were the latest is forgotten at a restart; then the walk over the record has to find it.
+    // The latest keys are forgotten at a restart; then the comparison of all recorded keys has to find it.
     authority.stop();
     authority.serve();
     ask(&authority.caller(&station), unit("SN000003", "csr_share2.pem")).await.issued();

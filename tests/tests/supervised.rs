@@ -1,5 +1,4 @@
-//! What a service manager hears of the CA and of the agent: that they are ready, that they are alive, that
-//! they stop; and that they are alive only while the work goes on.
+//! The sd_notify messages of the CA and the agent: ready, alive and stopping; alive only while they work.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -65,12 +64,13 @@ async fn a_ca_whose_store_hangs_falls_silent_so_that_the_watchdog_acts() {
     factory.station("line-1").await;
     manager.until("WATCHDOG=1", SOON);
 
-    // A disk that does not answer: every write waits, and the committer with it. Reads and connections go on.
+    // A disk that does not answer: every write blocks, and the committer with it. Reads and connections go
+    // on.
     let frozen = Frozen::new(&disk);
     let order = tokio::spawn(async move { factory.order(OrderTerms::new(1, &["line-1"])).await });
     let silent = tokio::task::spawn_blocking(move || {
         let began = Instant::now();
-        // What was on its way may still come; then nothing for three times what the service manager waits.
+        // Messages on their way may still arrive; then none for three times the watchdog's interval.
         while manager.next(WATCHDOG * 3).is_some() {
             assert!(began.elapsed() < SOON, "the CA says that it is alive while it can record nothing");
         }

@@ -1,5 +1,5 @@
-//! What a process does by itself has an owner: it ends with a reason and a status, or goes on; it reads again
-//! what it is told to, and leaves nothing behind.
+//! Background work has an owner: it ends with a reason and a status, or continues; it reloads when asked to,
+//! and leaves nothing behind.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +29,7 @@ async fn a_ca_that_can_record_nothing_more_says_so_and_ends_with_status_1() {
     let factory = Factory::of(&authority);
     let station = authority.caller(&factory.credential(Role::Station, "line-1").await);
     let order = factory.order(OrderTerms::new(10, &["line-1"])).await;
-    // Somebody takes the ledger away under it.
+    // The ledger is removed under it.
     let ledger = authority.directory().join("store/ledger/00000000000000000001.ledger");
     fs::rename(&ledger, ledger.with_extension("away")).unwrap();
     let device = Device::new("cam-2", "SN000001");
@@ -44,7 +44,7 @@ async fn a_ca_that_can_record_nothing_more_says_so_and_ends_with_status_1() {
     authority.serve();
     let station = authority.caller(&Factory::of(&authority).credential(Role::Station, "line-1").await);
     assert!(ask(&station, device.birth_request(&order)).await.is_issued());
-    // What was written and not acknowledged may have been there; then that was the answer.
+    // A written but unacknowledged entry may be there; then it has the same answer.
     assert_eq!(Factory::of(&authority).counts(&order).await.issued, 1);
 }
 
@@ -60,7 +60,7 @@ async fn a_ca_takes_a_new_server_certificate_and_blocked_keys_at_sighup() {
     let orders = || proto::v1::ListWorkOrdersRequest::default();
     operator.work_orders().list(orders()).await.unwrap();
 
-    // Half a credential is not taken.
+    // Half a credential is not used.
     let server = authority.directory().join("server");
     fs::copy(made.join("cert.pem"), server.join("cert.pem")).unwrap();
     authority.signal(Signal::HUP);
@@ -79,7 +79,7 @@ async fn a_ca_takes_a_new_server_certificate_and_blocked_keys_at_sighup() {
     .await;
     assert_eq!(authority.metric("touchmark_blocked_keys"), 1.0);
     assert!(authority.log().contains("took the server's credentials"));
-    // Who was connected still is, and others come.
+    // Open connections continue, and new ones work.
     operator.work_orders().list(orders()).await.unwrap();
     authority.operator().work_orders().list(orders()).await.unwrap();
     assert_eq!(authority.stop().code(), Some(0));

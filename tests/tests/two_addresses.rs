@@ -1,8 +1,7 @@
-//! A name with addresses that answer nothing and one that works: every program reaches it all the same (RFC
-//! 8305).
+//! A name with dead addresses and one that works: every program reaches it (RFC 8305).
 //!
-//! Each test runs itself again in a network of its own, where `localhost` has the addresses that it needs and
-//! what is sent to some of them is dropped. That takes root.
+//! Each test runs itself again in a network namespace, where `localhost` has the needed addresses and packets
+//! to some of them are dropped. Needs root.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -42,7 +41,7 @@ struct Network {
 }
 
 impl Network {
-    /// Runs the test of this name in this network: from outside by running itself again, inside by doing it.
+    /// Runs the test of this name in this network: outside it runs itself again, inside it runs the test.
     fn run(&self, test: &str) {
         if std::env::var_os(INSIDE).is_some() {
             let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -128,8 +127,8 @@ fn quick(name: &str, mut command: Command) -> Output {
     output
 }
 
-/// Some connections at 250 ms for each dead address, and a debug build on a busy machine. One limit for all
-/// addresses made this 10 s for each connection, and then a failure.
+/// Some connections at 250 ms for each dead address, and a debug build on a busy machine. One common limit
+/// for all addresses would take 10 s for each connection, and then fail.
 const SOON: Duration = Duration::from_secs(8);
 
 const INSIDE: &str = "TWO_ADDRESSES_INSIDE";

@@ -1,4 +1,4 @@
-//! `touchmark-ca wait`: a script that starts a CA is never left hanging, and learns why.
+//! `touchmark-ca wait`: a script that starts a CA never hangs, and gets the reason.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

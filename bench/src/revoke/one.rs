@@ -29,7 +29,7 @@ pub(super) struct Told {
 pub(super) async fn slowest(server: &Server, serials: impl Iterator<Item = String>) -> Result<Told> {
     let mut slowest = Told { list: Duration::ZERO, answer: Duration::ZERO, feed: Duration::ZERO };
     for serial in serials {
-        let told = withdraw_one(server, serial).await?;
+        let told = revoke_one(server, serial).await?;
         slowest.list = slowest.list.max(told.list);
         slowest.answer = slowest.answer.max(told.answer);
         slowest.feed = slowest.feed.max(told.feed);
@@ -37,7 +37,7 @@ pub(super) async fn slowest(server: &Server, serials: impl Iterator<Item = Strin
     Ok(slowest)
 }
 
-async fn withdraw_one(server: &Server, serial: String) -> Result<Told> {
+async fn revoke_one(server: &Server, serial: String) -> Result<Told> {
     let operator = server.authority().operator();
     let certificate = birth_certificate(&operator, serial).await?;
     let request = WatchRevocationsRequest { cursor: String::new(), from_now: true };

@@ -35,13 +35,13 @@ pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusa
         "R-CRL-04",
         "it names another issuer or algorithm than the one that signs",
     )?;
-    ensure(reading.revoked.is_none(), "R-CRL-02", "entries that nobody counted")?;
+    ensure(reading.revoked.is_none(), "R-CRL-02", "entries before they were counted")?;
     times(&reading, expected)?;
     for (index, extension) in reading.extensions.iter().enumerate() {
         let first = reading.extensions.iter().position(|other| other.oid == extension.oid);
         ensure(first == Some(index), "R-5280-19", "an extension is there twice")?;
         // Delta CRLs, freshestCRL and indirect CRLs are not used (R-CRL-10).
-        ensure(KNOWN.contains(&extension.oid), "R-5280-23", "an extension that no list has")?;
+        ensure(KNOWN.contains(&extension.oid), "R-5280-23", "an extension that no CRL of ours has")?;
         ensure(check_values(extension.value).is_ok(), "R-5280-20", "an extension is not strict DER")?;
     }
     identifiers(&reading, expected)?;
@@ -50,7 +50,7 @@ pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusa
 
 fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
     let Some(next_update) = reading.next_update else {
-        return Err(Broken { rule: "R-CRL-01", what: "it does not say when the next one comes" });
+        return Err(Broken { rule: "R-CRL-01", what: "it has no nextUpdate" });
     };
     let (this, next) = (time_by_year(reading.this_update)?, time_by_year(next_update)?);
     let terms = expected.terms;
@@ -59,7 +59,7 @@ fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
         "R-5280-05",
         "the times are not those that were decided",
     )?;
-    ensure(this <= expected.now, "R-CRL-03", "it speaks of the future")?;
+    ensure(this <= expected.now, "R-CRL-03", "it begins in the future")?;
     let life = next.duration_since(this).unwrap_or_default();
     let longest = if expected.is_root { ROOT_LIFE_MAX } else { LIFE_MAX };
     ensure(!life.is_zero() && life <= longest, "R-CRL-03", "it lives too long, or not at all")
@@ -91,10 +91,10 @@ fn identifiers(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Bro
 fn distribution_point(reading: &Reading<'_>, scope: &CrlScope) -> Result<(), Broken> {
     let found = reading.extension(oid::ISSUING_DISTRIBUTION_POINT);
     let CrlScope::Shard { urls } = scope else {
-        return ensure(found.is_none(), "R-CRL-09", "the list of a whole issuer names a distribution point");
+        return ensure(found.is_none(), "R-CRL-09", "a full CRL names a distribution point");
     };
     let Some(extension) = found else {
-        return Err(Broken { rule: "R-CRL-08", what: "a shard's list does not say which shard" });
+        return Err(Broken { rule: "R-CRL-08", what: "the CRL of a shard does not name its shard" });
     };
     ensure(extension.critical, "R-CRL-08", "the distribution point is not critical")?;
     let read = || -> Result<bool, NotDer> {
@@ -136,7 +136,7 @@ pub(super) fn entry(bytes: &[u8], meant: &CrlEntry, of_issuers: bool) -> Result<
                 let code = only(extension.value, ENUMERATED).map_err(not_der)?.content;
                 let &[code] = code else { return Err(broken("R-CRL-05", "a reason of many octets")) };
                 ensure(code != 0, "R-CRL-05", "unspecified is written out")?;
-                ensure(![7, 8, 10].contains(&code), "R-CRL-05", "a reason that no list of ours has")?;
+                ensure(![7, 8, 10].contains(&code), "R-CRL-05", "a reason that no CRL of ours has")?;
                 ensure(code != 2 || of_issuers, "R-CRL-05", "cACompromise of a certificate that is no CA's")?;
                 reason = code;
             }
@@ -147,7 +147,7 @@ pub(super) fn entry(bytes: &[u8], meant: &CrlEntry, of_issuers: bool) -> Result<
                     .map_err(|NotDer| broken("R-CRL-07", "an invalidity date is not a GeneralizedTime"))?;
                 invalidity = Some(date);
             }
-            _ => return Err(broken("R-5280-23", "an entry's extension that no list has")),
+            _ => return Err(broken("R-5280-23", "an extension of an entry that no CRL of ours has")),
         }
     }
     ensure(reason == meant.reason.code(), "R-CRL-05", "an entry has another reason")?;

@@ -104,5 +104,5 @@ fn offset(whole: &[u8], part: &[u8]) -> usize {
 
 /// The bytes are not a CRL of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a revocation list of Touchmark")]
+#[error("not a CRL of Touchmark")]
 pub struct CrlReadError;

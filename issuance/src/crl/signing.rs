@@ -24,7 +24,7 @@ impl CrlHash {
         algorithm: SignatureAlgorithm,
         entries_bytes: u64,
     ) -> Result<Self, Refusal> {
-        let too_long = Refusal::Encoding { what: "a list of over 1 GiB" };
+        let too_long = Refusal::Encoding { what: "a CRL of over 1 GiB" };
         let entries = usize::try_from(entries_bytes).ok().filter(|bytes| *bytes <= ENTRIES_BYTES_MAX);
         let entries = entries.ok_or(too_long)?;
         let mut list = Vec::new();
@@ -142,4 +142,4 @@ pub struct SealedCrl {
 /// About twenty million entries; readers with 32-bit lengths can still parse it.
 const ENTRIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-const OTHER_LENGTH: Refusal = Refusal::Encoding { what: "a list with other entries than were counted" };
+const OTHER_LENGTH: Refusal = Refusal::Encoding { what: "a CRL with other entries than were counted" };

@@ -55,15 +55,17 @@ struct Pieces {
 impl Pieces {
     /// A correct certificate of the profile with every extension that the profile can have.
     fn of(profile: ProfileName) -> Self {
-        let mut law = Profile::standard(profile);
-        law.crl_base_url = Some("http://ca.test".into());
-        law.ocsp_url = Some("http://ca.test/ocsp".into());
-        law.hardware_type = Some(vec![1, 3, 6, 1, 4, 1, 32473, 1]);
+        let mut shipped = Profile::standard(profile);
+        shipped.crl_base_url = Some("http://ca.test".into());
+        shipped.ocsp_url = Some("http://ca.test/ocsp".into());
+        shipped.hardware_type = Some(vec![1, 3, 6, 1, 4, 1, 32473, 1]);
         let request =
             Request { public_key: key(), subject: subject(profile), lifetime: None, shard: Some(0) };
         let issuer = issuer(profile);
-        let prepared =
-            draft(request, &law, "Example Works", Some(&issuer), serial(), now()).unwrap().prepare().unwrap();
+        let prepared = draft(request, &shipped, "Example Works", Some(&issuer), serial(), now())
+            .unwrap()
+            .prepare()
+            .unwrap();
         let tbs = prepared.to_be_signed();
         let mut elements = only(tbs, SEQUENCE).unwrap().elements().unwrap();
         let mut fields = Vec::new();

@@ -22,14 +22,14 @@ fn key_usage(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(
         return ensure(
             critical && fits,
             "R-5280-11",
-            "a CA's key signs certificates and revocation lists, critically",
+            "the key usage of a CA is critical: certificates and CRLs",
         );
     }
     let rule = if profile == ProfileName::Idevid { "R-AR-07" } else { "R-5280-12" };
     ensure(
         critical && value == DIGITAL_SIGNATURE,
         rule,
-        "a leaf's key makes digital signatures only, critically",
+        "the key usage of a leaf is critical: digital signatures only",
     )
 }
 
@@ -47,8 +47,10 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
             }
             Ok(())
         };
-        read()
-            .map_err(|NotDer| Broken { rule: "R-5280-20", what: "the extended key usage is not a list" })?;
+        read().map_err(|NotDer| Broken {
+            rule: "R-5280-20",
+            what: "the extended key usage is not a sequence",
+        })?;
     }
     ensure(!any, "R-AR-10", "anyExtendedKeyUsage")?;
     let wanted = profile == ProfileName::OcspSigner;

@@ -34,7 +34,7 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
     ensure(
         produced_at == whole_seconds(expected.produced_at),
         "R-OCSP-05",
-        "it was made at another time than it says",
+        "producedAt is not the intended time",
     )?;
     let mut singles = fields.expect(SEQUENCE).and_then(|list| list.elements()).map_err(not_der)?;
     for answer in expected.answers {
@@ -42,7 +42,7 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
         self::single(single, answer, produced_at)?;
     }
     let asked = !expected.answers.is_empty();
-    ensure(asked && singles.is_empty(), "R-OCSP-02", "it answers another number of questions")?;
+    ensure(asked && singles.is_empty(), "R-OCSP-02", "it has another number of responses")?;
     let list = match fields.optional(CONTEXT_1_CONSTRUCTED).map_err(not_der)? {
         Some(explicit) => only(explicit.content, SEQUENCE).and_then(extensions).map_err(not_der)?,
         None => Vec::new(),
@@ -53,7 +53,9 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
         [nonce] if nonce.oid == oid::OCSP_NONCE && !nonce.critical => {
             Some(only(nonce.value, OCTET_STRING).map_err(not_der)?.content)
         }
-        _ => return Err(Broken { rule: "R-5280-23", what: "an extension that no answer has" }.into()),
+        _ => {
+            return Err(Broken { rule: "R-5280-23", what: "an extension that no response of ours has" }.into());
+        }
     };
     Ok(ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")?)
 }
@@ -67,10 +69,10 @@ fn single(
     let cert_id = fields.expect(SEQUENCE).map_err(not_der)?.raw;
     ensure(cert_id == answer.cert_id, "R-OCSP-02", "the CertID is not the client's")?;
     let status = status(fields.any().map_err(not_der)?)?;
-    ensure(status == whole(answer.status), "R-OCSP-04", "it says another status than is known")?;
+    ensure(status == whole(answer.status), "R-OCSP-04", "the status is not the intended one")?;
     let this_update = generalized_time(fields.any().map_err(not_der)?)?;
     let Ok(next) = fields.expect(CONTEXT_0_CONSTRUCTED) else {
-        return Err(Broken { rule: "R-OCSP-05", what: "it does not say until when it may be believed" });
+        return Err(Broken { rule: "R-OCSP-05", what: "it has no nextUpdate" });
     };
     let next_update =
         generalized_time(only(next.content, GENERALIZED_TIME).map_err(|NotDer| NOT_GENERALIZED)?)?;
@@ -83,12 +85,12 @@ fn single(
     ensure(
         this_update <= produced_at && produced_at < next_update,
         "R-OCSP-05",
-        "it was made before what it says was so, or when it was past",
+        "producedAt is not between thisUpdate and nextUpdate",
     )
 }
 
 fn status(element: Element<'_>) -> Result<OcspCertStatus, Broken> {
-    let broken = Broken { rule: "R-OCSP-05", what: "a status that no answer of ours has" };
+    let broken = Broken { rule: "R-OCSP-05", what: "a status that no response of ours has" };
     match (element.tag, element.content) {
         (CONTEXT_0, []) => Ok(OcspCertStatus::Good),
         (UNKNOWN, []) => Ok(OcspCertStatus::Unknown),
@@ -109,7 +111,7 @@ fn status(element: Element<'_>) -> Result<OcspCertStatus, Broken> {
                 Some(_) => return Err(Broken { rule: "R-OCSP-05", what: "unspecified is written out" }),
             };
             let reason = RevocationReason::from_code(code);
-            let reason = reason.ok_or(Broken { rule: "R-OCSP-05", what: "a reason that there is not" })?;
+            let reason = reason.ok_or(Broken { rule: "R-OCSP-05", what: "an unknown reason" })?;
             Ok(OcspCertStatus::Revoked { at, reason })
         }
         _ => Err(broken),

@@ -75,7 +75,7 @@ fn read(der: &[u8]) -> Result<OcspRequest<'_>, NotDer> {
         if cert_ids.len() == CERT_IDS_MAX {
             return Err(NotDer);
         }
-        cert_ids.push(question(list.expect(SEQUENCE)?.content)?);
+        cert_ids.push(cert_id(list.expect(SEQUENCE)?.content)?);
     }
     let nonce = match fields.optional(CONTEXT_2_CONSTRUCTED)? {
         Some(explicit) => nonce(explicit.content)?,
@@ -85,7 +85,7 @@ fn read(der: &[u8]) -> Result<OcspRequest<'_>, NotDer> {
     if cert_ids.is_empty() { Err(NotDer) } else { Ok(OcspRequest { cert_ids, nonce }) }
 }
 
-fn question(content: &[u8]) -> Result<CertId<'_>, NotDer> {
+fn cert_id(content: &[u8]) -> Result<CertId<'_>, NotDer> {
     let mut parts = identity::der::Elements::new(content)?;
     let cert_id = parts.expect(SEQUENCE)?;
     if let Some(explicit) = parts.optional(CONTEXT_0_CONSTRUCTED)? {

@@ -62,8 +62,12 @@ impl OcspSigner {
     /// When such a key cannot sign responses.
     pub fn new(certificate: &Certificate) -> Result<Self, Refusal> {
         let algorithm = SignatureAlgorithm::of(certificate.public_key())
-            .ok_or(Refusal::Encoding { what: "an answer with such a key" })?;
-        ensure(!certificate.is_ca(), "R-OCSP-06", "answers are signed by a delegate, not by the issuer")?;
+            .ok_or(Refusal::Encoding { what: "an OCSP response by such a key" })?;
+        ensure(
+            !certificate.is_ca(),
+            "R-OCSP-06",
+            "OCSP responses are signed by a delegate, not by the issuer",
+        )?;
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate.public_key().key_bits());
         let by_key = wrapped(CONTEXT_2_CONSTRUCTED, &wrapped(OCTET_STRING, hash.as_ref()));
         let certificates = wrapped(CONTEXT_0_CONSTRUCTED, &wrapped(SEQUENCE, certificate.der()));

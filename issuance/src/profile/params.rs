@@ -45,10 +45,10 @@ impl Profile {
     fn check(&self) -> Result<(), Refusal> {
         let broken = |rule, what: &str| Err(Refusal::Lint(LintFinding { rule, what: what.to_owned() }));
         if !self.crl_base_url.iter().all(|url| plain_http(url)) {
-            return broken("R-5280-16", "a revocation list is at an http URL");
+            return broken("R-5280-16", "a CRL is at an http URL");
         }
         if ![&self.issuer_certificate_url, &self.ocsp_url].into_iter().flatten().all(|url| plain_http(url)) {
-            return broken("R-5280-17", "issuer certificate and status are at http URLs");
+            return broken("R-5280-17", "issuer certificate and OCSP are at http URLs");
         }
         match self.hardware_type.as_deref() {
             None | Some([0 | 1, 0..40, _, ..] | [2, 0..0x1_0000, _, ..]) => Ok(()),

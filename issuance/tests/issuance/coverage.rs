@@ -156,7 +156,7 @@ const STATUS_RULES: &[(&str, Proof)] = &[
     ("R-OCSP-06", Lint),
     ("R-OCSP-07", Elsewhere("publication: how answers are served")),
     ("R-OCSP-08", Elsewhere("publication: when answers are made again")),
-    ("R-OCSP-09", Test("issuance/tests/issuance/ocsp.rs", "one_question_is_about_1_to_20_certificates")),
+    ("R-OCSP-09", Test("issuance/tests/issuance/ocsp.rs", "one_request_is_about_1_to_20_certificates")),
     ("R-OCSP-10", Test("issuance/tests/issuance/ocsp.rs", "an_error_has_five_octets")),
 ];
 

@@ -65,7 +65,7 @@ fn a_nonce_has_1_to_128_octets() {
 }
 
 #[test]
-fn one_question_is_about_1_to_20_certificates() {
+fn one_request_is_about_1_to_20_certificates() {
     // R-OCSP-09.
     for count in 0..=CERT_IDS_MAX + 1 {
         let der = request(&vec![plain(); count], &[]);
@@ -152,7 +152,7 @@ fn an_error_has_five_octets() {
 
 proptest! {
     #[test]
-    fn no_question_makes_the_reader_panic(at in 0_usize..100, octet: u8, cut in 0_usize..120) {
+    fn no_request_makes_the_reader_panic(at in 0_usize..100, octet: u8, cut in 0_usize..120) {
         let mut der = request(&[plain()], &[nonce(&[1; 16])]);
         if let Some(place) = der.get_mut(at) {
             *place = octet;

@@ -1,9 +1,9 @@
-//! Reads the fenced blocks of the documents and what each says of itself.
+//! Reads the fenced blocks of the documents and their tags.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Why a block is not run. There is no other reason: a block that fits none of these is run.
+/// The allowed reasons for not running a block.
 pub(crate) const REASONS: &[(&str, &str)] = &[
     ("no-command", "output, a configuration file, a picture in text: nothing to type"),
     ("builds-the-workspace", "compiles everything: what CI does around this test"),
@@ -23,11 +23,11 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     /// Whether it is run.
     pub(crate) tag: Tag,
-    /// What is between the fences.
+    /// The text between the fences.
     pub(crate) text: String,
 }
 
-/// What a block says of itself behind the name of its language: `run` or `not-run=REASON`.
+/// The tag behind the language: `run` or `not-run=REASON`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tag {
     /// A script for bash.

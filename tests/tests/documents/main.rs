@@ -1,6 +1,5 @@
-//! What the documents say to type does what they say. Every fenced block of README, SECURITY, ARCHITECTURE
-//! and `docs/` is tagged `run` or `not-run=REASON`; those to run are run by bash with the programs under
-//! test.
+//! The commands in the documents work. Every fenced block of README, SECURITY, ARCHITECTURE and `docs/` is
+//! tagged `run` or `not-run=REASON`; bash runs the former with the programs under test.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -53,7 +52,7 @@ fn every_command_of_the_documents_does_what_they_say() {
     eprintln!("{count} blocks ran and did what their documents say");
 }
 
-/// README begins with nothing; every other document is read by somebody who has made README's tour.
+/// README starts in an empty directory; the other documents start with the installation of README's tour.
 fn beginning(file: &Path) -> Beginning {
     if file == Path::new("README.md") { Beginning::Nothing } else { Beginning::Tour }
 }
@@ -95,8 +94,7 @@ fn run_two_at_a_time(scripts: Vec<(PathBuf, String, Beginning)>) -> Vec<String> 
     Arc::try_unwrap(failures).unwrap().into_inner().unwrap()
 }
 
-/// What a user reads. The decisions are for those who change the code: they have no commands to follow, and
-/// are held to the same tags.
+/// The documents for users. The decisions have no commands to follow, but the same tags.
 fn documents_in(root: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
         .iter()

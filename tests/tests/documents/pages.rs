@@ -1,4 +1,4 @@
-//! Pages that list what the code has, held against the code; and links that lead somewhere.
+//! Compares pages that list parts of the code with the code, and checks links.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -142,12 +142,12 @@ fn every_link_of_the_documents_leads_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere:\n  {}", broken.join("\n  "));
 }
 
-/// A folder reads as nothing.
+/// A folder has no text.
 fn read(path: &Path) -> std::io::Result<String> {
     if path.is_dir() { Ok(String::new()) } else { Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned()) }
 }
 
-/// Targets in this repository.
+/// Targets within this repository.
 fn links(text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
@@ -172,7 +172,7 @@ fn the_pictures_are_drawn_from_their_text() {
     }
 }
 
-/// Figures that a CA shows from the first thing on that they count.
+/// Metrics that appear with their first count.
 const ONCE_COUNTED: &[&str] = &[
     "touchmark_refused",
     "touchmark_issuer_compromise_proofs",

@@ -1,10 +1,9 @@
 //! Makes one bash script of a document's blocks: every statement must succeed, or fail where the document
-//! says that it does.
+//! says so.
 
 use crate::blocks::Block;
 
-/// The script of these blocks. It stops at the first statement that does not do what the document says, and
-/// names its line.
+/// The script of these blocks. It stops at the first statement with an unexpected result, and names its line.
 pub(crate) fn script(blocks: &[&Block]) -> String {
     let mut script = String::from(HEAD);
     for block in blocks {
@@ -24,7 +23,7 @@ pub(crate) fn script(blocks: &[&Block]) -> String {
     script
 }
 
-/// What the comment behind a statement says of its end.
+/// The result that the comment behind a statement announces.
 #[derive(Debug, PartialEq, Eq)]
 enum Expectation {
     Success,
@@ -59,7 +58,7 @@ fn without_comment(statement: &str) -> &str {
     statement.rsplit_once(" # ").map_or(statement, |(command, _)| command).trim_end()
 }
 
-/// Lines that belong together: a backslash or a pipe at the end, an open quote, an open `{`, `if`, `for`,
+/// Joins lines that belong together: after a backslash or a pipe, in an open quote, an open `{`, `if`, `for`,
 /// `until` or here-document.
 fn statements(text: &str) -> Vec<String> {
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! Where a document's commands run: a directory and a network of their own, so that every document may use
-//! the default ports.
+//! The environment of a document's commands: a directory and a network namespace, so that every document can
+//! use the default ports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tests::Program;
 
-/// What is there when the first command of a document runs.
+/// The state before the first command of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// An empty directory.
     Nothing,
-    /// What README's tour has made before its revocation: `demo-ca` serves, station `line-1`, work order
+    /// The state of README's tour before its revocation: `demo-ca` serves, station `line-1`, work order
     /// `wo-000001`, devices `cam-2/SN000001` to `SN000003`, the first one enrolled.
     Tour,
 }
 
-/// Runs a script and returns what it printed, or what went wrong.
+/// Runs a script and returns its output, or the failure.
 pub(crate) fn run(script: &str, beginning: Beginning) -> Result<String, String> {
     let directory = tempfile::tempdir().unwrap();
     let script = match beginning {
@@ -42,7 +42,7 @@ fn run_in(directory: &Path, script: &str) -> Result<String, String> {
     if !rustix::process::geteuid().is_root() {
         bash.args(["--user", "--map-root-user"]);
     }
-    // Whatever the script leaves running ends with its process namespace.
+    // Processes that the script leaves running end with its process namespace.
     bash.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     bash.args(["bash", "-c", "ip link set lo up && exec bash .script"]);
     let path = format!("{}:{}", binaries().display(), std::env::var("PATH").unwrap_or_default());
@@ -108,7 +108,7 @@ kill $CA
 wait $CA
 "#;
 
-/// Serves the copied installation, and what a reader of the tour has in the environment.
+/// Serves the copied installation, with the environment of the tour.
 const SERVE: &str = r#"export TOUCHMARK_CREDENTIALS=demo-ca/operators/admin
 touchmark-ca serve --config demo-ca/ca.toml 2>ca.log &
 CA_PID=$!

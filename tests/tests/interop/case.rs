@@ -1,4 +1,4 @@
-//! What is judged: chains in files, what for, when, and whether they are good.
+//! The test cases: chains in files, purpose, time, and whether they are good.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) good: bool,
 }
 
-/// What the leaf is shown for.
+/// The purpose of the leaf.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Client,
@@ -34,7 +34,7 @@ impl Case {
     }
 }
 
-/// Every leaf of a fresh installation: good where and when it is meant to be, and bad elsewhere.
+/// Every leaf of a fresh installation: good where and when intended, and bad elsewhere.
 pub(crate) fn cases(directory: &Path) -> Vec<Case> {
     let pki = Pki::fresh();
     let root = write(directory, "root", &[pki.holder(ProfileName::Root).certificate.der()]);
@@ -47,7 +47,7 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
         at,
         good,
     };
-    // An OCSP signer is neither client nor server: it is judged with its answers.
+    // An OCSP signer is neither client nor server; its responses are tested elsewhere.
     let leaves = ProfileName::ALL
         .into_iter()
         .filter(|name| Profile::standard(*name).path_length.is_none() && *name != ProfileName::OcspSigner);
@@ -85,8 +85,8 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
     cases
 }
 
-/// A CA below the factory issuer, whose path length is 0, and a leaf below it (R-5280-10). We refuse to make
-/// such a thing, so rcgen makes it.
+/// A CA below the factory issuer, whose path length is 0, and a leaf below it (R-5280-10). Ours refuses to
+/// make it, so rcgen does.
 fn below_path_length(pki: &Pki, directory: &Path, root: &Path) -> Case {
     let factory = pki.holder(ProfileName::FactoryCa);
     let issuer = Issuer::from_ca_cert_der(&factory.certificate.der().into(), &factory.key).unwrap();

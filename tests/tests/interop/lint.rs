@@ -1,4 +1,4 @@
-//! pkilint reads every kind of certificate and finds nothing that is not on the list of what we mean
+//! pkilint reads every kind of certificate and reports nothing that is not on the list of allowed findings
 //! (R-5280-23).
 
 use std::collections::BTreeSet;

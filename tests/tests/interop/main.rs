@@ -1,5 +1,6 @@
-//! Strangers judge what we issue: openssl, rustls-webpki, pyca `cryptography`, GnuTLS, Java's PKIX validator,
-//! and pkilint. None of them may be missing: `tests/interop/setup.sh` installs them.
+//! Independent implementations ("strangers") check our certificates: openssl, rustls-webpki, pyca
+//! `cryptography`, GnuTLS, Java's PKIX validator, and pkilint. All are required: `tests/interop/setup.sh`
+//! installs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod case;
@@ -8,8 +9,8 @@ mod pki;
 mod program;
 mod reading;
 mod revocation;
+mod revoked;
 mod verifier;
-mod withdrawn;
 
 use case::{Case, cases};
 use verifier::Verdict;

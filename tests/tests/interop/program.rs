@@ -1,18 +1,17 @@
-//! Runs the strangers' programs.
+//! Runs the other programs.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What a program said and whether it was content.
+/// The output of a program and whether it succeeded.
 pub(crate) struct Answer {
     pub(crate) content: bool,
     pub(crate) text: String,
     pub(crate) stdout: String,
 }
 
-/// Runs it. A program that is not there fails the test and says how to get it: a judge who is absent is not a
-/// judgement.
+/// Runs it. A missing program fails the test and names `setup.sh`.
 pub(crate) fn run(command: &mut Command) -> Answer {
     let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| {
         let program = command.get_program().to_string_lossy().into_owned();
@@ -26,7 +25,7 @@ pub(crate) fn run(command: &mut Command) -> Answer {
     Answer { content: status.success(), text, stdout }
 }
 
-/// A program of the virtual environment that `setup.sh` makes.
+/// A program in the virtual environment that `setup.sh` makes.
 pub(crate) fn python_program(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("interop-venv/bin").join(name)

@@ -1,4 +1,4 @@
-//! Every kind of certificate, the issuers' too, is read by the strangers and says what it should.
+//! All implementations read every kind of certificate, the issuers' too, with the intended content.
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
-//! Lists and answers about status, judged by pkilint, webpki and Java as the certificates are (R-5280-23,
-//! R-CRL-08).
+//! pkilint, webpki and Java check CRLs and OCSP responses (R-5280-23, R-CRL-08).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Five verifiers, one question: is this chain good for this purpose at this time?
+//! Five verifiers with one task: is this chain good for this purpose at this time?
 
 use std::process::Command;
 use std::time::UNIX_EPOCH;
@@ -44,7 +44,7 @@ pub(crate) fn webpki(case: &Case) -> Verdict {
         .map_err(|error| error.to_string())
 }
 
-/// certtool takes the time from the clock, so the clock is set for it.
+/// certtool uses the clock, so the clock is faked.
 pub(crate) fn gnutls(case: &Case) -> Verdict {
     let chain = case.leaf.with_extension("gnutls.pem");
     let text = [&case.leaf, &case.chain].map(|path| std::fs::read_to_string(path).unwrap()).concat();

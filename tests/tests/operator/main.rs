@@ -1,4 +1,4 @@
-//! The operator's hands: what `touchmark` shows and does, against a CA that runs.
+//! `touchmark` against a running CA: what it shows and does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -434,7 +434,7 @@ fn at_a_terminal(operator: &Operator, arguments: &[&str], typed: &str) -> (i32, 
     let mut child = script.spawn().expect("script(1) of bsdutils");
     let mut input = child.stdin.take().unwrap();
     input.write_all(typed.as_bytes()).unwrap();
-    // It stays open until the end: a terminal does not hang up while somebody sits at it.
+    // Stays open until the end, like a terminal with a person at it.
     let output = child.wait_with_output().unwrap();
     drop(input);
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
@@ -479,7 +479,7 @@ impl Site {
         list.iter().map(|certificate| certificate["status"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// A watcher that keeps its cursor, with its events in a file.
+    /// A watcher that keeps its cursor, and writes its events to a file.
     fn watch(&self, directory: &Path, name: &str) -> Process {
         let mut command = self.operator.command(&["--json", "revocations", "watch"]);
         command.arg("--cursor-file").arg(directory.join("cursor"));
@@ -490,7 +490,7 @@ impl Site {
     }
 }
 
-/// The devices of the events that a watcher wrote, when there are so many.
+/// The devices of a watcher's first events.
 async fn seen(directory: &Path, name: &str, count: usize) -> Vec<String> {
     eventually(SEEN_WITHIN, "the watcher sees every event", || async {
         let text = fs::read_to_string(directory.join(name)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What an operator gets wrong, and what is not there, not open, not reached or cannot be printed.
+//! An operator's mistakes, and what is missing, closed, unreachable or cannot be printed.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -51,7 +51,7 @@ async fn of_several_devices_one_that_is_refused_does_not_keep_the_others_from_it
         "{said}"
     );
     assert_eq!((site.statuses(1), site.statuses(2)), (vec!["held".to_owned()], vec!["held".to_owned()]));
-    // Each counts once, and what does not exist is said before anybody is asked for a number.
+    // Each counts once, and missing devices are reported before the number is asked for.
     let twice = ["device", "retire", "cam-2/SN000001", "cam-2/SN000001", "--confirm"];
     assert_eq!(site.operator.fails(&[&twice[..], &["2"]].concat()).0, 5);
     site.operator.says(&[&twice[..], &["1"]].concat());

@@ -1,5 +1,5 @@
-//! Thousands of connections that say nothing, and handshakes that never end: the CA goes on serving, and its
-//! memory is bounded.
+//! Thousands of silent connections and unfinished handshakes: the CA goes on serving, and its memory is
+//! bounded.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +31,7 @@ async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
     let strangers = tokio::task::spawn_blocking(move || {
         let opened = (0..CONNECTIONS).filter_map(|number| {
             let mut stranger = TcpStream::connect_timeout(&server, Duration::from_secs(10)).ok()?;
-            // Every tenth one begins a handshake, and never goes on.
+            // Every tenth one begins a handshake and never continues.
             if number % 10 == 0 {
                 let _ = stranger.write_all(HALF_A_CLIENT_HELLO);
             }
@@ -40,8 +40,7 @@ async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
         opened.collect::<Vec<_>>()
     });
 
-    // While they come, and when they are there, a station on an open connection and one that has to come in
-    // are served.
+    // Meanwhile, a station on an open connection and one on a new connection are served.
     let mut slowest = Duration::ZERO;
     let mut unit = 0;
     let mut serve_one = async |caller: &tests::Caller| {
@@ -95,7 +94,7 @@ fn open_files(process: &Process) -> usize {
 /// More than any limit of the CA on connections or handshakes.
 const CONNECTIONS: usize = 10_000;
 
-/// No caller waits longer, whoever else is at the door.
+/// The longest that a caller may wait during the attack.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A handshake in flight may cost some ten KiB, and their number is limited.

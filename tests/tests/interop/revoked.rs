@@ -1,6 +1,5 @@
-//! Certificates of a CA that runs, withdrawn: every stranger finds them revoked since the same second and for
-//! the same reason as the ledger says, in lists and in answers about status (R-OCSP-05), and finds the one
-//! beside them good.
+//! Revoked certificates of a running CA: every implementation finds them revoked with the time and reason of
+//! the ledger, in CRLs and in OCSP responses (R-OCSP-05), and finds another certificate good.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +14,7 @@ use time::macros::format_description;
 
 use crate::program::{python_program, run, stranger};
 
-/// What somebody found out about a certificate.
+/// The status that an implementation found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Finding {
     Good,
@@ -68,7 +67,7 @@ async fn everybody_finds_what_the_ledger_says_since_the_same_second_and_for_the_
     }
 }
 
-/// What the CA's own record says.
+/// The CA's own record.
 async fn ledger(site: &Site, holders: &[Holder]) -> Vec<Finding> {
     let serial_numbers = holders.iter().map(|holder| holder.operational.serial_number()).collect();
     let mut client = RevocationServiceClient::new(site.factory.operator().channel());
@@ -103,7 +102,7 @@ fn openssl_ocsp(site: &Site, holder: &Holder) -> Finding {
     }
 }
 
-/// GnuTLS prints no reason: openssl reads it in the very answer that GnuTLS got and verified.
+/// GnuTLS prints no reason: openssl reads it in the response that GnuTLS got and verified.
 fn ocsptool(site: &Site, holder: &Holder) -> Finding {
     let (text, answer) = site.ocsptool(&holder.operational);
     match after(&text, "Certificate Status: ") {
@@ -125,7 +124,7 @@ fn ocsptool(site: &Site, holder: &Holder) -> Finding {
     }
 }
 
-/// The JDK's validator, which has only this way to find out, and goes where the certificates say.
+/// The JDK's validator, which follows the URLs in the certificates.
 fn java(site: &Site, files: &[[PathBuf; 3]], how: &str) -> Vec<Finding> {
     let lines = files.iter().map(|files| format!("{how}\t{}\t{how}\n", joined(files)));
     let table = site.write("java.tsv", lines.collect::<String>());
@@ -136,7 +135,7 @@ fn java(site: &Site, files: &[[PathBuf; 3]], how: &str) -> Vec<Finding> {
     answer.stdout.lines().map(|line| finding(line.strip_prefix(how).unwrap())).collect()
 }
 
-/// pyca's answers of one kind; it fetches and verifies both kinds.
+/// pyca's results of one kind; it fetches and verifies both kinds.
 fn pyca(site: &Site, files: &[[PathBuf; 3]], source: &str) -> Vec<Finding> {
     let lines = files.iter().map(|files| format!("x\t{}\n", joined(&files[..2])));
     let table = site.write("pyca.tsv", lines.collect::<String>());
@@ -158,7 +157,7 @@ fn joined(files: &[PathBuf]) -> String {
     files.iter().map(|file| file.to_str().unwrap()).collect::<Vec<_>>().join("\t")
 }
 
-/// What a script prints behind the name.
+/// The value that a script prints behind the name.
 fn finding(fields: &str) -> Finding {
     match fields.split('\t').skip(1).collect::<Vec<_>>()[..] {
         ["good"] => Finding::Good,
@@ -179,7 +178,7 @@ fn openssl_time(text: &str) -> i64 {
     parsed.unwrap_or_else(|why| panic!("{text}: {why}")).assume_utc().unix_timestamp()
 }
 
-/// A reason as RFC 5280 writes it, from openssl's `Key Compromise`; lists leave `unspecified` out (R-CRL-05).
+/// A reason as RFC 5280 writes it, from openssl's `Key Compromise`; CRLs omit `unspecified` (R-CRL-05).
 fn one_word(reason: &str) -> String {
     if reason.is_empty() {
         return "unspecified".to_owned();

@@ -1,4 +1,4 @@
-//! A device that operators put on hold, rotate or revoke: what its agent does about it.
+//! What the agent does when its device is put on hold, rotated or revoked.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

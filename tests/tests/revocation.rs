@@ -1,5 +1,5 @@
-//! What is withdrawn is out at once, and everybody who must know learns it: once, in order, whatever is
-//! killed on the way.
+//! A revocation or hold acts at once, and watchers receive it once and in order, whatever is killed on the
+//! way.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -47,7 +47,7 @@ async fn a_station_that_is_revoked_by_selection_is_refused_its_next_message() {
 
     let by = By::SerialNumber(serial_number(&credentials.certificate_der()));
     assert_eq!(revoke(&authority, by, "keyCompromise", 1).await.unwrap().revoked, 1);
-    // The stream may have ended already: whoever is revoked is told at once.
+    // The stream may have ended already, because a revoked caller is told at once.
     requests.send(Device::new("cam-2", "SN000002").birth_request(&order)).await.ok();
     let said = refusal(within(SOON, "the second answer", answers.message()).await);
     assert_eq!(said.reason, "CLIENT_CERTIFICATE_REVOKED");
@@ -112,10 +112,10 @@ async fn a_watcher_misses_nothing_and_hears_nothing_twice_across_kills() {
     let mut cursor = String::new();
     let mut left = units.clone();
     while !left.is_empty() {
-        // Withdraws one after the other until the CA is gone under it.
+        // Revokes one after the other until the CA is gone.
         let operator = authority.operator();
         let round = left.clone();
-        let withdrawing = tokio::spawn(async move {
+        let revoking = tokio::spawn(async move {
             for (place, unit) in round.iter().enumerate() {
                 let request = request(By::SerialNumber(unit.clone()), "keyCompromise", 1);
                 if follow(&operator, request).await.is_err() {
@@ -138,7 +138,7 @@ async fn a_watcher_misses_nothing_and_hears_nothing_twice_across_kills() {
         });
         tokio::time::sleep(Duration::from_millis(generator.random_range(20..200))).await;
         authority.kill();
-        withdrawing.await.unwrap();
+        revoking.await.unwrap();
         let (more, behind) = listening.await.unwrap();
         heard.extend(more);
         cursor = behind;
@@ -157,7 +157,7 @@ async fn a_watcher_misses_nothing_and_hears_nothing_twice_across_kills() {
         heard.extend(next(&mut feed).await.unwrap().events);
     }
     let told: Vec<_> = heard.iter().map(|event| event.serial_number.clone()).collect();
-    assert_eq!(told, units, "each once, in the order in which they were withdrawn");
+    assert_eq!(told, units, "each once, in the order in which they were revoked");
     assert!(heard.windows(2).all(|pair| pair[0].ledger_entry < pair[1].ledger_entry));
 
     let from_the_start = from_start(&broker, UNITS).await;
@@ -277,7 +277,7 @@ async fn watchers_that_read_nothing_keep_no_connection_of_others_open() {
     .await;
     let took = revoked.elapsed();
     eprintln!("closed after {took:?}");
-    // Sooner than the round that looks at every connection each half minute.
+    // Sooner than the half-minute check of all connections.
     assert!(took < Duration::from_secs(10), "{took:?}");
     authority.kill();
     drop((unread, broker, operator, station));
@@ -310,7 +310,7 @@ async fn a_watcher_of_what_a_restore_lost_is_refused_also_when_the_ledger_has_gr
     let cursor = std::fs::read_to_string(&file).unwrap();
     let without_mark = cursor.trim().rsplit_once('.').unwrap().0.to_owned();
     assert_eq!(without_mark.split('.').count(), 2, "{cursor}");
-    // A cursor of an earlier version is taken while only one history was ever there.
+    // A cursor of an earlier version is accepted only while the ledger was never restored.
     let broker = Factory::of(&authority).credential(Role::RelyingParty, "broker-1").await;
     next(&mut watch_from(&authority.caller(&broker), &without_mark).await.unwrap()).await.unwrap();
 
@@ -419,7 +419,7 @@ async fn next(feed: &mut Streaming<WatchRevocationsResponse>) -> Result<WatchRev
     page.ok_or_else(|| Status::unavailable("the stream ended"))
 }
 
-/// Everything from the beginning, which is so much.
+/// The first events from the beginning.
 async fn from_start(caller: &Caller, expected: usize) -> Vec<RevocationEvent> {
     let mut feed = watch(caller, "", false).await;
     let mut heard = Vec::new();
@@ -443,7 +443,7 @@ const UNITS: usize = 60;
 /// Streams of one connection. Their first pages have some kilobytes each; the window of a connection has 64.
 const UNREAD_STREAMS: usize = 30;
 
-/// More than two entries take.
+/// The bytes of more than two entries.
 const MANY: usize = 2_600;
 
 const SOON: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! The root's revocation list is signed where the root's key is, and that is not here (R-CRL-13).
+//! The root's CRL is signed where the root's key is, which is not on the CA's machine (R-CRL-13).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -61,7 +61,7 @@ fn what_the_root_did_not_sign_or_what_is_overtaken_changes_nothing() {
     let mut altered = fs::read(ceremony.path("first.tbs")).unwrap();
     *altered.last_mut().unwrap() ^= 1;
     fs::write(ceremony.path("altered.tbs"), altered).unwrap();
-    // Whatever else the root signed.
+    // Other objects signed by the root are refused.
     fs::write(ceremony.path("note.txt"), "not a list").unwrap();
     ceremony.sign("note.txt", "root", "note.sig");
     fs::write(ceremony.path("empty"), "").unwrap();
