@@ -81,10 +81,10 @@ pub struct Draft {
 
 /// The fields that a certificate takes from its issuer.
 #[derive(Debug)]
-struct IssuerPart {
-    name: Box<[u8]>,
-    key_identifier: Box<[u8]>,
-    validity: Validity,
+pub(crate) struct IssuerPart {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) key_identifier: Box<[u8]>,
+    pub(crate) validity: Validity,
 }
 
 /// Applies the profile to the request. `issuer` is the certificate of the signing CA; `None` makes a
@@ -151,12 +151,7 @@ impl Draft {
     /// # Errors
     /// When a rule would be broken.
     pub fn prepare(self) -> Result<Prepared, Refusal> {
-        let issuer = self.issuer.as_ref().map(|issuer| lint::ExpectedIssuer {
-            name: &issuer.name,
-            key_identifier: &issuer.key_identifier,
-            validity: issuer.validity,
-        });
-        let written = issuer.map(|issuer| (issuer.name, issuer.key_identifier));
+        let written = self.issuer.as_ref().map(|issuer| (&*issuer.name, &*issuer.key_identifier));
         let tbs = encode::to_be_signed(&self.params, &self.public_key, self.algorithm, written)?;
         let expected = lint::Expected {
             profile: self.profile,
@@ -164,7 +159,7 @@ impl Draft {
             serial_number: self.serial_number,
             validity: self.validity,
             public_key: &self.public_key,
-            issuer,
+            issuer: self.issuer.as_ref(),
         };
         let linted = lint::lint(&tbs, &expected)?;
         Ok(Prepared::new(tbs, self.algorithm, linted, self.serial_number, self.validity, self.public_key))
@@ -205,7 +200,7 @@ fn validity(
     Validity::new(not_before, not_after).map_err(|_| forbidden("such times"))
 }
 
-fn issuer_part(issuer: &Certificate) -> Option<IssuerPart> {
+pub(crate) fn issuer_part(issuer: &Certificate) -> Option<IssuerPart> {
     let key_identifier = issuer.subject_key_identifier.clone()?;
     Some(IssuerPart { name: issuer.subject.clone(), key_identifier, validity: issuer.validity })
 }

@@ -1,9 +1,10 @@
 //! The pre-issuance lint: parses the bytes that are about to be signed and fails closed (R-5280-23). It does
 //! not trust the profile, so a bad profile is found here.
 
-use identity::{ProfileName, der::check_values};
-use identity::{PublicKey, SerialNumber, Validity};
+use identity::der::{NotDer, check_values};
+use identity::{ProfileName, PublicKey, SerialNumber, Validity};
 
+use crate::draft::IssuerPart;
 use crate::reading::Reading;
 use crate::{LintFinding, Refusal, SignatureAlgorithm};
 
@@ -23,15 +24,7 @@ pub(crate) struct Expected<'a> {
     pub(crate) validity: Validity,
     pub(crate) public_key: &'a PublicKey,
     /// `None` for a root.
-    pub(crate) issuer: Option<ExpectedIssuer<'a>>,
-}
-
-/// The fields that the certificate takes from its issuer.
-#[derive(Clone, Copy)]
-pub(crate) struct ExpectedIssuer<'a> {
-    pub(crate) name: &'a [u8],
-    pub(crate) key_identifier: &'a [u8],
-    pub(crate) validity: Validity,
+    pub(crate) issuer: Option<&'a IssuerPart>,
 }
 
 /// The fields that the lint parsed and the certificate keeps.
@@ -45,10 +38,9 @@ pub(crate) struct Linted {
 }
 
 /// Applies every rule to the bytes.
-pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusal> {
-    let reading = Reading::of(tbs)
-        .and_then(|reading| check_values(tbs).map(|()| reading))
-        .map_err(|_| Broken { rule: "R-5280-20", what: "it is not strict DER" })?;
+pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Broken> {
+    let reading = Reading::of(tbs)?;
+    check_values(tbs)?;
     field::lint(&reading, expected)?;
     name::lint(&reading, expected)?;
     extension::lint(&reading, expected)?;
@@ -68,6 +60,12 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Refusa
 pub(crate) struct Broken {
     pub(crate) rule: &'static str,
     pub(crate) what: &'static str,
+}
+
+impl From<NotDer> for Broken {
+    fn from(NotDer: NotDer) -> Self {
+        Self { rule: "R-5280-20", what: "it is not strict DER" }
+    }
 }
 
 impl From<Broken> for Refusal {

@@ -85,7 +85,7 @@ const EVERYTHING: &[&str] = &[
     "tests",
 ];
 
-/// Outside crate → the workspace crates that alone may depend on it.
+/// Crate → outside crates that neither it nor anything below it may depend on.
 const MAY_NOT_DEPEND: &[(&str, &[&str])] = &[
     ("identity", &["axum", "rcgen", "serde", "sled", "tokio", "tonic", "tracing"]),
     ("proto", &["axum", "rcgen", "sled"]),

@@ -10,10 +10,10 @@ use identity::der::{
 
 use super::reading::Reading;
 use super::{CrlEntry, CrlFields, CrlScope};
+use crate::SignatureAlgorithm;
 use crate::lint::{Broken, ensure, time_by_year};
 use crate::reading::{URI, extensions, oid, time};
 use crate::time::whole_seconds;
-use crate::{Refusal, SignatureAlgorithm};
 
 /// The intended content of the CRL.
 pub(super) struct Expected<'a> {
@@ -26,9 +26,8 @@ pub(super) struct Expected<'a> {
 }
 
 /// Applies every rule to the fields before and after the entries.
-pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
-    let reading = Reading::of(content);
-    let reading = reading.map_err(|NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" })?;
+pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Broken> {
+    let reading = Reading::of(content)?;
     ensure(reading.version == Some(&[1]), "R-CRL-01", "it is not version 2")?;
     ensure(
         reading.signature == expected.algorithm.identifier() && reading.issuer == expected.issuer,
@@ -45,7 +44,7 @@ pub(super) fn lint(content: &[u8], expected: &Expected<'_>) -> Result<(), Refusa
         ensure(check_values(extension.value).is_ok(), "R-5280-20", "an extension is not strict DER")?;
     }
     identifiers(&reading, expected)?;
-    Ok(distribution_point(&reading, &expected.terms.scope)?)
+    distribution_point(&reading, &expected.terms.scope)
 }
 
 fn times(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
@@ -117,23 +116,22 @@ fn distribution_point(reading: &Reading<'_>, scope: &CrlScope) -> Result<(), Bro
 /// Applies every rule to one entry as it is written.
 pub(super) fn entry(bytes: &[u8], meant: &CrlEntry, of_issuers: bool) -> Result<(), Broken> {
     let broken = |rule, what| Broken { rule, what };
-    let not_der = |NotDer| broken("R-5280-20", "an entry is not strict DER");
-    let mut fields = only(bytes, SEQUENCE).and_then(|entry| entry.elements()).map_err(not_der)?;
-    let serial = fields.expect(INTEGER).map_err(not_der)?.content;
+    let mut fields = only(bytes, SEQUENCE).and_then(|entry| entry.elements())?;
+    let serial = fields.expect(INTEGER)?.content;
     ensure(serial == meant.serial_number.as_bytes(), "R-5280-01", "an entry names another certificate")?;
-    let date = time_by_year(fields.any().map_err(not_der)?)?;
+    let date = time_by_year(fields.any()?)?;
     ensure(date == whole_seconds(meant.revoked_at), "R-CRL-06", "an entry has another date")?;
-    let list = match fields.optional(SEQUENCE).map_err(not_der)? {
-        Some(list) => extensions(list).map_err(not_der)?,
+    let list = match fields.optional(SEQUENCE)? {
+        Some(list) => extensions(list)?,
         None => Vec::new(),
     };
-    fields.end().map_err(not_der)?;
+    fields.end()?;
     let (mut reason, mut invalidity) = (0, None);
     for extension in list {
         ensure(!extension.critical, "R-CRL-05", "an entry's extension is critical")?;
         match extension.oid {
             oid::REASON_CODE => {
-                let code = only(extension.value, ENUMERATED).map_err(not_der)?.content;
+                let code = only(extension.value, ENUMERATED)?.content;
                 let &[code] = code else { return Err(broken("R-CRL-05", "a reason of many octets")) };
                 ensure(code != 0, "R-CRL-05", "unspecified is written out")?;
                 ensure(![7, 8, 10].contains(&code), "R-CRL-05", "a reason that no CRL of ours has")?;

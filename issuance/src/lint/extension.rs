@@ -54,7 +54,7 @@ fn key_identifiers(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(),
         None => ensure(written.is_none(), "R-5280-09", "a root with an authority key identifier"),
         // Only `[0] keyIdentifier`: issuer and serial number would tie it to one certificate of the issuer.
         Some(issuer) => ensure(
-            written.is_some_and(|value| only_key_identifier(value) == Ok(issuer.key_identifier)),
+            written.is_some_and(|value| only_key_identifier(value) == Ok(&*issuer.key_identifier)),
             "R-AR-05",
             "the authority key identifier is not the issuer's subject key identifier alone (R-5280-09)",
         ),

@@ -6,7 +6,7 @@ use super::{Broken, Expected, ensure};
 use crate::reading::Reading;
 
 pub(super) fn lint(reading: &Reading<'_>, expected: &Expected<'_>) -> Result<(), Broken> {
-    let issuer = expected.issuer.map_or(reading.subject, |issuer| issuer.name);
+    let issuer = expected.issuer.map_or(reading.subject, |issuer| &issuer.name);
     ensure(reading.issuer == issuer, "R-5280-04", "the issuer is not named as it names itself")?;
     let mut serial_numbers = 0;
     let mut attributes = 0;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::der::{INTEGER, SEQUENCE, only};
 
 use super::*;
+use crate::draft::issuer_part;
 use crate::reading::oid;
 use crate::{Certificate, Names, Profile, Request, Subject, draft, encode};
 
@@ -126,23 +127,16 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
         ProfileName::OcspSigner => now() + Duration::from_secs(13 * 86_400),
         _ => identity::no_well_defined_expiration(),
     };
+    let issuer = issuer_part(&issuer).unwrap();
     let expected = Expected {
         profile,
         algorithm: SignatureAlgorithm::EcdsaP256Sha256,
         serial_number: serial(),
         validity: validity(not_after),
         public_key: &key,
-        issuer: Some(ExpectedIssuer {
-            name: issuer.subject(),
-            key_identifier: issuer.subject_key_identifier().unwrap(),
-            validity: issuer.validity(),
-        }),
+        issuer: Some(&issuer),
     };
-    match lint(&pieces.bytes(), &expected) {
-        Ok(_) => None,
-        Err(Refusal::Lint(finding)) => Some(finding.rule),
-        Err(other) => panic!("{other}"),
-    }
+    lint(&pieces.bytes(), &expected).err().map(|broken| broken.rule)
 }
 
 /// The rule, the profile, and the change that breaks it.

@@ -10,7 +10,6 @@ use identity::der::{
 };
 
 use super::{OcspCertStatus, SingleResponse};
-use crate::Refusal;
 use crate::lint::{Broken, ensure};
 use crate::reading::{extensions, oid, time};
 use crate::time::whole_seconds;
@@ -24,40 +23,41 @@ pub(super) struct Expected<'a> {
 }
 
 /// Applies every rule to the `ResponseData`.
-pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Refusal> {
-    let not_der = |NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" };
-    check_values(tbs).map_err(not_der)?;
-    let mut fields = only(tbs, SEQUENCE).and_then(|data| data.elements()).map_err(not_der)?;
-    let responder = fields.expect(CONTEXT_2_CONSTRUCTED).map_err(not_der)?.raw;
+pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Broken> {
+    check_values(tbs)?;
+    let mut fields = only(tbs, SEQUENCE).and_then(|data| data.elements())?;
+    let responder = fields.expect(CONTEXT_2_CONSTRUCTED)?.raw;
     ensure(responder == expected.by_key, "R-OCSP-06", "it does not name its signer by key")?;
-    let produced_at = generalized_time(fields.any().map_err(not_der)?)?;
+    let produced_at = generalized_time(fields.any()?)?;
     ensure(
         produced_at == whole_seconds(expected.produced_at),
         "R-OCSP-05",
         "producedAt is not the intended time",
     )?;
-    let mut singles = fields.expect(SEQUENCE).and_then(|list| list.elements()).map_err(not_der)?;
+    let mut singles = fields.expect(SEQUENCE).and_then(|list| list.elements())?;
     for answer in expected.answers {
-        let single = singles.expect(SEQUENCE).and_then(|single| single.elements()).map_err(not_der)?;
+        let single = singles.expect(SEQUENCE).and_then(|single| single.elements())?;
         self::single(single, answer, produced_at)?;
     }
     let asked = !expected.answers.is_empty();
     ensure(asked && singles.is_empty(), "R-OCSP-02", "it has another number of responses")?;
-    let list = match fields.optional(CONTEXT_1_CONSTRUCTED).map_err(not_der)? {
-        Some(explicit) => only(explicit.content, SEQUENCE).and_then(extensions).map_err(not_der)?,
+    let list = match fields.optional(CONTEXT_1_CONSTRUCTED)? {
+        Some(explicit) => only(explicit.content, SEQUENCE).and_then(extensions)?,
         None => Vec::new(),
     };
-    fields.end().map_err(not_der)?;
+    fields.end()?;
     let nonce = match list.as_slice() {
         [] => None,
         [nonce] if nonce.oid == oid::OCSP_NONCE && !nonce.critical => {
-            Some(only(nonce.value, OCTET_STRING).map_err(not_der)?.content)
+            Some(only(nonce.value, OCTET_STRING)?.content)
         }
         _ => {
-            return Err(Broken { rule: "R-5280-23", what: "an extension that no response of ours has" }.into());
+            return Err(
+                Broken { rule: "R-5280-23", what: "an extension that no response of ours has" }.into()
+            );
         }
     };
-    Ok(ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")?)
+    ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")
 }
 
 fn single(
@@ -65,18 +65,17 @@ fn single(
     answer: &SingleResponse<'_>,
     produced_at: SystemTime,
 ) -> Result<(), Broken> {
-    let not_der = |NotDer| Broken { rule: "R-5280-20", what: "it is not strict DER" };
-    let cert_id = fields.expect(SEQUENCE).map_err(not_der)?.raw;
+    let cert_id = fields.expect(SEQUENCE)?.raw;
     ensure(cert_id == answer.cert_id, "R-OCSP-02", "the CertID is not the client's")?;
-    let status = status(fields.any().map_err(not_der)?)?;
+    let status = status(fields.any()?)?;
     ensure(status == whole(answer.status), "R-OCSP-04", "the status is not the intended one")?;
-    let this_update = generalized_time(fields.any().map_err(not_der)?)?;
+    let this_update = generalized_time(fields.any()?)?;
     let Ok(next) = fields.expect(CONTEXT_0_CONSTRUCTED) else {
         return Err(Broken { rule: "R-OCSP-05", what: "it has no nextUpdate" });
     };
     let next_update =
         generalized_time(only(next.content, GENERALIZED_TIME).map_err(|NotDer| NOT_GENERALIZED)?)?;
-    fields.end().map_err(not_der)?;
+    fields.end()?;
     ensure(
         this_update == whole_seconds(answer.this_update) && next_update == whole_seconds(answer.next_update),
         "R-OCSP-05",
