@@ -52,9 +52,7 @@ pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Broken> {
             Some(only(nonce.value, OCTET_STRING)?.content)
         }
         _ => {
-            return Err(
-                Broken { rule: "R-5280-23", what: "an extension that no response of ours has" }.into()
-            );
+            return Err(Broken { rule: "R-5280-23", what: "an extension that no response of ours has" });
         }
     };
     ensure(nonce == expected.nonce, "R-OCSP-03", "the nonce is not the client's")
