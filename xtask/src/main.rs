@@ -102,7 +102,7 @@ enum Chore {
         /// Only compare: the committed code with the .proto files, and these with the released wire
         #[arg(long)]
         check: bool,
-        /// Make the wire of today the released one (proto/released.fds); see CONTRIBUTING
+        /// Make today's wire and ledger format the released ones (released.fds); see CONTRIBUTING
         #[arg(long, conflicts_with = "check")]
         release: bool,
     },

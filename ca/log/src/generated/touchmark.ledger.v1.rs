@@ -148,7 +148,8 @@ pub struct Unit {
     pub reason: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "5")]
     pub revoked: ::prost::alloc::vec::Vec<RevokedCertificate>,
-    /// install_confirmed: when the parent, which is superseded, is to be revoked, milliseconds since 1970; absent: never.
+    /// install_confirmed: when the parent, which is superseded, is to be revoked, milliseconds since 1970;
+    /// absent: never.
     #[prost(uint64, optional, tag = "6")]
     pub parent_ends_ms: ::core::option::Option<u64>,
 }
