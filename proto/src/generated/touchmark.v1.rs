@@ -5618,9 +5618,9 @@ pub mod provisioning_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// The reason of a refusal. On the wire it is its name, without a prefix, in `google.rpc.ErrorInfo.reason` (domain
-/// `touchmark`), in `Refusal.reason`, and in the metric `touchmark_refused_total`; its number is not used. A reason that a
-/// program does not know is of a newer CA: go by the status code.
+/// The reason of a refusal. On the wire it is its name, without a prefix, in `google.rpc.ErrorInfo.reason`
+/// (domain `touchmark`), in `Refusal.reason`, and in the metric `touchmark_refused_total`; its number is not
+/// used. A reason that a program does not know is of a newer CA: go by the status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Reason {
@@ -5642,7 +5642,8 @@ pub enum Reason {
     BareKeyNotAllowed = 7,
     /// The caller showed a token, and this call takes none.
     TokenNotAllowed = 8,
-    /// The caller, or all callers together, have as many calls as are allowed; or the call was ended for a newer one.
+    /// The caller, or all callers together, have as many calls as are allowed; or the call was ended for a newer
+    /// one.
     Overloaded = 9,
     /// The CA is stopping or starting.
     Stopping = 10,

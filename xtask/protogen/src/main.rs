@@ -1,5 +1,6 @@
-//! Generates the Rust code of the wire (`proto`) and of ledger entries (`ca/log`), and compares both schemas with
-//! the released ones. Run by `cargo xtask proto`: a crate of its own, so that the other chores build in seconds.
+//! Generates the Rust code of the wire (`proto`) and of ledger entries (`ca/log`), and compares both schemas
+//! with the released ones. Run by `cargo xtask proto`: a crate of its own, so that the other chores build in
+//! seconds.
 
 mod breaking;
 
@@ -25,8 +26,8 @@ fn main() -> Result<()> {
 struct Schema {
     /// The crate, from the root of the repository; its code is in `src/generated`.
     room: &'static str,
-    /// The directory that imports start from, in the room. It has `released.fds`: a `FileDescriptorSet` without
-    /// comments.
+    /// The directory that imports start from, in the room. It has `released.fds`: a `FileDescriptorSet`
+    /// without comments.
     root: &'static str,
     /// The directory of the `.proto` files, in the root.
     package: &'static str,
