@@ -1,4 +1,5 @@
-//! Which client certificates finish a handshake: what the short way to our own issuers lets in, and what nobody does.
+//! Which client certificates finish a handshake: what the short way to our own issuers lets in, and what
+//! nobody does.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fs::{self, OpenOptions};
@@ -96,7 +97,8 @@ fn an_issuer_that_has_ended_lets_nobody_in() {
     }
 }
 
-/// Each certificate that a stranger shows in between is one more way to try, and each way is a verified signature.
+/// Each certificate that a stranger shows in between is one more way to try, and each way is a verified
+/// signature.
 #[test]
 fn long_chains_of_strangers_are_not_tried() {
     let scene = Scene::new();

@@ -1,4 +1,5 @@
-//! The services through their generated clients, over the real routes and gate; the peer's certificate is put where TLS puts it.
+//! The services through their generated clients, over the real routes and gate; the peer's certificate is put
+//! where TLS puts it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "world/world.rs"]

@@ -1,4 +1,5 @@
-//! The help is the manual: a change to it is seen in review. Update with `SNAPSHOTS=overwrite cargo test -p ca --test help`.
+//! The help is the manual: a change to it is seen in review. Update with `SNAPSHOTS=overwrite cargo test -p
+//! ca --test help`.
 
 use snapbox::cmd::Command;
 use snapbox::file;

@@ -71,7 +71,8 @@ async fn a_clone_that_asks_often_first_is_a_fork_all_the_same() {
         world.authority.confirm_by_use(&newest).await.unwrap();
     };
     assert_eq!(ca::grpc::reason(&refused).as_str_name(), "TOO_OFTEN");
-    // The one whose flash was copied has the parent. Neither it nor a clone that asks with it is told to wait.
+    // The one whose flash was copied has the parent. Neither it nor a clone that asks with it is told to
+    // wait.
     for asked in 0..40 {
         let fork = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
         assert_eq!(reason(&fork), "LINEAGE_FORKED", "asked {asked} times");

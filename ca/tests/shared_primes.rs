@@ -11,7 +11,8 @@ use store::Fault;
 
 use world::{World, device, fresh_id, reason};
 
-/// Requests for two keys that were made with one prime in common. Nobody has the private keys; everybody can compute them.
+/// Requests for two keys that were made with one prime in common. Nobody has the private keys; everybody can
+/// compute them.
 const SHARING: [&[u8]; 2] = [
     include_bytes!("../../tests/fixtures/csr/csr_share1.pem"),
     include_bytes!("../../tests/fixtures/csr/csr_share2.pem"),

@@ -31,7 +31,8 @@ pub enum Clash {
 pub enum AlarmPair {
     /// Parent, and the child in use.
     Fork(SerialNumber, SerialNumber),
-    /// The device asked for or, for a prime, that has the key; the certificate that has it too; and what it is.
+    /// The device asked for or, for a prime, that has the key; the certificate that has it too; and what it
+    /// is.
     Duplicate(DeviceId, SerialNumber, Clash),
 }
 
@@ -40,7 +41,7 @@ pub enum AlarmPair {
 pub struct AlarmFacts {
     /// The entry that raised it.
     pub entry: EntryNumber,
-    /// When.
+    /// The time of the event.
     pub at: SystemTime,
     /// What kind.
     pub kind: AlarmKind,
@@ -67,5 +68,6 @@ impl AlarmPair {
     }
 }
 
-/// Most alarms in a day. A hostile station can make up a pair with every call, and every alarm is an entry for ever; this many say enough.
+/// Most alarms in a day. A hostile station can make up a pair with every call, and every alarm is an entry
+/// for ever; this many say enough.
 pub const ALARMS_A_DAY_MAX: usize = 10_000;

@@ -15,12 +15,13 @@ use super::{IssuanceSubject, JobId, Selection, WorkOrderId, WorkOrderTerms};
 pub struct Command {
     /// Who asks; `None`: the CA itself, at `init`.
     pub principal: Option<Principal>,
-    /// The certificate that makes the call: once it is revoked, nothing is decided for it any more. `None`: there is no call.
+    /// The certificate that makes the call: once it is revoked, nothing is decided for it any more. `None`:
+    /// there is no call.
     pub credential: Option<SerialNumber>,
     /// Which question of theirs this is. The same again gets the same answer, for ever (ADR 0010).
     pub request: Option<RequestId>,
-    /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as a fresh serial
-    /// number): the same request id with another digest is refused.
+    /// SHA-256 over what was asked, without the id and without anything that we made for the answer (such as
+    /// a fresh serial number): the same request id with another digest is refused.
     pub content: [u8; 32],
     /// For people who read the ledger; empty: none. At most 256 characters.
     pub remark: String,
@@ -45,17 +46,17 @@ pub enum Action {
     },
     /// Refuse further certificates until resumed.
     PauseWorkOrder {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// Go on after a pause.
     ResumeWorkOrder {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// End an order for ever.
     CloseWorkOrder {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// Put a certificate on record.
@@ -69,31 +70,32 @@ pub enum Action {
     ConfirmUnit {
         /// The order it was made under.
         work_order: WorkOrderId,
-        /// The unit.
+        /// The device.
         device: DeviceId,
         /// The certificate that was read back.
         serial_number: SerialNumber,
     },
-    /// The unit failed for good: its certificates are revoked in the same entry, its serial and key never return, its quota is
-    /// not given back.
+    /// The unit failed for good: its certificates are revoked in the same entry, its serial and key never
+    /// return, its quota is not given back.
     ScrapUnit {
         /// The order it was made under.
         work_order: WorkOrderId,
-        /// The unit.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         reason: String,
     },
     /// The operational certificate is in use.
     ConfirmInstalled {
-        /// Whose it is.
+        /// The device.
         device: DeviceId,
-        /// Which one.
+        /// The certificate's serial number.
         serial_number: SerialNumber,
         /// What becomes of the one that was in use before.
         after_renewal: AfterRenewal,
     },
-    /// Revoke certificates for ever. Those that are revoked already are left as they are; those on hold keep its date (R-CRL-06).
+    /// Revoke certificates for ever. Those that are revoked already are left as they are; those on hold keep
+    /// its date (R-CRL-06).
     Revoke {
         /// Which: at most [`REVOKE_MAX`](super::REVOKE_MAX).
         certificates: Vec<SerialNumber>,
@@ -106,7 +108,7 @@ pub enum Action {
     },
     /// Begin to revoke a selection that is too large for one entry.
     BeginRevocation {
-        /// What.
+        /// The selected certificates.
         selection: Selection,
         /// Why; as of [`Action::Revoke`].
         reason: RevocationReason,
@@ -119,31 +121,33 @@ pub enum Action {
     },
     /// A job has revoked all of its selection.
     FinishRevocation {
-        /// Which.
+        /// The job's number.
         job: JobId,
     },
     /// Put all certificates of a device on hold: the only revocation that can be undone (R-CRL-06).
     Hold {
-        /// Which.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         note: String,
     },
     /// End a hold: every certificate that it put on hold, and nobody revoked since, is again what it was.
     Release {
-        /// Which.
+        /// The device.
         device: DeviceId,
     },
-    /// A device is no more: its certificates are revoked (R-LIFE-11: cessationOfOperation); neither its serial nor a key of it returns.
+    /// A device is no more: its certificates are revoked (R-LIFE-11: cessationOfOperation); neither its
+    /// serial nor a key of it returns.
     Retire {
-        /// Which.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         note: String,
     },
-    /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under its own order.
+    /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under
+    /// its own order.
     AllowRework {
-        /// Which.
+        /// The device.
         device: DeviceId,
     },
     /// Ask all devices that have a certificate of the selection now to renew it soon.
@@ -152,23 +156,23 @@ pub enum Action {
         selection: Selection,
         /// The renewals are spread over this time.
         spread: Duration,
-        /// For people.
+        /// A remark for people.
         reason: String,
         /// Forgotten then: when every certificate of now has expired.
         until: SystemTime,
     },
-    /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a certificate. Always refused, and recorded once
-    /// as an alarm.
+    /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a
+    /// certificate. Always refused, and recorded once as an alarm.
     ReportSharedPrime {
         /// Whose key.
         device: DeviceId,
         /// With the other key.
         certificate: SerialNumber,
     },
-    /// A certificate was shown that was revoked unused, because another one of the device was used first: two hold the memory that asked for
-    /// both. Always refused as a fork, and recorded once as an alarm.
+    /// A certificate was shown that was revoked unused, because another one of the device was used first: two
+    /// hold the memory that asked for both. Always refused as a fork, and recorded once as an alarm.
     ReportRevokedSibling {
-        /// Whose.
+        /// The device.
         device: DeviceId,
         /// The certificate that was shown.
         certificate: SerialNumber,
@@ -177,7 +181,8 @@ pub enum Action {
         /// Whether a fork puts the device on hold.
         hold_on_fork: bool,
     },
-    /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its machine.
+    /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its
+    /// machine.
     ConfirmTime {
         /// The time of the last entry.
         before: SystemTime,
@@ -188,7 +193,7 @@ pub enum Action {
         role: Role,
         /// Unique in its role.
         name: PrincipalName,
-        /// Why.
+        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// Also when it is the last operator with a credential that is good.
         last_operator: bool,
@@ -196,7 +201,8 @@ pub enum Action {
 }
 
 impl Action {
-    /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it is (ADR 0034).
+    /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it
+    /// is (ADR 0034).
     pub fn only_revokes_or_holds(&self) -> bool {
         match self {
             Self::Revoke { .. }
@@ -241,7 +247,7 @@ pub enum AfterRenewal {
 pub struct SignedCertificate {
     /// Who signed it.
     pub issuer: IssuerName,
-    /// By which law.
+    /// The certificate's profile.
     pub profile: ProfileName,
     /// RFC 5280, section 4.1.2.2.
     pub serial_number: SerialNumber,
@@ -249,7 +255,8 @@ pub struct SignedCertificate {
     pub key: KeyFingerprint,
     /// From when until when.
     pub validity: Validity,
-    /// The part of its issuer's revocation list that it is in, fixed for ever (R-CRL-08); `None`: only in the full list.
+    /// The part of its issuer's revocation list that it is in, fixed for ever (R-CRL-08); `None`: only in the
+    /// full list.
     pub shard: Option<u32>,
     /// X.509 DER. Shared: it goes to the ledger and to the caller without being copied.
     pub der: Bytes,

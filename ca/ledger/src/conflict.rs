@@ -22,7 +22,7 @@ pub enum Conflict {
     /// `WORK_ORDER_EXHAUSTED`.
     #[error("work order {work_order} allows {quantity} units, and all have been issued")]
     WorkOrderExhausted {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// How many it allows.
         quantity: u64,
@@ -30,7 +30,7 @@ pub enum Conflict {
     /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.
     #[error("work order {work_order} is {state}")]
     WorkOrderNotOpen {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// What it is instead.
         state: WorkOrderState,
@@ -44,7 +44,7 @@ pub enum Conflict {
     /// `SERIAL_NOT_IN_WORK_ORDER`.
     #[error("work order {work_order} has no serial number for {device}")]
     SerialNotInWorkOrder {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// The device.
         device: DeviceId,
@@ -52,7 +52,7 @@ pub enum Conflict {
     /// `PRODUCT_NOT_IN_WORK_ORDER`.
     #[error("work order {work_order} is for another product than {device}")]
     ProductNotInWorkOrder {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// The device.
         device: DeviceId,
@@ -119,7 +119,8 @@ pub enum Conflict {
     /// `CERTIFICATE_REVOKED`: the one that authorises the request, or the one that would answer it.
     #[error("the certificate is revoked")]
     CertificateRevoked,
-    /// `ALREADY_ENROLLED`: the device has an operational certificate in use, for another key, that has not expired.
+    /// `ALREADY_ENROLLED`: the device has an operational certificate in use, for another key, that has not
+    /// expired.
     #[error("{0} has an operational certificate in use")]
     AlreadyEnrolled(DeviceId),
     /// `PRINCIPAL_NOT_FOUND`.
@@ -134,12 +135,13 @@ pub enum Conflict {
         None => "another work order".to_owned(),
     })]
     DeviceOfAnotherWorkOrder {
-        /// The unit.
+        /// The device.
         device: DeviceId,
         /// Its order, if the caller may know it.
         work_order: Option<WorkOrderId>,
     },
-    /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may have at one time.
+    /// `TOO_MANY_UNCONFIRMED`: the device has as many operational certificates that it never used as it may
+    /// have at one time.
     #[error("{0} has too many operational certificates that it never used; they must expire first")]
     TooManyUnconfirmed(DeviceId),
     /// `STATION_UNKNOWN`: the order names a station that never had a credential.

@@ -49,8 +49,8 @@ pub fn decide<V: View>(
     }
 }
 
-/// What [`decide`] would say of a request before its certificate is signed: a replay, `Clear` if nothing is in the way, or the alarm that is to
-/// be put on record with the refusal: then the command is worth a commit.
+/// What [`decide`] would say of a request before its certificate is signed: a replay, `Clear` if nothing is
+/// in the way, or the alarm that is to be put on record with the refusal: then the command is worth a commit.
 ///
 /// # Errors
 /// As of [`decide`].
@@ -70,7 +70,8 @@ pub fn preflight<V: View>(
 /// The entry that answered a request of a caller before; `None`: the request is new.
 ///
 /// # Errors
-/// [`Conflict::RequestReused`] when it was asked with another content; the conflict that now stands against handing out the answer.
+/// [`Conflict::RequestReused`] when it was asked with another content; the conflict that now stands against
+/// handing out the answer.
 pub fn answered<V: View>(
     view: &V,
     principal: Option<&Principal>,
@@ -163,7 +164,8 @@ impl<V: View> Rules<'_, V> {
         self.may_be_issued(caller, &intent.subject, &intent.key)
     }
 
-    /// Whether a certificate may be issued: the entry that issued it before, or `None` if nothing is in the way.
+    /// Whether a certificate may be issued: the entry that issued it before, or `None` if nothing is in the
+    /// way.
     fn may_be_issued(
         &self,
         caller: Option<&Principal>,
@@ -221,7 +223,8 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::IssuerInstalled { issuer, certificate: certificate.clone() }))
     }
 
-    /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the same batch, comes first.
+    /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the
+    /// same batch, comes first.
     fn may_still_ask(&self, credential: Option<SerialNumber>) -> Outcome<(), V::Fault> {
         let Some(credential) = credential else { return Ok(()) };
         match self.view.certificate_status(&credential).map_err(Stop::Fault)? {
@@ -266,7 +269,8 @@ impl<V: View> Rules<'_, V> {
         Err(Conflict::CertificateRevoked.into())
     }
 
-    /// A new question for a key whose certificate has expired is not answered with that certificate: it wants a key of its own.
+    /// A new question for a key whose certificate has expired is not answered with that certificate: it wants
+    /// a key of its own.
     fn is_of_use(&self, certificate: &CertificateFacts) -> Result<(), Conflict> {
         if certificate.not_after < self.now { Err(Conflict::KeyAlreadyUsed) } else { Ok(()) }
     }

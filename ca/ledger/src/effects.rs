@@ -1,5 +1,5 @@
-//! What an entry changes, said once. Whatever is derived from the ledger interprets these effects: the overlay of a batch, the index, the
-//! projection.
+//! What an entry changes, said once. Whatever is derived from the ledger interprets these effects: the
+//! overlay of a batch, the index, the projection.
 
 use std::time::SystemTime;
 
@@ -20,11 +20,12 @@ pub enum Effect<'a> {
         /// The caller's id of the request.
         request: RequestId,
     },
-    /// A certificate is on record with the status issued. It takes its serial number and, if nobody has it, its key.
+    /// A certificate is on record with the status issued. It takes its serial number and, if nobody has it,
+    /// its key.
     CertificateIssued {
         /// The certificate.
         certificate: &'a SignedCertificate,
-        /// Whose it is.
+        /// The device or principal that holds it.
         holder: Holder,
         /// The certificate that authorised it; `None` but for operational certificates.
         parent: Option<SerialNumber>,
@@ -33,21 +34,23 @@ pub enum Effect<'a> {
     StatusChanged {
         /// Which certificate.
         serial_number: SerialNumber,
-        /// How.
+        /// The change.
         change: StatusChange,
     },
-    /// The operational certificates of a device but one that are issued or in use, and not on hold, are superseded.
+    /// The operational certificates of a device but one that are issued or in use, and not on hold, are
+    /// superseded.
     OthersSuperseded {
-        /// Which device.
+        /// The device.
         device: &'a DeviceId,
         /// The certificate that stays.
         but: SerialNumber,
         /// When the one that was in use is to be revoked; `None`: it is left to expire.
         in_use_ends: Option<SystemTime>,
     },
-    /// A device has a birth certificate, which is the certificate issued just before: its first, or that of a rework.
+    /// A device has a birth certificate, which is the certificate issued just before: its first, or that of a
+    /// rework.
     DeviceBorn {
-        /// Which device.
+        /// The device.
         device: &'a DeviceId,
         /// The order that the unit counts against.
         work_order: WorkOrderId,
@@ -56,35 +59,35 @@ pub enum Effect<'a> {
     },
     /// Something that is remembered of a device changes.
     DeviceChanged {
-        /// Which device.
+        /// The device.
         device: &'a DeviceId,
-        /// What.
+        /// The change.
         change: DeviceChange,
     },
     /// The device, or its station for it, did something at the time of the entry.
     DeviceSeen(&'a DeviceId),
     /// There is a work order. Its number is one more than that of the order before it.
     WorkOrderCreated {
-        /// Its number.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// What it allows.
         terms: &'a WorkOrderTerms,
     },
     /// A work order is paused, resumed or closed.
     WorkOrderChanged {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// What it is now.
         state: WorkOrderState,
     },
     /// A unit of the order was confirmed.
     UnitConfirmed {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// A unit of the order was scrapped. Interpreted before the device changes.
     UnitScrapped {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
         /// Which unit.
         device: &'a DeviceId,
@@ -95,7 +98,7 @@ pub enum Effect<'a> {
         role: Role,
         /// Unique in its role.
         name: &'a PrincipalName,
-        /// The certificate.
+        /// The certificate's serial number.
         serial_number: SerialNumber,
     },
     /// The credentials of a principal were revoked.
@@ -175,15 +178,16 @@ impl DeviceFlags {
         }
     }
 
-    /// The device has another birth certificate: it is to be confirmed again, and the rework that was allowed is used.
+    /// The device has another birth certificate: it is to be confirmed again, and the rework that was allowed
+    /// is used.
     pub fn reborn(&mut self) {
         (self.confirmed, self.rework) = (false, false);
     }
 }
 
 impl WorkOrderCounts {
-    /// Counts a birth certificate. `was_confirmed` of a unit that had one before: a rework is the same unit, which is counted once and has to be
-    /// confirmed again.
+    /// Counts a birth certificate. `was_confirmed` of a unit that had one before: a rework is the same unit,
+    /// which is counted once and has to be confirmed again.
     pub fn count_birth(&mut self, was_confirmed: Option<bool>) {
         match was_confirmed {
             None => self.issued += 1,

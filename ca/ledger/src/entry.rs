@@ -9,7 +9,8 @@ use identity::{
 
 use super::{Clash, Holder, JobId, Selection, SignedCertificate, WorkOrderId, WorkOrderTerms};
 
-/// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild everything else.
+/// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild
+/// everything else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Its place; the first is 1.
@@ -24,7 +25,7 @@ pub struct Entry {
     pub content: [u8; 32],
     /// For people who read the ledger; empty: none.
     pub remark: String,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
@@ -38,7 +39,7 @@ impl fmt::Display for EntryNumber {
     }
 }
 
-/// What happened.
+/// An event of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An issuer's certificate is on record.
@@ -57,35 +58,36 @@ pub enum Event {
     },
     /// It refuses further certificates.
     WorkOrderPaused {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// It goes on.
     WorkOrderResumed {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// It ended.
     WorkOrderClosed {
-        /// Which order.
+        /// The work order's number.
         work_order: WorkOrderId,
     },
     /// A device has its birth certificate.
     BirthIssued {
         /// Counted against this order.
         work_order: WorkOrderId,
-        /// Whose it is.
+        /// The device.
         device: DeviceId,
         /// The certificate.
         certificate: SignedCertificate,
-        /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but for a rework.
+        /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but
+        /// for a rework.
         replaces: Vec<RevokedCertificate>,
     },
     /// A unit passed.
     UnitConfirmed {
         /// The order it was made under.
         work_order: WorkOrderId,
-        /// The unit.
+        /// The device.
         device: DeviceId,
         /// The certificate that was read back.
         serial_number: SerialNumber,
@@ -94,16 +96,16 @@ pub enum Event {
     UnitScrapped {
         /// The order it was made under.
         work_order: WorkOrderId,
-        /// The unit.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         reason: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
     },
     /// A device has an operational certificate.
     OperationalIssued {
-        /// Whose it is.
+        /// The device.
         device: DeviceId,
         /// The certificate that authorised it.
         parent: SerialNumber,
@@ -112,14 +114,16 @@ pub enum Event {
     },
     /// An operational certificate is in use.
     InstallConfirmed {
-        /// Whose it is.
+        /// The device.
         device: DeviceId,
-        /// Which one.
+        /// The certificate's serial number.
         serial_number: SerialNumber,
-        /// Other operational certificates of the device that this revoked (superseded): those that were never used, and, if the profile
-        /// says so, the one before it. Whatever else was in use is superseded and not revoked.
+        /// Other operational certificates of the device that this revoked (superseded): those that were never
+        /// used, and, if the profile says so, the one before it. Whatever else was in use is superseded and
+        /// not revoked.
         revoked: Vec<RevokedCertificate>,
-        /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by itself, or there was none.
+        /// When the one that was in use before is to be revoked; `None`: it was revoked, or expires by
+        /// itself, or there was none.
         parent_ends: Option<SystemTime>,
     },
     /// A superseded certificate, or the birth certificate of an enrolled device, asked for another child
@@ -137,12 +141,13 @@ pub enum Event {
         /// The certificates that this put on hold.
         certificates: Vec<SerialNumber>,
     },
-    /// A certificate was refused because its key or its device serial is another's (R-KEY-11), or a prime of its key (R-KEY-06). The last may
-    /// be found when both keys are on record; then it is recorded for each of the two. Once for a pair.
+    /// A certificate was refused because its key or its device serial is another's (R-KEY-11), or a prime of
+    /// its key (R-KEY-06). The last may be found when both keys are on record; then it is recorded for each
+    /// of the two. Once for a pair.
     DuplicateRefused {
         /// For which device it was asked.
         device: DeviceId,
-        /// Whose it is.
+        /// The device or principal that holds it.
         other: Holder,
         /// The certificate that says so.
         certificate: SerialNumber,
@@ -151,9 +156,9 @@ pub enum Event {
     },
     /// Certificates are revoked for ever.
     CertificatesRevoked {
-        /// Which.
+        /// The certificates.
         certificates: Vec<RevokedCertificate>,
-        /// Why.
+        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// When the key is believed to have been lost.
         invalidity_date: Option<SystemTime>,
@@ -164,9 +169,9 @@ pub enum Event {
     RevocationBegun {
         /// A count, from 1.
         job: JobId,
-        /// What.
+        /// The selected certificates.
         selection: Selection,
-        /// Why.
+        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// When the keys are believed to have been lost.
         invalidity_date: Option<SystemTime>,
@@ -177,37 +182,37 @@ pub enum Event {
     },
     /// A selection was revoked.
     RevocationFinished {
-        /// Which.
+        /// The job's number.
         job: JobId,
     },
     /// A device is on hold.
     DeviceHeld {
-        /// Which.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         note: String,
         /// The certificates that this put on hold.
         certificates: Vec<SerialNumber>,
     },
     /// A hold ended.
     DeviceReleased {
-        /// Which.
+        /// The device.
         device: DeviceId,
         /// The certificates that are again what they were.
         certificates: Vec<SerialNumber>,
     },
     /// A device is no more.
     DeviceRetired {
-        /// Which.
+        /// The device.
         device: DeviceId,
-        /// For people.
+        /// A remark for people.
         note: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
     },
     /// A unit may have one more birth certificate.
     ReworkAllowed {
-        /// Which.
+        /// The device.
         device: DeviceId,
     },
     /// Certificates are to be renewed soon.
@@ -216,12 +221,13 @@ pub enum Event {
         selection: Selection,
         /// The renewals are spread over this time.
         spread: Duration,
-        /// For people.
+        /// A remark for people.
         reason: String,
         /// Forgotten then.
         until: SystemTime,
     },
-    /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was confirmed.
+    /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was
+    /// confirmed.
     TimeConfirmed {
         /// The time of the entry before it, which the clock contradicted.
         before: SystemTime,
@@ -241,7 +247,7 @@ pub enum Event {
         role: Role,
         /// Unique in its role.
         name: PrincipalName,
-        /// Why.
+        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// The certificates that this revoked.
         revoked: Vec<RevokedCertificate>,
@@ -251,7 +257,7 @@ pub enum Event {
 /// A certificate that an entry revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedCertificate {
-    /// Which.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
     /// The revocation date if it was on hold before: the date is kept (R-CRL-06). `None`: since the entry.
     pub since: Option<SystemTime>,
@@ -260,9 +266,9 @@ pub struct RevokedCertificate {
 /// What an entry revoked, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Revoked<'a> {
-    /// Which.
+    /// The certificates.
     pub certificates: &'a [RevokedCertificate],
-    /// Why.
+    /// The reason (RFC 5280, section 5.3.1).
     pub reason: RevocationReason,
     /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
     pub invalidity_date: Option<SystemTime>,

@@ -22,13 +22,13 @@ pub struct Intent {
 /// For whom a certificate is, and what authorises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssuanceSubject {
-    /// A birth certificate: takes one of the order's quota, the device serial and the key. For a unit that may be
-    /// reworked and comes with a new key, it revokes all certificates that the unit had, in the same entry, and
-    /// takes no quota (R-LIFE-12).
+    /// A birth certificate: takes one of the order's quota, the device serial and the key. For a unit that
+    /// may be reworked and comes with a new key, it revokes all certificates that the unit had, in the same
+    /// entry, and takes no quota (R-LIFE-12).
     Birth {
         /// The work order that it is counted against.
         work_order: WorkOrderId,
-        /// The unit.
+        /// The device.
         device: DeviceId,
     },
     /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.

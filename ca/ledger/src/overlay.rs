@@ -1,5 +1,6 @@
-//! The effects of entries in ordinary maps, laid over another view: over [`EmptyView`] they are the state of a small ledger, over an index
-//! the state after the commands of a batch that are decided and not yet durable.
+//! The effects of entries in ordinary maps, laid over another view: over [`EmptyView`] they are the state of
+//! a small ledger, over an index the state after the commands of a batch that are decided and not yet
+//! durable.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;

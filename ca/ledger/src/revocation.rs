@@ -1,4 +1,5 @@
-//! Revocations of selections that are too large for one entry, and what is asked of a fleet: rows that the ledger keeps few of.
+//! Revocations of selections that are too large for one entry, and what is asked of a fleet: rows that the
+//! ledger keeps few of.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,11 +36,11 @@ pub struct JobIdError;
 /// A mass revocation and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFacts {
-    /// Which.
+    /// The job's number.
     pub id: JobId,
-    /// What.
+    /// The selected certificates.
     pub selection: Selection,
-    /// Why.
+    /// The reason (RFC 5280, section 5.3.1).
     pub reason: RevocationReason,
     /// When the keys are believed to have been lost.
     pub invalidity_date: Option<SystemTime>,
@@ -72,7 +73,7 @@ pub struct RotationFacts {
     pub selection: Selection,
     /// The renewals are spread over this time.
     pub spread: Duration,
-    /// For people.
+    /// A remark for people.
     pub reason: String,
     /// Forgotten then.
     pub until: SystemTime,
@@ -81,5 +82,6 @@ pub struct RotationFacts {
 /// Most certificates that one command revokes: an entry of some 25 kB, a millisecond of the committer's time.
 pub const REVOKE_MAX: usize = 1_024;
 
-/// Most rotation requests that are not forgotten yet: each is looked at for every device that asks when to renew.
+/// Most rotation requests that are not forgotten yet: each is looked at for every device that asks when to
+/// renew.
 pub const ROTATIONS_MAX: usize = 1_000;

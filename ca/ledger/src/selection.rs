@@ -6,8 +6,8 @@ use identity::{DeviceId, KeyFingerprint, Principal, PrincipalName, Product, Role
 
 use super::WorkOrderId;
 
-/// Which certificates an operator means. Never an issuer's; those of principals that are not devices only by [`Selection::Certificate`]
-/// and [`Selection::Key`].
+/// Which certificates an operator means. Never an issuer's; those of principals that are not devices only by
+/// [`Selection::Certificate`] and [`Selection::Key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     /// All of one device.
@@ -36,13 +36,13 @@ pub enum Selection {
 /// What a [`Selection`] is held against: one certificate of a device, and how it came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate<'a> {
-    /// Whose it is.
+    /// The device.
     pub device: &'a DeviceId,
     /// The order that the device was made under.
     pub work_order: WorkOrderId,
     /// Who asked for its birth certificate.
     pub station: Option<&'a Principal>,
-    /// The certificate.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
     /// Of its key.
     pub key: KeyFingerprint,
@@ -68,7 +68,8 @@ impl Selection {
         }
     }
 
-    /// Whether it names the device, and so all its certificates. Always false for a selection of single certificates.
+    /// Whether it names the device, and so all its certificates. Always false for a selection of single
+    /// certificates.
     pub fn covers_device(
         &self,
         device: &DeviceId,

@@ -39,7 +39,8 @@ impl Serials {
     }
 }
 
-/// A numbered range of device serials: `SN{000001..010000}`, both ends included, all numbers with as many digits as the first.
+/// A numbered range of device serials: `SN{000001..010000}`, both ends included, all numbers with as many
+/// digits as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerialPattern {
     prefix: String,

@@ -13,7 +13,8 @@ use super::{
     WorkOrderState, WorkOrderTerms,
 };
 
-/// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide` looks.
+/// The ledger's state, one row at a time. All rows are as of one entry and nobody changes them while `decide`
+/// looks.
 pub trait View {
     /// Why a row could not be read. `decide` passes it through.
     type Fault;
@@ -26,11 +27,13 @@ pub trait View {
     ) -> Result<Option<RequestFacts>, Self::Fault>;
     /// A device that was born.
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault>;
-    /// All certificates that the device ever had, oldest first. Reads each: not for what devices ask every day.
+    /// All certificates that the device ever had, oldest first. Reads each: not for what devices ask every
+    /// day.
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault>;
     /// A certificate of anybody, issuers included.
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault>;
-    /// What a certificate of anybody is worth: asked for every command, so a view that can answer from memory should.
+    /// What a certificate of anybody is worth: asked for every command, so a view that can answer from memory
+    /// should.
     fn certificate_status(
         &self,
         serial_number: &SerialNumber,
@@ -75,7 +78,7 @@ pub struct RequestFacts {
 /// A device that was born.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceFacts {
-    /// Which.
+    /// The device.
     pub id: DeviceId,
     /// The order it was made under.
     pub work_order: WorkOrderId,
@@ -85,7 +88,8 @@ pub struct DeviceFacts {
     pub born_at: SystemTime,
     /// Its birth certificate: the last one, if it was reworked.
     pub birth: SerialNumber,
-    /// Its certificates that are issued or in use, on hold or not, oldest first: a few, however old it is. See [`View::certificates`].
+    /// Its certificates that are issued or in use, on hold or not, oldest first: a few, however old it is.
+    /// See [`View::certificates`].
     pub live: Vec<SerialNumber>,
     /// Its operational certificate in use.
     pub operational: Option<SerialNumber>,
@@ -98,8 +102,8 @@ pub struct DeviceFacts {
 }
 
 impl DeviceFacts {
-    /// Where it is in its life. What comes first here hides what comes after it: a revoked device that is also on hold is revoked, because a
-    /// release would bring nothing back.
+    /// Where it is in its life. What comes first here hides what comes after it: a revoked device that is
+    /// also on hold is revoked, because a release would bring nothing back.
     pub fn state(&self) -> DeviceState {
         match self {
             Self { flags: DeviceFlags { scrapped: true, .. }, .. } => DeviceState::Scrapped,
@@ -134,8 +138,9 @@ pub enum DeviceState {
     Held,
     /// It is no more.
     Retired,
-    /// It has no certificate that is issued or in use, on hold or not: all such certificates of it were revoked, its birth certificate among
-    /// them. What it has left are superseded certificates, if any, and those authorise nothing. Only a rework brings it back.
+    /// It has no certificate that is issued or in use, on hold or not: all such certificates of it were
+    /// revoked, its birth certificate among them. What it has left are superseded certificates, if any, and
+    /// those authorise nothing. Only a rework brings it back.
     Revoked,
 }
 
@@ -146,11 +151,11 @@ pub struct CertificateFacts {
     pub entry: EntryNumber,
     /// RFC 5280, section 4.1.2.2.
     pub serial_number: SerialNumber,
-    /// Whose it is.
+    /// The device or principal that holds it.
     pub holder: Holder,
     /// Who signed it.
     pub issuer: IssuerName,
-    /// By which law.
+    /// The certificate's profile.
     pub profile: ProfileName,
     /// Of its subject's key.
     pub key: KeyFingerprint,
@@ -206,7 +211,7 @@ pub enum CertificateStatus {
 /// A work order and what became of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkOrderFacts {
-    /// Which.
+    /// The work order's number.
     pub id: WorkOrderId,
     /// What it allows.
     pub terms: Arc<WorkOrderTerms>,

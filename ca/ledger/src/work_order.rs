@@ -43,7 +43,7 @@ pub struct WorkOrderTerms {
     pub product: Product,
     /// The most units, ever. A rework is the same unit.
     pub quantity: u64,
-    /// By which law.
+    /// The certificate's profile.
     pub profile: ProfileName,
     /// Which device serials.
     pub serials: Serials,

@@ -37,7 +37,8 @@ pub enum LogError {
 /// Why a batch was not acknowledged.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
-    /// The log does not end where the batch was made for. Nothing was appended; the entries up to `head` are readable.
+    /// The log does not end where the batch was made for. Nothing was appended; the entries up to `head` are
+    /// readable.
     #[error("the log ends at entry {head}")]
     Moved {
         /// The last entry.

@@ -1,4 +1,5 @@
-//! A log in local files: append-only segments in one directory, one fdatasync for each batch, one process at a time.
+//! A log in local files: append-only segments in one directory, one fdatasync for each batch, one process at
+//! a time.
 
 mod directory;
 mod recovery;
@@ -33,8 +34,8 @@ pub struct FileSettings {
     pub directory: PathBuf,
     /// The size at which the next segment is begun, bytes; at most 1 GiB.
     pub segment_bytes: u32,
-    /// Whether segments are filled with zeros when they are made: a commit then does not move the end of the file, which spares a journal
-    /// commit on some file systems.
+    /// Whether segments are filled with zeros when they are made: a commit then does not move the end of the
+    /// file, which spares a journal commit on some file systems.
     pub preallocate: bool,
 }
 
@@ -45,8 +46,8 @@ impl FileSettings {
     }
 }
 
-/// A torn tail that was found when the log was opened, and is cut when the next batch is appended: bytes of a batch that was never
-/// acknowledged, unless the log lost its end.
+/// A torn tail that was found when the log was opened, and is cut when the next batch is appended: bytes of a
+/// batch that was never acknowledged, unless the log lost its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// The segment.
@@ -75,7 +76,8 @@ pub struct FileLog {
 struct Appending {
     /// What must be removed before anything is appended.
     leftover: Option<Leftover>,
-    /// Why nothing is appended any more: a write failed, and nobody knows what is on disk; or the directory was released.
+    /// Why nothing is appended any more: a write failed, and nobody knows what is on disk; or the directory
+    /// was released.
     failed: Option<LogError>,
 }
 
@@ -111,8 +113,8 @@ impl FileLog {
         Ok(log)
     }
 
-    /// Opens a log and shows every encoded entry to `each`, in order, which says whether it could read it. Changes nothing: a torn tail is cut
-    /// by the first append.
+    /// Opens a log and shows every encoded entry to `each`, in order, which says whether it could read it.
+    /// Changes nothing: a torn tail is cut by the first append.
     ///
     /// # Errors
     /// When there is none, another process has it, others may write to it, or it is damaged.
@@ -341,7 +343,8 @@ impl Counters {
     }
 }
 
-/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read in one piece at start.
+/// Of one segment, unless the configuration says otherwise (`log.segment-mib`). Small enough to be read in
+/// one piece at start.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;
 
 /// Offsets in a segment have 32 bits, and a batch may go over the size.

@@ -1,5 +1,5 @@
-//! The form of an entry on disk: `proto/touchmark/ledger/v1/entry.proto`. Field numbers are never used again; what an older CA wrote stays
-//! readable.
+//! The form of an entry on disk: `proto/touchmark/ledger/v1/entry.proto`. Field numbers are never used again;
+//! what an older CA wrote stays readable.
 
 mod certificate;
 mod event;

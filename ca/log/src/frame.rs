@@ -1,7 +1,9 @@
-//! The frame of an entry in a segment: `magic, length, number, position in its batch, CRC-32C, payload`, little-endian.
+//! The frame of an entry in a segment: `magic, length, number, position in its batch, CRC-32C, payload`,
+//! little-endian.
 //!
-//! The position tells a torn tail from damage. One batch is written and made durable at a time: intact frames of the *same* batch behind a
-//! broken one were never acknowledged; a frame of a *later* batch proves that the broken one was.
+//! The position tells a torn tail from damage. One batch is written and made durable at a time: intact frames
+//! of the *same* batch behind a broken one were never acknowledged; a frame of a *later* batch proves that
+//! the broken one was.
 
 use ledger::{Entry, EntryNumber};
 

@@ -1,5 +1,5 @@
-//! The conformance suite: sentences that hold for every log. The tests of an implementation call each of them with an empty log; one whose
-//! log outlives its process also calls [`keeps`].
+//! The conformance suite: sentences that hold for every log. The tests of an implementation call each of them
+//! with an empty log; one whose log outlives its process also calls [`keeps`].
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -139,7 +139,8 @@ pub async fn the_end_is_followed(log: Arc<dyn Log>) {
     assert_eq!(*log.follow().borrow(), EntryNumber(20), "who comes late sees the end at once");
 }
 
-/// A closed log takes nothing, and closing again does no harm. Not for logs in memory, which nobody opens again.
+/// A closed log takes nothing, and closing again does no harm. Not for logs in memory, which nobody opens
+/// again.
 pub async fn a_closed_log_takes_nothing(log: Arc<dyn Log>) {
     log.append(&batch(0, 1, "")).await.unwrap();
     log.close().await.unwrap();
@@ -148,7 +149,8 @@ pub async fn a_closed_log_takes_nothing(log: Arc<dyn Log>) {
     assert_eq!(read_all(&*log, 1).len(), 1);
 }
 
-/// What was acknowledged is there when the log is opened again, and goes on behind it. Opens the log that `open` makes or opens.
+/// What was acknowledged is there when the log is opened again, and goes on behind it. Opens the log that
+/// `open` makes or opens.
 pub async fn keeps(open: impl AsyncFn() -> Arc<dyn Log>) {
     let mut expected = 0;
     for round in 0..3 {

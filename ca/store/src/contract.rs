@@ -1,8 +1,9 @@
 //! What the rest of the CA asks of a store: three narrow contracts.
 //!
-//! What holds for all of them: any number of callers may race, in any number of processes over one log. Futures may be dropped at any time.
-//! *As of now* means: as of the last entry that this process has applied ([`Status::follow`]), which is not before any commit of this
-//! process that returned. Every method fails with the errors of [`crate::StoreError`]; an answer is never made up.
+//! What holds for all of them: any number of callers may race, in any number of processes over one log.
+//! Futures may be dropped at any time. *As of now* means: as of the last entry that this process has applied
+//! ([`Status::follow`]), which is not before any commit of this process that returned. Every method fails
+//! with the errors of [`crate::StoreError`]; an answer is never made up.
 
 mod ledger;
 mod listings;

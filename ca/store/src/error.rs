@@ -12,10 +12,11 @@ pub enum StoreError {
     /// An operator: see the log, then start the CA again. Nothing is acknowledged any more.
     #[error("the store has stopped")]
     Stopped,
-    /// The maintainers: something happened that cannot happen. Nothing else is affected; trying again may help.
+    /// The maintainers: something happened that cannot happen. Nothing else is affected; trying again may
+    /// help.
     #[error("a bug: {what}")]
     Bug {
-        /// What happened.
+        /// The details, for people.
         what: &'static str,
     },
     /// The caller, later: the store has more to do than it can.
@@ -34,7 +35,8 @@ pub enum StoreError {
     /// The caller: the cursor is not one that this listing gave out.
     #[error("this cursor belongs to no page of this listing")]
     CursorUnknown,
-    /// An operator: the log cannot be read where it could be read before, or the disk does not do what it should.
+    /// An operator: the log cannot be read where it could be read before, or the disk does not do what it
+    /// should.
     #[error(transparent)]
     Log(#[from] LogError),
 }

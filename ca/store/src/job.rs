@@ -1,15 +1,16 @@
-//! Mass revocation: a selection, revoked in chunks that each are one entry. What is killed between two chunks goes on where it was.
+//! Mass revocation: a selection, revoked in chunks that each are one entry. What is killed between two chunks
+//! goes on where it was.
 
 use identity::SerialNumber;
 use ledger::{Action, CertificateStatus, Command, JobFacts, JobId, REVOKE_MAX};
 
 use super::{SelectionPage, Store, StoreError};
 
-/// Revokes what is left of a job and finishes it; `None`: there is no such job. Any number of callers may do so at a time, and again after
-/// a crash: what is revoked already is left out.
+/// Revokes what is left of a job and finishes it; `None`: there is no such job. Any number of callers may do
+/// so at a time, and again after a crash: what is revoked already is left out.
 ///
-/// It looks again until nothing is left: a device that renewed while it was at work does not get away. Devices that were born since do not
-/// belong to it.
+/// It looks again until nothing is left: a device that renewed while it was at work does not get away.
+/// Devices that were born since do not belong to it.
 ///
 /// # Errors
 /// The store's. The job goes on when it is carried out again.

@@ -1,5 +1,6 @@
-//! Everything that is derived from a log of ledger entries: the committer that decides, the index, the projection; and the three contracts
-//! by which the rest of the CA asks. One suite (`ca/store/tests/store.rs`) runs over every kind of log.
+//! Everything that is derived from a log of ledger entries: the committer that decides, the index, the
+//! projection; and the three contracts by which the rest of the CA asks. One suite
+//! (`ca/store/tests/store.rs`) runs over every kind of log.
 
 mod contract;
 mod error;

@@ -75,8 +75,8 @@ pub(super) fn of_list<T: Clone>(
     Ok(Page { rows, next })
 }
 
-/// Certificates in the order of their entries: `certificate` says what the entry with a number holds. The cursor is the last entry that
-/// was looked at.
+/// Certificates in the order of their entries: `certificate` says what the entry with a number holds. The
+/// cursor is the last entry that was looked at.
 pub(super) fn recorded(
     issuer: Option<IssuerName>,
     cursor: Option<&Cursor>,

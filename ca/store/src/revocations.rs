@@ -7,8 +7,8 @@ use ledger::{CertificateStatus, Entry, EntryNumber};
 
 use super::Revocation;
 
-/// A place in the order of all revocations, holds and releases. An entry may change many certificates: the second number counts them,
-/// from 0.
+/// A place in the order of all revocations, holds and releases. An entry may change many certificates: the
+/// second number counts them, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangePosition {
     /// The entry.
@@ -31,7 +31,7 @@ pub struct RevocationChange {
     pub position: ChangePosition,
     /// When it was decided.
     pub at: SystemTime,
-    /// The certificate.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
     /// Who signed it.
     pub issuer: IssuerName,
@@ -55,11 +55,11 @@ pub enum ChangedStatus {
 /// A line of a revocation list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedEntry {
-    /// The certificate.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
     /// Since when (RFC 5280, section 5.1.2.6).
     pub at: SystemTime,
-    /// Why.
+    /// The reason (RFC 5280, section 5.3.1).
     pub reason: RevocationReason,
     /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
     pub invalidity_date: Option<SystemTime>,

@@ -118,8 +118,8 @@ impl CertificateRecord {
         Some(Self { entry, certificate, status, revocation, ends: None, overtaken_by: None })
     }
 
-    /// With the entry that last changed its status: it says when a superseded certificate is to be revoked, and which certificate was used
-    /// instead of one that was revoked for it.
+    /// With the entry that last changed its status: it says when a superseded certificate is to be revoked,
+    /// and which certificate was used instead of one that was revoked for it.
     pub(super) fn changed_by(self, changed: &Entry) -> Self {
         match (&changed.event, self.status) {
             (Event::InstallConfirmed { parent_ends, .. }, CertificateStatus::Superseded) => {
@@ -132,7 +132,8 @@ impl CertificateRecord {
         }
     }
 
-    /// The certificate of the same device whose first use revoked this one: as a sibling that was never used, or as its parent.
+    /// The certificate of the same device whose first use revoked this one: as a sibling that was never used,
+    /// or as its parent.
     pub fn overtaken_by(&self) -> Option<SerialNumber> {
         self.overtaken_by
     }
@@ -162,7 +163,7 @@ impl CertificateRecord {
         self.revocation.as_ref()
     }
 
-    /// Whose it is.
+    /// The device or principal that holds it.
     pub fn holder(&self) -> Option<Holder> {
         self.entry.event.holder()
     }
@@ -253,7 +254,7 @@ impl AlarmRecord {
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRecord {
-    /// Which.
+    /// The device.
     pub id: DeviceId,
     /// Where it is in its life.
     pub state: DeviceState,
@@ -271,8 +272,8 @@ pub struct DeviceRecord {
     pub rework: bool,
     /// Whether it is on hold, also where another state comes first.
     pub held: bool,
-    /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a minute, but never what is on
-    /// record.
+    /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a
+    /// minute, but never what is on record.
     pub last_seen: SystemTime,
 }
 
@@ -297,7 +298,7 @@ impl DeviceRecord {
 /// A work order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkOrderRecord {
-    /// Which.
+    /// The work order's number.
     pub id: WorkOrderId,
     /// What it allows.
     pub terms: Arc<WorkOrderTerms>,

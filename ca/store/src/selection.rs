@@ -11,11 +11,12 @@ use super::{Listings, StoreError};
 /// A certificate of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selected {
-    /// Which.
+    /// The certificate's serial number.
     pub serial_number: SerialNumber,
     /// What it is worth.
     pub status: CertificateStatus,
-    /// The entry by which it belongs to the selection: its device's birth, when the selection means devices, or its own.
+    /// The entry by which it belongs to the selection: its device's birth, when the selection means devices,
+    /// or its own.
     pub since: EntryNumber,
     /// Whose it is; `None`: not a device's.
     pub device: Option<SelectedDevice>,
@@ -24,7 +25,7 @@ pub struct Selected {
 /// The device of a selected certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectedDevice {
-    /// Which.
+    /// The device.
     pub id: DeviceId,
     /// Its place in the order of first births, from 0.
     pub place: u32,
@@ -35,7 +36,8 @@ pub struct SelectedDevice {
 /// Some certificates of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectionPage {
-    /// The certificates, those of one device together. More than were asked for when a device has many, fewer when few match.
+    /// The certificates, those of one device together. More than were asked for when a device has many, fewer
+    /// when few match.
     pub certificates: Vec<Selected>,
     /// Where the next page starts; `None`: this was the last.
     pub next: Option<u64>,

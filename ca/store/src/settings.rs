@@ -7,13 +7,14 @@ use ledger_log::{FileSettings, SEGMENT_BYTES_DEFAULT};
 /// Where a store lies, and how its log writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// The directory of the log (`ledger`, what must not be lost) and of what is derived from it (`projection`, which may be deleted while
-    /// nobody has the store open; with it goes what it knows of the end of the log).
+    /// The directory of the log (`ledger`, what must not be lost) and of what is derived from it
+    /// (`projection`, which may be deleted while nobody has the store open; with it goes what it knows of the
+    /// end of the log).
     pub dir: PathBuf,
     /// What keeps the log.
     pub log: LogSettings,
-    /// Whether a log is opened that ends before what the projection has seen: an operator said that there is no newer one. The projection is
-    /// then built again.
+    /// Whether a log is opened that ends before what the projection has seen: an operator said that there is
+    /// no newer one. The projection is then built again.
     pub accept_lost_end: bool,
 }
 

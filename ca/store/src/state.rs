@@ -1,5 +1,5 @@
-//! The store over a log: one committer, an exact index in memory, a projection in sled (ADR 0004). Only the log must be right for nothing to
-//! be lost; the other two are derived from it.
+//! The store over a log: one committer, an exact index in memory, a projection in sled (ADR 0004). Only the
+//! log must be right for nothing to be lost; the other two are derived from it.
 
 mod buckets;
 mod clean_shutdown;
@@ -37,7 +37,8 @@ use self::projector::Projection;
 use self::revocations::CauseCache;
 use crate::{CertificateRecord, PrincipalRecord, Revocation, StoreError};
 
-/// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start only has more to do.
+/// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start
+/// only has more to do.
 pub struct LogStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
@@ -174,8 +175,10 @@ impl Drop for LogStore {
     }
 }
 
-/// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten million devices.
+/// Entries that one store can hold: their numbers have 32 bits in the index. Four hundred a device at ten
+/// million devices.
 const ENTRIES_MAX: u64 = u32::MAX as u64 - 1;
 
-/// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends without it.
+/// How long a close waits for sled: a flush of what a second of commits leaves. After that the process ends
+/// without it.
 const PROJECTION_CLOSE_MAX: Duration = Duration::from_secs(10);

@@ -1,5 +1,5 @@
-//! Damage to the files of an embedded store: to the projection it costs listings for a moment, to the ledger's torn tail nothing, and to the
-//! ledger before that it stops the start.
+//! Damage to the files of an embedded store: to the projection it costs listings for a moment, to the
+//! ledger's torn tail nothing, and to the ledger before that it stops the start.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! The rules: one sentence for each way to be refused, and invariants of random histories that know nothing of how the rules are written.
+//! The rules: one sentence for each way to be refused, and invariants of random histories that know nothing
+//! of how the rules are written.
 
 #![allow(
     clippy::unwrap_used,

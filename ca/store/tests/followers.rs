@@ -1,4 +1,5 @@
-//! Several stores over one log, as several processes have them: each follows the end of the log and none assumes that it alone writes.
+//! Several stores over one log, as several processes have them: each follows the end of the log and none
+//! assumes that it alone writes.
 
 #![allow(
     clippy::unwrap_used,

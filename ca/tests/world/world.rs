@@ -1,4 +1,5 @@
-//! A whole installation in memory: issuers with fresh keys, a store that fails when told to, a clock that stands still.
+//! A whole installation in memory: issuers with fresh keys, a store that fails when told to, a clock that
+//! stands still.
 #![allow(
     dead_code,
     clippy::unwrap_used,

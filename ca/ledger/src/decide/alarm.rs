@@ -41,8 +41,9 @@ impl<V: View> Rules<'_, V> {
         Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
     }
 
-    /// Whoever shows a certificate that was revoked unused has it, and its key: another one than the device that used its sibling. Once: the
-    /// certificate opens nothing, so a hold is not repeated after an operator ended it.
+    /// Whoever shows a certificate that was revoked unused has it, and its key: another one than the device
+    /// that used its sibling. Once: the certificate opens nothing, so a hold is not repeated after an
+    /// operator ended it.
     pub(super) fn revoked_sibling(
         &self,
         device: &DeviceId,

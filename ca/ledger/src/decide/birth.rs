@@ -9,10 +9,11 @@ use crate::{
 };
 
 impl<V: View> Rules<'_, V> {
-    /// Whether the unit may have a birth certificate for this key: the entry that gave it the same one before, or `None` if nothing is in the way.
+    /// Whether the unit may have a birth certificate for this key: the entry that gave it the same one
+    /// before, or `None` if nothing is in the way.
     ///
-    /// What was issued is looked at before what may be issued, so that a unit whose answer was lost gets it from an order that is exhausted,
-    /// paused or closed by now.
+    /// What was issued is looked at before what may be issued, so that a unit whose answer was lost gets it
+    /// from an order that is exhausted, paused or closed by now.
     pub(super) fn may_be_born(
         &self,
         caller: Option<&Principal>,
@@ -80,7 +81,8 @@ impl<V: View> Rules<'_, V> {
         if known.operational.is_some() {
             return Err(Conflict::DeviceInUse(device.clone()).into());
         }
-        // A unit that passed, of an order that ended, has left the factory: a stolen station does not revoke the fleet that it once made.
+        // A unit that passed, of an order that ended, has left the factory: a stolen station does not revoke
+        // the fleet that it once made.
         let state = self.order_of_station(caller, work_order)?.state;
         if state == WorkOrderState::Closed && known.flags.confirmed {
             return Err(Conflict::WorkOrderNotOpen { work_order, state }.into());
@@ -90,7 +92,8 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::UnitScrapped { work_order, device: device.clone(), reason, revoked }))
     }
 
-    /// Those of the device's certificates that a revocation still has to name, each with the date that it keeps.
+    /// Those of the device's certificates that a revocation still has to name, each with the date that it
+    /// keeps.
     pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
         self.unrevoked_of(&self.view.certificates(device).map_err(Stop::Fault)?)
     }

@@ -8,9 +8,11 @@ use super::{Outcome, Rules, Stop, record};
 use crate::{CertificateStatus, Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, View};
 
 impl<V: View> Rules<'_, V> {
-    /// Whether the principal may have a credential for this key: the entry that gave it one before, or `None` if nothing is in the way.
+    /// Whether the principal may have a credential for this key: the entry that gave it one before, or `None`
+    /// if nothing is in the way.
     ///
-    /// A principal may have several at a time (the next one is made before the last one expires), each with a key of its own.
+    /// A principal may have several at a time (the next one is made before the last one expires), each with a
+    /// key of its own.
     pub(super) fn may_have_credential(
         &self,
         role: Role,

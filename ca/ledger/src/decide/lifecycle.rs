@@ -1,4 +1,5 @@
-//! Holding, releasing, retiring and reworking devices. Who may do so is settled before (roles); here is what may follow what.
+//! Holding, releasing, retiring and reworking devices. Who may do so is settled before (roles); here is what
+//! may follow what.
 
 use identity::DeviceId;
 
@@ -18,7 +19,8 @@ impl<V: View> Rules<'_, V> {
                 CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
             )
         })?;
-        // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend but a rework is allowed.
+        // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend
+        // but a rework is allowed.
         if certificates.is_empty() && !known.flags.rework {
             return Err(Conflict::DeviceRevoked(device.clone()).into());
         }

@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl<V: View> Rules<'_, V> {
-    /// Whether the device may have an operational certificate for this key: the entry that gave it one before, or `None` if nothing is in the way.
+    /// Whether the device may have an operational certificate for this key: the entry that gave it one
+    /// before, or `None` if nothing is in the way.
     ///
     /// While its certificate is only *issued*, the device may come with another key: it may have lost the
     /// first before it could install it. Once one is *in use*, only that one has children. A second one on
@@ -67,7 +68,8 @@ impl<V: View> Rules<'_, V> {
         }
     }
 
-    /// The device is seen using this one: no other operational certificate of it will be used again, older or younger.
+    /// The device is seen using this one: no other operational certificate of it will be used again, older or
+    /// younger.
     fn first_use(
         &self,
         known: &DeviceFacts,
@@ -171,8 +173,8 @@ impl<V: View> Rules<'_, V> {
         Ok(Stop::Alarm(Box::new(event), refusal))
     }
 
-    /// The birth certificate asks for another child while one is in use: a factory reset, or cloned flash. Never held for it: the operator
-    /// has to act in either case, and the device works.
+    /// The birth certificate asks for another child while one is in use: a factory reset, or cloned flash.
+    /// Never held for it: the operator has to act in either case, and the device works.
     fn enrolled_twice(&self, known: &DeviceFacts) -> Outcome<Stop<V::Fault>, V::Fault> {
         let (device, parent) = (known.id.clone(), known.birth);
         let child = known.operational.unwrap_or(parent);
@@ -195,6 +197,7 @@ impl<V: View> Rules<'_, V> {
     }
 }
 
-/// Most unexpired operational certificates that a device has and never used. A device loses its state between asking and installing once in
-/// a while; one that does so this often is broken or hostile, and every attempt is an entry for ever.
+/// Most unexpired operational certificates that a device has and never used. A device loses its state between
+/// asking and installing once in a while; one that does so this often is broken or hostile, and every attempt
+/// is an entry for ever.
 pub const UNCONFIRMED_MAX: usize = 32;

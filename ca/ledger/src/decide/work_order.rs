@@ -1,4 +1,5 @@
-//! Making, pausing, resuming and closing work orders. Who may do so is settled before (roles); here is what may follow what.
+//! Making, pausing, resuming and closing work orders. Who may do so is settled before (roles); here is what
+//! may follow what.
 
 use super::{Outcome, Rules, Stop, record};
 use crate::{Conflict, Decision, Event, View, WorkOrderFacts, WorkOrderId, WorkOrderState, WorkOrderTerms};

@@ -52,7 +52,8 @@ pub(super) fn segment_paths(directory: &Path) -> Result<Vec<(u64, PathBuf)>, Log
     list().map_err(|error| io_error("list", directory, error))
 }
 
-/// Notes that the log holds all entries up to `head`: a later start that finds fewer knows that it is damaged.
+/// Notes that the log holds all entries up to `head`: a later start that finds fewer knows that it is
+/// damaged.
 pub(super) fn note_end(directory: &Path, head: EntryNumber) -> Result<(), LogError> {
     let path = directory.join(END_FILE);
     let written = ::files::replace(&path, OWNER_ONLY, format!("{head}\n").as_bytes());
@@ -77,7 +78,8 @@ pub(super) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Makes the directory and those above it that are missing, all durable: what is acknowledged in there must be found after a power cut.
+/// Makes the directory and those above it that are missing, all durable: what is acknowledged in there must
+/// be found after a power cut.
 fn make(directory: &Path) -> io::Result<()> {
     let missing = directory.ancestors().take_while(|ancestor| !ancestor.exists()).count();
     fs::create_dir_all(directory)?;
@@ -89,7 +91,8 @@ fn make(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses a log that others can write to: it proves nothing. Nothing is repaired here, so that whoever sees the message knows it was so.
+/// Refuses a log that others can write to: it proves nothing. Nothing is repaired here, so that whoever sees
+/// the message knows it was so.
 fn refuse_if_exposed(path: &Path, forbidden: u32) -> Result<(), OpenError> {
     let metadata = fs::metadata(path).map_err(|error| io_error("look at", path, error))?;
     let mode = metadata.permissions().mode() & 0o7777;

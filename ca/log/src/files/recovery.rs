@@ -53,8 +53,8 @@ impl FileLog {
         }
     }
 
-    /// Takes the segment over. What lies behind its last intact entry is left where it is until something is appended: a start that finds that
-    /// the log lost its end must have changed nothing.
+    /// Takes the segment over. What lies behind its last intact entry is left where it is until something is
+    /// appended: a start that finds that the log lost its end must have changed nothing.
     fn keep(&mut self, scan: Scan) -> Option<TornTail> {
         let appending = self.appending.get_mut();
         if scan.unborn {
@@ -98,7 +98,8 @@ impl Scan {
             return Err(OpenError::TooNew { file: path.to_owned(), version });
         }
         let sound = bytes.starts_with(&segment::header(first));
-        // Frames are written only behind a durable header: without one, frames say that the header was damaged later.
+        // Frames are written only behind a durable header: without one, frames say that the header was
+        // damaged later.
         let unborn = !sound && may_be_unborn && frame::search(&bytes).next().is_none();
         if !sound && !unborn {
             return Err(missing(path, first, "a segment header that is not intact").into());
@@ -129,7 +130,8 @@ impl Scan {
             next += 1;
         }
         let tail = self.bytes.get(offset..).unwrap_or_default();
-        // One batch is written at a time. A frame of a batch that began later proves that what is broken here was acknowledged.
+        // One batch is written at a time. A frame of a batch that began later proves that what is broken here
+        // was acknowledged.
         let acknowledged = match is_last {
             true => frame::search(tail).any(|frame| frame.batch.0 > next),
             false => !tail.is_empty(),

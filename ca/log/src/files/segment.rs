@@ -23,8 +23,9 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes the file, durable but for its directory entry. With `preallocate`, that many zeros are written, so that commits neither move the
-    /// end of the file nor allocate blocks. After an error the caller removes the file.
+    /// Makes the file, durable but for its directory entry. With `preallocate`, that many zeros are written,
+    /// so that commits neither move the end of the file nor allocate blocks. After an error the caller
+    /// removes the file.
     pub(super) fn create(directory: &Path, first: u64, preallocate: Option<u64>) -> io::Result<Self> {
         let path = directory.join(file_name(first));
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
@@ -50,8 +51,8 @@ impl Segment {
         self.file.write_all_at(batch, u64::from(self.end()))
     }
 
-    /// Makes what was written durable, and checks that the file still has its name: an open file takes writes after it was deleted, moved
-    /// or hidden by a mount, and all of them are lost.
+    /// Makes what was written durable, and checks that the file still has its name: an open file takes writes
+    /// after it was deleted, moved or hidden by a mount, and all of them are lost.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()?;
         let (open, named) = (self.file.metadata()?, std::fs::metadata(&self.path)?);

@@ -1,5 +1,5 @@
-//! Whether the disk that holds the log has space. It is looked at twice a second, so that `readyz` fails before a commit is refused and
-//! recovers without one.
+//! Whether the disk that holds the log has space. It is looked at twice a second, so that `readyz` fails
+//! before a commit is refused and recovers without one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

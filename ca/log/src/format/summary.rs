@@ -1,4 +1,5 @@
-//! The entries that there are many of, in brief: what an index and a projection need, without a copy of the certificate.
+//! The entries that there are many of, in brief: what an index and a projection need, without a copy of the
+//! certificate.
 
 use identity::{IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber};
 use ledger::{EntryNumber, SignedCertificate, WorkOrderId};
@@ -9,7 +10,7 @@ use super::{EntryRecord, certificate};
 /// An entry in brief.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntrySummary<'a> {
-    /// Its number.
+    /// The entry's number.
     pub number: EntryNumber,
     /// Milliseconds since 1970.
     pub at_ms: u64,
@@ -19,7 +20,7 @@ pub struct EntrySummary<'a> {
     pub request: Option<RequestId>,
     /// The device that it is about.
     pub device: DeviceName<'a>,
-    /// What happened.
+    /// The event.
     pub event: SummaryEvent,
 }
 
@@ -47,7 +48,7 @@ pub enum SummaryEvent {
     },
     /// A certificate came into use and nothing was revoked or timed for it.
     InstallConfirmed {
-        /// The certificate.
+        /// The certificate's serial number.
         serial_number: SerialNumber,
     },
 }
@@ -119,7 +120,8 @@ impl<'a> From<Option<&'a Principal>> for Caller<'a> {
 }
 
 impl EntryRecord {
-    /// The entry in brief, borrowed from the record; `None`: its kind is rare, and the whole entry must be looked at.
+    /// The entry in brief, borrowed from the record; `None`: its kind is rare, and the whole entry must be
+    /// looked at.
     pub fn summary(&self, number: EntryNumber) -> Option<EntrySummary<'_>> {
         let record = &self.0;
         let (device, event) = match record.event.as_ref()? {

@@ -6,29 +6,34 @@ use ledger::{Command, Intent};
 
 use crate::{Preflight, StoreError, StoreMetrics, Verdict};
 
-/// The one way to change anything: commands are decided one after the other, in one order, which is the order of their entry numbers.
+/// The one way to change anything: commands are decided one after the other, in one order, which is the order
+/// of their entry numbers.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
     /// Decides the commands in their order and puts those that are accepted on record.
     ///
-    /// When it returns `Ok` there is one verdict for each command, and every entry named by a verdict, also by a replayed one,
-    /// survives a power cut. Later commands see the effect of earlier ones: of this call, and of every call that returned before, in any
-    /// process. Each command happens wholly or not at all; the commands of one call are not one transaction: a crash may keep the first
-    /// few. The time of an entry is never before that of the entry before it, unless an operator confirmed that the ledger was ahead.
+    /// When it returns `Ok` there is one verdict for each command, and every entry named by a verdict, also
+    /// by a replayed one, survives a power cut. Later commands see the effect of earlier ones: of this call,
+    /// and of every call that returned before, in any process. Each command happens wholly or not at all; the
+    /// commands of one call are not one transaction: a crash may keep the first few. The time of an entry is
+    /// never before that of the entry before it, unless an operator confirmed that the ledger was ahead.
     ///
-    /// A call that was dropped may have happened all the same. Ask again with the same request id: the answer is the same.
+    /// A call that was dropped may have happened all the same. Ask again with the same request id: the answer
+    /// is the same.
     ///
     /// # Errors
-    /// When it returns `Err` no verdict is known. After [`StoreError::Full`] nothing of this call happened. After any other, some of it may
-    /// have: ask again with the same request ids once the store is back.
+    /// When it returns `Err` no verdict is known. After [`StoreError::Full`] nothing of this call happened.
+    /// After any other, some of it may have: ask again with the same request ids once the store is back.
     async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError>;
 
-    /// Says what `commit` would answer, before anything is signed. It saves signatures and promises nothing: the answer
-    /// [`Preflight::Clear`] can still end in a conflict. [`Preflight::Answered`] is final and durable.
+    /// Says what `commit` would answer, before anything is signed. It saves signatures and promises nothing:
+    /// the answer [`Preflight::Clear`] can still end in a conflict. [`Preflight::Answered`] is final and
+    /// durable.
     async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError>;
 
-    /// The verdict that a request got before: its entry, which is durable; or the conflict if it was asked with another content, or if its
-    /// answer may not be given again. `None`: as of now the request is new. Changes nothing and counts as no command.
+    /// The verdict that a request got before: its entry, which is durable; or the conflict if it was asked
+    /// with another content, or if its answer may not be given again. `None`: as of now the request is new.
+    /// Changes nothing and counts as no command.
     async fn answered(
         &self,
         principal: &Principal,
@@ -39,7 +44,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Figures for metrics, of this process. From memory.
     fn metrics(&self) -> StoreMetrics;
 
-    /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a clean start wants it.
-    /// Idempotent.
+    /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a
+    /// clean start wants it. Idempotent.
     async fn close(&self) -> Result<(), StoreError>;
 }

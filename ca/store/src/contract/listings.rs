@@ -13,17 +13,20 @@ use crate::{
 
 /// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
 ///
-/// Every page has at most `limit` rows and a cursor for the next one; a cursor is good for the same question only, also after a restart,
-/// and any other fails with [`StoreError::CursorUnknown`]. Rows that are added while pages are read may be left out.
+/// Every page has at most `limit` rows and a cursor for the next one; a cursor is good for the same question
+/// only, also after a restart, and any other fails with [`StoreError::CursorUnknown`]. Rows that are added
+/// while pages are read may be left out.
 ///
-/// What is called a *projected listing* waits until it shows every commit that returned before the call, or fails with
-/// [`StoreError::ListingsUnavailable`] after a bounded time. All others read the index and the log and wait for nothing.
+/// What is called a *projected listing* waits until it shows every commit that returned before the call, or
+/// fails with [`StoreError::ListingsUnavailable`] after a bounded time. All others read the index and the log
+/// and wait for nothing.
 #[async_trait]
 pub trait Listings: Send + Sync + 'static {
     /// The device as of now; `None`: it has no birth certificate.
     async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
 
-    /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have a next one.
+    /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have
+    /// a next one.
     async fn devices(
         &self,
         filter: &DeviceFilter,
@@ -31,7 +34,8 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<DeviceRecord>, StoreError>;
 
-    /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order of their births.
+    /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order
+    /// of their births.
     async fn devices_not_seen_since(
         &self,
         before: SystemTime,
@@ -47,8 +51,8 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<CertificateRecord>, StoreError>;
 
-    /// Certificates whose last second is before `before`, soonest first, whatever their status; never those without a well-defined
-    /// expiration. A projected listing.
+    /// Certificates whose last second is before `before`, soonest first, whatever their status; never those
+    /// without a well-defined expiration. A projected listing.
     async fn certificates_expiring(
         &self,
         before: SystemTime,
@@ -56,8 +60,8 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<CertificateRecord>, StoreError>;
 
-    /// All certificates on record, or all of one issuer, in the order in which they were recorded. A page may be shorter than `limit` and
-    /// still have a next one.
+    /// All certificates on record, or all of one issuer, in the order in which they were recorded. A page may
+    /// be shorter than `limit` and still have a next one.
     async fn certificates_recorded(
         &self,
         issuer: Option<IssuerName>,
@@ -65,8 +69,9 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<CertificateRecord>, StoreError>;
 
-    /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which shows `now` and is right, or than
-    /// an entry that follows. Without those that are revoked; newest first, at most `limit`.
+    /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which
+    /// shows `now` and is right, or than an entry that follows. Without those that are revoked; newest first,
+    /// at most `limit`.
     async fn recorded_ahead(
         &self,
         now: SystemTime,
@@ -83,8 +88,8 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<WorkOrderRecord>, StoreError>;
 
-    /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at most `limit` of them by
-    /// serial. A projected listing.
+    /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at
+    /// most `limit` of them by serial. A projected listing.
     async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError>;
 
     /// The principal as of now; `None`: it never had a credential.
@@ -109,8 +114,8 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<AlarmRecord>, StoreError>;
 
-    /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In bounded memory, and a million in
-    /// seconds.
+    /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In
+    /// bounded memory, and a million in seconds.
     async fn select(
         &self,
         selection: &Selection,

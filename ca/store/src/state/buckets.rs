@@ -1,7 +1,8 @@
-//! How the devices of an order lie in the projection: those whose serials differ in the last character alone share a row, a shelf.
+//! How the devices of an order lie in the projection: those whose serials differ in the last character alone
+//! share a row, a shelf.
 //!
-//! sled copies a page of up to sixteen rows for every row that it writes, and keeps some hundred bytes in memory for every page: of a run of
-//! serials, a shelf makes one row in ten, or fewer.
+//! sled copies a page of up to sixteen rows for every row that it writes, and keeps some hundred bytes in
+//! memory for every page: of a run of serials, a shelf makes one row in ten, or fewer.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The one thread that writes: drains the queue, catches up with the log, decides, appends once, updates the index, answers.
+//! The one thread that writes: drains the queue, catches up with the log, decides, appends once, updates the
+//! index, answers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,8 +16,8 @@ use super::index::Rows;
 use super::{ENTRIES_MAX, Shared};
 use crate::{Recorded, StoreError, Verdict};
 
-/// The only one that changes the index: by what it appends, and by what others append to the same log. Lives until its queue is closed and
-/// empty.
+/// The only one that changes the index: by what it appends, and by what others append to the same log. Lives
+/// until its queue is closed and empty.
 pub(super) struct Committer {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
@@ -37,7 +38,8 @@ struct Decided {
     batch: Batch,
     entries: Vec<Arc<Entry>>,
     drafts: Vec<Result<Vec<Draft>, StoreError>>,
-    /// Whether a command was refused or was answered before: true only if nothing else has been appended meanwhile.
+    /// Whether a command was refused or was answered before: true only if nothing else has been appended
+    /// meanwhile.
     looked_back: bool,
 }
 
@@ -154,7 +156,8 @@ impl Committer {
         self.shared.counters.entries.fetch_add(entries.len() as u64, Ordering::Relaxed);
     }
 
-    /// What the callers learn of a batch that was not acknowledged. A log that cannot say what became of it takes nothing any more.
+    /// What the callers learn of a batch that was not acknowledged. A log that cannot say what became of it
+    /// takes nothing any more.
     async fn failed(&self, error: AppendError) -> StoreError {
         match error {
             AppendError::Full => StoreError::Full,
@@ -278,8 +281,8 @@ struct Times {
 }
 
 impl Times {
-    /// The time of a command's entry. It never goes back, whatever the clocks of several writers say, unless an operator confirms that the
-    /// ledger is ahead.
+    /// The time of a command's entry. It never goes back, whatever the clocks of several writers say, unless
+    /// an operator confirms that the ledger is ahead.
     fn of(&self, command: &Command) -> SystemTime {
         match (&command.action, self.last) {
             (Action::ConfirmTime { .. }, _) | (_, None) => self.clock,
@@ -322,9 +325,10 @@ impl CommandGroup {
     }
 }
 
-/// Most commands in a batch (one call more may go over it). At this size the fdatasync is a tenth of the batch's time; more would
-/// only add to everybody's wait.
+/// Most commands in a batch (one call more may go over it). At this size the fdatasync is a tenth of the
+/// batch's time; more would only add to everybody's wait.
 const BATCH_COMMANDS_MAX: usize = 512;
 
-/// How often a batch is decided before its callers are told to ask again: another writer was faster each time.
+/// How often a batch is decided before its callers are told to ask again: another writer was faster each
+/// time.
 const ATTEMPTS_MAX: usize = 8;

@@ -46,7 +46,8 @@ impl Entries {
         self.cache.keep(entry);
     }
 
-    /// The encoded entries from one that must be there on: at least one, at most `count`, as many as are read in one piece.
+    /// The encoded entries from one that must be there on: at least one, at most `count`, as many as are read
+    /// in one piece.
     pub(super) fn run(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, StoreError> {
         let run = self.log.read(first, count)?;
         if run.is_empty() { Err(self.damaged(first, ABSENT)) } else { Ok(run) }

@@ -1,5 +1,6 @@
-//! Entries that were written or read a moment ago. A device's first boot asks for its birth three times before it is answered: who calls, what
-//! the ledger already says, and what is decided; at most the first reads the disk. Entries never change, so nothing here is ever wrong.
+//! Entries that were written or read a moment ago. A device's first boot asks for its birth three times
+//! before it is answered: who calls, what the ledger already says, and what is decided; at most the first
+//! reads the disk. Entries never change, so nothing here is ever wrong.
 
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ impl EntryCache {
     /// Keeps it until another takes its place.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
         let mut places = self.0.lock();
-        // Entries that revoke a thousand certificates are fifty times as large: they share a few of the places.
+        // Entries that revoke a thousand certificates are fifty times as large: they share a few of the
+        // places.
         let large = entry.event.revoked().is_some_and(|revoked| revoked.certificates.len() > LARGE);
         let place = place(entry.number, if large { LARGE_PLACES } else { PLACES });
         let before = places.get_mut(place).and_then(|kept| kept.replace(Arc::clone(entry)));
@@ -44,7 +46,8 @@ fn place(number: EntryNumber, places: usize) -> usize {
 /// About a megabyte: more calls in flight than the CA answers at once, and small beside the index.
 const PLACES: usize = 1024;
 
-/// Where large entries are kept: a few megabytes at most, and enough for those who follow a mass revocation together.
+/// Where large entries are kept: a few megabytes at most, and enough for those who follow a mass revocation
+/// together.
 const LARGE_PLACES: usize = 64;
 
 /// Certificates that make an entry a large one.

@@ -1,6 +1,6 @@
-//! Callers that are ready to ask in the same turn of the runtime go to the committer together: one message, one sync and one wake-up
-//! for all of them. Where several came together the last time, those who are ready wait a moment for the others. A caller that is alone
-//! waits for nobody.
+//! Callers that are ready to ask in the same turn of the runtime go to the committer together: one message,
+//! one sync and one wake-up for all of them. Where several came together the last time, those who are ready
+//! wait a moment for the others. A caller that is alone waits for nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +55,8 @@ impl GroupCommit {
         )
     }
 
-    /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all the same.
+    /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all
+    /// the same.
     pub(super) async fn ask(self: Arc<Self>, commands: Vec<Command>) -> Answer {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let (answer, verdicts) = oneshot::channel();

@@ -1,8 +1,9 @@
 //! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
 //!
-//! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the ledger, so an answer is exact. The hash is
-//! keyed because outsiders choose device keys and request ids. Each certificate and device row holds 32 more bits of its hash: 64 keyed bits
-//! are enough to find a row that is known to exist, and for the status of a certificate, without a read.
+//! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the
+//! ledger, so an answer is exact. The hash is keyed because outsiders choose device keys and request ids.
+//! Each certificate and device row holds 32 more bits of its hash: 64 keyed bits are enough to find a row
+//! that is known to exist, and for the status of a certificate, without a read.
 
 mod certificates;
 mod jobs;
@@ -169,8 +170,8 @@ impl Index {
         }
     }
 
-    /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a place, that of a rework. Returns its
-    /// place.
+    /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a
+    /// place, that of a rework. Returns its place.
     fn bear(&mut self, hash: Hash, place: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
         let was_confirmed = self.device_mut(place).map(|row| {
             let was_confirmed = row.flags.confirmed;
@@ -232,7 +233,8 @@ impl Index {
         self.times.last()
     }
 
-    /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole entry, without decoding it.
+    /// Applies the effects of an entry that is known in brief: the same as [`Index::apply`] for the whole
+    /// entry, without decoding it.
     pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
         let number = small(summary.number);
         // Every entry of the ledger passes here at a start: the device is looked up once.
@@ -352,7 +354,8 @@ impl Index {
         }
     }
 
-    /// The newest certificates' entries of living devices that were last seen before a second, and where the next page starts.
+    /// The newest certificates' entries of living devices that were last seen before a second, and where the
+    /// next page starts.
     pub(super) fn silent(&self, from: u64, before: u64, limit: usize) -> (Vec<u32>, Option<u64>) {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let mut entries = Vec::new();
@@ -369,7 +372,8 @@ impl Index {
         (entries, None)
     }
 
-    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is revoked.
+    /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is
+    /// revoked.
     fn has_live_certificate(&self, device: &DeviceRow) -> bool {
         let mut next = device.newest;
         while let Some(row) = self.certificates.get(next) {

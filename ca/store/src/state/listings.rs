@@ -1,4 +1,5 @@
-//! What is read from the projection, and from the entries themselves. Everything here may block, and everything that sled does is caught.
+//! What is read from the projection, and from the entries themselves. Everything here may block, and
+//! everything that sled does is caught.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -230,7 +231,8 @@ fn merge(
     })
 }
 
-/// How long a listing waits for the projection: longer than it ever lags in the steady state, shorter than a caller's patience.
+/// How long a listing waits for the projection: longer than it ever lags in the steady state, shorter than a
+/// caller's patience.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Rows that one page looks at when the filter matches few of them: some milliseconds of work.

@@ -32,11 +32,12 @@ impl LogStore {
         Self::start(log, Index::new(), None, settings, clock)
     }
 
-    /// Opens a store as the settings say: reads the whole log and serves. The projection catches up in the background.
+    /// Opens a store as the settings say: reads the whole log and serves. The projection catches up in the
+    /// background.
     ///
     /// # Errors
-    /// When there is none, another process has it, others may write to it, the log is damaged, or it ends before an entry that the
-    /// projection has seen ([`OpenError::LostEnd`]): then nothing was changed.
+    /// When there is none, another process has it, others may write to it, the log is damaged, or it ends
+    /// before an entry that the projection has seen ([`OpenError::LostEnd`]): then nothing was changed.
     pub fn open(settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let mut index = Index::new();
         let log = FileLog::open(&settings.files(), |number, payload| index.replay(number, payload))?;
@@ -110,7 +111,8 @@ impl LogStore {
         let committer = Committer::new(Arc::clone(&shared), Arc::clone(&clock), receiver);
         let (owner, written) = (Arc::clone(&shared), Arc::clone(&shared));
         let committer = spawn(dir, "ledger", move || {
-            // A committer that panicked has left the store to nobody: everybody must learn that it has stopped.
+            // A committer that panicked has left the store to nobody: everybody must learn that it has
+            // stopped.
             if catch_unwind(AssertUnwindSafe(|| runtime.block_on(committer.run()))).is_err() {
                 owner.counters.stopped.store(true, Ordering::Relaxed);
                 tracing::error!(
@@ -148,6 +150,7 @@ fn cannot_start(dir: &Path, error: std::io::Error) -> LogError {
 /// A thread that panics again and again must not fill the log.
 const RESTART_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its size; one that takes longer, or
-/// hangs, does not keep the CA from serving: a lost end that it tells of later stops the store.
+/// How long a start waits to learn what the projection has seen. sled opens in a second or two, whatever its
+/// size; one that takes longer, or hangs, does not keep the CA from serving: a lost end that it tells of
+/// later stops the store.
 const PROJECTION_CURSOR_MAX: Duration = Duration::from_secs(20);

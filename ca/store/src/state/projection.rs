@@ -1,10 +1,13 @@
-//! What the rows of the projection look like. One sled tree, so that a batch and its cursor are one atomic write.
+//! What the rows of the projection look like. One sled tree, so that a batch and its cursor are one atomic
+//! write.
 //!
 //! | key | value | for |
 //! |---|---|---|
-//! | `d`, work order, device serial without its last character | of each device: last character, state, whether somebody accounted for it | listings of devices, unaccounted units |
-//! | `e`, last second, entry | nothing | what expires; never those without a well-defined expiration |
-//! | `c3` | entry reached, number of devices and expiring certificates, sum over their keys | the cursor |
+//! | `d`, order, serial | last characters, states, accounted for | listings of devices, unaccounted units |
+//! | `e`, last second, entry | nothing | listings of expiring certificates |
+//! | `c3` | entry, counts, sum over the keys | the cursor |
+//!
+//! A row `d` has the devices of an order whose serials differ in the last character only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
@@ -46,8 +49,9 @@ pub(super) struct DeviceRow {
     pub(super) accounted: bool,
 }
 
-/// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may be ahead of this entry: then a
-/// later entry writes the same row once more. `first` is the entry of the device's first certificate.
+/// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may
+/// be ahead of this entry: then a later entry writes the same row once more. `first` is the entry of the
+/// device's first certificate.
 pub(super) fn project_summary(
     summary: &EntrySummary<'_>,
     first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
@@ -72,7 +76,8 @@ pub(super) fn project_summary(
     progress.reached = summary.number.0;
 }
 
-/// Adds the rows of any entry: what its effects change. `holder` is the device that the certificate belongs to; `None`: it is not a device's.
+/// Adds the rows of any entry: what its effects change. `holder` is the device that the certificate belongs
+/// to; `None`: it is not a device's.
 pub(super) fn project(
     entry: &Entry,
     first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
@@ -96,7 +101,8 @@ pub(super) fn project(
             Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
                 changed.insert(device.into());
             }
-            // A device whose operational certificate is revoked is no longer enrolled; one that has no certificate left is revoked.
+            // A device whose operational certificate is revoked is no longer enrolled; one that has no
+            // certificate left is revoked.
             Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
                 revoked.extend(holder(&serial_number));
             }
@@ -179,8 +185,10 @@ pub(super) fn expiry_of(key: &[u8]) -> Option<(u64, EntryNumber)> {
     }
 }
 
-/// The key of the cursor. Its number is the version of all rows: a projection of another version is built again.
+/// The key of the cursor. Its number is the version of all rows: a projection of another version is built
+/// again.
 pub(super) const CURSOR_KEY: &[u8] = b"c3";
 
-/// The key of the cursor of version 2, in which a revoked device had the state that it had before. Its value has the same form.
+/// The key of the cursor of version 2, in which a revoked device had the state that it had before. Its value
+/// has the same form.
 pub(super) const CURSOR_KEY_2: &[u8] = b"c2";

@@ -1,7 +1,7 @@
 //! The one thread that follows the ledger into sled, and what the others see of it.
 //!
-//! Nothing here is ever waited for by a commit, and nothing that sled does can hurt more than listings: an error or a panic throws the
-//! projection away and starts it again from the first entry, in the background.
+//! Nothing here is ever waited for by a commit, and nothing that sled does can hurt more than listings: an
+//! error or a panic throws the projection away and starts it again from the first entry, in the background.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;
@@ -30,7 +30,8 @@ use ledger_log::format::{DeviceName, EntryRecord};
 pub(super) struct Projection {
     state: Mutex<State>,
     changed: Condvar,
-    /// When which head was committed: what the lag is measured by. Its own lock, held for a moment: the committer takes it.
+    /// When which head was committed: what the lag is measured by. Its own lock, held for a moment: the
+    /// committer takes it.
     commits: Mutex<VecDeque<(u64, Instant)>>,
 }
 
@@ -127,7 +128,8 @@ impl Projection {
         (reached, lag, rebuilding, rebuilds)
     }
 
-    /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is known, at most for the time.
+    /// The entry that the projection on disk had seen, if the ledger ends before that. Waits until it is
+    /// known, at most for the time.
     pub(super) fn wait_for_lost_end(&self, patience: Duration) -> Option<u64> {
         let unknown = |state: &mut State| !state.cursor_read && !state.ended;
         let mut state = self.state();
@@ -203,7 +205,8 @@ impl Projector {
             // One that cannot be read says nothing of the ledger.
             self.shared.projection.know_cursor(None);
             trusted = false;
-            // One that lived for a while is started again at once; one that dies at once (no space) is not hurried.
+            // One that lived for a while is started again at once; one that dies at once (no space) is not
+            // hurried.
             pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
             tracing::warn!(why, "the projection is thrown away and built again; listings wait");
             if self.discard(pause) {
@@ -300,7 +303,8 @@ impl Projector {
         Ok(())
     }
 
-    /// Waits for work, or for a moment. Work that comes in drops gathers for a while, unless somebody waits for it.
+    /// Waits for work, or for a moment. Work that comes in drops gathers for a while, unless somebody waits
+    /// for it.
     fn wait(&self, reached: u64) -> (u64, bool, bool) {
         let projection = &self.shared.projection;
         let idle = |state: &mut State| state.head <= reached && !state.stop && !state.suspect;
@@ -405,8 +409,8 @@ impl Projector {
     }
 }
 
-/// What the projection has seen, if the ledger ends before that and all that it must hold is there: a damaged one says nothing of the ledger.
-/// Also one of an earlier version, which is good for nothing else.
+/// What the projection has seen, if the ledger ends before that and all that it must hold is there: a damaged
+/// one says nothing of the ledger. Also one of an earlier version, which is good for nothing else.
 fn seen_beyond(tree: &sled::Db, head: u64) -> Result<Option<Discard>, Discard> {
     for key in [CURSOR_KEY, CURSOR_KEY_2] {
         let cursor = tree.get(key)?.and_then(|cursor| Progress::from_bytes(&cursor));
@@ -457,7 +461,8 @@ fn inode(path: &Path) -> Result<u64, Discard> {
     Ok(found.ino())
 }
 
-/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: a run of serials is some hundred rows.
+/// Entries in one write to sled, which copies a page for each row and frees none before the write ends: a run
+/// of serials is some hundred rows.
 const BATCH_ENTRIES_MAX: u64 = 1024;
 
 /// Of sled's cache. What a listing reads is cold anyway; the page table beside it is what costs memory.
@@ -466,8 +471,8 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// How often an idle projector looks whether its files are still there.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long few entries wait for more, unless somebody wants to read them: each write to sled wakes eight threads of its own, and a full
-/// batch costs a fraction of many small ones.
+/// How long few entries wait for more, unless somebody wants to read them: each write to sled wakes eight
+/// threads of its own, and a full batch costs a fraction of many small ones.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// The lag's resolution.
@@ -476,5 +481,6 @@ const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
 /// Between a discarded projection and the next.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 
-/// At most: long enough not to grind on a full disk, short enough that listings come back soon after there is room.
+/// At most: long enough not to grind on a full disk, short enough that listings come back soon after there is
+/// room.
 const PAUSE_MAX: Duration = Duration::from_secs(10);

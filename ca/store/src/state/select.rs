@@ -101,7 +101,8 @@ impl Shared {
         Ok(SelectionPage { certificates, next })
     }
 
-    /// Rows of a kind, their entries and whether another certificate of the device came before; and where the next page starts.
+    /// Rows of a kind, their entries and whether another certificate of the device came before; and where the
+    /// next page starts.
     fn rows_of(&self, from: u64, wanted: impl Fn(Kind) -> bool) -> (Vec<(u32, u32, bool)>, Option<u64>) {
         let index = self.index.read();
         let mut rows = Vec::new();

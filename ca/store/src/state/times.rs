@@ -7,8 +7,8 @@ use crate::{CertificateRecord, StoreError};
 use ledger::{CertificateStatus, EntryNumber};
 
 impl Shared {
-    /// See [`crate::Store::recorded_ahead`]. Reads the entries that were made while the clock was ahead, and one more for each time
-    /// that it was set back.
+    /// See [`crate::Store::recorded_ahead`]. Reads the entries that were made while the clock was ahead, and
+    /// one more for each time that it was set back.
     pub(super) fn recorded_ahead(
         &self,
         now: SystemTime,

@@ -1,4 +1,5 @@
-//! The life of a device as a checked state machine: random commands against a model that was written from the rules' words, not from their code.
+//! The life of a device as a checked state machine: random commands against a model that was written from the
+//! rules' words, not from their code.
 
 use std::sync::Arc;
 

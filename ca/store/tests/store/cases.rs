@@ -266,7 +266,8 @@ pub(crate) async fn later_commands_see_the_effect_of_earlier_ones_in_the_same_ca
 
 pub(crate) async fn the_same_request_gets_the_same_entry_for_ever(bench: Bench) {
     bench.done(bench.create_order(1)).await;
-    // Twice in one call, then by request id, then by device and key alone, then after the order is exhausted and closed.
+    // Twice in one call, then by request id, then by device and key alone, then after the order is exhausted
+    // and closed.
     let both = bench.store.commit(vec![bench.birth(1, 1, 5), bench.birth(1, 1, 5)]).await.unwrap();
     let (first, second) = (both[0].clone().unwrap(), both[1].clone().unwrap());
     assert!(!first.is_replay() && second.is_replay());
@@ -488,7 +489,8 @@ pub(crate) async fn a_new_question_is_not_answered_with_an_expired_certificate(b
     assert_eq!(again.entry().number, first.entry().number);
 }
 
-/// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen; nor is it answered again.
+/// R-CA-11: what waited in the queue when the caller was revoked, even in the same batch, does not happen;
+/// nor is it answered again.
 pub(crate) async fn a_caller_that_was_revoked_is_decided_nothing_for(bench: Bench) {
     bench.done(bench.create_order(1000)).await;
     let credential = bench.done(bench.credential("line-3", 40)).await.released().unwrap().serial_number();

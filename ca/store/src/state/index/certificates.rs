@@ -1,4 +1,5 @@
-//! The rows of the certificates, twenty bytes each, and what is counted over them: for revocation lists, in memory, whatever sled does.
+//! The rows of the certificates, twenty bytes each, and what is counted over them: for revocation lists, in
+//! memory, whatever sled does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,8 @@ pub(in crate::state) struct Certificates {
 #[derive(Clone, Copy)]
 pub(in crate::state) struct CertificateRow {
     pub(super) check: u32,
-    /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at ten million devices.
+    /// The entry that recorded it. 32 bits last for four thousand million entries: four hundred a device at
+    /// ten million devices.
     pub(in crate::state) entry: u32,
     /// The device's certificate before it; [`NONE`]: it is the first, or not a device's.
     pub(in crate::state) previous: u32,
@@ -113,8 +115,8 @@ impl Certificates {
         }
     }
 
-    /// Supersedes the live operational certificates of a device, from `newest` back, except for `but`. The one that was in use is due at
-    /// `ends`.
+    /// Supersedes the live operational certificates of a device, from `newest` back, except for `but`. The
+    /// one that was in use is due at `ends`.
     pub(super) fn supersede(&mut self, newest: u32, but: Option<u32>, changed: u32, ends: Option<u64>) {
         let mut row = newest;
         while let Some(facts) = self.rows.get_mut(row as usize) {

@@ -34,7 +34,8 @@ impl Rows<'_> {
         self.index.certificates.get(row)
     }
 
-    /// The device that this row is of; `None`: of another. Of its certificates only those are read that are live, and its birth.
+    /// The device that this row is of; `None`: of another. Of its certificates only those are read that are
+    /// live, and its birth.
     fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>, StoreError> {
         let mut live = Vec::new();
         let (mut operational, mut birth) = (None, None);

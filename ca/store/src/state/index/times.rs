@@ -1,4 +1,5 @@
-//! The times of the entries: where the clock went back, and with it which entries were made while it was ahead.
+//! The times of the entries: where the clock went back, and with it which entries were made while it was
+//! ahead.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
