@@ -11,10 +11,10 @@ pub(crate) fn run() -> Result<()> {
     step("generated code is up to date; the wire breaks no released program", || {
         proto::run(Some("--check"))
     })?;
-    step("pictures are drawn from their text", || pictures::run(true))?;
+    step("pictures are up to date", || pictures::run(true))?;
     step("comments are wrapped", comments::check)?;
     step("cited rules are defined and proven", rules::check)?;
-    step("decisions say what became of them", decisions::check)?;
+    step("decisions have a status", decisions::check)?;
     step("clippy", || {
         shell::run(cargo().args([
             "clippy",
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
         shell::run(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", flags))
     })?;
     step("dependencies and licences", deny::check)?;
-    step("the house plan", || {
+    step("architecture", || {
         shell::run(cargo().args(["test", "--workspace", "--locked", "--test", "architecture"]))
     })
 }

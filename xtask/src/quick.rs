@@ -12,7 +12,7 @@ pub(crate) fn run_quick() -> Result<()> {
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     })?;
     step("unit tests", || run(cargo().args(["test", "--workspace", "--locked", "--lib", "--quiet"])))?;
-    step("the house plan", || {
+    step("architecture", || {
         run(cargo().args(["test", "--workspace", "--locked", "--quiet", "--test", "architecture"]))
     })
 }
