@@ -7,14 +7,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use identity::{DeviceSerial, Product};
 
-use crate::enroll::Server;
-use crate::hook::{Hook, Telling};
+use crate::ca_client::Server;
+use crate::hook::{Hook, Notifier};
 use crate::key::{KeyGroup, KeyReaders};
 
-/// The device's program: takes a birth certificate in the factory and an operational certificate at first boot, and keeps that fresh.
+/// The device's program: takes a birth certificate in the factory and an operational certificate at first
+/// boot, and keeps that fresh.
 ///
-/// The private keys are made here and never leave. Everything the device knows is in its state directory; every command can be
-/// killed at any time and run again.
+/// The private keys are made here and never leave. Everything the device knows is in its state directory;
+/// every command can be killed at any time and run again.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, max_term_width = 100, after_help = EXIT_STATUS)]
 pub struct Arguments {
@@ -28,39 +29,43 @@ pub struct Arguments {
 pub enum Command {
     /// Answer a factory station: make a key, take the birth certificate, prove it, lock.
     ///
-    /// The station drives; this program only answers, and ends when the station closes the link or has locked the unit. A unit
-    /// that lost power goes on where it was. After the lock it makes no key and takes no certificate again.
+    /// The station drives; this program only answers, and ends when the station closes the link or has locked
+    /// the unit. A unit that lost power goes on where it was. After the lock it makes no key and takes no
+    /// certificate again.
     #[command(after_help = FACTORY_EXIT_STATUS)]
     Factory(Factory),
 
     /// Get the operational certificate from the owner's CA, proven by the birth certificate.
     ///
-    /// The certificate is checked as a peer would, proven by a handshake, and then pointed to by DIR/current, where applications
-    /// find cert.pem, key.pem, chain.pem and trust.pem. A unit that is enrolled stays as it is. Killed at any point and run again,
-    /// it goes on where it was, and ends with one certificate.
+    /// The certificate is checked as a peer would, proven by a handshake, and then pointed to by DIR/current,
+    /// where applications find cert.pem, key.pem, chain.pem and trust.pem. A unit that is enrolled stays as
+    /// it is. Killed at any point and run again, it goes on where it was, and ends with one certificate.
     ///
-    /// A clock that shows 1970 does not matter: no time is believed that is before this program's release, before the unit's
-    /// certificates, or before what the CA last said.
+    /// A clock that shows 1970 does not matter: no time is believed that is before this program's release,
+    /// before the unit's certificates, or before what the CA last said.
     #[command(after_help = ENROLL_EXIT_STATUS)]
     Enroll(Enroll),
 
     /// Replace the operational certificate by the next one, if that is due.
     ///
-    /// The CA is asked when; with --force, it is done now. The new certificate has a new key, is checked as a peer would, proven by a
-    /// handshake, and only then pointed to by DIR/current; the old one works until then, and is removed after. Killed at any point and
-    /// run again, it goes on where it was.
+    /// The CA is asked when; with --force, it is done now. The new certificate has a new key, is checked as a
+    /// peer would, proven by a handshake, and only then pointed to by DIR/current; the old one works until
+    /// then, and is removed after. Killed at any point and run again, it goes on where it was.
     ///
-    /// A certificate that the CA does not take any more, because it has ended for example, is replaced by means of the birth certificate.
+    /// A certificate that the CA does not take any more, because it has ended for example, is replaced by
+    /// means of the birth certificate.
     #[command(after_help = RENEW_EXIT_STATUS)]
     Renew(Renew),
 
     /// Run for years: enrol if that was not done, renew in time, tell applications.
     ///
-    /// Between three fifths and three quarters of a certificate's life, at a time of its own inside the window that the CA names, the
-    /// unit renews. What fails is tried again, with pauses that grow to an hour and differ from unit to unit, before and after the
-    /// certificate has ended. A unit that is on hold asks every hour or so; one that was revoked or retired ends with status 3.
+    /// Between three fifths and three quarters of a certificate's life, at a time of its own inside the
+    /// window that the CA names, the unit renews. What fails is tried again, with pauses that grow to an hour
+    /// and differ from unit to unit, before and after the certificate has ended. A unit that is on hold asks
+    /// every hour or so; one that was revoked or retired ends with status 3.
     ///
-    /// SIGHUP: look and ask the CA now. SIGTERM, SIGINT: end. Other commands can be run on the same directory meanwhile.
+    /// SIGHUP: look and ask the CA now. SIGTERM, SIGINT: end. Other commands can be run on the same directory
+    /// meanwhile.
     #[command(after_help = RUN_EXIT_STATUS)]
     Run(Run),
 
@@ -68,7 +73,8 @@ pub enum Command {
     #[command(after_help = STATUS_EXIT_STATUS)]
     Status(Status),
 
-    /// Examine this unit: its state directory, keys, certificates, clock, and whether the CA takes it. Says what to do.
+    /// Examine this unit: its state directory, keys, certificates, clock, and whether the CA takes it. Says
+    /// what to do.
     ///
     /// Nothing is changed. Can be run while another command works on the directory.
     #[command(after_help = DOCTOR_EXIT_STATUS)]
@@ -98,7 +104,8 @@ impl Command {
 /// How to answer a station.
 #[derive(Debug, Args)]
 pub struct Factory {
-    /// The state directory. A missing or an empty directory is made into one; a directory with other files is refused.
+    /// The state directory. A missing or an empty directory is made into one; a directory with other files is
+    /// refused.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
 
@@ -166,9 +173,9 @@ pub struct Renew {
     #[command(flatten)]
     pub readers: ReadersArguments,
 
-    /// Who is told of a new certificate.
+    /// Which applications are notified of a new certificate.
     #[command(flatten)]
-    pub telling: TellingArguments,
+    pub notifier: NotifierArguments,
 
     /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
@@ -190,17 +197,18 @@ pub struct Run {
     #[command(flatten)]
     pub readers: ReadersArguments,
 
-    /// Who is told of a new certificate.
+    /// Which applications are notified of a new certificate.
     #[command(flatten)]
-    pub telling: TellingArguments,
+    pub notifier: NotifierArguments,
 }
 
-/// Who is told of a new certificate.
+/// Which applications are notified of a new certificate.
 #[derive(Debug, Args)]
-pub struct TellingArguments {
-    /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT, TOUCHMARK_DEVICE and
-    /// TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The log has the first and last two kilobytes of what
-    /// it says; what it leaves running must not write to its output.
+pub struct NotifierArguments {
+    /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT,
+    /// TOUCHMARK_DEVICE and TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The
+    /// log has the first and last two kilobytes of what it says; what it leaves running must not write to its
+    /// output.
     #[arg(long, value_name = "COMMAND")]
     hook: Option<Hook>,
 
@@ -213,19 +221,20 @@ pub struct TellingArguments {
     notify_pid_file: Option<PathBuf>,
 }
 
-impl TellingArguments {
-    /// Who is told of a new certificate, and how.
-    pub fn telling(&self) -> Telling {
+impl NotifierArguments {
+    /// The same, as the library takes it.
+    pub fn notifier(&self) -> Notifier {
         let Self { hook, hook_time, notify_pid_file } = self;
-        Telling { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
+        Notifier { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
     }
 }
 
 /// Who may read the key of the certificate in use, besides the owner of the state directory.
 #[derive(Debug, Args)]
 pub struct ReadersArguments {
-    /// Let the members of this group of the system read DIR/current/key.pem (mode 0640), now and after each renewal, for applications that
-    /// run as users of their own. Remembered, also by other commands on DIR. The agent must be root or a member of the group.
+    /// Let the members of this group of the system read DIR/current/key.pem (mode 0640), now and after each
+    /// renewal, for applications that run as users of their own. Remembered, also by other commands on DIR.
+    /// The agent must be root or a member of the group.
     #[arg(long, value_name = "GROUP")]
     key_group: Option<KeyGroup>,
 
@@ -281,7 +290,8 @@ pub struct Link {
     #[arg(long)]
     pub stdio: bool,
 
-    /// Wait for the station on this address, for example 127.0.0.1:7000. One station at a time, until the unit is locked.
+    /// Wait for the station on this address, for example 127.0.0.1:7000. One station at a time, until the
+    /// unit is locked.
     #[arg(long, value_name = "ADDRESS")]
     pub tcp: Option<SocketAddr>,
 }

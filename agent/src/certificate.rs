@@ -1,4 +1,4 @@
-//! Certificates as a device reads them: its own, and those it is asked to trust.
+//! A device's certificates and those that it trusts: parsing and checks.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,11 +8,12 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
-/// What a device shows to others, and what it trusts itself: everything of a credential but the key.
+/// A device's certificate, its chain and the roots that the device trusts: everything of a credential but the
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// The device's certificate, X.509 DER.
-    pub certificate: Vec<u8>,
+    /// The device's certificate.
+    pub leaf: Certificate,
     /// Its issuer's chain, the leaf's issuer first, without the root. X.509 DER.
     pub chain: Vec<Vec<u8>>,
     /// The roots that the device trusts, X.509 DER.
@@ -20,81 +21,89 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Whether a peer that trusts the same anchors would take it as the credential of `device` with `key`, and what it says.
+    /// Checks that a peer that trusts the same anchors would accept it as the credential of `device` with
+    /// `key`.
     ///
-    /// `now` is the least that the time can be. A certificate may begin later: it shows that the clock is behind, not that the
-    /// certificate is wrong (R-LIFE-06).
+    /// `now` is the least that the time can be. A certificate that begins later shows that the clock is
+    /// behind (R-LIFE-06).
     ///
     /// # Errors
-    /// The first reason for which a peer, or the device itself, would not take it.
+    /// The first reason for which a peer, or the device itself, would refuse it.
     pub fn check(
         &self,
         device: &DeviceId,
         key: &PublicKey,
         kind: Kind,
         now: SystemTime,
-    ) -> Result<Certificate, Unfit> {
+    ) -> Result<(), CertificateError> {
         if self.chain.len() > CHAIN_CERTIFICATES_MAX {
-            return Err(Unfit::TooMany { what: "chain", max: CHAIN_CERTIFICATES_MAX });
+            return Err(CertificateError::TooMany { what: "chain", max: CHAIN_CERTIFICATES_MAX });
         }
         if self.anchors.len() > ANCHORS_MAX {
-            return Err(Unfit::TooMany { what: "trust bundle", max: ANCHORS_MAX });
+            return Err(CertificateError::TooMany { what: "trust bundle", max: ANCHORS_MAX });
         }
-        let certificate = Certificate::from_der(&self.certificate)?;
+        let certificate = &self.leaf;
         if certificate.public_key_spki != key.spki() {
-            return Err(Unfit::OtherKey);
+            return Err(CertificateError::OtherKey);
         }
         if certificate.product.as_deref() != Some(device.product.as_str())
             || certificate.serial.as_deref() != Some(device.serial.as_str())
         {
-            return Err(Unfit::OtherDevice { expected: device.clone(), found: certificate.subject });
+            return Err(CertificateError::OtherDevice {
+                expected: device.clone(),
+                found: certificate.subject.clone(),
+            });
         }
         if kind == Kind::Operational && !certificate.for_clients {
-            return Err(Unfit::NotForClients);
+            return Err(CertificateError::NotForClients);
         }
-        self.verify_chain(&self.anchors, now)?;
-        Ok(certificate)
+        self.verify_chain(&self.anchors, now)
     }
 
-    /// Whether a peer that trusts what `in_use` came with would take it too: not the new anchors but those that this device has now.
+    /// Checks the chain against the anchors of `in_use`, which the device trusts now, instead of its own.
     ///
     /// # Errors
-    /// Why not.
-    pub fn check_chain_to_anchors_of(&self, in_use: &Self, now: SystemTime) -> Result<(), Unfit> {
-        self.verify_chain(&in_use.anchors, now).map_err(|why| Unfit::StrangeChain(Box::new(why)))
+    /// [`CertificateError::StrangeChain`].
+    pub fn check_chain_to_anchors_of(&self, in_use: &Self, now: SystemTime) -> Result<(), CertificateError> {
+        self.verify_chain(&in_use.anchors, now).map_err(|why| CertificateError::StrangeChain(Box::new(why)))
     }
 
-    fn verify_chain(&self, anchors: &[Vec<u8>], now: SystemTime) -> Result<(), Unfit> {
+    /// The leaf and its chain, as shown in a handshake. X.509 DER.
+    pub fn presented(&self) -> impl Iterator<Item = CertificateDer<'_>> {
+        std::iter::once(&self.leaf.der).chain(&self.chain).map(|der| CertificateDer::from(der.as_slice()))
+    }
+
+    fn verify_chain(&self, anchors: &[Vec<u8>], now: SystemTime) -> Result<(), CertificateError> {
         let anchors: Vec<CertificateDer<'_>> =
             anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         if anchors.is_empty() {
-            return Err(Unfit::NoAnchors);
+            return Err(CertificateError::NoAnchors);
         }
         let anchors = anchors
             .iter()
             .map(anchor_from_trusted_cert)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(Unfit::BrokenChain)?;
+            .map_err(CertificateError::BrokenChain)?;
         let chain: Vec<CertificateDer<'_>> =
             self.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
-        let leaf = CertificateDer::from(self.certificate.as_slice());
-        let presented = std::iter::once(&leaf).chain(&chain);
-        let leaf = EndEntityCert::try_from(&leaf).map_err(Unfit::BrokenChain)?;
+        let now = earliest_moment(now.max(self.leaf.not_before), &chain);
+        let leaf = CertificateDer::from(self.leaf.der.as_slice());
+        let leaf = EndEntityCert::try_from(&leaf).map_err(CertificateError::BrokenChain)?;
         leaf.verify_for_usage(
             webpki::ALL_VERIFICATION_ALGS,
             &anchors,
             &chain,
-            unix_time(earliest_moment(now, presented)),
+            unix_time(now),
             KeyUsage::client_auth(),
             None,
             None,
         )
-        .map_err(Unfit::BrokenChain)?;
+        .map_err(CertificateError::BrokenChain)?;
         Ok(())
     }
 }
 
-/// Which of a device's two kinds of certificate.
+/// The kind of a device's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The birth certificate, IDevID.
@@ -103,20 +112,22 @@ pub enum Kind {
     Operational,
 }
 
-/// What a certificate says, as far as its device cares.
+/// A certificate and the fields of it that its device needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its serial number as in the certificate.
+    /// X.509 DER.
+    pub der: Vec<u8>,
+    /// Its serial number: the content of the DER INTEGER.
     pub serial_number: Vec<u8>,
     /// The product in its subject (`OU`), if there is exactly one.
     pub product: Option<String>,
     /// The device's serial number in its subject (`serialNumber`), if there is exactly one.
     pub serial: Option<String>,
-    /// Its subject, for people.
+    /// Its subject as text, cut to 200 characters and harmless for a terminal.
     pub subject: String,
-    /// Its first second.
+    /// The first second of its validity.
     pub not_before: SystemTime,
-    /// Its last second.
+    /// The last second of its validity.
     pub not_after: SystemTime,
     public_key_spki: Vec<u8>,
     for_clients: bool,
@@ -127,15 +138,15 @@ impl Certificate {
     ///
     /// # Errors
     /// When it is not one, or is followed by something else.
-    pub fn from_der(der: &[u8]) -> Result<Self, Unfit> {
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| Unfit::Malformed)?;
+    pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+        let (rest, parsed) = X509Certificate::from_der(&der).map_err(|_| CertificateError::Malformed)?;
         if !rest.is_empty() {
-            return Err(Unfit::Malformed);
+            return Err(CertificateError::Malformed);
         }
         let subject = parsed.subject();
         let for_clients = parsed
             .extended_key_usage()
-            .map_err(|_| Unfit::Malformed)?
+            .map_err(|_| CertificateError::Malformed)?
             .is_some_and(|usage| usage.value.client_auth);
         Ok(Self {
             serial_number: parsed.raw_serial().to_vec(),
@@ -146,13 +157,15 @@ impl Certificate {
             not_after: time(parsed.validity().not_after.timestamp()),
             public_key_spki: parsed.public_key().raw.to_vec(),
             for_clients,
+            der,
         })
     }
 
-    /// One that says nothing but its serial number and its life.
+    /// One with a serial number and a validity only.
     #[cfg(test)]
     pub(crate) fn of_life(serial_number: &[u8], not_before: SystemTime, life: Duration) -> Self {
         Self {
+            der: Vec::new(),
             serial_number: serial_number.to_vec(),
             product: None,
             serial: None,
@@ -170,68 +183,69 @@ impl Certificate {
     }
 }
 
-/// Why a certificate is not what this device can use.
+/// Why this device cannot use a certificate.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum CertificateError {
     /// Not a certificate in DER.
     #[error("a certificate is not X.509 in DER")]
     Malformed,
-    /// For another key than the one that this device has.
+    /// Not for this device's key.
     #[error("the certificate is for another key than this device's")]
     OtherKey,
     /// For another device.
     #[error("the certificate is not for {expected}: it says {found}")]
     OtherDevice {
-        /// Who we are.
+        /// This device.
         expected: DeviceId,
-        /// The subject, for people.
+        /// The certificate's subject as text.
         found: String,
     },
     /// An operational certificate without the extended key usage `clientAuth` (R-5280-13).
     #[error("the certificate is not for TLS clients")]
     NotForClients,
-    /// It is due for its own renewal, and would end before the one that it is to replace.
+    /// It ends before the certificate that it is to replace, and is due for its own renewal.
     #[error(
         "the certificate ends at {ends}, before the one in use, which ends at {in_use}, and most of its life is over"
     )]
     EndsEarlier {
-        /// When.
+        /// RFC 3339.
         ends: String,
-        /// When the one in use ends.
+        /// When the one in use ends, RFC 3339.
         in_use: String,
     },
-    /// Its chain leads to a root, but to none that this device trusts now.
+    /// Its chain leads to a root that this device does not trust now.
     #[error("the certificate's chain does not lead to a root that this device trusts now")]
     StrangeChain(#[source] Box<Self>),
-    /// Nothing to trust.
+    /// The trust bundle is empty.
     #[error("the trust bundle is empty")]
     NoAnchors,
     /// More than a device keeps.
     #[error("the {what} has more than {max} certificates")]
     TooMany {
-        /// Of what.
+        /// `chain` or `trust bundle`.
         what: &'static str,
-        /// The most.
+        /// The limit.
         max: usize,
     },
-    /// It does not lead to an anchor, or not at this time.
+    /// Its chain leads to no anchor, or to none at this time.
     #[error("the certificate's chain does not lead to a trusted root")]
     BrokenChain(#[source] webpki::Error),
 }
 
-/// The earliest moment at which all of the presented certificates can be valid, if it is at least `now`. A device knows only what
-/// time it is at least, so a certificate that begins later than `now` tells it the time; one that has ended stays ended.
+/// The earliest time, not before `now`, at which all presented certificates have begun. A device knows only
+/// what time it is at least, so a certificate that begins later than `now` tells it the time; one that has
+/// ended stays ended.
 pub fn earliest_moment<'a>(
     now: SystemTime,
     presented: impl IntoIterator<Item = &'a CertificateDer<'a>>,
 ) -> SystemTime {
     presented
         .into_iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
+        .filter_map(|der| Certificate::from_der(der.to_vec()).ok())
         .fold(now, |moment, certificate| moment.max(certificate.not_before))
 }
 
-/// As webpki wants it.
+/// A time as webpki takes it.
 pub fn unix_time(moment: SystemTime) -> UnixTime {
     UnixTime::since_unix_epoch(moment.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -247,7 +261,7 @@ fn the_only<'a>(
     attributes.next().is_none().then_some(only)
 }
 
-/// The name for people, with whatever a stranger put in it made harmless for a terminal.
+/// A name as text, with control and invisible characters replaced.
 fn text(name: &X509Name<'_>) -> String {
     let text = name.to_string();
     text.chars().map(|c| if is_unseen(c) { '?' } else { c }).take(SUBJECT_CHARACTERS_MAX).collect()

@@ -1,4 +1,4 @@
-//! The commands: wiring, and what they say at the end.
+//! The commands: wiring, results and exit statuses.
 
 mod doctor;
 mod enroll;
@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use agent::arguments::{Arguments, Command, PROGRAM};
-use agent::enroll::EnrollError;
-use agent::hook::TellError;
-use agent::state::{Advice, StateError};
+use agent::ca_client::ObtainError;
+use agent::hook::NotifyError;
+use agent::state::{RenewalInfo, StateError};
 use anyhow::Context;
 use cli::{Complaint, Shell, Status, completion_script};
 
-/// Runs a command and says how it ended.
+/// Runs a command and reports its result.
 pub(crate) async fn run(command: Command) -> ExitCode {
     let json = command.json();
     let outcome = match command {
@@ -35,7 +35,7 @@ pub(crate) async fn run(command: Command) -> ExitCode {
     }
 }
 
-/// Prints a completion script. Nobody may be reading; that is no failure.
+/// Prints a completion script. A closed output is no failure.
 pub(crate) fn completions(shell: Shell) -> ExitCode {
     match print(&completion_script::<Arguments>(PROGRAM, shell)) {
         Ok(()) => Status::Done.into(),
@@ -52,20 +52,20 @@ fn complaint(error: &anyhow::Error) -> Complaint {
 }
 
 fn status_of(error: &anyhow::Error) -> Status {
-    match error.downcast_ref::<EnrollError>() {
-        Some(EnrollError::State(error)) => of_state(error),
-        Some(EnrollError::NotInTime { .. } | EnrollError::Unreachable { .. }) => Status::Later,
-        Some(error) if error.is_withheld() || error.may_pass() => Status::Later,
+    match error.downcast_ref::<ObtainError>() {
+        Some(ObtainError::State(error)) => of_state(error),
+        Some(ObtainError::NotInTime { .. } | ObtainError::Unreachable { .. }) => Status::Later,
+        Some(error) if error.is_on_hold() || error.may_pass() => Status::Later,
         Some(error) if error.is_refusal() => Status::Unusable,
         Some(
-            EnrollError::NotBorn
-            | EnrollError::NoServer
-            | EnrollError::ServerAddress { .. }
-            | EnrollError::Key(_),
+            ObtainError::NotBorn
+            | ObtainError::NoServer
+            | ObtainError::ServerAddress { .. }
+            | ObtainError::Key(_),
         ) => Status::Unusable,
         Some(_) => Status::Failed,
-        None => match error.downcast_ref::<TellError>() {
-            Some(TellError::State(error)) => of_state(error),
+        None => match error.downcast_ref::<NotifyError>() {
+            Some(NotifyError::State(error)) => of_state(error),
             _ => error.downcast_ref::<StateError>().map_or(Status::Failed, of_state),
         },
     }
@@ -84,10 +84,10 @@ fn of_state(error: &StateError) -> Status {
 }
 
 fn next_step(error: &anyhow::Error) -> Option<&'static str> {
-    match (error.downcast_ref::<EnrollError>(), error.downcast_ref::<TellError>()) {
+    match (error.downcast_ref::<ObtainError>(), error.downcast_ref::<NotifyError>()) {
         (Some(error), _) => error.next_step(),
-        (None, Some(TellError::State(error))) => error.next_step(),
-        (None, Some(TellError::Hook(_))) => Some("look at the hook; the next run tells applications again"),
+        (None, Some(NotifyError::State(error))) => error.next_step(),
+        (None, Some(NotifyError::Hook(_))) => Some("look at the hook; the next run tells applications again"),
         (None, None) => error.downcast_ref::<StateError>().and_then(StateError::next_step),
     }
 }
@@ -98,8 +98,8 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// Why the CA wants a renewal when it wants it, as the end of a sentence.
-fn why(advice: &Advice) -> String {
-    match (advice.reason.as_str(), advice.explanation.as_str()) {
+fn why(renewal_info: &RenewalInfo) -> String {
+    match (renewal_info.reason.as_str(), renewal_info.explanation.as_str()) {
         ("", _) => String::new(),
         (reason, "") => format!(" ({reason})"),
         (reason, explanation) => format!(" ({reason}: {explanation})"),

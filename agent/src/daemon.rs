@@ -1,11 +1,11 @@
-//! For years: enrols, renews in time, tells applications, and goes on whatever happens.
+//! The program that runs for years: enrols, renews in time, notifies applications, and retries.
 //!
-//! A loop of turns. A turn does what is due, each step at most once, and says how long nothing is; all that a device remembers is in its
-//! state directory, which is held only during a turn, so that a person can run another command meanwhile. Whoever ends the daemon in the
-//! middle of a turn cuts its power, which is as harmless.
+//! A loop of turns. A turn does what is due, each step at most once, and returns the pause until something is
+//! due. The state directory is locked only during a turn, so that a person can run another command meanwhile.
+//! Ending the daemon in the middle of a turn is as harmless as a power cut.
 
+mod backoff;
 mod heartbeat;
-mod pauses;
 mod schedule;
 
 use std::path::PathBuf;
@@ -21,69 +21,71 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::enroll::retry::{PAUSE_MAX, chain};
-use crate::enroll::{Bearing, EnrollError, Patience, Server, enroll};
-use crate::hook::Telling;
+use crate::ca_client::retry::PAUSE_MAX;
+use crate::ca_client::{Disposition, ObtainError, RetryPolicy, Server};
+use crate::enroll::enroll;
+use crate::hook::Notifier;
 use crate::key::KeyReaders;
 use crate::renew::{Outcome, When, renew};
-use crate::state::{Disk, EnrolmentStep, State, View, rfc3339};
+use crate::state::{EnrolmentStep, State, Storage, View};
+use crate::text::{error_chain, rfc3339};
 
+use backoff::Backoff;
 use heartbeat::Heartbeat;
-use pauses::Pauses;
 use schedule::Schedule;
 
-/// What a daemon works with.
+/// The settings of a daemon.
 pub struct Settings {
     /// The state directory.
     pub state: PathBuf,
-    /// The disk that it is on.
-    pub disk: Arc<dyn Disk>,
+    /// How it is written, and where its keys are.
+    pub storage: Storage,
     /// The CA; without it, the one that the factory named.
     pub server: Option<Server>,
     /// Who may read the key in use.
     pub readers: KeyReaders,
-    /// How applications are told.
-    pub telling: Telling,
-    /// Who wants to know that the daemon runs.
+    /// How applications are notified.
+    pub notifier: Notifier,
+    /// The service manager that started it.
     pub manager: ServiceManager,
 }
 
-/// What is wanted of a daemon from outside.
+/// A request to a running daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Look now what there is to do, and ask the CA; then go on.
-    Look,
+pub enum DaemonRequest {
+    /// Do what is due and ask the CA now.
+    CheckNow,
     /// End.
     Stop,
 }
 
-/// Runs until it is told to stop, or until nothing that it does can help.
+/// Runs until it is told to stop.
 ///
 /// # Errors
-/// Why nothing can help: see [`Bearing::Stop`].
+/// An error of [`Disposition::Stop`].
 pub async fn run(
     mut settings: Settings,
     clock: Arc<dyn Clock>,
     mut generator: StdRng,
-    mut wanted: watch::Receiver<Wanted>,
-) -> Result<(), EnrollError> {
+    mut requests: watch::Receiver<DaemonRequest>,
+) -> Result<(), ObtainError> {
     let manager = std::mem::take(&mut settings.manager);
     let mut daemon = Daemon {
         schedule: Schedule::new(clock.clone(), StdRng::from_rng(&mut generator)),
-        failures: Pauses::new(StdRng::from_rng(&mut generator)),
-        hook_failures: Pauses::new(StdRng::from_rng(&mut generator)),
+        failures: Backoff::new(StdRng::from_rng(&mut generator)),
+        hook_failures: Backoff::new(StdRng::from_rng(&mut generator)),
         settings,
         clock,
         generator,
-        last_word: None,
+        last_message: None,
     };
-    // A service manager that started us hears that we run only if there is something to run for.
+    // Without a state directory it is not ready.
     View::read(&daemon.settings.state)?;
     info!("running for {}", daemon.settings.state.display());
     manager.ready();
-    let mut heartbeat = Heartbeat::new(&manager, TURN_MAX + daemon.settings.telling.hook_time);
+    let mut heartbeat = Heartbeat::new(&manager, TURN_MAX + daemon.settings.notifier.hook_time);
     loop {
-        let mut looks_now = false;
+        let mut check_now = false;
         heartbeat.turn_begins();
         let pause = {
             let mut turn = pin!(daemon.turn());
@@ -91,43 +93,43 @@ pub async fn run(
                 tokio::select! {
                     pause = &mut turn => break pause?,
                     () = heartbeat.beat() => {}
-                    next = next(&mut wanted) => match next {
-                        Wanted::Stop => {
+                    next = next(&mut requests) => match next {
+                        DaemonRequest::Stop => {
                             manager.stopping();
                             return Ok(());
                         }
-                        Wanted::Look => looks_now = true,
+                        DaemonRequest::CheckNow => check_now = true,
                     },
                 }
             }
         };
         heartbeat.turn_ended();
         let mut rest = pin!(sleep(pause));
-        while !looks_now {
+        while !check_now {
             tokio::select! {
                 () = &mut rest => break,
                 () = heartbeat.beat() => {}
-                next = next(&mut wanted) => match next {
-                    Wanted::Stop => {
+                next = next(&mut requests) => match next {
+                    DaemonRequest::Stop => {
                         manager.stopping();
                         return Ok(());
                     }
-                    Wanted::Look => looks_now = true,
+                    DaemonRequest::CheckNow => check_now = true,
                 },
             }
         }
-        if looks_now {
-            daemon.look_now();
+        if check_now {
+            daemon.check_now_requested();
         }
     }
 }
 
-/// What is wanted next. Whoever wanted something and is gone wants the end.
-async fn next(wanted: &mut watch::Receiver<Wanted>) -> Wanted {
-    let next = wanted.changed().await.map_or(Wanted::Stop, |()| *wanted.borrow());
+/// The next request; `Stop` when the sender is gone.
+async fn next(requests: &mut watch::Receiver<DaemonRequest>) -> DaemonRequest {
+    let next = requests.changed().await.map_or(DaemonRequest::Stop, |()| *requests.borrow());
     match next {
-        Wanted::Look => info!("looking, as asked"),
-        Wanted::Stop => info!("ending, as asked"),
+        DaemonRequest::CheckNow => info!("checking now, as asked"),
+        DaemonRequest::Stop => info!("ending, as asked"),
     }
     next
 }
@@ -136,110 +138,112 @@ struct Daemon {
     settings: Settings,
     clock: Arc<dyn Clock>,
     schedule: Schedule,
-    failures: Pauses,
-    hook_failures: Pauses,
+    failures: Backoff,
+    hook_failures: Backoff,
     generator: StdRng,
-    last_word: Option<String>,
+    last_message: Option<String>,
 }
 
 impl Daemon {
-    fn look_now(&mut self) {
-        self.schedule.look_now();
+    fn check_now_requested(&mut self) {
+        self.schedule.check_now();
         self.failures.forget();
         self.hook_failures.forget();
     }
 
-    /// Does what is due, and returns how long nothing is.
-    async fn turn(&mut self) -> Result<Duration, EnrollError> {
+    /// Does what is due, and returns the pause until something is due.
+    async fn turn(&mut self) -> Result<Duration, ObtainError> {
         let mut pause = match self.keep_certificate().await {
             Ok(pause) => pause,
             Err(error) => self.after(error)?,
         };
-        if let Some(hook) = self.tell_applications().await {
+        if let Some(hook) = self.notify_applications().await {
             pause = pause.min(hook);
         }
-        Ok(pause.clamp(PAUSE_MIN, GLANCE))
+        Ok(pause.clamp(PAUSE_MIN, WAKE_INTERVAL_MAX))
     }
 
-    /// Enrols or renews if that is due. Returns when to look again.
-    async fn keep_certificate(&mut self) -> Result<Duration, EnrollError> {
+    /// Enrols or renews if that is due. Returns the pause until something is due.
+    async fn keep_certificate(&mut self) -> Result<Duration, ObtainError> {
         if self.schedule.has_just_ended(&View::read(&self.settings.state)?)? {
             warn!("the operational certificate has ended; going on to renew it, or to enrol again");
-            // Out of service, a device tries harder: it has a budget of its own (R-LIFE-03).
+            // A device out of service starts with short pauses again (R-LIFE-03).
             self.failures.forget();
         }
         if let Some(wait) = self.failures.wait() {
             return Ok(wait);
         }
-        let mut state = State::open(&self.settings.state, self.settings.disk.clone())?;
-        state.let_read(&self.settings.readers)?;
+        let mut state = State::open(&self.settings.state, self.settings.storage.clone())?;
+        state.set_key_readers(&self.settings.readers)?;
         let (server, clock) = (self.settings.server.clone(), self.clock.clone());
         let generator = StdRng::from_rng(&mut self.generator);
         let enrolled =
             state.record().enrolment.as_ref().is_some_and(|it| it.step == EnrolmentStep::Confirmed);
         if !enrolled {
-            enroll(&mut state, server, clock, generator, Patience::once()).await?;
+            enroll(&mut state, server, clock, generator, RetryPolicy::once()).await?;
             self.schedule.replaced();
         } else if self.schedule.is_due(state.view())? {
-            match renew(&mut state, server, clock, generator, Patience::once(), When::Due).await? {
+            match renew(&mut state, server, clock, generator, RetryPolicy::once(), When::Due).await? {
                 Outcome::Renewed(_) => self.schedule.replaced(),
                 Outcome::NotDue(plan) => {
-                    debug!("renewing at {}: {}", rfc3339(plan.at), plan.advice.reason);
-                    self.schedule.advised(&plan);
+                    debug!("renewing at {}: {}", rfc3339(plan.at), plan.renewal_info.reason);
+                    self.schedule.not_due(&plan);
                 }
             }
         }
         self.failures.forget();
-        self.last_word = None;
+        self.last_message = None;
         Ok(self.schedule.wait(state.view())?)
     }
 
-    /// What to do after a failure: how long to wait, or nothing any more.
-    fn after(&mut self, error: EnrollError) -> Result<Duration, EnrollError> {
-        let pause = match error.bearing() {
-            Bearing::Stop => return Err(error),
-            Bearing::Passes => self.failures.next(error.retry_after().unwrap_or_default().min(PAUSE_MAX)),
-            Bearing::Withheld => self.failures.slow(),
+    /// The pause after an error; the error itself if the daemon must end.
+    fn after(&mut self, error: ObtainError) -> Result<Duration, ObtainError> {
+        let pause = match error.disposition() {
+            Disposition::Stop => return Err(error),
+            Disposition::Retry => self.failures.next(error.retry_after().unwrap_or_default().min(PAUSE_MAX)),
+            Disposition::AwaitOperator => self.failures.slow(),
         };
         let next = error.next_step().map(|next| format!("; {next}")).unwrap_or_default();
-        let word = chain(&error) + &next;
+        let message = error_chain(&error) + &next;
         let pause_text = humantime::format_duration(Duration::from_secs(pause.as_secs()));
-        if self.last_word.as_ref() == Some(&word) {
-            debug!("trying again in {pause_text}: {word}");
+        if self.last_message.as_ref() == Some(&message) {
+            debug!("trying again in {pause_text}: {message}");
         } else {
-            warn!("trying again in {pause_text}, and then on: {word}");
-            self.last_word = Some(word);
+            warn!("trying again in {pause_text}, and then on: {message}");
+            self.last_message = Some(message);
         }
         Ok(pause)
     }
 
-    /// Tells applications, if they are to be told and were not. Returns when to try again, if that failed.
-    async fn tell_applications(&mut self) -> Option<Duration> {
-        if !self.settings.telling.is_wanted() {
+    /// Notifies applications if a notification is pending. Returns the pause before the next attempt, if that
+    /// failed.
+    async fn notify_applications(&mut self) -> Option<Duration> {
+        if !self.settings.notifier.is_wanted() {
             return None;
         }
         if let Some(wait) = self.hook_failures.wait() {
             return Some(wait);
         }
-        match self.settings.telling.tell_if_untold(&self.settings.state, &self.settings.disk).await {
+        match self.settings.notifier.notify_if_pending(&self.settings.state, &self.settings.storage).await {
             Ok(()) => {
                 self.hook_failures.forget();
                 None
             }
             Err(error) => {
                 let pause = self.hook_failures.next(Duration::ZERO);
-                warn!(pause_ms = pause.as_millis(), "telling applications again: {}", chain(&error));
+                warn!(pause_ms = pause.as_millis(), "telling applications again: {}", error_chain(&error));
                 Some(pause)
             }
         }
     }
 }
 
-/// The longest turn that is not taken for a hang, without its hook: several questions to a CA that does not answer, each with its own limit.
+/// The longest turn that is not taken for a hang, without its hook: several calls to a CA that does not
+/// answer, each with its own limit.
 const TURN_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// The shortest rest between two turns: a mistake in a time must not make a device spin.
+/// The shortest pause between two turns: a mistake in a time must not keep a device busy.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
-/// The longest rest: a clock that was set, and the end of a long sleep of the machine, are noticed within it.
-const GLANCE: Duration = Duration::from_secs(15 * 60);
+/// The longest pause: a clock that was set, and the end of the machine's sleep, are noticed within it.
+const WAKE_INTERVAL_MAX: Duration = Duration::from_secs(15 * 60);

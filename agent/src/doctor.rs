@@ -1,4 +1,4 @@
-//! What is wrong with a device, and what to do about it. Changes nothing.
+//! Examines a device and reports findings with advice. Changes nothing.
 
 mod reach;
 
@@ -8,37 +8,37 @@ use std::time::{Duration, SystemTime};
 
 use identity::{Clock, DeviceId};
 
+use crate::ca_client::Server;
 use crate::certificate::Certificate;
-use crate::enroll::Server;
-use crate::enroll::retry::chain;
 use crate::state::{
-    Disk, EnrolmentStep, FactoryStep, FileSystem, Place, RenewalStep, Slot, StateError, View, rfc3339,
+    CredentialLocation, Disk, EnrolmentStep, FactoryStep, FileSystem, RenewalStep, Slot, StateError, View,
 };
 use crate::status::planned_renewal;
+use crate::text::{error_chain, rfc3339};
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at, in a word or two.
+    /// What was checked, in one or two words.
     pub subject: &'static str,
     /// Whether it is in order.
     pub verdict: Verdict,
-    /// What was found.
+    /// The result, as text.
     pub says: String,
-    /// What to do, when there is something to do.
+    /// What a person does about it; `None`: nothing.
     pub advice: Option<String>,
 }
 
 /// Whether something is in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// It is.
+    /// In order.
     Good,
-    /// It is, but somebody should know.
+    /// In order, with a remark.
     Note,
-    /// It is not: somebody must do something.
+    /// Not in order: a person must act.
     Bad,
-    /// The state directory is not what this program left.
+    /// The state directory is damaged.
     Damaged,
 }
 
@@ -67,19 +67,20 @@ impl Finding {
         Self { subject, verdict: Verdict::Bad, says: says.into(), advice: Some(advice.into()) }
     }
 
-    /// An error of the state directory says what to do.
+    /// A finding from an error of the state directory.
     fn of_state(subject: &'static str, error: &StateError) -> Self {
         let verdict = if error.is_damage() { Verdict::Damaged } else { Verdict::Bad };
         let advice = match error {
-            // Elsewhere the advice is to ask the doctor.
+            // Other commands advise to run the doctor.
             StateError::Key { .. } => Some(KEY_ADVICE),
             error => error.next_step(),
         };
-        Self { subject, verdict, says: chain(error), advice: advice.map(str::to_owned) }
+        Self { subject, verdict, says: error_chain(error), advice: advice.map(str::to_owned) }
     }
 }
 
-/// Looks at a state directory, at the clock and at the CA. Finds at least one thing; those that depend on what is missing are left out.
+/// Checks a state directory, the clock and the CA. Returns at least one finding; checks that depend on
+/// something missing are left out.
 pub async fn examine(directory: &Path, server: Option<Server>, clock: &dyn Clock) -> Vec<Finding> {
     let view = match View::read(directory) {
         Ok(view) => view,
@@ -123,7 +124,7 @@ fn state(view: &View) -> Finding {
     }
 }
 
-/// Whether the next certificate could be kept.
+/// Whether there is room for the next certificate.
 fn room(directory: &Path) -> Finding {
     let probe = directory.join(".doctor.unfinished");
     let written =
@@ -155,12 +156,12 @@ fn birth(view: &View) -> Finding {
     let record = view.record();
     match (&record.device, record.factory) {
         (Some(device), FactoryStep::Installed | FactoryStep::Locked) => {
-            match own(view, Place::Birth, device) {
+            match own(view, CredentialLocation::Birth, device) {
                 Ok(certificate) => Finding::good(IDEVID, hex::encode(certificate.serial_number)),
                 Err(error) => Finding::of_state(IDEVID, &error),
             }
         }
-        (_, FactoryStep::KeyReady) => match view.key(Place::Birth) {
+        (_, FactoryStep::KeyReady) => match view.key(CredentialLocation::Birth) {
             Ok(_) => Finding::good(IDEVID, "a key, and no certificate yet"),
             Err(error) => Finding::of_state(IDEVID, &error),
         },
@@ -172,7 +173,7 @@ fn operational(view: &View, now: SystemTime) -> Finding {
     let Some((slot, device)) = in_use(view) else {
         return Finding::bad(LDEVID, "none in use", "enrol the unit: touchmark-agent enroll, or run");
     };
-    let checked = view.check_current(slot).and_then(|()| own(view, Place::Slot(slot), device));
+    let checked = view.check_current(slot).and_then(|()| own(view, CredentialLocation::Slot(slot), device));
     match checked {
         Err(error) => Finding::of_state(LDEVID, &error),
         Ok(certificate) => {
@@ -207,7 +208,7 @@ fn renewal(view: &View, now: SystemTime) -> Vec<Finding> {
             Err(_) => Finding::good(RENEWAL, format!("planned at {}", rfc3339(at))),
         });
     }
-    if view.record().untold {
+    if view.record().notification_pending {
         findings.push(Finding::note(
             "applications",
             "not told of the certificate in use",
@@ -217,7 +218,7 @@ fn renewal(view: &View, now: SystemTime) -> Vec<Finding> {
     findings
 }
 
-/// What can be said of the clock without asking anybody.
+/// The clock, compared with the time floor.
 fn clock_alone(view: &View, clock: &dyn Clock, now: SystemTime) -> Finding {
     match view.time_floor() {
         Ok(floor) if floor.contradicts(clock) => Finding::note(
@@ -234,9 +235,8 @@ fn in_use(view: &View) -> Option<(Slot, &DeviceId)> {
     Some((enrolment.slot, view.record().device.as_ref()?))
 }
 
-fn own(view: &View, place: Place, device: &DeviceId) -> Result<Certificate, StateError> {
-    view.own(place, device)?;
-    view.certificate(place)
+fn own(view: &View, location: CredentialLocation, device: &DeviceId) -> Result<Certificate, StateError> {
+    Ok(view.own(location, device)?.0.leaf)
 }
 
 const KEY_ADVICE: &str = "let the agent's user alone read and own the key, or restore the directory from a backup; without its key the unit \
@@ -249,8 +249,8 @@ const LDEVID: &str = "LDevID";
 const RENEWAL: &str = "renewal";
 const CLOCK: &str = "clock";
 
-/// What a renewal writes: a key, a certificate, a chain, anchors and the record, each below 4 kB.
+/// The room for a renewal: a key, a certificate, a chain, anchors and the record, each below 4 kB.
 const ROOM_BYTES: usize = 32 * 1024;
 
-/// A renewal that waits for a CA which is away for a day is no reason to come.
+/// A renewal may wait this long for a CA that cannot be reached before it counts as overdue.
 const LATE: Duration = Duration::from_secs(86_400);

@@ -1,4 +1,5 @@
-//! On the bench: the device's side of the factory link. The station asks, the device answers (`proto/…/factory_link.proto`).
+//! On the bench: the device's side of the factory link. The station asks, the device answers
+//! (`proto/…/factory_link.proto`).
 
 mod dialogue;
 mod install;

@@ -1,10 +1,10 @@
-//! Telling applications that `current` leads to another certificate: a command, or a signal to whom a file names.
+//! Notifies applications that `current` leads to another certificate: by a command, or by a signal to a
+//! process.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use identity::DeviceId;
@@ -12,53 +12,56 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tracing::info;
 
-use crate::state::{Disk, Place, State, StateError, View};
+use crate::state::{CredentialLocation, State, StateError, Storage, View};
 
-/// How applications are told. With neither of the two, nobody is.
+/// How applications are notified. Without a hook and a file, none is.
 #[derive(Debug, Clone)]
-pub struct Telling {
+pub struct Notifier {
     /// A command to run.
     pub hook: Option<Hook>,
-    /// How long it may take; then it is ended, with its process group.
+    /// The longest time for the hook; then it is killed, with its process group.
     pub hook_time: Duration,
-    /// A file with the number of a process that reads its credentials again at SIGHUP.
+    /// A file with the number of a process that reloads its credentials at SIGHUP.
     pub pid_file: Option<PathBuf>,
 }
 
-impl Telling {
-    /// Whether there is anybody to tell.
+impl Notifier {
+    /// Whether there is a hook or a file.
     pub fn is_wanted(&self) -> bool {
         self.hook.is_some() || self.pid_file.is_some()
     }
 
-    /// Tells applications if `current` was switched and they have not been told, and keeps that they were.
+    /// Notifies applications if a notification is pending, and records that it was done.
     ///
     /// # Errors
-    /// Why they were not told, or why that is not kept; then they are told again, which is harmless.
-    pub async fn tell_if_untold(&self, directory: &Path, disk: &Arc<dyn Disk>) -> Result<(), TellError> {
+    /// Why they were not notified, or why that is not recorded; then they are notified again, which is
+    /// harmless.
+    pub async fn notify_if_pending(&self, directory: &Path, storage: &Storage) -> Result<(), NotifyError> {
         let view = View::read(directory)?;
         let record = view.record();
         let (true, true, Some(device), Some(enrolment)) =
-            (self.is_wanted(), record.untold, &record.device, &record.enrolment)
+            (self.is_wanted(), record.notification_pending, &record.device, &record.enrolment)
         else {
             return Ok(());
         };
-        let serial_number = view.certificate(Place::Slot(enrolment.slot))?.serial_number;
-        self.tell(&Switched { state: directory, device, serial_number: &serial_number }).await?;
+        let serial_number = view.certificate(CredentialLocation::Slot(enrolment.slot))?.serial_number;
+        self.notify(&Switched { state: directory, device, serial_number: &serial_number }).await?;
         info!(serial = hex::encode(&serial_number), "told applications of their new certificate");
-        // Without the lock meanwhile: a hook may run commands of ours, and there may be a newer certificate by now.
-        let mut state = State::open(directory, disk.clone())?;
+        // The state was not locked meanwhile, so that a hook can run the agent's commands: there may be a
+        // newer certificate by now.
+        let mut state = State::open(directory, storage.clone())?;
         if state.record().enrolment.as_ref().map(|it| it.request_id) == Some(enrolment.request_id) {
-            state.update(|record| record.untold = false)?;
+            state.update(|record| record.notification_pending = false)?;
         }
         Ok(())
     }
 
-    /// Tells them. When this returns `Ok`, the command ended well and the signal was sent.
+    /// Runs the hook, then sends the signal. When this returns `Ok`, the command succeeded and the signal was
+    /// sent.
     ///
     /// # Errors
-    /// Why not everybody was told; telling again is harmless.
-    async fn tell(&self, switched: &Switched<'_>) -> Result<(), HookError> {
+    /// The first failure; to notify again is harmless.
+    async fn notify(&self, switched: &Switched<'_>) -> Result<(), HookError> {
         if let Some(hook) = &self.hook {
             hook.run(switched, self.hook_time).await?;
         }
@@ -71,7 +74,8 @@ impl Telling {
     }
 }
 
-/// What there is to tell: where, whose it is, and the serial number of the certificate that `current` leads to.
+/// The content of a notification: state directory, device, and serial number of the certificate that
+/// `current` leads to.
 #[derive(Clone, Copy)]
 struct Switched<'a> {
     state: &'a Path,
@@ -105,7 +109,7 @@ impl fmt::Display for Hook {
 impl Hook {
     async fn run(&self, switched: &Switched<'_>, limit: Duration) -> Result<(), HookError> {
         let mut command = Command::new(&self.program);
-        // A hook has nothing to say to the service manager of the agent.
+        // A hook must not reach the agent's service manager.
         supervisor::VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
         command
             .args(&self.arguments)
@@ -113,11 +117,11 @@ impl Hook {
             .env("TOUCHMARK_CURRENT", switched.state.join("current"))
             .env("TOUCHMARK_DEVICE", switched.device.to_string())
             .env("TOUCHMARK_SERIAL_NUMBER", hex::encode(switched.serial_number));
-        let said = hooks::run(command, limit)
+        let output = hooks::run(command, limit)
             .await
             .map_err(|source| HookError::Run { program: self.program.clone(), source })?;
-        if !said.is_empty() {
-            info!("the hook {self} said: {said}");
+        if !output.is_empty() {
+            info!("the hook {self} said: {output}");
         }
         Ok(())
     }
@@ -131,18 +135,18 @@ fn process_of(path: &Path) -> Result<Pid, HookError> {
     number.and_then(Pid::from_raw).ok_or_else(|| unreadable(io::ErrorKind::InvalidData.into()))
 }
 
-/// Why it is not on record that applications were told.
+/// Why it is not recorded that applications were notified.
 #[derive(Debug, thiserror::Error)]
-pub enum TellError {
+pub enum NotifyError {
     /// The state directory is at fault, or held by another agent.
     #[error(transparent)]
     State(#[from] StateError),
-    /// They were not told.
+    /// They were not notified.
     #[error(transparent)]
     Hook(#[from] HookError),
 }
 
-/// Why applications were not told.
+/// Why applications were not notified.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
     /// A quote is open, or there is no word.
@@ -151,9 +155,9 @@ pub enum HookError {
     /// It does not start, fails, or does not end in time.
     #[error("the hook {program} did not do its work")]
     Run {
-        /// What.
+        /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: hooks::HookError,
     },
     /// No process to signal.
@@ -161,7 +165,7 @@ pub enum HookError {
     PidFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error of the system; `InvalidData`: no process number.
         source: io::Error,
     },
     /// The process takes no signal.
@@ -169,7 +173,7 @@ pub enum HookError {
     Signal {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_file_names_one_process_that_is_not_everybody() {
+    fn a_pid_file_names_one_process_and_never_all() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pid");
         for wrong in ["", "x", "0", "1", "-1", "-4711", "99999999999", "12 34"] {

@@ -3,6 +3,7 @@
 mod file;
 mod group;
 mod request;
+mod store;
 mod tls;
 
 use std::fmt;
@@ -13,34 +14,47 @@ use identity::PublicKey;
 pub use file::FileKey;
 pub use group::{KeyGroup, KeyGroupError, KeyReaders};
 pub use request::certificate_request;
+pub use store::{FileKeyStore, KeyStore};
 pub use tls::TlsKey;
 
-/// A private key that stays where it is: in a file that only its owner reads, in a TPM, in a secure element.
+/// A private key that is never seen: in a file that only its owner reads, in a TPM, in a secure element.
 pub trait DeviceKey: fmt::Debug + Send + Sync {
-    /// Its public half.
+    /// Its public half. Always the same one.
     fn public_key(&self) -> &PublicKey;
 
-    /// Signs `message` (not its digest) with ECDSA on P-256 and SHA-256; the signature is DER (RFC 3279, section 2.2.3).
+    /// Signs `message` (not its digest) with ECDSA on P-256 and SHA-256; the signature is DER (RFC 3279,
+    /// section 2.2.3).
+    ///
+    /// May block while hardware works. Certificate requests are signed on a thread of their own. In a
+    /// handshake rustls calls it on the runtime's thread: the agent does nothing else meanwhile, and its
+    /// watchdog allows for minutes.
     ///
     /// # Errors
-    /// When whatever holds the key does not sign.
+    /// [`KeyError::Unavailable`] when trying again may help, [`KeyError::Refused`] otherwise.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
 }
 
 /// Why a key cannot be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read.
+    /// There is no key.
+    #[error("it is missing")]
+    Missing,
+    /// The key cannot be reached now: its file cannot be read, its hardware does not answer. Trying again may
+    /// help.
     #[error("the key file cannot be read")]
-    Unreadable(#[source] io::Error),
-    /// Others than the owner, and than the group that was asked for, can use it: whoever read it may now be this device.
+    Unavailable(#[source] io::Error),
+    /// A new key, or what leads to it, cannot be written.
+    #[error("the key cannot be kept")]
+    Write(#[source] io::Error),
+    /// Others than the owner and the configured group can use the key file.
     #[error(
         "the key file can be used by group or others (mode {mode:04o}); set it to 0600 with chmod, or run the agent as the user that owns \
          the file, then it does so itself; --key-group GROUP lets one group read the key in use; if somebody else may have read the key, \
          revoke its certificate"
     )]
     Exposed {
-        /// Its permission bits.
+        /// The file's permission bits.
         mode: u32,
     },
     /// Not a private key of this kind.
@@ -48,7 +62,7 @@ pub enum KeyError {
         "the key file is not a P-256 private key in PKCS#8 PEM; restore it from a backup, or return the unit to the factory"
     )]
     Malformed,
-    /// The cryptographic library refuses.
+    /// What holds the key does not sign or does not make one.
     #[error("the key does not sign or cannot be made")]
-    Unusable,
+    Refused,
 }

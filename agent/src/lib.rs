@@ -1,9 +1,12 @@
-//! The device: a key that never leaves it, a birth certificate from the factory, an operational certificate from its owner's CA.
+//! The device: a key that never leaves it, a birth certificate from the factory, an operational certificate
+//! from its owner's CA.
 //!
-//! Start at [`factory`] (on the bench), [`enroll`] (first boot), [`renew`] (from one certificate to the next) and [`daemon`] (for years).
-//! All write only through [`state`], and only [`key`] sees a private key.
+//! Start at [`factory`] (on the bench), [`enroll`] (first boot), [`renew`] (from one certificate to the next)
+//! and [`daemon`] (for years). All of them call the CA through [`ca_client`] and write through [`state`];
+//! only [`key`] sees a private key.
 
 pub mod arguments;
+pub mod ca_client;
 pub mod certificate;
 pub mod daemon;
 pub mod doctor;
@@ -15,4 +18,6 @@ pub mod renew;
 pub mod renewal;
 pub mod state;
 pub mod status;
+pub mod text;
 pub mod time_floor;
+mod wire;

@@ -1,4 +1,4 @@
-//! When to renew (R-LIFE-02). Pure: a certificate, a device and what the CA said in, a moment out.
+//! When to renew (R-LIFE-02). Pure: the time follows from a certificate, its device and the CA's window.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,20 +7,21 @@ use identity::DeviceId;
 
 use crate::certificate::Certificate;
 
-/// When the CA wants a certificate to be renewed.
+/// The time in which the CA wants a certificate to be renewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// From here on.
+    /// Its first second.
     pub start: SystemTime,
-    /// Until here.
+    /// Its last second.
     pub end: SystemTime,
 }
 
-/// When `device` renews `certificate`: `t = not_before + life · (0.60 + 0.12 · u)` (R-LIFE-02), moved into the CA's window when it is
-/// outside. `u` is drawn once for the certificate, so asking again changes nothing, and devices that were made together renew apart.
+/// When `device` renews `certificate`: `t = not_before + life · (0.60 + 0.12 · u)` (R-LIFE-02), moved into
+/// the CA's window when it is outside. `u` is drawn once for the certificate, so asking again changes
+/// nothing, and devices that were made together renew apart.
 ///
-/// A window that begins when the certificate has ended already, or ends before it begins, is no window: a mistake of the CA must not
-/// cost the device its certificate.
+/// A window that begins after the certificate's end, or ends before it begins, is ignored: a mistake of the
+/// CA must not cost the device its certificate.
 pub fn renewal_time(device: &DeviceId, certificate: &Certificate, window: Option<Window>) -> SystemTime {
     let share = share(device, &certificate.serial_number);
     let life = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
@@ -34,7 +35,7 @@ pub fn renewal_time(device: &DeviceId, certificate: &Certificate, window: Option
     }
 }
 
-/// A number from 0 to 1 that is this certificate's for ever, evenly spread over certificates.
+/// A number from 0 to 1, always the same for one certificate, and evenly distributed over certificates.
 fn share(device: &DeviceId, serial_number: &[u8]) -> f64 {
     let mut context = Context::new(&SHA256);
     for part in [device.to_string().as_bytes(), &[0], serial_number] {
@@ -45,8 +46,8 @@ fn share(device: &DeviceId, serial_number: &[u8]) -> f64 {
     f64::from(head) / f64::from(u32::MAX)
 }
 
-/// How long to wait until the CA is asked again: what it said, within reason, and a tenth more or less, so that devices that asked
-/// together do not ask together again. `chance` is from 0 to 1.
+/// The pause until the CA is asked again: its own, between a minute and a day, and up to a tenth more or
+/// less, so that devices that asked together do not ask together again. `chance` is from 0 to 1.
 pub fn asking_interval(retry_after: Duration, chance: f64) -> Duration {
     retry_after.clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX).mul_f64(0.9 + 0.2 * chance)
 }
@@ -57,10 +58,10 @@ const EARLIEST: f64 = 0.60;
 /// R-LIFE-02: the share of a life over which renewals are spread.
 const SPREAD: f64 = 0.12;
 
-/// However often a CA wants to be asked: a broken answer must not make a fleet attack it.
+/// The shortest pause: a broken answer must not make a fleet attack the CA.
 pub const ASK_AGAIN_MIN: Duration = Duration::from_secs(60);
 
-/// However seldom: a rotation is to reach the fleet within a day.
+/// The longest pause: a rotation must reach the fleet within a day.
 pub const ASK_AGAIN_MAX: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The state directory: all that a device remembers.
+//! The state directory: everything that a device remembers.
 //!
 //! ```text
-//! DIR/state.json                                      how far the device is: the one file that decides
-//! DIR/idevid/{key,cert,chain,trust}.pem               its birth certificate
-//! DIR/a/…  DIR/b/…                                    two slots for operational certificates, each with the same four files:
-//!                                                     one is in use, the other is empty or holds the next one
-//! DIR/current -> a                                    the slot that applications use
-//! DIR/lock                                            held by the one agent that may write
+//! DIR/state.json                        how far the device is: the one file that decides
+//! DIR/idevid/{cert,chain,trust}.pem     its birth certificate, and its key as the key store keeps it (`key.pem`)
+//! DIR/a/…  DIR/b/…                      two slots for operational certificates, each with the same files:
+//!                                       one is in use, the other is empty or holds the next one
+//! DIR/current -> a                      the slot that applications use
+//! DIR/lock                              held by the one agent that may write
 //! ```
 //!
-//! Files are only ever replaced, and `state.json` is replaced last: what it does not speak of is not there yet.
+//! Files are only ever replaced, and `state.json` is replaced last: what it does not name is not there yet.
 
 mod error;
 mod key_access;
@@ -22,22 +22,43 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use files::{OWNER_ONLY, is_unfinished, remove_if_there, replace_link, replace_on};
+use files::{is_unfinished, remove_if_there, replace_link, replace_on};
 use identity::RequestId;
 use pkcs8::der::pem::{LineEnding, encode_string};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Credential;
-use crate::key::{DeviceKey, FileKey};
+use crate::key::{DeviceKey, FileKeyStore, KeyStore};
 
 pub use error::StateError;
 pub use files::{Disk, FileSystem};
-pub use record::{Enrolment, EnrolmentStep, FactoryStep, Record, rfc3339};
-pub use renewal::{Advice, Parent, Renewal, RenewalStep};
+pub use record::{Enrolment, EnrolmentStep, FactoryStep, Parent, Record, Renewal, RenewalInfo, RenewalStep};
 pub use view::View;
 
-/// The state directory of one device, held by this process alone.
+/// How a state directory is written, and where its keys are kept.
+#[derive(Clone)]
+pub struct Storage {
+    /// The disk that the directory is on.
+    pub disk: Arc<dyn Disk>,
+    /// The device's keys.
+    pub keys: Arc<dyn KeyStore>,
+}
+
+impl Storage {
+    /// On this disk, with keys in files.
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, keys: Arc::new(FileKeyStore) }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self::on(Arc::new(FileSystem))
+    }
+}
+
+/// The state directory of one device, locked by this process.
 pub struct State {
     view: View,
     disk: Arc<dyn Disk>,
@@ -48,13 +69,15 @@ impl State {
     /// Opens what a factory made.
     ///
     /// # Errors
-    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed. When a key's mode is wrong and
-    /// cannot be set right.
-    pub fn open(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, StateError> {
-        // Before the lock, so that nothing is made where no state is; and again under it, for what it says now.
+    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed.
+    /// When a key's mode is wrong and cannot be set right.
+    pub fn open(directory: &Path, storage: Storage) -> Result<Self, StateError> {
+        let Storage { disk, keys } = storage;
+        // Before the lock, so that nothing is made where no state is; and again under it, for its present
+        // content.
         View::read(directory)?;
         let lock = lock(directory)?;
-        let state = Self { view: View::read(directory)?, disk, _lock: lock };
+        let state = Self { view: View::read_with(directory, keys)?, disk, _lock: lock };
         state.settle_keys()?;
         Ok(state)
     }
@@ -63,10 +86,11 @@ impl State {
     ///
     /// # Errors
     /// As [`State::open`], and when the directory holds files that are not ours.
-    pub fn open_or_create(directory: &Path, disk: Arc<dyn Disk>) -> Result<Self, StateError> {
+    pub fn open_or_create(directory: &Path, storage: Storage) -> Result<Self, StateError> {
         if directory.join(STATE_FILE).exists() {
-            return Self::open(directory, disk);
+            return Self::open(directory, storage);
         }
+        let Storage { disk, keys } = storage;
         disk.make_directory(directory).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
                 StateError::NotADirectory { directory: directory.to_owned() }
@@ -78,16 +102,16 @@ impl State {
         }
         let lock = lock(directory)?;
         if directory.join(STATE_FILE).exists() {
-            // Another agent made it while we waited for nothing: it is ours to open now.
-            return Ok(Self { view: View::read(directory)?, disk, _lock: lock });
+            // Another agent made it meanwhile.
+            return Ok(Self { view: View::read_with(directory, keys)?, disk, _lock: lock });
         }
-        let view = View { directory: directory.to_owned(), record: Record::blank() };
+        let view = View { directory: directory.to_owned(), record: Record::blank(), keys };
         let mut state = Self { view, disk, _lock: lock };
         state.commit(Record::blank())?;
         Ok(state)
     }
 
-    /// Makes `record` what the device is. When this returns `Ok`, that survives a power cut.
+    /// Writes the record. When this returns `Ok`, it survives a power cut.
     ///
     /// # Errors
     /// When it cannot be written. On disk is then the old record or this one; reopen to know which.
@@ -100,65 +124,62 @@ impl State {
     }
 
     /// Changes the record; otherwise as [`State::commit`].
-    ///
-    /// # Errors
-    /// As [`State::commit`].
     pub fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), StateError> {
         let mut record = self.view.record.clone();
         change(&mut record);
         self.commit(record)
     }
 
-    /// The key of a place: the one that is there, or a new one that is kept before it is returned. So there is one key, however
-    /// often the power is cut.
+    /// Opens the key of a location, or makes one, which is durable before it is returned. So there is one
+    /// key, however often the power is cut.
     ///
     /// # Errors
     /// When it can be neither read nor made.
-    pub fn key_or_make(&self, place: Place) -> Result<Arc<dyn DeviceKey>, StateError> {
-        let path = self.view.path(place).join(KEY_FILE);
-        if path.symlink_metadata().is_ok() {
-            return self.view.key(place);
+    pub fn open_or_make_key(&self, location: CredentialLocation) -> Result<Arc<dyn DeviceKey>, StateError> {
+        let directory = self.view.path(location);
+        if self.view.keys.holds_key(&directory) {
+            return self.view.key(location);
         }
-        let directory = self.view.path(place);
         self.disk.make_directory(&directory).map_err(StateError::writing(&directory))?;
         self.disk.sync_directory(&self.view.directory).map_err(StateError::writing(&self.view.directory))?;
-        let (key, secret) =
-            FileKey::generate().map_err(|source| StateError::Key { path: path.clone(), source })?;
-        // The one place where a private key goes to disk; mode 0600 from its first byte on.
-        replace_on(&*self.disk, &path, OWNER_ONLY, secret.expose()).map_err(StateError::writing(&path))?;
-        Ok(Arc::new(key))
+        let made = self.view.keys.make(&directory, &*self.disk);
+        made.map_err(|error| self.view.key_error(location, error))
     }
 
-    /// Puts a credential beside its key. Until the record says so, it is not in use.
+    /// Writes a credential beside its key. It is in use once the record says so.
     ///
     /// # Errors
     /// When a file cannot be written; some may be.
-    pub fn keep(&self, place: Place, credential: &Credential) -> Result<(), StateError> {
-        let certificate = std::slice::from_ref(&credential.certificate);
+    pub fn write_credential(
+        &self,
+        location: CredentialLocation,
+        credential: &Credential,
+    ) -> Result<(), StateError> {
+        let certificate = std::slice::from_ref(&credential.leaf.der);
         for (name, certificates) in [
             (CERTIFICATE_FILE, certificate),
             (CHAIN_FILE, credential.chain.as_slice()),
             (TRUST_FILE, credential.anchors.as_slice()),
         ] {
-            let path = self.view.path(place).join(name);
+            let path = self.view.path(location).join(name);
             let pem = pem(certificates).map_err(StateError::writing(&path))?;
             replace_on(&*self.disk, &path, 0o644, pem.as_bytes()).map_err(StateError::writing(&path))?;
         }
         Ok(())
     }
 
-    /// Starts an enrolment in the slot that applications do not use: empties it, and keeps the id of the question.
+    /// Starts an enrolment in the slot that applications do not use: empties it, and keeps the request id.
     ///
     /// # Errors
     /// When something cannot be written; the next start does it again.
     pub fn begin_enrolment(&mut self, request_id: RequestId) -> Result<Enrolment, StateError> {
         let slot = self.view.current()?.map_or(Slot::A, Slot::other);
         if self.view.record.enrolment.is_some() {
-            // First forget, then empty: a record never speaks of files that are gone.
+            // First forget, then empty: a record never names files that are gone.
             self.update(|record| {
                 record.enrolment = None;
                 record.renewal = None;
-                record.advice = None;
+                record.renewal_info = None;
             })?;
         }
         self.empty(slot)?;
@@ -167,12 +188,15 @@ impl State {
         Ok(enrolment)
     }
 
-    /// Empties a slot that the record does not speak of, the key first.
+    /// Empties a slot that the record does not name, the key first.
     fn empty(&self, slot: Slot) -> Result<(), StateError> {
-        let directory = self.view.path(Place::Slot(slot));
+        let location = CredentialLocation::Slot(slot);
+        let directory = self.view.path(location);
         if !directory.exists() {
             return Ok(());
         }
+        let removed = self.view.keys.remove(&directory, &*self.disk);
+        removed.map_err(|error| self.view.key_error(location, error))?;
         for name in CREDENTIAL_FILES {
             let path = directory.join(name);
             remove_if_there(&*self.disk, &path).map_err(StateError::writing(&path))?;
@@ -180,13 +204,13 @@ impl State {
         self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))
     }
 
-    /// Points `current` to a slot. Applications see the old one or this one, whole.
+    /// Points `current` to a slot, atomically.
     ///
     /// # Errors
     /// When the link cannot be written; it then points to the old slot or to this one.
     pub fn switch_to(&self, slot: Slot) -> Result<(), StateError> {
-        // First the key's readers: an application never finds a key that it cannot read.
-        self.settle_key(Place::Slot(slot), true)?;
+        // The key's readers first: an application never finds a key that it cannot read.
+        self.settle_key(CredentialLocation::Slot(slot), true)?;
         if self.view.current()? == Some(slot) {
             return Ok(());
         }
@@ -194,7 +218,7 @@ impl State {
         replace_link(&*self.disk, &path, slot.directory()).map_err(StateError::writing(&path))
     }
 
-    /// What the directory says.
+    /// The content of the directory.
     pub fn view(&self) -> &View {
         &self.view
     }
@@ -205,16 +229,16 @@ impl State {
     }
 }
 
-/// Where a key and its certificate lie.
+/// Where a key and its certificate are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum CredentialLocation {
     /// `idevid/`.
     Birth,
     /// `a/` or `b/`.
     Slot(Slot),
 }
 
-/// One of the two places for an operational certificate.
+/// One of the two directories for an operational certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Slot {
@@ -268,7 +292,8 @@ fn lock(directory: &Path) -> Result<Lock, StateError> {
     }
 }
 
-/// The lock on a state directory. Given back by name: closing the file is not enough while a child that was just forked still has it open.
+/// The lock on a state directory. Released explicitly: closing the file is not enough while a child that was
+/// just forked still has it open.
 struct Lock(File);
 
 impl Drop for Lock {
@@ -293,8 +318,7 @@ fn foreign_file(directory: &Path) -> Result<Option<String>, StateError> {
 const STATE_FILE: &str = "state.json";
 const LOCK_FILE: &str = "lock";
 const CURRENT: &str = "current";
-const KEY_FILE: &str = "key.pem";
 const CERTIFICATE_FILE: &str = "cert.pem";
 const CHAIN_FILE: &str = "chain.pem";
 const TRUST_FILE: &str = "trust.pem";
-const CREDENTIAL_FILES: [&str; 4] = [KEY_FILE, CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE];
+const CREDENTIAL_FILES: [&str; 3] = [CERTIFICATE_FILE, CHAIN_FILE, TRUST_FILE];

@@ -1,4 +1,4 @@
-//! What a device is, for people and for scripts.
+//! The status of a device, for people and for scripts.
 
 use std::time::SystemTime;
 
@@ -6,65 +6,61 @@ use identity::{Clock, DeviceId};
 
 use crate::certificate::{Certificate, Kind};
 use crate::renewal::renewal_time;
-use crate::state::{Advice, EnrolmentStep, FactoryStep, Parent, Place, RenewalStep, StateError, View};
+use crate::state::{
+    CredentialLocation, EnrolmentStep, FactoryStep, Parent, RenewalInfo, RenewalStep, StateError, View,
+};
 
-/// How a device stands.
+/// The status of a device.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// Who it is, once it was told.
+    /// The device's identity, once the factory assigned one.
     pub device: Option<DeviceId>,
-    /// How far it is.
+    /// How far the device is.
     pub standing: Standing,
     /// Its birth certificate, once installed.
     pub birth: Option<Certificate>,
     /// Its operational certificate, once installed.
     pub operational: Option<Certificate>,
-    /// How far the renewal is that is under way.
+    /// The parent and the last step of a renewal under way.
     pub renewal: Option<(Parent, RenewalStep)>,
-    /// When its operational certificate is to be renewed, as far as is known here.
+    /// When its operational certificate is to be renewed, by the last answer of the CA.
     pub renewal_at: Option<SystemTime>,
-    /// What the CA last said about that certificate.
-    pub advice: Option<Advice>,
-    /// Whether applications have not been told of their certificate.
-    pub untold: bool,
-    /// Where it enrols.
+    /// The CA's last answer about renewing that certificate.
+    pub renewal_info: Option<RenewalInfo>,
+    /// Whether applications have not been notified of their certificate.
+    pub notification_pending: bool,
+    /// The URL of the CA, as the factory said.
     pub enrollment_url: Option<String>,
     /// The time that it goes by.
     pub now: SystemTime,
-    /// Whether its clock is certainly wrong.
+    /// Whether its clock is behind the time floor.
     pub clock_is_behind: bool,
 }
 
 impl Status {
-    /// Reads it, and checks that all belongs together.
-    ///
-    /// # Errors
-    /// When the state is missing or damaged.
+    /// Reads it from a state directory, and checks keys and certificates.
     pub fn read(view: &View, clock: &dyn Clock) -> Result<Self, StateError> {
         let record = view.record();
         let floor = view.time_floor()?;
         let now = floor.now(clock);
-        let read = |place, kind| match &record.device {
+        let read = |location, kind| match &record.device {
             None => Ok(None),
             Some(device) => {
-                let credential = view.credential(place)?;
-                let certificate = Certificate::from_der(&credential.certificate).ok();
-                // One that has ended is not damaged; at its last second it was in order.
-                let then = certificate.as_ref().map_or(now, |c| now.min(c.not_after));
-                view.checked(place, device, kind, then)?;
-                Ok(certificate)
+                // A certificate that has ended is not damaged: it is checked at its last second.
+                let (credential, _) = view.checked(location, device, kind, |it| now.min(it.not_after))?;
+                Ok(Some(credential.leaf))
             }
         };
         if record.factory == FactoryStep::KeyReady {
-            view.key(Place::Birth)?;
+            view.key(CredentialLocation::Birth)?;
         }
         let birth = match record.factory >= FactoryStep::Installed {
-            true => read(Place::Birth, Kind::Birth)?,
+            true => read(CredentialLocation::Birth, Kind::Birth)?,
             false => None,
         };
         let enrolment = record.enrolment.as_ref();
         let operational = match enrolment.filter(|enrolment| enrolment.step > EnrolmentStep::Begun) {
-            Some(enrolment) => read(Place::Slot(enrolment.slot), Kind::Operational)?,
+            Some(enrolment) => read(CredentialLocation::Slot(enrolment.slot), Kind::Operational)?,
             None => None,
         };
         if let Some(enrolment) = enrolment.filter(|e| e.step == EnrolmentStep::Confirmed) {
@@ -85,15 +81,15 @@ impl Status {
             operational,
             renewal: record.renewal.as_ref().map(|renewal| (renewal.parent, renewal.step)),
             renewal_at: planned_renewal(view)?,
-            advice: advice_in_force(view)?.cloned(),
-            untold: record.untold,
+            renewal_info: renewal_info_in_force(view)?.cloned(),
+            notification_pending: record.notification_pending,
             enrollment_url: record.enrollment_url.clone(),
             now,
             clock_is_behind: floor.contradicts(clock),
         })
     }
 
-    /// What to do next, for people.
+    /// The next step, for people.
     pub fn next_action(&self) -> &'static str {
         match self.standing {
             Standing::Enrolled if self.renewal.is_some() => "let it finish: touchmark-agent renew, or run",
@@ -108,33 +104,28 @@ impl Status {
     }
 }
 
-/// What the certificate in use says; `None` when none is.
-///
-/// # Errors
-/// When it is damaged.
+/// The operational certificate in use, if there is one.
 pub fn certificate_in_use(view: &View) -> Result<Option<Certificate>, StateError> {
     let confirmed = view.record().enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed);
-    confirmed.map(|enrolment| view.certificate(Place::Slot(enrolment.slot))).transpose()
+    confirmed.map(|enrolment| view.certificate(CredentialLocation::Slot(enrolment.slot))).transpose()
 }
 
-/// What the CA last said about the certificate in use.
-///
-/// # Errors
-/// When that is damaged.
-pub fn advice_in_force(view: &View) -> Result<Option<&Advice>, StateError> {
+/// The CA's last answer about the certificate in use.
+pub fn renewal_info_in_force(view: &View) -> Result<Option<&RenewalInfo>, StateError> {
     let Some(certificate) = certificate_in_use(view)? else { return Ok(None) };
-    Ok(view.record().advice.as_ref().filter(|advice| advice.serial_number == certificate.serial_number))
+    Ok(view
+        .record()
+        .renewal_info
+        .as_ref()
+        .filter(|renewal_info| renewal_info.serial_number == certificate.serial_number))
 }
 
-/// When the certificate in use is to be renewed, by what is known here.
-///
-/// # Errors
-/// When it is damaged.
+/// When the certificate in use is to be renewed, by the last answer of the CA.
 pub fn planned_renewal(view: &View) -> Result<Option<SystemTime>, StateError> {
     let (Some(certificate), Some(device)) = (certificate_in_use(view)?, &view.record().device) else {
         return Ok(None);
     };
-    let window = advice_in_force(view)?.and_then(|advice| advice.window);
+    let window = renewal_info_in_force(view)?.and_then(|renewal_info| renewal_info.window);
     Ok(Some(renewal_time(device, &certificate, window)))
 }
 
@@ -154,7 +145,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The word for scripts.
+    /// The name for scripts.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InFactory => "in-factory",

@@ -1,19 +1,19 @@
-//! What time it is at least (R-LIFE-06). A device has no clock that it can trust: at first boot it shows 1970, after a flat
-//! battery whatever the maker set. But some moments are known to be over.
+//! The least that the time can be (R-LIFE-06). A device has no clock that it can trust: at first boot it
+//! shows 1970, after a flat battery whatever the maker set.
 //!
-//! What the CA says is the CA's word: its clock may have been wrong as well. What it says later, over a connection that proved who it is,
-//! corrects what it said before (ADR 0035).
+//! The CA's clock may be wrong as well: a later time of the CA, over an authenticated connection, corrects an
+//! earlier one (ADR 0035).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::Clock;
 
-/// The latest moment that is known to be over.
+/// The latest time that is known to have passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimeFloor(SystemTime);
 
 impl TimeFloor {
-    /// When this program was released: nothing happens before that.
+    /// The date of this program's release.
     pub fn of_this_release() -> Self {
         Self(UNIX_EPOCH + RELEASED)
     }
@@ -24,31 +24,31 @@ impl TimeFloor {
         Self(self.0.max(moment))
     }
 
-    /// As the CA told it: `moment`, also when that is before what it told earlier, and never before this release. The caller has verified
-    /// the CA's certificates at the floor so far and at `moment`.
+    /// A time of the CA: `moment`, also when that is before an earlier one, and never before this release.
+    /// The caller has verified the CA's certificates at the floor so far and at `moment`.
     #[must_use]
     pub fn told(moment: SystemTime) -> Self {
         Self::of_this_release().raised_to(moment)
     }
 
-    /// The moment itself.
+    /// The time.
     pub fn moment(&self) -> SystemTime {
         self.0
     }
 
-    /// The time to go by: the clock's, unless it is before the floor and so certainly wrong.
+    /// The clock's time, or the floor if the clock is behind it.
     pub fn now(&self, clock: &dyn Clock) -> SystemTime {
         self.0.max(clock.now())
     }
 
-    /// Whether the clock is certainly wrong.
+    /// Whether the clock is behind the floor, and so certainly wrong.
     pub fn contradicts(&self, clock: &dyn Clock) -> bool {
         clock.now() < self.0
     }
 }
 
-/// 2026-11-01T00:00:00Z, moved forward with each release. A constant, not the moment of compilation: the same source gives the
-/// same program.
+/// 2026-11-01T00:00:00Z, moved forward with each release. A constant, not the moment of compilation: the same
+/// source gives the same program.
 const RELEASED: Duration = Duration::from_secs(1_793_491_200);
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn damage_is_reported_with_what_to_do_and_nothing_is_replaced() {
         born(home.path(), &ca.issuers, serial, &ca.url());
         assert_eq!(enroll(home.path(), &[]).status.code(), Some(0));
     }
-    let calls = ca.books.lock().unwrap().calls;
+    let calls = ca.state.lock().unwrap().calls;
     let foreign = other.path().to_owned();
     let mut table: Vec<(String, Damage)> = vec![
         ("current is gone".into(), remove("current")),
@@ -79,7 +79,7 @@ fn damage_is_reported_with_what_to_do_and_nothing_is_replaced() {
         }
         assert_eq!(contents(home.path()), before, "{name}: changed");
     }
-    assert_eq!(ca.books.lock().unwrap().calls, calls, "no damaged unit called the CA");
+    assert_eq!(ca.state.lock().unwrap().calls, calls, "no damaged unit called the CA");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let mode = |home: &Path, name: &str, mode| {
         std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    let refuse = |reason| ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
+    let refuse = |reason| ca.state.lock().unwrap().refusals = vec![(Code::Unauthenticated, reason, None)];
     let cases: [(&str, Harm<'_>, i32, &str); 9] = [
         ("key for all", &|home| mode(home, "a/key.pem", 0o644), 6, "chmod"),
         ("directory for all", &|home| mode(home, "b", 0o777), 6, "chmod go-w"),
@@ -63,8 +63,8 @@ fn what_is_wrong_is_told_with_what_to_do() {
         (
             "overdue",
             &|home| {
-                ca.books.lock().unwrap().window = Some((-900_000, -800_000));
-                ca.books.lock().unwrap().refusals =
+                ca.state.lock().unwrap().window = Some((-900_000, -800_000));
+                ca.state.lock().unwrap().refusals =
                     vec![(Code::FailedPrecondition, "DEVICE_HELD", None), (Code::Ok, "", None)];
                 assert_eq!(renew(home, &[]).status.code(), Some(7));
             },
@@ -78,7 +78,7 @@ fn what_is_wrong_is_told_with_what_to_do() {
         std::fs::create_dir_all(home.path().join("b")).unwrap();
         harm(home.path());
         let output = doctor(home.path());
-        ca.books.lock().unwrap().refusals.clear();
+        ca.state.lock().unwrap().refusals.clear();
         assert_eq!(output.status.code(), Some(exit), "{name}: {}", said(&output));
         assert!(said(&output).contains(says), "{name}: {}", said(&output));
         assert!(

@@ -17,12 +17,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use agent::enroll::{EnrollError, Patience, enroll as enroll_in_process};
-use agent::state::{FileSystem, State};
+use agent::ca_client::{ObtainError, RetryPolicy};
+use agent::enroll::enroll as enroll_in_process;
+use agent::state::{State, Storage};
 use identity::ManualClock;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::ca::{FakeCa, Mischief};
+use support::ca::{FakeCa, WrongAnswer};
 use support::days::{day, now};
 use support::issuers::Issuers;
 use support::station::agent;
@@ -43,13 +44,13 @@ fn a_unit_enrols_once_and_stays_enrolled() {
     for name in ["cert.pem", "key.pem", "chain.pem", "trust.pem"] {
         assert!(home.path().join("current").join(name).is_file(), "{name}");
     }
-    let calls = ca.books.lock().unwrap().calls;
+    let calls = ca.state.lock().unwrap().calls;
     assert_eq!(calls, 3, "enroll, the proof, confirm");
     let again = json(&enroll(home.path(), &[]));
     assert_eq!(again["already_enrolled"], true);
     assert_eq!(again["serial_number"], first["serial_number"]);
-    assert_eq!(ca.books.lock().unwrap().calls, calls, "nobody was asked again");
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 1);
+    assert_eq!(ca.state.lock().unwrap().calls, calls, "nobody was asked again");
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 1);
     let standing = status(home.path());
     assert_eq!(standing.status.code(), Some(0));
     assert_eq!(json(&standing)["standing"], "enrolled");
@@ -61,8 +62,8 @@ fn an_answer_that_does_not_fit_is_not_kept_and_the_next_good_one_is() {
     let home = tempfile::tempdir().unwrap();
     let ca = FakeCa::start();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    use Mischief::*;
-    for mischief in [
+    use WrongAnswer::*;
+    for wrong_answer in [
         OtherKey,
         OtherDevice,
         NotForClients,
@@ -78,13 +79,13 @@ fn an_answer_that_does_not_fit_is_not_kept_and_the_next_good_one_is() {
         Garbage,
         WrongIssuer,
     ] {
-        ca.books.lock().unwrap().mischief = Some(mischief);
+        ca.state.lock().unwrap().wrong_answer = Some(wrong_answer);
         let refused = enroll(home.path(), &[]);
-        assert_eq!(refused.status.code(), Some(1), "{mischief:?}: {}", stderr(&refused));
-        assert!(!home.path().join("current").exists(), "{mischief:?}");
-        assert!(!home.path().join("a/cert.pem").exists(), "{mischief:?}");
+        assert_eq!(refused.status.code(), Some(1), "{wrong_answer:?}: {}", stderr(&refused));
+        assert!(!home.path().join("current").exists(), "{wrong_answer:?}");
+        assert!(!home.path().join("a/cert.pem").exists(), "{wrong_answer:?}");
     }
-    ca.books.lock().unwrap().mischief = None;
+    ca.state.lock().unwrap().wrong_answer = None;
     assert_eq!(enroll(home.path(), &[]).status.code(), Some(0));
 }
 
@@ -93,7 +94,7 @@ fn what_passes_is_tried_again_and_what_does_not_is_told() {
     let home = tempfile::tempdir().unwrap();
     let ca = FakeCa::start();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    let refuse = |code, reason, retry| ca.books.lock().unwrap().refusals.push((code, reason, retry));
+    let refuse = |code, reason, retry| ca.state.lock().unwrap().refusals.push((code, reason, retry));
 
     refuse(Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", None);
     let revoked = enroll(home.path(), &[]);
@@ -118,17 +119,17 @@ fn a_certificate_that_ended_or_was_revoked_before_it_was_in_use_does_not_brick_t
     let ca = FakeCa::start();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
     // The answer is lost, and the unit is off until the certificate that the CA has for it has ended.
-    ca.books.lock().unwrap().mischief = Some(Mischief::Garbage);
+    ca.state.lock().unwrap().wrong_answer = Some(WrongAnswer::Garbage);
     assert_eq!(enroll(home.path(), &[]).status.code(), Some(1));
-    ca.books.lock().unwrap().mischief = None;
-    ca.books.lock().unwrap().until = Some(day(-19));
+    ca.state.lock().unwrap().wrong_answer = None;
+    ca.state.lock().unwrap().until = Some(day(-19));
     let ended = enroll(home.path(), &[]);
     assert_eq!(ended.status.code(), Some(1), "it asks for another once, not without end: {}", stderr(&ended));
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 2);
-    ca.books.lock().unwrap().until = None;
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 2);
+    ca.state.lock().unwrap().until = None;
     let first = enroll(home.path(), &[]);
     assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 3);
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 3);
 
     for (code, reason, passing) in [
         (Code::FailedPrecondition, "CERTIFICATE_REVOKED", 0),
@@ -137,8 +138,8 @@ fn a_certificate_that_ended_or_was_revoked_before_it_was_in_use_does_not_brick_t
     ] {
         let home = tempfile::tempdir().unwrap();
         born(home.path(), &ca.issuers, "SN2", &ca.url());
-        ca.books.lock().unwrap().refusals = vec![(code, reason, None)];
-        ca.books.lock().unwrap().refusals.extend(vec![(Code::Ok, "", None); passing]);
+        ca.state.lock().unwrap().refusals = vec![(code, reason, None)];
+        ca.state.lock().unwrap().refusals.extend(vec![(Code::Ok, "", None); passing]);
         let enrolled = enroll(home.path(), &[]);
         assert_eq!(enrolled.status.code(), Some(0), "{reason}, call {passing}: {}", stderr(&enrolled));
         assert_eq!(status(home.path()).status.code(), Some(0), "{reason}, call {passing}");
@@ -180,7 +181,7 @@ fn a_server_of_another_root_or_another_name_is_refused() {
     let elsewhere = format!("https://127.0.0.2:{}", ca.address.port());
     let other_name = enroll(home.path(), &["--server", &elsewhere, "--deadline", "1s"]);
     assert_ne!(other_name.status.code(), Some(0), "{}", stderr(&other_name));
-    assert_eq!(foreign.books.lock().unwrap().calls, 0);
+    assert_eq!(foreign.state.lock().unwrap().calls, 0);
 }
 
 #[test]
@@ -194,16 +195,16 @@ fn a_clock_of_1970_enrols_and_a_clock_that_is_set_back_revives_no_server() {
     let other = tempfile::tempdir().unwrap();
     copy(home.path(), other.path());
     in_process(home.path(), clock.clone()).unwrap();
-    let floor = State::open(home.path(), Arc::new(FileSystem)).unwrap().record().time_floor;
+    let floor = State::open(home.path(), Storage::default()).unwrap().record().time_floor;
     let told = now();
     assert!(floor.moment() >= told, "what the CA said is kept");
 
     let after = told + Duration::from_secs(40 * 86_400);
-    let mut state = State::open(other.path(), Arc::new(FileSystem)).unwrap();
+    let mut state = State::open(other.path(), Storage::default()).unwrap();
     state.update(|record| record.time_floor = record.time_floor.raised_to(after)).unwrap();
     drop(state);
     let refused = in_process(other.path(), clock).unwrap_err();
-    assert!(matches!(refused, EnrollError::ServerCertificate { .. }), "{refused}");
+    assert!(matches!(refused, ObtainError::ServerCertificate { .. }), "{refused}");
     assert!(refused.to_string().contains("the clock is wrong"), "{refused}");
 }
 
@@ -235,7 +236,7 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
     for unit in 0..6 {
         let home = tempfile::tempdir().unwrap();
         born(home.path(), &ca.issuers, &format!("SN{unit}"), &ca.url());
-        ca.books.lock().unwrap().issued.clear();
+        ca.state.lock().unwrap().issued.clear();
         let mut kills: u64 = 0;
         loop {
             let mut run = agent()
@@ -245,7 +246,8 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();
-            // Each run lives a little longer than the one before may: on a busy machine, too, one of them gets to the end.
+            // Each run lives a little longer than the one before may: on a busy machine, too, one of them
+            // gets to the end.
             let longest = 20_000 * (kills + 1);
             std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32()) % longest));
             run.kill().unwrap();
@@ -257,14 +259,14 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
         }
         let end = enroll(home.path(), &[]);
         assert_eq!(end.status.code(), Some(0), "seed {seed}, unit {unit}: {}", stderr(&end));
-        assert_eq!(ca.books.lock().unwrap().issued.len(), 1, "seed {seed}, unit {unit}, {kills} kills");
+        assert_eq!(ca.state.lock().unwrap().issued.len(), 1, "seed {seed}, unit {unit}, {kills} kills");
     }
 }
 
-fn in_process(state: &Path, clock: Arc<ManualClock>) -> Result<agent::enroll::Enrolled, EnrollError> {
-    let mut state = State::open(state, Arc::new(FileSystem)).unwrap();
-    let patience =
-        Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
+fn in_process(state: &Path, clock: Arc<ManualClock>) -> Result<agent::enroll::Enrolled, ObtainError> {
+    let mut state = State::open(state, Storage::default()).unwrap();
+    let retry_policy =
+        RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(enroll_in_process(&mut state, None, clock, StdRng::seed_from_u64(1), patience))
+    runtime.block_on(enroll_in_process(&mut state, None, clock, StdRng::seed_from_u64(1), retry_policy))
 }

@@ -19,7 +19,7 @@ use identity::Csr;
 use prost::Message;
 use proto::v1::device_message::Response;
 use proto::v1::{DeviceFaultCode as Code, FactoryStep as Step};
-use support::issuers::{Issuers, Wish};
+use support::issuers::{CertificateSpec, Issuers};
 use support::station::{Bench, fault, step};
 
 const URL: &str = "https://ca.example.com:8443";
@@ -32,7 +32,7 @@ fn a_blank_unit_takes_its_identity_proves_it_and_is_locked() {
     let mut bench = Bench::start(&state);
     assert_eq!(step(&bench.hello("cam-2", "SN1")), Step::Blank);
     let csr = bench.csr();
-    let credential = issuers.credential(&issuers.factory, &csr, &Wish::birth("cam-2", "SN1"));
+    let credential = issuers.credential(&issuers.factory, &csr, &CertificateSpec::birth("cam-2", "SN1"));
     assert!(matches!(bench.install(&credential, URL), Response::Install(_)));
     let Response::ReadBack(shown) = bench.read_back([9; 32]) else { panic!("no read-back") };
     assert_eq!(shown.certificate, credential.certificate);
@@ -100,16 +100,24 @@ fn what_does_not_fit_is_rejected_and_changes_nothing() {
         bench.hello("cam-2", "SN1");
         bench.csr()
     };
-    let mine = Wish::birth("cam-2", "SN1");
+    let mine = CertificateSpec::birth("cam-2", "SN1");
     let good = issuers.credential(&issuers.factory, &csr, &mine);
     let mut cases = vec![
         ("another key", issuers.credential(&issuers.factory, &other_key, &mine), URL),
-        ("another serial", issuers.credential(&issuers.factory, &csr, &Wish::birth("cam-2", "SN2")), URL),
-        ("another product", issuers.credential(&issuers.factory, &csr, &Wish::birth("cam-3", "SN1")), URL),
+        (
+            "another serial",
+            issuers.credential(&issuers.factory, &csr, &CertificateSpec::birth("cam-2", "SN2")),
+            URL,
+        ),
+        (
+            "another product",
+            issuers.credential(&issuers.factory, &csr, &CertificateSpec::birth("cam-3", "SN1")),
+            URL,
+        ),
         ("no https", good.clone(), "http://ca.example.com"),
         ("no url", good.clone(), "ca"),
     ];
-    let mut push = |name, change: &dyn Fn(&mut agent::certificate::Credential)| {
+    let mut push = |name, change: &dyn Fn(&mut support::issuers::Issued)| {
         let mut credential = good.clone();
         change(&mut credential);
         cases.push((name, credential, URL));
@@ -198,11 +206,11 @@ fn an_agent_does_not_wait_for_ever() {
     assert_eq!(bench.child.wait().unwrap().code(), Some(1));
 }
 
-fn installed(state: &std::path::Path, issuers: &Issuers) -> agent::certificate::Credential {
+fn installed(state: &std::path::Path, issuers: &Issuers) -> support::issuers::Issued {
     let mut bench = Bench::start(state);
     bench.hello("cam-2", "SN1");
     let csr = bench.csr();
-    let credential = issuers.credential(&issuers.factory, &csr, &Wish::birth("cam-2", "SN1"));
+    let credential = issuers.credential(&issuers.factory, &csr, &CertificateSpec::birth("cam-2", "SN1"));
     assert!(matches!(bench.install(&credential, URL), Response::Install(_)));
     assert_eq!(bench.close(), Some(0));
     credential

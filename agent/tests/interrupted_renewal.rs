@@ -1,4 +1,5 @@
-//! A renewal whose power, answers, disk or clock fail it at any point: one line of descent, and a unit that can connect.
+//! A renewal whose power, answers, disk or clock fail it at any point: one line of descent, and a unit that
+//! can connect.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,14 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use agent::ca_client::{ObtainError, RetryPolicy};
 use agent::certificate::Kind;
-use agent::enroll::{EnrollError, Patience};
 use agent::renew::{Outcome, When, renew};
-use agent::state::{Disk, FileSystem, Place, State, StateError, View};
+use agent::state::{CredentialLocation, Disk, FileSystem, State, StateError, Storage, View};
 use identity::ManualClock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::ca::{Books, FakeCa};
+use support::ca::{CaState, FakeCa};
 use support::days::{day, now};
 use support::disk::{Act, FullDisk, PowerCut, Witness};
 use support::unit::{copy, enrolled};
@@ -36,12 +37,12 @@ fn a_renewal_that_loses_power_at_any_write_ends_with_one_line_of_descent() {
             let home = site.unit();
             let case = format!("cut at {operations}, done: {last_is_done}");
             let disk = Arc::new(PowerCut::after(operations, last_is_done));
-            site.ca.books.lock().unwrap().window = Some(DUE);
+            site.ca.state.lock().unwrap().window = Some(DUE);
             let first = run(home.path(), disk.clone(), When::Due);
             // Removing the old key is left for the next run when it fails.
             assert!(first.is_ok() || disk.happened(), "{case}: {:?}", first.err());
             site.current_works(home.path(), &case);
-            site.ca.books.lock().unwrap().window = None;
+            site.ca.state.lock().unwrap().window = None;
             run(home.path(), Arc::new(FileSystem), When::Due).unwrap_or_else(|e| panic!("{case}: {e}"));
             site.is_at_rest(home.path(), &case);
             if !disk.happened() {
@@ -83,10 +84,10 @@ fn lost_answers_and_ten_retries_end_with_one_child() {
     let site = Site::new();
     for lost in [1, 2, 10] {
         let home = site.unit();
-        site.ca.books.lock().unwrap().lost = lost;
+        site.ca.state.lock().unwrap().lost = lost;
         for _ in 0..=lost {
-            let mut state = State::open(home.path(), Arc::new(FileSystem)).unwrap();
-            let once = Patience::once();
+            let mut state = State::open(home.path(), Storage::default()).unwrap();
+            let once = RetryPolicy::once();
             block(renew(&mut state, None, clock_at(now()), generator(), once, When::Now)).ok();
             drop(state);
             site.current_works(home.path(), &format!("{lost} lost"));
@@ -105,7 +106,7 @@ fn a_full_disk_costs_nothing_and_the_renewal_goes_on_when_there_is_room() {
         let full = run(home.path(), Arc::new(FullDisk::with_room_for(files)), When::Now);
         site.current_works(home.path(), &format!("room for {files}"));
         if let Err(error) = &full {
-            assert!(matches!(error, EnrollError::State(StateError::Write { .. })), "{files}: {error}");
+            assert!(matches!(error, ObtainError::State(StateError::Write { .. })), "{files}: {error}");
         }
         run(home.path(), Arc::new(FileSystem), When::Now).unwrap_or_else(|e| panic!("{files}: {e}"));
         site.current_works(home.path(), &format!("room for {files}, then more"));
@@ -144,10 +145,10 @@ fn a_clock_that_jumps_decades_neither_hastens_nor_hinders_a_renewal() {
     let year = Duration::from_secs(365 * 86_400);
     for (name, moment) in [("1970", UNIX_EPOCH), ("ahead", now() + 30 * year), ("right", now())] {
         let home = site.unit();
-        site.ca.books.lock().unwrap().until = Some(day(40));
+        site.ca.state.lock().unwrap().until = Some(day(40));
         let early = run_at(home.path(), clock_at(moment), When::Due).unwrap();
         assert!(matches!(early, Outcome::NotDue(_)), "{name}: the CA says that it is not time");
-        site.ca.books.lock().unwrap().window = Some(DUE);
+        site.ca.state.lock().unwrap().window = Some(DUE);
         let due = run_at(home.path(), clock_at(moment), When::Due).unwrap();
         assert!(matches!(due, Outcome::Renewed(_)), "{name}");
         let floor = View::read(home.path()).unwrap().record().time_floor.moment();
@@ -167,15 +168,15 @@ fn a_unit_that_lay_on_a_shelf_in_the_middle_of_a_renewal_gets_another_certificat
         run(home.path(), Arc::new(PowerCut::after(operations, true)), When::Now).ok();
         let asleep = Duration::from_secs(40 * 86_400);
         {
-            let mut books = site.ca.books.lock().unwrap();
-            (books.until, books.later) = (None, asleep.as_secs().try_into().unwrap());
+            let mut state = site.ca.state.lock().unwrap();
+            (state.until, state.later) = (None, asleep.as_secs().try_into().unwrap());
         }
         run_at(home.path(), clock_at(now() + asleep), When::Due)
             .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
         let view = View::read(home.path()).unwrap();
         let slot = view.current().unwrap().unwrap();
         let device = "cam-2/SN1".parse().unwrap();
-        view.checked(Place::Slot(slot), &device, Kind::Operational, now() + asleep).unwrap();
+        view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| now() + asleep).unwrap();
         assert!(site.issued() <= 3, "cut at {operations}");
     }
 }
@@ -199,9 +200,9 @@ impl Site {
 
     fn make(until: Option<(i32, u8, u8)>) -> Self {
         let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
-        ca.books.lock().unwrap().until = until;
+        ca.state.lock().unwrap().until = until;
         enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
-        let issued = ca.books.lock().unwrap().issued.clone();
+        let issued = ca.state.lock().unwrap().issued.clone();
         Self { ca, enrolled: home, issued, until }
     }
 
@@ -210,12 +211,12 @@ impl Site {
         let home = tempfile::tempdir().unwrap();
         copy(self.enrolled.path(), home.path());
         let issued = self.issued.clone();
-        *self.ca.books.lock().unwrap() = Books { issued, until: self.until, ..Books::default() };
+        *self.ca.state.lock().unwrap() = CaState { issued, until: self.until, ..CaState::default() };
         home
     }
 
     fn issued(&self) -> usize {
-        self.ca.books.lock().unwrap().issued.len()
+        self.ca.state.lock().unwrap().issued.len()
     }
 
     /// `current` leads to a key and a certificate that belong together and that the CA takes.
@@ -223,11 +224,11 @@ impl Site {
         let view = View::read(home).unwrap();
         let slot = view.current().unwrap().unwrap();
         let device = view.record().device.clone().unwrap();
-        view.checked(Place::Slot(slot), &device, Kind::Operational, now())
+        view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| now())
             .unwrap_or_else(|error| panic!("{case}: {error}"));
-        let serial_number = view.certificate(Place::Slot(slot)).unwrap().serial_number;
+        let serial_number = view.certificate(CredentialLocation::Slot(slot)).unwrap().serial_number;
         assert!(
-            !self.ca.books.lock().unwrap().revoked.contains(&serial_number),
+            !self.ca.state.lock().unwrap().revoked.contains(&serial_number),
             "{case}: current is superseded"
         );
     }
@@ -239,31 +240,31 @@ impl Site {
         assert_eq!(view.record().renewal, None, "{case}");
         let slot = view.current().unwrap().unwrap();
         assert!(
-            !view.path(Place::Slot(slot.other())).join("key.pem").exists(),
+            !view.path(CredentialLocation::Slot(slot.other())).join("key.pem").exists(),
             "{case}: the old key is gone"
         );
-        let books = self.ca.books.lock().unwrap();
-        assert!(books.issued.len() <= 2, "{case}: {} certificates", books.issued.len());
-        assert_eq!(books.good(), 1, "{case}");
+        let state = self.ca.state.lock().unwrap();
+        assert!(state.issued.len() <= 2, "{case}: {} certificates", state.issued.len());
+        assert_eq!(state.good(), 1, "{case}");
     }
 }
 
-fn run(home: &Path, disk: Arc<dyn Disk>, when: When) -> Result<Outcome, EnrollError> {
-    let mut state = State::open(home, disk)?;
-    block(renew(&mut state, None, clock_at(now()), generator(), patience(), when))
+fn run(home: &Path, disk: Arc<dyn Disk>, when: When) -> Result<Outcome, ObtainError> {
+    let mut state = State::open(home, Storage::on(disk))?;
+    block(renew(&mut state, None, clock_at(now()), generator(), retry_policy(), when))
 }
 
-fn run_at(home: &Path, clock: Arc<ManualClock>, when: When) -> Result<Outcome, EnrollError> {
-    let mut state = State::open(home, Arc::new(FileSystem))?;
-    block(renew(&mut state, None, clock, generator(), patience(), when))
+fn run_at(home: &Path, clock: Arc<ManualClock>, when: When) -> Result<Outcome, ObtainError> {
+    let mut state = State::open(home, Storage::default())?;
+    block(renew(&mut state, None, clock, generator(), retry_policy(), when))
 }
 
 fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn patience() -> Patience {
-    Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false }
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false }
 }
 
 /// No two runs draw the same request id.

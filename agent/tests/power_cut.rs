@@ -16,10 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use agent::ca_client::{ObtainError, RetryPolicy};
 use agent::certificate::Kind;
-use agent::enroll::{EnrollError, Patience, enroll};
+use agent::enroll::enroll;
 use agent::factory::Dialogue;
-use agent::state::{Disk, FileSystem, Place, Slot, State, View};
+use agent::state::{CredentialLocation, Disk, FileSystem, Slot, State, Storage, View};
 use identity::{Clock, Csr, ManualClock};
 use prost::Message;
 use proto::v1;
@@ -27,10 +28,10 @@ use proto::v1::device_message::Response;
 use proto::v1::station_message::Request;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use support::ca::{Books, FakeCa};
+use support::ca::{CaState, FakeCa};
 use support::days::{day, now};
 use support::disk::{Act, PowerCut, Witness};
-use support::issuers::{Issuers, Wish};
+use support::issuers::{CertificateSpec, Issuers};
 use support::unit::{born, copy};
 
 #[test]
@@ -42,7 +43,7 @@ fn an_enrolment_that_loses_power_at_any_write_ends_with_one_certificate() {
         for operations in 0.. {
             let home = tempfile::tempdir().unwrap();
             copy(factory.path(), home.path());
-            ca.books.lock().unwrap().issued.clear();
+            ca.state.lock().unwrap().issued.clear();
             let disk = Arc::new(PowerCut::after(operations, last_is_done));
             let first = run(home.path(), disk.clone());
             let case = format!("cut at {operations}, done: {last_is_done}");
@@ -50,10 +51,11 @@ fn an_enrolment_that_loses_power_at_any_write_ends_with_one_certificate() {
             whatever_is_current_works(home.path(), &case);
             run(home.path(), Arc::new(FileSystem)).unwrap_or_else(|error| panic!("{case}: {error}"));
             whatever_is_current_works(home.path(), &case);
-            let books = ca.books.lock().unwrap();
-            assert_eq!(books.issued.len(), 1, "{case}: one unit, one certificate");
-            let kept = View::read(home.path()).unwrap().credential(Place::Slot(Slot::A)).unwrap();
-            assert_eq!(books.issued.values().next().unwrap().1, kept.certificate, "{case}");
+            let state = ca.state.lock().unwrap();
+            assert_eq!(state.issued.len(), 1, "{case}: one unit, one certificate");
+            let kept =
+                View::read(home.path()).unwrap().credential(CredentialLocation::Slot(Slot::A)).unwrap();
+            assert_eq!(state.issued.values().next().unwrap().1, kept.leaf.der, "{case}");
             if !disk.happened() {
                 assert!(operations > 20, "there were only {operations} places to cut");
                 break;
@@ -89,15 +91,15 @@ fn a_certificate_that_ended_is_replaced_in_the_other_slot_and_stays_current_unti
     let ca = FakeCa::start();
     let home = tempfile::tempdir().unwrap();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    ca.books.lock().unwrap().until = Some(day(3));
+    ca.state.lock().unwrap().until = Some(day(3));
     run(home.path(), Arc::new(FileSystem)).unwrap();
     let later = clock();
     later.advance(Duration::from_secs(10 * 86_400));
-    ca.books.lock().unwrap().refusals.push((tonic::Code::PermissionDenied, "NOT_TODAY", None));
+    ca.state.lock().unwrap().refusals.push((tonic::Code::PermissionDenied, "NOT_TODAY", None));
     let refused = run_at(home.path(), Arc::new(FileSystem), later.clone()).unwrap_err();
     assert!(refused.is_refusal(), "{refused}");
     assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(Slot::A));
-    ca.books.lock().unwrap().until = None;
+    ca.state.lock().unwrap().until = None;
     run_at(home.path(), Arc::new(FileSystem), later).unwrap();
     assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(Slot::B));
 }
@@ -110,7 +112,7 @@ fn a_unit_whose_answer_was_lost_and_ended_meanwhile_asks_another_question() {
     for operations in 0.. {
         let home = tempfile::tempdir().unwrap();
         copy(factory.path(), home.path());
-        *ca.books.lock().unwrap() = Books { until: Some(day(3)), ..Books::default() };
+        *ca.state.lock().unwrap() = CaState { until: Some(day(3)), ..CaState::default() };
         let disk = Arc::new(PowerCut::after(operations, true));
         run(home.path(), disk.clone()).ok();
         // Then it lies on a shelf.
@@ -118,15 +120,15 @@ fn a_unit_whose_answer_was_lost_and_ended_meanwhile_asks_another_question() {
         let later = clock();
         later.advance(asleep);
         {
-            let mut books = ca.books.lock().unwrap();
-            (books.until, books.later) = (None, asleep.as_secs().try_into().unwrap());
+            let mut state = ca.state.lock().unwrap();
+            (state.until, state.later) = (None, asleep.as_secs().try_into().unwrap());
         }
         run_at(home.path(), Arc::new(FileSystem), later.clone())
             .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
         let view = View::read(home.path()).unwrap();
         let (slot, device) = (view.current().unwrap().unwrap(), "cam-2/SN1".parse().unwrap());
-        view.checked(Place::Slot(slot), &device, Kind::Operational, later.now()).unwrap();
-        assert!(ca.books.lock().unwrap().issued.len() <= 2, "cut at {operations}");
+        view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| later.now()).unwrap();
+        assert!(ca.state.lock().unwrap().issued.len() <= 2, "cut at {operations}");
         if !disk.happened() {
             break;
         }
@@ -160,7 +162,7 @@ fn whatever_is_current_works(state: &Path, case: &str) {
     if let Some(slot) = view.current().unwrap() {
         let device = view.record().device.clone().unwrap();
         let now = now();
-        view.checked(Place::Slot(slot), &device, Kind::Operational, now)
+        view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| now)
             .unwrap_or_else(|error| panic!("{case}: {error}"));
     }
 }
@@ -169,11 +171,11 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(now()))
 }
 
-fn run(state: &Path, disk: Arc<dyn Disk>) -> Result<(), EnrollError> {
+fn run(state: &Path, disk: Arc<dyn Disk>) -> Result<(), ObtainError> {
     run_at(state, disk, clock())
 }
 
-fn run_at(state: &Path, disk: Arc<dyn Disk>, clock: Arc<ManualClock>) -> Result<(), EnrollError> {
+fn run_at(state: &Path, disk: Arc<dyn Disk>, clock: Arc<ManualClock>) -> Result<(), ObtainError> {
     run_with(state, disk, clock, None)
 }
 
@@ -181,16 +183,16 @@ fn run_with(
     state: &Path,
     disk: Arc<dyn Disk>,
     clock: Arc<ManualClock>,
-    server: Option<agent::enroll::Server>,
-) -> Result<(), EnrollError> {
-    let mut state = State::open(state, disk)?;
-    let patience =
-        Patience { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
+    server: Option<agent::ca_client::Server>,
+) -> Result<(), ObtainError> {
+    let mut state = State::open(state, Storage::on(disk))?;
+    let retry_policy =
+        RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Another day, another request id.
     let today = clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let generator = StdRng::seed_from_u64(today);
-    runtime.block_on(enroll(&mut state, server, clock, generator, patience)).map(|_| ())
+    runtime.block_on(enroll(&mut state, server, clock, generator, retry_policy)).map(|_| ())
 }
 
 /// A whole factory session in one process; `Err` when the device says that its disk fails.
@@ -200,7 +202,7 @@ fn bench(
     issuers: &Issuers,
     keys: &mut BTreeSet<identity::KeyFingerprint>,
 ) -> Result<(), String> {
-    let state = State::open_or_create(state, disk).map_err(|error| error.to_string())?;
+    let state = State::open_or_create(state, Storage::on(disk)).map_err(|error| error.to_string())?;
     let mut dialogue = Dialogue::new(state, clock());
     let mut exchange = 0;
     let mut ask = |request| {
@@ -229,7 +231,8 @@ fn bench(
             panic!("no key")
         };
         keys.insert(Csr::from_der(&answer.csr).unwrap().public_key().fingerprint());
-        let credential = issuers.credential(&issuers.factory, &answer.csr, &Wish::birth("cam-2", "SN1"));
+        let credential =
+            issuers.credential(&issuers.factory, &answer.csr, &CertificateSpec::birth("cam-2", "SN1"));
         ask(Request::Install(v1::Install {
             certificate: credential.certificate.into(),
             chain: credential.chain.into_iter().map(Into::into).collect(),

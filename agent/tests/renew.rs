@@ -15,10 +15,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use agent::state::{Place, Slot, View};
+use agent::state::{CredentialLocation, Slot, View};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use support::ca::{FakeCa, Mischief};
+use support::ca::{FakeCa, WrongAnswer};
 use support::days::day;
 use support::station::agent;
 use support::unit::{enrolled, json, renew, status, stderr};
@@ -36,8 +36,8 @@ fn a_unit_renews_when_the_ca_says_and_not_before() {
     assert_eq!(current(home.path()), first, "it is not due");
     assert_eq!(json(&status(home.path()))["renewal"]["step"], "none");
 
-    ca.books.lock().unwrap().window = Some((-7200, -3600));
-    ca.books.lock().unwrap().reason = "rotation requested";
+    ca.state.lock().unwrap().window = Some((-7200, -3600));
+    ca.state.lock().unwrap().reason = "rotation requested";
     let due = renew(home.path(), &[]);
     assert_eq!(due.status.code(), Some(0), "{}", stderr(&due));
     assert_eq!(json(&due)["renewed"], true);
@@ -46,10 +46,10 @@ fn a_unit_renews_when_the_ca_says_and_not_before() {
     assert_eq!(json(&due)["serial_number"], hex::encode(&second));
     let spare = home.path().join("a");
     assert_eq!(spare.read_dir().unwrap().count(), 0, "the old key is gone");
-    let books = ca.books.lock().unwrap();
-    assert_eq!((books.issued.len(), books.good()), (2, 1), "one line of descent");
-    assert_eq!(books.parents[&second], first);
-    assert_eq!(books.confirmed.last(), Some(&second));
+    let state = ca.state.lock().unwrap();
+    assert_eq!((state.issued.len(), state.good()), (2, 1), "one line of descent");
+    assert_eq!(state.parents[&second], first);
+    assert_eq!(state.confirmed.last(), Some(&second));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_unit_that_is_forced_renews_now_and_again_in_the_slot_before() {
         assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(slot));
         assert_eq!(status(home.path()).status.code(), Some(0));
     }
-    assert_eq!(ca.books.lock().unwrap().good(), 1);
+    assert_eq!(ca.state.lock().unwrap().good(), 1);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_unit_that_has_not_enrolled_has_nothing_to_renew() {
     let nothing = renew(home.path(), &["--force"]);
     assert_eq!(nothing.status.code(), Some(3), "{}", stderr(&nothing));
     assert!(stderr(&nothing).contains("touchmark-agent enroll"));
-    assert_eq!(ca.books.lock().unwrap().calls, 0);
+    assert_eq!(ca.state.lock().unwrap().calls, 0);
 }
 
 #[test]
@@ -80,15 +80,15 @@ fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path());
-    use Mischief::*;
-    for mischief in [
+    use WrongAnswer::*;
+    for wrong_answer in [
         OtherKey,
         OtherDevice,
         NotForClients,
         NoChain,
         NoAnchors,
         ForeignAnchors,
-        OtherWorld,
+        UnknownRoots,
         Shorter,
         Ended,
         OtherSerialNumber,
@@ -99,14 +99,18 @@ fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
         Garbage,
         WrongIssuer,
     ] {
-        ca.books.lock().unwrap().mischief = Some(mischief);
+        ca.state.lock().unwrap().wrong_answer = Some(wrong_answer);
         let refused = renew(home.path(), &["--force"]);
-        assert_eq!(refused.status.code(), Some(1), "{mischief:?}: {}", stderr(&refused));
-        assert_eq!(current(home.path()), first, "{mischief:?}");
-        assert!(!home.path().join("b/cert.pem").exists(), "{mischief:?}");
-        assert_eq!(status(home.path()).status.code(), Some(0), "{mischief:?}: it is enrolled all the same");
+        assert_eq!(refused.status.code(), Some(1), "{wrong_answer:?}: {}", stderr(&refused));
+        assert_eq!(current(home.path()), first, "{wrong_answer:?}");
+        assert!(!home.path().join("b/cert.pem").exists(), "{wrong_answer:?}");
+        assert_eq!(
+            status(home.path()).status.code(),
+            Some(0),
+            "{wrong_answer:?}: it is enrolled all the same"
+        );
     }
-    ca.books.lock().unwrap().mischief = None;
+    ca.state.lock().unwrap().wrong_answer = None;
     assert_eq!(renew(home.path(), &[]).status.code(), Some(0));
     assert_ne!(current(home.path()), first);
 }
@@ -116,11 +120,11 @@ fn a_successor_may_end_sooner_whether_or_not_an_operator_asked_for_rotation() {
     let ca = FakeCa::start();
     for reason in ["scheduled", "rotation requested"] {
         let home = tempfile::tempdir().unwrap();
-        ca.books.lock().unwrap().until = None;
+        ca.state.lock().unwrap().until = None;
         enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
         {
-            let mut books = ca.books.lock().unwrap();
-            (books.until, books.reason, books.window) = (Some(day(40)), reason, Some((-60, -30)));
+            let mut state = ca.state.lock().unwrap();
+            (state.until, state.reason, state.window) = (Some(day(40)), reason, Some((-60, -30)));
         }
         let renewed = renew(home.path(), &[]);
         assert_eq!(renewed.status.code(), Some(0), "{reason}: {}", stderr(&renewed));
@@ -132,25 +136,25 @@ fn a_successor_may_end_sooner_whether_or_not_an_operator_asked_for_rotation() {
 #[test]
 fn an_answer_that_waited_until_it_was_of_no_use_is_asked_for_anew() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
-    ca.books.lock().unwrap().until = Some(day(40));
+    ca.state.lock().unwrap().until = Some(day(40));
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path());
     // The CA has made a shorter one, and its answer is lost until most of its life is over.
-    (ca.books.lock().unwrap().until, ca.books.lock().unwrap().lost) = (Some(day(38)), usize::MAX);
+    (ca.state.lock().unwrap().until, ca.state.lock().unwrap().lost) = (Some(day(38)), usize::MAX);
     let lost = renew(home.path(), &["--force", "--deadline", "1s"]);
     assert_eq!(lost.status.code(), Some(7), "{}", stderr(&lost));
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 2);
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 2);
     let waiting = json(&status(home.path()));
     assert_eq!(waiting["next_action"], "let it finish: touchmark-agent renew, or run");
     {
-        let mut books = ca.books.lock().unwrap();
-        (books.lost, books.until, books.later) = (0, Some(day(80)), 37 * 86_400);
+        let mut state = ca.state.lock().unwrap();
+        (state.lost, state.until, state.later) = (0, Some(day(80)), 37 * 86_400);
     }
     let renewed = renew(home.path(), &[]);
     assert_eq!(renewed.status.code(), Some(0), "{}", stderr(&renewed));
     assert_eq!(json(&renewed)["renewed"], true);
     assert_ne!(current(home.path()), first);
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 3, "one other question");
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 3, "one other question");
 }
 
 #[test]
@@ -162,9 +166,9 @@ fn a_certificate_that_the_ca_does_not_take_any_more_is_replaced_by_means_of_the_
             enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
             let first = current(home.path());
             {
-                let mut books = ca.books.lock().unwrap();
-                books.refusals = vec![(Code::Unauthenticated, reason, None)];
-                books.refusals.extend(vec![(Code::Ok, "", None); passing]);
+                let mut state = ca.state.lock().unwrap();
+                state.refusals = vec![(Code::Unauthenticated, reason, None)];
+                state.refusals.extend(vec![(Code::Ok, "", None); passing]);
             }
             let renewed = renew(home.path(), &["--force"]);
             assert_eq!(renewed.status.code(), Some(0), "{reason}, {passing}: {}", stderr(&renewed));
@@ -179,14 +183,14 @@ fn a_child_that_was_revoked_before_its_use_is_given_up_for_another() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     // Asked when, renewed; then the confirmation is refused: `current` leads to the child already.
-    ca.books.lock().unwrap().refusals = vec![
+    ca.state.lock().unwrap().refusals = vec![
         (Code::Unauthenticated, "CLIENT_CERTIFICATE_REVOKED", None),
         (Code::Ok, "", None),
         (Code::Ok, "", None),
     ];
     let renewed = renew(home.path(), &["--force"]);
     assert_eq!(renewed.status.code(), Some(0), "{}", stderr(&renewed));
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 3);
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 3);
     assert_eq!(status(home.path()).status.code(), Some(0));
 }
 
@@ -208,9 +212,9 @@ fn a_unit_on_hold_or_out_says_so_and_keeps_what_it_has() {
             let first = current(home.path());
             let mut refusals = vec![(code, reason, None)];
             refusals.extend(vec![(Code::Ok, "", None); passing]);
-            ca.books.lock().unwrap().refusals = refusals;
+            ca.state.lock().unwrap().refusals = refusals;
             let refused = renew(home.path(), &["--force"]);
-            ca.books.lock().unwrap().refusals.clear();
+            ca.state.lock().unwrap().refusals.clear();
             assert_eq!(refused.status.code(), Some(exit), "{reason}: {}", stderr(&refused));
             assert!(stderr(&refused).contains(says), "{reason}: {}", stderr(&refused));
             assert_eq!(current(home.path()), first, "{reason}");
@@ -223,8 +227,9 @@ fn a_unit_on_hold_or_out_says_so_and_keeps_what_it_has() {
 fn a_unit_that_is_out_with_both_its_certificates_is_told_so() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
-    let birth = View::read(home.path()).unwrap().certificate(Place::Birth).unwrap().serial_number;
-    ca.books.lock().unwrap().revoked.extend([birth, current(home.path())]);
+    let birth =
+        View::read(home.path()).unwrap().certificate(CredentialLocation::Birth).unwrap().serial_number;
+    ca.state.lock().unwrap().revoked.extend([birth, current(home.path())]);
     for _ in 0..2 {
         let out = renew(home.path(), &[]);
         assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
@@ -279,8 +284,8 @@ fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
         let home = tempfile::tempdir().unwrap();
         enrolled(home.path(), &ca.issuers, &format!("SN{unit}"), &ca.url());
         let first = current(home.path());
-        ca.books.lock().unwrap().issued.clear();
-        ca.books.lock().unwrap().window = Some((-7200, -3600));
+        ca.state.lock().unwrap().issued.clear();
+        ca.state.lock().unwrap().window = Some((-7200, -3600));
         let mut kills: u64 = 0;
         while current(home.path()) == first || View::read(home.path()).unwrap().record().renewal.is_some() {
             let mut run = agent()
@@ -298,12 +303,12 @@ fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
                 Some(code) => panic!("seed {seed}, unit {unit}, after {kills} kills: exit {code}"),
             }
         }
-        ca.books.lock().unwrap().window = None;
+        ca.state.lock().unwrap().window = None;
         let end = renew(home.path(), &[]);
         assert_eq!(end.status.code(), Some(0), "seed {seed}, unit {unit}: {}", stderr(&end));
-        let books = ca.books.lock().unwrap();
-        assert_eq!(books.issued.len(), 1, "seed {seed}, unit {unit}, {kills} kills");
-        assert!(books.revoked.contains(&first), "seed {seed}, unit {unit}: the parent is superseded");
+        let state = ca.state.lock().unwrap();
+        assert_eq!(state.issued.len(), 1, "seed {seed}, unit {unit}, {kills} kills");
+        assert!(state.revoked.contains(&first), "seed {seed}, unit {unit}: the parent is superseded");
         assert!(!home.path().join("a/key.pem").exists(), "seed {seed}, unit {unit}: the old key is gone");
     }
 }
@@ -311,5 +316,5 @@ fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
 fn current(home: &Path) -> Vec<u8> {
     let view = View::read(home).unwrap();
     let slot = view.current().unwrap().unwrap();
-    view.certificate(Place::Slot(slot)).unwrap().serial_number
+    view.certificate(CredentialLocation::Slot(slot)).unwrap().serial_number
 }

@@ -16,16 +16,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use agent::daemon::{self, Settings, Wanted};
-use agent::hook::Telling;
+use agent::daemon::{self, DaemonRequest, Settings};
+use agent::hook::Notifier;
 use agent::key::KeyReaders;
-use agent::state::{FileSystem, Place, View};
+use agent::state::{CredentialLocation, Storage, View};
 use identity::ManualClock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rustix::process::{Pid, Signal, kill_process};
 use supervisor::ServiceManager;
-use support::ca::{FakeCa, Mischief};
+use support::ca::{FakeCa, WrongAnswer};
 use support::days::{day, now};
 use support::issuers::Issuers;
 use support::station::agent;
@@ -43,7 +43,7 @@ fn a_unit_enrols_renews_tells_its_applications_and_ends_when_asked() {
     let first = daemon.until("it is enrolled", || current(home.path()));
     daemon.until("the hook was told", || read(&told).contains(&hex::encode(&first)).then_some(()));
 
-    ca.books.lock().unwrap().window = Some((-7200, -3600));
+    ca.state.lock().unwrap().window = Some((-7200, -3600));
     daemon.signal(Signal::HUP);
     let second = daemon.until("it is renewed", || current(home.path()).filter(|it| *it != first));
     daemon.until("the hook was told", || read(&told).contains(&hex::encode(&second)).then_some(()));
@@ -53,8 +53,8 @@ fn a_unit_enrols_renews_tells_its_applications_and_ends_when_asked() {
         (json(&status(home.path()))["applications_told"] == true).then_some(())
     });
     assert_eq!(daemon.terminate().code(), Some(0));
-    assert_eq!(read(&told).lines().count(), ca.books.lock().unwrap().issued.len(), "once for each");
-    assert_eq!(ca.books.lock().unwrap().good(), 1);
+    assert_eq!(read(&told).lines().count(), ca.state.lock().unwrap().issued.len(), "once for each");
+    assert_eq!(ca.state.lock().unwrap().good(), 1);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_unit_whose_ca_is_away_goes_on_and_a_signal_makes_it_try_now() {
         daemon.signal(Signal::HUP);
         current(home.path())
     });
-    assert_eq!(ca.books.lock().unwrap().issued.len(), 1);
+    assert_eq!(ca.state.lock().unwrap().issued.len(), 1);
     assert_eq!(daemon.terminate().code(), Some(0));
 }
 
@@ -80,8 +80,8 @@ fn a_unit_on_hold_asks_on_and_one_that_is_out_ends() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path()).unwrap();
-    ca.books.lock().unwrap().window = Some((-7200, -3600));
-    ca.books.lock().unwrap().refusals = vec![(Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD", None)];
+    ca.state.lock().unwrap().window = Some((-7200, -3600));
+    ca.state.lock().unwrap().refusals = vec![(Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD", None)];
     let mut daemon = Daemon::start(home.path(), &[]);
     daemon.signal_when_ready(Signal::HUP);
     daemon.until("it says so", || daemon.log().contains("CLIENT_CERTIFICATE_HELD").then_some(()));
@@ -89,10 +89,11 @@ fn a_unit_on_hold_asks_on_and_one_that_is_out_ends() {
     daemon.signal(Signal::HUP);
     let second = daemon.until("it is released", || current(home.path()).filter(|it| *it != first));
 
-    let birth = View::read(home.path()).unwrap().certificate(Place::Birth).unwrap().serial_number;
+    let birth =
+        View::read(home.path()).unwrap().certificate(CredentialLocation::Birth).unwrap().serial_number;
     daemon
         .until("it is at rest", || View::read(home.path()).unwrap().record().renewal.is_none().then_some(()));
-    ca.books.lock().unwrap().revoked.extend([birth, second]);
+    ca.state.lock().unwrap().revoked.extend([birth, second]);
     daemon.signal(Signal::HUP);
     assert_eq!(daemon.end().code(), Some(3), "{}", daemon.log());
 }
@@ -102,7 +103,7 @@ fn a_hook_that_fails_or_hangs_is_told_again_and_stops_no_renewal() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path()).unwrap();
-    ca.books.lock().unwrap().window = Some((-7200, -3600));
+    ca.state.lock().unwrap().window = Some((-7200, -3600));
     let daemon = Daemon::start(home.path(), &["--hook", "sleep 1000", "--hook-time", "300ms"]);
     daemon.signal_when_ready(Signal::HUP);
     let hung = || daemon.log().matches("did not end within 300ms").count();
@@ -149,13 +150,13 @@ fn a_ca_that_answers_nonsense_is_asked_again_and_costs_nothing() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path()).unwrap();
-    ca.books.lock().unwrap().window = Some((-7200, -3600));
-    ca.books.lock().unwrap().mischief = Some(Mischief::OtherKey);
+    ca.state.lock().unwrap().window = Some((-7200, -3600));
+    ca.state.lock().unwrap().wrong_answer = Some(WrongAnswer::OtherKey);
     let daemon = Daemon::start(home.path(), &[]);
     daemon.signal_when_ready(Signal::HUP);
     daemon.until("it says so", || daemon.log().contains("does not fit this unit").then_some(()));
     assert_eq!(current(home.path()), Some(first.clone()));
-    ca.books.lock().unwrap().mischief = None;
+    ca.state.lock().unwrap().wrong_answer = None;
     daemon.until("it is renewed", || {
         daemon.signal(Signal::HUP);
         current(home.path()).filter(|it| *it != first)
@@ -184,15 +185,15 @@ fn a_clock_that_shows_1970_or_another_age_does_not_make_a_unit_spin() {
         let first = current(home.path());
         let settings = Settings {
             state: home.path().to_owned(),
-            disk: Arc::new(FileSystem),
+            storage: Storage::default(),
             server: None,
             readers: KeyReaders::AsBefore,
             manager: ServiceManager::default(),
-            telling: Telling { hook: None, hook_time: Duration::from_secs(1), pid_file: None },
+            notifier: Notifier { hook: None, hook_time: Duration::from_secs(1), pid_file: None },
         };
-        let (wanted, watching) = watch::channel(Wanted::Look);
+        let (wanted, watching) = watch::channel(DaemonRequest::CheckNow);
         let generator = StdRng::seed_from_u64(1);
-        let asked = || ca.books.lock().unwrap().asked;
+        let asked = || ca.state.lock().unwrap().asked;
         let before = asked();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -200,10 +201,10 @@ fn a_clock_that_shows_1970_or_another_age_does_not_make_a_unit_spin() {
             let daemon = daemon::run(settings, clock, generator, watching);
             let control = async {
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                wanted.send_replace(Wanted::Look);
+                wanted.send_replace(DaemonRequest::CheckNow);
                 // Long enough for hundreds of turns, if nothing held it back.
                 tokio::time::sleep(Duration::from_secs(2)).await;
-                wanted.send_replace(Wanted::Stop);
+                wanted.send_replace(DaemonRequest::Stop);
             };
             let (ended, ()) = tokio::join!(daemon, control);
             ended.unwrap();
@@ -285,7 +286,7 @@ impl Drop for Daemon {
 fn current(home: &Path) -> Option<Vec<u8>> {
     let view = View::read(home).unwrap();
     let slot = view.current().unwrap()?;
-    Some(view.certificate(Place::Slot(slot)).unwrap().serial_number)
+    Some(view.certificate(CredentialLocation::Slot(slot)).unwrap().serial_number)
 }
 
 fn read(path: &Path) -> String {

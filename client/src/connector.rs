@@ -61,7 +61,7 @@ impl Connector {
                 tls.connect(name, stream).await
             }
         };
-        Ok(TokioIo::new(dial::connect_and_greet(&host, port, CONNECT_TIME, handshake).await?))
+        Ok(TokioIo::new(dial::connect_and_handshake(&host, port, CONNECT_TIME, handshake).await?))
     }
 }
 

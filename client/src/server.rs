@@ -4,9 +4,6 @@ use identity::Host;
 use tonic::transport::Uri;
 
 /// Reads the address of a CA: `https://HOST:PORT`, or `HOST:PORT` alone.
-///
-/// # Errors
-/// When it is neither.
 pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
     let address = || text.chars().take(ADDRESS_CHARACTERS_MAX).collect();
     let wrong = || ServerAddressError { address: address(), why: String::new() };

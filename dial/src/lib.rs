@@ -1,7 +1,8 @@
-//! TCP connections to a host by its name, as RFC 8305 (Happy Eyeballs, version 2) says: a name with several addresses is
-//! reached as soon as one of them answers.
+//! TCP connections to a host by its name, as RFC 8305 (Happy Eyeballs, version 2) says: a name with several
+//! addresses is reached as soon as one of them answers.
 //!
-//! Every program that connects to a host by name does it here. Numeric addresses are taken too. No TLS: that is the caller's.
+//! Every program that connects to a host by name does it here. Numeric addresses are taken too. No TLS: that
+//! is the caller's.
 
 mod lookup;
 mod race;
@@ -13,31 +14,34 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// Connects to `host`, a name or an address without brackets. `within` is for all of it: the name's resolution and every address.
+/// Connects to `host`, a name or an address without brackets. `within` is for all of it: the name's
+/// resolution and every address.
 ///
-/// The IPv6 and IPv4 addresses of the name are asked for at the same time, and tried in turn, IPv6 first. A next address is tried
-/// when 250 ms have passed without an answer from the one before, or as soon as it refuses; the first connection that is made wins,
-/// and the others are given up.
+/// The IPv6 and IPv4 addresses of the name are asked for at the same time, and tried in turn, IPv6 first. A
+/// next address is tried when 250 ms have passed without an answer from the one before, or as soon as it
+/// refuses; the first connection that is made wins, and the others are given up.
 ///
 /// # Errors
 /// When the name has no address, or none of its addresses took the connection in time.
 pub async fn connect(host: &str, port: u16, within: Duration) -> Result<TcpStream, DialError> {
-    connect_and_greet(host, port, within, |stream| std::future::ready(Ok(stream))).await
+    connect_and_handshake(host, port, within, |stream| std::future::ready(Ok(stream))).await
 }
 
-/// Connects as [`connect`] does, and exchanges the first words with `greet`: a TLS handshake. Who takes the connection and then says nothing
-/// for two seconds does not keep the next address from being tried; the first greeting that is done wins.
+/// Connects as [`connect`] does, and completes `handshake` on the connection, for example of TLS. An address
+/// that accepts a connection and is then silent for two seconds does not keep the next one from being tried;
+/// the first handshake that completes wins.
 ///
 /// # Errors
-/// As of [`connect`]; [`DialError::Greeting`] when somebody answers, and what is said is wrong (`InvalidData`), or when nobody else is left.
-pub async fn connect_and_greet<T, G: Future<Output = io::Result<T>>>(
+/// As of [`connect`]; [`DialError::Handshake`] when a handshake fails with `InvalidData`, or fails and no
+/// other address is left.
+pub async fn connect_and_handshake<T, G: Future<Output = io::Result<T>>>(
     host: &str,
     port: u16,
     within: Duration,
-    greet: impl Fn(TcpStream) -> G,
+    handshake: impl Fn(TcpStream) -> G,
 ) -> Result<T, DialError> {
     let lookups = lookup::both_families(host, port);
-    race::first_greeted(host, lookups, within, greet).await
+    race::first_handshaken(host, lookups, within, handshake).await
 }
 
 /// Why a host was not reached.
@@ -48,7 +52,7 @@ pub enum DialError {
     Unresolved {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The error of the resolver.
         why: io::Error,
     },
     /// No address took the connection.
@@ -59,16 +63,16 @@ pub enum DialError {
         /// Each address that was tried, and why it was not reached.
         failures: Vec<Failure>,
     },
-    /// An address took the connection, and then it went wrong.
+    /// An address took the connection, and its handshake failed.
     #[error(transparent)]
-    Greeting(io::Error),
+    Handshake(io::Error),
 }
 
 impl DialError {
-    /// The kind of the whole: that of the address that said the most. A refusal says more than silence.
+    /// The kind of the error: of the first address that refused, otherwise `TimedOut`.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Unresolved { why, .. } | Self::Greeting(why) => why.kind(),
+            Self::Unresolved { why, .. } | Self::Handshake(why) => why.kind(),
             Self::NotReached { failures, .. } => failures
                 .iter()
                 .map(|failure| failure.why.kind())
@@ -86,18 +90,18 @@ impl DialError {
 impl From<DialError> for io::Error {
     fn from(error: DialError) -> Self {
         match error {
-            DialError::Greeting(why) => why,
+            DialError::Handshake(why) => why,
             error => Self::new(error.kind(), error),
         }
     }
 }
 
-/// An address that was tried in vain.
+/// An address that was not reached.
 #[derive(Debug)]
 pub struct Failure {
-    /// Which.
+    /// The address.
     pub address: SocketAddr,
-    /// Why. `TimedOut`: it said nothing.
+    /// The error; `TimedOut`: no answer.
     pub why: io::Error,
 }
 

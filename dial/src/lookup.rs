@@ -1,8 +1,9 @@
 //! The addresses of a name, both families asked for at the same time (RFC 8305, section 3).
 //!
-//! The system's resolver is asked (`getaddrinfo`), so that `/etc/hosts`, `nsswitch.conf` and split DNS work as everywhere else. It
-//! blocks. Each question has a thread of its own that nobody waits for: a resolver that takes 30 s to say that it has no IPv6
-//! address delays neither the connection nor the end of the program, as a thread of the runtime's pool would.
+//! The system's resolver is asked (`getaddrinfo`), so that `/etc/hosts`, `nsswitch.conf` and split DNS work
+//! as everywhere else. It blocks, so each lookup has a thread of its own that is not joined: a resolver that
+//! takes 30 s to find no IPv6 address delays neither the connection nor the end of the program, as a thread
+//! of the runtime's pool would.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +12,7 @@ use dns_lookup::{AddrFamily, AddrInfoHints, SockType, getaddrinfo};
 use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::{Semaphore, oneshot};
 
-/// What the resolver said of one family.
+/// The addresses of one family.
 pub(crate) struct Answer {
     pub(crate) family: Family,
     pub(crate) addresses: io::Result<Vec<SocketAddr>>,
@@ -25,7 +26,7 @@ pub(crate) enum Family {
 
 pub(crate) type Lookup = BoxFuture<'static, Answer>;
 
-/// One question for each family; none for an address.
+/// One lookup for each family; none for an address.
 pub(crate) fn both_families(host: &str, port: u16) -> Vec<Lookup> {
     if let Ok(address) = host.parse::<IpAddr>() {
         let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
@@ -36,13 +37,13 @@ pub(crate) fn both_families(host: &str, port: u16) -> Vec<Lookup> {
 }
 
 async fn ask(host: String, port: u16, family: Family) -> Answer {
-    let addresses = match QUESTIONS.try_acquire() {
+    let addresses = match LOOKUPS.try_acquire() {
         Ok(permit) => {
             let (answer, answered) = oneshot::channel();
             let thread = std::thread::Builder::new().name("resolver".into()).spawn(move || {
                 let addresses = resolve(&host, port, family);
                 drop(permit);
-                // Whoever asked may be connected by now.
+                // The caller may be connected by now.
                 answer.send(addresses).ok();
             });
             match thread {
@@ -76,10 +77,10 @@ fn resolve(host: &str, port: u16, family: Family) -> io::Result<Vec<SocketAddr>>
     Ok(addresses)
 }
 
-/// Of one family: a name with more would not be tried to its end before people lose patience.
+/// The most addresses of one family that are tried.
 const ADDRESSES_MAX: usize = 16;
 
-/// Questions that the resolver has not answered: each holds a thread.
-const QUESTIONS_MAX: usize = 64;
+/// The most unanswered lookups: each holds a thread.
+const LOOKUPS_MAX: usize = 64;
 
-static QUESTIONS: Semaphore = Semaphore::const_new(QUESTIONS_MAX);
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);

@@ -1,4 +1,4 @@
-//! Which address is tried when (RFC 8305, sections 3 to 5).
+//! The order and the times of attempts (RFC 8305, sections 3 to 5).
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,45 +13,46 @@ use tokio::time::{Instant, sleep_until};
 use crate::lookup::{Answer, Family, Lookup};
 use crate::{DialError, Failure};
 
-/// The first connection to one of the addresses that the lookups find over which `greet` is done.
-pub(crate) async fn first_greeted<T, G: Future<Output = io::Result<T>>>(
+/// The first connection to one of the looked-up addresses on which `handshake` completes.
+pub(crate) async fn first_handshaken<T, G: Future<Output = io::Result<T>>>(
     host: &str,
     lookups: Vec<Lookup>,
     within: Duration,
-    greet: impl Fn(TcpStream) -> G,
+    handshake: impl Fn(TcpStream) -> G,
 ) -> Result<T, DialError> {
     let deadline = Instant::now() + within;
     let mut lookups: FuturesUnordered<Lookup> = lookups.into_iter().collect();
     let mut attempts = FuturesUnordered::new();
-    let mut greetings = FuturesUnordered::new();
+    let mut handshakes = FuturesUnordered::new();
     let mut waiting = Waiting::default();
     let mut race = Race::default();
     // When the next address may be tried.
     let mut next_at = Instant::now();
     loop {
-        let nobody_waits = waiting.is_empty() && race.connected.is_empty();
-        if lookups.is_empty() && attempts.is_empty() && greetings.is_empty() && nobody_waits {
+        let none_waiting = waiting.is_empty() && race.connected.is_empty();
+        if lookups.is_empty() && attempts.is_empty() && handshakes.is_empty() && none_waiting {
             return Err(race.lost(host));
         }
         tokio::select! {
             Some((address, outcome)) = attempts.next(), if !attempts.is_empty() => match outcome {
                 Ok(stream) => {
                     race.connected.push_back((address, stream));
-                    // One greeting is work for the server; a second one is begun only when the first takes too long.
-                    if greetings.is_empty() {
+                    // A handshake is work for the server; a second one is begun only when the first takes too
+                    // long.
+                    if handshakes.is_empty() {
                         next_at = Instant::now();
                     }
                 }
                 Err(why) => {
                     race.failed(address, why);
-                    if greetings.is_empty() {
+                    if handshakes.is_empty() {
                         next_at = Instant::now();
                     }
                 }
             },
-            Some((address, outcome)) = greetings.next(), if !greetings.is_empty() => match outcome {
-                Ok(greeted) => return Ok(greeted),
-                Err(why) if is_said(&why) => return Err(DialError::Greeting(why)),
+            Some((address, outcome)) = handshakes.next(), if !handshakes.is_empty() => match outcome {
+                Ok(handshaken) => return Ok(handshaken),
+                Err(why) if is_definite(&why) => return Err(DialError::Handshake(why)),
                 Err(why) => {
                     race.ended(address, why);
                     next_at = Instant::now();
@@ -60,21 +61,22 @@ pub(crate) async fn first_greeted<T, G: Future<Output = io::Result<T>>>(
             Some(answer) = lookups.next(), if !lookups.is_empty() => {
                 let family = answer.family;
                 race.resolved(answer, &mut waiting);
-                // "If a positive A response is received first […], the client SHOULD wait a short time for the AAAA response".
+                // "If a positive A response is received first […], the client SHOULD wait a short time for
+                // the AAAA response".
                 let wait = family == Family::V4 && !lookups.is_empty();
-                if attempts.is_empty() && greetings.is_empty() {
+                if attempts.is_empty() && handshakes.is_empty() {
                     next_at = Instant::now() + if wait { RESOLUTION_DELAY } else { Duration::ZERO };
                 }
             }
-            () = sleep_until(next_at), if !nobody_waits => {
+            () = sleep_until(next_at), if !none_waiting => {
                 if let Some((address, stream)) = race.connected.pop_front() {
-                    let greeting = greet(stream);
-                    greetings.push(async move { (address, greeting.await) as Greeted<T> });
+                    let handshake = handshake(stream);
+                    handshakes.push(async move { (address, handshake.await) as Handshaken<T> });
                 } else if let Some(address) = waiting.next() {
                     race.begun.push(address);
                     attempts.push(async move { (address, TcpStream::connect(address).await) });
                 }
-                let delay = if greetings.is_empty() { CONNECTION_ATTEMPT_DELAY } else { GREETING_DELAY };
+                let delay = if handshakes.is_empty() { CONNECTION_ATTEMPT_DELAY } else { HANDSHAKE_DELAY };
                 next_at = Instant::now() + delay;
             }
             () = sleep_until(deadline) => return Err(race.out_of_time(host, within)),
@@ -82,11 +84,11 @@ pub(crate) async fn first_greeted<T, G: Future<Output = io::Result<T>>>(
     }
 }
 
-/// An address, and what came of the greeting there.
-type Greeted<T> = (SocketAddr, io::Result<T>);
+/// An address and the result of its handshake.
+type Handshaken<T> = (SocketAddr, io::Result<T>);
 
-/// Whether somebody is there and says what is wrong: another address would say the same.
-fn is_said(why: &io::Error) -> bool {
+/// Whether another address would fail in the same way.
+fn is_definite(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::InvalidData
 }
 
@@ -119,16 +121,16 @@ impl Waiting {
     }
 }
 
-/// What came of it so far.
+/// The attempts so far.
 #[derive(Debug, Default)]
 struct Race {
     begun: Vec<SocketAddr>,
     failures: Vec<Failure>,
     unresolved: Option<io::Error>,
-    /// Connections that nothing was said on yet.
+    /// Connections whose handshake was not begun.
     connected: VecDeque<(SocketAddr, TcpStream)>,
-    /// Why the first greeting failed.
-    greeting: Option<io::Error>,
+    /// The error of the first handshake that failed.
+    handshake: Option<io::Error>,
 }
 
 impl Race {
@@ -136,7 +138,8 @@ impl Race {
         match (answer.family, answer.addresses) {
             (Family::V6, Ok(addresses)) => waiting.v6.extend(addresses),
             (Family::V4, Ok(addresses)) => waiting.v4.extend(addresses),
-            // A name with addresses of one family only is usual: what the resolver says of the other is nobody's business then.
+            // A name with addresses of one family only is usual: the error of the other family matters if
+            // both fail.
             (_, Err(why)) => self.unresolved = Some(why),
         }
     }
@@ -146,18 +149,18 @@ impl Race {
         self.failures.push(Failure { address, why });
     }
 
-    /// Took the connection, and then it went wrong.
+    /// An address whose handshake failed.
     fn ended(&mut self, address: SocketAddr, why: io::Error) {
         let kind = why.kind();
-        self.greeting.get_or_insert(why);
+        self.handshake.get_or_insert(why);
         self.failed(address, kind.into());
     }
 
     /// Every address has failed, or there was none.
     fn lost(self, host: &str) -> DialError {
-        // Who answers says more than who does not.
-        if let Some(why) = self.greeting {
-            return DialError::Greeting(why);
+        // A failed handshake says more than a missing answer.
+        if let Some(why) = self.handshake {
+            return DialError::Handshake(why);
         }
         if self.failures.is_empty() {
             let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
@@ -184,9 +187,9 @@ impl Race {
 /// "The recommended value for a default delay is 250 milliseconds." -- RFC 8305, section 5.
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// How long a greeting may take before another address is tried beside it: a slow radio link and a busy server need a second, and each
-/// greeting is work for a server.
-const GREETING_DELAY: Duration = Duration::from_secs(2);
+/// How long a handshake may take before another address is tried beside it: a slow radio link and a busy
+/// server need a second, and each handshake is work for a server.
+const HANDSHAKE_DELAY: Duration = Duration::from_secs(2);
 
 /// "a recommended value of 50 milliseconds" -- RFC 8305, section 3.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);

@@ -5,42 +5,24 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::Path;
 
-/// Where files are kept. Nothing is durable before the `sync_…` that follows it.
+/// Where files are kept. Every operation fails as the system says; none is durable before the `sync_…` that follows it.
 pub trait Disk: Send + Sync {
     /// Makes a file that did not exist.
-    ///
-    /// # Errors
-    /// As the system says.
     fn create(&self, path: &Path, mode: u32, content: &[u8]) -> io::Result<()>;
 
     /// When this returns `Ok`, the content of the file survives a power cut.
-    ///
-    /// # Errors
-    /// As the system says.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
 
     /// Puts `from` in the place of `to`, atomically.
-    ///
-    /// # Errors
-    /// As the system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// When this returns `Ok`, the names in the directory survive a power cut.
-    ///
-    /// # Errors
-    /// As the system says.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a directory, and those above it that are missing.
-    ///
-    /// # Errors
-    /// As the system says.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a symbolic link that did not exist.
-    ///
-    /// # Errors
-    /// As the system says.
     fn link(&self, target: &str, path: &Path) -> io::Result<()>;
 
     /// Removes a file or a link.

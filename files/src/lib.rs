@@ -39,9 +39,6 @@ pub fn create(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
 }
 
 /// Makes names that were added to a directory, or removed from it, durable.
-///
-/// # Errors
-/// As the system says.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     FileSystem.sync_directory(directory)
 }

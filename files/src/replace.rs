@@ -17,9 +17,6 @@ pub fn replace(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
 }
 
 /// As [`replace()`], on a disk that may be a test's.
-///
-/// # Errors
-/// As [`replace()`].
 pub fn replace_on(disk: &dyn Disk, path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let unfinished = unfinished(path);
     remove_if_there(disk, &unfinished)?;
@@ -64,9 +61,6 @@ pub fn replace_link(disk: &dyn Disk, path: &Path, target: &str) -> io::Result<()
 }
 
 /// Removes a file; a missing one is no error.
-///
-/// # Errors
-/// As the disk says.
 pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,7 +1,7 @@
-//! Runs a command of the operator's after something has changed: with all that it starts in one process group, for a limited time, and
-//! with a limited memory of what it says.
+//! Runs an operator's command: in a process group of its own, with a time limit, and with limited memory for
+//! its output.
 
-mod said;
+mod output;
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -16,36 +16,36 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use said::Said;
+use output::CapturedOutput;
 
-/// Runs `command` to its end. Returns what it said on standard output and standard error together: its first and last two kilobytes, in one
-/// line.
+/// Runs `command` to its end. Returns the first and last two kilobytes of its standard output and standard
+/// error, in one line.
 ///
-/// When this is dropped, or the command goes on after `limit`, it is killed (SIGKILL) together with all processes of its group. What it
-/// leaves running when it ends by itself goes on, but must not need its standard output. A process that left the group (setsid(1)) is not
-/// known here and goes on, too.
+/// When this is dropped, or the command exceeds `limit`, all processes of its group are killed (SIGKILL).
+/// Processes that the command leaves running when it ends go on, but must not need its standard output. A
+/// process that left the group (setsid(1)) is not known here.
 ///
 /// # Errors
 /// When it does not start, fails, or does not end in time.
 pub async fn run(mut command: Command, limit: Duration) -> Result<String, HookError> {
-    let said = Arc::new(Mutex::new(Said::default()));
-    let mut group = Group(start(&mut command, &said).map_err(HookError::Start)?);
+    let output = Arc::new(Mutex::new(CapturedOutput::default()));
+    let mut group = Group(start(&mut command, &output).map_err(HookError::Start)?);
     let ended = timeout(limit, group.0.wait()).await;
     if ended.is_err() {
         drop(group);
     }
-    let text = wait_for_words(&said).await;
+    let text = wait_for_output(&output).await;
     match ended {
         Ok(Ok(status)) if status.success() => Ok(text),
-        Ok(Ok(status)) => Err(HookError::Failed { status, said: text }),
+        Ok(Ok(status)) => Err(HookError::Failed { status, output: text }),
         Ok(Err(source)) => Err(HookError::Start(source)),
-        Err(_) => Err(HookError::TooLong { limit, said: text }),
+        Err(_) => Err(HookError::TooLong { limit, output: text }),
     }
 }
 
-/// Starts it, and a task that listens to the end of its output: also what it leaves running must not be held up, or be ended by a signal
-/// for writing to nobody.
-fn start(command: &mut Command, said: &Arc<Mutex<Said>>) -> io::Result<Child> {
+/// Starts the command, and a task that reads its output to the end: processes that it leaves running must
+/// neither be blocked by a full pipe nor be ended by SIGPIPE.
+fn start(command: &mut Command, output: &Arc<Mutex<CapturedOutput>>) -> io::Result<Child> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut reader = Receiver::from_owned_fd(reader)?;
     let child = command
@@ -55,36 +55,36 @@ fn start(command: &mut Command, said: &Arc<Mutex<Said>>) -> io::Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    // The command holds the ends of the pipe that are written to, and would keep the pipe open.
+    // `command` holds the writing ends, and would keep the pipe open.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let said = Arc::clone(said);
+    let output = Arc::clone(output);
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = reader.read(&mut buffer).await {
-            lock(&said).hear(buffer.get(..count).unwrap_or_default());
+            lock(&output).push(buffer.get(..count).unwrap_or_default());
         }
-        lock(&said).end();
+        lock(&output).end();
     });
     Ok(child)
 }
 
-/// What it said, once all of it was heard, or after a moment: something that it left running may hold the output open.
-async fn wait_for_words(said: &Mutex<Said>) -> String {
-    let mut ended = lock(said).ended();
+/// The output, when it has ended or after 200 ms: a process that was left running may hold it open.
+async fn wait_for_output(output: &Mutex<CapturedOutput>) -> String {
+    let mut ended = lock(output).ended();
     timeout(LISTEN_MAX, ended.wait_for(|ended| *ended)).await.ok();
-    lock(said).text()
+    lock(output).text()
 }
 
-fn lock(said: &Mutex<Said>) -> parking_lot::MutexGuard<'_, Said> {
-    said.lock()
+fn lock(output: &Mutex<CapturedOutput>) -> parking_lot::MutexGuard<'_, CapturedOutput> {
+    output.lock()
 }
 
-/// A command and its process group, ended together if it has not ended by itself.
+/// A command; its process group is killed on drop unless the command has ended.
 struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // No number: it has ended and was reaped.
+        // Without a number it has ended and was reaped.
         let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(id) = id {
             kill_process_group(id, Signal::KILL).ok();
@@ -92,35 +92,35 @@ impl Drop for Group {
     }
 }
 
-/// Why a command did not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
-    /// It does not start.
+    /// The command does not start.
     #[error("it cannot be run")]
     Start(#[source] io::Error),
-    /// It ended badly.
-    #[error("it failed: {status}{}", quoted(said))]
+    /// The command ended with a failure.
+    #[error("it failed: {status}{}", quoted(output))]
     Failed {
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it said.
-        said: String,
+        /// Its output, in one line.
+        output: String,
     },
-    /// It did not end.
-    #[error("it did not end within {} and was killed with its process group{}", humantime::format_duration(*limit), quoted(said))]
+    /// The command exceeded its time limit.
+    #[error("it did not end within {} and was killed with its process group{}", humantime::format_duration(*limit), quoted(output))]
     TooLong {
-        /// How long it may take.
+        /// The limit.
         limit: Duration,
-        /// What it said.
-        said: String,
+        /// Its output, in one line.
+        output: String,
     },
 }
 
-fn quoted(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!("; it said: {said}") }
+fn quoted(output: &str) -> String {
+    if output.is_empty() { String::new() } else { format!("; it said: {output}") }
 }
 
-/// How long to listen after the end of a command.
+/// The longest wait for output after the end of a command.
 const LISTEN_MAX: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
@@ -136,9 +136,9 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_writes_without_end_is_heard_first_and_last() {
         let script = "echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo; echo last >&2";
-        let said = run(shell(script), Duration::from_secs(60)).await.unwrap();
-        assert!(said.starts_with("first | xxx") && said.ends_with("xxx | last"), "{said}");
-        assert!(said.contains("bytes left out") && said.len() < 5_000, "{} bytes", said.len());
+        let output = run(shell(script), Duration::from_secs(60)).await.unwrap();
+        assert!(output.starts_with("first | xxx") && output.ends_with("xxx | last"), "{output}");
+        assert!(output.contains("bytes left out") && output.len() < 5_000, "{} bytes", output.len());
     }
 
     #[tokio::test]

@@ -172,7 +172,6 @@ const KEY_ROOMS: &[&str] = &[
     "ca/src/init",
     "ca/src/tls",
     "agent/src/key",
-    "agent/src/tls",
     // Published test keys, which are refused.
     "issuance/src/blocked/trivial",
     "client/src/credential",

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use agent::arguments::Enroll;
-use agent::enroll::{Patience, enroll};
-use agent::state::{FileSystem, State, rfc3339};
+use agent::ca_client::RetryPolicy;
+use agent::enroll::enroll;
+use agent::state::{State, Storage};
+use agent::text::rfc3339;
 use anyhow::Context;
 use cli::Status;
 use identity::SystemClock;
@@ -15,11 +17,12 @@ use serde_json::json;
 use super::{FIRST_PAUSE, print};
 
 pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
-    let mut state = State::open(&arguments.state, Arc::new(FileSystem))?;
-    state.let_read(&arguments.readers.readers())?;
+    let mut state = State::open(&arguments.state, Storage::default())?;
+    state.set_key_readers(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
-    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
-    let enrolled = enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, patience).await?;
+    let retry_policy = RetryPolicy { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
+    let enrolled =
+        enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, retry_policy).await?;
     let serial_number = hex::encode(&enrolled.certificate.serial_number);
     let current = arguments.state.join("current");
     if arguments.json {

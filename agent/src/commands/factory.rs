@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agent::arguments::Factory;
 use agent::factory::{Dialogue, Limits, serve};
-use agent::state::{FileSystem, State};
+use agent::state::{State, Storage};
 use anyhow::{Context, bail};
 use cli::Status;
 use identity::{DeviceId, SystemClock};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
-    let mut state = State::open_or_create(&arguments.state, Arc::new(FileSystem))?;
+    let mut state = State::open_or_create(&arguments.state, Storage::default())?;
     let own = arguments.product.zip(arguments.serial);
     let has_its_own = own.is_some();
     if let Some((product, serial)) = own {
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
     }
 }
 
-/// Makes the unit the one that the command line says, unless it is another already.
+/// Records the identity of the command line, unless the unit has another one.
 fn keep_identity(state: &mut State, device: DeviceId) -> anyhow::Result<()> {
     match &state.record().device {
         Some(own) if *own == device => Ok(()),
@@ -66,5 +66,6 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
     }
 }
 
-/// How long a locked unit stays for a station that missed its last answer; a station asks again within a second.
+/// How long a locked unit waits for a station that missed its last answer; a station asks again within a
+/// second.
 const AFTER_LOCK: Duration = Duration::from_secs(5);

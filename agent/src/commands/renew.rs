@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use agent::arguments::Renew;
-use agent::enroll::Patience;
+use agent::ca_client::RetryPolicy;
 use agent::renew::{Outcome, When, renew};
-use agent::state::{Disk, FileSystem, State, rfc3339};
+use agent::state::{State, Storage};
+use agent::text::rfc3339;
 use anyhow::Context;
 use cli::Status;
 use identity::SystemClock;
@@ -16,20 +17,21 @@ use serde_json::json;
 use super::{FIRST_PAUSE, print};
 
 pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
-    let disk: Arc<dyn Disk> = Arc::new(FileSystem);
-    let telling = arguments.telling.telling();
-    let mut state = State::open(&arguments.state, disk.clone())?;
-    state.let_read(&arguments.readers.readers())?;
+    let storage = Storage::default();
+    let notifier = arguments.notifier.notifier();
+    let mut state = State::open(&arguments.state, storage.clone())?;
+    state.set_key_readers(&arguments.readers.readers())?;
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
-    let patience = Patience { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
+    let retry_policy = RetryPolicy { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
     let when = if arguments.force { When::Now } else { When::Due };
     let outcome =
-        renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, patience, when).await?;
+        renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, retry_policy, when)
+            .await?;
     drop(state);
-    // Applications first: a result that cannot be printed must not keep them from their new certificate.
-    let told = telling.tell_if_untold(&arguments.state, &disk).await;
+    // Before the result is printed: a closed output must not keep applications from their new certificate.
+    let notified = notifier.notify_if_pending(&arguments.state, &storage).await;
     report(&arguments, &outcome)?;
-    told.context("applications were not told")?;
+    notified.context("applications were not told")?;
     Ok(Status::Done)
 }
 
@@ -56,16 +58,16 @@ fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
             (line, text)
         }
         Outcome::NotDue(plan) => {
-            let serial_number = hex::encode(&plan.advice.serial_number);
+            let serial_number = hex::encode(&plan.renewal_info.serial_number);
             let at = rfc3339(plan.at);
-            let why = super::why(&plan.advice);
+            let why = super::why(&plan.renewal_info);
             let text = format!("not due: certificate {serial_number} is to be renewed at {at}{why}");
             let line = json!({
                 "renewed": false,
                 "serial_number": serial_number,
                 "renewal_at": at,
-                "reason": plan.advice.reason,
-                "explanation": plan.advice.explanation,
+                "reason": plan.renewal_info.reason,
+                "explanation": plan.renewal_info.explanation,
             });
             (line, text)
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use agent::arguments::Run;
-use agent::daemon::{self, Settings, Wanted};
-use agent::state::FileSystem;
+use agent::daemon::{self, DaemonRequest, Settings};
+use agent::state::Storage;
 use anyhow::{Context, bail};
 use cli::Status;
 use identity::SystemClock;
@@ -19,15 +19,15 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
     let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let settings = Settings {
         state: arguments.state,
-        disk: Arc::new(FileSystem),
+        storage: Storage::default(),
         server: arguments.server,
         readers: arguments.readers.readers(),
-        telling: arguments.telling.telling(),
+        notifier: arguments.notifier.notifier(),
         manager: ServiceManager::of_this_process(),
     };
-    let (sender, wanted) = watch::channel(Wanted::Look);
+    let (sender, requests) = watch::channel(DaemonRequest::CheckNow);
     tokio::select! {
-        ended = daemon::run(settings, Arc::new(SystemClock), generator, wanted) => ended?,
+        ended = daemon::run(settings, Arc::new(SystemClock), generator, requests) => ended?,
         () = signals.forward(sender) => bail!("signals are not received any more"),
     }
     Ok(Status::Done)
@@ -49,16 +49,16 @@ impl Signals {
         })
     }
 
-    /// Hands them on for as long as the daemon is there to take them.
-    async fn forward(mut self, daemon: watch::Sender<Wanted>) {
+    /// Forwards them to the daemon as requests.
+    async fn forward(mut self, daemon: watch::Sender<DaemonRequest>) {
         loop {
-            let wanted = tokio::select! {
-                _ = self.terminate.recv() => Wanted::Stop,
-                _ = self.interrupt.recv() => Wanted::Stop,
-                _ = self.hang_up.recv() => Wanted::Look,
+            let request = tokio::select! {
+                _ = self.terminate.recv() => DaemonRequest::Stop,
+                _ = self.interrupt.recv() => DaemonRequest::Stop,
+                _ = self.hang_up.recv() => DaemonRequest::CheckNow,
             };
-            daemon.send_replace(wanted);
-            if wanted == Wanted::Stop {
+            daemon.send_replace(request);
+            if request == DaemonRequest::Stop {
                 return daemon.closed().await;
             }
         }

@@ -2,8 +2,9 @@
 
 use agent::arguments;
 use agent::certificate::Certificate;
-use agent::state::{Parent, RenewalStep, View, rfc3339};
+use agent::state::{Parent, RenewalStep, View};
 use agent::status::{Standing, Status};
+use agent::text::rfc3339;
 use identity::SystemClock;
 use serde_json::json;
 
@@ -30,11 +31,11 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> 
             "renewal": {
                 "step": step(&status),
                 "at": status.renewal_at.map(rfc3339),
-                "reason": status.advice.as_ref().map(|advice| &advice.reason),
-                "explanation": status.advice.as_ref().map(|advice| &advice.explanation),
-                "asked_at": status.advice.as_ref().map(|advice| rfc3339(advice.told_at)),
+                "reason": status.renewal_info.as_ref().map(|renewal_info| &renewal_info.reason),
+                "explanation": status.renewal_info.as_ref().map(|renewal_info| &renewal_info.explanation),
+                "asked_at": status.renewal_info.as_ref().map(|renewal_info| rfc3339(renewal_info.asked_at)),
             },
-            "applications_told": !status.untold,
+            "applications_told": !status.notification_pending,
             "server": status.enrollment_url,
             "clock_is_behind": status.clock_is_behind,
             "next_action": status.next_action(),
@@ -46,7 +47,7 @@ pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> 
     Ok(if status.standing == Standing::Enrolled { cli::Status::Done } else { cli::Status::NotGood })
 }
 
-/// How far a renewal is, for scripts.
+/// The step of a renewal, for scripts.
 fn step(status: &Status) -> &'static str {
     match status.renewal {
         None => "none",
@@ -78,8 +79,10 @@ fn text(status: &Status) -> String {
         ("server", status.enrollment_url.clone().unwrap_or_else(|| "none".to_owned())),
     ];
     if let Some(at) = status.renewal_at {
-        let why = match &status.advice {
-            Some(advice) => format!("{}, as the CA said at {}", super::why(advice), rfc3339(advice.told_at)),
+        let why = match &status.renewal_info {
+            Some(renewal_info) => {
+                format!("{}, as the CA said at {}", super::why(renewal_info), rfc3339(renewal_info.asked_at))
+            }
             None => " (by its life alone: the CA has given no time for it)".to_owned(),
         };
         let overdue = if at <= status.now { "due since " } else { "" };

@@ -1,4 +1,4 @@
-//! What the service manager hears of the daemon: that its loop turns.
+//! The watchdog messages to the service manager.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct Heartbeat<'a> {
 }
 
 impl<'a> Heartbeat<'a> {
-    /// One that falls silent when a turn takes longer than `turn_max`.
+    /// A heartbeat that stops when a turn takes longer than `turn_max`.
     pub(super) fn new(manager: &'a ServiceManager, turn_max: Duration) -> Self {
         let ticks = manager.watchdog_interval().map(|every| {
             let mut ticks = interval(every);
@@ -32,7 +32,7 @@ impl<'a> Heartbeat<'a> {
         self.turn_began = None;
     }
 
-    /// Waits until the next word is due, and says it. Never returns where nobody wants to hear it.
+    /// Waits until the next message is due, and sends it. Never returns without a watchdog.
     pub(super) async fn beat(&mut self) {
         match &mut self.ticks {
             Some(ticks) => _ = ticks.tick().await,
@@ -43,7 +43,7 @@ impl<'a> Heartbeat<'a> {
         }
     }
 
-    /// Whether the loop turns: it rests, or its turn has not taken longer than it can.
+    /// Whether the loop is alive: between turns, or in one that has not taken too long.
     fn turns(&self) -> bool {
         self.turn_began.is_none_or(|began| began.elapsed() <= self.turn_max)
     }

@@ -1,8 +1,8 @@
 //! When a device that runs for years asks its CA, whatever its clock shows (R-LIFE-06).
 //!
-//! The CA decides by its own clock whether a renewal is due; the device only has to ask in time. It goes by the time that the CA told,
-//! counted on by a clock that nobody sets. Its own clock can make it ask sooner, and no oftener than once an hour: a clock that jumps
-//! years ahead costs a few questions, one that falls back to 1970 costs nothing.
+//! The CA decides by its own clock whether a renewal is due; the device only has to ask in time. It goes by
+//! the CA's last time, advanced by the monotonic clock. Its own clock can make it ask sooner, at most once an
+//! hour: a clock that jumps years ahead costs a few calls, one that falls back to 1970 costs nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,19 +12,19 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use crate::renew::Plan;
+use crate::renew::RenewalPlan;
 use crate::renewal::asking_interval;
 use crate::state::{StateError, View};
-use crate::status::{advice_in_force, certificate_in_use, planned_renewal};
+use crate::status::{certificate_in_use, planned_renewal, renewal_info_in_force};
 
-/// What a daemon knows of time.
+/// The times at which a daemon asks and renews.
 pub(super) struct Schedule {
     clock: Arc<dyn Clock>,
     generator: StdRng,
-    told: Option<(SystemTime, Instant)>,
-    next_question: Option<Instant>,
-    last_answer: Option<Instant>,
-    looks_now: bool,
+    server_time: Option<(SystemTime, Instant)>,
+    next_call: Option<Instant>,
+    last_call: Option<Instant>,
+    check_now: bool,
     has_ended: bool,
 }
 
@@ -33,59 +33,59 @@ impl Schedule {
         Self {
             clock,
             generator,
-            told: None,
-            next_question: None,
-            last_answer: None,
-            looks_now: false,
+            server_time: None,
+            next_call: None,
+            last_call: None,
+            check_now: false,
             has_ended: false,
         }
     }
 
-    /// Ask in the next turn.
-    pub(super) fn look_now(&mut self) {
-        self.looks_now = true;
+    /// Makes the next turn ask.
+    pub(super) fn check_now(&mut self) {
+        self.check_now = true;
     }
 
-    /// The CA said that it is not time.
-    pub(super) fn advised(&mut self, plan: &Plan) {
+    /// Takes the CA's answer that a renewal is not due.
+    pub(super) fn not_due(&mut self, plan: &RenewalPlan) {
         let now = Instant::now();
-        self.told = Some((plan.advice.told_at, now));
-        self.next_question = Some(now + asking_interval(plan.advice.retry_after, self.chance()));
-        self.last_answer = Some(now);
-        self.looks_now = false;
+        self.server_time = Some((plan.renewal_info.asked_at, now));
+        self.next_call = Some(now + asking_interval(plan.renewal_info.retry_after, self.chance()));
+        self.last_call = Some(now);
+        self.check_now = false;
     }
 
-    /// There is a new certificate, of which the CA said nothing yet.
+    /// Starts anew for a new certificate.
     pub(super) fn replaced(&mut self) {
-        // The state has the CA's time of just now, which may be before what it told earlier.
-        self.told = None;
-        self.next_question = None;
-        self.looks_now = false;
+        // The state has the CA's latest time, which may be before the earlier one.
+        self.server_time = None;
+        self.next_call = None;
+        self.check_now = false;
     }
 
-    /// Whether to ask the CA now, or to go on with what was begun.
+    /// Whether to ask the CA now, or to go on with a renewal that was begun.
     pub(super) fn is_due(&mut self, view: &View) -> Result<bool, StateError> {
         let now = Instant::now();
-        if self.looks_now || view.record().renewal.is_some() || self.next_question(view)? <= now {
+        if self.check_now || view.record().renewal.is_some() || self.next_call(view)? <= now {
             return Ok(true);
         }
         let Some(at) = planned_renewal(view)? else { return Ok(false) };
-        let asked_lately =
-            self.last_answer.is_some_and(|last| now.duration_since(last) < ASK_BY_OWN_CLOCK_MIN);
-        Ok(at <= self.now(view)? || (!asked_lately && at <= view.time_floor()?.now(&*self.clock)))
+        let called_lately =
+            self.last_call.is_some_and(|last| now.duration_since(last) < ASK_BY_OWN_CLOCK_MIN);
+        Ok(at <= self.now(view)? || (!called_lately && at <= view.time_floor()?.now(&*self.clock)))
     }
 
-    /// How long nothing is due.
+    /// The pause until something is due.
     pub(super) fn wait(&mut self, view: &View) -> Result<Duration, StateError> {
-        let until_question = self.next_question(view)?.saturating_duration_since(Instant::now());
+        let until_call = self.next_call(view)?.saturating_duration_since(Instant::now());
         let until_renewal = match planned_renewal(view)? {
             Some(at) => at.duration_since(self.now(view)?).unwrap_or_default(),
             None => Duration::MAX,
         };
-        Ok(until_question.min(until_renewal))
+        Ok(until_call.min(until_renewal))
     }
 
-    /// Whether the certificate in use has ended since this was asked last.
+    /// Whether the certificate in use has ended since the last call of this function.
     pub(super) fn has_just_ended(&mut self, view: &View) -> Result<bool, StateError> {
         let now = self.now(view)?;
         let ended = certificate_in_use(view)?.is_some_and(|certificate| certificate.has_ended(now));
@@ -93,28 +93,28 @@ impl Schedule {
         Ok(ended && !before)
     }
 
-    /// The time, as well as it is known.
+    /// The best estimate of the time.
     fn now(&self, view: &View) -> Result<SystemTime, StateError> {
         let floor = view.time_floor()?;
-        Ok(match self.told {
+        Ok(match self.server_time {
             Some((moment, at)) => floor.raised_to(moment + at.elapsed()).moment(),
             None => floor.now(&*self.clock),
         })
     }
 
-    /// When the CA wants to be asked again. After a start, what it said before still holds; a device that knows nothing asks soon, but
-    /// not all devices in the same second.
-    fn next_question(&mut self, view: &View) -> Result<Instant, StateError> {
-        if let Some(at) = self.next_question {
+    /// When the CA is asked again. After a start, its earlier answer still holds; a device without one asks
+    /// soon, at a random time within a minute.
+    fn next_call(&mut self, view: &View) -> Result<Instant, StateError> {
+        if let Some(at) = self.next_call {
             return Ok(at);
         }
         let chance = self.chance();
-        let pause = advice_in_force(view)?.and_then(|advice| {
-            let since = self.clock.now().duration_since(advice.told_at).ok()?;
-            asking_interval(advice.retry_after, chance).checked_sub(since)
+        let pause = renewal_info_in_force(view)?.and_then(|renewal_info| {
+            let since = self.clock.now().duration_since(renewal_info.asked_at).ok()?;
+            asking_interval(renewal_info.retry_after, chance).checked_sub(since)
         });
         let at = Instant::now() + pause.unwrap_or_else(|| FIRST_QUESTION_MAX.mul_f64(chance));
-        self.next_question = Some(at);
+        self.next_call = Some(at);
         Ok(at)
     }
 
@@ -123,8 +123,9 @@ impl Schedule {
     }
 }
 
-/// How often this unit's own clock, which may be wrong, makes it ask.
+/// The shortest time between two calls that the unit's own clock causes: it may be wrong.
 const ASK_BY_OWN_CLOCK_MIN: Duration = Duration::from_secs(3600);
 
-/// A device that knows nothing asks within this time after its start: after a power cut a region starts at once.
+/// A device without an earlier answer asks within this time after its start: after a power cut all devices of
+/// a region start together.
 const FIRST_QUESTION_MAX: Duration = Duration::from_secs(60);

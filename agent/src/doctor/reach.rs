@@ -1,14 +1,13 @@
-//! The half of an examination for which the CA is asked.
+//! The checks for which the CA is called.
 
 use std::time::{Duration, SystemTime};
 
 use identity::Clock;
 
-use crate::enroll::answer::{believable, moment};
-use crate::enroll::connection::Connection;
-use crate::enroll::retry::chain;
-use crate::enroll::{EnrollError, Identity, Server};
-use crate::state::{Place, View, rfc3339};
+use crate::ca_client::connection::Connection;
+use crate::ca_client::{ClientIdentity, ObtainError, Server};
+use crate::state::{CredentialLocation, View};
+use crate::text::{error_chain, rfc3339};
 
 use super::{CLOCK, Finding, in_use};
 
@@ -21,7 +20,9 @@ pub(super) async fn examine(
 ) -> Vec<Finding> {
     let server = match Server::or_of_factory(server, view) {
         Ok(server) => server,
-        Err(error) => return vec![Finding::bad(CA, chain(&error), "name it with --server, also to run")],
+        Err(error) => {
+            return vec![Finding::bad(CA, error_chain(&error), "name it with --server, also to run")];
+        }
     };
     match ask(view, &server, now).await {
         Ok((what, time)) => {
@@ -33,21 +34,22 @@ pub(super) async fn examine(
     }
 }
 
-/// Calls with the certificate in use, or with the birth certificate if there is none. Returns which, and the CA's time if it says.
+/// Calls with the certificate in use, or with the birth certificate if there is none. Returns its kind, and
+/// the CA's time if known.
 async fn ask(
     view: &View,
     server: &Server,
     now: SystemTime,
-) -> Result<(&'static str, Option<SystemTime>), EnrollError> {
+) -> Result<(&'static str, Option<SystemTime>), ObtainError> {
     match in_use(view) {
         Some((slot, device)) => {
-            let identity = Identity::read(view, Place::Slot(slot), device.clone())?;
+            let identity = ClientIdentity::read(view, CredentialLocation::Slot(slot), device.clone())?;
             let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;
-            let info = connection.renewal_info().await?;
-            Ok(("LDevID", Some(believable(moment(info.server_time)?, &connection)?)))
+            let (_, server_time) = connection.renewal_info().await?;
+            Ok(("LDevID", Some(server_time)))
         }
         None => {
-            let identity = Identity::of_birth(view)?;
+            let identity = ClientIdentity::of_birth(view)?;
             let mut connection = Connection::open(server, &identity.credential, &identity.key, now).await?;
             connection.trust_bundle().await?;
             Ok(("IDevID", None))
@@ -66,11 +68,11 @@ fn compare(clock: SystemTime, ca: SystemTime) -> Finding {
     Finding::note(CLOCK, says, "set it: relying parties and logs go by it, the unit itself goes by the CA's")
 }
 
-fn found(server: &Server, error: &EnrollError) -> Finding {
-    let says = chain(error);
+fn found(server: &Server, error: &ObtainError) -> Finding {
+    let says = error_chain(error);
     match error {
-        EnrollError::State(error) => Finding::of_state(CA, error),
-        EnrollError::Unreachable { .. } => Finding::bad(
+        ObtainError::State(error) => Finding::of_state(CA, error),
+        ObtainError::Unreachable { .. } => Finding::bad(
             CA,
             says,
             format!("check the network, the name and the firewall: it is {server} over TCP"),

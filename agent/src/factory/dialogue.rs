@@ -1,5 +1,5 @@
-//! Question to answer, without I/O but the state directory. Every question may come again at any time, also after a power cut,
-//! and is then answered as before: the station resumes with Hello and goes on.
+//! Answers to the station's messages; its only I/O is the state directory. Every message may come again at
+//! any time, also after a power cut, and is then answered as before: the station resumes with Hello.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use proto::v1::station_message::Request;
 use tracing::{info, warn};
 
 use crate::key::certificate_request;
-use crate::state::{FactoryStep, Place, State, StateError};
+use crate::state::{CredentialLocation, FactoryStep, State, StateError};
+use crate::text::error_chain;
 
 use super::install;
 
@@ -21,22 +22,23 @@ pub struct Dialogue {
     state: State,
     clock: Arc<dyn Clock>,
     last: Option<(Vec<u8>, Vec<u8>)>,
-    // Its serial number is its own: the line did not give it and cannot take it back.
+    // The serial number is not from the line, which cannot take it back.
     identity_is_its_own: bool,
 }
 
 impl Dialogue {
-    /// Of the device whose state this is.
+    /// The dialogue of the device with this state.
     pub fn new(state: State, clock: Arc<dyn Clock>) -> Self {
         Self { state, clock, last: None, identity_is_its_own: false }
     }
 
-    /// The same, of a device that has its serial number from elsewhere than the line: a label, a fuse, a former step.
+    /// The same for a device whose serial number is not from the line: from a label, a fuse, an earlier step.
     pub fn with_an_identity_of_its_own(self) -> Self {
         Self { identity_is_its_own: true, ..self }
     }
 
-    /// The answer to the payload of one frame. The same payload as the one before gets the same bytes, without any work.
+    /// The answer to the payload of one frame. The same payload as the one before gets the same bytes,
+    /// without any work.
     pub fn answer(&mut self, payload: &[u8]) -> Vec<u8> {
         if let Some((question, answer)) = &self.last
             && question == payload
@@ -56,20 +58,20 @@ impl Dialogue {
                 Response::Fault(fault)
             }
         };
-        // A disk may work again at the next try; only what was decided is remembered.
+        // Answers are remembered, but for failures of the disk, which may work at the next try.
         let decided = !matches!(&response, Response::Fault(fault) if fault.code() == Code::Storage);
         let answer = encoded(message.exchange, response);
         self.last = decided.then(|| (payload.to_vec(), answer.clone()));
         answer
     }
 
-    /// The answer to a frame that did not arrive whole.
+    /// The answer to a damaged frame.
     pub fn damaged_frame(&self) -> Vec<u8> {
         let fault = fault(Code::DamagedFrame, "the last frame cannot be read; send it again");
         encoded(0, Response::Fault(fault))
     }
 
-    /// Whether a payload is one that this device sent: the line gives back what is written to it. To answer that would go on for ever.
+    /// Whether a payload was sent by a device: the line echoes. An answer would be echoed again, without end.
     pub fn is_echo(payload: &[u8]) -> bool {
         v1::DeviceMessage::decode(payload).is_ok_and(|message| message.from_device)
     }
@@ -95,7 +97,7 @@ impl Dialogue {
             return Err(unexpected("this device speaks version 1 of the factory link"));
         }
         let device = match self.state.record().device.clone() {
-            Some(device) if !self.is_withdrawn(&device, hello) => known(device, hello)?,
+            Some(device) if !self.is_serial_withdrawn(&device, hello) => known(device, hello)?,
             _ => {
                 let device = assigned(hello)?;
                 self.state
@@ -117,9 +119,9 @@ impl Dialogue {
         })
     }
 
-    /// Whether the line takes back the serial number that it gave to this unit: the CA has it on record for another one, and so it
-    /// gave this one no certificate.
-    fn is_withdrawn(&self, device: &DeviceId, hello: &v1::Hello) -> bool {
+    /// Whether the line takes back the serial number that it gave to this unit: the CA has it on record for
+    /// another unit, so this one got no certificate.
+    fn is_serial_withdrawn(&self, device: &DeviceId, hello: &v1::Hello) -> bool {
         !self.identity_is_its_own
             && self.state.record().factory < FactoryStep::Installed
             && hello.product == device.product.as_str()
@@ -138,14 +140,17 @@ impl Dialogue {
         }
         let key = match self.state.record().factory {
             FactoryStep::Blank => {
-                let key = self.state.key_or_make(Place::Birth).map_err(|error| storage(&error))?;
+                let key = self
+                    .state
+                    .open_or_make_key(CredentialLocation::Birth)
+                    .map_err(|error| storage(&error))?;
                 self.state
                     .update(|record| record.factory = FactoryStep::KeyReady)
                     .map_err(|error| storage(&error))?;
                 info!(key.fingerprint = %key.public_key().fingerprint(), "made a key");
                 key
             }
-            _ => self.state.view().key(Place::Birth).map_err(|error| storage(&error))?,
+            _ => self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?,
         };
         let csr = certificate_request(&*key).map_err(|error| fault(Code::Storage, &error.to_string()))?;
         Ok(v1::GenerateKeyResponse { csr: csr.into() })
@@ -157,10 +162,10 @@ impl Dialogue {
         if self.state.record().factory == FactoryStep::Blank {
             return Err(unexpected("there is no key yet: ask for one first"));
         }
-        let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
+        let key = self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?;
         let now = self.state.record().time_floor.now(&*self.clock);
         let installable = install::check(request, &device, key.public_key(), now)
-            .map_err(|why| fault(Code::Rejected, &with_sources(&why)))?;
+            .map_err(|why| fault(Code::Rejected, &error_chain(&why)))?;
         installable.keep(&mut self.state).map_err(|error| storage(&error))?;
         info!(device.id = %device, "installed the birth certificate of {device}");
         Ok(v1::InstallResponse {})
@@ -171,9 +176,10 @@ impl Dialogue {
         if request.nonce.len() != NONCE_BYTES {
             return Err(unexpected("a nonce has 32 bytes"));
         }
-        // From the disk, not from memory: this is what the next start will find.
-        let kept = self.state.view().credential(Place::Birth).map_err(|error| storage(&error))?;
-        let key = self.state.view().key(Place::Birth).map_err(|error| storage(&error))?;
+        // From the disk: this is what the next start will find.
+        let kept =
+            self.state.view().credential(CredentialLocation::Birth).map_err(|error| storage(&error))?;
+        let key = self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?;
         let signature = key
             .sign(&[READ_BACK_CONTEXT, &request.nonce].concat())
             .map_err(|error| fault(Code::Storage, &error.to_string()))?;
@@ -183,7 +189,7 @@ impl Dialogue {
             digest.update(anchor);
         }
         Ok(v1::ReadBackResponse {
-            certificate: kept.certificate.into(),
+            certificate: kept.leaf.der.into(),
             chain: kept.chain.into_iter().map(Into::into).collect(),
             anchors_digest: digest.finish().as_ref().to_vec().into(),
             signature: signature.into(),
@@ -233,7 +239,7 @@ fn encoded(exchange: u32, response: Response) -> Vec<u8> {
     v1::DeviceMessage { exchange, response: Some(response), from_device: true }.encode_to_vec()
 }
 
-/// Our own identity, unless the line takes us for another.
+/// The device's identity; an error if the line takes it for another.
 fn known(device: DeviceId, hello: &v1::Hello) -> Result<DeviceId, v1::DeviceFault> {
     let other_serial = !hello.assigned_serial.is_empty() && hello.assigned_serial != device.serial.as_str();
     if other_serial || hello.product != device.product.as_str() {
@@ -265,17 +271,7 @@ fn unexpected(message: &str) -> v1::DeviceFault {
 }
 
 fn storage(error: &StateError) -> v1::DeviceFault {
-    fault(Code::Storage, &with_sources(error))
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
+    fault(Code::Storage, &error_chain(error))
 }
 
 use v1::DeviceFaultCode as Code;
@@ -292,5 +288,5 @@ const NONCE_BYTES: usize = 32;
 /// What a read-back signature covers before the nonce, so that it can be nothing else.
 const READ_BACK_CONTEXT: &[u8] = b"touchmark read-back v1\0";
 
-/// `DeviceFault.message` is for people, at most this long.
+/// The longest `DeviceFault.message`.
 const FAULT_CHARACTERS_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! Whether a birth certificate is this device's, and how it is kept.
+//! Checks a birth certificate from the station, and keeps it.
 
 use std::time::SystemTime;
 
@@ -6,15 +6,15 @@ use http::Uri;
 use identity::{DeviceId, PublicKey};
 use proto::v1;
 
-use crate::certificate::{Credential, Kind, Unfit};
-use crate::enroll::answer::Trust;
-use crate::state::{FactoryStep, Place, State, StateError};
+use crate::ca_client::answer::TrustBundleId;
+use crate::certificate::{Certificate, CertificateError, Credential, Kind};
+use crate::state::{CredentialLocation, FactoryStep, State, StateError};
 
-/// A birth certificate and what goes with it, checked as a peer would.
+/// A checked birth certificate with its trust bundle and enrolment URL.
 #[derive(Debug)]
-pub(super) struct Installable {
+pub(super) struct CheckedInstall {
     credential: Credential,
-    trust: Trust,
+    trust: TrustBundleId,
     enrollment_url: Option<String>,
 }
 
@@ -24,10 +24,10 @@ pub(super) fn check(
     device: &DeviceId,
     key: &PublicKey,
     now: SystemTime,
-) -> Result<Installable, Rejected> {
+) -> Result<CheckedInstall, Rejected> {
     let bundle = request.trust_bundle.unwrap_or_default();
     let credential = Credential {
-        certificate: request.certificate.into(),
+        leaf: Certificate::from_der(request.certificate.into())?,
         chain: request.chain.into_iter().map(Into::into).collect(),
         anchors: bundle.anchors.into_iter().map(Into::into).collect(),
     };
@@ -36,25 +36,25 @@ pub(super) fn check(
         url if url.is_empty() => None,
         url => Some(checked(url)?),
     };
-    let trust = Trust::new(bundle.version, &credential.anchors);
-    Ok(Installable { credential, trust, enrollment_url })
+    let trust = TrustBundleId::new(bundle.version, &credential.anchors);
+    Ok(CheckedInstall { credential, trust, enrollment_url })
 }
 
-impl Installable {
-    /// Keeps it. When this returns `Ok`, it survives a power cut; asked again with the same, it does nothing.
+impl CheckedInstall {
+    /// Keeps it. When this returns `Ok`, it survives a power cut. Does nothing if the same is installed.
     pub(super) fn keep(self, state: &mut State) -> Result<(), StateError> {
         let installed = state.record().factory == FactoryStep::Installed;
         if installed {
-            let same = state.view().credential(Place::Birth)? == self.credential
+            let same = state.view().credential(CredentialLocation::Birth)? == self.credential
                 && state.record().enrollment_url == self.enrollment_url
                 && state.record().trust_version == self.trust.version;
             if same {
                 return Ok(());
             }
-            // Another certificate for the same key: between here and the end, it has none.
+            // Another certificate for the same key: until it is written, the record names none.
             state.update(|record| record.factory = FactoryStep::KeyReady)?;
         }
-        state.keep(Place::Birth, &self.credential)?;
+        state.write_credential(CredentialLocation::Birth, &self.credential)?;
         state.update(|record| {
             record.factory = FactoryStep::Installed;
             (record.trust_version, record.trust_digest) = (self.trust.version, self.trust.digest);
@@ -76,8 +76,8 @@ fn checked(url: String) -> Result<String, Rejected> {
 pub(super) enum Rejected {
     /// The certificate does not fit.
     #[error(transparent)]
-    Credential(#[from] Unfit),
-    /// The device would not know where to enrol.
+    Credential(#[from] CertificateError),
+    /// The enrolment URL cannot be used.
     #[error("the enrolment address is not an https:// URL of at most {URL_BYTES_MAX} bytes")]
     EnrollmentUrl,
 }

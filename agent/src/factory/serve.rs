@@ -1,4 +1,4 @@
-//! The dialogue over a byte stream: frames in, frames out, and an end to every wait.
+//! The dialogue over a byte stream, with a limit for every wait.
 
 use std::io;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::Dialogue;
 
-/// Answers the station until it closes the stream, or has locked the device and says no more.
+/// Answers the station until it closes the stream, or has locked the device and is silent.
 ///
 /// # Errors
-/// When the stream breaks, or nobody says anything for too long.
+/// When the stream breaks, or the station is silent for too long.
 pub async fn serve(
     dialogue: &mut Dialogue,
     mut reader: impl AsyncRead + Unpin,
@@ -22,13 +22,13 @@ pub async fn serve(
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let patience = if dialogue.is_locked() { limits.after_lock } else { limits.idle };
-        let count = match timeout(patience, reader.read(&mut buffer)).await {
+        let wait = if dialogue.is_locked() { limits.after_lock } else { limits.idle };
+        let count = match timeout(wait, reader.read(&mut buffer)).await {
             Ok(Ok(0)) => return Ok(End::Closed),
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return Err(ServeError::Read(error)),
             Err(_) if dialogue.is_locked() => return Ok(End::Locked),
-            Err(_) => return Err(ServeError::Silence { patience }),
+            Err(_) => return Err(ServeError::Silence { wait }),
         };
         for frame in decoder.push(buffer.get(..count).unwrap_or_default()) {
             let answer = match frame {
@@ -45,49 +45,49 @@ pub async fn serve(
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
                 Ok(Err(error)) => return Err(ServeError::Write(error)),
-                Err(_) => return Err(ServeError::Silence { patience: limits.idle }),
+                Err(_) => return Err(ServeError::Silence { wait: limits.idle }),
             }
         }
     }
 }
 
-/// How a dialogue ended well.
+/// How a dialogue ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The station closed the stream. The device goes on from here with the next one.
     Closed,
-    /// The device is locked, and the station has nothing more to say.
+    /// The device is locked, and the station is silent.
     Locked,
 }
 
 /// How long the device waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For the next byte, or to get rid of an answer.
+    /// For the next byte, or until an answer is written.
     pub idle: Duration,
-    /// For a station that missed the answer to Lock.
+    /// After the lock, for a station that missed the answer.
     pub after_lock: Duration,
 }
 
-/// How a dialogue ended badly. What was kept is kept: the next one goes on from there.
+/// How a dialogue failed. The next one goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The stream broke.
+    /// Reading failed.
     #[error("the station cannot be read")]
     Read(#[source] io::Error),
-    /// The stream broke.
+    /// Writing failed.
     #[error("the station cannot be answered")]
     Write(#[source] io::Error),
-    /// What this device wrote came back to it.
+    /// The device's own answers came back to it.
     #[error(
         "the line echoes: this device receives its own answers; switch the echo of the port or adapter off"
     )]
     Echo,
-    /// Nobody is there.
-    #[error("the station said nothing for {}", humantime::format_duration(*patience))]
+    /// The station was silent for too long.
+    #[error("the station said nothing for {}", humantime::format_duration(*wait))]
     Silence {
-        /// How long.
-        patience: Duration,
+        /// The limit.
+        wait: Duration,
     },
 }
 

@@ -1,6 +1,7 @@
 //! A key in a file: PKCS#8 in PEM, mode 0600, or 0640 where one group was given the right to read it.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use aws_lc_rs::encoding::AsDer;
@@ -20,28 +21,27 @@ pub struct FileKey {
 }
 
 impl FileKey {
-    /// A fresh key, and the bytes of the file to keep it in. It is nowhere else yet: keep it before using it.
-    ///
-    /// # Errors
-    /// When the library cannot make one.
+    /// A fresh key, and the bytes of its file. It is in memory only: write it before using it.
     pub fn generate() -> Result<(Self, Secret), KeyError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyError::Unusable)?;
-        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unusable)?;
-        let document = SecretDocument::try_from(pkcs8.as_ref()).map_err(|_| KeyError::Unusable)?;
-        let pem = document.to_pem(PEM_LABEL, LineEnding::LF).map_err(|_| KeyError::Unusable)?;
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyError::Refused)?;
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Refused)?;
+        let document = SecretDocument::try_from(pkcs8.as_ref()).map_err(|_| KeyError::Refused)?;
+        let pem = document.to_pem(PEM_LABEL, LineEnding::LF).map_err(|_| KeyError::Refused)?;
         // The secret is what goes to the file; `pem` wipes itself.
         let secret = Secret::new(pem.as_bytes().to_vec());
         Ok((Self::from_pair(pair)?, secret))
     }
 
-    /// Reads the key from `path`. The group with the number `readers` may be able to read it too; nobody else may.
+    /// Reads the key from `path`. The group with the number `readers` may be able to read it too; nobody else
+    /// may.
     ///
     /// # Errors
     /// When it cannot be read, when others can read it too, or when it is not such a key.
     pub fn open(path: &Path, readers: Option<u32>) -> Result<Self, KeyError> {
         let readers = readers.map_or(Readers::Nobody, Readers::Group);
         let pem = read_private(path, KEY_FILE_BYTES_MAX, readers).map_err(|error| match error {
-            PrivateFileError::Read(source) => KeyError::Unreadable(source),
+            PrivateFileError::Read(error) if error.kind() == io::ErrorKind::NotFound => KeyError::Missing,
+            PrivateFileError::Read(error) => KeyError::Unavailable(error),
             PrivateFileError::Exposed { mode } => KeyError::Exposed { mode },
             PrivateFileError::Unexpected => KeyError::Malformed,
         })?;
@@ -56,7 +56,7 @@ impl FileKey {
     }
 
     fn from_pair(pair: EcdsaKeyPair) -> Result<Self, KeyError> {
-        let spki = pair.public_key().as_der().map_err(|_| KeyError::Unusable)?;
+        let spki = pair.public_key().as_der().map_err(|_| KeyError::Refused)?;
         let public_key = PublicKey::from_spki(spki.as_ref()).map_err(|_| KeyError::Malformed)?;
         Ok(Self { pair, public_key })
     }
@@ -68,7 +68,7 @@ impl DeviceKey for FileKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Unusable)?;
+        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(|_| KeyError::Refused)?;
         Ok(signature.as_ref().to_vec())
     }
 }
@@ -82,7 +82,8 @@ impl fmt::Debug for FileKey {
 /// RFC 5958, section 5: the label of an unencrypted PKCS#8 key.
 const PEM_LABEL: &str = "PRIVATE KEY";
 
-/// The longest key file we read: a P-256 key is 241 bytes of PEM, and a file that is much longer is something else.
+/// The longest key file we read: a P-256 key is 241 bytes of PEM, and a file that is much longer is something
+/// else.
 const KEY_FILE_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The group of the system whose members may read the key in use: applications that run as users of their own.
+//! The group of the system whose members may read the key in use: applications that run as users of their
+//! own.
 
 use std::fmt;
 use std::str::FromStr;

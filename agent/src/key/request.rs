@@ -4,14 +4,12 @@ use rcgen::{CertificateParams, DistinguishedName, PKCS_ECDSA_P256_SHA256, Signat
 
 use super::{DeviceKey, KeyError};
 
-/// A PKCS#10 request (RFC 2986) in DER for the key, with an empty subject: the CA takes the name from its own records (R-5280-21).
-///
-/// # Errors
-/// When the key does not sign.
+/// A PKCS#10 request (RFC 2986) in DER for the key, with an empty subject: the CA takes the name from its own
+/// records (R-5280-21).
 pub fn certificate_request(key: &dyn DeviceKey) -> Result<Vec<u8>, KeyError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    let request = params.serialize_request(&Signing(key)).map_err(|_| KeyError::Unusable)?;
+    let request = params.serialize_request(&Signing(key)).map_err(|_| KeyError::Refused)?;
     Ok(request.der().to_vec())
 }
 

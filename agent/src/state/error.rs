@@ -1,4 +1,4 @@
-//! What can be wrong with a state directory, and what to do about it.
+//! Errors of a state directory, and the next step for each.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,55 +8,56 @@ use crate::key::{KeyError, KeyGroupError};
 /// Why the state cannot be used. Nothing was repaired, and nothing was replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// No factory has been here.
+    /// There is no state file.
     #[error("{} holds no device state", directory.display())]
     Missing {
         /// The state directory.
         directory: PathBuf,
     },
-    /// Something else lives there.
+    /// The directory holds files that are not the agent's.
     #[error("{} is not blank: it holds {name}, which is not ours", directory.display())]
     Foreign {
         /// The state directory.
         directory: PathBuf,
-        /// The first file that is not ours.
+        /// The first such file.
         name: String,
     },
-    /// A file, or a part of the path is one.
+    /// The path is a file, or leads through one.
     #[error("{} is not a directory", directory.display())]
     NotADirectory {
-        /// What was named.
+        /// The path that was named.
         directory: PathBuf,
     },
-    /// Another agent works on it.
+    /// Another agent holds its lock.
     #[error("another touchmark-agent works on {}", directory.display())]
     Busy {
         /// The state directory.
         directory: PathBuf,
     },
-    /// There is nothing to renew.
+    /// No operational certificate is in use, so that there is nothing to renew.
     #[error("{} holds no operational certificate in use", directory.display())]
     NotEnrolled {
         /// The state directory.
         directory: PathBuf,
     },
-    /// A file does not say what it must.
+    /// A file is missing or has unexpected content.
     #[error("{} is damaged: {why}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with it, as text.
         why: String,
     },
-    /// A key that must be there cannot be used.
+    /// A key cannot be used.
     #[error("{} cannot be used", path.display())]
     Key {
-        /// The file.
+        /// The key file, or the directory of a key that is elsewhere.
         path: PathBuf,
-        /// Why.
+        /// The error of the key store.
         source: KeyError,
     },
-    /// Others can use a key, or the group that was asked for cannot read it, and the system does not let us change that.
+    /// Others can use a key, or the group that was asked for cannot read it, and the agent may not change the
+    /// file's mode.
     #[error(
         "{} has mode {mode:04o} where {wanted:04o} is wanted, and the agent may not change it; run the agent as the user that owns the \
          file{}", path.display(), in_the_group(group.as_deref())
@@ -70,32 +71,32 @@ pub enum StateError {
         wanted: u32,
         /// The group that may read it, if one was asked for.
         group: Option<String>,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The group that may read the key does not exist any more.
     #[error("the key in use cannot be given to the group that was asked for with --key-group")]
     KeyGroup(#[source] KeyGroupError),
-    /// The system does not let us read.
+    /// A file cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The system does not let us write.
+    /// A file cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl StateError {
-    /// What a person does next; `None` when the message says it all.
+    /// What a person does next; `None`: the message says it.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::Missing { .. } => {
@@ -119,13 +120,18 @@ impl StateError {
         }
     }
 
-    /// Whether the directory itself is at fault, and running again will not help.
+    /// Whether the directory is damaged, so that running again will not help.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::Key { source: KeyError::Malformed, .. } => true,
-            // A mode is changed back by whoever owns the file: by this program at its next look, or by a person.
+            // A mode is set right at the next start by the file's owner.
             Self::Key {
-                source: KeyError::Exposed { .. } | KeyError::Unreadable(_) | KeyError::Unusable,
+                source:
+                    KeyError::Missing
+                    | KeyError::Exposed { .. }
+                    | KeyError::Unavailable(_)
+                    | KeyError::Write(_)
+                    | KeyError::Refused,
                 ..
             }
             | Self::KeyAccess { .. }

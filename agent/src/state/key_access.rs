@@ -1,5 +1,5 @@
-//! Who may read the key files: their owner, and for the key in use one group, if that was asked for. What was changed from outside is set
-//! right again whenever the state is opened, and said.
+//! Who may read the key files: their owner, and for the key in use one group if it was asked for. A mode that
+//! was changed from outside is set right whenever the state is opened, and logged.
 
 use std::io;
 
@@ -8,14 +8,15 @@ use tracing::{info, warn};
 
 use crate::key::KeyReaders;
 
-use super::{KEY_FILE, Place, Slot, State, StateError};
+use super::{CredentialLocation, Slot, State, StateError};
 
 impl State {
-    /// Keeps who may read the key in use, as a command said it, and makes it so. Later commands that say nothing leave it so.
+    /// Records who may read the key in use, and sets the modes of the key files. Later commands that say
+    /// nothing leave it so.
     ///
     /// # Errors
     /// When it cannot be kept, or the key cannot be given to the group.
-    pub fn let_read(&mut self, readers: &KeyReaders) -> Result<(), StateError> {
+    pub fn set_key_readers(&mut self, readers: &KeyReaders) -> Result<(), StateError> {
         let group = match readers {
             KeyReaders::AsBefore => return Ok(()),
             KeyReaders::Nobody => None,
@@ -28,29 +29,27 @@ impl State {
     }
 
     /// Sets the mode and the group of every key file right.
-    ///
-    /// # Errors
-    /// As [`State::settle_key`].
     pub(super) fn settle_keys(&self) -> Result<(), StateError> {
-        // Where `current` leads nowhere, no key is in use; what is wrong with it is said by who needs it.
+        // Where `current` leads nowhere, no key is in use.
         let current = self.view.current().ok().flatten();
-        self.settle_key(Place::Birth, false)?;
+        self.settle_key(CredentialLocation::Birth, false)?;
         for slot in [Slot::A, Slot::B] {
-            self.settle_key(Place::Slot(slot), current == Some(slot))?;
+            self.settle_key(CredentialLocation::Slot(slot), current == Some(slot))?;
         }
         Ok(())
     }
 
-    /// Sets the mode and the group of a place's key file right, if there is one: 0640 with the group that was asked for when it is the
-    /// key in use, else 0600.
+    /// Sets the mode and the group of a location's key file right, if there is one: 0640 with the group that
+    /// was asked for when it is the key in use, else 0600.
     ///
     /// # Errors
-    /// When the mode is wrong and only somebody else may change it; or the group that was asked for does not exist.
-    pub(super) fn settle_key(&self, place: Place, in_use: bool) -> Result<(), StateError> {
-        let path = self.view.path(place).join(KEY_FILE);
+    /// When the mode is wrong and only somebody else may change it; or the group that was asked for does not
+    /// exist.
+    pub(super) fn settle_key(&self, location: CredentialLocation, in_use: bool) -> Result<(), StateError> {
+        let Some(path) = self.view.keys.private_file(&self.view.path(location)) else { return Ok(()) };
         let access = match path.symlink_metadata() {
             Ok(metadata) if metadata.is_file() => Access::of(&metadata),
-            // What is wrong with it is said by who needs the key.
+            // Whoever needs the key reports what is wrong with it.
             _ => return Ok(()),
         };
         let group = self.record().key_group.as_ref().filter(|_| in_use);
@@ -60,7 +59,7 @@ impl State {
             return Ok(());
         }
         if number.is_none() && access.mode & 0o077 == 0 && access.mode & 0o400 != 0 {
-            // Stricter than we make it, and as good: 0400.
+            // Stricter than wanted: 0400.
             return Ok(());
         }
         let set = self.disk.set_access(&path, number, wanted).and_then(|()| self.disk.sync_file(&path));

@@ -11,27 +11,34 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificate::{Certificate, Credential, Kind};
-use crate::key::{DeviceKey, FileKey, KeyError};
+use crate::key::{DeviceKey, FileKeyStore, KeyError, KeyStore};
 use crate::time_floor::TimeFloor;
 
 use super::{
-    CERTIFICATE_FILE, CHAIN_FILE, CURRENT, EnrolmentStep, FactoryStep, KEY_FILE, Place, Record, RenewalStep,
-    STATE_FILE, Slot, StateError, TRUST_FILE,
+    CERTIFICATE_FILE, CHAIN_FILE, CREDENTIAL_FILES, CURRENT, CredentialLocation, EnrolmentStep, FactoryStep,
+    Record, RenewalStep, STATE_FILE, Slot, StateError, TRUST_FILE,
 };
 
-/// What a state directory says. Reading it needs no lock: files are only replaced, and never those that are in use.
+/// The content of a state directory. Reading it needs no lock: files are only replaced, and never those that
+/// are in use.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(super) directory: PathBuf,
     pub(super) record: Record,
+    pub(super) keys: Arc<dyn KeyStore>,
 }
 
 impl View {
-    /// Reads the state file.
+    /// Reads the state file of a device whose keys are in files.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
     pub fn read(directory: &Path) -> Result<Self, StateError> {
+        Self::read_with(directory, Arc::new(FileKeyStore))
+    }
+
+    /// Reads the state file of a device whose keys are in `keys`.
+    pub fn read_with(directory: &Path, keys: Arc<dyn KeyStore>) -> Result<Self, StateError> {
         let path = directory.join(STATE_FILE);
         let bytes = match read(&path) {
             Ok(bytes) => bytes,
@@ -44,7 +51,7 @@ impl View {
             Err(error) => return Err(error),
         };
         let record = Record::from_json(&bytes).map_err(|why| StateError::Damaged { path, why })?;
-        Ok(Self { directory: directory.to_owned(), record })
+        Ok(Self { directory: directory.to_owned(), record, keys })
     }
 
     /// How far the device is.
@@ -52,11 +59,11 @@ impl View {
         &self.record
     }
 
-    /// Where the files of a place lie.
-    pub fn path(&self, place: Place) -> PathBuf {
-        self.directory.join(match place {
-            Place::Birth => "idevid",
-            Place::Slot(slot) => slot.directory(),
+    /// The directory of a location.
+    pub fn path(&self, location: CredentialLocation) -> PathBuf {
+        self.directory.join(match location {
+            CredentialLocation::Birth => "idevid",
+            CredentialLocation::Slot(slot) => slot.directory(),
         })
     }
 
@@ -78,102 +85,97 @@ impl View {
         }
     }
 
-    /// The key of a place.
+    /// The key of a location.
     ///
     /// # Errors
-    /// When it is missing, damaged, or others can read it than its owner and the group that was asked for.
-    pub fn key(&self, place: Place) -> Result<Arc<dyn DeviceKey>, StateError> {
-        let path = self.path(place).join(KEY_FILE);
-        // The birth certificate's key is for nobody else, ever.
-        let group = self.record.key_group.as_ref().filter(|_| place != Place::Birth);
-        // A group that the system does not know any more reads nothing.
+    /// When it is missing, damaged, or can be read by others than its owner and the group that was asked for.
+    pub fn key(&self, location: CredentialLocation) -> Result<Arc<dyn DeviceKey>, StateError> {
+        // The birth certificate's key is never shared.
+        let group = self.record.key_group.as_ref().filter(|_| location != CredentialLocation::Birth);
+        // A group that the system does not know any more has no members.
         let readers = group.and_then(|group| group.number().ok());
-        match FileKey::open(&path, readers) {
-            Ok(key) => Ok(Arc::new(key)),
-            Err(KeyError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(StateError::Damaged { path, why: "it is missing".to_owned() })
-            }
-            Err(source) => Err(StateError::Key { path, source }),
+        let opened = self.keys.open(&self.path(location), readers);
+        opened.map_err(|error| self.key_error(location, error))
+    }
+
+    /// An error of the key store about the key of a location.
+    pub(super) fn key_error(&self, location: CredentialLocation, error: KeyError) -> StateError {
+        let directory = self.path(location);
+        let path = self.keys.private_file(&directory).unwrap_or(directory);
+        match error {
+            KeyError::Missing => StateError::Damaged { path, why: error.to_string() },
+            KeyError::Write(source) => StateError::Write { path, source },
+            source => StateError::Key { path, source },
         }
     }
 
-    /// The credential of a place.
-    ///
-    /// # Errors
-    /// When a file is missing or damaged.
-    pub fn credential(&self, place: Place) -> Result<Credential, StateError> {
-        let directory = self.path(place);
+    /// Whether a key or a certificate lies at a location.
+    pub(super) fn holds_anything(&self, location: CredentialLocation) -> bool {
+        let directory = self.path(location);
+        let is_there = |name: &&str| directory.join(name).symlink_metadata().is_ok();
+        self.keys.holds_key(&directory) || CREDENTIAL_FILES.iter().any(is_there)
+    }
+
+    /// The credential of a location.
+    pub fn credential(&self, location: CredentialLocation) -> Result<Credential, StateError> {
+        let directory = self.path(location);
         let path = directory.join(CERTIFICATE_FILE);
         let mut certificates = certificates(&path)?.into_iter();
         let (Some(certificate), None) = (certificates.next(), certificates.next()) else {
             return Err(StateError::Damaged { path, why: "it must hold one certificate".to_owned() });
         };
-        Certificate::from_der(&certificate)
+        let leaf = Certificate::from_der(certificate)
             .map_err(|why| StateError::Damaged { path, why: why.to_string() })?;
         let trust = directory.join(TRUST_FILE);
         let anchors = self::certificates(&trust)?;
         if anchors.is_empty() {
             return Err(StateError::Damaged { path: trust, why: "it holds no certificate".to_owned() });
         }
-        Ok(Credential { certificate, chain: self::certificates(&directory.join(CHAIN_FILE))?, anchors })
+        Ok(Credential { leaf, chain: self::certificates(&directory.join(CHAIN_FILE))?, anchors })
     }
 
-    /// The credential and the key of a place, if they belong together and to `device`, as they did when they were put there.
+    /// The credential and the key of a location, if they belong together and to `device`. The chain is
+    /// verified at the time that `at` gives for the certificate.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or is not the one that was put there.
+    /// When a file is missing or damaged, or is not the one that was written there.
     pub fn checked(
         &self,
-        place: Place,
+        location: CredentialLocation,
         device: &DeviceId,
         kind: Kind,
-        now: SystemTime,
+        at: impl FnOnce(&Certificate) -> SystemTime,
     ) -> Result<(Credential, Arc<dyn DeviceKey>), StateError> {
-        let (credential, key) = (self.credential(place)?, self.key(place)?);
-        credential.check(device, key.public_key(), kind, now).map_err(|why| StateError::Damaged {
-            path: self.path(place).join(CERTIFICATE_FILE),
+        let (credential, key) = (self.credential(location)?, self.key(location)?);
+        let checked = credential.check(device, key.public_key(), kind, at(&credential.leaf));
+        checked.map_err(|why| StateError::Damaged {
+            path: self.path(location).join(CERTIFICATE_FILE),
             why: why.to_string(),
         })?;
         Ok((credential, key))
     }
 
-    /// As [`View::checked`], at a time that depends on no clock: a credential that was in order when it was put there and has ended
-    /// since is still in order here. Whether it has ended is for those to say who know the time.
-    ///
-    /// # Errors
-    /// As [`View::checked`].
+    /// As [`View::checked`], at the time floor or the nearest time within the certificate's validity: whether
+    /// it has ended is not checked.
     pub fn own(
         &self,
-        place: Place,
+        location: CredentialLocation,
         device: &DeviceId,
     ) -> Result<(Credential, Arc<dyn DeviceKey>), StateError> {
-        let kind = if place == Place::Birth { Kind::Birth } else { Kind::Operational };
+        let kind = if location == CredentialLocation::Birth { Kind::Birth } else { Kind::Operational };
         let floor = self.time_floor()?.moment();
-        let certificate = self.certificate(place)?;
-        self.checked(
-            place,
-            device,
-            kind,
-            floor.clamp(certificate.not_before, certificate.not_after.max(certificate.not_before)),
-        )
-    }
-
-    /// What the certificate of a place says.
-    ///
-    /// # Errors
-    /// As [`View::credential`].
-    pub fn certificate(&self, place: Place) -> Result<Certificate, StateError> {
-        let credential = self.credential(place)?;
-        Certificate::from_der(&credential.certificate).map_err(|why| StateError::Damaged {
-            path: self.path(place).join(CERTIFICATE_FILE),
-            why: why.to_string(),
+        self.checked(location, device, kind, |certificate| {
+            floor.clamp(certificate.not_before, certificate.not_after.max(certificate.not_before))
         })
     }
 
-    /// Whether `current` leads where it must when `slot` is in use: there, or to the certificate that is about to replace it.
-    ///
-    /// # Errors
-    /// When it does not.
+    /// The certificate of a location.
+    pub fn certificate(&self, location: CredentialLocation) -> Result<Certificate, StateError> {
+        Ok(self.credential(location)?.leaf)
+    }
+
+    /// Checks that `current` leads to `slot`, which is in use, or to the certificate that is about to replace
+    /// it.
     pub fn check_current(&self, slot: Slot) -> Result<(), StateError> {
         let next = self.record.renewal.as_ref().filter(|it| it.step == RenewalStep::Installed);
         match self.current()? {
@@ -190,31 +192,29 @@ impl View {
         &self.directory
     }
 
-    /// The least that the time can be: what the CA told last or, before it did, what is on record and when the device's own certificates
-    /// began (R-LIFE-06). A certificate that was issued while the CA's clock was ahead says no more about the time once the CA told it.
-    ///
-    /// # Errors
-    /// When a certificate that must be there is damaged.
+    /// The least that the time can be: the CA's last word or, before its first, the later of the record's
+    /// floor and the beginning of the device's own certificates (R-LIFE-06). Those may have been issued while
+    /// the CA's clock was ahead.
     pub fn time_floor(&self) -> Result<TimeFloor, StateError> {
         let mut floor = self.record.time_floor;
-        if self.record.time_told {
+        if self.record.server_time_known {
             return Ok(floor);
         }
-        let birth = (self.record.factory >= FactoryStep::Installed).then_some(Place::Birth);
+        let birth = (self.record.factory >= FactoryStep::Installed).then_some(CredentialLocation::Birth);
         let operational = self
             .record
             .enrolment
             .as_ref()
             .filter(|enrolment| enrolment.step > EnrolmentStep::Begun)
-            .map(|enrolment| Place::Slot(enrolment.slot));
+            .map(|enrolment| CredentialLocation::Slot(enrolment.slot));
         let next = self
             .record
             .renewal
             .as_ref()
             .filter(|renewal| renewal.step == RenewalStep::Installed)
-            .map(|renewal| Place::Slot(renewal.slot));
-        for place in birth.into_iter().chain(operational).chain(next) {
-            floor = floor.raised_to(self.certificate(place)?.not_before);
+            .map(|renewal| CredentialLocation::Slot(renewal.slot));
+        for location in birth.into_iter().chain(operational).chain(next) {
+            floor = floor.raised_to(self.certificate(location)?.not_before);
         }
         Ok(floor)
     }

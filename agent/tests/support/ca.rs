@@ -1,4 +1,4 @@
-//! A CA that keeps its books in memory and does what a test tells it to.
+//! A CA in memory that answers as a test tells it to.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -14,44 +14,44 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::days::{day, now_s};
-use super::issuers::{Issuers, Wish, pem};
+use super::issuers::{CertificateSpec, Issuers, pem};
 
 /// A running CA. It stops with the test.
 pub struct FakeCa {
     pub issuers: Arc<Issuers>,
     pub address: SocketAddr,
-    pub books: Arc<Mutex<Books>>,
+    pub state: Arc<Mutex<CaState>>,
     _runtime: tokio::runtime::Runtime,
 }
 
-/// What it did, and what it shall do.
+/// What it did, and what it is told to do.
 #[derive(Default)]
-pub struct Books {
+pub struct CaState {
     pub issued: HashMap<Vec<u8>, (KeyFingerprint, Vec<u8>)>,
     pub confirmed: Vec<Vec<u8>>,
     pub calls: usize,
     /// Refuse the next calls, last first; `Ok` lets one pass.
     pub refusals: Vec<(Code, &'static str, Option<std::time::Duration>)>,
-    pub mischief: Option<Mischief>,
+    pub wrong_answer: Option<WrongAnswer>,
     /// When operational certificates end, if not in 2090.
     pub until: Option<(i32, u8, u8)>,
     /// Seconds that the CA's clock is past [`now_s`].
     pub later: i64,
     /// When to renew, as seconds from [`now_s`]; without it, never before the year 2090.
     pub window: Option<(i64, i64)>,
-    /// Why then.
+    /// The reason of that window.
     pub reason: &'static str,
     /// How often it was asked when to renew.
     pub asked: usize,
-    /// Lose so many answers to Renew and ConfirmInstalled, after what they answer is done.
+    /// Lose so many answers to Renew and ConfirmInstalled after the work was done.
     pub lost: usize,
-    /// Which certificate authorised which.
+    /// Child to parent.
     pub parents: HashMap<Vec<u8>, Vec<u8>>,
-    /// Not taken any more: the child was seen in use, or a test said so.
+    /// Revoked or superseded certificates.
     pub revoked: HashSet<Vec<u8>>,
 }
 
-impl Books {
+impl CaState {
     /// Loses this answer, if it is one of those to be lost.
     fn lose(&mut self) -> Result<(), Status> {
         match self.lost.checked_sub(1) {
@@ -63,16 +63,17 @@ impl Books {
         }
     }
 
-    /// Certificates that were issued and are taken.
+    /// Certificates that were issued and are not revoked.
     pub fn good(&self) -> usize {
-        let serial = |der: &Vec<u8>| agent::certificate::Certificate::from_der(der).unwrap().serial_number;
+        let serial =
+            |der: &Vec<u8>| agent::certificate::Certificate::from_der(der.clone()).unwrap().serial_number;
         self.issued.values().filter(|(_, der)| !self.revoked.contains(&serial(der))).count()
     }
 }
 
 /// A wrong answer to Enroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mischief {
+pub enum WrongAnswer {
     OtherKey,
     OtherDevice,
     NotForClients,
@@ -87,10 +88,10 @@ pub enum Mischief {
     NoTime,
     NoCertificate,
     Garbage,
-    /// For who renews: sooner over than the certificate in use.
+    /// For a renewal: ends before the certificate in use.
     Shorter,
-    /// For who renews: chain and anchors belong together, and nobody knows them.
-    OtherWorld,
+    /// For a renewal: chain and anchors belong together, and the device does not know them.
+    UnknownRoots,
 }
 
 impl FakeCa {
@@ -111,7 +112,7 @@ impl FakeCa {
         until: (i32, u8, u8),
     ) -> Self {
         let issuers = Arc::new(issuers);
-        let books = Arc::new(Mutex::new(Books::default()));
+        let state = Arc::new(Mutex::new(CaState::default()));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(address)).unwrap();
@@ -120,7 +121,7 @@ impl FakeCa {
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(chain, key))
             .client_ca_root(Certificate::from_pem(pem(&issuers.root)));
-        let service = Enrollment { issuers: issuers.clone(), books: books.clone() };
+        let service = Enrollment { issuers: issuers.clone(), state: state.clone() };
         runtime.spawn(
             Server::builder()
                 .tls_config(tls)
@@ -129,7 +130,7 @@ impl FakeCa {
                 .add_service(tonic_health::server::health_reporter().1)
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
-        Self { issuers, address, books, _runtime: runtime }
+        Self { issuers, address, state, _runtime: runtime }
     }
 
     pub fn url(&self) -> String {
@@ -139,19 +140,19 @@ impl FakeCa {
 
 struct Enrollment {
     issuers: Arc<Issuers>,
-    books: Arc<Mutex<Books>>,
+    state: Arc<Mutex<CaState>>,
 }
 
 impl Enrollment {
-    /// Every call counts, and is heard of by the ledger: whoever calls is in use, and its parent is not needed any more.
+    /// Counts a call, which the ledger hears of: the caller is in use, and its parent superseded.
     fn counted<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let shown = caller(request);
         let caller = shown.serial_number.clone();
-        let mut books = self.books.lock().unwrap();
-        books.calls += 1;
-        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs((now_s() + books.later) as u64);
+        let mut state = self.state.lock().unwrap();
+        state.calls += 1;
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs((now_s() + state.later) as u64);
         for (refused, reason) in [
-            (books.revoked.contains(&caller), "CLIENT_CERTIFICATE_REVOKED"),
+            (state.revoked.contains(&caller), "CLIENT_CERTIFICATE_REVOKED"),
             (shown.has_ended(now), "CLIENT_CERTIFICATE_EXPIRED"),
         ] {
             if refused {
@@ -159,10 +160,10 @@ impl Enrollment {
                 return Err(Status::with_error_details(Code::Unauthenticated, "not any more", details));
             }
         }
-        if let Some(parent) = books.parents.get(&caller).cloned() {
-            books.revoked.insert(parent);
+        if let Some(parent) = state.parents.get(&caller).cloned() {
+            state.revoked.insert(parent);
         }
-        match books.refusals.pop() {
+        match state.refusals.pop() {
             None | Some((Code::Ok, ..)) => Ok(()),
             Some((code, reason, retry)) => {
                 let mut details = ErrorDetails::with_error_info(reason, "touchmark", []);
@@ -175,25 +176,25 @@ impl Enrollment {
     }
 
     fn answer(&self, request: &v1::EnrollRequest, serial: &str) -> v1::EnrollResponse {
-        let mut books = self.books.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let key = Csr::from_der(&request.csr).unwrap().public_key().fingerprint();
-        let mut wish = Wish::operational("cam-2", serial);
-        wish.until = books.until.unwrap_or(wish.until);
-        if let Some(mischief) = books.mischief {
-            return self.mischief(mischief, &request.csr, wish);
+        let mut spec = CertificateSpec::operational("cam-2", serial);
+        spec.until = state.until.unwrap_or(spec.until);
+        if let Some(wrong_answer) = state.wrong_answer {
+            return self.wrong_answer(wrong_answer, &request.csr, spec);
         }
-        let (first_key, certificate) = books
+        let (first_key, certificate) = state
             .issued
             .entry(request.request_id.to_vec())
-            .or_insert_with(|| (key, self.issuers.operational.certify(&request.csr, &wish)));
+            .or_insert_with(|| (key, self.issuers.operational.certify(&request.csr, &spec)));
         assert_eq!(*first_key, key, "the same request id with another key");
         let mut response = self.response(certificate.clone());
-        response.server_time = Some(prost_types::Timestamp { seconds: now_s() + books.later, nanos: 0 });
+        response.server_time = Some(prost_types::Timestamp { seconds: now_s() + state.later, nanos: 0 });
         response
     }
 
     fn response(&self, certificate: Vec<u8>) -> v1::EnrollResponse {
-        let serial_number = agent::certificate::Certificate::from_der(&certificate)
+        let serial_number = agent::certificate::Certificate::from_der(certificate.clone())
             .map(|certificate| certificate.serial_number)
             .unwrap_or_default();
         v1::EnrollResponse {
@@ -211,32 +212,37 @@ impl Enrollment {
         }
     }
 
-    fn mischief(&self, mischief: Mischief, csr: &[u8], wish: Wish) -> v1::EnrollResponse {
-        let good = |csr: &[u8], wish: &Wish| self.issuers.operational.certify(csr, wish);
-        let mut response = self.response(match mischief {
-            Mischief::OtherKey => {
+    fn wrong_answer(
+        &self,
+        wrong_answer: WrongAnswer,
+        csr: &[u8],
+        spec: CertificateSpec,
+    ) -> v1::EnrollResponse {
+        let good = |csr: &[u8], spec: &CertificateSpec| self.issuers.operational.certify(csr, spec);
+        let mut response = self.response(match wrong_answer {
+            WrongAnswer::OtherKey => {
                 let (key, _) = agent::key::FileKey::generate().unwrap();
-                good(&agent::key::certificate_request(&key).unwrap(), &wish)
+                good(&agent::key::certificate_request(&key).unwrap(), &spec)
             }
-            Mischief::OtherDevice => good(csr, &Wish::operational("cam-2", "SN9")),
-            Mischief::NotForClients => good(csr, &Wish { for_clients: false, ..wish }),
-            Mischief::WrongIssuer => self.issuers.factory.certify(csr, &wish),
-            Mischief::Ended => good(csr, &Wish { until: day(-19), ..wish }),
-            Mischief::Shorter => good(csr, &Wish { until: day(5), ..wish }),
-            Mischief::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
-            Mischief::OtherWorld => return self.other_world(csr, &wish),
-            _ => good(csr, &wish),
+            WrongAnswer::OtherDevice => good(csr, &CertificateSpec::operational("cam-2", "SN9")),
+            WrongAnswer::NotForClients => good(csr, &CertificateSpec { for_clients: false, ..spec }),
+            WrongAnswer::WrongIssuer => self.issuers.factory.certify(csr, &spec),
+            WrongAnswer::Ended => good(csr, &CertificateSpec { until: day(-19), ..spec }),
+            WrongAnswer::Shorter => good(csr, &CertificateSpec { until: day(5), ..spec }),
+            WrongAnswer::Garbage => vec![0x30, 0x03, 0x02, 0x01, 0x05],
+            WrongAnswer::UnknownRoots => return self.unknown_roots(csr, &spec),
+            _ => good(csr, &spec),
         });
         let bundle = response.trust_bundle.as_mut().unwrap();
-        match mischief {
-            Mischief::NoChain => response.chain.clear(),
-            Mischief::NoAnchors => bundle.anchors.clear(),
-            Mischief::ForeignAnchors => bundle.anchors = vec![Issuers::new().root.into()],
-            Mischief::OlderTrust => bundle.version = 0,
-            Mischief::FarFuture => response.server_time.as_mut().unwrap().seconds = 7_258_118_400,
-            Mischief::NoTime => response.server_time = None,
-            Mischief::NoCertificate => response.certificate = None,
-            Mischief::OtherSerialNumber => {
+        match wrong_answer {
+            WrongAnswer::NoChain => response.chain.clear(),
+            WrongAnswer::NoAnchors => bundle.anchors.clear(),
+            WrongAnswer::ForeignAnchors => bundle.anchors = vec![Issuers::new().root.into()],
+            WrongAnswer::OlderTrust => bundle.version = 0,
+            WrongAnswer::FarFuture => response.server_time.as_mut().unwrap().seconds = 7_258_118_400,
+            WrongAnswer::NoTime => response.server_time = None,
+            WrongAnswer::NoCertificate => response.certificate = None,
+            WrongAnswer::OtherSerialNumber => {
                 response.certificate.as_mut().unwrap().serial_number = vec![0x40; 16].into();
             }
             _ => {}
@@ -246,9 +252,9 @@ impl Enrollment {
 }
 
 impl Enrollment {
-    fn other_world(&self, csr: &[u8], wish: &Wish) -> v1::EnrollResponse {
+    fn unknown_roots(&self, csr: &[u8], spec: &CertificateSpec) -> v1::EnrollResponse {
         let other = Issuers::new();
-        let mut response = self.response(other.operational.certify(csr, wish));
+        let mut response = self.response(other.operational.certify(csr, spec));
         response.chain = vec![other.operational.certificate.into()];
         response.trust_bundle.as_mut().unwrap().anchors =
             vec![other.root.into(), self.issuers.root.clone().into()];
@@ -270,9 +276,9 @@ impl EnrollmentService for Enrollment {
         let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } = answer;
         if let Some(certificate) = &certificate {
             let child = certificate.serial_number.to_vec();
-            self.books.lock().unwrap().parents.insert(child, caller.serial_number);
+            self.state.lock().unwrap().parents.insert(child, caller.serial_number);
         }
-        self.books.lock().unwrap().lose()?;
+        self.state.lock().unwrap().lose()?;
         Ok(Response::new(v1::RenewResponse { certificate, chain, trust_bundle, server_time }))
     }
 
@@ -281,15 +287,15 @@ impl EnrollmentService for Enrollment {
         request: Request<v1::GetRenewalInfoRequest>,
     ) -> Result<Response<v1::GetRenewalInfoResponse>, Status> {
         self.counted(&request)?;
-        let mut books = self.books.lock().unwrap();
-        books.asked += 1;
+        let mut state = self.state.lock().unwrap();
+        state.asked += 1;
         Ok(Response::new(v1::GetRenewalInfoResponse {
-            window_start: books.window.and_then(|window| self.time(window.0)),
-            window_end: books.window.and_then(|window| self.time(window.1)),
-            reason: books.reason.to_owned(),
+            window_start: state.window.and_then(|window| self.time(window.0)),
+            window_end: state.window.and_then(|window| self.time(window.1)),
+            reason: state.reason.to_owned(),
             retry_after: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
             explanation: String::new(),
-            server_time: self.time(books.later),
+            server_time: self.time(state.later),
         }))
     }
 
@@ -308,9 +314,9 @@ impl EnrollmentService for Enrollment {
     ) -> Result<Response<v1::ConfirmInstalledResponse>, Status> {
         self.counted(&request)?;
         assert_eq!(caller(&request).serial_number, request.get_ref().serial_number);
-        self.books.lock().unwrap().confirmed.push(request.get_ref().serial_number.to_vec());
-        self.books.lock().unwrap().lose()?;
-        let later = self.books.lock().unwrap().later;
+        self.state.lock().unwrap().confirmed.push(request.get_ref().serial_number.to_vec());
+        self.state.lock().unwrap().lose()?;
+        let later = self.state.lock().unwrap().later;
         Ok(Response::new(v1::ConfirmInstalledResponse { server_time: self.time(later) }))
     }
 
@@ -325,5 +331,5 @@ impl EnrollmentService for Enrollment {
 
 fn caller<T>(request: &Request<T>) -> agent::certificate::Certificate {
     let shown = request.peer_certs().unwrap();
-    agent::certificate::Certificate::from_der(&shown[0]).unwrap()
+    agent::certificate::Certificate::from_der(shown[0].to_vec()).unwrap()
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{Clock, SystemClock};
 use rcgen::date_time_ymd;
 
-/// The CA's time, in seconds since 1970: when this day began, in UTC. It stays what it was when the test began.
+/// The CA's time, in seconds since 1970: when this day began, in UTC. It stays what it was when the test
+/// began.
 pub fn now_s() -> i64 {
     static TODAY: OnceLock<i64> = OnceLock::new();
     *TODAY.get_or_init(|| {

@@ -1,6 +1,5 @@
 //! A root and the issuers below it, made with rcgen.
 
-use agent::certificate::Credential;
 use identity::Csr;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -24,7 +23,7 @@ pub struct Authority {
 
 /// What a certificate shall say.
 #[derive(Clone)]
-pub struct Wish {
+pub struct CertificateSpec {
     pub product: String,
     pub serial: String,
     pub for_clients: bool,
@@ -32,7 +31,15 @@ pub struct Wish {
     pub until: (i32, u8, u8),
 }
 
-impl Wish {
+/// A certificate for a device, its chain and the roots, X.509 DER.
+#[derive(Clone)]
+pub struct Issued {
+    pub certificate: Vec<u8>,
+    pub chain: Vec<Vec<u8>>,
+    pub anchors: Vec<Vec<u8>>,
+}
+
+impl CertificateSpec {
     pub fn birth(product: &str, serial: &str) -> Self {
         Self {
             product: product.to_owned(),
@@ -67,9 +74,9 @@ impl Issuers {
     }
 
     /// The credential for a request, from one of the issuers.
-    pub fn credential(&self, from: &Authority, csr: &[u8], wish: &Wish) -> Credential {
-        Credential {
-            certificate: from.certify(csr, wish),
+    pub fn credential(&self, from: &Authority, csr: &[u8], spec: &CertificateSpec) -> Issued {
+        Issued {
+            certificate: from.certify(csr, spec),
             chain: vec![from.certificate.clone()],
             anchors: vec![self.root.clone()],
         }
@@ -91,17 +98,17 @@ impl Issuers {
 }
 
 impl Authority {
-    pub fn certify(&self, csr: &[u8], wish: &Wish) -> Vec<u8> {
+    pub fn certify(&self, csr: &[u8], spec: &CertificateSpec) -> Vec<u8> {
         let csr = Csr::from_der(csr).unwrap();
         let key = SubjectPublicKeyInfo::from_der(csr.public_key().spki()).unwrap();
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();
         name.push(DnType::OrganizationName, "Test");
-        name.push(DnType::OrganizationalUnitName, wish.product.as_str());
-        name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), wish.serial.as_str());
+        name.push(DnType::OrganizationalUnitName, spec.product.as_str());
+        name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), spec.serial.as_str());
         params.distinguished_name = name;
-        params.not_before = date_time_ymd(wish.from.0, wish.from.1, wish.from.2);
-        params.not_after = date_time_ymd(wish.until.0, wish.until.1, wish.until.2);
+        params.not_before = date_time_ymd(spec.from.0, spec.from.1, spec.from.2);
+        params.not_after = date_time_ymd(spec.until.0, spec.until.1, spec.until.2);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         // Ours begin with 0x40 to 0x7f, as those of the CA.
@@ -109,7 +116,7 @@ impl Authority {
         aws_lc_rs::rand::fill(&mut serial_number).unwrap();
         serial_number[0] = 0x40 | (serial_number[0] & 0x3f);
         params.serial_number = Some(serial_number.to_vec().into());
-        if wish.for_clients {
+        if spec.for_clients {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }
         params.signed_by(&key, &self.issuer).unwrap().der().to_vec()

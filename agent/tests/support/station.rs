@@ -4,11 +4,12 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use agent::certificate::Credential;
 use prost::Message;
 use proto::v1;
 use proto::v1::device_message::Response;
 use proto::v1::station_message::Request;
+
+use super::issuers::Issued;
 
 /// The real program in factory mode, on a pipe.
 pub struct Bench {
@@ -92,7 +93,7 @@ impl Bench {
         }
     }
 
-    pub fn install(&mut self, credential: &Credential, url: &str) -> Response {
+    pub fn install(&mut self, credential: &Issued, url: &str) -> Response {
         self.ask(Request::Install(v1::Install {
             certificate: credential.certificate.clone().into(),
             chain: credential.chain.iter().cloned().map(Into::into).collect(),

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use proto::v1::device_message::Response;
 
-use super::issuers::{Issuers, Wish};
+use super::issuers::{CertificateSpec, Issuers};
 use super::station::{Bench, agent};
 
 /// Takes a unit through the factory.
@@ -13,7 +13,7 @@ pub fn born(state: &Path, issuers: &Issuers, serial: &str, url: &str) {
     let mut bench = Bench::start(state);
     bench.hello("cam-2", serial);
     let csr = bench.csr();
-    let credential = issuers.credential(&issuers.factory, &csr, &Wish::birth("cam-2", serial));
+    let credential = issuers.credential(&issuers.factory, &csr, &CertificateSpec::birth("cam-2", serial));
     assert!(matches!(bench.install(&credential, url), Response::Install(_)));
     assert!(matches!(bench.lock(), Response::Lock(_)));
     assert_eq!(bench.close(), Some(0));

@@ -42,7 +42,7 @@ fn found(family: Family, addresses: &[SocketAddr]) -> Lookup {
 async fn connect(lookups: Vec<Lookup>, within_ms: u64) -> (Result<SocketAddr, DialError>, Duration) {
     let begun = Instant::now();
     let within = Duration::from_millis(within_ms);
-    let made = first_greeted("ca.test", lookups, within, |stream| ready(Ok(stream))).await;
+    let made = first_handshaken("ca.test", lookups, within, |stream| ready(Ok(stream))).await;
     (made.map(|stream| stream.peer_addr().unwrap()), begun.elapsed())
 }
 
@@ -121,9 +121,9 @@ async fn who_takes_a_connection_and_says_nothing_does_not_hide_the_next_address(
     let (mute, speaking) = (good(), speaking());
     let lookups = vec![found(Family::V4, &[mute.local_addr().unwrap(), speaking])];
     let begun = Instant::now();
-    let made = first_greeted("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
+    let made = first_handshaken("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
     assert_eq!(made.peer_addr().unwrap(), speaking);
-    assert!(begun.elapsed() >= GREETING_DELAY && begun.elapsed() < Duration::from_secs(6));
+    assert!(begun.elapsed() >= HANDSHAKE_DELAY && begun.elapsed() < Duration::from_secs(6));
 }
 
 #[tokio::test]
@@ -132,18 +132,18 @@ async fn who_hangs_up_does_not_hide_the_next_address_and_is_told_of_when_it_is_t
     let rude = listener.local_addr().unwrap();
     std::thread::spawn(move || while listener.accept().is_ok() {});
     let lookups = vec![found(Family::V4, &[rude, speaking()])];
-    first_greeted("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
+    first_handshaken("ca.test", lookups, Duration::from_secs(10), hear).await.unwrap();
     let alone = vec![found(Family::V4, &[rude])];
-    let ended = first_greeted("ca.test", alone, Duration::from_secs(10), hear).await.unwrap_err();
-    assert!(matches!(ended, DialError::Greeting(_)), "{ended:?}");
+    let ended = first_handshaken("ca.test", alone, Duration::from_secs(10), hear).await.unwrap_err();
+    assert!(matches!(ended, DialError::Handshake(_)), "{ended:?}");
 }
 
 #[tokio::test]
 async fn a_wrong_answer_is_an_answer() {
     let lookups = vec![found(Family::V4, &[speaking(), speaking()])];
     let wrong = |_| ready(Err::<(), _>(io::Error::from(io::ErrorKind::InvalidData)));
-    let ended = first_greeted("ca.test", lookups, Duration::from_secs(10), wrong).await.unwrap_err();
-    assert!(matches!(ended, DialError::Greeting(why) if why.kind() == io::ErrorKind::InvalidData));
+    let ended = first_handshaken("ca.test", lookups, Duration::from_secs(10), wrong).await.unwrap_err();
+    assert!(matches!(ended, DialError::Handshake(why) if why.kind() == io::ErrorKind::InvalidData));
 }
 
 #[tokio::test]

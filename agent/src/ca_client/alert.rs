@@ -1,8 +1,9 @@
-//! A TLS stream that remembers with which alert the other end closed it.
+//! A TLS stream that records the alert with which the server closed it.
 //!
-//! In TLS 1.3 a client is done before the server has looked at its certificate: a refusal comes with the first read, in whatever layer
-//! reads then, and what that layer makes of it is no longer a refusal.
+//! In TLS 1.3 a client's handshake ends before the server has seen its certificate: a refusal comes with the
+//! first read, inside hyper, which reports a broken connection.
 
+use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -11,18 +12,16 @@ use std::task::{Context, Poll, ready};
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::tls_error;
-
-/// The alert, once there was one.
+/// The alert, once one was received.
 pub(super) type Alert = Arc<OnceLock<String>>;
 
-/// A stream, and what ended it.
-pub(super) struct Remembering<S> {
+/// A stream that records the alert that ended it.
+pub(super) struct AlertRecorder<S> {
     stream: S,
     alert: Alert,
 }
 
-impl<S> Remembering<S> {
+impl<S> AlertRecorder<S> {
     pub(super) fn new(stream: S) -> (Self, Alert) {
         let alert = Alert::default();
         (Self { stream, alert: alert.clone() }, alert)
@@ -38,8 +37,8 @@ impl<S> Remembering<S> {
     }
 }
 
-/// The alert of a server that does not take our certificate (RFC 8446, section 6.2), if that is what went wrong. Any other alert is a
-/// broken connection.
+/// The alert of a server that does not take the device's certificate (RFC 8446, section 6.2). Any other alert
+/// counts as a broken connection.
 pub(super) fn about_our_certificate(error: &io::Error) -> Option<AlertDescription> {
     use AlertDescription as Alert;
     match tls_error(error) {
@@ -58,8 +57,8 @@ pub(super) fn about_our_certificate(error: &io::Error) -> Option<AlertDescriptio
     }
 }
 
-impl<S: AsyncRead + Unpin> Remembering<S> {
-    /// A write that failed may have met a closed door before anybody read the note on it.
+impl<S: AsyncRead + Unpin> AlertRecorder<S> {
+    /// Reads once after a failed write: the alert may be waiting to be read.
     fn read_what_is_left(&mut self, context: &mut Context<'_>) {
         let mut scratch = [0; 64];
         let mut buffer = ReadBuf::new(&mut scratch);
@@ -69,7 +68,7 @@ impl<S: AsyncRead + Unpin> Remembering<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Remembering<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for AlertRecorder<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -80,7 +79,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Remembering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Remembering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for AlertRecorder<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -104,4 +103,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Remembering<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
+}
+
+/// The TLS error among an error's sources.
+pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An io::Error does not count what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
 }

@@ -1,4 +1,4 @@
-//! How long to leave something alone that failed.
+//! Pauses after failures.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
-use crate::enroll::retry::{FullJitter, PAUSE_MAX};
+use crate::ca_client::retry::{FullJitter, PAUSE_MAX};
 
-/// The pauses of one thing that is tried again: longer with each failure, from the start after a success.
-pub(super) struct Pauses {
+/// The pauses between the attempts of one task: longer with each failure, from the start after a success.
+pub(super) struct Backoff {
     generator: StdRng,
     jitter: FullJitter,
     until: Option<Instant>,
 }
 
-impl Pauses {
+impl Backoff {
     pub(super) fn new(mut generator: StdRng) -> Self {
         let jitter = FullJitter::new(StdRng::from_rng(&mut generator), FIRST_PAUSE);
         Self { generator, jitter, until: None }
     }
 
-    /// It failed: the next pause, with full jitter (R-LIFE-03), on top of what the other side asked for.
+    /// The pause after a failure: full jitter (R-LIFE-03) on top of what the other side asked for.
     pub(super) fn next(&mut self, asked_for: Duration) -> Duration {
         let pause = self.jitter.next().unwrap_or(PAUSE_MAX) + asked_for;
         self.until = Some(Instant::now() + pause);
         pause
     }
 
-    /// A person decides, who takes hours: half an hour to an hour.
+    /// The pause where a person must act: half an hour to an hour.
     pub(super) fn slow(&mut self) -> Duration {
         let share = 0.5 + 0.5 * f64::from(self.generator.next_u32()) / f64::from(u32::MAX);
         let pause = PAUSE_MAX.mul_f64(share);
@@ -36,13 +36,13 @@ impl Pauses {
         pause
     }
 
-    /// It went well, or somebody wants it tried now.
+    /// Starts anew: after a success, or on request.
     pub(super) fn forget(&mut self) {
         self.jitter = FullJitter::new(StdRng::from_rng(&mut self.generator), FIRST_PAUSE);
         self.until = None;
     }
 
-    /// How long it is still left alone.
+    /// The rest of the pause.
     pub(super) fn wait(&self) -> Option<Duration> {
         self.until?.checked_duration_since(Instant::now()).filter(|wait| !wait.is_zero())
     }

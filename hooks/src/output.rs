@@ -1,20 +1,20 @@
-//! The first and the last of what a command says.
+//! The captured output of a command: its first and last two kilobytes.
 
 use std::collections::VecDeque;
 
 use tokio::sync::watch;
 
-/// What was heard so far.
+/// Output that was read so far.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct CapturedOutput {
     first: Vec<u8>,
     last: VecDeque<u8>,
     left_out: u64,
     ended: watch::Sender<bool>,
 }
 
-impl Said {
-    pub(crate) fn hear(&mut self, bytes: &[u8]) {
+impl CapturedOutput {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let (first, rest) = bytes.split_at(bytes.len().min(KEPT_BYTES - self.first.len()));
         self.first.extend_from_slice(first);
         self.last.extend(rest);
@@ -23,7 +23,7 @@ impl Said {
         self.left_out += surplus as u64;
     }
 
-    /// There will be no more.
+    /// Marks the end of the output.
     pub(crate) fn end(&mut self) {
         self.ended.send_replace(true);
     }
@@ -32,7 +32,7 @@ impl Said {
         self.ended.subscribe()
     }
 
-    /// In one line, without control characters.
+    /// The output in one line, without control characters.
     pub(crate) fn text(&self) -> String {
         let mut bytes = self.first.clone();
         if self.left_out > 0 {
@@ -46,7 +46,7 @@ impl Said {
     }
 }
 
-/// At the beginning, and again at the end: enough for an error message, little enough for a log line.
+/// Bytes that are kept of the beginning, and as many of the end.
 const KEPT_BYTES: usize = 2 * 1024;
 
 #[cfg(test)]
@@ -55,9 +55,9 @@ mod tests {
 
     #[test]
     fn little_is_kept_as_a_whole_in_one_line() {
-        let mut said = Said::default();
-        said.hear(b"one\n\n  two\x1b[31m\r\n");
-        said.hear(b"three");
-        assert_eq!(said.text(), "one | two\u{fffd}[31m | three");
+        let mut output = CapturedOutput::default();
+        output.push(b"one\n\n  two\x1b[31m\r\n");
+        output.push(b"three");
+        assert_eq!(output.text(), "one | two\u{fffd}[31m | three");
     }
 }

@@ -1,4 +1,4 @@
-//! Where the CA is.
+//! The address of the CA.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 
 use crate::state::View;
 
-use super::EnrollError;
+use super::ObtainError;
 
 /// The address of a CA: `https://HOST:PORT`, or `HOST:PORT`.
 #[derive(Debug, Clone)]
@@ -21,34 +21,35 @@ pub struct Server {
 }
 
 impl Server {
-    /// The one that is named, or else the one that the factory named.
-    pub(crate) fn or_of_factory(named: Option<Self>, view: &View) -> Result<Self, EnrollError> {
+    /// The named one, or else the one that the factory named.
+    pub(crate) fn or_of_factory(named: Option<Self>, view: &View) -> Result<Self, ObtainError> {
         match named {
             Some(server) => Ok(server),
-            None => view.record().enrollment_url.as_deref().ok_or(EnrollError::NoServer)?.parse(),
+            None => view.record().enrollment_url.as_deref().ok_or(ObtainError::NoServer)?.parse(),
         }
     }
 }
 
 impl FromStr for Server {
-    type Err = EnrollError;
+    type Err = ObtainError;
 
-    fn from_str(text: &str) -> Result<Self, EnrollError> {
+    fn from_str(text: &str) -> Result<Self, ObtainError> {
         let address = || text.chars().take(100).collect();
-        let wrong = || EnrollError::ServerAddress { address: address(), why: String::new() };
-        // A host and a port alone mean https: a CA speaks nothing else.
+        let wrong = || ObtainError::ServerAddress { address: address(), why: String::new() };
+        // A host and a port alone mean https.
         let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let uri: Uri = whole.parse().map_err(|_| wrong())?;
         if uri.scheme_str() != Some("https") || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong());
         }
         let host = uri.host().ok_or_else(wrong)?;
-        // A name that no certificate can have is never the one in the server's.
-        Host::of_uri(host).map_err(|why| EnrollError::ServerAddress {
+        // A name that no certificate can hold is refused.
+        Host::of_uri(host).map_err(|why| ObtainError::ServerAddress {
             address: address(),
             why: format!(" ({})", why.what),
         })?;
-        // A URI writes an IPv6 address in brackets (RFC 3986, section 3.2.2); sockets and certificates do not.
+        // A URI writes an IPv6 address in brackets (RFC 3986, section 3.2.2); sockets and certificates do
+        // not.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
         let port = uri.port_u16().unwrap_or(HTTPS_PORT);

@@ -1,4 +1,5 @@
-//! Trying again: exponential with full jitter (R-LIFE-03), as long as the caller has patience, and only what may pass by itself.
+//! Retries: exponential with full jitter (R-LIFE-03), until a deadline, and only of errors that may pass by
+//! themselves.
 
 use std::time::Duration;
 
@@ -9,21 +10,23 @@ use rand::{Rng, SeedableRng};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::EnrollError;
+use crate::text::error_chain;
 
-/// How long to go on trying.
+use super::ObtainError;
+
+/// How long and how often to try.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// For the whole run.
     pub deadline: Duration,
-    /// The longest first pause; each later one may be twice as long, up to an hour.
+    /// The longest first pause; the bound doubles with each attempt, up to an hour.
     pub first_pause: Duration,
-    /// One attempt of each step only: who asks does the pauses.
+    /// One attempt of each step only: the caller makes the pauses.
     pub once: bool,
 }
 
-impl Patience {
-    /// For who tries again later.
+impl RetryPolicy {
+    /// One attempt, for a caller that tries again later.
     pub fn once() -> Self {
         Self { deadline: ONE_RUN_MAX, first_pause: PAUSE_MAX, once: true }
     }
@@ -37,49 +40,49 @@ pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// All attempts of one run.
 pub(crate) struct Attempts {
-    patience: Patience,
+    policy: RetryPolicy,
     shared: Mutex<Shared>,
 }
 
 struct Shared {
     generator: StdRng,
-    last: Option<EnrollError>,
+    last: String,
 }
 
 impl Attempts {
-    pub(crate) fn new(generator: StdRng, patience: Patience) -> Self {
-        Self { patience, shared: Mutex::new(Shared { generator, last: None }) }
+    pub(crate) fn new(generator: StdRng, policy: RetryPolicy) -> Self {
+        Self { policy, shared: Mutex::new(Shared { generator, last: String::new() }) }
     }
 
     /// Runs `attempt` until it is done or fails for good.
-    pub(crate) async fn until_done<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, EnrollError>
+    pub(crate) async fn until_done<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, ObtainError>
     where
-        F: Future<Output = Result<T, EnrollError>>,
+        F: Future<Output = Result<T, ObtainError>>,
     {
         let generator = self.with(|shared| StdRng::from_rng(&mut shared.generator));
         attempt
-            .retry(FullJitter::new(generator, self.patience.first_pause))
-            .when(|error| !self.patience.once && error.may_pass())
+            .retry(FullJitter::new(generator, self.policy.first_pause))
+            .when(|error| !self.policy.once && error.may_pass())
             .adjust(|error, pause| {
-                // What the server asks for, and the jitter on top: all devices were told the same.
+                // The jitter is added to the server's pause: all devices were told the same one.
                 pause.map(|pause| pause + error.retry_after().unwrap_or_default().min(PAUSE_MAX))
             })
             .notify(|error, pause| {
-                warn!(pause_ms = pause.as_millis(), "trying again: {}", chain(error));
-                self.with(|shared| shared.last = Some(error.brief()));
+                warn!(pause_ms = pause.as_millis(), "trying again: {}", error_chain(error));
+                self.with(|shared| shared.last = format!(" (last: {})", error_chain(error)));
             })
             .await
     }
 
-    /// Runs all of it, within the caller's patience.
+    /// Runs `run` until the deadline.
     pub(crate) async fn in_time<T>(
         &self,
-        run: impl Future<Output = Result<T, EnrollError>>,
-    ) -> Result<T, EnrollError> {
-        let deadline = self.patience.deadline;
+        run: impl Future<Output = Result<T, ObtainError>>,
+    ) -> Result<T, ObtainError> {
+        let deadline = self.policy.deadline;
         timeout(deadline, run).await.unwrap_or_else(|_| {
-            let last = self.with(|shared| shared.last.take()).map(Box::new);
-            Err(EnrollError::NotInTime { deadline, last })
+            let last = self.with(|shared| std::mem::take(&mut shared.last));
+            Err(ObtainError::NotInTime { deadline, last })
         })
     }
 
@@ -88,7 +91,8 @@ impl Attempts {
     }
 }
 
-/// Pauses that are drawn evenly from zero to a bound that doubles: devices that were cut off together come back apart.
+/// Pauses between zero and a bound that doubles, evenly distributed: devices that lost their connection
+/// together come back apart.
 pub(crate) struct FullJitter {
     generator: StdRng,
     pause_max: Duration,
@@ -109,17 +113,6 @@ impl Iterator for FullJitter {
         self.pause_max = self.pause_max.saturating_mul(2).min(PAUSE_MAX);
         Some(pause)
     }
-}
-
-/// An error and what is behind it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,126 +1,127 @@
-//! Why a device has not got its certificate, and who must act.
+//! Why a device did not obtain its certificate, and who must act.
 
 use std::io;
 use std::time::Duration;
 
 use tonic::Code;
 
-use crate::certificate::Unfit;
+use crate::certificate::CertificateError;
 use crate::key::KeyError;
 use crate::state::StateError;
 
-/// Why a device has not got its certificate. What was done before is kept, and is not done again.
+/// Why a device did not obtain its certificate. Steps that were done are kept and are not repeated.
 #[derive(Debug, thiserror::Error)]
-pub enum EnrollError {
+pub enum ObtainError {
     /// The state directory is at fault.
     #[error(transparent)]
     State(#[from] StateError),
     /// The key does not sign.
     #[error("the key of the new certificate cannot be used")]
     Key(#[source] KeyError),
-    /// The factory has not finished.
+    /// There is no birth certificate: the factory has not finished.
     #[error("this unit has no birth certificate")]
     NotBorn,
-    /// Nobody said where the CA is.
+    /// Neither the factory nor the command line named a CA.
     #[error("the factory named no CA to enrol at")]
     NoServer,
-    /// Not an address.
+    /// A text is no address of a CA.
     #[error(
         "{address:?} is not the address of a CA{why}; it is written https://HOST:PORT or HOST:PORT, for example https://ca.example.com:8443"
     )]
     ServerAddress {
-        /// What was given.
+        /// The text, cut to 100 characters.
         address: String,
         /// What is wrong with its host, in brackets; empty: it is no such URL at all.
         why: String,
     },
-    /// Nobody answers there.
+    /// No connection.
     #[error("the CA at {server} cannot be reached")]
     Unreachable {
         /// The address.
         server: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Somebody answers, and it is not the CA, or time stands between us.
+    /// The server's certificate is not trusted: it is not the CA's, or a clock is wrong.
     #[error("the server at {server} is not the CA that this unit trusts{}", clock_hint(source, now))]
     ServerCertificate {
         /// The address.
         server: String,
-        /// What is wrong.
+        /// The error of the verification.
         source: rustls::Error,
-        /// What we took for the time.
+        /// The time of the verification, RFC 3339.
         now: String,
     },
-    /// The server does not take our certificate in the handshake.
+    /// The server refused the device's certificate in the handshake.
     #[error("the CA does not take this unit's certificate (TLS alert {alert})")]
     NotAccepted {
-        /// What it said.
+        /// The name of the TLS alert.
         alert: String,
     },
-    /// The CA refuses.
+    /// The CA answered with an error.
     #[error("the CA refuses: {message} ({reason})")]
     Refused {
-        /// gRPC's.
+        /// The gRPC status code.
         code: Code,
         /// The stable reason, or gRPC's code when there is none.
         reason: String,
-        /// For people.
+        /// The CA's text for people.
         message: String,
-        /// When the CA asks to be asked again.
+        /// The pause that the CA asks for.
         retry_after: Option<Duration>,
     },
-    /// The certificate that came is not for us.
+    /// The certificate in the answer is not one for this device.
     #[error("the CA's answer does not fit this unit, and was not kept")]
-    Answer(#[from] Unfit),
-    /// The answer is not whole, or contradicts itself.
+    Answer(#[from] CertificateError),
+    /// The answer is incomplete, or contradicts itself.
     #[error("the CA's answer is not complete, and was not kept: {what}")]
     AnswerMalformed {
-        /// What is wrong.
+        /// What is wrong, for the message.
         what: &'static str,
     },
-    /// The certificate that was asked for ended or was revoked before it was in use: the unit was off for too long, or was withdrawn.
+    /// The certificate that was asked for ended or was revoked before it was in use: the unit was off for too
+    /// long, or was revoked.
     #[error(
         "the operational certificate that the CA has for this unit ended or was revoked before it was in use"
     )]
     Stale,
-    /// The certificate that was asked for has waited so long that it is of no use: the one in use outlasts it.
+    /// The certificate that was asked for was issued so long ago that the one in use outlasts it.
     #[error(
         "the next certificate, which was issued some time ago, ends at {ends}, before the one in use, which ends at {in_use}"
     )]
     Overtaken {
-        /// When it ends.
+        /// When it ends, RFC 3339.
         ends: String,
-        /// When the one in use ends.
+        /// When the one in use ends, RFC 3339.
         in_use: String,
     },
-    /// It took too long.
-    #[error("not done within {}{}", humantime::format_duration(*deadline), last_hint(last))]
+    /// The deadline of the run has passed.
+    #[error("not done within {}{last}", humantime::format_duration(*deadline))]
     NotInTime {
-        /// How long was allowed.
+        /// The time that was allowed.
         deadline: Duration,
-        /// What stood in the way last.
-        last: Option<Box<Self>>,
+        /// The last error before it, for the message: ` (last: …)`, or empty.
+        last: String,
     },
 }
 
-impl EnrollError {
-    /// What it means for a device that goes on for years.
-    pub fn bearing(&self) -> Bearing {
+impl ObtainError {
+    /// How a program that runs for years goes on after it.
+    pub fn disposition(&self) -> Disposition {
         match self {
-            Self::State(error) if error.is_damage() => Bearing::Stop,
+            Self::State(error) if error.is_damage() => Disposition::Stop,
             Self::State(
                 StateError::Missing { .. } | StateError::Foreign { .. } | StateError::NotADirectory { .. },
-            ) => Bearing::Stop,
-            Self::NotBorn | Self::NoServer | Self::ServerAddress { .. } => Bearing::Stop,
-            Self::Refused { reason, .. } if WITHHELD.contains(&reason.as_str()) => Bearing::Withheld,
-            Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Bearing::Stop,
-            Self::NotAccepted { .. } => Bearing::Withheld,
-            _ => Bearing::Passes,
+            ) => Disposition::Stop,
+            Self::NotBorn | Self::NoServer | Self::ServerAddress { .. } => Disposition::Stop,
+            Self::Refused { reason, .. } if WITHHELD.contains(&reason.as_str()) => Disposition::AwaitOperator,
+            Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Disposition::Stop,
+            Self::NotAccepted { .. } => Disposition::AwaitOperator,
+            _ => Disposition::Retry,
         }
     }
 
-    /// What a person does next; `None` when the message says it all.
+    /// What a person does next; `None`: the message says it.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::State(error) => error.next_step(),
@@ -143,12 +144,12 @@ impl EnrollError {
         }
     }
 
-    /// Whether the CA keeps the unit out until its operator decides otherwise: on hold, or its lineage forked.
-    pub fn is_withheld(&self) -> bool {
+    /// Whether the CA's operator can end the refusal: the device is on hold, or its lineage forked.
+    pub fn is_on_hold(&self) -> bool {
         matches!(self, Self::Refused { reason, .. } if ON_HOLD.contains(&reason.as_str()))
     }
 
-    /// Whether the CA does not take the certificate that made the call, so that another one must ask.
+    /// Whether the CA refuses the certificate that made the call, so that another one must ask.
     pub(crate) fn is_of_the_caller(&self) -> bool {
         match self {
             Self::NotAccepted { .. } => true,
@@ -165,7 +166,7 @@ impl EnrollError {
         matches!(self, Self::Refused { reason, .. } if reason == "CLIENT_CERTIFICATE_EXPIRED")
     }
 
-    /// Whether it may pass without anybody doing anything.
+    /// Whether trying again may help, without anybody doing anything.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -184,8 +185,8 @@ impl EnrollError {
         }
     }
 
-    /// Whether the certificate that was asked for has ended, was revoked or is outlasted before it was in use: the same question gets the
-    /// same certificate for ever, so another question must be asked (R-LIFE-05).
+    /// Whether the certificate that was asked for ended, was revoked or is outlasted before it was in use:
+    /// the same request id gets the same certificate for ever, so another one must be used (R-LIFE-05).
     pub(crate) fn asks_for_another(&self) -> bool {
         match self {
             Self::Stale | Self::Overtaken { .. } => true,
@@ -194,7 +195,7 @@ impl EnrollError {
         }
     }
 
-    /// What it means when the operational certificate made the call.
+    /// The same error when the new operational certificate made the call.
     pub(crate) fn of_operational(self) -> Self {
         match self {
             Self::NotAccepted { .. } => Self::Stale,
@@ -207,7 +208,7 @@ impl EnrollError {
         }
     }
 
-    /// How long the CA asks to be left alone.
+    /// The pause that the CA asks for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -215,44 +216,28 @@ impl EnrollError {
         }
     }
 
-    /// Whether the CA refuses for good: a person must act.
+    /// Whether the CA refuses, and trying again does not help.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NotAccepted { .. }) && !self.may_pass()
     }
-
-    /// A copy for the last word of [`EnrollError::NotInTime`].
-    pub(crate) fn brief(&self) -> Self {
-        match self {
-            Self::Refused { code, reason, message, retry_after } => Self::Refused {
-                code: *code,
-                reason: reason.clone(),
-                message: message.clone(),
-                retry_after: *retry_after,
-            },
-            Self::Unreachable { server, source } => Self::Unreachable {
-                server: server.clone(),
-                source: io::Error::new(source.kind(), source.to_string()),
-            },
-            _ => Self::AnswerMalformed { what: "see the log" },
-        }
-    }
 }
 
-/// What a failure means for a device that goes on for years.
+/// How a program that runs for years goes on after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bearing {
-    /// Try again: with pauses that grow to an hour (R-LIFE-03).
-    Passes,
-    /// The CA's operator decides: ask now and then whether that has happened.
-    Withheld,
-    /// Nothing that this program does will help: the unit was withdrawn for good, or its state is at fault.
+pub enum Disposition {
+    /// Try again, with pauses that grow to an hour (R-LIFE-03).
+    Retry,
+    /// The CA's operator must act: ask again every hour or so.
+    AwaitOperator,
+    /// End: the unit was revoked or retired for ever, or its state is damaged.
     Stop,
 }
 
 /// Reasons of the CA that its operator takes back.
 const ON_HOLD: &[&str] = &["DEVICE_HELD", "CERTIFICATE_HELD", "CLIENT_CERTIFICATE_HELD", "LINEAGE_FORKED"];
 
-/// Those, and the ones that an operator mends in other ways: a certificate to be revoked first, a CA that was restored.
+/// Those, and the ones that an operator mends in other ways: a certificate to be revoked first, a CA that was
+/// restored.
 const WITHHELD: &[&str] = &[
     "DEVICE_HELD",
     "CERTIFICATE_HELD",
@@ -297,7 +282,7 @@ fn advice(reason: &str) -> &'static str {
     }
 }
 
-/// A wrong clock looks like a wrong certificate.
+/// A hint that the clock may be wrong, where the certificate's validity is refused.
 fn clock_hint(error: &rustls::Error, now: &str) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     match error {
@@ -308,12 +293,6 @@ fn clock_hint(error: &rustls::Error, now: &str) -> String {
         ),
         _ => String::new(),
     }
-}
-
-fn last_hint(last: &Option<Box<EnrollError>>) -> String {
-    last.as_ref()
-        .map(|last| format!(" (last: {})", crate::enroll::retry::chain(last.as_ref())))
-        .unwrap_or_default()
 }
 
 const RETURN: &str = "return the unit to its maker, it can do nothing about it itself";

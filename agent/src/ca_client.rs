@@ -1,0 +1,19 @@
+//! How a device calls its CA: one mutually authenticated connection, checked answers, retries. Enrolment and
+//! renewal share it.
+
+mod alert;
+pub(crate) mod answer;
+mod client_identity;
+pub(crate) mod connection;
+mod error;
+pub(crate) mod retry;
+mod run;
+mod server;
+mod verifier;
+
+pub use error::{Disposition, ObtainError};
+pub use retry::RetryPolicy;
+pub use server::Server;
+
+pub(crate) use client_identity::ClientIdentity;
+pub(crate) use run::{ProofCall, Run};
