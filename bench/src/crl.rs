@@ -13,7 +13,7 @@ use clap::Args;
 use identity::{Clock, IssuerName, SystemClock};
 use publication::{CrlId, CrlNumberFile, LedgerHead, Publication, Publisher};
 use serde_json::json;
-use signer::{Issuers, Passphrase};
+use signer::{IssuerKeys, IssuerSettings, Issuers};
 use tests::CertificateAuthority;
 
 use crate::cores::{self, process_cpu};
@@ -62,7 +62,7 @@ impl Crl {
         cores::pin_this_thread(cores::SERVER)?;
         let parent = self.place.directory()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let issuers = issuers(&parent)?;
+        let issuers = runtime.block_on(issuers(&parent))?;
         let windows: Result<Vec<Window>> =
             (0..self.windows.max(1)).map(|_| runtime.block_on(self.window(&parent, &issuers))).collect();
         self.report(&windows?);
@@ -185,11 +185,11 @@ impl Room {
 }
 
 /// The issuers of a fresh installation that does not run.
-fn issuers(parent: &Path) -> Result<Issuers> {
+async fn issuers(parent: &Path) -> Result<Issuers> {
     let dir = tempfile::tempdir_in(parent).context("a directory for the CA")?;
     let authority = CertificateAuthority::founded_in(&dir.path().join("ca"));
-    let passphrase = Passphrase::read(&authority.directory().join("passphrase"))?;
-    Ok(Issuers::open(&authority.directory().join("issuers"), &passphrase)?)
+    let keys = IssuerKeys::Files { passphrase_file: authority.directory().join("passphrase") };
+    Ok(Issuers::open(&IssuerSettings { dir: authority.directory().join("issuers"), keys }).await?)
 }
 
 fn median(mut durations: Vec<Duration>) -> Duration {

@@ -23,6 +23,5 @@ pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
 pub use settings::{
-    BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
-    Settings,
+    BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings,
 };

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use authority::OpenAuthorityError;
 use cli::{Complaint, Status};
 use publication::{CrlNumberError, RootCrlError};
+use signer::IssuersError;
 use store::{LogError, StoreError};
 
 use crate::arguments::PROGRAM;
@@ -127,7 +128,9 @@ fn init_step(error: &InitError) -> Option<&'static str> {
             "the CA publishes what is here from its next start; for a newer list, export again"
         }
         InitError::RootKey { .. } => "bring the key back for this, or sign elsewhere: see --export",
-        InitError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
+        InitError::Passphrase(_) | InitError::Issuers(IssuersError::Passphrase(_)) => {
+            "see issuers.passphrase-file in the configuration: one line, mode 0600"
+        }
         InitError::OtherInstallation => "use the issuers and the ledger of one installation",
         _ => return None,
     })
@@ -135,7 +138,9 @@ fn init_step(error: &InitError) -> Option<&'static str> {
 
 fn open_step(error: &OpenError) -> Option<&'static str> {
     Some(match error {
-        OpenError::Passphrase(_) => "see issuers.passphrase-file in the configuration: one line, mode 0600",
+        OpenError::Issuers(IssuersError::Passphrase(_)) => {
+            "see issuers.passphrase-file in the configuration: one line, mode 0600"
+        }
         OpenError::Credentials(_)
         | OpenError::ForeignServer
         | OpenError::NotAServer { .. }

@@ -195,7 +195,7 @@ pub enum InitError {
         /// The key's file.
         path: PathBuf,
         /// Why.
-        source: KeyFileError,
+        source: IssuersError,
     },
     /// What goes to the root's key or comes from it.
     #[error("{} cannot be {what}", path.display())]
@@ -324,8 +324,7 @@ mod tests {
         assert_eq!(settings.organization, "Example 'quoted' \"name\"");
         assert_eq!(settings.blocked_keys.file, Some(dir.join("blocked-keys.txt")));
         assert_eq!(settings.blocked_keys.keys.listed(), 0);
-        let passphrase = Passphrase::read(&settings.issuers.passphrase_file).unwrap();
-        signer::Issuers::open(&settings.issuers.dir, &passphrase).unwrap();
+        signer::Issuers::open(&settings.issuers).await.unwrap();
         let names: Vec<_> =
             fs::read_dir(dir.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["ca"]);

@@ -118,7 +118,7 @@ async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
         return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
     }
     let (path, until) = match (&arguments.import, &arguments.signature) {
-        (Some(list), Some(signature)) => import_root_crl(&settings, Elsewhere { list, signature })?,
+        (Some(list), Some(signature)) => import_root_crl(&settings, Elsewhere { list, signature }).await?,
         _ => renew_root_crl(&settings, clock.as_ref(), open).await?,
     };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);

@@ -6,7 +6,7 @@ use identity::{IssuerName, PrincipalName, ProfileName, Role};
 use issuance::{Certificate, Profile, Request, Subject};
 use ledger::{Action, Command, IssuanceSubject};
 use publication::{DelegateIssuer, DelegationError};
-use signer::{DelegateKey, SignerError};
+use signer::DelegateKey;
 use store::StoreError;
 
 use super::issue::signed;
@@ -16,7 +16,7 @@ impl DelegateIssuer for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
         self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
         let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
-        let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?;
+        let by = self.issuers.signer_of(issuer)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
         let profile = Profile { issuer, ..self.profiles.get(ProfileName::OcspSigner).clone() };
         let store_error = |refused| match refused {

@@ -6,7 +6,6 @@ use futures::{StreamExt, stream};
 use identity::{KeyFingerprint, RequestId, SerialNumber};
 use issuance::{Certificate, Profile, Request};
 use ledger::{Action, Command, Conflict, Intent, IssuanceSubject, SignedCertificate};
-use signer::SignerError;
 use store::{Preflight, Recorded, Released, StoreError};
 
 use super::keys::AcceptedKey;
@@ -194,7 +193,7 @@ impl Authority {
         number: SerialNumber,
         now: SystemTime,
     ) -> Result<SignedCertificate, Refused> {
-        let issuer = self.issuers.signing(profile.issuer).ok_or(SignerError::Unavailable)?;
+        let issuer = self.issuers.signer_of(profile.issuer)?;
         let shard = Some(shard_of(self.store.issued_by(profile.issuer).await?));
         let draft = Request { shard, ..request.draft.clone() };
         let draft =

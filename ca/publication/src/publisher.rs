@@ -254,7 +254,7 @@ impl Publisher {
     ) -> Result<Crl, PublishError> {
         let CrlId { issuer, shard } = name;
         let shard = shard.unwrap_or_default();
-        let by = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
+        let by = self.issuers.signer_of(issuer)?.clone();
         let url = crl_url(&format!("{}/crl/{issuer}", self.public_url), Some(shard));
         let terms = self.terms(name, number, now, CrlScope::Shard { urls: vec![url] });
         let draft = CrlDraft::new(&by.certificate, &terms, now)?;
@@ -302,7 +302,7 @@ impl Publisher {
         number: CrlNumber,
         now: SystemTime,
     ) -> Result<(), PublishError> {
-        let by: Issuer = self.issuers.signing(issuer).ok_or(SignerError::Unavailable)?.clone();
+        let by: Issuer = self.issuers.signer_of(issuer)?.clone();
         let parts = self.parts(issuer).await?;
         let name = CrlId { issuer, shard: None };
         let terms = self.terms(name, number, now, CrlScope::Full);

@@ -1,4 +1,4 @@
-//! The keys of delegates: made here, never written, gone with the process.
+//! The keys of OCSP delegates: made here, never written, gone with the process.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use identity::PublicKey;
 
 use super::{KeyFileError, SignerError};
 
-/// A P-256 key that signs answers about status, and nothing else (R-CA-02): it is no [`Signer`](super::Signer), so that no issuer can be
-/// made with it.
+/// A P-256 key that signs OCSP responses, and nothing else (R-CA-02): it is no [`Signer`](super::Signer), so
+/// that no issuer can be made with it.
 pub struct DelegateKey {
     key: EcdsaKeyPair,
     public_key: PublicKey,
@@ -19,9 +19,6 @@ pub struct DelegateKey {
 
 impl DelegateKey {
     /// Makes a fresh key.
-    ///
-    /// # Errors
-    /// When the cryptographic library fails.
     pub fn generate() -> Result<Self, KeyFileError> {
         let key =
             EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyFileError::Generate)?;
@@ -36,11 +33,8 @@ impl DelegateKey {
     }
 
     /// The signature over `message` (ECDSA with SHA-256, DER), on the caller's thread: about 16 µs.
-    ///
-    /// # Errors
-    /// When the cryptographic library fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let signature = self.key.sign(&self.random, message).map_err(|_| SignerError::Unavailable)?;
+        let signature = self.key.sign(&self.random, message).map_err(SignerError::unavailable)?;
         Ok(signature.as_ref().to_vec())
     }
 }

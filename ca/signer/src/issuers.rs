@@ -1,4 +1,4 @@
-//! The issuers that this CA signs for: each a certificate and the key that belongs to it.
+//! The issuers of this CA: each a certificate and a signer with its key.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,34 @@ use issuance::Certificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use super::{FileSigner, KeyFileError, Passphrase, Signer};
+use super::{
+    FileSigner, KeyFileError, Passphrase, PassphraseError, Signer, SignerCheckError, SignerError,
+    check_signer,
+};
+
+/// Where the issuers are.
+#[derive(Debug, Clone)]
+pub struct IssuerSettings {
+    /// The directory of their certificates, and of keys that are in files.
+    pub dir: PathBuf,
+    /// What holds their keys.
+    pub keys: IssuerKeys,
+}
+
+/// What holds the issuers' keys.
+#[derive(Debug, Clone)]
+pub enum IssuerKeys {
+    /// Encrypted PKCS#8 files beside the certificates.
+    Files {
+        /// The file of the passphrase that decrypts them.
+        passphrase_file: PathBuf,
+    },
+}
 
 /// One issuer: its certificate, and the key that signs for it.
 #[derive(Clone)]
 pub struct Issuer {
-    /// Which.
+    /// Its name.
     pub name: IssuerName,
     /// Its certificate.
     pub certificate: Arc<Certificate>,
@@ -22,7 +44,7 @@ pub struct Issuer {
     pub signer: Arc<dyn Signer>,
 }
 
-/// All issuers that are at hand. The root is here by its certificate only: its key stays offline (R-CA-04).
+/// All issuers. Of the root only the certificate is here: its key stays offline (R-CA-04).
 #[derive(Clone)]
 pub struct Issuers {
     /// The trust anchor.
@@ -36,29 +58,51 @@ pub struct Issuers {
 }
 
 impl Issuers {
-    /// Reads `NAME.cert.pem` and, but for the root, `NAME.key.pem` from `dir`; checks that every key belongs to its certificate
-    /// and signs, and that no key has two purposes (R-CA-02).
+    /// Opens all issuers but the root, whose certificate is read; checks that every key belongs to its
+    /// certificate and signs, and that no key has two purposes (R-CA-02).
     ///
     /// # Errors
     /// When one of them is missing, damaged, or does not belong to another.
-    pub fn open(dir: &Path, passphrase: &Passphrase) -> Result<Self, IssuersError> {
-        let root = Arc::new(read_certificate(&dir.join(certificate_file(IssuerName::Root)))?);
-        // Deriving the keys of the files takes a while each.
-        let open = |name| move || open_issuer(dir, name, passphrase);
-        let (factory, operational, infrastructure) = std::thread::scope(|scope| {
-            let factory = scope.spawn(open(IssuerName::Factory));
-            let operational = scope.spawn(open(IssuerName::Operational));
-            let infrastructure = open(IssuerName::Infrastructure)();
-            (factory.join(), operational.join(), infrastructure)
+    pub async fn open(settings: &IssuerSettings) -> Result<Self, IssuersError> {
+        let IssuerKeys::Files { passphrase_file } = settings.keys.clone();
+        let dir = settings.dir.clone();
+        let names = [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
+        // Deriving the keys of the files from the passphrase takes tens of milliseconds each.
+        let opening = tokio::task::spawn_blocking(move || {
+            let (dir, passphrase) = (&dir, &Passphrase::read(&passphrase_file)?);
+            std::thread::scope(|scope| {
+                names
+                    .map(|name| scope.spawn(move || open_file(dir, name, passphrase)))
+                    .map(|opened| opened.join().unwrap_or(Err(IssuersError::Thread)))
+                    .into_iter()
+                    .collect::<Result<Vec<_>, _>>()
+            })
         });
+        let mut signers = opening.await.unwrap_or(Err(IssuersError::Thread))?.into_iter().zip(names);
+        let mut next = async || {
+            let (signer, name) = signers.next().ok_or(IssuersError::Thread)?;
+            let certificate = read_certificate(&settings.dir.join(certificate_file(name)))?;
+            let signer = checked(settings, name, &certificate, signer).await?;
+            Ok::<_, IssuersError>(Issuer { name, certificate: Arc::new(certificate), signer })
+        };
         let issuers = Self {
-            root,
-            factory: factory.map_err(|_| IssuersError::Thread)??,
-            operational: operational.map_err(|_| IssuersError::Thread)??,
-            infrastructure: infrastructure?,
+            root: Arc::new(read_certificate(&settings.dir.join(certificate_file(IssuerName::Root)))?),
+            factory: next().await?,
+            operational: next().await?,
+            infrastructure: next().await?,
         };
         issuers.check_purposes()?;
         Ok(issuers)
+    }
+
+    /// Opens the key of the root, whose certificate is here, for the time that it is needed.
+    ///
+    /// # Errors
+    /// When it is not here, or is not the certificate's.
+    pub async fn open_root(&self, settings: &IssuerSettings) -> Result<Arc<dyn Signer>, IssuersError> {
+        let IssuerKeys::Files { passphrase_file } = &settings.keys;
+        let signer = open_file(&settings.dir, IssuerName::Root, &Passphrase::read(passphrase_file)?)?;
+        checked(settings, IssuerName::Root, &self.root, signer).await
     }
 
     /// The issuer that can sign as `name`; `None` for the root, which is offline.
@@ -69,6 +113,14 @@ impl Issuers {
             IssuerName::Operational => Some(&self.operational),
             IssuerName::Infrastructure => Some(&self.infrastructure),
         }
+    }
+
+    /// The issuer that can sign as `name`.
+    ///
+    /// # Errors
+    /// [`SignerError::Offline`] for the root.
+    pub fn signer_of(&self, name: IssuerName) -> Result<&Issuer, SignerError> {
+        self.signing(name).ok_or(SignerError::Offline { issuer: name })
     }
 
     /// The certificate of an issuer.
@@ -98,17 +150,24 @@ pub fn key_file(name: IssuerName) -> String {
     format!("{name}.key.pem")
 }
 
-fn open_issuer(dir: &Path, name: IssuerName, passphrase: &Passphrase) -> Result<Issuer, IssuersError> {
-    let certificate = read_certificate(&dir.join(certificate_file(name)))?;
-    let path = dir.join(key_file(name));
-    let signer = FileSigner::open(&path, passphrase).map_err(IssuersError::Key)?;
-    if signer.public_key().fingerprint() != certificate.public_key().fingerprint() {
-        return Err(IssuersError::Mismatch { path, issuer: name });
+fn open_file(dir: &Path, name: IssuerName, passphrase: &Passphrase) -> Result<Arc<dyn Signer>, IssuersError> {
+    let signer = FileSigner::open(&dir.join(key_file(name)), passphrase).map_err(IssuersError::Key)?;
+    Ok(Arc::new(signer))
+}
+
+async fn checked(
+    settings: &IssuerSettings,
+    issuer: IssuerName,
+    certificate: &Certificate,
+    signer: Arc<dyn Signer>,
+) -> Result<Arc<dyn Signer>, IssuersError> {
+    let path = settings.dir.join(key_file(issuer));
+    match check_signer(&*signer, certificate).await {
+        Ok(()) => Ok(signer),
+        Err(SignerCheckError::OtherKey) => Err(IssuersError::Mismatch { path, issuer }),
+        Err(SignerCheckError::SelfTest) => Err(IssuersError::SelfTest { path }),
+        Err(SignerCheckError::Signer(error)) => Err(error.into()),
     }
-    if !signer.signs_well() {
-        return Err(IssuersError::SelfTest { path });
-    }
-    Ok(Issuer { name, certificate: Arc::new(certificate), signer: Arc::new(signer) })
 }
 
 fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
@@ -121,12 +180,12 @@ fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
 /// Why the issuers cannot be used: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuersError {
-    /// A certificate is not there.
+    /// A certificate cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// A certificate is damaged.
@@ -135,10 +194,16 @@ pub enum IssuersError {
         /// The file.
         path: PathBuf,
     },
-    /// A key cannot be used.
+    /// The passphrase cannot be used.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// A key file cannot be used.
     #[error("an issuer's key cannot be used")]
     Key(#[source] KeyFileError),
-    /// A key belongs elsewhere.
+    /// A key does not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A key is not the certificate's.
     #[error("{} is not the key of the {issuer} issuer's certificate", path.display())]
     Mismatch {
         /// The key's file.
@@ -146,13 +211,13 @@ pub enum IssuersError {
         /// Whose key it should be.
         issuer: IssuerName,
     },
-    /// A key is damaged.
+    /// The signatures of a key do not verify.
     #[error("{} makes signatures that do not verify; restore the key from its backup", path.display())]
     SelfTest {
         /// The key's file.
         path: PathBuf,
     },
-    /// R-CA-02.
+    /// Two issuers have one key (R-CA-02).
     #[error("the issuers {first} and {second} have the same key; every issuer needs a key of its own")]
     OneKeyTwoPurposes {
         /// One.
@@ -160,7 +225,7 @@ pub enum IssuersError {
         /// The other.
         second: IssuerName,
     },
-    /// A bug.
+    /// A thread that opened a key panicked: a bug.
     #[error("a thread that opened a key panicked")]
     Thread,
 }

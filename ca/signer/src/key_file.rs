@@ -1,5 +1,5 @@
-//! Private keys on disk: encrypted PKCS#8 (RFC 5958, section 3; PBES2, RFC 8018, section 6.2) for issuers, readable by
-//! `openssl pkcs8`; plain PKCS#8 for the credentials that `init` makes.
+//! Private keys on disk: encrypted PKCS#8 (RFC 5958, section 3; PBES2, RFC 8018, section 6.2) for issuers,
+//! readable by `openssl pkcs8`; plain PKCS#8 for the credentials that `init` makes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,9 +66,6 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
 }
 
 /// A fresh P-256 key for a credential: its PKCS#8 in PEM, unencrypted, and its SubjectPublicKeyInfo in DER.
-///
-/// # Errors
-/// When the cryptographic library fails.
 pub fn plain_key_pem() -> Result<(Zeroizing<String>, Vec<u8>), KeyFileError> {
     use aws_lc_rs::encoding::AsDer;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
@@ -98,34 +95,31 @@ pub fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>,
 }
 
 /// Writes a file of mode 0600 that did not exist, and syncs its content.
-///
-/// # Errors
-/// When it exists or cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
     let written = files::create(path, OWNER_ONLY, bytes);
     written.map_err(|source| KeyFileError::Write { path: path.to_owned(), source })
 }
 
-/// What is wrong with a private key or its file: the operator must act.
+/// Errors of a private key and its file. The operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// It is not there, or may not be read.
+    /// The file cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It cannot be made.
+    /// The file exists or cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Somebody else may have read it.
+    /// The file can be read by others.
     #[error("{} has mode {mode:04o}, so others can read it; run chmod 600 on it, and replace the key if they may have", path.display())]
     ReadableByOthers {
         /// The file.
@@ -133,25 +127,25 @@ pub enum KeyFileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// Something else, or damaged.
+    /// The file is of another kind, or damaged.
     #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", path.display())]
     NotAKey {
         /// The file.
         path: PathBuf,
     },
-    /// It cannot be decrypted.
+    /// The passphrase does not decrypt it.
     #[error("{} cannot be decrypted with this passphrase", path.display())]
     WrongPassphrase {
         /// The file.
         path: PathBuf,
     },
-    /// Not ECDSA on P-256.
+    /// The key is not ECDSA on P-256.
     #[error("{} holds a key of another kind than P-256", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
     },
-    /// It cannot be encoded.
+    /// The key cannot be encoded.
     #[error("the key for {} cannot be encoded", path.display())]
     Encode {
         /// The file.
@@ -162,11 +156,12 @@ pub enum KeyFileError {
     Generate,
 }
 
-/// scrypt cost (log2 N, r, p) for a passphrase that a person may have chosen: 16 MiB five times over, as OWASP advises for this
-/// memory; more than 32 MiB and openssl refuses to read it.
+/// scrypt cost (log2 N, r, p) for a passphrase that a person may have chosen: 16 MiB five times over, as
+/// OWASP advises for this memory; more than 32 MiB and openssl refuses to read it.
 const SCRYPT_COST_BROUGHT: (u8, u32, u32) = (14, 8, 5);
 
-/// scrypt cost for a passphrase of 256 random bits, which nobody guesses: openssl's own default, so that a start is quick.
+/// scrypt cost for a passphrase of 256 random bits, which nobody guesses: openssl's own default, so that a
+/// start is quick.
 const SCRYPT_COST_GENERATED: (u8, u32, u32) = (14, 8, 1);
 
 const AES_256_KEY_BYTES: usize = 32;

@@ -36,16 +36,14 @@ impl Passphrase {
     }
 
     /// Makes one of 256 random bits.
-    ///
-    /// # Errors
-    /// When the cryptographic library fails.
     pub fn generate() -> Result<Self, KeyFileError> {
         let mut random = Zeroizing::new([0; 32]);
         rand::fill(random.as_mut_slice()).map_err(|_| KeyFileError::Generate)?;
         Ok(Self { secret: Secret::new(hex::encode(random.as_slice()).into_bytes()), generated: true })
     }
 
-    /// Reads it from a file of mode 0600: one line, with or without its end, as `openssl -passin file:` reads it.
+    /// Reads it from a file of mode 0600: one line, with or without its end, as `openssl -passin file:` reads
+    /// it.
     ///
     /// # Errors
     /// When the file cannot be read, others may read it, or what it holds is not a passphrase.

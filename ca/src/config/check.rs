@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Uri;
 use identity::{Host, is_unseen};
-use signer::{PASSPHRASE_BYTES_MAX, Passphrase};
+use signer::{IssuerKeys, IssuerSettings, PASSPHRASE_BYTES_MAX, Passphrase};
 use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
 use super::Mistake;
@@ -16,8 +16,7 @@ use super::document::{
     AfterRenewalName, Config, LdevidConfig, LogConfig, LogFormat, OnForkName, StoreConfig,
 };
 use super::settings::{
-    BlockedKeysSettings, IssuerSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings,
-    Settings,
+    BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings,
 };
 use crate::clock::ClockLimits;
 
@@ -99,7 +98,7 @@ impl Check<'_> {
         let store = self.store(config.log, config.store);
         let issuers = IssuerSettings {
             dir: self.directory("issuers.dir", config.issuers.dir, "issuers"),
-            passphrase_file: self.passphrase_file(config.issuers.passphrase_file),
+            keys: IssuerKeys::Files { passphrase_file: self.passphrase_file(config.issuers.passphrase_file) },
         };
         let server_credentials = self.server_credentials(config.server.credentials);
         Some(Settings {

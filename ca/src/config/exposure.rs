@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
+use signer::IssuerKeys;
 
 use super::{ConfigError, Settings};
 
@@ -61,10 +62,11 @@ impl Settings {
     pub fn refuse_exposed(&self, config: &Path) -> Result<(), ConfigError> {
         let mut search = Search { owners: owners(&self.store.dir), seen: BTreeSet::new(), found: Vec::new() };
         let state = [(self.store.dir.join("ledger"), true), (self.publication.epoch_file.clone(), true)];
+        let IssuerKeys::Files { passphrase_file } = &self.issuers.keys;
         let other = [
             (config.to_owned(), false),
             (self.issuers.dir.clone(), false),
-            (self.issuers.passphrase_file.clone(), false),
+            (passphrase_file.clone(), false),
             (self.server_credentials.clone(), false),
             (self.publication.dir.clone(), false),
         ];

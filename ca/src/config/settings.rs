@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use issuance::BlockedKeys;
+use signer::IssuerSettings;
 
 use store::StoreSettings;
 
@@ -59,15 +60,6 @@ pub struct BlockedKeysSettings {
     pub file: Option<PathBuf>,
     /// What it was when the settings were read.
     pub keys: Arc<BlockedKeys>,
-}
-
-/// Where the issuers are.
-#[derive(Debug, Clone)]
-pub struct IssuerSettings {
-    /// Certificates and keys.
-    pub dir: PathBuf,
-    /// Opens the keys.
-    pub passphrase_file: PathBuf,
 }
 
 /// Where revocation lists are kept.

@@ -424,7 +424,11 @@ mod tests {
             ),
             (Refused::TooOften { wait: Duration::from_secs(30) }, Code::ResourceExhausted, "TOO_OFTEN"),
             (Refused::SerialNumbers, Code::Internal, "GENERATOR_FAILED"),
-            (SignerError::Unavailable.into(), Code::Unavailable, "SIGNER_UNAVAILABLE"),
+            (
+                SignerError::unavailable(io::Error::other("secret")).into(),
+                Code::Unavailable,
+                "SIGNER_UNAVAILABLE",
+            ),
             (
                 Refused::Clock(identity::ClockDoubt {
                     fault: identity::ClockFault::JumpedAhead,

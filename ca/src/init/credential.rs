@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use identity::{Clock, IssuerName, PrincipalName, Role};
 use publication::{CrlNumberFile, Ledger};
-use signer::{Issuers, Passphrase, SignerError};
+use signer::Issuers;
 use store::{OpenError, Store, StoreSettings};
 
 use super::certificates::{Maker, recorded_by_hand};
@@ -44,9 +44,8 @@ pub async fn credential(
     if out.symlink_metadata().is_ok() {
         return Err(InitError::Exists { path: out.to_owned() });
     }
-    let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
-    let issuers = Issuers::open(&settings.issuers.dir, &passphrase)?;
-    let issuer = issuers.signing(IssuerName::Infrastructure).ok_or(SignerError::Unavailable)?;
+    let issuers = Issuers::open(&settings.issuers).await?;
+    let issuer = issuers.signer_of(IssuerName::Infrastructure)?;
     let store = open_store(&settings.store).await?;
     // Nothing is added to a ledger that is older than what was published.
     if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {

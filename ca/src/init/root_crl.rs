@@ -12,7 +12,7 @@ use publication::{
     CrlNumberError, CrlNumberFile, Ledger, LedgerHead, RootCrlDraft, RootCrlError, read_root_crl,
     root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
-use signer::{FileSigner, Issuers, Passphrase, Signer, key_file};
+use signer::{Issuers, IssuersError, key_file};
 use store::{OpenError, Store, StoreSettings};
 
 use super::InitError;
@@ -28,17 +28,14 @@ pub async fn renew_root_crl(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
-    let passphrase = Passphrase::read(&settings.issuers.passphrase_file)?;
-    let issuers = Issuers::open(dir, &passphrase)?;
+    let issuers = Issuers::open(&settings.issuers).await?;
     let root = issuers.certificate(IssuerName::Root);
-    let path = dir.join(key_file(IssuerName::Root));
-    let signer =
-        FileSigner::open(&path, &passphrase).map_err(|source| InitError::RootKey { path, source })?;
-    if signer.public_key() != root.public_key() {
-        return Err(InitError::OtherInstallation);
-    }
+    let signer = issuers.open_root(&settings.issuers).await.map_err(|source| match source {
+        IssuersError::Mismatch { .. } => InitError::OtherInstallation,
+        source => InitError::RootKey { path: dir.join(key_file(IssuerName::Root)), source },
+    })?;
     let draft = draft(settings, root, clock.now(), open_store).await?;
-    write_root_crl(dir, &draft.sign(&signer).await?)?;
+    write_root_crl(dir, &draft.sign(&*signer).await?)?;
     Ok((root_crl_file(dir), read_root_crl(dir, root)?.next_update))
 }
 
@@ -52,8 +49,7 @@ pub async fn export_root_crl(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
     to: &Path,
 ) -> Result<(), InitError> {
-    let issuers =
-        Issuers::open(&settings.issuers.dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
+    let issuers = Issuers::open(&settings.issuers).await?;
     let cannot = |source| InitError::RootCrlFile { path: to.to_owned(), what: "written", source };
     let mut file = File::create_new(to).map_err(cannot)?;
     let draft = draft(settings, issuers.certificate(IssuerName::Root), clock.now(), open_store).await;
@@ -80,9 +76,12 @@ pub struct Elsewhere<'a> {
 ///
 /// # Errors
 /// When the root did not sign it, or a newer one is here.
-pub fn import_root_crl(settings: &Settings, from: Elsewhere<'_>) -> Result<(PathBuf, SystemTime), InitError> {
+pub async fn import_root_crl(
+    settings: &Settings,
+    from: Elsewhere<'_>,
+) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
-    let issuers = Issuers::open(dir, &Passphrase::read(&settings.issuers.passphrase_file)?)?;
+    let issuers = Issuers::open(&settings.issuers).await?;
     let root = issuers.certificate(IssuerName::Root);
     let (der, summary) = root_crl_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
     // One that is damaged or gone is what this replaces.

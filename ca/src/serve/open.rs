@@ -11,7 +11,7 @@ use publication::{CrlNumberError, CrlNumberFile, PublishError};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signer::{Issuers, IssuersError, Passphrase, PassphraseError, key_file};
+use signer::{Issuers, IssuersError, key_file};
 use store::{Store, StoreSettings};
 use tracing::{error, info, warn};
 
@@ -21,7 +21,7 @@ use super::publishing::Publishing;
 use super::server::{SERVER, Server};
 use super::tasks::Watch;
 use crate::clock::CheckedClock;
-use crate::config::{IssuerSettings, Settings};
+use crate::config::Settings;
 use crate::http::metrics::{Expiries, Expiry, Figures, MetricsSources};
 use crate::tls::{CredentialsError, TlsError};
 
@@ -42,7 +42,7 @@ pub(super) async fn open(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, store::OpenError>,
 ) -> Result<Opened, OpenError> {
     let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
-    let issuers = open_issuers(settings.issuers.clone()).await?;
+    let issuers = Issuers::open(&settings.issuers).await?;
     let server = Server::open(settings, &issuers, Arc::clone(&clock))?;
     let expiries = expiries(&issuers, &server.certificate());
     warn_of_keys(&settings.issuers.dir);
@@ -74,7 +74,7 @@ pub(super) async fn open(
 /// # Errors
 /// When it could not.
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
-    let issuers = open_issuers(settings.issuers.clone()).await?;
+    let issuers = Issuers::open(&settings.issuers).await?;
     let server = Server::open(settings, &issuers, clock)?;
     server.answers_to(&enrollment_url(settings, settings.listen))?;
     let ledger = settings.store.ledger();
@@ -153,15 +153,6 @@ pub(super) fn raise_file_limit() {
     }
 }
 
-async fn open_issuers(settings: IssuerSettings) -> Result<Issuers, OpenError> {
-    // Deriving a key from the passphrase takes tens of milliseconds.
-    let opening = tokio::task::spawn_blocking(move || {
-        let passphrase = Passphrase::read(&settings.passphrase_file)?;
-        Ok(Issuers::open(&settings.dir, &passphrase)?)
-    });
-    opening.await.unwrap_or(Err(OpenError::Issuers(IssuersError::Thread)))
-}
-
 fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
     let of = |name: IssuerName| (name.to_string(), issuers.certificate(name).as_ref());
     let certificates = IssuerName::ALL.map(of).into_iter().chain([(SERVER.to_owned(), server)]);
@@ -182,9 +173,6 @@ fn warn_of_keys(dir: &Path) {
 /// Why the CA cannot begin: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The passphrase cannot be used.
-    #[error(transparent)]
-    Passphrase(#[from] PassphraseError),
     /// An issuer's key or certificate cannot be used.
     #[error(transparent)]
     Issuers(#[from] IssuersError),

@@ -253,7 +253,7 @@ impl Signer for SwitchedSigner {
         if self.failing.load(Ordering::SeqCst) == 0 {
             return self.inner.sign(message);
         }
-        Box::pin(std::future::ready(Err(SignerError::Unavailable)))
+        Box::pin(std::future::ready(Err(SignerError::unavailable(std::io::Error::other("as the test says")))))
     }
 
     fn sign_digest<'a>(&'a self, digest: &'a [u8]) -> Signing<'a> {

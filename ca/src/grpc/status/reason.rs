@@ -4,7 +4,6 @@ use authority::{CallerRefused, Refused};
 use identity::{CsrError, KeyError};
 use ledger::{Conflict, TermsRefusal, WorkOrderState};
 use proto::v1::Reason;
-use signer::SignerError;
 use store::StoreError;
 
 /// The stable reason of a refusal, as callers, the log and the metrics see it (`docs/reasons.md`).
@@ -23,7 +22,7 @@ pub fn reason(refused: &Refused) -> Reason {
         Refused::CountChanged { .. } => Reason::CountChanged,
         Refused::TooOften { .. } => Reason::TooOften,
         Refused::SerialNumbers => Reason::GeneratorFailed,
-        Refused::Signer(SignerError::Unavailable) => Reason::SignerUnavailable,
+        Refused::Signer(_) => Reason::SignerUnavailable,
         Refused::Store(why) => store_reason(why),
         Refused::Clock(_) => Reason::ClockInDoubt,
         Refused::Internal { .. } => Reason::Internal,
