@@ -6,12 +6,14 @@ pub(crate) mod answer;
 mod client_identity;
 pub(crate) mod connection;
 mod error;
+mod refusal;
 pub(crate) mod retry;
 mod run;
 mod server;
 mod verifier;
 
 pub use error::{Disposition, ObtainError};
+pub use refusal::Refusal;
 pub use retry::RetryPolicy;
 pub use server::Server;
 

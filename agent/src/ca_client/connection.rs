@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use identity::RequestId;
 use prost_types::Timestamp;
 use proto::v1;
+use proto::v1::Reason;
 use proto::v1::enrollment_service_client::EnrollmentServiceClient;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -30,6 +31,7 @@ use crate::text::{readable, rfc3339};
 use crate::wire;
 
 use super::alert::{Alert, AlertRecorder, about_our_certificate, tls_error};
+use super::refusal::Refusal;
 use super::verifier::TimeFloorVerifier;
 use super::{ObtainError, Server};
 
@@ -214,8 +216,10 @@ fn refused(alert: &Alert, status: Status) -> ObtainError {
         details.error_info().map_or_else(|| format!("{:?}", status.code()), |told| told.reason.clone());
     // Without a reason of the CA it was the connection that failed, whatever its code.
     let code = if told || status.source().is_none() { status.code() } else { Code::Unavailable };
+    let refusal = Reason::from_str_name(&reason).map_or(Refusal::Other, Refusal::of);
     ObtainError::Refused {
         code,
+        refusal,
         reason: readable(&reason),
         message: readable(status.message()),
         retry_after: details.retry_info().and_then(|retry| retry.retry_delay),

@@ -9,6 +9,8 @@ use crate::certificate::CertificateError;
 use crate::key::KeyError;
 use crate::state::StateError;
 
+use super::refusal::{RETURN, Refusal};
+
 /// Why a device did not obtain its certificate. Steps that were done are kept and are not repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum ObtainError {
@@ -63,7 +65,9 @@ pub enum ObtainError {
     Refused {
         /// The gRPC status code.
         code: Code,
-        /// The stable reason, or gRPC's code when there is none.
+        /// What the reason means for a device.
+        refusal: Refusal,
+        /// The name of the reason, or of the status code when there is none.
         reason: String,
         /// The CA's text for people.
         message: String,
@@ -114,8 +118,7 @@ impl ObtainError {
                 StateError::Missing { .. } | StateError::Foreign { .. } | StateError::NotADirectory { .. },
             ) => Disposition::Stop,
             Self::NotBorn | Self::NoServer | Self::ServerAddress { .. } => Disposition::Stop,
-            Self::Refused { reason, .. } if WITHHELD.contains(&reason.as_str()) => Disposition::AwaitOperator,
-            Self::Refused { reason, .. } if OUT.contains(&reason.as_str()) => Disposition::Stop,
+            Self::Refused { refusal, .. } => refusal.disposition(),
             Self::NotAccepted { .. } => Disposition::AwaitOperator,
             _ => Disposition::Retry,
         }
@@ -134,7 +137,7 @@ impl ObtainError {
                 Some("check --server and this unit's clock; `touchmark-agent doctor` looks at both")
             }
             Self::NotAccepted { .. } => Some(RETURN),
-            Self::Refused { reason, .. } => Some(advice(reason)),
+            Self::Refused { refusal, .. } => Some(refusal.next_step()),
             Self::Answer(_) | Self::AnswerMalformed { .. } => Some("report it to the CA's operator"),
             Self::NotInTime { .. } => Some("run it again, it goes on from here"),
             Self::Key(_) => Some("`touchmark-agent doctor` says what is wrong with the key"),
@@ -146,24 +149,23 @@ impl ObtainError {
 
     /// Whether the CA's operator can end the refusal: the device is on hold, or its lineage forked.
     pub fn is_on_hold(&self) -> bool {
-        matches!(self, Self::Refused { reason, .. } if ON_HOLD.contains(&reason.as_str()))
+        matches!(self, Self::Refused { refusal: Refusal::Held | Refusal::Forked, .. })
     }
 
     /// Whether the CA refuses the certificate that made the call, so that another one must ask.
     pub(crate) fn is_of_the_caller(&self) -> bool {
         match self {
             Self::NotAccepted { .. } => true,
-            Self::Refused { reason, .. } => matches!(
-                reason.as_str(),
-                "CLIENT_CERTIFICATE_REVOKED" | "CLIENT_CERTIFICATE_EXPIRED" | "CLIENT_CERTIFICATE_UNKNOWN"
-            ),
+            Self::Refused { refusal, .. } => {
+                matches!(refusal, Refusal::CallerRevoked | Refusal::CallerExpired | Refusal::CallerUnknown)
+            }
             _ => false,
         }
     }
 
     /// Whether the CA says that the certificate that made the call has ended.
     pub(crate) fn is_of_an_ended_caller(&self) -> bool {
-        matches!(self, Self::Refused { reason, .. } if reason == "CLIENT_CERTIFICATE_EXPIRED")
+        matches!(self, Self::Refused { refusal: Refusal::CallerExpired, .. })
     }
 
     /// Whether trying again may help, without anybody doing anything.
@@ -190,7 +192,7 @@ impl ObtainError {
     pub(crate) fn asks_for_another(&self) -> bool {
         match self {
             Self::Stale | Self::Overtaken { .. } => true,
-            Self::Refused { reason, .. } => reason == "CERTIFICATE_REVOKED",
+            Self::Refused { refusal, .. } => *refusal == Refusal::AnswerRevoked,
             _ => false,
         }
     }
@@ -198,12 +200,8 @@ impl ObtainError {
     /// The same error when the new operational certificate made the call.
     pub(crate) fn of_operational(self) -> Self {
         match self {
-            Self::NotAccepted { .. } => Self::Stale,
-            Self::Refused { reason, .. }
-                if matches!(reason.as_str(), "CLIENT_CERTIFICATE_REVOKED" | "CLIENT_CERTIFICATE_EXPIRED") =>
-            {
-                Self::Stale
-            }
+            Self::NotAccepted { .. }
+            | Self::Refused { refusal: Refusal::CallerRevoked | Refusal::CallerExpired, .. } => Self::Stale,
             other => other,
         }
     }
@@ -233,55 +231,6 @@ pub enum Disposition {
     Stop,
 }
 
-/// Reasons of the CA that its operator takes back.
-const ON_HOLD: &[&str] = &["DEVICE_HELD", "CERTIFICATE_HELD", "CLIENT_CERTIFICATE_HELD", "LINEAGE_FORKED"];
-
-/// Those, and the ones that an operator mends in other ways: a certificate to be revoked first, a CA that was
-/// restored.
-const WITHHELD: &[&str] = &[
-    "DEVICE_HELD",
-    "CERTIFICATE_HELD",
-    "CLIENT_CERTIFICATE_HELD",
-    "LINEAGE_FORKED",
-    "ALREADY_ENROLLED",
-    "TOO_MANY_UNCONFIRMED",
-    "CLIENT_CERTIFICATE_UNKNOWN",
-    "CLIENT_CERTIFICATE_EXPIRED",
-    "DEVICE_NOT_FOUND",
-];
-
-/// Reasons of the CA that are for ever.
-const OUT: &[&str] = &["CLIENT_CERTIFICATE_REVOKED", "DEVICE_REVOKED", "DEVICE_RETIRED", "DEVICE_SCRAPPED"];
-
-fn advice(reason: &str) -> &'static str {
-    match reason {
-        "DEVICE_HELD" | "CERTIFICATE_HELD" | "CLIENT_CERTIFICATE_HELD" => {
-            "the CA's operator put it on hold and can release it: touchmark device release"
-        }
-        "LINEAGE_FORKED" => {
-            "another unit with the same certificate has renewed before: one of the two is a copy, or this state was restored from an old backup; the CA's operator decides: touchmark device forks"
-        }
-        "CERTIFICATE_REVOKED"
-        | "CLIENT_CERTIFICATE_REVOKED"
-        | "CLIENT_CERTIFICATE_UNKNOWN"
-        | "CLIENT_CERTIFICATE_EXPIRED"
-        | "DEVICE_NOT_FOUND"
-        | "DEVICE_REVOKED"
-        | "DEVICE_RETIRED"
-        | "DEVICE_SCRAPPED" => RETURN,
-        "ALREADY_ENROLLED" => {
-            "it has enrolled before with another key: if its state was lost, the CA's operator must revoke that certificate first; if this is a copy of another unit's state, return the unit"
-        }
-        "CLOCK_IN_DOUBT" => {
-            "the CA's clock is wrong, and the unit goes on by itself when it is right again; the CA's operator sees it in touchmark doctor"
-        }
-        "KEY_ALREADY_USED" | "REQUEST_ID_REUSED" => {
-            "this state directory is a copy of another's, or was restored from an old backup; return the unit"
-        }
-        _ => "ask the CA's operator",
-    }
-}
-
 /// A hint that the clock may be wrong, where the certificate's validity is refused.
 fn clock_hint(error: &rustls::Error, now: &str) -> String {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
@@ -294,5 +243,3 @@ fn clock_hint(error: &rustls::Error, now: &str) -> String {
         _ => String::new(),
     }
 }
-
-const RETURN: &str = "return the unit to its maker, it can do nothing about it itself";
