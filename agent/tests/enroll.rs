@@ -152,7 +152,7 @@ fn nobody_at_home_ends_at_the_deadline() {
     let issuers = Issuers::new();
     // Port 9 (discard) of the loopback: nobody listens.
     born(home.path(), &issuers, "SN1", "https://127.0.0.1:9");
-    let alone = enroll(home.path(), &["--deadline", "300ms"]);
+    let alone = enroll(home.path(), &["--deadline", "3s"]);
     assert_eq!(alone.status.code(), Some(7), "{}", stderr(&alone));
     assert!(stderr(&alone).contains("cannot be reached"), "{}", stderr(&alone));
 }
