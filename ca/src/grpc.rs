@@ -1,4 +1,4 @@
-//! The wire: `touchmark.v1` over gRPC. Thin: reads a message, asks the authority, writes the answer.
+//! `touchmark.v1` over gRPC: decodes a message, makes one call of the authority, encodes the answer.
 
 mod authority;
 mod authorize;
@@ -33,11 +33,12 @@ pub use roles::{Access, TABLE, access};
 pub(crate) use status::{CallRejected, rejection};
 pub use status::{code, reason};
 
-/// All services of `touchmark.v1`, with `others` (health, reflection) beside them, behind the layer that admits their callers.
+/// All services of `touchmark.v1` and `others` (health, reflection), behind the layer that admits their
+/// callers.
 ///
-/// The server must put a [`::authority::PeerCertificate`] in the extensions of every request, made from the connection and from
-/// nothing else. `troubles` are told to operators beside what the authority knows. Routes that are added afterwards are
-/// not behind that layer.
+/// The server must put the [`::authority::Proof`] of a caller, if there is one, in the extensions of every
+/// request, made from the connection and from nothing else. `troubles` are told to operators beside what the
+/// authority knows. Routes that are added afterwards are not behind that layer.
 pub fn routes(
     authority: &Arc<Authority>,
     publication: &Arc<Publication>,
@@ -46,7 +47,7 @@ pub fn routes(
 ) -> Routes {
     let routes = others
         .add_service(
-            AuthorityServiceServer::new(authority::AuthorityItself {
+            AuthorityServiceServer::new(authority::AuthorityCondition {
                 authority: Arc::clone(authority),
                 troubles,
             })
@@ -84,9 +85,9 @@ pub fn routes(
     Routes::from(gated).prepare()
 }
 
-/// The largest message from a caller: ten times the largest CSR, so that one that is only somewhat too large gets the reason that
-/// its maker can act on (R-CA-15).
+/// The largest message: ten times the largest CSR, so that a CSR that is somewhat too large gets a reason
+/// that its maker can act on (R-CA-15).
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
-/// The largest message of an operator: a manifest of 100,000 serial numbers of 64 characters.
+/// The largest message about work orders: a manifest of 100,000 serial numbers of 64 characters.
 pub const MANIFEST_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -9,7 +9,9 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use authority::{CallerKind, CredentialRequest, PeerCertificate, PrincipalRevocation, UnknownStations};
+use authority::{
+    CallerKind, CredentialRequest, PeerCertificate, PrincipalRevocation, Proof, UnknownStations,
+};
 use identity::{RevocationReason, Role};
 use issuance::Names;
 use ledger::CertificateStatus;
@@ -39,6 +41,20 @@ async fn a_device_is_born_confirmed_enrolled_and_in_use() {
     assert_eq!(history.certificates.len(), 2);
     assert_eq!(history.certificates[1].status(), CertificateStatus::InUse);
     assert_eq!(history.certificates[1].parent(), Some(released.serial_number()));
+}
+
+#[tokio::test]
+async fn the_signatures_of_a_batch_are_made_together() {
+    let world = World::new().await;
+    let station = world.station("line-3").await;
+    let order = world.order(64, &["line-3"]).await;
+    let requests = (1..=64).map(|serial| birth(order, serial, &Key::new())).collect();
+    world.factory.delay_ms.store(20, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    let answers = world.authority.issue_births(&station, requests).await.unwrap();
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    // One after the other they would take 1,280 ms.
+    assert!(began.elapsed() < Duration::from_millis(640), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -264,7 +280,10 @@ async fn a_generator_that_repeats_is_drawn_again_and_then_refused_before_anythin
 async fn who_calls_is_what_the_ledger_says_of_the_very_bytes() {
     let world = World::new().await;
     let station = world.credential(Role::Station, "line-3").await;
-    let who = async |der: Option<&[u8]>| reason(&world.authority.who_calls(&PeerCertificate::new(der)).await);
+    let who = async |der: Option<&[u8]>| {
+        let proof = der.map(|der| Proof::Certificate(PeerCertificate::new(der)));
+        reason(&world.authority.identify(proof.as_ref()).await)
+    };
     assert_eq!(who(Some(&station)).await, "OK");
     assert_eq!(who(None).await, "CLIENT_CERTIFICATE_REQUIRED");
     assert_eq!(who(Some(b"")).await, "CLIENT_CERTIFICATE_UNKNOWN");
@@ -321,7 +340,9 @@ async fn a_scrapped_unit_is_refused_everywhere_and_gives_no_quota_back() {
     assert_eq!(scrap().await.unwrap().scrapped, 1);
     assert_eq!(scrap().await.unwrap().scrapped, 1, "idempotent");
     assert_eq!(
-        reason(&world.authority.who_calls(&PeerCertificate::new(Some(released.der()))).await),
+        reason(
+            &world.authority.identify(Some(&Proof::Certificate(PeerCertificate::new(released.der())))).await
+        ),
         "CLIENT_CERTIFICATE_REVOKED"
     );
     let enrolled = world.authority.enroll(&with_birth, fresh_id(), &Key::new().csr()).await;

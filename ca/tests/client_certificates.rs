@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ca::tls::{Late, ServerCredentials, server_config};
+use ca::tls::{RenewalGrace, ServerCredentials, server_config};
 use identity::{Clock, ManualClock};
 use issuance::Certificate;
 use rcgen::{
@@ -61,6 +61,37 @@ fn who_is_no_client_is_refused() {
     scene.shake_hands(&another, &[&scene.operational]).unwrap_err();
 }
 
+#[test]
+fn a_self_signed_certificate_is_let_in_by_itself_and_whatever_its_time() {
+    let scene = Scene::new();
+    for days in [GOOD, (-100, -50), (50, 100)] {
+        scene.shake_hands(&Holder::self_signed(client("a key", days)), &[]).unwrap();
+    }
+    // The names of others are worth nothing there.
+    scene.shake_hands(&Holder::self_signed(client("operational", GOOD)), &[]).unwrap();
+}
+
+#[test]
+fn a_self_signed_certificate_that_is_more_than_a_key_is_refused() {
+    let scene = Scene::new();
+    let key = Holder::self_signed(client("a key", GOOD));
+    scene.shake_hands(&key, &[&scene.operational]).unwrap_err();
+    scene.shake_hands(&Holder::root("a stranger"), &[]).unwrap_err();
+    let mut long = client("a key", GOOD);
+    let name = |number: usize| SanType::DnsName(format!("{number:0>60}.example").try_into().unwrap());
+    long.subject_alt_names = (0..80).map(name).collect();
+    scene.shake_hands(&Holder::self_signed(long), &[]).unwrap_err();
+    let mut forged = Holder::self_signed(client("a key", GOOD));
+    let mut der = forged.certificate.to_vec();
+    *der.last_mut().unwrap() ^= 1;
+    forged.certificate = der.into();
+    let refused = scene.shake_hands(&forged, &[]).unwrap_err();
+    assert!(matches!(refused, Error::InvalidCertificate(CertificateError::BadSignature)), "{refused}");
+    // A type of key that no certificate is made for.
+    let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    scene.shake_hands(&Holder::self_signed_with(client("a key", GOOD), p521), &[]).unwrap_err();
+}
+
 /// R-LIFE-05.
 #[test]
 fn a_late_device_is_let_in_with_and_without_its_chain() {
@@ -76,7 +107,7 @@ fn a_late_device_is_let_in_with_and_without_its_chain() {
     }
 }
 
-/// ADR 0035: what it may call is for the gate.
+/// ADR 0035: what it may call is decided by the authority.
 #[test]
 fn a_certificate_that_has_not_begun_is_let_in_if_one_of_our_issuers_signed_it() {
     let scene = Scene::new();
@@ -134,7 +165,7 @@ impl Scene {
         let server = infrastructure.certify(server(ALWAYS));
         let issuers = [&factory, &operational, &infrastructure];
         let issuers = issuers.map(|issuer| Certificate::from_der(&issuer.certificate).unwrap());
-        let late = Late { issuer: issuers[1].subject().to_vec(), grace: days_long(GRACE_DAYS) };
+        let late = RenewalGrace { issuer: issuers[1].subject().to_vec(), grace: days_long(GRACE_DAYS) };
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(noon()));
         let credentials = server.credentials(&[&infrastructure], &root);
         let server = Arc::new(server_config(credentials, &issuers, clock, late).unwrap());
@@ -187,7 +218,14 @@ struct Holder {
 
 impl Holder {
     fn root(name: &str) -> Self {
-        let (params, key) = (issuer(name, ALWAYS), KeyPair::generate().unwrap());
+        Self::self_signed(issuer(name, ALWAYS))
+    }
+
+    fn self_signed(params: CertificateParams) -> Self {
+        Self::self_signed_with(params, KeyPair::generate().unwrap())
+    }
+
+    fn self_signed_with(params: CertificateParams, key: KeyPair) -> Self {
         Self { certificate: params.self_signed(&key).unwrap().der().clone(), params, key }
     }
 

@@ -8,8 +8,9 @@ mod world;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use authority::{CallerKind, PeerCertificate, PrincipalRevocation};
+use authority::{CallerKind, PeerCertificate, PrincipalRevocation, Proof, Token};
 use ca::grpc::{Access, TABLE};
 use identity::{RevocationReason, Role};
 use proto::v1;
@@ -82,13 +83,10 @@ async fn a_station_revoked_while_it_streams_gets_nothing_more() {
 #[tokio::test]
 async fn every_kind_of_caller_gets_exactly_the_rpcs_of_its_row() {
     let world = World::new().await;
-    let mut peers: Vec<(CallerKind, Vec<u8>)> = vec![(CallerKind::Operator, world.operator_der.clone())];
-    for (kind, role) in [
-        (CallerKind::RelyingParty, Role::RelyingParty),
-        (CallerKind::Service, Role::Service),
-        (CallerKind::Station, Role::Station),
-    ] {
-        peers.push((kind, world.credential(role, "one").await));
+    let mut peers: Vec<(CallerKind, Vec<u8>)> =
+        vec![(CallerKind::Named(Role::Operator), world.operator_der.clone())];
+    for role in [Role::RelyingParty, Role::Service, Role::Station] {
+        peers.push((CallerKind::Named(role), world.credential(role, "one").await));
     }
     let station = world.caller(&peers[3].1).await;
     let order = world.order(1, &["one"]).await;
@@ -97,15 +95,28 @@ async fn every_kind_of_caller_gets_exactly_the_rpcs_of_its_row() {
     let operational = world.authority.enroll(&with_birth, fresh_id(), &Key::new().csr()).await.unwrap();
     peers.push((CallerKind::DeviceOperational, operational.der().to_vec()));
     peers.push((CallerKind::DeviceBirth, birth));
-    assert_eq!(peers.len(), CallerKind::ALL.len());
+    assert_eq!(peers.len(), Role::ALL.len() + 2);
     for (path, access) in TABLE.iter().filter(|(path, _)| path.starts_with("/touchmark.")) {
         let refused = call(&world, None, path).await;
         assert_eq!(refused, (Code::Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED".into()), "nobody, {path}");
         for (kind, der) in &peers {
             let (code, reason) = call(&world, Some(der), path).await;
             let denied = (code, reason.as_str()) == (Code::PermissionDenied, "ROLE_NOT_ALLOWED");
-            let may = matches!(access, Access::Only(kinds) if kinds.contains(kind));
+            let may = matches!(access, Access::Operation(operation) if operation.allows(*kind));
             assert_eq!(!denied, may, "{kind:?} {path}: {code:?} {reason}");
+        }
+    }
+    let token = Token {
+        subject: "alice".to_owned(),
+        issuer: "https://id.example.com".to_owned(),
+        expires: world::noon() + Duration::from_secs(3600),
+    };
+    for (proof, expected) in
+        [(Proof::Token(token), "TOKEN_NOT_ALLOWED"), (Proof::BareKey([7; 32].into()), "BARE_KEY_NOT_ALLOWED")]
+    {
+        for (path, _) in TABLE.iter().filter(|(path, _)| path.starts_with("/touchmark.")) {
+            let said = call_with(&world, Some(proof.clone()), path).await;
+            assert_eq!(said, (Code::PermissionDenied, expected.into()), "{path}");
         }
     }
     let unknown = call(&world, Some(&world.operator_der), "/touchmark.v1.WorkOrderService/Destroy").await;
@@ -172,7 +183,12 @@ fn reason(status: &Status) -> String {
 
 /// Calls an RPC with an empty message and tells how it ended; `Ok` when it was answered.
 async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
-    let mut client = tonic::client::Grpc::new(peer(world, der));
+    call_with(world, der.map(|der| Proof::Certificate(PeerCertificate::new(der))), path).await
+}
+
+/// As [`call`], with any proof.
+async fn call_with(world: &World, proof: Option<Proof>, path: &str) -> (Code, String) {
+    let mut client = tonic::client::Grpc::new(peer_with(world, proof));
     client.ready().await.unwrap();
     let path = path.parse().unwrap();
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
@@ -191,18 +207,20 @@ async fn call(world: &World, der: Option<&[u8]>, path: &str) -> (Code, String) {
 }
 
 fn peer(world: &World, der: Option<&[u8]>) -> Peer {
-    let certificate = PeerCertificate::new(der);
-    Peer {
-        routes: ca::grpc::routes(&world.authority, &world.publication, Arc::new(Vec::new), Routes::default()),
-        certificate,
-    }
+    peer_with(world, der.map(|der| Proof::Certificate(PeerCertificate::new(der))))
 }
 
-/// The routes, called by whom the certificate says.
+fn peer_with(world: &World, proof: Option<Proof>) -> Peer {
+    let routes =
+        ca::grpc::routes(&world.authority, &world.publication, Arc::new(Vec::new), Routes::default());
+    Peer { routes, proof }
+}
+
+/// The routes, called with a proof.
 #[derive(Clone)]
 struct Peer {
     routes: Routes,
-    certificate: PeerCertificate,
+    proof: Option<Proof>,
 }
 
 impl Service<http::Request<Body>> for Peer {
@@ -215,7 +233,9 @@ impl Service<http::Request<Body>> for Peer {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        request.extensions_mut().insert(self.certificate.clone());
+        if let Some(proof) = &self.proof {
+            request.extensions_mut().insert(proof.clone());
+        }
         self.routes.call(request)
     }
 }

@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authority::{BirthRequest, Caller, PeerCertificate, RenewalReason, RevocationRequest};
+use authority::{BirthRequest, Caller, PeerCertificate, Proof, RenewalReason, RevocationRequest};
 use identity::{COMPROMISE_PROOF_NAME, Clock, RevocationReason};
 use ledger::{CertificateStatus, Selection};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
@@ -142,7 +142,8 @@ async fn a_credential_of_a_person_that_has_not_begun_is_good_for_nothing() {
     world.clock.set(world::noon() + 20 * DAY);
     let station = world.credential(identity::Role::Station, "line-3").await;
     world.clock.set(world::noon());
-    let refused = world.authority.who_calls(&PeerCertificate::new(Some(&station))).await;
+    let proof = Proof::Certificate(PeerCertificate::new(&station));
+    let refused = world.authority.identify(Some(&proof)).await;
     assert_eq!(reason(&refused), "CLIENT_CERTIFICATE_EXPIRED");
 }
 
@@ -154,8 +155,9 @@ async fn a_renewal_that_would_not_last_longer_is_not_due() {
     world.clock.set(ends - 20 * DAY);
     let cut =
         world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await.unwrap();
+    let cut_certificate = issuance::Certificate::from_der(cut.der()).unwrap();
     let with_cut = world.caller(cut.der()).await;
-    assert_eq!(with_cut.validity().not_after(), ends, "it ends with its issuer");
+    assert_eq!(cut_certificate.validity().not_after(), ends, "it ends with its issuer");
     for days_left in [19, 5, 1] {
         world.clock.set(ends - days_left * DAY);
         let time = world.authority.renewal_window(&with_cut).await.unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::DeviceId;
+use crate::{DeviceId, ProfileName};
 
 /// A caller. Written `station:line-3`, `operator:alice`, `device:cam-2/SN000123`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,16 @@ pub enum Role {
 impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Station, Self::Operator, Self::RelyingParty, Self::Service];
+
+    /// The profile of its credentials.
+    pub const fn profile(self) -> ProfileName {
+        match self {
+            Self::Station => ProfileName::Station,
+            Self::Operator => ProfileName::Operator,
+            Self::RelyingParty => ProfileName::RelyingParty,
+            Self::Service => ProfileName::Service,
+        }
+    }
 
     /// The role's name in text.
     pub const fn as_str(self) -> &'static str {

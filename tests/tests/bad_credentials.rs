@@ -111,7 +111,11 @@ async fn a_certificate_that_signs_itself_is_refused_whatever_its_name() {
     let forged = params.self_signed(&key).unwrap();
     let forged =
         Credentials { certificate: forged.pem(), chain: String::new(), key: key.serialize_pem(), ..admin };
-    assert_turned_away(&authority, &authority.caller(&forged)).await;
+    // It proves a key, and no call is open to a key.
+    let caller = authority.caller(&forged);
+    let answer = caller.work_orders().list(proto::v1::ListWorkOrdersRequest::default()).await;
+    let said = refused(&answer.expect_err("it is refused"));
+    assert_eq!((said.code, said.reason.as_str()), (Code::PermissionDenied, "BARE_KEY_NOT_ALLOWED"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,11 +10,16 @@
 )]
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
+use prost::bytes::Bytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tests::{CertificateAuthority, Device, Factory, OrderTerms, Process, ask, eventually, within};
+use tests::{
+    Attack, CertificateAuthority, Device, Factory, OrderTerms, Process, ask, call_raw, eventually, refused,
+    within,
+};
+use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
@@ -80,6 +85,61 @@ async fn ten_thousand_connections_that_say_nothing_keep_nobody_waiting() {
     serve_one(&station).await;
 }
 
+/// A self-signed certificate proves a key. Anybody can make keys: those who make many keep out nobody of
+/// another network, and no principal.
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_keys_of_one_network_keep_out_nobody_else() {
+    let authority = CertificateAuthority::start();
+    let factory = Factory::of(&authority);
+    let station = factory.station("line-1").await;
+    let order = factory.order(OrderTerms::new(100_000, &["line-1"])).await;
+    let birth = factory.born(&station, &order, &Device::new("cam-2", "SN999999")).await;
+    let admin = tests::Credentials::read(&authority.operator_directory());
+    let trust = admin.trust.clone();
+
+    let mut attack = Attack::from(Ipv4Addr::new(127, 7, 7, 7));
+    for _ in 0..10 {
+        attack.idle(authority.grpc(), Some(&fresh_key(&trust)), &trust, 20);
+    }
+    eventually(Duration::from_secs(30), "the limit is reached", async || {
+        (attack.tried() > 3 * BARE_KEY_CONNECTIONS).then_some(())
+    })
+    .await;
+    for number in 0..10 {
+        // Another key, from another network.
+        let key = authority.caller(&fresh_key(&trust));
+        let get = proto::v1::GetTrustBundleRequest::default();
+        let mut enrollment = key.enrollment();
+        let answer = within(SERVED_WITHIN, "a refusal", enrollment.get_trust_bundle(get)).await;
+        let said = refused(&answer.expect_err("a key may call nothing"));
+        assert_eq!((said.code, said.reason.as_str()), (Code::PermissionDenied, "BARE_KEY_NOT_ALLOWED"));
+        let health = call_raw(key.channel(), "/grpc.health.v1.Health/Check", Bytes::new());
+        within(SERVED_WITHIN, "health", health).await.expect("health is for everybody");
+        // An operator, a device and a station, each on a new connection.
+        let operator = authority.caller(&admin);
+        let mut work_orders = operator.work_orders();
+        within(SERVED_WITHIN, "an operator", work_orders.list(proto::v1::ListWorkOrdersRequest::default()))
+            .await
+            .expect("an operator is answered");
+        let device = authority.caller(&birth);
+        let mut enrollment = device.enrollment();
+        within(SERVED_WITHIN, "a device", enrollment.get_trust_bundle(get))
+            .await
+            .expect("a device is answered");
+        let request = Device::new("cam-2", &format!("SN{number:06}")).birth_request(&order);
+        within(SERVED_WITHIN, "a station", ask(&station, request)).await.issued();
+    }
+    assert!(attack.open() <= BARE_KEY_CONNECTIONS, "{} of the attack are open", attack.open());
+}
+
+/// A credential directory with a self-signed certificate of a new key.
+fn fresh_key(trust: &str) -> tests::Credentials {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
+    let (chain, trust) = (String::new(), trust.to_owned());
+    tests::Credentials { certificate, chain, key: key.serialize_pem(), trust }
+}
+
 fn may_open(files: u64) {
     let limit = getrlimit(Resource::Nofile);
     let maximum = limit.maximum.map_or(files, |maximum| maximum.max(files));
@@ -94,7 +154,10 @@ fn open_files(process: &Process) -> usize {
 /// More than any limit of the CA on connections or handshakes.
 const CONNECTIONS: usize = 10_000;
 
-/// The longest that a caller may wait during the attack.
+/// The limit of the CA on connections of clients that only proved a key.
+const BARE_KEY_CONNECTIONS: usize = 64;
+
+/// No caller waits longer, however many others connect.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A handshake in flight may cost some ten KiB, and their number is limited.

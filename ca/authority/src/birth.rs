@@ -29,7 +29,8 @@ impl Authority {
     /// A work order, for a station that it names.
     ///
     /// # Errors
-    /// [`Conflict::NoSuchWorkOrder`] also when the order does not name the caller: a station does not learn of others' orders.
+    /// [`Conflict::NoSuchWorkOrder`] also when the order does not name the caller: a station does not learn
+    /// of others' orders.
     pub async fn work_order_of_station(
         &self,
         caller: &Caller,
@@ -51,8 +52,8 @@ impl Authority {
         answer.unwrap_or_else(|| Err(Refused::internal("a birth request has no answer")))
     }
 
-    /// Issues birth certificates for many units: one answer for each request, in their order, and one durable commit
-    /// for each work order. The refusal of one request does not touch the others.
+    /// Issues birth certificates for many units: one answer for each request, in their order, and one durable
+    /// commit for each work order. The refusal of one request does not touch the others.
     ///
     /// # Errors
     /// When the caller is no longer good: then nothing was read or issued.
@@ -96,7 +97,8 @@ impl Authority {
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// Scraps a unit: its certificates are revoked; its serial number and key are never used again. Idempotent.
+    /// Scraps a unit: its certificates are revoked; its serial number and key are never used again.
+    /// Idempotent.
     ///
     /// # Errors
     /// When the order is not the caller's, or the unit is not of it.
@@ -116,7 +118,8 @@ impl Authority {
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// The answer to a request that needs no new certificate; otherwise adds it to the batch of its work order.
+    /// The answer to a request that needs no new certificate; otherwise adds it to the batch of its work
+    /// order.
     async fn answer_or_batch(
         &self,
         caller: &Caller,

@@ -1,4 +1,5 @@
-//! How the CA is: its clock, the ends of its own certificates, and what it recorded while its clock was wrong.
+//! The condition of the CA: its clock, when its own certificates expire, and what it recorded while its clock
+//! was wrong.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,42 +8,39 @@ use store::CertificateRecord;
 
 use super::{Authority, Refused};
 
-/// How the CA is.
+/// The condition of the CA.
 #[derive(Debug, Clone)]
 pub struct Condition {
-    /// The time that it goes by.
+    /// The CA's time.
     pub time: SystemTime,
-    /// Why its clock is in doubt; `None`: it is not.
+    /// Why its clock is in doubt; `None` if it is not.
     pub doubt: Option<ClockDoubt>,
-    /// When its own certificates end, the server's first.
+    /// When its own certificates expire, the server's first.
     pub ends: Vec<End>,
-    /// Certificates that were recorded while the clock was ahead, neither revoked nor ended, newest first: at most [`RECORDED_AHEAD_MAX`] and
-    /// one more, which tells that there are more.
+    /// Certificates that were recorded while the clock was ahead, neither revoked nor expired, newest first:
+    /// at most [`RECORDED_AHEAD_MAX`], and one more if there are more.
     pub recorded_ahead: Vec<CertificateRecord>,
 }
 
-/// When a certificate of the CA ends.
+/// When a certificate of the CA expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// `server`, or the issuer's name.
+    /// `server`, or the name of the issuer.
     pub name: String,
-    /// Its last second.
+    /// The notAfter of the certificate.
     pub not_after: SystemTime,
 }
 
 impl End {
-    /// How long before its end somebody is to be told. To replace an issuer takes longer than to replace a server's certificate: what the
-    /// issuer signs from then on is cut short.
+    /// How long before its expiry the operator is warned. To replace an issuer takes longer than to replace a
+    /// server's certificate, and certificates that it signs meanwhile expire with it.
     pub fn told_before(&self) -> Duration {
         if self.name == SERVER { SERVER_TOLD_BEFORE } else { ISSUER_TOLD_BEFORE }
     }
 }
 
 impl Authority {
-    /// How it is now.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
+    /// The condition now.
     pub async fn condition(&self) -> Result<Condition, Refused> {
         let (time, doubt) = (self.clock.now(), self.clock.doubt());
         let mut recorded_ahead = self.store.recorded_ahead(time, RECORDED_AHEAD_MAX + 1).await?;
@@ -52,12 +50,12 @@ impl Authority {
 }
 
 impl Authority {
-    /// Takes note of the certificate that the server shows, at the start and whenever it shows another: until when it may.
+    /// Notes when the certificate that the server shows expires, at the start and whenever it is replaced.
     pub fn serves_until(&self, not_after: SystemTime) {
         *self.server_ends.lock() = Some(not_after);
     }
 
-    /// When its own certificates end, the server's first.
+    /// When the CA's own certificates expire, the server's first.
     pub fn ends(&self) -> Vec<End> {
         let server = *self.server_ends.lock();
         let server = server.map(|not_after| End { name: SERVER.to_owned(), not_after });
@@ -69,16 +67,17 @@ impl Authority {
     }
 }
 
-/// The most certificates that are named: an operator who reads more takes a list.
+/// The most certificates that are named here; a listing has all of them.
 pub const RECORDED_AHEAD_MAX: usize = 100;
 
-/// What the server's certificate is called.
+/// The name of the server's certificate.
 const SERVER: &str = "server";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// It lives 90 days and is replaced in minutes.
+/// Its lifetime is 90 days, and it is replaced in minutes.
 const SERVER_TOLD_BEFORE: Duration = Duration::from_secs(30 * DAY.as_secs());
 
-/// The longest life of a certificate that an issuer signs for a device is 90 days, and as long again to bring another issuer to a fleet.
+/// The longest lifetime of a device's operational certificate is 90 days; another 90 days bring a new issuer
+/// to a fleet.
 const ISSUER_TOLD_BEFORE: Duration = Duration::from_secs(180 * DAY.as_secs());

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub struct Counters {
     issued: [AtomicU64; ProfileName::ALL.len()],
-    // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a fixed list.
+    // Refusals are rare or come from somebody who misbehaves: a lock is cheap enough. Reasons are from a
+    // fixed list.
     refused: Mutex<BTreeMap<&'static str, u64>>,
     shared_primes: AtomicU64,
     repeated_alarms: AtomicU64,
@@ -44,7 +45,8 @@ impl Counters {
         self.repeated_alarms.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often a certificate was shown that was revoked unused because its sibling was used first: what a cloned device does.
+    /// How often a certificate was shown that was revoked unused because its sibling was used first: what a
+    /// cloned device does.
     pub fn revoked_siblings(&self) -> u64 {
         self.revoked_siblings.load(Ordering::Relaxed)
     }

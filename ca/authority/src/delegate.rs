@@ -1,15 +1,16 @@
-//! Certificates of the OCSP responders that sign for an issuer (R-OCSP-06). The CA issues them to itself, on record as
-//! all certificates are.
+//! Certificates of the OCSP responders that sign for an issuer (R-OCSP-06). The CA issues them to itself, on
+//! record as all certificates are.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, Role};
 use issuance::{Certificate, Profile, Request, Subject};
-use ledger::{Action, Command, IssuanceSubject};
+use ledger::{Action, IssuanceSubject};
 use publication::{DelegateIssuer, DelegationError};
 use signer::DelegateKey;
 use store::StoreError;
 
 use super::issue::signed;
+use super::record::own_command;
 use super::{Authority, Refused};
 
 impl DelegateIssuer for Authority {
@@ -44,15 +45,7 @@ impl DelegateIssuer for Authority {
             subject: IssuanceSubject::Credential { role: Role::Service, name },
             certificate: certified,
         };
-        let command = Command {
-            principal: None,
-            credential: None,
-            request: None,
-            content,
-            remark: String::new(),
-            action,
-        };
-        let verdict = self.commit_one(command).await.map_err(store_error)?;
+        let verdict = self.commit_one(own_command(content, action)).await.map_err(store_error)?;
         verdict.map_err(|why| conflict(&why))?;
         tracing::info!(serial = %number, "made an OCSP signer for the {issuer} issuer");
         Ok(certificate)

@@ -1,4 +1,4 @@
-//! What operators do to a device, and what they are told of it.
+//! What operators do to devices: hold, release, retire, rework, rotate; alarms and silent devices.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,16 +10,16 @@ use super::request_digest::RequestDigest;
 use super::revocation::selected;
 use super::{Authority, Caller, Refused};
 
-/// A selection that an operator wants to be renewed now.
+/// A request that all devices with a certificate of a selection renew soon.
 #[derive(Debug, Clone)]
 pub struct RotationRequest {
-    /// The same again gets the same answer.
+    /// The operator's id of the request: the same request again gets the same answer.
     pub request: RequestId,
-    /// What.
+    /// Whose devices are asked to renew.
     pub selection: Selection,
     /// The renewals are spread over this time, at most [`ROTATION_SPREAD_MAX`].
     pub spread: Duration,
-    /// For people and devices.
+    /// Text for people and devices.
     pub remark: String,
 }
 
@@ -27,7 +27,7 @@ impl Authority {
     /// Puts all certificates of a device on hold until it is released. Idempotent.
     ///
     /// # Errors
-    /// When there is no such device, or it is gone for ever.
+    /// When there is no such device, or it was scrapped, retired or revoked.
     pub async fn hold(
         &self,
         caller: &Caller,
@@ -39,7 +39,7 @@ impl Authority {
         self.change_device(caller, device, content, action, "on hold").await
     }
 
-    /// Ends a hold: its certificates are what they were.
+    /// Ends a hold: its certificates get back their status from before.
     ///
     /// # Errors
     /// When there is no such device, or it is not on hold.
@@ -49,7 +49,8 @@ impl Authority {
         self.change_device(caller, device, content, action, "released").await
     }
 
-    /// Ends the life of a device. Idempotent.
+    /// Retires a device: its certificates are revoked, and its serial number and keys are never used again.
+    /// Idempotent.
     ///
     /// # Errors
     /// When there is no such device, or it was scrapped.
@@ -64,34 +65,37 @@ impl Authority {
         self.change_device(caller, device, content, action, "retired").await
     }
 
-    /// Lets a unit have another birth certificate, once, with a new key (R-LIFE-12). Idempotent until it is used.
+    /// Allows a unit one more birth certificate, with a new key (R-LIFE-12). Idempotent until it is used.
     ///
     /// # Errors
-    /// When there is no such device, it is not in the factory's hands any more, or its order is not open.
+    /// When there is no such device, it has left the factory, or its order is not open.
     pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceRecord, Refused> {
         let content = RequestDigest::of("allow rework v1").text(&device.to_string()).finish();
         let action = Action::AllowRework { device: device.clone() };
         self.change_device(caller, device, content, action, "to be reworked").await
     }
 
-    /// Asks all devices that have a certificate of the selection to renew it. They learn it when they ask when to renew.
+    /// Asks all devices that have a certificate of the selection to renew it. They see it in their renewal
+    /// window.
     ///
     /// # Errors
-    /// When too many requests are open, or no certificate is selected: certificates that are issued later would not be meant.
+    /// When too many requests are open, or no certificate is selected: later certificates are never part of a
+    /// request.
     pub async fn request_rotation(
         &self,
         caller: &Caller,
         request: RotationRequest,
     ) -> Result<EntryNumber, Refused> {
         let RotationRequest { request, selection, spread, remark } = request;
-        // Also a revoked one counts: a request that was recorded is answered again whatever became of the certificates.
+        // A revoked certificate counts too: a recorded request is answered again whatever became of its
+        // certificates.
         if self.store.select(&selection, 0, 1).await?.certificates.is_empty() {
             let what = "there is no certificate in it, so there is nothing to renew".to_owned();
             return Err(Refused::Request { field: "selection", what });
         }
         let content = RequestDigest::of("rotate v1").number(spread.as_secs()).text(&remark);
         let content = selected(content, &selection).finish();
-        // When all certificates of now have expired there is nobody left to ask.
+        // The request lasts until all certificates of now have expired.
         let life = self.profiles.get(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
         let action = Action::RequestRotation { selection, spread, reason: remark, until };
@@ -100,10 +104,7 @@ impl Authority {
         Ok(recorded.entry().number)
     }
 
-    /// Alarms, newest first; `None`: of every kind.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// Lists alarms, newest first; `None`: of every kind.
     pub async fn alarms(
         &self,
         kind: Option<AlarmKind>,
@@ -113,10 +114,8 @@ impl Authority {
         Ok(self.store.alarms(kind, cursor, rows).await?)
     }
 
-    /// Devices that were not heard of since, in the order of their births; scrapped, retired and revoked ones are left out.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// Lists devices that were not seen since, in the order of their births, without scrapped, retired and
+    /// revoked ones.
     pub async fn silent_devices(
         &self,
         since: SystemTime,
@@ -146,5 +145,5 @@ impl Authority {
 /// The longest time over which renewals are spread.
 pub const ROTATION_SPREAD_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The longest life that an operational certificate may have had, whatever the profile says now.
+/// The longest lifetime that an operational certificate may have, whatever the profile says now.
 const LDEVID_LIFE_MAX: Duration = Duration::from_secs(90 * 24 * 60 * 60);

@@ -18,12 +18,13 @@ use super::{Authority, Caller, Refused};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedCursor {
     position: ChangePosition,
-    /// The mark of the entry. `None`: it was not looked up yet, or the cursor is of a CA that did not give marks.
+    /// The mark of the entry. `None`: it was not looked up yet, or the cursor is of a CA that did not give
+    /// marks.
     mark: Option<Mark>,
 }
 
-/// The first bytes of the SHA-256 of a ledger entry. After a restore from a backup the ledger may have another entry
-/// with the same number; the mark tells the two histories apart.
+/// The first bytes of the SHA-256 of a ledger entry. After a restore from a backup the ledger may have
+/// another entry with the same number; the mark tells the two histories apart.
 type Mark = [u8; 8];
 
 /// The changes behind a cursor.
@@ -37,12 +38,12 @@ pub struct FeedPage {
     pub caught_up: bool,
 }
 
-/// Pages that were read lately. A page never becomes wrong: the changes behind a position never change, but more may
-/// follow.
+/// Pages that were read lately. A page never becomes wrong: the changes behind a position never change, but
+/// more may follow.
 pub(super) struct Feed {
     pages: Mutex<VecDeque<(ChangePosition, SharedPage)>>,
-    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may point to a lost
-    /// entry.
+    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may
+    /// point to a lost entry.
     restored: AtomicBool,
 }
 
@@ -72,9 +73,9 @@ impl Authority {
     /// The cursor at which a feed begins: behind `known`; `None`: at the first entry.
     ///
     /// # Errors
-    /// [`StoreError::CursorUnknown`] for a cursor that this ledger has not reached, or where it has another entry than the
-    /// mark says: the cursor is of another ledger, or of entries that were lost when this one was restored from a
-    /// backup. A cursor without a mark is accepted by a ledger that was never restored.
+    /// [`StoreError::CursorUnknown`] for a cursor that this ledger has not reached, or where it has another
+    /// entry than the mark says: the cursor is of another ledger, or of entries that were lost when this one
+    /// was restored from a backup. A cursor without a mark is accepted by a ledger that was never restored.
     pub async fn feed_from(&self, known: Option<FeedCursor>) -> Result<FeedCursor, Refused> {
         let cursor = known.unwrap_or_else(FeedCursor::beginning);
         if cursor.position.entry == EntryNumber(0) {
@@ -93,9 +94,6 @@ impl Authority {
     }
 
     /// The cursor of a feed that begins now.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
     pub async fn feed_from_now(&self) -> Result<FeedCursor, Refused> {
         Ok(marked(&*self.store, self.feed_now().position).await?)
     }
@@ -110,8 +108,8 @@ impl Authority {
         self.feed.restored.store(true, Ordering::Relaxed);
     }
 
-    /// The changes behind the cursor, as soon as there are some; an empty page after [`FEED_QUIET_MAX`] without changes.
-    /// The caller is checked before every page (R-CA-11).
+    /// The changes behind the cursor, as soon as there are some; an empty page after [`FEED_QUIET_MAX`]
+    /// without changes. The caller is checked before every page (R-CA-11).
     ///
     /// # Errors
     /// When the caller is no longer good, or the store cannot answer.
@@ -136,10 +134,8 @@ impl Authority {
         }
     }
 
-    /// The changes behind the cursor now, perhaps none: a watcher then knows at once that it has seen everything.
-    ///
-    /// # Errors
-    /// As [`Self::feed_after`].
+    /// The changes behind the cursor now, perhaps none: a watcher then knows at once that it has seen
+    /// everything.
     pub async fn feed_at_once(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
         self.check_caller(caller).await?;
         let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: cursor, caught_up: true });
@@ -152,12 +148,10 @@ impl Authority {
     }
 
     /// The changes behind the cursor now; `None`: there are none.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
     pub async fn feed_page(&self, cursor: FeedCursor) -> Result<Option<Arc<FeedPage>>, Refused> {
         let (shared, store) = (self.feed.page(cursor.position), Arc::clone(&self.store));
-        // In a task of its own: a watcher whose peer reads nothing is not polled, and others may wait for the same page.
+        // In a task of its own: a watcher whose peer reads nothing is not polled, and others may wait for the
+        // same page.
         let read = tokio::spawn(async move {
             let page = shared.get_or_try_init(async || {
                 let changes =
@@ -224,7 +218,8 @@ fn read_mark(text: &str) -> Option<Mark> {
 /// The most changes of one page: about 200 kB as a message.
 pub const FEED_PAGE_CHANGES: usize = 1_000;
 
-/// How long a watcher waits for a change until it gets an empty page: shorter than routers keep idle connections.
+/// How long a watcher waits for a change until it gets an empty page: shorter than routers keep idle
+/// connections.
 pub const FEED_QUIET_MAX: Duration = Duration::from_secs(15);
 
 /// Pages that are kept for watchers that are a little behind: some megabytes at most.

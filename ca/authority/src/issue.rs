@@ -40,19 +40,20 @@ pub(super) enum PreflightOutcome {
 }
 
 impl Authority {
-    /// Issues a certificate for each request that the ledger accepts, under one profile and in one durable commit.
-    /// The answers are in the order of the requests; the refusal of one does not touch the others.
+    /// Issues a certificate for each request that the ledger accepts, under one profile and in one durable
+    /// commit. The answers are in the order of the requests; the refusal of one does not touch the others.
     ///
-    /// Before, the caller of this method read the key ([`Authority::accepted_key`]) and asked the ledger whether a
-    /// signature is worth making ([`Authority::preflight`]). The steps (R-CA-07):
+    /// Before, the caller of this method read the key ([`Authority::accepted_key`]) and asked the ledger
+    /// whether a signature is worth making ([`Authority::preflight`]). The steps (R-CA-07):
     ///
     /// 1. Compare an RSA key with the latest ones (R-KEY-06).
-    /// 2. Reserve serial numbers that are neither on record nor used by another issuance under way (R-5280-02).
+    /// 2. Reserve serial numbers that are neither on record nor used by another issuance under way
+    ///    (R-5280-02).
     /// 3. Draft each certificate from its profile, encode it and lint it.
     /// 4. Have it signed; all signatures of one call are in flight together.
     /// 5. Check the caller again and commit all of them together; the ledger decides on each.
-    /// 6. Release what is on record. For a serial number that was taken meanwhile begin again at step 2, at most
-    ///    [`DRAWS_MAX`] times.
+    /// 6. Release what is on record. For a serial number that was taken meanwhile begin again at step 2, at
+    ///    most [`DRAWS_MAX`] times.
     pub(super) async fn issue(
         &self,
         caller: &Caller,
@@ -109,8 +110,8 @@ impl Authority {
         }
     }
 
-    /// Whether a refusal goes on record as an alarm. Forks are limited apart from other alarms, so that a clone
-    /// cannot hide its fork behind other refusals.
+    /// Whether a refusal goes on record as an alarm. Forks are limited apart from other alarms, so that a
+    /// clone cannot hide its fork behind other refusals.
     fn may_raise_alarm(&self, caller: &Caller, conflict: &Conflict) -> bool {
         let limiter = match conflict {
             Conflict::LineageForked(_) | Conflict::AlreadyEnrolled(_) => &self.forks,
@@ -167,8 +168,8 @@ impl Authority {
         Ok(answers)
     }
 
-    /// Serial numbers that are neither reserved nor on record, looked up before signing: even a broken generator
-    /// does not make the CA sign one number twice.
+    /// Serial numbers that are neither reserved nor on record, looked up before signing: even a broken
+    /// generator does not make the CA sign one number twice.
     pub(super) async fn reserve_serial_numbers(&self, count: usize) -> Result<ReservedSerials<'_>, Refused> {
         let mut reserved = self.serial_pool.reserve(count).ok_or(Refused::SerialNumbers)?;
         for _ in 0..DRAWS_MAX {
@@ -251,7 +252,7 @@ impl IssuanceRequest {
     fn command(&self, caller: &Caller, certificate: SignedCertificate) -> Command {
         Command {
             principal: Some(caller.principal().clone()),
-            credential: Some(caller.certificate()),
+            credential: caller.credential(),
             request: Some(self.id),
             content: self.digest,
             remark: String::new(),
@@ -260,8 +261,8 @@ impl IssuanceRequest {
     }
 }
 
-/// The CRL shard of the next certificate of an issuer that has signed `issued`. Certificates that are being signed
-/// at the same time may go to a shard that is full already.
+/// The CRL shard of the next certificate of an issuer that has signed `issued`. Certificates that are being
+/// signed at the same time may go to a shard that is full already.
 fn shard_of(issued: u64) -> u32 {
     u32::try_from(issued / SHARD_CERTIFICATES).unwrap_or(u32::MAX)
 }
@@ -269,8 +270,8 @@ fn shard_of(issued: u64) -> u32 {
 /// About how many certificates share one CRL shard (R-CRL-08, R-CRL-11): when all are revoked it has 800 kB.
 pub const SHARD_CERTIFICATES: u64 = 16_384;
 
-/// Signatures of one call that are waited for at a time: the largest batch of a station. A signer in a hardware
-/// module that takes 5 ms then answers a batch in about 5 ms, if it works on as many at a time.
+/// Signatures of one call that are waited for at a time: the largest batch of a station. A signer in a
+/// hardware module that takes 5 ms then answers a batch in about 5 ms, if it works on as many at a time.
 const SIGNATURES_IN_FLIGHT_MAX: usize = 64;
 
 #[cfg(test)]

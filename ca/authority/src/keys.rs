@@ -1,11 +1,11 @@
-//! The door for keys: whoever asks for whatever certificate, its key comes through here (R-KEY-05, R-KEY-12).
+//! Reads and checks the key of every request for a certificate (R-KEY-05, R-KEY-12).
 
 use identity::{Csr, KeyFingerprint, PublicKey};
 
 use super::{Authority, Refused};
 
-/// A key, possession of which was proven and against which nothing is known. Made here and nowhere else, and no certificate is asked of
-/// the ledger without one.
+/// A key whose possession was proven and that is not blocked. Made only here; no certificate is issued
+/// without one.
 pub(super) struct AcceptedKey(PublicKey);
 
 impl AcceptedKey {
@@ -19,8 +19,8 @@ impl AcceptedKey {
 }
 
 impl Authority {
-    /// The key of a request in PKCS#10, DER, not yet read. A key that is blocked is refused before the ledger is asked: it gets nothing,
-    /// not even what it got before it was blocked.
+    /// The key of a certificate request (PKCS#10, DER). A blocked key is refused before the ledger is asked:
+    /// it does not even get the certificate that it got before it was blocked.
     pub(super) fn accepted_key(&self, csr: &[u8]) -> Result<AcceptedKey, Refused> {
         let public_key = Csr::from_der(csr)?.public_key().clone();
         match self.blocked_keys.borrow().why(&public_key) {

@@ -1,8 +1,8 @@
-//! The authority: for each operation the order of its steps (R-CA-07): look up, check, draft, sign, record, release.
-//! It knows no wire, no disk, no private key and no clock of its own.
+//! The authority: for each operation the order of its steps (R-CA-07): look up, check, draft, sign, record,
+//! release. It knows no wire, no disk, no private key and no clock of its own.
 
+mod access;
 mod birth;
-mod caller;
 mod condition;
 mod counters;
 mod delegate;
@@ -12,7 +12,6 @@ mod issue;
 mod keys;
 mod lifecycle;
 mod operational;
-mod peer;
 mod primes;
 mod principals;
 mod profiles;
@@ -44,15 +43,14 @@ use profiles::Profiles;
 use rate_limiter::RateLimiter;
 use serial_pool::SerialPool;
 
+pub use access::{Caller, CallerKind, NotAdmitted, Operation, PeerCertificate, Proof, Token, allowed_to};
 pub use birth::BirthRequest;
-pub use caller::{Caller, CallerKind};
 pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
 pub use counters::Counters;
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedCursor, FeedPage};
 pub use issue::SHARD_CERTIFICATES;
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
-pub use peer::PeerCertificate;
 pub use primes::PrimeWalk;
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest, PrincipalRevocation};
 pub use refusal::{CallerRefused, Refused};
@@ -96,8 +94,9 @@ pub struct TrustBundle {
     pub anchors: Vec<Vec<u8>>,
 }
 
-/// The authority over one ledger. All methods may be called at the same time from any task; none retries what failed,
-/// except for drawing another serial number. A dropped future may have done its work: the same request again tells.
+/// The authority over one ledger. All methods may be called at the same time from any task; none retries what
+/// failed, except for drawing another serial number. A dropped future may have done its work: the same
+/// request again tells.
 pub struct Authority {
     store: Arc<dyn Store>,
     issuers: Issuers,
@@ -109,7 +108,7 @@ pub struct Authority {
     blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
     clock: Arc<dyn Clock>,
     serial_pool: SerialPool,
-    callers: caller::CallerCache,
+    callers: access::CallerCache,
     siblings: revoked_sibling::ReportedSiblings,
     feed: feed::Feed,
     /// New operational certificates of each device.
@@ -129,10 +128,12 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens the authority over the ledger in `store`, which signs with `issuers`. All randomness is from `generator`.
+    /// Opens the authority over the ledger in `store`, which signs with `issuers`. All randomness is from
+    /// `generator`.
     ///
     /// # Errors
-    /// When the store cannot be read, or its issuers are not `issuers`: keys and ledger are of two installations.
+    /// When the store cannot be read, or its issuers are not `issuers`: keys and ledger are of two
+    /// installations.
     pub async fn open(
         store: Arc<dyn Store>,
         issuers: Issuers,
@@ -166,7 +167,7 @@ impl Authority {
             blocked_keys,
             clock,
             serial_pool: SerialPool::new(generator),
-            callers: caller::CallerCache::default(),
+            callers: access::CallerCache::default(),
             siblings: revoked_sibling::ReportedSiblings::default(),
             feed: feed::Feed::new(),
             renewals: RateLimiter::new(RENEWAL_BURST, RENEWAL_INTERVAL),
@@ -241,14 +242,15 @@ pub enum OpenAuthorityError {
     },
 }
 
-/// The burst of new operational certificates of one device: it renews every few weeks and sometimes loses its state.
+/// The burst of new operational certificates of one device: it renews every few weeks and sometimes loses its
+/// state.
 const RENEWAL_BURST: u32 = 64;
 
 /// Then one each half minute: a device that asks without end costs the ledger some 5 MB a day.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The burst of alarms that one principal may cause, forks and others each. Each alarm is a ledger entry; further
-/// refusals are only counted (`touchmark_alarms_repeated_total`).
+/// The burst of alarms that one principal may cause, forks and others each. Each alarm is a ledger entry;
+/// further refusals are only counted (`touchmark_alarms_repeated_total`).
 const ALARM_BURST: u32 = 32;
 
 /// Then one a minute.

@@ -1,4 +1,4 @@
-//! What operations asks of the record.
+//! Devices and certificates on record, for operators.
 
 use std::time::SystemTime;
 
@@ -8,10 +8,10 @@ use store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page};
 
 use super::{Authority, Refused};
 
-/// A device and all that it was given.
+/// A device and its certificates.
 #[derive(Debug, Clone)]
 pub struct DeviceHistory {
-    /// The device.
+    /// The device as of the last entry.
     pub device: DeviceRecord,
     /// Its certificates, oldest first; the newest [`CERTIFICATES_OF_ONE_MAX`].
     pub certificates: Vec<CertificateRecord>,
@@ -43,7 +43,7 @@ impl Authority {
         loop {
             let page = self.store.certificates_of(&holder, cursor.as_ref(), CERTIFICATES_OF_ONE_MAX).await?;
             certificates.extend(page.rows);
-            // The newest say what it is now; all of them are in the listing of certificates.
+            // Only the newest are kept here; the listing of certificates has all of them.
             certificates.drain(..certificates.len().saturating_sub(CERTIFICATES_OF_ONE_MAX));
             cursor = page.next;
             if cursor.is_none() {
@@ -53,10 +53,7 @@ impl Authority {
         Ok(DeviceHistory { device, certificates })
     }
 
-    /// Devices in order of their ids.
-    ///
-    /// # Errors
-    /// When listings are behind.
+    /// Lists devices in the order of their ids.
     pub async fn devices(
         &self,
         filter: &DeviceFilter,
@@ -66,10 +63,7 @@ impl Authority {
         Ok(self.store.devices(filter, cursor, rows).await?)
     }
 
-    /// Which certificates of the same device a certificate authorised, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// The certificates of the same device that a certificate authorised, oldest first.
     pub async fn children(&self, record: &CertificateRecord) -> Result<Vec<SerialNumber>, Refused> {
         let Some(Holder::Principal(Principal::Device(device))) = record.holder() else {
             return Ok(Vec::new());
@@ -80,10 +74,7 @@ impl Authority {
         Ok(children.map(|child| child.certificate().serial_number).take(CHILDREN_MAX).collect())
     }
 
-    /// Certificates. In pages of `rows`; those of one holder oldest first.
-    ///
-    /// # Errors
-    /// When the store or the listing cannot answer. That there are none is no error.
+    /// Lists certificates in pages of `rows`; those of one principal oldest first.
     pub async fn certificates(
         &self,
         selection: CertificateSelection,
@@ -106,9 +97,9 @@ impl Authority {
     }
 }
 
-/// The most certificates of one holder that are shown: at one a week, twenty years.
+/// The most certificates of one principal that are shown: one a week for twenty years.
 pub const CERTIFICATES_OF_ONE_MAX: usize = 1_000;
 
-/// The most children of one certificate that are shown: more than [`UNCONFIRMED_MAX`](ledger::UNCONFIRMED_MAX) come only from years
-/// of trouble.
+/// The most children of one certificate that are shown; a healthy one has at most
+/// [`UNCONFIRMED_MAX`](ledger::UNCONFIRMED_MAX).
 const CHILDREN_MAX: usize = 100;

@@ -1,5 +1,5 @@
-//! Operational certificates (LDevID), which a device works with: the first one on the word of its birth certificate,
-//! each next one on the word of the one before, and the confirmation that one is in use.
+//! Operational certificates (LDevID), which a device works with: the first one on the word of its birth
+//! certificate, each next one on the word of the one before, and the confirmation that one is in use.
 
 use std::time::{Duration, Instant};
 
@@ -13,33 +13,33 @@ use super::request_digest::RequestDigest;
 use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
 
 impl Authority {
-    /// Issues the first operational certificate of the device that calls with its birth certificate. Exactly once for
-    /// a request id, and for a key.
+    /// Issues the first operational certificate of the device that calls with its birth certificate. Exactly
+    /// once for a request id, and for a key.
     ///
     /// # Errors
     /// Why there is none; see [`Refused`]. [`Refused::TooOften`] when the device had very many lately.
     pub async fn enroll(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
-        let device = calling_device(caller, CallerKind::DeviceBirth)?;
-        self.issue_operational(caller, "enroll v1", device, request, csr).await
+        let asking = calling_device(caller, CallerKind::DeviceBirth)?;
+        self.issue_operational(caller, "enroll v1", asking, request, csr).await
     }
 
-    /// Issues the next operational certificate of the device that calls with the one before. Exactly once for a
-    /// request id, and for a key. It is *issued* until the device is seen using it; only then is the one before it
-    /// superseded.
+    /// Issues the next operational certificate of the device that calls with the one before. Exactly once for
+    /// a request id, and for a key. It is *issued* until the device is seen using it; only then is the one
+    /// before it superseded.
     ///
     /// # Errors
-    /// Why there is none; see [`Refused`]. A certificate whose successor is in use is refused as a fork, and that is
-    /// on record.
+    /// Why there is none; see [`Refused`]. A certificate whose successor is in use is refused as a fork, and
+    /// that is on record.
     pub async fn renew(&self, caller: &Caller, request: RequestId, csr: &[u8]) -> Result<Released, Refused> {
-        let device = calling_device(caller, CallerKind::DeviceOperational)?;
-        self.issue_operational(caller, "renew v1", device, request, csr).await
+        let asking = calling_device(caller, CallerKind::DeviceOperational)?;
+        self.issue_operational(caller, "renew v1", asking, request, csr).await
     }
 
     async fn issue_operational(
         &self,
         caller: &Caller,
         call: &'static str,
-        device: DeviceId,
+        (device, parent): (DeviceId, SerialNumber),
         id: RequestId,
         csr: &[u8],
     ) -> Result<Released, Refused> {
@@ -54,11 +54,7 @@ impl Authority {
                 lifetime: None,
                 shard: None,
             },
-            subject: IssuanceSubject::Operational {
-                device,
-                parent: caller.certificate(),
-                hold_on_fork: self.renewal.hold_on_fork,
-            },
+            subject: IssuanceSubject::Operational { device, parent, hold_on_fork: self.renewal.hold_on_fork },
             key,
         };
         match self.preflight(caller, &request).await {
@@ -83,15 +79,15 @@ impl Authority {
         caller: &Caller,
         serial_number: SerialNumber,
     ) -> Result<(), Refused> {
-        let device = calling_device(caller, CallerKind::DeviceOperational)?;
-        if serial_number != caller.certificate() {
+        let (device, certificate) = calling_device(caller, CallerKind::DeviceOperational)?;
+        if serial_number != certificate {
             return Err(Conflict::NoSuchCertificate(device).into());
         }
-        self.confirm(caller, device).await
+        self.confirm(caller, device, certificate).await
     }
 
-    /// Confirms an operational certificate by any call that is made with it, as `ConfirmInstalled` does (ADR 0021).
-    /// One commit in the certificate's life, nothing afterwards.
+    /// Confirms an operational certificate by any call that is made with it, as `ConfirmInstalled` does (ADR
+    /// 0021). One commit in the certificate's life, nothing afterwards.
     ///
     /// # Errors
     /// When the device may not use it any more.
@@ -99,12 +95,16 @@ impl Authority {
         if !caller.is_unconfirmed() {
             return Ok(());
         }
-        let device = calling_device(caller, CallerKind::DeviceOperational)?;
-        self.confirm(caller, device).await
+        let (device, certificate) = calling_device(caller, CallerKind::DeviceOperational)?;
+        self.confirm(caller, device, certificate).await
     }
 
-    async fn confirm(&self, caller: &Caller, device: DeviceId) -> Result<(), Refused> {
-        let serial_number = caller.certificate();
+    async fn confirm(
+        &self,
+        caller: &Caller,
+        device: DeviceId,
+        serial_number: SerialNumber,
+    ) -> Result<(), Refused> {
         let content = RequestDigest::of("confirm installed v1").bytes(serial_number.as_bytes()).finish();
         let after_renewal = match self.renewal.superseded_for {
             None => AfterRenewal::Expire,
@@ -117,9 +117,15 @@ impl Authority {
     }
 }
 
-pub(super) fn calling_device(caller: &Caller, kind: CallerKind) -> Result<DeviceId, CallerRefused> {
-    match caller.principal() {
-        Principal::Device(device) if caller.kind() == kind => Ok(device.clone()),
+/// The device that calls with a certificate of this kind, and the certificate.
+pub(super) fn calling_device(
+    caller: &Caller,
+    kind: CallerKind,
+) -> Result<(DeviceId, SerialNumber), CallerRefused> {
+    match (caller.principal(), caller.credential()) {
+        (Principal::Device(device), Some(certificate)) if caller.kind() == kind => {
+            Ok((device.clone(), certificate))
+        }
         _ => Err(CallerRefused::Role),
     }
 }

@@ -1,5 +1,6 @@
-//! RSA keys that share a prime (R-KEY-06): a key that comes in is compared with the latest ones, and once a night all on record with one
-//! another. Both are alarms: whoever has the two certificates has the private keys.
+//! Finds RSA keys that share a prime (R-KEY-06): a new key is compared with the latest ones, and once a night
+//! all keys on record with one another. Each pair is an alarm: anybody with the two certificates can compute
+//! the private keys.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,24 +15,24 @@ use tracing::{error, info, warn};
 use super::issue::IssuanceRequest;
 use super::{Authority, Caller, Refused};
 
-/// What a walk over the record knows of the one before. The moduli are kept: the next one compares only keys that came since. At most
-/// `WALK_MODULI_MAX` of them.
+/// The moduli that were compared before, at most [`WALK_MODULI_MAX`]: the next walk compares only newer keys
+/// with them.
 #[derive(Default)]
 pub struct PrimeWalk {
     moduli: Vec<Modulus>,
     certificates: Vec<SerialNumber>,
     keys: HashSet<KeyFingerprint>,
-    /// Certificates that were issued before are known.
+    /// Certificates that were issued before this time are in `moduli`.
     seen_until: Option<SystemTime>,
 }
 
 impl Authority {
-    /// Whether anybody may have an RSA key.
+    /// Whether a profile allows RSA keys.
     pub fn takes_rsa(&self) -> bool {
         self.profiles.all().any(takes_rsa)
     }
 
-    /// Walks over the record once a night until `stop`, if anybody may have an RSA key.
+    /// Compares all RSA keys on record once a day until `stop`, if a profile allows RSA keys.
     pub async fn watch_primes(&self, stop: CancellationToken) {
         if !self.takes_rsa() {
             return;
@@ -58,15 +59,15 @@ impl Authority {
         }
     }
 
-    /// Compares the RSA keys that came since the last walk with one another and with those before, and records what it finds. Returns how many
-    /// pairs share a prime.
+    /// Compares the RSA keys since the last walk with one another and with those before, and records an alarm
+    /// for each pair that shares a prime. Returns the number of pairs.
     ///
     /// # Errors
     /// When the store cannot answer or record. The next walk then begins anew.
     pub async fn walk_primes(&self, walk: &mut PrimeWalk) -> Result<usize, Refused> {
         let mut next = std::mem::take(walk);
         let found = self.walk_on(&mut next).await?;
-        // What failed leaves nothing behind, and begins anew.
+        // After a failure the next walk begins anew.
         *walk = next;
         Ok(found)
     }
@@ -134,7 +135,7 @@ impl Authority {
         }
     }
 
-    /// Puts the alarm on record, with the caller's name on it.
+    /// Records an alarm that names the caller.
     async fn refuse_shared_prime(
         &self,
         caller: &Caller,
@@ -154,7 +155,7 @@ impl Authority {
         }
     }
 
-    /// Both keys of a pair on record are lost.
+    /// Records an alarm for both certificates of a pair.
     async fn report_pair(&self, one: SerialNumber, other: SerialNumber) -> Result<(), Refused> {
         self.counters.count_shared_prime();
         error!(%one, %other, "the RSA keys of two certificates share a prime: everybody can compute both private keys");
@@ -170,9 +171,9 @@ impl Authority {
         Ok(())
     }
 
-    /// Reads the RSA keys that came since the last walk.
+    /// Reads the RSA keys since the last walk.
     async fn gather(&self, walk: &mut PrimeWalk, now: SystemTime) -> Result<(), Refused> {
-        // What was decided while the last walk read is read twice, and known.
+        // Entries that were decided during the last walk are read again and skipped.
         let from = walk.seen_until.and_then(|until| until.checked_sub(OVERLAP)).unwrap_or(UNIX_EPOCH);
         let until = now.checked_add(OVERLAP).unwrap_or(now);
         let selection = Selection::Issued { from, until };
@@ -208,7 +209,7 @@ impl IssuanceRequest {
     }
 }
 
-/// Compares on a thread of its own, and then rests: a fifth of one core at most.
+/// Compares on a blocking thread, then rests: at most a fifth of one core.
 async fn compared(
     work: impl FnOnce() -> Vec<(usize, usize)> + Send + 'static,
 ) -> Result<Vec<(usize, usize)>, Refused> {
@@ -225,27 +226,27 @@ fn takes_rsa(profile: &Profile) -> bool {
     profile.key_types.iter().any(|key_type| rsa.contains(key_type))
 }
 
-/// So many moduli are compared with so many at a time: with RSA-2048 that takes two seconds and a few MB.
+/// The moduli of one comparison: with RSA-2048 it takes two seconds and a few MB.
 const BLOCK_MODULI: usize = 2_048;
 
-/// The most moduli that are kept for the next walk: with certificate and key some 90 MB of RSA-2048. Comparing all of them once, after a
-/// start, is two or three hours of work, spread over half a day.
+/// The most moduli that are kept for the next walk: some 90 MB with RSA-2048. To compare all of them once,
+/// after a start, is two or three hours of work, spread over half a day.
 const WALK_MODULI_MAX: usize = 200_000;
 
-/// For each second of work.
+/// How long it rests for each second of work, in seconds.
 const REST: u32 = 4;
 
-/// Callers come first.
+/// How long after a start the first walk begins.
 const FIRST_WALK_PAUSE: Duration = Duration::from_secs(10);
 
-/// Once a night, or day.
+/// How long from one walk to the next.
 const WALK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// As for other upkeep, but it reads a lot.
+/// How long it waits after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(60);
 
-/// An entry has its time before it is on record.
+/// An entry gets its time before it is on record: how far a walk reads back.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
-/// Certificates that are read at a time.
+/// The certificates of one read.
 const PAGE_CERTIFICATES: usize = 1_000;

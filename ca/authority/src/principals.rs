@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use identity::{PrincipalName, ProfileName, RequestId, RevocationReason, Role};
+use identity::{PrincipalName, RequestId, RevocationReason, Role};
 use issuance::{Names, Request, Subject};
 use ledger::{Action, Event, IssuanceSubject};
 use store::{Cursor, Page, PrincipalRecord, Released};
@@ -45,7 +45,8 @@ pub struct PrincipalRevocation {
 }
 
 impl Authority {
-    /// Issues a credential to a station, an operator, a relying party or a service. Exactly once for a request id.
+    /// Issues a credential to a station, an operator, a relying party or a service. Exactly once for a
+    /// request id.
     ///
     /// # Errors
     /// Why there is none; see [`Refused`].
@@ -54,7 +55,7 @@ impl Authority {
         caller: &Caller,
         request: CredentialRequest,
     ) -> Result<Released, Refused> {
-        let profile = self.profiles.get(credential_profile(request.role));
+        let profile = self.profiles.get(request.role.profile());
         let principal = format!("{}:{}", request.role, request.name);
         let key = self.accepted_key(&request.csr)?;
         let request = issuance_request(request, key);
@@ -71,9 +72,6 @@ impl Authority {
     }
 
     /// Lists principals that are not devices, by role and name.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
     pub async fn principals(
         &self,
         cursor: Option<&Cursor>,
@@ -82,8 +80,8 @@ impl Authority {
         Ok(self.store.principals(cursor, rows).await?)
     }
 
-    /// Revokes all credentials of a principal: its next message is refused, also on an open stream. Returns how many
-    /// this call revoked. Idempotent.
+    /// Revokes all credentials of a principal: its next message is refused, also on an open stream. Returns
+    /// how many this call revoked. Idempotent.
     ///
     /// # Errors
     /// When there is no such principal, or it is the last operator and `last_operator` is false.
@@ -131,15 +129,6 @@ fn issuance_request(request: CredentialRequest, key: AcceptedKey) -> IssuanceReq
         draft: Request { public_key, subject, lifetime, shard: None },
         subject: IssuanceSubject::Credential { role, name },
         key,
-    }
-}
-
-fn credential_profile(role: Role) -> ProfileName {
-    match role {
-        Role::Station => ProfileName::Station,
-        Role::Operator => ProfileName::Operator,
-        Role::RelyingParty => ProfileName::RelyingParty,
-        Role::Service => ProfileName::Service,
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use identity::Principal;
 use parking_lot::Mutex;
 
-/// A rate limit for each principal (GCRA): a burst, then one in each interval. In memory: a restart resets it.
+/// A rate limit for each principal (GCRA): a burst, then one in each interval. In memory: a restart resets
+/// it.
 pub(super) struct RateLimiter {
     burst: u32,
     interval: Duration,
@@ -34,8 +35,8 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Removes principals whose burst is full; if few are, as when a fleet boots for the first time, also those that came
-    /// once.
+    /// Removes principals whose burst is full; if few are, as when a fleet boots for the first time, also
+    /// those that came once.
     fn forget(&self, due: &mut HashMap<Principal, Instant>, now: Instant) {
         due.retain(|_, due| *due > now);
         if due.len() > PRINCIPALS_MAX / 2 {

@@ -32,7 +32,7 @@ impl Authority {
         }
         let command = Command {
             principal: Some(caller.principal().clone()),
-            credential: Some(caller.certificate()),
+            credential: caller.credential(),
             request,
             content,
             remark,
@@ -44,20 +44,12 @@ impl Authority {
 
     /// Records a command of the CA itself: the entry names no principal.
     pub(super) async fn record_own(&self, action: Action) -> Result<Recorded, Refused> {
-        let command = Command {
-            principal: None,
-            credential: None,
-            request: None,
-            content: [0; 32],
-            remark: String::new(),
-            action,
-        };
-        Ok(self.commit_one(command).await??)
+        Ok(self.commit_one(own_command([0; 32], action)).await??)
     }
 
-    /// Commits commands of a caller, after another look at the caller: signing takes a while, and meanwhile its
-    /// certificate may have expired or been revoked. A revocation that is decided while the command waits in the
-    /// store's queue is seen by `decide` (ADR 0009).
+    /// Commits commands of a caller, after another look at the caller: signing takes a while, and meanwhile
+    /// its certificate may have expired or been revoked. A revocation that is decided while the command waits
+    /// in the store's queue is seen by `decide` (ADR 0009).
     pub(super) async fn commit(
         &self,
         caller: &Caller,
@@ -72,4 +64,9 @@ impl Authority {
         let mut verdicts = self.store.commit(vec![command]).await?;
         verdicts.pop().ok_or_else(|| Refused::internal("a command has no verdict"))
     }
+}
+
+/// A command of the CA itself, without a request id or a remark.
+pub(super) fn own_command(content: [u8; 32], action: Action) -> Command {
+    Command { principal: None, credential: None, request: None, content, remark: String::new(), action }
 }

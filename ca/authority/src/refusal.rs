@@ -8,8 +8,8 @@ use ledger::Conflict;
 use signer::SignerError;
 use store::StoreError;
 
-/// Why the authority refuses an operation. Nothing was issued and nothing counted, unless it is [`Refused::Store`] with an
-/// unknown outcome: then the same request again tells.
+/// Why the authority refuses an operation. Nothing was issued and nothing counted, unless it is
+/// [`Refused::Store`] with an unknown outcome: then the same request again tells.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
     /// The caller may not ask, or may no longer ask.
@@ -99,6 +99,12 @@ pub enum CallerRefused {
     /// `ROLE_NOT_ALLOWED`.
     #[error("the caller's role may not call this")]
     Role,
+    /// `BARE_KEY_NOT_ALLOWED`: a self-signed certificate proves a key, and this operation needs more.
+    #[error("this call needs a certificate of this CA; a self-signed certificate proves a key and no more")]
+    BareKey,
+    /// `TOKEN_NOT_ALLOWED`.
+    #[error("this call takes no token")]
+    Token,
 }
 
 impl Refused {

@@ -6,10 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, SerialNumber};
 use ledger::CertificateStatus;
 
-use super::operational::calling_device;
-use super::{Authority, Caller, CallerKind, Refused};
+use super::access::CallerCertificate;
+use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
 
-/// When a device shall renew the certificate that it calls with.
+/// When a device renews its operational certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalWindow {
     /// The beginning of the window.
@@ -24,7 +24,7 @@ pub struct RenewalWindow {
     pub explanation: String,
 }
 
-/// Why a certificate is to be renewed.
+/// Why a certificate is renewed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewalReason {
     /// The usual share of its lifetime is over.
@@ -40,16 +40,12 @@ pub enum RenewalReason {
 }
 
 impl Authority {
-    /// When the operational certificate that makes this call shall be renewed: the same answer for the same certificate until an operator
-    /// asks for a rotation.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// When the operational certificate that makes this call is to be renewed: the same answer for the same
+    /// certificate, until an operator requests a rotation.
     pub async fn renewal_window(&self, caller: &Caller) -> Result<RenewalWindow, Refused> {
-        calling_device(caller, CallerKind::DeviceOperational)?;
+        let certificate = caller.certificate().filter(|_| caller.kind() == CallerKind::DeviceOperational);
+        let CallerCertificate { serial_number, validity, .. } = *certificate.ok_or(CallerRefused::Role)?;
         let now = self.clock.now();
-        let serial_number = caller.certificate();
-        let validity = caller.validity();
         let life = validity.not_after().duration_since(validity.not_before()).unwrap_or_default();
         let at = |share: f64| validity.not_before() + life.mul_f64(share);
         let scheduled = RenewalWindow {
@@ -104,7 +100,7 @@ impl Authority {
     }
 }
 
-/// Uniform in [0, 1), always the same for one certificate: H(device, serial number) of R-LIFE-02; a serial number is of one device.
+/// Uniform in [0, 1), always the same for one certificate: the hash of R-LIFE-02, over the serial number.
 fn share_of(serial_number: &SerialNumber) -> f64 {
     let digest = digest(&SHA256, serial_number.as_bytes());
     let drawn = digest.as_ref().first_chunk().map_or(0, |bytes: &[u8; 4]| u32::from_be_bytes(*bytes));
@@ -117,14 +113,15 @@ const WINDOW_START: f64 = 0.60;
 /// See [`WINDOW_START`].
 const WINDOW_END: f64 = 0.72;
 
-/// How long the window of one device in a requested rotation is: the windows themselves are spread.
+/// The length of one device's window in a requested rotation.
 const ROTATION_WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// A device asks some 120 times in the life of a certificate: each 6 hours in 30 days. A request for rotation is heard that soon.
+/// A device asks some 120 times in the lifetime of a certificate, every 6 hours in 30 days: that soon it sees
+/// a rotation.
 const ASK_AGAIN_DIVISOR: u32 = 120;
 
-/// Not more often than each 5 minutes, however short the life.
+/// The shortest time until a device asks again.
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(5 * 60);
 
-/// At least each 6 hours, however long the life: a million devices are then 46 questions a second.
+/// The longest time until a device asks again: a million devices then make 46 calls a second.
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(6 * 60 * 60);

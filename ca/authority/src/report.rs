@@ -25,8 +25,8 @@ impl Incidents {
 }
 
 impl Authority {
-    /// Logs and counts a refusal under its stable `reason`, once, where it leaves the CA. Returns its incident number, which
-    /// is told to the caller and is in the log.
+    /// Logs and counts a refusal under its stable `reason`, once, where it leaves the CA. Returns its
+    /// incident number, which is told to the caller and is in the log.
     pub fn report(
         &self,
         call: &str,

@@ -4,10 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Builds the digest of a request: SHA-256 over the name of the call, then each field with its length before it.
+/// Builds the digest of a request: SHA-256 over the name of the call, then each field with its length before
+/// it.
 ///
-/// A request for a certificate is digested by the fingerprint of its key, not by the bytes of its CSR: ECDSA signatures
-/// are random, and a device that makes its CSR again for the same key makes the same request (ADR 0010).
+/// A request for a certificate is digested by the fingerprint of its key, not by the bytes of its CSR: ECDSA
+/// signatures are random, and a device that makes its CSR again for the same key makes the same request (ADR
+/// 0010).
 pub(super) struct RequestDigest(Context);
 
 impl RequestDigest {

@@ -1,5 +1,5 @@
-//! Certificates are revoked for ever: a selection, after its blast radius was shown and its count confirmed (R-LIFE-09), or a key that
-//! somebody proved to have (R-LIFE-13).
+//! Revocation: of a selection, after its count was shown and confirmed (R-LIFE-09), and of all certificates
+//! with a key that was proven to be compromised (R-LIFE-13).
 
 use std::time::SystemTime;
 
@@ -14,52 +14,56 @@ use store::{Recorded, StatusRecord, StoreError, Survey};
 use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
 
-/// A selection that an operator wants to be revoked.
+/// A request to revoke a selection of certificates.
 #[derive(Debug, Clone)]
 pub struct RevocationRequest {
-    /// The same again follows the same work.
+    /// The operator's id of the request: the same request again follows the same work.
     pub request: RequestId,
-    /// What.
+    /// Which certificates.
     pub selection: Selection,
-    /// Why.
+    /// The reason code that goes into CRLs.
     pub reason: RevocationReason,
     /// When the keys are believed to have been lost.
     pub invalidity_date: Option<SystemTime>,
     /// How many certificates the operator confirmed.
     pub expected: u64,
-    /// For people who read the ledger.
+    /// Text for people who read the ledger.
     pub remark: String,
 }
 
-/// How far it is.
+/// The progress of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationProgress {
     /// Certificates revoked so far.
     pub revoked: u64,
-    /// How many it is for.
+    /// How many certificates are to be revoked.
     pub total: u64,
-    /// Whether all is on record.
+    /// Whether all of them are on record as revoked.
     pub done: bool,
-    /// The entry that began it, or did it, or finished it; 0: there was nothing to do.
+    /// The ledger entry that began, did or finished it; 0: there was nothing to do.
     pub entry: EntryNumber,
-    /// Its number, if it is more than one entry.
+    /// The job, if it is more than one ledger entry.
     pub job: Option<JobId>,
 }
 
+impl RevocationProgress {
+    fn done(revoked: u64, total: u64, entry: EntryNumber) -> Self {
+        Self { revoked, total, done: true, entry, job: None }
+    }
+}
+
 impl Authority {
-    /// What a revocation of the selection would hit now. Changes nothing.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// Counts what a revocation of the selection would revoke now.
     pub async fn preview(&self, selection: &Selection) -> Result<Survey, Refused> {
         Ok(self.store.survey(selection).await?)
     }
 
-    /// Revokes a selection. What fits into one entry is on record when this returns; what does not has begun, goes on by itself, and is
-    /// followed with [`Authority::follow_revocation`].
+    /// Revokes a selection. If it fits into one ledger entry, it is on record when this returns; otherwise it
+    /// has begun, goes on in the background, and is followed with [`Authority::follow_revocation`].
     ///
     /// # Errors
-    /// [`Refused::CountChanged`] when it is not what the operator confirmed; nothing happened then.
+    /// [`Refused::CountChanged`] when the count is not the one that the operator confirmed; nothing was
+    /// revoked.
     pub async fn revoke(
         &self,
         caller: &Caller,
@@ -78,13 +82,7 @@ impl Authority {
             return Err(Refused::CountChanged { expected, certificates, devices });
         }
         let action = if certificates == 0 {
-            return Ok(RevocationProgress {
-                revoked: 0,
-                total: 0,
-                done: true,
-                entry: EntryNumber(0),
-                job: None,
-            });
+            return Ok(RevocationProgress::done(0, 0, EntryNumber(0)));
         } else if certificates <= REVOKE_MAX as u64 {
             let certificates = self.not_yet_revoked(&selection, REVOKE_MAX).await?;
             Action::Revoke { certificates, reason, invalidity_date, job: None }
@@ -100,7 +98,7 @@ impl Authority {
         self.progress_of(&recorded, expected).await
     }
 
-    /// How far it is once that has changed since `last`. The caller is looked at again.
+    /// The progress as soon as it differs from `last`. The caller is checked again.
     ///
     /// # Errors
     /// When the caller is no longer good, or the store cannot answer.
@@ -122,13 +120,13 @@ impl Authority {
         }
     }
 
-    /// Somebody proved that a key is no longer secret: all certificates that have it are revoked at once, whoever says so. Returns how many certificates
-    /// this call revoked, zero if they were before; `None` if nobody here has this key, which changes nothing: what strangers may fill the
-    /// ledger with is what it issued. Idempotent.
+    /// Revokes all certificates with a key that is proven to be compromised, whoever proves it. Returns how
+    /// many certificates this call revoked, zero if they were revoked before; `None` if no certificate has
+    /// the key, which records nothing. Idempotent.
     ///
     /// # Errors
-    /// When it proves nothing, or the store cannot record. [`Conflict::IssuerNotRevocable`] when an issuer has the key, which is
-    /// logged as the emergency that it is.
+    /// When it proves nothing, or the store cannot record. [`Conflict::IssuerNotRevocable`] when an issuer
+    /// has the key, which is logged as an error.
     pub async fn key_compromised(&self, proof: &[u8]) -> Result<Option<usize>, Refused> {
         let proof = CompromiseProof::from_der(proof).map_err(|why| match why {
             CompromiseProofError::Csr(why) => Refused::Csr(why),
@@ -166,10 +164,7 @@ impl Authority {
         }
     }
 
-    /// What certificates are worth, in the order of the question; `None`: not on record.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// The status of certificates, in the order of the request; `None`: not on record.
     pub async fn statuses(
         &self,
         serial_numbers: &[SerialNumber],
@@ -206,21 +201,12 @@ impl Authority {
     async fn progress_of(&self, recorded: &Recorded, total: u64) -> Result<RevocationProgress, Refused> {
         match &recorded.entry().event {
             Event::RevocationBegun { job, .. } => self.progress_of_job(*job).await,
-            Event::CertificatesRevoked { certificates, .. } => Ok(RevocationProgress {
-                revoked: certificates.len() as u64,
-                total: certificates.len() as u64,
-                done: true,
-                entry: recorded.entry().number,
-                job: None,
-            }),
-            // Somebody else revoked them all between the count and the command.
-            _ => Ok(RevocationProgress {
-                revoked: 0,
-                total,
-                done: true,
-                entry: recorded.entry().number,
-                job: None,
-            }),
+            Event::CertificatesRevoked { certificates, .. } => {
+                let revoked = certificates.len() as u64;
+                Ok(RevocationProgress::done(revoked, revoked, recorded.entry().number))
+            }
+            // All of them were revoked by others between the count and the command.
+            _ => Ok(RevocationProgress::done(0, total, recorded.entry().number)),
         }
     }
 
@@ -243,7 +229,7 @@ fn content(request: &RevocationRequest) -> [u8; 32] {
     selected(content, &request.selection).finish()
 }
 
-/// A selection as part of a question.
+/// Adds a selection to the digest of a request.
 pub(super) fn selected(content: RequestDigest, selection: &Selection) -> RequestDigest {
     match selection {
         Selection::Device(device) => content.text("device").text(&device.to_string()),
@@ -257,5 +243,5 @@ pub(super) fn selected(content: RequestDigest, selection: &Selection) -> Request
     }
 }
 
-/// Whoever has the key can say so again and again.
+/// Whoever has the key can cause any number of these lines.
 static ISSUER_COMPROMISED: Limit = Limit::new("the key of an issuer was proven to be compromised");

@@ -1,5 +1,6 @@
-//! A revoked certificate is shown. It is refused; but if it was revoked because its sibling was used first, whoever shows it is a clone: the
-//! device that used the sibling never kept this one.
+//! Finds clones by the revoked certificates that they show. A certificate that was revoked because its
+//! sibling was used first can only be shown by a copy: the device that used the sibling did not keep this
+//! one.
 
 use std::collections::HashSet;
 
@@ -7,9 +8,10 @@ use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{Action, Command, Conflict};
 use parking_lot::Mutex;
 
-use super::{Authority, Caller, Refused};
+use super::record::own_command;
+use super::{Authority, Refused};
 
-/// Certificates whose use was reported since the start, so that each attempt of a clone does not cost a turn of the committer.
+/// Certificates whose use was reported since the start: further attempts of a clone cost no commit.
 #[derive(Default)]
 pub(super) struct ReportedSiblings(Mutex<HashSet<SerialNumber>>);
 
@@ -20,7 +22,7 @@ impl ReportedSiblings {
 
     fn remember(&self, certificate: SerialNumber) {
         let mut reported = self.0.lock();
-        // The ledger knows which alarms it has: what is forgotten here costs one more question.
+        // The ledger records an alarm once: a certificate that is forgotten here costs one more commit.
         if reported.len() >= REPORTED_MAX {
             reported.clear();
         }
@@ -29,12 +31,11 @@ impl ReportedSiblings {
 }
 
 impl Authority {
-    /// Raises the alarm if the revoked certificate of the caller was overtaken by its sibling, once; counts each time. What cannot be recorded
-    /// is logged and tried again with the next attempt: the caller is refused in any case.
-    pub(super) async fn look_at_revoked(&self, caller: &Caller) {
-        let (Principal::Device(device), certificate) = (caller.principal(), caller.certificate()) else {
-            return;
-        };
+    /// Raises an alarm, once, if a sibling of this revoked certificate was used first; counts each time. What
+    /// cannot be recorded is logged, and tried again with the next attempt: the caller is refused in any
+    /// case.
+    pub(super) async fn report_if_overtaken(&self, principal: &Principal, certificate: SerialNumber) {
+        let Principal::Device(device) = principal else { return };
         let seen = async {
             let record = self.store.certificate(&certificate).await?;
             match record.and_then(|record| record.overtaken_by()) {
@@ -54,7 +55,7 @@ impl Authority {
         certificate: SerialNumber,
         used: SerialNumber,
     ) -> Result<(), Refused> {
-        // The parent of the one that was used is revoked by its first use too, if the profile says so; its holder may be late to switch.
+        // The first use of a child may revoke its parent too; the device may be late to switch.
         let parent = self.store.certificate(&used).await?.and_then(|used| used.parent());
         if parent == Some(certificate) {
             return Ok(());
@@ -69,16 +70,9 @@ impl Authority {
             used,
             hold_on_fork: self.renewal.hold_on_fork,
         };
-        // It is the device that came, but nothing is decided for it: its certificate is no credential any more.
+        // The device is named, but the command is not decided on its credential, which is revoked.
         let principal = Some(Principal::Device(device.clone()));
-        let command = Command {
-            principal,
-            credential: None,
-            request: None,
-            content: [0; 32],
-            remark: String::new(),
-            action,
-        };
+        let command = Command { principal, ..own_command([0; 32], action) };
         let before = self.store.head();
         match self.commit_one(command).await? {
             Ok(_) | Err(Conflict::LineageForked(_)) => {}
@@ -95,5 +89,5 @@ impl Authority {
     }
 }
 
-/// Most certificates that are remembered, 16 bytes each.
+/// The most certificates that are kept, 16 bytes each.
 const REPORTED_MAX: usize = 10_000;

@@ -1,4 +1,4 @@
-//! What a station may know of serial numbers before it tells one to a unit.
+//! What is on record of device serial numbers, for stations.
 
 use std::ops::Bound;
 
@@ -20,12 +20,12 @@ pub enum UnitsAsked {
     },
 }
 
-/// What is on record.
+/// What is on record of the serial numbers that were asked about.
 #[derive(Debug, Clone)]
 pub struct Units {
-    /// In the order of the question, or of the manifest.
+    /// In the order of the request, or of the manifest.
     pub units: Vec<UnitOnRecord>,
-    /// Whether the manifest goes on behind them.
+    /// Whether the manifest has more behind them.
     pub more: bool,
     /// The order as of now.
     pub order: WorkOrderRecord,
@@ -34,16 +34,16 @@ pub struct Units {
 /// What is on record of one serial number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitOnRecord {
-    /// Which.
+    /// The device serial number.
     pub serial: DeviceSerial,
-    /// `None`: no unit has it.
+    /// The unit with this serial number; `None`: there is none.
     pub made: Option<MadeUnit>,
 }
 
 /// A unit that has, or had, a birth certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeUnit {
-    /// Where it is in its life.
+    /// The state of the unit.
     pub state: DeviceState,
     /// Whether it may have another birth certificate under this order.
     pub rework: bool,
@@ -51,15 +51,15 @@ pub struct MadeUnit {
     pub other_order: bool,
     /// Whether another station asked for its birth certificate.
     pub other_station: bool,
-    /// Of its last birth certificate.
+    /// The serial number of its last birth certificate.
     pub birth: SerialNumber,
 }
 
 impl Authority {
-    /// What is on record of serial numbers of an order's product. Changes nothing, and reserves nothing.
+    /// What is on record of serial numbers of an order's product. Reserves nothing.
     ///
     /// # Errors
-    /// When the order does not name the caller, or a serial number is not one of the order's: a station learns nothing of others.
+    /// When the order does not name the caller, or a serial number is not of the order.
     pub async fn units(
         &self,
         caller: &Caller,
@@ -87,7 +87,7 @@ impl Authority {
     }
 }
 
-/// Serial numbers, if all are the order's.
+/// The serial numbers, if all are of the order.
 fn named(order: &WorkOrderRecord, serials: Vec<DeviceSerial>) -> Result<Vec<DeviceSerial>, Conflict> {
     match serials.iter().find(|serial| !order.terms.serials.contains(serial)) {
         None => Ok(serials),
@@ -98,7 +98,8 @@ fn named(order: &WorkOrderRecord, serials: Vec<DeviceSerial>) -> Result<Vec<Devi
     }
 }
 
-/// The next serial numbers of a manifest, and whether there are more. A range has none: whoever has the order has it.
+/// The next serial numbers of a manifest, and whether there are more. A pattern has none: the order says it
+/// all.
 fn page(serials: &Serials, after: Option<DeviceSerial>) -> (Vec<DeviceSerial>, bool) {
     let Serials::Manifest(manifest) = serials else { return (Vec::new(), false) };
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -107,5 +108,5 @@ fn page(serials: &Serials, after: Option<DeviceSerial>) -> (Vec<DeviceSerial>, b
     (page, behind.next().is_some())
 }
 
-/// Of one answer: about 100 kB.
+/// The most serial numbers of one answer: about 100 kB.
 pub const UNITS_MAX: usize = 1_000;

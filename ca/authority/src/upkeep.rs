@@ -1,4 +1,4 @@
-//! What the authority does without being asked: it goes on with mass revocations, and revokes what was superseded long enough ago.
+//! Background work: continues mass revocations, and revokes superseded certificates after their grace.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tracing::{error, info};
 use super::{Authority, Refused};
 
 impl Authority {
-    /// Works until `stop`: one task of the server runs this. What fails is tried again; what is cut off goes on at the next start.
+    /// Works until `stop`, in a task of the server. What fails is tried again; what is interrupted goes on at
+    /// the next start.
     pub async fn upkeep(&self, stop: CancellationToken) {
         let mut failing = false;
         let work = async {
@@ -44,7 +45,7 @@ impl Authority {
     /// Does all that is due now.
     ///
     /// # Errors
-    /// When the store cannot record it. What is left is due still.
+    /// When the store cannot record it. The rest stays due.
     pub async fn upkeep_once(&self) -> Result<(), Refused> {
         for job in self.store.unfinished_jobs().await? {
             info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
@@ -53,7 +54,7 @@ impl Authority {
                 info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");
             }
         }
-        // What is due by the time waits until the time is known.
+        // Nothing is due by a clock that is in doubt.
         if self.clock.doubt().is_some() {
             return Ok(());
         }
@@ -73,8 +74,8 @@ impl Authority {
     }
 }
 
-/// How often it looks for superseded certificates whose grace has ended: a minute of what lasts an hour at least.
+/// How often it looks for superseded certificates whose grace has ended; a grace lasts an hour at least.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A full disk is not emptied faster by asking more often.
+/// How long it waits after a failure, for example a full disk.
 const FAILURE_PAUSE: Duration = Duration::from_secs(2);

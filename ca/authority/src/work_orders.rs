@@ -1,4 +1,4 @@
-//! Work orders: made, stopped, resumed and ended by operators.
+//! Work orders: created, paused, resumed and closed by operators.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,29 +12,30 @@ use super::{Authority, Caller, Refused};
 /// Whether an order may name stations that never had a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownStations {
-    /// No.
+    /// They are refused.
     Refused,
-    /// Yes: the operator said so.
+    /// They are allowed: the operator said so.
     Allowed,
 }
 
-/// What became of an order in the end.
+/// The result of a closed work order.
 #[derive(Debug, Clone)]
 pub struct ClosingReport {
-    /// The order as it ended.
+    /// The closed order.
     pub order: WorkOrderRecord,
     /// Units with a certificate that were neither confirmed nor scrapped; at most [`UNACCOUNTED_LISTED_MAX`].
     pub unaccounted: Vec<DeviceId>,
-    /// How many those are in all.
+    /// How many such units there are in all.
     pub unaccounted_count: u64,
 }
 
 impl Authority {
-    /// Makes an order. Exactly once for a request id. A station that never had a credential is named only where `unknown_stations` allows it:
-    /// the name is usually mistyped.
+    /// Creates a work order, exactly once for a request id. A station that never had a credential is usually
+    /// a mistyped name: it is accepted only if `unknown_stations` allows it.
     ///
     /// # Errors
-    /// When the terms contradict themselves, name a profile that is not for birth certificates, or an unknown station.
+    /// When the terms contradict themselves, name a profile that is not for birth certificates, or an unknown
+    /// station.
     pub async fn create_work_order(
         &self,
         caller: &Caller,
@@ -43,7 +44,7 @@ impl Authority {
         unknown_stations: UnknownStations,
     ) -> Result<WorkOrderRecord, Refused> {
         if unknown_stations == UnknownStations::Refused {
-            // Stations never vanish: a request that was accepted once passes here again.
+            // Principals are never removed: a request that was accepted once passes here again.
             for station in terms.stations.iter().take(STATIONS_MAX) {
                 if self.store.principal(Role::Station, station).await?.is_none() {
                     return Err(Conflict::NoSuchStation(station.clone()).into());
@@ -58,7 +59,7 @@ impl Authority {
         }
     }
 
-    /// One order with its counts, as operators see it.
+    /// One work order with its counts.
     ///
     /// # Errors
     /// [`Conflict::NoSuchWorkOrder`].
@@ -66,10 +67,7 @@ impl Authority {
         Ok(self.store.work_order(id).await?.ok_or(Conflict::NoSuchWorkOrder(id))?)
     }
 
-    /// Orders, newest first.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
+    /// Lists work orders, newest first.
     pub async fn work_orders(
         &self,
         cursor: Option<&Cursor>,
@@ -78,7 +76,7 @@ impl Authority {
         Ok(self.store.work_orders(cursor, rows).await?)
     }
 
-    /// Refuses every further certificate of the order until it is resumed. Idempotent.
+    /// Pauses a work order: it gets no further certificates until it is resumed. Idempotent.
     ///
     /// # Errors
     /// When there is no such order, or it is closed.
@@ -92,7 +90,7 @@ impl Authority {
         self.work_order(id).await
     }
 
-    /// Goes on after a pause. Idempotent.
+    /// Resumes a paused work order. Idempotent.
     ///
     /// # Errors
     /// When there is no such order, or it is closed.
@@ -106,10 +104,11 @@ impl Authority {
         self.work_order(id).await
     }
 
-    /// Ends the order for ever and reports what became of it. Idempotent: the report can be asked for again.
+    /// Closes a work order for ever and reports its result. Idempotent: the report can be asked for again.
     ///
     /// # Errors
-    /// When there is no such order; [`StoreError::ListingsUnavailable`] when it is closed and the report is not ready yet.
+    /// When there is no such order; [`StoreError::ListingsUnavailable`] when it is closed and the report is
+    /// not ready yet.
     pub async fn close_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<ClosingReport, Refused> {
         let content = RequestDigest::of("close work order v1").number(id.0).finish();
         self.record(caller, None, content, Action::CloseWorkOrder { work_order: id }).await?;
@@ -142,11 +141,11 @@ fn terms_content(terms: &WorkOrderTerms) -> [u8; 32] {
     content.number(millis(terms.opens_at)).number(millis(terms.closes_at)).finish()
 }
 
-/// Since 1970; `u64::MAX` for no time.
+/// Milliseconds since 1970; `u64::MAX` for no time.
 fn millis(time: Option<SystemTime>) -> u64 {
     let since_epoch = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since_epoch.and_then(|time| u64::try_from(time.as_millis()).ok()).unwrap_or(u64::MAX)
 }
 
-/// The most units that a closing report lists: more are a case for a listing.
+/// The most units that a closing report lists; a listing of devices has all.
 pub const UNACCOUNTED_LISTED_MAX: usize = 1_000;

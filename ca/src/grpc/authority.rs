@@ -1,4 +1,4 @@
-//! `AuthorityService`: for operators, about the CA itself.
+//! `AuthorityService`: the condition of the CA, for operators.
 
 use std::sync::Arc;
 
@@ -10,29 +10,29 @@ use tonic::{Request, Response, Status};
 use super::convert;
 use super::handler::answer;
 
-pub(super) struct AuthorityItself {
+pub(super) struct AuthorityCondition {
     pub(super) authority: Arc<Authority>,
     pub(super) troubles: Troubles,
 }
 
-/// What is wrong with the CA now, looked at when it is asked for.
+/// Returns what is wrong with the CA now.
 pub type Troubles = Arc<dyn Fn() -> Vec<Trouble> + Send + Sync>;
 
 /// Something that is wrong with the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is about, for example `readiness`.
+    /// The part of the CA, for example `readiness`.
     pub what: &'static str,
-    /// Whether somebody must act. Otherwise it happened since the start and is to be looked into.
+    /// Whether an operator must act now; otherwise it happened since the start and should be looked into.
     pub urgent: bool,
-    /// For people.
+    /// Text for people.
     pub finding: String,
-    /// What to do.
+    /// What to do, for people.
     pub next: &'static str,
 }
 
 #[tonic::async_trait]
-impl AuthorityService for AuthorityItself {
+impl AuthorityService for AuthorityCondition {
     async fn get_condition(
         &self,
         request: Request<v1::GetConditionRequest>,

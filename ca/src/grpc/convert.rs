@@ -1,5 +1,5 @@
-//! Between messages and values: a message becomes checked values, or is refused with the name of the field; what is on
-//! record becomes messages. One file for each noun.
+//! Between messages and values: a message becomes checked values, or is refused with the name of the field;
+//! what is on record becomes messages. One file for each noun.
 
 mod alarm;
 mod certificate;
@@ -38,7 +38,7 @@ pub(super) fn request_id(bytes: &[u8]) -> Result<RequestId, Refused> {
     RequestId::try_from(bytes).map_err(|error| bad("request_id", error))
 }
 
-/// Text for people: no control characters and nothing else that is not seen, so that it can be shown and logged as it is.
+/// Text for people, without control characters and other invisible ones: it can be shown and logged as it is.
 pub(super) fn remark(field: &'static str, text: &str) -> Result<String, Refused> {
     if text.chars().count() > REMARK_CHARACTERS_MAX {
         return Err(bad(field, format_args!("has at most {REMARK_CHARACTERS_MAX} characters")));
@@ -49,7 +49,7 @@ pub(super) fn remark(field: &'static str, text: &str) -> Result<String, Refused>
     Ok(text.to_owned())
 }
 
-/// Which part of a listing: where it starts, and how many rows.
+/// The part of a listing: where it starts, and how many rows.
 pub(super) fn page(page: Option<v1::PageRequest>) -> Result<(Option<Cursor>, usize), Refused> {
     let page = page.unwrap_or_default();
     let rows = match page.size {
@@ -70,11 +70,12 @@ fn bad(field: &'static str, what: impl ToString) -> Refused {
     Refused::Request { field, what: what.to_string() }
 }
 
-/// The longest reason for a scrapped unit: a sentence or two.
+/// The longest text for people: a sentence or two.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
-/// Rows of a page whose size was not said.
+/// Rows of a page without a size.
 const PAGE_ROWS_DEFAULT: usize = 100;
 
-/// The most rows of a page: with certificates about 1.5 MB, below the 4 MiB that gRPC clients take by default.
+/// The most rows of a page: with certificates about 1.5 MB, less than the 4 MiB that gRPC clients accept by
+/// default.
 const PAGE_ROWS_MAX: usize = 1_000;

@@ -6,12 +6,25 @@ use authority::Authority;
 use identity::IssuerName;
 use proto::v1;
 use proto::v1::enrollment_service_server::EnrollmentService;
+use store::Released;
 use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::handler::answer;
 
 pub(super) struct Enrollment(pub(super) Arc<Authority>);
+
+impl Enrollment {
+    /// What a device gets with an operational certificate.
+    fn issued(&self, released: &Released) -> v1::EnrollResponse {
+        v1::EnrollResponse {
+            certificate: Some(convert::issued(released)),
+            chain: convert::chain(&self.0.chain(IssuerName::Operational)),
+            trust_bundle: Some(convert::trust_bundle(self.0.trust())),
+            server_time: Some(convert::timestamp(self.0.now())),
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl EnrollmentService for Enrollment {
@@ -22,12 +35,7 @@ impl EnrollmentService for Enrollment {
         answer(&self.0, "Enroll", request, async |caller, message| {
             let request = convert::request_id(&message.request_id)?;
             let released = self.0.enroll(&caller, request, &message.csr).await?;
-            Ok(v1::EnrollResponse {
-                certificate: Some(convert::issued(&released)),
-                chain: convert::chain(&self.0.chain(IssuerName::Operational)),
-                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
-                server_time: Some(convert::timestamp(self.0.now())),
-            })
+            Ok(self.issued(&released))
         })
         .await
     }
@@ -36,12 +44,8 @@ impl EnrollmentService for Enrollment {
         answer(&self.0, "Renew", request, async |caller, message| {
             let request = convert::request_id(&message.request_id)?;
             let released = self.0.renew(&caller, request, &message.csr).await?;
-            Ok(v1::RenewResponse {
-                certificate: Some(convert::issued(&released)),
-                chain: convert::chain(&self.0.chain(IssuerName::Operational)),
-                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
-                server_time: Some(convert::timestamp(self.0.now())),
-            })
+            let v1::EnrollResponse { certificate, chain, trust_bundle, server_time } = self.issued(&released);
+            Ok(v1::RenewResponse { certificate, chain, trust_bundle, server_time })
         })
         .await
     }

@@ -171,7 +171,7 @@ impl LifecycleService for Lifecycle {
     }
 }
 
-/// What was on record first, then each time there is more, until all is.
+/// The first progress, then each change of it until all is on record.
 fn follow(
     authority: Arc<Authority>,
     caller: Caller,

@@ -109,8 +109,8 @@ impl ProvisioningService for Provisioning {
     }
 }
 
-/// Answers the messages that have arrived together, with one commit for all. What ends the stream is the last answer: a caller that is no
-/// longer good, or a message that cannot be read.
+/// Answers the messages that have arrived together with one commit. A caller that is no longer good, or a
+/// message that cannot be read, ends the stream with the last answer.
 async fn answer_chunk(
     authority: Arc<Authority>,
     caller: Caller,
@@ -147,7 +147,7 @@ async fn answer_chunk(
                 .zip(outcomes)
                 .map(|(request_id, outcome)| Ok(one_answer(&authority, &caller, request_id, outcome))),
         ),
-        // The caller is no longer good: it gets no answer but this.
+        // The caller is no longer good: this is its only answer.
         Err(refused) => return vec![Err(refuse(&authority, STREAM, Some(caller.principal()), &refused))],
     }
     answers.extend(end.map(Err));
@@ -178,9 +178,9 @@ fn one_answer(
 
 const STREAM: &str = "IssueBirthCertificates";
 
-/// The most messages that share one commit: enough that the disk's part of each is small, few enough that their 7 ms of signing do not
-/// hold up other callers.
+/// The most messages that share one commit: enough to make the disk's part of each small, few enough that 7
+/// ms of signing do not hold up other callers.
 const CHUNK_MESSAGES_MAX: usize = 64;
 
-/// Chunks of one stream that are worked on at the same time: while the disk has one, the processor has the next.
+/// Chunks of one stream in work at a time: while one is written to disk, the next is signed.
 const CHUNKS_IN_FLIGHT_MAX: usize = 4;

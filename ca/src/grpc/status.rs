@@ -1,5 +1,5 @@
-//! Every refusal as a gRPC status (`docs/reasons.md`): all statuses of the CA are made here. Callers learn what they
-//! need to act, and nothing of what is on record, of the disk, or of the signer (ADR 0009).
+//! Every refusal as a gRPC status (`docs/reasons.md`): all statuses of the CA are made here. Callers learn
+//! what they need to act, and nothing of what is on record, of the disk, or of the signer (ADR 0009).
 
 mod reason;
 
@@ -14,8 +14,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub use reason::reason;
 
-/// A refusal as a status: code, `google.rpc.ErrorInfo` with the reason, `google.rpc.RequestInfo` with its incident
-/// number in the log, and `google.rpc.RetryInfo` where asking again helps.
+/// A refusal as a status: code, `google.rpc.ErrorInfo` with the reason, `google.rpc.RequestInfo` with its
+/// incident number in the log, and `google.rpc.RetryInfo` where asking again helps.
 pub(super) fn status(refused: &Refused, incident: &str) -> Status {
     let reason = reason(refused);
     let mut details = details(reason, retry_after(refused, reason));
@@ -384,6 +384,8 @@ mod tests {
             (CallerRefused::Held.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_HELD"),
             (CallerRefused::Expired.into(), Code::Unauthenticated, "CLIENT_CERTIFICATE_EXPIRED"),
             (CallerRefused::Role.into(), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+            (CallerRefused::BareKey.into(), Code::PermissionDenied, "BARE_KEY_NOT_ALLOWED"),
+            (CallerRefused::Token.into(), Code::PermissionDenied, "TOKEN_NOT_ALLOWED"),
             (CsrError::TooLarge { bytes: 9_000 }.into(), Code::InvalidArgument, "CSR_TOO_LARGE"),
             (CsrError::Pem.into(), Code::InvalidArgument, "CSR_NOT_DER"),
             (CsrError::ProofOfPossession.into(), Code::InvalidArgument, "PROOF_OF_POSSESSION_FAILED"),

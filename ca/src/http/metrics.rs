@@ -138,6 +138,8 @@ pub enum DropReason {
     HandshakeEvicted,
     /// The connection had no certificate and was the oldest of too many such.
     AnonymousEvicted,
+    /// The client only proved a key, and the connection was the oldest of too many such of its network.
+    BareKeyEvicted,
     /// The certificate was refused, and the connection was the oldest of too many such.
     RefusedEvicted,
     /// There were too many of its principal, or of all with a certificate.
@@ -155,6 +157,7 @@ impl EncodeLabelValue for DropReason {
             Self::HandshakeTooSlow => "handshake_too_slow",
             Self::HandshakeEvicted => "handshake_crowded_out",
             Self::AnonymousEvicted => "anonymous_crowded_out",
+            Self::BareKeyEvicted => "bare_key_crowded_out",
             Self::RefusedEvicted => "refused_crowded_out",
             Self::TooManyConnections => "too_many_connections",
             Self::HttpEvicted => "http_crowded_out",

@@ -114,12 +114,7 @@ impl Maker<'_> {
     ) -> Result<MadeCredential, InitError> {
         let (key_pem, spki) = plain_key_pem()?;
         let name: PrincipalName = name.parse().map_err(|_| issuance::Refusal::Encoding { what: "a name" })?;
-        let profile = match role {
-            Role::Service => ProfileName::Service,
-            Role::Station => ProfileName::Station,
-            Role::Operator => ProfileName::Operator,
-            Role::RelyingParty => ProfileName::RelyingParty,
-        };
+        let profile = role.profile();
         let subject = match names {
             Some(names) => Subject::Service(name.clone(), names),
             None => Subject::Principal(name.clone()),

@@ -1,5 +1,5 @@
-//! Limits on open gRPC connections. Principals have quotas of their own (`quota.rs`); anonymous and refused clients
-//! share small limits by network.
+//! Limits on open gRPC connections. Principals have quotas of their own (`quota.rs`); all other
+//! clients share small limits by network, one for each kind.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,6 +17,7 @@ use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
 pub(super) struct ConnectionLimits {
     quota: Arc<PerClientQuota>,
     anonymous: Arc<NetworkLimit>,
+    bare_keys: Arc<NetworkLimit>,
     refused: Arc<NetworkLimit>,
     /// Open connections by the serial number of their client's certificate.
     open: Mutex<HashMap<SerialNumber, Vec<Weak<Peer>>>>,
@@ -29,7 +30,7 @@ pub(super) enum ConnectionPermit {
         /// Only held.
         _permit: PrincipalPermit,
     },
-    /// Of an anonymous or refused client: may be evicted for another one.
+    /// Of a client that is no principal: may be evicted for another one.
     Evictable(NetworkPermit),
 }
 
@@ -37,7 +38,7 @@ pub(super) enum ConnectionPermit {
 pub(super) struct PrincipalPermit {
     _quota: QuotaPermit,
     limits: Arc<ConnectionLimits>,
-    certificate: SerialNumber,
+    certificate: Option<SerialNumber>,
     peer: Weak<Peer>,
 }
 
@@ -46,13 +47,14 @@ impl ConnectionLimits {
         Arc::new(Self {
             quota,
             anonymous: NetworkLimit::new(limits.anonymous_connections_max),
+            bare_keys: NetworkLimit::new(BARE_KEY_CONNECTIONS_MAX),
             refused: NetworkLimit::new(REFUSED_CONNECTIONS_MAX),
             open: Mutex::default(),
         })
     }
 
-    /// A permit for a connection from this address, and whether another was evicted for it. `None`: the limit is
-    /// reached.
+    /// A permit for a connection from this address, and whether another was evicted for it. `None`: the limit
+    /// is reached.
     pub(super) fn acquire(
         self: &Arc<Self>,
         peer: &Arc<Peer>,
@@ -60,11 +62,14 @@ impl ConnectionLimits {
     ) -> Option<(ConnectionPermit, Acquired)> {
         let limit = match &peer.identity {
             Identity::Anonymous => &self.anonymous,
+            Identity::BareKey => &self.bare_keys,
             Identity::Refused => &self.refused,
             Identity::Principal { caller, usage } => {
                 let quota = self.quota.acquire_connection(usage)?;
-                let (certificate, peer) = (caller.certificate(), Arc::downgrade(peer));
-                self.open.lock().entry(certificate).or_default().push(Weak::clone(&peer));
+                let (certificate, peer) = (caller.credential(), Arc::downgrade(peer));
+                if let Some(certificate) = certificate {
+                    self.open.lock().entry(certificate).or_default().push(Weak::clone(&peer));
+                }
                 let permit = PrincipalPermit { _quota: quota, limits: Arc::clone(self), certificate, peer };
                 return Some((ConnectionPermit::Principal { _permit: permit }, Acquired::Free));
             }
@@ -96,15 +101,19 @@ impl ConnectionPermit {
 
 impl Drop for PrincipalPermit {
     fn drop(&mut self) {
+        let Some(certificate) = self.certificate else { return };
         let mut open = self.limits.open.lock();
-        if let Some(all) = open.get_mut(&self.certificate) {
+        if let Some(all) = open.get_mut(&certificate) {
             all.retain(|peer| !Weak::ptr_eq(peer, &self.peer));
             if all.is_empty() {
-                open.remove(&self.certificate);
+                open.remove(&certificate);
             }
         }
     }
 }
+
+/// Connections of clients that only proved a key. Anybody can make keys, so they share by network.
+const BARE_KEY_CONNECTIONS_MAX: usize = 64;
 
 /// Connections of clients whose certificate is refused: to refuse their calls takes milliseconds.
 const REFUSED_CONNECTIONS_MAX: usize = 64;

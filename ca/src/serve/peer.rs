@@ -2,27 +2,32 @@
 
 use std::sync::{Arc, OnceLock};
 
-use authority::{Caller, CallerRefused, PeerCertificate};
+use authority::{Caller, CallerRefused, Proof};
 use tokio_util::sync::CancellationToken;
 
 use super::quota::ClientUsage;
+use crate::network_limit::Network;
 
-/// The client of a connection as it was identified when it connected. Whether its certificate is still good is
-/// checked again on every call (ADR 0009).
+/// The client of a connection as it was identified when it connected. Whether its certificate is still good
+/// is checked again on every call (ADR 0009).
 pub(super) struct Peer {
-    /// The certificate of the TLS handshake.
-    pub(super) certificate: PeerCertificate,
+    /// What it proved in the TLS handshake; `None`: it showed no certificate.
+    pub(super) proof: Option<Proof>,
     pub(super) identity: Identity,
+    /// The network that it connected from.
+    pub(super) network: Network,
     pub(super) revoked: RevokedSignal,
 }
 
-/// What the ledger knows of the certificate.
+/// What is known of the client.
 pub(super) enum Identity {
-    /// There is none.
+    /// It showed no certificate.
     Anonymous,
-    /// It is not on record, revoked, on hold or expired: every call is refused with the reason.
+    /// It showed a self-signed certificate, which proves possession of a key and no more.
+    BareKey,
+    /// Its certificate is not on record, revoked, on hold or expired: every call is refused with the reason.
     Refused,
-    /// It belongs to a principal that may call.
+    /// Its certificate belongs to a principal that may call.
     Principal {
         /// The principal, its role and its certificate.
         caller: Caller,
@@ -39,30 +44,15 @@ pub(super) struct RevokedSignal {
 }
 
 impl Peer {
-    /// A client without a certificate.
-    pub(super) fn anonymous() -> Self {
-        Self::new(PeerCertificate::default(), Identity::Anonymous)
-    }
-
-    /// A client whose certificate is refused.
-    pub(super) fn refused(certificate: PeerCertificate) -> Self {
-        Self::new(certificate, Identity::Refused)
-    }
-
-    /// A client that may call.
-    pub(super) fn principal(certificate: PeerCertificate, caller: Caller, usage: Arc<ClientUsage>) -> Self {
-        Self::new(certificate, Identity::Principal { caller, usage })
-    }
-
-    fn new(certificate: PeerCertificate, identity: Identity) -> Self {
-        Self { certificate, identity, revoked: RevokedSignal::default() }
+    pub(super) fn new(proof: Option<Proof>, identity: Identity, network: Network) -> Self {
+        Self { proof, identity, network, revoked: RevokedSignal::default() }
     }
 
     /// The caller, if it may call.
     pub(super) fn caller(&self) -> Option<&Caller> {
         match &self.identity {
             Identity::Principal { caller, .. } => Some(caller),
-            Identity::Anonymous | Identity::Refused => None,
+            Identity::Anonymous | Identity::BareKey | Identity::Refused => None,
         }
     }
 }

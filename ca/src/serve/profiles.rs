@@ -24,15 +24,7 @@ pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> 
                 ProfileName::Ldevid => {
                     profile.lifetime = Some(settings.ldevid_lifetime);
                 }
-                ProfileName::Service
-                | ProfileName::Station
-                | ProfileName::Operator
-                | ProfileName::RelyingParty
-                | ProfileName::Root
-                | ProfileName::FactoryCa
-                | ProfileName::OperationalCa
-                | ProfileName::InfrastructureCa
-                | ProfileName::OcspSigner => {}
+                _ => {}
             }
             profile
         })

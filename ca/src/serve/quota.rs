@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use authority::{Caller, CallerKind};
-use identity::Principal;
+use identity::{Principal, Role};
 use parking_lot::Mutex;
 
 /// The quotas of all principals that have a connection.
@@ -147,9 +147,9 @@ impl Drop for QuotaPermit {
 impl Class {
     fn of(kind: CallerKind) -> Self {
         match kind {
-            CallerKind::Operator => Self::Operator,
+            CallerKind::Named(Role::Operator) => Self::Operator,
             CallerKind::DeviceBirth | CallerKind::DeviceOperational => Self::Device,
-            CallerKind::Station | CallerKind::RelyingParty | CallerKind::Service => Self::Other,
+            CallerKind::Named(Role::Station | Role::RelyingParty | Role::Service) => Self::Other,
         }
     }
 }

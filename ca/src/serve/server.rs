@@ -17,13 +17,13 @@ use tracing::{error, info};
 use super::OpenError;
 use crate::config::Settings;
 use crate::http::metrics::Expiries;
-use crate::tls::{Late, ServerCredentials, server_config};
+use crate::tls::{RenewalGrace, ServerCredentials, server_config};
 
 /// Where the server's certificate comes from, and what it is held against.
 pub(super) struct Server {
     directory: PathBuf,
     issuers: Issuers,
-    late: Late,
+    late: RenewalGrace,
     clock: Arc<dyn Clock>,
     config: watch::Sender<Arc<ServerConfig>>,
     certificate: watch::Sender<Certificate>,
@@ -40,7 +40,7 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let issuer = issuers.certificate(IssuerName::Operational).subject().to_vec();
-        let late = Late { issuer, grace: settings.profiles.renewal.grace };
+        let late = RenewalGrace { issuer, grace: settings.profiles.renewal.grace };
         let directory = settings.server_credentials.clone();
         let (config, certificate) = read(&directory, issuers, &late, &clock)?;
         if clock.now() < certificate.validity().not_before() {
@@ -122,7 +122,7 @@ impl Server {
 fn read(
     directory: &std::path::Path,
     issuers: &Issuers,
-    late: &Late,
+    late: &RenewalGrace,
     clock: &Arc<dyn Clock>,
 ) -> Result<(Arc<ServerConfig>, Certificate), OpenError> {
     let credentials = ServerCredentials::read(directory)?;

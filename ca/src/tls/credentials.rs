@@ -7,7 +7,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use signer::{KEY_FILE_BYTES_MAX, KeyFileError, read_private};
 
-/// What the server shows and whom it believes. The key is wiped when dropped.
+/// The server's certificate chain, its key, and the roots of its clients. The key is wiped when dropped.
 pub struct ServerCredentials {
     /// The server's certificate, then its issuers, without the root.
     pub(super) chain: Vec<CertificateDer<'static>>,

@@ -1,4 +1,4 @@
-//! An issuer whose certificate was verified when the CA started.
+//! Our own issuers as trust anchors, verified when the CA starts.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,21 +15,21 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsError;
 
-/// One of our own issuers, as an anchor for those whom it certified. The root's signature over it was verified once, and need not be
-/// for every client: a tenth of a handshake.
+/// One of our own issuers as a trust anchor. The root's signature over it is verified once, and not for every
+/// client, which saves a tenth of a handshake.
 #[derive(Debug)]
-pub(super) struct KnownIssuer {
-    /// What is in its Name, without the outer SEQUENCE.
+pub(super) struct OwnIssuer {
+    /// The content of its Name, without the outer SEQUENCE.
     subject: Box<[u8]>,
     validity: Validity,
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
-impl KnownIssuer {
-    /// Verifies that one of `roots` signed it.
+impl OwnIssuer {
+    /// Verifies the issuer's certificate by one of `roots`.
     ///
     /// # Errors
-    /// [`TlsError::ForeignIssuer`]: none did.
+    /// [`TlsError::ForeignIssuer`]: none of them signed it.
     pub(super) fn new(
         issuer: &Certificate,
         roots: &[CertificateDer<'_>],
@@ -48,14 +48,15 @@ impl KnownIssuer {
         Ok(Self { subject, validity: issuer.validity(), verifier })
     }
 
-    /// Whether it certified this client, is within its time now, and the client was `then`. `None` tells nothing: somebody else may have.
+    /// Verifies a client that it certified, at the time `then`; it must be valid itself `now`. `None`:
+    /// another issuer may have certified it.
     pub(super) fn verify_client(
         &self,
         end_entity: &CertificateDer<'_>,
         then: UnixTime,
         now: UnixTime,
     ) -> Option<ClientCertVerified> {
-        // webpki leaves an anchor's own time to whoever chose it.
+        // webpki does not check the validity of a trust anchor.
         if !self.validity.contains(UNIX_EPOCH + Duration::from_secs(now.as_secs())) {
             return None;
         }
@@ -88,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What `init` made.
+    /// An installation made by `init`.
     struct Installation(tempfile::TempDir);
 
     impl Installation {
@@ -112,9 +113,9 @@ mod tests {
             Certificate::from_der(&self.certificate(&format!("issuers/{name}.cert.pem"))).unwrap()
         }
 
-        fn known(&self, name: &str) -> Result<KnownIssuer, TlsError> {
+        fn known(&self, name: &str) -> Result<OwnIssuer, TlsError> {
             let roots = [self.certificate("issuers/root.cert.pem")];
-            KnownIssuer::new(&self.issuer(name), &roots, &Arc::new(aws_lc_rs::default_provider()))
+            OwnIssuer::new(&self.issuer(name), &roots, &Arc::new(aws_lc_rs::default_provider()))
         }
     }
 
@@ -136,7 +137,7 @@ mod tests {
         // Their names are the same as ours.
         let roots = [ours.certificate("issuers/root.cert.pem")];
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let refused = KnownIssuer::new(&theirs.issuer("factory"), &roots, &provider).unwrap_err();
+        let refused = OwnIssuer::new(&theirs.issuer("factory"), &roots, &provider).unwrap_err();
         assert!(matches!(refused, TlsError::ForeignIssuer));
         let operator = theirs.certificate("operators/admin/cert.pem");
         assert!(ours.known("infrastructure").unwrap().verify_client(&operator, now(), now()).is_none());
@@ -148,7 +149,7 @@ mod tests {
         let operator = Certificate::from_der(&ca.certificate("operators/admin/cert.pem")).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let above = [ca.certificate("issuers/infrastructure.cert.pem")];
-        assert!(KnownIssuer::new(&operator, &above, &provider).is_err());
+        assert!(OwnIssuer::new(&operator, &above, &provider).is_err());
     }
 
     #[tokio::test]
@@ -162,7 +163,7 @@ mod tests {
         assert!(known.verify_client(&operator, ended, ended).is_none());
         let tomorrow = SystemClock.now() + Duration::from_secs(86_400);
         let validity = Validity::new(tomorrow, tomorrow + Duration::from_secs(86_400)).unwrap();
-        let too_early = KnownIssuer { validity, ..known };
+        let too_early = OwnIssuer { validity, ..known };
         assert!(
             too_early.verify_client(&operator, now(), now()).is_none(),
             "the issuer's own time counts too"

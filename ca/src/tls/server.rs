@@ -1,4 +1,4 @@
-//! How the server speaks TLS.
+//! The TLS configuration of the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CipherSuite, RootCertStore, ServerConfig};
 use rustls_pki_types::UnixTime;
 
-use super::clients::Clients;
-use super::issuer::KnownIssuer;
-use super::{Late, ServerCredentials};
+use super::client_verifier::ClientVerifier;
+use super::issuer::OwnIssuer;
+use super::{RenewalGrace, ServerCredentials};
 
-/// TLS 1.3 only, X25519MLKEM768 before others, HTTP/2 only, no tickets and no early data: who resumes a session would not show its
-/// certificate again (R-CA-11).
+/// TLS 1.3 only, X25519MLKEM768 before others, HTTP/2 only, no tickets and no early data: a resumed session
+/// would not show the client's certificate again (R-CA-11).
 ///
-/// A client that shows no certificate is let in, because health must work without one; what it may call is for the layers above. A
-/// certificate that is shown must chain to our root and be within its time, or be as `late` as is allowed, or not have begun: then the gate
-/// of `grpc` decides. `issuers` are those that certify most clients.
+/// A client without a certificate finishes the handshake, because health needs none. A certificate must pass
+/// [`ClientVerifier`](super::client_verifier); the authority decides what its holder may call. `issuers` are
+/// those that certify most clients.
 ///
 /// # Errors
 /// When the key does not belong to the certificate, there is no root, or it did not sign an issuer.
@@ -29,12 +29,12 @@ pub fn server_config<'a>(
     credentials: ServerCredentials,
     issuers: impl IntoIterator<Item = &'a Certificate>,
     clock: Arc<dyn Clock>,
-    late: Late,
+    late: RenewalGrace,
 ) -> Result<ServerConfig, TlsError> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != SUITE);
     let provider = Arc::new(provider);
-    let issuers = issuers.into_iter().map(|issuer| KnownIssuer::new(issuer, &credentials.trust, &provider));
+    let issuers = issuers.into_iter().map(|issuer| OwnIssuer::new(issuer, &credentials.trust, &provider));
     let issuers = issuers.collect::<Result<Vec<_>, _>>()?;
     let mut roots = RootCertStore::empty();
     for root in credentials.trust {
@@ -47,7 +47,7 @@ pub fn server_config<'a>(
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(Time(Arc::clone(&clock))))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Certificate)?
-        .with_client_cert_verifier(Arc::new(Clients::new(verifier, issuers, late, clock)))
+        .with_client_cert_verifier(Arc::new(ClientVerifier::new(verifier, issuers, late, clock)))
         .with_single_cert(credentials.chain, credentials.key)
         .map_err(TlsError::Certificate)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -57,11 +57,12 @@ pub fn server_config<'a>(
     Ok(config)
 }
 
-/// The suite that every implementation has (RFC 8446, section 9.1), before others: as strong as the P-256 keys that all certificates here
-/// have. SHA-384 costs a small device, and this server, several times as much for every handshake (ADR 0029).
+/// The mandatory suite (RFC 8446, section 9.1), before others: as strong as the P-256 keys of the
+/// certificates. SHA-384 costs a small device and this server several times as much for every handshake (ADR
+/// 0029).
 const SUITE: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 
-/// Our clock as rustls wants it.
+/// The CA's clock as rustls' time provider.
 struct Time(Arc<dyn Clock>);
 
 impl TimeProvider for Time {
@@ -76,19 +77,19 @@ impl fmt::Debug for Time {
     }
 }
 
-/// Why the server cannot speak TLS: the operator must act.
+/// Why there is no TLS configuration: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// `trust.pem`.
+    /// `trust.pem` holds something that is no root.
     #[error("trust.pem holds something that is not a root")]
     Root(#[source] rustls::Error),
-    /// Of `issuers/`.
+    /// A certificate in `issuers/` is not of this root.
     #[error("an issuer's certificate is not signed by a root in trust.pem; do both belong to this CA?")]
     ForeignIssuer,
-    /// `trust.pem`.
+    /// `trust.pem` is empty.
     #[error("trust.pem holds no root")]
     Verifier(#[source] VerifierBuilderError),
-    /// `cert.pem`, `chain.pem`, `key.pem`.
+    /// `cert.pem`, `chain.pem` and `key.pem` do not belong together.
     #[error("the server's certificate and key cannot be used together")]
     Certificate(#[source] rustls::Error),
 }

@@ -9,11 +9,11 @@
 )]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authority::{
-    Authority, BirthRequest, Caller, CredentialRequest, Installation, PeerCertificate, Refused,
+    Authority, BirthRequest, Caller, CredentialRequest, Installation, PeerCertificate, Proof, Refused,
     RenewalPolicy, UnknownStations,
 };
 use identity::{
@@ -81,7 +81,11 @@ impl World {
         let first = maker.operator(&operator, &infrastructure).await;
         let verdicts = store.commit(std::mem::take(&mut maker.commands)).await.unwrap();
         assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
-        let switched = Arc::new(SwitchedSigner { inner: factory.signer.clone(), failing: AtomicU8::new(0) });
+        let switched = Arc::new(SwitchedSigner {
+            inner: factory.signer.clone(),
+            failing: AtomicU8::new(0),
+            delay_ms: AtomicU64::new(0),
+        });
         let factory = Issuer { signer: switched.clone(), ..factory };
         let issuers = Issuers { root: root.certificate, factory, operational, infrastructure };
         let publication = Arc::new(Publication::new(&issuers));
@@ -126,7 +130,8 @@ impl World {
     }
 
     pub async fn caller(&self, der: &[u8]) -> Caller {
-        self.authority.who_calls(&PeerCertificate::new(Some(der))).await.unwrap()
+        let proof = Proof::Certificate(PeerCertificate::new(der));
+        self.authority.identify(Some(&proof)).await.unwrap()
     }
 
     pub async fn credential(&self, role: Role, name: &str) -> Vec<u8> {
@@ -234,10 +239,12 @@ impl Key {
     }
 }
 
-/// A signer that can be switched off.
+/// A signer that can be switched off or slowed down.
 pub struct SwitchedSigner {
     inner: Arc<dyn Signer>,
     pub failing: AtomicU8,
+    /// How long a signature takes, as with a hardware module.
+    pub delay_ms: AtomicU64,
 }
 
 impl Signer for SwitchedSigner {
@@ -250,6 +257,13 @@ impl Signer for SwitchedSigner {
     }
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
+        let delay = Duration::from_millis(self.delay_ms.load(Ordering::SeqCst));
+        if !delay.is_zero() {
+            return Box::pin(async move {
+                tokio::time::sleep(delay).await;
+                self.inner.sign(message).await
+            });
+        }
         if self.failing.load(Ordering::SeqCst) == 0 {
             return self.inner.sign(message);
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use authority::CallerKind;
+use authority::{CallerKind, Operation};
 use ca::grpc::{Access, TABLE};
+use identity::Role;
 use tests::Program;
 
 use crate::documents_in;
@@ -60,29 +61,19 @@ fn the_table_of_calls_in_the_api_is_the_one_that_the_ca_obeys() {
 }
 
 fn who(access: Access) -> String {
-    let kinds = match access {
-        Access::Anyone => return "anyone".into(),
-        Access::AnyCaller => return "every principal".into(),
-        Access::Only(kinds) => kinds,
-    };
-    let devices: Vec<&str> = kinds
-        .iter()
-        .filter_map(|kind| match kind {
-            CallerKind::DeviceBirth => Some("birth"),
-            CallerKind::DeviceOperational => Some("operational"),
-            _ => None,
-        })
-        .collect();
+    let Access::Operation(operation) = access else { return "anyone".into() };
+    if operation == Operation::ListServices {
+        return "every principal".into();
+    }
+    let devices = [(CallerKind::DeviceBirth, "birth"), (CallerKind::DeviceOperational, "operational")];
+    let devices: Vec<&str> =
+        devices.into_iter().filter(|(kind, _)| operation.allows(*kind)).map(|(_, name)| name).collect();
     if !devices.is_empty() {
         return format!("device ({})", devices.join(", "));
     }
-    let names = kinds.iter().map(|kind| match kind {
-        CallerKind::Station => "station",
-        CallerKind::Operator => "operator",
-        CallerKind::RelyingParty => "relying party",
-        other => panic!("docs/api.md has no word for {other:?}"),
-    });
-    names.collect::<Vec<_>>().join(", ")
+    let roles = [Role::Station, Role::RelyingParty, Role::Operator];
+    let roles = roles.into_iter().filter(|role| operation.allows(CallerKind::Named(*role)));
+    roles.map(|role| role.as_str().replace('-', " ")).collect::<Vec<_>>().join(", ")
 }
 
 #[test]

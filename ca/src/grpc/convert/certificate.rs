@@ -70,7 +70,7 @@ pub(in crate::grpc) fn trust_bundle(trust: &TrustBundle) -> v1::TrustBundle {
     }
 }
 
-/// Certificates with those of them that each authorised.
+/// Certificates, each with those of them that it authorised.
 pub(in crate::grpc) fn family(records: &[CertificateRecord]) -> Vec<v1::CertificateSummary> {
     let mut children: HashMap<SerialNumber, Vec<SerialNumber>> = HashMap::new();
     for record in records {

@@ -47,7 +47,7 @@ pub(in crate::grpc) fn device_filter(message: &v1::ListDevicesRequest) -> Result
     })
 }
 
-/// Devices that were not heard of since; `None`: whatever was heard of them.
+/// Lists only devices that were not seen since; `None`: all.
 pub(in crate::grpc) fn silent_since(message: &v1::ListDevicesRequest) -> Result<Option<SystemTime>, Refused> {
     let Some(since) = message.not_seen_since else { return Ok(None) };
     let filtered = !message.product.is_empty()
@@ -88,5 +88,5 @@ pub(in crate::grpc) fn device_message(device: &DeviceId) -> v1::DeviceId {
     v1::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
 }
 
-/// The longest `product/serial` is shorter.
+/// The longest text to search for; a `product/serial` is shorter.
 const SEARCHED_BYTES_MAX: usize = 128;

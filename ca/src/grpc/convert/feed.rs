@@ -9,7 +9,7 @@ use super::certificate::serial_number_bytes;
 use super::device::device_message;
 use super::time::timestamp;
 
-/// Empty: before everything.
+/// Empty: from the first entry.
 pub(in crate::grpc) fn feed_cursor(cursor: &str) -> Result<Option<FeedCursor>, Refused> {
     if cursor.is_empty() {
         return Ok(None);

@@ -43,7 +43,7 @@ pub(in crate::grpc) fn credential_request(
     })
 }
 
-/// Empty means unspecified.
+/// An empty text means `unspecified`.
 pub(in crate::grpc) fn revocation_reason(text: &str) -> Result<RevocationReason, Refused> {
     if text.is_empty() {
         return Ok(RevocationReason::Unspecified);
@@ -74,7 +74,7 @@ pub(in crate::grpc) fn principal(record: &PrincipalRecord) -> v1::Principal {
     }
 }
 
-/// Zero means the profile's.
+/// Zero: as the profile says.
 fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
     match days {
         0 => Ok(None),
@@ -83,7 +83,7 @@ fn lifetime(days: u32) -> Result<Option<Duration>, Refused> {
     }
 }
 
-/// Each a DNS name or the address of one host, as a certificate can have it.
+/// DNS names and IP addresses for the subject alternative names of a certificate.
 fn names(names: &[String]) -> Result<Names, Refused> {
     if names.len() > CREDENTIAL_NAMES_MAX {
         return Err(bad("names", format_args!("are at most {CREDENTIAL_NAMES_MAX}")));
@@ -99,7 +99,7 @@ fn names(names: &[String]) -> Result<Names, Refused> {
     Ok(checked)
 }
 
-/// The longest life of a credential that can be asked for: a century; the profile says less.
+/// The longest lifetime that can be asked for: a century; a profile allows less.
 const LIFETIME_DAYS_MAX: u32 = 36_525;
 
 #[cfg(test)]

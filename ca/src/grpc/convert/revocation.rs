@@ -124,8 +124,8 @@ pub(in crate::grpc) fn state(
     }
 }
 
-/// The most serial numbers that are asked for at once: a broker that looks at all its sessions asks a few times.
+/// The most serial numbers of one call.
 const STATUSES_MAX: usize = 1_000;
 
-/// The most products that are shown of a selection.
+/// The most products of one preview.
 const PRODUCTS_MAX: usize = 1_000;

@@ -17,20 +17,13 @@ pub(super) fn time(field: &'static str, time: Timestamp) -> Result<SystemTime, R
     }
 }
 
-/// A time before 1970 becomes 1970: none is on record.
 pub(in crate::grpc) fn timestamp(time: SystemTime) -> Timestamp {
-    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp {
-        seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(since_epoch.subsec_nanos()).unwrap_or_default(),
-    }
+    time.into()
 }
 
+/// A duration longer than protobuf can say, of which there is none, becomes zero.
 pub(super) fn duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
-    }
+    duration.try_into().unwrap_or_default()
 }
 
 /// 9999-12-31T23:59:59Z, later than anything on record.

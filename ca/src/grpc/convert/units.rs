@@ -1,4 +1,4 @@
-//! Questions of stations about serial numbers, and the answers.
+//! What is on record of serial numbers, for stations.
 
 use std::time::SystemTime;
 

@@ -37,6 +37,8 @@ pub(super) fn caller_reason(why: CallerRefused) -> Reason {
         CallerRefused::Held => Reason::ClientCertificateHeld,
         CallerRefused::Expired => Reason::ClientCertificateExpired,
         CallerRefused::Role => Reason::RoleNotAllowed,
+        CallerRefused::BareKey => Reason::BareKeyNotAllowed,
+        CallerRefused::Token => Reason::TokenNotAllowed,
     }
 }
 

@@ -82,7 +82,8 @@ impl Drop for Call {
     }
 }
 
-/// What a caller streams, until it ends or we stop: what came before is answered, and the stream then ends in order.
+/// What a caller streams, until it ends or we stop: what came before is answered, and the stream then ends in
+/// order.
 pub(super) struct Question {
     body: Body,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -165,8 +166,8 @@ impl HttpBody for Answer {
     }
 }
 
-/// Names one call in the log and to its caller, so that both can be brought together. Not a secret, and not needed to be unique for
-/// ever.
+/// Names one call in the log and to its caller, so that both can be brought together. Not a secret, and not
+/// needed to be unique for ever.
 #[derive(Clone, Copy)]
 pub(super) struct CallId(u64);
 

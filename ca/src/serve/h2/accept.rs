@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authority::{Authority, PeerCertificate};
+use authority::{Authority, Proof};
 use diagnostics::Limit;
 use http::{Request, Response};
 use hyper::server::conn::http2::Builder;
@@ -33,7 +33,8 @@ use super::coalescing_stream::CoalescingStream;
 use super::connection::{Connection, http2};
 use crate::config::Limits;
 use crate::http::metrics::{DropReason, Metrics};
-use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
+use crate::network_limit::{Acquired, Network, NetworkLimit, NetworkPermit};
+use crate::tls::proof_of;
 
 /// Accepts and serves connections, and owns their tasks.
 pub(in crate::serve) struct Acceptor<S> {
@@ -178,14 +179,15 @@ where
     /// Identifies the client and takes a permit for the connection.
     async fn admit(&self, stream: TlsStream<TcpStream>, address: SocketAddr) -> Option<Connection> {
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let certificate = PeerCertificate::new(shown.map(AsRef::as_ref));
-        let mut peer = Arc::new(self.identify(certificate.clone()).await);
+        let (proof, network) = (shown.map(proof_of), Network::of(address.ip()));
+        let identity = self.identify(proof.as_ref()).await;
+        let mut peer = Arc::new(Peer::new(proof.clone(), identity, network));
         let mut acquired = self.connection_limits.acquire(&peer, address.ip());
         // Checked after the connection is in the index: a revocation after this check finds it there.
         if let (Some(caller), true) = (peer.caller(), acquired.is_some())
             && self.authority.check_caller(caller).await.is_err()
         {
-            peer = Arc::new(Peer::refused(certificate));
+            peer = Arc::new(Peer::new(proof, Identity::Refused, network));
             acquired = self.connection_limits.acquire(&peer, address.ip());
         }
         let Some((permit, acquired)) = acquired else {
@@ -196,6 +198,7 @@ where
         if acquired == Acquired::Evicted {
             self.metrics.dropped(match peer.identity {
                 Identity::Refused => DropReason::RefusedEvicted,
+                Identity::BareKey => DropReason::BareKeyEvicted,
                 Identity::Anonymous | Identity::Principal { .. } => DropReason::AnonymousEvicted,
             });
         }
@@ -207,16 +210,16 @@ where
         })
     }
 
-    async fn identify(&self, certificate: PeerCertificate) -> Peer {
-        if certificate.der().is_none() {
-            return Peer::anonymous();
-        }
-        match self.authority.holder(&certificate).await {
-            Ok(caller) => {
-                let usage = self.quota.usage(&caller);
-                Peer::principal(certificate, caller, usage)
-            }
-            Err(_) => Peer::refused(certificate),
+    async fn identify(&self, proof: Option<&Proof>) -> Identity {
+        match proof {
+            None => Identity::Anonymous,
+            Some(Proof::BareKey(_)) => Identity::BareKey,
+            // TLS proves no token.
+            Some(Proof::Token(_)) => Identity::Refused,
+            Some(Proof::Certificate(certificate)) => match self.authority.recognise(certificate).await {
+                Ok(caller) => Identity::Principal { usage: self.quota.usage(&caller), caller },
+                Err(_) => Identity::Refused,
+            },
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
 }
 
 impl Connection {
-    /// Serves requests, with the [`Peer`] and its certificate in their extensions, until the client closes the
+    /// Serves requests, with the [`Peer`] and its proof in their extensions, until the client closes the
     /// connection, or `stop`: then requests that have begun are answered first. A connection whose certificate is
     /// revoked is closed within a second, an evicted one at once.
     ///
@@ -67,7 +67,9 @@ impl Connection {
         let refused = matches!(peer.identity, Identity::Refused);
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(|body| Body::new(RevocableBody::new(body, Arc::clone(&peer))));
-            request.extensions_mut().insert(peer.certificate.clone());
+            if let Some(proof) = &peer.proof {
+                request.extensions_mut().insert(proof.clone());
+            }
             request.extensions_mut().insert(Arc::clone(&peer));
             service.clone().oneshot(request)
         });

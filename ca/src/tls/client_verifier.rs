@@ -1,4 +1,4 @@
-//! Which client certificates may finish a handshake.
+//! Verifies client certificates in the handshake.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,47 +12,52 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::EndEntityCert;
 
-use super::issuer::KnownIssuer;
+use super::bare_key;
+use super::issuer::OwnIssuer;
 
-/// As the usual verifier, but for three things. That the root signed our own issuers is not verified again for every client. A certificate
-/// that one of them signed may be out of its time where the gate of `grpc` has the last word: an operational one may have expired a while ago
-/// (R-LIFE-05), one that was issued while the CA's clock was ahead may not have begun (ADR 0035), and while the clock is in doubt nobody's
-/// time is judged here: whoever is refused in the handshake does not learn that it should come again later.
-pub(super) struct Clients {
-    usual: Arc<dyn ClientCertVerifier>,
-    issuers: Vec<KnownIssuer>,
-    late: Late,
+/// As webpki's verifier, with these differences:
+///
+/// - The root's signature over our own issuers is not verified again for every client.
+/// - A certificate of ours may be out of its time where the authority decides on every call: an operational
+///   one may have expired within the grace (R-LIFE-05), one that was issued while the CA's clock was ahead
+///   may not be valid yet (ADR 0035), and while the clock is in doubt no time is checked: a client that is
+///   refused in the handshake does not learn that it should come again later.
+/// - A self-signed certificate is accepted as proof of a bare key (`bare_key.rs`).
+pub(super) struct ClientVerifier {
+    webpki: Arc<dyn ClientCertVerifier>,
+    issuers: Vec<OwnIssuer>,
+    late: RenewalGrace,
     clock: Arc<dyn Clock>,
 }
 
-impl fmt::Debug for Clients {
+impl fmt::Debug for ClientVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clients").field("issuers", &self.issuers).finish_non_exhaustive()
     }
 }
 
-/// Who may be late, and by how much.
+/// Which certificates may have expired, and how long ago.
 #[derive(Debug, Clone)]
-pub struct Late {
-    /// Subject of the issuer whose certificates may be expired, as raw DER.
+pub struct RenewalGrace {
+    /// The subject of their issuer, raw DER.
     pub issuer: Vec<u8>,
-    /// For how long.
+    /// How long after its expiry a certificate is still accepted.
     pub grace: Duration,
 }
 
-impl Clients {
+impl ClientVerifier {
     pub(super) fn new(
-        usual: Arc<dyn ClientCertVerifier>,
-        issuers: Vec<KnownIssuer>,
-        late: Late,
+        webpki: Arc<dyn ClientCertVerifier>,
+        issuers: Vec<OwnIssuer>,
+        late: RenewalGrace,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { usual, issuers, late, clock }
+        Self { webpki, issuers, late, clock }
     }
 
-    /// Whether one of our issuers, good now, certified a client that was good `then`. `None` tells nothing: the usual verifier has the
-    /// last word.
-    fn by_a_known_issuer(
+    /// Verifies a client by the one of our issuers that it names, at the time `then`; the issuer must be
+    /// valid `now`. `None`: ask webpki's verifier.
+    fn verify_by_issuer(
         &self,
         end_entity: &CertificateDer<'_>,
         then: UnixTime,
@@ -63,9 +68,9 @@ impl Clients {
         issuer.verify_client(end_entity, then, now)
     }
 
-    /// The moment of its life that is nearest to now, of a certificate that may be out of its time; `None`: it may not.
-    /// The issuers above it must be good now: only the end entity may be late or early.
-    fn nearest_second(
+    /// The time at which to verify a certificate that may be out of its time: the nearest within its
+    /// validity. `None`: it may not. The intermediates must be valid now.
+    fn verification_time(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -90,20 +95,23 @@ impl Clients {
     }
 }
 
-impl ClientCertVerifier for Clients {
+impl ClientCertVerifier for ClientVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(verified) = self.by_a_known_issuer(end_entity, now, now) {
+        if let Some(verified) = self.verify_by_issuer(end_entity, now, now) {
             return Ok(verified);
+        }
+        if bare_key::is_self_issued(end_entity) {
+            return bare_key::verify(end_entity, intermediates);
         }
         if intermediates.len() > INTERMEDIATES_MAX {
             return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
         }
-        let refused = match self.usual.verify_client_cert(end_entity, intermediates, now) {
+        let refused = match self.webpki.verify_client_cert(end_entity, intermediates, now) {
             Err(
                 error @ Error::InvalidCertificate(
                     CertificateError::Expired
@@ -114,23 +122,23 @@ impl ClientCertVerifier for Clients {
             ) => error,
             otherwise => return otherwise,
         };
-        let Some(then) = self.nearest_second(end_entity, intermediates, now) else { return Err(refused) };
-        match self.by_a_known_issuer(end_entity, then, now) {
+        let Some(then) = self.verification_time(end_entity, intermediates, now) else { return Err(refused) };
+        match self.verify_by_issuer(end_entity, then, now) {
             Some(verified) => Ok(verified),
-            None => self.usual.verify_client_cert(end_entity, intermediates, then),
+            None => self.webpki.verify_client_cert(end_entity, intermediates, then),
         }
     }
 
     fn offer_client_auth(&self) -> bool {
-        self.usual.offer_client_auth()
+        self.webpki.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.usual.client_auth_mandatory()
+        self.webpki.client_auth_mandatory()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.usual.root_hint_subjects()
+        self.webpki.root_hint_subjects()
     }
 
     fn verify_tls12_signature(
@@ -139,7 +147,7 @@ impl ClientCertVerifier for Clients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
+        self.webpki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -148,14 +156,14 @@ impl ClientCertVerifier for Clients {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
+        self.webpki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.webpki.supported_verify_schemes()
     }
 }
 
-/// An issuer, the root, and one to spare. Every order of them is a path that is tried, and each path is a signature to verify: a stranger
-/// with thirty made us verify a hundred.
+/// An issuer, the root, and one more. webpki tries every order of the intermediates as a path, and each path
+/// costs a signature: thirty of them cost a hundred.
 const INTERMEDIATES_MAX: usize = 3;

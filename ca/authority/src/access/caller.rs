@@ -1,0 +1,111 @@
+//! Who calls.
+
+use identity::{Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
+
+use super::{Timeliness, Token};
+
+/// Who calls, by a proof that was good when this was made. All of that may change: see
+/// [`Authority::check_caller`](crate::Authority::check_caller).
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub(super) principal: Principal,
+    pub(super) kind: CallerKind,
+    pub(super) proof: CallerProof,
+}
+
+/// By what a caller is known.
+#[derive(Debug, Clone)]
+pub(crate) enum CallerProof {
+    /// By a certificate that is on record.
+    Certificate(CallerCertificate),
+    /// By a token.
+    #[expect(dead_code, reason = "no operation takes a token yet")]
+    Token(Token),
+}
+
+/// The certificate that makes a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallerCertificate {
+    pub(crate) serial_number: SerialNumber,
+    pub(crate) validity: Validity,
+    pub(crate) timeliness: Timeliness,
+    /// Whether it is an operational certificate that was never used before, as far as the ledger knows.
+    pub(crate) unconfirmed: bool,
+}
+
+impl Caller {
+    /// The principal.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> CallerKind {
+        self.kind
+    }
+
+    /// The serial number of the certificate that makes the call; `None`: the call is not made with a
+    /// certificate.
+    pub fn credential(&self) -> Option<SerialNumber> {
+        self.certificate().map(|certificate| certificate.serial_number)
+    }
+
+    /// Whether its certificate expired not longer ago than the grace: it is good for its renewal only
+    /// (R-LIFE-05).
+    pub fn is_late(&self) -> bool {
+        self.certificate().is_some_and(|certificate| certificate.timeliness == Timeliness::Late)
+    }
+
+    /// Whether its certificate is not valid yet: it is good for its renewal only (ADR 0035).
+    pub fn is_early(&self) -> bool {
+        self.certificate().is_some_and(|certificate| certificate.timeliness == Timeliness::Early)
+    }
+
+    /// Whether this is the first call with an operational certificate, as far as the ledger knows.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.certificate().is_some_and(|certificate| certificate.unconfirmed)
+    }
+
+    /// Its name as a station; `None` for every other caller.
+    pub fn station(&self) -> Option<&PrincipalName> {
+        match &self.principal {
+            Principal::Named { role: Role::Station, name } => Some(name),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn certificate(&self) -> Option<&CallerCertificate> {
+        match &self.proof {
+            CallerProof::Certificate(certificate) => Some(certificate),
+            CallerProof::Token(_) => None,
+        }
+    }
+}
+
+/// What a caller is: the rows of the table of roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallerKind {
+    /// A principal that is not a device.
+    Named(Role),
+    /// A device with its birth certificate.
+    DeviceBirth,
+    /// A device with an operational certificate.
+    DeviceOperational,
+}
+
+impl CallerKind {
+    /// The kind of a principal with a certificate of this profile; `None`: the two do not belong together.
+    pub(super) fn of(principal: &Principal, profile: ProfileName) -> Option<Self> {
+        match (principal, profile) {
+            (Principal::Named { role, .. }, profile) if role.profile() == profile => Some(Self::Named(*role)),
+            (Principal::Device(_), ProfileName::Idevid) => Some(Self::DeviceBirth),
+            (Principal::Device(_), ProfileName::Ldevid) => Some(Self::DeviceOperational),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a device.
+    pub fn is_device(self) -> bool {
+        matches!(self, Self::DeviceBirth | Self::DeviceOperational)
+    }
+}
