@@ -2,13 +2,13 @@
 
 mod outage;
 mod refusal;
-mod retry;
 
 use std::future::Future;
 use std::time::Duration;
 
 use backon::Retryable;
 use client::{Connector, endpoint};
+use dial::FullJitter;
 use identity::{DeviceId, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
@@ -18,17 +18,16 @@ use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
 pub(crate) use refusal::CLOCK;
-pub use refusal::advice;
+pub(crate) use refusal::advice;
 
 use crate::session::{BirthCertificate, Refusal};
 use crate::wire::{birth_certificate, device_message};
 use outage::Outage;
 use refusal::{Verdict, judge};
-use retry::FullJitter;
 
 /// A connection to the CA, shared by all slots. Cheap to clone; it connects when it is first used, and again when it was lost.
 #[derive(Clone)]
-pub struct Ca {
+pub(crate) struct Ca {
     client: ProvisioningServiceClient<Channel>,
     patience: Duration,
     outage: Outage,
@@ -39,7 +38,7 @@ impl Ca {
     ///
     /// # Errors
     /// When the address cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         server: &Uri,
         connector: Connector,
         patience: Duration,
@@ -57,7 +56,7 @@ impl Ca {
     ///
     /// # Errors
     /// When the CA refuses or cannot be reached.
-    pub async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
+    pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
         let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
         self.ask(|| {
             let (mut client, request) = (self.client.clone(), request.clone());
@@ -71,7 +70,7 @@ impl Ca {
     ///
     /// # Errors
     /// When the CA refuses or cannot be reached.
-    pub async fn units(
+    pub(crate) async fn units(
         &self,
         work_order: &str,
         serials: Vec<String>,
@@ -89,7 +88,7 @@ impl Ca {
     ///
     /// # Errors
     /// When the CA refuses or cannot be reached; in the second case it may have issued, and asking again tells.
-    pub async fn issue(
+    pub(crate) async fn issue(
         &self,
         work_order: &str,
         device: &DeviceId,
@@ -116,7 +115,7 @@ impl Ca {
     ///
     /// # Errors
     /// When the CA refuses or cannot be reached.
-    pub async fn confirm(
+    pub(crate) async fn confirm(
         &self,
         work_order: &str,
         device: &DeviceId,
@@ -139,7 +138,12 @@ impl Ca {
     ///
     /// # Errors
     /// When the CA refuses or cannot be reached.
-    pub async fn scrap(&self, work_order: &str, device: &DeviceId, reason: &str) -> Result<(), CaError> {
+    pub(crate) async fn scrap(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        reason: &str,
+    ) -> Result<(), CaError> {
         let request = v1::ReportScrapRequest {
             work_order: work_order.to_owned(),
             device: Some(device_message(device)),
@@ -173,7 +177,7 @@ impl Ca {
         };
         let until = Instant::now() + self.patience;
         attempt
-            .retry(FullJitter::within(self.patience))
+            .retry(FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX))
             .when(|verdict| matches!(verdict, Verdict::AskAgain { .. }))
             .adjust(|verdict, delay| {
                 let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
@@ -199,7 +203,7 @@ impl Ca {
 
 /// Why the CA gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CaError {
+pub(crate) enum CaError {
     /// It said no.
     #[error("the CA refuses: {0}")]
     Refused(Refusal),
@@ -209,17 +213,23 @@ pub enum CaError {
 }
 
 /// Of one question about serial numbers: `GetUnitsRequest.serials` in provisioning.proto.
-pub const UNITS_MAX: usize = 1_000;
+pub(crate) const UNITS_MAX: usize = 1_000;
 
 impl CaError {
     /// Its stable reason.
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.reason,
             Self::Unreachable(_) => "CA_UNREACHABLE",
         }
     }
 }
+
+/// Bound of the first pause: a CA that restarts is back within a second.
+const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);
+
+/// Bound of every later pause: a line should go on soon after the CA is back.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// For TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -91,7 +91,7 @@ fn remedy(reason: &str) -> &'static str {
 }
 
 /// What a person can do about a refusal that stops the line.
-pub fn advice(reason: &str) -> &'static str {
+pub(crate) fn advice(reason: &str) -> &'static str {
     match reason {
         "WORK_ORDER_EXHAUSTED" => {
             "all units of the order are made; ask for another work order: touchmark work-order create"
