@@ -21,12 +21,12 @@ use crate::link::LinkSpec;
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make units of a work order.
     ///
     /// Units that are already done are skipped; units that are unfinished are finished. The CA is asked about each unit before it is told
@@ -55,107 +55,107 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// Whether programs read what it prints.
+impl Arguments {
+    /// Whether results and errors are printed as JSON.
     pub fn json(&self) -> bool {
-        match self {
-            Self::Provision(ProvisionArguments { output: Output { json, .. }, .. })
-            | Self::Resume(ResumeArguments { output: Output { json, .. }, .. })
-            | Self::Scrap(ScrapArguments { json, .. })
-            | Self::Report(ReportArguments { json, .. }) => *json,
-            Self::Completions { .. } => false,
+        match &self.command {
+            Command::Provision(ProvisionArguments { output: Output { json, .. }, .. })
+            | Command::Resume(ResumeArguments { output: Output { json, .. }, .. })
+            | Command::Scrap(ScrapArguments { json, .. })
+            | Command::Report(ReportArguments { json, .. }) => *json,
+            Command::Completions { .. } => false,
         }
     }
 }
 
 /// How to make units.
 #[derive(Debug, Args)]
-pub struct ProvisionArguments {
+pub(crate) struct ProvisionArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// The work order, for example wo-000017, or only its number.
     #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: String,
+    pub(crate) work_order: String,
     /// How to reach the devices: exec:COMMAND or tcp:HOST:PORT.
     #[arg(long)]
-    pub link: LinkSpec,
+    pub(crate) link: LinkSpec,
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// The line's list of serial numbers, `-` for standard input; without it, those of the work order.
     #[arg(long, value_name = "FILE|-")]
-    pub serials: Option<PathBuf>,
+    pub(crate) serials: Option<PathBuf>,
     /// The list's column of serial numbers; without it, one that is called `serial`, `Serial Number`, `S/N` or the like.
     #[arg(long, value_name = "NAME", requires = "serials")]
-    pub column: Option<String>,
+    pub(crate) column: Option<String>,
     /// Refuse to run unless the work order is for this product.
     #[arg(long)]
-    pub product: Option<String>,
+    pub(crate) product: Option<String>,
     /// Make at most this many units.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Report and JSON.
     #[command(flatten)]
-    pub output: Output,
+    pub(crate) output: Output,
 }
 
 /// How to finish units.
 #[derive(Debug, Args)]
-pub struct ResumeArguments {
+pub(crate) struct ResumeArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: Option<String>,
+    pub(crate) work_order: Option<String>,
     /// How to reach the devices; without it, as in the last run.
     #[arg(long)]
-    pub link: Option<LinkSpec>,
+    pub(crate) link: Option<LinkSpec>,
     /// How many units at a time; without it, as in the last run.
     #[arg(long, value_name = "N", value_parser = slots)]
-    pub slots: Option<usize>,
+    pub(crate) slots: Option<usize>,
     /// Report and JSON.
     #[command(flatten)]
-    pub output: Output,
+    pub(crate) output: Output,
 }
 
 /// Which units to scrap.
 #[derive(Debug, Args)]
-pub struct ScrapArguments {
+pub(crate) struct ScrapArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// The work order that they were made under.
     #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: String,
+    pub(crate) work_order: String,
     /// What happened, in your own words, for the record: 1 to 256 characters.
     #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
-    pub remark: String,
+    pub(crate) remark: String,
     /// The number of units that are to be scrapped, where nobody can be asked; another number scraps none.
     #[arg(long, value_name = "COUNT", conflicts_with = "yes")]
-    pub confirm: Option<u64>,
+    pub(crate) confirm: Option<u64>,
     /// It is meant: do not ask.
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Their serial numbers, or the units as the station prints them: product/serial.
     #[arg(required = true, value_name = "SERIAL")]
-    pub units: Vec<NamedUnit>,
+    pub(crate) units: Vec<NamedUnit>,
 }
 
 /// A unit as a person names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedUnit {
+pub(crate) struct NamedUnit {
     /// If it was said.
-    pub product: Option<Product>,
+    pub(crate) product: Option<Product>,
     /// Its serial number.
-    pub serial: DeviceSerial,
+    pub(crate) serial: DeviceSerial,
 }
 
 impl FromStr for NamedUnit {
@@ -173,38 +173,38 @@ impl FromStr for NamedUnit {
 
 /// What to print.
 #[derive(Debug, Args)]
-pub struct ReportArguments {
+pub(crate) struct ReportArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: Option<String>,
+    pub(crate) work_order: Option<String>,
     /// Every unit too, before the totals of its work order: also what a report file missed because the station was killed.
     #[arg(long)]
-    pub units: bool,
+    pub(crate) units: bool,
     /// Print one JSON object for each unit and each work order; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What every command needs.
 #[derive(Debug, Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// The station's configuration.
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_STATION_CONFIG")]
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 /// How to tell what became of units.
 #[derive(Debug, Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// Add one JSON object a unit to this file.
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 fn slots(text: &str) -> Result<usize, String> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cli::{Complaint, Status, count};
+use cli::{Complaint, Status, completion_script, count};
 use identity::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -31,21 +31,23 @@ use crate::slot::Bench;
 use crate::units::Supply;
 use signals::Signals;
 
-pub use failure::Failure;
+use failure::Failure;
 
 /// Runs one command and returns the exit status.
 ///
 /// # Errors
-/// When it failed as a whole: [`Failure::status`].
-pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Failure> {
-    match arguments.command {
+/// When the command failed as a whole. A unit that failed is a status, not an error.
+pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Complaint> {
+    let outcome = match arguments.command {
         Command::Provision(arguments) => provision::run(arguments, console).await,
         Command::Resume(arguments) => resume::run(arguments, console).await,
         Command::Scrap(arguments) => scrap::run(arguments, console).await,
         Command::Report(arguments) => report::run(&arguments),
-        // It needs neither a log nor a runtime; the program prints it before.
-        Command::Completions { .. } => Ok(Status::Done),
-    }
+        Command::Completions { shell } => {
+            say(completion_script::<Arguments>(PROGRAM, shell).trim_end()).map(|()| Status::Done)
+        }
+    };
+    outcome.map_err(|failure| failure.complaint())
 }
 
 /// What a run needs of the outside.

@@ -31,19 +31,19 @@ struct Config {
 }
 
 /// What was checked.
-pub struct Settings {
+pub(crate) struct Settings {
     /// The CA.
-    pub server: Uri,
+    pub(crate) server: Uri,
     /// Connects to it with the station's credential.
-    pub connector: Connector,
+    pub(crate) connector: Connector,
     /// Where the journal lies.
-    pub journal: Place,
+    pub(crate) journal: Place,
     /// Where the credential lies.
-    pub credentials: PathBuf,
+    pub(crate) credentials: PathBuf,
     /// How long a session waits.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// How long one question to the CA is asked again.
-    pub ca_patience: Duration,
+    pub(crate) ca_patience: Duration,
 }
 
 impl Settings {
@@ -51,7 +51,10 @@ impl Settings {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn read(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(
+        path: &Path,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let mut mistakes = Vec::new();
         let Some(config) = load(path, environment, &mut mistakes) else {
             return Err(ConfigError { path: path.to_owned(), mistakes });
@@ -176,11 +179,11 @@ fn within(
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:\n  {}", path.display(), mistakes.join("\n  "))]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// Which file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// All of it.
-    pub mistakes: Vec<String>,
+    pub(crate) mistakes: Vec<String>,
 }
 
 /// Of a session's patience with the CA over that of the calls, which give up first.

@@ -17,17 +17,17 @@ use std::path::{Path, PathBuf};
 
 use identity::DeviceId;
 
-pub use file::{Read, Torn, read};
-pub use place::{Place, Settled};
-pub use record::{Record, RunStart};
-pub use writer::Writer;
+pub(crate) use file::{Torn, read};
+pub(crate) use place::{Place, Settled};
+pub(crate) use record::{Record, RunStart};
+pub(crate) use writer::Writer;
 
 use crate::session::{Memory, Step, Taken};
 use crate::slot::History;
 
 /// A directory of journals, held by one station at a time.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     directory: PathBuf,
     // Held for its lock, which the system releases when the process ends, however it ends.
     lock: File,
@@ -38,7 +38,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be made, or another process has it.
-    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+    pub(crate) fn open(directory: &Path) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: directory.to_owned(), source };
         if !directory.is_dir() {
             std::fs::create_dir(directory)
@@ -62,7 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it is damaged before its end, is of another version, or cannot be read or written.
-    pub fn work_order(&self, work_order: &str) -> Result<(Writer, Known), JournalError> {
+    pub(crate) fn work_order(&self, work_order: &str) -> Result<(Writer, Known), JournalError> {
         let path = path_of(&self.directory, work_order);
         let (records, torn, length) = if path.exists() {
             let read = read(&path)?;
@@ -75,7 +75,7 @@ impl Journal {
     }
 
     /// The directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 }
@@ -91,7 +91,7 @@ impl Drop for Journal {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
+pub(crate) fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
     let refused = |source| JournalError::Io { path: directory.to_owned(), source };
     let mut found = Vec::new();
     for entry in directory.read_dir().map_err(refused)? {
@@ -108,85 +108,85 @@ pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
 ///
 /// # Errors
 /// When it is damaged before its end, is of another version, or cannot be read.
-pub fn known(directory: &Path, work_order: &str) -> Result<Known, JournalError> {
+pub(crate) fn known(directory: &Path, work_order: &str) -> Result<Known, JournalError> {
     let read = read(&path_of(directory, work_order))?;
     Ok(Known { torn: read.torn, ..Known::from_records(read.records) })
 }
 
 /// What a journal knows of its units.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// How the last run was started.
-    pub last_run: Option<RunStart>,
+    pub(crate) last_run: Option<RunStart>,
     /// By device.
-    pub units: BTreeMap<DeviceId, UnitRecord>,
+    pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
     /// What was torn off the end of the file, and is cut.
-    pub torn: Option<Torn>,
+    pub(crate) torn: Option<Torn>,
 }
 
 /// What a journal knows of one unit.
 #[derive(Debug, Clone, Default)]
-pub struct UnitRecord {
+pub(crate) struct UnitRecord {
     /// Its steps.
-    pub memory: Memory,
+    pub(crate) memory: Memory,
     /// How often it was begun.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How its last attempt ended; `None` while it is under way, or when the station was killed.
-    pub end: Option<UnitEnd>,
+    pub(crate) end: Option<UnitEnd>,
     /// What the line's list says of it beside serial and product.
-    pub columns: BTreeMap<String, String>,
+    pub(crate) columns: BTreeMap<String, String>,
     /// Whether it was scrapped, or given up: this station makes it no more.
-    pub scrapped: bool,
+    pub(crate) scrapped: bool,
     /// Why it was scrapped, in the operator's words.
-    pub scrap_reason: String,
+    pub(crate) scrap_reason: String,
     /// By the CA's record no unit gets this serial number any more: whose it is. Known only while a command runs.
-    pub taken: Option<Taken>,
+    pub(crate) taken: Option<Taken>,
     // Whether the CA was asked for it before its last attempt.
     asked_before: bool,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitEnd {
+pub(crate) struct UnitEnd {
     /// [`crate::session::Outcome::name`].
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// [`crate::session::Outcome::reason`].
-    pub reason: String,
+    pub(crate) reason: String,
     /// Whether the unit was cut off rather than judged.
-    pub open: bool,
+    pub(crate) open: bool,
 }
 
 impl UnitEnd {
     /// The reason; the outcome where a journal of an earlier version has none.
-    pub fn reason_or_outcome(&self) -> &str {
+    pub(crate) fn reason_or_outcome(&self) -> &str {
         if self.reason.is_empty() { &self.outcome } else { &self.reason }
     }
 }
 
 impl UnitRecord {
     /// Of the certificate that it has, as far as is known here.
-    pub fn certificate(&self) -> Option<identity::SerialNumber> {
+    pub(crate) fn certificate(&self) -> Option<identity::SerialNumber> {
         let issued = self.memory.certificate.as_ref().map(|certificate| certificate.serial_number);
         issued.or(self.memory.read_back)
     }
 
     /// Whether there is nothing left to do for it: it passed, or never will.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.memory.passed || self.scrapped || self.taken.is_some()
     }
 
     /// Whether the CA gave it a birth certificate, as far as is known here.
-    pub fn has_been_issued(&self) -> bool {
+    pub(crate) fn has_been_issued(&self) -> bool {
         self.certificate().is_some() || self.memory.superseded.is_some()
     }
 
     /// Whether it was given up before it had a certificate.
-    pub fn is_given_up(&self) -> bool {
+    pub(crate) fn is_given_up(&self) -> bool {
         self.scrapped && !self.has_been_issued()
     }
 
     /// Why no unit gets this serial number any more, if none does.
-    pub fn is_over(&self) -> Option<Taken> {
+    pub(crate) fn is_over(&self) -> Option<Taken> {
         match self.scrapped {
             true if self.is_given_up() => Some(Taken::GivenUp),
             true => Some(Taken::Gone),
@@ -195,29 +195,29 @@ impl UnitRecord {
     }
 
     /// What the next attempt begins with.
-    pub fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         History { memory: self.memory.clone(), open: self.is_open() }
     }
 
     /// Whether it is to have another certificate in place of the one that it had, and has not passed with it.
-    pub fn is_superseded(&self) -> bool {
+    pub(crate) fn is_superseded(&self) -> bool {
         self.memory.superseded.is_some() && !self.memory.passed
     }
 
     /// The same, and nothing was done about it yet.
-    pub fn waits_for_rework(&self) -> bool {
+    pub(crate) fn waits_for_rework(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.outcome == SUPERSEDED)
     }
 
     /// Whether it was begun and neither passed nor was judged: `resume` goes on with it.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.is_done() && self.end.as_ref().is_none_or(|end| end.open)
     }
 }
 
 impl Known {
     /// Units that were begun and neither passed nor were judged.
-    pub fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
+    pub(crate) fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
         self.units.iter().filter(|(_, unit)| unit.is_open())
     }
 
@@ -267,7 +267,7 @@ fn path_of(directory: &Path, work_order: &str) -> PathBuf {
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum JournalError {
+pub(crate) enum JournalError {
     /// There is no directory, and it cannot be made.
     #[error("cannot make the journal directory {path}")]
     NoDirectory {

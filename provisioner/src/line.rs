@@ -4,16 +4,17 @@ mod hearing;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use identity::{DeviceId, DeviceSerial};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use hearing::{Hearing, Verdict};
-pub use summary::{Stop, Summary};
+pub(crate) use hearing::{Hearing, Verdict};
+pub(crate) use summary::{Stop, Summary};
 
 use crate::journal::{ALREADY_ISSUED, UnitRecord};
 use crate::report::UnitReport;
@@ -22,22 +23,22 @@ use crate::slot::{Bench, Made};
 use crate::units::{Supply, Unit};
 
 /// A line that is ready to run.
-pub struct Line {
+pub(crate) struct Line {
     /// What its slots share.
-    pub bench: Bench,
+    pub(crate) bench: Bench,
     /// Units to make.
-    pub supply: Supply,
+    pub(crate) supply: Supply,
     /// How many at a time.
-    pub slots: usize,
+    pub(crate) slots: usize,
     /// What the journal knows of units.
-    pub known: BTreeMap<DeviceId, UnitRecord>,
+    pub(crate) known: BTreeMap<DeviceId, UnitRecord>,
     /// No further unit is begun after this; those under way are finished.
-    pub stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 /// What happens on a line, for whoever shows it.
 #[derive(Debug)]
-pub enum LineEvent {
+pub(crate) enum LineEvent {
     /// A unit is on a fixture.
     Begun {
         /// From 1.
@@ -80,7 +81,7 @@ struct Floor {
 impl Line {
     /// Runs the line to its end. Each event is sent before the next unit of that slot is begun. The first unit goes to the first slot, the
     /// second to the second, and so on; after that a slot takes the next unit as soon as it is free.
-    pub async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
+    pub(crate) async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
         let begun = Instant::now();
         let slots = self.slots;
         let stopped_already = self.stop.is_cancelled();
@@ -121,11 +122,11 @@ impl Line {
         }
         drop(events);
         summary.duration = begun.elapsed();
-        if let Ok(supply) = floor.supply.lock() {
-            summary.left = supply.left();
-            summary.short = supply.short();
+        {
+            let supply = floor.supply.lock();
+            (summary.left, summary.short) = (supply.left(), supply.short());
         }
-        let stopped = floor.stopped.lock().ok().and_then(|mut stopped| stopped.take());
+        let stopped = floor.stopped.lock().take();
         let closed = summary.closed.first().filter(|_| summary.left > 0);
         let closed =
             closed.map(|(slot, detail)| Stop::LinkUnusable { detail: format!("slot {slot}: {detail}") });
@@ -172,7 +173,7 @@ impl Floor {
     }
 
     fn next_unit(&self) -> Option<Unit> {
-        if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
+        if self.stop.is_cancelled() { None } else { self.supply.lock().next() }
     }
 
     /// The fixture takes no units any more in this run.
@@ -183,30 +184,24 @@ impl Floor {
         summary: &mut Summary,
         events: &mpsc::Sender<LineEvent>,
     ) {
-        if let Ok(mut open) = self.open.lock() {
-            open.remove(&slot);
-        }
+        self.open.lock().remove(&slot);
         events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
         summary.closed.push((slot, detail));
     }
 
     fn stop_for(&self, stop: Stop) {
         self.stop.cancel();
-        if let Ok(mut stopped) = self.stopped.lock() {
-            stopped.get_or_insert(stop);
-        }
+        self.stopped.lock().get_or_insert(stop);
     }
 
     /// A unit that is left over and a fixture that can take it, when all fixtures are idle.
     fn given_back(&self) -> Option<(usize, Unit)> {
-        let slot = self.open.lock().ok()?.first().copied()?;
+        let slot = self.open.lock().first().copied()?;
         Some((slot, self.next_unit()?))
     }
 
     fn put_back(&self, unit: Unit) {
-        if let Ok(mut supply) = self.supply.lock() {
-            supply.put_back(unit);
-        }
+        self.supply.lock().put_back(unit);
     }
 
     async fn make(&self, unit: Unit, slot: usize) -> Ended {
@@ -220,8 +215,7 @@ impl Floor {
             }
             None => {
                 let history = known.map(UnitRecord::history).unwrap_or_default();
-                let mut withdrawn =
-                    self.withdrawn.lock().map(|withdrawn| withdrawn.clone()).unwrap_or_default();
+                let mut withdrawn = self.withdrawn.lock().clone();
                 withdrawn.retain(|serial| *serial != unit.device.serial);
                 self.bench.make(&unit, history, slot, withdrawn).await
             }
@@ -248,23 +242,21 @@ impl Floor {
         let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
         // Others have made the last units of the order: nothing is wrong with this one.
         let came_late = is_new && made.outcome.reason() == EXHAUSTED;
-        if (collided || came_late)
-            && made.heard
-            && let Ok(mut withdrawn) = self.withdrawn.lock()
-        {
+        if (collided || came_late) && made.heard {
+            let mut withdrawn = self.withdrawn.lock();
             withdrawn.push(unit.device.serial.clone());
             let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
             withdrawn.drain(..surplus);
         }
         let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
-        (is_anothers || came_late)
-            && self.supply.lock().is_ok_and(|mut supply| {
-                let skips = supply.passes_over_made_units();
-                if skips && is_anothers {
-                    supply.replace();
-                }
-                skips
-            })
+        (is_anothers || came_late) && {
+            let mut supply = self.supply.lock();
+            let skips = supply.passes_over_made_units();
+            if skips && is_anothers {
+                supply.replace();
+            }
+            skips
+        }
     }
 }
 

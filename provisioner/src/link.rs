@@ -11,14 +11,14 @@ use link::{Decoder, FrameFault};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-pub use spec::{Address, LinkSpec, LinkSpecError};
+pub(crate) use spec::{LinkSpec, LinkSpecError};
 
 use exec::Process;
 
 use crate::session::Outcome;
 
 /// An open link to one device.
-pub struct Link {
+pub(crate) struct Link {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     // `None` once it is closed.
     writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
@@ -33,7 +33,7 @@ pub struct Link {
 
 /// What comes over a link.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Received {
+pub(crate) enum Received {
     /// The payload of a frame.
     Payload(Vec<u8>),
     /// A frame was damaged and is dropped.
@@ -47,7 +47,7 @@ impl Link {
     ///
     /// # Errors
     /// When the command cannot be started or the address cannot be connected.
-    pub async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
+    pub(crate) async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
         spec.accepts(device)?;
         match spec {
             LinkSpec::Exec(words) => {
@@ -85,7 +85,7 @@ impl Link {
     ///
     /// # Errors
     /// When the link is gone, or the payload fits in no frame.
-    pub async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+    pub(crate) async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
         let frame = link::encode(payload)?;
         let Some(writer) = &mut self.writer else { return Err(LinkError::Ended(String::new())) };
         let write = async {
@@ -102,7 +102,7 @@ impl Link {
     ///
     /// # Errors
     /// When the link is gone.
-    pub async fn receive(&mut self) -> Result<Received, LinkError> {
+    pub(crate) async fn receive(&mut self) -> Result<Received, LinkError> {
         loop {
             match self.received.pop_front() {
                 Some(Ok(payload)) => {
@@ -129,13 +129,13 @@ impl Link {
     }
 
     /// How many bytes came since the last whole frame.
-    pub fn noise_bytes(&self) -> u64 {
+    pub(crate) fn noise_bytes(&self) -> u64 {
         self.noise_bytes
     }
 
     /// Closes the link, gives a command time to end by itself, and ends it when it does not. Returns the end of what it said on
     /// its standard error.
-    pub async fn close(mut self) -> String {
+    pub(crate) async fn close(mut self) -> String {
         self.writer = None;
         match self.process.take() {
             Some(process) => process.end().await.1,
@@ -158,7 +158,7 @@ impl Link {
 
 /// The line of what a command said that says the most, for a person who has no time: its last error with what it was caused by, else the
 /// last line.
-pub fn last_words(said: &str) -> Option<String> {
+pub(crate) fn last_words(said: &str) -> Option<String> {
     let lines: Vec<&str> = said.split(exec::LINE_SEPARATOR).map(str::trim).collect();
     let is_error = |line: &&str| {
         let line = line.to_ascii_lowercase();
@@ -177,7 +177,7 @@ pub fn last_words(said: &str) -> Option<String> {
 
 /// Why a link cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LinkError {
+pub(crate) enum LinkError {
     /// The command cannot be started.
     #[error("cannot start {program}: {source}")]
     Start {

@@ -11,7 +11,7 @@ use crate::link::last_words;
 use crate::report::{UnitOutcome, UnitReport};
 
 /// Shows a run.
-pub enum Progress {
+pub(crate) enum Progress {
     /// Bars on standard error.
     Bars {
         /// One for each slot.
@@ -36,7 +36,7 @@ pub enum Progress {
 
 impl Progress {
     /// For a run of at most `total` units.
-    pub fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
+    pub(crate) fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
         if json {
             return Self::Json;
         }
@@ -72,7 +72,7 @@ impl Progress {
     }
 
     /// Shows what happened.
-    pub fn show(&mut self, event: &LineEvent) {
+    pub(crate) fn show(&mut self, event: &LineEvent) {
         match (self, event) {
             (Self::Bars { slots, .. }, LineEvent::Begun { slot, device }) => {
                 if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
@@ -121,7 +121,7 @@ impl Progress {
     }
 
     /// Takes the bars away.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
             // The summary says how it ended, and what is over has no time to go.

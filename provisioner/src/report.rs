@@ -17,45 +17,45 @@ use crate::units::Unit;
 
 /// What became of one unit, as it is reported.
 #[derive(Debug, Clone, Serialize)]
-pub struct UnitReport {
+pub(crate) struct UnitReport {
     /// `product/serial`.
-    pub device: String,
+    pub(crate) device: String,
     /// Passed, failed, unfinished or skipped.
-    pub outcome: UnitOutcome,
+    pub(crate) outcome: UnitOutcome,
     /// The kind of end, for example `device-fault`; `passed` when it passed.
-    pub cause: &'static str,
+    pub(crate) cause: &'static str,
     /// The stable reason within the cause: the CA's or the device's own word, or the station's. Empty only when the unit passed.
-    pub reason: String,
+    pub(crate) reason: String,
     /// For people.
-    pub message: String,
+    pub(crate) message: String,
     /// Of its certificate, hexadecimal; absent when it has none.
-    pub certificate_serial: Option<String>,
+    pub(crate) certificate_serial: Option<String>,
     /// The ledger entry that recorded its certificate.
-    pub ledger_entry: Option<u64>,
+    pub(crate) ledger_entry: Option<u64>,
     /// Its fixture, from 1.
-    pub slot: usize,
+    pub(crate) slot: usize,
     /// How often it was begun, this time included.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// Questions that had to be sent again.
-    pub resent: u32,
+    pub(crate) resent: u32,
     /// On the bench.
-    pub duration_ms: u64,
+    pub(crate) duration_ms: u64,
     /// Of it, waiting for the CA.
-    pub ca_duration_ms: u64,
+    pub(crate) ca_duration_ms: u64,
     /// When it ended, RFC 3339.
-    pub ended_at: String,
+    pub(crate) ended_at: String,
     /// The end of what the device's command said on standard error.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub said: String,
+    pub(crate) said: String,
     /// Columns of the line's list beside serial and product.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub columns: BTreeMap<String, String>,
+    pub(crate) columns: BTreeMap<String, String>,
 }
 
 /// What became of a unit, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum UnitOutcome {
+pub(crate) enum UnitOutcome {
     /// It has its certificate and the CA knows.
     Passed,
     /// It has not, for a reason of its own.
@@ -68,7 +68,7 @@ pub enum UnitOutcome {
 
 impl UnitOutcome {
     /// Whether the unit counts as one of those that were to be made.
-    pub fn is_an_end(self) -> bool {
+    pub(crate) fn is_an_end(self) -> bool {
         matches!(self, Self::Passed | Self::Failed)
     }
 }
@@ -115,21 +115,21 @@ impl UnitReport {
     ///
     /// # Errors
     /// Never in practice: it has only texts and numbers.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
 }
 
 /// A file of JSON lines, flushed for each unit. Lines are added to a file that exists.
 #[derive(Debug)]
-pub struct ReportFile(File);
+pub(crate) struct ReportFile(File);
 
 impl ReportFile {
     /// Opens or makes the file.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(File::options().create(true).append(true).open(path)?))
     }
 
@@ -137,7 +137,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn add(&mut self, report: &UnitReport) -> io::Result<()> {
+    pub(crate) fn add(&mut self, report: &UnitReport) -> io::Result<()> {
         let mut line = report.to_json()?;
         line.push('\n');
         self.0.write_all(line.as_bytes())?;

@@ -14,10 +14,11 @@ use std::time::{Duration, SystemTime};
 
 use identity::{DeviceId, RequestId, SerialNumber};
 
-pub use memory::{Memory, Step};
-pub use outcome::{Outcome, Refusal, Standing, Taken};
-pub use verification::{VerificationFault, anchors_digest, read_back_message};
-pub use words::{
+pub(crate) use memory::{Memory, Step};
+pub(crate) use outcome::{Outcome, Refusal, Standing, Taken};
+pub(crate) use verification::VerificationFault;
+pub use verification::{anchors_digest, read_back_message};
+pub(crate) use words::{
     Answer, Assignment, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack,
 };
 
@@ -25,7 +26,7 @@ use verification::{same_key, verify_issued, verify_read_back};
 
 /// One device on the bench, from the first question to its end. It ends once, and does nothing after that.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     device: DeviceId,
     kit: Arc<Kit>,
     limits: Limits,
@@ -46,29 +47,29 @@ pub struct Session {
 
 /// Random values of one session, drawn by the caller.
 #[derive(Debug, Clone)]
-pub struct Draw {
+pub(crate) struct Draw {
     /// For a question to the CA that was not asked before.
-    pub request_id: RequestId,
+    pub(crate) request_id: RequestId,
     /// What the device signs at its read-back.
-    pub nonce: [u8; 32],
+    pub(crate) nonce: [u8; 32],
     /// Where exchange numbers begin, so that answers to an earlier session are not taken for answers to this one.
-    pub first_exchange: u32,
+    pub(crate) first_exchange: u32,
 }
 
 /// How long a session waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// After this, a question is sent again.
-    pub answer_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
     /// How often one question is sent in all, 1 or more.
-    pub sends_max: u32,
+    pub(crate) sends_max: u32,
     /// After this, the CA is given up; longer than what the caller's own retries take.
-    pub ca_timeout: Duration,
+    pub(crate) ca_timeout: Duration,
 }
 
 /// What happened.
 #[derive(Debug, Clone)]
-pub enum Event {
+pub(crate) enum Event {
     /// The session begins. Once.
     Begin,
     /// The device answered.
@@ -111,7 +112,7 @@ pub enum Event {
 
 /// What must be done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make the step durable in the journal; do what follows only then.
     Record(Step),
     /// Send the question to the device.
@@ -155,7 +156,7 @@ enum State {
 
 impl Session {
     /// A session that is to make `device`, or to finish it: `memory` is what the journal knows of it.
-    pub fn new(
+    pub(crate) fn new(
         device: DeviceId,
         assignment: Assignment,
         kit: Arc<Kit>,
@@ -183,13 +184,13 @@ impl Session {
     }
 
     /// The same, of a unit whose last birth certificate is this one, by the CA's record.
-    pub fn with_certificate_on_record(self, on_record: Option<SerialNumber>) -> Self {
+    pub(crate) fn with_certificate_on_record(self, on_record: Option<SerialNumber>) -> Self {
         Self { on_record, ..self }
     }
 
     /// Takes what happened at `now` and returns what must be done. What does not fit the state (an answer to an earlier question)
     /// is passed over.
-    pub fn handle(&mut self, event: Event, now: SystemTime) -> Vec<Command> {
+    pub(crate) fn handle(&mut self, event: Event, now: SystemTime) -> Vec<Command> {
         match event {
             _ if self.state == State::Over => Vec::new(),
             Event::Begin if self.state == State::Fresh => self.greet(),
@@ -231,12 +232,12 @@ impl Session {
     }
 
     /// What is known of the unit by now.
-    pub fn memory(&self) -> &Memory {
+    pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
     /// How many questions had to be sent again so far.
-    pub fn resent(&self) -> u32 {
+    pub(crate) fn resent(&self) -> u32 {
         self.resent
     }
 
@@ -452,10 +453,10 @@ impl Session {
 }
 
 /// Of the factory link that we speak.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
 
 /// From a damaged frame to the next attempt: a garbled frame of 3 kB at 115,200 baud is over by then.
 const DAMAGE_PAUSE: Duration = Duration::from_millis(250);
 
 /// The key that we ask devices for.
-pub const KEY_TYPE: &str = "p256";
+pub(crate) const KEY_TYPE: &str = "p256";

@@ -24,61 +24,61 @@ use crate::wire::{
 };
 
 /// What all slots of a line share.
-pub struct Bench {
+pub(crate) struct Bench {
     /// The order they work to.
-    pub work_order: String,
+    pub(crate) work_order: String,
     /// What each unit is given.
-    pub kit: Arc<Kit>,
+    pub(crate) kit: Arc<Kit>,
     /// The way to the devices.
-    pub link: LinkSpec,
+    pub(crate) link: LinkSpec,
     /// The CA.
-    pub ca: Ca,
+    pub(crate) ca: Ca,
     /// What is recorded before it is done.
-    pub journal: Writer,
+    pub(crate) journal: Writer,
     /// How long a session waits.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The time.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Ends every session at once.
-    pub cut: CancellationToken,
+    pub(crate) cut: CancellationToken,
     /// Whom to tell when the CA is waited for.
-    pub events: Option<mpsc::Sender<LineEvent>>,
+    pub(crate) events: Option<mpsc::Sender<LineEvent>>,
     /// Which devices were heard.
-    pub hearing: Hearing,
+    pub(crate) hearing: Hearing,
 }
 
 /// What the journal knows of a unit before it is begun.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Its steps.
-    pub memory: Memory,
+    pub(crate) memory: Memory,
     /// Whether it is under way.
-    pub open: bool,
+    pub(crate) open: bool,
 }
 
 /// What became of a unit.
 #[derive(Debug)]
-pub struct Made {
+pub(crate) struct Made {
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// All that is known of it.
-    pub memory: Memory,
+    pub(crate) memory: Memory,
     /// How many questions were sent again.
-    pub resent: u32,
+    pub(crate) resent: u32,
     /// Whether the device was heard at all: a whole message of it.
-    pub heard: bool,
+    pub(crate) heard: bool,
     /// Whether its link was opened: it is in the journal.
-    pub begun: bool,
+    pub(crate) begun: bool,
     /// Whether it is under way still: the next run goes on with it.
-    pub open: bool,
+    pub(crate) open: bool,
     /// What its end says of the link.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// From the start of its link to its end.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Of it, waiting for the CA.
-    pub ca_duration: Duration,
+    pub(crate) ca_duration: Duration,
     /// The end of what the device's command said on standard error; empty when it passed.
-    pub said: String,
+    pub(crate) said: String,
 }
 
 /// An answer of the CA that is under way.
@@ -88,7 +88,7 @@ impl Bench {
     /// Makes one unit, or finishes it.
     ///
     /// `withdrawn` are serial numbers that this line gave to units and that belong to others.
-    pub async fn make(
+    pub(crate) async fn make(
         &self,
         unit: &Unit,
         history: History,

@@ -13,7 +13,7 @@ use crate::session::{
 };
 
 /// The message of a question.
-pub fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
+pub(crate) fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
     use v1::station_message::Request;
     let request = match question {
         Question::Hello { serial, product, withdrawn } => Request::Hello(v1::Hello {
@@ -43,15 +43,20 @@ pub fn encode_question(exchange: u32, question: &Question) -> Vec<u8> {
 }
 
 /// Whether a message is one of a station: this one's, for there is no other on the line.
-pub fn is_echo(message: &[u8]) -> bool {
+pub(crate) fn is_echo(message: &[u8]) -> bool {
     v1::StationMessage::decode(message).is_ok_and(|message| message.from_station)
+}
+
+/// Whether the bytes are a message that a device can send.
+pub fn is_device_message(message: &[u8]) -> bool {
+    decode_answer(message).is_ok()
 }
 
 /// The exchange number and the answer of a message.
 ///
 /// # Errors
 /// When it is none of the protocol. The frame was whole: the device meant it so.
-pub fn decode_answer(message: &[u8]) -> Result<(u32, Answer), NotTheProtocol> {
+pub(crate) fn decode_answer(message: &[u8]) -> Result<(u32, Answer), NotTheProtocol> {
     let unreadable =
         |_| NotTheProtocol { exchange: None, what: "it sent a message that cannot be read".into() };
     let message = v1::DeviceMessage::decode(message).map_err(unreadable)?;
@@ -62,11 +67,11 @@ pub fn decode_answer(message: &[u8]) -> Result<(u32, Answer), NotTheProtocol> {
 
 /// A whole frame with content that is not in the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotTheProtocol {
+pub(crate) struct NotTheProtocol {
     /// The exchange number it bears; `None` when not even that can be read.
-    pub exchange: Option<u32>,
+    pub(crate) exchange: Option<u32>,
     /// What it holds.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 fn answer(response: v1::device_message::Response) -> Result<Answer, String> {
@@ -98,7 +103,7 @@ fn answer(response: v1::device_message::Response) -> Result<Answer, String> {
 }
 
 /// What the CA says of a serial number; of what it does not say in words that are known here, that it is free: issuing will tell.
-pub fn standing(unit: &v1::Unit) -> Standing {
+pub(crate) fn standing(unit: &v1::Unit) -> Standing {
     let whose = match (unit.other_order, unit.other_station) {
         (true, _) => Taken::OtherOrder,
         (_, true) => Taken::OtherStation,
@@ -116,24 +121,24 @@ pub fn standing(unit: &v1::Unit) -> Standing {
 }
 
 /// A time of the CA's; before 1970 it is 1970.
-pub fn time(timestamp: &prost_types::Timestamp) -> SystemTime {
+pub(crate) fn time(timestamp: &prost_types::Timestamp) -> SystemTime {
     let seconds = u64::try_from(timestamp.seconds).unwrap_or_default();
     let nanos = u32::try_from(timestamp.nanos).unwrap_or_default().min(NANOS_MAX);
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).unwrap_or(UNIX_EPOCH)
 }
 
 /// Of the last birth certificate of a unit; `None` when it has none.
-pub fn birth_serial_number(unit: &v1::Unit) -> Option<SerialNumber> {
+pub(crate) fn birth_serial_number(unit: &v1::Unit) -> Option<SerialNumber> {
     SerialNumber::try_from(unit.birth_certificate.as_ref()).ok()
 }
 
 /// A device for the CA.
-pub fn device_message(device: &DeviceId) -> v1::DeviceId {
+pub(crate) fn device_message(device: &DeviceId) -> v1::DeviceId {
     v1::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
 }
 
 /// What every unit of an order is given.
-pub fn kit(answer: &v1::GetWorkOrderResponse) -> Kit {
+pub(crate) fn kit(answer: &v1::GetWorkOrderResponse) -> Kit {
     let bundle = answer.trust_bundle.clone().unwrap_or_default();
     Kit {
         chain: vectors(&answer.chain),
@@ -144,7 +149,7 @@ pub fn kit(answer: &v1::GetWorkOrderResponse) -> Kit {
 }
 
 /// The CA's certificate; `None` when the answer has none, or one with a serial number that is not ours.
-pub fn birth_certificate(issued: Option<v1::IssuedCertificate>) -> Option<BirthCertificate> {
+pub(crate) fn birth_certificate(issued: Option<v1::IssuedCertificate>) -> Option<BirthCertificate> {
     let issued = issued?;
     Some(BirthCertificate {
         serial_number: SerialNumber::try_from(issued.serial_number.as_ref()).ok()?,
@@ -154,7 +159,7 @@ pub fn birth_certificate(issued: Option<v1::IssuedCertificate>) -> Option<BirthC
 }
 
 /// A stranger's text without control characters, cut.
-pub fn for_people(text: &str, characters_max: usize) -> String {
+pub(crate) fn for_people(text: &str, characters_max: usize) -> String {
     text.chars().take(characters_max).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

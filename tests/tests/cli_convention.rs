@@ -308,7 +308,7 @@ fn pages() -> Vec<Page> {
     let mut pages = Vec::new();
     for mut root in [
         ca::arguments::Arguments::command(),
-        provisioner::arguments::Arguments::command(),
+        provisioner::Arguments::command(),
         agent::arguments::Arguments::command(),
         ops::Arguments::command(),
     ] {

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use cli::{Complaint, Status};
+use identity::SerialPatternError;
 
 use crate::arguments::PROGRAM;
 use crate::ca::{CLOCK, CaError, advice};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::link::LinkSpecError;
-use crate::units::PatternError;
 
 /// Why a command failed as a whole.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The configuration has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -55,7 +55,7 @@ pub enum Failure {
     Link(#[from] LinkSpecError),
     /// The work order's range cannot be read.
     #[error(transparent)]
-    Pattern(#[from] PatternError),
+    Pattern(#[from] SerialPatternError),
     /// The work order cannot be worked to as asked.
     #[error("{0}")]
     WorkOrder(String),
@@ -78,7 +78,7 @@ pub enum Failure {
 
 impl Failure {
     /// How the program ends.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         match self {
             Self::Config(_) | Self::Address(_) => Status::Unusable,
             Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Status::Damaged,
@@ -96,7 +96,7 @@ impl Failure {
     }
 
     /// What happened, because of what, and what to do next.
-    pub fn complaint(&self) -> Complaint {
+    pub(crate) fn complaint(&self) -> Complaint {
         let mut complaint = Complaint::of(PROGRAM, self.status(), self);
         if let Self::Ca(CaError::Refused(refusal)) = self {
             complaint.what = match refusal.reason.as_str() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::count;
-use identity::{DeviceId, DeviceSerial, Product};
+use identity::{DeviceId, DeviceSerial, Product, SerialPattern};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
@@ -18,7 +18,7 @@ use crate::journal::{Known, UnitRecord};
 use crate::line::{Stop, Summary};
 use crate::link::LinkSpec;
 use crate::slot::no_more;
-use crate::units::{SerialPattern, Supply, Unit};
+use crate::units::{Supply, Unit};
 use crate::wire::{kit, time};
 
 /// The line's own list, not yet read.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use identity::{DeviceId, DeviceSerial, Product, SerialNumber};
+use identity::{DeviceId, DeviceSerial, Product, SerialNumber, SerialPattern};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
@@ -12,7 +12,7 @@ use crate::ca::{Ca, UNITS_MAX};
 use crate::journal::{Known, Record, UnitEnd, Writer};
 use crate::session::{Outcome, Standing, Step, Taken};
 use crate::slot::no_more;
-use crate::units::{SerialPattern, Unit};
+use crate::units::{Share, Unit};
 use crate::wire::{birth_serial_number, standing};
 
 /// Units that can be made, in the order in which they are given out, and what was passed over on the way.
@@ -156,9 +156,9 @@ pub(super) async fn candidates(
     let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
         Some(Serials::Pattern(pattern)) => {
             let pattern: SerialPattern = pattern.parse()?;
-            let mut serials = pattern
-                .shared(order.quantity, survey.share(&order.stations).await?)
-                .filter(move |serial| !done.contains(serial));
+            let share = survey.share(&order.stations).await?;
+            let mut serials =
+                share.serials(pattern, order.quantity).filter(move |serial| !done.contains(serial));
             survey.of_range(&mut serials).await?;
             Box::new(serials)
         }
@@ -190,15 +190,14 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    /// Which of the order's stations this one is, and how many there are.
-    async fn share(&self, stations: &[String]) -> Result<(u64, u64), Failure> {
+    /// Which part of the order is this station's: the CA's answer names the station that asks.
+    async fn share(&self, stations: &[String]) -> Result<Share, Failure> {
         if stations.len() < 2 {
-            return Ok((0, 1));
+            return Ok(Share { position: 0, stations: 1 });
         }
-        // About no unit in particular: the answer says who asks.
         let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await?;
-        let place = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
-        Ok((place as u64, stations.len() as u64))
+        let position = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
+        Ok(Share { position: position as u64, stations: stations.len() as u64 })
     }
 
     async fn of_range(

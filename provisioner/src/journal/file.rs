@@ -7,27 +7,27 @@ use super::{JournalError, VERSION};
 
 /// What a file holds.
 #[derive(Debug)]
-pub struct Read {
+pub(crate) struct Read {
     /// In order.
-    pub records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     /// What was torn off its end.
-    pub torn: Option<Torn>,
+    pub(crate) torn: Option<Torn>,
     /// How many of its bytes are whole lines: where the next line goes.
-    pub length: u64,
+    pub(crate) length: u64,
 }
 
 /// A last line that was not written to its end: the station or its machine stopped there. Nobody was told that it was durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Torn {
+pub(crate) struct Torn {
     /// How many bytes.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Reads a journal.
 ///
 /// # Errors
 /// When it cannot be read, is of another version, or has a damaged line that is not a torn end.
-pub fn read(path: &Path) -> Result<Read, JournalError> {
+pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
     let content = std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
     let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let (lines, tail) = content.split_at_checked(whole).unwrap_or((&content, &[]));

@@ -8,17 +8,17 @@ use super::{Journal, JournalError, work_orders};
 
 /// Where the journal lies, and where it may lie from before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Where it lies.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Where stations kept it that were set up before this was the default.
-    pub former: Option<PathBuf>,
+    pub(crate) former: Option<PathBuf>,
 }
 
 impl Place {
     /// The default for a credential directory: `journal` in the service's state directory if it has one (systemd sets
     /// `STATE_DIRECTORY`), else a directory beside that of the credential, with `-journal` behind its name.
-    pub fn beside(credentials: &Path, state_directory: Option<&str>) -> Self {
+    pub(crate) fn beside(credentials: &Path, state_directory: Option<&str>) -> Self {
         let former = credentials.join(NAME);
         let of_service = state_directory.and_then(|list| list.split(':').next()).filter(|it| !it.is_empty());
         let directory = match of_service {
@@ -39,12 +39,12 @@ impl Place {
     }
 
     /// The place that the configuration names.
-    pub fn named(directory: PathBuf) -> Self {
+    pub(crate) fn named(directory: PathBuf) -> Self {
         Self { directory, former: None }
     }
 
     /// The directory to read from now: the former place as long as the journal was not moved.
-    pub fn current(&self) -> &Path {
+    pub(crate) fn current(&self) -> &Path {
         match &self.former {
             Some(former) if !self.directory.is_dir() && former.is_dir() => former,
             _ => &self.directory,
@@ -56,7 +56,7 @@ impl Place {
     ///
     /// # Errors
     /// When both places hold journals, or another station uses the former one.
-    pub fn settle(&self) -> Result<Settled, JournalError> {
+    pub(crate) fn settle(&self) -> Result<Settled, JournalError> {
         let directory = self.directory.clone();
         let Some(former) = self.former.as_ref().filter(|former| **former != directory && former.is_dir())
         else {
@@ -86,13 +86,13 @@ impl Place {
 
 /// Where a journal lies now.
 #[derive(Debug)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// The directory.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Where it was moved from just now.
-    pub moved_from: Option<PathBuf>,
+    pub(crate) moved_from: Option<PathBuf>,
     /// Why it could not be moved and stayed in the former place.
-    pub stayed: Option<std::io::Error>,
+    pub(crate) stayed: Option<std::io::Error>,
 }
 
 const NAME: &str = "journal";

@@ -10,7 +10,7 @@ use crate::session::{BirthCertificate, Step};
 
 /// One entry of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
+pub(crate) enum Record {
     /// A run began.
     Run(RunStart),
     /// A unit is about to be begun.
@@ -46,13 +46,13 @@ pub enum Record {
 /// How a run was started, for `resume`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct RunStart {
+pub(crate) struct RunStart {
     /// Milliseconds since 1970.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// The link, as it was written on the command line.
-    pub link: String,
+    pub(crate) link: String,
     /// How many at a time.
-    pub slots: usize,
+    pub(crate) slots: usize,
 }
 
 /// The first line.

@@ -12,7 +12,7 @@ use super::{JournalError, Record, VERSION};
 
 /// Appends to a journal. Cheap to clone; the file is closed when the last clone is gone.
 #[derive(Debug, Clone)]
-pub struct Writer {
+pub(crate) struct Writer {
     queue: mpsc::Sender<Append>,
 }
 
@@ -51,7 +51,7 @@ impl Writer {
     ///
     /// # Errors
     /// When it could not be written or synced; nothing is written to this journal after that, for what is on disk is then unknown.
-    pub async fn record(&self, record: &Record) -> Result<(), JournalError> {
+    pub(crate) async fn record(&self, record: &Record) -> Result<(), JournalError> {
         let closed = || JournalError::Closed { why: "its writer has ended".into() };
         let json = to_json(record).map_err(|error| JournalError::Closed { why: error.to_string() })?;
         let (done, result) = oneshot::channel();

@@ -1,11 +1,12 @@
 //! Whether devices are heard. Units that say nothing, one after another, are the link's fault, not theirs.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 /// Which devices of a line were heard, and how many units in a row were not.
 #[derive(Debug, Default)]
-pub struct Hearing {
+pub(crate) struct Hearing {
     state: Mutex<State>,
 }
 
@@ -19,7 +20,7 @@ struct State {
 
 /// What the end of a unit says of its link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing.
     Nothing,
     /// So many units in a row were not heard at this fixture.
@@ -32,9 +33,8 @@ pub enum Verdict {
 
 impl Hearing {
     /// Counts a unit of fixture `slot`: its device was heard, or its link ended or its time ran out without a word of it.
-    pub fn count(&self, slot: usize, heard: bool) -> Verdict {
-        // A slot that panicked while it counted says nothing of the link.
-        let Ok(mut state) = self.state.lock() else { return Verdict::Nothing };
+    pub(crate) fn count(&self, slot: usize, heard: bool) -> Verdict {
+        let mut state = self.state.lock();
         if heard {
             state.heard = true;
             state.silent_at.remove(&slot);

@@ -7,32 +7,32 @@ use crate::report::{UnitOutcome, UnitReport};
 
 /// What became of a run.
 #[derive(Debug, Default, Clone)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Units that passed.
-    pub passed: u64,
+    pub(crate) passed: u64,
     /// Serial numbers that are other units', by whose they are: nothing was made under them.
-    pub skipped: BTreeMap<String, u64>,
+    pub(crate) skipped: BTreeMap<String, u64>,
     /// Units that did not pass, by cause: kind of end and reason.
-    pub failures: BTreeMap<String, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
     /// Units that the line's own stop left as they were, by cause.
-    pub unfinished: BTreeMap<String, u64>,
+    pub(crate) unfinished: BTreeMap<String, u64>,
     /// Units that were not begun.
-    pub left: u64,
+    pub(crate) left: u64,
     /// Units that were wanted when no serial number was left.
-    pub short: u64,
+    pub(crate) short: u64,
     /// Fixtures that took no units from some time on, and why.
-    pub closed: Vec<(usize, String)>,
+    pub(crate) closed: Vec<(usize, String)>,
     /// Units that were done before the run.
-    pub done_before: u64,
+    pub(crate) done_before: u64,
     /// From the first unit's start to the last one's end.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Why it ended before all units were begun.
-    pub stop: Option<Stop>,
+    pub(crate) stop: Option<Stop>,
 }
 
 /// Why a line stops before its units are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The CA would say the same to every unit.
     Refused {
         /// Stable.
@@ -61,7 +61,7 @@ pub enum Stop {
 
 impl Summary {
     /// Counts a unit.
-    pub fn count(&mut self, report: &UnitReport) {
+    pub(crate) fn count(&mut self, report: &UnitReport) {
         match report.outcome {
             UnitOutcome::Passed => self.passed += 1,
             UnitOutcome::Skipped => count(&mut self.skipped, &report.reason, ""),
@@ -71,7 +71,7 @@ impl Summary {
     }
 
     /// Adds another summary's counts.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         for (whose, count) in other.skipped {
             *self.skipped.entry(whose).or_default() += count;
@@ -89,29 +89,29 @@ impl Summary {
     }
 
     /// How many units did not pass.
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 
     /// Units that were wanted and cannot be made, because serial numbers of the order are used up outside of it.
-    pub fn not_made(&self) -> u64 {
+    pub(crate) fn not_made(&self) -> u64 {
         let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED", "REVOKED"];
         let lost: u64 = lost.iter().filter_map(|whose| self.skipped.get(*whose)).sum();
         self.short.min(lost)
     }
 
     /// Whether it ended because all units of the order were made, some of them elsewhere.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.skipped.contains_key("WORK_ORDER_EXHAUSTED") && self.unfinished() == 0
     }
 
     /// How many units were left as they were.
-    pub fn unfinished(&self) -> u64 {
+    pub(crate) fn unfinished(&self) -> u64 {
         self.unfinished.values().sum()
     }
 
     /// Units that passed in a minute; zero when nothing ran.
-    pub fn units_per_minute(&self) -> f64 {
+    pub(crate) fn units_per_minute(&self) -> f64 {
         let minutes = self.duration.as_secs_f64() / 60.0;
         // Counts stay far below 2^52.
         #[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]

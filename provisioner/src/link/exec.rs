@@ -1,10 +1,11 @@
 //! A command for each device, spoken to on its standard input and output.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use identity::DeviceId;
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -61,8 +62,7 @@ impl Process {
         // Its own children may hold the stream open; do not wait for them.
         timeout(LISTEN_TIMEOUT, &mut self.listener).await.ok();
         self.listener.abort();
-        let said =
-            self.said.lock().map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&self.said.lock()).into_owned();
         let said = said
             .lines()
             .map(str::trim)
@@ -77,7 +77,7 @@ impl Process {
 async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
-        let Ok(mut said) = said.lock() else { return };
+        let mut said = said.lock();
         said.extend_from_slice(buffer.get(..length).unwrap_or_default());
         let surplus = said.len().saturating_sub(SAID_BYTES_MAX);
         said.drain(..surplus);

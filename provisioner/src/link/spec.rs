@@ -7,7 +7,7 @@ use identity::DeviceId;
 
 /// How the station reaches its devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkSpec {
+pub(crate) enum LinkSpec {
     /// A command for each device, in words; `{serial}`, `{product}` and `{slot}` are filled in, no shell takes part.
     Exec(Vec<String>),
     /// A host and a port.
@@ -16,7 +16,7 @@ pub enum LinkSpec {
 
 /// Host and port of a device, in which `{slot}`, `{slot:02}`, `{serial}` and `{product}` are filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     host: String,
     port: String,
 }
@@ -26,7 +26,7 @@ impl Address {
     ///
     /// # Errors
     /// When what is filled in makes no port.
-    pub fn of(&self, device: &DeviceId, slot: usize) -> Result<(String, u16), LinkSpecError> {
+    pub(crate) fn of(&self, device: &DeviceId, slot: usize) -> Result<(String, u16), LinkSpecError> {
         let host = LinkSpec::fill(&self.host, device, slot);
         let port = LinkSpec::fill(&self.port, device, slot);
         match port.parse() {
@@ -78,7 +78,7 @@ impl LinkSpec {
     ///
     /// # Errors
     /// When it cannot.
-    pub fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
+    pub(crate) fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
         let serial = device.serial.as_str();
         let fills = match self {
             Self::Exec(words) => words.iter().any(|word| word.contains("{serial}")),
@@ -94,7 +94,7 @@ impl LinkSpec {
     ///
     /// # Errors
     /// When what is filled in makes no port.
-    pub fn reaches(&self, slot: usize) -> Result<(), LinkSpecError> {
+    pub(crate) fn reaches(&self, slot: usize) -> Result<(), LinkSpecError> {
         match self {
             Self::Exec(_) => Ok(()),
             Self::Tcp(address) if address.port.contains("{serial}") => Ok(()),
@@ -192,7 +192,7 @@ const PLACEHOLDERS: [&str; 4] = ["serial", "product", "slot", "slot:02"];
 
 /// Why a text is not a [`LinkSpec`], or not one for a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LinkSpecError {
+pub(crate) enum LinkSpecError {
     /// Neither of the kinds.
     #[error("a link is exec:COMMAND or tcp:HOST:PORT")]
     Kind,

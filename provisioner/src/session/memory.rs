@@ -6,7 +6,7 @@ use super::BirthCertificate;
 
 /// A step of a unit, recorded before its effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// The CA is about to be asked.
     Asked {
         /// Under this id.
@@ -34,26 +34,26 @@ pub enum Step {
 
 /// What is known of a unit: all its steps so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// The last question to the CA: its id and the request, byte for byte.
-    pub asked: Option<(RequestId, Vec<u8>)>,
+    pub(crate) asked: Option<(RequestId, Vec<u8>)>,
     /// What the CA answered to it.
-    pub certificate: Option<BirthCertificate>,
+    pub(crate) certificate: Option<BirthCertificate>,
     /// Of the certificate that was read back.
-    pub read_back: Option<SerialNumber>,
+    pub(crate) read_back: Option<SerialNumber>,
     /// Whether the CA has it as passed.
-    pub confirmed: bool,
+    pub(crate) confirmed: bool,
     /// Whether it is locked.
-    pub passed: bool,
+    pub(crate) passed: bool,
     /// Of the certificate that its rework replaces.
-    pub superseded: Option<SerialNumber>,
+    pub(crate) superseded: Option<SerialNumber>,
     /// Whether a board was told this serial number in vain: the CA had it on record for another unit.
-    pub told_in_vain: bool,
+    pub(crate) told_in_vain: bool,
 }
 
 impl Memory {
     /// Adds a step.
-    pub fn apply(&mut self, step: &Step) {
+    pub(crate) fn apply(&mut self, step: &Step) {
         match step {
             Step::Asked { request_id, csr } => {
                 self.asked = Some((*request_id, csr.clone()));

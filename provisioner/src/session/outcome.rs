@@ -9,7 +9,7 @@ use super::{FaultCode, VerificationFault};
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The unit has its certificate, the CA knows, it is locked.
     Passed,
     /// The device did not answer, however often it was asked.
@@ -92,7 +92,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Stable name of the kind, for reports and totals.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::TimedOut { .. } => "timed-out",
@@ -117,7 +117,7 @@ impl Outcome {
     }
 
     /// The stable reason within the kind: the CA's or the device's own word, or ours. Empty only when the unit passed.
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Passed => "",
             Self::TimedOut { damaged: 0, noise_bytes: 0, .. } => "no-answer",
@@ -145,7 +145,7 @@ impl Outcome {
     }
 
     /// Whether this says something of the unit, rather than of the line, which stops for it.
-    pub fn judges_the_unit(&self) -> bool {
+    pub(crate) fn judges_the_unit(&self) -> bool {
         match self {
             Self::CaUnreachable { .. }
             | Self::JournalLost { .. }
@@ -160,7 +160,7 @@ impl Outcome {
     }
 
     /// Whether the same unit may simply go on later: `resume` takes it up.
-    pub fn leaves_the_unit_open(&self) -> bool {
+    pub(crate) fn leaves_the_unit_open(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.stops_the_line && !ENDS_OF_ORDERS.contains(&&*refusal.reason),
             Self::CaUnreachable { .. }
@@ -236,7 +236,7 @@ impl fmt::Display for Outcome {
 
 /// What the CA has on record of a serial number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// No unit has it.
     Free,
     /// The unit that has it may have another birth certificate under this order.
@@ -247,7 +247,7 @@ pub enum Standing {
 
 /// Whose a serial number is that is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// A unit of another work order has it.
     OtherOrder,
     /// A unit of this order has it, made by another station.
@@ -264,7 +264,7 @@ pub enum Taken {
 
 impl Taken {
     /// Stable, for reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OtherOrder => "USED_UNDER_ANOTHER_ORDER",
             Self::OtherStation => "MADE_BY_ANOTHER_STATION",
@@ -299,7 +299,7 @@ impl Outcome {
     }
 
     /// Whether the CA said by this that the order gives no certificate to anybody any more.
-    pub fn ends_the_order(&self) -> bool {
+    pub(crate) fn ends_the_order(&self) -> bool {
         matches!(self, Self::Refused(refusal) if ENDS_OF_ORDERS.contains(&refusal.reason.as_str()))
     }
 }
@@ -309,15 +309,15 @@ const ENDS_OF_ORDERS: [&str; 3] = ["WORK_ORDER_EXHAUSTED", "WORK_ORDER_CLOSED", 
 
 /// The CA's no.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// Stable, for example `WORK_ORDER_EXHAUSTED`.
-    pub reason: String,
+    pub(crate) reason: String,
     /// In the CA's words.
-    pub message: String,
+    pub(crate) message: String,
     /// When asking again can help, if it can.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// Whether every other unit would be refused as well.
-    pub stops_the_line: bool,
+    pub(crate) stops_the_line: bool,
 }
 
 impl fmt::Display for Refusal {

@@ -133,7 +133,7 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 
 /// What is wrong with what a unit has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VerificationFault {
+pub(crate) enum VerificationFault {
     /// Not X.509, or followed by something else.
     #[error("the certificate cannot be read")]
     NotACertificate,
@@ -165,7 +165,7 @@ pub enum VerificationFault {
 
 impl VerificationFault {
     /// Stable, for reports.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotACertificate => "NOT_A_CERTIFICATE",
             Self::Subject => "SUBJECT",

@@ -8,31 +8,31 @@ use super::Taken;
 
 /// What every unit of a work order is given beside its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kit {
+pub(crate) struct Kit {
     /// The issuer's chain without the root, leaf's issuer first. X.509 DER.
-    pub chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
     /// Version of the anchors.
-    pub anchors_version: u64,
+    pub(crate) anchors_version: u64,
     /// Self-signed roots that the unit must trust. X.509 DER.
-    pub anchors: Vec<Vec<u8>>,
+    pub(crate) anchors: Vec<Vec<u8>>,
     /// Where the unit enrols at first boot.
-    pub enrollment_url: String,
+    pub(crate) enrollment_url: String,
 }
 
 /// A birth certificate that is on record at the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BirthCertificate {
+pub(crate) struct BirthCertificate {
     /// X.509 DER.
-    pub der: Vec<u8>,
+    pub(crate) der: Vec<u8>,
     /// Its serial number.
-    pub serial_number: SerialNumber,
+    pub(crate) serial_number: SerialNumber,
     /// The ledger entry that recorded it.
-    pub ledger_entry: u64,
+    pub(crate) ledger_entry: u64,
 }
 
 /// From the station.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// Who are you? With the serial number that the line gives to the unit.
     Hello {
         /// Assigned; `None`: the device is asked for its own and told nothing.
@@ -62,7 +62,7 @@ pub enum Question {
 
 /// From the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// To Hello.
     Hello(Greeting),
     /// To GenerateKey: PKCS#10 DER, unchecked.
@@ -84,7 +84,7 @@ pub enum Answer {
 
 impl Answer {
     /// For people.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "a hello",
             Self::Csr(_) => "a certificate request",
@@ -98,7 +98,7 @@ impl Answer {
 
 /// How a unit gets its serial number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Assignment {
+pub(crate) enum Assignment {
     /// No other unit has it: it is told to the unit on the bench.
     Tell {
         /// What the unit takes it in place of, if it was told one of these and has no certificate.
@@ -110,22 +110,22 @@ pub enum Assignment {
 
 /// Who the device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Greeting {
+pub(crate) struct Greeting {
     /// Of the protocol that it speaks.
-    pub protocol_version: u32,
+    pub(crate) protocol_version: u32,
     /// Its identity, if it names one that can be.
-    pub device: Option<DeviceId>,
+    pub(crate) device: Option<DeviceId>,
     /// For people.
-    pub firmware: String,
+    pub(crate) firmware: String,
     /// Names of the key types that it can make.
-    pub key_types: Vec<String>,
+    pub(crate) key_types: Vec<String>,
     /// How far it is.
-    pub step: FactoryStep,
+    pub(crate) step: FactoryStep,
 }
 
 /// How far a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FactoryStep {
+pub(crate) enum FactoryStep {
     /// No key.
     Blank,
     /// A key, no certificate.
@@ -138,20 +138,20 @@ pub enum FactoryStep {
 
 /// What a device shows of what it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadBack {
+pub(crate) struct ReadBack {
     /// X.509 DER.
-    pub certificate: Vec<u8>,
+    pub(crate) certificate: Vec<u8>,
     /// X.509 DER.
-    pub chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
     /// SHA-256, see [`super::anchors_digest`].
-    pub anchors_digest: Vec<u8>,
+    pub(crate) anchors_digest: Vec<u8>,
     /// ECDSA with SHA-256 as DER, over [`super::read_back_message`].
-    pub signature: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// What can go wrong on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultCode {
+pub(crate) enum FaultCode {
     /// It could not read the last frame.
     DamagedFrame,
     /// It takes no more factory commands.
@@ -170,7 +170,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Stable, for reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DamagedFrame => "DAMAGED_FRAME",
             Self::Locked => "LOCKED",

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use authority::Refused;
-use identity::{DeviceSerial, PrincipalName, ProfileName};
+use identity::{DeviceSerial, PrincipalName, ProfileName, SerialPattern};
 use ledger::{
-    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, TermsRefusal, WorkOrderCounts,
+    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, Serials, TermsRefusal, WorkOrderCounts,
     WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use proto::v1;
