@@ -29,9 +29,10 @@ pub struct Arguments {
 pub(crate) enum Command {
     /// Make units of a work order.
     ///
-    /// Units that are already done are skipped; units that are unfinished are finished. The CA is asked about each unit before it is told
-    /// anything: a unit that is to be made again (rework) must be erased first, whichever station made it. Ctrl-C finishes the units on the bench and
-    /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
+    /// Units that are already done are skipped; unfinished ones are finished. The CA is asked about each unit
+    /// before the unit is told anything. A unit that is to be made again (rework) must be erased first,
+    /// whichever station made it. Ctrl-C finishes the units on the bench and begins no others; a second
+    /// Ctrl-C aborts them, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
     /// Finish the units that were under way when the station stopped.
@@ -39,9 +40,10 @@ pub(crate) enum Command {
     Resume(ResumeArguments),
     /// Give up units that will never leave the factory: revoke their certificates, for ever.
     ///
-    /// Their serial numbers and keys are never used again; the work order's quota is not given back. A unit that is scrapped already
-    /// stays so. A unit that failed before it had a certificate is given up: there is nothing to revoke, nothing was taken from the
-    /// quota, and this station makes it no more. The reason in the CRL is cessationOfOperation. It uses the journal: stop the line first.
+    /// Their serial numbers and keys are never used again; the work order's quota is not given back.
+    /// Scrapping a unit twice changes nothing. A unit that failed before it had a certificate is given up:
+    /// there is nothing to revoke, it did not use the quota, and this station does not make it again. The
+    /// reason in the CRL is cessationOfOperation. The command needs the journal: stop the line first.
     #[command(after_help = SCRAP_HELP)]
     Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.
@@ -83,10 +85,11 @@ pub(crate) struct ProvisionArguments {
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
     pub(crate) slots: usize,
-    /// The line's list of serial numbers, `-` for standard input; without it, those of the work order.
+    /// The line's list of serial numbers, `-` for standard input [default: those of the work order].
     #[arg(long, value_name = "FILE|-")]
     pub(crate) serials: Option<PathBuf>,
-    /// The list's column of serial numbers; without it, one that is called `serial`, `Serial Number`, `S/N` or the like.
+    /// The list's column of serial numbers [default: one called `serial`, `Serial Number`, `S/N` or the
+    /// like].
     #[arg(long, value_name = "NAME", requires = "serials")]
     pub(crate) column: Option<String>,
     /// Refuse to run unless the work order is for this product.
@@ -95,7 +98,7 @@ pub(crate) struct ProvisionArguments {
     /// Make at most this many units.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
-    /// Say what would be done, and do nothing.
+    /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Report and JSON.
@@ -112,10 +115,10 @@ pub(crate) struct ResumeArguments {
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub(crate) work_order: Option<String>,
-    /// How to reach the devices; without it, as in the last run.
+    /// How to reach the devices [default: as in the last run].
     #[arg(long)]
     pub(crate) link: Option<LinkSpec>,
-    /// How many units at a time; without it, as in the last run.
+    /// How many units at a time [default: as in the last run].
     #[arg(long, value_name = "N", value_parser = slots)]
     pub(crate) slots: Option<usize>,
     /// Report and JSON.
@@ -132,37 +135,35 @@ pub(crate) struct ScrapArguments {
     /// The work order that they were made under.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub(crate) work_order: String,
-    /// What happened, in your own words, for the record: 1 to 256 characters.
+    /// What happened, in your own words, for the ledger: 1 to 256 characters.
     #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
     pub(crate) remark: String,
-    /// The number of units that are to be scrapped, where nobody can be asked; another number scraps none.
+    /// The number of units to scrap, for use without a terminal; another number scraps none.
     #[arg(long, value_name = "COUNT", conflicts_with = "yes")]
     pub(crate) confirm: Option<u64>,
-    /// It is meant: do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Their serial numbers, or the units as the station prints them: product/serial.
+    /// Serial numbers, or units as the station prints them: product/serial.
     #[arg(required = true, value_name = "SERIAL")]
     pub(crate) units: Vec<NamedUnit>,
 }
 
-/// A unit as a person names it.
+/// A unit as a person types it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedUnit {
-    /// If it was said.
     pub(crate) product: Option<Product>,
-    /// Its serial number.
     pub(crate) serial: DeviceSerial,
 }
 
 impl FromStr for NamedUnit {
     type Err = DeviceIdError;
 
-    /// What names a product in front is a unit as it is printed. A serial number may have a `/` of its own: what names none is all serial
-    /// number.
+    /// Reads `product/serial`, or a serial number alone. A serial number may contain `/`: a text without a
+    /// valid product in front is all serial number.
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
         match text.parse::<DeviceId>() {
             Ok(DeviceId { product, serial }) => Ok(Self { product: Some(product), serial }),
@@ -180,7 +181,8 @@ pub(crate) struct ReportArguments {
     /// Only of this work order.
     #[arg(long, value_name = "ID", value_parser = work_order)]
     pub(crate) work_order: Option<String>,
-    /// Every unit too, before the totals of its work order: also what a report file missed because the station was killed.
+    /// Print every unit before the totals of its work order, also those that a report file missed because the
+    /// station was killed.
     #[arg(long)]
     pub(crate) units: bool,
     /// Print one JSON object for each unit and each work order; errors too, on stderr.
@@ -214,7 +216,7 @@ fn slots(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The id becomes the name of a file. A number alone is written out, as the CA writes it.
+/// The id becomes the name of a file. A number alone is completed as the CA writes ids.
 fn work_order(text: &str) -> Result<String, String> {
     if let Ok(number) = text.parse::<u64>() {
         return Ok(format!("wo-{number:06}"));
@@ -226,7 +228,7 @@ fn work_order(text: &str) -> Result<String, String> {
     }
 }
 
-/// It becomes a ledger entry.
+/// The remark becomes part of a ledger entry.
 fn remark(text: &str) -> Result<String, String> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= REMARK_CHARACTERS_MAX;
@@ -240,10 +242,11 @@ fn remark(text: &str) -> Result<String, String> {
 /// `ReportScrapRequest.reason` in provisioning.proto.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
-/// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
+/// The most slots of one station: more fixtures than a line computer has ports for, and no more processes
+/// than it can carry.
 const SLOTS_MAX: usize = 64;
 
-/// The program's name, as it stands before each of its errors.
+/// The program's name in error messages.
 pub const PROGRAM: &str = "touchmark-station";
 
 const EXIT_STATUSES: &str = "\

@@ -1,4 +1,4 @@
-//! The commands: read what is asked, make a plan, run the line, tell what became of it.
+//! The commands: read the arguments, make a plan, run the line, report.
 
 mod failure;
 mod plan;
@@ -21,13 +21,13 @@ use crate::arguments::{Arguments, Command, Output, PROGRAM};
 use crate::ca::{CLOCK, Ca, advice};
 use crate::config::Settings;
 use crate::console::Console;
-use crate::journal::{Journal, Known, Record, RunStart, Settled, Writer};
-use crate::line::{Hearing, Line, Stop, Summary};
+use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
+use crate::line::{Line, SilenceMonitor, Stop, Summary};
 use crate::link::LinkSpec;
 use crate::progress::Progress;
 use crate::report::ReportFile;
-use crate::session::Kit;
-use crate::slot::Bench;
+use crate::session::ProvisioningBundle;
+use crate::slot::LineContext;
 use crate::units::Supply;
 use signals::Signals;
 
@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
     outcome.map_err(|failure| failure.complaint())
 }
 
-/// What a run needs of the outside.
+/// What a run needs: configuration, CA and journal.
 struct Station {
     settings: Settings,
     ca: Ca,
@@ -61,12 +61,12 @@ impl Station {
     fn open(config: &Path, console: &Console) -> Result<Self, Failure> {
         let settings = settings(config)?;
         let ca = Ca::new(&settings.server, settings.connector.clone(), settings.ca_patience)?;
-        let journal = Journal::open(&settled(&settings, console)?)?;
+        let journal = Journal::open(&journal_directory(&settings, console)?)?;
         Ok(Self { settings, ca, journal })
     }
 
-    /// The journal of a work order, with what was torn off its end told.
-    fn work_order(&self, work_order: &str) -> Result<(Writer, Known), Failure> {
+    /// The journal of a work order. Logs what was torn off its end.
+    fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), Failure> {
         let (writer, known) = self.journal.work_order(work_order)?;
         if let Some(torn) = known.torn {
             tracing::warn!(
@@ -77,8 +77,8 @@ impl Station {
         Ok((writer, known))
     }
 
-    /// Runs a line to its end, shows it, and returns what became of it.
-    async fn line(&self, job: Job, journal: Writer, output: &mut Shown) -> Result<Summary, Failure> {
+    /// Runs a line to its end, shows its progress, and returns the summary.
+    async fn line(&self, job: Job, journal: Writer, output: &mut RunOutput) -> Result<Summary, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let since_epoch = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let start = RunStart {
@@ -87,23 +87,23 @@ impl Station {
             slots: job.slots,
         };
         journal.record(&Record::Run(start)).await?;
-        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
-        let watch = tokio::spawn(signals.watch(stop.clone(), cut.clone(), output.console.clone()));
+        let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
         let total = job.supply.left();
-        let bench = Bench {
+        let context = LineContext {
             work_order: job.work_order,
-            kit: job.kit,
+            bundle: job.bundle,
             link: job.link,
             ca: self.ca.clone(),
             journal,
             limits: self.settings.limits,
             clock,
-            cut,
+            abort,
             events: None,
-            hearing: Hearing::default(),
+            silence: SilenceMonitor::default(),
         };
-        let line = Line { bench, supply: job.supply, slots: job.slots, known: job.known.units, stop };
+        let line = Line { context, supply: job.supply, slots: job.slots, known: job.known.units, stop };
         let summary = output.follow(line, total).await;
         watch.abort();
         summary
@@ -113,21 +113,21 @@ impl Station {
 /// One run of a line.
 struct Job {
     work_order: String,
-    kit: Arc<Kit>,
+    bundle: Arc<ProvisioningBundle>,
     link: LinkSpec,
     slots: usize,
     supply: Supply,
-    known: Known,
+    known: JournalState,
 }
 
-/// Where a run is told: terminal, plain lines or JSON, and the report file.
-struct Shown {
+/// Where a run is shown: terminal, plain lines or JSON, and the report file.
+struct RunOutput {
     json: bool,
     report: Option<ReportFile>,
     console: Console,
 }
 
-impl Shown {
+impl RunOutput {
     fn open(output: &Output, console: &Console) -> Result<Self, Failure> {
         let report = output.report.as_deref().map(|path| {
             ReportFile::open(path).map_err(|source| Failure::Report { path: path.to_owned(), source })
@@ -154,13 +154,12 @@ impl Shown {
         progress.finish();
         let mut summary = running.await.map_err(|error| Failure::Line(error.to_string()))?;
         if let Some(error) = report_lost {
-            summary.stop =
-                Some(Stop::JournalLost { detail: format!("the report cannot be written: {error}") });
+            summary.stop = Some(Stop::JournalLost(format!("the report cannot be written: {error}")));
         }
         Ok(summary)
     }
 
-    /// Tells what became of a run and returns the exit status.
+    /// Prints the summary and returns the exit status.
     fn finish(&self, work_order: &str, summary: &Summary) -> Status {
         let text =
             if self.json { plan::summary_json(work_order, summary) } else { plan::summary_text(summary) };
@@ -179,7 +178,7 @@ impl Shown {
         }
     }
 
-    /// Tells why a line stopped and returns the exit status.
+    /// Prints why a line stopped and returns the exit status.
     fn status(&self, work_order: &str, summary: &Summary) -> Status {
         let all_good = summary.failed() == 0 && summary.not_made() == 0 && summary.unfinished() == 0;
         let reached = if all_good { Status::Done } else { Status::NotGood };
@@ -194,15 +193,15 @@ impl Shown {
                 return reached;
             }
             Some(Stop::Refused { reason, message }) => stopped_by_the_ca(reason, message),
-            Some(Stop::JournalLost { detail }) => {
+            Some(Stop::JournalLost(detail)) => {
                 Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"))
                     .next("make room or mend the disk, then run the same command again")
             }
-            Some(Stop::LinkUnusable { detail }) => {
+            Some(Stop::LinkUnusable(detail)) => {
                 let what = format!("the line stopped, for no unit can have caused this: {detail}");
                 Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
             }
-            Some(Stop::ClockWrong { detail }) => {
+            Some(Stop::ClockWrong(detail)) => {
                 let mut complaint =
                     Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"));
                 complaint.reason = Some(CLOCK.to_owned());
@@ -216,7 +215,6 @@ impl Shown {
         self.complain(complaint)
     }
 
-    /// Tells it, and returns the status that it has.
     fn complain(&self, complaint: Complaint) -> Status {
         self.console.complain(&complaint.text(self.json));
         complaint.status
@@ -228,9 +226,9 @@ fn not_made(work_order: &str, summary: &Summary) -> String {
     format!("{lost} of {work_order} cannot be made: serial numbers of the order are used up outside of it")
 }
 
-/// Where the journal lies, with what people must know about it told.
-fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
-    let Settled { directory, moved_from, stayed } = settings.journal.settle()?;
+/// The journal's directory. Tells the operator if the journal was moved or lies in the credential directory.
+fn journal_directory(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
+    let FoundJournal { directory, moved_from, stayed } = settings.journal.locate()?;
     if let Some(former) = moved_from {
         let (former, directory) = (former.display(), directory.display());
         console.complain(&format!(
@@ -250,7 +248,6 @@ fn settled(settings: &Settings, console: &Console) -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-/// The line stopped because the CA does not go on with it.
 fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
     let status = failure::of_reason(reason);
     let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
@@ -262,7 +259,7 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
     Ok(Settings::read(config, |variable| std::env::var(variable).ok())?)
 }
 
-/// Prints a result. A reader that has gone away is nobody to tell.
+/// Prints a result to standard output. A closed pipe is no error.
 fn say(text: &str) -> Result<(), Failure> {
     diagnostics::print(&format!("{text}\n")).map_err(Failure::Print)
 }
@@ -280,7 +277,7 @@ const INTERRUPTED_NEXT: &str =
 /// The CA's reason when all units of an order are made.
 const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
-/// How long the end waits for whoever reads the results.
+/// How long the program waits at its end for whoever reads the results.
 const RESULTS_MAX: Duration = Duration::from_secs(10);
 
 /// Events that wait to be shown: two for each of 64 slots.

@@ -1,4 +1,4 @@
-//! `station.toml`: read once, checked once, all mistakes told at once.
+//! `station.toml`: read once, checked once; all mistakes are reported at once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use client::Connector;
 use tonic::transport::Uri;
 
-use crate::journal::Place;
+use crate::journal::JournalLocation;
 use crate::session::Limits;
 
 /// What is written in `station.toml`. Paths are relative to the file.
@@ -17,40 +17,33 @@ struct Config {
     /// `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
     /// `TOUCHMARK_STATION_CREDENTIALS`.
     credentials: Option<String>,
-    /// `journal = "DIR"`: holds what the station must remember. By default `$STATE_DIRECTORY/journal`, or beside the credential directory,
-    /// with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
+    /// `journal = "DIR"`: the station's journal. By default `$STATE_DIRECTORY/journal`, or a directory beside
+    /// the credential directory, with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
     journal: Option<String>,
-    /// `answer-timeout-ms = 3000`: after this, a device is asked again; 10 to 600,000.
+    /// `answer-timeout-ms = 3000`: a request to a device is sent again after this time; 10 to 600,000.
     answer_timeout_ms: Option<i64>,
-    /// `sends-max = 10`: how often a device is asked one question in all; 1 to 100.
+    /// `sends-max = 10`: how often one request is sent to a device in all; 1 to 100.
     sends_max: Option<i64>,
-    /// `ca-patience-s = 60`: how long the CA is asked again when it cannot answer; 0 to 3,600.
+    /// `ca-patience-s = 60`: how long a call to the CA is repeated while it cannot answer; 0 to 3,600.
     ca_patience_s: Option<i64>,
-    /// Of the service; from systemd's environment only.
+    /// The service's state directory, from systemd's `STATE_DIRECTORY`.
     state_directory: Option<String>,
 }
 
-/// What was checked.
+/// The configuration, checked.
 pub(crate) struct Settings {
-    /// The CA.
     pub(crate) server: Uri,
-    /// Connects to it with the station's credential.
     pub(crate) connector: Connector,
-    /// Where the journal lies.
-    pub(crate) journal: Place,
-    /// Where the credential lies.
+    pub(crate) journal: JournalLocation,
+    /// The credential directory.
     pub(crate) credentials: PathBuf,
-    /// How long a session waits.
     pub(crate) limits: Limits,
-    /// How long one question to the CA is asked again.
+    /// How long one call to the CA is repeated.
     pub(crate) ca_patience: Duration,
 }
 
 impl Settings {
-    /// Reads and checks a file; `environment` overrides what it says.
-    ///
-    /// # Errors
-    /// All mistakes at once.
+    /// Reads and checks a file; `environment` overrides it. The error has all mistakes.
     pub(crate) fn read(
         path: &Path,
         environment: impl Fn(&str) -> Option<String>,
@@ -93,8 +86,8 @@ impl Settings {
             return Err(ConfigError { path: path.to_owned(), mistakes });
         };
         let journal = match config.journal {
-            Some(journal) => Place::named(directory.join(journal)),
-            None => Place::beside(&credentials, config.state_directory.as_deref()),
+            Some(journal) => JournalLocation::named(directory.join(journal)),
+            None => JournalLocation::beside(&credentials, config.state_directory.as_deref()),
         };
         let ca_patience = Duration::from_secs(ca_patience_s);
         let limits = Limits {
@@ -180,11 +173,9 @@ fn within(
 #[derive(Debug, thiserror::Error)]
 #[error("{}:\n  {}", path.display(), mistakes.join("\n  "))]
 pub(crate) struct ConfigError {
-    /// Which file.
     pub(crate) path: PathBuf,
-    /// All of it.
     pub(crate) mistakes: Vec<String>,
 }
 
-/// Of a session's patience with the CA over that of the calls, which give up first.
+/// A session waits longer for the CA than the calls do, so that the calls give up first.
 const CA_MARGIN: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Which units to make.
+//! The supply of units to make.
 
 mod share;
 
@@ -11,9 +11,8 @@ pub(crate) use share::Share;
 /// A unit to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
-    /// Which.
     pub(crate) device: DeviceId,
-    /// What the line's list says of it beside serial and product.
+    /// Further columns of the line's list.
     pub(crate) columns: BTreeMap<String, String>,
 }
 
@@ -34,32 +33,33 @@ impl Supply {
         Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, exact: true }
     }
 
-    /// `count` units out of a range or manifest; one whose serial number turns out to be another unit's is replaced by the next.
+    /// `count` units of a range or manifest. A serial number that turns out to be another unit's is replaced
+    /// by the next.
     pub(crate) fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
         Self { units: Box::new(units), returned: VecDeque::new(), left: count, short: 0, exact: false }
     }
 
-    /// How many are still to be given out, at most.
+    /// How many units are still to be given out, at most.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// How many were to be given out when no serial number was left.
+    /// How many units were wanted when no serial number was left.
     pub(crate) fn short(&self) -> u64 {
         self.short
     }
 
-    /// Whether a unit whose serial number is another's is simply passed over.
+    /// Whether a unit whose serial number is another's is skipped.
     pub(crate) fn passes_over_made_units(&self) -> bool {
         !self.exact
     }
 
-    /// The serial number of a unit that was given out is another unit's: give out another for it.
+    /// Gives out another unit in place of one whose serial number is another's.
     pub(crate) fn replace(&mut self) {
         self.left = self.left.saturating_add(1);
     }
 
-    /// Nothing was done with a unit that was given out: it is the next.
+    /// Takes back a unit that was not changed; it is the next.
     pub(crate) fn put_back(&mut self, unit: Unit) {
         self.left = self.left.saturating_add(1);
         self.returned.push_front(unit);

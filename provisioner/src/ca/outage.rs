@@ -1,4 +1,4 @@
-//! One sentence when the CA stops answering and one when it answers again, however many slots wait for it.
+//! Logs one line when the CA stops answering and one when it answers again, however many slots wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Since when the CA has not answered, if it does not. All clones are the same.
+/// Since when the CA has not answered. All clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outage {
     since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Outage {
-    /// The CA gave no answer, and will be asked again.
+    /// The CA did not answer and is called again.
     pub(super) fn goes_on(&self, detail: &str, patience: Duration) {
         let mut since = self.since.lock();
         if since.is_none() {
@@ -24,7 +24,7 @@ impl Outage {
     }
 
     /// The CA answered.
-    pub(super) fn is_over(&self) {
+    pub(super) fn end(&self) {
         if let Some(since) = self.since.lock().take() {
             tracing::warn!("the CA answers again, after {:.1} s", since.elapsed().as_secs_f64());
         }

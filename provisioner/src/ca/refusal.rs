@@ -1,4 +1,4 @@
-//! What a gRPC status means on a line: ask again, refuse this unit, or stop.
+//! What a gRPC status means on a line: call again, refuse this unit, or stop the line.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,22 +11,21 @@ use tonic_types::StatusExt;
 use crate::session::Refusal;
 use crate::wire::for_people;
 
-/// What to do about a status.
 #[derive(Debug)]
-pub(super) enum Verdict {
-    /// Nobody is refused; it may work later.
-    AskAgain {
-        /// Why.
+pub(super) enum Reaction {
+    /// The call may succeed later.
+    Retry {
+        /// Why the call failed.
         detail: String,
-        /// Not before.
+        /// The earliest time for the next call.
         after: Option<Duration>,
     },
-    /// No.
-    No(Refusal),
+    /// The call fails again if it is repeated.
+    Refused(Refusal),
 }
 
 /// Reads a status and its details (`docs/reasons.md`).
-pub(super) fn judge(status: &Status) -> Verdict {
+pub(super) fn react(status: &Status) -> Reaction {
     let diagnosis = diagnose(status);
     let of_the_server = match diagnosis {
         Diagnosis::NotTls => Some("NOT_TLS"),
@@ -36,14 +35,14 @@ pub(super) fn judge(status: &Status) -> Verdict {
         Diagnosis::Refused | Diagnosis::Other(_) => None,
     };
     if let Some(reason) = of_the_server {
-        // Mutual TLS comes before the CA can say what time it has.
+        // The mutual TLS handshake comes before the CA can report its time.
         let message = match diagnosis {
             Diagnosis::Expired | Diagnosis::NotBegun => {
                 format!("{diagnosis}, which shows {}", humantime::format_rfc3339_seconds(SystemClock.now()))
             }
             _ => diagnosis.to_string(),
         };
-        return Verdict::No(Refusal {
+        return Reaction::Refused(Refusal {
             reason: reason.into(),
             message,
             retry_after: None,
@@ -51,7 +50,7 @@ pub(super) fn judge(status: &Status) -> Verdict {
         });
     }
     if let Some(alert) = tls_alert(status) {
-        return Verdict::No(Refusal {
+        return Reaction::Refused(Refusal {
             reason: "TLS".into(),
             message: format!("the connection is refused: {alert}"),
             retry_after: None,
@@ -62,7 +61,7 @@ pub(super) fn judge(status: &Status) -> Verdict {
     let after = details.retry_info().and_then(|retry| retry.retry_delay);
     let reason = details.error_info().map(|info| for_people(&info.reason, REASON_CHARACTERS_MAX));
     let passing = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Aborted);
-    // Without a reason it was not the CA's answer, but the connection's end.
+    // A status without a reason comes from a broken connection, not from the CA.
     let connection_lost =
         reason.is_none() && matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled);
     if passing || connection_lost || after.is_some() {
@@ -73,15 +72,15 @@ pub(super) fn judge(status: &Status) -> Verdict {
             }
             None => with_causes(status),
         };
-        return Verdict::AskAgain { detail, after: after.map(|after| after.min(RETRY_AFTER_MAX)) };
+        return Reaction::Retry { detail, after: after.map(|after| after.min(RETRY_AFTER_MAX)) };
     }
     let reason = reason.unwrap_or_else(|| code_name(status.code()).to_owned());
     let stops_the_line = stops_the_line(status.code(), &reason);
     let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
-    Verdict::No(Refusal { reason, message, retry_after: after, stops_the_line })
+    Reaction::Refused(Refusal { reason, message, retry_after: after, stops_the_line })
 }
 
-/// What an operator of the CA does about an answer that says "later".
+/// What an operator of the CA does about a status that says "later".
 fn remedy(reason: &str) -> &'static str {
     match reason {
         "STORE_FULL" => "; make room on the CA's disk (docs/operations/full-disk.md)",
@@ -90,7 +89,7 @@ fn remedy(reason: &str) -> &'static str {
     }
 }
 
-/// What a person can do about a refusal that stops the line.
+/// What a person does about a refusal that stops the line.
 pub(crate) fn advice(reason: &str) -> &'static str {
     match reason {
         "WORK_ORDER_EXHAUSTED" => {
@@ -141,7 +140,7 @@ pub(crate) fn advice(reason: &str) -> &'static str {
     }
 }
 
-/// Whether the next unit would be refused as well.
+/// Whether the CA would refuse the next unit as well.
 fn stops_the_line(code: Code, reason: &str) -> bool {
     match code {
         Code::Unauthenticated | Code::Unimplemented => true,
@@ -150,7 +149,7 @@ fn stops_the_line(code: Code, reason: &str) -> bool {
     }
 }
 
-/// The TLS alert or certificate error at the bottom of a status, if that is what it is: asking again does not help.
+/// The TLS alert or certificate error that caused a status. Calling again does not help.
 fn tls_alert(status: &Status) -> Option<String> {
     let mut cause = status.source();
     while let Some(error) = cause {
@@ -201,22 +200,22 @@ fn code_name(code: Code) -> &'static str {
 /// The reason when the CA's certificate is not valid at the station's time.
 pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";
 
-/// The server's certificate has ended, as this machine's clock says.
+/// The reason when the server's certificate has expired by this machine's clock.
 pub(crate) const SERVER_EXPIRED: &str = "SERVER_CERTIFICATE_EXPIRED";
 
-/// The server's certificate has not begun, as this machine's clock says.
+/// The reason when the server's certificate is not yet valid by this machine's clock.
 pub(crate) const SERVER_NOT_BEGUN: &str = "SERVER_CERTIFICATE_NOT_BEGUN";
 
-/// The server is not of the CA that the credential trusts.
+/// The reason when the server is not of the CA that the credential trusts.
 pub(crate) const SERVER_UNKNOWN: &str = "SERVER_CERTIFICATE_UNKNOWN";
 
-/// Of a reason: reasons are names.
+/// The longest reason that is kept.
 const REASON_CHARACTERS_MAX: usize = 64;
 
-/// Of a message from the CA.
+/// The longest message of the CA that is kept.
 const MESSAGE_CHARACTERS_MAX: usize = 512;
 
-/// The longest wait that the CA can ask a line for.
+/// The longest pause that the CA can ask a line for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -243,7 +242,7 @@ mod tests {
             [(Expired, SERVER_EXPIRED), (NotValidYet, SERVER_NOT_BEGUN), (UnknownIssuer, SERVER_UNKNOWN)]
         {
             let error = std::io::Error::other(rustls::Error::InvalidCertificate(error));
-            let Verdict::No(refusal) = judge(&Status::from_error(Box::new(error))) else {
+            let Reaction::Refused(refusal) = react(&Status::from_error(Box::new(error))) else {
                 panic!("{expected}")
             };
             assert_eq!((refusal.reason.as_str(), refusal.stops_the_line), (expected, true));
@@ -253,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_the_ca_says_when_it_says_later_is_told_with_what_mends_it() {
-        let Verdict::AskAgain { detail, .. } = judge(&status(Code::Unavailable, "STORE_FULL", None)) else {
+        let Reaction::Retry { detail, .. } = react(&status(Code::Unavailable, "STORE_FULL", None)) else {
             panic!("it may work later")
         };
         assert_eq!(
@@ -279,10 +278,10 @@ mod tests {
             (Code::AlreadyExists, "KEY_ALREADY_USED", None, "unit"),
             (Code::InvalidArgument, "KEY_WEAK", None, "unit"),
         ] {
-            let found = match judge(&status(code, reason, after)) {
-                Verdict::AskAgain { .. } => "again",
-                Verdict::No(refusal) if refusal.stops_the_line => "stop",
-                Verdict::No(_) => "unit",
+            let found = match react(&status(code, reason, after)) {
+                Reaction::Retry { .. } => "again",
+                Reaction::Refused(refusal) if refusal.stops_the_line => "stop",
+                Reaction::Refused(_) => "unit",
             };
             assert_eq!(found, expected, "{code:?} {reason}");
         }

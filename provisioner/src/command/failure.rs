@@ -1,4 +1,4 @@
-//! Why a command failed as a whole, how the program ends then, and what to do next (`docs/cli.md`).
+//! Why a command failed as a whole, its exit status, and what to do next (`docs/cli.md`).
 
 use std::path::PathBuf;
 
@@ -14,70 +14,40 @@ use crate::link::LinkSpecError;
 /// Why a command failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The configuration has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The address of the CA cannot be used.
     #[error("the address of the CA cannot be used")]
     Address(#[from] tonic::transport::Error),
-    /// The CA does not give the work order.
     #[error(transparent)]
     Ca(#[from] CaError),
-    /// The list of serial numbers has mistakes.
     #[error("{path}: {mistakes}")]
-    List {
-        /// Which file.
-        path: PathBuf,
-        /// All of them.
-        mistakes: lists::Mistakes,
-    },
-    /// The list of serial numbers cannot be read.
+    List { path: PathBuf, mistakes: lists::Mistakes },
     #[error("the list {path} cannot be read")]
-    ListFile {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The report cannot be written.
+    ListFile { path: PathBuf, source: std::io::Error },
     #[error("the report {path} cannot be written")]
-    Report {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The link cannot be used for a device.
+    Report { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Link(#[from] LinkSpecError),
-    /// The work order's range cannot be read.
     #[error(transparent)]
     Pattern(#[from] SerialPatternError),
-    /// The work order cannot be worked to as asked.
+    /// The work order does not allow what was asked.
     #[error("{0}")]
     WorkOrder(String),
-    /// The system does not let us take signals.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
-    /// A result cannot be written.
     #[error("standard output cannot be written")]
     Print(#[source] std::io::Error),
-    /// Nobody said that it is meant.
     #[error("not confirmed; nothing was scrapped")]
-    NotConfirmed {
-        /// How many units it is about.
-        units: usize,
-    },
-    /// The line itself broke.
+    NotConfirmed { units: usize },
+    /// A task of the line panicked.
     #[error("the line broke: {0}")]
     Line(String),
 }
 
 impl Failure {
-    /// How the program ends.
+    /// The exit status.
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Config(_) | Self::Address(_) => Status::Unusable,
@@ -95,12 +65,12 @@ impl Failure {
         }
     }
 
-    /// What happened, because of what, and what to do next.
+    /// The error message with its causes and the next step.
     pub(crate) fn complaint(&self) -> Complaint {
         let mut complaint = Complaint::of(PROGRAM, self.status(), self);
         if let Self::Ca(CaError::Refused(refusal)) = self {
             complaint.what = match refusal.reason.as_str() {
-                // It was not the CA that answered, or it did not come to an answer.
+                // There was no connection, so the CA did not answer.
                 reason if is_of_tls(reason) => format!("cannot reach the CA: {}", refusal.message),
                 _ => format!("the CA refuses: {}", refusal.message),
             };
@@ -134,12 +104,12 @@ impl Failure {
     }
 }
 
-/// Whether there was no connection, for a reason that asking again does not mend.
+/// Whether the TLS connection failed for a reason that another attempt does not change.
 fn is_of_tls(reason: &str) -> bool {
     matches!(reason, "TLS" | "NOT_TLS") || reason.starts_with("SERVER_CERTIFICATE_")
 }
 
-/// How the program ends when the CA gives this reason for not going on.
+/// The exit status for a reason of the CA.
 pub(super) fn of_reason(reason: &str) -> Status {
     match reason {
         "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,

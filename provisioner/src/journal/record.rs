@@ -1,4 +1,4 @@
-//! What is on disk, and how it becomes what the station knows. The one door between the two.
+//! The journal's lines on disk, and their conversion to records.
 
 use std::collections::BTreeMap;
 
@@ -15,30 +15,18 @@ pub(crate) enum Record {
     Run(RunStart),
     /// A unit is about to be begun.
     Begun {
-        /// Which.
         device: DeviceId,
-        /// What the line's list says of it.
+        /// Further columns of the line's list.
         columns: BTreeMap<String, String>,
     },
     /// A step of a unit is about to take effect.
-    Step {
-        /// Whose.
-        device: DeviceId,
-        /// Which.
-        step: Step,
-    },
+    Step { device: DeviceId, step: Step },
     /// An attempt at a unit ended.
-    Ended {
-        /// Whose.
-        device: DeviceId,
-        /// How.
-        end: UnitEnd,
-    },
-    /// The CA has a unit on record as scrapped.
+    Ended { device: DeviceId, end: UnitEnd },
+    /// The CA has recorded a unit as scrapped.
     Scrapped {
-        /// Which.
         device: DeviceId,
-        /// In the operator's words.
+        /// The operator's remark.
         reason: String,
     },
 }
@@ -51,7 +39,7 @@ pub(crate) struct RunStart {
     pub(crate) at_ms: u64,
     /// The link, as it was written on the command line.
     pub(crate) link: String,
-    /// How many at a time.
+    /// How many units at a time.
     pub(crate) slots: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a station and a device say to each other, as the session sees it.
+//! The messages between station and device.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::Taken;
 
 /// What every unit of a work order is given beside its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kit {
-    /// The issuer's chain without the root, leaf's issuer first. X.509 DER.
+pub(crate) struct ProvisioningBundle {
+    /// The issuer's chain without the root, the leaf's issuer first. X.509 DER.
     pub(crate) chain: Vec<Vec<u8>>,
-    /// Version of the anchors.
+    /// Version of the trust anchors.
     pub(crate) anchors_version: u64,
     /// Self-signed roots that the unit must trust. X.509 DER.
     pub(crate) anchors: Vec<Vec<u8>>,
-    /// Where the unit enrols at first boot.
+    /// The URL at which the unit enrols at first boot.
     pub(crate) enrollment_url: String,
 }
 
@@ -24,66 +24,56 @@ pub(crate) struct Kit {
 pub(crate) struct BirthCertificate {
     /// X.509 DER.
     pub(crate) der: Vec<u8>,
-    /// Its serial number.
     pub(crate) serial_number: SerialNumber,
     /// The ledger entry that recorded it.
     pub(crate) ledger_entry: u64,
 }
 
-/// From the station.
+/// A request of the station to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Who are you? With the serial number that the line gives to the unit.
+pub(crate) enum DeviceRequest {
+    /// Names the unit and asks how far it is.
     Hello {
-        /// Assigned; `None`: the device is asked for its own and told nothing.
+        /// The serial number that the unit gets; `None` asks for its own.
         serial: Option<DeviceSerial>,
-        /// Of the work order.
+        /// The product of the work order.
         product: Product,
         /// Serial numbers that were given to units of this line and belong to others.
         withdrawn: Vec<DeviceSerial>,
     },
-    /// Make your key.
+    /// Makes a key.
     GenerateKey,
-    /// Keep this.
+    /// Installs a certificate.
     Install {
         /// X.509 DER.
         certificate: Vec<u8>,
-        /// What goes with it.
-        kit: Arc<Kit>,
+        bundle: Arc<ProvisioningBundle>,
     },
-    /// Show what you kept.
-    ReadBack {
-        /// To be signed.
-        nonce: [u8; 32],
-    },
-    /// Take no more factory commands.
+    /// Asks for what is installed, and for a signature over the nonce.
+    ReadBack { nonce: [u8; 32] },
+    /// Ends the factory commands for ever.
     Lock,
 }
 
-/// From the device.
+/// An answer of the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// To Hello.
+pub(crate) enum DeviceResponse {
     Hello(Greeting),
-    /// To GenerateKey: PKCS#10 DER, unchecked.
+    /// The answer to GenerateKey: PKCS#10 DER, unchecked.
     Csr(Vec<u8>),
-    /// To Install.
     Installed,
-    /// To ReadBack.
     ReadBack(ReadBack),
-    /// To Lock.
     Locked,
-    /// It cannot do it.
+    /// The request failed.
     Fault {
-        /// Why.
         code: FaultCode,
-        /// For people; cut and cleaned by whoever read it from the wire.
+        /// The device's text, shortened and without control characters.
         message: String,
     },
 }
 
-impl Answer {
-    /// For people.
+impl DeviceResponse {
+    /// The name for people.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "a hello",
@@ -99,44 +89,44 @@ impl Answer {
 /// How a unit gets its serial number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Assignment {
-    /// No other unit has it: it is told to the unit on the bench.
-    Tell {
-        /// What the unit takes it in place of, if it was told one of these and has no certificate.
+    /// No other unit has it: the unit on the bench gets it.
+    Assign {
+        /// Serial numbers that it replaces, if the unit was given one of them and has no certificate.
         withdrawn: Vec<DeviceSerial>,
     },
-    /// A unit has it, by the CA's record, and this station does not know which: the unit on the bench must say itself that it is that one.
-    Ask(Taken),
+    /// By the CA's record a unit has it, and the journal does not know which: the unit on the bench must name
+    /// itself.
+    Identify(Taken),
 }
 
 /// Who the device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
-    /// Of the protocol that it speaks.
+    /// The version of the factory link that it speaks.
     pub(crate) protocol_version: u32,
-    /// Its identity, if it names one that can be.
+    /// Its identity, if it has a valid one.
     pub(crate) device: Option<DeviceId>,
-    /// For people.
+    /// Its firmware version, for people.
     pub(crate) firmware: String,
     /// Names of the key types that it can make.
     pub(crate) key_types: Vec<String>,
-    /// How far it is.
     pub(crate) step: FactoryStep,
 }
 
 /// How far a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FactoryStep {
-    /// No key.
+    /// It has no key.
     Blank,
-    /// A key, no certificate.
+    /// It has a key and no certificate.
     KeyReady,
-    /// Key and certificate.
+    /// It has a key and a certificate.
     Installed,
-    /// Takes no more factory commands.
+    /// It takes no further factory commands.
     Locked,
 }
 
-/// What a device shows of what it keeps.
+/// What a device has installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadBack {
     /// X.509 DER.
@@ -149,27 +139,25 @@ pub(crate) struct ReadBack {
     pub(crate) signature: Vec<u8>,
 }
 
-/// What can go wrong on a device.
+/// What can go wrong on a device: `DeviceFaultCode` in factory_link.proto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultCode {
-    /// It could not read the last frame.
     DamagedFrame,
-    /// It takes no more factory commands.
     Locked,
-    /// Not at this step.
+    /// The request does not fit the step.
     Unexpected,
     /// What was to be installed does not fit.
     Rejected,
-    /// It cannot read or write its state.
+    /// The device cannot read or write its state.
     Storage,
-    /// It is another unit.
+    /// The request names another unit.
     WrongDevice,
-    /// A code that we do not know.
+    /// The station does not know the code.
     Unknown,
 }
 
 impl FaultCode {
-    /// Stable, for reports.
+    /// The stable name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DamagedFrame => "DAMAGED_FRAME",
