@@ -9,6 +9,7 @@ mod confirmation;
 mod count;
 mod parsing;
 mod status;
+mod values;
 
 pub use complaint::Complaint;
 pub use completion::{Shell, completion_script};
@@ -16,3 +17,4 @@ pub use confirmation::{Answer, ask};
 pub use count::count;
 pub use parsing::{Ended, parse, parse_from};
 pub use status::Status;
+pub use values::{read_file, work_order};

@@ -1,4 +1,4 @@
-//! `touchmark revoke …`: what it would revoke, whether it is meant, and then the work, followed to its end.
+//! `touchmark revoke …` shows the blast radius, asks for confirmation, and follows the work to its end.
 
 use std::time::Duration;
 
@@ -15,12 +15,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::selection::Selection;
-use crate::{device, existence, timestamp, work_order};
+use crate::{existence, request_id, timestamp};
 
-/// Does what the command says.
-///
-/// # Errors
-/// As the CA answers, and when it was not confirmed.
 pub(crate) async fn run(
     arguments: RevokeArguments,
     connection: &Connection,
@@ -30,7 +26,7 @@ pub(crate) async fn run(
         .await
 }
 
-/// Shows what would be revoked, asks for the number, revokes, and says what was done.
+/// Shows what would be revoked, asks for the number, revokes, and prints the result.
 pub(crate) async fn revoke(
     selection: &Selection,
     why: &WhyArguments,
@@ -43,10 +39,10 @@ pub(crate) async fn revoke(
         existence::check(selection, connection).await?;
     }
     if confirmation.dry_run {
-        return output.one(&radius, |radius| radius.in_words(WOULD_REVOKE));
+        return output.one(&radius, |radius| radius.to_text(WOULD_REVOKE));
     }
     if !output.is_json() {
-        output.note(&radius.in_words(WOULD_REVOKE));
+        output.note(&radius.to_text(WOULD_REVOKE));
     }
     if radius.certificates > 0 {
         let since = timestamp::text(why.invalid_since.map(timestamp::to_wire).as_ref());
@@ -82,7 +78,7 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
         reason => reason.to_string(),
     };
     wire::RevokeRequest {
-        request_id: work_order::request_id().into(),
+        request_id: request_id().into(),
         selection: Some(selection.to_wire()),
         reason,
         invalidity_date: why.invalid_since.map(timestamp::to_wire),
@@ -91,7 +87,8 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
     }
 }
 
-/// Follows the work to its end. A connection that breaks is made again under the same request id: the CA went on meanwhile.
+/// Follows the work to its end. A broken connection is opened again under the same request id: the CA
+/// continued meanwhile.
 async fn follow(
     request: wire::RevokeRequest,
     connection: &Connection,
@@ -118,7 +115,7 @@ async fn follow_once(
     progress: &mut Progress,
     output: &mut Output,
 ) -> Result<wire::RevokeProgress, Failure> {
-    let mut stream = device::client(connection).await?.revoke(request.clone()).await?.into_inner();
+    let mut stream = connection.lifecycle().await?.revoke(request.clone()).await?.into_inner();
     while let Some(step) = stream.message().await? {
         progress.at(step.revoked, step.total, output);
         if step.done {
@@ -129,7 +126,6 @@ async fn follow_once(
         .next("repeat the command: what is revoked stays revoked, the rest is counted anew"))
 }
 
-/// What was done.
 #[derive(Debug, Serialize)]
 struct Revoked {
     #[serde(flatten)]
@@ -141,11 +137,9 @@ struct Revoked {
     job: Option<String>,
 }
 
-/// Before what is counted.
 const WOULD_REVOKE: &str = "would revoke";
 
-/// With the pause between them about half a minute: a CA that restarts is back by then.
+/// With the pauses between them about half a minute: a CA that restarts is back by then.
 const ATTEMPTS_MAX: u32 = 30;
 
-/// Often enough for a person who waits.
 const ATTEMPT_EVERY: Duration = Duration::from_secs(1);

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Ctrl-C aborts them, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
-    /// Finish the units that were under way when the station stopped.
+    /// Finish the units that were unfinished when the station stopped.
     #[command(after_help = RESUME_HELP)]
     Resume(ResumeArguments),
     /// Give up units that will never leave the factory: revoke their certificates, for ever.
@@ -77,7 +77,7 @@ pub(crate) struct ProvisionArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// The work order, for example wo-000017, or only its number.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: String,
     /// How to reach the devices: exec:COMMAND or tcp:HOST:PORT.
     #[arg(long)]
@@ -113,7 +113,7 @@ pub(crate) struct ResumeArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// Only of this work order.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: Option<String>,
     /// How to reach the devices [default: as in the last run].
     #[arg(long)]
@@ -133,7 +133,7 @@ pub(crate) struct ScrapArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// The work order that they were made under.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: String,
     /// What happened, in your own words, for the ledger: 1 to 256 characters.
     #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
@@ -179,7 +179,7 @@ pub(crate) struct ReportArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// Only of this work order.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
     pub(crate) work_order: Option<String>,
     /// Print every unit before the totals of its work order, also those that a report file missed because the
     /// station was killed.
@@ -213,18 +213,6 @@ fn slots(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(slots @ 1..=SLOTS_MAX) => Ok(slots),
         _ => Err(format!("a line has 1 to {SLOTS_MAX} slots")),
-    }
-}
-
-/// The id becomes the name of a file. A number alone is completed as the CA writes ids.
-fn work_order(text: &str) -> Result<String, String> {
-    if let Ok(number) = text.parse::<u64>() {
-        return Ok(format!("wo-{number:06}"));
-    }
-    let number = text.strip_prefix("wo-").filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()));
-    match number.and_then(|digits| digits.parse::<u64>().ok()) {
-        Some(number) => Ok(format!("wo-{number:06}")),
-        None => Err("a work order is written like wo-000017, or 17".into()),
     }
 }
 
@@ -262,7 +250,7 @@ Exit status:
 
 Errors go to standard error: what happened, because of what, and what to do next.
 Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
-on the bench are finished; a second one cuts them off.";
+on the bench are finished; a second one aborts them.";
 
 const RESUME_HELP: &str = "\
 Exit status: see touchmark-station --help.
@@ -309,12 +297,12 @@ Serials:
 station.toml:
   server = \"https://ca.example.com:8443\"  the CA
   credentials = \".\"         directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
-  journal = \"DIR\"           directory of what the station must remember; by default
+  journal = \"DIR\"           directory of the journal; by default
                             $STATE_DIRECTORY/journal, or beside the directory of the credential,
                             with -journal behind its name
-  answer-timeout-ms = 3000  after this, a device is asked again
-  sends-max = 10            how often a device is asked one question in all
-  ca-patience-s = 60        how long the CA is asked again when it cannot answer
+  answer-timeout-ms = 3000  a request to a device is sent again after this time
+  sends-max = 10            how often one request is sent to a device in all
+  ca-patience-s = 60        how long a call is repeated while the CA cannot answer
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
   TOUCHMARK_STATION_JOURNAL override it.
 

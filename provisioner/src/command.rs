@@ -198,7 +198,7 @@ impl RunOutput {
                     .next("make room or mend the disk, then run the same command again")
             }
             Some(Stop::LinkUnusable(detail)) => {
-                let what = format!("the line stopped, for no unit can have caused this: {detail}");
+                let what = format!("the line stopped, because the link does not work for any unit: {detail}");
                 Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
             }
             Some(Stop::ClockWrong(detail)) => {
@@ -271,8 +271,7 @@ const LINK_NEXT: &str = "check --link: the command, the address, the cable; touc
 
 const CLOCK_NEXT: &str = "compare `date -u` here and at the CA with another clock, set the one that is wrong, then run the same command again";
 
-const INTERRUPTED_NEXT: &str =
-    "what was under way is finished by the same command or by: touchmark-station resume";
+const INTERRUPTED_NEXT: &str = "the same command, or touchmark-station resume, finishes the unfinished units";
 
 /// The CA's reason when all units of an order are made.
 const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";

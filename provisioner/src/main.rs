@@ -39,5 +39,5 @@ const LOGGING: Logging = Logging {
     variable: "RUST_LOG",
     level: LevelFilter::WARN,
     format: Format::Short,
-    ours: &["provisioner", "caller", "link", "touchmark_station"],
+    ours: &["provisioner", "client", "link", "touchmark_station"],
 };

@@ -125,12 +125,12 @@ fn sentence(report: &UnitReport) -> String {
         UnitOutcome::Passed => return format!("{device} passed in {duration_ms} ms, slot {slot}"),
         UnitOutcome::Failed => "FAILED",
         UnitOutcome::Unfinished => "unfinished",
-        UnitOutcome::Skipped => "passed over",
+        UnitOutcome::Skipped => "skipped",
     };
     // A device that is silent on the link may have written to standard error. What other devices write is in
     // the report.
     let said = match last_words(&report.said) {
-        Some(said) if report.cause == "timed-out" => format!("; beside the link it said: {said}"),
+        Some(said) if report.cause == "timed-out" => format!("; its standard error says: {said}"),
         _ => String::new(),
     };
     format!("{device} {word} in {duration_ms} ms, slot {slot}: {message}{said}")

@@ -134,7 +134,7 @@ pub(crate) fn advice(reason: &str) -> &'static str {
         SERVER_UNKNOWN => "check that `server` and `credentials` in the configuration are of the same CA",
         "CA_UNREACHABLE" => {
             "mend what the CA says; if it says nothing, check `server` in the configuration and that the CA runs; then run this command \
-             again: it finishes what is under way"
+             again: it finishes the unfinished units"
         }
         _ => "this holds for every unit; ask an operator of the CA",
     }

@@ -252,18 +252,21 @@ fn describe(
     );
     let PlanCounts { over, open, open_elsewhere, missing, .. } = planned;
     if *over > 0 {
-        write!(text, "\ngiven up      {over} (scrapped, retired or revoked units too; nobody makes them)")
-            .ok();
+        write!(text, "\nnot made      {over} (given up, scrapped, retired or revoked)").ok();
     }
     if *open > 0 {
-        write!(text, "\nunder way     {open} (they are finished)").ok();
+        write!(text, "\nunfinished    {open} (will be finished)").ok();
     }
     if *open_elsewhere > 0 {
-        write!(text, "\nunder way     {open_elsewhere} that are not in the list: `touchmark-station resume` finishes them").ok();
+        write!(
+            text,
+            "\nunfinished    {open_elsewhere} not in the list: `touchmark-station resume` finishes them"
+        )
+        .ok();
     }
     if *missing > 0 {
         let numbers = count(*missing, "unit");
-        write!(text, "\nnot possible  {numbers}: no serial number of the order is left for them").ok();
+        write!(text, "\nnot possible  {numbers}: no serial number of the order is left").ok();
         for (whose, number) in taken {
             write!(text, "\n              {} {}", count(*number, "serial number"), taken_text(whose)).ok();
         }
@@ -297,7 +300,7 @@ pub(super) fn summary_text(summary: &Summary) -> String {
     }
     for (whose, number) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
         let (numbers, why) = (count(*number, "serial number"), taken_text(whose));
-        write!(text, "\n  passed over: {numbers} {why}").ok();
+        write!(text, "\n  skipped: {numbers} {why}").ok();
     }
     for (detail, slots) in closed(summary) {
         write!(text, "\n  no more units were made at {slots}: {detail}").ok();

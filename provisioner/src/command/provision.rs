@@ -1,8 +1,5 @@
 //! `touchmark-station provision`.
 
-use std::io::Read;
-use std::path::Path;
-
 use cli::Status;
 
 use super::plan::{List, Plan, RunRequest};
@@ -20,7 +17,9 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         .serials
         .as_deref()
         .map(|path| {
-            Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() })
+            let content = cli::read_file(path, lists::LIST_BYTES_MAX)
+                .map_err(|source| Failure::ListFile { path: path.to_owned(), source })?;
+            Ok::<_, Failure>(List { content, path, column: arguments.column.as_deref() })
         })
         .transpose()?;
     let mut run_output = RunOutput::open(&arguments.output, console)?;
@@ -59,18 +58,4 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         *summary.skipped.entry(whose.to_owned()).or_default() += count;
     }
     Ok(run_output.finish(&arguments.work_order, &summary))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failure = |source| Failure::ListFile { path: path.to_owned(), source };
-    let mut content = Vec::new();
-    // One byte more than allowed shows that it is too long.
-    let bytes_max = u64::try_from(lists::LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(bytes_max).read_to_end(&mut content).map_err(failure)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(failure)?;
-        file.take(bytes_max).read_to_end(&mut content).map_err(failure)?;
-    }
-    Ok(content)
 }

@@ -157,7 +157,7 @@ impl Totals {
 
     fn text(&self, work_order: &str, config: &Path) -> String {
         let mut text = format!(
-            "{work_order}: {} passed, {} failed, {} under way",
+            "{work_order}: {} passed, {} failed, {} unfinished",
             self.passed,
             self.failed(),
             self.open.len()
@@ -175,7 +175,7 @@ impl Totals {
             write!(text, "\n  {count} {cause}").ok();
         }
         for device in self.open.iter().take(OPEN_SHOWN_MAX) {
-            write!(text, "\n  under way: {device}").ok();
+            write!(text, "\n  unfinished: {device}").ok();
         }
         if !self.open.is_empty() {
             let config = config.display().to_string();

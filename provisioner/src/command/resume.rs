@@ -34,8 +34,8 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         let ended = end_units_without_certificate(&station.ca, &order, now, &journal, &mut known).await?;
         if !ended.is_empty() {
             console.complain(&format!(
-                "{work_order}: the order gives no certificate any more, and the CA gave none to {} under way: nothing is to be finished there",
-                count(ended.len() as u64, "unit")
+                "{work_order}: the order issues no further certificates, and {} had none yet: recorded as ended",
+                count(ended.len() as u64, "unfinished unit")
             ));
             worst = if worst == Status::Done { Status::NotGood } else { worst };
         }
@@ -48,7 +48,10 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
         let (link, slots) = how(&arguments, &known, &work_order)?;
         if !arguments.output.json {
-            console.complain(&format!("{work_order}: {} under way (they are finished)", units.len()));
+            console.complain(&format!(
+                "{work_order}: finishing {}",
+                count(units.len() as u64, "unfinished unit")
+            ));
         }
         let job = Job {
             work_order: work_order.clone(),
@@ -67,7 +70,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
     }
     if nothing && !arguments.output.json {
-        say("no unit is under way")?;
+        say("no unit is unfinished")?;
     }
     Ok(worst)
 }

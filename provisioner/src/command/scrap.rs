@@ -139,7 +139,7 @@ fn result_line(arguments: &ScrapArguments, device: &DeviceId, what: ScrapResult<
     match what {
         ScrapResult::Scrapped => format!("{device} scrapped"),
         ScrapResult::GivenUp => format!(
-            "{device} given up: it never had a certificate, so there is nothing to revoke; this station makes it no more"
+            "{device} given up: it never had a certificate, so there is nothing to revoke; this station does not make it again"
         ),
         ScrapResult::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
     }

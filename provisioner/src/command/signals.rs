@@ -53,6 +53,6 @@ impl Signals {
 }
 
 const STOPPING: &str =
-    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
+    "stopping: units on the bench will be finished, no others begun; press Ctrl-C again to abort them";
 
-const CUTTING_OFF: &str = "cutting off the units on the bench";
+const CUTTING_OFF: &str = "aborting the units on the bench";

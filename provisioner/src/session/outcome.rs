@@ -207,7 +207,7 @@ impl fmt::Display for Outcome {
                 f.write_str("the device is locked, and this station has no record that it passed")
             }
             Self::JournalLost(detail) => write!(f, "the journal cannot be written: {detail}"),
-            Self::Cancelled => f.write_str("cut off by the operator"),
+            Self::Cancelled => f.write_str("aborted by the operator"),
         }
     }
 }

@@ -1,7 +1,6 @@
-//! What is done to a device: hold, release, retire, rework; and to many: rotate.
+//! Actions on devices: hold, release, retire, rework, rotate.
 
 use std::collections::HashSet;
-use std::future::Future;
 
 use cli::count;
 use identity::DeviceId;
@@ -11,72 +10,53 @@ use serde::Serialize;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use super::DeviceView;
 use crate::arguments::{DevicesArguments, RemarkArguments, RotateArguments};
 use crate::blast_radius::BlastRadius;
 use crate::confirmation::confirm_count;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::selection::{Selection, on_the_wire};
-use crate::{device, existence, timestamp, work_order};
+use crate::selection::{Selection, device_to_wire};
+use crate::view::DeviceView;
+use crate::{existence, request_id, timestamp};
+
+type Client = LifecycleServiceClient<Channel>;
 
 /// Puts devices on hold until they are released.
-///
-/// # Errors
-/// As the CA answers.
 pub(super) async fn hold(
     arguments: RemarkArguments,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let remark = &arguments.remark;
-    each(
-        &arguments.devices,
-        connection,
-        output,
-        |mut client, device| {
-            let request = wire::HoldRequest { device, remark: remark.clone() };
-            async move { Ok(client.hold(request).await?.into_inner().device) }
-        },
-        state_now,
-    )
-    .await
+    let act = async |client: &mut Client, device| {
+        let request = wire::HoldRequest { device, remark: arguments.remark.clone() };
+        Ok(client.hold(request).await?.into_inner().device)
+    };
+    each(&arguments.devices, connection, output, act, state_now).await
 }
 
 /// Ends holds.
-///
-/// # Errors
-/// As the CA answers.
 pub(super) async fn release(
     arguments: DevicesArguments,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    each(
-        &arguments,
-        connection,
-        output,
-        |mut client, device| async move {
-            Ok(client.release(wire::ReleaseRequest { device }).await?.into_inner().device)
-        },
-        state_now,
-    )
-    .await
+    let act = async |client: &mut Client, device| {
+        Ok(client.release(wire::ReleaseRequest { device }).await?.into_inner().device)
+    };
+    each(&arguments, connection, output, act, state_now).await
 }
 
-/// Lets units be made again, once.
-///
-/// # Errors
-/// As the CA answers.
+/// Allows each unit one further birth certificate.
 pub(super) async fn rework(
     arguments: DevicesArguments,
     connection: &Connection,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    each(&arguments, connection, output, |mut client, device| async move {
+    let act = async |client: &mut Client, device| {
         Ok(client.allow_rework(wire::AllowReworkRequest { device }).await?.into_inner().device)
-    }, |view| {
+    };
+    each(&arguments, connection, output, act, |view| {
         format!(
             "{} may be reworked: its next birth certificate under {}, for a new key, replaces the one that it has; until then it is {}",
             view.device, view.work_order, view.state
@@ -85,10 +65,7 @@ pub(super) async fn rework(
     .await
 }
 
-/// Ends the life of devices, when the number was said.
-///
-/// # Errors
-/// As the CA answers, and when it was not confirmed.
+/// Retires devices, after the number was confirmed.
 pub(super) async fn retire(
     arguments: RemarkArguments,
     said: Option<u64>,
@@ -96,60 +73,50 @@ pub(super) async fn retire(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let chosen = chosen(&arguments.devices);
-    // What does not exist is said before anybody is asked, and nothing is confirmed to a CA that is not there.
-    let mut client = device::client(connection).await?;
+    // A device that does not exist is reported before the confirmation.
+    let mut client = connection.lifecycle().await?;
     for id in &chosen {
-        let request = wire::GetDeviceRequest { device: Some(on_the_wire(id)) };
+        let request = wire::GetDeviceRequest { device: Some(device_to_wire(id)) };
         client.get_device(request).await.map_err(|status| about(id, status, chosen.len()))?;
     }
     let devices = chosen.len() as u64;
     confirm_count(devices, &format!("retire {} for ever", count(devices, "device")), said)?;
-    let remark = &arguments.remark;
-    each(
-        &arguments.devices,
-        connection,
-        output,
-        |mut client, device| {
-            let request = wire::RetireRequest { device, remark: remark.clone() };
-            async move { Ok(client.retire(request).await?.into_inner().device) }
-        },
-        state_now,
-    )
-    .await
+    let act = async |client: &mut Client, device| {
+        let request = wire::RetireRequest { device, remark: arguments.remark.clone() };
+        Ok(client.retire(request).await?.into_inner().device)
+    };
+    each(&arguments.devices, connection, output, act, state_now).await
 }
 
-/// The devices that were named, each once.
+/// The devices of the command line, each once.
 fn chosen(arguments: &DevicesArguments) -> Vec<&DeviceId> {
     let mut seen = HashSet::new();
     arguments.devices.iter().filter(|device| seen.insert(*device)).collect()
 }
 
-/// Does one thing to each device in turn and prints what became of it. One that is refused does not keep the others from it; when the CA
-/// cannot be reached any more, it says which are left.
-async fn each<F>(
+/// Acts on each device in turn and prints the result. A refusal does not stop the others. If the CA can no
+/// longer be reached, it says which devices are left.
+async fn each(
     arguments: &DevicesArguments,
     connection: &Connection,
     output: &mut Output,
-    act: impl Fn(LifecycleServiceClient<Channel>, Option<wire::DeviceId>) -> F,
-    in_words: fn(&DeviceView) -> String,
-) -> Result<(), Failure>
-where
-    F: Future<Output = Result<Option<wire::Device>, Status>>,
-{
-    let client = device::client(connection).await?;
+    act: impl AsyncFn(&mut Client, Option<wire::DeviceId>) -> Result<Option<wire::Device>, Status>,
+    to_text: fn(&DeviceView) -> String,
+) -> Result<(), Failure> {
+    let mut client = connection.lifecycle().await?;
     let devices = chosen(arguments);
     let mut refused: Vec<Failure> = Vec::new();
-    for (place, id) in devices.iter().enumerate() {
-        match act(client.clone(), Some(on_the_wire(id))).await {
+    for (index, id) in devices.iter().enumerate() {
+        match act(&mut client, Some(device_to_wire(id))).await {
             Ok(now) => {
                 let view = DeviceView::from(now.unwrap_or_default());
-                output.one(&view, in_words)?;
+                output.one(&view, to_text)?;
             }
             Err(status) => {
                 let failure = about(id, status, devices.len());
                 if failure.may_pass() {
                     refused.iter().for_each(|failure| output.failure(failure));
-                    return Err(failure.with_rest(&rest(devices.get(place..).unwrap_or_default())));
+                    return Err(failure.with_rest(&rest(devices.get(index..).unwrap_or_default())));
                 }
                 refused.push(failure);
             }
@@ -164,7 +131,7 @@ where
     Err(last.with_rest(&format!("{done} of {} were done", count(devices.len() as u64, "device"))))
 }
 
-/// Which devices are left when the CA is gone in the middle.
+/// Names the devices that are left.
 fn rest(devices: &[&DeviceId]) -> String {
     match devices {
         [] | [_] => String::new(),
@@ -173,19 +140,16 @@ fn rest(devices: &[&DeviceId]) -> String {
 }
 
 fn state_now(view: &DeviceView) -> String {
-    format!("{} is {}", view.device, view.state_in_words())
+    format!("{} is {}", view.device, view.state_text())
 }
 
-/// Of several devices, says which one it was.
+/// Names the device, if the command is about several.
 fn about(device: &DeviceId, status: Status, devices: usize) -> Failure {
     let failure = Failure::from(status);
     if devices == 1 { failure } else { failure.about(&device.to_string()) }
 }
 
-/// Marks a selection for renewal.
-///
-/// # Errors
-/// As the CA answers.
+/// Asks a selection to renew.
 pub(super) async fn rotate(
     arguments: RotateArguments,
     connection: &Connection,
@@ -194,24 +158,24 @@ pub(super) async fn rotate(
     let selection = Selection::try_from(arguments.selection)?;
     let radius = BlastRadius::of(&selection, connection).await?;
     if arguments.dry_run {
-        return output.one(&radius, |radius| radius.in_words("would ask to renew"));
+        return output.one(&radius, |radius| radius.to_text("would ask to renew"));
     }
     if radius.devices == 0 {
         existence::check(&selection, connection).await?;
-        // Certificates that are issued later are not meant: such a request would be on record for nothing.
+        // A request that affects no certificate is not recorded, because it does not apply to later ones.
         let report = Rotation { radius, spread: None, ledger_entry: None };
         return output.one(&report, |report| {
             format!("nothing to renew: {} has no certificate of a device that is not revoked; nothing was recorded", report.radius.selection)
         });
     }
     let request = wire::RequestRotationRequest {
-        request_id: work_order::request_id().into(),
+        request_id: request_id().into(),
         selection: Some(selection.to_wire()),
         spread: prost_types::Duration::try_from(arguments.spread).ok(),
         remark: arguments.remark,
     };
     let ledger_entry =
-        device::client(connection).await?.request_rotation(request).await?.into_inner().ledger_entry;
+        connection.lifecycle().await?.request_rotation(request).await?.into_inner().ledger_entry;
     let spread = timestamp::span(arguments.spread);
     let report = Rotation { radius, spread: Some(spread.clone()), ledger_entry: Some(ledger_entry) };
     output.one(&report, |report| {
@@ -222,12 +186,11 @@ pub(super) async fn rotate(
     })
 }
 
-/// What was asked for.
 #[derive(Debug, Serialize)]
 struct Rotation {
     #[serde(flatten)]
     radius: BlastRadius,
-    /// `None`: there was nothing to renew, and nothing was recorded.
+    /// `None` if there was nothing to renew.
     spread: Option<String>,
     ledger_entry: Option<u64>,
 }
