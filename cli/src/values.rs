@@ -19,7 +19,8 @@ pub fn work_order(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a file, or standard input for `-`. A file longer than `bytes_max` is read to one byte more, so that its parser refuses it.
+/// Reads a file, or standard input for `-`. Stops one byte after `bytes_max`, so that the parser sees that it
+/// is too long.
 ///
 /// # Errors
 /// When it cannot be read.
