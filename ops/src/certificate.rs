@@ -11,10 +11,10 @@ use proto::v1::lifecycle_service_client::LifecycleServiceClient;
 use proto::v1::list_certificates_request::Selection as Filter;
 use tonic::transport::Channel;
 
+use crate::Context;
 use crate::arguments::{CertificateCommand, CertificateFilter, PageArguments};
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::paging::{self, one_row};
 use crate::revoke::revoke;
 use crate::selection::{Selection, device_to_wire};
@@ -24,18 +24,14 @@ use crate::view::{CertificateView, nonempty, or_dash};
 use details::CertificateDetails;
 pub(crate) use revocation_urls::RevocationUrls;
 
-pub(crate) async fn run(
-    command: CertificateCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: CertificateCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        CertificateCommand::List { filter, page } => list(filter.into(), &page, connection, output).await,
-        CertificateCommand::Show { serial, pem } => show(&serial, pem, connection, output).await,
+        CertificateCommand::List { filter, page } => list(filter.into(), &page, context).await,
+        CertificateCommand::Show { serial, pem } => show(&serial, pem, context).await,
         CertificateCommand::Revoke { serial, lineage, why, confirmation } => {
             let selection =
                 if lineage { Selection::lineage(&serial) } else { Selection::certificate(&serial) };
-            revoke(&selection, &why, &confirmation, connection, output).await
+            revoke(&selection, &why, &confirmation, context).await
         }
     }
 }
@@ -53,13 +49,8 @@ impl From<CertificateFilter> for Filter {
     }
 }
 
-async fn list(
-    selection: Filter,
-    page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let client = &connection.lifecycle().await?;
+async fn list(selection: Filter, page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let client = &context.connection.lifecycle().await?;
     let ask = async |page| list_page(client, selection.clone(), page).await;
     let view = |summary| Some(CertificateView::from(summary));
     let exists = async || match &selection {
@@ -72,7 +63,7 @@ async fn list(
             .next("see `touchmark principal list`")),
         _ => Ok(()),
     };
-    paging::print_some(COLUMNS, page, output, ask, view, exists).await
+    paging::print_some(COLUMNS, page, context.output, ask, view, exists).await
 }
 
 const COLUMNS: &[Column<CertificateView>] = &[
@@ -97,22 +88,17 @@ pub(crate) async fn list_page(
     Ok((answer.certificates, answer.next_cursor))
 }
 
-async fn show(
-    serial: &SerialNumber,
-    pem: bool,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let mut client = connection.lifecycle().await?;
+async fn show(serial: &SerialNumber, pem: bool, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.lifecycle().await?;
     let Some(summary) = by_serial(&mut client, serial.as_bytes()).await? else {
         return Err(Failure::not_found(format!("there is no certificate {serial} on record"))
             .next("see `touchmark certificate list`; a serial number has 32 hexadecimal digits"));
     };
-    if pem && !output.is_json() {
-        return output.line(&CertificateView::from(summary).pem);
+    if pem && !context.output.is_json() {
+        return context.output.line(&CertificateView::from(summary).pem);
     }
     let details = CertificateDetails::of(summary, &mut client).await?;
-    output.one(&details, CertificateDetails::to_text)
+    context.output.one(&details, CertificateDetails::to_text)
 }
 
 async fn by_serial(

@@ -9,21 +9,18 @@ use proto::v1::lifecycle_service_client::LifecycleServiceClient;
 use serde::Serialize;
 use tonic::transport::Channel;
 
+use crate::Context;
 use crate::arguments::{DeviceCommand, DeviceStateName, PageArguments};
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::{Output, fact_lines};
+use crate::output::fact_lines;
 use crate::paging;
 use crate::revoke::revoke;
 use crate::selection::{Selection, device_to_wire};
 use crate::table::{Column, always, short, spare};
 use crate::view::{CertificateView, DeviceView, or_dash};
 
-pub(crate) async fn run(
-    command: DeviceCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: DeviceCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         DeviceCommand::List { product, work_order, state, page } => {
             let filter = wire::ListDevicesRequest {
@@ -32,29 +29,25 @@ pub(crate) async fn run(
                 state: state.map_or(wire::DeviceState::Unspecified, DeviceStateName::to_wire).into(),
                 ..wire::ListDevicesRequest::default()
             };
-            list(filter, &page, connection, output).await
+            list(filter, &page, context).await
         }
         DeviceCommand::Find { text, page } => {
             let filter = wire::ListDevicesRequest { text, ..wire::ListDevicesRequest::default() };
-            list(filter, &page, connection, output).await
+            list(filter, &page, context).await
         }
-        DeviceCommand::Show { device } => show(&device, connection, output).await,
-        DeviceCommand::Hold(remark) => actions::hold(remark, connection, output).await,
-        DeviceCommand::Release(remark) => actions::release(remark, connection, output).await,
+        DeviceCommand::Show { device } => show(&device, context).await,
+        DeviceCommand::Hold(remark) => actions::hold(remark, context).await,
+        DeviceCommand::Release(remark) => actions::release(remark, context).await,
         DeviceCommand::Revoke { device, why, confirmation } => {
-            revoke(&Selection::device(&device), &why, &confirmation, connection, output).await
+            revoke(&Selection::device(&device), &why, &confirmation, context).await
         }
-        DeviceCommand::Retire { remark, confirm } => {
-            actions::retire(remark, confirm, connection, output).await
-        }
-        DeviceCommand::Rotate(rotation) => actions::rotate(rotation, connection, output).await,
-        DeviceCommand::Rework(remark) => actions::rework(remark, connection, output).await,
-        DeviceCommand::Expiring { within, page } => report::expiring(within, &page, connection, output).await,
-        DeviceCommand::NotSeen { span, since, page } => {
-            report::not_seen(since, span, &page, connection, output).await
-        }
-        DeviceCommand::Forks(page) => report::forks(&page, connection, output).await,
-        DeviceCommand::Duplicates(page) => report::duplicates(&page, connection, output).await,
+        DeviceCommand::Retire { remark, confirm } => actions::retire(remark, confirm, context).await,
+        DeviceCommand::Rotate(rotation) => actions::rotate(rotation, context).await,
+        DeviceCommand::Rework(remark) => actions::rework(remark, context).await,
+        DeviceCommand::Expiring { within, page } => report::expiring(within, &page, context).await,
+        DeviceCommand::NotSeen { span, since, page } => report::not_seen(since, span, &page, context).await,
+        DeviceCommand::Forks(page) => report::forks(&page, context).await,
+        DeviceCommand::Duplicates(page) => report::duplicates(&page, context).await,
     }
 }
 
@@ -75,18 +68,17 @@ impl DeviceStateName {
 async fn list(
     filter: wire::ListDevicesRequest,
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let client = &connection.lifecycle().await?;
+    let client = &context.connection.lifecycle().await?;
     let ask = async |page| list_page(client, &filter, page).await;
     let view = |device| Some(DeviceView::from(device));
     // An order without devices is not an error; an order that does not exist is.
     let exists = async || match filter.work_order.as_str() {
         "" => Ok(()),
-        order => crate::work_order::read(order, connection).await.map(drop),
+        order => crate::work_order::read(order, &context.connection).await.map(drop),
     };
-    paging::print_some(COLUMNS, page, output, ask, view, exists).await
+    paging::print_some(COLUMNS, page, context.output, ask, view, exists).await
 }
 
 const COLUMNS: &[Column<DeviceView>] = &[
@@ -120,24 +112,24 @@ async fn list_page(
     Ok((answer.devices, answer.next_cursor))
 }
 
-async fn show(device: &DeviceId, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn show(device: &DeviceId, context: &mut Context<'_>) -> Result<(), Failure> {
     let request = wire::GetDeviceRequest { device: Some(device_to_wire(device)) };
-    let answer = connection.lifecycle().await?.get_device(request).await?.into_inner();
+    let answer = context.connection.lifecycle().await?.get_device(request).await?.into_inner();
     let device = DeviceView::from(answer.device.unwrap_or_default());
     let order_is_closed = device.rework_allowed
-        && crate::work_order::read(&device.work_order, connection).await?.state()
+        && crate::work_order::read(&device.work_order, &context.connection).await?.state()
             == wire::WorkOrderState::Closed;
-    let actions = DeviceLife {
+    let details = DeviceDetails {
         device,
         order_is_closed,
         certificates: answer.certificates.into_iter().map(CertificateView::from).collect(),
     };
-    output.one(&actions, DeviceLife::to_text)
+    context.output.one(&details, DeviceDetails::to_text)
 }
 
 /// A device with all its certificates, oldest first.
 #[derive(Debug, Serialize)]
-struct DeviceLife {
+struct DeviceDetails {
     #[serde(flatten)]
     device: DeviceView,
     /// Read only if a rework is allowed.
@@ -146,7 +138,7 @@ struct DeviceLife {
     certificates: Vec<CertificateView>,
 }
 
-impl DeviceLife {
+impl DeviceDetails {
     fn to_text(&self) -> String {
         let device = &self.device;
         let mut text = fact_lines(&[

@@ -16,10 +16,10 @@ use rustls_pki_types::pem::PemObject;
 use tonic::transport::Channel;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::Context;
 use crate::certificate::RevocationUrls;
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::revocations;
 use crate::table::{Column, always};
 use crate::timestamp;
@@ -27,18 +27,18 @@ use crate::view::revocation_word;
 use checks::Checks;
 
 /// Runs all checks. An error if one failed, after all findings were printed.
-pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(context: &mut Context<'_>) -> Result<(), Failure> {
     let now = SystemClock.now();
     let mut checks = Checks::default();
-    let der = credential(connection, now, &mut checks);
-    if let Some(mut client) = reach(connection, &mut checks).await {
+    let der = credential(&context.connection, now, &mut checks);
+    if let Some(mut client) = reach(&context.connection, &mut checks).await {
         let served = match &der {
             Some(der) => accepted(der, &mut client, &mut checks).await,
             None => None,
         };
         // Operators read the CA's clock by RPC. The `date` header is only a substitute: the HTTP library
         // caches it.
-        let condition = condition::of(connection, &mut checks).await;
+        let condition = condition::of(&context.connection, &mut checks).await;
         let doubted = condition.as_ref().is_some_and(|condition| !condition.clock_doubt.is_empty());
         match doubted {
             // A CA whose clock is in doubt counts on from the last trusted time, which says nothing about its
@@ -56,9 +56,9 @@ pub(crate) async fn run(connection: &Connection, output: &mut Output) -> Result<
     if let Some(der) = &der {
         public(&RevocationUrls::of(der), &mut checks).await;
     }
-    output.rows(&checks.findings, COLUMNS, false)?;
-    if !output.is_json() {
-        checks.next_steps().iter().for_each(|next| output.note(&format!("next:  {next}")));
+    context.output.rows(&checks.findings, COLUMNS, false)?;
+    if !context.output.is_json() {
+        checks.next_steps().iter().for_each(|next| context.output.note(&format!("next:  {next}")));
     }
     match checks.bad_count() {
         0 => Ok(()),

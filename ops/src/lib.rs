@@ -35,6 +35,7 @@ pub use arguments::{Arguments, PROGRAM};
 pub use output::Output;
 
 use arguments::Command;
+use connection::Connection;
 use failure::Failure;
 
 /// Carries out the command line, prints results and errors, and returns the exit status.
@@ -48,19 +49,25 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Status {
     }
 }
 
+/// What a command needs beside its arguments.
+struct Context<'a> {
+    connection: Connection,
+    output: &'a mut Output,
+}
+
 async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
-    let connection = arguments.connection;
+    let context = &mut Context { connection: arguments.connection, output };
     match arguments.command {
-        Command::WorkOrder { command } => work_order::run(command, &connection, output).await,
-        Command::Principal { command } => principal::run(command, &connection, output).await,
-        Command::Device { command } => device::run(command, &connection, output).await,
-        Command::Certificate { command } => certificate::run(command, &connection, output).await,
-        Command::Revoke(arguments) => revoke::run(arguments, &connection, output).await,
-        Command::Revocations { command } => revocations::run(command, &connection, output).await,
-        Command::Doctor => doctor::run(&connection, output).await,
-        Command::Quickstart(quickstart) => quickstart::run(quickstart, output).await,
+        Command::WorkOrder { command } => work_order::run(command, context).await,
+        Command::Principal { command } => principal::run(command, context).await,
+        Command::Device { command } => device::run(command, context).await,
+        Command::Certificate { command } => certificate::run(command, context).await,
+        Command::Revoke(arguments) => revoke::run(arguments, context).await,
+        Command::Revocations { command } => revocations::run(command, context).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Quickstart(quickstart) => quickstart::run(quickstart, context.output).await,
         Command::Completions { shell, .. } => {
-            output.line(&cli::completion_script::<Arguments>(PROGRAM, shell))
+            context.output.line(&cli::completion_script::<Arguments>(PROGRAM, shell))
         }
     }
 }

@@ -12,27 +12,22 @@ use serde::Serialize;
 
 use crate::arguments::{PageArguments, PrincipalCommand};
 use crate::confirmation::confirm_name;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::table::{Column, always, short, spare};
 use crate::view::{CertificateView, or_dash};
-use crate::{certificate, paging, timestamp};
+use crate::{Context, certificate, paging, timestamp};
 
-pub(crate) async fn run(
-    command: PrincipalCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: PrincipalCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         PrincipalCommand::Issue(arguments) => {
-            let issued = issue(&arguments, connection).await?;
-            output.one(&issued, issue::Issued::to_text)
+            let issued = issue(&arguments, &context.connection).await?;
+            context.output.one(&issued, issue::Issued::to_text)
         }
-        PrincipalCommand::List(page) => list(&page, connection, output).await,
+        PrincipalCommand::List(page) => list(&page, context).await,
         PrincipalCommand::Revoke { role, name, reason, remark, yes, last_operator } => {
             let principal = identity::Principal::named(role, name.clone());
-            let usable = certificate::usable_credentials(&principal, SystemClock.now(), connection).await?;
+            let usable =
+                certificate::usable_credentials(&principal, SystemClock.now(), &context.connection).await?;
             if usable > 0 {
                 let credentials = count(usable as u64, "credential");
                 confirm_name(name.as_str(), &format!("revoke {credentials} of {principal} for ever"), yes)?;
@@ -44,9 +39,9 @@ pub(crate) async fn run(
                 remark,
                 last_operator,
             };
-            let revoked = connection.principals().await?.revoke(request).await?.into_inner().revoked;
+            let revoked = context.connection.principals().await?.revoke(request).await?.into_inner().revoked;
             let report = Revoked { principal: principal.to_string(), revoked };
-            output.one(&report, |report| match report.revoked {
+            context.output.one(&report, |report| match report.revoked {
                 0 => format!("{} has no credential that is not revoked", report.principal),
                 revoked => format!("{}: {} revoked", report.principal, count(revoked.into(), "credential")),
             })
@@ -54,13 +49,13 @@ pub(crate) async fn run(
     }
 }
 
-async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-    let mut client = connection.principals().await?;
+async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.principals().await?;
     let ask = async |page| {
         let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
         Ok((answer.principals, answer.next_cursor))
     };
-    paging::print(COLUMNS, page, output, ask).await
+    paging::print(COLUMNS, page, context.output, ask).await
 }
 
 const COLUMNS: &[Column<PrincipalView>] = &[

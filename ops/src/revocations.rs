@@ -14,22 +14,17 @@ use proto::v1::revocation_service_client::RevocationServiceClient;
 use serde::Serialize;
 use tonic::transport::Channel;
 
+use crate::Context;
 use crate::arguments::RevocationsCommand;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::table::{Column, always, short, spare};
 use crate::timestamp;
 use crate::view::{nonempty, or_dash, revocation_word};
 
-pub(crate) async fn run(
-    command: RevocationsCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: RevocationsCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        RevocationsCommand::Check { serials, wide } => check(&serials, wide, connection, output).await,
-        RevocationsCommand::Watch(arguments) => watch::watch(arguments, connection, output).await,
+        RevocationsCommand::Check { serials, wide } => check(&serials, wide, context).await,
+        RevocationsCommand::Watch(arguments) => watch::watch(arguments, context).await,
     }
 }
 
@@ -40,13 +35,8 @@ pub(crate) async fn state_of(
     client.check_status(wire::CheckStatusRequest { serial_numbers: vec![serial.to_vec().into()] }).await
 }
 
-async fn check(
-    serials: &[SerialNumber],
-    wide: bool,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let mut client = connection.revocations().await?;
+async fn check(serials: &[SerialNumber], wide: bool, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.revocations().await?;
     let mut bad = 0;
     for some in serials.chunks(SERIALS_MAX) {
         let serial_numbers = some.iter().map(|serial| serial.as_bytes().to_vec().into()).collect();
@@ -54,9 +44,9 @@ async fn check(
             client.check_status(wire::CheckStatusRequest { serial_numbers }).await?.into_inner().states;
         let states: Vec<StateView> = states.into_iter().map(StateView::from).collect();
         bad += states.iter().filter(|state| state.state != "good").count() as u64;
-        output.rows(&states, COLUMNS, wide)?;
+        context.output.rows(&states, COLUMNS, wide)?;
     }
-    output.say_if_cut();
+    context.output.say_if_cut();
     match bad {
         0 => Ok(()),
         bad => Err(Failure::not_good(format!("{} not good", count(bad, "certificate")))

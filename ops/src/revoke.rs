@@ -10,20 +10,13 @@ use serde::Serialize;
 use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
 use crate::blast_radius::BlastRadius;
 use crate::confirmation::confirm_count;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::progress::Progress;
 use crate::selection::Selection;
-use crate::{existence, request_id, timestamp};
+use crate::{Context, existence, request_id, timestamp};
 
-pub(crate) async fn run(
-    arguments: RevokeArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, connection, output)
-        .await
+pub(crate) async fn run(arguments: RevokeArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, context).await
 }
 
 /// Shows what would be revoked, asks for the number, revokes, and prints the result.
@@ -31,18 +24,17 @@ pub(crate) async fn revoke(
     selection: &Selection,
     why: &WhyArguments,
     confirmation: &Confirmation,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let radius = BlastRadius::of(selection, connection).await?;
+    let radius = BlastRadius::of(selection, &context.connection).await?;
     if radius.certificates == 0 {
-        existence::check(selection, connection).await?;
+        existence::check(selection, &context.connection).await?;
     }
     if confirmation.dry_run {
-        return output.one(&radius, |radius| radius.to_text(WOULD_REVOKE));
+        return context.output.one(&radius, |radius| radius.to_text(WOULD_REVOKE));
     }
-    if !output.is_json() {
-        output.note(&radius.to_text(WOULD_REVOKE));
+    if !context.output.is_json() {
+        context.output.note(&radius.to_text(WOULD_REVOKE));
     }
     if radius.certificates > 0 {
         let since = timestamp::text(why.invalid_since.map(timestamp::to_wire).as_ref());
@@ -52,7 +44,7 @@ pub(crate) async fn revoke(
     }
     let done = match radius.certificates {
         0 => wire::RevokeProgress { done: true, ..wire::RevokeProgress::default() },
-        certificates => follow(request(selection, why, certificates), connection, output).await?,
+        certificates => follow(request(selection, why, certificates), context).await?,
     };
     let report = Revoked {
         revoked: done.revoked,
@@ -61,7 +53,7 @@ pub(crate) async fn revoke(
         job: (!done.job.is_empty()).then_some(done.job),
         radius,
     };
-    output.one(&report, |report| match report.revoked {
+    context.output.one(&report, |report| match report.revoked {
         0 => format!("nothing to revoke: {} has no certificate that is not revoked", report.radius.selection),
         revoked => format!(
             "{} revoked ({}), on record up to ledger entry {}",
@@ -91,14 +83,13 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
 /// continued meanwhile.
 async fn follow(
     request: wire::RevokeRequest,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<wire::RevokeProgress, Failure> {
-    let mut progress = Progress::new(request.expected_certificates, "certificates revoked", output);
+    let mut progress = Progress::new(request.expected_certificates, "certificates revoked", context.output);
     let mut attempts = 0;
     let outcome = loop {
         attempts += 1;
-        match follow_once(&request, connection, &mut progress, output).await {
+        match follow_once(&request, &mut progress, context).await {
             Err(failure) if failure.may_pass() && attempts < ATTEMPTS_MAX => {
                 tokio::time::sleep(ATTEMPT_EVERY).await;
             }
@@ -111,13 +102,12 @@ async fn follow(
 
 async fn follow_once(
     request: &wire::RevokeRequest,
-    connection: &Connection,
     progress: &mut Progress,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<wire::RevokeProgress, Failure> {
-    let mut stream = connection.lifecycle().await?.revoke(request.clone()).await?.into_inner();
+    let mut stream = context.connection.lifecycle().await?.revoke(request.clone()).await?.into_inner();
     while let Some(step) = stream.message().await? {
-        progress.at(step.revoked, step.total, output);
+        progress.at(step.revoked, step.total, context.output);
         if step.done {
             return Ok(step);
         }

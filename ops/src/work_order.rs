@@ -12,26 +12,22 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::{Column, always, spare};
 use crate::view::{WorkOrderView, device_name};
-use crate::{certificate, manifest, paging, request_id, timestamp};
+use crate::{Context, certificate, manifest, paging, request_id, timestamp};
 
-pub(crate) async fn run(
-    command: WorkOrderCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        WorkOrderCommand::Create(terms) => create(terms, connection, output).await,
-        WorkOrderCommand::List(page) => list(&page, connection, output).await,
-        WorkOrderCommand::Show { id } => show(read(&id, connection).await?, output),
+        WorkOrderCommand::Create(terms) => create(terms, context).await,
+        WorkOrderCommand::List(page) => list(&page, context).await,
+        WorkOrderCommand::Show { id } => show(read(&id, &context.connection).await?, context.output),
         WorkOrderCommand::Pause { id } => {
             let request = wire::PauseWorkOrderRequest { id };
-            show(connection.work_orders().await?.pause(request).await?.into_inner(), output)
+            show(context.connection.work_orders().await?.pause(request).await?.into_inner(), context.output)
         }
         WorkOrderCommand::Resume { id } => {
             let request = wire::ResumeWorkOrderRequest { id };
-            show(connection.work_orders().await?.resume(request).await?.into_inner(), output)
+            show(context.connection.work_orders().await?.resume(request).await?.into_inner(), context.output)
         }
-        WorkOrderCommand::Close { id, yes } => close(id, yes, connection, output).await,
+        WorkOrderCommand::Close { id, yes } => close(id, yes, context).await,
     }
 }
 
@@ -57,16 +53,16 @@ pub(crate) async fn read(id: &str, connection: &Connection) -> Result<wire::Work
     Ok(connection.work_orders().await?.get(request).await?.into_inner())
 }
 
-async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn create(terms: WorkOrderTerms, context: &mut Context<'_>) -> Result<(), Failure> {
     let stations = terms.stations.clone();
-    let order = WorkOrderView::from(order(terms, connection).await?);
+    let order = WorkOrderView::from(order(terms, &context.connection).await?);
     for station in stations {
-        warn_without_credential(station, connection, output).await;
+        warn_without_credential(station, context).await;
     }
-    output.one(&order, |order| order.id.clone())?;
-    if !output.is_json() {
+    context.output.one(&order, |order| order.id.clone())?;
+    if !context.output.is_json() {
         let stations = order.stations.join(" or ");
-        output.note(&format!(
+        context.output.note(&format!(
             "{} of {}. Next, on {stations}:\n  touchmark-station provision --config station.toml --work-order {} --link LINK",
             count(order.quantity, "unit"), order.product, order.id,
         ));
@@ -76,12 +72,12 @@ async fn create(terms: WorkOrderTerms, connection: &Connection, output: &mut Out
 
 /// A station without a credential is a mistyped name, or one that still needs its credential. The order is
 /// valid either way.
-async fn warn_without_credential(name: PrincipalName, connection: &Connection, output: &mut Output) {
+async fn warn_without_credential(name: PrincipalName, context: &mut Context<'_>) {
     let station = Principal::named(Role::Station, name.clone());
-    let usable = certificate::usable_credentials(&station, SystemClock.now(), connection).await;
+    let usable = certificate::usable_credentials(&station, SystemClock.now(), &context.connection).await;
     // Only a hint, so errors are ignored.
     if let Ok(0) = usable {
-        output.note(&format!(
+        context.output.note(&format!(
             "warning: {station} has no credential that is good now; if the name is right:\n  touchmark principal issue station {name} --out {name}",
 
         ));
@@ -136,13 +132,13 @@ fn request(terms: WorkOrderTerms) -> Result<wire::CreateWorkOrderRequest, Failur
     })
 }
 
-async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-    let mut client = connection.work_orders().await?;
+async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.work_orders().await?;
     let ask = async |page| {
         let answer = client.list(wire::ListWorkOrdersRequest { page: Some(page) }).await?.into_inner();
         Ok((answer.work_orders, answer.next_cursor))
     };
-    paging::print(COLUMNS, page, output, ask).await
+    paging::print(COLUMNS, page, context.output, ask).await
 }
 
 const COLUMNS: &[Column<WorkOrderView>] = &[
@@ -163,19 +159,19 @@ fn show(order: wire::WorkOrder, output: &mut Output) -> Result<(), Failure> {
     output.one(&WorkOrderView::from(order), WorkOrderView::to_text)
 }
 
-async fn close(id: String, yes: bool, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+async fn close(id: String, yes: bool, context: &mut Context<'_>) -> Result<(), Failure> {
     // An order that does not exist is reported before the confirmation.
-    let order = read(&id, connection).await?;
+    let order = read(&id, &context.connection).await?;
     let left = order.quantity.saturating_sub(order.counts.unwrap_or_default().issued);
     confirm_name(&id, &format!("close {id} for ever ({} not made)", count(left, "unit")), yes)?;
     let answer =
-        connection.work_orders().await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
+        context.connection.work_orders().await?.close(wire::CloseWorkOrderRequest { id }).await?.into_inner();
     let report = ClosingReport {
         work_order: answer.work_order.unwrap_or_default().into(),
         unaccounted: answer.unaccounted.iter().map(device_name).collect(),
         unaccounted_count: answer.unaccounted_count,
     };
-    output.one(&report, |report| {
+    context.output.one(&report, |report| {
         let mut text = report.work_order.to_text();
         text.push_str(&match report.unaccounted_count {
             0 => "\nEvery unit with a certificate was confirmed or scrapped.".to_owned(),

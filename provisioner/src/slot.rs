@@ -491,12 +491,12 @@ fn superseded(
 /// Why the station's clock cannot be used to judge certificates: it differs too much from the CA's.
 fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
     let difference = station.duration_since(ca).unwrap_or_else(|error| error.duration());
-    let run_output = |time| humantime::format_rfc3339_seconds(time);
+    let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     (difference > CLOCK_DIFFERENCE_MAX).then(|| {
         format!(
             "this station's clock shows {} and the CA's {}: they may differ by {} at most; set the one that is wrong",
-            run_output(station),
-            run_output(ca),
+            rfc3339(station),
+            rfc3339(ca),
             humantime::format_duration(CLOCK_DIFFERENCE_MAX)
         )
     })
@@ -507,17 +507,17 @@ fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
 pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Refusal> {
     let result = order.counts.map_or(0, |counts| counts.issued);
     let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
-    let run_output = |time| humantime::format_rfc3339_seconds(time);
+    let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     let (reason, why) = match order.state() {
         v1::WorkOrderState::Paused => ("WORK_ORDER_PAUSED", "is paused".to_owned()),
         v1::WorkOrderState::Closed => ("WORK_ORDER_CLOSED", "is closed".to_owned()),
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => {
             match (bound(&order.opens_at), bound(&order.closes_at)) {
                 (Some((opens_at, now)), _) if now < opens_at => {
-                    ("WORK_ORDER_NOT_YET_OPEN", format!("opens at {}", run_output(opens_at)))
+                    ("WORK_ORDER_NOT_YET_OPEN", format!("opens at {}", rfc3339(opens_at)))
                 }
                 (_, Some((closes_at, now))) if now >= closes_at => {
-                    ("WORK_ORDER_EXPIRED", format!("ended at {}", run_output(closes_at)))
+                    ("WORK_ORDER_EXPIRED", format!("ended at {}", rfc3339(closes_at)))
                 }
                 _ if result >= order.quantity => {
                     ("WORK_ORDER_EXHAUSTED", format!("is for {} units, and all are made", order.quantity))

@@ -10,27 +10,24 @@ use serde::Serialize;
 use super::list_page;
 use crate::arguments::PageArguments;
 use crate::certificate::list_page as list_certificates;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::table::{Column, always, short, spare};
 use crate::view::{DeviceView, device_name, or_dash, serial_text};
-use crate::{paging, timestamp};
+use crate::{Context, paging, timestamp};
 
 pub(super) async fn expiring(
     within: Duration,
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
     let now = SystemClock.now();
     let until = now.checked_add(within);
     let until =
         timestamp::to_wire(until.ok_or_else(|| Failure::usage("--within reaches beyond the end of time"))?);
-    let client = &connection.lifecycle().await?;
+    let client = &context.connection.lifecycle().await?;
     let ask = async |page| list_certificates(client, Selection::ExpiringBefore(until), page).await;
     let view = |certificate| Expiring::of(certificate, now);
-    paging::print_some(EXPIRING, page, output, ask, view, async || Ok(())).await
+    paging::print_some(EXPIRING, page, context.output, ask, view, async || Ok(())).await
 }
 
 const EXPIRING: &[Column<Expiring>] = &[
@@ -46,8 +43,7 @@ pub(super) async fn not_seen(
     since: Option<SystemTime>,
     span: Duration,
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
     let since = match since {
         Some(since) => since,
@@ -60,8 +56,8 @@ pub(super) async fn not_seen(
         not_seen_since: Some(timestamp::to_wire(since)),
         ..wire::ListDevicesRequest::default()
     };
-    let client = &connection.lifecycle().await?;
-    paging::print(NOT_SEEN, page, output, async |page| list_page(client, &filter, page).await).await
+    let client = &context.connection.lifecycle().await?;
+    paging::print(NOT_SEEN, page, context.output, async |page| list_page(client, &filter, page).await).await
 }
 
 const NOT_SEEN: &[Column<DeviceView>] = &[
@@ -73,12 +69,8 @@ const NOT_SEEN: &[Column<DeviceView>] = &[
     spare(2, always("STATION", |device| device.station.clone())),
 ];
 
-pub(super) async fn forks(
-    page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    alarms(wire::AlarmKind::Fork, FORKS, page, connection, output).await
+pub(super) async fn forks(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    alarms(wire::AlarmKind::Fork, FORKS, page, context).await
 }
 
 const FORKS: &[Column<AlarmView>] = &[
@@ -90,12 +82,8 @@ const FORKS: &[Column<AlarmView>] = &[
     spare(2, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
 ];
 
-pub(super) async fn duplicates(
-    page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    alarms(wire::AlarmKind::Duplicate, DUPLICATES, page, connection, output).await
+pub(super) async fn duplicates(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    alarms(wire::AlarmKind::Duplicate, DUPLICATES, page, context).await
 }
 
 const DUPLICATES: &[Column<AlarmView>] = &[
@@ -112,16 +100,15 @@ async fn alarms(
     kind: wire::AlarmKind,
     columns: &[Column<AlarmView>],
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let mut client = connection.lifecycle().await?;
+    let mut client = context.connection.lifecycle().await?;
     let ask = async |page| {
         let request = wire::ListAlarmsRequest { kind: kind.into(), page: Some(page) };
         let answer = client.list_alarms(request).await?.into_inner();
         Ok((answer.alarms, answer.next_cursor))
     };
-    paging::print(columns, page, output, ask).await
+    paging::print(columns, page, context.output, ask).await
 }
 
 #[derive(Debug, Serialize)]

@@ -18,17 +18,13 @@ use super::crl_directory::CrlDirectory;
 use super::cursor::Cursor;
 use super::event::EventView;
 use super::hook;
+use crate::Context;
 use crate::arguments::WatchArguments;
-use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Follows the feed until it is stopped or, with `--once`, until it is caught up. Reconnects for ever.
-pub(super) async fn watch(
-    arguments: WatchArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(super) async fn watch(arguments: WatchArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let mut terminated =
         signal(SignalKind::terminate()).map_err(|source| Failure::file("SIGTERM", source))?;
     let mut watcher = Watcher::new(arguments)?;
@@ -37,7 +33,7 @@ pub(super) async fn watch(
         watcher.hang_up = Some(hang_up);
     }
     tokio::select! {
-        outcome = watcher.watch_forever(connection, output) => outcome,
+        outcome = watcher.watch_forever(context) => outcome,
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }
@@ -84,27 +80,27 @@ impl Watcher {
         })
     }
 
-    async fn watch_forever(&mut self, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    async fn watch_forever(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
         loop {
-            let failure = match self.follow(connection, output).await {
+            let failure = match self.follow(context).await {
                 Ok(()) => return Ok(()),
                 Err(failure) if self.once || !failure.may_pass() => return Err(failure),
                 Err(failure) => failure,
             };
-            self.warn_of_expired_crls(output);
+            self.warn_of_expired_crls(context.output);
             let pause = self.pauses.next().unwrap_or(PAUSE_MAX);
             let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-            output.note(&format!("{failure}\ntrying again in {}", humantime::format_duration(pause)));
+            context.output.note(&format!("{failure}\ntrying again in {}", humantime::format_duration(pause)));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = hung_up(&mut self.hang_up) => output.note("SIGHUP: trying again now"),
+                () = hung_up(&mut self.hang_up) => context.output.note("SIGHUP: trying again now"),
             }
         }
     }
 
     /// Follows one connection. Returns `Ok` only with `--once`.
-    async fn follow(&mut self, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-        let mut client = connection.revocations().await?;
+    async fn follow(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let mut client = context.connection.revocations().await?;
         let request = wire::WatchRevocationsRequest {
             cursor: self.cursor.now().to_owned(),
             from_now: self.from_now && self.cursor.now().is_empty(),
@@ -122,18 +118,18 @@ impl Watcher {
             };
             match heard {
                 Ok(None) => {
-                    output.note("SIGHUP: looking at all lists now");
+                    context.output.note("SIGHUP: looking at all lists now");
                     self.mark_all_stale();
                 }
                 Ok(Some(message)) => {
                     let message = message?.ok_or_else(|| Failure::unreachable("the CA ended the feed"))?;
                     self.pauses = pauses();
-                    caught_up = self.take(message, output).await?;
+                    caught_up = self.take(message, context.output).await?;
                 }
                 Err(_) => self.mark_all_stale(),
             }
             if caught_up || behind_since.elapsed() >= SETTLED_EVERY {
-                self.update_outputs(&mut client, output).await?;
+                self.update_outputs(&mut client, context.output).await?;
                 behind_since = Instant::now();
                 if caught_up && self.once && !self.is_pending() {
                     return Ok(());
