@@ -25,11 +25,13 @@ use crate::wire::{birth_certificate, device_message};
 use outage::Outage;
 use refusal::{Reaction, react};
 
+type Client = ProvisioningServiceClient<Channel>;
+
 /// A connection to the CA, shared by all slots. Cheap to clone. It connects on first use, and again after a
 /// loss.
 #[derive(Clone)]
 pub(crate) struct Ca {
-    client: ProvisioningServiceClient<Channel>,
+    client: Client,
     patience: Duration,
     outage: Outage,
 }
@@ -53,11 +55,7 @@ impl Ca {
     /// Reads a work order, and the provisioning bundle of its units.
     pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
         let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.get_work_order(request).await }
-        })
-        .await
+        self.call(request, |mut client, request| async move { client.get_work_order(request).await }).await
     }
 
     /// Reads the CA's record of serial numbers of the order's product, at most [`UNITS_MAX`] at a time. With
@@ -69,11 +67,7 @@ impl Ca {
         after: String,
     ) -> Result<v1::GetUnitsResponse, CaError> {
         let request = v1::GetUnitsRequest { work_order: work_order.to_owned(), serials, after };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.get_units(request).await }
-        })
-        .await
+        self.call(request, |mut client, request| async move { client.get_units(request).await }).await
     }
 
     /// Requests the birth certificate of a device. The same id and request always give the same certificate.
@@ -92,10 +86,7 @@ impl Ca {
             csr: Bytes::copy_from_slice(csr),
         };
         let answer = self
-            .ask(|| {
-                let (mut client, request) = (self.client.clone(), request.clone());
-                async move { client.issue_birth_certificate(request).await }
-            })
+            .call(request, |mut client, request| async move { client.issue_birth_certificate(request).await })
             .await?;
         birth_certificate(answer.certificate)
             .ok_or_else(|| CaError::Unreachable("its answer has no certificate".into()))
@@ -113,12 +104,9 @@ impl Ca {
             device: Some(device_message(device)),
             serial_number: Bytes::copy_from_slice(serial_number.as_bytes()),
         };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.confirm_unit(request).await }
-        })
-        .await
-        .map(|_| ())
+        self.call(request, |mut client, request| async move { client.confirm_unit(request).await })
+            .await
+            .map(|_| ())
     }
 
     /// Records the unit as scrapped: its certificates are revoked, and its serial number is never used again.
@@ -133,22 +121,19 @@ impl Ca {
             device: Some(device_message(device)),
             reason: reason.to_owned(),
         };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.report_scrap(request).await }
-        })
-        .await
-        .map(|_| ())
+        self.call(request, |mut client, request| async move { client.report_scrap(request).await })
+            .await
+            .map(|_| ())
     }
 
     /// Calls the CA until it answers or the patience is over. Every call here may be repeated: the CA acts on
     /// it once.
-    async fn ask<T, F>(&self, question: impl Fn() -> F) -> Result<T, CaError>
+    async fn call<Q: Clone, T, F>(&self, request: Q, call: impl Fn(Client, Q) -> F) -> Result<T, CaError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let attempt = || async {
-            match tokio::time::timeout(CALL_TIMEOUT, question()).await {
+            match tokio::time::timeout(CALL_TIMEOUT, call(self.client.clone(), request.clone())).await {
                 Ok(Ok(response)) => {
                     self.outage.end();
                     Ok(response.into_inner())
