@@ -14,6 +14,7 @@ use crate::status::Status;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
+    /// The program's name.
     pub program: &'static str,
     /// What happened.
     pub what: String,

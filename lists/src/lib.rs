@@ -21,6 +21,7 @@ use columns::{Columns, Layout};
 pub struct Row {
     /// The line at which it begins, from 1.
     pub line: u64,
+    /// The serial number.
     pub serial: DeviceSerial,
     /// Further columns, by name.
     pub columns: BTreeMap<String, String>,

@@ -1,28 +1,26 @@
-//! One unit on one fixture: carries out the session's commands in order, and reports events to it.
+//! One unit on one fixture: asks the CA, opens the link, runs the session, and records the end.
 
-use std::future::Future;
-use std::pin::Pin;
+mod plan;
+mod run;
+
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use identity::{Clock, DeviceId, DeviceSerial, SerialNumber};
-use proto::v1;
+use identity::{Clock, DeviceId, DeviceSerial};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::{Ca, CaError};
+pub(crate) use plan::order_refusal;
+
+use crate::ca::Ca;
 use crate::journal::{Record, UnitEnd, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
-use crate::link::{Link, LinkSpec, Received};
-use crate::session::{
-    Assignment, Command, Event, Limits, Outcome, ProvisioningBundle, Refusal, SerialStatus, Session,
-    SessionRandomness, Step, Taken, UnitProgress,
-};
+use crate::link::{Link, LinkSpec};
+use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
 use crate::units::Unit;
-use crate::wire::{
-    NotTheProtocol, birth_serial_number, decode_response, encode_request, is_echo, serial_status, time,
-};
+use plan::Plan;
+use run::Run;
 
 /// What all slots of a line share.
 pub(crate) struct LineContext {
@@ -71,9 +69,6 @@ pub(crate) struct UnitResult {
     /// The end of what the device's command wrote to standard error; empty when the unit passed.
     pub(crate) said: String,
 }
-
-/// A call to the CA that is under way.
-type PendingCall = Pin<Box<dyn Future<Output = Event> + Send>>;
 
 impl LineContext {
     /// Makes one unit, or finishes it. `withdrawn` are serial numbers that this line gave to units and that
@@ -144,65 +139,6 @@ impl LineContext {
         if let Some(events) = &self.events {
             events.try_send(LineEvent::AskedCa { slot, device: device.clone(), waiting }).ok();
         }
-    }
-
-    /// Asks the CA whether the serial number may be given to a unit. Another station may still be faster:
-    /// then the CA refuses to issue, and the unit gets the next serial number instead. If the CA has replaced
-    /// the certificate that the journal knows, or lets it be replaced, the journal's progress is reset.
-    async fn plan(
-        &self,
-        unit: &Unit,
-        slot: usize,
-        progress: &mut UnitProgress,
-        withdrawn: Vec<DeviceSerial>,
-    ) -> Result<Plan, Outcome> {
-        let serials = vec![unit.device.serial.to_string()];
-        self.tell(slot, &unit.device, true);
-        let answer = tokio::select! {
-            () = self.abort.cancelled() => return Err(Outcome::Cancelled),
-            answer = self.ca.units(&self.work_order, serials, String::new()) => answer.map_err(outcome_of)?,
-        };
-        self.tell(slot, &unit.device, false);
-        let now = answer.now.as_ref().map(time);
-        if let Some(detail) = now.and_then(|of_ca| clock_difference(self.clock.now(), of_ca)) {
-            return Err(Outcome::ClockWrong(detail));
-        }
-        let order = answer.work_order.unwrap_or_default();
-        let on_record = answer.units.first();
-        let serial_status = on_record.map_or(SerialStatus::Free, serial_status);
-        let certificate = on_record.and_then(birth_serial_number);
-        if let Some(serial_number) = superseded(progress, serial_status, certificate) {
-            let step = Step::Superseded { serial_number };
-            progress.apply(&step);
-            let record = Record::Step { device: unit.device.clone(), step };
-            let recorded = self.journal.record(&record).await;
-            recorded.map_err(|error| Outcome::JournalLost(error.to_string()))?;
-        }
-        let tell = Assignment::Assign { withdrawn };
-        let assignment = match serial_status {
-            SerialStatus::Taken(
-                taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked | Taken::GivenUp),
-                _,
-            ) => {
-                return Err(Outcome::SerialTaken(taken));
-            }
-            // The CA has refused this serial number to this station before.
-            SerialStatus::Taken(taken, _) if progress.assigned_in_vain => {
-                return Err(Outcome::SerialTaken(taken));
-            }
-            // The CA tells by the key whether it is the same unit.
-            SerialStatus::Taken(..) if progress.asked.is_some() => tell,
-            SerialStatus::Taken(taken @ Taken::OtherStation, true) => {
-                return Err(Outcome::SerialTaken(taken));
-            }
-            SerialStatus::Taken(taken, _) => Assignment::Identify(taken),
-            SerialStatus::Rework => tell,
-            SerialStatus::Free => match order_refusal(&order, now) {
-                Some(refusal) => return Err(Outcome::Refused(refusal)),
-                None => tell,
-            },
-        };
-        Ok(Plan { assignment, certificate })
     }
 
     /// Opens a link that breaks again a few times: a plug was not quite in, or the previous device still
@@ -289,16 +225,11 @@ impl LineContext {
             outcome => outcome,
         };
         let result = UnitResult {
-            outcome,
-            progress: run.session.progress().clone(),
             resent: run.session.resent(),
             heard: run.heard,
             begun: true,
-            open: false,
-            verdict: SilenceVerdict::Nothing,
-            duration: Duration::ZERO,
             ca_duration: run.ca,
-            said: String::new(),
+            ..UnitResult::without_session(outcome, run.session.progress().clone())
         };
         (result, Some(link))
     }
@@ -340,203 +271,6 @@ impl UnitResult {
     }
 }
 
-/// A running session.
-struct Run<'a> {
-    context: &'a LineContext,
-    device: &'a DeviceId,
-    slot: usize,
-    session: Session,
-    pending: Option<(PendingCall, Instant)>,
-    timer: Option<Instant>,
-    ca: Duration,
-    heard: bool,
-}
-
-impl Run<'_> {
-    async fn until_it_ends(&mut self, link: &mut Link) -> Outcome {
-        let mut event = Event::Begin;
-        loop {
-            let commands = self.session.handle(event, self.context.clock.now());
-            event = match self.carry_out(commands, link).await {
-                Ok(Some(outcome)) => return outcome,
-                Ok(None) => self.next_event(link).await,
-                Err(event) => event,
-            };
-        }
-    }
-
-    /// Carries the commands out in order. A failure becomes an event, and the commands after it are dropped.
-    async fn carry_out(&mut self, commands: Vec<Command>, link: &mut Link) -> Result<Option<Outcome>, Event> {
-        for command in commands {
-            match command {
-                Command::Record(step) => {
-                    let record = Record::Step { device: self.device.clone(), step };
-                    let recorded = self.context.journal.record(&record).await;
-                    recorded.map_err(|error| Event::JournalLost(error.to_string()))?;
-                }
-                Command::Send { exchange, request } => {
-                    let message = encode_request(exchange, &request);
-                    link.send(&message).await.map_err(|error| Event::LinkLost(error.to_string()))?;
-                }
-                Command::ArmTimer(after) => self.timer = Some(Instant::now() + after),
-                Command::RequestCertificate { request_id, csr } => {
-                    let (ca, device) = (self.context.ca.clone(), self.device.clone());
-                    let work_order = self.context.work_order.clone();
-                    self.call(async move {
-                        match ca.issue(&work_order, &device, request_id, &csr).await {
-                            Ok(certificate) => Event::Issued(certificate),
-                            Err(error) => no_answer(error),
-                        }
-                    });
-                }
-                Command::Confirm { serial_number } => {
-                    let (ca, device) = (self.context.ca.clone(), self.device.clone());
-                    let work_order = self.context.work_order.clone();
-                    self.call(async move {
-                        match ca.confirm(&work_order, &device, serial_number).await {
-                            Ok(()) => Event::Confirmed,
-                            Err(error) => no_answer(error),
-                        }
-                    });
-                }
-                Command::End(outcome) => return Ok(Some(outcome)),
-            }
-        }
-        Ok(None)
-    }
-
-    fn call(&mut self, call: impl Future<Output = Event> + Send + 'static) {
-        self.pending = Some((Box::pin(call), Instant::now()));
-        self.context.tell(self.slot, self.device, true);
-    }
-
-    async fn next_event(&mut self, link: &mut Link) -> Event {
-        let timer = self.timer;
-        let timed_out = async move {
-            match timer {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        let asked = self.pending.as_ref().map(|(_, asked)| *asked);
-        let pending = &mut self.pending;
-        let answered = async move {
-            match pending {
-                Some((call, _)) => call.await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.context.abort.cancelled() => Event::Cancelled,
-            event = answered => {
-                self.pending = None;
-                self.context.tell(self.slot, self.device, false);
-                self.ca += asked.map(|asked| asked.elapsed()).unwrap_or_default();
-                event
-            }
-            received = link.receive() => match received {
-                Ok(Received::Payload(message)) if is_echo(&message) => Event::Echo,
-                Ok(Received::Payload(message)) => {
-                    self.heard = true;
-                    match decode_response(&message) {
-                        Ok((exchange, response)) => Event::Response { exchange, response },
-                        Err(NotTheProtocol { exchange, what }) => Event::NotTheProtocol { exchange, what },
-                    }
-                }
-                Ok(Received::Damaged) => Event::DamagedFrame,
-                Ok(Received::Noise(bytes)) => Event::Noise(bytes),
-                Err(error) => Event::LinkLost(error.to_string()),
-            },
-            () = timed_out => {
-                self.timer = None;
-                Event::TimedOut
-            }
-        }
-    }
-}
-
-fn outcome_of(error: CaError) -> Outcome {
-    match error {
-        CaError::Refused(refusal) => Outcome::Refused(refusal),
-        CaError::Unreachable(detail) => Outcome::CaUnreachable(detail),
-    }
-}
-
-/// How a unit is made, by the CA's record.
-struct Plan {
-    assignment: Assignment,
-    /// The serial number of the unit's last birth certificate.
-    certificate: Option<SerialNumber>,
-}
-
-/// The serial number of the certificate that is superseded: the CA allows another one in its place, or has
-/// issued one.
-fn superseded(
-    progress: &UnitProgress,
-    serial_status: SerialStatus,
-    on_record: Option<SerialNumber>,
-) -> Option<SerialNumber> {
-    let on_record = on_record?;
-    let had =
-        progress.certificate.as_ref().map(|certificate| certificate.serial_number).or(progress.read_back);
-    match had {
-        _ if serial_status == SerialStatus::Rework => {
-            (progress.superseded != Some(on_record)).then_some(on_record)
-        }
-        Some(had) if had != on_record => Some(had),
-        _ => None,
-    }
-}
-
-/// Why the station's clock cannot be used to judge certificates: it differs too much from the CA's.
-fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
-    let difference = station.duration_since(ca).unwrap_or_else(|error| error.duration());
-    let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
-    (difference > CLOCK_DIFFERENCE_MAX).then(|| {
-        format!(
-            "this station's clock shows {} and the CA's {}: they may differ by {} at most; set the one that is wrong",
-            rfc3339(station),
-            rfc3339(ca),
-            humantime::format_duration(CLOCK_DIFFERENCE_MAX)
-        )
-    })
-}
-
-/// The refusal that the CA would give to a unit without a certificate, if the order stands still. `now` is
-/// the CA's time.
-pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Refusal> {
-    let result = order.counts.map_or(0, |counts| counts.issued);
-    let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
-    let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
-    let (reason, why) = match order.state() {
-        v1::WorkOrderState::Paused => ("WORK_ORDER_PAUSED", "is paused".to_owned()),
-        v1::WorkOrderState::Closed => ("WORK_ORDER_CLOSED", "is closed".to_owned()),
-        v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => {
-            match (bound(&order.opens_at), bound(&order.closes_at)) {
-                (Some((opens_at, now)), _) if now < opens_at => {
-                    ("WORK_ORDER_NOT_YET_OPEN", format!("opens at {}", rfc3339(opens_at)))
-                }
-                (_, Some((closes_at, now))) if now >= closes_at => {
-                    ("WORK_ORDER_EXPIRED", format!("ended at {}", rfc3339(closes_at)))
-                }
-                _ if result >= order.quantity => {
-                    ("WORK_ORDER_EXHAUSTED", format!("is for {} units, and all are made", order.quantity))
-                }
-                _ => return None,
-            }
-        }
-    };
-    let message = format!("work order {} {why}", order.id);
-    Some(Refusal { reason: reason.to_owned(), message, retry_after: None, stops_the_line: true })
-}
-
-fn no_answer(error: CaError) -> Event {
-    match error {
-        CaError::Refused(refusal) => Event::Refused(refusal),
-        CaError::Unreachable(detail) => Event::CaUnreachable(detail),
-    }
-}
-
 /// Fresh random values; `None` when the system has none.
 fn randomness() -> Option<SessionRandomness> {
     let (mut request_id, mut nonce, mut exchange) = ([0; 16], [0; 32], [0; 4]);
@@ -550,6 +284,3 @@ fn randomness() -> Option<SessionRandomness> {
 
 /// Pauses before a broken link is opened again.
 const LINK_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
-
-/// The largest difference between the two clocks: birth certificates begin an hour before they are issued.
-const CLOCK_DIFFERENCE_MAX: Duration = Duration::from_secs(45 * 60);
