@@ -149,6 +149,3 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
 fn say(text: &str) -> Result<(), Failure> {
     diagnostics::print(&format!("{text}\n")).map_err(Failure::Print)
 }
-
-/// The CA's reason when all units of an order are made.
-const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";

@@ -17,6 +17,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use identity::DeviceId;
+use proto::v1::Reason;
 
 pub(crate) use file::{Torn, read};
 pub(crate) use location::{FoundJournal, JournalLocation};
@@ -240,8 +241,9 @@ impl JournalState {
                 let unit = self.units.entry(device).or_default();
                 // If the CA was asked before, the certificate may be on its way to another board, which keeps
                 // its number.
-                unit.progress.assigned_in_vain |=
-                    end.reason == ALREADY_ISSUED && unit.progress.certificate.is_none() && !unit.asked_before;
+                unit.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
+                    && unit.progress.certificate.is_none()
+                    && !unit.asked_before;
                 unit.end = Some(end);
             }
         }
@@ -296,9 +298,6 @@ pub(crate) enum JournalError {
 
 /// The outcome of a unit whose certificate is to be replaced, or was replaced by another station.
 const SUPERSEDED: &str = "superseded";
-
-/// The CA's reason to the station that was slower.
-pub(crate) const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
 
 /// The version of the file format.
 const VERSION: u32 = 1;

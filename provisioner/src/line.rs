@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use identity::{DeviceId, DeviceSerial};
 use parking_lot::Mutex;
+use proto::v1::Reason;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use silence::{SilenceMonitor, SilenceVerdict};
 pub(crate) use summary::{Stop, Summary};
 
-use crate::journal::{ALREADY_ISSUED, UnitRecord};
+use crate::journal::UnitRecord;
 use crate::report::UnitReport;
 use crate::session::Outcome;
 use crate::slot::{LineContext, UnitResult};
@@ -219,9 +220,9 @@ impl LineShared {
         // unit keeps its number.
         let is_new =
             result.progress.certificate.is_none() && known.is_none_or(|known| known.progress.asked.is_none());
-        let collided = is_new && result.outcome.reason() == ALREADY_ISSUED;
+        let collided = is_new && result.outcome.reason() == Reason::DeviceAlreadyIssued.as_str_name();
         // Other stations made the last units of the order: this unit has no fault.
-        let came_late = is_new && result.outcome.reason() == EXHAUSTED;
+        let came_late = is_new && result.outcome.reason() == Reason::WorkOrderExhausted.as_str_name();
         if (collided || came_late) && result.heard {
             let mut withdrawn = self.withdrawn.lock();
             withdrawn.push(unit.device.serial.clone());
@@ -274,9 +275,6 @@ fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
         _ => None,
     }
 }
-
-/// The CA's reason when all units of the order are made.
-const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
 /// `Hello.withdrawn_serials` in factory_link.proto.
 const WITHDRAWN_MAX: usize = 64;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use client::{Diagnosis, diagnose};
 use identity::{Clock, SystemClock};
+use proto::v1::Reason;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -82,61 +83,147 @@ pub(super) fn react(status: &Status) -> Reaction {
 
 /// What an operator of the CA does about a status that says "later".
 fn remedy(reason: &str) -> &'static str {
-    match reason {
-        "STORE_FULL" => "; make room on the CA's disk (docs/operations/full-disk.md)",
-        "CLOCK_IN_DOUBT" => "; put the CA's clock right (docs/operations/wrong-clock.md)",
+    match Reason::from_str_name(reason) {
+        Some(Reason::StoreFull) => "; make room on the CA's disk (docs/operations/full-disk.md)",
+        Some(Reason::ClockInDoubt) => "; put the CA's clock right (docs/operations/wrong-clock.md)",
         _ => "",
     }
 }
 
 /// What a person does about a refusal that stops the line.
 pub(crate) fn advice(reason: &str) -> &'static str {
-    match reason {
-        "WORK_ORDER_EXHAUSTED" => {
-            "all units of the order are made; ask for another work order: touchmark work-order create"
-        }
-        "WORK_ORDER_PAUSED" => {
-            "an operator has paused the order; after `touchmark work-order resume` run this command again"
-        }
-        "WORK_ORDER_CLOSED" => "the order has ended for ever; ask for another work order",
-        "WORK_ORDER_EXPIRED" => "the window of the order has ended; ask for another work order",
-        "WORK_ORDER_NOT_YET_OPEN" => {
-            "the window of the order has not begun; run this command again when it has"
-        }
-        "WORK_ORDER_NOT_FOUND" => {
-            "check the id with `touchmark work-order list`, and that the order names this station"
-        }
-        "DEVICE_OF_ANOTHER_WORK_ORDER" => {
-            "the unit has its birth certificate from that order; give this order other serial numbers"
-        }
-        "CLIENT_CERTIFICATE_REVOKED" => {
-            "an operator has revoked this station's credential; ask for another one: touchmark principal issue station"
-        }
-        "CLIENT_CERTIFICATE_EXPIRED" => {
-            "this station's credential has ended; ask for another one: touchmark principal issue station"
-        }
-        "TLS" | "UNAUTHENTICATED" => {
+    match (Reason::from_str_name(reason), reason) {
+        (Some(reason), _) => advice_on(reason),
+        (None, "TLS" | "UNAUTHENTICATED") => {
             "the CA does not accept this station's credential, or the station not the CA's: it may be revoked, expired or of \
              another CA; an operator can make another one: touchmark principal issue station"
         }
-        CLOCK => {
+        (None, CLOCK) => {
             "compare `date -u` here with another clock and set it; if it is right, the CA's server certificate is what is wrong: an operator \
              looks with touchmark doctor"
         }
-        "NOT_TLS" => {
+        (None, "NOT_TLS") => {
             "name the CA's gRPC port as `server` in the configuration, 8443 unless it was changed there"
         }
-        SERVER_EXPIRED => {
-            "if this machine's clock is right, the server's certificate has ended: on the CA's machine, `touchmark-ca credential` makes \
+        (None, SERVER_EXPIRED) => {
+            "if this machine's clock is right, the server's certificate has expired: on the CA's machine, `touchmark-ca credential` makes \
              another (docs/operations/server-certificate.md)"
         }
-        SERVER_NOT_BEGUN => "set this machine's clock, or the CA's (docs/operations/wrong-clock.md)",
-        SERVER_UNKNOWN => "check that `server` and `credentials` in the configuration are of the same CA",
-        "CA_UNREACHABLE" => {
+        (None, SERVER_NOT_BEGUN) => "set this machine's clock, or the CA's (docs/operations/wrong-clock.md)",
+        (None, SERVER_UNKNOWN) => {
+            "check that `server` and `credentials` in the configuration are of the same CA"
+        }
+        (None, "CA_UNREACHABLE") => {
             "mend what the CA says; if it says nothing, check `server` in the configuration and that the CA runs; then run this command \
              again: it finishes the unfinished units"
         }
-        _ => "this holds for every unit; ask an operator of the CA",
+        // A reason of a newer CA.
+        (None, _) => ASK_AN_OPERATOR,
+    }
+}
+
+/// The advice on a reason of the CA. The match is exhaustive, so that a new reason needs advice.
+#[expect(clippy::too_many_lines, reason = "one row for each reason")]
+fn advice_on(reason: Reason) -> &'static str {
+    match reason {
+        Reason::WorkOrderExhausted => {
+            "all units of the order are made; ask for another work order: touchmark work-order create"
+        }
+        Reason::WorkOrderPaused => {
+            "an operator has paused the order; after `touchmark work-order resume` run this command again"
+        }
+        Reason::WorkOrderClosed => "the order has ended for ever; ask for another work order",
+        Reason::WorkOrderExpired => "the window of the order has ended; ask for another work order",
+        Reason::WorkOrderNotYetOpen => {
+            "the window of the order has not begun; run this command again when it has"
+        }
+        Reason::WorkOrderNotFound => {
+            "check the id with `touchmark work-order list`, and that the order names this station"
+        }
+        Reason::DeviceOfAnotherWorkOrder => {
+            "the unit has its birth certificate from that order; give this order other serial numbers"
+        }
+        Reason::ClientCertificateRevoked => {
+            "an operator has revoked this station's credential; ask for another one: touchmark principal issue station"
+        }
+        Reason::ClientCertificateExpired => {
+            "this station's credential has expired; ask for another one: touchmark principal issue station"
+        }
+        Reason::ClientCertificateRequired
+        | Reason::ClientCertificateUnknown
+        | Reason::ClientCertificateHeld
+        | Reason::RoleNotAllowed
+        | Reason::BareKeyNotAllowed
+        | Reason::TokenNotAllowed => "use the credential of a station: touchmark principal issue station",
+        Reason::Overloaded
+        | Reason::Stopping
+        | Reason::DeadlineExceeded
+        | Reason::Cancelled
+        | Reason::StoreBusy
+        | Reason::StoreFull
+        | Reason::StoreUnavailable
+        | Reason::ListingsUnavailable
+        | Reason::SignerUnavailable
+        | Reason::ClockInDoubt => {
+            "run this command again when the CA can answer; an operator looks with touchmark doctor"
+        }
+        Reason::RpcUnknown
+        | Reason::TimeoutMalformed
+        | Reason::MessageCompressed
+        | Reason::MessageMalformed
+        | Reason::MessageTooLarge => "use programs and a CA of the same version",
+        // Refusals of a single unit, and reasons that stations are not given.
+        Reason::Unspecified
+        | Reason::RequestInvalid
+        | Reason::RequestIdReused
+        | Reason::CursorUnknown
+        | Reason::GeneratorFailed
+        | Reason::IssuanceFailed
+        | Reason::SerialNumberTaken
+        | Reason::Internal
+        | Reason::CsrTooLarge
+        | Reason::CsrNotDer
+        | Reason::ProofOfPossessionFailed
+        | Reason::KeyTypeNotAllowed
+        | Reason::KeyMalformed
+        | Reason::KeyWeak
+        | Reason::KeyBlocked
+        | Reason::KeyAlreadyUsed
+        | Reason::KeyUnknown
+        | Reason::ProfileForbids
+        | Reason::SerialNotInWorkOrder
+        | Reason::ProductNotInWorkOrder
+        | Reason::QuantityOutOfRange
+        | Reason::SerialsTooFew
+        | Reason::ManifestTooLong
+        | Reason::StationsMissing
+        | Reason::TooManyStations
+        | Reason::StationUnknown
+        | Reason::WindowEmpty
+        | Reason::ProfileNotForBirth
+        | Reason::DeviceNotFound
+        | Reason::DeviceAlreadyIssued
+        | Reason::DeviceScrapped
+        | Reason::DeviceRetired
+        | Reason::DeviceRevoked
+        | Reason::DeviceHeld
+        | Reason::DeviceNotHeld
+        | Reason::DeviceInUse
+        | Reason::AlreadyEnrolled
+        | Reason::LineageForked
+        | Reason::TooManyUnconfirmed
+        | Reason::TooOften
+        | Reason::CertificateNotFound
+        | Reason::CertificateRevoked
+        | Reason::PrincipalNotFound
+        | Reason::LastOperator
+        | Reason::CountChanged
+        | Reason::TooManyCertificates
+        | Reason::NotAllowed
+        | Reason::JobNotFound
+        | Reason::TooManyRotations
+        | Reason::IssuerNotRevocable
+        | Reason::IssuerExists => ASK_AN_OPERATOR,
     }
 }
 
@@ -144,7 +231,10 @@ pub(crate) fn advice(reason: &str) -> &'static str {
 fn stops_the_line(code: Code, reason: &str) -> bool {
     match code {
         Code::Unauthenticated | Code::Unimplemented => true,
-        Code::PermissionDenied => !matches!(reason, "SERIAL_NOT_IN_WORK_ORDER" | "PRODUCT_NOT_IN_WORK_ORDER"),
+        Code::PermissionDenied => !matches!(
+            Reason::from_str_name(reason),
+            Some(Reason::SerialNotInWorkOrder | Reason::ProductNotInWorkOrder)
+        ),
         _ => reason.starts_with("WORK_ORDER_"),
     }
 }
@@ -209,6 +299,9 @@ pub(crate) const SERVER_NOT_BEGUN: &str = "SERVER_CERTIFICATE_NOT_BEGUN";
 /// The reason when the server is not of the CA that the credential trusts.
 pub(crate) const SERVER_UNKNOWN: &str = "SERVER_CERTIFICATE_UNKNOWN";
 
+/// The advice when there is no better one.
+const ASK_AN_OPERATOR: &str = "this holds for every unit; ask an operator of the CA";
+
 /// The longest reason that is kept.
 const REASON_CHARACTERS_MAX: usize = 64;
 
@@ -259,6 +352,12 @@ mod tests {
             detail,
             "it says STORE_FULL: why; make room on the CA's disk (docs/operations/full-disk.md)"
         );
+    }
+
+    #[test]
+    fn a_reason_of_a_newer_ca_is_referred_to_an_operator() {
+        assert!(advice("WORK_ORDER_PAUSED").contains("resume"));
+        assert_eq!(advice("WORK_ORDER_FROM_THE_FUTURE"), ASK_AN_OPERATOR);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cli::{Complaint, Status};
 use identity::SerialPatternError;
+use proto::v1::Reason;
 
 use crate::arguments::PROGRAM;
 use crate::ca::{CLOCK, CaError, advice};
@@ -111,12 +112,16 @@ fn is_of_tls(reason: &str) -> bool {
 
 /// The exit status for a reason of the CA.
 pub(super) fn of_reason(reason: &str) -> Status {
-    match reason {
-        "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,
-        "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => Status::NotGood,
-        CLOCK | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
-        reason if is_of_tls(reason) => Status::Unusable,
-        reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
+    match (Reason::from_str_name(reason), reason) {
+        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen), _) | (None, "CA_UNREACHABLE") => {
+            Status::Later
+        }
+        (Some(Reason::WorkOrderExhausted | Reason::WorkOrderClosed | Reason::WorkOrderExpired), _) => {
+            Status::NotGood
+        }
+        (Some(Reason::RoleNotAllowed), _) | (None, CLOCK | "UNAUTHENTICATED") => Status::Unusable,
+        // Also a reason of a newer CA.
+        (_, reason) if reason.starts_with("CLIENT_CERTIFICATE_") || is_of_tls(reason) => Status::Unusable,
         _ => Status::Failed,
     }
 }

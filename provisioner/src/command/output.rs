@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cli::{Complaint, Status, count};
+use proto::v1::Reason;
 
-use super::{EXHAUSTED, Failure, failure, summary};
+use super::{Failure, failure, summary};
 use crate::arguments::{Output, PROGRAM};
 use crate::ca::{CLOCK, advice};
 use crate::console::Console;
@@ -79,7 +80,9 @@ impl RunOutput {
             }
             None => return reached,
             // This station has done its part.
-            Some(Stop::Refused { reason, message }) if reason == EXHAUSTED && summary.is_complete() => {
+            Some(Stop::Refused { reason, message })
+                if *reason == Reason::WorkOrderExhausted.as_str_name() && summary.is_complete() =>
+            {
                 self.console.complain(message);
                 return reached;
             }

@@ -191,7 +191,7 @@ fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<V
 /// Why units that were not begun cannot be made. An exhausted order is no reason: its units may be under way.
 fn order_stop(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
     order_refusal(order, now)
-        .filter(|refusal| refusal.reason != super::EXHAUSTED)
+        .filter(|refusal| !refusal.is(v1::Reason::WorkOrderExhausted))
         .map(|refusal| Stop::Refused { reason: refusal.reason, message: refusal.message })
 }
 

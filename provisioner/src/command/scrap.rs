@@ -2,6 +2,7 @@
 
 use cli::{Answer, Complaint, Status, ask, count};
 use identity::DeviceId;
+use proto::v1::Reason;
 
 use super::{Failure, Station, failure, say};
 use crate::arguments::{PROGRAM, ScrapArguments};
@@ -30,9 +31,7 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
             }
             // The unit failed before it had a certificate, so the CA has nothing to revoke. A serial number
             // that the journal does not know is mistyped.
-            Err(CaError::Refused(refusal))
-                if refusal.reason == NEVER_ISSUED && never_made(&known, &device) =>
-            {
+            Err(CaError::Refused(refusal)) if refusal.is(NEVER_ISSUED) && never_made(&known, &device) => {
                 journal.record(&record).await?;
                 given_up += 1;
                 result_line(&arguments, &device, ScrapResult::GivenUp)
@@ -128,7 +127,7 @@ fn result_line(arguments: &ScrapArguments, device: &DeviceId, what: ScrapResult<
     if arguments.json {
         let (outcome, reason, message) = match what {
             ScrapResult::Scrapped => ("scrapped", "", ""),
-            ScrapResult::GivenUp => ("given-up", NEVER_ISSUED, "it never had a certificate"),
+            ScrapResult::GivenUp => ("given-up", NEVER_ISSUED.as_str_name(), "it never had a certificate"),
             ScrapResult::Refused(reason, message) => ("refused", reason, message),
         };
         let device = device.to_string();
@@ -146,4 +145,4 @@ fn result_line(arguments: &ScrapArguments, device: &DeviceId, what: ScrapResult<
 }
 
 /// The CA's reason when no unit has this serial number.
-const NEVER_ISSUED: &str = "DEVICE_NOT_FOUND";
+const NEVER_ISSUED: Reason = Reason::DeviceNotFound;

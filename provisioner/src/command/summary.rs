@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use cli::count;
+use proto::v1::Reason;
 
 use crate::line::{Stop, Summary};
 
@@ -18,7 +19,9 @@ pub(super) fn text(summary: &Summary) -> String {
     for (cause, number) in summary.failures.iter().chain(&summary.unfinished) {
         write!(text, "\n  {number} {cause}").ok();
     }
-    for (whose, number) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
+    for (whose, number) in
+        summary.skipped.iter().filter(|(whose, _)| *whose != Reason::WorkOrderExhausted.as_str_name())
+    {
         let (numbers, why) = (count(*number, "serial number"), taken_text(whose));
         write!(text, "\n  skipped: {numbers} {why}").ok();
     }

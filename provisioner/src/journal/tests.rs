@@ -75,11 +75,13 @@ fn a_serial_number_that_was_told_in_vain_stays_so_after_the_next_refusal() {
     let in_vain = |records: Vec<Record>| {
         JournalState::from_records(records).units[&device(1)].progress.assigned_in_vain
     };
-    let first = vec![begun(), asked(), ended(ALREADY_ISSUED)];
+    let first = vec![begun(), asked(), ended("DEVICE_ALREADY_ISSUED")];
     assert!(in_vain(first.clone()));
-    assert!(in_vain([first, vec![begun(), ended(ALREADY_ISSUED), begun(), ended("no-answer")]].concat()));
+    assert!(in_vain(
+        [first, vec![begun(), ended("DEVICE_ALREADY_ISSUED"), begun(), ended("no-answer")]].concat()
+    ));
     // The first board may have its certificate on the way: it keeps its number.
-    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended(ALREADY_ISSUED)]));
+    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended("DEVICE_ALREADY_ISSUED")]));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proto::v1::Reason;
+
 use crate::report::{UnitOutcome, UnitReport};
 
 /// What became of a run: numbers of units.
@@ -86,7 +88,7 @@ impl Summary {
 
     /// Whether it ended because all units of the order were made, some of them by other stations.
     pub(crate) fn is_complete(&self) -> bool {
-        self.skipped.contains_key("WORK_ORDER_EXHAUSTED") && self.unfinished() == 0
+        self.skipped.contains_key(Reason::WorkOrderExhausted.as_str_name()) && self.unfinished() == 0
     }
 
     /// How many units are unfinished.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use identity::DeviceId;
+use proto::v1::Reason;
 
 use super::{FaultCode, VerificationFault};
 
@@ -140,7 +141,7 @@ impl Outcome {
     /// Whether `resume` can continue the unit.
     pub(crate) fn leaves_the_unit_open(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.stops_the_line && !ENDS_OF_ORDERS.contains(&&*refusal.reason),
+            Self::Refused(refusal) => refusal.stops_the_line && !refusal.ends_the_order(),
             Self::CaUnreachable(_)
             | Self::LinkLost(_)
             | Self::TimedOut { .. }
@@ -278,12 +279,9 @@ impl Outcome {
 
     /// Whether the order issues no further certificates to any unit.
     pub(crate) fn ends_the_order(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if ENDS_OF_ORDERS.contains(&refusal.reason.as_str()))
+        matches!(self, Self::Refused(refusal) if refusal.ends_the_order())
     }
 }
-
-/// Reasons after which an order issues no further certificates.
-const ENDS_OF_ORDERS: [&str; 3] = ["WORK_ORDER_EXHAUSTED", "WORK_ORDER_CLOSED", "WORK_ORDER_EXPIRED"];
 
 /// A refusal by the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,6 +294,19 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     /// Whether the CA would refuse every other unit as well.
     pub(crate) stops_the_line: bool,
+}
+
+impl Refusal {
+    /// Whether the CA gave this reason.
+    pub(crate) fn is(&self, reason: Reason) -> bool {
+        self.reason == reason.as_str_name()
+    }
+
+    /// Whether the order issues no further certificates.
+    fn ends_the_order(&self) -> bool {
+        let ends = [Reason::WorkOrderExhausted, Reason::WorkOrderClosed, Reason::WorkOrderExpired];
+        ends.into_iter().any(|end| self.is(end))
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use identity::{DeviceSerial, SerialNumber};
-use proto::v1;
+use proto::v1::{self, Reason};
 
 use super::LineContext;
 use crate::ca::CaError;
@@ -127,25 +127,30 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
     let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
     let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     let (reason, why) = match order.state() {
-        v1::WorkOrderState::Paused => ("WORK_ORDER_PAUSED", "is paused".to_owned()),
-        v1::WorkOrderState::Closed => ("WORK_ORDER_CLOSED", "is closed".to_owned()),
+        v1::WorkOrderState::Paused => (Reason::WorkOrderPaused, "is paused".to_owned()),
+        v1::WorkOrderState::Closed => (Reason::WorkOrderClosed, "is closed".to_owned()),
         v1::WorkOrderState::Open | v1::WorkOrderState::Unspecified => {
             match (bound(&order.opens_at), bound(&order.closes_at)) {
                 (Some((opens_at, now)), _) if now < opens_at => {
-                    ("WORK_ORDER_NOT_YET_OPEN", format!("opens at {}", rfc3339(opens_at)))
+                    (Reason::WorkOrderNotYetOpen, format!("opens at {}", rfc3339(opens_at)))
                 }
                 (_, Some((closes_at, now))) if now >= closes_at => {
-                    ("WORK_ORDER_EXPIRED", format!("ended at {}", rfc3339(closes_at)))
+                    (Reason::WorkOrderExpired, format!("ended at {}", rfc3339(closes_at)))
                 }
                 _ if result >= order.quantity => {
-                    ("WORK_ORDER_EXHAUSTED", format!("is for {} units, and all are made", order.quantity))
+                    (Reason::WorkOrderExhausted, format!("is for {} units, and all are made", order.quantity))
                 }
                 _ => return None,
             }
         }
     };
     let message = format!("work order {} {why}", order.id);
-    Some(Refusal { reason: reason.to_owned(), message, retry_after: None, stops_the_line: true })
+    Some(Refusal {
+        reason: reason.as_str_name().to_owned(),
+        message,
+        retry_after: None,
+        stops_the_line: true,
+    })
 }
 
 /// The largest difference between the two clocks: birth certificates begin an hour before they are issued.
