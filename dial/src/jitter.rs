@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-/// Exponential backoff with full jitter: each pause is drawn evenly between zero and a bound that doubles, so that callers that were cut
-/// off together do not come back together. It never ends.
+/// Exponential backoff with full jitter: each pause is drawn evenly between zero and a bound that doubles, so
+/// that callers that were cut off together do not come back together. It never ends.
 #[derive(Debug)]
 pub struct FullJitter {
     generator: StdRng,

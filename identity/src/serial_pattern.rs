@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::{DeviceIdError, DeviceSerial};
 
-/// A numbered range of device serials: `SN{000001..010000}`, both ends included, all numbers with as many digits as the first.
+/// A numbered range of device serials: `SN{000001..010000}`, both ends included, all numbers with as many
+/// digits as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerialPattern {
     prefix: String,

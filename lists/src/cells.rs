@@ -76,7 +76,8 @@ impl Reader<'_> {
             self.line += u64::try_from(inside.matches('\n').count()).unwrap_or_default();
             cell.push_str(inside);
             match after.strip_prefix('"') {
-                // "a double-quote appearing inside a field must be escaped by preceding it with another double quote"
+                // "a double-quote appearing inside a field must be escaped by preceding it with another
+                // double quote"
                 Some(more) => {
                     cell.push('"');
                     self.rest = more;

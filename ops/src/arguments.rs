@@ -24,8 +24,9 @@ use crate::connection::{Connection, EVERYWHERE};
 
 /// Operate a Touchmark CA: work orders, credentials, devices and their certificates.
 ///
-/// Every command but `quickstart` calls the CA over mutual TLS with the credential in --credentials, a directory with
-/// cert.pem, chain.pem, trust.pem and key.pem (mode 0600), as `touchmark-ca init` and `touchmark principal issue` write it.
+/// Every command but `quickstart` calls the CA over mutual TLS with the credential in --credentials, a
+/// directory with cert.pem, chain.pem, trust.pem and key.pem (mode 0600), as `touchmark-ca init` and
+/// `touchmark principal issue` write it.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, arg_required_else_help = true, max_term_width = 110, after_help = EXIT_STATUSES)]
 pub struct Arguments {

@@ -1,4 +1,5 @@
-//! Long lists, a page at a time: each page is printed before the next is asked for, so that a list of any length needs the memory of a page.
+//! Long lists, a page at a time: each page is printed before the next is asked for, so that a list of any
+//! length needs the memory of a page.
 
 use proto::v1::PageRequest;
 use serde::Serialize;
@@ -9,8 +10,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::Column;
 
-/// Prints page after page until `limit` rows are printed or the list ends, then says how to go on. `ask` returns the rows of a page and
-/// the cursor of the next one.
+/// Prints page after page until `limit` rows are printed or the list ends, then says how to go on. `ask`
+/// returns the rows of a page and the cursor of the next one.
 pub(crate) async fn print<T: Into<V>, V: Serialize>(
     columns: &[Column<V>],
     page: &PageArguments,
@@ -20,7 +21,8 @@ pub(crate) async fn print<T: Into<V>, V: Serialize>(
     print_some(columns, page, output, ask, |row| Some(row.into()), async || Ok(())).await
 }
 
-/// As [`print()`], with the rows for which `view` returns one. If there is none, `exists` may fail because what was asked about does not exist.
+/// As [`print()`], with the rows for which `view` returns one. If there is none, `exists` may fail because
+/// what was asked about does not exist.
 pub(crate) async fn print_some<T, V: Serialize>(
     columns: &[Column<V>],
     page: &PageArguments,

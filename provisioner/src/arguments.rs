@@ -8,7 +8,8 @@ use identity::{DeviceId, DeviceIdError, DeviceSerial, Product};
 
 use crate::link::LinkSpec;
 
-/// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the unit.
+/// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the
+/// unit.
 #[derive(Debug, Parser)]
 #[command(
     name = PROGRAM,

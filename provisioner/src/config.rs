@@ -27,8 +27,8 @@ pub(crate) struct Settings {
 /// - `server = "https://ca.example.com:8443"`: the CA. Environment: `TOUCHMARK_STATION_SERVER`.
 /// - `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
 ///   `TOUCHMARK_STATION_CREDENTIALS`.
-/// - `journal = "DIR"`: the station's journal. By default `$STATE_DIRECTORY/journal`, or a directory beside the
-///   credential directory, with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
+/// - `journal = "DIR"`: the station's journal. By default `$STATE_DIRECTORY/journal`, or a directory beside
+///   the credential directory, with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
 /// - `answer-timeout-ms = 3000`: a request to a device is sent again after this time; 10 to 600,000.
 /// - `sends-max = 10`: how often one request is sent to a device in all; 1 to 100.
 /// - `ca-patience-s = 60`: how long a call to the CA is repeated while it cannot answer; 0 to 3,600.

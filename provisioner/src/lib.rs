@@ -1,4 +1,5 @@
-//! The factory station as a library: takes units from the line, gives each its birth certificate, and proves that it has it.
+//! The factory station as a library: takes units from the line, gives each its birth certificate, and proves
+//! that it has it.
 
 mod arguments;
 mod ca;

@@ -1,4 +1,5 @@
-//! The real `touchmark-station` with a CA and devices that live in the test: mTLS and frames over TCP are real.
+//! The real `touchmark-station` with a CA and devices that live in the test: mTLS and frames over TCP are
+//! real.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -302,7 +303,8 @@ async fn a_silent_link_with_many_slots_stops_after_three_units_of_the_whole_line
     let output = factory.station("provision", &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let summary = &lines(&output).pop().unwrap()["summary"];
-    // Units that were on the other slots when the line stopped are not judged; a slot may have begun its next one by then.
+    // Units that were on the other slots when the line stopped are not judged; a slot may have begun its next
+    // one by then.
     let unfinished = summary["unfinished"].as_u64().unwrap();
     assert_eq!(summary["failed"], 3, "{summary}");
     assert!((1..=2 * 8).contains(&unfinished), "{summary}");

@@ -16,7 +16,8 @@ pub(crate) enum PrincipalCommand {
     /// All principals, by role and name
     #[command(after_help = SEE_STATUSES)]
     List(PageArguments),
-    /// Revoke all credentials of a principal, for ever: its next call is refused, also on a stream that is open
+    /// Revoke all credentials of a principal, for ever: its next call is refused, also on a stream that is
+    /// open
     ///
     /// It asks for the principal's name on a terminal; use --yes elsewhere.
     #[command(after_help = SEE_STATUSES)]

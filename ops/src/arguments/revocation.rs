@@ -109,7 +109,8 @@ pub(crate) struct WatchArguments {
     /// Keep CRLs fresh in this directory: ISSUER.crl.pem for each issuer, and crls.pem with all of them
     #[arg(long, value_name = "DIR")]
     pub(crate) write_crl: Option<PathBuf>,
-    /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
+    /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational,
+    /// infrastructure]
     #[arg(long = "issuer", value_name = "ISSUER", value_parser = ISSUERS, hide_possible_values = true, requires = "write_crl")]
     pub(crate) issuers: Vec<String>,
     /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after

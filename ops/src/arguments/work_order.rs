@@ -68,7 +68,8 @@ pub(crate) struct WorkOrderTerms {
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "manifest")]
     pub(crate) serials: Option<String>,
-    /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by commas, semicolons or tabs
+    /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by
+    /// commas, semicolons or tabs
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
     /// The manifest's column of serial numbers [default: `serial`, `Serial Number`, `S/N` and the like]

@@ -1,7 +1,8 @@
-//! `touchmark principal issue`: makes a key, requests a certificate for it, and writes the credential directory.
+//! `touchmark principal issue`: makes a key, requests a certificate for it, and writes the credential
+//! directory.
 //!
-//! The request (request id and certificate request) is on disk before it is sent. If the answer was lost, the same command sends the same
-//! request and gets the same certificate.
+//! The request (request id and certificate request) is on disk before it is sent. If the answer was lost, the
+//! same command sends the same request and gets the same certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};

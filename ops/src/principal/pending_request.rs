@@ -21,7 +21,8 @@ pub(super) struct Prepared {
     pub(super) created: CreatedFiles,
 }
 
-/// Files that this run created: none if the request was left by an earlier run, because that one may have been answered.
+/// Files that this run created: none if the request was left by an earlier run, because that one may have
+/// been answered.
 #[derive(Debug, Default)]
 pub(super) struct CreatedFiles {
     files: Vec<PathBuf>,

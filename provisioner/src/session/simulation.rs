@@ -1,5 +1,5 @@
-//! A station, a device and a CA that crash between any two steps, over a link that loses, doubles and damages: the unit ends with
-//! one identity, and the count is right.
+//! A station, a device and a CA that crash between any two steps, over a link that loses, doubles and
+//! damages: the unit ends with one identity, and the count is right.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -49,7 +49,8 @@ fn makers() -> &'static Makers {
     })
 }
 
-/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of the CSR may differ), and by device and key.
+/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of
+/// the CSR may differ), and by device and key.
 struct Ca {
     quota: usize,
     requests: BTreeMap<RequestId, (DeviceId, Vec<u8>, BirthCertificate)>,
