@@ -17,8 +17,7 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
-pub(crate) use refusal::CLOCK;
-pub(crate) use refusal::advice;
+pub(crate) use refusal::{CLOCK, advice, ends_the_order};
 
 use crate::session::{BirthCertificate, Refusal};
 use crate::wire::{birth_certificate, device_message};

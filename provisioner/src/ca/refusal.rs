@@ -48,6 +48,7 @@ pub(super) fn react(status: &Status) -> Reaction {
             message,
             retry_after: None,
             stops_the_line: true,
+            ends_the_order: false,
         });
     }
     if let Some(alert) = tls_alert(status) {
@@ -56,6 +57,7 @@ pub(super) fn react(status: &Status) -> Reaction {
             message: format!("the connection is refused: {alert}"),
             retry_after: None,
             stops_the_line: true,
+            ends_the_order: false,
         });
     }
     let details = status.get_error_details();
@@ -78,7 +80,8 @@ pub(super) fn react(status: &Status) -> Reaction {
     let reason = reason.unwrap_or_else(|| code_name(status.code()).to_owned());
     let stops_the_line = stops_the_line(status.code(), &reason);
     let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
-    Reaction::Refused(Refusal { reason, message, retry_after: after, stops_the_line })
+    let ends_the_order = ends_the_order(&reason);
+    Reaction::Refused(Refusal { reason, message, retry_after: after, stops_the_line, ends_the_order })
 }
 
 /// What an operator of the CA does about a status that says "later".
@@ -225,6 +228,19 @@ fn advice_on(reason: Reason) -> &'static str {
         | Reason::IssuerNotRevocable
         | Reason::IssuerExists => ASK_AN_OPERATOR,
     }
+}
+
+impl Refusal {
+    /// Whether the CA gave this reason.
+    pub(crate) fn is(&self, reason: Reason) -> bool {
+        self.reason == reason.as_str_name()
+    }
+}
+
+/// Whether the order issues no further certificates after this reason.
+pub(crate) fn ends_the_order(reason: &str) -> bool {
+    use Reason::{WorkOrderClosed, WorkOrderExhausted, WorkOrderExpired};
+    matches!(Reason::from_str_name(reason), Some(WorkOrderExhausted | WorkOrderClosed | WorkOrderExpired))
 }
 
 /// Whether the CA would refuse the next unit as well.

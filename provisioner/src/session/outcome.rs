@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use identity::DeviceId;
-use proto::v1::Reason;
 
 use super::{FaultCode, VerificationFault};
 
@@ -141,7 +140,7 @@ impl Outcome {
     /// Whether `resume` can continue the unit.
     pub(crate) fn leaves_the_unit_open(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.stops_the_line && !refusal.ends_the_order(),
+            Self::Refused(refusal) => refusal.stops_the_line && !refusal.ends_the_order,
             Self::CaUnreachable(_)
             | Self::LinkLost(_)
             | Self::TimedOut { .. }
@@ -279,7 +278,7 @@ impl Outcome {
 
     /// Whether the order issues no further certificates to any unit.
     pub(crate) fn ends_the_order(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.ends_the_order())
+        matches!(self, Self::Refused(refusal) if refusal.ends_the_order)
     }
 }
 
@@ -294,19 +293,8 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     /// Whether the CA would refuse every other unit as well.
     pub(crate) stops_the_line: bool,
-}
-
-impl Refusal {
-    /// Whether the CA gave this reason.
-    pub(crate) fn is(&self, reason: Reason) -> bool {
-        self.reason == reason.as_str_name()
-    }
-
-    /// Whether the order issues no further certificates.
-    fn ends_the_order(&self) -> bool {
-        let ends = [Reason::WorkOrderExhausted, Reason::WorkOrderClosed, Reason::WorkOrderExpired];
-        ends.into_iter().any(|end| self.is(end))
-    }
+    /// Whether the order issues no further certificates to any unit.
+    pub(crate) ends_the_order: bool,
 }
 
 impl fmt::Display for Refusal {

@@ -126,6 +126,7 @@ fn refused(reason: &str) -> Event {
         message: "no".into(),
         retry_after: None,
         stops_the_line: false,
+        ends_the_order: false,
     })
 }
 

@@ -6,7 +6,7 @@ use identity::{DeviceSerial, SerialNumber};
 use proto::v1::{self, Reason};
 
 use super::LineContext;
-use crate::ca::CaError;
+use crate::ca::{CaError, ends_the_order};
 use crate::journal::Record;
 use crate::session::{Assignment, Outcome, Refusal, SerialStatus, Step, Taken, UnitProgress};
 use crate::units::Unit;
@@ -145,12 +145,9 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
         }
     };
     let message = format!("work order {} {why}", order.id);
-    Some(Refusal {
-        reason: reason.as_str_name().to_owned(),
-        message,
-        retry_after: None,
-        stops_the_line: true,
-    })
+    let reason = reason.as_str_name().to_owned();
+    let ends_the_order = ends_the_order(&reason);
+    Some(Refusal { reason, message, retry_after: None, stops_the_line: true, ends_the_order })
 }
 
 /// The largest difference between the two clocks: birth certificates begin an hour before they are issued.
