@@ -1,4 +1,4 @@
-//! The form of an error: what happened, because of what, and what to do next.
+//! The form of an error message: what happened, why, and what to do next.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -24,17 +24,18 @@ pub struct Complaint {
     pub because: Vec<String>,
     /// What to do next.
     pub next: Option<String>,
-    /// How the program ends.
+    /// The exit status of the program.
     pub status: Status,
 }
 
 impl Complaint {
-    /// Says what happened, and nothing else yet.
+    /// A message without causes and without a next step.
     pub fn new(program: &'static str, status: Status, what: impl Into<String>) -> Self {
         Self { program, what: what.into(), reason: None, because: Vec::new(), next: None, status }
     }
 
-    /// Of an error and all its sources. A source that only repeats what was said is left out.
+    /// The message of an error with all its sources. A source whose text is already in the message is left
+    /// out.
     pub fn of(program: &'static str, status: Status, error: &dyn std::error::Error) -> Self {
         let mut complaint = Self::new(program, status, error.to_string());
         let mut source = error.source();
@@ -48,7 +49,7 @@ impl Complaint {
         complaint
     }
 
-    /// Says what to do next.
+    /// Sets what to do next.
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
@@ -68,13 +69,13 @@ impl Complaint {
         .to_string()
     }
 
-    /// Prints it on stderr. Nobody may be reading; that is no failure.
+    /// Prints the message to stderr. A failed write is ignored.
     pub fn tell(&self, json: bool) -> ExitCode {
         diagnostics::tell(&self.text(json));
         self.status.into()
     }
 
-    /// As it is printed on stderr: for people, or as JSON.
+    /// The text for people, or JSON.
     pub fn text(&self, json: bool) -> String {
         if json { self.to_json() } else { self.to_string() }
     }
@@ -97,7 +98,7 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Further lines of one part are indented, so that each line that begins with the program's name begins a part.
+/// Indents further lines of a part, so that only the first line of a part begins with the program's name.
 fn indented(text: &str) -> String {
     text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n  ")
 }

@@ -1,18 +1,18 @@
-//! Confirmation before harm: a number or a name that a person types.
+//! Confirmation by a person at the terminal.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// What came of a question.
+/// The answer of the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The person typed this line.
     Typed(String),
-    /// Nobody sits at a terminal.
+    /// There is no terminal.
     Nobody,
 }
 
-/// Asks the person at the terminal for one line. Standard input and standard error must both be a terminal: an answer that was
-/// piped in is nobody's.
+/// Asks for one line. Standard input and standard error must both be a terminal, so that a piped answer does
+/// not count.
 pub fn ask(question: &str) -> Answer {
     let input = io::stdin();
     if !input.is_terminal() || !io::stderr().is_terminal() {

@@ -1,7 +1,7 @@
-//! What the four programs have in common at the command line: exit statuses, the form of an error, confirmation, completion,
-//! a number with its noun.
+//! What the four programs share on the command line: exit statuses, the form of an error, confirmation,
+//! completion, numbers with their nouns, values.
 //!
-//! `docs/cli.md` is the convention in words; `tests/tests/cli_convention.rs` holds every help page against it.
+//! `docs/cli.md` describes the convention; `tests/tests/cli_convention.rs` checks every help page against it.
 
 mod complaint;
 mod completion;
@@ -9,6 +9,7 @@ mod confirmation;
 mod count;
 mod parsing;
 mod status;
+mod values;
 
 pub use complaint::Complaint;
 pub use completion::{Shell, completion_script};
@@ -16,3 +17,4 @@ pub use confirmation::{Answer, ask};
 pub use count::count;
 pub use parsing::{Ended, parse, parse_from};
 pub use status::Status;
+pub use values::{read_file, work_order};

@@ -1,4 +1,4 @@
-//! The command line is read; wrong usage is told in the form of every other error.
+//! Parses the command line; wrong usage is reported in the form of every other error.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -9,21 +9,21 @@ use clap::error::ErrorKind;
 use crate::complaint::Complaint;
 use crate::status::Status;
 
-/// A program that ends where its command line is read: with its help, its version, or a complaint.
+/// The end of a program that was asked for nothing: its help, its version, or wrong usage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// The program's name.
     pub program: &'static str,
-    /// What is printed.
+    /// The text to print.
     pub text: String,
-    /// Help and version, which were asked for, go to stdout; everything else to stderr.
+    /// Help and version go to stdout if they were asked for; everything else goes to stderr.
     pub to_stdout: bool,
-    /// How the program ends.
+    /// The exit status.
     pub status: Status,
 }
 
 impl Ended {
-    /// Prints it. On stdout it is what was asked for, so that it cannot be written is a failure.
+    /// Prints the text. A failed write to stdout is a failure, because the text was asked for.
     pub fn tell(&self) -> ExitCode {
         if self.to_stdout {
             if let Err(error) = diagnostics::print(&self.text) {
@@ -38,15 +38,15 @@ impl Ended {
     }
 }
 
-/// Reads this process's command line.
+/// Parses this process's command line.
 ///
 /// # Errors
-/// What to print and how to end, when it names no work to do.
+/// The text to print and the exit status, if there is no command to run.
 pub fn parse<A: Parser>(program: &'static str) -> Result<A, Ended> {
     parse_from(program, std::env::args_os())
 }
 
-/// Reads a command line; the first word is the program.
+/// Parses a command line; the first word is the program.
 ///
 /// # Errors
 /// As [`parse`].
@@ -57,7 +57,7 @@ pub fn parse_from<A: Parser>(
     let words: Vec<OsString> = words.into_iter().collect();
     let json = words.iter().any(|word| word == "--json");
     A::try_parse_from(words.clone()).map_err(|error| match error.kind() {
-        // An environment variable is no argument: who typed the name alone wants to know what there is.
+        // Without arguments the help is printed, also if an environment variable is set.
         ErrorKind::MissingSubcommand if words.len() == 1 => {
             let text = A::command().render_help().to_string();
             Ended { program, text, to_stdout: false, status: Status::Usage }
@@ -83,7 +83,7 @@ fn ended(program: &'static str, error: &clap::Error, page: &str, json: bool) -> 
     }
 }
 
-/// clap's own text is `error: WHAT`, perhaps tips, `Usage: COMMAND …`, and where to find help.
+/// The message of a clap error, which is `error: WHAT`, tips, `Usage: COMMAND …`, and where to find help.
 fn what(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let end = ["\n\nUsage: ", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
@@ -91,7 +91,7 @@ fn what(text: &str) -> String {
     what.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The command whose help page is meant, for example `touchmark device list`.
+/// The command of the help page, for example `touchmark device list`.
 fn page(root: &clap::Command, words: &[OsString]) -> String {
     let (mut command, mut page) = (root, root.get_name().to_owned());
     for word in words.iter().skip(1) {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How a program ends. `docs/cli.md` says what a supervisor may conclude from each.
+/// The exit status of a program. `docs/cli.md` says what a supervisor may conclude from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Done.
@@ -13,18 +13,18 @@ pub enum Status {
     Usage = 2,
     /// The configuration, a credential, a key or a passphrase cannot be used. No restart helps.
     Unusable = 3,
-    /// Stored state (ledger, journal, device state) is damaged or not what it must be. No restart helps.
+    /// Stored state (ledger, journal, device state) is damaged or of another version. No restart helps.
     Damaged = 4,
     /// Not confirmed. Nothing was changed.
     NotConfirmed = 5,
-    /// Done, but what was found or made is not all good.
+    /// Done, but not everything that was found or made is good.
     NotGood = 6,
     /// The CA or another service was not reached, or said "later". The same command may succeed later.
     Later = 7,
 }
 
 impl Status {
-    /// All of them, in order.
+    /// All statuses, in order.
     pub const ALL: [Self; 8] = [
         Self::Done,
         Self::Failed,
@@ -36,12 +36,12 @@ impl Status {
         Self::Later,
     ];
 
-    /// The number that the caller of the program gets.
+    /// The number of the exit status.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The line of the help page's table.
+    /// The description in the table of the help pages.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -1,4 +1,4 @@
-//! The way to one server.
+//! Connects to one server.
 
 use std::future::Future;
 use std::io;
@@ -28,10 +28,10 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Reads the credential in `directory` for a server. The port is 443 unless the server says another.
+    /// Reads the credential in `directory`. The default port is 443.
     ///
     /// # Errors
-    /// All that is wrong with it at once.
+    /// All mistakes at once.
     pub fn new(directory: &Path, server: &Uri) -> Result<Self, Vec<CredentialError>> {
         let host = server.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host.clone())
@@ -79,16 +79,16 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-/// The endpoint of a server that a [`Connector`] connects to.
+/// The endpoint for a [`Connector`].
 ///
 /// # Errors
-/// When the server's URI has no authority that tonic takes.
+/// When tonic does not accept the authority of the URI.
 pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
-    // The connector speaks TLS; tonic is told http so that it adds none of its own.
+    // The connector speaks TLS; with http, tonic adds no TLS of its own.
     let authority = server.authority().map_or("", |authority| authority.as_str());
     Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
 }
 
-/// For the resolution of the name, all its addresses and the handshake. Shorter than what callers allow for the whole connection, so that people
-/// see which address did not answer.
+/// For the name's resolution, all its addresses and the handshake. Shorter than the callers' limit for the
+/// whole connection, so that the error names the address that did not answer.
 const CONNECT_TIME: Duration = Duration::from_secs(8);

@@ -1,4 +1,5 @@
-//! A credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. The only place here that sees a private key.
+//! Reads a credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. No other file of this
+//! crate handles the private key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,13 +18,12 @@ pub const TRUST_FILE: &str = "trust.pem";
 /// The private key, PKCS#8 PEM, mode 0600.
 pub const KEY_FILE: &str = "key.pem";
 
-/// What a credential directory holds.
+/// The content of a credential directory.
 pub(crate) struct Credential {
     /// The holder's certificate and its issuers', without the root.
     pub(crate) chain: Vec<CertificateDer<'static>>,
-    /// Whom the holder trusts.
+    /// The roots that the holder trusts.
     pub(crate) anchors: RootCertStore,
-    /// The holder's key.
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
@@ -31,7 +31,7 @@ impl Credential {
     /// Reads a directory.
     ///
     /// # Errors
-    /// All that is wrong with it at once.
+    /// All mistakes at once.
     pub(crate) fn read(directory: &Path) -> Result<Self, Vec<CredentialError>> {
         let mut mistakes = Vec::new();
         let mut read = |name: &str| {
@@ -82,48 +82,48 @@ pub enum CredentialError {
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         source: io::Error,
     },
-    /// No certificates in it.
+    /// A file holds no certificates.
     #[error("{path}: no certificates in PEM")]
     NotCertificates {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// No key in it.
+    /// The file holds no private key.
     #[error("{path}: not a private key in PEM")]
     NotAKey {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// Others can read the key.
+    /// Others than its owner can read the key.
     #[error("{path}: others than its owner can use this key (mode {mode:03o}); run: chmod 600 {path}")]
     KeyIsReadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
     },
-    /// Not a host.
+    /// The name of the server is not a host.
     #[error("{host} is neither a host name nor an address")]
     ServerName {
-        /// What it is.
+        /// The name.
         host: String,
     },
-    /// Certificate and key do not fit.
+    /// Certificate and key do not belong together.
     #[error("{path}: {source}")]
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// What the TLS library says.
         source: rustls::Error,
     },
 }
 
-/// No key that we make or accept is longer: RSA-4096 as PEM has 3.2 kB.
+/// Larger than every key that is made or accepted: RSA-4096 as PEM has 3.2 kB.
 const KEY_BYTES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]

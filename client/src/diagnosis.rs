@@ -1,4 +1,4 @@
-//! Why a connection to a CA did not come about, for the person who must act.
+//! Why a connection to a CA failed, for the person who must act.
 
 use std::error::Error;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::io;
 
 use rustls::CertificateError;
 
-/// Why a connection did not come about.
+/// Why a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// What listens there does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
-    /// The server's certificate has ended, as this machine's clock says.
+    /// The server's certificate has expired by this machine's clock.
     Expired,
-    /// The server's certificate has not begun, as this machine's clock says.
+    /// The server's certificate is not yet valid by this machine's clock.
     NotBegun,
-    /// The server is another than the one that this credential trusts.
+    /// The server is not of the CA that the credential trusts.
     Stranger,
-    /// Nobody listens there.
+    /// The connection was refused: no program listens there.
     Refused,
-    /// Something else, in the system's words.
+    /// Another cause, in the system's words.
     Other(String),
 }
 
-/// Looks for the deepest cause that says who must act.
+/// Finds the deepest cause that says who must act.
 pub fn diagnose(error: &(dyn Error + 'static)) -> Diagnosis {
     let mut next = Some(error);
     let mut deepest = error.to_string();
@@ -36,7 +36,7 @@ pub fn diagnose(error: &(dyn Error + 'static)) -> Diagnosis {
         if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
             return Diagnosis::Refused;
         }
-        // An io::Error does not count what it wraps as its source.
+        // `io::Error` does not report the error that it wraps as its source.
         let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
         next = wrapped.or_else(|| error.source());
     }
@@ -49,7 +49,7 @@ fn of_tls(error: &rustls::Error) -> Option<Diagnosis> {
         UnknownIssuer,
     };
     match error {
-        // What comes is no TLS record: a port that speaks plain HTTP answers so.
+        // Plain HTTP is not a TLS record.
         rustls::Error::InvalidMessage(_) => Some(Diagnosis::NotTls),
         rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => Some(Diagnosis::Expired),
         rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {

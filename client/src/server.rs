@@ -1,4 +1,4 @@
-//! Where a CA is, as people type it.
+//! The address of a CA, as people type it.
 
 use identity::Host;
 use tonic::transport::Uri;
@@ -7,7 +7,7 @@ use tonic::transport::Uri;
 pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
     let address = || text.chars().take(ADDRESS_CHARACTERS_MAX).collect();
     let wrong = || ServerAddressError { address: address(), why: String::new() };
-    // A host and a port alone mean https: a CA speaks nothing else.
+    // The default is https, which is all that a CA speaks.
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let uri: Uri = whole.parse().map_err(|_| wrong())?;
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
@@ -18,7 +18,7 @@ pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
     let refused = |why: &str| Err(ServerAddressError { address: address(), why: format!(": {why}") });
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if authority.contains('@') {
-        // Not repeated: what stands before the @ may be a secret.
+        // The text is not repeated, because it may contain a password.
         let why = ": leave out the user: a caller is known by its credential".to_owned();
         return Err(ServerAddressError { address: uri.host().unwrap_or_default().to_owned(), why });
     }
@@ -28,24 +28,24 @@ pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
     {
         return refused("a port is 1 to 65535");
     }
-    // A name that no certificate can have is never the one in the server's.
+    // The name in the server's certificate must be valid.
     match Host::of_uri(uri.host().unwrap_or_default()) {
         Ok(_) => Ok(uri),
         Err(why) => Err(ServerAddressError { address: address(), why: format!(": {why}") }),
     }
 }
 
-/// This is not the address of a CA.
+/// The text is not the address of a CA.
 #[derive(Debug, thiserror::Error)]
 #[error("{address:?} is not the address of a CA, which is written https://HOST:PORT or HOST:PORT{why}")]
 pub struct ServerAddressError {
-    /// What was given, its beginning.
+    /// The text, shortened.
     pub address: String,
-    /// What is wrong with its host, after a colon; empty when it has none that could be looked at.
+    /// What is wrong with the address, after a colon; may be empty.
     pub why: String,
 }
 
-/// Of what is repeated in an error.
+/// The longest text that is repeated in an error.
 const ADDRESS_CHARACTERS_MAX: usize = 100;
 
 #[cfg(test)]

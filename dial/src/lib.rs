@@ -1,9 +1,10 @@
 //! TCP connections to a host by its name, as RFC 8305 (Happy Eyeballs, version 2) says: a name with several
 //! addresses is reached as soon as one of them answers.
 //!
-//! Every program that connects to a host by name does it here. Numeric addresses are taken too. No TLS: that
-//! is the caller's.
+//! Every program that connects to a host by name does it here, and pauses between attempts by [`FullJitter`].
+//! Numeric addresses are taken too. The caller adds TLS.
 
+mod jitter;
 mod lookup;
 mod race;
 
@@ -13,6 +14,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+
+pub use jitter::FullJitter;
 
 /// Connects to `host`, a name or an address without brackets. `within` is for all of it: the name's
 /// resolution and every address.

@@ -13,6 +13,7 @@ mod request;
 mod revocation;
 mod secret;
 mod serial_number;
+mod serial_pattern;
 mod text;
 mod validity;
 
@@ -32,5 +33,6 @@ pub use request::{RequestId, RequestIdError};
 pub use revocation::{RevocationReason, UnknownRevocationReason};
 pub use secret::Secret;
 pub use serial_number::{SerialNumber, SerialNumberError};
+pub use serial_pattern::{SerialPattern, SerialPatternError};
 pub use text::is_unseen;
 pub use validity::{Validity, ValidityError, no_well_defined_expiration};

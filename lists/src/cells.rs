@@ -1,13 +1,14 @@
-//! Lines to cells, as RFC 4180 says and no looser: a quote that is never closed would swallow the units behind it without a word.
+//! Splits text into cells, strictly by RFC 4180: a quote that is never closed would swallow the units behind
+//! it.
 
 use crate::mistakes::Mistake;
 
-/// One record: a line, or several when a quoted cell goes over line ends.
+/// One record: a line, or several if a quoted cell contains line ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Where it begins, from 1.
+    /// The line at which it begins, from 1.
     pub(crate) line: u64,
-    /// Its cells, without quotes and without white space around them.
+    /// Its cells, without quotes and surrounding white space.
     pub(crate) cells: Vec<String>,
 }
 
@@ -17,7 +18,7 @@ impl Record {
     }
 }
 
-/// All records of a text, or of one column per line when there is no delimiter. Empty ones are left out.
+/// All records of a text; without a delimiter, one cell for each line. Empty records are left out.
 pub(crate) fn records(text: &str, first_line: u64, delimiter: Option<char>) -> Result<Vec<Record>, Mistake> {
     let mut reader = Reader { rest: text, line: first_line, delimiter };
     let mut records = Vec::new();
@@ -75,7 +76,8 @@ impl Reader<'_> {
             self.line += u64::try_from(inside.matches('\n').count()).unwrap_or_default();
             cell.push_str(inside);
             match after.strip_prefix('"') {
-                // "a double-quote appearing inside a field must be escaped by preceding it with another double quote"
+                // "a double-quote appearing inside a field must be escaped by preceding it with another
+                // double quote"
                 Some(more) => {
                     cell.push('"');
                     self.rest = more;
@@ -95,7 +97,7 @@ impl Reader<'_> {
         Ok((trimmed(&cell).to_owned(), self.pass(end)))
     }
 
-    /// Goes on behind the end of a cell; whether it was the last of its record.
+    /// Skips the end of a cell. Returns whether it was the last of its record.
     fn pass(&mut self, end: usize) -> bool {
         let mut rest = self.rest.get(end..).unwrap_or_default().chars();
         let is_last = rest.next().is_none_or(|c| c == '\n');
@@ -107,7 +109,7 @@ impl Reader<'_> {
     }
 }
 
-/// Without what is not seen: spaces of all kinds, and the marks that copied text brings along.
+/// Removes invisible characters at both ends: spaces of all kinds, and marks in copied text.
 pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_blank)
 }

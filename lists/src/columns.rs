@@ -1,26 +1,26 @@
-//! Which column is which, and what separates them.
+//! Finds the delimiter and the columns of a list.
 
 use crate::cells::{Record, records, trimmed};
 use crate::mistakes::Mistake;
 use crate::shown;
 
-/// What the columns are.
+/// The columns of a list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Columns {
-    /// As the header has them; empty for a plain list.
+    /// The names in the header; empty for a plain list.
     pub(crate) names: Vec<String>,
     pub(crate) serial: usize,
     pub(crate) product: Option<usize>,
 }
 
-/// A list, taken apart.
+/// The columns and rows of a list.
 pub(crate) struct Layout {
     pub(crate) columns: Columns,
     pub(crate) rows: Vec<Record>,
 }
 
 impl Columns {
-    /// The cells of a row, as many as there are columns. Empty ones more are no harm: spreadsheets write them.
+    /// The cells of a row, as many as there are columns. Spreadsheets add empty cells, which are ignored.
     pub(crate) fn fit<'a>(&self, record: &'a Record) -> Result<&'a [String], String> {
         let width = self.names.len().max(1);
         let surplus = record.cells.get(width..).unwrap_or_default();
@@ -35,7 +35,7 @@ impl Columns {
     }
 }
 
-/// Finds the header, if there is one, and takes the rows apart.
+/// Finds the header, if there is one, and splits the rows.
 pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> {
     let (declared, text, first_line) = declared_delimiter(text);
     let (text, first_line) = without_preamble(text, first_line, declared, column);
@@ -60,14 +60,14 @@ pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> 
     Ok(Layout { columns: Columns::default(), rows })
 }
 
-/// `sep=;` in the first line: spreadsheets write it and read it.
+/// Reads `sep=;` in the first line, as spreadsheets write it.
 fn declared_delimiter(text: &str) -> (Option<char>, &str, u64) {
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     let line = trimmed(line).trim_matches('"').to_ascii_lowercase();
     match line.strip_prefix("sep=").map(|rest| rest.chars().collect::<Vec<_>>()) {
         Some(separator) => match separator[..] {
             [one] => (Some(one), rest, 2),
-            // A tab is white space, and trimmed.
+            // A tab was trimmed as white space.
             [] => (Some('\t'), rest, 2),
             _ => (None, text, 1),
         },
@@ -75,7 +75,7 @@ fn declared_delimiter(text: &str) -> (Option<char>, &str, u64) {
     }
 }
 
-/// Passes over empty lines and comments before the first row. A header may begin with `#` too: the number of a row.
+/// Skips empty lines and comments before the first row. A header may begin with `#` too: the number of a row.
 fn without_preamble<'a>(
     mut text: &'a str,
     mut line: u64,
@@ -97,7 +97,7 @@ fn without_preamble<'a>(
     (text, line)
 }
 
-/// A comment in a list of one column: no serial number has a `#`.
+/// Skips comments in a list of one column: no serial number contains a `#`.
 fn without_comments(rows: impl Iterator<Item = Record>, is_single_column: bool) -> Vec<Record> {
     let is_comment = |row: &Record| row.cells.first().is_some_and(|cell| cell.starts_with('#'));
     rows.filter(|row| !(is_single_column && is_comment(row))).collect()
@@ -149,12 +149,12 @@ fn is_the_serial(name: &str, column: Option<&str>) -> bool {
     }
 }
 
-/// Letters and digits only: `Serial-No.` is `serialno`.
+/// Lower-case letters and digits alone: `Serial-No.` is `serialno`.
 fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// What separates the cells of this line: what it has the most of outside quotes. A comma wins a tie.
+/// The most frequent delimiter of a line outside quotes. A comma wins a tie.
 fn delimiter(line: &str) -> Option<char> {
     let mut inside = false;
     let mut counts = [(0_usize, '\t'), (0, ';'), (0, ',')];
@@ -167,8 +167,8 @@ fn delimiter(line: &str) -> Option<char> {
     counts.into_iter().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map(|(_, c)| c)
 }
 
-/// A first line without a digit, where all others have one, is the name of a column that is not known here. Taken for a serial number it
-/// would become a unit that nobody makes.
+/// Refuses a first line without a digit if all others have one. It is the name of an unknown column, not the
+/// serial number of a unit.
 fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
     let has_digit =
         |row: &Record| row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_digit()));
@@ -184,6 +184,6 @@ fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
     }
 }
 
-/// Usual names of the column of serial numbers, as [`plain`] makes them.
+/// Usual names of the column of serial numbers, in the form of [`plain`].
 const SERIAL_NAMES: [&str; 7] =
     ["serial", "serialnumber", "serialno", "serialnr", "serialnum", "sn", "deviceserial"];

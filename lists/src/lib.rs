@@ -1,6 +1,6 @@
-//! Lists of serial numbers as people and spreadsheets write them: bytes in; serial numbers, or every mistake, out. No I/O.
+//! Parses lists of serial numbers as people and spreadsheets write them. No I/O.
 //!
-//! The operator's manifest and the station's list are read here and nowhere else, so that both take the same files.
+//! Both the operator's manifest and the station's list are read here, so that both accept the same files.
 
 mod cells;
 mod columns;
@@ -19,28 +19,29 @@ use columns::{Columns, Layout};
 /// A unit of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Where it begins in the file, from 1.
+    /// The line at which it begins, from 1.
     pub line: u64,
-    /// Its serial number.
+    /// The serial number.
     pub serial: DeviceSerial,
-    /// What the list says of it beside serial number and product, by the name of the column.
+    /// Further columns, by name.
     pub columns: BTreeMap<String, String>,
 }
 
-/// Reads a list: one serial number a line, or columns with a header (CSV, RFC 4180; separated by commas, semicolons or tabs; UTF-8, or
-/// UTF-16 with its mark). `product` is what the list is for: a row may leave it out, and may not name another. `column` is the name of
-/// the column of serial numbers; without it, the one with a usual name (`serial`, `Serial Number`, `S/N`, …).
+/// Reads a list: one serial number a line, or columns with a header (CSV, RFC 4180; separated by commas,
+/// semicolons or tabs; UTF-8, or UTF-16 with its mark). A row may leave `product` out, and may not name
+/// another. `column` is the name of the column of serial numbers; the default is one with a usual name
+/// (`serial`, `Serial Number`, `S/N`, …).
 ///
 /// # Errors
-/// Everything that is wrong, at once. A list is taken whole or not at all.
+/// All mistakes at once.
 pub fn read(content: &[u8], product: &Product, column: Option<&str>) -> Result<Vec<Row>, Mistakes> {
     read_allowed(content, product, column, |_| Ok(()))
 }
 
-/// The same, with a rule of the caller's for every serial number.
+/// As [`read`], with a rule of the caller for every serial number.
 ///
 /// # Errors
-/// Everything that is wrong, at once; also the serial numbers for which `allowed` says why not.
+/// All mistakes at once, also the serial numbers that `allowed` refuses.
 pub fn read_allowed(
     content: &[u8],
     product: &Product,
@@ -93,7 +94,7 @@ fn row(record: &Record, columns: &Columns, product: &Product) -> Result<Row, Str
 }
 
 fn serial_number(value: &str) -> Result<DeviceSerial, String> {
-    // ="000123" keeps a spreadsheet from taking a serial number for a number.
+    // ="000123" keeps a spreadsheet from reading a serial number as a number.
     let value = value.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
     if value.is_empty() {
         return Err("the serial number is empty".to_owned());
@@ -104,7 +105,8 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
              the serial numbers again"
         ));
     }
-    // Both may stand in a certificate; on a label they are two serial numbers, or a mark of whoever wrote the list.
+    // White space and quotes are allowed in a certificate. On a label they mean two serial numbers, or a mark
+    // of the list's author.
     if value.contains(char::is_whitespace) {
         return Err(format!("{} has a space inside: are these two serial numbers?", shown(value)));
     }
@@ -114,7 +116,8 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
     value.parse::<DeviceSerial>().map_err(|error| format!("{}: {error}", shown(value)))
 }
 
-/// A row that has no digit in its serial number, where all others have one: a total, or the header of another table.
+/// A row without a digit in its serial number, where all others have one: a total, or the header of another
+/// table.
 fn without_digits(rows: &[Row]) -> Option<Mistake> {
     let has_digit = |row: &&Row| row.serial.as_str().bytes().any(|byte| byte.is_ascii_digit());
     let mut without = rows.iter().filter(|row| !has_digit(row));
@@ -129,7 +132,7 @@ fn without_digits(rows: &[Row]) -> Option<Mistake> {
     })
 }
 
-/// `1.23457E+11`, with a decimal comma too.
+/// A number rounded by a spreadsheet, such as `1.23457E+11`, also with a decimal comma.
 fn is_a_rounded_number(value: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((number, exponent)) = value.split_once(['E', 'e']) else { return false };
@@ -138,7 +141,8 @@ fn is_a_rounded_number(value: &str) -> bool {
     digits(exponent) && digits(whole) && digits(fraction)
 }
 
-/// What is listed twice. Two that differ only in case are one: X.520 compares serial numbers without it (caseIgnoreMatch), and so do people.
+/// Serial numbers that are listed twice. Two that differ only in case are one: X.520 compares serial numbers
+/// without case (caseIgnoreMatch), and so do people.
 fn twins(rows: &[Row]) -> Vec<Mistake> {
     let mut seen: HashMap<String, &Row> = HashMap::with_capacity(rows.len());
     let mut mistakes = Vec::new();
@@ -157,17 +161,17 @@ fn twins(rows: &[Row]) -> Vec<Mistake> {
     mistakes
 }
 
-/// A stranger's text on a terminal: short, and without control characters.
+/// A value for a message: shortened, and without control characters.
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("\"{}{more}\"", cut.escape_debug())
 }
 
-/// Of a list: a million rows of 64 characters.
+/// The longest list: a million rows of 64 characters.
 pub const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Of a value in a message.
+/// The longest value in a message.
 const SHOWN_CHARACTERS_MAX: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is wrong with a list, in as few lines as it takes.
+//! The mistakes of a list.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use identity::DeviceSerial;
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// From 1; 0: the list as a whole.
+    /// The line, from 1; 0 means the whole list.
     pub line: u64,
-    /// The serial number that it is about, where the line alone does not say it.
+    /// The serial number, if the line alone does not identify it.
     pub serial: Option<DeviceSerial>,
-    /// What is wrong, for people.
+    /// What is wrong.
     pub what: String,
 }
 
@@ -21,7 +21,7 @@ impl Mistake {
     }
 }
 
-/// All mistakes of a list, in the order of its lines. One that many lines share is said once.
+/// All mistakes of a list, in the order of its lines. A mistake of many lines is printed once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Mistakes {
     found: Vec<Mistake>,
@@ -33,17 +33,17 @@ impl Mistakes {
         Self { found }
     }
 
-    /// How many lines are wrong, or 1 when it is the list as a whole.
+    /// How many lines are wrong; 1 if it is the whole list.
     pub fn count(&self) -> usize {
         self.found.len()
     }
 
-    /// Each, in the order of the lines.
+    /// All mistakes, in the order of the lines.
     pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
         self.found.iter()
     }
 
-    /// Lines by what is wrong with them, in the order of the first.
+    /// Groups lines with the same mistake, in the order of the first.
     fn together(&self) -> Vec<Together<'_>> {
         let mut together: Vec<Together<'_>> = Vec::new();
         let mut places = std::collections::HashMap::new();
@@ -84,7 +84,7 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Lines with which the same is wrong.
+/// Lines with the same mistake.
 struct Together<'a> {
     what: &'a str,
     lines: Vec<u64>,
@@ -115,8 +115,8 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// Of the serial numbers of one mistake.
+/// The most serial numbers of one mistake.
 const SERIALS_SHOWN_MAX: usize = 3;
 
-/// More than a screen helps nobody.
+/// The most mistakes that are printed: one screen.
 const SHOWN_MAX: usize = 40;

@@ -1,16 +1,16 @@
-//! Bytes to text: what editors and spreadsheets put around it.
+//! Decodes the bytes of a list.
 
 use crate::mistakes::Mistake;
 
-/// The text of a list, with `\n` after each line and no marks around it.
+/// The text of a list, with `\n` after each line and without a byte order mark.
 pub(crate) fn decode(content: &[u8]) -> Result<String, Mistake> {
     let text = match content {
-        // "Unicode text" of a spreadsheet.
+        // UTF-16, "Unicode text" of a spreadsheet.
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes)?,
         _ => utf8(content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content))?,
     };
-    // The last byte of a file under CP/M, and of some programs since.
+    // The end-of-file character of CP/M, which some programs still write.
     let text = text.strip_suffix('\u{1a}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     match text.find('\0') {

@@ -1,18 +1,16 @@
-//! What a selection would hit, before anything happens.
+//! The blast radius of a selection: how many certificates and devices an action would affect.
 
 use cli::count;
 use proto::v1 as wire;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::device;
 use crate::failure::Failure;
-use crate::output::facts;
+use crate::output::fact_lines;
 use crate::selection::Selection;
-use crate::table::{always, lay_out};
+use crate::table::{Column, always, lay_out};
 use crate::timestamp;
 
-/// What a selection would hit.
 #[derive(Debug, Serialize)]
 pub(crate) struct BlastRadius {
     pub(crate) selection: String,
@@ -33,12 +31,9 @@ struct ProductShare {
 
 impl BlastRadius {
     /// Asks the CA. Changes nothing.
-    ///
-    /// # Errors
-    /// As the CA answers.
     pub(crate) async fn of(selection: &Selection, connection: &Connection) -> Result<Self, Failure> {
         let request = wire::PreviewSelectionRequest { selection: Some(selection.to_wire()) };
-        let answer = device::client(connection).await?.preview_selection(request).await?.into_inner();
+        let answer = connection.lifecycle().await?.preview_selection(request).await?.into_inner();
         Ok(Self {
             selection: selection.words().to_owned(),
             certificates: answer.certificates,
@@ -49,13 +44,13 @@ impl BlastRadius {
         })
     }
 
-    /// The certificates and devices, counted.
+    /// The numbers of certificates and devices in words.
     pub(crate) fn counted(&self) -> String {
         format!("{} of {}", count(self.certificates, "certificate"), count(self.devices, "device"))
     }
 
-    /// For people; `would` is what would be done to what is counted, for example `would revoke`.
-    pub(crate) fn in_words(&self, would: &str) -> String {
+    /// The text for people; `would` names the action, for example `would revoke`.
+    pub(crate) fn to_text(&self, would: &str) -> String {
         let seen = match (&self.last_seen_oldest, &self.last_seen_newest) {
             (Some(oldest), Some(newest)) if oldest == newest => format!("at {newest}"),
             (Some(oldest), Some(newest)) => format!("between {oldest} and {newest}"),
@@ -64,13 +59,9 @@ impl BlastRadius {
         let mut lines =
             vec![("selection", self.selection.clone()), (would, self.counted()), ("last seen", seen)];
         if !self.products.is_empty() {
-            let rows = self.products.iter().map(|share| {
-                vec![share.product.clone(), share.devices.to_string(), share.certificates.to_string()]
-            });
-            let columns = [always("PRODUCT"), always("DEVICES"), always("CERTIFICATES")];
-            lines.push(("products", lay_out(&columns, rows.collect(), None).text));
+            lines.push(("products", lay_out(COLUMNS, &self.products, None).text));
         }
-        facts(&lines)
+        fact_lines(&lines)
     }
 }
 
@@ -79,3 +70,9 @@ impl From<wire::ProductCount> for ProductShare {
         Self { product: count.product, devices: count.devices, certificates: count.certificates }
     }
 }
+
+const COLUMNS: &[Column<ProductShare>] = &[
+    always("PRODUCT", |share| share.product.clone()),
+    always("DEVICES", |share| share.devices.to_string()),
+    always("CERTIFICATES", |share| share.certificates.to_string()),
+];

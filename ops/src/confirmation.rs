@@ -1,22 +1,17 @@
-//! Nothing is harmed before somebody has said what is meant: a number or a name.
+//! Confirmation of what cannot be undone: a person types a number or a name.
 
 use cli::{Answer, ask};
 
 use crate::failure::Failure;
 
-/// Whether `count` things are meant: said on the command line, or typed by the person at the terminal.
-///
-/// # Errors
-/// Not confirmed, when another number was said or nobody can be asked.
+/// Asks for `count` on the terminal, unless it was given on the command line. An error if another number was
+/// given or typed.
 pub(crate) fn confirm_count(count: u64, what: &str, said: Option<u64>) -> Result<(), Failure> {
     let said = said.map(|said| said.to_string());
     confirm(&count.to_string(), what, said, &format!("--confirm {count}"))
 }
 
-/// Whether the thing with this name is meant: said with `--yes`, or its name typed by the person at the terminal.
-///
-/// # Errors
-/// As of [`confirm_count`].
+/// Asks for `name` on the terminal, unless `--yes` was given. An error if something else was typed.
 pub(crate) fn confirm_name(name: &str, what: &str, yes: bool) -> Result<(), Failure> {
     confirm(name, what, yes.then(|| name.to_owned()), "--yes")
 }

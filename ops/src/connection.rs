@@ -1,4 +1,4 @@
-//! The way to the CA: gRPC over mutual TLS with the operator's credential.
+//! The connection to the CA: gRPC over mutual TLS with the operator's credential.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,35 +6,38 @@ use std::time::Duration;
 
 use clap::Args;
 use client::{CERTIFICATE_FILE, Connector, CredentialError, Diagnosis, KEY_FILE, diagnose, endpoint};
+use proto::v1::lifecycle_service_client::LifecycleServiceClient;
+use proto::v1::principal_service_client::PrincipalServiceClient;
+use proto::v1::revocation_service_client::RevocationServiceClient;
+use proto::v1::work_order_service_client::WorkOrderServiceClient;
 use serde::Deserialize;
 use tonic::transport::{Channel, Uri};
 
 use crate::failure::Failure;
 
-/// How to reach the CA.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The credential directory: cert.pem, chain.pem, trust.pem, key.pem, touchmark.toml
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", env = "TOUCHMARK_CREDENTIALS", hide_env_values = true)]
-    pub credentials: Option<PathBuf>,
+    pub(crate) credentials: Option<PathBuf>,
     /// The CA, https://HOST:PORT or HOST:PORT [default: as touchmark.toml in the credential directory says]
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL", env = "TOUCHMARK_SERVER", hide_env_values = true)]
-    pub server: Option<String>,
+    pub(crate) server: Option<String>,
 }
 
-/// The options of every command that calls the CA.
+/// The heading of these options in the help.
 pub(crate) const EVERYWHERE: &str = "Connection and output";
 
 /// `touchmark.toml` in a credential directory.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Settings {
-    /// Where the CA listens, for example `https://ca.example.com:8443`.
+    /// The address of the CA, for example `https://ca.example.com:8443`.
     server: String,
 }
 
 impl Connection {
-    /// Where the CA is: as --server says, otherwise as the credential directory says.
+    /// The address of the CA: from --server, otherwise from the credential directory.
     pub(crate) fn server(&self) -> Result<String, Failure> {
         if let Some(server) = &self.server {
             return Ok(server.clone());
@@ -52,19 +55,12 @@ impl Connection {
         Ok(settings.server)
     }
 
-    /// Where the CA is, as a URI.
-    ///
-    /// # Errors
-    /// When it is no such thing, or nobody said it.
     pub(crate) fn uri(&self) -> Result<Uri, Failure> {
         let server = self.server()?;
         client::server(&server).map_err(|error| Failure::usage(error.to_string()))
     }
 
-    /// Opens the connection.
-    ///
-    /// # Errors
-    /// When the credential cannot be used or the CA cannot be reached.
+    /// Connects to the CA with the credential.
     pub(crate) async fn open(&self) -> Result<Channel, Failure> {
         let uri = self.uri()?;
         let connector = Connector::new(self.directory()?, &uri).map_err(unusable)?;
@@ -98,10 +94,27 @@ impl Connection {
         })
     }
 
+    /// The client for devices and certificates.
+    pub(crate) async fn lifecycle(&self) -> Result<LifecycleServiceClient<Channel>, Failure> {
+        Ok(LifecycleServiceClient::new(self.open().await?))
+    }
+
+    /// The client for work orders.
+    pub(crate) async fn work_orders(&self) -> Result<WorkOrderServiceClient<Channel>, Failure> {
+        Ok(WorkOrderServiceClient::new(self.open().await?))
+    }
+
+    /// The client for principals.
+    pub(crate) async fn principals(&self) -> Result<PrincipalServiceClient<Channel>, Failure> {
+        Ok(PrincipalServiceClient::new(self.open().await?))
+    }
+
+    /// The client for revocation status, CRLs and the feed.
+    pub(crate) async fn revocations(&self) -> Result<RevocationServiceClient<Channel>, Failure> {
+        Ok(RevocationServiceClient::new(self.open().await?))
+    }
+
     /// The credential directory.
-    ///
-    /// # Errors
-    /// When none was given.
     pub(crate) fn directory(&self) -> Result<&Path, Failure> {
         let directory = self.credentials.as_deref().ok_or_else(|| {
             Failure::unusable("no operator credential: use --credentials DIR").next(
@@ -130,7 +143,7 @@ impl Connection {
     }
 }
 
-/// All that is wrong with a credential; only with the server's name, it is the person who typed it that must act.
+/// All that is wrong with a credential. A wrong server name alone is wrong usage.
 pub(crate) fn unusable(mistakes: Vec<CredentialError>) -> Failure {
     let said = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       ");
     match mistakes[..] {
@@ -145,5 +158,5 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longer than the CA takes for its largest order (a manifest of 100,000 serial numbers) on a slow disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A stream that says nothing for hours must find out that the other side is gone.
+/// A stream without messages notices within this time that the CA is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

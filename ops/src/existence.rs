@@ -1,4 +1,4 @@
-//! A selection that has no certificate: is it because all are revoked, or because there is no such thing?
+//! Tells whether a selection without certificates exists at all.
 
 use proto::v1 as wire;
 use proto::v1::list_certificates_request::Selection as Certificates;
@@ -6,63 +6,44 @@ use proto::v1::selection::By;
 
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::paging::one_row;
 use crate::selection::Selection;
-use crate::{device, work_order};
+use crate::work_order;
 
-/// Whether what is selected exists at all.
-///
-/// # Errors
-/// When it does not, with where to look.
+/// An error if what is selected does not exist.
 pub(crate) async fn check(selection: &Selection, connection: &Connection) -> Result<(), Failure> {
-    match selection.to_wire().by {
+    let (known, what, next) = match selection.to_wire().by {
         Some(By::Device(id)) => {
             let request = wire::GetDeviceRequest { device: Some(id) };
-            device::client(connection).await?.get_device(request).await?;
-            Ok(())
+            connection.lifecycle().await?.get_device(request).await?;
+            return Ok(());
         }
-        Some(By::WorkOrder(id)) => work_order::read(&id, connection).await.map(drop),
+        Some(By::WorkOrder(id)) => return work_order::read(&id, connection).await.map(drop),
         Some(By::Product(product)) => {
-            let page = Some(wire::PageRequest { size: 1, cursor: String::new() });
-            let request = wire::ListDevicesRequest {
-                product: product.clone(),
-                page,
-                ..wire::ListDevicesRequest::default()
-            };
-            let answer = device::client(connection).await?.list_devices(request).await?.into_inner();
-            let missing = || Failure::not_found(format!("there is no device of product {product}"));
-            found(
-                !answer.devices.is_empty(),
-                missing,
-                "see `touchmark device list` and `touchmark work-order list`",
-            )
+            let what = format!("device of product {product}");
+            let request =
+                wire::ListDevicesRequest { product, page: one_row(), ..wire::ListDevicesRequest::default() };
+            let answer = connection.lifecycle().await?.list_devices(request).await?.into_inner();
+            let next = "see `touchmark device list` and `touchmark work-order list`";
+            (!answer.devices.is_empty(), what, next)
         }
         Some(By::Station(name)) => {
             let known = any(Certificates::Principal(format!("station:{name}")), connection).await?;
-            let missing = || Failure::not_found(format!("there is no station {name}"));
-            found(known, missing, "see `touchmark principal list`")
+            (known, format!("station {name}"), "see `touchmark principal list`")
         }
         Some(By::SerialNumber(serial) | By::Lineage(serial)) => {
-            let known = any(Certificates::SerialNumber(serial.clone()), connection).await?;
-            let serial = hex::encode(&serial);
-            let missing = || Failure::not_found(format!("there is no certificate {serial} on record"));
-            found(
-                known,
-                missing,
-                "see `touchmark certificate list`; a serial number has 32 hexadecimal digits",
-            )
+            let what = format!("certificate {} on record", hex::encode(&serial));
+            let known = any(Certificates::SerialNumber(serial), connection).await?;
+            (known, what, "see `touchmark certificate list`; a serial number has 32 hexadecimal digits")
         }
-        // Nobody can be asked for a key or a time alone: that it has no certificate is all there is to say.
-        Some(By::KeyFingerprint(_) | By::Issued(_)) | None => Ok(()),
-    }
+        // A key or a time exists without certificates.
+        Some(By::KeyFingerprint(_) | By::Issued(_)) | None => return Ok(()),
+    };
+    if known { Ok(()) } else { Err(Failure::not_found(format!("there is no {what}")).next(next)) }
 }
 
 async fn any(selection: Certificates, connection: &Connection) -> Result<bool, Failure> {
-    let page = Some(wire::PageRequest { size: 1, cursor: String::new() });
-    let request = wire::ListCertificatesRequest { selection: Some(selection), page };
-    let answer = device::client(connection).await?.list_certificates(request).await?.into_inner();
+    let request = wire::ListCertificatesRequest { selection: Some(selection), page: one_row() };
+    let answer = connection.lifecycle().await?.list_certificates(request).await?.into_inner();
     Ok(!answer.certificates.is_empty())
-}
-
-fn found(known: bool, missing: impl FnOnce() -> Failure, next: &str) -> Result<(), Failure> {
-    if known { Ok(()) } else { Err(missing().next(next)) }
 }

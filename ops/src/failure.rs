@@ -1,4 +1,4 @@
-//! Why a command did not do its work, and what to do next.
+//! Why a command failed, its exit status, and what to do next.
 
 use std::fmt;
 use std::io;
@@ -11,9 +11,9 @@ use tonic_types::StatusExt;
 use crate::arguments::PROGRAM;
 use crate::next_step::next_step;
 
-/// Why a command did not do its work: what happened, why, and what to do next.
+/// What happened, why, and what to do next.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     status: Status,
     what: String,
     reason: Option<String>,
@@ -32,7 +32,7 @@ impl Failure {
         Self::with(Status::Unusable, what)
     }
 
-    /// There is no such thing; the CA was asked, and did not refuse.
+    /// The CA has no such thing. It was asked and did not refuse.
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
         Self::with(Status::Failed, what)
     }
@@ -54,12 +54,12 @@ impl Failure {
         Self { next: next.map(str::to_owned), ..failure }
     }
 
-    /// The result cannot be written, whatever was done.
+    /// The result cannot be written. The command itself was carried out.
     pub(crate) fn stdout(source: &io::Error) -> Self {
         Self { because: Some(source.to_string()), ..Self::local("cannot write to stdout") }
     }
 
-    /// The person who typed it must act.
+    /// The command line is wrong.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::with(Status::Usage, what)
     }
@@ -69,12 +69,12 @@ impl Failure {
         Self::with(Status::Later, what)
     }
 
-    /// Nobody confirmed it, so nothing was changed.
+    /// Not confirmed, so nothing was changed.
     pub(crate) fn not_confirmed(what: impl Into<String>) -> Self {
         Self::with(Status::NotConfirmed, what)
     }
 
-    /// The question was answered, and the answer is that something is not good.
+    /// The command was carried out, and what it found is not good.
     pub(crate) fn not_good(what: impl Into<String>) -> Self {
         Self::with(Status::NotGood, what)
     }
@@ -83,13 +83,13 @@ impl Failure {
         Self { status, what: what.into(), reason: None, because: None, next: None }
     }
 
-    /// Says what it is about, when it could be about one of several things.
+    /// Names the thing it is about, if the command is about several.
     pub(crate) fn about(mut self, thing: &str) -> Self {
         self.what = format!("{thing}: {}", self.what);
         self
     }
 
-    /// With what became of the rest, when it was about one of several things.
+    /// Adds what became of the other things.
     pub(crate) fn with_rest(mut self, rest: &str) -> Self {
         if !rest.is_empty() {
             self.what = format!("{}; {rest}", self.what);
@@ -97,44 +97,42 @@ impl Failure {
         self
     }
 
-    /// Whether trying again can help.
+    /// Whether the same command may succeed later.
     pub(crate) fn may_pass(&self) -> bool {
         self.status == Status::Later
     }
 
-    /// What to do next.
+    /// Sets what to do next.
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
     }
 
-    /// How the program ends.
-    pub fn status(&self) -> Status {
+    /// The exit status.
+    pub(crate) fn status(&self) -> Status {
         self.status
     }
 
-    /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`; `None` if it was not the CA that refused.
-    pub fn reason(&self) -> Option<&str> {
+    /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`; `None` if the CA did not refuse.
+    pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// What happened.
     pub(crate) fn what(&self) -> &str {
         &self.what
     }
 
-    /// What to do next, if anybody knows.
     pub(crate) fn next_step(&self) -> Option<&str> {
         self.next.as_deref()
     }
 
-    /// For wrong usage, where nothing better is known.
+    /// The next step after wrong usage, if there is no better one.
     fn usage_step(&self) -> Option<String> {
         (self.status == Status::Usage)
             .then(|| "correct it, and repeat the command; its --help says what each option takes".to_owned())
     }
 
-    /// In the form of all four programs.
+    /// The error message in the form of all four programs.
     pub(crate) fn complaint(&self) -> Complaint {
         Complaint {
             program: PROGRAM,
@@ -161,10 +159,10 @@ impl From<tonic::Status> for Failure {
         let retry = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
         let ends = match status.code() {
             Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled => Status::Later,
-            // Without a reason the answer did not come from the CA's rules but from the connection.
+            // A status without a reason comes from a broken connection, not from the CA.
             Code::Unknown | Code::Internal if reason.is_none() => Status::Later,
             _ if retry.is_some() => Status::Later,
-            // The credential is at fault, whatever is asked with it.
+            // The credential is at fault, whatever the request is.
             Code::Unauthenticated => Status::Unusable,
             _ if reason.as_deref() == Some("ROLE_NOT_ALLOWED") => Status::Unusable,
             _ => Status::Failed,

@@ -1,4 +1,4 @@
-//! Files that are written: all of it or nothing, and certificates as PEM.
+//! Writes files atomically, and certificates as PEM.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Makes a directory that only its owner can enter, with its parents; one that exists stays as it is.
+/// Creates a directory for its owner only, with its parents. One that exists is not changed.
 pub(crate) fn make_directory(path: &Path) -> Result<(), Failure> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -16,12 +16,12 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Failure> {
         .map_err(|source| Failure::file(path, source))
 }
 
-/// Writes a file durably: all of it or nothing. With mode 0600 if it is private, otherwise 0644. Replaces what is there.
+/// Replaces a file durably and atomically, with mode 0600 if it is private, otherwise 0644.
 pub(crate) fn write(path: &Path, contents: &[u8], private: bool) -> Result<(), Failure> {
     write_with(path, private, |file| file.write_all(contents))
 }
 
-/// As [`write()`], for contents that are too long to have at once.
+/// As [`write()`], for contents that are too long for memory.
 pub(crate) fn write_with(
     path: &Path,
     private: bool,

@@ -1,18 +1,16 @@
-//! PEOPLE: the operator's command line as a library. It names the wire and the words, never the CA.
+//! The operator's command line as a library. It depends on the protobuf API, never on the CA.
 //!
-//! Start at [`run`]: arguments in, one file per noun (`work_order`, `principal`, `device`, `certificate`,
-//! `revocations`) or verb (`revoke`, `doctor`), text or JSON out.
+//! Start at [`run`]. There is one file per noun (`work_order`, `principal`, `device`, `certificate`,
+//! `revocations`) or verb (`revoke`, `doctor`).
 
 mod arguments;
 mod blast_radius;
 mod certificate;
 mod confirmation;
 mod connection;
-
 mod device;
 mod doctor;
 mod existence;
-mod explain;
 mod failure;
 mod files;
 mod manifest;
@@ -27,37 +25,56 @@ mod revoke;
 mod selection;
 mod table;
 mod timestamp;
+mod view;
 mod work_order;
 
-pub use arguments::{
-    Arguments, CertificateCommand, CertificateFilter, Command, Confirmation, DeviceCommand, DeviceStateName,
-    DevicesArguments, NoConnection, NoJson, PROGRAM, PageArguments, PrincipalCommand, RemarkArguments,
-    RevocationsCommand, RevokeArguments, RotateArguments, SelectionArguments, WatchArguments, WhyArguments,
-    WorkOrderCommand, WorkOrderTerms,
-};
-pub use connection::Connection;
-pub use failure::Failure;
-pub use output::Output;
-pub use principal::IssueArguments;
-pub use quickstart::QuickstartArguments;
+use cli::Status;
+use rand::Rng;
 
-/// Does what the arguments ask and writes what they ask for.
-///
-/// # Errors
-/// A [`Failure`] says what happened, what to do next, and the exit status.
-pub async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
-    let connection = arguments.connection;
-    match arguments.command {
-        Command::WorkOrder { command } => work_order::run(command, &connection, output).await,
-        Command::Principal { command } => principal::run(command, &connection, output).await,
-        Command::Device { command } => device::run(command, &connection, output).await,
-        Command::Certificate { command } => certificate::run(command, &connection, output).await,
-        Command::Revoke(arguments) => revoke::run(arguments, &connection, output).await,
-        Command::Revocations { command } => revocations::run(command, &connection, output).await,
-        Command::Doctor => doctor::run(&connection, output).await,
-        Command::Quickstart(quickstart) => quickstart::run(quickstart, output).await,
-        Command::Completions { shell, .. } => {
-            output.line(&cli::completion_script::<Arguments>(PROGRAM, shell))
+pub use arguments::{Arguments, PROGRAM};
+pub use output::Output;
+
+use arguments::Command;
+use connection::Connection;
+use failure::Failure;
+
+/// Carries out the command line, prints results and errors, and returns the exit status.
+pub async fn run(arguments: Arguments, output: &mut Output) -> Status {
+    match carry_out(arguments, output).await {
+        Ok(()) => Status::Done,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.status()
         }
     }
+}
+
+/// What a command needs beside its arguments.
+struct Context<'a> {
+    connection: Connection,
+    output: &'a mut Output,
+}
+
+async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
+    let context = &mut Context { connection: arguments.connection, output };
+    match arguments.command {
+        Command::WorkOrder { command } => work_order::run(command, context).await,
+        Command::Principal { command } => principal::run(command, context).await,
+        Command::Device { command } => device::run(command, context).await,
+        Command::Certificate { command } => certificate::run(command, context).await,
+        Command::Revoke(arguments) => revoke::run(arguments, context).await,
+        Command::Revocations { command } => revocations::run(command, context).await,
+        Command::Doctor => doctor::run(context).await,
+        Command::Quickstart(quickstart) => quickstart::run(quickstart, context.output).await,
+        Command::Completions { shell, .. } => {
+            context.output.line(&cli::completion_script::<Arguments>(PROGRAM, shell))
+        }
+    }
+}
+
+/// A random request id of 16 bytes.
+fn request_id() -> Vec<u8> {
+    let mut id = vec![0; 16];
+    rand::make_rng::<rand::rngs::StdRng>().fill_bytes(&mut id);
+    id
 }

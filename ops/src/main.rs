@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let ending = diagnostics::begin(PROGRAM);
     let arguments: Arguments = match cli::parse(PROGRAM) {
         Ok(arguments) => arguments,
-        Err(ended) => return ended.tell(),
+        Err(expired) => return expired.tell(),
     };
     LOGGING.to_stderr();
     ending.after(|| {
@@ -31,27 +31,21 @@ fn main() -> ExitCode {
 async fn answer(arguments: Arguments) -> ExitCode {
     let (notes, width) = (diagnostics::stderr().clone(), stdout().is_terminal().then(terminal_width));
     let mut output = Output::new(Box::new(stdout()), Box::new(notes), arguments.json, width);
-    match run(arguments, &mut output).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output.failure(&failure);
-            failure.status().into()
-        }
-    }
+    run(arguments, &mut output).await.into()
 }
 
-/// What people are told is no log; libraries only log what is wrong.
+/// Messages for people are not logged; libraries log only what is wrong.
 const LOGGING: Logging = Logging {
     variable: "TOUCHMARK_LOG",
     level: LevelFilter::OFF,
     format: Format::Short,
-    ours: &["ops", "caller", "touchmark"],
+    ours: &["ops", "client", "touchmark"],
 };
-/// How many characters fit into a line of the terminal.
+/// The width of the terminal in characters.
 fn terminal_width() -> usize {
     let size = rustix::termios::tcgetwinsize(stdout()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(WIDTH_USUAL)
 }
 
-/// Of a terminal that does not say.
+/// The width of a terminal that does not report one.
 const WIDTH_USUAL: usize = 80;

@@ -1,27 +1,19 @@
-//! The file of serial numbers of a work order.
+//! The manifest of a work order: a file of serial numbers.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use identity::{DeviceSerial, Product};
 
 use crate::failure::Failure;
 
-/// Reads a manifest (crate `lists`, which the station uses too) and reports all its mistakes at once.
-///
-/// # Errors
-/// When the file cannot be read, is too large, or any line is wrong.
+/// Reads a manifest with crate `lists`, which the station uses too. The error has all mistakes.
 pub(crate) fn read(
     path: &Path,
     product: &Product,
     column: Option<&str>,
 ) -> Result<Vec<DeviceSerial>, Failure> {
-    let unreadable = |source| Failure::file(path, source);
-    let mut content = Vec::new();
-    // One byte more than a list may have tells that it is too long.
-    let bytes_max = u64::try_from(lists::LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut content)).map_err(unreadable)?;
+    let content =
+        cli::read_file(path, lists::LIST_BYTES_MAX).map_err(|source| Failure::file(path, source))?;
     let refused = |what: String| {
         Failure::usage(format!("{}: {what}", path.display())).next("correct the file; no order was made")
     };
@@ -33,5 +25,5 @@ pub(crate) fn read(
     Ok(rows.into_iter().map(|row| row.serial).collect())
 }
 
-/// What one order may list (`SerialManifest.serials`).
+/// The most serial numbers of one order: `SerialManifest.serials` in the proto.
 const SERIALS_MAX: usize = 100_000;

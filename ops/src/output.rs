@@ -1,4 +1,4 @@
-//! What is printed: tables for people, one JSON object a line for programs.
+//! Output: tables for people, one JSON object a line for programs.
 
 use std::io::Write;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::table::{Column, lay_out, wrapped};
 
-/// Where data (stdout) and everything else (stderr) go, and in which form.
+/// Writes data to stdout and everything else to stderr.
 pub struct Output {
-    /// `None` while, or after, somebody else prints.
+    /// `None` while another thread writes, or after it was stopped.
     data: Option<Box<dyn Write + Send>>,
     notes: Box<dyn Write + Send>,
     json: bool,
-    /// Of the terminal at which a person looks at the data.
+    /// The width of the terminal; `None` if the data goes elsewhere.
     width: Option<usize>,
-    /// Whether a table was cut and nobody was told yet.
+    /// Whether a table was cut and no note said so yet.
     cut: bool,
 }
 
 impl Output {
-    /// Writes data to `data` and notes, progress and errors to `notes`; `width` is that of the terminal at which a person looks at the
-    /// data, `None` when it goes elsewhere.
+    /// `notes` gets notes, progress and errors. `width` is that of the terminal, `None` if the data goes
+    /// elsewhere.
     pub fn new(
         data: Box<dyn Write + Send>,
         notes: Box<dyn Write + Send>,
@@ -31,12 +31,12 @@ impl Output {
         Self { data: Some(data), notes, json, width, cut: false }
     }
 
-    /// Whether programs read the data.
-    pub fn is_json(&self) -> bool {
+    /// Whether data is printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Prints one thing: as an object, or as the words that `people` makes of it.
+    /// Prints one thing: as JSON, or as the text that `people` makes of it.
     pub(crate) fn one<T: Serialize>(
         &mut self,
         value: &T,
@@ -44,12 +44,13 @@ impl Output {
     ) -> Result<(), Failure> {
         let text = self.text_of(value, people)?;
         self.line(&text).inspect_err(|_| {
-            // What was done is done, and its result, perhaps an id that is needed next, is printed nowhere else.
+            // The command was carried out, and its result, perhaps an id that is needed next, is printed
+            // nowhere else.
             self.note(&text);
         })
     }
 
-    /// One thing as it is printed, fitted to the terminal.
+    /// One thing as it is printed, wrapped for the terminal.
     pub(crate) fn text_of<T: Serialize>(
         &self,
         value: &T,
@@ -62,12 +63,11 @@ impl Output {
         }
     }
 
-    /// Prints rows: one object a line, or a table with a row each, which fits the terminal unless it shall be `wide`.
+    /// Prints rows: one JSON object a line, or a table that fits the terminal unless it is `wide`.
     pub(crate) fn rows<T: Serialize>(
         &mut self,
         rows: &[T],
-        columns: &[Column],
-        cells: impl Fn(&T) -> Vec<String>,
+        columns: &[Column<T>],
         wide: bool,
     ) -> Result<(), Failure> {
         if self.json {
@@ -76,26 +76,26 @@ impl Output {
                 self.line(&text)
             });
         }
-        let laid = lay_out(columns, rows.iter().map(cells).collect(), self.width.filter(|_| !wide));
+        let laid = lay_out(columns, rows, self.width.filter(|_| !wide));
         self.cut |= laid.cut;
         self.line(&laid.text)
     }
 
-    /// Says, once, that tables were cut to fit the terminal.
+    /// Notes, once, that tables were cut to fit the terminal.
     pub(crate) fn say_if_cut(&mut self) {
         if std::mem::take(&mut self.cut) {
             self.note("cut to fit the terminal; --wide prints all columns in full");
         }
     }
 
-    /// Says that a list has no rows.
+    /// Notes that a list has no rows.
     pub(crate) fn none(&mut self) {
         if !self.json {
             self.note("none");
         }
     }
 
-    /// Says that a list goes on after `count` rows, and how to go on with it.
+    /// Notes that a list goes on after `count` rows, and how to print the rest.
     pub(crate) fn more(&mut self, count: usize, cursor: &str) {
         if self.json {
             self.note(&serde_json::json!({ "next_cursor": cursor }).to_string());
@@ -110,22 +110,19 @@ impl Output {
     /// Prints one line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         if self.width.is_some() {
-            // On one screen with the notes: in their order.
+            // Keeps the order of notes and data on a terminal.
             self.notes.flush().ok();
         }
         let Some(data) = &mut self.data else { return Ok(()) };
         match print(data.as_mut(), text) {
-            // Whoever reads has seen enough (`| head`): that is no failure.
+            // The reader has seen enough (`| head`).
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             outcome => outcome.map_err(|source| Failure::stdout(&source).next(UNPRINTED_NEXT)),
         }
     }
 
-    /// Prints lines of data on a thread that may wait for their reader, so that the caller can be stopped meanwhile. A caller that is stopped
-    /// in the middle prints nothing more.
-    ///
-    /// # Errors
-    /// Also when nobody reads any more.
+    /// Prints lines of data on a thread that may wait for its reader, so that the caller can be stopped
+    /// meanwhile. A caller that is stopped prints nothing more.
     pub(crate) async fn lines_to_a_reader(&mut self, text: String) -> Result<(), Failure> {
         let Some(mut data) = self.data.take() else { return Ok(()) };
         let printing = tokio::task::spawn_blocking(move || {
@@ -137,14 +134,14 @@ impl Output {
         printed.map_err(|source| Failure::stdout(&source))
     }
 
-    /// Tells a person something that is not data.
+    /// Prints a note to stderr.
     pub(crate) fn note(&mut self, text: &str) {
-        // Nobody may be looking; that is no failure. In one piece: log lines may come between two.
+        // Written in one piece, because log lines may come between two writes. A failed write is ignored.
         self.notes.write_all(format!("{text}\n").as_bytes()).ok();
     }
 
-    /// Prints a failure on stderr: what happened, why, and what to do next.
-    pub fn failure(&mut self, failure: &Failure) {
+    /// Prints a failure to stderr.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
         let text = failure.complaint().text(self.json);
         self.note(&text);
     }
@@ -155,8 +152,8 @@ fn print(data: &mut (dyn Write + Send), text: &str) -> std::io::Result<()> {
     data.flush()
 }
 
-/// Lays out what is known of one thing, a line each, names left; a value of several lines is indented.
-pub(crate) fn facts(lines: &[(&str, String)]) -> String {
+/// One line for each fact, names left. Values of several lines are indented.
+pub(crate) fn fact_lines(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     lines
         .iter()

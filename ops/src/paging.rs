@@ -1,93 +1,67 @@
-//! Long lists, a page at a time: what was read is printed before more is asked for, so a list of any length needs the memory of a page.
-
-use std::future::Future;
+//! Long lists, a page at a time: each page is printed before the next is asked for, so that a list of any
+//! length needs the memory of a page.
 
 use proto::v1::PageRequest;
 use serde::Serialize;
+use tonic::Status;
 
 use crate::arguments::PageArguments;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::table::Column;
 
-/// A list as it is printed.
-pub(crate) struct Listing<'a, V> {
-    /// The heads of the table.
-    pub(crate) columns: &'a [Column],
-    /// The cells of a row.
-    pub(crate) cells: fn(&V) -> Vec<String>,
+/// Prints page after page until `limit` rows are printed or the list ends, then says how to go on. `ask`
+/// returns the rows of a page and the cursor of the next one.
+pub(crate) async fn print<T: Into<V>, V: Serialize>(
+    columns: &[Column<V>],
+    page: &PageArguments,
+    output: &mut Output,
+    ask: impl AsyncFnMut(PageRequest) -> Result<(Vec<T>, String), Status>,
+) -> Result<(), Failure> {
+    print_some(columns, page, output, ask, |row| Some(row.into()), async || Ok(())).await
 }
 
-impl<V: Serialize> Listing<'_, V> {
-    /// Asks for page after page and prints those rows of them that `view` keeps, until `limit` rows are printed or the list ends;
-    /// then says how to go on.
-    ///
-    /// # Errors
-    /// As the CA answers.
-    pub(crate) async fn print<T, F>(
-        &self,
-        page: &PageArguments,
-        output: &mut Output,
-        ask: impl FnMut(PageRequest) -> F,
-        view: impl Fn(T) -> Option<V>,
-    ) -> Result<(), Failure>
-    where
-        F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
-    {
-        self.print_or(page, output, ask, view, async || Ok(())).await
-    }
-
-    /// As [`Self::print`]; before it says that there is nothing, `exists` may fail because what was asked about does not exist.
-    ///
-    /// # Errors
-    /// As the CA answers, and as `exists` does.
-    pub(crate) async fn print_or<T, F>(
-        &self,
-        page: &PageArguments,
-        output: &mut Output,
-        mut ask: impl FnMut(PageRequest) -> F,
-        view: impl Fn(T) -> Option<V>,
-        exists: impl AsyncFnOnce() -> Result<(), Failure>,
-    ) -> Result<(), Failure>
-    where
-        F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
-    {
-        let limit = if page.limit == 0 { usize::MAX } else { page.limit };
-        let mut printed = 0;
-        let mut cursor = page.cursor.clone();
-        loop {
-            let (rows, next) = ask(request(limit - printed, &cursor)).await?;
-            let rows: Vec<V> = rows.into_iter().filter_map(&view).take(limit - printed).collect();
-            printed += rows.len();
-            if !rows.is_empty() {
-                output.rows(&rows, self.columns, self.cells, page.wide)?;
-            }
-            if next.is_empty() {
-                if printed == 0 {
-                    exists().await?;
-                    output.none();
-                }
-                output.say_if_cut();
-                return Ok(());
-            }
-            if printed >= limit {
-                output.say_if_cut();
-                output.more(printed, &next);
-                return Ok(());
-            }
-            cursor = further(next, &cursor)?;
+/// As [`print()`], with the rows for which `view` returns one. If there is none, `exists` may fail because
+/// what was asked about does not exist.
+pub(crate) async fn print_some<T, V: Serialize>(
+    columns: &[Column<V>],
+    page: &PageArguments,
+    output: &mut Output,
+    mut ask: impl AsyncFnMut(PageRequest) -> Result<(Vec<T>, String), Status>,
+    view: impl Fn(T) -> Option<V>,
+    exists: impl AsyncFnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let limit = if page.limit == 0 { usize::MAX } else { page.limit };
+    let mut printed = 0;
+    let mut cursor = page.cursor.clone();
+    loop {
+        let (rows, next) = ask(request(limit - printed, &cursor)).await?;
+        let rows: Vec<V> = rows.into_iter().filter_map(&view).take(limit - printed).collect();
+        printed += rows.len();
+        if !rows.is_empty() {
+            output.rows(&rows, columns, page.wide)?;
         }
+        if next.is_empty() {
+            if printed == 0 {
+                exists().await?;
+                output.none();
+            }
+            output.say_if_cut();
+            return Ok(());
+        }
+        if printed >= limit {
+            output.say_if_cut();
+            output.more(printed, &next);
+            return Ok(());
+        }
+        cursor = further(next, &cursor)?;
     }
 }
 
 /// All rows at once, for lists that are known to be short.
-///
-/// # Errors
-/// As the CA answers.
-pub(crate) async fn all<T, F>(mut ask: impl FnMut(PageRequest) -> F) -> Result<Vec<T>, Failure>
-where
-    F: Future<Output = Result<(Vec<T>, String), tonic::Status>>,
-{
+pub(crate) async fn all<T>(
+    mut ask: impl AsyncFnMut(PageRequest) -> Result<(Vec<T>, String), Status>,
+) -> Result<Vec<T>, Failure> {
     let mut rows = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -100,11 +74,16 @@ where
     }
 }
 
+/// The request for the first row alone, to learn whether there is one.
+pub(crate) fn one_row() -> Option<PageRequest> {
+    Some(request(1, ""))
+}
+
 fn request(rows: usize, cursor: &str) -> PageRequest {
     PageRequest { size: u32::try_from(rows.min(PAGE_ROWS_MAX)).unwrap_or(1), cursor: cursor.to_owned() }
 }
 
-/// A CA that gives the same place again would be asked for ever.
+/// The next cursor. A CA that returns the same cursor again would be asked for ever.
 fn further(next: String, before: &str) -> Result<String, Failure> {
     if next == before {
         return Err(Failure::local("the CA gave the same page twice").next("list again"));
@@ -112,7 +91,7 @@ fn further(next: String, before: &str) -> Result<String, Failure> {
     Ok(next)
 }
 
-/// What the wire allows a page (`PageRequest.size`).
+/// The most rows of a page: `PageRequest.size` in the proto.
 const PAGE_ROWS_MAX: usize = 1_000;
 
 #[cfg(test)]
@@ -123,7 +102,7 @@ mod tests {
     use crate::table::always;
 
     /// A list of the numbers below `length`, three a page at the most; the cursor is the next number.
-    async fn page(length: u64, request: PageRequest) -> Result<(Vec<u64>, String), tonic::Status> {
+    async fn page(length: u64, request: PageRequest) -> Result<(Vec<u64>, String), Status> {
         let from = request.cursor.parse().unwrap_or(0);
         let until = length.min(from + u64::from(request.size.min(3)));
         let next = if until == length { String::new() } else { until.to_string() };
@@ -133,10 +112,11 @@ mod tests {
     async fn printed(length: u64, limit: usize, cursor: &str, keep: fn(u64) -> bool) -> (String, String) {
         let (data, notes) = (Shared::default(), Shared::default());
         let mut output = Output::new(Box::new(data.clone()), Box::new(notes.clone()), true, None);
-        let listing = Listing { columns: &[always("N")], cells: |number: &u64| vec![number.to_string()] };
+        let columns = [always("N", |number: &u64| number.to_string())];
         let arguments = PageArguments { limit, cursor: cursor.to_owned(), wide: false };
         let view = move |number| keep(number).then_some(number);
-        listing.print(&arguments, &mut output, |request| page(length, request), view).await.unwrap();
+        let ask = async |request| page(length, request).await;
+        print_some(&columns, &arguments, &mut output, ask, view, async || Ok(())).await.unwrap();
         (data.text(), notes.text())
     }
 
@@ -177,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_comes_twice_ends_the_list() {
-        let again = |_: PageRequest| async { Ok((vec![1_u64], "x".to_owned())) };
+        let again = async |_: PageRequest| Ok((vec![1_u64], "x".to_owned()));
         assert!(all(again).await.is_err());
     }
 }

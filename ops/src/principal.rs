@@ -1,59 +1,47 @@
 //! `touchmark principal …`
 
 mod issue;
+mod pending_request;
 
-pub use issue::IssueArguments;
 pub(crate) use issue::issue;
 
 use cli::count;
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
-use proto::v1::principal_service_client::PrincipalServiceClient;
 use serde::Serialize;
-use tonic::transport::Channel;
 
 use crate::arguments::{PageArguments, PrincipalCommand};
-use crate::certificate::{self, CertificateView};
 use crate::confirmation::confirm_name;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::paging::Listing;
-use crate::table::{always, short};
-use crate::timestamp;
+use crate::table::{Column, always, short, spare};
+use crate::view::{CertificateView, or_dash};
+use crate::{Context, certificate, paging, timestamp};
 
-/// Does what the command says.
-///
-/// # Errors
-/// As the CA answers.
-pub(crate) async fn run(
-    command: PrincipalCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: PrincipalCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         PrincipalCommand::Issue(arguments) => {
-            let issued = issue(&arguments, connection).await?;
-            output.one(&issued, issue::Issued::in_words)
+            let issued = issue(&arguments, &context.connection).await?;
+            context.output.one(&issued, issue::Issued::to_text)
         }
-        PrincipalCommand::List(page) => list(&page, connection, output).await,
+        PrincipalCommand::List(page) => list(&page, context).await,
         PrincipalCommand::Revoke { role, name, reason, remark, yes, last_operator } => {
             let principal = identity::Principal::named(role, name.clone());
-            let usable = certificate::usable_credentials(&principal, SystemClock.now(), connection).await?;
+            let usable =
+                certificate::usable_credentials(&principal, SystemClock.now(), &context.connection).await?;
             if usable > 0 {
                 let credentials = count(usable as u64, "credential");
                 confirm_name(name.as_str(), &format!("revoke {credentials} of {principal} for ever"), yes)?;
             }
             let request = wire::RevokePrincipalRequest {
-                role: on_the_wire(role).into(),
+                role: role_to_wire(role).into(),
                 name: name.to_string(),
                 reason: reason.to_string(),
                 remark,
                 last_operator,
             };
-            let revoked = client(connection).await?.revoke(request).await?.into_inner().revoked;
+            let revoked = context.connection.principals().await?.revoke(request).await?.into_inner().revoked;
             let report = Revoked { principal: principal.to_string(), revoked };
-            output.one(&report, |report| match report.revoked {
+            context.output.one(&report, |report| match report.revoked {
                 0 => format!("{} has no credential that is not revoked", report.principal),
                 revoked => format!("{}: {} revoked", report.principal, count(revoked.into(), "credential")),
             })
@@ -61,49 +49,30 @@ pub(crate) async fn run(
     }
 }
 
-async fn list(page: &PageArguments, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-    let client = client(connection).await?;
-    let listing = Listing {
-        columns: &[
-            always("ROLE"),
-            always("NAME"),
-            always("ACTIVE"),
-            always("CREATED").spare(2),
-            short("NEWEST CREDENTIAL").spare(1),
-            always("NOT AFTER"),
-        ],
-        cells: |principal: &PrincipalView| {
-            let credential = principal.credential.as_ref();
-            let of = |field: fn(&CertificateView) -> &String| {
-                credential.map_or_else(|| "-".to_owned(), |credential| field(credential).clone())
-            };
-            vec![
-                principal.role.to_owned(),
-                principal.name.clone(),
-                if principal.active { "yes" } else { "no" }.to_owned(),
-                principal.created_at.clone().unwrap_or_else(|| "-".to_owned()),
-                of(|credential| &credential.serial_number),
-                of(|credential| &credential.not_after_for_people),
-            ]
-        },
+async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.principals().await?;
+    let ask = async |page| {
+        let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
+        Ok((answer.principals, answer.next_cursor))
     };
-    let ask = |page| {
-        let mut client = client.clone();
-        async move {
-            let answer = client.list(wire::ListPrincipalsRequest { page: Some(page) }).await?.into_inner();
-            Ok((answer.principals, answer.next_cursor))
-        }
-    };
-    listing.print(page, output, ask, |principal| Some(PrincipalView::from(principal))).await
+    paging::print(COLUMNS, page, context.output, ask).await
 }
 
-/// Opens the service that makes credentials.
-pub(crate) async fn client(connection: &Connection) -> Result<PrincipalServiceClient<Channel>, Failure> {
-    Ok(PrincipalServiceClient::new(connection.open().await?))
-}
+const COLUMNS: &[Column<PrincipalView>] = &[
+    always("ROLE", |principal| principal.role.to_owned()),
+    always("NAME", |principal| principal.name.clone()),
+    always("ACTIVE", |principal| if principal.active { "yes" } else { "no" }.to_owned()),
+    spare(2, always("CREATED", |principal| or_dash(&principal.created_at))),
+    spare(
+        1,
+        short("NEWEST CREDENTIAL", |principal| {
+            principal.of_credential(|credential| &credential.serial_number)
+        }),
+    ),
+    always("NOT AFTER", |principal| principal.of_credential(|credential| &credential.not_after_for_people)),
+];
 
-/// The role on the wire.
-pub(crate) fn on_the_wire(role: identity::Role) -> wire::Role {
+pub(crate) fn role_to_wire(role: identity::Role) -> wire::Role {
     match role {
         identity::Role::Station => wire::Role::Station,
         identity::Role::Operator => wire::Role::Operator,
@@ -126,6 +95,12 @@ struct PrincipalView {
 struct Revoked {
     principal: String,
     revoked: u32,
+}
+
+impl PrincipalView {
+    fn of_credential(&self, field: fn(&CertificateView) -> &String) -> String {
+        self.credential.as_ref().map_or_else(|| "-".to_owned(), |credential| field(credential).clone())
+    }
 }
 
 impl From<wire::Principal> for PrincipalView {

@@ -1,4 +1,4 @@
-//! How long work is shown while it goes on: a bar on a terminal, a line now and then elsewhere.
+//! Progress of long work: a bar on a terminal, a line every two seconds elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -7,14 +7,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::Output;
 
-/// Shows how far some work is.
 pub(crate) enum Progress {
     Bar(ProgressBar),
     Lines { said: Instant, what: &'static str },
 }
 
 impl Progress {
-    /// For `total` things; `what` is done to them, for example `revoked`.
+    /// `total` is a number of things; `what` happens to them, for example `revoked`.
     pub(crate) fn new(total: u64, what: &'static str, output: &Output) -> Self {
         if output.is_json() || !std::io::stderr().is_terminal() {
             return Self::Lines { said: Instant::now(), what };
@@ -27,7 +26,7 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// So many are done.
+    /// Shows that `done` of `total` are done.
     pub(crate) fn at(&mut self, done: u64, total: u64, output: &mut Output) {
         match self {
             Self::Bar(bar) => {
@@ -46,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// No longer shown.
+    /// Removes the bar.
     pub(crate) fn end(self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
@@ -54,5 +53,4 @@ impl Progress {
     }
 }
 
-/// A log is read later: often enough to see that it moves.
 const LINE_EVERY: Duration = Duration::from_secs(2);

@@ -1,69 +1,48 @@
-//! `touchmark quickstart`: the whole path, shown with the programs that people use, each a process of its own.
+//! `touchmark quickstart` runs the shipped programs, each in a process of its own, from a new CA to a revoked
+//! device.
 
 mod authority;
 mod enrollment;
 mod factory;
-mod place;
 mod programs;
 mod report;
+mod revocation;
 mod verification;
-mod withdrawal;
+mod workspace;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
-
-use crate::arguments::NoConnection;
+use crate::arguments::QuickstartArguments;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use authority::Authority;
 use factory::Factory;
-use place::Place;
 use programs::Programs;
 use report::{Report, Step};
+use workspace::Workspace;
 
-/// How much to show, and where.
-#[derive(Debug, Args)]
-pub struct QuickstartArguments {
-    /// Where everything goes: ca/, station/, devices/SERIAL/; must not exist or be empty [default: a fresh temporary directory]
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// How many devices are made; one more is tried and must be refused
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=DEVICES_MAX))]
-    pub devices: u32,
-    /// Leave the CA running at the end, and say how to stop it
-    #[arg(long)]
-    pub keep: bool,
-    /// It calls the CA that it makes.
-    #[command(flatten)]
-    pub unused: NoConnection,
-}
-
-/// Shows the whole path and reports it.
-///
-/// # Errors
-/// When a program is missing or any step does not do what it must; the log's end is in the message.
+/// Runs all steps and prints the report. An error if a program is missing or a step fails; it has the end of
+/// the log.
 pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> Result<(), Failure> {
     let programs = Programs::beside_this_one()?;
-    let place = Place::new(arguments.dir.as_deref())?;
-    output.note(&format!("everything goes to {}", place.root().display()));
+    let workspace = Workspace::new(arguments.dir.as_deref())?;
+    output.note(&format!("everything goes to {}", workspace.root().display()));
     let started = Instant::now();
-    let mut authority = Authority::found(&programs, &place).await?;
+    let mut authority = Authority::found(&programs, &workspace).await?;
     let mut progress = Progress { steps: Vec::new(), started, output };
     progress.done("a CA was made: root, factory, operational and infrastructure issuers");
-    authority.serve(&programs, &place).await?;
+    authority.serve(&programs, &workspace).await?;
     progress.done(&format!("the CA serves at {}", authority.server()));
 
     let shown = tokio::select! {
-        shown = show(&arguments, &programs, &place, &mut progress) => shown,
+        shown = show(&arguments, &programs, &workspace, &mut progress) => shown,
         _ = tokio::signal::ctrl_c() => Err(Failure::local("interrupted").next("run it again in another directory")),
     };
     let mut report = match shown {
         Ok(report) => report,
         Err(failure) => {
-            // The first failure is the one to see.
+            // The first failure is the one to report.
             authority.stop().await.ok();
             return Err(failure);
         }
@@ -77,19 +56,19 @@ pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> 
     }
     report.seconds = started.elapsed().as_secs_f64();
     report.steps = progress.steps;
-    output.one(&report, |report| report.in_words(&place, &programs))
+    output.one(&report, |report| report.to_text(&workspace, &programs))
 }
 
-/// From a work order to verified devices, with one refusal and one revocation.
+/// Runs the steps from a work order to a revoked device.
 async fn show(
     arguments: &QuickstartArguments,
     programs: &Programs,
-    place: &Place,
+    workspace: &Workspace,
     progress: &mut Progress<'_>,
 ) -> Result<Report, Failure> {
-    let operator = Connection { credentials: Some(place.operator()), server: None };
+    let operator = Connection { credentials: Some(workspace.operator()), server: None };
     let count = arguments.devices;
-    let factory = Factory::set_up(count, &operator, place).await?;
+    let factory = Factory::set_up(count, &operator, workspace).await?;
     progress.done(&format!(
         "work order {} allows {count} units of {}, by station {}",
         factory.work_order(),
@@ -97,38 +76,38 @@ async fn show(
         factory::STATION,
     ));
 
-    let provisioned = factory.provision(programs, place).await?;
+    let provisioned = factory.provision(programs, workspace).await?;
     progress.done(&format!(
         "{count} devices were born on the line: key on the device, birth certificate read back ({:.0} units/min)",
         provisioned.units_per_minute(count),
     ));
-    let refusal = factory.provision_one_too_many(programs, place).await?;
+    let refusal = factory.provision_one_too_many(programs, workspace).await?;
     progress.done(&format!("unit {} was refused: {}", count + 1, refusal.reason));
 
-    let enrolled = enrollment::enroll_all(programs, place, factory.serials()).await?;
+    let enrolled = enrollment::enroll_all(programs, workspace, factory.serials()).await?;
     progress.done(&format!(
         "{count} devices enrolled, each with a key and a connection of its own ({:.0} units/min)",
         enrolled.units_per_minute(count),
     ));
-    let verified = verification::verify_all(place, factory.serials()).await?;
+    let verified = verification::verify_all(workspace, factory.serials()).await?;
     progress.done(&format!(
         "{} certificate chains verified by {}",
         verified.chains,
-        verified.judges.join(" and ")
+        verified.verifiers.join(" and ")
     ));
     factory.compare_with_the_ledger(&operator).await?;
     progress.done(&format!("the ledger says the same: {count} issued, {count} confirmed, {count} enrolled"));
-    let withdrawn = withdrawal::withdraw_one(programs, place, factory.serials()).await?;
+    let revoked = revocation::revoke_one(programs, workspace, factory.serials()).await?;
     progress.done(&format!(
         "{} was revoked ({}): the CA refuses its renewal, and {} find it on the list",
-        withdrawn.device,
-        withdrawn.reason,
-        withdrawn.found_revoked_by.join(" and "),
+        revoked.device,
+        revoked.reason,
+        revoked.found_revoked_by.join(" and "),
     ));
-    Ok(Report::new(place, &factory, refusal, provisioned, enrolled, verified, withdrawn))
+    Ok(Report::new(workspace, &factory, refusal, provisioned, enrolled, verified, revoked))
 }
 
-/// Tells people what was done as it is done, and keeps it for the report.
+/// Prints each step when it is done, and keeps it for the report.
 struct Progress<'a> {
     steps: Vec<Step>,
     started: Instant,
@@ -142,6 +121,3 @@ impl Progress<'_> {
         self.steps.push(Step { at_seconds: seconds, what: what.to_owned() });
     }
 }
-
-/// A demonstration, with a process for every device; more is what `touchmark-station` is for.
-const DEVICES_MAX: i64 = 10_000;

@@ -1,9 +1,10 @@
-//! `touchmark revocations …`: what was withdrawn, asked for or followed.
+//! `touchmark revocations …`: status checks, and the feed of revocations.
 
+mod crl;
+mod crl_directory;
 mod cursor;
 mod event;
 mod hook;
-mod lists;
 mod watch;
 
 use cli::count;
@@ -13,34 +14,20 @@ use proto::v1::revocation_service_client::RevocationServiceClient;
 use serde::Serialize;
 use tonic::transport::Channel;
 
+use crate::Context;
 use crate::arguments::RevocationsCommand;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::table::{always, short};
+use crate::table::{Column, always, short, spare};
 use crate::timestamp;
+use crate::view::{nonempty, or_dash, revocation_word};
 
-/// Does what the command says.
-///
-/// # Errors
-/// As the CA answers; and when a certificate that was asked about is not good.
-pub(crate) async fn run(
-    command: RevocationsCommand,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: RevocationsCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
-        RevocationsCommand::Check { serials, wide } => check(&serials, wide, connection, output).await,
-        RevocationsCommand::Watch(arguments) => watch::watch(arguments, connection, output).await,
+        RevocationsCommand::Check { serials, wide } => check(&serials, wide, context).await,
+        RevocationsCommand::Watch(arguments) => watch::watch(arguments, context).await,
     }
 }
 
-/// Opens the service that knows what was withdrawn.
-pub(crate) async fn client(connection: &Connection) -> Result<RevocationServiceClient<Channel>, Failure> {
-    Ok(RevocationServiceClient::new(connection.open().await?))
-}
-
-/// The state of one certificate.
 pub(crate) async fn state_of(
     serial: &[u8],
     client: &mut RevocationServiceClient<Channel>,
@@ -48,13 +35,8 @@ pub(crate) async fn state_of(
     client.check_status(wire::CheckStatusRequest { serial_numbers: vec![serial.to_vec().into()] }).await
 }
 
-async fn check(
-    serials: &[SerialNumber],
-    wide: bool,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let mut client = client(connection).await?;
+async fn check(serials: &[SerialNumber], wide: bool, context: &mut Context<'_>) -> Result<(), Failure> {
+    let mut client = context.connection.revocations().await?;
     let mut bad = 0;
     for some in serials.chunks(SERIALS_MAX) {
         let serial_numbers = some.iter().map(|serial| serial.as_bytes().to_vec().into()).collect();
@@ -62,29 +44,9 @@ async fn check(
             client.check_status(wire::CheckStatusRequest { serial_numbers }).await?.into_inner().states;
         let states: Vec<StateView> = states.into_iter().map(StateView::from).collect();
         bad += states.iter().filter(|state| state.state != "good").count() as u64;
-        output.rows(
-            &states,
-            &[
-                short("CERTIFICATE"),
-                always("STATE"),
-                always("SINCE"),
-                always("REASON").spare(1),
-                always("ISSUER").spare(2),
-            ],
-            |state: &StateView| {
-                let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-                vec![
-                    state.serial_number.clone(),
-                    state.state.to_owned(),
-                    or_none(&state.revoked_at),
-                    or_none(&state.reason),
-                    or_none(&state.issuer),
-                ]
-            },
-            wide,
-        )?;
+        context.output.rows(&states, COLUMNS, wide)?;
     }
-    output.say_if_cut();
+    context.output.say_if_cut();
     match bad {
         0 => Ok(()),
         bad => Err(Failure::not_good(format!("{} not good", count(bad, "certificate")))
@@ -92,7 +54,14 @@ async fn check(
     }
 }
 
-/// A state as it is printed.
+const COLUMNS: &[Column<StateView>] = &[
+    short("CERTIFICATE", |state| state.serial_number.clone()),
+    always("STATE", |state| state.state.to_owned()),
+    always("SINCE", |state| or_dash(&state.revoked_at)),
+    spare(1, always("REASON", |state| or_dash(&state.reason))),
+    spare(2, always("ISSUER", |state| or_dash(&state.issuer))),
+];
+
 #[derive(Debug, Serialize)]
 struct StateView {
     serial_number: String,
@@ -105,9 +74,8 @@ struct StateView {
 
 impl From<wire::CertificateState> for StateView {
     fn from(state: wire::CertificateState) -> Self {
-        let nonempty = |text: String| (!text.is_empty()).then_some(text);
         Self {
-            state: in_words(state.state()),
+            state: revocation_word(state.state()),
             serial_number: hex::encode(&state.serial_number),
             revoked_at: timestamp::text(state.revoked_at.as_ref()),
             reason: nonempty(state.reason),
@@ -117,15 +85,5 @@ impl From<wire::CertificateState> for StateView {
     }
 }
 
-/// One word for a state.
-pub(crate) fn in_words(state: wire::RevocationState) -> &'static str {
-    match state {
-        wire::RevocationState::Good => "good",
-        wire::RevocationState::Revoked => "revoked",
-        wire::RevocationState::Held => "held",
-        wire::RevocationState::Unknown | wire::RevocationState::Unspecified => "unknown",
-    }
-}
-
-/// What the wire allows one question.
+/// The most serial numbers of one request.
 const SERIALS_MAX: usize = 1_000;

@@ -1,4 +1,4 @@
-//! `touchmark revoke …`: what it would revoke, whether it is meant, and then the work, followed to its end.
+//! `touchmark revoke …` shows the blast radius, asks for confirmation, and follows the work to its end.
 
 use std::time::Duration;
 
@@ -10,43 +10,31 @@ use serde::Serialize;
 use crate::arguments::{Confirmation, RevokeArguments, WhyArguments};
 use crate::blast_radius::BlastRadius;
 use crate::confirmation::confirm_count;
-use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::progress::Progress;
 use crate::selection::Selection;
-use crate::{device, existence, timestamp, work_order};
+use crate::{Context, existence, request_id, timestamp};
 
-/// Does what the command says.
-///
-/// # Errors
-/// As the CA answers, and when it was not confirmed.
-pub(crate) async fn run(
-    arguments: RevokeArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, connection, output)
-        .await
+pub(crate) async fn run(arguments: RevokeArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, context).await
 }
 
-/// Shows what would be revoked, asks for the number, revokes, and says what was done.
+/// Shows what would be revoked, asks for the number, revokes, and prints the result.
 pub(crate) async fn revoke(
     selection: &Selection,
     why: &WhyArguments,
     confirmation: &Confirmation,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let radius = BlastRadius::of(selection, connection).await?;
+    let radius = BlastRadius::of(selection, &context.connection).await?;
     if radius.certificates == 0 {
-        existence::check(selection, connection).await?;
+        existence::check(selection, &context.connection).await?;
     }
     if confirmation.dry_run {
-        return output.one(&radius, |radius| radius.in_words(WOULD_REVOKE));
+        return context.output.one(&radius, |radius| radius.to_text(WOULD_REVOKE));
     }
-    if !output.is_json() {
-        output.note(&radius.in_words(WOULD_REVOKE));
+    if !context.output.is_json() {
+        context.output.note(&radius.to_text(WOULD_REVOKE));
     }
     if radius.certificates > 0 {
         let since = timestamp::text(why.invalid_since.map(timestamp::to_wire).as_ref());
@@ -56,7 +44,7 @@ pub(crate) async fn revoke(
     }
     let done = match radius.certificates {
         0 => wire::RevokeProgress { done: true, ..wire::RevokeProgress::default() },
-        certificates => follow(request(selection, why, certificates), connection, output).await?,
+        certificates => follow(request(selection, why, certificates), context).await?,
     };
     let report = Revoked {
         revoked: done.revoked,
@@ -65,7 +53,7 @@ pub(crate) async fn revoke(
         job: (!done.job.is_empty()).then_some(done.job),
         radius,
     };
-    output.one(&report, |report| match report.revoked {
+    context.output.one(&report, |report| match report.revoked {
         0 => format!("nothing to revoke: {} has no certificate that is not revoked", report.radius.selection),
         revoked => format!(
             "{} revoked ({}), on record up to ledger entry {}",
@@ -82,7 +70,7 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
         reason => reason.to_string(),
     };
     wire::RevokeRequest {
-        request_id: work_order::request_id().into(),
+        request_id: request_id().into(),
         selection: Some(selection.to_wire()),
         reason,
         invalidity_date: why.invalid_since.map(timestamp::to_wire),
@@ -91,17 +79,17 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
     }
 }
 
-/// Follows the work to its end. A connection that breaks is made again under the same request id: the CA went on meanwhile.
+/// Follows the work to its end. A broken connection is opened again under the same request id: the CA
+/// continued meanwhile.
 async fn follow(
     request: wire::RevokeRequest,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<wire::RevokeProgress, Failure> {
-    let mut progress = Progress::new(request.expected_certificates, "certificates revoked", output);
+    let mut progress = Progress::new(request.expected_certificates, "certificates revoked", context.output);
     let mut attempts = 0;
     let outcome = loop {
         attempts += 1;
-        match follow_once(&request, connection, &mut progress, output).await {
+        match follow_once(&request, &mut progress, context).await {
             Err(failure) if failure.may_pass() && attempts < ATTEMPTS_MAX => {
                 tokio::time::sleep(ATTEMPT_EVERY).await;
             }
@@ -114,13 +102,12 @@ async fn follow(
 
 async fn follow_once(
     request: &wire::RevokeRequest,
-    connection: &Connection,
     progress: &mut Progress,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<wire::RevokeProgress, Failure> {
-    let mut stream = device::client(connection).await?.revoke(request.clone()).await?.into_inner();
+    let mut stream = context.connection.lifecycle().await?.revoke(request.clone()).await?.into_inner();
     while let Some(step) = stream.message().await? {
-        progress.at(step.revoked, step.total, output);
+        progress.at(step.revoked, step.total, context.output);
         if step.done {
             return Ok(step);
         }
@@ -129,7 +116,6 @@ async fn follow_once(
         .next("repeat the command: what is revoked stays revoked, the rest is counted anew"))
 }
 
-/// What was done.
 #[derive(Debug, Serialize)]
 struct Revoked {
     #[serde(flatten)]
@@ -141,11 +127,9 @@ struct Revoked {
     job: Option<String>,
 }
 
-/// Before what is counted.
 const WOULD_REVOKE: &str = "would revoke";
 
-/// With the pause between them about half a minute: a CA that restarts is back by then.
+/// With the pauses between them about half a minute: a CA that restarts is back by then.
 const ATTEMPTS_MAX: u32 = 30;
 
-/// Often enough for a person who waits.
 const ATTEMPT_EVERY: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! A selection of certificates, as it is typed, said and sent.
+//! A selection of certificates: from the command line, for people, and on the wire.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,6 @@ use crate::arguments::SelectionArguments;
 use crate::failure::Failure;
 use crate::timestamp;
 
-/// Some of the certificates that were ever issued.
 #[derive(Debug, Clone)]
 pub(crate) struct Selection {
     words: String,
@@ -18,9 +17,9 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// All of a device.
+    /// All certificates of a device.
     pub(crate) fn device(device: &DeviceId) -> Self {
-        Self { words: format!("device {device}"), by: By::Device(on_the_wire(device)) }
+        Self { words: format!("device {device}"), by: By::Device(device_to_wire(device)) }
     }
 
     /// One certificate.
@@ -33,12 +32,11 @@ impl Selection {
         Self { words: format!("lineage of certificate {serial}"), by: By::Lineage(octets(serial).into()) }
     }
 
-    /// In words, for example `work order wo-000017`.
+    /// The text for people, for example `work order wo-000017`.
     pub(crate) fn words(&self) -> &str {
         &self.words
     }
 
-    /// As it is sent.
     pub(crate) fn to_wire(&self) -> wire::Selection {
         wire::Selection { by: Some(self.by.clone()) }
     }
@@ -47,7 +45,7 @@ impl Selection {
 impl TryFrom<SelectionArguments> for Selection {
     type Error = Failure;
 
-    /// Only one kind of selection at a time: "this product by that station" would need an order that people get wrong.
+    /// Only one kind of selection is allowed at a time: the meaning of combinations would be misread.
     fn try_from(arguments: SelectionArguments) -> Result<Self, Failure> {
         let SelectionArguments { issued_from, issued_until, .. } = arguments;
         let kinds = [
@@ -97,8 +95,7 @@ fn issued_during(from: Option<SystemTime>, until: Option<SystemTime>) -> Result<
     Ok(Selection { words, by: By::Issued(wire::IssuedDuring { from, until }) })
 }
 
-/// A device on the wire.
-pub(crate) fn on_the_wire(device: &DeviceId) -> wire::DeviceId {
+pub(crate) fn device_to_wire(device: &DeviceId) -> wire::DeviceId {
     wire::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
 }
 

@@ -1,32 +1,35 @@
-//! Tables that fit the terminal: what does not fit is shortened, then left out, and `--wide` prints all of it.
+//! Tables that fit the terminal: values are shortened, then columns are left out; `--wide` prints everything.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-/// A column: its head, and what becomes of it where there is no room.
+/// A column: its head, the cells that it makes of rows, and what happens where there is no room.
+pub(crate) struct Column<V> {
+    head: Head,
+    cell: fn(&V) -> String,
+}
+
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Column {
-    head: &'static str,
-    /// Whether a long value may be cut, with an ellipsis: serial numbers of certificates.
+struct Head {
+    text: &'static str,
+    /// Whether long values may be shortened with an ellipsis.
     short: bool,
-    /// Left out where there is no room, the highest first; 0: never.
+    /// The column with the highest number is left out first; 0 is never left out.
     spare: u8,
 }
 
-/// A column that is always there, in full.
-pub(crate) const fn always(head: &'static str) -> Column {
-    Column { head, short: false, spare: 0 }
+/// A column that is never shortened and never left out.
+pub(crate) const fn always<V>(text: &'static str, cell: fn(&V) -> String) -> Column<V> {
+    Column { head: Head { text, short: false, spare: 0 }, cell }
 }
 
-/// A column that is always there; its values may be shortened.
-pub(crate) const fn short(head: &'static str) -> Column {
-    Column { head, short: true, spare: 0 }
+/// A column whose values may be shortened.
+pub(crate) const fn short<V>(text: &'static str, cell: fn(&V) -> String) -> Column<V> {
+    Column { head: Head { text, short: true, spare: 0 }, cell }
 }
 
-impl Column {
-    /// The same column, left out where there is no room: the highest `order` first.
-    pub(crate) const fn spare(self, order: u8) -> Self {
-        Self { spare: order, ..self }
-    }
+/// A column that is left out where there is no room: the highest `order` first.
+pub(crate) const fn spare<V>(order: u8, column: Column<V>) -> Column<V> {
+    Column { head: Head { spare: order, ..column.head }, ..column }
 }
 
 /// A table as it is printed.
@@ -37,19 +40,23 @@ pub(crate) struct Laid {
     pub(crate) cut: bool,
 }
 
-/// Lays rows out under their columns, for a terminal of this width; `None`: all of it, in full.
-pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Option<usize>) -> Laid {
-    let mut columns = columns.to_vec();
+/// Lays rows out for a terminal of this width in characters; `None` prints all of it.
+pub(crate) fn lay_out<V>(columns: &[Column<V>], rows: &[V], width: Option<usize>) -> Laid {
+    let cells = |row: &V| columns.iter().map(|column| (column.cell)(row)).collect();
+    fit(columns.iter().map(|column| column.head).collect(), rows.iter().map(cells).collect(), width)
+}
+
+fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>) -> Laid {
     let mut cut = false;
     if let Some(width) = width {
         if needed(&columns, &rows) > width {
             cut |= shorten(&columns, &mut rows);
         }
         while needed(&columns, &rows) > width {
-            let Some(place) = sparest(&columns) else { break };
-            columns.remove(place);
+            let Some(index) = sparest(&columns) else { break };
+            columns.remove(index);
             for row in &mut rows {
-                row.remove(place);
+                row.remove(index);
             }
             cut = true;
         }
@@ -60,7 +67,7 @@ pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Opt
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     match width.filter(|width| needed(&columns, &rows) > *width) {
-        // Nothing is left to leave out: what is too long goes on in the next line, in the last column, which is for that.
+        // Nothing more can be left out: the last column goes on in the next line.
         Some(width) => {
             table.set_content_arrangement(ContentArrangement::Dynamic);
             table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
@@ -69,14 +76,14 @@ pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Opt
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
     }
-    table.set_header(columns.iter().map(|column| column.head));
+    table.set_header(columns.iter().map(|column| column.text));
     let before_the_last = widths(&columns, &rows);
     table.add_rows(rows);
     let last = columns.len().saturating_sub(1);
-    for (place, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if place == last { 0 } else { GAP }));
-        if place != last {
-            let width = before_the_last.get(place).copied().unwrap_or_default() + usize::from(GAP);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { GAP }));
+        if index != last {
+            let width = before_the_last.get(index).copied().unwrap_or_default() + usize::from(GAP);
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
                 u16::try_from(width.min(HEAD_WIDTH_MAX)).unwrap_or(u16::MAX),
             )));
@@ -87,30 +94,31 @@ pub(crate) fn lay_out(columns: &[Column], mut rows: Vec<Vec<String>>, width: Opt
     Laid { text, cut }
 }
 
-/// Whether the rows fit as a table, perhaps with a last column that goes on below itself.
-fn fits(columns: &[Column], rows: &[Vec<String>], width: usize) -> bool {
+/// Whether the rows fit as a table, perhaps with a wrapped last column.
+fn fits(columns: &[Head], rows: &[Vec<String>], width: usize) -> bool {
     let widths = widths(columns, rows);
     let last = widths.last().copied().unwrap_or_default();
     let before = needed(columns, rows).saturating_sub(last);
     before + last.min(WRAPPED_WIDTH_MIN) <= width
 }
 
-/// For a terminal that is too narrow for a table: each value on a line with its head, and an empty line between two rows.
-fn one_below_the_other(columns: &[Column], rows: &[Vec<String>], width: usize) -> String {
-    let heads = columns.iter().map(|column| column.head.chars().count()).max().unwrap_or_default();
+/// For a terminal that is too narrow for a table: each value on a line with its head, and an empty line
+/// between two rows.
+fn one_below_the_other(columns: &[Head], rows: &[Vec<String>], width: usize) -> String {
+    let heads = columns.iter().map(|column| column.text.chars().count()).max().unwrap_or_default();
     let gap = usize::from(GAP);
     let row = |row: &Vec<String>| {
         let lines = columns
             .iter()
             .zip(row)
-            .map(|(column, cell)| wrapped_line(&format!("{:heads$}{:gap$}{cell}", column.head, ""), width));
+            .map(|(column, cell)| wrapped_line(&format!("{:heads$}{:gap$}{cell}", column.text, ""), width));
         lines.collect::<Vec<_>>().join("\n")
     };
     rows.iter().map(row).collect::<Vec<_>>().join("\n\n")
 }
 
-/// Cuts long values of those columns that allow it; whether there were any.
-fn shorten(columns: &[Column], rows: &mut [Vec<String>]) -> bool {
+/// Shortens long values of those columns that allow it. Returns whether there were any.
+fn shorten(columns: &[Head], rows: &mut [Vec<String>]) -> bool {
     let mut cut = false;
     for row in rows {
         for (cell, _) in row.iter_mut().zip(columns).filter(|(_, column)| column.short) {
@@ -123,29 +131,29 @@ fn shorten(columns: &[Column], rows: &mut [Vec<String>]) -> bool {
     cut
 }
 
-/// The column that is left out next.
-fn sparest(columns: &[Column]) -> Option<usize> {
+/// The column to leave out next.
+fn sparest(columns: &[Head]) -> Option<usize> {
     let spare = columns.iter().enumerate().filter(|(_, column)| column.spare > 0);
-    spare.max_by_key(|(_, column)| column.spare).map(|(place, _)| place)
+    spare.max_by_key(|(_, column)| column.spare).map(|(index, _)| index)
 }
 
-fn needed(columns: &[Column], rows: &[Vec<String>]) -> usize {
+fn needed(columns: &[Head], rows: &[Vec<String>]) -> usize {
     widths(columns, rows).iter().sum::<usize>() + columns.len().saturating_sub(1) * usize::from(GAP)
 }
 
-fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
-    let head = columns.iter().map(|column| column.head.chars().count());
-    let widest = |place: usize| {
+fn widths(columns: &[Head], rows: &[Vec<String>]) -> Vec<usize> {
+    let head = columns.iter().map(|column| column.text.chars().count());
+    let widest = |index: usize| {
         rows.iter()
-            .filter_map(|row| row.get(place))
+            .filter_map(|row| row.get(index))
             .map(|cell| cell.chars().count())
             .max()
             .unwrap_or_default()
     };
-    head.enumerate().map(|(place, head)| head.max(widest(place))).collect()
+    head.enumerate().map(|(index, head)| head.max(widest(index))).collect()
 }
 
-/// Breaks lines that are longer than the terminal is wide, between words; what goes on is indented to where the value began.
+/// Wraps lines that are longer than the terminal, between words, indented to the beginning of the value.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     text.lines().map(|line| wrapped_line(line, width)).collect::<Vec<_>>().join("\n")
 }
@@ -171,7 +179,7 @@ fn wrapped_line(line: &str, width: usize) -> String {
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the value begins in a line `name  value`; otherwise where the line itself begins.
+/// The column at which the value begins in a line `name  value`; otherwise that of the line itself.
 fn value_column(line: &str) -> usize {
     let start = line.chars().take_while(|c| *c == ' ').count();
     let named = line.get(start..).and_then(|rest| rest.find("  ").map(|gap| (start + gap, rest.get(gap..))));
@@ -186,28 +194,33 @@ fn value_column(line: &str) -> usize {
 /// Spaces between two columns.
 const GAP: u16 = 2;
 
-/// A column that goes on below itself is at least so wide; narrower, it would be a column of syllables.
+/// The least width of a wrapped column.
 const WRAPPED_WIDTH_MIN: usize = 24;
 
-/// Of a serial number that is shortened: enough to tell certificates of one device apart, and to find them again.
+/// Characters of a shortened serial number: enough to tell certificates of one device apart, and to find them
+/// again.
 const SHORT_CHARACTERS: usize = 12;
 
 /// The longest name before a value.
 const NAME_CHARACTERS_MAX: usize = 24;
 
-/// No column but the last is made wider than this when a table has to be wrapped.
+/// The greatest width of a column before the last in a wrapped table.
 const HEAD_WIDTH_MAX: usize = 40;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 5] = [
-        always("DEVICE"),
-        always("STATE"),
-        always("LAST SEEN"),
-        always("STATION").spare(1),
-        short("CERTIFICATE").spare(2),
+    const fn head(text: &'static str, short: bool, spare: u8) -> Head {
+        Head { text, short, spare }
+    }
+
+    const HEADS: [Head; 5] = [
+        head("DEVICE", false, 0),
+        head("STATE", false, 0),
+        head("LAST SEEN", false, 0),
+        head("STATION", false, 1),
+        head("CERTIFICATE", true, 2),
     ];
 
     fn rows() -> Vec<Vec<String>> {
@@ -221,39 +234,39 @@ mod tests {
 
     #[test]
     fn a_table_shortens_serial_numbers_then_leaves_columns_out_until_it_fits() {
-        let full = lay_out(&COLUMNS, rows(), None);
+        let full = fit(HEADS.to_vec(), rows(), None);
         assert!(!full.cut && full.text.contains(&"4a".repeat(16)), "{}", full.text);
-        let shortened = lay_out(&COLUMNS, rows(), Some(80));
+        let shortened = fit(HEADS.to_vec(), rows(), Some(80));
         assert!(shortened.cut && shortened.text.contains("4a4a4a4a4a4a…"), "{}", shortened.text);
         assert!(widest(&shortened.text) <= 80, "{}", shortened.text);
-        let narrow = lay_out(&COLUMNS, rows(), Some(60));
+        let narrow = fit(HEADS.to_vec(), rows(), Some(60));
         assert!(!narrow.text.contains("CERTIFICATE") && narrow.text.contains("STATION"), "{}", narrow.text);
         assert!(widest(&narrow.text) <= 60, "{}", narrow.text);
     }
 
     #[test]
     fn what_fits_is_not_touched() {
-        let laid = lay_out(&COLUMNS, rows(), Some(200));
+        let laid = fit(HEADS.to_vec(), rows(), Some(200));
         assert!(!laid.cut);
-        assert_eq!(laid.text, lay_out(&COLUMNS, rows(), None).text);
+        assert_eq!(laid.text, fit(HEADS.to_vec(), rows(), None).text);
     }
 
     #[test]
     fn a_last_column_that_is_too_long_goes_on_below_itself() {
         let rows = vec![vec!["clock".to_owned(), "good ".repeat(30)]];
-        let laid = lay_out(&[always("CHECK"), always("FINDING")], rows, Some(60));
+        let laid = fit(vec![head("CHECK", false, 0), head("FINDING", false, 0)], rows, Some(60));
         assert!(widest(&laid.text) <= 60 && laid.text.lines().count() > 2, "{}", laid.text);
     }
 
     #[test]
     fn where_no_table_fits_each_value_stands_on_a_line_with_its_head() {
         for width in [20, 40] {
-            let laid = lay_out(&COLUMNS, rows(), Some(width));
+            let laid = fit(HEADS.to_vec(), rows(), Some(width));
             let expected = "DEVICE     cam-2/SN000001\nSTATE      enrolled\nLAST SEEN  2026-11-23T06:00:00Z";
             assert_eq!(laid.text, expected, "at {width}");
         }
         let two = [rows(), rows()].concat();
-        let laid = lay_out(&COLUMNS, two, Some(40));
+        let laid = fit(HEADS.to_vec(), two, Some(40));
         assert_eq!(laid.text.split("\n\n").count(), 2, "{}", laid.text);
     }
 

@@ -1,4 +1,4 @@
-//! Times for people and programs: RFC 3339 in UTC.
+//! Times: RFC 3339 in UTC.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,12 +8,12 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-/// Reads a time that has been: RFC 3339, a date alone (its beginning in UTC), or how long ago, for example `7d`.
+/// Reads a time in the past: RFC 3339, a date (its beginning in UTC), or a span before now, for example `7d`.
 pub(crate) fn past(text: &str) -> Result<SystemTime, String> {
     parse(text, SystemClock.now(), &PAST)
 }
 
-/// As [`past`], for what cannot be undone and must have been: the time may not be still to come.
+/// As [`past`], but refuses a time in the future.
 pub(crate) fn not_future(text: &str) -> Result<SystemTime, String> {
     let now = SystemClock.now();
     let time = parse(text, now, &PAST)?;
@@ -23,14 +23,14 @@ pub(crate) fn not_future(text: &str) -> Result<SystemTime, String> {
     Ok(time)
 }
 
-/// Reads a time that will be: RFC 3339, a date alone (its beginning in UTC), or from now on, for example `7d`.
+/// Reads a time in the future: RFC 3339, a date (its beginning in UTC), or a span from now, for example `7d`.
 pub(crate) fn future(text: &str) -> Result<SystemTime, String> {
     parse(text, SystemClock.now(), &FUTURE)
 }
 
-/// Which way a span points.
+/// Whether a span points into the past or the future.
 struct Direction {
-    /// What may stand behind a span, besides nothing.
+    /// The words that may follow a span.
     words: &'static str,
     shifted: fn(&SystemTime, Duration) -> Option<SystemTime>,
 }
@@ -56,22 +56,21 @@ fn parse(text: &str, now: SystemTime, direction: &Direction) -> Result<SystemTim
     (direction.shifted)(&now, span).ok_or_else(wrong)
 }
 
-/// The time on the wire.
 pub(crate) fn to_wire(time: SystemTime) -> Timestamp {
     Timestamp::from(time)
 }
 
-/// The time as RFC 3339, whole seconds; `None` if absent or out of range.
+/// As RFC 3339 with whole seconds; `None` if absent or out of range.
 pub(crate) fn text(timestamp: Option<&Timestamp>) -> Option<String> {
     OffsetDateTime::from_unix_timestamp(timestamp?.seconds).ok()?.format(&Rfc3339).ok()
 }
 
-/// The time as this machine's library has it; `None` if absent or out of range.
+/// `None` if absent or out of range.
 pub(crate) fn system(timestamp: Option<&Timestamp>) -> Option<SystemTime> {
     SystemTime::try_from(*timestamp?).ok()
 }
 
-/// Whole days from one time to another; negative when the other is earlier.
+/// Whole days from one time to another; negative if the other is earlier.
 pub(crate) fn days_between(from: SystemTime, to: SystemTime) -> i64 {
     let days = |span: Duration| i64::try_from(span.as_secs() / SECONDS_A_DAY).unwrap_or(i64::MAX);
     match to.duration_since(from) {
@@ -80,7 +79,7 @@ pub(crate) fn days_between(from: SystemTime, to: SystemTime) -> i64 {
     }
 }
 
-/// A span for people: whole days as such, for example `1 day`.
+/// A span for people, for example `1 day`.
 pub(crate) fn span(span: Duration) -> String {
     match (span.as_secs() / SECONDS_A_DAY, span.as_secs() % SECONDS_A_DAY, span.subsec_nanos()) {
         (days @ 1.., 0, 0) => cli::count(days, "day"),
@@ -88,7 +87,7 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
-/// How many days are left until then, or have passed since, for people.
+/// How many days are left until `end`, or have passed since, for people.
 pub(crate) fn days_left(now: SystemTime, end: SystemTime) -> String {
     let days = days_between(now, end);
     match end.duration_since(now) {
@@ -97,7 +96,7 @@ pub(crate) fn days_left(now: SystemTime, end: SystemTime) -> String {
     }
 }
 
-/// The time for a table: `-` if absent, and `never` for the year 9999, which says that there is no well-defined expiration
+/// The time in a table: `-` if absent, and `never` for the year 9999, which means no well-defined expiration
 /// (RFC 5280, section 4.1.2.5).
 pub(crate) fn for_people(timestamp: Option<&Timestamp>) -> String {
     match timestamp {

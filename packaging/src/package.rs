@@ -77,7 +77,7 @@ pub const PACKAGES: &[Package] = &[
         recommends: "",
         summary: "Touchmark factory station",
         description: " Gives each unit of a work order its birth certificate, reads it back, and\n locks the unit. Talks to the units on the bench and to the certificate\n authority.\n",
-        command: provisioner::arguments::Arguments::command,
+        command: provisioner::Arguments::command,
     },
     Package {
         name: "touchmark-agent",

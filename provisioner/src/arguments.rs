@@ -8,7 +8,8 @@ use identity::{DeviceId, DeviceIdError, DeviceSerial, Product};
 
 use crate::link::LinkSpec;
 
-/// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the unit.
+/// The factory station: gives each unit of a work order its birth certificate, reads it back, and locks the
+/// unit.
 #[derive(Debug, Parser)]
 #[command(
     name = PROGRAM,
@@ -21,27 +22,29 @@ use crate::link::LinkSpec;
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make units of a work order.
     ///
-    /// Units that are already done are skipped; units that are unfinished are finished. The CA is asked about each unit before it is told
-    /// anything: a unit that is to be made again (rework) must be erased first, whichever station made it. Ctrl-C finishes the units on the bench and
-    /// begins no others; a second Ctrl-C cuts them off, and `resume` finishes them.
+    /// Units that are already done are skipped; unfinished ones are finished. The CA is asked about each unit
+    /// before the unit is told anything. A unit that is to be made again (rework) must be erased first,
+    /// whichever station made it. Ctrl-C finishes the units on the bench and begins no others; a second
+    /// Ctrl-C aborts them, and `resume` finishes them.
     #[command(after_help = PROVISION_HELP)]
     Provision(ProvisionArguments),
-    /// Finish the units that were under way when the station stopped.
+    /// Finish the units that were unfinished when the station stopped.
     #[command(after_help = RESUME_HELP)]
     Resume(ResumeArguments),
     /// Give up units that will never leave the factory: revoke their certificates, for ever.
     ///
-    /// Their serial numbers and keys are never used again; the work order's quota is not given back. A unit that is scrapped already
-    /// stays so. A unit that failed before it had a certificate is given up: there is nothing to revoke, nothing was taken from the
-    /// quota, and this station makes it no more. The reason in the CRL is cessationOfOperation. It uses the journal: stop the line first.
+    /// Their serial numbers and keys are never used again; the work order's quota is not given back.
+    /// Scrapping a unit twice changes nothing. A unit that failed before it had a certificate is given up:
+    /// there is nothing to revoke, it did not use the quota, and this station does not make it again. The
+    /// reason in the CRL is cessationOfOperation. The command needs the journal: stop the line first.
     #[command(after_help = SCRAP_HELP)]
     Scrap(ScrapArguments),
     /// Print what became of all units, from the journal alone.
@@ -55,114 +58,113 @@ pub enum Command {
     },
 }
 
-impl Command {
-    /// Whether programs read what it prints.
+impl Arguments {
+    /// Whether results and errors are printed as JSON.
     pub fn json(&self) -> bool {
-        match self {
-            Self::Provision(ProvisionArguments { output: Output { json, .. }, .. })
-            | Self::Resume(ResumeArguments { output: Output { json, .. }, .. })
-            | Self::Scrap(ScrapArguments { json, .. })
-            | Self::Report(ReportArguments { json, .. }) => *json,
-            Self::Completions { .. } => false,
+        match &self.command {
+            Command::Provision(ProvisionArguments { output: Output { json, .. }, .. })
+            | Command::Resume(ResumeArguments { output: Output { json, .. }, .. })
+            | Command::Scrap(ScrapArguments { json, .. })
+            | Command::Report(ReportArguments { json, .. }) => *json,
+            Command::Completions { .. } => false,
         }
     }
 }
 
 /// How to make units.
 #[derive(Debug, Args)]
-pub struct ProvisionArguments {
+pub(crate) struct ProvisionArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// The work order, for example wo-000017, or only its number.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: String,
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: String,
     /// How to reach the devices: exec:COMMAND or tcp:HOST:PORT.
     #[arg(long)]
-    pub link: LinkSpec,
+    pub(crate) link: LinkSpec,
     /// How many units at a time, 1 to 64.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = slots)]
-    pub slots: usize,
-    /// The line's list of serial numbers, `-` for standard input; without it, those of the work order.
+    pub(crate) slots: usize,
+    /// The line's list of serial numbers, `-` for standard input [default: those of the work order].
     #[arg(long, value_name = "FILE|-")]
-    pub serials: Option<PathBuf>,
-    /// The list's column of serial numbers; without it, one that is called `serial`, `Serial Number`, `S/N` or the like.
+    pub(crate) serials: Option<PathBuf>,
+    /// The list's column of serial numbers [default: one called `serial`, `Serial Number`, `S/N` or the
+    /// like].
     #[arg(long, value_name = "NAME", requires = "serials")]
-    pub column: Option<String>,
+    pub(crate) column: Option<String>,
     /// Refuse to run unless the work order is for this product.
     #[arg(long)]
-    pub product: Option<String>,
+    pub(crate) product: Option<String>,
     /// Make at most this many units.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
-    /// Say what would be done, and do nothing.
+    pub(crate) limit: Option<u64>,
+    /// Print what would be done, and do nothing.
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Report and JSON.
     #[command(flatten)]
-    pub output: Output,
+    pub(crate) output: Output,
 }
 
 /// How to finish units.
 #[derive(Debug, Args)]
-pub struct ResumeArguments {
+pub(crate) struct ResumeArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// Only of this work order.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: Option<String>,
-    /// How to reach the devices; without it, as in the last run.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
+    /// How to reach the devices [default: as in the last run].
     #[arg(long)]
-    pub link: Option<LinkSpec>,
-    /// How many units at a time; without it, as in the last run.
+    pub(crate) link: Option<LinkSpec>,
+    /// How many units at a time [default: as in the last run].
     #[arg(long, value_name = "N", value_parser = slots)]
-    pub slots: Option<usize>,
+    pub(crate) slots: Option<usize>,
     /// Report and JSON.
     #[command(flatten)]
-    pub output: Output,
+    pub(crate) output: Output,
 }
 
 /// Which units to scrap.
 #[derive(Debug, Args)]
-pub struct ScrapArguments {
+pub(crate) struct ScrapArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// The work order that they were made under.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: String,
-    /// What happened, in your own words, for the record: 1 to 256 characters.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: String,
+    /// What happened, in your own words, for the ledger: 1 to 256 characters.
     #[arg(long, value_name = "TEXT", alias = "reason", value_parser = remark)]
-    pub remark: String,
-    /// The number of units that are to be scrapped, where nobody can be asked; another number scraps none.
+    pub(crate) remark: String,
+    /// The number of units to scrap, for use without a terminal; another number scraps none.
     #[arg(long, value_name = "COUNT", conflicts_with = "yes")]
-    pub confirm: Option<u64>,
-    /// It is meant: do not ask.
+    pub(crate) confirm: Option<u64>,
+    /// Do not ask for confirmation.
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
-    /// Their serial numbers, or the units as the station prints them: product/serial.
+    pub(crate) json: bool,
+    /// Serial numbers, or units as the station prints them: product/serial.
     #[arg(required = true, value_name = "SERIAL")]
-    pub units: Vec<NamedUnit>,
+    pub(crate) units: Vec<NamedUnit>,
 }
 
-/// A unit as a person names it.
+/// A unit as a person types it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedUnit {
-    /// If it was said.
-    pub product: Option<Product>,
-    /// Its serial number.
-    pub serial: DeviceSerial,
+pub(crate) struct NamedUnit {
+    pub(crate) product: Option<Product>,
+    pub(crate) serial: DeviceSerial,
 }
 
 impl FromStr for NamedUnit {
     type Err = DeviceIdError;
 
-    /// What names a product in front is a unit as it is printed. A serial number may have a `/` of its own: what names none is all serial
-    /// number.
+    /// Reads `product/serial`, or a serial number alone. A serial number may contain `/`: a text without a
+    /// valid product in front is all serial number.
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
         match text.parse::<DeviceId>() {
             Ok(DeviceId { product, serial }) => Ok(Self { product: Some(product), serial }),
@@ -173,38 +175,39 @@ impl FromStr for NamedUnit {
 
 /// What to print.
 #[derive(Debug, Args)]
-pub struct ReportArguments {
+pub(crate) struct ReportArguments {
     /// The configuration.
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
     /// Only of this work order.
-    #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: Option<String>,
-    /// Every unit too, before the totals of its work order: also what a report file missed because the station was killed.
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
+    /// Print every unit before the totals of its work order, also those that a report file missed because the
+    /// station was killed.
     #[arg(long)]
-    pub units: bool,
+    pub(crate) units: bool,
     /// Print one JSON object for each unit and each work order; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What every command needs.
 #[derive(Debug, Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// The station's configuration.
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_STATION_CONFIG")]
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 /// How to tell what became of units.
 #[derive(Debug, Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// Add one JSON object a unit to this file.
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
     /// Print one JSON object for each unit, and the summary as the last; errors too, on stderr.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 fn slots(text: &str) -> Result<usize, String> {
@@ -214,19 +217,7 @@ fn slots(text: &str) -> Result<usize, String> {
     }
 }
 
-/// The id becomes the name of a file. A number alone is written out, as the CA writes it.
-fn work_order(text: &str) -> Result<String, String> {
-    if let Ok(number) = text.parse::<u64>() {
-        return Ok(format!("wo-{number:06}"));
-    }
-    let number = text.strip_prefix("wo-").filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()));
-    match number.and_then(|digits| digits.parse::<u64>().ok()) {
-        Some(number) => Ok(format!("wo-{number:06}")),
-        None => Err("a work order is written like wo-000017, or 17".into()),
-    }
-}
-
-/// It becomes a ledger entry.
+/// The remark becomes part of a ledger entry.
 fn remark(text: &str) -> Result<String, String> {
     let text = text.trim();
     let fits = !text.is_empty() && text.chars().count() <= REMARK_CHARACTERS_MAX;
@@ -240,10 +231,11 @@ fn remark(text: &str) -> Result<String, String> {
 /// `ReportScrapRequest.reason` in provisioning.proto.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
-/// Of one station: more fixtures than a line computer has ports for, and no more processes than it can carry.
+/// The most slots of one station: more fixtures than a line computer has ports for, and no more processes
+/// than it can carry.
 const SLOTS_MAX: usize = 64;
 
-/// The program's name, as it stands before each of its errors.
+/// The program's name in error messages.
 pub const PROGRAM: &str = "touchmark-station";
 
 const EXIT_STATUSES: &str = "\
@@ -259,7 +251,7 @@ Exit status:
 
 Errors go to standard error: what happened, because of what, and what to do next.
 Ctrl-C, SIGTERM or SIGHUP (the end of a terminal; not under nohup) stops the line when the units
-on the bench are finished; a second one cuts them off.";
+on the bench are finished; a second one aborts them.";
 
 const RESUME_HELP: &str = "\
 Exit status: see touchmark-station --help.
@@ -306,12 +298,12 @@ Serials:
 station.toml:
   server = \"https://ca.example.com:8443\"  the CA
   credentials = \".\"         directory of cert.pem, chain.pem, trust.pem, key.pem (mode 0600)
-  journal = \"DIR\"           directory of what the station must remember; by default
+  journal = \"DIR\"           directory of the journal; by default
                             $STATE_DIRECTORY/journal, or beside the directory of the credential,
                             with -journal behind its name
-  answer-timeout-ms = 3000  after this, a device is asked again
-  sends-max = 10            how often a device is asked one question in all
-  ca-patience-s = 60        how long the CA is asked again when it cannot answer
+  answer-timeout-ms = 3000  a request to a device is sent again after this time
+  sends-max = 10            how often one request is sent to a device in all
+  ca-patience-s = 60        how long a call is repeated while the CA cannot answer
   Paths are relative to the file. TOUCHMARK_STATION_SERVER, TOUCHMARK_STATION_CREDENTIALS and
   TOUCHMARK_STATION_JOURNAL override it.
 

@@ -1,14 +1,14 @@
-//! The CA, as a station sees it: three questions, each asked again until it is answered or patience ends.
+//! The station's calls to the CA. Each call is repeated until the CA answers or `ca-patience-s` is over.
 
 mod outage;
 mod refusal;
-mod retry;
 
 use std::future::Future;
 use std::time::Duration;
 
 use backon::Retryable;
 use client::{Connector, endpoint};
+use dial::FullJitter;
 use identity::{DeviceId, RequestId, SerialNumber};
 use prost::bytes::Bytes;
 use proto::v1;
@@ -17,29 +17,27 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
-pub(crate) use refusal::CLOCK;
-pub use refusal::advice;
+pub(crate) use refusal::{CLOCK, advice, ends_the_order};
 
 use crate::session::{BirthCertificate, Refusal};
 use crate::wire::{birth_certificate, device_message};
 use outage::Outage;
-use refusal::{Verdict, judge};
-use retry::FullJitter;
+use refusal::{Reaction, react};
 
-/// A connection to the CA, shared by all slots. Cheap to clone; it connects when it is first used, and again when it was lost.
+type Client = ProvisioningServiceClient<Channel>;
+
+/// A connection to the CA, shared by all slots. Cheap to clone. It connects on first use, and again after a
+/// loss.
 #[derive(Clone)]
-pub struct Ca {
-    client: ProvisioningServiceClient<Channel>,
+pub(crate) struct Ca {
+    client: Client,
     patience: Duration,
     outage: Outage,
 }
 
 impl Ca {
-    /// The CA at `server`. One question is asked again for at most `patience`.
-    ///
-    /// # Errors
-    /// When the address cannot be used.
-    pub fn new(
+    /// Connects lazily to `server`. One call is repeated for at most `patience`.
+    pub(crate) fn new(
         server: &Uri,
         connector: Connector,
         patience: Duration,
@@ -53,43 +51,27 @@ impl Ca {
         Ok(Self { client: ProvisioningServiceClient::new(channel), patience, outage: Outage::default() })
     }
 
-    /// A work order, with what its units are given.
-    ///
-    /// # Errors
-    /// When the CA refuses or cannot be reached.
-    pub async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
+    /// Reads a work order, and the provisioning bundle of its units.
+    pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
         let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.get_work_order(request).await }
-        })
-        .await
+        self.call(request, |mut client, request| async move { client.get_work_order(request).await }).await
     }
 
-    /// What is on record of serial numbers of the order's product, at most [`UNITS_MAX`] at a time; without any, of the next ones of the
-    /// order's manifest behind `after`.
-    ///
-    /// # Errors
-    /// When the CA refuses or cannot be reached.
-    pub async fn units(
+    /// Reads the CA's record of serial numbers of the order's product, at most [`UNITS_MAX`] at a time. With
+    /// an empty `serials` it reads the next ones of the order's manifest after `after`.
+    pub(crate) async fn units(
         &self,
         work_order: &str,
         serials: Vec<String>,
         after: String,
     ) -> Result<v1::GetUnitsResponse, CaError> {
         let request = v1::GetUnitsRequest { work_order: work_order.to_owned(), serials, after };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.get_units(request).await }
-        })
-        .await
+        self.call(request, |mut client, request| async move { client.get_units(request).await }).await
     }
 
-    /// The birth certificate of a device. The same id and request always give the same certificate.
-    ///
-    /// # Errors
-    /// When the CA refuses or cannot be reached; in the second case it may have issued, and asking again tells.
-    pub async fn issue(
+    /// Requests the birth certificate of a device. The same id and request always give the same certificate.
+    /// When the CA was not reached it may have issued: the same call again tells.
+    pub(crate) async fn issue(
         &self,
         work_order: &str,
         device: &DeviceId,
@@ -103,20 +85,14 @@ impl Ca {
             csr: Bytes::copy_from_slice(csr),
         };
         let answer = self
-            .ask(|| {
-                let (mut client, request) = (self.client.clone(), request.clone());
-                async move { client.issue_birth_certificate(request).await }
-            })
+            .call(request, |mut client, request| async move { client.issue_birth_certificate(request).await })
             .await?;
         birth_certificate(answer.certificate)
             .ok_or_else(|| CaError::Unreachable("its answer has no certificate".into()))
     }
 
-    /// Puts the unit on record as passed.
-    ///
-    /// # Errors
-    /// When the CA refuses or cannot be reached.
-    pub async fn confirm(
+    /// Records the unit as passed.
+    pub(crate) async fn confirm(
         &self,
         work_order: &str,
         device: &DeviceId,
@@ -127,45 +103,42 @@ impl Ca {
             device: Some(device_message(device)),
             serial_number: Bytes::copy_from_slice(serial_number.as_bytes()),
         };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.confirm_unit(request).await }
-        })
-        .await
-        .map(|_| ())
+        self.call(request, |mut client, request| async move { client.confirm_unit(request).await })
+            .await
+            .map(|_| ())
     }
 
-    /// Puts the unit on record as scrapped: its certificates are revoked, and it never returns.
-    ///
-    /// # Errors
-    /// When the CA refuses or cannot be reached.
-    pub async fn scrap(&self, work_order: &str, device: &DeviceId, reason: &str) -> Result<(), CaError> {
+    /// Records the unit as scrapped: its certificates are revoked, and its serial number is never used again.
+    pub(crate) async fn scrap(
+        &self,
+        work_order: &str,
+        device: &DeviceId,
+        reason: &str,
+    ) -> Result<(), CaError> {
         let request = v1::ReportScrapRequest {
             work_order: work_order.to_owned(),
             device: Some(device_message(device)),
             reason: reason.to_owned(),
         };
-        self.ask(|| {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.report_scrap(request).await }
-        })
-        .await
-        .map(|_| ())
+        self.call(request, |mut client, request| async move { client.report_scrap(request).await })
+            .await
+            .map(|_| ())
     }
 
-    /// Every question here may be asked twice: the CA answers it once.
-    async fn ask<T, F>(&self, question: impl Fn() -> F) -> Result<T, CaError>
+    /// Calls the CA until it answers or the patience is over. Every call here may be repeated: the CA acts on
+    /// it once.
+    async fn call<Q: Clone, T, F>(&self, request: Q, call: impl Fn(Client, Q) -> F) -> Result<T, CaError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let attempt = || async {
-            match tokio::time::timeout(CALL_TIMEOUT, question()).await {
+            match tokio::time::timeout(CALL_TIMEOUT, call(self.client.clone(), request.clone())).await {
                 Ok(Ok(response)) => {
-                    self.outage.is_over();
+                    self.outage.end();
                     Ok(response.into_inner())
                 }
-                Ok(Err(status)) => Err(judge(&status)),
-                Err(_) => Err(Verdict::AskAgain {
+                Ok(Err(status)) => Err(react(&status)),
+                Err(_) => Err(Reaction::Retry {
                     detail: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
                     after: None,
                 }),
@@ -173,47 +146,48 @@ impl Ca {
         };
         let until = Instant::now() + self.patience;
         attempt
-            .retry(FullJitter::within(self.patience))
-            .when(|verdict| matches!(verdict, Verdict::AskAgain { .. }))
-            .adjust(|verdict, delay| {
+            .retry(FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX))
+            .when(|reaction| matches!(reaction, Reaction::Retry { .. }))
+            .adjust(|reaction, delay| {
                 let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-                match verdict {
-                    // The patience is the line's: what is left of it is waited, and then the CA is asked a last time.
-                    Verdict::AskAgain { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
+                match reaction {
+                    // The CA is asked a last time when the patience ends, even if it asked for a longer
+                    // pause.
+                    Reaction::Retry { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
                     _ => Some(delay?.min(left)),
                 }
             })
-            .notify(|verdict, delay| {
-                if let Verdict::AskAgain { detail, .. } = verdict {
+            .notify(|reaction, delay| {
+                if let Reaction::Retry { detail, .. } = reaction {
                     self.outage.goes_on(detail, self.patience);
                     tracing::debug!(detail, ?delay, "asking the CA again");
                 }
             })
             .await
-            .map_err(|verdict| match verdict {
-                Verdict::AskAgain { detail, .. } => CaError::Unreachable(detail),
-                Verdict::No(refusal) => CaError::Refused(refusal),
+            .map_err(|reaction| match reaction {
+                Reaction::Retry { detail, .. } => CaError::Unreachable(detail),
+                Reaction::Refused(refusal) => CaError::Refused(refusal),
             })
     }
 }
 
 /// Why the CA gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CaError {
-    /// It said no.
+pub(crate) enum CaError {
+    /// The CA refused the request.
     #[error("the CA refuses: {0}")]
     Refused(Refusal),
-    /// It gave no answer within the patience.
+    /// The CA gave no answer within the patience. The text says why.
     #[error("the CA cannot answer: {0}")]
     Unreachable(String),
 }
 
-/// Of one question about serial numbers: `GetUnitsRequest.serials` in provisioning.proto.
-pub const UNITS_MAX: usize = 1_000;
+/// The most serial numbers of one request: `GetUnitsRequest.serials` in provisioning.proto.
+pub(crate) const UNITS_MAX: usize = 1_000;
 
 impl CaError {
-    /// Its stable reason.
-    pub fn reason(&self) -> &str {
+    /// The stable reason.
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.reason,
             Self::Unreachable(_) => "CA_UNREACHABLE",
@@ -221,11 +195,17 @@ impl CaError {
     }
 }
 
+/// Bound of the first pause: a CA that restarts is back within a second.
+const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);
+
+/// Bound of every later pause: a line should go on soon after the CA is back.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// For TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For one answer: the CA answers in milliseconds, and a full disk or a slow key says so itself.
+/// For one answer. The CA answers in milliseconds, and reports a full disk or a slow key itself.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A switch that forgets connections is noticed before a unit has to wait for it.
+/// A connection that a switch has dropped is noticed before a unit has to wait for it.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

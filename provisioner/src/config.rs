@@ -1,99 +1,77 @@
-//! `station.toml`: read once, checked once, all mistakes told at once.
+//! `station.toml`: read once, checked once; all mistakes are reported at once.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use client::Connector;
+use client::{Connector, CredentialError};
 use tonic::transport::Uri;
 
-use crate::journal::Place;
+use crate::journal::JournalLocation;
 use crate::session::Limits;
 
-/// What is written in `station.toml`. Paths are relative to the file.
-#[derive(Debug, Default)]
-struct Config {
-    /// `server = "https://ca.example.com:8443"`: the CA. Environment: `TOUCHMARK_STATION_SERVER`.
-    server: Option<String>,
-    /// `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
-    /// `TOUCHMARK_STATION_CREDENTIALS`.
-    credentials: Option<String>,
-    /// `journal = "DIR"`: holds what the station must remember. By default `$STATE_DIRECTORY/journal`, or beside the credential directory,
-    /// with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
-    journal: Option<String>,
-    /// `answer-timeout-ms = 3000`: after this, a device is asked again; 10 to 600,000.
-    answer_timeout_ms: Option<i64>,
-    /// `sends-max = 10`: how often a device is asked one question in all; 1 to 100.
-    sends_max: Option<i64>,
-    /// `ca-patience-s = 60`: how long the CA is asked again when it cannot answer; 0 to 3,600.
-    ca_patience_s: Option<i64>,
-    /// Of the service; from systemd's environment only.
-    state_directory: Option<String>,
+/// The configuration, checked.
+pub(crate) struct Settings {
+    pub(crate) server: Uri,
+    pub(crate) connector: Connector,
+    pub(crate) journal: JournalLocation,
+    /// The credential directory.
+    pub(crate) credentials: PathBuf,
+    pub(crate) limits: Limits,
+    /// How long one call to the CA is repeated.
+    pub(crate) ca_patience: Duration,
 }
 
-/// What was checked.
-pub struct Settings {
-    /// The CA.
-    pub server: Uri,
-    /// Connects to it with the station's credential.
-    pub connector: Connector,
-    /// Where the journal lies.
-    pub journal: Place,
-    /// Where the credential lies.
-    pub credentials: PathBuf,
-    /// How long a session waits.
-    pub limits: Limits,
-    /// How long one question to the CA is asked again.
-    pub ca_patience: Duration,
+/// The fields of `station.toml`. Paths are relative to the file; the environment overrides texts.
+///
+/// - `server = "https://ca.example.com:8443"`: the CA. Environment: `TOUCHMARK_STATION_SERVER`.
+/// - `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
+///   `TOUCHMARK_STATION_CREDENTIALS`.
+/// - `journal = "DIR"`: the station's journal. By default `$STATE_DIRECTORY/journal`, or a directory beside
+///   the credential directory, with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
+/// - `answer-timeout-ms = 3000`: a request to a device is sent again after this time; 10 to 600,000.
+/// - `sends-max = 10`: how often one request is sent to a device in all; 1 to 100.
+/// - `ca-patience-s = 60`: how long a call to the CA is repeated while it cannot answer; 0 to 3,600.
+struct Fields<E> {
+    table: toml::Table,
+    environment: E,
+    mistakes: Vec<String>,
 }
 
 impl Settings {
-    /// Reads and checks a file; `environment` overrides what it says.
-    ///
-    /// # Errors
-    /// All mistakes at once.
-    pub fn read(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut mistakes = Vec::new();
-        let Some(config) = load(path, environment, &mut mistakes) else {
-            return Err(ConfigError { path: path.to_owned(), mistakes });
-        };
+    /// Reads and checks a file; `environment` overrides it. The error has all mistakes.
+    pub(crate) fn read(
+        path: &Path,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let refused = |mistakes| ConfigError { path: path.to_owned(), mistakes };
+        let mut fields = Fields::read(path, environment).map_err(|mistake| refused(vec![mistake]))?;
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
-        let mut wanted = |value: Option<String>, key: &str, example: &str| {
-            if value.is_none() {
-                mistakes.push(format!("{key} is missing, for example {key} = \"{example}\""));
-            }
-            value
-        };
-        let server = wanted(config.server, "server", "https://ca.example.com:8443");
-        let credentials = wanted(config.credentials, "credentials", ".");
-        let credentials = credentials.map(|credentials| directory.join(credentials));
-        let server = server.and_then(|server| match client::server(&server) {
-            Ok(uri) => Some(uri),
-            Err(error) => {
-                mistakes.push(format!("server: {error}"));
-                None
-            }
+        let server = fields.required("server", "https://ca.example.com:8443");
+        let server = server.and_then(|server| {
+            client::server(&server).map_err(|error| fields.mistakes.push(format!("server: {error}"))).ok()
         });
-        let answer_timeout_ms =
-            within(config.answer_timeout_ms, "answer-timeout-ms", 10..=600_000, 3_000, &mut mistakes);
-        let sends_max = within(config.sends_max, "sends-max", 1..=100, 10, &mut mistakes);
-        let ca_patience_s = within(config.ca_patience_s, "ca-patience-s", 0..=3_600, 60, &mut mistakes);
+        let credentials = fields.required("credentials", ".").map(|credentials| directory.join(credentials));
+        let journal = fields.text("journal").map(|journal| directory.join(journal));
+        let answer_timeout_ms = fields.number("answer-timeout-ms", 10..=600_000, 3_000);
+        let sends_max = fields.number("sends-max", 1..=100, 10);
+        let ca_patience = Duration::from_secs(fields.number("ca-patience-s", 0..=3_600, 60));
         let connector = credentials.as_ref().zip(server.as_ref()).and_then(|(credentials, server)| {
-            Connector::new(credentials, server)
-                .map_err(|found| {
-                    mistakes.extend(found.iter().map(|mistake| format!("credentials: {mistake}")))
-                })
-                .ok()
+            let found = Connector::new(credentials, server);
+            let told = |mistake: &CredentialError| format!("credentials: {mistake}");
+            found.map_err(|found| fields.mistakes.extend(found.iter().map(told))).ok()
         });
+        let state_directory = (fields.environment)("STATE_DIRECTORY");
+        let mistakes = fields.all_mistakes();
         let (true, Some(server), Some(connector), Some(credentials)) =
             (mistakes.is_empty(), server, connector, credentials)
         else {
-            return Err(ConfigError { path: path.to_owned(), mistakes });
+            return Err(refused(mistakes));
         };
-        let journal = match config.journal {
-            Some(journal) => Place::named(directory.join(journal)),
-            None => Place::beside(&credentials, config.state_directory.as_deref()),
+        let journal = match journal {
+            Some(journal) => JournalLocation::named(journal),
+            None => JournalLocation::beside(&credentials, state_directory.as_deref()),
         };
-        let ca_patience = Duration::from_secs(ca_patience_s);
         let limits = Limits {
             answer_timeout: Duration::from_millis(answer_timeout_ms),
             sends_max: u32::try_from(sends_max).unwrap_or(1),
@@ -103,85 +81,65 @@ impl Settings {
     }
 }
 
-fn load(
-    path: &Path,
-    environment: impl Fn(&str) -> Option<String>,
-    mistakes: &mut Vec<String>,
-) -> Option<Config> {
-    let mut table = match std::fs::read_to_string(path).map(|text| text.parse::<toml::Table>()) {
-        Ok(Ok(table)) => table,
-        Ok(Err(error)) => {
-            mistakes.push(format!("not TOML: {}", error.message()));
-            return None;
-        }
-        Err(error) => {
-            mistakes.push(format!("cannot be read: {error}"));
-            return None;
-        }
-    };
-    let mut text = |key: &str| {
-        let variable = format!("TOUCHMARK_STATION_{}", key.to_uppercase());
-        match (environment(&variable), table.remove(key)) {
-            (Some(value), _) => Some(value),
-            (None, Some(toml::Value::String(value))) => Some(value),
-            (None, Some(_)) => {
-                mistakes.push(format!("{key} must be a text in quotes"));
-                None
-            }
-            (None, None) => None,
-        }
-    };
-    let (server, credentials, journal) = (text("server"), text("credentials"), text("journal"));
-    let mut number = |key: &str| match table.remove(key) {
-        Some(toml::Value::Integer(value)) => Some(value),
-        Some(_) => {
-            mistakes.push(format!("{key} must be a whole number"));
-            None
-        }
-        None => None,
-    };
-    let answer_timeout_ms = number("answer-timeout-ms");
-    let sends_max = number("sends-max");
-    let ca_patience_s = number("ca-patience-s");
-    mistakes.extend(table.keys().map(|key| format!("{key} is not known; see touchmark-station --help")));
-    let state_directory = environment("STATE_DIRECTORY");
-    Some(Config {
-        server,
-        credentials,
-        journal,
-        answer_timeout_ms,
-        sends_max,
-        ca_patience_s,
-        state_directory,
-    })
-}
+impl<E: Fn(&str) -> Option<String>> Fields<E> {
+    fn read(path: &Path, environment: E) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+        let table =
+            text.parse().map_err(|error: toml::de::Error| format!("not TOML: {}", error.message()))?;
+        Ok(Self { table, environment, mistakes: Vec::new() })
+    }
 
-fn within(
-    value: Option<i64>,
-    key: &str,
-    range: std::ops::RangeInclusive<u64>,
-    default: u64,
-    mistakes: &mut Vec<String>,
-) -> u64 {
-    let Some(value) = value else { return default };
-    match u64::try_from(value) {
-        Ok(value) if range.contains(&value) => value,
-        _ => {
-            mistakes.push(format!("{key} must be {} to {}, not {value}", range.start(), range.end()));
-            default
+    fn text(&mut self, key: &str) -> Option<String> {
+        let variable = format!("TOUCHMARK_STATION_{}", key.to_uppercase());
+        match ((self.environment)(&variable), self.table.remove(key)) {
+            (Some(value), _) | (None, Some(toml::Value::String(value))) => return Some(value),
+            (None, Some(_)) => self.mistakes.push(format!("{key} must be a text in quotes")),
+            (None, None) => {}
         }
+        None
+    }
+
+    fn required(&mut self, key: &str, example: &str) -> Option<String> {
+        let value = self.text(key);
+        if value.is_none() {
+            self.mistakes.push(format!("{key} is missing, for example {key} = \"{example}\""));
+        }
+        value
+    }
+
+    fn number(&mut self, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
+        let value = match self.table.remove(key) {
+            None => return default,
+            Some(toml::Value::Integer(value)) => value,
+            Some(_) => {
+                self.mistakes.push(format!("{key} must be a whole number"));
+                return default;
+            }
+        };
+        match u64::try_from(value) {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                let (from, to) = range.into_inner();
+                self.mistakes.push(format!("{key} must be {from} to {to}, not {value}"));
+                default
+            }
+        }
+    }
+
+    fn all_mistakes(self) -> Vec<String> {
+        let unknown =
+            self.table.keys().map(|key| format!("{key} is not known; see touchmark-station --help"));
+        self.mistakes.into_iter().chain(unknown).collect()
     }
 }
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:\n  {}", path.display(), mistakes.join("\n  "))]
-pub struct ConfigError {
-    /// Which file.
-    pub path: PathBuf,
-    /// All of it.
-    pub mistakes: Vec<String>,
+pub(crate) struct ConfigError {
+    pub(crate) path: PathBuf,
+    pub(crate) mistakes: Vec<String>,
 }
 
-/// Of a session's patience with the CA over that of the calls, which give up first.
+/// A session waits longer for the CA than the calls do, so that the calls give up first.
 const CA_MARGIN: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! Standard error, where bars, sentences and log lines meet: whoever writes takes the bars away for a moment. Nobody waits for the terminal
-//! (ADR 0031).
+//! Standard error, shared by progress bars, messages and the log: each write hides the bars for a moment and
+//! never blocks (ADR 0031).
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use diagnostics::{stderr, tell};
 use indicatif::MultiProgress;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Standard error. Cheap to clone; all clones are the same.
+/// Standard error. Cheap to clone; all clones write to the same place.
 #[derive(Debug, Clone)]
 pub struct Console {
     bars: MultiProgress,
@@ -20,12 +20,11 @@ impl Default for Console {
 }
 
 impl Console {
-    /// Tells a person something, in a line of its own.
+    /// Prints a message on a line of its own.
     pub fn complain(&self, text: &str) {
         self.bars.suspend(|| tell(text));
     }
 
-    /// Where bars are added.
     pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
     }

@@ -1,10 +1,11 @@
-//! The station's memory: one append-only file for each work order, each step durable before its effect.
+//! The station's journal: one append-only file for each work order; each step is durable before its effect.
 //!
-//! A line is `CRC-32C in hexadecimal, space, JSON`; the first line says what the file is. A torn last line was never
-//! acknowledged: it is cut and reported. Damage before it stops the station: what is lost there must be looked at by a person.
+//! A line is `CRC-32C in hexadecimal, space, JSON`; the first line names the format. A torn last line was
+//! never acknowledged: it is cut and reported. Damage before it stops the station, because a person must look
+//! at what is lost.
 
 mod file;
-mod place;
+mod location;
 mod record;
 mod writer;
 
@@ -16,29 +17,27 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use identity::DeviceId;
+use proto::v1::Reason;
 
-pub use file::{Read, Torn, read};
-pub use place::{Place, Settled};
-pub use record::{Record, RunStart};
-pub use writer::Writer;
+pub(crate) use file::{Torn, read};
+pub(crate) use location::{FoundJournal, JournalLocation};
+pub(crate) use record::{Record, RunStart};
+pub(crate) use writer::Writer;
 
-use crate::session::{Memory, Step, Taken};
+use crate::session::{Step, Taken, UnitProgress};
 use crate::slot::History;
 
-/// A directory of journals, held by one station at a time.
+/// A directory of journals, locked by one station at a time.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     directory: PathBuf,
-    // Held for its lock, which the system releases when the process ends, however it ends.
+    // Holds the lock, which the system releases when the process ends.
     lock: File,
 }
 
 impl Journal {
-    /// Takes the directory for this process, and makes it (but not its parents) if there is none.
-    ///
-    /// # Errors
-    /// When it cannot be made, or another process has it.
-    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+    /// Locks the directory, and creates it (but not its parents) if it is missing.
+    pub(crate) fn open(directory: &Path) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: directory.to_owned(), source };
         if !directory.is_dir() {
             std::fs::create_dir(directory)
@@ -58,11 +57,8 @@ impl Journal {
         }
     }
 
-    /// Opens the journal of a work order for writing, makes it if there is none, and returns what it knows.
-    ///
-    /// # Errors
-    /// When it is damaged before its end, is of another version, or cannot be read or written.
-    pub fn work_order(&self, work_order: &str) -> Result<(Writer, Known), JournalError> {
+    /// Opens the journal of a work order for writing, creates it if it is missing, and returns its state.
+    pub(crate) fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), JournalError> {
         let path = path_of(&self.directory, work_order);
         let (records, torn, length) = if path.exists() {
             let read = read(&path)?;
@@ -71,27 +67,24 @@ impl Journal {
             (Vec::new(), None, None)
         };
         let writer = Writer::open(&path, work_order, length)?;
-        Ok((writer, Known { torn, ..Known::from_records(records) }))
+        Ok((writer, JournalState { torn, ..JournalState::from_records(records) }))
     }
 
-    /// The directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 }
 
 impl Drop for Journal {
-    /// Given back by name: closing the file is not enough while a child that was just forked still has it open.
+    /// Releases the lock explicitly: closing the file is not enough while a child that was just forked still
+    /// has it open.
     fn drop(&mut self) {
         self.lock.unlock().ok();
     }
 }
 
-/// The work orders of which a directory holds journals, by id. Takes no lock.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
+/// The ids of the work orders of which a directory holds journals. Takes no lock.
+pub(crate) fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
     let refused = |source| JournalError::Io { path: directory.to_owned(), source };
     let mut found = Vec::new();
     for entry in directory.read_dir().map_err(refused)? {
@@ -104,89 +97,84 @@ pub fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError> {
     Ok(found)
 }
 
-/// What a journal knows, without taking it: also while a station writes it.
-///
-/// # Errors
-/// When it is damaged before its end, is of another version, or cannot be read.
-pub fn known(directory: &Path, work_order: &str) -> Result<Known, JournalError> {
+/// The state of a journal. Takes no lock, so that it can be read while a station writes it.
+pub(crate) fn known(directory: &Path, work_order: &str) -> Result<JournalState, JournalError> {
     let read = read(&path_of(directory, work_order))?;
-    Ok(Known { torn: read.torn, ..Known::from_records(read.records) })
+    Ok(JournalState { torn: read.torn, ..JournalState::from_records(read.records) })
 }
 
-/// What a journal knows of its units.
+/// What a journal says of its units.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct JournalState {
     /// How the last run was started.
-    pub last_run: Option<RunStart>,
-    /// By device.
-    pub units: BTreeMap<DeviceId, UnitRecord>,
-    /// What was torn off the end of the file, and is cut.
-    pub torn: Option<Torn>,
+    pub(crate) last_run: Option<RunStart>,
+    pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
+    /// What was torn off the end of the file.
+    pub(crate) torn: Option<Torn>,
 }
 
-/// What a journal knows of one unit.
+/// What a journal says of one unit.
 #[derive(Debug, Clone, Default)]
-pub struct UnitRecord {
-    /// Its steps.
-    pub memory: Memory,
+pub(crate) struct UnitRecord {
+    pub(crate) progress: UnitProgress,
     /// How often it was begun.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How its last attempt ended; `None` while it is under way, or when the station was killed.
-    pub end: Option<UnitEnd>,
-    /// What the line's list says of it beside serial and product.
-    pub columns: BTreeMap<String, String>,
-    /// Whether it was scrapped, or given up: this station makes it no more.
-    pub scrapped: bool,
-    /// Why it was scrapped, in the operator's words.
-    pub scrap_reason: String,
-    /// By the CA's record no unit gets this serial number any more: whose it is. Known only while a command runs.
-    pub taken: Option<Taken>,
+    pub(crate) end: Option<UnitEnd>,
+    /// Further columns of the line's list.
+    pub(crate) columns: BTreeMap<String, String>,
+    /// Whether it was scrapped or given up, so that this station does not make it again.
+    pub(crate) scrapped: bool,
+    /// The operator's remark at its scrapping.
+    pub(crate) scrap_reason: String,
+    /// Why no unit gets this serial number by the CA's record. Not on disk: known only while a command runs.
+    pub(crate) taken: Option<Taken>,
     // Whether the CA was asked for it before its last attempt.
     asked_before: bool,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitEnd {
+pub(crate) struct UnitEnd {
     /// [`crate::session::Outcome::name`].
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// [`crate::session::Outcome::reason`].
-    pub reason: String,
-    /// Whether the unit was cut off rather than judged.
-    pub open: bool,
+    pub(crate) reason: String,
+    /// Whether `resume` can continue the unit.
+    pub(crate) open: bool,
 }
 
 impl UnitEnd {
     /// The reason; the outcome where a journal of an earlier version has none.
-    pub fn reason_or_outcome(&self) -> &str {
+    pub(crate) fn reason_or_outcome(&self) -> &str {
         if self.reason.is_empty() { &self.outcome } else { &self.reason }
     }
 }
 
 impl UnitRecord {
-    /// Of the certificate that it has, as far as is known here.
-    pub fn certificate(&self) -> Option<identity::SerialNumber> {
-        let issued = self.memory.certificate.as_ref().map(|certificate| certificate.serial_number);
-        issued.or(self.memory.read_back)
+    /// The serial number of its certificate, as far as the journal knows.
+    pub(crate) fn certificate(&self) -> Option<identity::SerialNumber> {
+        let issued = self.progress.certificate.as_ref().map(|certificate| certificate.serial_number);
+        issued.or(self.progress.read_back)
     }
 
-    /// Whether there is nothing left to do for it: it passed, or never will.
-    pub fn is_done(&self) -> bool {
-        self.memory.passed || self.scrapped || self.taken.is_some()
+    /// Whether nothing is left to do for it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.progress.passed || self.scrapped || self.taken.is_some()
     }
 
-    /// Whether the CA gave it a birth certificate, as far as is known here.
-    pub fn has_been_issued(&self) -> bool {
-        self.certificate().is_some() || self.memory.superseded.is_some()
+    /// Whether the CA has issued it a birth certificate, as far as the journal knows.
+    pub(crate) fn has_been_issued(&self) -> bool {
+        self.certificate().is_some() || self.progress.superseded.is_some()
     }
 
     /// Whether it was given up before it had a certificate.
-    pub fn is_given_up(&self) -> bool {
+    pub(crate) fn is_given_up(&self) -> bool {
         self.scrapped && !self.has_been_issued()
     }
 
-    /// Why no unit gets this serial number any more, if none does.
-    pub fn is_over(&self) -> Option<Taken> {
+    /// Why no unit gets this serial number any more.
+    pub(crate) fn unavailable(&self) -> Option<Taken> {
         match self.scrapped {
             true if self.is_given_up() => Some(Taken::GivenUp),
             true => Some(Taken::Gone),
@@ -195,29 +183,29 @@ impl UnitRecord {
     }
 
     /// What the next attempt begins with.
-    pub fn history(&self) -> History {
-        History { memory: self.memory.clone(), open: self.is_open() }
+    pub(crate) fn history(&self) -> History {
+        History { progress: self.progress.clone(), open: self.is_open() }
     }
 
-    /// Whether it is to have another certificate in place of the one that it had, and has not passed with it.
-    pub fn is_superseded(&self) -> bool {
-        self.memory.superseded.is_some() && !self.memory.passed
+    /// Whether it is to get another certificate in place of the one it had, and has not passed with it.
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.progress.superseded.is_some() && !self.progress.passed
     }
 
-    /// The same, and nothing was done about it yet.
-    pub fn waits_for_rework(&self) -> bool {
+    /// Whether its rework was allowed and not begun.
+    pub(crate) fn waits_for_rework(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.outcome == SUPERSEDED)
     }
 
-    /// Whether it was begun and neither passed nor was judged: `resume` goes on with it.
-    pub fn is_open(&self) -> bool {
+    /// Whether it was begun and neither passed nor failed: `resume` continues it.
+    pub(crate) fn is_open(&self) -> bool {
         !self.is_done() && self.end.as_ref().is_none_or(|end| end.open)
     }
 }
 
-impl Known {
-    /// Units that were begun and neither passed nor were judged.
-    pub fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
+impl JournalState {
+    /// Units that `resume` continues.
+    pub(crate) fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
         self.units.iter().filter(|(_, unit)| unit.is_open())
     }
 
@@ -227,7 +215,6 @@ impl Known {
         known
     }
 
-    /// Adds what a record says.
     pub(crate) fn add(&mut self, record: Record) {
         match record {
             Record::Run(run) => self.last_run = Some(run),
@@ -235,7 +222,7 @@ impl Known {
                 let unit = self.units.entry(device).or_default();
                 unit.attempts = unit.attempts.saturating_add(1);
                 unit.end = None;
-                unit.asked_before = unit.memory.asked.is_some();
+                unit.asked_before = unit.progress.asked.is_some();
                 unit.columns = columns;
             }
             Record::Step { device, step } => {
@@ -244,7 +231,7 @@ impl Known {
                     let (outcome, reason) = (SUPERSEDED.to_owned(), SUPERSEDED.to_owned());
                     unit.end = Some(UnitEnd { outcome, reason, open: false });
                 }
-                unit.memory.apply(&step);
+                unit.progress.apply(&step);
             }
             Record::Scrapped { device, reason } => {
                 let unit = self.units.entry(device).or_default();
@@ -252,9 +239,11 @@ impl Known {
             }
             Record::Ended { device, end } => {
                 let unit = self.units.entry(device).or_default();
-                // Of a unit that was asked for before, the certificate may be on its way to another board: that one keeps its number.
-                unit.memory.told_in_vain |=
-                    end.reason == ALREADY_ISSUED && unit.memory.certificate.is_none() && !unit.asked_before;
+                // If the CA was asked before, the certificate may be on its way to another board, which keeps
+                // its number.
+                unit.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
+                    && unit.progress.certificate.is_none()
+                    && !unit.asked_before;
                 unit.end = Some(end);
             }
         }
@@ -267,80 +256,50 @@ fn path_of(directory: &Path, work_order: &str) -> PathBuf {
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// There is no directory, and it cannot be made.
+pub(crate) enum JournalError {
     #[error("cannot make the journal directory {path}")]
-    NoDirectory {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Another process has it.
+    NoDirectory { path: PathBuf, source: std::io::Error },
     #[error(
         "another touchmark-station uses the journal {path}; stop it, or give this one a journal of its own"
     )]
-    InUse {
-        /// Where.
-        path: PathBuf,
-    },
-    /// There are journals in the former default place and in the present one.
+    InUse { path: PathBuf },
+    /// The former default location and the present one both hold journals.
     #[error(
         "there are journals in {former} and in {directory}; which one is right is for a person to say: move the files of the one into \
          the other, or name one with `journal` in the configuration"
     )]
     TwoPlaces {
-        /// In the credential directory.
+        /// The former location, in the credential directory.
         former: PathBuf,
-        /// The default.
+        /// The present default.
         directory: PathBuf,
     },
-    /// A line in the middle is not what was written.
+    /// A line before the last is damaged.
     #[error(
         "the journal {path} is damaged in line {line} (byte {offset}): {what}; put back a copy of it, or move it away and run \
          provision again: the CA gives every unit the certificate that it already has"
     )]
     Damaged {
-        /// Which file.
         path: PathBuf,
-        /// Where, from 1.
+        /// Its number, from 1.
         line: usize,
-        /// Where, from 0.
+        /// Its first byte, from 0.
         offset: usize,
-        /// In what way.
         what: &'static str,
     },
-    /// Written by another version.
     #[error("the journal {path} is of version {version}, and this touchmark-station reads version {VERSION}")]
-    Version {
-        /// Which file.
-        path: PathBuf,
-        /// Its version.
-        version: u32,
-    },
-    /// It cannot be read or written.
+    Version { path: PathBuf, version: u32 },
     #[error("cannot use the journal {path}")]
-    Io {
-        /// Which file or directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It could not be written before, and is not written any more.
+    Io { path: PathBuf, source: std::io::Error },
+    /// An earlier write failed, so nothing is written any more.
     #[error("the journal is no longer written: {why}")]
-    Closed {
-        /// What went wrong then.
-        why: String,
-    },
+    Closed { why: String },
 }
 
-/// End of a unit whose certificate is to be replaced, or was replaced by another station.
+/// The outcome of a unit whose certificate is to be replaced, or was replaced by another station.
 const SUPERSEDED: &str = "superseded";
 
-/// What the CA says to the station that was slower.
-pub(crate) const ALREADY_ISSUED: &str = "DEVICE_ALREADY_ISSUED";
-
-/// Of the format of the files.
+/// The version of the file format.
 const VERSION: u32 = 1;
 
 const SUFFIX: &str = ".journal";

@@ -1,16 +1,23 @@
-//! The factory station: takes units from the line, gives each its birth certificate, and proves that it has it.
+//! The factory station as a library: takes units from the line, gives each its birth certificate, and proves
+//! that it has it.
 
-pub mod arguments;
-pub mod ca;
-pub mod command;
-pub mod config;
-pub mod console;
-pub mod journal;
-pub mod line;
-pub mod link;
-pub mod progress;
-pub mod report;
-pub mod session;
-pub mod slot;
-pub mod units;
-pub mod wire;
+mod arguments;
+mod ca;
+mod command;
+mod config;
+mod console;
+mod journal;
+mod line;
+mod link;
+mod progress;
+mod report;
+mod session;
+mod slot;
+mod units;
+mod wire;
+
+pub use arguments::{Arguments, PROGRAM};
+pub use command::run;
+pub use console::Console;
+pub use session::{anchors_digest, read_back_message};
+pub use wire::is_device_message;

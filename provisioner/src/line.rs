@@ -1,95 +1,77 @@
-//! The line: so many slots that take units from one supply until it is empty, somebody stops them, or the CA does.
+//! The line: slots that take units from one supply until it is empty, an operator stops them, or the CA does.
 
-mod hearing;
+mod silence;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use identity::{DeviceId, DeviceSerial};
+use parking_lot::Mutex;
+use proto::v1::Reason;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use hearing::{Hearing, Verdict};
-pub use summary::{Stop, Summary};
+pub(crate) use silence::{SilenceMonitor, SilenceVerdict};
+pub(crate) use summary::{Stop, Summary};
 
-use crate::journal::{ALREADY_ISSUED, UnitRecord};
+use crate::journal::UnitRecord;
 use crate::report::UnitReport;
 use crate::session::Outcome;
-use crate::slot::{Bench, Made};
+use crate::slot::{LineContext, UnitResult};
 use crate::units::{Supply, Unit};
 
 /// A line that is ready to run.
-pub struct Line {
-    /// What its slots share.
-    pub bench: Bench,
-    /// Units to make.
-    pub supply: Supply,
-    /// How many at a time.
-    pub slots: usize,
-    /// What the journal knows of units.
-    pub known: BTreeMap<DeviceId, UnitRecord>,
-    /// No further unit is begun after this; those under way are finished.
-    pub stop: CancellationToken,
+pub(crate) struct Line {
+    pub(crate) context: LineContext,
+    pub(crate) supply: Supply,
+    /// How many units are made at a time.
+    pub(crate) slots: usize,
+    pub(crate) known: BTreeMap<DeviceId, UnitRecord>,
+    /// Once cancelled, no further unit is begun; those under way are finished.
+    pub(crate) stop: CancellationToken,
 }
 
-/// What happens on a line, for whoever shows it.
+/// What happens on a line. Slots count from 1.
 #[derive(Debug)]
-pub enum LineEvent {
-    /// A unit is on a fixture.
-    Begun {
-        /// From 1.
-        slot: usize,
-        /// Which.
-        device: DeviceId,
-    },
-    /// The CA was asked about the unit on a fixture, or has answered.
-    AskedCa {
-        /// From 1.
-        slot: usize,
-        /// Which.
-        device: DeviceId,
-        /// Whether the answer is still to come.
-        waiting: bool,
-    },
-    /// A unit is done.
+pub(crate) enum LineEvent {
+    /// A unit was put on a slot.
+    Begun { slot: usize, device: DeviceId },
+    /// A call to the CA about a unit began (`waiting`) or ended.
+    AskedCa { slot: usize, device: DeviceId, waiting: bool },
+    /// A unit ended.
     Ended(Box<UnitReport>),
-    /// Nobody is there at a fixture: it takes no units in this run.
-    Closed {
-        /// From 1.
-        slot: usize,
-        /// Why.
-        detail: String,
-    },
+    /// No device is connected at a slot: it takes no further units in this run.
+    Closed { slot: usize, detail: String },
 }
 
-/// What the slots share and change.
-struct Floor {
-    bench: Bench,
+/// The state that the slots share.
+struct LineShared {
+    context: LineContext,
     supply: Mutex<Supply>,
     known: BTreeMap<DeviceId, UnitRecord>,
     stop: CancellationToken,
     stopped: Mutex<Option<Stop>>,
     withdrawn: Mutex<Vec<DeviceSerial>>,
-    /// Fixtures that take units.
+    /// Slots that still take units.
     open: Mutex<BTreeSet<usize>>,
 }
 
 impl Line {
-    /// Runs the line to its end. Each event is sent before the next unit of that slot is begun. The first unit goes to the first slot, the
-    /// second to the second, and so on; after that a slot takes the next unit as soon as it is free.
-    pub async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
+    /// Runs the line to its end. Each event is sent before the next unit of that slot is begun. At first the
+    /// units go to the slots in order; after that each slot takes the next unit as soon as it is free.
+    pub(crate) async fn run(mut self, events: mpsc::Sender<LineEvent>) -> Summary {
         let begun = Instant::now();
         let slots = self.slots;
         let stopped_already = self.stop.is_cancelled();
         let first: Vec<(usize, Unit)> =
             (1..=slots).map_while(|slot| Some((slot, self.supply.next()?))).collect();
         let withdrawn = withdrawn(&self.known);
-        self.bench.events = Some(events.clone());
-        let floor = Arc::new(Floor {
-            bench: self.bench,
+        self.context.events = Some(events.clone());
+        let shared = Arc::new(LineShared {
+            context: self.context,
             supply: Mutex::new(self.supply),
             known: self.known,
             stop: self.stop,
@@ -100,50 +82,49 @@ impl Line {
         let mut running = JoinSet::new();
         for (slot, unit) in first {
             if stopped_already {
-                floor.put_back(unit);
+                shared.put_back(unit);
             } else {
-                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+                running.spawn(Arc::clone(&shared).run_slot(slot, unit, events.clone()));
             }
         }
         let mut summary = Summary::default();
         while let Some(ended) = running.join_next().await {
             match ended {
                 Ok(of_slot) => summary.add(of_slot),
-                // A slot that panicked leaves its unit open in the journal.
+                // The journal still has the unit of a slot that panicked as unfinished.
                 Err(error) => summary.count_failure("slot-lost", &error.to_string()),
             }
-            // What a fixture gave back after the others had found nothing more to do.
+            // A slot gave a unit back after the others had found nothing more to do.
             if running.is_empty()
-                && let Some((slot, unit)) = floor.given_back()
+                && let Some((slot, unit)) = shared.given_back()
             {
-                running.spawn(Arc::clone(&floor).run_slot(slot, unit, events.clone()));
+                running.spawn(Arc::clone(&shared).run_slot(slot, unit, events.clone()));
             }
         }
         drop(events);
         summary.duration = begun.elapsed();
-        if let Ok(supply) = floor.supply.lock() {
-            summary.left = supply.left();
-            summary.short = supply.short();
+        {
+            let supply = shared.supply.lock();
+            (summary.left, summary.short) = (supply.left(), supply.short());
         }
-        let stopped = floor.stopped.lock().ok().and_then(|mut stopped| stopped.take());
+        let stopped = shared.stopped.lock().take();
         let closed = summary.closed.first().filter(|_| summary.left > 0);
-        let closed =
-            closed.map(|(slot, detail)| Stop::LinkUnusable { detail: format!("slot {slot}: {detail}") });
-        summary.stop = stopped.or_else(|| floor.stop.is_cancelled().then_some(Stop::Interrupted)).or(closed);
+        let closed = closed.map(|(slot, detail)| Stop::LinkUnusable(format!("slot {slot}: {detail}")));
+        summary.stop = stopped.or_else(|| shared.stop.is_cancelled().then_some(Stop::Interrupted)).or(closed);
         summary
     }
 }
 
-impl Floor {
+impl LineShared {
     async fn run_slot(self: Arc<Self>, slot: usize, first: Unit, events: mpsc::Sender<LineEvent>) -> Summary {
         let mut summary = Summary::default();
         let mut next = Some(first);
         while let Some(unit) = next {
             let device = unit.device.clone();
-            // The receiver ends only after all slots: nobody is watching any more, and the unit is made all the same.
+            // The unit is made even if nobody receives the events.
             events.send(LineEvent::Begun { slot, device }).await.ok();
             let Ended { report, begun, verdict, not_connected } = self.make(unit.clone(), slot).await;
-            // Nobody is there, and nothing was done to the unit: another fixture makes it.
+            // No device was connected and the unit was not changed: another slot makes it.
             if let Some(detail) = not_connected.filter(|_| !begun) {
                 self.put_back(unit);
                 self.close(slot, detail, &mut summary, &events).await;
@@ -153,18 +134,18 @@ impl Floor {
             summary.count(&report);
             events.send(LineEvent::Ended(Box::new(report))).await.ok();
             match verdict {
-                Verdict::SlotIsSilent(units) => {
+                SilenceVerdict::SlotIsSilent(units) => {
                     let detail = format!("the last {units} units there said nothing; the last: {last}");
                     self.close(slot, detail, &mut summary, &events).await;
                     return summary;
                 }
-                Verdict::LineIsSilent(units) => {
+                SilenceVerdict::LineIsSilent(units) => {
                     let detail = format!(
                         "the first {units} units said nothing, at any slot; the last, at slot {slot}: {last}"
                     );
-                    self.stop_for(Stop::LinkUnusable { detail });
+                    self.stop_for(Stop::LinkUnusable(detail));
                 }
-                Verdict::Nothing | Verdict::LineWasSilent => {}
+                SilenceVerdict::Nothing | SilenceVerdict::LineWasSilent => {}
             }
             next = self.next_unit();
         }
@@ -172,10 +153,10 @@ impl Floor {
     }
 
     fn next_unit(&self) -> Option<Unit> {
-        if self.stop.is_cancelled() { None } else { self.supply.lock().ok()?.next() }
+        if self.stop.is_cancelled() { None } else { self.supply.lock().next() }
     }
 
-    /// The fixture takes no units any more in this run.
+    /// Closes a slot for the rest of the run.
     async fn close(
         &self,
         slot: usize,
@@ -183,104 +164,97 @@ impl Floor {
         summary: &mut Summary,
         events: &mpsc::Sender<LineEvent>,
     ) {
-        if let Ok(mut open) = self.open.lock() {
-            open.remove(&slot);
-        }
+        self.open.lock().remove(&slot);
         events.send(LineEvent::Closed { slot, detail: detail.clone() }).await.ok();
         summary.closed.push((slot, detail));
     }
 
     fn stop_for(&self, stop: Stop) {
         self.stop.cancel();
-        if let Ok(mut stopped) = self.stopped.lock() {
-            stopped.get_or_insert(stop);
-        }
+        self.stopped.lock().get_or_insert(stop);
     }
 
-    /// A unit that is left over and a fixture that can take it, when all fixtures are idle.
+    /// A unit that is left over and a slot that can take it, when all slots are idle.
     fn given_back(&self) -> Option<(usize, Unit)> {
-        let slot = self.open.lock().ok()?.first().copied()?;
+        let slot = self.open.lock().first().copied()?;
         Some((slot, self.next_unit()?))
     }
 
     fn put_back(&self, unit: Unit) {
-        if let Ok(mut supply) = self.supply.lock() {
-            supply.put_back(unit);
-        }
+        self.supply.lock().put_back(unit);
     }
 
     async fn make(&self, unit: Unit, slot: usize) -> Ended {
         let known = self.known.get(&unit.device);
         let attempts = known.map_or(0, |known| known.attempts).saturating_add(1);
-        let made = match known.and_then(UnitRecord::is_over) {
-            // It is in a list all the same: no unit gets this serial number.
+        let result = match known.and_then(UnitRecord::unavailable) {
+            // The line's list names a serial number that no unit gets any more.
             Some(taken) => {
-                let memory = known.map(|known| known.memory.clone()).unwrap_or_default();
-                Made::without_session(Outcome::SerialTaken(taken), memory)
+                let progress = known.map(|known| known.progress.clone()).unwrap_or_default();
+                UnitResult::without_session(Outcome::SerialTaken(taken), progress)
             }
             None => {
                 let history = known.map(UnitRecord::history).unwrap_or_default();
-                let mut withdrawn =
-                    self.withdrawn.lock().map(|withdrawn| withdrawn.clone()).unwrap_or_default();
+                let mut withdrawn = self.withdrawn.lock().clone();
                 withdrawn.retain(|serial| *serial != unit.device.serial);
-                self.bench.make(&unit, history, slot, withdrawn).await
+                self.context.make(&unit, history, slot, withdrawn).await
             }
         };
-        if let Some(stop) = stops_the_line(&made.outcome) {
+        if let Some(stop) = stops_the_line(&result.outcome) {
             self.stop_for(stop);
         }
-        let skipped = self.is_skipped(&unit, known, &made);
-        let not_connected = match &made.outcome {
-            Outcome::NotConnected { detail } => Some(detail.clone()),
+        let skipped = self.is_skipped(&unit, known, &result);
+        let not_connected = match &result.outcome {
+            Outcome::NotConnected(detail) => Some(detail.clone()),
             _ => None,
         };
-        let (begun, verdict) = (made.begun, made.verdict);
-        let report = UnitReport::new(unit, slot, attempts, skipped, self.bench.clock.now(), made);
+        let (begun, verdict) = (result.begun, result.verdict);
+        let report = UnitReport::new(unit, slot, attempts, skipped, self.context.clock.now(), result);
         Ended { report, begun, verdict, not_connected }
     }
 
-    /// Whether the serial number is another unit's, and the line may take the next one in place of it. What the unit on the bench was told
-    /// is remembered.
-    fn is_skipped(&self, unit: &Unit, known: Option<&UnitRecord>, made: &Made) -> bool {
-        // A unit that was asked for before may be on another fixture now, with a certificate on its way: that one keeps its number.
+    /// Whether the serial number is another unit's, so that the line takes the next one instead. Remembers
+    /// what the unit on the bench was told.
+    fn is_skipped(&self, unit: &Unit, known: Option<&UnitRecord>, result: &UnitResult) -> bool {
+        // If the CA was asked for this unit before, a certificate may be on its way to another slot: that
+        // unit keeps its number.
         let is_new =
-            made.memory.certificate.is_none() && known.is_none_or(|known| known.memory.asked.is_none());
-        let collided = is_new && made.outcome.reason() == ALREADY_ISSUED;
-        // Others have made the last units of the order: nothing is wrong with this one.
-        let came_late = is_new && made.outcome.reason() == EXHAUSTED;
-        if (collided || came_late)
-            && made.heard
-            && let Ok(mut withdrawn) = self.withdrawn.lock()
-        {
+            result.progress.certificate.is_none() && known.is_none_or(|known| known.progress.asked.is_none());
+        let collided = is_new && result.outcome.reason() == Reason::DeviceAlreadyIssued.as_str_name();
+        // Other stations made the last units of the order: this unit has no fault.
+        let came_late = is_new && result.outcome.reason() == Reason::WorkOrderExhausted.as_str_name();
+        if (collided || came_late) && result.heard {
+            let mut withdrawn = self.withdrawn.lock();
             withdrawn.push(unit.device.serial.clone());
             let surplus = withdrawn.len().saturating_sub(WITHDRAWN_MAX);
             withdrawn.drain(..surplus);
         }
-        let is_anothers = collided || matches!(made.outcome, Outcome::SerialTaken(_));
-        (is_anothers || came_late)
-            && self.supply.lock().is_ok_and(|mut supply| {
-                let skips = supply.passes_over_made_units();
-                if skips && is_anothers {
-                    supply.replace();
-                }
-                skips
-            })
+        let is_anothers = collided || matches!(result.outcome, Outcome::SerialTaken(_));
+        (is_anothers || came_late) && {
+            let mut supply = self.supply.lock();
+            let skips = supply.passes_over_made_units();
+            if skips && is_anothers {
+                supply.replace();
+            }
+            skips
+        }
     }
 }
 
-/// What became of a unit on a fixture.
+/// What became of a unit on a slot.
 struct Ended {
     report: UnitReport,
     /// Whether its link was opened.
     begun: bool,
-    verdict: Verdict,
-    /// Why nobody was there, if nobody was.
+    verdict: SilenceVerdict,
+    /// Why no device was connected.
     not_connected: Option<String>,
 }
 
-/// Serial numbers that were told to units of this station before another station was faster: those units may still have them.
+/// Serial numbers that were given to units of this station before another station was faster. Those units may
+/// still have them.
 fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
-    let in_vain = known.iter().filter(|(_, unit)| unit.memory.told_in_vain);
+    let in_vain = known.iter().filter(|(_, unit)| unit.progress.assigned_in_vain);
     let serials: Vec<DeviceSerial> = in_vain.map(|(device, _)| device.serial.clone()).collect();
     let surplus = serials.len().saturating_sub(WITHDRAWN_MAX);
     serials.into_iter().skip(surplus).collect()
@@ -291,19 +265,16 @@ fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
         Outcome::Refused(refusal) if refusal.stops_the_line => {
             Some(Stop::Refused { reason: refusal.reason.clone(), message: refusal.message.clone() })
         }
-        Outcome::CaUnreachable { detail } => {
+        Outcome::CaUnreachable(detail) => {
             Some(Stop::Refused { reason: "CA_UNREACHABLE".to_owned(), message: detail.clone() })
         }
-        Outcome::JournalLost { detail } => Some(Stop::JournalLost { detail: detail.clone() }),
-        Outcome::LinkUnusable { detail } => Some(Stop::LinkUnusable { detail: detail.clone() }),
-        Outcome::Echo => Some(Stop::LinkUnusable { detail: outcome.to_string() }),
-        Outcome::ClockWrong { detail } => Some(Stop::ClockWrong { detail: detail.clone() }),
+        Outcome::JournalLost(detail) => Some(Stop::JournalLost(detail.clone())),
+        Outcome::LinkUnusable(detail) => Some(Stop::LinkUnusable(detail.clone())),
+        Outcome::Echo => Some(Stop::LinkUnusable(outcome.to_string())),
+        Outcome::ClockWrong(detail) => Some(Stop::ClockWrong(detail.clone())),
         _ => None,
     }
 }
-
-/// What the CA says when all units of the order are made.
-const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";
 
 /// `Hello.withdrawn_serials` in factory_link.proto.
 const WITHDRAWN_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! The way to a device: a stream of bytes in, a stream of bytes out, frames in both.
+//! The link to a device: frames over a stream of bytes in each direction.
 
 mod exec;
 mod spec;
@@ -11,32 +11,32 @@ use link::{Decoder, FrameFault};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-pub use spec::{Address, LinkSpec, LinkSpecError};
+pub(crate) use spec::{LinkSpec, LinkSpecError};
 
 use exec::Process;
 
 use crate::session::Outcome;
 
 /// An open link to one device.
-pub struct Link {
+pub(crate) struct Link {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     // `None` once it is closed.
     writer: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     process: Option<Process>,
-    // What the command said on its standard error, once it has ended.
+    // What the command wrote to standard error, once it has ended.
     said: String,
     decoder: Decoder,
     received: VecDeque<Result<Vec<u8>, FrameFault>>,
-    // Since the last whole frame, or the last time that it was too much.
+    // Bytes since the last whole frame, or since the last [`Received::Noise`].
     noise_bytes: u64,
 }
 
 /// What comes over a link.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Received {
+pub(crate) enum Received {
     /// The payload of a frame.
     Payload(Vec<u8>),
-    /// A frame was damaged and is dropped.
+    /// A damaged frame, which is dropped.
     Damaged,
     /// So many bytes came without a whole frame among them.
     Noise(u64),
@@ -44,10 +44,7 @@ pub enum Received {
 
 impl Link {
     /// Opens the link to `device`, which is on fixture `slot`.
-    ///
-    /// # Errors
-    /// When the command cannot be started or the address cannot be connected.
-    pub async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
+    pub(crate) async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
         spec.accepts(device)?;
         match spec {
             LinkSpec::Exec(words) => {
@@ -57,7 +54,7 @@ impl Link {
             LinkSpec::Tcp(address) => {
                 let (host, port) = address.of(device, slot)?;
                 let stream = dial::connect(&host, port, CONNECT_TIMEOUT).await?;
-                // Questions are small and each waits for its answer. Where that cannot be set it is only slower.
+                // Requests are small and each waits for its answer. Without this option they are only slower.
                 stream.set_nodelay(true).ok();
                 let (reader, writer) = stream.into_split();
                 Ok(Self::over(Box::new(reader), Box::new(writer), None))
@@ -81,11 +78,8 @@ impl Link {
         }
     }
 
-    /// Sends a payload in a frame. A device that does not take it in time has not got it: it will be asked again.
-    ///
-    /// # Errors
-    /// When the link is gone, or the payload fits in no frame.
-    pub async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
+    /// Sends a payload in a frame. If the device does not take it in time, the session sends it again.
+    pub(crate) async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
         let frame = link::encode(payload)?;
         let Some(writer) = &mut self.writer else { return Err(LinkError::Ended(String::new())) };
         let write = async {
@@ -98,11 +92,8 @@ impl Link {
         }
     }
 
-    /// The next frame. Nothing is lost when the future is dropped.
-    ///
-    /// # Errors
-    /// When the link is gone.
-    pub async fn receive(&mut self) -> Result<Received, LinkError> {
+    /// Waits for the next frame. Nothing is lost when the future is dropped.
+    pub(crate) async fn receive(&mut self) -> Result<Received, LinkError> {
         loop {
             match self.received.pop_front() {
                 Some(Ok(payload)) => {
@@ -129,13 +120,13 @@ impl Link {
     }
 
     /// How many bytes came since the last whole frame.
-    pub fn noise_bytes(&self) -> u64 {
+    pub(crate) fn noise_bytes(&self) -> u64 {
         self.noise_bytes
     }
 
-    /// Closes the link, gives a command time to end by itself, and ends it when it does not. Returns the end of what it said on
-    /// its standard error.
-    pub async fn close(mut self) -> String {
+    /// Closes the link, gives a command time to end by itself, and kills it if it does not. Returns the end
+    /// of what it wrote to standard error.
+    pub(crate) async fn close(mut self) -> String {
         self.writer = None;
         match self.process.take() {
             Some(process) => process.end().await.1,
@@ -156,9 +147,8 @@ impl Link {
     }
 }
 
-/// The line of what a command said that says the most, for a person who has no time: its last error with what it was caused by, else the
-/// last line.
-pub fn last_words(said: &str) -> Option<String> {
+/// The most telling line that a command wrote: its last error with its causes, otherwise the last line.
+pub(crate) fn last_words(said: &str) -> Option<String> {
     let lines: Vec<&str> = said.split(exec::LINE_SEPARATOR).map(str::trim).collect();
     let is_error = |line: &&str| {
         let line = line.to_ascii_lowercase();
@@ -177,25 +167,16 @@ pub fn last_words(said: &str) -> Option<String> {
 
 /// Why a link cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The command cannot be started.
+pub(crate) enum LinkError {
     #[error("cannot start {program}: {source}")]
-    Start {
-        /// Its first word.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The address cannot be connected.
+    Start { program: String, source: std::io::Error },
     #[error(transparent)]
     Connect(#[from] dial::DialError),
-    /// There is no address for this unit or fixture.
     #[error(transparent)]
     Address(#[from] LinkSpecError),
-    /// The other side is gone.
+    /// The link broke.
     #[error("{0}")]
     Ended(String),
-    /// The message is too long for a frame.
     #[error(transparent)]
     TooLong(#[from] link::PayloadTooLong),
 }
@@ -204,27 +185,27 @@ impl From<LinkError> for Outcome {
     fn from(error: LinkError) -> Self {
         let detail = error.to_string();
         match error {
-            LinkError::Start { .. } | LinkError::Address(_) => Self::LinkUnusable { detail },
-            LinkError::Connect(error) if error.is_unresolved() => Self::LinkUnusable { detail },
-            LinkError::Connect(_) => Self::NotConnected { detail },
-            LinkError::Ended(_) | LinkError::TooLong(_) => Self::LinkLost { detail },
+            LinkError::Start { .. } | LinkError::Address(_) => Self::LinkUnusable(detail),
+            LinkError::Connect(error) if error.is_unresolved() => Self::LinkUnusable(detail),
+            LinkError::Connect(_) => Self::NotConnected(detail),
+            LinkError::Ended(_) | LinkError::TooLong(_) => Self::LinkLost(detail),
         }
     }
 }
 
-/// For a TCP link: a device server on the line's own network answers at once or not at all.
+/// A device server on the line's own network answers at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For one frame: 64 KiB at 115,200 baud take 6 s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Of last words: three lines on a terminal.
+/// Three lines on a terminal.
 const LAST_WORDS_CHARACTERS_MAX: usize = 240;
 
-/// Without a whole frame: sixteen of the longest. At 115,200 baud that takes a minute and a half, which no question lasts.
+/// Sixteen of the longest frames: at 115,200 baud a minute and a half, which no request lasts.
 const NOISE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Of one read: an Install message is about 3 kB, answers are shorter.
+/// An Install message is about 3 kB, answers are shorter.
 const READ_BYTES: usize = 4096;
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use cli::{Complaint, Status, completion_script};
+use cli::{Complaint, Status};
 use diagnostics::{Format, Logging, start_logging};
-use provisioner::arguments::{Arguments, Command, PROGRAM};
-use provisioner::console::Console;
+use provisioner::{Arguments, Console, PROGRAM, run};
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
@@ -15,13 +14,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(ended) => return ended.tell(),
     };
-    let json = arguments.command.json();
-    if let Command::Completions { shell } = arguments.command {
-        return match diagnostics::print(&completion_script::<Arguments>(PROGRAM, shell)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
-        };
-    }
+    let json = arguments.json();
     let console = Console::default();
     start_logging(LOGGING, console.clone());
     ending.after(|| {
@@ -29,10 +22,9 @@ fn main() -> ExitCode {
             Ok(runtime) => runtime,
             Err(error) => return Complaint::of(PROGRAM, Status::Failed, &error).tell(json),
         };
-        let status = match runtime.block_on(provisioner::command::run(arguments, &console)) {
+        let status = match runtime.block_on(run(arguments, &console)) {
             Ok(status) => status.into(),
-            Err(failure) => {
-                let complaint = failure.complaint();
+            Err(complaint) => {
                 console.complain(&complaint.text(json));
                 complaint.status.into()
             }
@@ -47,5 +39,5 @@ const LOGGING: Logging = Logging {
     variable: "RUST_LOG",
     level: LevelFilter::WARN,
     format: Format::Short,
-    ours: &["provisioner", "caller", "link", "touchmark_station"],
+    ours: &["provisioner", "client", "link", "touchmark_station"],
 };

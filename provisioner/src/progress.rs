@@ -1,4 +1,4 @@
-//! How a run is shown while it goes on: bars on a terminal, lines elsewhere, JSON for programs.
+//! How a run is shown: bars on a terminal, lines elsewhere, JSON for programs.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -10,33 +10,23 @@ use crate::line::LineEvent;
 use crate::link::last_words;
 use crate::report::{UnitOutcome, UnitReport};
 
-/// Shows a run.
-pub enum Progress {
-    /// Bars on standard error.
-    Bars {
-        /// One for each slot.
-        slots: Vec<ProgressBar>,
-        /// All units.
-        total: ProgressBar,
-        /// Where they are.
-        console: Console,
-    },
-    /// A line a unit on standard error.
+pub(crate) enum Progress {
+    /// Bars on standard error: one for each slot, and one for all units.
+    Bars { slots: Vec<ProgressBar>, total: ProgressBar, console: Console },
+    /// A line for each unit on standard error.
     Lines {
-        /// Units that are done.
         done: u64,
-        /// Units in all, at most.
+        /// The most units that the run makes.
         total: u64,
-        /// Where the lines go.
         console: Console,
     },
-    /// A JSON object a unit on standard output.
+    /// A JSON object for each unit on standard output.
     Json,
 }
 
 impl Progress {
-    /// For a run of at most `total` units.
-    pub fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
+    /// Shows a run of at most `total` units.
+    pub(crate) fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
         if json {
             return Self::Json;
         }
@@ -53,13 +43,13 @@ impl Progress {
                 bar
             })
             .collect();
-        // The bar takes what is left of the line: 80 columns are enough.
+        // The bar takes the rest of the line, so that 80 columns are enough.
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {per_minute}/min{left}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let per_minute = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             write!(text, "{:.1}", state.per_sec() * 60.0).ok();
         };
-        // Before the first unit is done nobody knows.
+        // The time left is unknown before the first unit is done.
         let left = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             if state.pos() > 0 {
                 write!(text, ", {:#} to go", HumanDuration(state.eta())).ok();
@@ -71,8 +61,7 @@ impl Progress {
         Self::Bars { slots, total, console: console.clone() }
     }
 
-    /// Shows what happened.
-    pub fn show(&mut self, event: &LineEvent) {
+    pub(crate) fn show(&mut self, event: &LineEvent) {
         match (self, event) {
             (Self::Bars { slots, .. }, LineEvent::Begun { slot, device }) => {
                 if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
@@ -99,7 +88,7 @@ impl Progress {
             }
             (Self::Json, LineEvent::Ended(report)) => {
                 if let Ok(json) = report.to_json() {
-                    // What is lost here is counted, and told at the end.
+                    // Lost lines are counted and reported at the end.
                     diagnostics::results().put(format!("{json}\n").as_bytes());
                 }
             }
@@ -120,11 +109,11 @@ impl Progress {
         }
     }
 
-    /// Takes the bars away.
-    pub fn finish(&mut self) {
+    /// Removes the bars.
+    pub(crate) fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
-            // The summary says how it ended, and what is over has no time to go.
+            // The summary says how it ended.
             total.finish_and_clear();
         }
     }
@@ -136,15 +125,16 @@ fn sentence(report: &UnitReport) -> String {
         UnitOutcome::Passed => return format!("{device} passed in {duration_ms} ms, slot {slot}"),
         UnitOutcome::Failed => "FAILED",
         UnitOutcome::Unfinished => "unfinished",
-        UnitOutcome::Skipped => "passed over",
+        UnitOutcome::Skipped => "skipped",
     };
-    // A device that says nothing on the link may have said why beside it. What else it says is in the report.
+    // A device that is silent on the link may have written to standard error. What other devices write is in
+    // the report.
     let said = match last_words(&report.said) {
-        Some(said) if report.cause == "timed-out" => format!("; beside the link it said: {said}"),
+        Some(said) if report.cause == "timed-out" => format!("; its standard error says: {said}"),
         _ => String::new(),
     };
     format!("{device} {word} in {duration_ms} ms, slot {slot}: {message}{said}")
 }
 
-/// Ten times a second: people see that it lives.
+/// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! One JSON object a unit, for whoever keeps the line's records.
+//! The report: one JSON object for each unit.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,65 +10,65 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::line::Verdict;
+use crate::line::SilenceVerdict;
 use crate::session::Outcome;
-use crate::slot::Made;
+use crate::slot::UnitResult;
 use crate::units::Unit;
 
-/// What became of one unit, as it is reported.
+/// What became of one unit.
 #[derive(Debug, Clone, Serialize)]
-pub struct UnitReport {
+pub(crate) struct UnitReport {
     /// `product/serial`.
-    pub device: String,
-    /// Passed, failed, unfinished or skipped.
-    pub outcome: UnitOutcome,
-    /// The kind of end, for example `device-fault`; `passed` when it passed.
-    pub cause: &'static str,
-    /// The stable reason within the cause: the CA's or the device's own word, or the station's. Empty only when the unit passed.
-    pub reason: String,
-    /// For people.
-    pub message: String,
-    /// Of its certificate, hexadecimal; absent when it has none.
-    pub certificate_serial: Option<String>,
+    pub(crate) device: String,
+    pub(crate) outcome: UnitOutcome,
+    /// The kind of end, for example `device-fault` or `passed`.
+    pub(crate) cause: &'static str,
+    /// The stable reason within the cause, from the CA, the device or the station. Empty only when the unit
+    /// passed.
+    pub(crate) reason: String,
+    /// A text for people.
+    pub(crate) message: String,
+    /// The serial number of its certificate, hexadecimal; absent when it has none.
+    pub(crate) certificate_serial: Option<String>,
     /// The ledger entry that recorded its certificate.
-    pub ledger_entry: Option<u64>,
+    pub(crate) ledger_entry: Option<u64>,
     /// Its fixture, from 1.
-    pub slot: usize,
+    pub(crate) slot: usize,
     /// How often it was begun, this time included.
-    pub attempts: u32,
-    /// Questions that had to be sent again.
-    pub resent: u32,
-    /// On the bench.
-    pub duration_ms: u64,
-    /// Of it, waiting for the CA.
-    pub ca_duration_ms: u64,
+    pub(crate) attempts: u32,
+    /// Requests to the device that were sent again.
+    pub(crate) resent: u32,
+    /// From the start of its link to its end.
+    pub(crate) duration_ms: u64,
+    /// The part of `duration_ms` that was spent waiting for the CA.
+    pub(crate) ca_duration_ms: u64,
     /// When it ended, RFC 3339.
-    pub ended_at: String,
-    /// The end of what the device's command said on standard error.
+    pub(crate) ended_at: String,
+    /// The end of what the device's command wrote to standard error.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub said: String,
-    /// Columns of the line's list beside serial and product.
+    pub(crate) said: String,
+    /// Further columns of the line's list.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub columns: BTreeMap<String, String>,
+    pub(crate) columns: BTreeMap<String, String>,
 }
 
-/// What became of a unit, in one word.
+/// What became of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum UnitOutcome {
-    /// It has its certificate and the CA knows.
+pub(crate) enum UnitOutcome {
+    /// It has its certificate, and the CA recorded it.
     Passed,
-    /// It has not, for a reason of its own.
+    /// It has no certificate, for a reason of its own.
     Failed,
-    /// It has not, because the line was cut off or stopped: the next run goes on with it.
+    /// The line stopped or was aborted; the next run continues the unit.
     Unfinished,
     /// Its serial number is another unit's.
     Skipped,
 }
 
 impl UnitOutcome {
-    /// Whether the unit counts as one of those that were to be made.
-    pub fn is_an_end(self) -> bool {
+    /// Whether the unit is one of those that were to be made.
+    pub(crate) fn is_an_end(self) -> bool {
         matches!(self, Self::Passed | Self::Failed)
     }
 }
@@ -80,64 +80,55 @@ impl UnitReport {
         attempts: u32,
         skipped: bool,
         now: SystemTime,
-        made: Made,
+        result: UnitResult,
     ) -> Self {
-        let outcome = match made.outcome {
+        let outcome = match result.outcome {
             Outcome::Passed => UnitOutcome::Passed,
             _ if skipped => UnitOutcome::Skipped,
-            ref other if !other.judges_the_unit() && (made.open || !made.begun) => UnitOutcome::Unfinished,
-            _ if made.verdict == Verdict::LineWasSilent => UnitOutcome::Unfinished,
+            ref other if !other.judges_the_unit() && (result.open || !result.begun) => {
+                UnitOutcome::Unfinished
+            }
+            _ if result.verdict == SilenceVerdict::LineWasSilent => UnitOutcome::Unfinished,
             _ => UnitOutcome::Failed,
         };
-        let certificate = made.memory.certificate.as_ref();
+        let certificate = result.progress.certificate.as_ref();
         let serial_number =
-            certificate.map(|certificate| certificate.serial_number).or(made.memory.read_back);
+            certificate.map(|certificate| certificate.serial_number).or(result.progress.read_back);
         Self {
             device: unit.device.to_string(),
             outcome,
-            cause: made.outcome.name(),
-            reason: made.outcome.reason().to_owned(),
-            message: made.outcome.to_string(),
+            cause: result.outcome.name(),
+            reason: result.outcome.reason().to_owned(),
+            message: result.outcome.to_string(),
             certificate_serial: serial_number.map(|serial_number| serial_number.to_string()),
             ledger_entry: certificate.map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
             slot,
             attempts,
-            resent: made.resent,
-            duration_ms: milliseconds(made.duration),
-            ca_duration_ms: milliseconds(made.ca_duration),
+            resent: result.resent,
+            duration_ms: milliseconds(result.duration),
+            ca_duration_ms: milliseconds(result.ca_duration),
             ended_at: OffsetDateTime::from(now).format(&Rfc3339).unwrap_or_default(),
-            said: made.said,
+            said: result.said,
             columns: unit.columns,
         }
     }
 
     /// As one line of JSON.
-    ///
-    /// # Errors
-    /// Never in practice: it has only texts and numbers.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
 }
 
-/// A file of JSON lines, flushed for each unit. Lines are added to a file that exists.
+/// A file of JSON lines, flushed after each unit. Opening a file that exists appends to it.
 #[derive(Debug)]
-pub struct ReportFile(File);
+pub(crate) struct ReportFile(File);
 
 impl ReportFile {
-    /// Opens or makes the file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(File::options().create(true).append(true).open(path)?))
     }
 
-    /// Adds a unit.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn add(&mut self, report: &UnitReport) -> io::Result<()> {
+    pub(crate) fn add(&mut self, report: &UnitReport) -> io::Result<()> {
         let mut line = report.to_json()?;
         line.push('\n');
         self.0.write_all(line.as_bytes())?;

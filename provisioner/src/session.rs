@@ -1,10 +1,10 @@
-//! One device on the bench: a state machine without I/O. What happens goes in as an [`Event`], what must be done comes out as
-//! [`Command`]s, to be done in order: each `Record` is durable before the command after it begins (ADR 0012).
+//! One device on the bench: a state machine without I/O. It takes [`Event`]s and returns [`Command`]s, to be
+//! carried out in order: each `Record` is durable before the next command begins (ADR 0012).
 
-mod memory;
+mod messages;
 mod outcome;
+mod unit_progress;
 mod verification;
-mod words;
 
 #[cfg(test)]
 mod simulation;
@@ -14,128 +14,113 @@ use std::time::{Duration, SystemTime};
 
 use identity::{DeviceId, RequestId, SerialNumber};
 
-pub use memory::{Memory, Step};
-pub use outcome::{Outcome, Refusal, Standing, Taken};
-pub use verification::{VerificationFault, anchors_digest, read_back_message};
-pub use words::{
-    Answer, Assignment, BirthCertificate, FactoryStep, FaultCode, Greeting, Kit, Question, ReadBack,
+pub(crate) use messages::{
+    Assignment, BirthCertificate, DeviceRequest, DeviceResponse, FactoryStep, FaultCode, Greeting,
+    ProvisioningBundle, ReadBack,
 };
+pub(crate) use outcome::{Outcome, Refusal, SerialStatus, Taken};
+pub(crate) use unit_progress::{Step, UnitProgress};
+pub(crate) use verification::VerificationFault;
+pub use verification::{anchors_digest, read_back_message};
 
 use verification::{same_key, verify_issued, verify_read_back};
 
-/// One device on the bench, from the first question to its end. It ends once, and does nothing after that.
+/// The session of one device, from its greeting to its end. After the end it returns no commands.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     device: DeviceId,
-    kit: Arc<Kit>,
+    bundle: Arc<ProvisioningBundle>,
     limits: Limits,
-    draw: Draw,
+    randomness: SessionRandomness,
     assignment: Assignment,
-    memory: Memory,
-    // What the CA has on record as the unit's last birth certificate.
+    progress: UnitProgress,
+    // The serial number of the unit's last birth certificate by the CA's record.
     on_record: Option<SerialNumber>,
     state: State,
     exchange: u32,
-    question: Option<Question>,
+    request: Option<DeviceRequest>,
     sends_left: u32,
     resent: u32,
     damaged: u32,
-    // Whether damage has brought the timer forward since the question was sent.
+    // Whether a damaged frame has shortened the timer since the request was sent.
     hurried: bool,
 }
 
-/// Random values of one session, drawn by the caller.
+/// Random values of one session.
 #[derive(Debug, Clone)]
-pub struct Draw {
-    /// For a question to the CA that was not asked before.
-    pub request_id: RequestId,
-    /// What the device signs at its read-back.
-    pub nonce: [u8; 32],
-    /// Where exchange numbers begin, so that answers to an earlier session are not taken for answers to this one.
-    pub first_exchange: u32,
+pub(crate) struct SessionRandomness {
+    /// The id of a new certificate request.
+    pub(crate) request_id: RequestId,
+    /// Signed by the device at its read-back.
+    pub(crate) nonce: [u8; 32],
+    /// The first exchange number, so that answers to an earlier session are not taken for answers to this
+    /// one.
+    pub(crate) first_exchange: u32,
 }
 
-/// How long a session waits.
+/// The limits of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// After this, a question is sent again.
-    pub answer_timeout: Duration,
-    /// How often one question is sent in all, 1 or more.
-    pub sends_max: u32,
-    /// After this, the CA is given up; longer than what the caller's own retries take.
-    pub ca_timeout: Duration,
+pub(crate) struct Limits {
+    /// A request is sent again after this time.
+    pub(crate) answer_timeout: Duration,
+    /// How often one request is sent in all, 1 or more.
+    pub(crate) sends_max: u32,
+    /// A call to the CA is given up after this time. Longer than the caller's own retries take.
+    pub(crate) ca_timeout: Duration,
 }
 
 /// What happened.
 #[derive(Debug, Clone)]
-pub enum Event {
-    /// The session begins. Once.
+pub(crate) enum Event {
+    /// The session begins.
     Begin,
-    /// The device answered.
-    Answer {
-        /// The exchange number it bears.
-        exchange: u32,
-        /// What it says.
-        answer: Answer,
-    },
+    /// The device answered the request with this exchange number.
+    Response { exchange: u32, response: DeviceResponse },
     /// A frame from the device was damaged.
     DamagedFrame,
-    /// A frame came whole, and its content is not in the protocol.
+    /// A frame came whole, but its content is not in the protocol.
     NotTheProtocol {
-        /// The exchange number it bears; `None` when not even that can be read.
+        /// `None` when the exchange number cannot be read.
         exchange: Option<u32>,
-        /// What it holds.
         what: String,
     },
-    /// So many bytes came without a frame among them: the device is not heard, and the line is never quiet.
+    /// So many bytes came without a frame among them: the device cannot be heard, and the line is never
+    /// quiet.
     Noise(u64),
     /// The timer that was armed last has run out.
     TimedOut,
-    /// The link is gone: why.
+    /// The link broke. The text says why.
     LinkLost(String),
     /// A message of this station came back to it.
     Echo,
-    /// The CA's certificate, on record there.
+    /// The CA issued the certificate.
     Issued(BirthCertificate),
-    /// The CA has the unit on record as passed.
+    /// The CA recorded the unit as passed.
     Confirmed,
-    /// The CA said no.
+    /// The CA refused.
     Refused(Refusal),
-    /// The CA gave no answer within the caller's retries: why.
+    /// The CA gave no answer within the caller's retries. The text says why.
     CaUnreachable(String),
-    /// A `Record` could not be made durable: why. What followed it was not done.
+    /// A `Record` could not be made durable. The commands after it were dropped. The text says why.
     JournalLost(String),
-    /// The operator cuts the session off.
+    /// The operator aborts the session.
     Cancelled,
 }
 
-/// What must be done, in order.
+/// What must be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Make the step durable in the journal; do what follows only then.
+pub(crate) enum Command {
+    /// Write the step to the journal, durably.
     Record(Step),
-    /// Send the question to the device.
-    Send {
-        /// Its exchange number.
-        exchange: u32,
-        /// What to ask.
-        question: Question,
-    },
-    /// Report [`Event::TimedOut`] after this time, and forget the timer before it.
+    /// Send the request to the device.
+    Send { exchange: u32, request: DeviceRequest },
+    /// Report [`Event::TimedOut`] after this time, and drop the timer before it.
     ArmTimer(Duration),
-    /// Ask the CA for the birth certificate.
-    Ask {
-        /// The same for the same question, also after a crash.
-        request_id: RequestId,
-        /// The device's request.
-        csr: Vec<u8>,
-    },
-    /// Tell the CA that the unit passed its read-back.
-    Confirm {
-        /// Of the certificate that was read back.
-        serial_number: SerialNumber,
-    },
-    /// The session is over. Nothing follows.
+    /// Request the birth certificate from the CA. The same request has the same id, also after a crash.
+    RequestCertificate { request_id: RequestId, csr: Vec<u8> },
+    /// Tell the CA that the unit passed its read-back, with the certificate of this serial number.
+    Confirm { serial_number: SerialNumber },
+    /// The session is over.
     End(Outcome),
 }
 
@@ -154,27 +139,27 @@ enum State {
 }
 
 impl Session {
-    /// A session that is to make `device`, or to finish it: `memory` is what the journal knows of it.
-    pub fn new(
+    /// A session that makes or finishes `device`. `progress` is what the journal says of it.
+    pub(crate) fn new(
         device: DeviceId,
         assignment: Assignment,
-        kit: Arc<Kit>,
+        bundle: Arc<ProvisioningBundle>,
         limits: Limits,
-        draw: Draw,
-        memory: Memory,
+        randomness: SessionRandomness,
+        progress: UnitProgress,
     ) -> Self {
-        let exchange = draw.first_exchange.wrapping_sub(1);
+        let exchange = randomness.first_exchange.wrapping_sub(1);
         Self {
             device,
-            kit,
+            bundle,
             limits,
-            draw,
+            randomness,
             assignment,
-            memory,
+            progress,
             on_record: None,
             state: State::Fresh,
             exchange,
-            question: None,
+            request: None,
             sends_left: 0,
             resent: 0,
             damaged: 0,
@@ -182,97 +167,100 @@ impl Session {
         }
     }
 
-    /// The same, of a unit whose last birth certificate is this one, by the CA's record.
-    pub fn with_certificate_on_record(self, on_record: Option<SerialNumber>) -> Self {
+    /// Sets the unit's last birth certificate by the CA's record.
+    pub(crate) fn with_certificate_on_record(self, on_record: Option<SerialNumber>) -> Self {
         Self { on_record, ..self }
     }
 
-    /// Takes what happened at `now` and returns what must be done. What does not fit the state (an answer to an earlier question)
-    /// is passed over.
-    pub fn handle(&mut self, event: Event, now: SystemTime) -> Vec<Command> {
+    /// Takes what happened at `now` and returns what must be done. Events that do not fit the state, such as
+    /// an answer to an earlier request, are ignored.
+    pub(crate) fn handle(&mut self, event: Event, now: SystemTime) -> Vec<Command> {
         match event {
             _ if self.state == State::Over => Vec::new(),
             Event::Begin if self.state == State::Fresh => self.greet(),
             Event::Begin => Vec::new(),
-            Event::Answer { exchange: 0, answer: Answer::Fault { code: FaultCode::DamagedFrame, .. } }
-            | Event::DamagedFrame => self.damaged(),
-            Event::Answer { exchange, answer } if exchange == self.exchange && self.question.is_some() => {
-                self.answered(answer, now)
+            Event::Response {
+                exchange: 0,
+                response: DeviceResponse::Fault { code: FaultCode::DamagedFrame, .. },
             }
-            Event::Answer { .. } => Vec::new(),
+            | Event::DamagedFrame => self.damaged(),
+            Event::Response { exchange, response } if exchange == self.exchange && self.request.is_some() => {
+                self.responded(response, now)
+            }
+            Event::Response { .. } => Vec::new(),
             Event::NotTheProtocol { exchange, what }
-                if self.question.is_some() && exchange.is_none_or(|exchange| exchange == self.exchange) =>
+                if self.request.is_some() && exchange.is_none_or(|exchange| exchange == self.exchange) =>
             {
-                self.end(Outcome::Misbehaved { what })
+                self.end(Outcome::Misbehaved(what))
             }
             Event::NotTheProtocol { .. } => Vec::new(),
             Event::Noise(noise_bytes) => {
                 let (doing, damaged) = (self.doing(), self.damaged);
                 self.end(Outcome::TimedOut { doing, damaged, noise_bytes })
             }
-            Event::TimedOut if self.question.is_some() => self.send_again(),
-            Event::TimedOut => self.end(Outcome::CaUnreachable {
-                detail: format!("no answer within {} s", self.limits.ca_timeout.as_secs()),
-            }),
-            Event::LinkLost(detail) => self.end(Outcome::LinkLost { detail }),
+            Event::TimedOut if self.request.is_some() => self.send_again(),
+            Event::TimedOut => self.end(Outcome::CaUnreachable(format!(
+                "no answer within {} s",
+                self.limits.ca_timeout.as_secs()
+            ))),
+            Event::LinkLost(detail) => self.end(Outcome::LinkLost(detail)),
             Event::Echo => self.end(Outcome::Echo),
             Event::Issued(certificate) if self.state == State::Certificate => self.issued(certificate),
             Event::Confirmed if self.state == State::Confirmation => {
                 let mut commands = vec![self.record(Step::Confirmed)];
-                commands.extend(self.ask_device(State::Lock, Question::Lock));
+                commands.extend(self.send_request(State::Lock, DeviceRequest::Lock));
                 commands
             }
             Event::Issued(_) | Event::Confirmed => Vec::new(),
             Event::Refused(refusal) => self.end(Outcome::Refused(refusal)),
-            Event::CaUnreachable(detail) => self.end(Outcome::CaUnreachable { detail }),
-            Event::JournalLost(detail) => self.end(Outcome::JournalLost { detail }),
+            Event::CaUnreachable(detail) => self.end(Outcome::CaUnreachable(detail)),
+            Event::JournalLost(detail) => self.end(Outcome::JournalLost(detail)),
             Event::Cancelled => self.end(Outcome::Cancelled),
         }
     }
 
-    /// What is known of the unit by now.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    pub(crate) fn progress(&self) -> &UnitProgress {
+        &self.progress
     }
 
-    /// How many questions had to be sent again so far.
-    pub fn resent(&self) -> u32 {
+    /// How many requests were sent again so far.
+    pub(crate) fn resent(&self) -> u32 {
         self.resent
     }
 
     fn greet(&mut self) -> Vec<Command> {
         let (serial, withdrawn) = match &self.assignment {
-            Assignment::Tell { withdrawn } => (Some(self.device.serial.clone()), withdrawn.clone()),
-            Assignment::Ask(_) => (None, Vec::new()),
+            Assignment::Assign { withdrawn } => (Some(self.device.serial.clone()), withdrawn.clone()),
+            Assignment::Identify(_) => (None, Vec::new()),
         };
         let product = self.device.product.clone();
-        self.ask_device(State::Greeting, Question::Hello { serial, product, withdrawn })
+        self.send_request(State::Greeting, DeviceRequest::Hello { serial, product, withdrawn })
     }
 
-    fn answered(&mut self, answer: Answer, now: SystemTime) -> Vec<Command> {
-        match (self.state, answer) {
-            (_, Answer::Fault { code: FaultCode::DamagedFrame, .. }) => self.damaged(),
-            (State::Greeting, Answer::Fault { code: FaultCode::WrongDevice, message }) => {
-                // Devices name themselves in the text, for people; it only decides which name the failure gets.
+    fn responded(&mut self, response: DeviceResponse, now: SystemTime) -> Vec<Command> {
+        match (self.state, response) {
+            (_, DeviceResponse::Fault { code: FaultCode::DamagedFrame, .. }) => self.damaged(),
+            (State::Greeting, DeviceResponse::Fault { code: FaultCode::WrongDevice, message }) => {
+                // Devices name themselves at the end of the text. It only decides the failure's reason.
                 let found = message.rsplit(' ').next().and_then(|word| word.parse().ok());
                 self.another_device(found.as_ref(), message)
             }
-            (State::ReadBack, Answer::Fault { code: FaultCode::Locked, .. }) => {
-                let is_old = self.memory.superseded.is_some() && self.memory.certificate.is_none();
+            (State::ReadBack, DeviceResponse::Fault { code: FaultCode::Locked, .. }) => {
+                let is_old = self.progress.superseded.is_some() && self.progress.certificate.is_none();
                 self.end(if is_old { Outcome::NotErased } else { Outcome::LockedWithoutRecord })
             }
-            (State::Lock, Answer::Fault { code: FaultCode::Locked, .. }) => self.passed(),
-            (_, Answer::Fault { code, message }) => {
+            (State::Lock, DeviceResponse::Fault { code: FaultCode::Locked, .. }) => self.passed(),
+            (_, DeviceResponse::Fault { code, message }) => {
                 self.end(Outcome::DeviceFault { code, message, doing: self.doing() })
             }
-            (State::Greeting, Answer::Hello(greeting)) => self.greeted(greeting),
-            (State::Key, Answer::Csr(csr)) => self.request_received(csr),
-            (State::Installation, Answer::Installed) => self.read_back(),
-            (State::ReadBack, Answer::ReadBack(read_back)) => self.verify(&read_back, now),
-            (State::Lock, Answer::Locked) => self.passed(),
-            (_, answer) => {
-                let what = format!("it answered {} while {}", answer.name(), self.doing());
-                self.end(Outcome::Misbehaved { what })
+            (State::Greeting, DeviceResponse::Hello(greeting)) => self.greeted(greeting),
+            (State::Key, DeviceResponse::Csr(csr)) => self.request_received(csr),
+            (State::Installation, DeviceResponse::Installed) => self.read_back(),
+            (State::ReadBack, DeviceResponse::ReadBack(read_back)) => self.verify(&read_back, now),
+            (State::Lock, DeviceResponse::Locked) => self.passed(),
+            (_, response) => {
+                let what = format!("it answered {} while {}", response.name(), self.doing());
+                self.end(Outcome::Misbehaved(what))
             }
         }
     }
@@ -286,28 +274,28 @@ impl Session {
         }
         if greeting.protocol_version != PROTOCOL_VERSION {
             let what = format!("it speaks version {} of the protocol", greeting.protocol_version);
-            return self.end(Outcome::Misbehaved { what });
+            return self.end(Outcome::Misbehaved(what));
         }
         match greeting.step {
             FactoryStep::Blank | FactoryStep::KeyReady => {
                 if !greeting.key_types.iter().any(|key_type| key_type == KEY_TYPE) {
                     let what = format!("it cannot make a {KEY_TYPE} key");
-                    return self.end(Outcome::Misbehaved { what });
+                    return self.end(Outcome::Misbehaved(what));
                 }
-                self.ask_device(State::Key, Question::GenerateKey)
+                self.send_request(State::Key, DeviceRequest::GenerateKey)
             }
             FactoryStep::Installed => self.read_back(),
-            // Lost its power, or we did, after the lock and before it was on record here.
-            FactoryStep::Locked if self.memory.confirmed => self.passed(),
+            // The unit or the station lost power after the lock and before its record.
+            FactoryStep::Locked if self.progress.confirmed => self.passed(),
             FactoryStep::Locked => self.read_back(),
         }
     }
 
-    /// A unit that was only asked is not the one that has the serial number: nothing is wrong with it.
+    /// If the unit was only asked for its serial number, another unit on the bench is no fault.
     fn another_device(&mut self, found: Option<&DeviceId>, words: String) -> Vec<Command> {
         match self.assignment {
-            Assignment::Ask(taken) => self.end(Outcome::SerialTaken(taken)),
-            Assignment::Tell { .. } => {
+            Assignment::Identify(taken) => self.end(Outcome::SerialTaken(taken)),
+            Assignment::Assign { .. } => {
                 let outcome = Outcome::wrong_device(&self.device, found, words);
                 self.end(outcome)
             }
@@ -315,52 +303,55 @@ impl Session {
     }
 
     fn request_received(&mut self, csr: Vec<u8>) -> Vec<Command> {
-        // A device signs its request afresh each time. The CA tells requests apart by order, device and key (ADR 0010), so either form would
-        // get the same answer; the bytes on record are sent, so that the journal says what the CA was asked.
-        let asked_before = self.memory.asked.clone().filter(|(_, before)| same_key(before, &csr));
+        // A device signs its request anew each time. The CA tells requests apart by order, device and key
+        // (ADR 0010), so both forms get the same answer; the recorded bytes are sent, so that the journal
+        // says what the CA was asked.
+        let asked_before = self.progress.asked.clone().filter(|(_, before)| same_key(before, &csr));
         let mut commands = Vec::new();
         let (request_id, csr) = asked_before.unwrap_or_else(|| {
-            let request_id = self.draw.request_id;
+            let request_id = self.randomness.request_id;
             commands.push(self.record(Step::Asked { request_id, csr: csr.clone() }));
             (request_id, csr)
         });
         self.state = State::Certificate;
-        self.question = None;
+        self.request = None;
         commands.push(Command::ArmTimer(self.limits.ca_timeout));
-        commands.push(Command::Ask { request_id, csr });
+        commands.push(Command::RequestCertificate { request_id, csr });
         commands
     }
 
     fn issued(&mut self, certificate: BirthCertificate) -> Vec<Command> {
-        let csr = self.memory.asked.as_ref().map(|(_, csr)| csr.as_slice());
+        let csr = self.progress.asked.as_ref().map(|(_, csr)| csr.as_slice());
         if let Err(fault) = verify_issued(&certificate, csr.unwrap_or_default(), &self.device) {
             return self.end(Outcome::VerificationFailed(fault));
         }
-        // The CA gives a key the certificate that it has: the unit still has its key from before the rework.
-        if self.memory.superseded == Some(certificate.serial_number) {
+        // The CA returns the existing certificate of a key: the unit still has its key from before the
+        // rework.
+        if self.progress.superseded == Some(certificate.serial_number) {
             return self.end(Outcome::NotErased);
         }
-        let install = Question::Install { certificate: certificate.der.clone(), kit: Arc::clone(&self.kit) };
+        let install =
+            DeviceRequest::Install { certificate: certificate.der.clone(), bundle: Arc::clone(&self.bundle) };
         let mut commands = vec![self.record(Step::Issued(certificate))];
-        commands.extend(self.ask_device(State::Installation, install));
+        commands.extend(self.send_request(State::Installation, install));
         commands
     }
 
     fn read_back(&mut self) -> Vec<Command> {
-        self.ask_device(State::ReadBack, Question::ReadBack { nonce: self.draw.nonce })
+        self.send_request(State::ReadBack, DeviceRequest::ReadBack { nonce: self.randomness.nonce })
     }
 
     fn verify(&mut self, read_back: &ReadBack, now: SystemTime) -> Vec<Command> {
-        let sent = self.memory.certificate.as_ref();
-        match verify_read_back(read_back, sent, &self.kit, &self.device, &self.draw.nonce, now) {
+        let sent = self.progress.certificate.as_ref();
+        match verify_read_back(read_back, sent, &self.bundle, &self.device, &self.randomness.nonce, now) {
             Err(fault) => self.end(fault.into()),
-            Ok(serial_number) if self.memory.superseded == Some(serial_number) => {
+            Ok(serial_number) if self.progress.superseded == Some(serial_number) => {
                 self.end(Outcome::NotErased)
             }
             Ok(serial_number) if self.is_replaced(serial_number) => self.end(Outcome::Replaced),
             Ok(serial_number) => {
                 self.state = State::Confirmation;
-                self.question = None;
+                self.request = None;
                 vec![
                     self.record(Step::ReadBack { serial_number }),
                     Command::ArmTimer(self.limits.ca_timeout),
@@ -370,42 +361,43 @@ impl Session {
         }
     }
 
-    /// Whether the CA has another certificate on record for the unit, and this station did not give it the one that it has.
+    /// Whether the CA has another certificate on record for the unit, and this station did not install the
+    /// one it has.
     fn is_replaced(&self, serial_number: SerialNumber) -> bool {
-        self.memory.certificate.is_none()
+        self.progress.certificate.is_none()
             && self.on_record.is_some_and(|on_record| on_record != serial_number)
     }
 
     fn passed(&mut self) -> Vec<Command> {
         self.state = State::Over;
-        self.question = None;
+        self.request = None;
         vec![self.record(Step::Passed), Command::End(Outcome::Passed)]
     }
 
     fn end(&mut self, outcome: Outcome) -> Vec<Command> {
         self.state = State::Over;
-        self.question = None;
+        self.request = None;
         vec![Command::End(outcome)]
     }
 
     fn record(&mut self, step: Step) -> Command {
-        self.memory.apply(&step);
+        self.progress.apply(&step);
         Command::Record(step)
     }
 
-    fn ask_device(&mut self, state: State, question: Question) -> Vec<Command> {
+    fn send_request(&mut self, state: State, request: DeviceRequest) -> Vec<Command> {
         self.state = state;
         // "Never zero": factory_link.proto.
         self.exchange = self.exchange.checked_add(1).unwrap_or(1).max(1);
-        self.question = Some(question);
+        self.request = Some(request);
         self.sends_left = self.limits.sends_max.max(1);
         self.damaged = 0;
         self.send()
     }
 
-    /// Asks again soon, but not at once: noise comes in bursts, and each burst costs one attempt.
+    /// Shortens the timer after a damaged frame. Noise comes in bursts, and each burst costs one attempt.
     fn damaged(&mut self) -> Vec<Command> {
-        if self.question.is_none() || self.hurried {
+        if self.request.is_none() || self.hurried {
             return Vec::new();
         }
         self.damaged = self.damaged.saturating_add(1);
@@ -414,7 +406,7 @@ impl Session {
     }
 
     fn send_again(&mut self) -> Vec<Command> {
-        if self.question.is_none() {
+        if self.request.is_none() {
             return Vec::new();
         }
         if self.sends_left == 0 {
@@ -431,9 +423,9 @@ impl Session {
     fn send(&mut self) -> Vec<Command> {
         self.sends_left = self.sends_left.saturating_sub(1);
         self.hurried = false;
-        let Some(question) = self.question.clone() else { return Vec::new() };
+        let Some(request) = self.request.clone() else { return Vec::new() };
         vec![
-            Command::Send { exchange: self.exchange, question },
+            Command::Send { exchange: self.exchange, request },
             Command::ArmTimer(self.limits.answer_timeout),
         ]
     }
@@ -451,11 +443,11 @@ impl Session {
     }
 }
 
-/// Of the factory link that we speak.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// The version of the factory link that the station speaks.
+pub(crate) const PROTOCOL_VERSION: u32 = 1;
 
-/// From a damaged frame to the next attempt: a garbled frame of 3 kB at 115,200 baud is over by then.
+/// The pause after a damaged frame: a garbled frame of 3 kB at 115,200 baud is over by then.
 const DAMAGE_PAUSE: Duration = Duration::from_millis(250);
 
-/// The key that we ask devices for.
-pub const KEY_TYPE: &str = "p256";
+/// The key type that devices are asked for.
+pub(crate) const KEY_TYPE: &str = "p256";

@@ -1,24 +1,23 @@
-//! Which units to make.
+//! The supply of units to make.
 
-mod pattern;
+mod share;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use identity::DeviceId;
 
-pub use pattern::{PatternError, SerialPattern};
+pub(crate) use share::Share;
 
 /// A unit to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
-    /// Which.
-    pub device: DeviceId,
-    /// What the line's list says of it beside serial and product.
-    pub columns: BTreeMap<String, String>,
+pub(crate) struct Unit {
+    pub(crate) device: DeviceId,
+    /// Further columns of the line's list.
+    pub(crate) columns: BTreeMap<String, String>,
 }
 
 /// Gives units to the slots, each once.
-pub struct Supply {
+pub(crate) struct Supply {
     units: Box<dyn Iterator<Item = Unit> + Send>,
     returned: VecDeque<Unit>,
     left: u64,
@@ -28,39 +27,40 @@ pub struct Supply {
 
 impl Supply {
     /// These units and no others, at most `limit`.
-    pub fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
+    pub(crate) fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
         let length = u64::try_from(units.len()).unwrap_or(u64::MAX);
         let left = limit.map_or(length, |limit| limit.min(length));
         Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, exact: true }
     }
 
-    /// `count` units out of a range or manifest; one whose serial number turns out to be another unit's is replaced by the next.
-    pub fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
+    /// `count` units of a range or manifest. A serial number that turns out to be another unit's is replaced
+    /// by the next.
+    pub(crate) fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
         Self { units: Box::new(units), returned: VecDeque::new(), left: count, short: 0, exact: false }
     }
 
-    /// How many are still to be given out, at most.
-    pub fn left(&self) -> u64 {
+    /// How many units are still to be given out, at most.
+    pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// How many were to be given out when no serial number was left.
-    pub fn short(&self) -> u64 {
+    /// How many units were wanted when no serial number was left.
+    pub(crate) fn short(&self) -> u64 {
         self.short
     }
 
-    /// Whether a unit whose serial number is another's is simply passed over.
-    pub fn passes_over_made_units(&self) -> bool {
+    /// Whether a unit whose serial number is another's is skipped.
+    pub(crate) fn passes_over_made_units(&self) -> bool {
         !self.exact
     }
 
-    /// The serial number of a unit that was given out is another unit's: give out another for it.
-    pub fn replace(&mut self) {
+    /// Gives out another unit in place of one whose serial number is another's.
+    pub(crate) fn replace(&mut self) {
         self.left = self.left.saturating_add(1);
     }
 
-    /// Nothing was done with a unit that was given out: it is the next.
-    pub fn put_back(&mut self, unit: Unit) {
+    /// Takes back a unit that was not changed; it is the next.
+    pub(crate) fn put_back(&mut self, unit: Unit) {
         self.left = self.left.saturating_add(1);
         self.returned.push_front(unit);
     }

@@ -1,4 +1,5 @@
-//! The real `touchmark-station` with a CA and devices that live in the test: mTLS and frames over TCP are real.
+//! The real `touchmark-station` with a CA and devices that live in the test: mTLS and frames over TCP are
+//! real.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -302,7 +303,8 @@ async fn a_silent_link_with_many_slots_stops_after_three_units_of_the_whole_line
     let output = factory.station("provision", &arguments).await;
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let summary = &lines(&output).pop().unwrap()["summary"];
-    // Units that were on the other slots when the line stopped are not judged; a slot may have begun its next one by then.
+    // Units that were on the other slots when the line stopped are not judged; a slot may have begun its next
+    // one by then.
     let unfinished = summary["unfinished"].as_u64().unwrap();
     assert_eq!(summary["failed"], 3, "{summary}");
     assert!((1..=2 * 8).contains(&unfinished), "{summary}");
@@ -344,7 +346,7 @@ async fn a_device_server_that_goes_away_stops_the_line_and_its_units_were_not_be
         (&report["passed"], &report["failed"], &report["open"]),
         (&1.into(), &0.into(), &Value::Array(vec![]))
     );
-    assert!(text(&factory.station("resume", &[]).await).contains("no unit is under way"));
+    assert!(text(&factory.station("resume", &[]).await).contains("no unit is unfinished"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -404,7 +406,7 @@ async fn nothing_is_begun_outside_of_the_window_of_the_order() {
         assert_eq!(output.status.code(), Some(status), "{}", text(&output));
         assert_eq!(lines(&output)[0]["summary"]["stopped"]["reason"], reason);
         assert!(factory.flash.lock().unwrap().is_empty(), "no device was spoken to");
-        assert!(text(&factory.station("resume", &[]).await).contains("no unit is under way"));
+        assert!(text(&factory.station("resume", &[]).await).contains("no unit is unfinished"));
     }
 }
 
@@ -440,7 +442,12 @@ async fn units_under_way_of_an_order_that_has_ended_and_gave_them_nothing_are_no
     factory.ca.0.lock().unwrap().closes_at = Some(now);
     let output = factory.station("resume", &[]).await;
     assert_eq!(output.status.code(), Some(6), "{}", text(&output));
-    assert!(text(&output).contains("the CA gave none to 1 unit under way"), "{}", text(&output));
+    assert!(
+        text(&output)
+            .contains("the order issues no further certificates, and 1 unfinished unit had none yet"),
+        "{}",
+        text(&output)
+    );
     let again = factory.station("resume", &[]).await;
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
 }

@@ -1,9 +1,8 @@
-//! What a program tells the service manager that started it: that it is ready, that it is alive, that it
-//! stops. See sd_notify(3).
+//! Notifies the service manager that started the program: ready, alive, stopping. See sd_notify(3).
 //!
-//! Nothing here fails, and nothing waits but the last word, for half a second: what cannot be sent is
-//! dropped, and the service manager then acts as if the program hung. Without a service manager (no
-//! `NOTIFY_SOCKET`) nothing is sent.
+//! Nothing here fails, and only [`ServiceManager::stopping`] waits, for half a second. A message that cannot
+//! be sent is dropped, and the service manager then acts as if the program hung. Without a service manager
+//! (no `NOTIFY_SOCKET`) nothing is sent.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -19,25 +18,24 @@ pub struct ServiceManager {
     watchdog: Option<Duration>,
 }
 
-/// What is told.
 #[derive(Debug)]
 enum Message {
     Ready,
     Alive,
-    /// With whom to tell that it was sent.
+    /// The sender is notified once the message was sent.
     Stopping(SyncSender<()>),
 }
 
 impl ServiceManager {
-    /// The one that `NOTIFY_SOCKET` names, or none; the watchdog is the one of `WATCHDOG_USEC` and
+    /// The service manager of `NOTIFY_SOCKET`, if there is one; its watchdog is that of `WATCHDOG_USEC` and
     /// `WATCHDOG_PID`.
     pub fn of_this_process() -> Self {
         if std::env::var_os(SOCKET).is_none_or(|name| name.is_empty()) {
             return Self::default();
         }
         let (queue, messages) = sync_channel(MESSAGES_MAX);
-        // A thread of its own: a service manager that reads nothing must not hold up the program, nor its
-        // end.
+        // Messages are sent by a thread, so that a service manager that reads nothing does not block the
+        // program.
         match thread::Builder::new().name("notify".to_owned()).spawn(move || send(&messages)) {
             Ok(_) => Self { queue: Some(queue), watchdog: sd_notify::watchdog_enabled() },
             Err(error) => {
@@ -47,27 +45,26 @@ impl ServiceManager {
         }
     }
 
-    /// Says that the program does its work from now on (`READY=1`).
+    /// The program does its work from now on (`READY=1`).
     pub fn ready(&self) {
         self.tell(Message::Ready);
     }
 
-    /// Says that the program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only
-    /// when the work really goes on.
+    /// The program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only while the
+    /// work goes on.
     pub fn alive(&self) {
         self.tell(Message::Alive);
     }
 
-    /// Says that the program has begun to end (`STOPPING=1`). Waits until that is sent, at most half a
-    /// second: a program that ends at once would take the message with it.
+    /// The program has begun to end (`STOPPING=1`). Waits until the message is sent, at most half a second,
+    /// because a program that ends at once would lose it.
     pub fn stopping(&self) {
         let (sent, told) = sync_channel(1);
         self.tell(Message::Stopping(sent));
         told.recv_timeout(LAST_WORD_MAX).ok();
     }
 
-    /// How often [`Self::alive`] is to be called: a third of the time after which the service manager acts.
-    /// `None`: it has no watchdog.
+    /// How often [`Self::alive`] is to be called: a third of the watchdog's time. `None` without a watchdog.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog.map(|limit| (limit / 3).max(INTERVAL_MIN))
     }
@@ -98,19 +95,19 @@ fn send(messages: &Receiver<Message>) {
     }
 }
 
-/// The variables by which a service manager names itself. A program that starts others takes them out of
-/// their environment: they have nothing to say for it.
+/// The variables by which a service manager names itself. A program removes them from the environment of
+/// programs that it starts.
 pub const VARIABLES: [&str; 3] = [SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// Messages that wait to be sent; each is a few bytes, and one comes every few seconds.
+/// The most messages that wait to be sent. Each has a few bytes, and one comes every few seconds.
 const MESSAGES_MAX: usize = 8;
 
-/// How long the end of a program waits for its last word to be sent.
+/// How long the end of a program waits for its last message to be sent.
 const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 
-/// The shortest interval: a watchdog of a few milliseconds is a mistake, and must not keep a device busy.
+/// The shortest interval. A watchdog of a few milliseconds is a mistake, and must not keep a device busy.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

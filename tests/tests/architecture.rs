@@ -175,7 +175,7 @@ const KEY_ROOMS: &[&str] = &[
     // Published test keys, which are refused.
     "issuance/src/blocked/trivial",
     "client/src/credential",
-    "ops/src/principal/issue",
+    "ops/src/principal/pending_request",
 ];
 
 /// The longest file; a longer one has more than one idea.

@@ -236,7 +236,7 @@ fn every_page_uses_the_words_of_the_field() {
 #[test]
 fn sentences_that_stopped_readers_are_gone() {
     let mut found = Vec::new();
-    for room in ["agent/src", "ca/src", "caller/src", "cli/src", "ops/src", "provisioner/src", "docs"] {
+    for room in ["agent/src", "ca/src", "client/src", "cli/src", "ops/src", "provisioner/src", "docs"] {
         for file in files(&root().join(room)) {
             let Ok(text) = std::fs::read_to_string(&file) else { continue };
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -308,7 +308,7 @@ fn pages() -> Vec<Page> {
     let mut pages = Vec::new();
     for mut root in [
         ca::arguments::Arguments::command(),
-        provisioner::arguments::Arguments::command(),
+        provisioner::Arguments::command(),
         agent::arguments::Arguments::command(),
         ops::Arguments::command(),
     ] {

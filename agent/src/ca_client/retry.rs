@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use backon::Retryable;
+use dial::FullJitter;
 use parking_lot::Mutex;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -61,7 +62,7 @@ impl Attempts {
     {
         let generator = self.with(|shared| StdRng::from_rng(&mut shared.generator));
         attempt
-            .retry(FullJitter::new(generator, self.policy.first_pause))
+            .retry(FullJitter::new(generator, self.policy.first_pause, PAUSE_MAX))
             .when(|error| !self.policy.once && error.may_pass())
             .adjust(|error, pause| {
                 // The jitter is added to the server's pause: all devices were told the same one.
@@ -88,48 +89,5 @@ impl Attempts {
 
     fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
         act(&mut self.shared.lock())
-    }
-}
-
-/// Pauses between zero and a bound that doubles, evenly distributed: devices that lost their connection
-/// together come back apart.
-pub(crate) struct FullJitter {
-    generator: StdRng,
-    pause_max: Duration,
-}
-
-impl FullJitter {
-    pub(crate) fn new(generator: StdRng, first_pause: Duration) -> Self {
-        Self { generator, pause_max: first_pause }
-    }
-}
-
-impl Iterator for FullJitter {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let share = f64::from(self.generator.next_u32()) / f64::from(u32::MAX);
-        let pause = self.pause_max.mul_f64(share);
-        self.pause_max = self.pause_max.saturating_mul(2).min(PAUSE_MAX);
-        Some(pause)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_at_most_and_never_pass_an_hour() {
-        let seed = 7;
-        let generator = StdRng::seed_from_u64(seed);
-        let pauses = FullJitter::new(generator, Duration::from_millis(500));
-        let pauses: Vec<_> = pauses.take(40).collect();
-        for (n, pause) in pauses.iter().enumerate() {
-            let bound = Duration::from_millis(500).saturating_mul(1 << n.min(20));
-            assert!(*pause <= bound.min(PAUSE_MAX), "seed {seed}: pause {n} is {pause:?}");
-        }
-        assert!(pauses.iter().skip(20).any(|pause| *pause > PAUSE_MAX / 2), "seed {seed}");
-        assert!(pauses.iter().skip(20).any(|pause| *pause < PAUSE_MAX / 2), "seed {seed}");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use dial::FullJitter;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::Instant;
 
-use crate::ca_client::retry::{FullJitter, PAUSE_MAX};
+use crate::ca_client::retry::PAUSE_MAX;
 
 /// The pauses between the attempts of one task: longer with each failure, from the start after a success.
 pub(super) struct Backoff {
@@ -17,7 +18,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(mut generator: StdRng) -> Self {
-        let jitter = FullJitter::new(StdRng::from_rng(&mut generator), FIRST_PAUSE);
+        let jitter = FullJitter::new(StdRng::from_rng(&mut generator), FIRST_PAUSE, PAUSE_MAX);
         Self { generator, jitter, until: None }
     }
 
@@ -38,7 +39,7 @@ impl Backoff {
 
     /// Starts anew: after a success, or on request.
     pub(super) fn forget(&mut self) {
-        self.jitter = FullJitter::new(StdRng::from_rng(&mut self.generator), FIRST_PAUSE);
+        self.jitter = FullJitter::new(StdRng::from_rng(&mut self.generator), FIRST_PAUSE, PAUSE_MAX);
         self.until = None;
     }
 

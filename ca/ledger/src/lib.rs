@@ -27,7 +27,7 @@ pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
 pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};
 pub use selection::{Candidate, Selection};
-pub use serials::{SerialPattern, SerialPatternError, Serials};
+pub use serials::Serials;
 pub use view::{
     CertificateFacts, CertificateStatus, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts,
     RequestFacts, View, WorkOrderFacts,

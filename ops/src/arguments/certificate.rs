@@ -6,22 +6,20 @@ use clap::{Args, Subcommand};
 use identity::{DeviceId, SerialNumber};
 
 use super::revocation::{Confirmation, WhyArguments, certificate};
-use super::{PageArguments, SEE_STATUSES, timestamp};
+use super::{PageArguments, SEE_STATUSES};
+use crate::timestamp;
 
-/// What can be done with certificates.
 #[derive(Debug, Subcommand)]
-pub enum CertificateCommand {
+pub(crate) enum CertificateCommand {
     /// Certificates: all on record, or those of one issuer, device or principal, or those that expire soon
     #[command(after_help = SEE_STATUSES)]
     List {
-        /// Which.
         #[command(flatten)]
         filter: CertificateFilter,
-        /// How many.
         #[command(flatten)]
         page: PageArguments,
     },
-    /// One certificate in words: who, why, by whom, what came before and after it, and where it is revoked; or as PEM
+    /// One certificate in words: its holder, purpose, lineage, status and revocation URLs; or as PEM
     #[command(after_help = SEE_STATUSES)]
     Show {
         /// Its serial number in hexadecimal, with or without colons
@@ -40,29 +38,26 @@ pub enum CertificateCommand {
         /// Also all certificates that descend from it: with a stolen key somebody may have renewed it
         #[arg(long)]
         lineage: bool,
-        /// Why.
         #[command(flatten)]
         why: WhyArguments,
-        /// Whether it is meant.
         #[command(flatten)]
         confirmation: Confirmation,
     },
 }
 
-/// Which certificates.
 #[derive(Debug, Args)]
 #[group(required = false, multiple = false)]
-pub struct CertificateFilter {
+pub(crate) struct CertificateFilter {
     /// All of this device, oldest first
     #[arg(long, value_name = "PRODUCT/SERIAL")]
-    pub device: Option<DeviceId>,
+    pub(crate) device: Option<DeviceId>,
     /// All of this principal, for example station:line-3, oldest first
     #[arg(long, value_name = "ROLE:NAME")]
-    pub principal: Option<identity::Principal>,
+    pub(crate) principal: Option<identity::Principal>,
     /// All that this issuer signed, oldest first: root, factory, operational or infrastructure
     #[arg(long, value_name = "ISSUER", value_parser = ["root", "factory", "operational", "infrastructure"], hide_possible_values = true)]
-    pub issuer: Option<String>,
+    pub(crate) issuer: Option<String>,
     /// All that expire before this time, for example 2026-12-24, or 30d from now, soonest first
     #[arg(long, value_name = "TIME", value_parser = timestamp::future)]
-    pub expiring_before: Option<SystemTime>,
+    pub(crate) expiring_before: Option<SystemTime>,
 }

@@ -6,86 +6,80 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use identity::{DeviceId, PrincipalName, Product, RevocationReason, SerialNumber};
 
-use super::{SEE_STATUSES, timestamp, work_order};
+use super::SEE_STATUSES;
+use crate::timestamp;
 
-/// What to revoke, why, and whether it is meant.
 #[derive(Debug, Args)]
-pub struct RevokeArguments {
-    /// Which.
+pub(crate) struct RevokeArguments {
     #[command(flatten)]
-    pub selection: SelectionArguments,
-    /// Why.
+    pub(crate) selection: SelectionArguments,
     #[command(flatten)]
-    pub why: WhyArguments,
-    /// Whether it is meant.
+    pub(crate) why: WhyArguments,
     #[command(flatten)]
-    pub confirmation: Confirmation,
+    pub(crate) confirmation: Confirmation,
 }
 
-/// Some of the certificates that were ever issued.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
-pub struct SelectionArguments {
+pub(crate) struct SelectionArguments {
     /// All of this device
     #[arg(long, value_name = "PRODUCT/SERIAL")]
-    pub device: Option<DeviceId>,
+    pub(crate) device: Option<DeviceId>,
     /// The one with this serial number, in hexadecimal
     #[arg(long, value_name = "SERIAL", value_parser = certificate)]
-    pub certificate: Option<SerialNumber>,
+    pub(crate) certificate: Option<SerialNumber>,
     /// The lineage of the one with this serial number: it and all certificates that descend from it
     #[arg(long, value_name = "SERIAL", value_parser = certificate)]
-    pub lineage: Option<SerialNumber>,
+    pub(crate) lineage: Option<SerialNumber>,
     /// All of the devices made under this work order
-    #[arg(long, value_name = "ID", value_parser = work_order)]
-    pub work_order: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = cli::work_order)]
+    pub(crate) work_order: Option<String>,
     /// All of the devices of this product
     #[arg(long, value_name = "P")]
-    pub product: Option<Product>,
+    pub(crate) product: Option<Product>,
     /// All of the devices made by this station
     #[arg(long, value_name = "NAME")]
-    pub station: Option<PrincipalName>,
+    pub(crate) station: Option<PrincipalName>,
     /// All with this key: its SHA-256 in hexadecimal, as `certificate show` prints it
     #[arg(long, value_name = "SHA256", value_parser = fingerprint)]
-    pub key: Option<[u8; 32]>,
-    /// All that devices got from this time on, for example 2026-11-23, or 7d ago; alone or with --issued-until
+    pub(crate) key: Option<[u8; 32]>,
+    /// All issued to devices from this time on, for example 2026-11-23, or 7d ago; alone or with
+    /// --issued-until
     #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
-    pub issued_from: Option<SystemTime>,
-    /// All that devices got before this time, for example 2026-11-23, or 7d ago; alone or with --issued-from
+    pub(crate) issued_from: Option<SystemTime>,
+    /// All issued to devices before this time, for example 2026-11-23, or 7d ago; alone or with --issued-from
     #[arg(long, value_name = "TIME", value_parser = timestamp::past)]
-    pub issued_until: Option<SystemTime>,
+    pub(crate) issued_until: Option<SystemTime>,
 }
 
-/// Why certificates are revoked.
 #[derive(Debug, Args)]
-pub struct WhyArguments {
-    /// Why, as RFC 5280, section 5.3.1, spells it: keyCompromise, superseded, cessationOfOperation, affiliationChanged,
-    /// privilegeWithdrawn or unspecified
+pub(crate) struct WhyArguments {
+    /// The reason, as RFC 5280, section 5.3.1, spells it: keyCompromise, superseded, cessationOfOperation,
+    /// affiliationChanged, privilegeWithdrawn or unspecified
     #[arg(long, value_name = "REASON", value_parser = final_reason)]
-    pub reason: RevocationReason,
-    /// From when on the keys are not to be trusted, if somebody knows (invalidityDate, RFC 5280, section 5.3.2); for example
-    /// 2026-11-23, or 7d ago
+    pub(crate) reason: RevocationReason,
+    /// The time from which the keys are not to be trusted, if it is known (invalidityDate, RFC 5280, section
+    /// 5.3.2); for example 2026-11-23, or 7d ago
     #[arg(long, value_name = "TIME", value_parser = timestamp::not_future)]
-    pub invalid_since: Option<SystemTime>,
+    pub(crate) invalid_since: Option<SystemTime>,
     /// In your own words, for the ledger, at most 256 characters
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
-    pub remark: String,
+    pub(crate) remark: String,
 }
 
-/// Whether it is meant.
 #[derive(Debug, Args)]
-pub struct Confirmation {
-    /// Only show how many certificates and devices that is, of which products, and when they were last seen
+pub(crate) struct Confirmation {
+    /// Only show the number of certificates and devices, their products, and when they were last seen
     #[arg(long)]
-    pub dry_run: bool,
-    /// The number of certificates that are to be revoked, where nobody can be asked; another number revokes none
+    pub(crate) dry_run: bool,
+    /// The number of certificates to revoke, for use without a terminal; another number revokes none
     #[arg(long, value_name = "COUNT", conflicts_with = "dry_run")]
-    pub confirm: Option<u64>,
+    pub(crate) confirm: Option<u64>,
 }
 
-/// What can be done with the record of what was revoked.
 #[derive(Debug, Subcommand)]
-pub enum RevocationsCommand {
-    /// Say of certificates whether they are still good; exit status 6 if one is not
+pub(crate) enum RevocationsCommand {
+    /// Check whether certificates are still good; exit status 6 if one is not
     #[command(after_help = SEE_STATUSES)]
     Check {
         /// Serial numbers in hexadecimal
@@ -97,42 +91,42 @@ pub enum RevocationsCommand {
     },
     /// Print what is revoked, held and released, as it happens, until it is stopped
     ///
-    /// It reconnects by itself and misses nothing. With --cursor-file that is so across its own restarts too: the file is replaced
-    /// after an event was printed, is in the CRLs, and the hook has run. Ctrl-C or SIGTERM ends it with status 0. SIGHUP makes it look
-    /// at all CRLs at once.
+    /// It reconnects by itself and misses nothing. With --cursor-file it also goes on after a restart: the
+    /// file is replaced after an event was printed, is in the CRLs, and the hook has run. Ctrl-C or SIGTERM
+    /// ends it with status 0. SIGHUP makes it check all CRLs at once.
     #[command(after_help = SEE_STATUSES)]
     Watch(WatchArguments),
 }
 
-/// How to follow.
 #[derive(Debug, Args)]
-pub struct WatchArguments {
-    /// The file that remembers how far the feed was read; without it, it begins with the first revocation ever
+pub(crate) struct WatchArguments {
+    /// The file that keeps the position in the feed [default: begin with the first revocation ever]
     #[arg(long, value_name = "FILE")]
-    pub cursor_file: Option<PathBuf>,
-    /// Only what happens from now on, when there is no cursor yet
+    pub(crate) cursor_file: Option<PathBuf>,
+    /// Without a cursor, begin with what happens from now on
     #[arg(long)]
-    pub from_now: bool,
-    /// Keep CRLs fresh here: ISSUER.crl.pem for each issuer, and crls.pem with all of them
+    pub(crate) from_now: bool,
+    /// Keep CRLs fresh in this directory: ISSUER.crl.pem for each issuer, and crls.pem with all of them
     #[arg(long, value_name = "DIR")]
-    pub write_crl: Option<PathBuf>,
-    /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational, infrastructure]
+    pub(crate) write_crl: Option<PathBuf>,
+    /// Only the CRLs of this issuer and of the root; repeat for more [default: factory, operational,
+    /// infrastructure]
     #[arg(long = "issuer", value_name = "ISSUER", value_parser = ISSUERS, hide_possible_values = true, requires = "write_crl")]
-    pub issuers: Vec<String>,
-    /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after a minute it is killed with its
-    /// process group
+    pub(crate) issuers: Vec<String>,
+    /// Run this with `sh -c` after the CRLs changed, for example 'kill -HUP $(cat /run/mosquitto.pid)'; after
+    /// a minute its process group is killed
     #[arg(long, value_name = "COMMAND", requires = "write_crl")]
-    pub hook: Option<String>,
-    /// End when everything until now is done, for cron; with status 1 if the hook fails or takes longer than a minute, and with
-    /// 7 if the CA cannot be reached: nothing is tried twice, the next run goes on
+    pub(crate) hook: Option<String>,
+    /// End when everything until now is done, for cron; with status 1 if the hook fails or takes longer than
+    /// a minute, and with 7 if the CA cannot be reached: nothing is tried twice, the next run goes on
     #[arg(long)]
-    pub once: bool,
+    pub(crate) once: bool,
     /// Print no events
     #[arg(long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
-/// The serial number of a certificate, whole.
+/// The complete serial number of a certificate.
 pub(super) fn certificate(text: &str) -> Result<SerialNumber, String> {
     if text.ends_with('…') || text.ends_with("...") {
         return Err(
@@ -142,7 +136,7 @@ pub(super) fn certificate(text: &str) -> Result<SerialNumber, String> {
     text.parse().map_err(|error: <SerialNumber as std::str::FromStr>::Err| error.to_string())
 }
 
-/// A reason that is for ever: neither a hold, which can be released, nor that of an issuer.
+/// A reason for a final revocation: not a hold, which can be released, and not that of an issuer.
 pub(super) fn final_reason(text: &str) -> Result<RevocationReason, String> {
     match text.parse() {
         Ok(RevocationReason::CertificateHold) => {
@@ -154,11 +148,10 @@ pub(super) fn final_reason(text: &str) -> Result<RevocationReason, String> {
     }
 }
 
-/// In the spelling of RFC 5280, section 5.3.1.
+/// The spelling of RFC 5280, section 5.3.1.
 const FINAL_REASONS: &str =
     "keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn or unspecified";
 
-/// The issuers of an installation.
 const ISSUERS: [&str; 4] = ["root", "factory", "operational", "infrastructure"];
 
 fn fingerprint(text: &str) -> Result<[u8; 32], String> {

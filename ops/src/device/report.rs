@@ -1,76 +1,49 @@
-//! What deserves a look: certificates that end soon, devices that are silent, forks and duplicates.
+//! Reports about devices: certificates that end soon, silent devices, forks and duplicates.
 
 use std::time::{Duration, SystemTime};
 
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
+use proto::v1::list_certificates_request::Selection;
 use serde::Serialize;
 
-use super::{DeviceView, ask, client, name};
+use super::list_page;
 use crate::arguments::PageArguments;
-use crate::certificate::serial_text;
-use crate::connection::Connection;
+use crate::certificate::list_page as list_certificates;
 use crate::failure::Failure;
-use crate::output::Output;
-use crate::paging::Listing;
-use crate::table::{always, short};
-use crate::timestamp;
+use crate::table::{Column, always, short, spare};
+use crate::view::{DeviceView, device_name, or_dash, serial_text};
+use crate::{Context, paging, timestamp};
 
-/// Devices whose certificate in use ends soon.
-///
-/// # Errors
-/// As the CA answers.
 pub(super) async fn expiring(
     within: Duration,
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
     let now = SystemClock.now();
-    let until = timestamp::to_wire(later(now, within)?);
-    let client = client(connection).await?;
-    let listing = Listing {
-        columns: &[
-            always("DEVICE"),
-            always("ENDS"),
-            always("DAYS LEFT"),
-            always("STATUS"),
-            short("CERTIFICATE").spare(2),
-            always("WORK ORDER").spare(1),
-        ],
-        cells: |row: &Expiring| {
-            vec![
-                row.device.clone(),
-                row.not_after.clone().unwrap_or_default(),
-                row.days_left.to_string(),
-                row.status.to_owned(),
-                row.serial_number.clone().unwrap_or_default(),
-                row.work_order.clone(),
-            ]
-        },
-    };
-    let list = |page| {
-        let mut client = client.clone();
-        let selection = wire::list_certificates_request::Selection::ExpiringBefore(until);
-        async move {
-            let request = wire::ListCertificatesRequest { selection: Some(selection), page: Some(page) };
-            let answer = client.list_certificates(request).await?.into_inner();
-            Ok((answer.certificates, answer.next_cursor))
-        }
-    };
-    listing.print(page, output, list, |certificate| Expiring::of(certificate, now)).await
+    let until = now.checked_add(within);
+    let until =
+        timestamp::to_wire(until.ok_or_else(|| Failure::usage("--within reaches beyond the end of time"))?);
+    let client = &context.connection.lifecycle().await?;
+    let ask = async |page| list_certificates(client, Selection::ExpiringBefore(until), page).await;
+    let view = |certificate| Expiring::of(certificate, now);
+    paging::print_some(EXPIRING, page, context.output, ask, view, async || Ok(())).await
 }
 
-/// Devices that have not called for a while.
-///
-/// # Errors
-/// As the CA answers.
+const EXPIRING: &[Column<Expiring>] = &[
+    always("DEVICE", |row| row.device.clone()),
+    always("ENDS", |row| row.not_after.clone().unwrap_or_default()),
+    always("DAYS LEFT", |row| row.days_left.to_string()),
+    always("STATUS", |row| row.status.to_owned()),
+    spare(2, short("CERTIFICATE", |row| row.serial_number.clone().unwrap_or_default())),
+    spare(1, always("WORK ORDER", |row| row.work_order.clone())),
+];
+
 pub(super) async fn not_seen(
     since: Option<SystemTime>,
     span: Duration,
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
     let since = match since {
         Some(since) => since,
@@ -83,127 +56,66 @@ pub(super) async fn not_seen(
         not_seen_since: Some(timestamp::to_wire(since)),
         ..wire::ListDevicesRequest::default()
     };
-    let client = client(connection).await?;
-    let listing = Listing {
-        columns: &[
-            always("DEVICE"),
-            always("LAST SEEN"),
-            always("STATE"),
-            always("BORN").spare(3),
-            always("WORK ORDER").spare(1),
-            always("STATION").spare(2),
-        ],
-        cells: |device: &DeviceView| {
-            vec![
-                device.device.clone(),
-                device.last_seen_at.clone().unwrap_or_else(|| "never".to_owned()),
-                device.state.to_owned(),
-                device.born_at.clone().unwrap_or_else(|| "-".to_owned()),
-                device.work_order.clone(),
-                device.station.clone(),
-            ]
-        },
-    };
-    let view = |device| Some(DeviceView::from(device));
-    listing.print(page, output, |page| ask(&client, &filter, page), view).await
+    let client = &context.connection.lifecycle().await?;
+    paging::print(NOT_SEEN, page, context.output, async |page| list_page(client, &filter, page).await).await
 }
 
-/// Certificates that asked for a second child while the first was in use.
-///
-/// # Errors
-/// As the CA answers.
-pub(super) async fn forks(
-    page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let listing = Listing {
-        columns: &[
-            always("AT"),
-            always("DEVICE"),
-            always("HELD"),
-            short("ASKED AGAIN"),
-            short("IN USE INSTEAD").spare(1),
-            always("LEDGER ENTRY").spare(2),
-        ],
-        cells: |alarm: &AlarmView| {
-            vec![
-                alarm.at.clone().unwrap_or_default(),
-                alarm.device.clone(),
-                if alarm.held { "yes" } else { "no" }.to_owned(),
-                alarm.serial_number.clone().unwrap_or_default(),
-                alarm.child_serial_number.clone().unwrap_or_default(),
-                alarm.ledger_entry.to_string(),
-            ]
-        },
-    };
-    alarms(wire::AlarmKind::Fork, page, connection, output, &listing).await
+const NOT_SEEN: &[Column<DeviceView>] = &[
+    always("DEVICE", |device| device.device.clone()),
+    always("LAST SEEN", |device| device.last_seen_at.clone().unwrap_or_else(|| "never".to_owned())),
+    always("STATE", |device| device.state.to_owned()),
+    spare(3, always("BORN", |device| or_dash(&device.born_at))),
+    spare(1, always("WORK ORDER", |device| device.work_order.clone())),
+    spare(2, always("STATION", |device| device.station.clone())),
+];
+
+pub(super) async fn forks(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    alarms(wire::AlarmKind::Fork, FORKS, page, context).await
 }
 
-/// Keys and serial numbers that two units claimed, and RSA keys with a common prime.
-///
-/// # Errors
-/// As the CA answers.
-pub(super) async fn duplicates(
-    page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let listing = Listing {
-        columns: &[
-            always("AT"),
-            always("DEVICE"),
-            always("WHAT"),
-            always("ALREADY OF"),
-            short("BY CERTIFICATE").spare(1),
-            always("REPORTED BY").spare(2),
-            always("LEDGER ENTRY").spare(3),
-        ],
-        cells: |alarm: &AlarmView| {
-            vec![
-                alarm.at.clone().unwrap_or_default(),
-                alarm.device.clone(),
-                alarm.kind.to_owned(),
-                alarm.other.clone(),
-                alarm.serial_number.clone().unwrap_or_else(|| "-".to_owned()),
-                alarm.reported_by.clone(),
-                alarm.ledger_entry.to_string(),
-            ]
-        },
-    };
-    alarms(wire::AlarmKind::Duplicate, page, connection, output, &listing).await
+const FORKS: &[Column<AlarmView>] = &[
+    always("AT", |alarm| alarm.at.clone().unwrap_or_default()),
+    always("DEVICE", |alarm| alarm.device.clone()),
+    always("HELD", |alarm| if alarm.held { "yes" } else { "no" }.to_owned()),
+    short("ASKED AGAIN", |alarm| alarm.serial_number.clone().unwrap_or_default()),
+    spare(1, short("IN USE INSTEAD", |alarm| alarm.child_serial_number.clone().unwrap_or_default())),
+    spare(2, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
+];
+
+pub(super) async fn duplicates(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
+    alarms(wire::AlarmKind::Duplicate, DUPLICATES, page, context).await
 }
 
-/// Lists alarms of a kind.
+const DUPLICATES: &[Column<AlarmView>] = &[
+    always("AT", |alarm| alarm.at.clone().unwrap_or_default()),
+    always("DEVICE", |alarm| alarm.device.clone()),
+    always("WHAT", |alarm| alarm.kind.to_owned()),
+    always("ALREADY OF", |alarm| alarm.other.clone()),
+    spare(1, short("BY CERTIFICATE", |alarm| or_dash(&alarm.serial_number))),
+    spare(2, always("REPORTED BY", |alarm| alarm.reported_by.clone())),
+    spare(3, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
+];
+
 async fn alarms(
     kind: wire::AlarmKind,
+    columns: &[Column<AlarmView>],
     page: &PageArguments,
-    connection: &Connection,
-    output: &mut Output,
-    listing: &Listing<'_, AlarmView>,
+    context: &mut Context<'_>,
 ) -> Result<(), Failure> {
-    let client = client(connection).await?;
-    let list = |page| {
-        let mut client = client.clone();
-        async move {
-            let request = wire::ListAlarmsRequest { kind: kind.into(), page: Some(page) };
-            let answer = client.list_alarms(request).await?.into_inner();
-            Ok((answer.alarms, answer.next_cursor))
-        }
+    let mut client = context.connection.lifecycle().await?;
+    let ask = async |page| {
+        let request = wire::ListAlarmsRequest { kind: kind.into(), page: Some(page) };
+        let answer = client.list_alarms(request).await?.into_inner();
+        Ok((answer.alarms, answer.next_cursor))
     };
-    listing.print(page, output, list, |alarm| Some(AlarmView::from(alarm))).await
+    paging::print(columns, page, context.output, ask).await
 }
 
-fn later(now: SystemTime, span: Duration) -> Result<SystemTime, Failure> {
-    now.checked_add(span).ok_or_else(|| Failure::usage("--within reaches beyond the end of time"))
-}
-
-/// A device whose certificate ends soon.
 #[derive(Debug, Serialize)]
 struct Expiring {
     device: String,
     not_after: Option<String>,
-    /// Whole days; negative when it has ended.
+    /// Whole days; negative when it has expired.
     days_left: i64,
     status: &'static str,
     serial_number: Option<String>,
@@ -211,7 +123,8 @@ struct Expiring {
 }
 
 impl Expiring {
-    /// `None` for what nobody has to act on: principals have their own listing, and what is revoked or superseded may end.
+    /// `None` for principals, which have their own list, and for certificates that may expire: revoked or
+    /// superseded ones.
     fn of(certificate: wire::CertificateSummary, now: SystemTime) -> Option<Self> {
         let status = match certificate.status() {
             wire::CertificateStatus::Issued => "issued",
@@ -223,7 +136,7 @@ impl Expiring {
         };
         let ends = timestamp::system(certificate.not_after.as_ref())?;
         Some(Self {
-            device: name(certificate.device.as_ref()?),
+            device: device_name(certificate.device.as_ref()?),
             not_after: timestamp::text(certificate.not_after.as_ref()),
             days_left: timestamp::days_between(now, ends),
             status,
@@ -233,14 +146,14 @@ impl Expiring {
     }
 }
 
-/// Something that looked like a clone or a mistake.
 #[derive(Debug, Serialize)]
 struct AlarmView {
     kind: &'static str,
     at: Option<String>,
     device: String,
     other: String,
-    /// For a fork: the certificate that asked again. For a duplicate: the one that has the key, serial number or prime too.
+    /// For a fork, the certificate that was renewed again. For a duplicate, the one that has the same key,
+    /// serial number or prime.
     serial_number: Option<String>,
     child_serial_number: Option<String>,
     held: bool,
@@ -260,7 +173,7 @@ impl From<wire::Alarm> for AlarmView {
         Self {
             kind,
             at: timestamp::text(alarm.at.as_ref()),
-            device: alarm.device.as_ref().map(name).unwrap_or_default(),
+            device: alarm.device.as_ref().map(device_name).unwrap_or_default(),
             other: alarm.other,
             serial_number: serial_text(&alarm.serial_number),
             child_serial_number: serial_text(&alarm.child_serial_number),

@@ -1,4 +1,5 @@
-//! What the CA says of itself: its clock, when its certificates end, and what it recorded while its clock was ahead.
+//! Checks the CA's report about itself: its clock, the end of its certificates, and entries from a clock that
+//! was ahead.
 
 use std::time::SystemTime;
 
@@ -6,13 +7,13 @@ use proto::v1 as wire;
 use proto::v1::authority_service_client::AuthorityServiceClient;
 use tonic::Code;
 
-use super::checkup::Checkup;
+use super::checks::Checks;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::timestamp;
 
-/// Asks the CA how it is; `None`: it did not say, or not to us: for operators only.
-pub(super) async fn of(connection: &Connection, checkup: &mut Checkup) -> Option<wire::GetConditionResponse> {
+/// Asks the CA for its condition; `None` if it did not answer, or answers only operators.
+pub(super) async fn of(connection: &Connection, checks: &mut Checks) -> Option<wire::GetConditionResponse> {
     let asked = async {
         let mut client = AuthorityServiceClient::new(connection.open().await?);
         match client.get_condition(wire::GetConditionRequest {}).await {
@@ -22,69 +23,69 @@ pub(super) async fn of(connection: &Connection, checkup: &mut Checkup) -> Option
         }
     };
     asked.await.unwrap_or_else(|failure: Failure| {
-        checkup.failure(CLOCK, &failure);
+        checks.failure(CLOCK, &failure);
         None
     })
 }
 
-/// The time that the CA goes by.
+/// The CA's time.
 pub(super) fn time(condition: &wire::GetConditionResponse) -> Option<SystemTime> {
     timestamp::system(condition.time.as_ref())
 }
 
-/// Tells how the CA is.
-pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, checkup: &mut Checkup) {
+/// Adds the CA's condition to the findings.
+pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, checks: &mut Checks) {
     match condition.clock_doubt.as_str() {
-        "" => checkup.good(CLOCK, "trusted: it agrees with its monotonic clock and with the ledger"),
-        doubt => checkup.bad(CLOCK, format!("{doubt}; nothing is issued or published"), CLOCK_NEXT),
+        "" => checks.good(CLOCK, "trusted: it agrees with its monotonic clock and with the ledger"),
+        doubt => checks.bad(CLOCK, format!("{doubt}; nothing is issued or published"), CLOCK_NEXT),
     }
     if !condition.troubles.iter().any(|trouble| trouble.what == READINESS) {
-        checkup.good(READINESS, "the CA is ready");
+        checks.good(READINESS, "the CA is ready");
     }
     for trouble in &condition.troubles {
         match trouble.urgent {
-            true => checkup.bad(&trouble.what, &trouble.finding, &trouble.next),
-            false => checkup.warn(&trouble.what, &trouble.finding, &trouble.next),
+            true => checks.bad(&trouble.what, &trouble.finding, &trouble.next),
+            false => checks.warn(&trouble.what, &trouble.finding, &trouble.next),
         }
     }
     for end in &condition.ends {
-        certificate_end(end, now, checkup);
+        certificate_end(end, now, checks);
     }
-    recorded_ahead(condition, checkup);
+    recorded_ahead(condition, checks);
 }
 
-fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checkup: &mut Checkup) {
+fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checks: &mut Checks) {
     let server = end.name == SERVER;
     let (what, next) = match server {
         true => ("server certificate".to_owned(), SERVER_NEXT),
         false => (format!("{} issuer", end.name), ISSUER_NEXT),
     };
     let Some(not_after) = timestamp::system(end.not_after.as_ref()) else {
-        return checkup.bad(&what, "without an end", "use the programs of one version");
+        return checks.bad(&what, "without an end", "use the programs of one version");
     };
     let until = timestamp::for_people(end.not_after.as_ref());
     let days = timestamp::days_between(now, not_after);
     let (warn_days, bad_days) =
         if server { (SERVER_DAYS, SERVER_DAYS_BAD) } else { (ISSUER_DAYS, ISSUER_DAYS_BAD) };
     if not_after <= now {
-        checkup.bad(&what, format!("ended at {until}: everybody refuses what needs it"), next);
+        checks.bad(&what, format!("ended at {until}: everybody refuses what needs it"), next);
     } else if days < bad_days {
-        checkup.bad(&what, format!("until {until}: only {}", timestamp::days_left(now, not_after)), next);
+        checks.bad(&what, format!("until {until}: only {}", timestamp::days_left(now, not_after)), next);
     } else if days < warn_days {
-        checkup.warn(&what, format!("until {until}: {}", timestamp::days_left(now, not_after)), next);
+        checks.warn(&what, format!("until {until}: {}", timestamp::days_left(now, not_after)), next);
     } else {
         let left = if days < NEVER_DAYS {
             format!(" ({})", timestamp::days_left(now, not_after))
         } else {
             String::new()
         };
-        checkup.good(&what, format!("until {until}{left}"));
+        checks.good(&what, format!("until {until}{left}"));
     }
 }
 
-fn recorded_ahead(condition: &wire::GetConditionResponse, checkup: &mut Checkup) {
+fn recorded_ahead(condition: &wire::GetConditionResponse, checks: &mut Checks) {
     if condition.recorded_ahead.is_empty() {
-        return checkup.good(AHEAD, "none was recorded while the CA's clock was ahead");
+        return checks.good(AHEAD, "none was recorded while the CA's clock was ahead");
     }
     for certificate in &condition.recorded_ahead {
         let holder = match &certificate.device {
@@ -99,15 +100,15 @@ fn recorded_ahead(condition: &wire::GetConditionResponse, checkup: &mut Checkup)
             timestamp::for_people(certificate.not_after.as_ref()),
             if replaced { ", and is replaced" } else { "" },
         );
-        checkup.warn(AHEAD, said, AHEAD_NEXT);
+        checks.warn(AHEAD, said, AHEAD_NEXT);
     }
     if condition.more_recorded_ahead {
-        checkup.warn(AHEAD, "and more than are named here", AHEAD_NEXT);
+        checks.warn(AHEAD, "and more than are named here", AHEAD_NEXT);
     }
 }
 
 const CLOCK: &str = "CA's clock";
-/// As the CA calls it.
+/// The name that the CA gives it.
 const READINESS: &str = "readiness";
 const AHEAD: &str = "certificate";
 const SERVER: &str = "server";
@@ -123,13 +124,13 @@ const ISSUER_NEXT: &str =
 const AHEAD_NEXT: &str =
     "devices replace theirs by themselves; revoke what is not replaced (docs/operations/wrong-clock.md)";
 
-/// A count of more days says less than the date.
+/// For more days, only the date is shown.
 const NEVER_DAYS: i64 = 100_000;
 
-/// The server's certificate lives 90 days and is replaced in minutes: see `touchmark-ca`, which warns as early.
+/// The server's certificate lives 90 days and is replaced in minutes. `touchmark-ca` warns at the same time.
 const SERVER_DAYS: i64 = 30;
 const SERVER_DAYS_BAD: i64 = 7;
 
-/// An issuer is replaced by bringing another one to the fleet, which takes as long as its devices' certificates live, up to 90 days.
+/// Replacing an issuer takes as long as its devices' certificates live, up to 90 days.
 const ISSUER_DAYS: i64 = 180;
 const ISSUER_DAYS_BAD: i64 = 30;

@@ -1,4 +1,4 @@
-//! Whether something can be fetched by plain HTTP, as those who rely on certificates do.
+//! Fetches a URL by plain HTTP, as relying parties do.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 
-/// How many bytes are there; or why they cannot be had.
+/// The length of the content in bytes; the error is a text.
 pub(super) async fn length_of(url: &str) -> Result<usize, String> {
     match tokio::time::timeout(FETCHED_WITHIN, fetch(url)).await {
         Ok(outcome) => outcome,
@@ -37,7 +37,7 @@ async fn fetch(url: &str) -> Result<usize, String> {
         let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
         Ok(body.map_err(|error| error.to_string())?.to_bytes().len())
     };
-    // The connection moves the bytes while the exchange waits for them, and ends with it.
+    // Polls the connection while the exchange runs.
     tokio::pin!(exchange);
     tokio::select! {
         outcome = &mut exchange => outcome,
@@ -48,11 +48,10 @@ async fn fetch(url: &str) -> Result<usize, String> {
     }
 }
 
-/// Of it, for the connection: a silent address must not be told as a silent server.
+/// A part of [`FETCHED_WITHIN`], so that a silent address is not reported as a silent server.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(8);
 
-/// A list of a shard has under a megabyte; a person waits for this.
+/// A shard's CRL has less than a megabyte.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Longer lists are not for those who fetch them.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The CA: made, run, and stopped or left running.
+//! Starts and stops the CA.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
-use super::place::Place;
 use super::programs::{Programs, command, succeed, with_tail};
+use super::workspace::Workspace;
 use crate::failure::Failure;
 
-/// A CA of our own.
+/// A CA in a process of its own.
 #[derive(Debug)]
 pub(crate) struct Authority {
     server: String,
@@ -22,7 +22,7 @@ pub(crate) struct Authority {
     log: PathBuf,
 }
 
-/// The line that `touchmark-ca serve` prints when it serves.
+/// The line that `touchmark-ca serve` prints when it is ready.
 #[derive(Debug, Deserialize)]
 struct Ready {
     ready: bool,
@@ -30,23 +30,24 @@ struct Ready {
 }
 
 impl Authority {
-    /// Makes one with `touchmark-ca init`, on free ports that it keeps over restarts.
-    pub(crate) async fn found(programs: &Programs, place: &Place) -> Result<Self, Failure> {
-        let log = place.logs().join("ca.log");
+    /// Creates a CA with `touchmark-ca init`, on free ports that it keeps over restarts.
+    pub(crate) async fn found(programs: &Programs, workspace: &Workspace) -> Result<Self, Failure> {
+        let log = workspace.logs().join("ca.log");
         let (grpc, http, public) = free_ports()?;
         let mut init = command(&programs.ca, &log)?;
-        init.arg("init").arg("--dir").arg(place.ca()).args(["--organization", ORGANIZATION]);
+        init.arg("init").arg("--dir").arg(workspace.ca()).args(["--organization", ORGANIZATION]);
         init.args(["--listen", &grpc.to_string(), "--metrics-listen", &http.to_string()]);
         init.args(["--http-listen", &public.to_string(), "--public-url", &format!("http://{public}")]);
         succeed(&mut init, &log, INIT_WITHIN).await?;
         Ok(Self { server: format!("https://{grpc}"), process: None, log })
     }
 
-    /// Runs it and waits until it serves.
-    pub(crate) async fn serve(&mut self, programs: &Programs, place: &Place) -> Result<(), Failure> {
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn serve(&mut self, programs: &Programs, workspace: &Workspace) -> Result<(), Failure> {
         let mut serve = command(&programs.ca, &self.log)?;
-        serve.arg("serve").arg("--config").arg(place.ca().join("ca.toml"));
-        // A group of its own: Ctrl-C on the terminal is for us, and we stop it gracefully.
+        serve.arg("serve").arg("--config").arg(workspace.ca().join("ca.toml"));
+        // In a process group of its own, so that Ctrl-C on the terminal does not stop it before this program
+        // does.
         serve.stdout(Stdio::piped()).process_group(0);
         let mut process =
             serve.spawn().map_err(|source| Failure::local(format!("cannot start touchmark-ca: {source}")))?;
@@ -68,12 +69,11 @@ impl Authority {
         }
     }
 
-    /// Where it listens.
     pub(crate) fn server(&self) -> &str {
         &self.server
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Stops it and waits for its end.
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         if let Some(pid) = pid(&process) {
@@ -90,12 +90,12 @@ impl Authority {
         }
     }
 
-    /// Lets go of it; its process id.
+    /// Leaves it running and returns its process id.
     pub(crate) fn leave_running(&mut self) -> Result<u32, Failure> {
         let gone = || Failure::local("touchmark-ca is no longer running");
         let process = self.process.take().ok_or_else(gone)?;
         let id = process.id().ok_or_else(gone)?;
-        // Dropping it would kill it (`kill_on_drop`); it ends with its own life, not with ours.
+        // Dropping the handle would kill the process (`kill_on_drop`).
         std::mem::forget(process);
         Ok(id)
     }
@@ -105,7 +105,7 @@ fn pid(process: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process.id()?).ok()?)
 }
 
-/// Two ports that nobody listens on now.
+/// Three ports that are free now.
 fn free_ports() -> Result<(SocketAddr, SocketAddr, SocketAddr), Failure> {
     let free = |wanted: u16| {
         TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
@@ -117,7 +117,6 @@ fn free_ports() -> Result<(SocketAddr, SocketAddr, SocketAddr), Failure> {
     ports.map_err(|source: std::io::Error| Failure::local(format!("no free port on the loopback: {source}")))
 }
 
-/// Who makes the devices.
 const ORGANIZATION: &str = "Example Devices";
 
 /// Four keys, seven signatures and a new ledger, on a slow and busy machine.
@@ -126,5 +125,5 @@ const INIT_WITHIN: Duration = Duration::from_secs(60);
 /// Opening an empty ledger and its projection, on a slow and busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Longer than the CA itself waits for what it has begun.
+/// Longer than the CA waits for its running calls.
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);

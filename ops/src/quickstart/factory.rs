@@ -7,16 +7,14 @@ use identity::Role;
 use proto::v1 as wire;
 use serde::Serialize;
 
-use super::place::Place;
 use super::programs::{Ended, Programs, command, finish, succeed, with_tail};
 use super::report::Pace;
-use crate::arguments::WorkOrderTerms;
+use super::workspace::Workspace;
+use crate::arguments::{IssueArguments, WorkOrderTerms};
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::principal::IssueArguments;
 use crate::{device, files, principal, work_order};
 
-/// A work order and the serial numbers of its units.
 #[derive(Debug)]
 pub(crate) struct Factory {
     order: String,
@@ -24,7 +22,7 @@ pub(crate) struct Factory {
     one_too_many: String,
 }
 
-/// What was tried and must not work.
+/// A unit that the CA had to refuse.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refusal {
     pub(crate) device: String,
@@ -32,14 +30,18 @@ pub(crate) struct Refusal {
 }
 
 impl Factory {
-    /// Makes a credential for the station and an order of `count` units. Its pattern is one longer, so that the unit that is one
-    /// too many is refused for the quota and for nothing else.
-    pub(crate) async fn set_up(count: u32, operator: &Connection, place: &Place) -> Result<Self, Failure> {
+    /// Creates a credential for the station and an order for `count` units. Its range has one serial number
+    /// more, so that the last unit is refused for the quota alone.
+    pub(crate) async fn set_up(
+        count: u32,
+        operator: &Connection,
+        workspace: &Workspace,
+    ) -> Result<Self, Failure> {
         let station = || STATION.parse().map_err(|_| Failure::local("the station's name"));
         let credential = IssueArguments {
             role: Role::Station,
             name: station()?,
-            out: place.station(),
+            out: workspace.station(),
             csr: None,
             lifetime_days: None,
             hosts: Vec::new(),
@@ -75,22 +77,26 @@ impl Factory {
     }
 
     /// Provisions all units with `touchmark-station`, each a `touchmark-agent factory` process.
-    pub(crate) async fn provision(&self, programs: &Programs, place: &Place) -> Result<Pace, Failure> {
-        let log = place.logs().join("station.log");
+    pub(crate) async fn provision(
+        &self,
+        programs: &Programs,
+        workspace: &Workspace,
+    ) -> Result<Pace, Failure> {
+        let log = workspace.logs().join("station.log");
         let within = STATION_WITHIN + UNIT_WITHIN * u32::try_from(self.serials.len()).unwrap_or(u32::MAX);
-        let mut station = self.station(programs, place, &self.serials, &place.devices(), &log)?;
+        let mut station = self.station(programs, workspace, &self.serials, &workspace.devices(), &log)?;
         Ok(Pace::from(succeed(&mut station, &log, within).await?.took))
     }
 
-    /// Provisions one more, which the CA must refuse for the quota.
+    /// Provisions one more unit, which the CA must refuse for the quota.
     pub(crate) async fn provision_one_too_many(
         &self,
         programs: &Programs,
-        place: &Place,
+        workspace: &Workspace,
     ) -> Result<Refusal, Failure> {
-        let log = place.logs().join("refused.log");
+        let log = workspace.logs().join("refused.log");
         let unit = std::slice::from_ref(&self.one_too_many);
-        let mut station = self.station(programs, place, unit, &place.refused(), &log)?;
+        let mut station = self.station(programs, workspace, unit, &workspace.refused(), &log)?;
         let Ended { status, .. } = finish(&mut station, &log, STATION_WITHIN + UNIT_WITHIN).await?;
         let said = std::fs::read_to_string(&log).map_err(|source| Failure::file(&log, source))?;
         if status.success() || !said.contains(EXHAUSTED) {
@@ -100,7 +106,7 @@ impl Factory {
         Ok(Refusal { device: format!("{PRODUCT}/{}", self.one_too_many), reason: EXHAUSTED })
     }
 
-    /// Asks the CA what it has on record and compares it with what was seen.
+    /// Compares the CA's records with the expected numbers.
     pub(crate) async fn compare_with_the_ledger(&self, operator: &Connection) -> Result<(), Failure> {
         let count = self.serials.len() as u64;
         let order = work_order::read(&self.order, operator).await?;
@@ -124,7 +130,7 @@ impl Factory {
     fn station(
         &self,
         programs: &Programs,
-        place: &Place,
+        workspace: &Workspace,
         serials: &[String],
         devices: &Path,
         log: &Path,
@@ -142,20 +148,18 @@ impl Factory {
         ])
         .map_err(|_| Failure::usage("a path with a zero byte"))?;
         let mut station = command(&programs.station, log)?;
-        station.arg("provision").arg("--config").arg(place.station().join("station.toml"));
+        station.arg("provision").arg("--config").arg(workspace.station().join("station.toml"));
         station.args(["--work-order", &self.order, "--slots", SLOTS, "--serials"]).arg(&units);
         station.arg("--link").arg(format!("exec:{link}"));
         Ok(station)
     }
 }
 
-/// What is made.
 pub(crate) const PRODUCT: &str = "cam-2";
 
-/// Who makes it.
 pub(crate) const STATION: &str = "line-1";
 
-/// Fixtures on the bench: enough to keep two cores busy.
+/// Enough to keep two cores busy.
 const SLOTS: &str = "4";
 
 const EXHAUSTED: &str = "WORK_ORDER_EXHAUSTED";

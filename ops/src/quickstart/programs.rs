@@ -1,4 +1,4 @@
-//! The programs of one installation, and how to run one and tell what it said when it fails.
+//! The programs of an installation, and how they are run.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::failure::Failure;
 
-/// The programs that lie beside this one.
+/// The programs in the directory of this one.
 #[derive(Debug, Clone)]
 pub(crate) struct Programs {
     pub(crate) ca: PathBuf,
@@ -19,10 +19,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds them.
-    ///
-    /// # Errors
-    /// When one is missing.
+    /// Finds them. An error if one is missing.
     pub(crate) fn beside_this_one() -> Result<Self, Failure> {
         let touchmark = std::env::current_exe().map_err(|source| Failure::file("this program", source))?;
         let beside = |name: &str| {
@@ -42,7 +39,7 @@ impl Programs {
     }
 }
 
-/// A program as it is run here: without our TOUCHMARK_ variables, which are this program's and not its, and with a log.
+/// A command that logs to a file, without the TOUCHMARK_ variables of this process.
 pub(crate) fn command(program: &Path, log: &Path) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -57,17 +54,13 @@ pub(crate) fn command(program: &Path, log: &Path) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// How a program ended and how long it took.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) took: Duration,
 }
 
-/// Runs a program to its end.
-///
-/// # Errors
-/// When it cannot be started or takes too long.
+/// Runs a program to its end. An error if it cannot be started or takes too long.
 pub(crate) async fn finish(command: &mut Command, log: &Path, within: Duration) -> Result<Ended, Failure> {
     let started = Instant::now();
     let name = name(command);
@@ -85,17 +78,14 @@ pub(crate) async fn finish(command: &mut Command, log: &Path, within: Duration) 
     }
 }
 
-/// Runs a program that must succeed.
-///
-/// # Errors
-/// As [`finish`], and with the end of its log when it fails.
+/// Runs a program that must succeed. The error has the end of its log.
 pub(crate) async fn succeed(command: &mut Command, log: &Path, within: Duration) -> Result<Ended, Failure> {
     let name = name(command);
     let ended = finish(command, log, within).await?;
     if ended.status.success() { Ok(ended) } else { Err(with_tail(format!("{name}: {}", ended.status), log)) }
 }
 
-/// A failure with the end of a log, which says more.
+/// A failure with the end of a log.
 pub(crate) fn with_tail(what: String, log: &Path) -> Failure {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
@@ -112,5 +102,5 @@ fn name(command: &Command) -> String {
     }
 }
 
-/// Enough to see an error with what led to it.
+/// Enough to show an error with what led to it.
 const TAIL_LINES: usize = 20;

@@ -1,4 +1,4 @@
-//! What happened, how fast, where things lie, and what to type next.
+//! The report: what was done, how fast, where the files are, and what to try next.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::factory::{Factory, PRODUCT, Refusal};
-use super::place::Place;
 use super::programs::Programs;
+use super::revocation::RevokedDevice;
 use super::verification::Verified;
-use super::withdrawal::Withdrawn;
-use crate::output::facts;
-use crate::table::{always, lay_out};
+use super::workspace::Workspace;
+use crate::output::fact_lines;
+use crate::table::{Column, always, lay_out};
 
-/// How long something took.
+/// How long a step took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace(Duration);
 
@@ -24,20 +24,17 @@ impl From<Duration> for Pace {
 }
 
 impl Pace {
-    /// Units per minute, when it was done for so many.
     pub(crate) fn units_per_minute(self, units: u32) -> f64 {
         f64::from(units) * 60.0 / self.0.as_secs_f64().max(0.001)
     }
 }
 
-/// One line of what happened.
 #[derive(Debug, Serialize)]
 pub(crate) struct Step {
     pub(crate) at_seconds: f64,
     pub(crate) what: String,
 }
 
-/// All of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     directory: String,
@@ -52,28 +49,27 @@ pub(crate) struct Report {
     refused: Refusal,
     chains_verified: usize,
     verified_by: Vec<&'static str>,
-    revoked: Withdrawn,
+    revoked: RevokedDevice,
     first_device: String,
     pub(crate) seconds: f64,
-    /// Of the CA, if it was left running.
+    /// The process id of the CA, if it was left running.
     pub(crate) ca_pid: Option<u32>,
     pub(crate) steps: Vec<Step>,
 }
 
 impl Report {
-    /// Of devices that were all provisioned, enrolled and verified.
     pub(crate) fn new(
-        place: &Place,
+        workspace: &Workspace,
         factory: &Factory,
         refused: Refusal,
         provisioned: Pace,
         enrolled: Pace,
         verified: Verified,
-        revoked: Withdrawn,
+        revoked: RevokedDevice,
     ) -> Self {
         let devices = u32::try_from(factory.serials().len()).unwrap_or(u32::MAX);
         Self {
-            directory: place.root().display().to_string(),
+            directory: workspace.root().display().to_string(),
             server: String::new(),
             work_order: factory.work_order().to_owned(),
             product: PRODUCT,
@@ -84,7 +80,7 @@ impl Report {
             enrolled_per_minute: enrolled.units_per_minute(devices),
             refused,
             chains_verified: verified.chains,
-            verified_by: verified.judges,
+            verified_by: verified.verifiers,
             revoked,
             first_device: factory.serials().first().cloned().unwrap_or_default(),
             seconds: 0.0,
@@ -93,8 +89,7 @@ impl Report {
         }
     }
 
-    /// For people.
-    pub(crate) fn in_words(&self, place: &Place, programs: &Programs) -> String {
+    pub(crate) fn to_text(&self, workspace: &Workspace, programs: &Programs) -> String {
         let rows = [
             (
                 "provisioned",
@@ -108,34 +103,35 @@ impl Report {
             ("  its renewal", "refused".to_owned(), self.revoked.renewal_refused.to_owned()),
             ("  on the CRL", "yes".to_owned(), self.revoked.found_revoked_by.join(", ")),
         ];
-        let rows = rows.into_iter().map(|(what, count, how)| vec![what.into(), count, how]);
-        let happened = lay_out(&[always("WHAT"), always("HOW MANY"), always("")], rows.collect(), None).text;
-        let lies = facts(&[
-            ("the CA", quoted(&place.ca())),
-            ("first operator", quoted(&place.operator())),
-            ("the station", quoted(&place.station())),
+        let happened = lay_out(COLUMNS, &rows, None).text;
+        let lies = fact_lines(&[
+            ("the CA", quoted(&workspace.ca())),
+            ("first operator", quoted(&workspace.operator())),
+            ("the station", quoted(&workspace.station())),
             (
                 "devices",
                 format!(
                     "{}/SERIAL/{{idevid,current}}/{{cert,chain,trust,key}}.pem",
-                    quoted(&place.devices())
+                    quoted(&workspace.devices())
                 ),
             ),
-            ("CRLs", quoted(&place.lists())),
-            ("logs", quoted(&place.logs())),
+            ("CRLs", quoted(&workspace.lists())),
+            ("logs", quoted(&workspace.logs())),
         ]);
         format!(
             "\n{happened}\n\nall in {:.1} s. Where things lie:\n\n{lies}\n\n{}\n\n{}",
             self.seconds,
-            self.to_try(place, programs),
-            self.the_end(place, programs),
+            self.to_try(workspace, programs),
+            self.the_end(workspace, programs),
         )
     }
 
-    fn to_try(&self, place: &Place, programs: &Programs) -> String {
-        let device = quoted(&place.devices().join(&self.first_device));
-        let (stolen, lists) = (quoted(&place.devices().join(&self.revoked.serial)), quoted(&place.lists()));
-        let operator = format!("{} --credentials {}", quoted(&programs.touchmark), quoted(&place.operator()));
+    fn to_try(&self, workspace: &Workspace, programs: &Programs) -> String {
+        let device = quoted(&workspace.devices().join(&self.first_device));
+        let (stolen, lists) =
+            (quoted(&workspace.devices().join(&self.revoked.serial)), quoted(&workspace.lists()));
+        let operator =
+            format!("{} --credentials {}", quoted(&programs.touchmark), quoted(&workspace.operator()));
         let mut text = format!(
             "To try:\n\n  \
              openssl verify -x509_strict -CAfile {device}/idevid/trust.pem -untrusted {device}/idevid/chain.pem {device}/idevid/cert.pem\n  \
@@ -153,9 +149,9 @@ impl Report {
         text
     }
 
-    fn the_end(&self, place: &Place, programs: &Programs) -> String {
+    fn the_end(&self, workspace: &Workspace, programs: &Programs) -> String {
         let serve =
-            format!("{} serve --config {}", quoted(&programs.ca), quoted(&place.ca().join("ca.toml")));
+            format!("{} serve --config {}", quoted(&programs.ca), quoted(&workspace.ca().join("ca.toml")));
         match self.ca_pid {
             Some(pid) => format!(
                 "The CA runs at {} as process {pid}.\n  stop it:         kill {pid}\n  start it again:  {serve}",
@@ -163,13 +159,19 @@ impl Report {
             ),
             None => format!(
                 "The CA stopped; --keep leaves it running.\n  start it again:  {serve}\n  remove it all:   rm -r {}",
-                quoted(place.root())
+                quoted(workspace.root())
             ),
         }
     }
 }
 
-/// A path as it can be pasted.
+const COLUMNS: &[Column<(&'static str, String, String)>] = &[
+    always("WHAT", |(what, ..)| (*what).to_owned()),
+    always("HOW MANY", |(_, count, _)| count.clone()),
+    always("", |(.., how)| how.clone()),
+];
+
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())

@@ -1,4 +1,4 @@
-//! Strangers judge: every chain is verified as a peer would, from the files as they lie.
+//! Verifies every chain with webpki and OpenSSL, from the files of the devices.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,28 +15,24 @@ use webpki::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::place::Place;
+use super::workspace::Workspace;
 use crate::failure::Failure;
 
-/// What was verified, and by whom.
 #[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) chains: usize,
-    pub(crate) judges: Vec<&'static str>,
+    pub(crate) verifiers: Vec<&'static str>,
 }
 
-/// Verifies the birth and the operational certificate of every device, that each names its device, and that no serial number and
-/// no key is there twice.
-///
-/// # Errors
-/// At the first that is not so.
-pub(crate) async fn verify_all(place: &Place, serials: &[String]) -> Result<Verified, Failure> {
-    let judges = Judges::without_lists().await;
+/// Verifies both certificates of every device, that each names its device, and that no serial number and no
+/// key occurs twice.
+pub(crate) async fn verify_all(workspace: &Workspace, serials: &[String]) -> Result<Verified, Failure> {
+    let verifiers = Verifiers::without_lists().await;
     let (mut numbers, mut keys, mut chains) = (HashSet::new(), HashSet::new(), 0);
     for serial in serials {
         for kind in ["idevid", "current"] {
-            let directory = place.devices().join(serial).join(kind);
-            judges.all_say(&directory, Verdict::Good).await?;
+            let directory = workspace.devices().join(serial).join(kind);
+            verifiers.all_find(&directory, Expected::Good).await?;
             let leaf = leaf(&directory)?;
             let (_, certificate) = X509Certificate::from_der(&leaf)
                 .map_err(|_| Failure::local(format!("{}: not a certificate", directory.display())))?;
@@ -55,35 +51,32 @@ pub(crate) async fn verify_all(place: &Place, serials: &[String]) -> Result<Veri
             chains += 1;
         }
     }
-    Ok(Verified { chains, judges: judges.names() })
+    Ok(Verified { chains, verifiers: verifiers.names() })
 }
 
-/// What a judge finds.
+/// The expected result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Expected {
     Good,
-    /// Only with lists.
+    /// Found only with CRLs.
     Revoked,
 }
 
-/// Who judges: webpki always, and openssl if the machine has it.
+/// webpki, and openssl if the machine has it.
 #[derive(Debug)]
-pub(crate) struct Judges {
-    /// Lists of all issuers, DER, and the file in PEM that they are from.
+pub(crate) struct Verifiers {
+    /// The CRLs of all issuers, DER, and their file in PEM.
     lists: Option<(Vec<CertificateRevocationListDer<'static>>, PathBuf)>,
     openssl: bool,
 }
 
-impl Judges {
-    /// They judge chains alone.
+impl Verifiers {
+    /// Verifies chains alone.
     pub(crate) async fn without_lists() -> Self {
         Self { lists: None, openssl: openssl_is_there().await }
     }
 
-    /// They also want every certificate of a chain to be on no list of its issuer.
-    ///
-    /// # Errors
-    /// When the file is not one of lists.
+    /// Also checks every certificate of a chain against the CRLs of a file.
     pub(crate) async fn with_lists(path: &Path) -> Result<Self, Failure> {
         let pem = std::fs::read(path).map_err(|source| Failure::file(path, source))?;
         let lists = CertificateRevocationListDer::pem_slice_iter(&pem)
@@ -92,7 +85,6 @@ impl Judges {
         Ok(Self { lists: Some((lists, path.to_path_buf())), openssl: openssl_is_there().await })
     }
 
-    /// Their names, for people.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let openssl = match self.lists {
             Some(_) => "openssl verify -crl_check_all",
@@ -102,18 +94,15 @@ impl Judges {
         all.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
     }
 
-    /// Judges the certificate of one directory.
-    ///
-    /// # Errors
-    /// When one of them finds something else.
-    pub(crate) async fn all_say(&self, directory: &Path, expected: Verdict) -> Result<(), Failure> {
+    /// Verifies the certificate of one directory. An error if a verifier finds something else.
+    pub(crate) async fn all_find(&self, directory: &Path, expected: Expected) -> Result<(), Failure> {
         let otherwise = |judge: &str, said: &str| {
             let what = format!("{}: {judge} does not find it {expected:?}: {said}", directory.display());
             Err(Failure::local(what))
         };
         match (self.webpki(directory)?, expected) {
-            (Ok(()), Verdict::Good) | (Err(webpki::Error::CertRevoked), Verdict::Revoked) => {}
-            (Ok(()), Verdict::Revoked) => return otherwise("webpki", "it is accepted"),
+            (Ok(()), Expected::Good) | (Err(webpki::Error::CertRevoked), Expected::Revoked) => {}
+            (Ok(()), Expected::Revoked) => return otherwise("webpki", "it is accepted"),
             (Err(error), _) => return otherwise("webpki", &error.to_string()),
         }
         if !self.openssl {
@@ -122,8 +111,8 @@ impl Judges {
         let output = self.openssl(directory).await?;
         let said = String::from_utf8_lossy(&output.stderr);
         let found = match expected {
-            Verdict::Good => output.status.success(),
-            Verdict::Revoked => !output.status.success() && said.contains("certificate revoked"),
+            Expected::Good => output.status.success(),
+            Expected::Revoked => !output.status.success() && said.contains("certificate revoked"),
         };
         if found { Ok(()) } else { otherwise("openssl", said.trim()) }
     }
@@ -168,7 +157,6 @@ impl Judges {
     }
 }
 
-/// The certificate of a directory.
 fn leaf(directory: &Path) -> Result<CertificateDer<'static>, Failure> {
     let leaf = certificates(&directory.join(CERTIFICATE_FILE))?.into_iter().next();
     leaf.ok_or_else(|| Failure::local(format!("{}: no certificate", directory.display())))

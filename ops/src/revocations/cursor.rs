@@ -1,4 +1,4 @@
-//! The place in the feed, kept over restarts.
+//! The position in the feed, kept in a file over restarts.
 
 use std::fs;
 use std::io;
@@ -7,21 +7,18 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::files;
 
-/// The place in the feed: in memory, and in a file if one was named.
+/// The position in the feed.
 #[derive(Debug)]
 pub(super) struct Cursor {
     file: Option<PathBuf>,
-    /// As it is in the file.
+    /// The content of the file.
     kept: String,
-    /// As it is.
+    /// The present position.
     now: String,
 }
 
 impl Cursor {
-    /// Reads the file, if it is there.
-    ///
-    /// # Errors
-    /// When it cannot be read or is no cursor.
+    /// Reads the file, if it exists. An error if it is not a cursor file.
     pub(super) fn open(file: Option<PathBuf>) -> Result<Self, Failure> {
         let kept = match &file {
             None => String::new(),
@@ -38,20 +35,17 @@ impl Cursor {
         Ok(Self { file, now: kept.clone(), kept })
     }
 
-    /// Where to go on; empty: at the beginning.
+    /// The cursor from which to go on; empty at the beginning.
     pub(super) fn now(&self) -> &str {
         &self.now
     }
 
-    /// Goes on. The file stays as it is.
+    /// Sets the cursor. The file does not change.
     pub(super) fn advance(&mut self, cursor: String) {
         self.now = cursor;
     }
 
-    /// Replaces the file, all of it or nothing, if there is something to replace.
-    ///
-    /// # Errors
-    /// When it cannot be written.
+    /// Writes the cursor to the file, atomically, if it changed.
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
         let Some(path) = &self.file else { return Ok(()) };
         if self.kept != self.now {
@@ -62,7 +56,7 @@ impl Cursor {
     }
 }
 
-/// Ours have some twenty characters; a file with more is something else.
+/// A cursor has about twenty characters; a larger file is something else.
 const CURSOR_BYTES_MAX: usize = 256;
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use proto::v1 as wire;
 use serde::Serialize;
 
-use super::in_words;
-use crate::{device, timestamp};
+use crate::timestamp;
+use crate::view::{device_name, revocation_word};
 
-/// What happened to one certificate.
 #[derive(Debug, Serialize)]
 pub(super) struct EventView {
     at: Option<String>,
@@ -22,8 +21,7 @@ pub(super) struct EventView {
 }
 
 impl EventView {
-    /// One line for people.
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let what = match (self.state, &self.reason) {
             ("good", _) => "released".to_owned(),
             (state, Some(reason)) => format!("{state} ({reason})"),
@@ -43,12 +41,12 @@ impl From<&wire::RevocationEvent> for EventView {
     fn from(event: &wire::RevocationEvent) -> Self {
         Self {
             at: timestamp::text(event.at.as_ref()),
-            state: in_words(event.state()),
+            state: revocation_word(event.state()),
             reason: (!event.reason.is_empty()).then(|| event.reason.clone()),
             serial_number: hex::encode(&event.serial_number),
             issuer: event.issuer.clone(),
             shard: event.shard,
-            device: event.device.as_ref().map(device::name),
+            device: event.device.as_ref().map(device_name),
             invalid_since: timestamp::text(event.invalidity_date.as_ref()),
             ledger_entry: event.ledger_entry,
         }

@@ -1,143 +1,137 @@
-//! `touchmark revocations watch`: follows the feed for ever, and keeps lists fresh for those who read files.
+//! `touchmark revocations watch` follows the feed and keeps CRL files fresh.
 //!
-//! Each event is printed, shown by the lists and told to the hook before the cursor file stands for it. So whatever stops this
-//! program, the next start repeats at most what was not finished, and misses nothing.
+//! Each event is printed, shown by the CRLs and reported to the hook before the cursor file is advanced. So
+//! the next start repeats at most what was not finished, and misses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dial::FullJitter;
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
-use rand::RngExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 
+use super::crl_directory::CrlDirectory;
 use super::cursor::Cursor;
 use super::event::EventView;
-use super::lists::Lists;
-use super::{client, hook};
+use super::hook;
+use crate::Context;
 use crate::arguments::WatchArguments;
-use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Follows the feed until it is stopped or, if so asked, until it is caught up.
-///
-/// # Errors
-/// When the CA refuses, or a file cannot be written. A CA that cannot be reached is tried again for ever.
-pub(super) async fn watch(
-    arguments: WatchArguments,
-    connection: &Connection,
-    output: &mut Output,
-) -> Result<(), Failure> {
+/// Follows the feed until it is stopped or, with `--once`, until it is caught up. Reconnects for ever.
+pub(super) async fn watch(arguments: WatchArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let mut terminated =
         signal(SignalKind::terminate()).map_err(|source| Failure::file("SIGTERM", source))?;
-    let mut follower = Follower::new(arguments)?;
+    let mut watcher = Watcher::new(arguments)?;
     if !diagnostics::hang_up_is_ignored() {
         let hang_up = signal(SignalKind::hangup()).map_err(|source| Failure::file("SIGHUP", source))?;
-        follower.hang_up = Some(hang_up);
+        watcher.hang_up = Some(hang_up);
     }
     tokio::select! {
-        outcome = follower.follow_for_ever(connection, output) => outcome,
+        outcome = watcher.watch_forever(context) => outcome,
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminated.recv() => Ok(()),
     }
 }
 
-/// Where we are and what is still owed.
-struct Follower {
+/// The position in the feed, and the work that is not finished.
+struct Watcher {
     cursor: Cursor,
     from_now: bool,
     once: bool,
     quiet: bool,
-    lists: Option<Lists>,
+    crls: Option<CrlDirectory>,
     hook: Option<String>,
-    /// Issuers whose lists must be fetched, with the last event that they must show.
+    /// Issuers whose CRLs must be fetched, with the last event that they must show.
     stale: BTreeMap<String, Option<wire::RevocationEvent>>,
-    /// Whether lists changed that the hook was not told of.
-    hook_owed: bool,
-    /// Attempts in a row that brought nothing.
-    lost: u32,
-    /// The lists that have ended and were complained about.
-    ended: BTreeSet<String>,
-    /// SIGHUP: look at all lists now. `None` where nobody may send it, as under `nohup`.
+    /// Whether CRLs changed without the hook having run.
+    hook_pending: bool,
+    /// Pauses before the next attempt to reach the CA.
+    pauses: FullJitter,
+    /// Issuers whose CRLs have expired, as last reported.
+    expired: BTreeSet<String>,
+    /// SIGHUP checks all CRLs now. `None` if it is ignored, as under `nohup`.
     hang_up: Option<Signal>,
 }
 
-impl Follower {
+impl Watcher {
     fn new(arguments: WatchArguments) -> Result<Self, Failure> {
-        let lists =
-            arguments.write_crl.map(|directory| Lists::new(directory, &arguments.issuers)).transpose()?;
+        let crls = arguments
+            .write_crl
+            .map(|directory| CrlDirectory::new(directory, &arguments.issuers))
+            .transpose()?;
         Ok(Self {
             cursor: Cursor::open(arguments.cursor_file)?,
             from_now: arguments.from_now,
             once: arguments.once,
             quiet: arguments.quiet,
-            lists,
+            crls,
             hook: arguments.hook,
             stale: BTreeMap::new(),
-            hook_owed: false,
-            lost: 0,
-            ended: BTreeSet::new(),
+            hook_pending: false,
+            pauses: pauses(),
+            expired: BTreeSet::new(),
             hang_up: None,
         })
     }
 
-    async fn follow_for_ever(&mut self, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
+    async fn watch_forever(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
         loop {
-            let failure = match self.follow(connection, output).await {
+            let failure = match self.follow(context).await {
                 Ok(()) => return Ok(()),
                 Err(failure) if self.once || !failure.may_pass() => return Err(failure),
                 Err(failure) => failure,
             };
-            self.warn_of_ended_lists(output);
-            let pause = self.pause();
+            self.warn_of_expired_crls(context.output);
+            let pause = self.pauses.next().unwrap_or(PAUSE_MAX);
             let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-            output.note(&format!("{failure}\ntrying again in {}", humantime::format_duration(pause)));
+            context.output.note(&format!("{failure}\ntrying again in {}", humantime::format_duration(pause)));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = hung_up(&mut self.hang_up) => output.note("SIGHUP: trying again now"),
+                () = hung_up(&mut self.hang_up) => context.output.note("SIGHUP: trying again now"),
             }
-            self.lost = self.lost.saturating_add(1);
         }
     }
 
-    /// Follows one connection to its end; `Ok` only when it was to end.
-    async fn follow(&mut self, connection: &Connection, output: &mut Output) -> Result<(), Failure> {
-        let mut client = client(connection).await?;
+    /// Follows one connection. Returns `Ok` only with `--once`.
+    async fn follow(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let mut client = context.connection.revocations().await?;
         let request = wire::WatchRevocationsRequest {
             cursor: self.cursor.now().to_owned(),
             from_now: self.from_now && self.cursor.now().is_empty(),
         };
         let mut stream = client.watch_revocations(request).await?.into_inner();
-        self.all_lists_are_stale();
+        self.mark_all_stale();
         let began = Instant::now();
         let mut behind_since = began;
         let mut caught_up = false;
         loop {
-            let again = self.look_again_at();
+            let again = self.next_check();
             let heard = tokio::select! {
                 heard = timeout_at(again, stream.message()) => heard.map(Some),
                 () = hung_up(&mut self.hang_up) => Ok(None),
             };
             match heard {
                 Ok(None) => {
-                    output.note("SIGHUP: looking at all lists now");
-                    self.all_lists_are_stale();
+                    context.output.note("SIGHUP: looking at all lists now");
+                    self.mark_all_stale();
                 }
                 Ok(Some(message)) => {
                     let message = message?.ok_or_else(|| Failure::unreachable("the CA ended the feed"))?;
-                    self.lost = 0;
-                    caught_up = self.take(message, output).await?;
+                    self.pauses = pauses();
+                    caught_up = self.take(message, context.output).await?;
                 }
-                Err(_) => self.all_lists_are_stale(),
+                Err(_) => self.mark_all_stale(),
             }
             if caught_up || behind_since.elapsed() >= SETTLED_EVERY {
-                self.settle(&mut client, output).await?;
+                self.update_outputs(&mut client, context.output).await?;
                 behind_since = Instant::now();
-                if caught_up && self.once && !self.owes() {
+                if caught_up && self.once && !self.is_pending() {
                     return Ok(());
                 }
                 if self.once && began.elapsed() >= ONCE_WITHIN {
@@ -150,7 +144,7 @@ impl Follower {
         }
     }
 
-    /// Prints events and remembers what they ask for; whether these were the last that there were.
+    /// Prints the events of a message and marks their CRLs stale. Returns whether the feed is caught up.
     async fn take(
         &mut self,
         message: wire::WatchRevocationsResponse,
@@ -159,30 +153,30 @@ impl Follower {
         let mut lines = Vec::new();
         for event in message.events {
             if !self.quiet {
-                lines.push(output.text_of(&EventView::from(&event), EventView::in_words)?);
+                lines.push(output.text_of(&EventView::from(&event), EventView::to_text)?);
             }
-            if self.lists.as_ref().is_some_and(|lists| lists.has(&event.issuer)) {
+            if self.crls.as_ref().is_some_and(|crls| crls.has(&event.issuer)) {
                 self.stale.insert(event.issuer.clone(), Some(event));
             }
         }
         if !lines.is_empty() {
-            // The cursor would stand for events that nobody has read.
+            // Printed before the cursor advances.
             output.lines_to_a_reader(lines.join("\n")).await?;
         }
         self.cursor.advance(message.cursor);
         Ok(message.caught_up)
     }
 
-    /// Brings lists up to date, tells the hook, and only then lets the cursor file stand for it.
-    async fn settle(
+    /// Updates the CRLs, runs the hook, and then writes the cursor file.
+    async fn update_outputs(
         &mut self,
         client: &mut RevocationServiceClient<Channel>,
         output: &mut Output,
     ) -> Result<(), Failure> {
-        if let Some(lists) = &mut self.lists {
-            let mut changed = !lists.bundle_file().exists();
+        if let Some(crls) = &mut self.crls {
+            let mut changed = !crls.bundle_file().exists();
             for (issuer, event) in std::mem::take(&mut self.stale) {
-                match lists.refresh(&issuer, event.as_ref(), client).await {
+                match crls.refresh(&issuer, event.as_ref(), client).await {
                     Ok(Some(new)) => changed |= new,
                     Ok(None) => {
                         output.note(&format!("the CRL of {issuer} does not show the last revocation yet"));
@@ -195,15 +189,15 @@ impl Follower {
                 }
             }
             if changed {
-                lists.bundle()?;
-                output.note(&format!("CRLs in {} are new", lists.directory().display()));
-                self.hook_owed = self.hook.is_some();
+                crls.write_bundle()?;
+                output.note(&format!("CRLs in {} are new", crls.directory().display()));
+                self.hook_pending = self.hook.is_some();
             }
         }
-        if let (true, Some(command)) = (self.hook_owed, &self.hook) {
+        if let (true, Some(command)) = (self.hook_pending, &self.hook) {
             match hook::run(command).await {
                 Ok(said) => {
-                    self.hook_owed = false;
+                    self.hook_pending = false;
                     if !said.is_empty() {
                         output.note(&format!("the hook said: {said}"));
                     }
@@ -218,25 +212,25 @@ impl Follower {
                 )),
             }
         }
-        self.warn_of_ended_lists(output);
-        if self.owes() { Ok(()) } else { self.cursor.keep() }
+        self.warn_of_expired_crls(output);
+        if self.is_pending() { Ok(()) } else { self.cursor.keep() }
     }
 
-    fn owes(&self) -> bool {
-        self.hook_owed || !self.stale.is_empty()
+    fn is_pending(&self) -> bool {
+        self.hook_pending || !self.stale.is_empty()
     }
 
-    fn all_lists_are_stale(&mut self) {
-        for issuer in self.lists.iter().flat_map(Lists::issuers) {
+    fn mark_all_stale(&mut self) {
+        for issuer in self.crls.iter().flat_map(CrlDirectory::issuers) {
             self.stale.entry(issuer.clone()).or_default();
         }
     }
 
-    /// A reader of files refuses everybody when a list has ended: say it once.
-    fn warn_of_ended_lists(&mut self, output: &mut Output) {
-        let Some(lists) = &self.lists else { return };
-        let now: BTreeSet<String> = lists.ended(SystemClock.now()).into_iter().map(str::to_owned).collect();
-        for issuer in now.difference(&self.ended) {
+    /// Reports each CRL that has expired once: a reader of the files refuses everybody then.
+    fn warn_of_expired_crls(&mut self, output: &mut Output) {
+        let Some(crls) = &self.crls else { return };
+        let now: BTreeSet<String> = crls.expired(SystemClock.now()).into_iter().map(str::to_owned).collect();
+        for issuer in now.difference(&self.expired) {
             output.note(&format!(
                 "warning: the CRL of {issuer} has expired, and a broker that reads it may refuse everybody; {}",
                 if issuer == "root" {
@@ -246,23 +240,21 @@ impl Follower {
                 }
             ));
         }
-        self.ended = now;
+        self.expired = now;
     }
 
-    fn look_again_at(&self) -> Instant {
-        let pause = match &self.lists {
-            _ if self.owes() => OWED_AGAIN,
-            Some(lists) => lists.look_again_in(SystemClock.now()),
+    fn next_check(&self) -> Instant {
+        let pause = match &self.crls {
+            _ if self.is_pending() => OWED_AGAIN,
+            Some(crls) => crls.next_check_in(SystemClock.now()),
             None => NOTHING_FOR,
         };
         Instant::now() + pause
     }
+}
 
-    /// Longer with each attempt that brought nothing, and never the same for all watchers of a CA that comes back.
-    fn pause(&self) -> Duration {
-        let most = PAUSE_FIRST.saturating_mul(1 << self.lost.min(5)).min(PAUSE_MAX);
-        most.mul_f64(rand::make_rng::<rand::rngs::StdRng>().random_range(0.5..1.0))
-    }
+fn pauses() -> FullJitter {
+    FullJitter::new(rand::make_rng(), PAUSE_FIRST_MAX, PAUSE_MAX)
 }
 
 /// Returns at the next SIGHUP.
@@ -273,20 +265,20 @@ async fn hung_up(hang_up: &mut Option<Signal>) {
     }
 }
 
-/// While it catches up with a long past, lists are written this often.
+/// How often CRLs are written while it catches up.
 const SETTLED_EVERY: Duration = Duration::from_secs(5);
 
-/// What could not be finished is tried again after this.
+/// The pause before unfinished work is tried again.
 const OWED_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long `--once` waits for lists that show what the feed told: a CA that publishes takes a second.
+/// How long `--once` waits for CRLs that show the last events. A CA that publishes takes a second.
 const ONCE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Without lists there is nothing to look at between events; keep-alives find a dead connection.
+/// Without CRLs nothing is checked between events; keep-alives find a dead connection.
 const NOTHING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A CA that restarts is back in some seconds.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// Bound of the first pause: a CA that restarts is back in some seconds.
+const PAUSE_FIRST_MAX: Duration = Duration::from_secs(2);
 
-/// Longer would keep a revocation from a broker for longer than anybody expects.
+/// A longer pause would delay revocations at a broker.
 const PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -1,20 +1,21 @@
-//! One sentence when the CA stops answering and one when it answers again, however many slots wait for it.
+//! Logs one line when the CA stops answering and one when it answers again, however many slots wait for it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Since when the CA has not answered, if it does not. All clones are the same.
+/// Since when the CA has not answered. All clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outage {
     since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Outage {
-    /// The CA gave no answer, and will be asked again.
+    /// The CA did not answer and is called again.
     pub(super) fn goes_on(&self, detail: &str, patience: Duration) {
-        let Ok(mut since) = self.since.lock() else { return };
+        let mut since = self.since.lock();
         if since.is_none() {
             *since = Some(Instant::now());
             let patience_s = patience.as_secs();
@@ -23,9 +24,8 @@ impl Outage {
     }
 
     /// The CA answered.
-    pub(super) fn is_over(&self) {
-        let Ok(mut since) = self.since.lock() else { return };
-        if let Some(since) = since.take() {
+    pub(super) fn end(&self) {
+        if let Some(since) = self.since.lock().take() {
             tracing::warn!("the CA answers again, after {:.1} s", since.elapsed().as_secs_f64());
         }
     }

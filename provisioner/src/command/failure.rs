@@ -1,84 +1,55 @@
-//! Why a command failed as a whole, how the program ends then, and what to do next (`docs/cli.md`).
+//! Why a command failed as a whole, its exit status, and what to do next (`docs/cli.md`).
 
 use std::path::PathBuf;
 
 use cli::{Complaint, Status};
+use identity::SerialPatternError;
+use proto::v1::Reason;
 
 use crate::arguments::PROGRAM;
 use crate::ca::{CLOCK, CaError, advice};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::link::LinkSpecError;
-use crate::units::PatternError;
 
 /// Why a command failed as a whole.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration has mistakes.
+pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The address of the CA cannot be used.
     #[error("the address of the CA cannot be used")]
     Address(#[from] tonic::transport::Error),
-    /// The CA does not give the work order.
     #[error(transparent)]
     Ca(#[from] CaError),
-    /// The list of serial numbers has mistakes.
     #[error("{path}: {mistakes}")]
-    List {
-        /// Which file.
-        path: PathBuf,
-        /// All of them.
-        mistakes: lists::Mistakes,
-    },
-    /// The list of serial numbers cannot be read.
+    List { path: PathBuf, mistakes: lists::Mistakes },
     #[error("the list {path} cannot be read")]
-    ListFile {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The report cannot be written.
+    ListFile { path: PathBuf, source: std::io::Error },
     #[error("the report {path} cannot be written")]
-    Report {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The link cannot be used for a device.
+    Report { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Link(#[from] LinkSpecError),
-    /// The work order's range cannot be read.
     #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The work order cannot be worked to as asked.
+    Pattern(#[from] SerialPatternError),
+    /// The work order does not allow what was asked.
     #[error("{0}")]
     WorkOrder(String),
-    /// The system does not let us take signals.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
-    /// A result cannot be written.
     #[error("standard output cannot be written")]
     Print(#[source] std::io::Error),
-    /// Nobody said that it is meant.
     #[error("not confirmed; nothing was scrapped")]
-    NotConfirmed {
-        /// How many units it is about.
-        units: usize,
-    },
-    /// The line itself broke.
+    NotConfirmed { units: usize },
+    /// A task of the line panicked.
     #[error("the line broke: {0}")]
     Line(String),
 }
 
 impl Failure {
-    /// How the program ends.
-    pub fn status(&self) -> Status {
+    /// The exit status.
+    pub(crate) fn status(&self) -> Status {
         match self {
             Self::Config(_) | Self::Address(_) => Status::Unusable,
             Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Status::Damaged,
@@ -95,12 +66,12 @@ impl Failure {
         }
     }
 
-    /// What happened, because of what, and what to do next.
-    pub fn complaint(&self) -> Complaint {
+    /// The error message with its causes and the next step.
+    pub(crate) fn complaint(&self) -> Complaint {
         let mut complaint = Complaint::of(PROGRAM, self.status(), self);
         if let Self::Ca(CaError::Refused(refusal)) = self {
             complaint.what = match refusal.reason.as_str() {
-                // It was not the CA that answered, or it did not come to an answer.
+                // There was no connection, so the CA did not answer.
                 reason if is_of_tls(reason) => format!("cannot reach the CA: {}", refusal.message),
                 _ => format!("the CA refuses: {}", refusal.message),
             };
@@ -134,19 +105,23 @@ impl Failure {
     }
 }
 
-/// Whether there was no connection, for a reason that asking again does not mend.
+/// Whether the TLS connection failed for a reason that another attempt does not change.
 fn is_of_tls(reason: &str) -> bool {
     matches!(reason, "TLS" | "NOT_TLS") || reason.starts_with("SERVER_CERTIFICATE_")
 }
 
-/// How the program ends when the CA gives this reason for not going on.
+/// The exit status for a reason of the CA.
 pub(super) fn of_reason(reason: &str) -> Status {
-    match reason {
-        "CA_UNREACHABLE" | "WORK_ORDER_PAUSED" | "WORK_ORDER_NOT_YET_OPEN" => Status::Later,
-        "WORK_ORDER_EXHAUSTED" | "WORK_ORDER_CLOSED" | "WORK_ORDER_EXPIRED" => Status::NotGood,
-        CLOCK | "UNAUTHENTICATED" | "ROLE_NOT_ALLOWED" => Status::Unusable,
-        reason if is_of_tls(reason) => Status::Unusable,
-        reason if reason.starts_with("CLIENT_CERTIFICATE_") => Status::Unusable,
+    match (Reason::from_str_name(reason), reason) {
+        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen), _) | (None, "CA_UNREACHABLE") => {
+            Status::Later
+        }
+        (Some(Reason::WorkOrderExhausted | Reason::WorkOrderClosed | Reason::WorkOrderExpired), _) => {
+            Status::NotGood
+        }
+        (Some(Reason::RoleNotAllowed), _) | (None, CLOCK | "UNAUTHENTICATED") => Status::Unusable,
+        // Also a reason of a newer CA.
+        (_, reason) if reason.starts_with("CLIENT_CERTIFICATE_") || is_of_tls(reason) => Status::Unusable,
         _ => Status::Failed,
     }
 }

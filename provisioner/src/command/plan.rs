@@ -1,4 +1,4 @@
-//! What would be done, and what was done, in words.
+//! The plan of a run and its description.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,21 +7,22 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cli::count;
-use identity::{DeviceId, DeviceSerial, Product};
+use identity::{DeviceId, DeviceSerial, Product, SerialPattern};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
+use super::summary::taken_text;
 use super::survey::{self, Candidates, Wanted};
 use super::{Failure, Job};
 use crate::ca::Ca;
-use crate::journal::{Known, UnitRecord};
-use crate::line::{Stop, Summary};
+use crate::journal::{JournalState, UnitRecord};
+use crate::line::Stop;
 use crate::link::LinkSpec;
-use crate::slot::no_more;
-use crate::units::{SerialPattern, Supply, Unit};
-use crate::wire::{kit, time};
+use crate::slot::order_refusal;
+use crate::units::{Supply, Unit};
+use crate::wire::{bundle, time};
 
-/// The line's own list, not yet read.
+/// The line's own list, not yet parsed.
 pub(super) struct List<'a> {
     pub(super) path: &'a Path,
     pub(super) content: Vec<u8>,
@@ -29,8 +30,8 @@ pub(super) struct List<'a> {
     pub(super) column: Option<&'a str>,
 }
 
-/// What is asked for.
-pub(super) struct Wish<'a> {
+/// What the command line asks for.
+pub(super) struct RunRequest<'a> {
     pub(super) list: Option<List<'a>>,
     pub(super) product: Option<&'a str>,
     pub(super) limit: Option<u64>,
@@ -42,22 +43,25 @@ pub(super) struct Wish<'a> {
 pub(super) struct Plan {
     pub(super) job: Job,
     pub(super) description: String,
-    /// Why the order gives nothing to units that were not begun, if so: known before a unit is put on the bench.
+    /// Why the order issues nothing to units that were not begun.
     pub(super) stop: Option<Stop>,
-    /// How many units are not begun for it.
+    /// How many units are not begun for that reason.
     pub(super) withheld: u64,
-    /// Serial numbers that were passed over, by whose they are; empty where enough others are left.
+    /// Serial numbers that were skipped, by reason; empty where enough others are left.
     pub(super) taken: BTreeMap<&'static str, u64>,
     /// Units that are done already.
     pub(super) done: u64,
-    /// Units that are wanted and for which no serial number is left.
+    /// Units for which no serial number is left.
     pub(super) missing: u64,
 }
 
-/// The product of a work order, if it is the one that is wished for.
-pub(super) fn product(answer: &v1::GetWorkOrderResponse, wish: &Wish<'_>) -> Result<Product, Failure> {
+/// The product of a work order. An error if `--product` names another.
+pub(super) fn product(
+    answer: &v1::GetWorkOrderResponse,
+    request: &RunRequest<'_>,
+) -> Result<Product, Failure> {
     let order = answer.work_order.clone().unwrap_or_default();
-    if wish.product.is_some_and(|wanted| wanted != order.product) {
+    if request.product.is_some_and(|wanted| wanted != order.product) {
         let text = format!("work order {} is for product {}; check --work-order", order.id, order.product);
         return Err(Failure::WorkOrder(text));
     }
@@ -67,42 +71,42 @@ pub(super) fn product(answer: &v1::GetWorkOrderResponse, wish: &Wish<'_>) -> Res
 }
 
 impl Plan {
-    /// Puts together what is asked for, what the CA allows and what is done already.
+    /// Compares what is asked for with what the CA allows and what the journal has as done.
     pub(super) async fn new(
         ca: &Ca,
         answer: &v1::GetWorkOrderResponse,
         product: Product,
-        known: Known,
-        wish: Wish<'_>,
+        known: JournalState,
+        request: RunRequest<'_>,
         reworks: u64,
     ) -> Result<Self, Failure> {
         let order = answer.work_order.clone().unwrap_or_default();
-        for slot in [1, wish.slots] {
-            // An address that is none for the last fixture is told before the first one works.
-            wish.link.reaches(slot)?;
+        for slot in [1, request.slots] {
+            // A wrong address of the last slot is reported before the first one works.
+            request.link.reaches(slot)?;
         }
-        let found = match &wish.list {
-            Some(list) => Found::in_list(listed(list, &order, &product)?, &known, wish.limit),
+        let found = match &request.list {
+            Some(list) => Found::in_list(listed(list, &order, &product)?, &known, request.limit),
             None => {
-                let wanted = Wanted { allowed: allowed(&order, &known, reworks), limit: wish.limit };
+                let wanted = Wanted { allowed: allowed(&order, &known, reworks), limit: request.limit };
                 Found::in_order(survey::candidates(ca, &order, &product, &known, wanted).await?, &known)
             }
         };
-        let Found { supply, first, places, taken } = found;
+        let Found { supply, first, planned, taken } = found;
         for unit in &first {
-            wish.link.accepts(&unit.device)?;
+            request.link.accepts(&unit.device)?;
         }
-        let stop = stands_still(&order, answer.now.as_ref().map(time));
+        let stop = order_stop(&order, answer.now.as_ref().map(time));
         let all = supply.left();
         let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
         let withheld = all.saturating_sub(supply.left());
-        let description = describe(&order, &supply, &places, &taken, &wish);
-        // What was passed over matters where it leaves too few.
-        let taken = if places.missing > 0 { taken } else { BTreeMap::new() };
-        let Wish { link, slots, .. } = wish;
-        let kit = Arc::new(kit(answer));
-        let job = Job { work_order: order.id, kit, link, slots, supply, known };
-        let Places { done, missing, .. } = places;
+        let description = describe(&order, &supply, &planned, &taken, &request);
+        // Skipped serial numbers matter only where too few are left.
+        let taken = if planned.missing > 0 { taken } else { BTreeMap::new() };
+        let RunRequest { link, slots, .. } = request;
+        let bundle = Arc::new(bundle(answer));
+        let job = Job { work_order: order.id, bundle, link, slots, supply, known };
+        let PlanCounts { done, missing, .. } = planned;
         Ok(Self { job, description, stop, withheld, taken, done, missing })
     }
 }
@@ -110,48 +114,48 @@ impl Plan {
 /// Units to make, and what is known of the others.
 struct Found {
     supply: Supply,
-    /// Those of them that are known by name already.
+    /// Those of them whose serial numbers are known already.
     first: Vec<Unit>,
-    places: Places,
-    /// Serial numbers that were passed over, by whose they are.
+    planned: PlanCounts,
+    /// Serial numbers that were skipped, by reason.
     taken: BTreeMap<&'static str, u64>,
 }
 
-/// How the units that are asked for stand.
+/// Numbers of units by their state.
 #[derive(Default)]
-struct Places {
+struct PlanCounts {
     /// Made before: skipped.
     done: u64,
     /// Given up, scrapped, retired or revoked.
     over: u64,
-    /// Under way, and among those to be made.
+    /// Unfinished, and among those to be made.
     open: u64,
-    /// Under way, and not in the list.
+    /// Unfinished, and not in the list.
     open_elsewhere: u64,
-    /// Wanted, and there is no serial number for them.
+    /// Wanted, but no serial number is left.
     missing: u64,
 }
 
 impl Found {
-    /// The line's list: each unit in it ends in a word of its own, but for those that were made before.
-    fn in_list(units: Vec<Unit>, known: &Known, limit: Option<u64>) -> Self {
+    /// Units of the line's list. Each of them is reported, except those that were made before.
+    fn in_list(units: Vec<Unit>, known: &JournalState, limit: Option<u64>) -> Self {
         let is_made = |unit: &&Unit| {
-            known.units.get(&unit.device).is_some_and(|unit| unit.is_done() && unit.is_over().is_none())
+            known.units.get(&unit.device).is_some_and(|unit| unit.is_done() && unit.unavailable().is_none())
         };
         let (made, first): (Vec<Unit>, Vec<Unit>) = units.into_iter().partition(|unit| is_made(&unit));
         let is_open = |unit: &&Unit| known.units.get(&unit.device).is_some_and(UnitRecord::is_open);
         let open = first.iter().filter(is_open).count() as u64;
         let open_elsewhere = (known.open_units().count() as u64).saturating_sub(open);
-        let places = Places { done: made.len() as u64, open, open_elsewhere, ..Places::default() };
+        let planned = PlanCounts { done: made.len() as u64, open, open_elsewhere, ..PlanCounts::default() };
         let supply = Supply::of_list(first.clone(), limit);
-        Self { supply, first, places, taken: BTreeMap::new() }
+        Self { supply, first, planned, taken: BTreeMap::new() }
     }
 
-    fn in_order(candidates: Candidates, known: &Known) -> Self {
+    fn in_order(candidates: Candidates, known: &JournalState) -> Self {
         let Candidates { first, rest, wanted, found, taken } = candidates;
-        let over = known.units.values().filter(|unit| unit.is_over().is_some()).count() as u64;
+        let over = known.units.values().filter(|unit| unit.unavailable().is_some()).count() as u64;
         let done = known.units.values().filter(|unit| unit.is_done()).count() as u64;
-        let places = Places {
+        let planned = PlanCounts {
             done: done.saturating_sub(over),
             over,
             open: known.open_units().count() as u64,
@@ -159,12 +163,11 @@ impl Found {
             missing: found.map_or(0, |found| wanted.saturating_sub(found)),
         };
         let supply = Supply::of_range(first.clone().into_iter().chain(rest), wanted);
-        Self { supply, first, places, taken }
+        Self { supply, first, planned, taken }
     }
 }
 
-/// The units of the line's list. A serial number outside the order's range would be refused by the CA, one by one: it is told before
-/// anything is begun.
+/// Parses the line's list. Serial numbers outside the order's range are reported before anything is begun.
 fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<Vec<Unit>, Failure> {
     let refused = |mistakes| Failure::List { path: list.path.to_owned(), mistakes };
     let range = match &order.serials {
@@ -185,31 +188,32 @@ fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<V
     Ok(rows.into_iter().map(unit).collect())
 }
 
-/// What the CA would say to each unit that was not begun. An order that is exhausted is none of that: its units may be under way.
-fn stands_still(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
-    no_more(order, now)
-        .filter(|refusal| refusal.reason != super::EXHAUSTED)
+/// Why units that were not begun cannot be made. An exhausted order is no reason: its units may be under way.
+fn order_stop(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
+    order_refusal(order, now)
+        .filter(|refusal| !refusal.is(v1::Reason::WorkOrderExhausted))
         .map(|refusal| Stop::Refused { reason: refusal.reason, message: refusal.message })
 }
 
-/// Units for which the CA was asked: what it issued for them it gives them also when the order stands still.
-fn only_asked_for(supply: Supply, known: &Known) -> Supply {
+/// Units for which the CA was asked: it returns what it issued also when the order stands still.
+fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
     let left = supply.left();
     let asked: std::collections::BTreeSet<_> = known
         .units
         .iter()
-        .filter(|(_, unit)| unit.memory.asked.is_some() && !unit.is_done())
+        .filter(|(_, unit)| unit.progress.asked.is_some() && !unit.is_done())
         .map(|(device, _)| device)
         .collect();
-    // No more than are known: a range of ten million is not walked to its end.
+    // Stops after the known units, so that a range of ten million is not walked to its end.
     let units: Vec<Unit> = supply.filter(|unit| asked.contains(&unit.device)).take(asked.len()).collect();
     Supply::of_list(units, Some(left))
 }
 
-/// How many units there are to make: what the order still allows, what of it is ours and not yet done, and what is to be made again.
-fn allowed(order: &v1::WorkOrder, known: &Known, reworks: u64) -> u64 {
+/// How many units there are to make: what the order still allows, what of it is unfinished here, and the
+/// reworks.
+fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64) -> u64 {
     let issued = order.counts.as_ref().map_or(0, |counts| counts.issued);
-    let is_unfinished = |unit: &&UnitRecord| unit.memory.certificate.is_some() && !unit.is_done();
+    let is_unfinished = |unit: &&UnitRecord| unit.progress.certificate.is_some() && !unit.is_done();
     let unfinished = known.units.values().filter(is_unfinished).count() as u64;
     order.quantity.saturating_sub(issued).saturating_add(unfinished).saturating_add(reworks)
 }
@@ -217,9 +221,9 @@ fn allowed(order: &v1::WorkOrder, known: &Known, reworks: u64) -> u64 {
 fn describe(
     order: &v1::WorkOrder,
     supply: &Supply,
-    places: &Places,
+    planned: &PlanCounts,
     taken: &BTreeMap<&'static str, u64>,
-    wish: &Wish<'_>,
+    request: &RunRequest<'_>,
 ) -> String {
     let counts = order.counts.unwrap_or_default();
     let serials = match &order.serials {
@@ -243,114 +247,31 @@ fn describe(
         order.quantity,
         counts.confirmed,
         counts.scrapped,
-        count(supply.left().saturating_sub(places.missing), "unit"),
-        wish.slots,
-        places.done,
+        count(supply.left().saturating_sub(planned.missing), "unit"),
+        request.slots,
+        planned.done,
     );
-    let Places { over, open, open_elsewhere, missing, .. } = places;
+    let PlanCounts { over, open, open_elsewhere, missing, .. } = planned;
     if *over > 0 {
-        write!(text, "\ngiven up      {over} (scrapped, retired or revoked units too; nobody makes them)")
-            .ok();
+        write!(text, "\nnot made      {over} (given up, scrapped, retired or revoked)").ok();
     }
     if *open > 0 {
-        write!(text, "\nunder way     {open} (they are finished)").ok();
+        write!(text, "\nunfinished    {open} (will be finished)").ok();
     }
     if *open_elsewhere > 0 {
-        write!(text, "\nunder way     {open_elsewhere} that are not in the list: `touchmark-station resume` finishes them").ok();
+        write!(
+            text,
+            "\nunfinished    {open_elsewhere} not in the list: `touchmark-station resume` finishes them"
+        )
+        .ok();
     }
     if *missing > 0 {
         let numbers = count(*missing, "unit");
-        write!(text, "\nnot possible  {numbers}: no serial number of the order is left for them").ok();
+        write!(text, "\nnot possible  {numbers}: no serial number of the order is left").ok();
         for (whose, number) in taken {
-            write!(text, "\n              {} {}", count(*number, "serial number"), whose_in_words(whose))
-                .ok();
+            write!(text, "\n              {} {}", count(*number, "serial number"), taken_text(whose)).ok();
         }
     }
-    write!(text, "\nlink          {}", wish.link).ok();
+    write!(text, "\nlink          {}", request.link).ok();
     text
-}
-
-fn whose_in_words(whose: &str) -> &'static str {
-    match whose {
-        "USED_UNDER_ANOTHER_ORDER" => "used under another work order",
-        "MADE_BY_ANOTHER_STATION" | "DEVICE_ALREADY_ISSUED" => "used by another station",
-        "MADE_BY_THIS_STATION" => "used by this station for other units",
-        "SCRAPPED_OR_RETIRED" => "of units that were scrapped or retired",
-        "REVOKED" => "of units whose certificates are revoked",
-        "GIVEN_UP" => "given up at this station",
-        _ => "of other units",
-    }
-}
-
-/// For people.
-pub(super) fn summary_text(summary: &Summary) -> String {
-    let seconds = summary.duration.as_secs_f64();
-    let mut text = format!("{} passed, {} failed", summary.passed, summary.failed());
-    if summary.unfinished() > 0 {
-        write!(text, ", {} unfinished", summary.unfinished()).ok();
-    }
-    write!(text, " in {seconds:.1} s, {:.1} units per minute", summary.units_per_minute()).ok();
-    for (cause, number) in summary.failures.iter().chain(&summary.unfinished) {
-        write!(text, "\n  {number} {cause}").ok();
-    }
-    for (whose, number) in summary.skipped.iter().filter(|(whose, _)| *whose != super::EXHAUSTED) {
-        let (numbers, why) = (count(*number, "serial number"), whose_in_words(whose));
-        write!(text, "\n  passed over: {numbers} {why}").ok();
-    }
-    for (detail, slots) in closed(summary) {
-        write!(text, "\n  no more units were made at {slots}: {detail}").ok();
-    }
-    if summary.left > 0 && summary.stop.is_some() && !summary.is_complete() {
-        write!(text, "\n  not begun: {}", count(summary.left, "unit")).ok();
-    }
-    text
-}
-
-/// Why fixtures took no more units, each reason once, with the fixtures.
-fn closed(summary: &Summary) -> Vec<(&str, String)> {
-    let mut together: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (slot, detail) in &summary.closed {
-        together.entry(detail).or_default().push(*slot);
-    }
-    let named = |mut slots: Vec<usize>| {
-        slots.sort_unstable();
-        let word = if slots.len() == 1 { "slot" } else { "slots" };
-        let slots: Vec<String> = slots.iter().map(ToString::to_string).collect();
-        format!("{word} {}", slots.join(", "))
-    };
-    together.into_iter().map(|(detail, slots)| (detail, named(slots))).collect()
-}
-
-/// For programs.
-pub(super) fn summary_json(work_order: &str, summary: &Summary) -> String {
-    let stop = summary.stop.as_ref().map(|stop| match stop {
-        Stop::Refused { reason, message } => serde_json::json!({"reason": reason, "message": message}),
-        Stop::JournalLost { detail } => serde_json::json!({"reason": "JOURNAL_LOST", "message": detail}),
-        Stop::LinkUnusable { detail } => serde_json::json!({"reason": "LINK_UNUSABLE", "message": detail}),
-        Stop::ClockWrong { detail } => {
-            serde_json::json!({"reason": "STATION_CLOCK_WRONG", "message": detail})
-        }
-        Stop::Interrupted => {
-            serde_json::json!({"reason": "INTERRUPTED", "message": "stopped by the operator"})
-        }
-    });
-    serde_json::json!({
-        "summary": {
-            "work_order": work_order,
-            "passed": summary.passed,
-            "failed": summary.failed(),
-            "failures": summary.failures,
-            "unfinished": summary.unfinished(),
-            "unfinished_causes": summary.unfinished,
-            "done_before": summary.done_before,
-            "skipped": summary.skipped.values().sum::<u64>(),
-            "skipped_causes": summary.skipped,
-            "not_made": summary.not_made(),
-            "not_begun": summary.left,
-            "duration_ms": u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
-            "units_per_minute": summary.units_per_minute(),
-            "stopped": stop,
-        }
-    })
-    .to_string()
 }

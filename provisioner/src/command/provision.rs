@@ -1,13 +1,10 @@
 //! `touchmark-station provision`.
 
-use std::io::Read;
-use std::path::Path;
-
 use cli::Status;
 
-use super::plan::{List, Plan, Wish};
-use super::survey::end_what_got_nothing;
-use super::{Failure, Shown, Station, plan, say, survey};
+use super::plan::{List, Plan, RunRequest};
+use super::survey::end_units_without_certificate;
+use super::{Failure, RunOutput, Station, plan, say, survey};
 use crate::arguments::ProvisionArguments;
 use crate::console::Console;
 use crate::line::Summary;
@@ -15,32 +12,34 @@ use crate::wire::time;
 
 pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
-    // The list is read before anything is asked: a mistyped name costs nothing.
+    // The list is read before anything else, so that a mistyped name costs nothing.
     let list = arguments
         .serials
         .as_deref()
         .map(|path| {
-            Ok::<_, Failure>(List { content: read(path)?, path, column: arguments.column.as_deref() })
+            let content = cli::read_file(path, lists::LIST_BYTES_MAX)
+                .map_err(|source| Failure::ListFile { path: path.to_owned(), source })?;
+            Ok::<_, Failure>(List { content, path, column: arguments.column.as_deref() })
         })
         .transpose()?;
-    let mut shown = Shown::open(&arguments.output, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, console)?;
     let answer = station.ca.work_order(&arguments.work_order).await?;
     let (journal, mut known) = station.work_order(&arguments.work_order)?;
-    let wish = Wish {
+    let request = RunRequest {
         list,
         product: arguments.product.as_deref(),
         limit: arguments.limit,
         link: arguments.link,
         slots: arguments.slots,
     };
-    let product = plan::product(&answer, &wish)?;
+    let product = plan::product(&answer, &request)?;
     let recorded = (!arguments.dry_run).then_some(&journal);
     let reworks = survey::clear_superseded(&station.ca, &arguments.work_order, recorded, &mut known).await?;
     let now = answer.now.as_ref().map(time);
     if let (Some(journal), Some(order)) = (recorded, &answer.work_order) {
-        end_what_got_nothing(&station.ca, order, now, journal, &mut known).await?;
+        end_units_without_certificate(&station.ca, order, now, journal, &mut known).await?;
     }
-    let plan = Plan::new(&station.ca, &answer, product, known, wish, reworks).await?;
+    let plan = Plan::new(&station.ca, &answer, product, known, request, reworks).await?;
     if arguments.dry_run {
         say(&plan.description)?;
         return Ok(if plan.missing > 0 && !plan.taken.is_empty() { Status::NotGood } else { Status::Done });
@@ -50,7 +49,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     }
     let mut summary = match plan.stop {
         Some(_) if plan.job.supply.left() == 0 => Summary::default(),
-        _ => station.line(plan.job, journal, &mut shown).await?,
+        _ => station.line(plan.job, journal, &mut run_output).await?,
     };
     summary.done_before = plan.done;
     summary.left = summary.left.saturating_add(plan.withheld);
@@ -58,19 +57,5 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
     for (whose, count) in plan.taken {
         *summary.skipped.entry(whose.to_owned()).or_default() += count;
     }
-    Ok(shown.finish(&arguments.work_order, &summary))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failure = |source| Failure::ListFile { path: path.to_owned(), source };
-    let mut content = Vec::new();
-    // One byte more than allowed tells that it is too long.
-    let bytes_max = u64::try_from(lists::LIST_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(bytes_max).read_to_end(&mut content).map_err(failure)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(failure)?;
-        file.take(bytes_max).read_to_end(&mut content).map_err(failure)?;
-    }
-    Ok(content)
+    Ok(run_output.finish(&arguments.work_order, &summary))
 }

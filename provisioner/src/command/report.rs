@@ -10,7 +10,7 @@ use identity::DeviceId;
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
 use crate::config::Settings;
-use crate::journal::{Known, UnitEnd, UnitRecord, known, work_orders};
+use crate::journal::{JournalState, UnitEnd, UnitRecord, known, work_orders};
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     let settings = settings(&arguments.common.config)?;
@@ -57,13 +57,13 @@ fn not_here(settings: &Settings, work_order: &str) -> Result<String, Failure> {
     Ok(format!("the journal {} has no work order {work_order}; {others}", current.display()))
 }
 
-/// What became of a unit, in the words of a report file.
+/// The state of a unit, in the words of a report file.
 fn outcome(unit: &UnitRecord) -> &'static str {
     if unit.is_given_up() {
         "given-up"
     } else if unit.scrapped {
         "scrapped"
-    } else if unit.memory.passed {
+    } else if unit.progress.passed {
         "passed"
     } else if unit.waits_for_rework() {
         "rework"
@@ -86,7 +86,7 @@ fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
         "cause": end.map_or("", |end| end.outcome.as_str()),
         "reason": end.map_or(unit.scrap_reason.as_str(), UnitEnd::reason_or_outcome),
         "certificate_serial": certificate_serial(unit),
-        "ledger_entry": unit.memory.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
+        "ledger_entry": unit.progress.certificate.as_ref().map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
         "attempts": unit.attempts,
         "columns": unit.columns,
     })
@@ -104,7 +104,7 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     text.trim_end().to_owned()
 }
 
-/// What became of the units of one work order.
+/// Numbers of units of one work order.
 struct Totals {
     passed: usize,
     scrapped: usize,
@@ -116,7 +116,7 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(known: &Known) -> Self {
+    fn of(known: &JournalState) -> Self {
         let mut failures = BTreeMap::new();
         let is_failed = |unit: &&UnitRecord| !unit.is_done() && !unit.is_open() && !unit.waits_for_rework();
         for unit in known.units.values().filter(is_failed) {
@@ -126,7 +126,7 @@ impl Totals {
             }
         }
         Self {
-            passed: known.units.values().filter(|unit| unit.memory.passed && !unit.scrapped).count(),
+            passed: known.units.values().filter(|unit| unit.progress.passed && !unit.scrapped).count(),
             scrapped: known.units.values().filter(|unit| unit.scrapped && !unit.is_given_up()).count(),
             given_up: known.units.values().filter(|unit| unit.is_given_up()).count(),
             rework: known.units.values().filter(|unit| !unit.is_done() && unit.waits_for_rework()).count(),
@@ -157,7 +157,7 @@ impl Totals {
 
     fn text(&self, work_order: &str, config: &Path) -> String {
         let mut text = format!(
-            "{work_order}: {} passed, {} failed, {} under way",
+            "{work_order}: {} passed, {} failed, {} unfinished",
             self.passed,
             self.failed(),
             self.open.len()
@@ -175,11 +175,11 @@ impl Totals {
             write!(text, "\n  {count} {cause}").ok();
         }
         for device in self.open.iter().take(OPEN_SHOWN_MAX) {
-            write!(text, "\n  under way: {device}").ok();
+            write!(text, "\n  unfinished: {device}").ok();
         }
         if !self.open.is_empty() {
             let config = config.display().to_string();
-            // A path holds no NUL, the one thing that cannot be quoted.
+            // A path contains no NUL, which is all that cannot be quoted.
             let config = shlex::try_quote(&config).unwrap_or_default();
             write!(text, "\n  to finish them: touchmark-station resume --config {config}").ok();
         }
@@ -195,8 +195,8 @@ impl Totals {
     }
 }
 
-/// Of work orders in a message.
+/// Work orders in a message.
 const ORDERS_SHOWN_MAX: usize = 8;
 
-/// Of units under way: 64 slots have no more, unless a line was killed again and again.
+/// More than 64 units, one for each slot, are unfinished only if a line was killed again and again.
 const OPEN_SHOWN_MAX: usize = 64;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use cli::{Status, count};
 
-use super::survey::end_what_got_nothing;
-use super::{Failure, Job, Shown, Station, say};
+use super::survey::end_units_without_certificate;
+use super::{Failure, Job, RunOutput, Station, say};
 use crate::arguments::ResumeArguments;
 use crate::console::Console;
-use crate::journal::{Known, work_orders};
+use crate::journal::{JournalState, work_orders};
 use crate::line::Stop;
 use crate::units::{Supply, Unit};
-use crate::wire::{kit, time};
+use crate::wire::{bundle, time};
 
 pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
-    let mut shown = Shown::open(&arguments.output, console)?;
+    let mut run_output = RunOutput::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
         None => work_orders(station.journal.directory())?,
@@ -31,11 +31,11 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         let answer = station.ca.work_order(&work_order).await?;
         let order = answer.work_order.clone().unwrap_or_default();
         let now = answer.now.as_ref().map(time);
-        let ended = end_what_got_nothing(&station.ca, &order, now, &journal, &mut known).await?;
+        let ended = end_units_without_certificate(&station.ca, &order, now, &journal, &mut known).await?;
         if !ended.is_empty() {
             console.complain(&format!(
-                "{work_order}: the order gives no certificate any more, and the CA gave none to {} under way: nothing is to be finished there",
-                count(ended.len() as u64, "unit")
+                "{work_order}: the order issues no further certificates, and {} had none yet: recorded as ended",
+                count(ended.len() as u64, "unfinished unit")
             ));
             worst = if worst == Status::Done { Status::NotGood } else { worst };
         }
@@ -48,33 +48,36 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
         }
         let (link, slots) = how(&arguments, &known, &work_order)?;
         if !arguments.output.json {
-            console.complain(&format!("{work_order}: {} under way (they are finished)", units.len()));
+            console.complain(&format!(
+                "{work_order}: finishing {}",
+                count(units.len() as u64, "unfinished unit")
+            ));
         }
         let job = Job {
             work_order: work_order.clone(),
-            kit: Arc::new(kit(&answer)),
+            bundle: Arc::new(bundle(&answer)),
             link,
             slots,
             supply: Supply::of_list(units, None),
             known,
         };
-        let summary = station.line(job, journal, &mut shown).await?;
-        let ended = shown.finish(&work_order, &summary);
-        // The first that is not good says the most; what stops one order need not stop the next, but people do.
+        let summary = station.line(job, journal, &mut run_output).await?;
+        let ended = run_output.finish(&work_order, &summary);
+        // The first status that is not good is the exit status.
         worst = if worst == Status::Done { ended } else { worst };
         if summary.stop == Some(Stop::Interrupted) {
             break;
         }
     }
     if nothing && !arguments.output.json {
-        say("no unit is under way")?;
+        say("no unit is unfinished")?;
     }
     Ok(worst)
 }
 
 fn how(
     arguments: &ResumeArguments,
-    known: &Known,
+    known: &JournalState,
     work_order: &str,
 ) -> Result<(crate::link::LinkSpec, usize), Failure> {
     let last = known.last_run.as_ref();

@@ -2,12 +2,13 @@
 
 use cli::{Answer, Complaint, Status, ask, count};
 use identity::DeviceId;
+use proto::v1::Reason;
 
 use super::{Failure, Station, failure, say};
 use crate::arguments::{PROGRAM, ScrapArguments};
 use crate::ca::{CaError, advice};
 use crate::console::Console;
-use crate::journal::{Known, Record};
+use crate::journal::{JournalState, Record};
 
 pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<Status, Failure> {
     let station = Station::open(&arguments.common.config, console)?;
@@ -17,29 +18,27 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
     confirm(&arguments, &devices, &order.id)?;
     let (journal, known) = station.work_order(&arguments.work_order)?;
     let (mut scrapped, mut given_up, mut refused) = (0_u64, 0_u64, 0_u64);
-    // That nobody can be told is no reason to stop in the middle.
+    // A result that cannot be printed does not stop the work.
     let mut printed = Ok(());
     for device in devices {
-        // After the CA's word: without this record the unit would be tried again, and refused.
+        // Recorded after the CA's answer. Without this record the unit would be tried again, and refused.
         let record = Record::Scrapped { device: device.clone(), reason: arguments.remark.clone() };
         let what = match station.ca.scrap(&order.id, &device, &arguments.remark).await {
             Ok(()) => {
                 journal.record(&record).await?;
                 scrapped += 1;
-                told(&arguments, &device, Told::Scrapped)
+                result_line(&arguments, &device, ScrapResult::Scrapped)
             }
-            // It failed before it had a certificate. The CA has nothing to revoke; this station makes it no more. A serial number that
-            // this journal does not know is a mistyped one.
-            Err(CaError::Refused(refusal))
-                if refusal.reason == NEVER_ISSUED && never_made(&known, &device) =>
-            {
+            // The unit failed before it had a certificate, so the CA has nothing to revoke. A serial number
+            // that the journal does not know is mistyped.
+            Err(CaError::Refused(refusal)) if refusal.is(NEVER_ISSUED) && never_made(&known, &device) => {
                 journal.record(&record).await?;
                 given_up += 1;
-                told(&arguments, &device, Told::GivenUp)
+                result_line(&arguments, &device, ScrapResult::GivenUp)
             }
             Err(CaError::Refused(refusal)) if !refusal.stops_the_line => {
                 refused += 1;
-                told(&arguments, &device, Told::Refused(&refusal.reason, &refusal.message))
+                result_line(&arguments, &device, ScrapResult::Refused(&refusal.reason, &refusal.message))
             }
             Err(error) => {
                 let status = failure::of_reason(error.reason());
@@ -60,12 +59,12 @@ pub(super) async fn run(arguments: ScrapArguments, console: &Console) -> Result<
     Ok(if refused > 0 { Status::NotGood } else { Status::Done })
 }
 
-/// Whether the unit was begun here and, as far as is known here, has no certificate.
-fn never_made(known: &Known, device: &DeviceId) -> bool {
+/// Whether the unit was begun here and has no certificate, as far as the journal knows.
+fn never_made(known: &JournalState, device: &DeviceId) -> bool {
     known.units.get(device).is_some_and(|unit| unit.certificate().is_none())
 }
 
-/// Each once, in the order in which they are named.
+/// Each device once, in the order of the command line.
 fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, Failure> {
     let product: identity::Product = product.parse().map_err(|_| {
         Failure::WorkOrder(format!("the CA's work order names {product:?}, which is not a product"))
@@ -77,7 +76,8 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
             Some(named) if *named == product => {
                 DeviceId { product: named.clone(), serial: unit.serial.clone() }
             }
-            // A serial number with a `/`, or a unit of another product: the first is rare, the second a mistake.
+            // A serial number with a `/`, or a unit of another product. The first is rare, so it is treated
+            // as a mistake.
             Some(named) => {
                 let text = format!(
                     "{named}/{} is not a unit of this order, which is for product {product}; nothing was scrapped",
@@ -93,7 +93,7 @@ fn devices(arguments: &ScrapArguments, product: &str) -> Result<Vec<DeviceId>, F
     Ok(devices)
 }
 
-/// Whether it is meant: said on the command line, or typed by the person at the terminal.
+/// Asks the person at the terminal, unless --yes or --confirm was given.
 fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -> Result<(), Failure> {
     let units = devices.len();
     let not_confirmed = Failure::NotConfirmed { units };
@@ -114,8 +114,7 @@ fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -
     if ask(&question) == Answer::Typed(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
 }
 
-/// What became of a unit.
-enum Told<'a> {
+enum ScrapResult<'a> {
     /// The CA revoked its certificates.
     Scrapped,
     /// It never had a certificate.
@@ -124,12 +123,12 @@ enum Told<'a> {
     Refused(&'a str, &'a str),
 }
 
-fn told(arguments: &ScrapArguments, device: &DeviceId, what: Told<'_>) -> String {
+fn result_line(arguments: &ScrapArguments, device: &DeviceId, what: ScrapResult<'_>) -> String {
     if arguments.json {
         let (outcome, reason, message) = match what {
-            Told::Scrapped => ("scrapped", "", ""),
-            Told::GivenUp => ("given-up", NEVER_ISSUED, "it never had a certificate"),
-            Told::Refused(reason, message) => ("refused", reason, message),
+            ScrapResult::Scrapped => ("scrapped", "", ""),
+            ScrapResult::GivenUp => ("given-up", NEVER_ISSUED.as_str_name(), "it never had a certificate"),
+            ScrapResult::Refused(reason, message) => ("refused", reason, message),
         };
         let device = device.to_string();
         let unit =
@@ -137,13 +136,13 @@ fn told(arguments: &ScrapArguments, device: &DeviceId, what: Told<'_>) -> String
         return unit.to_string();
     }
     match what {
-        Told::Scrapped => format!("{device} scrapped"),
-        Told::GivenUp => format!(
-            "{device} given up: it never had a certificate, so there is nothing to revoke; this station makes it no more"
+        ScrapResult::Scrapped => format!("{device} scrapped"),
+        ScrapResult::GivenUp => format!(
+            "{device} given up: it never had a certificate, so there is nothing to revoke; this station does not make it again"
         ),
-        Told::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
+        ScrapResult::Refused(reason, message) => format!("{device} NOT scrapped: {message} ({reason})"),
     }
 }
 
 /// The CA's reason when no unit has this serial number.
-const NEVER_ISSUED: &str = "DEVICE_NOT_FOUND";
+const NEVER_ISSUED: Reason = Reason::DeviceNotFound;

@@ -1,4 +1,4 @@
-//! The signals that stop a line.
+//! Signals that stop a line.
 
 use std::io;
 
@@ -11,13 +11,11 @@ use crate::console::Console;
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` where the line is to outlive its terminal, as under `nohup`.
+    /// `None` if SIGHUP is ignored, as under `nohup`.
     hang_up: Option<Signal>,
 }
 
 impl Signals {
-    /// # Errors
-    /// When the system does not let us take them.
     pub(super) fn new() -> io::Result<Self> {
         let hang_up =
             if diagnostics::hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
@@ -28,11 +26,11 @@ impl Signals {
         })
     }
 
-    /// The first signal stops the line, the second cuts the units off. If this task ends in another way, the line stops: nobody could stop
-    /// it any more.
-    pub(super) async fn watch(mut self, stop: CancellationToken, cut: CancellationToken, console: Console) {
+    /// The first signal stops the line, the second aborts the units. If this task ends in another way the
+    /// line stops, because nobody could stop it any more.
+    pub(super) async fn watch(mut self, stop: CancellationToken, abort: CancellationToken, console: Console) {
         let _stopped = stop.clone().drop_guard();
-        for (token, text) in [(stop, STOPPING), (cut, CUTTING_OFF)] {
+        for (token, text) in [(stop, STOPPING), (abort, CUTTING_OFF)] {
             self.next().await;
             console.complain(text);
             token.cancel();
@@ -54,9 +52,7 @@ impl Signals {
     }
 }
 
-/// After the first.
 const STOPPING: &str =
-    "stopping: the units on the bench are finished, no others are begun; once more cuts them off";
+    "stopping: units on the bench will be finished, no others begun; press Ctrl-C again to abort them";
 
-/// After the second.
-const CUTTING_OFF: &str = "cutting off the units on the bench";
+const CUTTING_OFF: &str = "aborting the units on the bench";

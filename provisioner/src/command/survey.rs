@@ -1,58 +1,58 @@
-//! What the CA has on record of units, asked for many at a time before a line runs.
+//! Asks the CA about many units before a line runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use identity::{DeviceId, DeviceSerial, Product, SerialNumber};
+use identity::{DeviceId, DeviceSerial, Product, SerialNumber, SerialPattern};
 use proto::v1;
 use proto::v1::work_order::Serials;
 
 use super::Failure;
 use crate::ca::{Ca, UNITS_MAX};
-use crate::journal::{Known, Record, UnitEnd, Writer};
-use crate::session::{Outcome, Standing, Step, Taken};
-use crate::slot::no_more;
-use crate::units::{SerialPattern, Unit};
-use crate::wire::{birth_serial_number, standing};
+use crate::journal::{JournalState, Record, UnitEnd, Writer};
+use crate::session::{Outcome, SerialStatus, Step, Taken};
+use crate::slot::order_refusal;
+use crate::units::{Share, Unit};
+use crate::wire::{birth_serial_number, serial_status};
 
-/// Units that can be made, in the order in which they are given out, and what was passed over on the way.
+/// Units that can be made, in the order in which they are given out, and what was skipped.
 pub(super) struct Candidates {
-    /// What was asked about.
+    /// Units that the CA was asked about.
     pub(super) first: Vec<Unit>,
-    /// What is asked about when it is its turn.
+    /// Units that the CA is asked about at their turn.
     pub(super) rest: Box<dyn Iterator<Item = Unit> + Send>,
-    /// How many are wanted, with those that are to be made again.
+    /// How many are wanted, reworks included.
     pub(super) wanted: u64,
-    /// How many of them are known to be there, when the serial numbers end before.
+    /// How many of them exist, if the serial numbers end before.
     pub(super) found: Option<u64>,
-    /// Serial numbers that are other units', by whose they are.
+    /// Serial numbers of other units, by reason.
     pub(super) taken: BTreeMap<&'static str, u64>,
 }
 
-/// Asks about the units that the journal has as passed: those that the CA lets be made again, or that another station has made again, are
-/// not done any more, and of those that are scrapped, retired or revoked by now it is kept in mind that they are. Records the first before
-/// anything is done about it, or only looks when there is no journal. Returns how many are to be made again.
+/// Asks about the units that the journal has as passed. Those that may be reworked, or that another station
+/// has reworked, count as not done; this is recorded in `journal` if there is one. Those that are scrapped,
+/// retired or revoked are marked in `known`. Returns the number of reworks.
 pub(super) async fn clear_superseded(
     ca: &Ca,
     work_order: &str,
     journal: Option<&Writer>,
-    known: &mut Known,
+    known: &mut JournalState,
 ) -> Result<u64, Failure> {
     let made: Vec<(DeviceId, Option<SerialNumber>)> = known
         .units
         .iter()
-        .filter(|(_, unit)| !unit.scrapped && (unit.memory.passed || unit.is_superseded()))
+        .filter(|(_, unit)| !unit.scrapped && (unit.progress.passed || unit.is_superseded()))
         .map(|(device, unit)| (device.clone(), unit.certificate()))
         .collect();
-    let mut again = 0;
+    let mut reworks = 0;
     for chunk in made.chunks(UNITS_MAX) {
         let serials = chunk.iter().map(|(device, _)| device.serial.to_string()).collect();
         let answer = ca.units(work_order, serials, String::new()).await?;
         for ((device, had), unit) in chunk.iter().zip(&answer.units) {
-            let standing = standing(unit);
-            let is_rework = standing == Standing::Rework;
-            again += u64::from(is_rework);
-            if let Standing::Taken(taken @ (Taken::Gone | Taken::Revoked), _) = standing
+            let serial_status = serial_status(unit);
+            let is_rework = serial_status == SerialStatus::Rework;
+            reworks += u64::from(is_rework);
+            if let SerialStatus::Taken(taken @ (Taken::Gone | Taken::Revoked), _) = serial_status
                 && let Some(unit) = known.units.get_mut(device)
             {
                 unit.taken = Some(taken);
@@ -69,19 +69,19 @@ pub(super) async fn clear_superseded(
             }
         }
     }
-    Ok(again)
+    Ok(reworks)
 }
 
-/// Puts units that are under way on record as ended, if the order gives nothing to anybody any more and the CA has given them nothing: there is
-/// nothing to finish. Returns which.
-pub(super) async fn end_what_got_nothing(
+/// If the order issues nothing any more, records unfinished units without a certificate as ended. Returns
+/// them.
+pub(super) async fn end_units_without_certificate(
     ca: &Ca,
     order: &v1::WorkOrder,
     now: Option<SystemTime>,
     journal: &Writer,
-    known: &mut Known,
+    known: &mut JournalState,
 ) -> Result<Vec<DeviceId>, Failure> {
-    let over = no_more(order, now).map(Outcome::Refused).filter(Outcome::ends_the_order);
+    let over = order_refusal(order, now).map(Outcome::Refused).filter(Outcome::ends_the_order);
     let Some(over) = over else { return Ok(Vec::new()) };
     let open: Vec<DeviceId> = known
         .open_units()
@@ -93,7 +93,7 @@ pub(super) async fn end_what_got_nothing(
         let serials = chunk.iter().map(|device| device.serial.to_string()).collect();
         let answer = ca.units(&order.id, serials, String::new()).await?;
         for (device, unit) in chunk.iter().zip(&answer.units) {
-            if standing(unit) != Standing::Free {
+            if serial_status(unit) != SerialStatus::Free {
                 continue;
             }
             let (outcome, reason) = (over.name().to_owned(), over.reason().to_owned());
@@ -107,22 +107,22 @@ pub(super) async fn end_what_got_nothing(
     Ok(ended)
 }
 
-/// What is asked for of an order without a list of the line's own.
+/// How many units are wanted of an order without a list of the line's own.
 pub(super) struct Wanted {
     /// Units that the order still allows, and those that the journal has to make again.
     pub(super) allowed: u64,
-    /// At most so many.
+    /// The most units of this run.
     pub(super) limit: Option<u64>,
 }
 
-/// The units of an order that is worked to without a list of the line's own: its range or its manifest, without what is done here, and
-/// without what is other units' as far as the units that are wanted are concerned. Behind them each is asked about when it is its turn.
-/// Units that another station made and that are to be made again come before those that nobody made.
+/// The units of an order without a list of the line's own: its range or its manifest, without those that are
+/// done here or belong to others. Units behind [`SURVEYED_MAX`] are asked about at their turn. Reworks of
+/// units that another station made come first.
 pub(super) async fn candidates(
     ca: &Ca,
     order: &v1::WorkOrder,
     product: &Product,
-    known: &Known,
+    known: &JournalState,
     wanted: Wanted,
 ) -> Result<Candidates, Failure> {
     let of_product = product.clone();
@@ -130,11 +130,11 @@ pub(super) async fn candidates(
         device: DeviceId { product: of_product.clone(), serial },
         columns: BTreeMap::new(),
     };
-    // What was asked for, or is to be made again, comes first.
+    // Units that were requested or are to be made again come first.
     let begun: Vec<DeviceSerial> = known
         .units
         .iter()
-        .filter(|(_, unit)| !unit.is_done() && (unit.memory.asked.is_some() || unit.is_superseded()))
+        .filter(|(_, unit)| !unit.is_done() && (unit.progress.asked.is_some() || unit.is_superseded()))
         .map(|(device, _)| device.serial.clone())
         .collect();
     let mut done: BTreeSet<DeviceSerial> = begun.iter().cloned().collect();
@@ -147,7 +147,7 @@ pub(super) async fn candidates(
         ca,
         work_order: &order.id,
         wanted,
-        again: Vec::new(),
+        reworks: Vec::new(),
         made_elsewhere: issued.saturating_sub(made_here),
         found: begun,
         taken: BTreeMap::new(),
@@ -156,9 +156,9 @@ pub(super) async fn candidates(
     let rest: Box<dyn Iterator<Item = DeviceSerial> + Send> = match &order.serials {
         Some(Serials::Pattern(pattern)) => {
             let pattern: SerialPattern = pattern.parse()?;
-            let mut serials = pattern
-                .shared(order.quantity, survey.share(&order.stations).await?)
-                .filter(move |serial| !done.contains(serial));
+            let share = survey.share(&order.stations).await?;
+            let mut serials =
+                share.serials(pattern, order.quantity).filter(move |serial| !done.contains(serial));
             survey.of_range(&mut serials).await?;
             Box::new(serials)
         }
@@ -168,8 +168,8 @@ pub(super) async fn candidates(
         }
     };
     let wanted = survey.wanted();
-    let Survey { again, found, taken, ended, .. } = survey;
-    let first: Vec<Unit> = again.into_iter().chain(found).map(unit.clone()).collect();
+    let Survey { reworks, found, taken, ended, .. } = survey;
+    let first: Vec<Unit> = reworks.into_iter().chain(found).map(unit.clone()).collect();
     let number = first.len() as u64;
     let found = (ended && number < wanted).then_some(number);
     Ok(Candidates { first, rest: Box::new(rest.map(unit)), wanted, found, taken })
@@ -179,33 +179,33 @@ struct Survey<'a> {
     ca: &'a Ca,
     work_order: &'a str,
     wanted: Wanted,
-    /// Made by another station, and to be made again.
-    again: Vec<DeviceSerial>,
-    /// How many units of the order others made that were not seen yet.
+    /// Units to rework that another station made.
+    reworks: Vec<DeviceSerial>,
+    /// How many units that others made were not seen yet.
     made_elsewhere: u64,
     found: Vec<DeviceSerial>,
     taken: BTreeMap<&'static str, u64>,
-    /// Whether no serial number is left behind those that were asked about.
+    /// Whether all serial numbers were asked about.
     ended: bool,
 }
 
 impl Survey<'_> {
-    /// Which of the order's stations this one is, and how many there are.
-    async fn share(&self, stations: &[String]) -> Result<(u64, u64), Failure> {
+    /// The station's part of the order. The CA's answer names the station that asks.
+    async fn share(&self, stations: &[String]) -> Result<Share, Failure> {
         if stations.len() < 2 {
-            return Ok((0, 1));
+            return Ok(Share { position: 0, stations: 1 });
         }
-        // About no unit in particular: the answer says who asks.
         let answer = self.ca.units(self.work_order, Vec::new(), String::new()).await?;
-        let place = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
-        Ok((place as u64, stations.len() as u64))
+        let position = stations.iter().position(|station| *station == answer.station).unwrap_or_default();
+        Ok(Share { position: position as u64, stations: stations.len() as u64 })
     }
 
     async fn of_range(
         &mut self,
         serials: &mut (impl Iterator<Item = DeviceSerial> + Send),
     ) -> Result<(), Failure> {
-        // Beyond this each is asked about when it is its turn; a range of ten million is not walked to its end first.
+        // Later units are asked about at their turn, so that a range of ten million is not walked to its end
+        // first.
         let mut surveyed = 0;
         while !self.has_enough()
             && (surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX))
@@ -248,34 +248,35 @@ impl Survey<'_> {
     }
 
     fn sort(&mut self, serial: DeviceSerial, unit: &v1::Unit) {
-        let standing = standing(unit);
-        let is_made = !matches!(standing, Standing::Free | Standing::Taken(Taken::OtherOrder, _));
+        let serial_status = serial_status(unit);
+        let is_made =
+            !matches!(serial_status, SerialStatus::Free | SerialStatus::Taken(Taken::OtherOrder, _));
         self.made_elsewhere = self.made_elsewhere.saturating_sub(u64::from(is_made));
-        match standing {
-            Standing::Taken(taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked), _)
-            | Standing::Taken(taken @ Taken::OtherStation, true) => {
+        match serial_status {
+            SerialStatus::Taken(taken @ (Taken::OtherOrder | Taken::Gone | Taken::Revoked), _)
+            | SerialStatus::Taken(taken @ Taken::OtherStation, true) => {
                 *self.taken.entry(taken.name()).or_default() += 1;
             }
-            Standing::Rework => self.again.push(serial),
-            Standing::Free | Standing::Taken(..) => self.found.push(serial),
+            SerialStatus::Rework => self.reworks.push(serial),
+            SerialStatus::Free | SerialStatus::Taken(..) => self.found.push(serial),
         }
     }
 
     fn wanted(&self) -> u64 {
-        let wanted = self.wanted.allowed.saturating_add(self.again.len() as u64);
+        let wanted = self.wanted.allowed.saturating_add(self.reworks.len() as u64);
         self.wanted.limit.map_or(wanted, |limit| limit.min(wanted))
     }
 
-    /// Whether there are as many as are wanted.
+    /// Whether as many units are found as are wanted.
     fn has_units(&self) -> bool {
-        self.again.len().saturating_add(self.found.len()) as u64 >= self.wanted()
+        self.reworks.len().saturating_add(self.found.len()) as u64 >= self.wanted()
     }
 
-    /// The same, and whether no unit that another station made can be one to be made again.
+    /// Whether enough units are found, and no further rework can be among those of other stations.
     fn has_enough(&self) -> bool {
         self.has_units() && self.made_elsewhere == 0
     }
 }
 
-/// Units that are looked for before the line runs: a day's work, in some megabytes.
+/// Units that are asked about before the line runs: a day's work, in some megabytes.
 const SURVEYED_MAX: usize = 50_000;

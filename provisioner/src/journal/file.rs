@@ -1,33 +1,28 @@
-//! Bytes of a journal file to records.
+//! Reads a journal file.
 
 use std::path::Path;
 
 use super::record::{Header, Record, from_json};
 use super::{JournalError, VERSION};
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
-pub struct Read {
-    /// In order.
-    pub records: Vec<Record>,
+pub(crate) struct Read {
+    pub(crate) records: Vec<Record>,
     /// What was torn off its end.
-    pub torn: Option<Torn>,
-    /// How many of its bytes are whole lines: where the next line goes.
-    pub length: u64,
+    pub(crate) torn: Option<Torn>,
+    /// The length of its whole lines in bytes: where the next line goes.
+    pub(crate) length: u64,
 }
 
-/// A last line that was not written to its end: the station or its machine stopped there. Nobody was told that it was durable.
+/// A last line that was not written to its end, so that it was never acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Torn {
-    /// How many bytes.
-    pub bytes: usize,
+pub(crate) struct Torn {
+    pub(crate) bytes: usize,
 }
 
-/// Reads a journal.
-///
-/// # Errors
-/// When it cannot be read, is of another version, or has a damaged line that is not a torn end.
-pub fn read(path: &Path) -> Result<Read, JournalError> {
+/// Reads a journal. An error if it is of another version, or damaged before its last line.
+pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
     let content = std::fs::read(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
     let whole = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let (lines, tail) = content.split_at_checked(whole).unwrap_or((&content, &[]));

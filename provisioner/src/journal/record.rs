@@ -1,4 +1,4 @@
-//! What is on disk, and how it becomes what the station knows. The one door between the two.
+//! The journal's lines on disk, and their conversion to records.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,23 @@ use crate::session::{BirthCertificate, Step};
 
 /// One entry of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
+pub(crate) enum Record {
     /// A run began.
     Run(RunStart),
     /// A unit is about to be begun.
     Begun {
-        /// Which.
         device: DeviceId,
-        /// What the line's list says of it.
+        /// Further columns of the line's list.
         columns: BTreeMap<String, String>,
     },
     /// A step of a unit is about to take effect.
-    Step {
-        /// Whose.
-        device: DeviceId,
-        /// Which.
-        step: Step,
-    },
+    Step { device: DeviceId, step: Step },
     /// An attempt at a unit ended.
-    Ended {
-        /// Whose.
-        device: DeviceId,
-        /// How.
-        end: UnitEnd,
-    },
-    /// The CA has a unit on record as scrapped.
+    Ended { device: DeviceId, end: UnitEnd },
+    /// The CA has recorded a unit as scrapped.
     Scrapped {
-        /// Which.
         device: DeviceId,
-        /// In the operator's words.
+        /// The operator's remark.
         reason: String,
     },
 }
@@ -46,13 +34,13 @@ pub enum Record {
 /// How a run was started, for `resume`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct RunStart {
+pub(crate) struct RunStart {
     /// Milliseconds since 1970.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// The link, as it was written on the command line.
-    pub link: String,
-    /// How many at a time.
-    pub slots: usize,
+    pub(crate) link: String,
+    /// How many units at a time.
+    pub(crate) slots: usize,
 }
 
 /// The first line.

@@ -51,8 +51,8 @@ fn what_is_recorded_is_known_after_a_restart() {
     assert_eq!(read(&path).unwrap().records, records());
     let (_, known) = Journal::open(directory.path()).unwrap().work_order("wo-1").unwrap();
     let unit = &known.units[&device(1)];
-    assert!(unit.memory.passed && unit.memory.confirmed && !unit.is_open());
-    assert_eq!(unit.memory.asked, Some(([7; 16].into(), vec![1, 2, 3])));
+    assert!(unit.progress.passed && unit.progress.confirmed && !unit.is_open());
+    assert_eq!(unit.progress.asked, Some(([7; 16].into(), vec![1, 2, 3])));
     assert_eq!(unit.attempts, 1);
     let scrapped = &known.units[&device(3)];
     assert!(scrapped.scrapped && scrapped.is_done() && !scrapped.is_open(), "it never returns");
@@ -72,12 +72,16 @@ fn a_serial_number_that_was_told_in_vain_stays_so_after_the_next_refusal() {
     let begun = || Record::Begun { device: device(1), columns: BTreeMap::new() };
     let asked =
         || Record::Step { device: device(1), step: Step::Asked { request_id: [7; 16].into(), csr: vec![1] } };
-    let in_vain = |records: Vec<Record>| Known::from_records(records).units[&device(1)].memory.told_in_vain;
-    let first = vec![begun(), asked(), ended(ALREADY_ISSUED)];
+    let in_vain = |records: Vec<Record>| {
+        JournalState::from_records(records).units[&device(1)].progress.assigned_in_vain
+    };
+    let first = vec![begun(), asked(), ended("DEVICE_ALREADY_ISSUED")];
     assert!(in_vain(first.clone()));
-    assert!(in_vain([first, vec![begun(), ended(ALREADY_ISSUED), begun(), ended("no-answer")]].concat()));
+    assert!(in_vain(
+        [first, vec![begun(), ended("DEVICE_ALREADY_ISSUED"), begun(), ended("no-answer")]].concat()
+    ));
     // The first board may have its certificate on the way: it keeps its number.
-    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended(ALREADY_ISSUED)]));
+    assert!(!in_vain(vec![begun(), asked(), begun(), asked(), ended("DEVICE_ALREADY_ISSUED")]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One thread that writes a journal: what many slots record at once costs one sync.
+//! One thread that writes a journal, so that records of many slots share one sync.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,9 +10,9 @@ use super::file::line;
 use super::record::{Header, to_json};
 use super::{JournalError, Record, VERSION};
 
-/// Appends to a journal. Cheap to clone; the file is closed when the last clone is gone.
+/// Appends to a journal. Cheap to clone; the file is closed with the last clone.
 #[derive(Debug, Clone)]
-pub struct Writer {
+pub(crate) struct Writer {
     queue: mpsc::Sender<Append>,
 }
 
@@ -23,7 +23,7 @@ struct Append {
 }
 
 impl Writer {
-    /// Opens a file whose whole lines are `length` bytes (what follows is cut), or makes it.
+    /// Opens a file with `length` bytes of whole lines and cuts what follows, or creates it.
     pub(super) fn open(path: &Path, work_order: &str, length: Option<u64>) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: path.to_owned(), source };
         let mut file =
@@ -47,11 +47,9 @@ impl Writer {
         Ok(Self { queue })
     }
 
-    /// Appends a record. When this returns `Ok`, it survives a power cut.
-    ///
-    /// # Errors
-    /// When it could not be written or synced; nothing is written to this journal after that, for what is on disk is then unknown.
-    pub async fn record(&self, record: &Record) -> Result<(), JournalError> {
+    /// Appends a record. When this returns `Ok`, it survives a power cut. After an error nothing is written
+    /// to this journal any more, because what is on disk is unknown.
+    pub(crate) async fn record(&self, record: &Record) -> Result<(), JournalError> {
         let closed = || JournalError::Closed { why: "its writer has ended".into() };
         let json = to_json(record).map_err(|error| JournalError::Closed { why: error.to_string() })?;
         let (done, result) = oneshot::channel();
@@ -73,7 +71,7 @@ fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>) {
             Some(why) => Err(why.clone()),
             None => {
                 let lines: Vec<u8> = batch.iter().flat_map(|append| append.line.iter().copied()).collect();
-                // After a failed sync nobody knows what is on disk, and a second sync may lie: stop here.
+                // After a failed sync the content of the disk is unknown, and a second sync may lie.
                 file.write_all(&lines)
                     .and_then(|()| file.sync_data())
                     .map_err(|error| format!("{}: {error}", path.display()))
@@ -82,11 +80,11 @@ fn write(file: &mut File, path: &Path, mut appends: mpsc::Receiver<Append>) {
         failure = result.as_ref().err().cloned();
         for append in batch {
             let result = result.clone().map_err(|why| JournalError::Closed { why });
-            // A slot that was cut off does not wait any more.
+            // An aborted slot does not wait any more.
             append.done.send(result).ok();
         }
     }
 }
 
-/// Records that wait for one sync: each of 64 slots waits for its own one.
+/// Records that share one sync: each of 64 slots waits for its own.
 const QUEUE_MAX: usize = 64;

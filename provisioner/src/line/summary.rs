@@ -3,65 +3,51 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use proto::v1::Reason;
+
 use crate::report::{UnitOutcome, UnitReport};
 
-/// What became of a run.
+/// What became of a run: numbers of units.
 #[derive(Debug, Default, Clone)]
-pub struct Summary {
-    /// Units that passed.
-    pub passed: u64,
-    /// Serial numbers that are other units', by whose they are: nothing was made under them.
-    pub skipped: BTreeMap<String, u64>,
+pub(crate) struct Summary {
+    pub(crate) passed: u64,
+    /// Serial numbers of other units, by the name of [`crate::session::Taken`]. No unit was made under them.
+    pub(crate) skipped: BTreeMap<String, u64>,
     /// Units that did not pass, by cause: kind of end and reason.
-    pub failures: BTreeMap<String, u64>,
-    /// Units that the line's own stop left as they were, by cause.
-    pub unfinished: BTreeMap<String, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
+    /// Units that the stop of the line left unfinished, by cause.
+    pub(crate) unfinished: BTreeMap<String, u64>,
     /// Units that were not begun.
-    pub left: u64,
+    pub(crate) left: u64,
     /// Units that were wanted when no serial number was left.
-    pub short: u64,
-    /// Fixtures that took no units from some time on, and why.
-    pub closed: Vec<(usize, String)>,
+    pub(crate) short: u64,
+    /// Slots that took no further units, and why.
+    pub(crate) closed: Vec<(usize, String)>,
     /// Units that were done before the run.
-    pub done_before: u64,
+    pub(crate) done_before: u64,
     /// From the first unit's start to the last one's end.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// Why it ended before all units were begun.
-    pub stop: Option<Stop>,
+    pub(crate) stop: Option<Stop>,
 }
 
-/// Why a line stops before its units are done.
+/// Why a line stops before its units are done. The texts say why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
-    /// The CA would say the same to every unit.
-    Refused {
-        /// Stable.
-        reason: String,
-        /// For people.
-        message: String,
-    },
+pub(crate) enum Stop {
+    /// The CA would refuse every unit.
+    Refused { reason: String, message: String },
     /// The journal cannot be written.
-    JournalLost {
-        /// Why.
-        detail: String,
-    },
-    /// The link cannot be used, whatever unit is on the bench.
-    LinkUnusable {
-        /// Why.
-        detail: String,
-    },
-    /// The station's clock is wrong, or the CA's.
-    ClockWrong {
-        /// What it shows.
-        detail: String,
-    },
+    JournalLost(String),
+    /// The link cannot be used for any unit.
+    LinkUnusable(String),
+    /// The station's clock or the CA's is wrong.
+    ClockWrong(String),
     /// The operator stopped it.
     Interrupted,
 }
 
 impl Summary {
-    /// Counts a unit.
-    pub fn count(&mut self, report: &UnitReport) {
+    pub(crate) fn count(&mut self, report: &UnitReport) {
         match report.outcome {
             UnitOutcome::Passed => self.passed += 1,
             UnitOutcome::Skipped => count(&mut self.skipped, &report.reason, ""),
@@ -70,8 +56,8 @@ impl Summary {
         }
     }
 
-    /// Adds another summary's counts.
-    pub fn add(&mut self, other: Self) {
+    /// Adds the counts of another slot.
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         for (whose, count) in other.skipped {
             *self.skipped.entry(whose).or_default() += count;
@@ -89,31 +75,30 @@ impl Summary {
     }
 
     /// How many units did not pass.
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 
-    /// Units that were wanted and cannot be made, because serial numbers of the order are used up outside of it.
-    pub fn not_made(&self) -> u64 {
+    /// Units that cannot be made, because serial numbers of the order were used outside of it.
+    pub(crate) fn not_made(&self) -> u64 {
         let lost = ["USED_UNDER_ANOTHER_ORDER", "SCRAPPED_OR_RETIRED", "REVOKED"];
         let lost: u64 = lost.iter().filter_map(|whose| self.skipped.get(*whose)).sum();
         self.short.min(lost)
     }
 
-    /// Whether it ended because all units of the order were made, some of them elsewhere.
-    pub fn is_complete(&self) -> bool {
-        self.skipped.contains_key("WORK_ORDER_EXHAUSTED") && self.unfinished() == 0
+    /// Whether it ended because all units of the order were made, some of them by other stations.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.skipped.contains_key(Reason::WorkOrderExhausted.as_str_name()) && self.unfinished() == 0
     }
 
-    /// How many units were left as they were.
-    pub fn unfinished(&self) -> u64 {
+    /// How many units are unfinished.
+    pub(crate) fn unfinished(&self) -> u64 {
         self.unfinished.values().sum()
     }
 
     /// Units that passed in a minute; zero when nothing ran.
-    pub fn units_per_minute(&self) -> f64 {
+    pub(crate) fn units_per_minute(&self) -> f64 {
         let minutes = self.duration.as_secs_f64() / 60.0;
-        // Counts stay far below 2^52.
         #[expect(clippy::cast_precision_loss, reason = "counts of units stay far below 2^52")]
         let passed = self.passed as f64;
         if minutes > 0.0 { passed / minutes } else { 0.0 }

@@ -1,10 +1,11 @@
-//! A command for each device, spoken to on its standard input and output.
+//! A command for each device, which speaks the factory link on its standard input and output.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use identity::DeviceId;
+use parking_lot::Mutex;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use super::{LinkError, LinkSpec};
 use crate::wire::for_people;
 
-/// A running command. It is killed when this is dropped.
+/// A running command. Dropping it kills the command.
 pub(super) struct Process {
     child: Child,
     said: Arc<Mutex<Vec<u8>>>,
@@ -34,7 +35,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C on the station's terminal is for the station, which then finishes the units under way.
+            // Ctrl-C on the terminal is for the station, which then finishes the units under way.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -48,7 +49,8 @@ impl Process {
         Ok((Self { child, said, listener }, stdout, stdin))
     }
 
-    /// Waits until it ends by itself, or ends it. Returns how it ended and the last of what it said.
+    /// Waits until the command ends, and kills it if it does not. Returns its exit status and the end of its
+    /// standard error.
     pub(super) async fn end(mut self) -> (String, String) {
         let status = match timeout(END_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) => status.to_string(),
@@ -58,11 +60,10 @@ impl Process {
                 "it did not end and was killed".to_owned()
             }
         };
-        // Its own children may hold the stream open; do not wait for them.
+        // The command's own children may hold the stream open.
         timeout(LISTEN_TIMEOUT, &mut self.listener).await.ok();
         self.listener.abort();
-        let said =
-            self.said.lock().map(|said| String::from_utf8_lossy(&said).into_owned()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&self.said.lock()).into_owned();
         let said = said
             .lines()
             .map(str::trim)
@@ -73,25 +74,25 @@ impl Process {
     }
 }
 
-/// Keeps the end of what it says.
+/// Keeps the end of a command's standard error.
 async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
-        let Ok(mut said) = said.lock() else { return };
+        let mut said = said.lock();
         said.extend_from_slice(buffer.get(..length).unwrap_or_default());
         let surplus = said.len().saturating_sub(SAID_BYTES_MAX);
         said.drain(..surplus);
     }
 }
 
-/// Between the lines of what a command said.
+/// Between the lines of a command's standard error.
 pub(super) const LINE_SEPARATOR: &str = " | ";
 
-/// Of what a command said on standard error: enough for its last error, little enough for a report line.
+/// Enough for its last error, and short enough for a report line.
 const SAID_BYTES_MAX: usize = 2048;
 
-/// After its input was closed, for a command to end by itself.
+/// For a command to end by itself after its input was closed.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After it has ended, for the rest of what it said.
+/// For the rest of its standard error after it has ended.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(200);

@@ -7,26 +7,24 @@ use identity::DeviceId;
 
 /// How the station reaches its devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkSpec {
-    /// A command for each device, in words; `{serial}`, `{product}` and `{slot}` are filled in, no shell takes part.
+pub(crate) enum LinkSpec {
+    /// A command for each device, in words. `{serial}`, `{product}` and `{slot}` are replaced; no shell is
+    /// involved.
     Exec(Vec<String>),
-    /// A host and a port.
+    /// A TCP address for each device.
     Tcp(Address),
 }
 
-/// Host and port of a device, in which `{slot}`, `{slot:02}`, `{serial}` and `{product}` are filled in.
+/// Host and port, in which `{slot}`, `{slot:02}`, `{serial}` and `{product}` are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     host: String,
     port: String,
 }
 
 impl Address {
     /// The host (without brackets) and port of one device.
-    ///
-    /// # Errors
-    /// When what is filled in makes no port.
-    pub fn of(&self, device: &DeviceId, slot: usize) -> Result<(String, u16), LinkSpecError> {
+    pub(crate) fn of(&self, device: &DeviceId, slot: usize) -> Result<(String, u16), LinkSpecError> {
         let host = LinkSpec::fill(&self.host, device, slot);
         let port = LinkSpec::fill(&self.port, device, slot);
         match port.parse() {
@@ -53,7 +51,7 @@ impl FromStr for Address {
             .ok_or(LinkSpecError::Address)?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let numbered = port.contains('{') || matches!(port.parse::<u16>(), Ok(1..));
-        // An IPv6 address, perhaps with a zone, or something that is filled in; everything else has no colon.
+        // An IPv6 address, perhaps with a zone, or a placeholder; other hosts have no colon.
         let is_host =
             !host.contains(':') || host.contains(['{', '%']) || host.parse::<std::net::Ipv6Addr>().is_ok();
         if !numbered || !is_host {
@@ -74,11 +72,8 @@ impl fmt::Display for Address {
 }
 
 impl LinkSpec {
-    /// Whether this device's serial can be filled in: a serial with a `/` in a file name would lead elsewhere.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
+    /// Refuses a serial number that would lead elsewhere, such as one with a `/` in a file name.
+    pub(crate) fn accepts(&self, device: &DeviceId) -> Result<(), LinkSpecError> {
         let serial = device.serial.as_str();
         let fills = match self {
             Self::Exec(words) => words.iter().any(|word| word.contains("{serial}")),
@@ -90,11 +85,8 @@ impl LinkSpec {
         Ok(())
     }
 
-    /// Whether there is an address for this fixture.
-    ///
-    /// # Errors
-    /// When what is filled in makes no port.
-    pub fn reaches(&self, slot: usize) -> Result<(), LinkSpecError> {
+    /// Refuses a slot for which there is no valid address.
+    pub(crate) fn reaches(&self, slot: usize) -> Result<(), LinkSpecError> {
         match self {
             Self::Exec(_) => Ok(()),
             Self::Tcp(address) if address.port.contains("{serial}") => Ok(()),
@@ -109,9 +101,9 @@ impl LinkSpec {
         }
     }
 
-    /// The words of the command for one device.
+    /// Replaces the placeholders of one word.
     pub(super) fn fill(word: &str, device: &DeviceId, slot: usize) -> String {
-        // One pass: what was filled in is not looked at again.
+        // One pass, so that replaced text is not replaced again.
         let mut filled = String::new();
         let mut rest = word;
         while let Some(start) = rest.find('{') {
@@ -159,7 +151,7 @@ impl fmt::Display for LinkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exec(words) => {
-                // Words that came from a command line hold no NUL, the one thing that cannot be quoted.
+                // Words of a command line contain no NUL, which is all that cannot be quoted.
                 let quoted = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
                 write!(f, "exec:{quoted}")
             }
@@ -168,8 +160,8 @@ impl fmt::Display for LinkSpec {
     }
 }
 
-/// A name in braces that nothing is filled in for: `{seriall}`. Braces that a command may have for itself are none: `{}`, `{a,b}`, `{ x }`,
-/// `${HOME}`.
+/// The first name in braces that is not a placeholder, such as `{seriall}`. Braces of the command itself are
+/// not names: `{}`, `{a,b}`, `{ x }`, `${HOME}`.
 fn unknown_placeholder(text: &str) -> Option<String> {
     let mut rest = text;
     let mut before = '\0';
@@ -187,47 +179,28 @@ fn unknown_placeholder(text: &str) -> Option<String> {
     None
 }
 
-/// What is filled in.
 const PLACEHOLDERS: [&str; 4] = ["serial", "product", "slot", "slot:02"];
 
 /// Why a text is not a [`LinkSpec`], or not one for a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LinkSpecError {
-    /// Neither of the kinds.
+pub(crate) enum LinkSpecError {
     #[error("a link is exec:COMMAND or tcp:HOST:PORT")]
     Kind,
-    /// No words, or a quote that is not closed.
     #[error("exec: needs a command; a quote may be open")]
     Command,
-    /// No host or no port.
     #[error("tcp: needs HOST:PORT")]
     Address,
-    /// Nothing is filled in for it.
     #[error("{placeholder} is not filled in; {{serial}}, {{product}}, {{slot}} and {{slot:02}} are")]
-    Placeholder {
-        /// As it is written.
-        placeholder: String,
-    },
-    /// What was filled in is no port.
+    Placeholder { placeholder: String },
     #[error("{port:?} is not a port (slot {slot}); a port is 1 to 65535")]
-    Port {
-        /// What it is.
-        port: String,
-        /// Of which fixture.
-        slot: usize,
-    },
-    /// Planned, not built.
+    Port { port: String, slot: usize },
     #[error(
         "serial ports are not in this version; connect the port with a command, for example \
          'exec:socat - /dev/ttyUSB0,b115200,rawer'"
     )]
     SerialPort,
-    /// It would be filled in where it could lead elsewhere.
     #[error("serial number {serial} cannot be filled in for {{serial}}: it has a / or starts with . or -")]
-    Serial {
-        /// Which.
-        serial: String,
-    },
+    Serial { serial: String },
 }
 
 #[cfg(test)]

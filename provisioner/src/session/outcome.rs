@@ -1,4 +1,4 @@
-//! How a session can end. Each end has its own name.
+//! How a session can end.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,92 +7,69 @@ use identity::DeviceId;
 
 use super::{FaultCode, VerificationFault};
 
-/// How a session ended.
+/// How a session ended. Texts say why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The unit has its certificate, the CA knows, it is locked.
+pub(crate) enum Outcome {
+    /// The unit has its certificate, the CA recorded it, and the unit is locked.
     Passed,
-    /// The device did not answer, however often it was asked.
+    /// The device did not answer `sends-max` requests.
     TimedOut {
         /// What it was asked for.
         doing: &'static str,
-        /// How many frames came that nobody could read.
+        /// How many damaged frames came.
         damaged: u32,
-        /// How many bytes came that were no part of a frame, when no frame came at all.
+        /// How many bytes came that were not part of a frame, if no frame came.
         noise_bytes: u64,
     },
-    /// The device said that it cannot.
+    /// The device reported a fault.
     DeviceFault {
-        /// Why.
         code: FaultCode,
-        /// In its words.
         message: String,
         /// What it was asked for.
         doing: &'static str,
     },
-    /// Another unit is on the bench than the line says.
+    /// Another unit is on the bench.
     WrongDevice {
-        /// Which, in its words.
+        /// The unit's name in its own words.
         found: String,
-        /// Whether it is known to be of another product.
+        /// Whether the unit is known to be of another product.
         other_product: bool,
     },
-    /// The serial number is another unit's, by the CA's record. The unit on the bench was told nothing.
+    /// By the CA's record the serial number is another unit's. The unit on the bench was told nothing.
     SerialTaken(Taken),
-    /// The line gives back what the station writes.
+    /// The line returns what the station writes.
     Echo,
-    /// The unit still has the certificate that its rework is to replace.
+    /// The unit still has the certificate that its rework replaces.
     NotErased,
     /// The unit has a certificate that a rework has replaced: another board has the serial number now.
     Replaced,
-    /// The station's clock is wrong: it cannot judge certificates.
-    ClockWrong {
-        /// By how much, or in what it shows.
-        detail: String,
-    },
-    /// Nobody takes the connection to the device.
-    NotConnected {
-        /// Why.
-        detail: String,
-    },
+    /// The station's clock or the CA's is wrong, so certificates cannot be judged.
+    ClockWrong(String),
+    /// No device is connected.
+    NotConnected(String),
     /// The link cannot be used for any unit.
-    LinkUnusable {
-        /// Why.
-        detail: String,
-    },
-    /// The device does not keep to the protocol, or speaks another.
-    Misbehaved {
-        /// In what.
-        what: String,
-    },
-    /// The CA said no.
+    LinkUnusable(String),
+    /// The device breaks the protocol, or speaks another version.
+    Misbehaved(String),
+    /// The CA refused.
     Refused(Refusal),
-    /// The CA gave no answer. Nobody knows whether it issued; asking again under the same id tells.
-    CaUnreachable {
-        /// Why.
-        detail: String,
-    },
-    /// What the unit has is not what it should have.
+    /// The CA did not answer. It may have issued: the same request id tells.
+    CaUnreachable(String),
+    /// What the unit has installed is wrong.
     VerificationFailed(VerificationFault),
     /// The link broke.
-    LinkLost {
-        /// Why.
-        detail: String,
-    },
-    /// The device is locked, shows nothing, and the journal does not say that it passed.
+    LinkLost(String),
+    /// The device is locked and shows nothing, and the journal does not say that it passed.
     LockedWithoutRecord,
     /// The journal cannot be written.
-    JournalLost {
-        /// Why.
-        detail: String,
-    },
-    /// Cut off by the operator.
+    JournalLost(String),
+    /// The operator aborted the session.
     Cancelled,
 }
 
 impl Outcome {
-    /// Stable name of the kind, for reports and totals.
-    pub fn name(&self) -> &'static str {
+    /// The stable name of the kind, for reports and totals.
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::TimedOut { .. } => "timed-out",
@@ -102,22 +79,23 @@ impl Outcome {
             Self::Echo => "echo",
             Self::NotErased => "not-erased",
             Self::Replaced => "replaced",
-            Self::ClockWrong { .. } => "clock-wrong",
-            Self::NotConnected { .. } => "not-connected",
-            Self::LinkUnusable { .. } => "link-unusable",
-            Self::Misbehaved { .. } => "misbehaved",
+            Self::ClockWrong(_) => "clock-wrong",
+            Self::NotConnected(_) => "not-connected",
+            Self::LinkUnusable(_) => "link-unusable",
+            Self::Misbehaved(_) => "misbehaved",
             Self::Refused(_) => "refused",
-            Self::CaUnreachable { .. } => "ca-unreachable",
+            Self::CaUnreachable(_) => "ca-unreachable",
             Self::VerificationFailed(_) => "verification-failed",
-            Self::LinkLost { .. } => "link-lost",
+            Self::LinkLost(_) => "link-lost",
             Self::LockedWithoutRecord => "locked-without-record",
-            Self::JournalLost { .. } => "journal-lost",
+            Self::JournalLost(_) => "journal-lost",
             Self::Cancelled => "cancelled",
         }
     }
 
-    /// The stable reason within the kind: the CA's or the device's own word, or ours. Empty only when the unit passed.
-    pub fn reason(&self) -> &str {
+    /// The stable reason within the kind, from the CA, the device or the station. Empty only when the unit
+    /// passed.
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Passed => "",
             Self::TimedOut { damaged: 0, noise_bytes: 0, .. } => "no-answer",
@@ -132,41 +110,41 @@ impl Outcome {
             Self::Echo => "the-line-echoes",
             Self::NotErased => "not-erased",
             Self::Replaced => "replaced-by-a-rework",
-            Self::ClockWrong { .. } => "STATION_CLOCK_WRONG",
-            Self::NotConnected { .. } => "not-connected",
-            Self::LinkUnusable { .. } => "link-unusable",
-            Self::Misbehaved { .. } => "not-the-protocol",
-            Self::CaUnreachable { .. } => "CA_UNREACHABLE",
-            Self::LinkLost { .. } => "link-closed",
+            Self::ClockWrong(_) => "STATION_CLOCK_WRONG",
+            Self::NotConnected(_) => "not-connected",
+            Self::LinkUnusable(_) => "link-unusable",
+            Self::Misbehaved(_) => "not-the-protocol",
+            Self::CaUnreachable(_) => "CA_UNREACHABLE",
+            Self::LinkLost(_) => "link-closed",
             Self::LockedWithoutRecord => "no-record-that-it-passed",
-            Self::JournalLost { .. } => "journal-not-written",
+            Self::JournalLost(_) => "journal-not-written",
             Self::Cancelled => "cut-off",
         }
     }
 
-    /// Whether this says something of the unit, rather than of the line, which stops for it.
-    pub fn judges_the_unit(&self) -> bool {
+    /// Whether the unit is at fault, rather than the line, which then stops.
+    pub(crate) fn judges_the_unit(&self) -> bool {
         match self {
-            Self::CaUnreachable { .. }
-            | Self::JournalLost { .. }
+            Self::CaUnreachable(_)
+            | Self::JournalLost(_)
             | Self::Echo
-            | Self::ClockWrong { .. }
-            | Self::NotConnected { .. }
-            | Self::LinkUnusable { .. }
+            | Self::ClockWrong(_)
+            | Self::NotConnected(_)
+            | Self::LinkUnusable(_)
             | Self::Cancelled => false,
             Self::Refused(refusal) => !refusal.stops_the_line,
             _ => true,
         }
     }
 
-    /// Whether the same unit may simply go on later: `resume` takes it up.
-    pub fn leaves_the_unit_open(&self) -> bool {
+    /// Whether `resume` can continue the unit.
+    pub(crate) fn leaves_the_unit_open(&self) -> bool {
         match self {
-            Self::Refused(refusal) => refusal.stops_the_line && !ENDS_OF_ORDERS.contains(&&*refusal.reason),
-            Self::CaUnreachable { .. }
-            | Self::LinkLost { .. }
+            Self::Refused(refusal) => refusal.stops_the_line && !refusal.ends_the_order,
+            Self::CaUnreachable(_)
+            | Self::LinkLost(_)
             | Self::TimedOut { .. }
-            | Self::JournalLost { .. }
+            | Self::JournalLost(_)
             | Self::Cancelled => true,
             Self::Passed
             | Self::DeviceFault { .. }
@@ -175,10 +153,10 @@ impl Outcome {
             | Self::Echo
             | Self::NotErased
             | Self::Replaced
-            | Self::ClockWrong { .. }
-            | Self::NotConnected { .. }
-            | Self::LinkUnusable { .. }
-            | Self::Misbehaved { .. }
+            | Self::ClockWrong(_)
+            | Self::NotConnected(_)
+            | Self::LinkUnusable(_)
+            | Self::Misbehaved(_)
             | Self::VerificationFailed(_)
             | Self::LockedWithoutRecord => false,
         }
@@ -218,53 +196,53 @@ impl fmt::Display for Outcome {
                 "the unit has a certificate that a rework has replaced: it is not the board that has this serial number now, or it was \
                  not erased; put the right board on the bench, or give this one another serial number after it is erased",
             ),
-            Self::ClockWrong { detail } => f.write_str(detail),
-            Self::NotConnected { detail } | Self::LinkUnusable { detail } => f.write_str(detail),
-            Self::Misbehaved { what } => write!(f, "the device does not keep to the protocol: {what}"),
+            Self::ClockWrong(detail) => f.write_str(detail),
+            Self::NotConnected(detail) | Self::LinkUnusable(detail) => f.write_str(detail),
+            Self::Misbehaved(what) => write!(f, "the device does not keep to the protocol: {what}"),
             Self::Refused(refusal) => write!(f, "the CA refuses: {refusal}"),
-            Self::CaUnreachable { detail } => write!(f, "the CA cannot answer: {detail}"),
+            Self::CaUnreachable(detail) => write!(f, "the CA cannot answer: {detail}"),
             Self::VerificationFailed(fault) => write!(f, "{fault}"),
-            Self::LinkLost { detail } => write!(f, "the link to the device is lost: {detail}"),
+            Self::LinkLost(detail) => write!(f, "the link to the device is lost: {detail}"),
             Self::LockedWithoutRecord => {
                 f.write_str("the device is locked, and this station has no record that it passed")
             }
-            Self::JournalLost { detail } => write!(f, "the journal cannot be written: {detail}"),
-            Self::Cancelled => f.write_str("cut off by the operator"),
+            Self::JournalLost(detail) => write!(f, "the journal cannot be written: {detail}"),
+            Self::Cancelled => f.write_str("aborted by the operator"),
         }
     }
 }
 
-/// What the CA has on record of a serial number.
+/// The CA's record of a serial number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum SerialStatus {
     /// No unit has it.
     Free,
-    /// The unit that has it may have another birth certificate under this order.
+    /// Its unit may get another birth certificate under this order.
     Rework,
-    /// A unit has it; whether it was confirmed.
+    /// A unit has it; the flag says whether the unit was confirmed.
     Taken(Taken, bool),
 }
 
-/// Whose a serial number is that is not free.
+/// Why a serial number is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// A unit of another work order has it.
     OtherOrder,
     /// A unit of this order has it, made by another station.
     OtherStation,
-    /// A unit of this order has it, made by this station, whose journal does not know it.
+    /// A unit of this order has it, made by this station, but the journal does not know it.
     ThisStation,
-    /// The unit that had it was scrapped or retired.
+    /// Its unit was scrapped or retired.
     Gone,
-    /// All certificates of the unit that had it are revoked.
+    /// All certificates of its unit are revoked.
     Revoked,
-    /// It was given up at this station before a unit had a certificate under it.
+    /// This station gave it up before a unit had a certificate under it.
     GivenUp,
 }
 
 impl Taken {
-    /// Stable, for reports.
-    pub fn name(self) -> &'static str {
+    /// The stable name in reports.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OtherOrder => "USED_UNDER_ANOTHER_ORDER",
             Self::OtherStation => "MADE_BY_ANOTHER_STATION",
@@ -292,32 +270,31 @@ impl fmt::Display for Taken {
 }
 
 impl Outcome {
-    /// Another device than the line says is on the bench: `found` is what is known of it.
+    /// The outcome when another device is on the bench; `found` is what is known of it.
     pub(super) fn wrong_device(wanted: &DeviceId, found: Option<&DeviceId>, words: String) -> Self {
         let other_product = found.is_some_and(|found| found.product != wanted.product);
         Self::WrongDevice { found: words, other_product }
     }
 
-    /// Whether the CA said by this that the order gives no certificate to anybody any more.
-    pub fn ends_the_order(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if ENDS_OF_ORDERS.contains(&refusal.reason.as_str()))
+    /// Whether the order issues no further certificates to any unit.
+    pub(crate) fn ends_the_order(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.ends_the_order)
     }
 }
 
-/// Reasons for which an order gives no certificate to anybody any more.
-const ENDS_OF_ORDERS: [&str; 3] = ["WORK_ORDER_EXHAUSTED", "WORK_ORDER_CLOSED", "WORK_ORDER_EXPIRED"];
-
-/// The CA's no.
+/// A refusal by the CA.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Stable, for example `WORK_ORDER_EXHAUSTED`.
-    pub reason: String,
-    /// In the CA's words.
-    pub message: String,
-    /// When asking again can help, if it can.
-    pub retry_after: Option<Duration>,
-    /// Whether every other unit would be refused as well.
-    pub stops_the_line: bool,
+pub(crate) struct Refusal {
+    /// The stable reason, for example `WORK_ORDER_EXHAUSTED`.
+    pub(crate) reason: String,
+    /// The CA's text.
+    pub(crate) message: String,
+    /// The pause before another call, if one can help.
+    pub(crate) retry_after: Option<Duration>,
+    /// Whether the CA would refuse every other unit as well.
+    pub(crate) stops_the_line: bool,
+    /// Whether the order issues no further certificates to any unit.
+    pub(crate) ends_the_order: bool,
 }
 
 impl fmt::Display for Refusal {

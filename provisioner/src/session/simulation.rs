@@ -1,5 +1,5 @@
-//! A station, a device and a CA that crash between any two steps, over a link that loses, doubles and damages: the unit ends with
-//! one identity, and the count is right.
+//! A station, a device and a CA that crash between any two steps, over a link that loses, doubles and
+//! damages: the unit ends with one identity, and the count is right.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ mod rework;
 
 /// The makers of certificates: a root and a factory issuer.
 struct Makers {
-    kit: Arc<Kit>,
+    bundle: Arc<ProvisioningBundle>,
     factory: Issuer<'static, KeyPair>,
 }
 
@@ -39,17 +39,18 @@ fn makers() -> &'static Makers {
         let factory_key = KeyPair::generate().unwrap();
         let factory = authority("factory");
         let factory_der = factory.signed_by(&factory_key, &root).unwrap().der().to_vec();
-        let kit = Kit {
+        let bundle = ProvisioningBundle {
             chain: vec![factory_der],
             anchors_version: 1,
             anchors: vec![root_der],
             enrollment_url: "https://ca.example.com:8443".into(),
         };
-        Makers { kit: Arc::new(kit), factory: Issuer::new(factory, factory_key) }
+        Makers { bundle: Arc::new(bundle), factory: Issuer::new(factory, factory_key) }
     })
 }
 
-/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of the CSR may differ), and by device and key.
+/// A CA in memory that keeps its promises: exactly once by request id (the same device and key; the bytes of
+/// the CSR may differ), and by device and key.
 struct Ca {
     quota: usize,
     requests: BTreeMap<RequestId, (DeviceId, Vec<u8>, BirthCertificate)>,
@@ -125,6 +126,7 @@ fn refused(reason: &str) -> Event {
         message: "no".into(),
         retry_after: None,
         stops_the_line: false,
+        ends_the_order: false,
     })
 }
 
@@ -132,9 +134,9 @@ fn refused(reason: &str) -> Event {
 struct Device {
     id: DeviceId,
     key: Option<KeyPair>,
-    installed: Option<(Vec<u8>, Arc<Kit>)>,
+    installed: Option<(Vec<u8>, Arc<ProvisioningBundle>)>,
     locked: bool,
-    last: Option<(u32, Answer)>,
+    last: Option<(u32, DeviceResponse)>,
 }
 
 impl Device {
@@ -142,28 +144,28 @@ impl Device {
         Self { id, key: None, installed: None, locked: false, last: None }
     }
 
-    fn answer(&mut self, exchange: u32, question: &Question) -> Answer {
-        if let Some((last, answer)) = &self.last
+    fn response(&mut self, exchange: u32, request: &DeviceRequest) -> DeviceResponse {
+        if let Some((last, response)) = &self.last
             && *last == exchange
         {
-            return answer.clone();
+            return response.clone();
         }
-        let answer = self.work(question);
-        self.last = Some((exchange, answer.clone()));
-        answer
+        let response = self.work(request);
+        self.last = Some((exchange, response.clone()));
+        response
     }
 
-    fn work(&mut self, question: &Question) -> Answer {
-        let fault = |code| Answer::Fault { code, message: String::new() };
-        match question {
-            Question::Hello { .. } => {
+    fn work(&mut self, request: &DeviceRequest) -> DeviceResponse {
+        let fault = |code| DeviceResponse::Fault { code, message: String::new() };
+        match request {
+            DeviceRequest::Hello { .. } => {
                 let step = match (&self.key, &self.installed, self.locked) {
                     (_, _, true) => FactoryStep::Locked,
                     (_, Some(_), _) => FactoryStep::Installed,
                     (Some(_), ..) => FactoryStep::KeyReady,
                     _ => FactoryStep::Blank,
                 };
-                Answer::Hello(Greeting {
+                DeviceResponse::Hello(Greeting {
                     protocol_version: PROTOCOL_VERSION,
                     device: Some(self.id.clone()),
                     firmware: "1.0".into(),
@@ -172,27 +174,27 @@ impl Device {
                 })
             }
             _ if self.locked => fault(FaultCode::Locked),
-            Question::GenerateKey => {
+            DeviceRequest::GenerateKey => {
                 let key = self.key.get_or_insert_with(|| KeyPair::generate().unwrap());
                 let request = CertificateParams::default().serialize_request(key).unwrap();
-                Answer::Csr(request.der().to_vec())
+                DeviceResponse::Csr(request.der().to_vec())
             }
-            Question::Install { certificate, kit } => {
-                self.installed = Some((certificate.clone(), Arc::clone(kit)));
-                Answer::Installed
+            DeviceRequest::Install { certificate, bundle } => {
+                self.installed = Some((certificate.clone(), Arc::clone(bundle)));
+                DeviceResponse::Installed
             }
-            Question::ReadBack { nonce } => match (&self.installed, &self.key) {
-                (Some((certificate, kit)), Some(key)) => Answer::ReadBack(ReadBack {
+            DeviceRequest::ReadBack { nonce } => match (&self.installed, &self.key) {
+                (Some((certificate, bundle)), Some(key)) => DeviceResponse::ReadBack(ReadBack {
                     certificate: certificate.clone(),
-                    chain: kit.chain.clone(),
-                    anchors_digest: anchors_digest(&kit.anchors),
+                    chain: bundle.chain.clone(),
+                    anchors_digest: anchors_digest(&bundle.anchors),
                     signature: rcgen::SigningKey::sign(key, &read_back_message(nonce)).unwrap(),
                 }),
                 _ => fault(FaultCode::Unexpected),
             },
-            Question::Lock => {
+            DeviceRequest::Lock => {
                 self.locked = true;
-                Answer::Locked
+                DeviceResponse::Locked
             }
         }
     }
@@ -212,8 +214,13 @@ impl Trouble {
 }
 
 /// Runs one session to its end, or until the station crashes (`None`). `journal` survives both.
-fn run(device: &mut Device, ca: &mut Ca, journal: &mut Memory, trouble: &mut Trouble) -> Option<Outcome> {
-    let draw = Draw {
+fn run(
+    device: &mut Device,
+    ca: &mut Ca,
+    journal: &mut UnitProgress,
+    trouble: &mut Trouble,
+) -> Option<Outcome> {
+    let randomness = SessionRandomness {
         request_id: trouble.dice.random::<[u8; 16]>().into(),
         nonce: trouble.dice.random(),
         first_exchange: trouble.dice.random_range(1..=u32::MAX),
@@ -222,7 +229,7 @@ fn run(device: &mut Device, ca: &mut Ca, journal: &mut Memory, trouble: &mut Tro
         Limits { answer_timeout: Duration::from_secs(1), sends_max: 5, ca_timeout: Duration::from_secs(30) };
     let id = device.id.clone();
     let mut session =
-        Session::new(id.clone(), told(), Arc::clone(&makers().kit), limits, draw, journal.clone());
+        Session::new(id.clone(), told(), Arc::clone(&makers().bundle), limits, randomness, journal.clone());
     let mut events = std::collections::VecDeque::from([Event::Begin]);
     loop {
         // Nothing under way any more: only the timer is left.
@@ -235,10 +242,10 @@ fn run(device: &mut Device, ca: &mut Ca, journal: &mut Memory, trouble: &mut Tro
                 Command::Record(_) if trouble.strikes() && trouble.strikes() => return None,
                 Command::Record(step) => journal.apply(&step),
                 Command::ArmTimer(_) => {}
-                Command::Send { exchange, question } => {
-                    deliver(device, exchange, &question, trouble, &mut events);
+                Command::Send { exchange, request } => {
+                    deliver(device, exchange, &request, trouble, &mut events);
                 }
-                Command::Ask { request_id, csr } => {
+                Command::RequestCertificate { request_id, csr } => {
                     let event = ca.ask(request_id, &id, &csr);
                     let lost = trouble.strikes();
                     events.push_back(if lost { Event::CaUnreachable("lost reply".into()) } else { event });
@@ -257,7 +264,7 @@ fn run(device: &mut Device, ca: &mut Ca, journal: &mut Memory, trouble: &mut Tro
 fn deliver(
     device: &mut Device,
     exchange: u32,
-    question: &Question,
+    request: &DeviceRequest,
     trouble: &mut Trouble,
     events: &mut std::collections::VecDeque<Event>,
 ) {
@@ -268,28 +275,28 @@ fn deliver(
         (true, 0) => return,
         (true, 1) => {
             let code = FaultCode::DamagedFrame;
-            return events.push_back(Event::Answer {
+            return events.push_back(Event::Response {
                 exchange: 0,
-                answer: Answer::Fault { code, message: String::new() },
+                response: DeviceResponse::Fault { code, message: String::new() },
             });
         }
-        (true, _) => drop(device.answer(exchange, question)),
+        (true, _) => drop(device.response(exchange, request)),
         (false, _) => {}
     }
-    let answer = device.answer(exchange, question);
+    let response = device.response(exchange, request);
     match (trouble.strikes(), trouble.dice.random_range(0..3)) {
         (true, 0) => device.last = None,
         (true, 1) => events.push_back(Event::DamagedFrame),
         (true, _) => {
-            events.push_back(Event::Answer { exchange, answer: answer.clone() });
-            events.push_back(Event::Answer { exchange, answer });
+            events.push_back(Event::Response { exchange, response: response.clone() });
+            events.push_back(Event::Response { exchange, response });
         }
-        (false, _) => events.push_back(Event::Answer { exchange, answer }),
+        (false, _) => events.push_back(Event::Response { exchange, response }),
     }
 }
 
 fn told() -> Assignment {
-    Assignment::Tell { withdrawn: Vec::new() }
+    Assignment::Assign { withdrawn: Vec::new() }
 }
 
 fn now() -> SystemTime {
@@ -309,7 +316,7 @@ proptest! {
         let mut ca = Ca::new(3);
         for number in 1..=3 {
             let mut device = Device::new(unit(number));
-            let mut journal = Memory::default();
+            let mut journal = UnitProgress::default();
             let mut first_certificate = None;
             for attempt in 0.. {
                 prop_assert!(attempt < 60, "never ends");
@@ -344,13 +351,13 @@ proptest! {
         prop_assert_eq!(ca.requests.len(), 3);
         let mut fourth = Device::new(unit(4));
         trouble.percent = 0;
-        let outcome = run(&mut fourth, &mut ca, &mut Memory::default(), &mut trouble);
+        let outcome = run(&mut fourth, &mut ca, &mut UnitProgress::default(), &mut trouble);
         prop_assert!(matches!(outcome, Some(Outcome::Refused(refusal)) if refusal.reason == "WORK_ORDER_EXHAUSTED"));
     }
 }
 
 /// One session without trouble, but for what the test does to the device before.
-fn one_session(device: &mut Device, ca: &mut Ca, journal: &mut Memory) -> Outcome {
+fn one_session(device: &mut Device, ca: &mut Ca, journal: &mut UnitProgress) -> Outcome {
     let mut calm = Trouble { dice: StdRng::seed_from_u64(ca.requests.len() as u64), percent: 0 };
     run(device, ca, journal, &mut calm).unwrap()
 }
@@ -358,7 +365,7 @@ fn one_session(device: &mut Device, ca: &mut Ca, journal: &mut Memory) -> Outcom
 #[test]
 fn a_unit_without_trouble_passes_and_its_steps_are_recorded_before_their_effects() {
     let mut device = Device::new(unit(1));
-    let mut journal = Memory::default();
+    let mut journal = UnitProgress::default();
     assert_eq!(one_session(&mut device, &mut Ca::new(1), &mut journal), Outcome::Passed);
     assert!(journal.asked.is_some() && journal.certificate.is_some() && journal.confirmed && journal.passed);
 }
@@ -367,14 +374,21 @@ fn a_unit_without_trouble_passes_and_its_steps_are_recorded_before_their_effects
 fn another_device_on_the_bench_is_refused_before_it_makes_a_key() {
     let mut device = Device::new(unit(9));
     let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
-    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: u32::MAX };
-    let mut session =
-        Session::new(unit(1), told(), Arc::clone(&makers().kit), limits, draw, Memory::default());
+    let randomness =
+        SessionRandomness { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: u32::MAX };
+    let mut session = Session::new(
+        unit(1),
+        told(),
+        Arc::clone(&makers().bundle),
+        limits,
+        randomness,
+        UnitProgress::default(),
+    );
     let commands = session.handle(Event::Begin, now());
-    let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
+    let Some(Command::Send { exchange, request }) = commands.first() else { panic!("{commands:?}") };
     assert_eq!(*exchange, u32::MAX);
-    let answer = device.answer(*exchange, question);
-    let commands = session.handle(Event::Answer { exchange: *exchange, answer }, now());
+    let response = device.response(*exchange, request);
+    let commands = session.handle(Event::Response { exchange: *exchange, response }, now());
     assert_eq!(
         commands,
         [Command::End(Outcome::WrongDevice { found: "cam-2/SN000009".into(), other_product: false })]
@@ -386,9 +400,15 @@ fn another_device_on_the_bench_is_refused_before_it_makes_a_key() {
 fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
     let limits =
         Limits { answer_timeout: Duration::from_secs(2), sends_max: 3, ca_timeout: Duration::from_secs(1) };
-    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
-    let mut session =
-        Session::new(unit(1), told(), Arc::clone(&makers().kit), limits, draw, Memory::default());
+    let randomness = SessionRandomness { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let mut session = Session::new(
+        unit(1),
+        told(),
+        Arc::clone(&makers().bundle),
+        limits,
+        randomness,
+        UnitProgress::default(),
+    );
     let mut sends = 0;
     let mut event = Event::Begin;
     loop {
@@ -407,22 +427,22 @@ fn a_device_that_never_answers_is_given_up_after_a_bounded_number_of_sends() {
 #[test]
 fn a_unit_that_was_made_by_a_station_whose_journal_is_gone_is_verified_and_confirmed_again() {
     let (mut device, mut ca) = (Device::new(unit(1)), Ca::new(1));
-    one_session(&mut device, &mut ca, &mut Memory::default());
+    one_session(&mut device, &mut ca, &mut UnitProgress::default());
     device.locked = false;
-    assert_eq!(one_session(&mut device, &mut ca, &mut Memory::default()), Outcome::Passed);
+    assert_eq!(one_session(&mut device, &mut ca, &mut UnitProgress::default()), Outcome::Passed);
     assert_eq!(ca.devices.len(), 1);
 }
 
 #[test]
 fn a_locked_unit_of_which_nothing_is_known_does_not_pass() {
     let (mut device, mut ca) = (Device::new(unit(1)), Ca::new(1));
-    one_session(&mut device, &mut ca, &mut Memory::default());
-    assert_eq!(one_session(&mut device, &mut ca, &mut Memory::default()), Outcome::LockedWithoutRecord);
+    one_session(&mut device, &mut ca, &mut UnitProgress::default());
+    assert_eq!(one_session(&mut device, &mut ca, &mut UnitProgress::default()), Outcome::LockedWithoutRecord);
 }
 
 #[test]
 fn a_unit_that_lost_its_key_after_its_certificate_was_issued_is_refused_by_the_ca() {
-    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(5), Memory::default());
+    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(5), UnitProgress::default());
     one_session(&mut device, &mut ca, &mut journal);
     let mut wiped = Device::new(unit(1));
     let outcome = one_session(&mut wiped, &mut ca, &mut journal);
@@ -430,8 +450,8 @@ fn a_unit_that_lost_its_key_after_its_certificate_was_issued_is_refused_by_the_c
 }
 
 /// A unit with its certificate, spoilt in one way, must not pass its read-back.
-fn spoilt(spoil: impl FnOnce(&mut Device, &mut Memory)) -> Outcome {
-    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(5), Memory::default());
+fn spoilt(spoil: impl FnOnce(&mut Device, &mut UnitProgress)) -> Outcome {
+    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(5), UnitProgress::default());
     one_session(&mut device, &mut ca, &mut journal);
     device.locked = false;
     (journal.confirmed, journal.passed) = (false, false);
@@ -473,7 +493,7 @@ fn a_unit_that_keeps_other_anchors_or_another_chain_does_not_pass() {
 #[test]
 fn a_certificate_that_leads_to_no_anchor_does_not_pass_also_when_nobody_knows_what_was_sent() {
     let outcome = spoilt(|device, journal| {
-        *journal = Memory::default();
+        *journal = UnitProgress::default();
         let key = KeyPair::generate().unwrap();
         let stranger = Issuer::new(CertificateParams::default(), key);
         let mut params = CertificateParams::default();
@@ -501,24 +521,25 @@ fn a_certificate_of_another_device_is_not_installed() {
 #[test]
 fn a_unit_that_is_not_the_one_with_the_serial_number_is_told_nothing() {
     let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
-    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
-    let fault = Answer::Fault { code: FaultCode::WrongDevice, message: "no serial number".into() };
-    let hello = Question::Hello { serial: None, product: unit(9).product, withdrawn: Vec::new() };
-    for answer in [fault, Device::new(unit(9)).work(&hello)] {
-        let kit = Arc::clone(&makers().kit);
-        let asked = Assignment::Ask(Taken::OtherStation);
-        let mut session = Session::new(unit(1), asked, kit, limits, draw.clone(), Memory::default());
+    let randomness = SessionRandomness { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let fault = DeviceResponse::Fault { code: FaultCode::WrongDevice, message: "no serial number".into() };
+    let hello = DeviceRequest::Hello { serial: None, product: unit(9).product, withdrawn: Vec::new() };
+    for response in [fault, Device::new(unit(9)).work(&hello)] {
+        let bundle = Arc::clone(&makers().bundle);
+        let asked = Assignment::Identify(Taken::OtherStation);
+        let mut session =
+            Session::new(unit(1), asked, bundle, limits, randomness.clone(), UnitProgress::default());
         let commands = session.handle(Event::Begin, now());
-        let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
-        assert!(matches!(question, Question::Hello { serial: None, .. }), "{question:?}");
-        let commands = session.handle(Event::Answer { exchange: *exchange, answer }, now());
+        let Some(Command::Send { exchange, request }) = commands.first() else { panic!("{commands:?}") };
+        assert!(matches!(request, DeviceRequest::Hello { serial: None, .. }), "{request:?}");
+        let commands = session.handle(Event::Response { exchange: *exchange, response }, now());
         assert_eq!(commands, [Command::End(Outcome::SerialTaken(Taken::OtherStation))]);
     }
 }
 
 #[test]
 fn a_unit_that_still_has_the_certificate_that_is_replaced_does_not_pass_with_it() {
-    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(2), Memory::default());
+    let (mut device, mut ca, mut journal) = (Device::new(unit(1)), Ca::new(2), UnitProgress::default());
     assert_eq!(one_session(&mut device, &mut ca, &mut journal), Outcome::Passed);
     let serial_number = journal.certificate.as_ref().unwrap().serial_number;
     journal.apply(&Step::Superseded { serial_number });
@@ -529,20 +550,21 @@ fn a_unit_that_still_has_the_certificate_that_is_replaced_does_not_pass_with_it(
 #[test]
 fn a_station_that_hears_itself_says_that_the_line_echoes() {
     let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 1, ca_timeout: Duration::from_secs(1) };
-    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
-    let kit = Arc::clone(&makers().kit);
-    let mut session = Session::new(unit(1), told(), kit, limits, draw, Memory::default());
+    let randomness = SessionRandomness { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let bundle = Arc::clone(&makers().bundle);
+    let mut session = Session::new(unit(1), told(), bundle, limits, randomness, UnitProgress::default());
     let commands = session.handle(Event::Begin, now());
-    let Some(Command::Send { exchange, question }) = commands.first() else { panic!("{commands:?}") };
-    assert!(crate::wire::is_echo(&crate::wire::encode_question(*exchange, question)));
+    let Some(Command::Send { exchange, request }) = commands.first() else { panic!("{commands:?}") };
+    assert!(crate::wire::is_echo(&crate::wire::encode_request(*exchange, request)));
     assert_eq!(session.handle(Event::Echo, now()), [Command::End(Outcome::Echo)]);
 }
 
 /// A session of which the first question was sent, and its exchange number.
-fn greeting(assignment: Assignment, memory: Memory) -> (Session, u32) {
+fn greeting(assignment: Assignment, progress: UnitProgress) -> (Session, u32) {
     let limits = Limits { answer_timeout: Duration::ZERO, sends_max: 9, ca_timeout: Duration::from_secs(1) };
-    let draw = Draw { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
-    let mut session = Session::new(unit(1), assignment, Arc::clone(&makers().kit), limits, draw, memory);
+    let randomness = SessionRandomness { request_id: [0; 16].into(), nonce: [0; 32], first_exchange: 1 };
+    let mut session =
+        Session::new(unit(1), assignment, Arc::clone(&makers().bundle), limits, randomness, progress);
     session.handle(Event::Begin, now());
     (session, 1)
 }

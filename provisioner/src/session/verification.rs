@@ -1,4 +1,4 @@
-//! Whether a unit has what it should have. Pure.
+//! Whether a unit has installed what it should have. Pure.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,14 +10,14 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{BirthCertificate, Kit, Outcome, ReadBack};
+use super::{BirthCertificate, Outcome, ProvisioningBundle, ReadBack};
 
 /// What a device signs at its read-back.
 pub fn read_back_message(nonce: &[u8; 32]) -> Vec<u8> {
     [READ_BACK_CONTEXT, nonce].concat()
 }
 
-/// SHA-256 over anchors, each preceded by its length as four bytes, big-endian.
+/// SHA-256 over the anchors, each preceded by its length as four bytes, big-endian.
 pub fn anchors_digest(anchors: &[Vec<u8>]) -> Vec<u8> {
     let mut context = Context::new(&SHA256);
     for anchor in anchors {
@@ -32,7 +32,7 @@ pub(super) fn same_key(one: &[u8], other: &[u8]) -> bool {
     matches!((key_of_request(one), key_of_request(other)), (Some(one), Some(other)) if one == other)
 }
 
-/// Whether the CA's answer is for this device and for the key that it asked for.
+/// Whether the CA's answer is for this device and for its key.
 pub(super) fn verify_issued(
     certificate: &BirthCertificate,
     csr: &[u8],
@@ -48,13 +48,14 @@ pub(super) fn verify_issued(
     Ok(())
 }
 
-/// Whether the device keeps what it was sent, the chain leads to an anchor, and the device has the key. Returns the serial number
-/// of the certificate that it has. `sent` is `None` when nobody here knows what was sent: then the chain, the names and the key
-/// are the proof, and the CA is asked whether it knows the certificate.
+/// Whether the device has installed what it was sent, the chain leads to an anchor, and the device has the
+/// key. Returns the serial number of its certificate. `sent` is `None` when the journal does not know what
+/// was sent: then the chain, the names and the key are the proof, and the CA is asked whether it knows the
+/// certificate.
 pub(super) fn verify_read_back(
     read_back: &ReadBack,
     sent: Option<&BirthCertificate>,
-    kit: &Kit,
+    bundle: &ProvisioningBundle,
     device: &DeviceId,
     nonce: &[u8; 32],
     now: SystemTime,
@@ -62,16 +63,16 @@ pub(super) fn verify_read_back(
     if sent.is_some_and(|sent| sent.der != read_back.certificate) {
         return Err(VerificationFault::StoredCertificate);
     }
-    if read_back.chain != kit.chain {
+    if read_back.chain != bundle.chain {
         return Err(VerificationFault::StoredChain);
     }
-    if read_back.anchors_digest != anchors_digest(&kit.anchors) {
+    if read_back.anchors_digest != anchors_digest(&bundle.anchors) {
         return Err(VerificationFault::StoredAnchors);
     }
     let (_, serial_number) = read(&read_back.certificate, device)?;
     let leaf = CertificateDer::from(read_back.certificate.as_slice());
     let leaf = EndEntityCert::try_from(&leaf).map_err(VerificationFault::Chain)?;
-    verify_chain(&leaf, kit, now)?;
+    verify_chain(&leaf, bundle, now)?;
     leaf.verify_signature(
         webpki::aws_lc_rs::ECDSA_P256_SHA256,
         &read_back_message(nonce),
@@ -81,16 +82,20 @@ pub(super) fn verify_read_back(
     Ok(serial_number)
 }
 
-fn verify_chain(leaf: &EndEntityCert<'_>, kit: &Kit, now: SystemTime) -> Result<(), VerificationFault> {
+fn verify_chain(
+    leaf: &EndEntityCert<'_>,
+    bundle: &ProvisioningBundle,
+    now: SystemTime,
+) -> Result<(), VerificationFault> {
     let anchors: Vec<CertificateDer<'_>> =
-        kit.anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        bundle.anchors.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let anchors = anchors
         .iter()
         .map(anchor_from_trusted_cert)
         .collect::<Result<Vec<_>, _>>()
         .map_err(VerificationFault::Chain)?;
     let chain: Vec<CertificateDer<'_>> =
-        kit.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        bundle.chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
     let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
     leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &chain, now, AnyUsage, None, None)
         .map(|_| ())
@@ -122,7 +127,7 @@ fn key_of_request(csr: &[u8]) -> Option<Vec<u8>> {
     Some(csr.certification_request_info.subject_pki.raw.to_vec())
 }
 
-/// A birth certificate has no extended key usage, and says so by having none; a station asks for none.
+/// Accepts every extended key usage: a birth certificate has none.
 struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {
@@ -131,41 +136,33 @@ impl ExtendedKeyUsageValidator for AnyUsage {
     }
 }
 
-/// What is wrong with what a unit has.
+/// What is wrong with the certificate of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VerificationFault {
-    /// Not X.509, or followed by something else.
+pub(crate) enum VerificationFault {
+    /// It is not X.509, or bytes follow it.
     #[error("the certificate cannot be read")]
     NotACertificate,
-    /// It names another device.
     #[error("the certificate names another device")]
     Subject,
-    /// Not of our form, or not what the CA said.
     #[error("the serial number of the certificate is not what the CA said")]
     SerialNumber,
-    /// It is for another key.
     #[error("the certificate is for another key than the device asked for")]
     Key,
-    /// The device keeps another certificate.
     #[error("the device does not keep the certificate that it was sent")]
     StoredCertificate,
-    /// The device keeps another chain.
     #[error("the device does not keep the chain that it was sent")]
     StoredChain,
-    /// The device keeps other anchors.
     #[error("the device does not keep the trust anchors that it was sent")]
     StoredAnchors,
-    /// It does not lead to an anchor.
     #[error("the certificate does not lead to a trust anchor: {}", words(.0))]
     Chain(webpki::Error),
-    /// The device does not have the key.
     #[error("the device cannot prove that it has the key of its certificate")]
     Signature,
 }
 
 impl VerificationFault {
-    /// Stable, for reports.
-    pub fn name(&self) -> &'static str {
+    /// The stable name in reports.
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotACertificate => "NOT_A_CERTIFICATE",
             Self::Subject => "SUBJECT",
@@ -181,7 +178,8 @@ impl VerificationFault {
 }
 
 impl From<VerificationFault> for Outcome {
-    /// The CA has just issued the certificate, or has it on record: one that is not valid now says that the station's clock is wrong.
+    /// The CA issued the certificate just now or has it on record, so one that is not valid now means that
+    /// the station's clock is wrong.
     fn from(fault: VerificationFault) -> Self {
         let (time, bound, what) = match fault {
             VerificationFault::Chain(webpki::Error::CertNotValidYet { time, not_before }) => {
@@ -196,7 +194,7 @@ impl From<VerificationFault> for Outcome {
         let detail = format!(
             "this station's clock shows {time}, and a certificate that the CA gives out now {what} {bound}: set the station's clock"
         );
-        Self::ClockWrong { detail }
+        Self::ClockWrong(detail)
     }
 }
 
@@ -205,7 +203,7 @@ fn for_people(time: UnixTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// The kind of error; the library has no other words than the names in its code.
+/// The kind of error in words; otherwise the name that the library gives it.
 fn words(error: &webpki::Error) -> String {
     match error {
         webpki::Error::UnknownIssuer => "none of the anchors signed it or an issuer of its chain".to_owned(),
@@ -218,5 +216,5 @@ fn words(error: &webpki::Error) -> String {
     }
 }
 
-/// Keeps a read-back signature from being taken for anything else.
+/// Prefix of the signed message, so that the signature fits nothing else.
 const READ_BACK_CONTEXT: &[u8] = b"touchmark read-back v1\0";

@@ -284,11 +284,11 @@ fn answer(
             let anchors: Vec<Vec<u8>> =
                 install.trust_bundle.unwrap().anchors.iter().map(|anchor| anchor.to_vec()).collect();
             let nonce: [u8; 32] = read_back.nonce.as_ref().try_into().unwrap();
-            let message = provisioner::session::read_back_message(&nonce);
+            let message = provisioner::read_back_message(&nonce);
             Response::ReadBack(v1::ReadBackResponse {
                 certificate: install.certificate,
                 chain: install.chain,
-                anchors_digest: provisioner::session::anchors_digest(&anchors).into(),
+                anchors_digest: provisioner::anchors_digest(&anchors).into(),
                 signature: SigningKey::sign(kept.key.as_ref().unwrap(), &message).unwrap().into(),
             })
         }

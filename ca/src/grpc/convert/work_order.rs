@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use authority::Refused;
-use identity::{DeviceSerial, PrincipalName, ProfileName};
+use identity::{DeviceSerial, PrincipalName, ProfileName, SerialPattern};
 use ledger::{
-    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, SerialPattern, Serials, TermsRefusal, WorkOrderCounts,
-    WorkOrderId, WorkOrderState, WorkOrderTerms,
+    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, Serials, TermsRefusal, WorkOrderCounts, WorkOrderId,
+    WorkOrderState, WorkOrderTerms,
 };
 use proto::v1;
 use store::WorkOrderRecord;

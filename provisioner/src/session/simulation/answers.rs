@@ -17,11 +17,11 @@ fn a_whole_frame_with_wrong_content_is_the_devices_fault_and_not_the_cables() {
         ),
         (None, "its answer is empty"),
     ] {
-        let (mut session, exchange) = greeting(told(), Memory::default());
+        let (mut session, exchange) = greeting(told(), UnitProgress::default());
         let mut message = v1::DeviceMessage { exchange: exchange + 7, response, from_device: true };
         for (exchange, ends) in [(exchange + 7, false), (exchange, true)] {
             message.exchange = exchange;
-            let wrong = crate::wire::decode_answer(&message.encode_to_vec()).unwrap_err();
+            let wrong = crate::wire::decode_response(&message.encode_to_vec()).unwrap_err();
             let event = Event::NotTheProtocol { exchange: wrong.exchange, what: wrong.what };
             let commands = session.handle(event, now());
             assert_eq!(commands.is_empty(), !ends, "an answer to an earlier question is passed over");
@@ -31,7 +31,7 @@ fn a_whole_frame_with_wrong_content_is_the_devices_fault_and_not_the_cables() {
             }
         }
     }
-    assert_eq!(crate::wire::decode_answer(&[0xff]).unwrap_err().exchange, None);
+    assert_eq!(crate::wire::decode_response(&[0xff]).unwrap_err().exchange, None);
 }
 
 #[test]
@@ -41,9 +41,9 @@ fn a_device_of_another_product_is_told_from_one_with_another_serial_number() {
         ("this unit is cam-2/SN000002", "another-serial-number"),
         ("I am somebody else", "another-serial-number"),
     ] {
-        let (mut session, exchange) = greeting(told(), Memory::default());
-        let answer = Answer::Fault { code: FaultCode::WrongDevice, message: found.into() };
-        let commands = session.handle(Event::Answer { exchange, answer }, now());
+        let (mut session, exchange) = greeting(told(), UnitProgress::default());
+        let response = DeviceResponse::Fault { code: FaultCode::WrongDevice, message: found.into() };
+        let commands = session.handle(Event::Response { exchange, response }, now());
         let Some(Command::End(outcome)) = commands.first() else { panic!("{commands:?}") };
         assert_eq!((outcome.name(), outcome.reason()), ("wrong-device", reason));
     }

@@ -1,4 +1,4 @@
-//! Where things lie.
+//! The directory of a quickstart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::files::make_directory;
 
-/// A directory of our own: `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/`, `lists/` and `logs/`.
+/// Contains `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/`, `lists/` and `logs/`.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Workspace {
     root: PathBuf,
 }
 
-impl Place {
-    /// The directory that was asked for, or a fresh temporary one, which stays.
-    ///
-    /// # Errors
-    /// When there is something in it already.
+impl Workspace {
+    /// The wanted directory, which must be empty, or a new temporary one, which is kept.
     pub(crate) fn new(wanted: Option<&Path>) -> Result<Self, Failure> {
         let root = match wanted {
             Some(directory) => {
@@ -38,17 +35,17 @@ impl Place {
                 .map_err(|source| Failure::file(std::env::temp_dir(), source))?
                 .keep(),
         };
-        let place = Self { root };
-        make_directory(&place.logs())?;
-        make_directory(&place.devices())?;
-        Ok(place)
+        let workspace = Self { root };
+        make_directory(&workspace.logs())?;
+        make_directory(&workspace.devices())?;
+        Ok(workspace)
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What `touchmark-ca init` makes.
+    /// The directory of `touchmark-ca init`.
     pub(crate) fn ca(&self) -> PathBuf {
         self.root.join("ca")
     }
@@ -73,12 +70,12 @@ impl Place {
         self.root.join("refused")
     }
 
-    /// The revocation lists, as a broker has them.
+    /// The CRLs, as a broker has them.
     pub(crate) fn lists(&self) -> PathBuf {
         self.root.join("lists")
     }
 
-    /// What the programs said.
+    /// The output of the programs.
     pub(crate) fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }

@@ -1,16 +1,14 @@
-//! What was looked at and what was found.
+//! The findings of a check-up.
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// All findings, in order.
 #[derive(Debug, Default)]
-pub(super) struct Checkup {
+pub(super) struct Checks {
     pub(super) findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     #[serde(rename = "check")]
@@ -20,7 +18,6 @@ pub(super) struct Finding {
     pub(super) next: Option<String>,
 }
 
-/// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Health {
@@ -39,7 +36,7 @@ impl Health {
     }
 }
 
-impl Checkup {
+impl Checks {
     pub(super) fn good(&mut self, what: &str, finding: impl Into<String>) {
         self.add(what, Health::Good, finding.into(), None);
     }
@@ -52,17 +49,16 @@ impl Checkup {
         self.add(what, Health::Bad, finding.into(), Some(next));
     }
 
-    /// What a failure says, with what it says to do.
+    /// Adds what a failure says, with its next step.
     pub(super) fn failure(&mut self, what: &str, failure: &Failure) {
         self.add(what, Health::Bad, failure.what().to_owned(), failure.next_step());
     }
 
-    /// How many findings are bad.
     pub(super) fn bad_count(&self) -> u64 {
         self.findings.iter().filter(|finding| finding.health == Health::Bad).count() as u64
     }
 
-    /// What to do, each once, in the order of the findings.
+    /// The next steps, each once, in the order of the findings.
     pub(super) fn next_steps(&self) -> Vec<&str> {
         let mut steps: Vec<&str> = Vec::new();
         for next in self.findings.iter().filter_map(|finding| finding.next.as_deref()) {

@@ -1,4 +1,4 @@
-//! One certificate and all that surrounds it: whose, why, what came before and after, and where the world can see it revoked.
+//! One certificate with its device, its lineage, and the URLs of its revocation status.
 
 use proto::v1 as wire;
 use proto::v1::lifecycle_service_client::LifecycleServiceClient;
@@ -6,27 +6,26 @@ use serde::Serialize;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use super::places::Places;
-use super::{CertificateView, by_serial};
-use crate::device::DeviceView;
-use crate::output::facts;
+use super::by_serial;
+use super::revocation_urls::RevocationUrls;
+use crate::output::fact_lines;
+use crate::view::{CertificateView, DeviceView};
 
-/// One certificate and all that surrounds it.
 #[derive(Debug, Serialize)]
-pub(super) struct CertificateStory {
+pub(super) struct CertificateDetails {
     #[serde(flatten)]
     certificate: CertificateView,
-    /// The device that holds it, as it is now.
+    /// The device that holds it, in its present state.
     device: Option<DeviceView>,
     parent: Option<Relative>,
     /// Oldest first.
     children: Vec<Relative>,
     #[serde(flatten)]
-    places: Places,
+    urls: RevocationUrls,
 }
 
-impl CertificateStory {
-    /// Asks for everything around a certificate.
+impl CertificateDetails {
+    /// Reads everything about a certificate.
     pub(super) async fn of(
         summary: wire::CertificateSummary,
         client: &mut LifecycleServiceClient<Channel>,
@@ -46,31 +45,29 @@ impl CertificateStory {
         for serial in summary.child_serial_numbers.iter().take(CHILDREN_SHOWN_MAX) {
             children.extend(by_serial(client, serial).await?.map(Relative::from));
         }
-        let places = Places::of(&summary.certificate);
-        Ok(Self { certificate: summary.into(), device, parent, children, places })
+        let urls = RevocationUrls::of(&summary.certificate);
+        Ok(Self { certificate: summary.into(), device, parent, children, urls })
     }
 
-    /// For people.
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut lines = Vec::new();
         if let Some(device) = &self.device {
             let born = device.born_at.as_deref().unwrap_or("an unknown time");
-            lines.push(("device", format!("{}, {}", device.device, device.state_in_words())));
+            lines.push(("device", format!("{}, {}", device.device, device.state_text())));
             lines.push(("born", format!("{born}, by {} under {}", device.station, device.work_order)));
             let seen = device.last_seen_at.as_deref().unwrap_or("never").to_owned();
             lines.push(("last seen", seen));
         }
-        lines
-            .push(("parent", self.parent.as_ref().map_or_else(|| self.without_parent(), Relative::in_words)));
-        lines.push(("children", self.children_in_words()));
+        lines.push(("parent", self.parent.as_ref().map_or_else(|| self.without_parent(), Relative::to_text)));
+        lines.push(("children", self.children_text()));
         for (name, urls) in [
-            ("CRL", &self.places.revocation_list),
-            ("OCSP", &self.places.ocsp),
-            ("issuer's cert", &self.places.issuer),
+            ("CRL", &self.urls.revocation_list),
+            ("OCSP", &self.urls.ocsp),
+            ("issuer's cert", &self.urls.issuer),
         ] {
             lines.push((name, if urls.is_empty() { "not said in it".to_owned() } else { urls.join("\n") }));
         }
-        format!("{}\n\n{}", self.certificate.in_words(), facts(&lines))
+        format!("{}\n\n{}", self.certificate.to_text(), fact_lines(&lines))
     }
 
     fn without_parent(&self) -> String {
@@ -83,12 +80,12 @@ impl CertificateStory {
         }
     }
 
-    fn children_in_words(&self) -> String {
+    fn children_text(&self) -> String {
         let known = self.certificate.child_serial_numbers.len();
         if known == 0 {
             return "none".to_owned();
         }
-        let mut words = self.children.iter().map(Relative::in_words).collect::<Vec<_>>();
+        let mut words = self.children.iter().map(Relative::to_text).collect::<Vec<_>>();
         if known > self.children.len() {
             words.push(format!("and {} more", known - self.children.len()));
         }
@@ -100,7 +97,7 @@ impl CertificateStory {
     }
 }
 
-/// A certificate before or after another.
+/// The parent or a child of a certificate.
 #[derive(Debug, Serialize)]
 struct Relative {
     serial_number: String,
@@ -113,7 +110,7 @@ struct Relative {
 }
 
 impl Relative {
-    fn in_words(&self) -> String {
+    fn to_text(&self) -> String {
         format!(
             "{} {}, {}, from {} until {}",
             self.profile,
@@ -139,5 +136,5 @@ impl From<wire::CertificateSummary> for Relative {
     }
 }
 
-/// A birth certificate of a device that re-enrolled for years has many; a person reads some.
+/// A device that enrolled again for years has many children; a person reads some.
 const CHILDREN_SHOWN_MAX: usize = 20;

@@ -1,19 +1,89 @@
-//! A certificate in words: who holds it, what it is for, who vouches for it, for how long, and how it came to be.
+//! A certificate as it is printed.
 
+use proto::v1 as wire;
+use serde::Serialize;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::certificate::CertificateView;
-use crate::output::facts;
+use super::{device_name, nonempty, serial_text};
+use crate::output::fact_lines;
+use crate::{files, timestamp};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CertificateView {
+    pub(crate) serial_number: String,
+    pub(crate) status: &'static str,
+    pub(crate) profile: String,
+    /// `product/serial` of a device, or a principal such as `station:line-3`.
+    pub(crate) holder: String,
+    pub(crate) issuer: String,
+    pub(crate) not_before: Option<String>,
+    pub(crate) not_after: Option<String>,
+    #[serde(skip)]
+    pub(crate) not_after_for_people: String,
+    pub(crate) requested_by: String,
+    pub(crate) work_order: Option<String>,
+    pub(crate) parent_serial_number: Option<String>,
+    pub(crate) child_serial_numbers: Vec<String>,
+    /// When it will be revoked because its child is in use, RFC 3339.
+    pub(crate) ends_at: Option<String>,
+    /// The shard of its issuer's CRL.
+    pub(crate) shard: Option<u32>,
+    pub(crate) revoked_at: Option<String>,
+    pub(crate) revocation_reason: Option<String>,
+    /// When its key became untrustworthy (invalidityDate), RFC 3339.
+    pub(crate) invalid_since: Option<String>,
+    pub(crate) key_fingerprint: String,
+    pub(crate) ledger_entry: u64,
+    pub(crate) pem: String,
+    #[serde(skip)]
+    pub(crate) der: Vec<u8>,
+}
+
+impl From<wire::CertificateSummary> for CertificateView {
+    fn from(summary: wire::CertificateSummary) -> Self {
+        let status = match summary.status() {
+            wire::CertificateStatus::Unspecified => "unknown",
+            wire::CertificateStatus::Issued => "issued",
+            wire::CertificateStatus::InUse => "in use",
+            wire::CertificateStatus::Revoked => "revoked",
+            wire::CertificateStatus::Superseded => "superseded",
+            wire::CertificateStatus::Held => "held",
+        };
+        Self {
+            status,
+            serial_number: hex::encode(&summary.serial_number),
+            holder: summary.device.as_ref().map_or(summary.principal, device_name),
+            profile: summary.profile,
+            issuer: summary.issuer,
+            not_before: timestamp::text(summary.not_before.as_ref()),
+            not_after: timestamp::text(summary.not_after.as_ref()),
+            not_after_for_people: timestamp::for_people(summary.not_after.as_ref()),
+            requested_by: summary.requested_by,
+            work_order: nonempty(summary.work_order),
+            parent_serial_number: serial_text(&summary.parent_serial_number),
+            child_serial_numbers: summary.child_serial_numbers.iter().map(hex::encode).collect(),
+            ends_at: timestamp::text(summary.ends_at.as_ref()),
+            shard: summary.shard,
+            invalid_since: timestamp::text(summary.invalidity_date.as_ref()),
+            revoked_at: timestamp::text(summary.revoked_at.as_ref()),
+            revocation_reason: nonempty(summary.revocation_reason),
+            key_fingerprint: hex::encode(&summary.key_fingerprint),
+            ledger_entry: summary.ledger_entry,
+            pem: files::pem([summary.certificate.as_ref()]),
+            der: summary.certificate.to_vec(),
+        }
+    }
+}
 
 impl CertificateView {
-    /// The certificate in words, a line each.
-    pub(crate) fn in_words(&self) -> String {
+    /// The text for people, a line for each fact.
+    pub(crate) fn to_text(&self) -> String {
         let mut lines = vec![
             ("certificate", self.serial_number.clone()),
             ("holder", self.holder.clone()),
             ("profile", format!("{}: {}", self.profile, purpose(&self.profile))),
-            ("status", self.status_in_words()),
-            ("valid", self.validity_in_words()),
+            ("status", self.status_text()),
+            ("valid", self.validity_text()),
         ];
         match X509Certificate::from_der(&self.der) {
             Ok((_, certificate)) => {
@@ -34,15 +104,15 @@ impl CertificateView {
         }
         lines.push(("key SHA-256", self.key_fingerprint.clone()));
         lines.push(("on record", format!("ledger entry {}", self.ledger_entry)));
-        facts(&lines)
+        fact_lines(&lines)
     }
 
-    fn status_in_words(&self) -> String {
+    fn status_text(&self) -> String {
         match self.status {
             "issued" if self.is_of_a_device() => {
                 "issued: on record; its holder has not been seen using it".to_owned()
             }
-            // Only of devices is it recorded.
+            // Use is recorded only for devices.
             "issued" => "issued: on record and not revoked; whether it is used is not recorded".to_owned(),
             "in use" => "in use: its holder proved that it has the key".to_owned(),
             "superseded" => match &self.ends_at {
@@ -72,7 +142,7 @@ impl CertificateView {
         self.holder.contains('/')
     }
 
-    fn validity_in_words(&self) -> String {
+    fn validity_text(&self) -> String {
         let from = self.not_before.as_deref().unwrap_or("-");
         match self.not_after_for_people.as_str() {
             "never" => format!("from {from}, with no well-defined expiration (9999-12-31T23:59:59Z)"),
@@ -123,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_birth_certificate_is_explained_with_who_why_and_how_long() {
-        let words = CertificateView::from(birth_certificate()).in_words();
+        let words = CertificateView::from(birth_certificate()).to_text();
         for expected in [
             "cam-2/SN000123",
             "birth certificate of a device",
@@ -143,7 +213,7 @@ mod tests {
             principal: "station:line-3".to_owned(),
             ..birth_certificate()
         })
-        .in_words();
+        .to_text();
         assert!(words.contains("whether it is used is not recorded"), "{words}");
     }
 
@@ -154,7 +224,7 @@ mod tests {
             revoked_at: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
             ..birth_certificate()
         })
-        .in_words();
+        .to_text();
         assert!(words.contains("on hold since 2026-11-22T00:00:00Z"), "{words}");
         assert!(words.contains("until its device is released"), "{words}");
     }
@@ -166,7 +236,7 @@ mod tests {
             ends_at: Some(Timestamp { seconds: 1_795_305_600, nanos: 0 }),
             ..birth_certificate()
         })
-        .in_words();
+        .to_text();
         assert!(words.contains("revoked at 2026-11-22T00:00:00Z"), "{words}");
     }
 
@@ -178,7 +248,7 @@ mod tests {
             revocation_reason: "keyCompromise".to_owned(),
             ..birth_certificate()
         })
-        .in_words();
+        .to_text();
         assert!(words.contains("revoked at 2026-11-22T00:00:00Z, reason keyCompromise"), "{words}");
     }
 }

@@ -1,0 +1,93 @@
+//! `touchmark work-order …`
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand};
+use identity::{PrincipalName, Product};
+
+use super::{PageArguments, SEE_STATUSES};
+use crate::timestamp;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkOrderCommand {
+    /// Make an order; prints its id and the command for the station
+    #[command(after_help = SEE_STATUSES)]
+    Create(WorkOrderTerms),
+    /// All orders, newest first
+    #[command(after_help = SEE_STATUSES)]
+    List(PageArguments),
+    /// One order: its terms and its counts
+    #[command(after_help = SEE_STATUSES)]
+    Show {
+        /// For example wo-000017, or only its number
+        #[arg(value_parser = cli::work_order)]
+        id: String,
+    },
+    /// Refuse every further certificate until resumed
+    #[command(after_help = SEE_STATUSES)]
+    Pause {
+        /// For example wo-000017, or only its number
+        #[arg(value_parser = cli::work_order)]
+        id: String,
+    },
+    /// Go on after a pause
+    #[command(after_help = SEE_STATUSES)]
+    Resume {
+        /// For example wo-000017, or only its number
+        #[arg(value_parser = cli::work_order)]
+        id: String,
+    },
+    /// End the order for ever; prints which units are neither confirmed nor scrapped
+    ///
+    /// It cannot be opened again. It asks for the order's id on a terminal; use --yes elsewhere.
+    #[command(after_help = SEE_STATUSES)]
+    Close {
+        /// For example wo-000017, or only its number
+        #[arg(value_parser = cli::work_order)]
+        id: String,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkOrderTerms {
+    /// The product of all its units: 1 to 32 lower-case letters, digits and -
+    #[arg(long, value_name = "P")]
+    pub(crate) product: Product,
+    /// How many units it allows: 1 to 10,000,000; a rework does not count [default: as many as the manifest
+    /// lists]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
+    )]
+    pub(crate) quantity: Option<u64>,
+    /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
+    #[arg(long, value_name = "PATTERN", conflicts_with = "manifest")]
+    pub(crate) serials: Option<String>,
+    /// Serial numbers from a file, at most 100,000: one a line, or a table with a header, separated by
+    /// commas, semicolons or tabs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The manifest's column of serial numbers [default: `serial`, `Serial Number`, `S/N` and the like]
+    #[arg(long, value_name = "NAME", requires = "manifest")]
+    pub(crate) column: Option<String>,
+    /// A station that may use it; repeat for more, at most 64
+    #[arg(long = "station", value_name = "NAME", required = true)]
+    pub(crate) stations: Vec<PrincipalName>,
+    /// Accept stations that never had a credential; otherwise such a name is refused as mistyped
+    #[arg(long)]
+    pub(crate) allow_unknown_station: bool,
+    /// Not before this time, for example 2026-11-23, or 2d from now [default: at once]
+    #[arg(long, value_name = "TIME", value_parser = timestamp::future)]
+    pub(crate) opens: Option<SystemTime>,
+    /// Not from this time on, for example 2026-12-24, or 30d from now [default: until closed]
+    #[arg(long, value_name = "TIME", value_parser = timestamp::future)]
+    pub(crate) closes: Option<SystemTime>,
+    /// The certificate profile
+    #[arg(long, value_name = "X", default_value = "idevid")]
+    pub(crate) profile: String,
+}

@@ -1,0 +1,41 @@
+//! What commands print, as text and as JSON.
+
+mod certificate;
+mod device;
+mod work_order;
+
+pub(crate) use certificate::CertificateView;
+pub(crate) use device::DeviceView;
+pub(crate) use work_order::WorkOrderView;
+
+use proto::v1 as wire;
+
+/// A device as it is written: `product/serial`.
+pub(crate) fn device_name(device: &wire::DeviceId) -> String {
+    format!("{}/{}", device.product, device.serial)
+}
+
+/// A certificate serial number in hexadecimal; `None` if there is none.
+pub(crate) fn serial_text(octets: &[u8]) -> Option<String> {
+    (!octets.is_empty()).then(|| hex::encode(octets))
+}
+
+/// `None` for the empty text, by which the wire says that there is none.
+pub(crate) fn nonempty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A cell of a table; `-` where there is no value.
+pub(crate) fn or_dash(text: &Option<String>) -> String {
+    text.clone().unwrap_or_else(|| "-".to_owned())
+}
+
+/// The state of a certificate in a word.
+pub(crate) fn revocation_word(state: wire::RevocationState) -> &'static str {
+    match state {
+        wire::RevocationState::Good => "good",
+        wire::RevocationState::Revoked => "revoked",
+        wire::RevocationState::Held => "held",
+        wire::RevocationState::Unknown | wire::RevocationState::Unspecified => "unknown",
+    }
+}

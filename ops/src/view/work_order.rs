@@ -1,0 +1,148 @@
+//! A work order as it is printed.
+
+use cli::count;
+use identity::{Clock, SystemClock};
+use proto::v1 as wire;
+use proto::v1::work_order::Serials;
+use serde::Serialize;
+
+use crate::output::fact_lines;
+use crate::timestamp;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct WorkOrderView {
+    pub(crate) id: String,
+    state: &'static str,
+    /// `not begun`, `open` or `ended`.
+    window: &'static str,
+    pub(crate) product: String,
+    pub(crate) quantity: u64,
+    pub(crate) issued: u64,
+    pub(crate) confirmed: u64,
+    pub(crate) scrapped: u64,
+    pub(crate) reworked: u64,
+    profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_length: Option<u64>,
+    pub(crate) stations: Vec<String>,
+    opens_at: Option<String>,
+    closes_at: Option<String>,
+    pub(crate) created_at: Option<String>,
+    created_by: String,
+}
+
+impl From<wire::WorkOrder> for WorkOrderView {
+    fn from(order: wire::WorkOrder) -> Self {
+        let counts = order.counts.unwrap_or_default();
+        let state = match order.state() {
+            wire::WorkOrderState::Unspecified => "unknown",
+            wire::WorkOrderState::Open => "open",
+            wire::WorkOrderState::Paused => "paused",
+            wire::WorkOrderState::Closed => "closed",
+        };
+        let (pattern, manifest_length) = match order.serials {
+            Some(Serials::Pattern(pattern)) => (Some(pattern), None),
+            Some(Serials::ManifestLength(length)) => (None, Some(length)),
+            None => (None, None),
+        };
+        let now = SystemClock.now();
+        let window =
+            match (timestamp::system(order.opens_at.as_ref()), timestamp::system(order.closes_at.as_ref())) {
+                (Some(opens), _) if opens > now => "not begun",
+                (_, Some(closes)) if closes <= now => "ended",
+                _ => "open",
+            };
+        Self {
+            state,
+            window,
+            id: order.id,
+            product: order.product,
+            quantity: order.quantity,
+            issued: counts.issued,
+            confirmed: counts.confirmed,
+            scrapped: counts.scrapped,
+            reworked: counts.reworked,
+            profile: order.profile,
+            pattern,
+            manifest_length,
+            stations: order.stations,
+            opens_at: timestamp::text(order.opens_at.as_ref()),
+            closes_at: timestamp::text(order.closes_at.as_ref()),
+            created_at: timestamp::text(order.created_at.as_ref()),
+            created_by: order.created_by,
+        }
+    }
+}
+
+impl WorkOrderView {
+    pub(crate) fn serials(&self) -> String {
+        match (&self.pattern, self.manifest_length) {
+            (Some(pattern), _) => pattern.clone(),
+            (None, Some(length)) => format!("manifest of {length}"),
+            (None, None) => "-".to_owned(),
+        }
+    }
+
+    /// The state in a table.
+    pub(crate) fn state_word(&self) -> &'static str {
+        match (self.state, self.window) {
+            ("open", "not begun") => "not yet open",
+            ("open", "ended") => "ended",
+            (state, _) => state,
+        }
+    }
+
+    fn state_text(&self) -> String {
+        match (self.state, self.window) {
+            ("open", "not begun") => "not yet open: its window has not begun".to_owned(),
+            ("open", "ended") => {
+                "ended: its window is over, and no station gets a certificate any more".to_owned()
+            }
+            ("paused", "ended") => "paused, and its window is over".to_owned(),
+            ("closed", _) => "closed for ever".to_owned(),
+            (state, _) => state.to_owned(),
+        }
+    }
+
+    fn closes_text(&self) -> String {
+        match (&self.closes_at, self.state) {
+            (Some(closes), _) => closes.clone(),
+            (None, "closed") => "it is closed".to_owned(),
+            (None, _) => "when an operator closes it".to_owned(),
+        }
+    }
+
+    /// Units, and their certificates if some were reworked.
+    fn issued_text(&self) -> String {
+        let units = count(self.issued, "unit");
+        match self.reworked {
+            0 => units,
+            reworked => format!(
+                "{units}, {} ({})",
+                count(self.issued + reworked, "birth certificate"),
+                count(reworked, "rework")
+            ),
+        }
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        let left = self.quantity.saturating_sub(self.issued);
+        fact_lines(&[
+            ("work order", self.id.clone()),
+            ("state", self.state_text()),
+            ("product", self.product.clone()),
+            ("quantity", format!("{} ({left} left)", count(self.quantity, "unit"))),
+            ("issued", self.issued_text()),
+            ("confirmed", count(self.confirmed, "unit")),
+            ("scrapped", count(self.scrapped, "unit")),
+            ("profile", self.profile.clone()),
+            ("serials", self.serials()),
+            ("stations", self.stations.join(", ")),
+            ("opens", self.opens_at.clone().unwrap_or_else(|| "at once".to_owned())),
+            ("closes", self.closes_text()),
+            ("created", format!("{} by {}", self.created_at.as_deref().unwrap_or("-"), self.created_by)),
+        ])
+    }
+}

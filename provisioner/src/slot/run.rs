@@ -1,0 +1,140 @@
+//! Runs a session over a link: carries out its commands in order, and reports events to it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use identity::DeviceId;
+use tokio::time::Instant;
+
+use super::LineContext;
+use crate::ca::CaError;
+use crate::journal::Record;
+use crate::link::{Link, Received};
+use crate::session::{Command, Event, Outcome, Session};
+use crate::wire::{NotTheProtocol, decode_response, encode_request, is_echo};
+
+/// A call to the CA that is under way.
+type PendingCall = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// A running session.
+pub(super) struct Run<'a> {
+    pub(super) context: &'a LineContext,
+    pub(super) device: &'a DeviceId,
+    pub(super) slot: usize,
+    pub(super) session: Session,
+    pub(super) pending: Option<(PendingCall, Instant)>,
+    pub(super) timer: Option<Instant>,
+    pub(super) ca: Duration,
+    pub(super) heard: bool,
+}
+
+impl Run<'_> {
+    pub(super) async fn until_it_ends(&mut self, link: &mut Link) -> Outcome {
+        let mut event = Event::Begin;
+        loop {
+            let commands = self.session.handle(event, self.context.clock.now());
+            event = match self.carry_out(commands, link).await {
+                Ok(Some(outcome)) => return outcome,
+                Ok(None) => self.next_event(link).await,
+                Err(event) => event,
+            };
+        }
+    }
+
+    /// Carries the commands out in order. A failure becomes an event, and the commands after it are dropped.
+    async fn carry_out(&mut self, commands: Vec<Command>, link: &mut Link) -> Result<Option<Outcome>, Event> {
+        for command in commands {
+            match command {
+                Command::Record(step) => {
+                    let record = Record::Step { device: self.device.clone(), step };
+                    let recorded = self.context.journal.record(&record).await;
+                    recorded.map_err(|error| Event::JournalLost(error.to_string()))?;
+                }
+                Command::Send { exchange, request } => {
+                    let message = encode_request(exchange, &request);
+                    link.send(&message).await.map_err(|error| Event::LinkLost(error.to_string()))?;
+                }
+                Command::ArmTimer(after) => self.timer = Some(Instant::now() + after),
+                Command::RequestCertificate { request_id, csr } => {
+                    let (ca, device) = (self.context.ca.clone(), self.device.clone());
+                    let work_order = self.context.work_order.clone();
+                    self.call(async move {
+                        match ca.issue(&work_order, &device, request_id, &csr).await {
+                            Ok(certificate) => Event::Issued(certificate),
+                            Err(error) => no_answer(error),
+                        }
+                    });
+                }
+                Command::Confirm { serial_number } => {
+                    let (ca, device) = (self.context.ca.clone(), self.device.clone());
+                    let work_order = self.context.work_order.clone();
+                    self.call(async move {
+                        match ca.confirm(&work_order, &device, serial_number).await {
+                            Ok(()) => Event::Confirmed,
+                            Err(error) => no_answer(error),
+                        }
+                    });
+                }
+                Command::End(outcome) => return Ok(Some(outcome)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn call(&mut self, call: impl Future<Output = Event> + Send + 'static) {
+        self.pending = Some((Box::pin(call), Instant::now()));
+        self.context.tell(self.slot, self.device, true);
+    }
+
+    async fn next_event(&mut self, link: &mut Link) -> Event {
+        let timer = self.timer;
+        let timed_out = async move {
+            match timer {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let asked = self.pending.as_ref().map(|(_, asked)| *asked);
+        let pending = &mut self.pending;
+        let answered = async move {
+            match pending {
+                Some((call, _)) => call.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.context.abort.cancelled() => Event::Cancelled,
+            event = answered => {
+                self.pending = None;
+                self.context.tell(self.slot, self.device, false);
+                self.ca += asked.map(|asked| asked.elapsed()).unwrap_or_default();
+                event
+            }
+            received = link.receive() => match received {
+                Ok(Received::Payload(message)) if is_echo(&message) => Event::Echo,
+                Ok(Received::Payload(message)) => {
+                    self.heard = true;
+                    match decode_response(&message) {
+                        Ok((exchange, response)) => Event::Response { exchange, response },
+                        Err(NotTheProtocol { exchange, what }) => Event::NotTheProtocol { exchange, what },
+                    }
+                }
+                Ok(Received::Damaged) => Event::DamagedFrame,
+                Ok(Received::Noise(bytes)) => Event::Noise(bytes),
+                Err(error) => Event::LinkLost(error.to_string()),
+            },
+            () = timed_out => {
+                self.timer = None;
+                Event::TimedOut
+            }
+        }
+    }
+}
+
+fn no_answer(error: CaError) -> Event {
+    match error {
+        CaError::Refused(refusal) => Event::Refused(refusal),
+        CaError::Unreachable(detail) => Event::CaUnreachable(detail),
+    }
+}
