@@ -37,6 +37,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The group of a reason.
+    #[expect(clippy::too_many_lines, reason = "a line for each reason")]
     pub(super) fn of(reason: Reason) -> Self {
         use Reason as R;
         match reason {

@@ -31,7 +31,7 @@ pub(super) async fn authorize(
         }
         Err((caller, refused)) => {
             let principal = caller.as_ref().map(Caller::principal);
-            return refuse(&*authority, path, principal, &refused).into_http();
+            return refuse(&authority, path, principal, &refused).into_http();
         }
     }
     with_reason(next.run(request).await)
