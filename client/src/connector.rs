@@ -89,6 +89,6 @@ pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
 }
 
-/// For the resolution of the name, all its addresses and the handshake. Shorter than what callers allow for the whole connection, so that people
-/// see which address did not answer.
+/// For the resolution of the name, all its addresses and the handshake. Shorter than what callers allow for
+/// the whole connection, so that people see which address did not answer.
 const CONNECT_TIME: Duration = Duration::from_secs(8);

@@ -1,4 +1,5 @@
-//! A credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. The only place here that sees a private key.
+//! A credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. The only place here that sees
+//! a private key.
 
 use std::io;
 use std::path::{Path, PathBuf};

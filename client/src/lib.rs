@@ -1,7 +1,8 @@
-//! How a program with a credential directory calls the CA: it reads the credential and connects by mutual TLS 1.3.
+//! How a program with a credential directory calls the CA: it reads the credential and connects by mutual TLS
+//! 1.3.
 //!
-//! For stations, operators and relying parties. A device has its own way (`agent`): its key may be in hardware, and it may have no
-//! clock.
+//! For stations, operators and relying parties. A device has its own way (`agent`): its key may be in
+//! hardware, and it may have no clock.
 
 mod connector;
 mod credential;
