@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/state.json                        how far the device is: the one file that decides
-//! DIR/idevid/{cert,chain,trust}.pem     its birth certificate, and its key as the key store keeps it (`key.pem`)
+//! DIR/idevid/{cert,chain,trust}.pem     its birth certificate; its key is the key store's (`key.pem`)
 //! DIR/a/…  DIR/b/…                      two slots for operational certificates, each with the same files:
 //!                                       one is in use, the other is empty or holds the next one
 //! DIR/current -> a                      the slot that applications use

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::Path;
 
-/// Where files are kept. Every operation fails as the system says; none is durable before the `sync_…` that follows it.
+/// Where files are kept. Every operation fails as the system says; none is durable before the `sync_…` that
+/// follows it.
 pub trait Disk: Send + Sync {
     /// Makes a file that did not exist.
     fn create(&self, path: &Path, mode: u32, content: &[u8]) -> io::Result<()>;

@@ -37,7 +37,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The group of a reason.
-    #[expect(clippy::too_many_lines, reason = "every reason of the wire has its arm")]
+    #[expect(clippy::too_many_lines, reason = "a line for each reason")]
     pub(super) fn of(reason: Reason) -> Self {
         use Reason as R;
         match reason {
