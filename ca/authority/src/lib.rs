@@ -36,7 +36,7 @@ use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use parking_lot::Mutex;
 use rand::CryptoRng;
 use signer::Issuers;
-use store::{Store, StoreError};
+use store::{Chores, OnlyProcess, Store, StoreError};
 use tokio::sync::watch;
 
 use profiles::Profiles;
@@ -119,6 +119,8 @@ pub struct Authority {
     alarms: RateLimiter,
     /// The latest RSA moduli, with the certificates that have them.
     recent_moduli: Mutex<RecentModuli<SerialNumber>>,
+    /// Who does the work that nobody asks for.
+    chores: Arc<dyn Chores>,
     /// Notified when there may be a mass revocation to continue.
     jobs: tokio::sync::Notify,
     counters: Arc<Counters>,
@@ -174,11 +176,18 @@ impl Authority {
             forks: RateLimiter::new(ALARM_BURST, ALARM_INTERVAL),
             alarms: RateLimiter::new(ALARM_BURST, ALARM_INTERVAL),
             recent_moduli: Mutex::default(),
+            chores: Arc::new(OnlyProcess),
             jobs: tokio::sync::Notify::new(),
             counters: Arc::default(),
             incidents: report::Incidents::new(started),
             server_ends: Mutex::default(),
         })
+    }
+
+    /// Does what nobody asks for only while it is this process's chore.
+    #[must_use]
+    pub fn sharing(self, chores: Arc<dyn Chores>) -> Self {
+        Self { chores, ..self }
     }
 
     /// The roots that callers must trust.

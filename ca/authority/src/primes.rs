@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use identity::{DeviceId, KeyFingerprint, KeyType, Principal, SerialNumber};
 use issuance::{Modulus, Profile, shared_primes, shared_primes_between};
 use ledger::{Action, Conflict, Holder, IssuanceSubject, Selection};
-use store::StoreError;
+use store::{Chore, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -65,6 +65,9 @@ impl Authority {
     /// # Errors
     /// When the store cannot answer or record. The next walk then begins anew.
     pub async fn walk_primes(&self, walk: &mut PrimeWalk) -> Result<usize, Refused> {
+        if !self.chores.is_mine(Chore::PrimeSearch).await? {
+            return Ok(0);
+        }
         let mut next = std::mem::take(walk);
         let found = self.walk_on(&mut next).await?;
         // After a failure the next walk begins anew.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use identity::RevocationReason;
 use ledger::{Action, REVOKE_MAX};
-use store::carry_out;
+use store::{Chore, carry_out};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -47,6 +47,9 @@ impl Authority {
     /// # Errors
     /// When the store cannot record it. The rest stays due.
     pub async fn upkeep_once(&self) -> Result<(), Refused> {
+        if !self.chores.is_mine(Chore::Revoking).await? {
+            return Ok(());
+        }
         for job in self.store.unfinished_jobs().await? {
             info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
             let done = carry_out(self.store.as_ref(), job.id, |_| {}).await?;

@@ -4,8 +4,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use issuance::CrlNumber;
 use ledger::EntryNumber;
 use parking_lot::Mutex;
@@ -15,7 +17,21 @@ use store::StoreError;
 use super::StatusSource;
 use super::reserve::Reserve;
 
-/// Gives numbers, each once, for ever.
+/// Gives CRL numbers, each once, for ever, and records outside of the store how far the ledger was.
+#[async_trait]
+pub trait CrlNumbers: Send + Sync + 'static {
+    /// Takes `count` numbers that follow one another. When it returns `Ok` they are never given again, to any process, whatever happens, and
+    /// a ledger that ends before `seen` is refused at the next start. An end that was recorded is never taken back by an earlier one.
+    ///
+    /// # Errors
+    /// When they cannot be recorded; then no number was given.
+    async fn take(self: Arc<Self>, count: u64, seen: LedgerHead) -> Result<CrlNumberRange, CrlNumberError>;
+
+    /// Whether the recorded end of the ledger is this entry. From memory.
+    fn is_recorded(&self, entry: EntryNumber) -> bool;
+}
+
+/// CRL numbers in a local file: for one process.
 pub struct CrlNumberFile {
     path: PathBuf,
     epoch: Mutex<Epoch>,
@@ -173,6 +189,21 @@ impl CrlNumberFile {
 impl Epoch {
     fn at(epoch: u64, seen: LedgerHead) -> Self {
         Self { epoch, number: 0, ledger_entry: seen.entry.0, ledger_digest: hex::encode(seen.digest) }
+    }
+}
+
+#[async_trait]
+impl CrlNumbers for CrlNumberFile {
+    async fn take(self: Arc<Self>, count: u64, seen: LedgerHead) -> Result<CrlNumberRange, CrlNumberError> {
+        let file = Arc::clone(&self);
+        let taken = tokio::task::spawn_blocking(move || Self::take(&file, count, seen)).await;
+        taken.unwrap_or_else(|panic| {
+            Err(CrlNumberError::Write { path: self.path.clone(), source: io::Error::other(panic) })
+        })
+    }
+
+    fn is_recorded(&self, entry: EntryNumber) -> bool {
+        Self::is_recorded(self, entry)
     }
 }
 

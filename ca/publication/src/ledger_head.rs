@@ -7,16 +7,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::{CrlNumberFile, LedgerHead, PublishError, StatusSource};
+use super::{CrlNumbers, LedgerHead, PublishError, StatusSource};
 
 /// Notes the end of the ledger until `stop`, and once more then. A failure is logged once and tried again.
 pub struct LedgerHeadRecorder {
     source: Arc<dyn StatusSource>,
-    crl_numbers: Arc<CrlNumberFile>,
+    crl_numbers: Arc<dyn CrlNumbers>,
 }
 
 impl LedgerHeadRecorder {
-    pub(super) fn new(source: Arc<dyn StatusSource>, crl_numbers: Arc<CrlNumberFile>) -> Self {
+    pub(super) fn new(source: Arc<dyn StatusSource>, crl_numbers: Arc<dyn CrlNumbers>) -> Self {
         Self { source, crl_numbers }
     }
 
@@ -52,9 +52,8 @@ impl LedgerHeadRecorder {
             return Ok(());
         }
         let seen = LedgerHead::end_of(self.source.as_ref()).await?;
-        let crl_numbers = Arc::clone(&self.crl_numbers);
-        let written = tokio::task::spawn_blocking(move || crl_numbers.take(0, seen)).await;
-        written.map_err(|_| PublishError::Thread)?.map(drop).map_err(PublishError::CrlNumberFile)
+        Arc::clone(&self.crl_numbers).take(0, seen).await?;
+        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ use parking_lot::{Mutex, RwLock};
 use signer::Issuers;
 
 pub use crl::{Crl, CrlId};
-pub use crl_numbers::{CrlNumberError, CrlNumberFile, CrlNumberRange, LedgerHead};
+pub use crl_numbers::{CrlNumberError, CrlNumberFile, CrlNumberRange, CrlNumbers, LedgerHead};
 pub use delegate::{Delegate, DelegateIssuer, DelegationError};
 pub use ledger_head::LedgerHeadRecorder;
 pub use ocsp_responder::{CacheValidity, OcspFigures, OcspReply, OcspResponder};

@@ -10,15 +10,15 @@ use issuance::{CrlDraft, CrlFields, CrlNumber, CrlScope, Refusal, crl_url};
 use ledger::EntryNumber;
 use parking_lot::Mutex;
 use signer::{Issuer, Issuers, SignerError};
-use store::StoreError;
+use store::{Chore, Chores, OnlyProcess, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::crl::{Crl, CrlId};
 use super::crl_directory::{CrlDirectory, CrlMeta};
 use super::{
-    CRL_LIFETIME, CRL_RENEWED_AFTER, CrlNumberError, CrlNumberFile, LedgerHead, LedgerHeadRecorder,
-    Publication, StatusSource, full_crl,
+    CRL_LIFETIME, CRL_RENEWED_AFTER, CrlNumberError, CrlNumberFile, CrlNumbers, LedgerHead,
+    LedgerHeadRecorder, Publication, StatusSource, full_crl,
 };
 
 /// Owns the directory of the lists and the numbers. There is one.
@@ -26,7 +26,8 @@ pub struct Publisher {
     source: Arc<dyn StatusSource>,
     issuers: Issuers,
     clock: Arc<dyn Clock>,
-    crl_numbers: Arc<CrlNumberFile>,
+    crl_numbers: Arc<dyn CrlNumbers>,
+    chores: Arc<dyn Chores>,
     crl_directory: Arc<Mutex<CrlDirectory>>,
     publication: Arc<Publication>,
     /// How everybody reaches the lists: in their distribution points as in the certificates'.
@@ -72,6 +73,7 @@ impl Publisher {
             issuers,
             clock,
             crl_numbers,
+            chores: Arc::new(OnlyProcess),
             crl_directory: Arc::new(Mutex::new(crl_directory)),
             publication,
             public_url,
@@ -85,6 +87,12 @@ impl Publisher {
     #[must_use]
     pub fn backdated(self, backdate: Duration) -> Self {
         Self { backdate, ..self }
+    }
+
+    /// Publishes only while the chore is this process's.
+    #[must_use]
+    pub fn sharing(self, chores: Arc<dyn Chores>) -> Self {
+        Self { chores, ..self }
     }
 
     /// Publishes until `stop`. What fails is tried again; what is published stays published.
@@ -128,8 +136,8 @@ impl Publisher {
     /// When one cannot be made; those before it are published.
     pub async fn round(&mut self) -> Result<usize, PublishError> {
         let (now, head) = (self.clock.now(), self.source.head());
-        // A list says what time it is: none is made while nobody knows.
-        if self.clock.doubt().is_some() {
+        // A CRL says what time it is: none is made while that is in doubt.
+        if self.clock.doubt().is_some() || !self.chores.is_mine(Chore::Publishing).await? {
             return Ok(0);
         }
         let nothing_new =
@@ -167,8 +175,7 @@ impl Publisher {
     /// Numbers, on disk with the end of the ledger before any list has one.
     async fn take(&mut self, count: usize) -> Result<super::CrlNumberRange, PublishError> {
         let seen = LedgerHead::end_of(self.source.as_ref()).await?;
-        let (crl_numbers, count) = (Arc::clone(&self.crl_numbers), count as u64);
-        blocking(move || crl_numbers.take(count, seen).map_err(PublishError::CrlNumberFile)).await
+        Ok(Arc::clone(&self.crl_numbers).take(count as u64, seen).await?)
     }
 
     async fn due_shards(&self, now: SystemTime) -> Result<Vec<(CrlId, EntryNumber)>, StoreError> {

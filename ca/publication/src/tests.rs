@@ -127,6 +127,26 @@ fn has(crl: &Crl, n: u64) -> bool {
     bytes(crl).windows(16).any(|window| window == serial(n).as_bytes())
 }
 
+/// Another process does everything.
+struct OtherProcess;
+
+#[async_trait::async_trait]
+impl store::Chores for OtherProcess {
+    async fn is_mine(&self, _: store::Chore) -> Result<bool, store::StoreError> {
+        Ok(false)
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_publish_makes_no_crl() {
+    let office = Office::new(1).await;
+    office.revoke(0, 1);
+    let mut other = office.publisher.sharing(Arc::new(OtherProcess));
+    assert_eq!(other.round().await.unwrap(), 0);
+    let mut own = other.sharing(Arc::new(store::OnlyProcess));
+    assert!(own.round().await.unwrap() > 0);
+}
+
 #[tokio::test]
 async fn one_revocation_makes_one_shard_new_and_the_whole_list() {
     let mut office = Office::new(3).await;

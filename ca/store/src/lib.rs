@@ -2,6 +2,7 @@
 //! projection; and the three contracts by which the rest of the CA asks. One suite
 //! (`ca/store/tests/store.rs`) runs over every kind of log.
 
+mod chores;
 mod contract;
 mod error;
 mod job;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use identity::Clock;
 use ledger::Conflict;
 
+pub use chores::{Chore, Chores, OnlyProcess};
 pub use contract::{Ledger, Listings, Status, Store};
 pub use error::StoreError;
 pub use job::carry_out;
