@@ -45,9 +45,9 @@ async fn a_ledger_of_551a908_opens_with_the_same_answers() {
     assert!(store.torn_tail().is_none());
     let expected = fs::read_to_string(former.join("rows.txt")).unwrap();
     let found = rows(&store).await;
-    for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(found, expected);
-    }
+    let both = found.lines().zip(expected.lines());
+    let other: Vec<_> = both.filter(|(found, expected)| found != expected).collect();
+    assert!(other.is_empty(), "today's answers and the former ones: {other:#?}");
     assert_eq!(found.lines().count(), expected.lines().count());
     every_kind_is_there_and_is_written_as_it_was(&store);
     store.close().await.unwrap();
@@ -130,12 +130,15 @@ async fn devices_orders_and_principals(store: &LogStore, text: &mut String) {
         .unwrap();
     }
     for order in store.work_orders(None, 99).await.unwrap().rows {
+        let counts = &order.counts;
         writeln!(
             text,
-            "order {} {:?} {:?} {} {} {} {} {} {}",
+            "order {} {:?} WorkOrderCounts {{ issued: {}, confirmed: {}, scrapped: {} }} {} {} {} {} {} {}",
             order.id,
             order.state,
-            order.counts,
+            counts.issued,
+            counts.confirmed,
+            counts.scrapped,
             order.terms.product,
             order.terms.quantity,
             some(order.terms.opens_at.map(at)),
