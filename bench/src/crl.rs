@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use identity::{Clock, IssuerName, SystemClock};
-use publication::{CrlId, CrlNumberFile, LedgerHead, Publication, Publisher};
+use publication::{
+    CrlDirectory, CrlId, CrlNumberFile, LedgerHead, Publication, PublicationStorage, Publisher,
+};
 use serde_json::json;
 use signer::{IssuerKeys, IssuerSettings, Issuers};
 use tests::CertificateAuthority;
@@ -165,17 +167,20 @@ impl Room {
     async fn open(&self, first: bool) -> Result<(Publisher, Arc<Publication>)> {
         let epoch = self.dir.path().join("epoch.toml");
         let numbers = if first {
-            CrlNumberFile::create(&epoch, LedgerHead::end_of(self.source.as_ref()).await?)?
+            CrlNumberFile::create(&epoch, LedgerHead::of(self.source.as_ref()).await?)?
         } else {
             CrlNumberFile::open(&epoch, self.source.as_ref()).await?
         };
-        let lists = self.dir.path().join("lists");
+        let storage = PublicationStorage {
+            numbers: Arc::new(numbers),
+            crls: Arc::new(CrlDirectory::new(&self.dir.path().join("lists"))),
+            chores: Arc::new(store::OnlyProcess),
+        };
         let publication = Arc::new(Publication::new(&self.issuers));
         let publisher = Publisher::open(
-            &lists,
-            self.source.clone(),
+            storage,
+            Arc::<Revoked>::clone(&self.source),
             self.issuers.clone(),
-            numbers,
             Arc::clone(&publication),
             "http://ca.example".to_owned(),
             Arc::new(SystemClock),

@@ -31,26 +31,29 @@ pub enum Command {
     Serve(ServeArguments),
     /// Make a credential for the server or an operator here, while the CA does not serve
     ///
-    /// For the day when nobody can call the CA: the server's certificate or the last operator's has ended or is lost. The certificate is on
-    /// record; credentials from before stay good.
+    /// For the day when nobody can call the CA: the server's certificate or the last operator's has ended or
+    /// is lost. The certificate is on record; credentials from before stay good.
     #[command(after_help = CREDENTIAL_MORE)]
     Credential(CredentialArguments),
     /// Sign the root's CRL anew, with its key here or elsewhere, while the CA does not serve
     ///
-    /// Brokers and servers that check every certificate of a chain need it. It is good for 12 months; init signs the first.
+    /// Brokers and servers that check every certificate of a chain need it. It is good for 12 months; init
+    /// signs the first.
     #[command(after_help = ROOT_CRL_MORE)]
     RootCrl(RootCrlArguments),
     /// Go on with a ledger that was restored from an older backup, while the CA does not serve
     ///
-    /// A CA that finds its ledger older than what it has published does not serve: certificates and revocations since then are missing.
-    /// This command says that there is no newer ledger. It cannot be undone. CRLs get numbers above all before; what was revoked since the
-    /// backup must be revoked again. It asks for the organization's name on a terminal, and wants --yes elsewhere.
+    /// A CA that finds its ledger older than what it has published does not serve: certificates and
+    /// revocations since then are missing. This command says that there is no newer ledger. It cannot be
+    /// undone. CRLs get numbers above all before; what was revoked since the backup must be revoked again. It
+    /// asks for the organization's name on a terminal, and wants --yes elsewhere.
     #[command(after_help = RESTORED_MORE)]
     AcceptRestoredStore(RestoredArguments),
     /// Say that this machine's clock is right although the ledger says otherwise, while the CA does not serve
     ///
-    /// A CA whose clock is more than 5 minutes behind the last entry of its ledger, or at a start 30 days ahead of it, issues and publishes
-    /// nothing. Put the clock right first; when it is right, because the CA stood still for long or its clock was wrong before, confirm it.
+    /// A CA whose clock is more than 5 minutes behind the last entry of its ledger, or at a start 30 days
+    /// ahead of it, issues and publishes nothing. Put the clock right first; when it is right, because the CA
+    /// stood still for long or its clock was wrong before, confirm it.
     #[command(after_help = CONFIRM_TIME_MORE)]
     ConfirmTime(ConfirmTimeArguments),
     /// Check the configuration and report all mistakes at once
@@ -58,7 +61,8 @@ pub enum Command {
     CheckConfig(ConfigArguments),
     /// Wait until the CA answers, for a bounded time; otherwise print what stands in the way
     ///
-    /// Asks the gRPC port for the server's certificate, which tells another program on that port apart, and then /readyz.
+    /// Asks the gRPC port for the server's certificate, which tells another program on that port apart, and
+    /// then /readyz.
     #[command(after_help = WAIT_MORE)]
     Wait(WaitArguments),
     /// Print a completion script for a shell
@@ -94,10 +98,12 @@ pub struct InitArguments {
     /// Who makes the devices: O in every certificate
     #[arg(long, value_name = "NAME")]
     pub organization: String,
-    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given again
+    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given
+    /// again
     #[arg(long, value_name = "NAME_OR_IP", value_parser = parse_host)]
     pub host: Vec<String>,
-    /// A file of mode 0600 with the passphrase for the issuers' keys, in one line; otherwise one is made, in DIR/passphrase
+    /// A file of mode 0600 with the passphrase for the issuers' keys, in one line; otherwise one is made, in
+    /// DIR/passphrase
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
     /// Where devices reach this CA at first boot, for example https://ca.example.com:8443
@@ -112,7 +118,8 @@ pub struct InitArguments {
     /// Where CRLs, OCSP responses and issuers' certificates will be served to everybody, in plain HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub http_listen: SocketAddr,
-    /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the port of --http-listen
+    /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the
+    /// port of --http-listen
     #[arg(long, value_name = "URL", value_parser = check_public_url)]
     pub public_url: Option<String>,
     /// Print what was made as one JSON object; errors too, on stderr
@@ -147,7 +154,8 @@ pub struct CredentialArguments {
     /// For this operator; otherwise for the server
     #[arg(long, value_name = "NAME", conflicts_with = "host")]
     pub operator: Option<PrincipalName>,
-    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given again
+    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given
+    /// again
     #[arg(long, value_name = "NAME_OR_IP", value_parser = parse_host)]
     pub host: Vec<String>,
     /// Print what was made as one JSON object; errors too, on stderr
@@ -223,7 +231,8 @@ pub struct ConfirmTimeArguments {
     /// The configuration, made by init
     #[arg(long, value_name = "FILE", env = "TOUCHMARK_CA_CONFIG")]
     pub config: PathBuf,
-    /// The time now, by another clock than this machine's, at most 5 minutes from it: this is the confirmation
+    /// The time now, by another clock than this machine's, at most 5 minutes from it: this is the
+    /// confirmation
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub time: SystemTime,
     /// For people who read the ledger, at most 256 characters: what was wrong, and who looked

@@ -1,7 +1,7 @@
-//! The CA's own clock, held against two others: the monotonic clock of the machine, and the times in the ledger (ADR 0034).
+//! The CA's wall clock, checked against the monotonic clock and the times in the ledger (ADR 0034).
 //!
-//! While it is in doubt the CA goes by the time that it trusted last, counted on by the monotonic clock: who calls can still be judged, and
-//! what is recorded meanwhile has no time of a clock that is wrong.
+//! While the wall clock is in doubt, the CA uses the last trusted time plus the monotonic time since: callers
+//! can still be authenticated, and nothing is recorded with a wrong time.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,14 +12,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// How far the clock may be from the others before it is in doubt.
+/// How far the wall clock may be off before it is in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockLimits {
-    /// From the monotonic clock, while the CA runs.
+    /// Difference to the monotonic clock while the CA runs.
     pub jump_max: Duration,
-    /// Behind the last entry of the ledger.
+    /// How far it may be behind the last entry of the ledger.
     pub behind_ledger_max: Duration,
-    /// Ahead of the last entry of the ledger, when the CA starts.
+    /// How far it may be ahead of the last entry of the ledger when the CA starts.
     pub ahead_of_ledger_max: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Default for ClockLimits {
 }
 
 impl ClockLimits {
-    /// Whether a clock that shows `now` can be trusted over a ledger whose last entry is of the time `last`.
+    /// The doubt about a clock that shows `now`, if the last entry of the ledger is of the time `last`.
     pub fn judge(&self, now: SystemTime, last: Option<SystemTime>) -> Option<ClockDoubt> {
         let last = last?;
         let doubt = |fault, by| Some(ClockDoubt { fault, by, shows: now });
@@ -48,29 +48,29 @@ impl ClockLimits {
     }
 }
 
-/// A clock that says when it is not to be trusted, and goes on by itself when it is right again.
+/// A wall clock that knows when it is in doubt, and is trusted again as soon as it is right.
 pub struct CheckedClock {
     source: Arc<dyn Clock>,
     limits: ClockLimits,
     state: RwLock<State>,
 }
 
-/// What the clock is held against.
+/// What the clock is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
-    /// A time that was trusted, and what the monotonic clock showed then. `None`: no ledger was opened yet.
+    /// A trusted time, and the monotonic time then. `None`: no ledger was opened yet.
     anchor: Option<(SystemTime, Duration)>,
-    /// What is wrong.
+    /// What is wrong now.
     fault: Option<ClockFault>,
 }
 
 impl CheckedClock {
-    /// A clock that trusts `source` until it knows the ledger: see [`CheckedClock::begin_over`].
+    /// A clock that trusts `source` until [`CheckedClock::begin_over`].
     pub fn new(source: Arc<dyn Clock>, limits: ClockLimits) -> Self {
         Self { source, limits, state: RwLock::new(State { anchor: None, fault: None }) }
     }
 
-    /// Begins over a ledger whose last entry is of the time `last`.
+    /// Begins to check, with a ledger whose last entry is of the time `last`.
     pub fn begin_over(&self, last: Option<SystemTime>) {
         let (now, monotonic) = (self.source.now(), self.source.monotonic());
         let doubt = self.limits.judge(now, last);
@@ -85,7 +85,7 @@ impl CheckedClock {
         }
     }
 
-    /// Looks at the clock until `stop`, so that a doubt is found although nobody calls.
+    /// Reads the clock regularly until `stop`, so that a doubt is noticed without calls.
     pub async fn watch(&self, stop: CancellationToken) {
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -97,20 +97,20 @@ impl CheckedClock {
         }
     }
 
-    /// What the wall clock shows, whether or not it is trusted.
+    /// The wall clock, trusted or not.
     pub fn shows(&self) -> SystemTime {
         self.source.now()
     }
 
-    /// The time to go by, and whether the wall clock is in doubt.
+    /// The time to use, and the doubt about the wall clock.
     fn read(&self) -> (SystemTime, Option<ClockDoubt>) {
         let state = *self.state.read();
-        // The wall clock first: a thread that is held up in between does not make it look ahead.
+        // The wall clock first: a delay between the two reads must not make it look ahead.
         let (shows, monotonic) = (self.source.now(), self.source.monotonic());
         let Some((time, at)) = state.anchor else { return (shows, None) };
         let carried = time + monotonic.saturating_sub(at);
         let doubt = match state.fault {
-            // What it was at the start: behind or ahead of the last entry, which is the time of the anchor.
+            // Since the start: the anchor is the time of the last entry.
             Some(ClockFault::BehindLedger | ClockFault::AheadOfLedger) => {
                 self.limits.judge(shows, Some(time))
             }
@@ -139,7 +139,7 @@ impl CheckedClock {
         (by > self.limits.jump_max).then_some(ClockDoubt { fault, by, shows })
     }
 
-    /// Takes the new state, unless another thread was first; whether it did.
+    /// Changes the state unless another thread was first; whether it did.
     fn change(&self, from: State, to: State) -> bool {
         let mut state = self.state.write();
         let first = *state == from;
@@ -151,7 +151,7 @@ impl CheckedClock {
 }
 
 impl Clock for CheckedClock {
-    /// The wall clock's time while it is trusted; otherwise the time that was trusted last, counted on by the monotonic clock.
+    /// The wall clock while it is trusted; otherwise the last trusted time plus the monotonic time since.
     fn now(&self) -> SystemTime {
         self.read().0
     }
@@ -174,7 +174,7 @@ fn tell(doubt: &ClockDoubt) {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How soon a clock that was set is noticed although nobody calls.
+/// How often the clock is read without calls.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart (`docs/cli.md`).
+//! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart
+//! (`docs/cli.md`).
 
 use std::io::ErrorKind;
 
@@ -29,7 +30,7 @@ pub enum Failure {
     /// `wait`.
     #[error(transparent)]
     Wait(#[from] WaitError),
-    /// Nobody said that it is meant.
+    /// The operator did not confirm.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
     /// `check-config`.
@@ -38,7 +39,7 @@ pub enum Failure {
     /// The result cannot be written as JSON.
     #[error("the result cannot be written as JSON")]
     Output(#[source] serde_json::Error),
-    /// Nobody reads the result.
+    /// stdout cannot be written.
     #[error("cannot write to stdout")]
     Print(#[source] std::io::Error),
 }

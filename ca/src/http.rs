@@ -1,5 +1,4 @@
-//! Plain HTTP: metrics and health for the machine's own eyes, and what is [public] for everybody. Nothing here needs a certificate, and
-//! nothing here is secret.
+//! Plain HTTP without authentication: metrics and health on the loopback, and what is [public] for everybody.
 
 mod host;
 mod listener;
@@ -22,10 +21,10 @@ use metrics::Metrics;
 
 pub(crate) use listener::{HttpListener, Responder};
 
-/// Says whether the CA can do its work; if not, why.
+/// Whether the CA can issue and serve; the error says why not.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// `/metrics` (OpenMetrics text), `/healthz` (the process answers), `/readyz` (it can issue).
+/// `/metrics` (OpenMetrics text), `/healthz` (the process runs), `/readyz` (the CA can issue).
 pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     Router::new()
         .route("/metrics", get(scrape).with_state(metrics))
@@ -33,7 +32,7 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
         .route("/readyz", get(ready).with_state(readiness))
 }
 
-/// These pages, for a [`HttpListener`].
+/// The [`Responder`] of metrics and health.
 pub(crate) struct MetricsHttp(Router);
 
 impl MetricsHttp {

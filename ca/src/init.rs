@@ -1,4 +1,5 @@
-//! Makes an installation: root, issuers, server certificate, first operator, ledger and `ca.toml`, all or nothing.
+//! Creates an installation: root, issuers, server certificate, first operator, ledger and `ca.toml`, all or
+//! nothing.
 
 mod certificates;
 mod confirmed_time;
@@ -32,31 +33,33 @@ pub use restored::{accept_restored_store, lacks_something};
 pub use root_crl::{Elsewhere, export_root_crl, import_root_crl, renew_root_crl};
 pub use texts::{Made, MadeCertificate};
 
-/// What to make.
+/// The installation to create.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where. Must not exist, or be an empty directory.
+    /// Its directory, which must not exist or be empty.
     pub dir: PathBuf,
     /// `O` in every certificate.
     pub organization: String,
-    /// Names and addresses at which the server is reached, besides those of the loopback.
+    /// Names and addresses of the server, besides those of the loopback.
     pub hosts: Vec<String>,
-    /// The passphrase for the issuers' keys; `None`: make one and keep it in the directory.
+    /// File with the passphrase for the issuers' keys; `None`: a new one is generated and kept in the
+    /// directory.
     pub passphrase_file: Option<PathBuf>,
-    /// Where devices reach this CA at first boot.
+    /// The URL at which devices reach this CA at first boot.
     pub enrollment_url: Option<String>,
-    /// Where gRPC will be served.
+    /// Address of gRPC.
     pub listen: SocketAddr,
-    /// Where metrics and health will be served.
+    /// Address of metrics and health.
     pub metrics_listen: SocketAddr,
-    /// Where lists, status and issuers' certificates will be served.
+    /// Address of CRLs, OCSP and issuers' certificates.
     pub http_listen: SocketAddr,
-    /// How everybody reaches that; `None`: at the first of `hosts`, if there is one.
+    /// The URL of that address, for certificates; `None`: from the first of `hosts`, if there is one.
     pub public_url: Option<String>,
 }
 
 impl Plan {
-    /// All names and addresses of the server besides those of the loopback: also where devices are sent, and where it listens.
+    /// All names and addresses of the server besides those of the loopback, with those of `enrollment_url`
+    /// and `listen`.
     fn server_hosts(&self) -> Vec<String> {
         let listen = Some(self.listen.ip()).filter(|address| !address.is_unspecified());
         let enrollment = self.enrollment_url.as_deref().and_then(hosts::host_of);
@@ -71,7 +74,7 @@ impl Plan {
 
 #[cfg(test)]
 impl Plan {
-    /// In this directory, on the loopback at ports that are free.
+    /// In this directory, on free ports of the loopback.
     pub(crate) fn for_a_test(dir: PathBuf) -> Self {
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
@@ -88,13 +91,14 @@ impl Plan {
     }
 }
 
-/// Makes what the plan says. When it returns `Ok` the directory is there, complete and durable; otherwise, also when it is killed,
-/// the directory is as it was. What is left beside it after a kill: [`abandoned`].
+/// Creates the installation. When it returns `Ok` the directory is there, complete and durable; otherwise,
+/// also after a kill, the directory is as it was. A kill can leave files beside it: see [`abandoned`].
 ///
-/// `create_store` makes a fresh store in an empty directory. Every certificate is on record before the directory appears (R-CA-07).
+/// `create_store` creates a store in an empty directory. Every certificate is on record before the directory
+/// appears (R-CA-07).
 ///
 /// # Errors
-/// When the plan cannot be carried out.
+/// When the installation cannot be created.
 pub async fn init(
     plan: Plan,
     clock: Arc<dyn Clock>,
@@ -118,14 +122,14 @@ pub async fn init(
     for verdict in store.commit(made.commands()).await? {
         verdict?;
     }
-    // The numbers of lists begin with the one of the root, whose key is here for the last time.
-    let seen = LedgerHead::end_of(&Ledger(store.clone())).await?;
+    // The first CRL number is for the root's CRL, which is signed now, before the root's key goes offline.
+    let seen = LedgerHead::of(&Ledger(store.clone())).await?;
     store.close().await?;
-    let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take(1, seen)?.next();
+    let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take_now(1, seen)?.next();
     let number = number.ok_or(CrlNumberError::Exhausted)?;
     let now = clock.now();
-    // Nobody's clock has to agree with this one to the second (ADR 0036); the root has begun by then.
-    let this_update = (now - FIRST_LIST_BACKDATE).max(made.root.certificate.validity().not_before());
+    // Backdated for clients whose clocks are behind (ADR 0036), but not before the root's notBefore.
+    let this_update = (now - FIRST_CRL_BACKDATE).max(made.root.certificate.validity().not_before());
     let list = RootCrlDraft::new(&made.root.certificate, number, &[], this_update, now)?;
     let list = list.sign(&made.root.signer).await?;
     write_root_crl(&building.issuers_dir(), &list)?;
@@ -133,7 +137,7 @@ pub async fn init(
     Ok(Made::new(&plan, &made))
 }
 
-/// As it was asked for, or the first name of the server with the port of the lists.
+/// The public URL of the plan, or the first host of the server with the port of `http_listen`.
 fn public_url(plan: &Plan) -> Result<Option<String>, InitError> {
     let url = match (&plan.public_url, plan.hosts.first()) {
         (Some(url), _) => url.clone(),
@@ -146,68 +150,68 @@ fn public_url(plan: &Plan) -> Result<Option<String>, InitError> {
     check_public_url(&url).map(Some).map_err(|what| InitError::PublicUrl { what })
 }
 
-/// Why nothing was made.
+/// Why the command failed. Nothing was changed, except for [`InitError::OnRecord`].
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// There is something already.
+    /// The directory is in use.
     #[error("{} exists and is not an empty directory; nothing was changed", path.display())]
     Exists {
-        /// What is there.
+        /// The directory.
         path: PathBuf,
     },
-    /// The directory cannot be made.
+    /// A file operation failed.
     #[error("cannot {what} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// On what.
+        /// Its file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The name cannot be in a certificate.
+    /// The organization cannot be in a certificate.
     #[error("the organization {what}")]
     Organization {
         /// What is wrong with it.
         what: String,
     },
-    /// Devices cannot use it.
+    /// The enrollment URL is not valid.
     #[error("the enrollment URL {what}")]
     EnrollmentUrl {
         /// What is wrong with it.
         what: String,
     },
-    /// It cannot be in a certificate.
+    /// The public URL is not valid.
     #[error("the public URL {what}")]
     PublicUrl {
         /// What is wrong with it.
         what: String,
     },
-    /// The numbers of lists cannot be begun.
+    /// There is no CRL number.
     #[error(transparent)]
     CrlNumbers(#[from] CrlNumberError),
-    /// The root's list cannot be made.
+    /// The root's CRL cannot be made.
     #[error(transparent)]
     RootCrl(#[from] RootCrlError),
-    /// The root's key is not here.
+    /// The root's key cannot be used.
     #[error("the root's key is needed, and {} cannot be used; --export is for a key that is elsewhere", path.display())]
     RootKey {
         /// The key's file.
         path: PathBuf,
-        /// Why.
+        /// The error of the key file.
         source: IssuersError,
     },
-    /// What goes to the root's key or comes from it.
+    /// An exported or imported file cannot be used.
     #[error("{} cannot be {what}", path.display())]
     RootCrlFile {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What shall be done with it.
+        /// `read` or `written`.
         what: &'static str,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A server cannot have this name.
+    /// A host cannot be in the server's certificate.
     #[error(transparent)]
     Host(#[from] HostError),
     /// The passphrase cannot be used.
@@ -216,34 +220,34 @@ pub enum InitError {
     /// The issuers cannot be used.
     #[error(transparent)]
     Issuers(#[from] IssuersError),
-    /// Keys and ledger are of two installations.
+    /// Keys and ledger are not of one installation.
     #[error("the certificate of the infrastructure issuer is not the one in the ledger")]
     OtherInstallation,
     /// A key cannot be made or written.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// A key does not sign.
+    /// A key cannot sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// A certificate would break a rule.
     #[error("a certificate cannot be made")]
     Refused(#[from] issuance::Refusal),
-    /// A key of ours is refused: a bug.
+    /// A bug: a new key is refused.
     #[error("a fresh key is refused")]
     FreshKey(#[from] identity::KeyError),
-    /// What is to be signed would carry a wrong time.
+    /// The clock is in doubt.
     #[error("{0}, so nothing is signed")]
     Clock(identity::ClockDoubt),
-    /// Who confirms the time says another time.
+    /// The confirmed time is not the one of the clock.
     #[error(
         "not confirmed: the clock shows {}, and --time says that it is {}",
         utc(*shows),
         utc(*told)
     )]
     OtherTime {
-        /// What the clock shows.
+        /// The time of the clock.
         shows: SystemTime,
-        /// What was said.
+        /// The time of `--time`.
         told: SystemTime,
     },
     /// The ledger cannot be made or opened.
@@ -252,33 +256,33 @@ pub enum InitError {
     /// The ledger cannot be written.
     #[error("the ledger cannot be written")]
     Store(#[from] StoreError),
-    /// The certificate is on record, and its holder does not have it.
+    /// The certificate is on record, and its files could not be written.
     #[error("the certificate {serial_number} is on record, and {} could not be written", path.display())]
     OnRecord {
-        /// The certificate.
+        /// The serial number of the certificate.
         serial_number: SerialNumber,
         /// The credential directory.
         path: PathBuf,
-        /// Why not.
+        /// The error of the file.
         source: Box<Self>,
     },
-    /// The ledger refuses a certificate: a bug.
+    /// A bug: the ledger refuses a certificate.
     #[error("the ledger refuses what was made")]
     Conflict(#[from] Conflict),
 }
 
-/// A time for people, in UTC and whole seconds.
+/// A time as RFC 3339 in UTC, in seconds.
 pub fn utc(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// Below `dir`, by what it is.
+/// The credential directory of the first operator.
 pub(crate) fn operator_dir(dir: &Path) -> PathBuf {
     dir.join("operators").join(FIRST_OPERATOR)
 }
 
 /// The default of `publication.backdate-seconds`.
-const FIRST_LIST_BACKDATE: Duration = Duration::from_secs(300);
+const FIRST_CRL_BACKDATE: Duration = Duration::from_secs(300);
 
 /// The name of the first operator.
 const FIRST_OPERATOR: &str = "admin";

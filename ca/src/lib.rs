@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod http;
 pub mod init;
 mod network_limit;
+mod profiles;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

@@ -28,7 +28,8 @@ use store::StoreSettings;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR 0027).
+/// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR
+/// 0027).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     ending.after(|| match runtime() {
         Ok(runtime) => {
             let status = runtime.block_on(run_command(arguments));
-            // A thread that waits for a disk which hangs must not keep the process.
+            // A thread that waits for a hanging disk must not keep the process alive.
             runtime.shutdown_timeout(SHUTDOWN_MAX);
             status
         }
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Threads for the cores that we may use. On a single core more than one thread only hands work to itself.
+/// A thread for each core; on a single core, the current thread only.
 fn runtime() -> std::io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
@@ -58,7 +59,7 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn run_command(arguments: Arguments) -> ExitCode {
-    // Whoever tells all programs of this machine to read their files again must not end one that waits or writes.
+    // SIGHUP must not end a command that waits or writes.
     let _hang_up = signal(SignalKind::hangup());
     let json = arguments.command.json();
     let done = match arguments.command {
@@ -126,7 +127,7 @@ async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     told(arguments.json, &json!({ "crl": path, "days": days }), &text)
 }
 
-/// What is typed where the root's key is, and then here.
+/// The commands to type where the root's key is, and then here.
 fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
     let (config, list) = (arguments.config.display(), list.display());
     format!(
@@ -192,7 +193,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         store::open(settings.clone(), Arc::<CheckedClock>::clone(&clock)).await
     };
     let ready = |Addresses { grpc, http, public }| {
-        // Whoever waits for this line may be gone, or read nothing; serving goes on.
+        // If nothing reads this line, serving goes on.
         let text =
             format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
         diagnostics::results().put(text.as_bytes());
@@ -216,7 +217,7 @@ async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
     told(arguments.json, &answer, &text)
 }
 
-/// Settings that nobody else could have changed.
+/// Reads settings, and checks that no other user can change what they name.
 fn trusted(
     config: &Path,
     read: impl FnOnce(&Path, std::env::Vars) -> Result<Settings, ConfigError>,
@@ -226,7 +227,7 @@ fn trusted(
     Ok(settings)
 }
 
-/// Prints what was done, for programs or for people.
+/// Prints the result, as JSON or as text.
 fn told(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
     if json { print(&format!("{object}\n")) } else { print(text) }
 }

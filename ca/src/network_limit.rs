@@ -1,7 +1,8 @@
-//! A limit on the connections of unauthenticated clients (TLS handshakes, plain HTTP), shared fairly by network.
+//! A limit on the connections of unauthenticated clients (TLS handshakes, plain HTTP), shared fairly by
+//! network.
 //!
-//! When the limit is reached, a new connection evicts an old one, of the network that has most: first an idle one
-//! (no complete request), the oldest first; then one that is being answered.
+//! When the limit is reached, a new connection evicts an old one, of the network that has most: first an idle
+//! one (no complete request), the oldest first; then one that is being answered.
 
 mod cancel_signal;
 mod network;
@@ -70,8 +71,8 @@ impl NetworkLimit {
         Arc::new(Self { max, permits: Mutex::default() })
     }
 
-    /// A permit for a connection from this address. `None`: the limit is reached, this network has most permits,
-    /// and all of them are active and not stalled.
+    /// A permit for a connection from this address. `None`: the limit is reached, this network has most
+    /// permits, and all of them are active and not stalled.
     pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr) -> Option<(NetworkPermit, Acquired)> {
         let network = Network::of(from);
         let mut permits = self.permits.lock();
@@ -178,8 +179,8 @@ impl NetworkPermits {
     }
 }
 
-/// A client that takes no part of its response for this long can be evicted. A part is up to 64 KiB of a CRL, so
-/// only readers slower than 64 KiB/s are at risk, and only while the limit is reached.
+/// A client that takes no part of its response for this long can be evicted. A part is up to 64 KiB of a CRL,
+/// so only readers slower than 64 KiB/s are at risk, and only while the limit is reached.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Serving: opens what `init` made, serves until it is told to stop, leaves everything as a clean start wants it.
+//! `touchmark-ca serve`: opens the installation, serves until it is told to stop, and closes the store.
 
 mod blocked_keys;
 mod calls;
@@ -9,7 +9,6 @@ mod health;
 mod listeners;
 mod open;
 mod peer;
-mod profiles;
 mod publishing;
 mod quota;
 mod reload;
@@ -45,27 +44,27 @@ use tasks::Tasks;
 
 pub(crate) use open::NAMES_NEXT;
 pub use open::{OpenError, check};
-pub(crate) use profiles::add_revocation_urls;
 pub use tasks::Fault;
 
-/// Where the CA serves.
+/// The addresses that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     /// gRPC.
     pub grpc: SocketAddr,
     /// Metrics and health.
     pub http: SocketAddr,
-    /// Lists, status and issuers' certificates, for everybody.
+    /// CRLs, OCSP and issuers' certificates.
     pub public: SocketAddr,
 }
 
-/// Serves until SIGTERM or SIGINT, or until something without which it must not go on has ended. `ready` is called once, when callers are answered.
+/// Serves until SIGTERM or SIGINT, or until a required task has ended. `ready` is called once, when calls are
+/// answered.
 ///
-/// On the signal, accepts nothing more, answers what was begun, and cuts off what is left after the configured time, or at a second
-/// signal. The store is closed in every case.
+/// At the signal it accepts nothing more, answers calls that have begun, and aborts the rest after the
+/// configured time or at a second signal. The store is closed in every case.
 ///
 /// # Errors
-/// When it cannot begin, or ended though nobody told it to.
+/// When it cannot start, or ended without a signal.
 pub async fn serve(
     settings: Settings,
     clock: Arc<CheckedClock>,
@@ -74,7 +73,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     open::raise_file_limit();
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    // Whoever tells a CA that is still beginning to read its files again must not end it.
+    // SIGHUP during the start must not end the process.
     let _hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     let listeners = Listeners::bind(&settings)
         .await
@@ -91,7 +90,7 @@ pub async fn serve(
     let signals = Signals::default();
     let (stop, cut) = (signals.stop.clone(), signals.cut.clone());
     let mut tasks = Tasks::new(stop.clone());
-    let watch = tasks.watch();
+    let watch = tasks.state();
     let sources = opened.sources(clock, &published, Arc::clone(&watch));
     let figures = Arc::clone(&sources.figures);
     let metrics = Arc::new(Metrics::new(sources));
@@ -123,16 +122,16 @@ pub async fn serve(
             troubles::of(Arc::clone(&readiness), figures, Arc::clone(&opened.server), &opened.authority),
             health.routes().map_err(|_| ServeError::Descriptors)?,
         ),
-        pages: http::MetricsHttp::new(Arc::clone(&metrics), readiness),
+        metrics_http: http::MetricsHttp::new(Arc::clone(&metrics), readiness),
         calls,
         metrics,
     };
-    look_after(&mut tasks, &opened, checked, health, settings.blocked_keys.file, &signals)?;
+    start_tasks(&mut tasks, &opened, checked, health, settings.blocked_keys.file, &signals)?;
     published.start(listener, publishing_metrics, &mut tasks, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
     let (watched, token) = (Arc::clone(&store), stop.clone());
-    tasks.keep("service manager", move || {
+    tasks.spawn_restarting("service manager", move || {
         watchdog::report(ServiceManager::of_this_process(), Arc::clone(&watched), token.clone())
     });
     listeners.run(opened.server.config(), services, &mut tasks, stop.clone(), cut).await;
@@ -144,8 +143,8 @@ pub async fn serve(
     watch.fault().map_or(Ok(()), |fault| Err(ServeError::Task(fault)))
 }
 
-/// Begins what the CA does without being asked.
-fn look_after(
+/// Starts the background tasks.
+fn start_tasks(
     tasks: &mut Tasks,
     opened: &open::Opened,
     clock: Arc<CheckedClock>,
@@ -156,35 +155,36 @@ fn look_after(
     let stop = signals.stop.clone();
     let mut taken = Some(SignalStreams::new().map_err(ServeError::Signals)?);
     let watched = signals.clone();
-    tasks.keep_to_the_end("signals", move || watched.clone().watch(taken.take()));
+    tasks.spawn_restarting_to_the_end("signals", move || watched.clone().watch(taken.take()));
     let token = stop.clone();
-    tasks.keep_to_the_end("health", move || health.clone().report(token.clone()));
-    let (store, watch, token) = (Arc::clone(opened.authority.store()), tasks.watch(), stop.clone());
-    tasks.keep("store watch", move || {
+    tasks.spawn_restarting_to_the_end("health", move || health.clone().report(token.clone()));
+    let (store, watch, token) = (Arc::clone(opened.authority.store()), tasks.state(), stop.clone());
+    tasks.spawn_restarting("store watch", move || {
         health::watch_store(Arc::clone(&store), Arc::clone(&watch), token.clone())
     });
     let token = stop.clone();
-    tasks.keep("clock watch", move || {
+    tasks.spawn_restarting("clock watch", move || {
         let (clock, token) = (Arc::clone(&clock), token.clone());
         async move { clock.watch(token).await }
     });
     let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-    tasks.keep("ends of certificates", move || expiry::watch(Arc::clone(&authority), token.clone()));
+    tasks
+        .spawn_restarting("certificate expiry", move || expiry::watch(Arc::clone(&authority), token.clone()));
     let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-    tasks.keep("upkeep", move || {
+    tasks.spawn_restarting("upkeep", move || {
         let (authority, token) = (Arc::clone(&authority), token.clone());
         async move { authority.upkeep(token).await }
     });
     if opened.authority.takes_rsa() {
         let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-        tasks.keep("shared primes", move || {
+        tasks.spawn_restarting("shared primes", move || {
             let (authority, token) = (Arc::clone(&authority), token.clone());
             async move { authority.watch_primes(token).await }
         });
     }
     if let Some(file) = list.clone() {
         let (blocked, token) = (Arc::clone(&opened.blocked_keys), stop.clone());
-        tasks.keep("blocked keys", move || {
+        tasks.spawn_restarting("blocked keys", move || {
             blocked_keys::watch_file(Arc::clone(&blocked), file.clone(), token.clone())
         });
     }
@@ -198,11 +198,11 @@ fn look_after(
         stop,
     };
     let reload = Arc::new(reload);
-    tasks.keep("reload", move || Arc::clone(&reload).run());
+    tasks.spawn_restarting("reload", move || Arc::clone(&reload).run());
     Ok(())
 }
 
-/// Opens publication; the store is closed when that fails.
+/// Opens publication; closes the store when that fails.
 async fn open_published(
     settings: &Settings,
     public: SocketAddr,
@@ -217,38 +217,38 @@ async fn open_published(
     Ok(published?)
 }
 
-/// Listens for everybody; where it really is.
+/// Binds the public listener, and returns its bound address.
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let unheard = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(unheard)?;
-    let address = listener.local_addr().map_err(unheard)?;
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
 
-/// Why the CA does not serve, or not any more: the operator must act.
+/// Why the CA does not serve: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// An address cannot be had.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}; is another process using it?")]
     Listen {
-        /// Which.
+        /// The address of the configuration.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// What `init` made cannot be used.
+    /// The installation cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store did not close.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something without which the CA must not go on has ended.
+    /// A required task has ended.
     #[error("the CA ended because {} {}", .0.task, .0.how)]
     Task(Fault),
-    /// The system does not let us take signals.
+    /// Signal handlers cannot be installed.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
-    /// A bug.
+    /// A bug: our own descriptors are invalid.
     #[error("the descriptors of our own services cannot be read")]
     Descriptors,
 }

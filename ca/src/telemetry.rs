@@ -1,11 +1,11 @@
-//! Logs: to stderr, for operators. What happened is in the ledger.
+//! Logging to stderr, for operators.
 
 use diagnostics::{Format, Logging};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::LogFormat;
 
-/// Begins to log to stderr. `TOUCHMARK_LOG` may say what is written (`info`, `ca=debug`, …).
+/// Starts logging to stderr. `TOUCHMARK_LOG` sets the levels (`info`, `ca=debug`, …).
 pub fn log_to_stderr(format: LogFormat) {
     let format = match format {
         LogFormat::Text => Format::Text,
@@ -14,6 +14,6 @@ pub fn log_to_stderr(format: LogFormat) {
     Logging { variable: "TOUCHMARK_LOG", level: LevelFilter::INFO, format, ours: OURS }.to_stderr();
 }
 
-/// What is ours and what strangers can make it say is limited where it is said.
+/// Our own crates: messages that clients can cause are limited where they are logged.
 const OURS: &[&str] =
     &["authority", "ca", "issuance", "ledger", "publication", "signer", "store", "touchmark_ca"];

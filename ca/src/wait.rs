@@ -1,5 +1,5 @@
-//! `touchmark-ca wait`: waits, for a bounded time, until the CA of a configuration answers. It asks what a caller would: the gRPC
-//! port for the server's certificate, and then `/readyz`.
+//! `touchmark-ca wait`: waits until the CA of a configuration is ready. It connects to the gRPC port,
+//! compares the server's certificate, and asks `/readyz`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,19 +22,19 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::Settings;
 
-/// What to wait for, and for how long.
+/// How to wait.
 #[derive(Debug)]
 pub struct Wait {
-    /// The most time that it takes.
+    /// How long to wait.
     pub timeout: Duration,
-    /// The process that is to become ready; when it has ended, there is nothing to wait for.
+    /// The process that should become ready: waiting ends when it does.
     pub process: Option<u32>,
 }
 
-/// Returns when the CA of these settings answers calls and says that it is ready.
+/// Returns when the CA of these settings is ready.
 ///
 /// # Errors
-/// What stood in the way when the time was over, or that the process has ended.
+/// When it is not in time, with the last obstacle, or the process has ended.
 pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
     if settings.listen.port() == 0 || settings.metrics_listen.port() == 0 {
         return Err(WaitError::NoPort);
@@ -45,7 +45,7 @@ pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
     let deadline = Instant::now() + wait.timeout;
     let mut obstacle = Obstacle::Nothing;
     loop {
-        // A look that was begun is finished, so that what stands in the way is known.
+        // An attempt that has begun is finished, so that the obstacle is known.
         let look_until = deadline.max(Instant::now() + ANSWER_TIME * 2);
         match timeout_at(look_until, look(settings, &expected, &certificate)).await {
             Ok(Ok(())) => return Ok(()),
@@ -110,7 +110,7 @@ async fn handshake(address: SocketAddr, expected: &CertificateDer<'static>) -> R
     }
 }
 
-/// Takes one certificate and no other: the one that lies where the configuration says.
+/// Accepts only the certificate in the server's credential directory.
 #[derive(Debug)]
 struct Expected {
     certificate: CertificateDer<'static>,
@@ -160,7 +160,7 @@ impl ServerCertVerifier for Expected {
     }
 }
 
-/// Asks `/readyz`; says why not.
+/// Asks `/readyz`; the error says why the CA is not ready.
 async fn ready(address: SocketAddr) -> Result<(), String> {
     let text = |error: hyper::Error| error.to_string();
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
@@ -186,7 +186,7 @@ async fn ready(address: SocketAddr) -> Result<(), String> {
     }
 }
 
-/// Where something that listens on all addresses is reached on this machine.
+/// The loopback address for a server that listens on all addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -196,64 +196,64 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Whether a process is gone, or only waits for its parent to notice its end (proc(5), state Z).
+/// Whether a process has ended, or is a zombie (proc(5), state Z).
 fn has_ended(process: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return true };
-    // The state follows the name, which is in parentheses and may hold anything.
+    // The state follows the name, which is in parentheses and can contain anything.
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     matches!(state, Some('Z' | 'X') | None)
 }
 
-/// What stands between us and a CA that is ready.
+/// Why the CA is not ready yet.
 #[derive(Debug, thiserror::Error)]
 pub enum Obstacle {
-    /// It was not looked at to the end.
+    /// No attempt was finished.
     #[error("there was no time to look")]
     Nothing,
-    /// Nobody listens.
+    /// Nothing listens on the address.
     #[error("nobody listens on {address}: {why}")]
     Closed {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         why: std::io::Error,
     },
-    /// Another server has the port.
+    /// Another server listens on the address.
     #[error("another program listens on {address}: its certificate is not {}", file.display())]
     Another {
-        /// Where.
+        /// The address.
         address: SocketAddr,
         /// The certificate that is expected.
         file: PathBuf,
     },
-    /// What listens does not speak TLS 1.3.
+    /// The server does not speak TLS 1.3.
     #[error("what listens on {address} is not this CA: {why}")]
     NoTls {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What came of it.
+        /// The error of the handshake.
         why: std::io::Error,
     },
-    /// It accepts and says nothing.
+    /// The server accepts connections and does not answer.
     #[error("what listens on {address} does not answer")]
     Silent {
-        /// Where.
+        /// The address.
         address: SocketAddr,
     },
-    /// It says why it is not ready.
+    /// The CA says why it is not ready.
     #[error("it is not ready, says http://{address}/readyz: {why}")]
     NotReady {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Its own words.
+        /// The reason of `/readyz`.
         why: String,
     },
 }
 
-/// Why waiting ended without a CA that is ready.
+/// Why the CA did not become ready.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
-    /// Ports that the system chooses are known to nobody else.
+    /// The configuration has port 0, so the address is not known.
     #[error("the configuration lets the system choose a port: there is nothing to ask")]
     NoPort,
     /// The server's certificate cannot be read.
@@ -261,31 +261,31 @@ pub enum WaitError {
     Certificate {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the PEM parser.
         what: String,
     },
-    /// The time is over.
+    /// The timeout has passed.
     #[error("the CA is not ready after {}", humantime::format_duration(*timeout))]
     NotInTime {
-        /// How long it was waited for.
+        /// The timeout.
         timeout: Duration,
-        /// What stood in the way last.
+        /// The last obstacle.
         #[source]
         obstacle: Obstacle,
     },
     /// The process has ended.
     #[error("process {process} has ended, and the CA is not ready")]
     Ended {
-        /// Which.
+        /// The process id.
         process: u32,
-        /// What stood in the way last.
+        /// The last obstacle.
         #[source]
         obstacle: Obstacle,
     },
 }
 
 impl WaitError {
-    /// How the program ends.
+    /// The exit status.
     pub fn status(&self) -> Status {
         match self {
             Self::NoPort | Self::Certificate { .. } => Status::Unusable,
@@ -294,7 +294,7 @@ impl WaitError {
         }
     }
 
-    /// What to do next.
+    /// The next step for the operator.
     pub fn next_step(&self) -> String {
         match self {
             Self::NoPort => "name the ports in the configuration: listen and metrics-listen".to_owned(),
@@ -318,11 +318,11 @@ impl WaitError {
     }
 }
 
-/// A person does not notice it, and a start takes longer.
+/// The pause between attempts.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// On one machine an answer takes milliseconds.
+/// How long one attempt may take.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
-/// Of the reason in `/readyz`.
+/// The most that is read of the reason in `/readyz`.
 const REASON_BYTES_MAX: usize = 4 * 1024;

@@ -1,4 +1,4 @@
-//! A list that is published: its bytes, and what HTTP says of them.
+//! A published CRL: its bytes and its metadata.
 
 use std::fs::File;
 use std::io;
@@ -11,50 +11,52 @@ use identity::IssuerName;
 use issuance::CrlNumber;
 use ledger::EntryNumber;
 
-/// Which list: of a shard, or of the whole issuer.
+/// Identifies a CRL: of one shard of an issuer, or of the whole issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrlId {
-    /// Whose.
+    /// The issuer that signs it.
     pub issuer: IssuerName,
-    /// `None`: the whole issuer's.
+    /// `None`: the full CRL.
     pub shard: Option<u32>,
 }
 
-/// A list that is published. Never changes: a newer one takes its place, and whoever reads this one goes on reading it whole.
+/// A published CRL. It never changes: a newer one replaces it in the publication, and readers of this one are
+/// not affected.
 #[derive(Debug, Clone)]
 pub struct Crl {
-    /// Which.
-    pub name: CrlId,
-    /// Its number.
+    /// The issuer and the shard.
+    pub id: CrlId,
+    /// cRLNumber.
     pub number: CrlNumber,
-    /// As of when it is right.
+    /// thisUpdate.
     pub this_update: SystemTime,
-    /// By when there is a newer one.
+    /// nextUpdate.
     pub next_update: SystemTime,
-    /// Everything up to this entry of the ledger is in it.
+    /// The last ledger entry that changed it.
     pub as_of: EntryNumber,
-    /// How many certificates it lists.
+    /// Number of revoked certificates.
     pub count: u64,
-    /// Whether the list before it has a thisUpdate of the same second: a date in seconds does not tell the two apart.
+    /// Whether the CRL before it has a thisUpdate in the same second, so that `Last-Modified` cannot tell
+    /// them apart.
     pub shares_second: bool,
-    /// Where the bytes of its entries begin.
+    /// Offset of its entries in the DER.
     pub(super) entries_at: u64,
-    /// How many they are.
+    /// Length of its entries in bytes.
     pub(super) entries_bytes: u64,
     pub(super) content: CrlBytes,
 }
 
-/// The bytes of a list.
+/// The DER of a CRL.
 #[derive(Debug, Clone)]
 pub(super) enum CrlBytes {
-    /// A small one.
+    /// Of a small CRL.
     Memory(Bytes),
-    /// A large one: the file stays open, so that one that takes its name does not change it.
+    /// Of a large CRL: the open file, which a rename over its path does not change, and its length.
     File(Arc<File>, u64),
 }
 
 impl Crl {
-    /// How many bytes it has.
+    /// Length in bytes.
     pub fn length(&self) -> u64 {
         match &self.content {
             CrlBytes::Memory(bytes) => bytes.len() as u64,
@@ -62,7 +64,7 @@ impl Crl {
         }
     }
 
-    /// Its bytes from `offset`, at most `limit`; none at its end. From memory, or from a file that was just written.
+    /// At most `limit` bytes from `offset`; none at the end.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -81,7 +83,7 @@ impl Crl {
         }
     }
 
-    /// Calls `each` with the bytes of its entries, in pieces.
+    /// Calls `each` with the DER of the entries, in pieces.
     pub(super) fn entries<E>(
         &self,
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
@@ -103,5 +105,5 @@ impl Crl {
     }
 }
 
-/// What is read of a file at a time.
+/// How much of a file is read at a time.
 const PIECE_BYTES: usize = 64 * 1024;

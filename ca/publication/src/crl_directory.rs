@@ -1,5 +1,5 @@
-//! The directory of the lists. Each file is replaced, never changed; beside them an index says what each one is, with its SHA-256. Nothing
-//! here is synced: after a crash, what does not have its digest is made again.
+//! CRLs in a local directory. Each file is replaced, never changed; an index beside them has the metadata and
+//! the SHA-256 of each. Nothing is synced: after a crash, a CRL without its digest is made again.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -9,42 +9,68 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use identity::IssuerName;
 use issuance::{CrlNumber, SealedCrl};
 use ledger::EntryNumber;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::crl::{Crl, CrlBytes, CrlId};
+use super::crl_storage::{CrlEntries, CrlMeta, CrlStorage};
 use super::reserve::Reserve;
 
-/// The directory.
-pub(super) struct CrlDirectory {
+/// The directory of CRLs, `ISSUER/SHARD.crl` and `ISSUER/full.crl`.
+pub struct CrlDirectory(Arc<Mutex<Directory>>);
+
+impl CrlDirectory {
+    /// A directory, which is created when it is missing.
+    pub fn new(dir: &Path) -> Self {
+        let reserve = Reserve::new(dir.join(RESERVE));
+        Self(Arc::new(Mutex::new(Directory { dir: dir.to_owned(), index: HashMap::new(), reserve })))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Directory) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let directory = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || work(&mut directory.lock()));
+        done.await.unwrap_or_else(|_| Err(io::Error::other("a thread that used the CRLs panicked")))
+    }
+}
+
+#[async_trait]
+impl CrlStorage for CrlDirectory {
+    async fn load(&self) -> io::Result<Vec<Crl>> {
+        self.blocking(Directory::load).await
+    }
+
+    async fn put(&self, meta: CrlMeta, sealed: SealedCrl, entries: CrlEntries) -> io::Result<Crl> {
+        self.blocking(move |directory| directory.put(&meta, &sealed, &entries)).await
+    }
+
+    async fn commit(&self) -> io::Result<()> {
+        self.blocking(|directory| directory.save_index()).await
+    }
+}
+
+struct Directory {
     dir: PathBuf,
-    lines: HashMap<CrlId, IndexEntry>,
-    /// For the next lists, when the disk is full.
+    index: HashMap<CrlId, IndexEntry>,
+    /// Disk space for the next CRLs.
     reserve: Reserve,
 }
 
-/// What a list says of itself, before it has bytes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CrlMeta {
-    pub(super) name: CrlId,
-    /// Epoch and counter are in it.
-    pub(super) number: CrlNumber,
-    pub(super) this_update: SystemTime,
-    pub(super) next_update: SystemTime,
-    pub(super) as_of: EntryNumber,
-    pub(super) count: u64,
-}
-
-/// A list in the index.
+/// A CRL in the index. Times are in seconds since 1970.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct IndexEntry {
     issuer: String,
     shard: Option<u32>,
+    /// `EPOCH.COUNTER`.
     number: String,
     this_update: u64,
     next_update: u64,
@@ -56,100 +82,87 @@ struct IndexEntry {
     sha256: String,
 }
 
-impl CrlDirectory {
-    /// Opens the directory, makes it if it is not there. Also returns the lists in it that are whole.
-    pub(super) fn open(dir: &Path) -> io::Result<(Self, Vec<Crl>)> {
+impl Directory {
+    fn load(&mut self) -> io::Result<Vec<Crl>> {
         for issuer in IssuerName::ALL {
-            fs::create_dir_all(dir.join(issuer.to_string()))?;
+            fs::create_dir_all(self.dir.join(issuer.to_string()))?;
         }
-        let index = fs::read(dir.join(INDEX)).unwrap_or_default();
-        let lines: Vec<IndexEntry> = serde_json::from_slice(&index).unwrap_or_default();
-        let reserve = Reserve::new(dir.join(RESERVE));
-        let mut crl_directory = Self { dir: dir.to_owned(), lines: HashMap::new(), reserve };
-        let mut lists = Vec::new();
-        for entry in lines {
-            if let Some(crl) = crl_directory.read(&entry) {
-                crl_directory.lines.insert(crl.name, entry);
-                lists.push(crl);
+        let index = fs::read(self.dir.join(INDEX)).unwrap_or_default();
+        let entries: Vec<IndexEntry> = serde_json::from_slice(&index).unwrap_or_default();
+        let mut crls = Vec::new();
+        for entry in entries {
+            if let Some(crl) = self.read(&entry) {
+                self.index.insert(crl.id, entry);
+                crls.push(crl);
             }
         }
-        crl_directory.keep_room();
-        Ok((crl_directory, lists))
+        self.reserve_space();
+        Ok(crls)
     }
 
-    /// Writes a list and puts it in the place of the one before. `entries` writes those bytes that stand between head and tail.
-    pub(super) fn put(
-        &mut self,
-        meta: &CrlMeta,
-        sealed: &SealedCrl,
-        entries_bytes: u64,
-        entries: impl Fn(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<Crl> {
-        let path = self.path(meta.name);
+    fn put(&mut self, meta: &CrlMeta, sealed: &SealedCrl, entries: &CrlEntries) -> io::Result<Crl> {
+        let path = self.path(meta.id);
         let written = path.with_extension("new");
         let write = || {
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&written)?;
             let mut writer = HashingWriter::new(file);
             writer.write_all(&sealed.head)?;
-            entries(&mut writer)?;
+            entries.write(&mut writer)?;
             writer.write_all(&sealed.tail)?;
             writer.finish()
         };
-        let (file, length, sha256) = self.reserve.spent_on(self.room(), write)?;
-        let entries_at = match entries_bytes {
-            0 => 0,
-            _ => sealed.head.len() as u64,
-        };
+        let (file, length, sha256) = self.reserve.spent_on(self.space_needed(), write)?;
+        let entries_bytes = entries.length();
+        let entries_at = if entries_bytes == 0 { 0 } else { sealed.head.len() as u64 };
         fs::rename(&written, &path)?;
-        self.keep_room();
-        let content = content(file, length)?;
-        self.lines.insert(meta.name, entry(meta, entries_at, entries_bytes, length, sha256));
-        Ok(crl(meta, entries_at, entries_bytes, content))
+        self.reserve_space();
+        let crl = crl(meta, entries_at, entries_bytes, content(file, length)?);
+        self.index.insert(meta.id, index_entry(&crl, length, sha256));
+        Ok(crl)
     }
 
-    /// Writes the index.
-    pub(super) fn save(&self) -> io::Result<()> {
-        let mut lines: Vec<(&CrlId, &IndexEntry)> = self.lines.iter().collect();
-        lines.sort_unstable_by_key(|(name, _)| **name);
-        let lines: Vec<&IndexEntry> = lines.into_iter().map(|(_, entry)| entry).collect();
-        let (written, bytes) = (self.dir.join(INDEX).with_extension("new"), serde_json::to_vec(&lines)?);
-        self.reserve.spent_on(self.room(), || fs::write(&written, &bytes))?;
+    fn save_index(&self) -> io::Result<()> {
+        let mut entries: Vec<(&CrlId, &IndexEntry)> = self.index.iter().collect();
+        entries.sort_unstable_by_key(|(id, _)| **id);
+        let entries: Vec<&IndexEntry> = entries.into_iter().map(|(_, entry)| entry).collect();
+        let (written, bytes) = (self.dir.join(INDEX).with_extension("new"), serde_json::to_vec(&entries)?);
+        self.reserve.spent_on(self.space_needed(), || fs::write(&written, &bytes))?;
         fs::rename(written, self.dir.join(INDEX))?;
-        // What was replaced has left its room: to be kept before others find it.
-        self.keep_room();
+        // The replaced file has freed its space: reserve it before others take it.
+        self.reserve_space();
         Ok(())
     }
 
-    /// Keeps room for the next lists, so that a full disk keeps no revocation from them.
-    fn keep_room(&self) {
-        self.reserve.keep(self.room());
+    /// Reserves disk space, so that a full disk does not keep a revocation from its CRL.
+    fn reserve_space(&self) {
+        self.reserve.keep(self.space_needed());
     }
 
-    /// Bytes for the longest list that there is and the one that follows it.
-    fn room(&self) -> u64 {
-        let longest = self.lines.values().map(|entry| entry.length).max().unwrap_or_default();
+    /// Bytes for the longest CRL and its successor.
+    fn space_needed(&self) -> u64 {
+        let longest = self.index.values().map(|entry| entry.length).max().unwrap_or_default();
         longest.saturating_mul(2).saturating_add(RESERVE_BYTES_MIN)
     }
 
-    fn path(&self, name: CrlId) -> PathBuf {
-        let file = name.shard.map_or_else(|| "full.crl".to_owned(), |shard| format!("{shard}.crl"));
-        self.dir.join(name.issuer.to_string()).join(file)
+    fn path(&self, id: CrlId) -> PathBuf {
+        let file = id.shard.map_or_else(|| "full.crl".to_owned(), |shard| format!("{shard}.crl"));
+        self.dir.join(id.issuer.to_string()).join(file)
     }
 
-    /// The list of a line, if its file is what the line says.
+    /// The CRL of an entry, if its file has the entry's digest.
     fn read(&self, entry: &IndexEntry) -> Option<Crl> {
         let issuer = entry.issuer.parse::<IssuerName>().ok()?;
         let (epoch, counter) = entry.number.split_once('.')?;
         let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
         let meta = CrlMeta {
-            name: CrlId { issuer, shard: entry.shard },
+            id: CrlId { issuer, shard: entry.shard },
             number: CrlNumber::new(epoch.parse().ok()?, counter.parse().ok()?),
             this_update: at(entry.this_update)?,
             next_update: at(entry.next_update)?,
             as_of: EntryNumber(entry.as_of),
             count: entry.count,
         };
-        let mut file = File::open(self.path(meta.name)).ok()?;
+        let mut file = File::open(self.path(meta.id)).ok()?;
         let (length, sha256) = digest(&mut file).ok()?;
         let inside = entry.entries_at.checked_add(entry.entries_bytes)? <= length;
         if length != entry.length || sha256 != entry.sha256 || !inside {
@@ -159,32 +172,33 @@ impl CrlDirectory {
     }
 }
 
-fn entry(meta: &CrlMeta, entries_at: u64, entries_bytes: u64, length: u64, sha256: String) -> IndexEntry {
+fn index_entry(crl: &Crl, length: u64, sha256: String) -> IndexEntry {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (epoch, counter) = meta.number.parts();
+    let (epoch, counter) = crl.number.parts();
     IndexEntry {
-        issuer: meta.name.issuer.to_string(),
-        shard: meta.name.shard,
+        issuer: crl.id.issuer.to_string(),
+        shard: crl.id.shard,
         number: format!("{epoch}.{counter}"),
-        this_update: seconds(meta.this_update),
-        next_update: seconds(meta.next_update),
-        as_of: meta.as_of.0,
-        count: meta.count,
-        entries_at,
-        entries_bytes,
+        this_update: seconds(crl.this_update),
+        next_update: seconds(crl.next_update),
+        as_of: crl.as_of.0,
+        count: crl.count,
+        entries_at: crl.entries_at,
+        entries_bytes: crl.entries_bytes,
         length,
         sha256,
     }
 }
 
 fn crl(meta: &CrlMeta, entries_at: u64, entries_bytes: u64, content: CrlBytes) -> Crl {
+    let CrlMeta { id, number, this_update, next_update, as_of, count } = *meta;
     Crl {
-        name: meta.name,
-        number: meta.number,
-        this_update: meta.this_update,
-        next_update: meta.next_update,
-        as_of: meta.as_of,
-        count: meta.count,
+        id,
+        number,
+        this_update,
+        next_update,
+        as_of,
+        count,
         shares_second: false,
         entries_at,
         entries_bytes,
@@ -215,7 +229,7 @@ fn digest(file: &mut File) -> io::Result<(u64, String)> {
     }
 }
 
-/// Writes, and knows the digest of what it wrote.
+/// Writes to a file, and computes the digest.
 struct HashingWriter {
     file: io::BufWriter<File>,
     context: Context,
@@ -254,11 +268,12 @@ const INDEX: &str = "index.json";
 
 const RESERVE: &str = "reserve";
 
-/// For the index and for short lists.
+/// For the index and for short CRLs.
 const RESERVE_BYTES_MIN: u64 = 64 * 1024;
 
-/// A list up to this size stays in memory: most shards list nobody, and have 400 bytes. A thousand shards are 16 MiB.
+/// A CRL up to this size stays in memory: most shards have no revoked certificates and 400 bytes. A thousand
+/// shards are at most 16 MiB.
 const MEMORY_BYTES_MAX: u64 = 16 * 1024;
 
-/// What is read and written at a time.
+/// How much is read and written at a time.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -1,4 +1,5 @@
-//! Who answers for an issuer: a key of this process and a short certificate, both made anew at half of its life.
+//! Delegated OCSP signers (R-OCSP-06): a key in memory and a short-lived certificate, both renewed at half of
+//! their life.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use parking_lot::RwLock;
 use signer::{DelegateKey, KeyFileError, SignerError};
 use store::StoreError;
 
-/// Makes delegates: the authority, which puts their certificates on record as it does with all.
+/// Issues certificates to delegates; implemented by the authority, which records them.
 pub trait DelegateIssuer: Send + Sync + 'static {
-    /// A certificate of the profile `ocsp-signer` by this issuer for this key. On record when it returns.
+    /// Issues a certificate of the profile `ocsp-signer` for this key. It is on record when this returns.
     fn delegate(
         &self,
         issuer: IssuerName,
@@ -20,35 +21,35 @@ pub trait DelegateIssuer: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Certificate, DelegationError>> + Send;
 }
 
-/// A key that may answer for an issuer.
+/// A key that may sign OCSP responses for an issuer.
 #[derive(Debug)]
 pub struct Delegate {
     key: DelegateKey,
-    /// Its certificate, as answers carry it.
+    /// Its certificate, as responses include it.
     pub(super) responder: OcspSigner,
     begins: SystemTime,
     ends: SystemTime,
 }
 
 impl Delegate {
-    /// Signs an answer.
+    /// Signs a response.
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
         self.key.sign(message)
     }
 
-    /// Whether it is past half of its life.
+    /// Whether it is past half of its life, or from the future.
     fn is_old(&self, now: SystemTime) -> bool {
         let life = self.ends.duration_since(self.begins).unwrap_or_default();
         now < self.begins || now >= self.begins + life / 2
     }
 
-    /// Until when its answers can be believed.
+    /// notAfter of its certificate, which no response may outlive.
     pub(super) fn ends(&self) -> SystemTime {
         self.ends
     }
 }
 
-/// The delegate of one issuer. Made with the first question: a CA that nobody asks issues none.
+/// The current delegate of one issuer, made at the first request: a CA without OCSP clients issues none.
 pub(super) struct DelegateSlot {
     issuer: IssuerName,
     current: RwLock<Option<Arc<Delegate>>>,
@@ -60,7 +61,8 @@ impl DelegateSlot {
         Self { issuer, current: RwLock::default(), making: tokio::sync::Mutex::default() }
     }
 
-    /// The delegate, made anew when it is due. Who cannot be made anew answers to its end.
+    /// Returns the current delegate, renewing it past half of its life. If renewal fails, the old one is used
+    /// until it expires.
     pub(super) async fn delegate<D: DelegateIssuer>(
         self: &Arc<Self>,
         by: &Arc<D>,
@@ -70,8 +72,8 @@ impl DelegateSlot {
             return Ok(current);
         }
         let (slot, by) = (Arc::clone(self), Arc::clone(by));
-        // A task of its own: whoever asks may go away while the certificate is put on record, and it must be used all the same, or every
-        // question that is broken off would leave another one in the ledger.
+        // In a task of its own: if the client went away during the renewal and dropped it, every aborted
+        // request would leave another certificate in the ledger.
         let making = tokio::spawn(async move { slot.renew(by.as_ref(), now).await });
         making
             .await
@@ -119,7 +121,7 @@ impl DelegateSlot {
 /// Why there is no delegate.
 #[derive(Debug, thiserror::Error)]
 pub enum DelegationError {
-    /// No key.
+    /// No key could be made.
     #[error(transparent)]
     Key(#[from] KeyFileError),
     /// The issuer's key cannot be used.
@@ -131,13 +133,13 @@ pub enum DelegationError {
     /// It cannot be recorded.
     #[error("the certificate of an OCSP signer cannot be recorded")]
     Store(#[from] StoreError),
-    /// Nobody knows what time it is.
+    /// The clock is in doubt.
     #[error("the certificate of an OCSP signer is not made while the clock is in doubt")]
     ClockInDoubt,
     /// The ledger refuses it.
     #[error("the ledger refuses the certificate of an OCSP signer: {why}")]
     Conflict {
-        /// Why.
+        /// The conflict.
         why: String,
     },
 }

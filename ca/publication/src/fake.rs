@@ -1,4 +1,4 @@
-//! A source in memory, for tests of this room.
+//! A status source in memory, for the tests of this crate.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

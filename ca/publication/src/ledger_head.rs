@@ -1,5 +1,5 @@
-//! Notes how far the ledger is, outside the ledger, on a timer of its own: whatever else happens, a ledger that is later found to be shorter is
-//! refused at the next start.
+//! Records the head of the ledger outside the ledger, on a timer of its own, so that a ledger that is later
+//! found to be shorter is refused at the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use tracing::{error, info};
 
 use super::{CrlNumbers, LedgerHead, PublishError, StatusSource};
 
-/// Notes the end of the ledger until `stop`, and once more then. A failure is logged once and tried again.
+/// Records the head until `stop`, and once more then. A failure is logged once and tried again.
 pub struct LedgerHeadRecorder {
     source: Arc<dyn StatusSource>,
-    crl_numbers: Arc<dyn CrlNumbers>,
+    numbers: Arc<dyn CrlNumbers>,
 }
 
 impl LedgerHeadRecorder {
-    pub(super) fn new(source: Arc<dyn StatusSource>, crl_numbers: Arc<dyn CrlNumbers>) -> Self {
-        Self { source, crl_numbers }
+    pub(super) fn new(source: Arc<dyn StatusSource>, numbers: Arc<dyn CrlNumbers>) -> Self {
+        Self { source, numbers }
     }
 
     /// Runs until `stop`.
@@ -26,9 +26,9 @@ impl LedgerHeadRecorder {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(NOTE_INTERVAL) => {}
+                () = tokio::time::sleep(RECORD_INTERVAL) => {}
             }
-            match self.note().await {
+            match self.record().await {
                 Ok(()) if std::mem::take(&mut failing) => info!("the end of the ledger is noted again"),
                 Ok(()) => {}
                 Err(why) if !std::mem::replace(&mut failing, true) => {
@@ -43,20 +43,20 @@ impl LedgerHeadRecorder {
         }
     }
 
-    /// Notes the end if it is another than the one that was noted.
+    /// Records the head if it is not the recorded one.
     ///
     /// # Errors
-    /// When the ledger cannot be read or the note cannot be written.
-    pub async fn note(&self) -> Result<(), PublishError> {
-        if self.crl_numbers.is_recorded(self.source.head()) {
+    /// When the ledger cannot be read or the head cannot be recorded.
+    pub async fn record(&self) -> Result<(), PublishError> {
+        if self.numbers.is_recorded(self.source.head()) {
             return Ok(());
         }
-        let seen = LedgerHead::end_of(self.source.as_ref()).await?;
-        Arc::clone(&self.crl_numbers).take(0, seen).await?;
+        let head = LedgerHead::of(self.source.as_ref()).await?;
+        self.numbers.take(0, head).await?;
         Ok(())
     }
 }
 
-/// How often the end of the ledger is noted while it grows. Each note is a small file written and synced: one a second is nothing beside the
-/// syncs of the ledger itself, and what is not noted yet is at most a second old.
-const NOTE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the head is recorded while the ledger grows. One small synced file a second is nothing beside
+/// the syncs of the ledger, and what is not recorded yet is at most a second old.
+const RECORD_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,21 +1,24 @@
-//! Who must know what became of a certificate: revocation lists and answers about status, as the ledger has it. The ledger decides; here
-//! it is only said (ADR 0020).
+//! CRLs and OCSP responses, made from the ledger (ADR 0020).
 //!
-//! One revocation makes one shard's list new, at once; the list of the whole issuer follows, put together from the lists of its shards.
+//! A revocation replaces the CRL of one shard at once; the full CRL of the issuer follows, concatenated from
+//! its shards.
 
 mod crl;
 mod crl_directory;
+mod crl_number_file;
 mod crl_numbers;
+mod crl_storage;
 mod delegate;
 #[cfg(test)]
 mod fake;
-mod full_crl;
 mod ledger_head;
+mod making;
 mod ocsp_cache;
 mod ocsp_responder;
 mod publisher;
 mod reserve;
 mod root_crl;
+mod schedule;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -31,61 +34,64 @@ use parking_lot::{Mutex, RwLock};
 use signer::Issuers;
 
 pub use crl::{Crl, CrlId};
-pub use crl_numbers::{CrlNumberError, CrlNumberFile, CrlNumberRange, CrlNumbers, LedgerHead};
+pub use crl_directory::CrlDirectory;
+pub use crl_number_file::CrlNumberFile;
+pub use crl_numbers::{CrlNumberError, CrlNumberRange, CrlNumbers, LedgerHead};
+pub use crl_storage::{CrlEntries, CrlMeta, CrlStorage};
 pub use delegate::{Delegate, DelegateIssuer, DelegationError};
 pub use ledger_head::LedgerHeadRecorder;
 pub use ocsp_responder::{CacheValidity, OcspFigures, OcspReply, OcspResponder};
-pub use publisher::{PublishError, Publisher};
+pub use publisher::{PublicationStorage, PublishError, Publisher};
 pub use root_crl::{
     RootCrlDraft, RootCrlError, read_root_crl, root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 pub use source::{Ledger, StatusSource};
 
-/// What is published now. Written by the [`Publisher`], read by everybody.
+/// The CRLs that are published now: written by the [`Publisher`], read by the front doors.
 #[derive(Debug)]
 pub struct Publication {
-    lists: RwLock<HashMap<CrlId, Arc<Crl>>>,
+    crls: RwLock<HashMap<CrlId, Arc<Crl>>>,
     certificates: HashMap<IssuerName, Bytes>,
     published: AtomicU64,
     failures: AtomicU64,
-    /// Since when rounds of publication fail.
-    behind_since: Mutex<Option<Instant>>,
+    /// When the first of the failing rounds of publication was; `None`: the last one succeeded.
+    failing_since: Mutex<Option<Instant>>,
 }
 
 impl Publication {
-    /// Nothing but the issuers' certificates.
+    /// No CRLs yet, only the issuers' certificates.
     pub fn new(issuers: &Issuers) -> Self {
         let certificate = |name| (name, Bytes::copy_from_slice(issuers.certificate(name).der()));
         Self {
-            lists: RwLock::default(),
+            crls: RwLock::default(),
             certificates: IssuerName::ALL.map(certificate).into(),
             published: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            behind_since: Mutex::default(),
+            failing_since: Mutex::default(),
         }
     }
 
-    /// For how long what is on record may not have been in the lists; zero: they keep up with the ledger.
+    /// How long publication has been failing; zero: CRLs are up to date with the ledger.
     pub fn lag(&self) -> Duration {
-        let since = *self.behind_since.lock();
+        let since = *self.failing_since.lock();
         since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// A round of publication failed.
     fn round_failed(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        let mut since = self.behind_since.lock();
+        let mut since = self.failing_since.lock();
         since.get_or_insert_with(Instant::now);
     }
 
     /// A round of publication went well.
     fn round_succeeded(&self) {
-        *self.behind_since.lock() = None;
+        *self.failing_since.lock() = None;
     }
 
-    /// The newest list of this name; `None`: there is none yet, or no such shard.
-    pub fn crl(&self, name: CrlId) -> Option<Arc<Crl>> {
-        self.lists.read().get(&name).cloned()
+    /// The newest CRL; `None`: there is none yet, or no such shard.
+    pub fn crl(&self, id: CrlId) -> Option<Arc<Crl>> {
+        self.crls.read().get(&id).cloned()
     }
 
     /// An issuer's certificate, X.509 DER.
@@ -95,12 +101,12 @@ impl Publication {
 
     /// Figures for metrics.
     pub fn figures(&self, now: SystemTime) -> PublicationFigures {
-        let lists = self.lists.read();
+        let crls = self.crls.read();
         let mut issuers: HashMap<IssuerName, IssuerFigures> = HashMap::new();
-        for crl in lists.values() {
+        for crl in crls.values() {
             let left = seconds_between(now, crl.next_update);
             let age = seconds_between(crl.this_update, now);
-            let figures = issuers.entry(crl.name.issuer).or_insert(IssuerFigures {
+            let figures = issuers.entry(crl.id.issuer).or_insert(IssuerFigures {
                 to_expiry: left,
                 age,
                 crls: 0,
@@ -109,7 +115,7 @@ impl Publication {
             figures.to_expiry = figures.to_expiry.min(left);
             figures.age = figures.age.max(age);
             figures.crls += 1;
-            if crl.name.shard.is_none() {
+            if crl.id.shard.is_none() {
                 figures.revoked = crl.count;
             }
         }
@@ -121,49 +127,49 @@ impl Publication {
         }
     }
 
-    /// Publishes the list that was signed where the root's key is.
+    /// Publishes the root's CRL.
     pub fn publish_root_crl(&self, crl: Crl) {
         self.publish(Arc::new(crl));
     }
 
     fn publish(&self, mut crl: Arc<Crl>) {
-        let mut lists = self.lists.write();
-        if lists.get(&crl.name).is_some_and(|before| same_second(before.this_update, crl.this_update)) {
+        let mut crls = self.crls.write();
+        if crls.get(&crl.id).is_some_and(|before| same_second(before.this_update, crl.this_update)) {
             Arc::make_mut(&mut crl).shares_second = true;
         }
-        lists.insert(crl.name, crl);
-        drop(lists);
+        crls.insert(crl.id, crl);
+        drop(crls);
         self.published.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Figures of what is published.
+/// Figures of publication for metrics.
 #[derive(Debug, Clone, Default)]
 pub struct PublicationFigures {
     /// By issuer.
     pub issuers: Vec<(String, IssuerFigures)>,
-    /// Lists published since the start.
+    /// CRLs published since the start.
     pub published: u64,
     /// Rounds of publication that failed since the start.
     pub failures: u64,
-    /// For how long what is on record may not have been in the lists; zero: they keep up with the ledger.
+    /// How long publication has been failing; zero: CRLs are up to date with the ledger.
     pub lag: Duration,
 }
 
-/// Figures of one issuer's lists.
+/// Figures of one issuer's CRLs.
 #[derive(Debug, Clone, Copy)]
 pub struct IssuerFigures {
-    /// Seconds until the first of them ends; negative: ended.
+    /// Seconds until the first nextUpdate; negative: it has passed.
     pub to_expiry: f64,
-    /// Seconds since the oldest was made.
+    /// Seconds since the oldest thisUpdate.
     pub age: f64,
-    /// How many lists there are.
+    /// Number of CRLs.
     pub crls: u64,
-    /// How many certificates the whole list lists.
+    /// Revoked certificates on the full CRL.
     pub revoked: u64,
 }
 
-/// Whether HTTP, which knows whole seconds, writes both moments in the same way.
+/// Whether both times are the same HTTP date, which is in seconds.
 fn same_second(one: SystemTime, other: SystemTime) -> bool {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     seconds(one) == seconds(other)
@@ -176,8 +182,9 @@ fn seconds_between(from: SystemTime, to: SystemTime) -> f64 {
     }
 }
 
-/// How long a list may be believed (R-CRL-03).
+/// From the signature of a CRL to its nextUpdate (R-CRL-03).
 pub const CRL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How old a list becomes before it is made again, changed or not: whoever fetches one has at least 18 hours with it (R-CRL-03).
+/// The age at which a CRL is replaced even if nothing changed: a fetched CRL is valid for at least 18 hours
+/// (R-CRL-03).
 pub const CRL_RENEWED_AFTER: Duration = Duration::from_secs(6 * 60 * 60);

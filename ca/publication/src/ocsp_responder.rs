@@ -1,4 +1,4 @@
-//! Answers about the status of certificates (OCSP): from what was signed before, or signed now.
+//! The OCSP responder: serves responses from the cache, or signs them on demand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,68 +13,68 @@ use signer::Issuers;
 use tracing::error;
 
 use super::delegate::{Delegate, DelegateIssuer, DelegateSlot};
-use super::ocsp_cache::{CachedResponse, Found, OcspCache};
+use super::ocsp_cache::{CachedResponse, OcspCache};
 use super::{StatusSource, same_second};
 
-/// Answers anybody. All methods may be called at the same time from anywhere.
+/// Answers OCSP requests of anybody, for the issuers whose keys are online.
 pub struct OcspResponder<D> {
     source: Arc<dyn StatusSource>,
-    delegating: Arc<D>,
+    delegate_issuer: Arc<D>,
     clock: Arc<dyn Clock>,
-    /// How long before its making an answer says that it is right.
+    /// How long before its signature thisUpdate of a response is.
     backdate: Duration,
     responders: Vec<IssuerResponder>,
-    ocsp_cache: OcspCache,
+    cache: OcspCache,
     signed: AtomicU64,
-    kept: AtomicU64,
+    cached: AtomicU64,
     refused: AtomicU64,
 }
 
-/// One issuer that can be asked about.
+/// The responder of one issuer.
 struct IssuerResponder {
     issuer: IssuerName,
     names: OcspIssuer,
     slot: Arc<DelegateSlot>,
 }
 
-/// An answer.
+/// The reply to one request.
 #[derive(Debug, Clone)]
 pub struct OcspReply {
-    /// `OCSPResponse`.
+    /// `OCSPResponse`, DER.
     pub der: Bytes,
-    /// What others must know who keep it; `None`: they may not, it is for one asker or no answer at all.
-    pub fresh: Option<CacheValidity>,
+    /// How long HTTP caches may keep it; `None`: not at all, because it has a nonce or is an error.
+    pub cache: Option<CacheValidity>,
 }
 
-/// What a cache must know of an answer.
+/// Validity and HTTP validators of a cacheable response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheValidity {
-    /// As of when it is right.
+    /// thisUpdate.
     pub this_update: SystemTime,
-    /// Until when it may be believed.
+    /// nextUpdate.
     pub next_update: SystemTime,
-    /// An entity tag with its quotes: the SHA-256 of the answer, in hexadecimal.
+    /// Entity tag with its quotes: SHA-256 of the response in hexadecimal.
     pub etag: Arc<str>,
-    /// Whether another answer to the same question has a thisUpdate of the same second.
+    /// Whether another response for the same certificate has a thisUpdate in the same second.
     pub shares_second: bool,
 }
 
-/// Counts since the start.
+/// Counts since the start of the process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OcspFigures {
-    /// Answers that were signed for their question.
+    /// Responses signed on demand.
     pub signed: u64,
-    /// Answers that had been signed before.
-    pub kept: u64,
-    /// Questions that got an error.
+    /// Responses from the cache.
+    pub cached: u64,
+    /// Requests that got an error.
     pub refused: u64,
 }
 
 impl<D: DelegateIssuer> OcspResponder<D> {
-    /// Answers for the issuers whose keys are at hand.
+    /// A responder for the issuers whose keys are online.
     pub fn new(
         source: Arc<dyn StatusSource>,
-        delegating: Arc<D>,
+        delegate_issuer: Arc<D>,
         issuers: &Issuers,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -85,49 +85,49 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         };
         Self {
             source,
-            delegating,
+            delegate_issuer,
             clock,
             backdate: Duration::ZERO,
-            // Devices first: they are asked about most.
+            // Devices first: most requests are about them.
             responders: [IssuerName::Operational, IssuerName::Factory, IssuerName::Infrastructure]
                 .map(responder)
                 .into(),
-            ocsp_cache: OcspCache::default(),
+            cache: OcspCache::new(),
             signed: AtomicU64::new(0),
-            kept: AtomicU64::new(0),
+            cached: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
 
-    /// Answers say that they are right from so long before their making, for askers whose clocks are behind (ADR 0036). When an answer was
-    /// made (producedAt) stays what it is (RFC 6960, section 2.4).
+    /// Sets thisUpdate this long before the signature, for clients whose clocks are behind (ADR 0036).
+    /// producedAt is always the time of the signature (RFC 6960, section 2.4).
     #[must_use]
     pub fn backdated(self, backdate: Duration) -> Self {
         Self { backdate, ..self }
     }
 
-    /// The answer to a question (`OCSPRequest`), whatever it is.
-    pub async fn answer(&self, question: &[u8]) -> OcspReply {
-        let answered = match OcspRequest::from_der(question) {
-            Ok(request) => self.answer_read(&request).await,
+    /// The reply to an `OCSPRequest` (DER), well-formed or not.
+    pub async fn answer(&self, request: &[u8]) -> OcspReply {
+        let reply = match OcspRequest::from_der(request) {
+            Ok(request) => self.answer_request(&request).await,
             Err(error) => Err(error),
         };
-        answered.unwrap_or_else(|error| {
+        reply.unwrap_or_else(|error| {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            OcspReply { der: Bytes::copy_from_slice(&error.der()), fresh: None }
+            OcspReply { der: Bytes::copy_from_slice(&error.der()), cache: None }
         })
     }
 
-    /// What was answered since the start.
+    /// Counts since the start.
     pub fn figures(&self) -> OcspFigures {
         OcspFigures {
             signed: self.signed.load(Ordering::Relaxed),
-            kept: self.kept.load(Ordering::Relaxed),
+            cached: self.cached.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }
 
-    async fn answer_read(&self, request: &OcspRequest<'_>) -> Result<OcspReply, OcspError> {
+    async fn answer_request(&self, request: &OcspRequest<'_>) -> Result<OcspReply, OcspError> {
         if self.clock.doubt().is_some() {
             return Err(OcspError::TryLater);
         }
@@ -146,34 +146,32 @@ impl<D: DelegateIssuer> OcspResponder<D> {
             return self.answer_once(responder, request, now).await;
         };
         let status = self.status(responder, &question).await?;
-        let before = match self.ocsp_cache.find(question.cert_id, status, now) {
-            Found::Good(kept) => {
-                self.kept.fetch_add(1, Ordering::Relaxed);
-                return Ok(kept.answered());
-            }
-            Found::Stale(before) => Some(before),
-            Found::Nothing => None,
-        };
+        let before = self.cache.get(question.cert_id);
+        if let Some(current) = before.as_ref().filter(|response| response.is_current(status, now)) {
+            self.cached.fetch_add(1, Ordering::Relaxed);
+            return Ok(current.reply());
+        }
         let delegate = self.delegate(responder, now).await?;
         let answer = self.dated(question.cert_id, status, &delegate, now);
         let der = self.sign(&delegate, &[answer], now, None)?;
         let SingleResponse { this_update, next_update, .. } = answer;
-        let fresh = CacheValidity {
+        let validity = CacheValidity {
             this_update,
             next_update,
             etag: format!("\"{}\"", hex::encode(digest(&SHA256, &der))).into(),
-            shares_second: before.is_some_and(|before| same_second(before, this_update)),
+            shares_second: before.is_some_and(|before| same_second(before.validity.this_update, this_update)),
         };
-        let kept = CachedResponse { der, status, fresh };
-        let answered = kept.answered();
-        // What was never issued is not kept: anybody can ask about numbers that there are not.
+        let response = CachedResponse { der, status, validity };
+        let reply = response.reply();
+        // Serial numbers that were never issued are not cached: there are as many as anybody likes to ask
+        // about.
         if status != OcspCertStatus::Unknown {
-            self.ocsp_cache.keep(question.cert_id, kept);
+            self.cache.insert(question.cert_id, response);
         }
-        Ok(answered)
+        Ok(reply)
     }
 
-    /// Answers with the asker's nonce, or about many certificates: signed now, for this asker.
+    /// Signs a response with the client's nonce, or about several certificates.
     async fn answer_once(
         &self,
         responder: &IssuerResponder,
@@ -187,7 +185,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
             ocsp_responder.push(self.dated(question.cert_id, status, &delegate, now));
         }
         let der = self.sign(&delegate, &ocsp_responder, now, request.nonce)?;
-        Ok(OcspReply { der, fresh: None })
+        Ok(OcspReply { der, cache: None })
     }
 
     async fn status(
@@ -195,10 +193,10 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         responder: &IssuerResponder,
         question: &CertId<'_>,
     ) -> Result<OcspCertStatus, OcspError> {
-        // Not a number that we can have given.
+        // Not a serial number that this CA can have issued.
         let Some(serial_number) = question.serial_number() else { return Ok(OcspCertStatus::Unknown) };
         let status = self.source.status(responder.issuer, &serial_number).await;
-        // R-OCSP-10.
+        // R-OCSP-10: "tryLater".
         status.map_err(|_| OcspError::TryLater)
     }
 
@@ -207,7 +205,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         responder: &IssuerResponder,
         now: SystemTime,
     ) -> Result<Arc<Delegate>, OcspError> {
-        let delegate = responder.slot.delegate(&self.delegating, now).await;
+        let delegate = responder.slot.delegate(&self.delegate_issuer, now).await;
         delegate.map_err(|why| {
             if NO_SIGNER.admits() {
                 let why: &dyn std::error::Error = &why;
@@ -217,7 +215,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         })
     }
 
-    /// Right as of now, and not longer than its signer's certificate.
+    /// Valid from now, and no longer than the certificate of its signer.
     fn dated<'a>(
         &self,
         cert_id: &'a [u8],
@@ -244,7 +242,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         let prepared = ocsp_response(ocsp_responder, &delegate.responder, now, nonce).map_err(|why| {
             if NO_ANSWER.admits() {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "an answer about status would break a rule");
+                error!(why, "an OCSP response would break a rule");
             }
             OcspError::InternalError
         })?;
@@ -256,15 +254,15 @@ impl<D: DelegateIssuer> OcspResponder<D> {
 }
 
 impl CachedResponse {
-    fn answered(&self) -> OcspReply {
-        OcspReply { der: self.der.clone(), fresh: Some(self.fresh.clone()) }
+    fn reply(&self) -> OcspReply {
+        OcspReply { der: self.der.clone(), cache: Some(self.validity.clone()) }
     }
 }
 
-/// Whoever asks decides how many these are.
+/// Clients decide how often these are logged.
 static NO_SIGNER: Limit = Limit::new("there is no OCSP signer");
-static NO_ANSWER: Limit = Limit::new("an answer about status would break a rule");
+static NO_ANSWER: Limit = Limit::new("an OCSP response would break a rule");
 
-/// How long a response may be believed. HTTP caches are told to keep it for a minute; a client that keeps responses by itself may do so
-/// for this long. Who cannot wait sends a nonce.
+/// From thisUpdate (without backdating) to nextUpdate. HTTP caches are told to keep a response for a minute;
+/// a client with a cache of its own may keep it until nextUpdate, or send a nonce to get a new one.
 const RESPONSE_LIFETIME: Duration = Duration::from_secs(60 * 60);

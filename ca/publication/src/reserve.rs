@@ -1,11 +1,12 @@
-//! Room on a disk for what must be written when it is full: a revocation that is on record must reach its list.
+//! Reserved disk space for files that must be written even when the disk is full: a recorded revocation must
+//! reach its CRL.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-/// A file whose blocks are given back to the disk when there are no others. Nobody reads it.
+/// A file whose blocks are freed when the disk has no others. Its content is never read.
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
@@ -16,7 +17,7 @@ impl Reserve {
         Self { path }
     }
 
-    /// Takes room for `bytes`, or as much of it as the disk has. Best effort.
+    /// Grows the reserve to `bytes`, or as far as the disk allows. Best effort.
     pub(super) fn keep(&self, bytes: u64) {
         if let Err(why) = self.take(bytes.min(BYTES_MAX))
             && !no_space(&why)
@@ -26,8 +27,8 @@ impl Reserve {
         }
     }
 
-    /// Runs `write`; while it finds no space, gives a little of the room that was kept back to the disk and runs it again. A little, for
-    /// others wait for space, too: the ledger takes what it finds. Then takes `bytes` again.
+    /// Runs `write`; while it finds no space, frees a part of the reserve and runs it again. Only a part,
+    /// because the ledger would take all that is free. Then grows the reserve to `bytes` again.
     pub(super) fn spent_on<T>(&self, bytes: u64, write: impl Fn() -> io::Result<T>) -> io::Result<T> {
         let mut part = PART_BYTES_MIN;
         loop {
@@ -41,7 +42,7 @@ impl Reserve {
         }
     }
 
-    /// Whether there was something to give.
+    /// Frees `bytes`; whether there were any.
     fn give_back(&self, bytes: u64) -> bool {
         let give = || {
             let file = OpenOptions::new().write(true).open(&self.path)?;
@@ -69,18 +70,18 @@ impl Reserve {
     }
 }
 
-/// Whether a disk, or what a user may have of it, is full.
+/// Whether the disk or the user's quota is full.
 pub(super) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// What is given back at first: the blocks of a small file and of its directory.
+/// What is freed first: the blocks of a small file and of its directory.
 const PART_BYTES_MIN: u64 = 8 * 1024;
 
-/// The smallest part that is kept or left: a block of most file systems.
+/// The size of a write: a block of most file systems.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// The most room that is kept: two whole lists of 800,000 certificates each.
+/// The largest reserve: two full CRLs of 800,000 certificates each.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The list of the root: signed where its key is, at `init` and by `touchmark-ca root-crl`; the CA that serves only hands it on
-//! (R-CRL-13).
+//! The root's CRL: signed by `init` and `touchmark-ca root-crl`; the serving CA only publishes it (R-CRL-13).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,7 +17,7 @@ use signer::{Signer, SignerError};
 
 use super::crl::{Crl, CrlBytes, CrlId};
 
-/// A list of the issuers that the root has revoked, which waits for the root's signature.
+/// A CRL of the issuers that the root has revoked, to be signed by the root.
 #[derive(Debug)]
 pub struct RootCrlDraft {
     prepared: PreparedCrl,
@@ -26,7 +25,7 @@ pub struct RootCrlDraft {
 }
 
 impl RootCrlDraft {
-    /// A list with this number and these entries, which begins at `this_update`: not after `now`.
+    /// A CRL with this number and these entries. `this_update` is not after `now`.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -49,12 +48,12 @@ impl RootCrlDraft {
         Ok(Self { prepared: hash.finish()?, entries: bytes })
     }
 
-    /// The `TBSCertList`, for a key that is elsewhere.
+    /// The `TBSCertList`, DER, for a key on another machine.
     pub fn to_be_signed(&self) -> Vec<u8> {
         self.prepared.to_be_signed(&self.entries)
     }
 
-    /// The signed list, X.509 DER.
+    /// The signed CRL, DER.
     ///
     /// # Errors
     /// When it cannot be signed.
@@ -65,10 +64,11 @@ impl RootCrlDraft {
     }
 }
 
-/// A list that was signed elsewhere, X.509 DER, and what it says of itself: the root's signature over it was verified.
+/// Assembles a CRL that was signed on another machine, verifies its signature, and returns its DER and its
+/// fields.
 ///
 /// # Errors
-/// When it is no list of this root, or the signature is not the root's over these very bytes.
+/// When it is not a CRL of this root, or the signature is not the root's over these bytes.
 pub fn root_crl_signed_elsewhere(
     root: &Certificate,
     to_be_signed: &[u8],
@@ -88,12 +88,12 @@ pub fn root_crl_signed_elsewhere(
     summary.map(|summary| (der, summary)).ok_or(RootCrlError::NoList)
 }
 
-/// Where the root's list is, beside its certificate.
+/// The path of the root's CRL, beside its certificate.
 pub fn root_crl_file(issuers_dir: &Path) -> PathBuf {
     issuers_dir.join("root.crl")
 }
 
-/// Writes the list in the place of the one before, synced.
+/// Replaces the root's CRL, durably.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -102,7 +102,7 @@ pub fn write_root_crl(issuers_dir: &Path, der: &[u8]) -> Result<(), RootCrlError
     files::replace(&path, 0o644, der).map_err(|source| RootCrlError::Io { path, source })
 }
 
-/// Reads the list that `init` or `root-crl` wrote.
+/// Reads the CRL that `init` or `root-crl` wrote.
 ///
 /// # Errors
 /// When it is not there, damaged, or of another root.
@@ -113,7 +113,7 @@ pub fn read_root_crl(issuers_dir: &Path, root: &Certificate) -> Result<Crl, Root
     let summary = summary.ok_or(RootCrlError::Damaged { path })?;
     let (entries_at, entries_bytes) = summary.entries;
     Ok(Crl {
-        name: CrlId { issuer: IssuerName::Root, shard: None },
+        id: CrlId { issuer: IssuerName::Root, shard: None },
         number: summary.number,
         this_update: summary.this_update,
         next_update: summary.next_update,
@@ -126,7 +126,7 @@ pub fn read_root_crl(issuers_dir: &Path, root: &Certificate) -> Result<Crl, Root
     })
 }
 
-/// Why there is no list of the root: the operator must act.
+/// Why there is no CRL of the root: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum RootCrlError {
     /// The file cannot be read or written.
@@ -137,26 +137,26 @@ pub enum RootCrlError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not the root's list.
+    /// The file is not a CRL of this root.
     #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
     },
-    /// What was brought back is not signed by the root.
+    /// The imported signature is not the root's.
     #[error(
         "the signature is not the root's over this list: sign the very file that --export wrote, with the root's key"
     )]
     NotSigned,
-    /// What was brought back is signed by the root, and is no list.
+    /// The imported file is signed by the root and is not a CRL.
     #[error("this is not what --export wrote: it is no CRL of this root")]
     NoList,
-    /// What was brought back has been overtaken.
+    /// The imported CRL is not newer than the one that is here.
     #[error("{}", overtaken(*number, *newest))]
     Overtaken {
-        /// Its number.
+        /// The number of the imported CRL.
         number: CrlNumber,
-        /// That of the list that is here.
+        /// The number of the CRL that is here.
         newest: CrlNumber,
     },
     /// It would break a rule.
@@ -181,5 +181,5 @@ fn overtaken(number: CrlNumber, newest: CrlNumber) -> String {
     }
 }
 
-/// The key is offline, and somebody must fetch it for the next one: 12 months (R-CRL-13).
+/// 12 months (R-CRL-13): the key is offline, and somebody must fetch it for the next CRL.
 const ROOT_CRL_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,4 +1,4 @@
-//! What publication asks of the ledger.
+//! What publication reads of the ledger.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,23 +11,24 @@ use store::{Status, StoreError};
 
 use super::CRL_LIFETIME;
 
-/// What became of certificates, as the ledger knows it. A store is one, as a [`Ledger`].
+/// The status of certificates, as the ledger has it. A store is one, as a [`Ledger`].
 #[async_trait]
 pub trait StatusSource: Send + Sync + 'static {
     /// The last durable entry.
     fn head(&self) -> EntryNumber;
 
-    /// SHA-256 over the entry as it is kept: two ledgers that agree in it agree in all before it. `None`: there is no such entry.
+    /// SHA-256 over the entry as it is stored; two ledgers that agree in it agree in all entries before.
+    /// `None`: there is no such entry.
     async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError>;
 
-    /// How many shards the issuer's certificates are in: they are numbered from 0. From memory.
+    /// The number of shards of the issuer's certificates, which are numbered from 0.
     async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError>;
 
-    /// The last entry that revoked, held or released a certificate of the shard. From memory: asked many times a second.
+    /// The last entry that revoked, held or released a certificate of the shard. Called many times a second.
     async fn last_change(&self, issuer: IssuerName, shard: u32) -> Result<EntryNumber, StoreError>;
 
-    /// What the shard's list lists, from this place on, at most `limit`; and the place where the next begins, if there are more. The
-    /// order is always the same, and what is added comes last.
+    /// At most `limit` entries of the shard's CRL from this position, and the position of the next, if there
+    /// are more. The order never changes, and new entries come last.
     async fn crl_entries(
         &self,
         issuer: IssuerName,
@@ -37,7 +38,8 @@ pub trait StatusSource: Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError>;
 
-    /// What became of a certificate of this issuer, as of the last commit that returned: `Unknown` when it has none with this number.
+    /// The status of a certificate, as of the last commit that returned; `Unknown`: this issuer has none with
+    /// this serial number.
     async fn status(
         &self,
         issuer: IssuerName,
@@ -45,7 +47,7 @@ pub trait StatusSource: Send + Sync + 'static {
     ) -> Result<OcspCertStatus, StoreError>;
 }
 
-/// A store is a source: what it has, in the words of lists and answers.
+/// A store as a [`StatusSource`].
 pub struct Ledger(pub Arc<dyn Status>);
 
 #[async_trait]
@@ -74,7 +76,8 @@ impl StatusSource for Ledger {
         limit: usize,
         now: SystemTime,
     ) -> Result<(Vec<CrlEntry>, Option<u64>), StoreError> {
-        // An entry stays until it was on a regular list after its certificate's end (R-CRL-11): two lives of a list are more.
+        // An entry stays until it was on a CRL that was made after its certificate expired (R-CRL-11): two
+        // CRL lifetimes are more than that.
         let expired_before = now.checked_sub(2 * CRL_LIFETIME).unwrap_or(SystemTime::UNIX_EPOCH);
         let page = self.0.revoked_in(issuer, Some(shard), expired_before, from, limit).await?;
         let entries = page.entries.into_iter().map(|entry| CrlEntry {

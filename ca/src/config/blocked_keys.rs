@@ -1,14 +1,14 @@
-//! The file of blocked keys: read and checked at the start, and again each time it changes.
+//! Reads and checks the file of blocked keys.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use issuance::{BlockedKeys, ListMistake};
 
-/// Reads the list at `path`.
+/// Reads the file at `path`.
 ///
 /// # Errors
-/// When it cannot be used; with all its mistakes.
+/// When the file cannot be used, with all its mistakes.
 pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
     let failed = |source| BlockedKeysError::Read { path: path.to_owned(), source };
     let bytes = files::read_limited(path, BLOCKED_KEYS_BYTES_MAX).map_err(|error| match error.kind() {
@@ -24,10 +24,10 @@ pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
         .map_err(|mistakes| BlockedKeysError::Mistakes { path: path.to_owned(), mistakes })
 }
 
-/// Why a list cannot be used: the operator must act.
+/// Why the file cannot be used: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum BlockedKeysError {
-    /// It is not there, may not be read, or is not text.
+    /// The file cannot be read, or is not UTF-8.
     #[error("{} cannot be read; it may be empty, but must be there", path.display())]
     Read {
         /// The file.
@@ -35,24 +35,24 @@ pub enum BlockedKeysError {
         /// Why.
         source: io::Error,
     },
-    /// Longer than `BLOCKED_KEYS_BYTES_MAX`.
+    /// The file is longer than `BLOCKED_KEYS_BYTES_MAX`.
     #[error("{} has more than {} MiB; write the first 30 digits of each entry only, or fewer entries", path.display(), BLOCKED_KEYS_BYTES_MAX >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// Its last line has no end: somebody is writing it, or could not write all of it.
+    /// The last line has no end: the file is being written, or incomplete.
     #[error("{} ends within a line; is it complete?", path.display())]
     CutOff {
         /// The file.
         path: PathBuf,
     },
-    /// Lines of it are no entries.
+    /// Some lines are not entries.
     #[error("{} has {} lines that are no entries; line {}: {}", path.display(), mistakes.len(), first(mistakes).line, first(mistakes).what)]
     Mistakes {
         /// The file.
         path: PathBuf,
-        /// At least one.
+        /// All of them, at least one.
         mistakes: Vec<ListMistake>,
     },
 }
@@ -61,8 +61,8 @@ fn first(mistakes: &[ListMistake]) -> ListMistake {
     mistakes.first().copied().unwrap_or(ListMistake { line: 0, what: "none" })
 }
 
-/// The longest list that is read: about a million entries, 33 MB in memory. A key size of Debian's weak keys has 294,912: 32,768 process
-/// numbers, three architectures and three states of the generator.
+/// About a million entries, 33 MB in memory. One key size of Debian's weak keys has 294,912: 32,768 process
+/// ids, three architectures and three states of the generator.
 const BLOCKED_KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]

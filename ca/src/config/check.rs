@@ -1,68 +1,34 @@
-//! From what is written to what is checked: every field is looked at, every mistake is kept.
+//! Turns [`Config`] into [`Settings`], field by field, and collects all mistakes.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use identity::{Host, is_unseen};
+use identity::is_unseen;
 use signer::{IssuerKeys, IssuerSettings, PASSPHRASE_BYTES_MAX, Passphrase};
 use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
 use super::Mistake;
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
-use super::document::{
-    AfterRenewalName, Config, LdevidConfig, LogConfig, LogFormat, OnForkName, StoreConfig,
-};
+use super::document::{AfterRenewalName, Config, LdevidConfig, LogConfig, OnForkName, StoreConfig};
 use super::settings::{
     BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings,
 };
+use super::urls::{check_enrollment_url, check_public_url};
 use crate::clock::ClockLimits;
 
-/// Collects mistakes while fields become settings.
+/// Collects mistakes while it checks fields.
 pub(super) struct Check<'a> {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) base: &'a Path,
-    /// Whether the server's credentials must be there.
+    /// Whether the server's credentials must exist.
     pub(super) serves: bool,
 }
 
 impl Check<'_> {
     fn mistake(&mut self, place: &str, what: impl Into<String>) {
         self.mistakes.push(Mistake { place: place.to_owned(), what: what.into() });
-    }
-
-    pub(super) fn environment(
-        &mut self,
-        config: &mut Config,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) {
-        for (variable, value) in environment {
-            let Some(name) = variable.strip_prefix(VARIABLE_PREFIX) else { continue };
-            match name {
-                "CONFIG" => {}
-                "ORGANIZATION" => config.organization = Some(value),
-                "LISTEN" => config.listen = Some(value),
-                "METRICS_LISTEN" => config.metrics_listen = Some(value),
-                "HTTP_LISTEN" => config.http_listen = Some(value),
-                "PUBLIC_URL" => config.public_url = Some(value),
-                "ENROLLMENT_URL" => config.enrollment_url = Some(value),
-                "LOG_FORMAT" => match value.as_str() {
-                    "text" => config.log_format = Some(LogFormat::Text),
-                    "json" => config.log_format = Some(LogFormat::Json),
-                    _ => self.mistake(&variable, "write text or json"),
-                },
-                "BLOCKED_KEYS_FILE" => config.blocked_keys_file = Some(value.into()),
-                "STORE_DIR" => config.store.dir = Some(value.into()),
-                "ISSUERS_DIR" => config.issuers.dir = Some(value.into()),
-                "PASSPHRASE_FILE" => config.issuers.passphrase_file = Some(value.into()),
-                "SERVER_CREDENTIALS" => config.server.credentials = Some(value.into()),
-                _ => {
-                    self.mistake(&variable, "there is no such variable; touchmark-ca serve --help lists them")
-                }
-            }
-        }
     }
 
     pub(super) fn settings(&mut self, config: Config) -> Option<Settings> {
@@ -350,7 +316,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether it can be `O` in a certificate (`ub-organization-name` is 64, RFC 5280, appendix A.1).
+/// Checks that a name can be `O` in a certificate (`ub-organization-name` is 64, RFC 5280, appendix A.1).
 pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
     let characters = organization.chars().count();
     if !(1..=64).contains(&characters) {
@@ -365,59 +331,16 @@ pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether devices can be told it.
-pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
-    let parsed: Option<Uri> = url.parse().ok();
-    check_host(parsed.as_ref())?;
-    let good = parsed.is_some_and(|uri| {
-        uri.scheme_str() == Some("https")
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && matches!(uri.path(), "" | "/")
-            && uri.query().is_none()
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-    });
-    if good { Ok(()) } else { Err(format!("{url:?} is not https://HOST or https://HOST:PORT")) }
-}
-
-/// Whether it can be written into certificates, without a `/` at its end.
-pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
-    let parsed: Option<Uri> = url.parse().ok();
-    check_host(parsed.as_ref())?;
-    let good = parsed.is_some_and(|uri| {
-        uri.scheme_str() == Some("http")
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.query().is_none()
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-    });
-    if good && url.is_ascii() && url.len() <= PUBLIC_URL_BYTES_MAX {
-        return Ok(url.trim_end_matches('/').to_owned());
-    }
-    Err(format!(
-        "{url:?} is not http://HOST or http://HOST:PORT (plain http: whoever fetches a list has nothing to trust yet)"
-    ))
-}
-
-/// Whether the host of a URL, if it has one, is a server's.
-fn check_host(uri: Option<&Uri>) -> Result<(), String> {
-    match uri.and_then(Uri::host).filter(|host| !host.is_empty()) {
-        Some(host) => Host::of_uri(host).map(drop).map_err(|why| why.to_string()),
-        None => Ok(()),
-    }
-}
-
-/// The most lines told of one list: nobody mends more at once.
+/// The most mistakes that are reported of the file of blocked keys.
 const LIST_MISTAKES_MAX: usize = 20;
 
-/// Certificates stay small.
-const PUBLIC_URL_BYTES_MAX: usize = 128;
-
-/// Where lists and status are served unless said otherwise.
+/// Default address of CRLs and OCSP.
 pub(crate) const HTTP_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
 
-/// Where gRPC is served unless said otherwise.
+/// Default address of gRPC.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
 
-/// Where metrics and health are served unless said otherwise.
+/// Default address of metrics and health.
 pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";
 
 /// A warning for each former name that the file still uses.
@@ -432,5 +355,3 @@ fn former_names(store: &StoreConfig) -> Vec<&'static str> {
 
 /// `log.segment-mib` counts these.
 const MIB: u64 = 1024 * 1024;
-
-const VARIABLE_PREFIX: &str = "TOUCHMARK_CA_";

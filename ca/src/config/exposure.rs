@@ -1,5 +1,5 @@
-//! Whether somebody else could change what the CA goes by: its configuration, its keys, its ledger, the numbers of its lists, and the
-//! directories that lead there. One rule for all of them. Nothing is repaired: whoever sees the message must know that it was so.
+//! Checks that no other user can change what the CA trusts: its configuration, keys, ledger, CRL numbers, and
+//! the directories above them. Nothing is repaired: the operator must know that it was so.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,12 +12,12 @@ use signer::IssuerKeys;
 
 use super::{ConfigError, Settings};
 
-/// A file or directory that others may change.
+/// A file or directory that other users can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposure {
     path: PathBuf,
     how: How,
-    /// Whether it is on the way to the ledger or the numbers of lists, which only a backup can vouch for then.
+    /// Whether the ledger or the CRL numbers may have been changed, so that only a backup can tell.
     is_state: bool,
 }
 
@@ -28,7 +28,7 @@ enum How {
 }
 
 impl Exposure {
-    /// Whether what is stored may have been changed.
+    /// Whether the ledger or the CRL numbers may have been changed.
     pub fn is_of_state(&self) -> bool {
         self.is_state
     }
@@ -55,10 +55,10 @@ impl fmt::Display for Exposure {
 }
 
 impl Settings {
-    /// Refuses what others may change, all of it at once. `config` is the file that was read.
+    /// Checks all paths of the settings, and `config`, the file that was read.
     ///
     /// # Errors
-    /// With what is exposed.
+    /// With all that other users can change.
     pub fn refuse_exposed(&self, config: &Path) -> Result<(), ConfigError> {
         let mut search = Search { owners: owners(&self.store.dir), seen: BTreeSet::new(), found: Vec::new() };
         let state = [(self.store.dir.join("ledger"), true), (self.publication.epoch_file.clone(), true)];
@@ -88,13 +88,13 @@ struct Search {
 }
 
 impl Search {
-    /// Looks at a file, or at a directory and the files in it, and at the directories that lead there. What is missing, or may not be looked
-    /// at, is another's to tell.
+    /// Checks a file, or a directory and the files in it, and all directories above. Missing paths are
+    /// reported elsewhere.
     fn look(&mut self, path: &Path, is_state: bool) {
         let Ok(path) = fs::canonicalize(path) else { return };
         for above in path.ancestors().skip(1) {
             self.judge(above, is_state, |metadata, _| {
-                // In a directory like /tmp nobody renames or removes another's.
+                // In a sticky directory like /tmp, users cannot rename or remove files of others.
                 let sticky = metadata.mode() & STICKY != 0;
                 (metadata.mode() & OTHERS_WRITE != 0 && !sticky).then_some(How::Mode(metadata.mode() & MODE))
             });
@@ -122,14 +122,15 @@ impl Search {
 }
 
 fn how(metadata: &Metadata, owners: &BTreeSet<u32>) -> Option<How> {
-    // A directory, and a file that a person wrote, are made as the umask has it, which may let the group write.
+    // The group may write: some umasks make files so.
     if metadata.mode() & OTHERS_WRITE != 0 {
         return Some(How::Mode(metadata.mode() & MODE));
     }
     (!owners.contains(&metadata.uid())).then(|| How::Owner(metadata.uid()))
 }
 
-/// Who may own what the CA goes by: root, who runs this program, and whose store it is (root may look after the CA of another user).
+/// The users that may own what the CA trusts: root, the user of this process, and for root the owner of the
+/// store.
 fn owners(store: &Path) -> BTreeSet<u32> {
     let of_store = fs::metadata(store).ok().filter(|_| geteuid().is_root()).map(|metadata| metadata.uid());
     [0, geteuid().as_raw()].into_iter().chain(of_store).collect()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An OID that the maker owns and that says which hardware it is (R-AR-13).
+/// An OID below an enterprise number of the manufacturer (R-AR-13).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HardwareType(Vec<u64>);
 
@@ -53,7 +53,7 @@ pub enum HardwareTypeError {
         "write an object identifier of at least three arcs, for example 1.3.6.1.4.1.PEN.1 with your own enterprise number"
     )]
     Form,
-    /// Owned by nobody: two makers would use the same.
+    /// For examples in documents: two manufacturers would use the same.
     #[error(
         "this object identifier is for examples only; use one below your own enterprise number (IANA gives them away), or \
          2.23.133.1.2 for a TPM 2.0"

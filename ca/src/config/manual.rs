@@ -1,6 +1,6 @@
-//! The manual of `ca.toml`, made from the comments where its fields are declared.
+//! The manual of `ca.toml`, from the doc comments of its fields.
 
-/// Every table and field with what it means, as text.
+/// All tables and fields with their meaning, as text.
 pub fn manual() -> String {
     let mut manual = String::new();
     let mut comment: Vec<&str> = Vec::new();

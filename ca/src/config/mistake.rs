@@ -1,16 +1,16 @@
-//! What is wrong with a configuration.
+//! Mistakes in a configuration.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::Exposure;
 
-/// One thing that is wrong, and what to do about it.
+/// One mistake, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where: a line of the file, a field, a variable.
+    /// A line of the file, a field, or a variable.
     pub place: String,
-    /// What is wrong there, and what would be right.
+    /// What is wrong, and what would be right.
     pub what: String,
 }
 
@@ -26,23 +26,23 @@ pub enum ConfigError {
     /// The file is not there or may not be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It has mistakes: all of them.
+    /// The file has mistakes.
     #[error("{} has {} mistake{}{}", path.display(), mistakes.len(), if mistakes.len() == 1 { "" } else { "s" }, list(mistakes))]
     Mistakes {
-        /// The file.
+        /// The configuration file.
         path: PathBuf,
-        /// At least one.
+        /// All of them, at least one.
         mistakes: Vec<Mistake>,
     },
-    /// Others may change what the CA goes by.
+    /// Others can change files that the CA trusts.
     #[error("others may change what the CA goes by{}", list(exposures))]
     Exposed {
-        /// At least one.
+        /// All of them, at least one.
         exposures: Vec<Exposure>,
     },
 }

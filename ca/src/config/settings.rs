@@ -1,86 +1,83 @@
-//! The configuration, checked.
+//! The checked configuration: plain data.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use issuance::BlockedKeys;
 use signer::IssuerSettings;
-
 use store::StoreSettings;
 
-use super::check::Check;
-use super::document::{Config, LogFormat};
-use super::{ConfigError, HardwareType};
+use super::HardwareType;
+use super::document::LogFormat;
 use crate::clock::ClockLimits;
 
-/// What the CA runs by. Everything in it was checked; paths are as they can be opened.
+/// The checked configuration. Paths are relative to the working directory or absolute.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `O` in every certificate.
     pub organization: String,
-    /// Where gRPC is served.
+    /// Address of gRPC.
     pub listen: SocketAddr,
-    /// Where metrics and health are served in plain HTTP.
+    /// Address of metrics and health, in plain HTTP.
     pub metrics_listen: SocketAddr,
-    /// Where lists, status and issuers' certificates are served in plain HTTP.
+    /// Address of CRLs, OCSP and issuers' certificates, in plain HTTP.
     pub http_listen: SocketAddr,
-    /// How everybody reaches that, without a `/` at its end; `None`: certificates do not say.
+    /// The URL of that address, without a `/` at its end; `None`: certificates have no URLs.
     pub public_url: Option<String>,
-    /// Where devices reach this CA; `None`: at the address that `listen` became.
+    /// The URL at which devices reach this CA; `None`: the bound address of gRPC.
     pub enrollment_url: Option<String>,
-    /// How logs are written.
+    /// The format of logs.
     pub log_format: LogFormat,
     /// Keys that get no certificate.
     pub blocked_keys: BlockedKeysSettings,
-    /// Where the ledger is.
+    /// The store.
     pub store: StoreSettings,
-    /// What the file says by a former name, and the name of today.
+    /// Warnings about former names in the file.
     pub warnings: Vec<&'static str>,
-    /// Where the issuers are.
+    /// The issuers' certificates and keys.
     pub issuers: IssuerSettings,
     /// The server's credential directory.
     pub server_credentials: PathBuf,
-    /// Where revocation lists are kept.
+    /// CRLs and OCSP.
     pub publication: PublicationSettings,
-    /// What certificates say, where an installation may choose.
+    /// What certificates contain, where an installation can choose.
     pub profiles: ProfileSettings,
-    /// When the CA stops trusting its own clock.
+    /// When the clock is in doubt.
     pub clock: ClockLimits,
-    /// How much is taken on at once.
+    /// Limits of the server.
     pub limits: Limits,
 }
 
 /// Keys that get no certificate.
 #[derive(Debug, Clone, Default)]
 pub struct BlockedKeysSettings {
-    /// Where the list is; `None`: there is none.
+    /// The file; `None`: there is none.
     pub file: Option<PathBuf>,
-    /// What it was when the settings were read.
+    /// Its entries when the settings were read.
     pub keys: Arc<BlockedKeys>,
 }
 
-/// Where revocation lists are kept.
+/// CRLs and OCSP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationSettings {
-    /// Of the lists; made when it is not there.
+    /// Directory of the CRLs, created when it is missing.
     pub dir: PathBuf,
-    /// The number of the last list, and how far the ledger was.
+    /// File of the last CRL number and the head of the ledger.
     pub epoch_file: PathBuf,
-    /// How long before its making a list or an OCSP response says that it begins.
+    /// How long before its signature thisUpdate of a CRL or an OCSP response is.
     pub backdate: Duration,
 }
 
-/// What certificates say, where an installation may choose.
+/// What certificates contain, where an installation can choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileSettings {
-    /// How long before its making a certificate becomes valid.
+    /// How long before its signature notBefore of a certificate is.
     pub backdate: Duration,
-    /// How long an operational certificate lives.
+    /// Lifetime of operational certificates.
     pub ldevid_lifetime: Duration,
-    /// How operational certificates follow one another.
+    /// Renewal of operational certificates.
     pub renewal: RenewalSettings,
     /// For `hardwareModuleName` in birth certificates.
     pub hardware_type: Option<HardwareType>,
@@ -88,23 +85,23 @@ pub struct ProfileSettings {
     pub rsa_keys: bool,
 }
 
-/// How operational certificates follow one another.
+/// Renewal of operational certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenewalSettings {
-    /// How long after its end a certificate may still ask for the next one.
+    /// How long after its notAfter a certificate can still be renewed.
     pub grace: Duration,
-    /// How long a certificate is good once its successor is in use; `None`: until its end.
+    /// How long a certificate stays valid once its successor is in use; `None`: until its notAfter.
     pub superseded_for: Option<Duration>,
     /// Whether a fork puts the device on hold.
     pub hold_on_fork: bool,
 }
 
-/// How much is taken on at once.
+/// Limits of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections whose other end showed a certificate.
+    /// Open connections with a client certificate.
     pub connections_max: usize,
-    /// Open connections whose other end showed no certificate.
+    /// Open connections without a client certificate.
     pub anonymous_connections_max: usize,
     /// TLS handshakes in flight.
     pub handshakes_max: usize,
@@ -114,234 +111,6 @@ pub struct Limits {
     pub requests_max: usize,
     /// Requests in flight on one connection.
     pub connection_requests_max: u32,
-    /// How long a stop waits for what was begun.
+    /// How long a stop waits for calls that have begun.
     pub shutdown_timeout: Duration,
-}
-
-impl Settings {
-    /// Reads and checks `path`, with the `TOUCHMARK_CA_…` variables in `environment` before it. Files and directories that it
-    /// names are checked too.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or with all mistakes at once.
-    pub fn read(
-        path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        Self::checked(path, environment, true)
-    }
-
-    /// As [`Self::read`], for a command that does not serve: the server's credentials may be lost, and it may be what replaces them.
-    ///
-    /// # Errors
-    /// As of [`Self::read`].
-    pub fn read_beside_the_server(
-        path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, ConfigError> {
-        Self::checked(path, environment, false)
-    }
-
-    fn checked(
-        path: &Path,
-        environment: impl IntoIterator<Item = (String, String)>,
-        serves: bool,
-    ) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let base = path.parent().unwrap_or_else(|| Path::new(""));
-        let mut check = Check { mistakes: Vec::new(), base, serves };
-        let mut config = Config::parse(&text, &file, &mut check.mistakes);
-        check.environment(&mut config, environment);
-        let settings = check.settings(config);
-        match settings {
-            Some(settings) if check.mistakes.is_empty() => Ok(settings),
-            _ => Err(ConfigError::Mistakes { path: path.to_owned(), mistakes: check.mistakes }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use store::LogSettings;
-
-    use super::*;
-    use crate::config::Mistake;
-
-    /// A directory as `init` makes it, as far as settings look at it.
-    fn installation(text: &str) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["store", "issuers", "server"] {
-            fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        let passphrase = dir.path().join("passphrase");
-        fs::write(&passphrase, "a passphrase for tests\n").unwrap();
-        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
-        let path = dir.path().join("ca.toml");
-        fs::write(&path, text).unwrap();
-        (dir, path)
-    }
-
-    fn mistakes(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
-        let (_dir, path) = installation(text);
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        match Settings::read(&path, environment) {
-            Ok(_) => Vec::new(),
-            Err(ConfigError::Mistakes { mistakes, .. }) => mistakes.iter().map(Mistake::to_string).collect(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    #[test]
-    fn a_name_is_all_that_must_be_there() {
-        let (dir, path) = installation("organization = 'Example'");
-        let settings = Settings::read(&path, []).unwrap();
-        assert_eq!(settings.listen, "127.0.0.1:8443".parse().unwrap());
-        assert_eq!(settings.store.dir, dir.path().join("store"));
-        assert_eq!(settings.profiles.ldevid_lifetime, Duration::from_secs(30 * 86_400));
-        assert_eq!(settings.limits.handshake_timeout, Duration::from_secs(10));
-        assert_eq!(settings.clock, ClockLimits::default());
-        assert_eq!(settings.publication.backdate, Duration::from_secs(300));
-    }
-
-    #[test]
-    fn a_configuration_of_a_former_version_is_accepted_with_warnings() {
-        let former =
-            "organization = 'Example'\n[store]\nkind = 'sled'\nsegment-mib = 8\npreallocate = true\n";
-        let (_dir, path) = installation(former);
-        let settings = Settings::read(&path, []).unwrap();
-        let log = LogSettings::Files { segment_bytes: 8 << 20, preallocate: true };
-        assert_eq!(settings.store.log, log);
-        assert_eq!(settings.warnings.len(), 3);
-        assert!(settings.warnings[0].contains("[log] kind = \"files\""), "{:?}", settings.warnings);
-        let today = "organization = 'Example'\n[log]\nkind = 'files'\nsegment-mib = 8\npreallocate = true\n";
-        let (_dir, path) = installation(today);
-        let settings = Settings::read(&path, []).unwrap();
-        assert_eq!((settings.store.log, settings.warnings), (log, Vec::new()));
-        let (_dir, path) = installation("organization = 'Example'\n[log]\nkind = 'sled'\n");
-        assert!(Settings::read(&path, []).is_err());
-    }
-
-    #[test]
-    fn all_mistakes_are_told_at_once_and_where_they_are() {
-        let text = "organization = ''\n\
-                    listen = 'localhost'\n\
-                    public-url = 'https://crl.example.com'\n\
-                    lissten = 'localhost:1'\n\
-                    log-format = 'yaml'\n\
-                    [log]\n\
-                    segment-mib = 0\n\
-                    preallocate = 'yes'\n\
-                    [shop]\n\
-                    dir = 'x'\n\
-                    [profiles]\n\
-                    hardware-type = '1.2.3.4'\n\
-                    [profiles.ldevid]\n\
-                    lifetime-days = -1\n\
-                    [limits]\n\
-                    connections-max = 1\n";
-        let told =
-            mistakes(text, &[("TOUCHMARK_CA_LISTENN", "x"), ("TOUCHMARK_CA_METRICS_LISTEN", "nowhere")]);
-        for expected in [
-            "organization: has 1 to 64",
-            "listen: \"localhost\" is not",
-            "ca.toml:4: unknown field `lissten`",
-            "ca.toml:5: unknown variant `yaml`",
-            "log.segment-mib: 0 is out of range",
-            "ca.toml:8: invalid type: string \"yes\"",
-            "ca.toml:9: unknown field `shop`",
-            "profiles.hardware-type: this object identifier is for examples",
-            "public-url: \"https://crl.example.com\" is not",
-            "ca.toml:14: invalid value",
-            "limits.connections-max: 1 is out of range; write 16 to 100000",
-            "TOUCHMARK_CA_LISTENN: there is no such variable",
-            "metrics-listen: \"nowhere\"",
-        ] {
-            assert!(told.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\n{told:#?}");
-        }
-        assert_eq!(told.len(), 13, "{told:#?}");
-    }
-
-    #[test]
-    fn a_file_that_is_not_toml_is_told_with_its_line() {
-        let told = mistakes("organization = 'Example'\nlisten = \n= 3\n", &[]);
-        assert!(told.iter().any(|mistake| mistake.starts_with("ca.toml:2: ")), "{told:?}");
-        assert!(told.iter().any(|mistake| mistake.starts_with("ca.toml:3: ")), "{told:?}");
-    }
-
-    #[test]
-    fn a_missing_organization_is_told() {
-        assert!(mistakes("", &[])[0].starts_with("organization: must be there"));
-    }
-
-    #[test]
-    fn variables_go_before_the_file() {
-        let (_dir, path) = installation("organization = 'Example'\nlisten = '127.0.0.1:1'\n");
-        let environment = [
-            ("TOUCHMARK_CA_LISTEN".to_owned(), "127.0.0.1:2".to_owned()),
-            ("PATH".to_owned(), "/".to_owned()),
-        ];
-        assert_eq!(Settings::read(&path, environment).unwrap().listen.port(), 2);
-    }
-
-    #[test]
-    fn what_should_exist_is_not_made() {
-        let (dir, path) = installation("organization = 'Example'");
-        fs::remove_dir(dir.path().join("store")).unwrap();
-        fs::remove_file(dir.path().join("passphrase")).unwrap();
-        let Err(ConfigError::Mistakes { mistakes, .. }) = Settings::read(&path, []) else {
-            panic!("accepted")
-        };
-        let places: Vec<&str> = mistakes.iter().map(|mistake| mistake.place.as_str()).collect();
-        assert_eq!(places, ["store.dir", "issuers.passphrase-file"]);
-        assert!(!dir.path().join("store").exists());
-    }
-
-    #[test]
-    fn a_passphrase_that_others_may_read_is_refused() {
-        let (dir, path) = installation("organization = 'Example'");
-        fs::set_permissions(dir.path().join("passphrase"), fs::Permissions::from_mode(0o644)).unwrap();
-        let Err(ConfigError::Mistakes { mistakes, .. }) = Settings::read(&path, []) else {
-            panic!("accepted")
-        };
-        assert!(mistakes[0].what.contains("mode 0644"), "{mistakes:?}");
-    }
-
-    #[test]
-    fn every_line_of_a_list_of_blocked_keys_that_is_no_entry_is_a_mistake() {
-        let text = "organization = ''\nblocked-keys-file = 'blocked-keys.txt'\n";
-        let (dir, path) = installation(text);
-        let list = format!("# good\n{}\nab\n{}\n", "ab".repeat(32), "xy".repeat(32));
-        fs::write(dir.path().join("blocked-keys.txt"), list).unwrap();
-        let places = |path: &Path| match Settings::read(path, []) {
-            Err(ConfigError::Mistakes { mistakes, .. }) => {
-                mistakes.into_iter().map(|mistake| mistake.place).collect::<Vec<_>>()
-            }
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(places(&path), ["organization", "blocked-keys.txt:3", "blocked-keys.txt:4"]);
-        fs::write(dir.path().join("blocked-keys.txt"), "wrong\n".repeat(22)).unwrap();
-        assert_eq!(places(&path).len(), 1 + 20 + 1);
-        fs::remove_file(dir.path().join("blocked-keys.txt")).unwrap();
-        assert_eq!(places(&path), ["organization", "blocked-keys-file"]);
-    }
-
-    #[test]
-    fn every_address_needs_a_url_for_devices() {
-        assert!(
-            mistakes("organization = 'E'\nlisten = '0.0.0.0:8443'", &[])[0].starts_with("enrollment-url: ")
-        );
-        let good = "organization = 'E'\nlisten = '0.0.0.0:8443'\nenrollment-url = 'https://ca.example.com'";
-        assert!(mistakes(good, &[]).is_empty());
-        for bad in ["http://ca", "https://", "https://ca/path", "ca", "https://user@ca"] {
-            let told = mistakes(&format!("organization = 'E'\nenrollment-url = '{bad}'"), &[]);
-            assert!(
-                told.first().is_some_and(|mistake| mistake.starts_with("enrollment-url: ")),
-                "{bad} {told:?}"
-            );
-        }
-    }
 }

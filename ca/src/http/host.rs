@@ -1,12 +1,12 @@
-//! Whether a request says for which host it is.
+//! The `Host` of a request.
 
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Version};
 
-/// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any
-/// request message that contains more than one Host header field line or a Host header field with an invalid field value."
-/// -- <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>
+/// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a
+/// Host header field and to any request message that contains more than one Host header field line or a Host
+/// header field with an invalid field value." -- <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>
 pub(super) fn is_named(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -16,7 +16,7 @@ pub(super) fn is_named(version: Version, headers: &HeaderMap) -> bool {
     }
 }
 
-/// `uri-host [ ":" port ]`: an authority without user information, and with a port that there can be.
+/// `uri-host [ ":" port ]`: an authority without user information and with a valid port.
 fn is_host(text: &[u8]) -> bool {
     let Ok(authority) = Authority::try_from(text) else { return false };
     let port = authority.as_str().strip_prefix(authority.host());

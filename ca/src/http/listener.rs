@@ -1,5 +1,5 @@
-//! One listener of plain HTTP/1.1, with places that are shared by network. Whoever has asked for nothing whole, or takes nothing of its answer,
-//! gives way to the next one.
+//! A listener for plain HTTP/1.1 with a connection limit that is shared by network: connections without a
+//! complete request, and stalled ones, are evicted for new ones.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -26,12 +26,12 @@ use super::host;
 use super::metrics::{DropReason, Metrics};
 use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
 
-/// Responder requests.
+/// Answers requests.
 pub(crate) trait Responder: Send + Sync + 'static {
-    /// Of an answer.
+    /// Of a response.
     type Body: Body<Data = Bytes, Error: Error + Send + Sync + 'static> + From<Bytes> + Send + Unpin + 'static;
 
-    /// The answer to one request from this address.
+    /// The response to a request from this address.
     fn answer(
         &self,
         from: IpAddr,
@@ -39,34 +39,34 @@ pub(crate) trait Responder: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// A listener that is bound.
+/// A bound listener and its limit.
 pub(crate) struct HttpListener {
     listener: TcpListener,
-    network_limit: Arc<NetworkLimit>,
+    limit: Arc<NetworkLimit>,
     metrics: Arc<Metrics>,
 }
 
 impl HttpListener {
-    /// With so many connections at once.
+    /// With at most this many concurrent connections.
     pub(crate) fn new(listener: TcpListener, connections_max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { listener, network_limit: NetworkLimit::new(connections_max), metrics }
+        Self { listener, limit: NetworkLimit::new(connections_max), metrics }
     }
 
-    /// Serves until `stop`; what was begun then ends, or is cut with the process.
-    pub(crate) async fn serve(self, answers: Arc<impl Responder>, stop: CancellationToken) {
+    /// Serves until `stop`. Open connections then finish their response, or end with the process.
+    pub(crate) async fn serve(self, responder: Arc<impl Responder>, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => match self.network_limit.acquire(address.ip()) {
-                    Some((permit, entered)) => {
-                        if entered == Acquired::Evicted {
+                Ok((stream, address)) => match self.limit.acquire(address.ip()) {
+                    Some((permit, acquired)) => {
+                        if acquired == Acquired::Evicted {
                             self.metrics.dropped(DropReason::HttpEvicted);
                         }
-                        let answers = Arc::clone(&answers);
-                        tokio::spawn(connection(answers, stream, address, Arc::new(permit), stop.clone()));
+                        let responder = Arc::clone(&responder);
+                        tokio::spawn(connection(responder, stream, address, Arc::new(permit), stop.clone()));
                     }
                     None => self.metrics.dropped(DropReason::HttpTooMany),
                 },
@@ -82,18 +82,18 @@ impl HttpListener {
 }
 
 async fn connection(
-    answers: Arc<impl Responder>,
+    responder: Arc<impl Responder>,
     stream: TcpStream,
     address: SocketAddr,
     permit: Arc<NetworkPermit>,
     stop: CancellationToken,
 ) {
     stream.set_nodelay(true).ok();
-    set_tcp_user_timeout(&stream, UNTAKEN_MS_MAX).ok();
-    let asked = Arc::clone(&permit);
+    set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MS_MAX).ok();
+    let shared = Arc::clone(&permit);
     let service = service_fn(move |request| {
-        let (answers, permit) = (Arc::clone(&answers), Arc::clone(&asked));
-        async move { Ok::<_, Infallible>(answer(answers.as_ref(), address.ip(), request, permit).await) }
+        let (responder, permit) = (Arc::clone(&responder), Arc::clone(&shared));
+        async move { Ok::<_, Infallible>(answer(responder.as_ref(), address.ip(), request, permit).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,17 +119,17 @@ async fn connection(
 }
 
 async fn answer<A: Responder>(
-    answers: &A,
+    responder: &A,
     from: IpAddr,
     request: Request<Incoming>,
     permit: Arc<NetworkPermit>,
 ) -> Response<TrackedBody<A::Body>> {
-    // Half of a body is not a request.
+    // Without a body the request is complete; otherwise once the responder has read it.
     if request.body().is_end_stream() {
         permit.mark_active();
     }
     let answer = match host::is_named(request.version(), request.headers()) {
-        true => answers.answer(from, request).await,
+        true => responder.answer(from, request).await,
         false => bad_request(),
     };
     permit.mark_active();
@@ -145,7 +145,7 @@ fn bad_request<B: From<Bytes>>() -> Response<B> {
     answer
 }
 
-/// The body of an answer. Each part that is taken is a sign of life; after the last its guest waits again.
+/// A response body: each frame that is taken marks the connection active, its end marks it idle.
 struct TrackedBody<B> {
     body: B,
     permit: Arc<NetworkPermit>,
@@ -181,19 +181,19 @@ impl<B> Drop for TrackedBody<B> {
     }
 }
 
-/// How long a head may take, also the next one's on an open connection.
+/// How long the head of a request may take to arrive, also of the next one on an open connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one connection lives: whoever reads a CRL of 50 MB more slowly than 14 kB/s takes a place from others.
+/// The longest life of a connection: a CRL of 50 MB at 14 kB/s.
 const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How long the other end may take nothing of what was sent.
-const UNTAKEN_MS_MAX: u32 = 50_000;
+/// How long sent bytes may stay unacknowledged, in milliseconds.
+const UNACKNOWLEDGED_MS_MAX: u32 = 50_000;
 
-/// Of one connection: a GET with a question of twenty certificates has a few kilobytes.
+/// Read buffer of a connection: a GET with an OCSP request about twenty certificates has a few kilobytes.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
 
 static NOT_ACCEPTED: Limit = Limit::new("cannot accept connections of plain HTTP");
 
-/// How long to wait when there are no more file descriptors.
+/// How long to wait when no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What is counted, in the OpenMetrics text format.
+//! Metrics in the OpenMetrics text format.
 
 mod sources;
 
@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, MetricsSources};
 
-/// Everything that is counted. Cheap to share; every method may be called from anywhere.
+/// All metrics of the server.
 pub struct Metrics {
     registry: Registry,
     rpcs: Family<RpcLabels, Counter>,
@@ -29,7 +29,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet. `sources` are asked at every scrape.
+    /// Registers all metrics. `sources` are read at every scrape.
     pub fn new(sources: MetricsSources) -> Self {
         let mut registry = Registry::with_prefix("touchmark");
         registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
@@ -71,7 +71,7 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    /// All of it as text, for `/metrics`. `None`: it cannot be written.
+    /// The text for `/metrics`; `None`: it cannot be encoded.
     pub fn text(&self) -> Option<String> {
         let mut text = String::new();
         encode(&mut text, &self.registry).ok()?;
@@ -111,7 +111,7 @@ impl Metrics {
     }
 }
 
-/// One in a gauge, as long as it lives.
+/// Adds one to a gauge until it is dropped.
 pub struct GaugeGuard(Gauge);
 
 impl GaugeGuard {
@@ -127,26 +127,26 @@ impl Drop for GaugeGuard {
     }
 }
 
-/// Why a connection was cut or refused.
+/// Why a connection was closed or refused by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
-    /// The handshake broke a rule of TLS, or showed a certificate that is foreign or out of its time.
+    /// The TLS handshake failed, or its certificate is of another CA or not in its validity.
     HandshakeFailed,
     /// The handshake took too long.
     HandshakeTooSlow,
-    /// The handshake was the oldest of too many.
+    /// The handshake was evicted for a new one.
     HandshakeEvicted,
-    /// The connection had no certificate and was the oldest of too many such.
+    /// The connection had no certificate and was evicted for a new one.
     AnonymousEvicted,
-    /// The client only proved a key, and the connection was the oldest of too many such of its network.
+    /// The client only proved a key, and the connection was evicted for a new one.
     BareKeyEvicted,
-    /// The certificate was refused, and the connection was the oldest of too many such.
+    /// The certificate was refused, and the connection was evicted for a new one.
     RefusedEvicted,
-    /// There were too many of its principal, or of all with a certificate.
+    /// The quota of its principal, or of all principals, was used up.
     TooManyConnections,
-    /// A connection of plain HTTP that was in the way of a fresh one.
+    /// A connection of plain HTTP was evicted for a new one.
     HttpEvicted,
-    /// A connection of plain HTTP that came when all places of its network were busy.
+    /// A connection of plain HTTP came when its network had most permits and all were active.
     HttpTooMany,
 }
 
@@ -192,7 +192,7 @@ impl EncodeLabelValue for Method {
     }
 }
 
-/// From 0.5 ms, about what a certificate takes, to 16 s.
+/// From 0.5 ms, about the time to issue a certificate, to 16 s.
 fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.000_5, 2.0, 16))
 }

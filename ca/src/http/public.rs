@@ -1,50 +1,53 @@
-//! Plain HTTP for everybody: revocation lists, answers about status, issuers' certificates. Nothing here is secret, all of it is signed,
-//! and none of it may need a certificate to be fetched.
+//! Plain HTTP for everybody: CRLs, OCSP, issuers' certificates. All of it is signed and public, and no client
+//! needs a certificate to fetch it.
 //!
-//! hyper by itself, without a router: an answer about status costs a signature, and what surrounds it should cost little beside that.
+//! hyper without a router: an OCSP response costs a signature, and the rest of a request should cost little
+//! beside it.
 
 mod body;
+mod cacheable;
 mod compromise;
-mod conditional;
-mod crls;
+mod conditions;
 mod ocsp;
 mod rate_limiter;
+mod request_content;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use identity::{Clock, IssuerName};
-use publication::{CrlId, DelegateIssuer, OcspResponder, Publication};
+use publication::{Crl, CrlId, DelegateIssuer, OcspResponder, Publication};
 
 use super::listener::Responder;
 use body::PublicBody;
+use cacheable::{Cacheable, Kind};
 use compromise::CompromiseHandler;
+use conditions::Validators;
 
 pub use compromise::{CompromiseRefused, CompromiseReport};
 
-/// What everybody may ask.
+/// The public resources.
 pub struct PublicHttp<D> {
     publication: Arc<Publication>,
-    answers: Arc<OcspResponder<D>>,
+    ocsp: Arc<OcspResponder<D>>,
     compromise: CompromiseHandler,
     clock: Arc<dyn Clock>,
 }
 
 impl<D: DelegateIssuer> PublicHttp<D> {
-    /// Lists and certificates from `publication`, status from `answers`; proofs of compromise go to `report`.
+    /// Serves what is published; proofs of key compromise go to `report`.
     pub fn new(
         publication: Arc<Publication>,
-        answers: Arc<OcspResponder<D>>,
+        ocsp: Arc<OcspResponder<D>>,
         report: CompromiseReport,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { publication, answers, compromise: CompromiseHandler::new(report), clock }
+        Self { publication, ocsp, compromise: CompromiseHandler::new(report), clock }
     }
 }
 
@@ -54,15 +57,15 @@ impl<D: DelegateIssuer> Responder for PublicHttp<D> {
     async fn answer(&self, from: IpAddr, request: Request<Incoming>) -> Response<PublicBody> {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        if let Some(question) = path.strip_prefix("/ocsp") {
-            return match (&head.method, question) {
-                (&Method::POST, "" | "/") => self.answer_posted(&head.headers, body).await,
+        if let Some(encoded) = path.strip_prefix("/ocsp") {
+            return match (&head.method, encoded) {
+                (&Method::POST, "" | "/") => self.ocsp_post(&head.headers, body).await,
                 (&Method::GET | &Method::HEAD, encoded) if !encoded.is_empty() => {
-                    let answered = match ocsp::decode(encoded) {
-                        Some(question) => self.answers.answer(&question).await,
+                    let reply = match ocsp::decode(encoded) {
+                        Some(request) => self.ocsp.answer(&request).await,
                         None => ocsp::malformed(),
                     };
-                    ocsp::cacheable(answered, &head.headers, self.clock.now())
+                    ocsp::cacheable(reply, &head.headers, self.clock.now())
                 }
                 _ => not_allowed("GET, POST"),
             };
@@ -77,9 +80,9 @@ impl<D: DelegateIssuer> Responder for PublicHttp<D> {
             return not_allowed("GET, HEAD");
         }
         match resource(path) {
-            Some(Resource::Crl(name)) => match self.publication.crl(name) {
-                Some(list) => crls::page(list, &head.headers, self.clock.now()),
-                None => self.no_list(name),
+            Some(Resource::Crl(id)) => match self.publication.crl(id) {
+                Some(found) => crl(found, &head.headers, self.clock.now()),
+                None => self.no_crl(id),
             },
             Some(Resource::Certificate(issuer)) => match self.publication.certificate(issuer) {
                 Some(der) => certificate(der),
@@ -91,37 +94,27 @@ impl<D: DelegateIssuer> Responder for PublicHttp<D> {
 }
 
 impl<D: DelegateIssuer> PublicHttp<D> {
-    async fn answer_posted(&self, headers: &HeaderMap, body: Incoming) -> Response<PublicBody> {
-        if !conditional::is_of_type(headers, ocsp::QUESTION_TYPE) || !conditional::is_plain(headers) {
+    async fn ocsp_post(&self, headers: &HeaderMap, body: Incoming) -> Response<PublicBody> {
+        if !request_content::is_of_type(headers, ocsp::REQUEST_TYPE) || !request_content::is_plain(headers) {
             return plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "a question is application/ocsp-request, without a content coding\n",
+                "a request is application/ocsp-request, without a content coding\n",
             );
         }
-        match read_body(body, QUESTION_BYTES_MAX).await {
-            Ok(question) => ocsp::for_one(self.answers.answer(&question).await),
+        match request_content::read(body, OCSP_REQUEST_BYTES_MAX).await {
+            Ok(request) => ocsp::uncacheable(self.ocsp.answer(&request).await),
             Err(refused) => refused,
         }
     }
 
-    /// A list that will come, or never.
-    fn no_list(&self, name: CrlId) -> Response<PublicBody> {
-        let whole = CrlId { shard: None, ..name };
-        if name.shard.is_some() && self.publication.crl(whole).is_some() {
+    /// The response for a CRL that is not made yet, or of a shard that there is not.
+    fn no_crl(&self, id: CrlId) -> Response<PublicBody> {
+        if id.shard.is_some() && self.publication.crl(CrlId { shard: None, ..id }).is_some() {
             return plain(StatusCode::NOT_FOUND, "no such shard\n");
         }
-        let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "the list is being made\n");
-        answer.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("2"));
-        answer
-    }
-}
-
-/// The whole body, if it is not too large and comes in time.
-async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, Response<PublicBody>> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(_)) => Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "it is too large, or it broke off\n")),
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "it did not come in time\n")),
+        let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "the CRL is being made\n");
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        response
     }
 }
 
@@ -139,7 +132,7 @@ fn resource(path: &str) -> Option<Resource> {
         ("crl", Some(file), None) => {
             let shard = match file.strip_suffix(".crl")? {
                 "full" => None,
-                // As it is written in certificates, and in no other way.
+                // As certificates have it, without leading zeros.
                 number => Some(number.parse().ok().filter(|shard: &u32| shard.to_string() == number)?),
             };
             Some(Resource::Crl(CrlId { issuer: issuer(first)?, shard }))
@@ -149,46 +142,55 @@ fn resource(path: &str) -> Option<Resource> {
     }
 }
 
-/// R-5280-17: DER, `application/pkix-cert` (RFC 2585, section 4.1).
-fn certificate(der: Bytes) -> Response<PublicBody> {
-    let mut answer = page(StatusCode::OK, "application/pkix-cert", PublicBody::whole(der));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
-    answer
+/// A CRL (R-CRL-12), never compressed.
+fn crl(crl: Arc<Crl>, request: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
+    let etag = format!("\"{}\"", crl.number);
+    let validators = Validators { etag: &etag, modified: crl.this_update, shares_second: crl.shares_second };
+    let response = Cacheable {
+        media_type: CRL_TYPE,
+        validators,
+        next_update: crl.next_update,
+        margin: CRL_CACHE_MARGIN,
+        kind: Kind::Crl,
+        body: PublicBody::crl(crl),
+    };
+    response.respond(request, now)
 }
 
-/// RFC 9110, section 15.5.13.
-fn another() -> Response<PublicBody> {
-    plain(StatusCode::PRECONDITION_FAILED, "there is another one now\n")
+/// R-5280-17: DER, `application/pkix-cert` (RFC 2585, section 4.1).
+fn certificate(der: Bytes) -> Response<PublicBody> {
+    let mut response = respond(StatusCode::OK, "application/pkix-cert", der.into());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+    response
 }
 
 fn not_allowed(methods: &'static str) -> Response<PublicBody> {
-    let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "not so\n");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    answer
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "not so\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<PublicBody> {
-    page(status, "text/plain; charset=utf-8", PublicBody::whole(Bytes::from_static(text.as_bytes())))
+    respond(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()).into())
 }
 
-fn page(status: StatusCode, kind: &'static str, body: PublicBody) -> Response<PublicBody> {
+fn respond(status: StatusCode, media_type: &'static str, body: PublicBody) -> Response<PublicBody> {
     let length = body.length();
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    answer
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
 }
 
-/// Connections at once; each has at most 32 KiB and a piece of a CRL.
+/// Concurrent connections; each needs at most 32 KiB and a piece of a CRL.
 pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 
-/// How long a question may take after its head.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest OCSP request (R-OCSP-09).
+const OCSP_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
-/// How long a cache on the way may keep a CRL or an OCSP response, at most: a revocation makes a new one within a second, and who asks
-/// through a cache sees it this much later. Who cannot wait asks with a nonce, by POST, or follows the feed.
-const MAX_AGE_SECONDS: u64 = 60;
+/// RFC 2585, section 4.2.
+const CRL_TYPE: &str = "application/pkix-crl";
 
-/// The largest question (R-OCSP-09).
-const QUESTION_BYTES_MAX: usize = 16 * 1024;
+/// A cache asks again this long before nextUpdate (R-CRL-12).
+const CRL_CACHE_MARGIN: Duration = Duration::from_secs(300);

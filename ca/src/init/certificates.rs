@@ -1,4 +1,4 @@
-//! The keys and certificates of a fresh installation, in memory.
+//! The keys and certificates of a new installation, in memory.
 
 use std::time::SystemTime;
 
@@ -12,9 +12,9 @@ use signer::{FileSigner, Signer, plain_key_pem};
 use zeroize::Zeroizing;
 
 use super::{FIRST_OPERATOR, InitError, Plan, SERVER_NAME};
-use crate::serve::add_revocation_urls;
+use crate::profiles::add_revocation_urls;
 
-/// All that is made.
+/// All of them.
 pub(super) struct Certificates {
     pub(super) root: MadeIssuer,
     pub(super) factory: MadeIssuer,
@@ -41,7 +41,7 @@ pub(super) struct MadeCredential {
     pub(super) key_pem: Zeroizing<String>,
 }
 
-/// Makes everything.
+/// Makes all keys and certificates.
 pub(super) async fn make(plan: &Plan, names: Names, now: SystemTime) -> Result<Certificates, InitError> {
     let public_url = plan.public_url.as_deref();
     let maker = Maker { organization: &plan.organization, public_url, now };
@@ -66,18 +66,18 @@ impl Certificates {
         [&self.root, &self.factory, &self.operational, &self.infrastructure]
     }
 
-    /// What puts all of it on record, in this order.
+    /// The commands that record the certificates, in this order.
     pub(super) fn commands(&self) -> Vec<Command> {
         let issuers = self.issuers().map(|made| {
             let signed = signed(&made.certificate, issuer_of(made.profile), made.profile);
             command(&made.name, Action::InstallIssuer { issuer: made.name, certificate: signed })
         });
-        let credentials = [&self.server, &self.operator].map(recorded_by_hand);
+        let credentials = [&self.server, &self.operator].map(record_command);
         issuers.into_iter().chain(credentials).collect()
     }
 }
 
-/// Makes certificates.
+/// Makes certificates outside the authority.
 pub(super) struct Maker<'a> {
     pub(super) organization: &'a str,
     pub(super) public_url: Option<&'a str>,
@@ -133,16 +133,17 @@ impl Maker<'_> {
         by: &dyn Signer,
     ) -> Result<Certificate, InitError> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
-        let mut law = Profile::standard(profile);
-        add_revocation_urls(&mut law, self.public_url);
-        let prepared = draft(request, &law, self.organization, issuer, serial_number, self.now)?.prepare()?;
+        let mut terms = Profile::standard(profile);
+        add_revocation_urls(&mut terms, self.public_url);
+        let prepared =
+            draft(request, &terms, self.organization, issuer, serial_number, self.now)?.prepare()?;
         let signature = by.sign(prepared.to_be_signed()).await?;
         Ok(prepared.seal(&signature)?)
     }
 }
 
-/// What puts a credential on record that the CA makes by itself.
-pub(super) fn recorded_by_hand(made: &MadeCredential) -> Command {
+/// The command that records a credential made at the CA.
+pub(super) fn record_command(made: &MadeCredential) -> Command {
     let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
     let action = Action::Issue {
         subject: IssuanceSubject::Credential { role: made.role, name: made.name.clone() },
@@ -168,7 +169,7 @@ fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -
         serial_number: certificate.serial_number(),
         key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
-        // A CA is on the list of the whole root; all others are the first of their issuer.
+        // A CA certificate is on the full CRL of the root; all others are in the first shard of their issuer.
         shard: (!certificate.is_ca()).then_some(0),
         der: certificate.der().to_vec().into(),
     }

@@ -1,4 +1,5 @@
-//! An operator's word, at the CA's own machine, that its clock is right although the ledger says otherwise (ADR 0034).
+//! `touchmark-ca confirm-time`: an operator confirms that the clock is right although the ledger says
+//! otherwise (ADR 0034).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,21 +13,22 @@ use store::{OpenError, Store, StoreError, StoreSettings};
 use super::InitError;
 use crate::config::Settings;
 
-/// What was confirmed.
+/// A confirmed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfirmedTime {
     /// The ledger entry that records it.
     pub entry: EntryNumber,
-    /// What the clock shows.
+    /// The time of the clock.
     pub time: SystemTime,
-    /// The time of the last entry before.
+    /// The time of the ledger entry before.
     pub before: SystemTime,
 }
 
-/// Records that the clock is right. `told` is the time by another clock: who confirms a time must have looked at one.
+/// Records that the clock is right. `told` is the time of another clock, which the operator must have looked
+/// at.
 ///
 /// # Errors
-/// When the two clocks are apart: then nothing is confirmed. Or when the ledger cannot be opened: also by a CA that is serving.
+/// When the two clocks differ, or the ledger cannot be opened, which a serving CA has locked.
 pub async fn confirm_time(
     settings: &Settings,
     clock: &dyn Clock,
@@ -40,7 +42,7 @@ pub async fn confirm_time(
         return Err(InitError::OtherTime { shows: time, told });
     }
     let store = open_store(&settings.store).await?;
-    // Nothing is added to a ledger that lost its end: what is left of that end would be cut.
+    // Nothing is added to a ledger that lost its end: the rest of that end would be truncated.
     if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {
         store.close().await?;
         return Err(why.into());
@@ -59,5 +61,5 @@ pub async fn confirm_time(
     Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
 }
 
-/// For reading a clock, typing what it shows, and a clock that is a little off.
+/// The largest difference: time to read a clock and to type, and clocks that are a little off.
 const APART_MAX: Duration = Duration::from_secs(5 * 60);

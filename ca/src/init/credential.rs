@@ -1,5 +1,5 @@
-//! A credential that is made at the CA itself, while it does not serve: for the day when nobody can call it, because the server's
-//! certificate or the last operator's has ended or is lost.
+//! `touchmark-ca credential`: makes a credential while the CA does not serve, for when the certificate of the
+//! server or of the last operator has expired or is lost.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,31 +9,31 @@ use publication::{CrlNumberFile, Ledger};
 use signer::Issuers;
 use store::{OpenError, Store, StoreSettings};
 
-use super::certificates::{Maker, recorded_by_hand};
+use super::certificates::{Maker, record_command};
 use super::directory::CredentialDir;
 use super::{InitError, SERVER_NAME, hosts, texts};
 use crate::config::Settings;
 
-/// Whose credential.
+/// The holder of the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// The server's, which answers to these besides the names of the loopback.
+    /// The server, with these hosts besides those of the loopback.
     Server {
         /// Names and addresses.
         hosts: Vec<String>,
     },
-    /// An operator's, known or not.
+    /// An operator, known or not.
     Operator {
-        /// Its name.
+        /// Its principal name.
         name: PrincipalName,
     },
 }
 
-/// Makes a credential directory at `out`, which must not exist, and puts the certificate on record first (R-CA-07). Nobody's earlier
-/// credentials are withdrawn.
+/// Makes a credential directory at `out`, which must not exist, and records the certificate first (R-CA-07).
+/// Earlier credentials of the holder are not revoked.
 ///
 /// # Errors
-/// When something is in the way: also a CA that is serving, which holds the store.
+/// Also when a CA is serving, which has locked the store.
 pub async fn credential(
     settings: &Settings,
     holder: Holder,
@@ -69,7 +69,7 @@ pub async fn credential(
     let by = (issuer.certificate.as_ref(), issuer.signer.as_ref());
     let (made, client) = match holder {
         Holder::Server { hosts } => {
-            // Devices are sent there, and must find the name.
+            // Devices check the name of the enrollment URL.
             let enrollment = settings.enrollment_url.as_deref().and_then(hosts::host_of);
             let listen = Some(settings.listen.ip()).filter(|address| !address.is_unspecified());
             let more = enrollment.into_iter().chain(listen.map(|address| address.to_string()));
@@ -83,7 +83,8 @@ pub async fn credential(
         }
     };
     let root = issuers.certificate(IssuerName::Root);
-    // A disk that is full, or a place where nothing can be written, is found before anything is on record.
+    // Files are written before the certificate is recorded: a full disk must not leave a lost certificate on
+    // record.
     let directory = CredentialDir::begin(out, &made, &issuer.certificate, root, client.as_deref());
     let directory = match directory {
         Ok(directory) => directory,
@@ -92,7 +93,7 @@ pub async fn credential(
             return Err(why);
         }
     };
-    for verdict in store.commit(vec![recorded_by_hand(&made)]).await? {
+    for verdict in store.commit(vec![record_command(&made)]).await? {
         verdict?;
     }
     let on_record = |why: InitError| InitError::OnRecord {

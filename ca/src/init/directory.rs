@@ -1,4 +1,5 @@
-//! The directory of an installation: built under another name beside its place, and moved there when it is complete.
+//! The directory of an installation: built under a temporary name beside its target, and renamed when it is
+//! complete.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -11,14 +12,14 @@ use signer::{Passphrase, certificate_file, key_file, write_private};
 use super::certificates::{Certificates, MadeCredential};
 use super::{InitError, Plan, operator_dir, texts};
 
-/// A directory that is being built. Gone when dropped before its release.
+/// A directory that is being built; removed when dropped before its release.
 pub(super) struct Building {
     dir: PathBuf,
     released: bool,
 }
 
 impl Building {
-    /// Starts one beside `target`, which must not exist or be empty.
+    /// Creates one beside `target`, which must not exist or be empty.
     pub(super) fn beside(target: &Path) -> Result<Self, InitError> {
         match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
             Ok(true) => {}
@@ -33,7 +34,7 @@ impl Building {
         Ok(Self { dir, released: false })
     }
 
-    /// Writes everything but the store, synced.
+    /// Writes all files but the store, and syncs them.
     pub(super) fn write(
         &self,
         plan: &Plan,
@@ -64,28 +65,28 @@ impl Building {
         write(&self.dir.join("ca.toml"), &texts::ca_toml(plan))
     }
 
-    /// An empty directory in it, for the store.
+    /// Creates the directory of the store.
     pub(super) fn store_dir(&self) -> Result<PathBuf, InitError> {
         let dir = self.dir.join("store");
         make_dir(&dir)?;
         Ok(dir)
     }
 
-    /// Where the numbers of revocation lists are kept.
+    /// The path of the file of CRL numbers.
     pub(super) fn epoch_file(&self) -> PathBuf {
         self.dir.join("crl-epoch")
     }
 
-    /// Where the issuers are.
+    /// The path of the issuers' directory.
     pub(super) fn issuers_dir(&self) -> PathBuf {
         self.dir.join("issuers")
     }
 
-    /// Moves it to its place: from now on it is there, whole.
+    /// Renames it to `target`, durably.
     pub(super) fn release(mut self, target: &Path) -> Result<(), InitError> {
         sync_dir(&self.dir.join("store"))?;
         sync_dir(&self.dir)?;
-        // Refused by the system when something was put there meanwhile; an empty directory is replaced.
+        // An empty directory is replaced; anything else that appeared meanwhile makes the system refuse.
         fs::rename(&self.dir, target).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::NotADirectory
@@ -105,7 +106,8 @@ impl Drop for Building {
     }
 }
 
-/// What killed runs of `init` for this directory left beside it: keys that nobody uses, to be removed by hand.
+/// The directories that killed runs of `init` for this target left beside it: unused keys, to be removed by
+/// hand.
 pub fn abandoned(target: &Path) -> Vec<PathBuf> {
     let prefix = building_prefix(target);
     let entries = fs::read_dir(files::parent(target)).into_iter().flatten().flatten();
@@ -117,7 +119,7 @@ fn building_prefix(target: &Path) -> String {
     format!(".{}.init-", target.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// A credential directory, which must not exist.
+/// Writes a credential directory, which must not exist.
 pub(super) fn write_credential(
     dir: &Path,
     made: &MadeCredential,
@@ -128,15 +130,15 @@ pub(super) fn write_credential(
     CredentialDir::begin(dir, made, chain, root, client)?.finish(&made.certificate)
 }
 
-/// A credential directory that has everything but the certificate, and the room for it: what can fail has been done before the certificate
-/// is on record. Gone when dropped before its end.
+/// A credential directory without its certificate, but with disk space for it, so that little can fail after
+/// the certificate is recorded. Removed when dropped before its end.
 pub(super) struct CredentialDir {
     dir: PathBuf,
     finished: bool,
 }
 
 impl CredentialDir {
-    /// Makes it; it must not exist.
+    /// Creates it; it must not exist.
     pub(super) fn begin(
         dir: &Path,
         made: &MadeCredential,
@@ -158,7 +160,7 @@ impl CredentialDir {
         Ok(begun)
     }
 
-    /// Puts the certificate, which is on record now, into its room.
+    /// Writes the certificate, which is on record now.
     pub(super) fn finish(mut self, certificate: &Certificate) -> Result<(), InitError> {
         let (unfinished, path) = (self.unfinished(), self.dir.join("cert.pem"));
         let fill = || {

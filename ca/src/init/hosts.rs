@@ -3,7 +3,7 @@
 use identity::{Host, HostError};
 use issuance::Names;
 
-/// One name or address of a server, as a certificate can have it.
+/// Parses a name or address of a server, in the form that certificates have.
 ///
 /// # Errors
 /// When it is neither.
@@ -11,7 +11,7 @@ pub fn parse_host(text: &str) -> Result<String, HostError> {
     text.parse::<Host>().map(|host| host.to_string())
 }
 
-/// Those that were asked for, and the loopback's.
+/// These hosts and those of the loopback, each once.
 pub(super) fn names(hosts: &[String]) -> Result<Names, HostError> {
     let mut names = Names::default();
     for host in LOOPBACK.iter().copied().chain(hosts.iter().map(String::as_str)) {
@@ -24,13 +24,13 @@ pub(super) fn names(hosts: &[String]) -> Result<Names, HostError> {
     Ok(names)
 }
 
-/// The host of a URL that was checked.
+/// The host of a valid URL.
 pub(super) fn host_of(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;
     Host::of_uri(uri.host()?).ok().map(|host| host.to_string())
 }
 
-/// Always in the certificate: the operator's first steps are on the same machine.
+/// Always in the certificate, for clients on the same machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 #[cfg(test)]

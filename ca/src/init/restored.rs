@@ -1,4 +1,5 @@
-//! Going on with a ledger that is older than what was published: after a restore, and only when a person says so (R-CRL-01, R-CA-06).
+//! `touchmark-ca accept-restored-store`: an operator accepts a ledger that is older than what was published,
+//! after a restore (R-CRL-01, R-CA-06).
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use store::{OpenError, Store, StoreSettings};
 use super::InitError;
 use crate::config::Settings;
 
-/// Whether the ledger lacks anything that this CA has published or listed. Changes nothing.
+/// Whether the ledger lacks entries that this CA has published. Changes nothing.
 ///
 /// # Errors
-/// When the ledger cannot be opened: also by a CA that is serving; or the file with the numbers cannot be read.
+/// When the ledger cannot be opened, which a serving CA has locked, or the file of CRL numbers cannot be
+/// read.
 pub async fn lacks_something(
     settings: &Settings,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
@@ -33,17 +35,19 @@ pub async fn lacks_something(
     }
 }
 
-/// Accepts the ledger as it is, and begins an epoch of list numbers above all before. Returns the epoch.
+/// Accepts the ledger as it is, and begins a new epoch of CRL numbers, above all earlier ones. Returns the
+/// epoch.
 ///
 /// # Errors
-/// When the ledger cannot be opened: also by a CA that is serving; or the file cannot be written.
+/// When the ledger cannot be opened, which a serving CA has locked, or the file of CRL numbers cannot be
+/// written.
 pub async fn accept_restored_store(
     settings: &Settings,
     clock: &dyn Clock,
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<u64, InitError> {
     let store = open_store(&settings.store).await?;
-    let seen = LedgerHead::end_of(&Ledger(store.clone())).await;
+    let seen = LedgerHead::of(&Ledger(store.clone())).await;
     store.close().await?;
     Ok(CrlNumberFile::accept(&settings.publication.epoch_file, seen?, clock.now())?)
 }

@@ -1,4 +1,5 @@
-//! The next list of the root: signed by a key that is here, or that is elsewhere. The CA does not serve meanwhile.
+//! `touchmark-ca root-crl`: the next CRL of the root, signed by a key on this machine or on another one. The
+//! CA must not serve meanwhile.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,10 +19,10 @@ use store::{OpenError, Store, StoreSettings};
 use super::InitError;
 use crate::config::Settings;
 
-/// Signs and writes it. Returns by when the one after it is due.
+/// Signs and writes the CRL. Returns its path and its nextUpdate.
 ///
 /// # Errors
-/// When the root's key is not at hand, or something is in the way: also a CA that is serving.
+/// Also when the root's key is not on this machine, or a CA is serving.
 pub async fn renew_root_crl(
     settings: &Settings,
     clock: &dyn Clock,
@@ -39,10 +40,11 @@ pub async fn renew_root_crl(
     Ok((root_crl_file(dir), read_root_crl(dir, root)?.next_update))
 }
 
-/// Writes what the root's key, which is elsewhere, is to sign: the `TBSCertList`, DER, into the fresh file `to` (R-CRL-13).
+/// Writes the `TBSCertList` (DER) that the root's key is to sign on another machine to the new file `to`
+/// (R-CRL-13).
 ///
 /// # Errors
-/// When the file exists or cannot be written, or something is in the way: also a CA that is serving.
+/// Also when the file exists, or a CA is serving.
 pub async fn export_root_crl(
     settings: &Settings,
     clock: &dyn Clock,
@@ -57,25 +59,24 @@ pub async fn export_root_crl(
         file.write_all(&draft.to_be_signed()).and_then(|()| file.sync_all()).map_err(cannot)
     });
     if written.is_err() {
-        // It holds nothing that could be signed.
         std::fs::remove_file(to).ok();
     }
     written
 }
 
-/// What comes back from where the root's key is.
+/// The files of a CRL that was signed on another machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Elsewhere<'a> {
-    /// What was exported.
+    /// The exported `TBSCertList`.
     pub list: &'a Path,
-    /// The signature over it: ECDSA, DER, as `openssl dgst -sign` makes it.
+    /// The ECDSA signature over it (DER), as `openssl dgst -sign` makes it.
     pub signature: &'a Path,
 }
 
-/// Puts a list that was signed elsewhere in the place of the one before. Returns by when the one after it is due.
+/// Replaces the root's CRL by one that was signed on another machine. Returns its path and its nextUpdate.
 ///
 /// # Errors
-/// When the root did not sign it, or a newer one is here.
+/// Also when the root did not sign it, or the CRL that is here is newer.
 pub async fn import_root_crl(
     settings: &Settings,
     from: Elsewhere<'_>,
@@ -84,7 +85,7 @@ pub async fn import_root_crl(
     let issuers = Issuers::open(&settings.issuers).await?;
     let root = issuers.certificate(IssuerName::Root);
     let (der, summary) = root_crl_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
-    // One that is damaged or gone is what this replaces.
+    // A damaged or missing CRL is replaced.
     if let Ok(here) = read_root_crl(dir, root)
         && here.number >= summary.number
     {
@@ -126,10 +127,10 @@ async fn make(
     let source = Ledger(store.clone());
     let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &source).await?;
     let number =
-        numbers.take(1, LedgerHead::end_of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;
+        numbers.take_now(1, LedgerHead::of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;
     let (mut entries, mut from) = (Vec::new(), Some(0));
     while let Some(place) = from {
-        // An issuer that is revoked stays on the list of its root (R-CRL-13).
+        // Entries of issuers never leave the root's CRL (R-CRL-13).
         let page = store.revoked_in(IssuerName::Root, None, SystemTime::UNIX_EPOCH, place, PAGE).await?;
         entries.extend(page.entries.into_iter().map(|entry| CrlEntry {
             serial_number: entry.serial_number,
@@ -139,15 +140,15 @@ async fn make(
         }));
         from = page.next;
     }
-    // A little before now, for readers whose clocks are behind, and never before the list that it follows (ADR 0036).
+    // Backdated for clients whose clocks are behind, but not before the CRL that it replaces (ADR 0036).
     let before = read_root_crl(&settings.issuers.dir, root).ok().map(|list| list.this_update);
     let before = before.filter(|before| *before <= now).unwrap_or(SystemTime::UNIX_EPOCH);
     let this_update = now.checked_sub(settings.publication.backdate).unwrap_or(now).max(before);
     Ok(RootCrlDraft::new(root, number, &entries, this_update, now)?)
 }
 
-/// A root has a handful of issuers.
+/// Entries that are read at a time; a root has a handful.
 const PAGE: usize = 1_024;
 
-/// The root's list has some hundred bytes; a file that is larger is another one.
+/// The root's CRL has some hundred bytes.
 const FILE_BYTES_MAX: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What `init` writes for machines and people to read.
+//! The texts that `init` writes: the configuration, and what it prints.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use super::certificates::Certificates;
 use super::{Plan, operator_dir};
 use crate::config::{HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT};
 
-/// What was made and where.
+/// What `init` made, and where.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Made {
     /// The directory of the installation.
     pub dir: PathBuf,
-    /// To be given to `touchmark-ca serve`.
+    /// The configuration for `touchmark-ca serve`.
     pub config: PathBuf,
     /// The first operator's credential directory.
     pub operator: PathBuf,
-    /// The file that opens the issuers' keys.
+    /// The passphrase file of the issuers' keys.
     pub passphrase_file: PathBuf,
-    /// The private key that belongs offline.
+    /// The root's private key, which belongs offline.
     pub root_key: PathBuf,
-    /// Where certificates say that their CRL is; `None`: they do not say it.
+    /// The base of the CRL URLs in certificates; `None`: they have none.
     pub public_url: Option<String>,
     /// All certificates.
     pub certificates: Vec<MadeCertificate>,
@@ -36,11 +36,11 @@ pub struct Made {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct MadeCertificate {
-    /// Which.
+    /// The issuer's name, `server`, or `operator NAME`.
     pub name: String,
-    /// Its file.
+    /// The PEM file.
     pub path: PathBuf,
-    /// RFC 5280, section 4.1.2.2.
+    /// Hexadecimal (RFC 5280, section 4.1.2.2).
     pub serial_number: String,
     /// SHA-256 over the certificate, as `openssl x509 -fingerprint -sha256` shows it.
     pub sha256: String,
@@ -68,7 +68,7 @@ impl Made {
         }
     }
 
-    /// For a person: what there is, what to protect, what to do next.
+    /// The summary for people: what was made, what to protect, what to do next.
     pub fn text(&self) -> String {
         let mut text = format!("Made a certificate authority in {}\n\n", self.dir.display());
         for certificate in &self.certificates {
@@ -188,7 +188,7 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
     )
 }
 
-/// The list of blocked keys, empty.
+/// The file of blocked keys, without entries.
 pub(super) fn blocked_keys() -> &'static str {
     "# Keys that get no certificate, besides the published test keys, which never do. One entry a line: the SHA-256 over the\n\
      # SubjectPublicKeyInfo in hex, or its first 30 digits or more. What follows a # is a comment. For a certificate or a key:\n\
@@ -199,7 +199,7 @@ pub(super) fn blocked_keys() -> &'static str {
      # Certificates that exist are not touched: touchmark revoke --key SHA256 --reason keyCompromise revokes them.\n"
 }
 
-/// Below the directory of the installation.
+/// The name of the file of blocked keys, in the directory of the installation.
 pub(super) const BLOCKED_KEYS: &str = "blocked-keys.txt";
 
 fn listed(name: String, path: PathBuf, certificate: &Certificate) -> MadeCertificate {
@@ -209,7 +209,7 @@ fn listed(name: String, path: PathBuf, certificate: &Certificate) -> MadeCertifi
     MadeCertificate { name, path, serial_number, sha256: sha256.join(":") }
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell if necessary.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@".contains(c);

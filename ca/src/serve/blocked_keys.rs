@@ -1,4 +1,4 @@
-//! The list of blocked keys while the CA serves: a file that changed is taken, a damaged one is not (R-KEY-05).
+//! The blocked keys while the CA serves: a changed file is loaded, a damaged one is not (R-KEY-05).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use crate::config::{BlockedKeysSettings, read_blocked_keys};
 use crate::http::metrics::BlockedKeysFigures;
 
-/// The list that is in force. Who serves owns it; [`watch_file`] changes it.
+/// The entries in force; [`watch_file`] replaces them.
 pub(super) struct BlockedKeysList {
     keys: watch::Sender<Arc<BlockedKeys>>,
     refused: AtomicU64,
@@ -21,7 +21,7 @@ pub(super) struct BlockedKeysList {
 }
 
 impl BlockedKeysList {
-    /// As the settings have it.
+    /// The entries that the settings have read.
     pub(super) fn new(settings: &BlockedKeysSettings) -> Self {
         let (keys, _) = watch::channel(Arc::clone(&settings.keys));
         Self { keys, refused: AtomicU64::new(0), stale: AtomicBool::new(false) }
@@ -39,8 +39,8 @@ impl BlockedKeysList {
         }
     }
 
-    /// Takes what is in the file, or keeps what there is. Reads the file: not for a thread that answers callers.
-    pub(super) fn take(&self, path: &Path) {
+    /// Loads the file, or keeps the entries in force when it cannot be used. Blocking.
+    pub(super) fn load(&self, path: &Path) {
         match read_blocked_keys(path) {
             Ok(keys) => {
                 let before = self.keys.send_replace(Arc::new(keys)).listed();
@@ -63,21 +63,21 @@ impl BlockedKeysList {
     }
 }
 
-/// Looks after the file until `stop`.
+/// Loads the file whenever it has changed, until `stop`.
 pub(super) async fn watch_file(list: Arc<BlockedKeysList>, path: PathBuf, stop: CancellationToken) {
     let mut watched = Watched::default();
     loop {
         let (list, path) = (Arc::clone(&list), path.clone());
-        // A million entries take a while, and so may a disk.
+        // Reading a million entries takes a while.
         let looking = tokio::task::spawn_blocking(move || {
-            if watched.is_to_be_taken(Stamp::of(&path)) {
-                list.take(&path);
+            if watched.is_due(Stamp::of(&path)) {
+                list.load(&path);
             }
             watched
         });
         watched = match looking.await {
             Ok(watched) => watched,
-            // Whoever owns this task starts it again.
+            // The task is restarted.
             Err(why) => return error!(%why, "the list of blocked keys could not be looked at"),
         };
         tokio::select! {
@@ -87,26 +87,27 @@ pub(super) async fn watch_file(list: Arc<BlockedKeysList>, path: PathBuf, stop: 
     }
 }
 
-/// What was seen of the file.
+/// The states of the file that were seen.
 #[derive(Default)]
 struct Watched {
-    taken: Option<Stamp>,
+    loaded: Option<Stamp>,
     seen: Option<Stamp>,
 }
 
 impl Watched {
-    /// Whether it is another file than the one that was taken, and nobody writes it any more: it was the same when last looked at.
-    fn is_to_be_taken(&mut self, now: Stamp) -> bool {
+    /// Whether to load the file: it differs from the one that was loaded, and has not changed since the last
+    /// look.
+    fn is_due(&mut self, now: Stamp) -> bool {
         let settled = self.seen.replace(now) == Some(now);
-        let due = self.taken.is_none() || (settled && self.taken != Some(now));
+        let due = self.loaded.is_none() || (settled && self.loaded != Some(now));
         if due {
-            self.taken = Some(now);
+            self.loaded = Some(now);
         }
         due
     }
 }
 
-/// By what a file is known to be another one; `None`: it is not there.
+/// Length and modification time of a file; `None`: there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp(Option<(u64, Option<SystemTime>)>);
 
@@ -117,7 +118,7 @@ impl Stamp {
     }
 }
 
-/// How often the file is looked at: it is taken when it was the same twice, so a new list is in force within twice this time.
+/// How often the file is looked at. It is loaded after two equal looks, so within twice this time.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
@@ -133,9 +134,9 @@ mod tests {
     #[test]
     fn a_file_is_taken_at_the_start_and_then_when_it_changed_and_stays_so() {
         let mut watched = Watched::default();
-        let taken = [1, 1, 1, 2, 3, 3, 3, 1, 1].map(|length| watched.is_to_be_taken(stamp(length)));
-        assert_eq!(taken, [true, false, false, false, false, true, false, false, true]);
-        let gone = [Stamp(None), Stamp(None), Stamp(None)].map(|stamp| watched.is_to_be_taken(stamp));
+        let due = [1, 1, 1, 2, 3, 3, 3, 1, 1].map(|length| watched.is_due(stamp(length)));
+        assert_eq!(due, [true, false, false, false, false, true, false, false, true]);
+        let gone = [Stamp(None), Stamp(None), Stamp(None)].map(|stamp| watched.is_due(stamp));
         assert_eq!(gone, [false, true, false], "said once");
     }
 
@@ -149,16 +150,16 @@ mod tests {
             (listed, refused, stale)
         };
         fs::write(&path, format!("{}\n{}\n", "ab".repeat(32), "cd".repeat(32))).unwrap();
-        list.take(&path);
+        list.load(&path);
         assert_eq!(figures(), (2, 0, false));
         fs::write(&path, "ab\n").unwrap();
-        list.take(&path);
+        list.load(&path);
         assert_eq!(figures(), (2, 1, true));
         fs::remove_file(&path).unwrap();
-        list.take(&path);
+        list.load(&path);
         assert_eq!(figures(), (2, 2, true));
         fs::write(&path, format!("{}\n", "ef".repeat(32))).unwrap();
-        list.take(&path);
+        list.load(&path);
         assert_eq!(figures(), (1, 2, false));
     }
 }

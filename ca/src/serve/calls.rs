@@ -1,11 +1,15 @@
-//! Around every gRPC call: what is a call at all, how many at once, how long, and what is counted and logged of it.
+//! A layer around every gRPC call: which requests are calls, how many run at once, how long they may take,
+//! and what is counted and logged of them.
 
-mod admission;
-mod answer;
+mod bodies;
+mod call_log;
 mod deadline;
+mod grpc_request;
+mod limits;
 mod methods;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,9 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http::{Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -25,11 +27,12 @@ use super::peer::Peer;
 use super::quota::PerClientQuota;
 use crate::grpc::{CallRejected, rejection};
 use crate::http::metrics::Metrics;
-use admission::{CallLimits, CallPermit};
-use answer::{Call, CallIds, Question};
+use bodies::RequestBody;
+use call_log::{Call, CallIds};
+use limits::{CallLimits, CallPermit};
 use methods::{Kind, Method, Methods};
 
-/// Wraps the services.
+/// Wraps the gRPC services.
 #[derive(Clone)]
 pub(super) struct CallLayer {
     metrics: Arc<Metrics>,
@@ -40,11 +43,11 @@ pub(super) struct CallLayer {
 }
 
 impl CallLayer {
-    /// Knows all methods in the encoded `FileDescriptorSet`s; what is not there is counted as `unknown`, so that nobody can fill our
-    /// memory with names. After `stop`, callers that stream are heard to have ended.
+    /// Knows the methods in the encoded `FileDescriptorSet`s. All others are counted as `unknown`, so that
+    /// clients cannot make metrics grow. Streams end after `stop`.
     ///
     /// # Errors
-    /// When a set cannot be read.
+    /// When a set cannot be decoded.
     pub(super) fn new(
         metrics: Arc<Metrics>,
         quota: Arc<PerClientQuota>,
@@ -56,8 +59,26 @@ impl CallLayer {
             methods: Arc::new(Methods::of(descriptor_sets)?),
             limits: Arc::new(CallLimits::new(quota)),
             stop,
-            ids: Arc::new(CallIds::fresh()),
+            ids: Arc::new(CallIds::random_start()),
         })
+    }
+
+    /// A permit for the call, and its deadline if it has one.
+    fn admit(
+        &self,
+        request: &Request<Body>,
+        method: &Method,
+        peer: Option<&Peer>,
+    ) -> Result<(CallPermit, Option<Duration>), CallRejected> {
+        let permit = self.limits.acquire(method, peer)?;
+        if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
+            return Err(CallRejected::Compressed);
+        }
+        let timeout = match request.headers().get("grpc-timeout") {
+            Some(timeout) => Some(deadline::parse(timeout).ok_or(CallRejected::TimeoutMalformed)?),
+            None => None,
+        };
+        Ok((permit, timeout))
     }
 }
 
@@ -65,15 +86,15 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService { inner, calls: self.clone() }
+        CallService { inner, layer: self.clone() }
     }
 }
 
-/// A service whose calls are admitted, counted and logged.
+/// A service whose calls are limited, counted and logged.
 #[derive(Clone)]
 pub(super) struct CallService<S> {
     inner: S,
-    calls: CallLayer,
+    layer: CallLayer,
 }
 
 impl<S> Service<Request<Body>> for CallService<S>
@@ -90,180 +111,103 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let calls = &self.calls;
-        let method = calls.methods.named(request.uri().path()).clone();
-        let mut call = Call::begin(&calls.metrics, calls.ids.next(), &method);
-        if let Some(refused) = not_grpc(&request) {
+        let layer = &self.layer;
+        let method = layer.methods.named(request.uri().path()).clone();
+        let mut call = Call::begin(&layer.metrics, layer.ids.next(), &method);
+        if let Some(refused) = grpc_request::refuse_other(&request) {
             return Box::pin(async move {
-                hear_out(request.into_body()).await;
-                Ok(call.answer(refused))
+                grpc_request::drain(request.into_body()).await;
+                Ok(call.respond(refused))
             });
         }
         let peer = request.extensions().get::<Arc<Peer>>().cloned();
         let began = Instant::now();
-        let limit = match calls.admit(&request, &method, peer.as_deref()) {
-            // A caller that gives no time has left before it is heard.
-            Ok((_, Some(limit))) if limit <= began.elapsed() => {
-                let answer = call.answer(rejection(CallRejected::NotInTime).into_http());
-                return Box::pin(std::future::ready(Ok(answer)));
+        let timeout = match layer.admit(&request, &method, peer.as_deref()) {
+            Ok((_, Some(timeout))) if timeout <= began.elapsed() => {
+                let response = call.respond(rejection(CallRejected::NotInTime).into_http());
+                return Box::pin(std::future::ready(Ok(response)));
             }
-            Ok((place, limit)) => {
-                call.place = Some(place);
-                limit
+            Ok((permit, timeout)) => {
+                call.permit = Some(permit);
+                timeout
             }
             Err(refused) => {
-                let answer = call.answer(rejection(refused).into_http());
-                return Box::pin(std::future::ready(Ok(answer)));
+                let response = call.respond(rejection(refused).into_http());
+                return Box::pin(std::future::ready(Ok(response)));
             }
         };
-        let cut = call.place.as_ref().and_then(CallPermit::evicted);
+        let evicted = call.permit.as_ref().and_then(CallPermit::evicted);
         let span = info_span!("call", call.id = %call.id().text(), call.method = %method.path);
         let request = match method.kind {
-            Kind::ClientStreaming => request.map(|body| Body::new(Question::new(body, calls.stop.clone()))),
+            Kind::ClientStreaming => {
+                request.map(|body| Body::new(RequestBody::new(body, layer.stop.clone())))
+            }
             Kind::Unary | Kind::ServerStreaming => request,
         };
         if method.kind != Kind::Unary {
-            call.end = Some(end(method.kind, calls.stop.clone(), cut.clone(), peer, limit));
+            call.end = Some(end(method.kind, layer.stop.clone(), evicted.clone(), peer, timeout));
         }
-        let answer = self.inner.call(request);
-        let begins_within = limit.map_or(ANSWER_BEGINS_MAX, |limit| limit.min(ANSWER_BEGINS_MAX));
+        let response = self.inner.call(request);
+        let begins_within = timeout.map_or(RESPONSE_BEGINS_MAX, |timeout| timeout.min(RESPONSE_BEGINS_MAX));
         Box::pin(
             async move {
-                let cut = async {
-                    match cut {
-                        Some(cut) => cut.cancelled_owned().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let answer = tokio::select! {
-                    answer = tokio::time::timeout(begins_within, answer) => match answer {
-                        Ok(answer) => answer?,
+                let response = tokio::select! {
+                    response = tokio::time::timeout(begins_within, response) => match response {
+                        Ok(response) => response?,
                         Err(_) => rejection(CallRejected::NotInTime).into_http(),
                     },
-                    () = cut => rejection(CallRejected::MadeRoom).into_http(),
+                    () = cancelled(evicted.as_ref()) => rejection(CallRejected::MadeRoom).into_http(),
                 };
-                Ok(call.answer(answer))
+                Ok(call.respond(response))
             }
             .instrument(span),
         )
     }
 }
 
-impl CallLayer {
-    /// A place for the call, and how long its caller gives it.
-    fn admit(
-        &self,
-        request: &Request<Body>,
-        method: &Method,
-        peer: Option<&Peer>,
-    ) -> Result<(CallPermit, Option<Duration>), CallRejected> {
-        let place = self.limits.acquire(method, peer)?;
-        if request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity") {
-            return Err(CallRejected::Compressed);
-        }
-        let limit = match request.headers().get("grpc-timeout") {
-            Some(timeout) => Some(deadline::parse(timeout).ok_or(CallRejected::TimeoutMalformed)?),
-            None => None,
-        };
-        Ok((place, limit))
-    }
-}
-
-/// What ends a stream from outside, and how it is told.
+/// Resolves when something ends a stream, with the status to send.
 fn end(
     kind: Kind,
     stop: CancellationToken,
-    cut: Option<CancellationToken>,
+    evicted: Option<CancellationToken>,
     peer: Option<Arc<Peer>>,
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
 ) -> BoxFuture<'static, CallRejected> {
-    let due = limit.and_then(|limit| Instant::now().checked_add(limit));
+    // When the client streams, the stop ends its stream, and the response ends by itself.
+    let stop = (kind == Kind::ServerStreaming).then_some(stop);
+    let revoked = peer.as_ref().map(|peer| peer.revoked.token());
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     async move {
-        // What a caller streams ends at a stop, and then its answers do.
-        let stopped = async {
-            match kind {
-                Kind::ServerStreaming => stop.cancelled().await,
-                Kind::ClientStreaming | Kind::Unary => std::future::pending().await,
-            }
-        };
-        let made_room = async {
-            match &cut {
-                Some(cut) => cut.cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
-        let revoked = async {
-            match &peer {
-                Some(peer) => {
-                    peer.revoked.token().cancelled().await;
-                    peer.revoked.why()
-                }
-                None => std::future::pending().await,
-            }
-        };
         let too_long = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due.into()).await,
-                None => std::future::pending().await,
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => pending().await,
             }
         };
         tokio::select! {
             biased;
-            why = revoked => CallRejected::Caller(why),
-            () = stopped => CallRejected::Stopping,
-            () = made_room => CallRejected::MadeRoom,
+            () = cancelled(revoked.as_ref()) => match &peer {
+                Some(peer) => CallRejected::Caller(peer.revoked.why()),
+                None => pending().await,
+            },
+            () = cancelled(stop.as_ref()) => CallRejected::Stopping,
+            () = cancelled(evicted.as_ref()) => CallRejected::MadeRoom,
             () = too_long => CallRejected::NotInTime,
         }
     }
     .boxed()
 }
 
-/// The answer to what is no gRPC call. Browsers send GET, and forms of other sites `text/plain`, with the user's client certificate.
-///
-/// "Content-Type → 'content-type' 'application/grpc' [('+proto' / '+json' / {custom})]", and a server should answer others with HTTP 415
-/// (gRPC over HTTP2, "Requests").
-fn not_grpc(request: &Request<Body>) -> Option<Response<Body>> {
-    let refused = |status, allow: Option<&'static str>| {
-        let mut answer = Response::new(Body::empty());
-        *answer.status_mut() = status;
-        if let Some(allow) = allow {
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        Some(answer)
-    };
-    if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, None);
+/// Waits for the token; without one, for ever.
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => pending().await,
     }
-    if request.method() != HttpMethod::POST {
-        return refused(StatusCode::METHOD_NOT_ALLOWED, Some("POST"));
-    }
-    let mut types = request.headers().get_all(CONTENT_TYPE).iter();
-    let is_grpc = match (types.next().map(HeaderValue::as_bytes), types.next()) {
-        (Some(kind), None) => {
-            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
-            kind.eq_ignore_ascii_case(b"application/grpc")
-                || kind.eq_ignore_ascii_case(b"application/grpc+proto")
-        }
-        _ => false,
-    };
-    if is_grpc { None } else { refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, None) }
 }
 
-/// Reads the little that a short question has, so that its answer is not followed at once by the reset of a stream whose other half was not
-/// heard: some clients take that for a fault of the connection (curl before 8).
-async fn hear_out(body: Body) {
-    let all = Limited::new(body, UNWANTED_BYTES_MAX).collect();
-    tokio::time::timeout(UNWANTED_TIME_MAX, all).await.ok();
-}
-
-/// What is read of a body that nobody wants: a form, a small file.
-const UNWANTED_BYTES_MAX: usize = 16 * 1024;
-
-/// How long it may take to come.
-const UNWANTED_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// How long it may take until an answer begins: a caller that sends slowly must not keep its place.
-const ANSWER_BEGINS_MAX: Duration = Duration::from_secs(60);
+/// How long it may take until a response begins: a client that sends slowly must not keep its permit.
+const RESPONSE_BEGINS_MAX: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

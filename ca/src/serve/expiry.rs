@@ -1,4 +1,4 @@
-//! The ends of the CA's own certificates: looked at all the time, told of in the log once a day, and louder in the last week.
+//! Expiry of the CA's own certificates: logged once a day as a warning, in the last week as an error.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// Tells of certificates that end soon, or have ended, until `stop`.
+/// Logs certificates that expire soon or have expired, until `stop`.
 pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What was told, when, and how loudly.
+    // What was logged, when, and with which urgency.
     let mut told: Vec<(End, SystemTime, Urgency)> = Vec::new();
     loop {
         tokio::select! {
@@ -34,10 +34,10 @@ pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
     }
 }
 
-/// What has ended and is needed for every call.
+/// Checks that the server's certificate and those of the issuers have not expired: every call needs them.
 ///
 /// # Errors
-/// For people: the server's certificate has ended, or that of an issuer that signs.
+/// With a sentence that names the certificate and the remedy.
 pub(super) fn ended(ends: &[End], now: SystemTime) -> Result<(), String> {
     match ends.iter().find(|end| end.not_after < now) {
         Some(end) => Err(format!("the certificate of {} has ended; {}", named(end), remedy(end))),
@@ -45,7 +45,7 @@ pub(super) fn ended(ends: &[End], now: SystemTime) -> Result<(), String> {
     }
 }
 
-/// How soon somebody must act.
+/// How urgent it is to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Urgency {
     Soon,
@@ -97,10 +97,10 @@ const SERVER: &str = "server";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// From then on it is told of as an error.
+/// From then on it is logged as an error.
 const LAST_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How soon a day that passed is noticed, also after the clock was set.
+/// How often the certificates are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_told_thirty_days_before_and_louder_in_the_last_week() {
+    fn expiry_is_logged_thirty_days_before_and_as_an_error_in_the_last_week() {
         let end = |name: &str| End { name: name.to_owned(), not_after: UNIX_EPOCH + 1_000 * DAY };
         let at = |days_left: u32| UNIX_EPOCH + (1_000 - days_left) * DAY;
         assert_eq!(urgency(&end("server"), at(31)), None);

@@ -1,8 +1,9 @@
 //! HTTP/2 on the gRPC port, from an accepted TCP connection to its end.
 //!
-//! Written against hyper 1.12 and h2 0.4. Three things rest on how they work inside, and are to be looked at when
-//! either is updated:
-//! - hyper asks its I/O to flush after every few frames. [`coalescing_stream`] ignores that, and [`connection`]
+//! Written against hyper 1.12 and h2 0.4. Three things rest on how they work inside, and are to be looked at
+//! when either is updated:
+//! - hyper asks its I/O to flush after every few frames. [`coalescing_stream`] ignores that, and
+//!   [`connection`]
 //!   flushes after each poll of hyper's connection, so that the frames of one poll leave in one TLS record.
 //! - hyper has no timeout for the client's connection preface: [`accept`] waits for its first bytes under the
 //!   timeout of the handshake.

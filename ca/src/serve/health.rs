@@ -1,4 +1,4 @@
-//! Whether the CA can do its work, for those who watch it.
+//! Readiness, and gRPC health (`grpc.health.v1`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use super::expiry;
-use super::tasks::{Fault, Watch};
+use super::tasks::{Fault, TaskState};
 use crate::http::Readiness;
 
-/// `grpc.health.v1` and reflection.
+/// The services `grpc.health.v1` and reflection.
 #[derive(Clone)]
 pub(super) struct Health {
     reporter: HealthReporter,
     readiness: Readiness,
     routes: Routes,
-    /// Every service of ours, and the empty name: the server as a whole.
+    /// The names of our services, and the empty name for the server as a whole.
     services: Vec<String>,
 }
 
 impl Health {
-    /// For all services in the file descriptors.
+    /// Health of all services in our file descriptors.
     ///
     /// # Errors
-    /// When these cannot be read.
+    /// When the descriptors cannot be decoded.
     pub(super) fn new(readiness: Readiness) -> Result<Self, prost::DecodeError> {
         let (reporter, service) = health_reporter();
         Ok(Self { reporter, readiness, routes: Routes::new(service), services: services()? })
     }
 
-    /// Both services.
+    /// The routes of both services.
     pub(super) fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -46,7 +46,7 @@ impl Health {
         Ok(self.routes.clone().add_service(reflection))
     }
 
-    /// Tells those who watch, until it is dropped.
+    /// Publishes the status until `stop`, and once more then.
     pub(super) async fn report(self, stop: CancellationToken) {
         let mut ticks = interval(REPORT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -77,8 +77,8 @@ fn services() -> Result<Vec<String>, prost::DecodeError> {
     Ok(std::iter::once(String::new()).chain(named).collect())
 }
 
-/// Ends the CA when the store can record nothing more: a supervisor starts it again.
-pub(super) async fn watch_store(store: Arc<dyn Store>, tasks: Arc<Watch>, stop: CancellationToken) {
+/// Ends the CA when the store can record nothing more: its supervisor starts it again.
+pub(super) async fn watch_store(store: Arc<dyn Store>, tasks: Arc<TaskState>, stop: CancellationToken) {
     while !store.metrics().stopped {
         tokio::select! {
             () = tokio::time::sleep(REPORT_INTERVAL) => {}
@@ -89,11 +89,11 @@ pub(super) async fn watch_store(store: Arc<dyn Store>, tasks: Arc<Watch>, stop: 
     stop.cancelled().await;
 }
 
-/// Whether certificates can be issued, and callers trust the server; if not, why.
+/// Whether the CA can issue certificates and clients trust its server; the error says why not.
 pub(super) fn readiness(
     authority: &Authority,
     publication: &Publication,
-    tasks: &Watch,
+    tasks: &TaskState,
     stop: &CancellationToken,
 ) -> Result<(), String> {
     let metrics = authority.store().metrics();
@@ -112,7 +112,7 @@ pub(super) fn readiness(
     if let Some(doubt) = authority.clock_doubt() {
         return Err(format!("{doubt}: put the clock right, or confirm it with touchmark-ca confirm-time"));
     }
-    if publication.lag() > LISTS_BEHIND_MAX {
+    if publication.lag() > CRL_LAG_MAX {
         return Err(
             "the CRLs are behind the ledger: revocations are on record and not published; see the log"
                 .to_owned(),
@@ -122,13 +122,13 @@ pub(super) fn readiness(
     Ok(())
 }
 
-/// In messages.
+/// The store's name in messages.
 const STORE: &str = "the store";
 
-/// How long publication may fail before the CA says that it is not ready: a few tries.
-const LISTS_BEHIND_MAX: Duration = Duration::from_secs(3);
+/// How long publication may fail before the CA is not ready: a few attempts.
+const CRL_LAG_MAX: Duration = Duration::from_secs(3);
 
-/// How soon a change is told.
+/// How soon a change is published.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The two listeners, from open to closed.
+//! The gRPC listener and the metrics listener, from bind to close.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::config::{Limits, Settings};
 use crate::http::metrics::Metrics;
 use crate::http::{HttpListener, MetricsHttp};
 
-/// Both listeners, bound and not yet served.
+/// Both listeners, bound and not served yet.
 pub(super) struct Listeners {
     grpc: TcpListener,
     http: TcpListener,
@@ -34,13 +34,13 @@ impl Listeners {
         Ok(Self { grpc, http, limits: settings.limits })
     }
 
-    /// The real addresses: gRPC, HTTP.
+    /// The bound addresses of gRPC and metrics.
     pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.grpc.local_addr()?, self.http.local_addr()?))
     }
 
-    /// Serves until `stop`; then accepts nothing more, answers what was begun, and cuts what is left after `shutdown_timeout` or when
-    /// `cut` comes.
+    /// Serves until `stop`. Then accepts nothing more, answers calls that have begun, and aborts the rest
+    /// after `shutdown_timeout` or at `cut`.
     pub(super) async fn run(
         self,
         tls: watch::Receiver<Arc<rustls::ServerConfig>>,
@@ -49,12 +49,13 @@ impl Listeners {
         stop: CancellationToken,
         cut: CancellationToken,
     ) {
-        let Services { authority, quota, routes, pages, calls, metrics } = services;
+        let Services { authority, quota, routes, metrics_http, calls, metrics } = services;
         let Self { grpc, http, limits } = self;
-        // Also while the CA stops: whoever watches it sees that.
-        let watched = HttpListener::new(http, PAGES_CONNECTIONS_MAX, Arc::clone(&metrics));
+        // Metrics and health are served to the end, so that a stop can be watched.
+        let listener = HttpListener::new(http, METRICS_CONNECTIONS_MAX, Arc::clone(&metrics));
         let unstopped = CancellationToken::new();
-        tasks.need_to_the_end("metrics listener", watched.serve(Arc::new(pages), unstopped));
+        tasks
+            .spawn_required_to_the_end("metrics listener", listener.serve(Arc::new(metrics_http), unstopped));
         let service = calls.layer(routes);
         let acceptor = Acceptor::new(tls, limits, metrics, service, authority, quota, stop.clone());
         let deadline = async {
@@ -64,20 +65,20 @@ impl Listeners {
                 () = cut.cancelled() => warn!("cutting off calls"),
             }
         };
-        // Connections that are left end with the runtime.
+        // Remaining connections end with the runtime.
         tokio::select! {
-            () = tasks.watch().need("gRPC listener", acceptor.run(grpc)) => {}
+            () = tasks.state().require("gRPC listener", acceptor.run(grpc)) => {}
             () = deadline => {}
         }
     }
 }
 
-/// What is served.
+/// The services and what they need.
 pub(super) struct Services {
     pub(super) authority: Arc<Authority>,
     pub(super) quota: Arc<PerClientQuota>,
     pub(super) routes: Routes,
-    pub(super) pages: MetricsHttp,
+    pub(super) metrics_http: MetricsHttp,
     pub(super) calls: CallLayer,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -86,8 +87,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, (SocketAddr, io::Error
     TcpListener::bind(address).await.map_err(|error| (address, error))
 }
 
-/// Connections to metrics and health: whoever watches the CA has one or two.
-const PAGES_CONNECTIONS_MAX: usize = 64;
+/// Connections to metrics and health: a monitoring system has one or two.
+const METRICS_CONNECTIONS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Opens what `init` made.
+//! Opens the installation that `init` made.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,16 +16,16 @@ use store::{Store, StoreSettings};
 use tracing::{error, info, warn};
 
 use super::blocked_keys::BlockedKeysList;
-use super::profiles;
 use super::publishing::Publishing;
 use super::server::{SERVER, Server};
-use super::tasks::Watch;
+use super::tasks::TaskState;
 use crate::clock::CheckedClock;
 use crate::config::Settings;
 use crate::http::metrics::{Expiries, Expiry, Figures, MetricsSources};
+use crate::profiles;
 use crate::tls::{CredentialsError, TlsError};
 
-/// What is open.
+/// The open installation.
 pub(super) struct Opened {
     pub(super) authority: Arc<Authority>,
     pub(super) server: Arc<Server>,
@@ -34,7 +34,7 @@ pub(super) struct Opened {
     pub(super) expiries: Arc<Expiries>,
 }
 
-/// Opens keys, certificates, ledger; checks that they belong together.
+/// Opens keys, certificates and ledger, and checks that they belong together.
 pub(super) async fn open(
     settings: &Settings,
     grpc: SocketAddr,
@@ -68,11 +68,12 @@ pub(super) async fn open(
     Ok(Opened { authority: Arc::new(authority), server: Arc::new(server), issuers, blocked_keys, expiries })
 }
 
-/// Whether the CA could begin, as far as that is seen without opening the ledger, which a CA that runs has to itself: the passphrase opens the
-/// issuers' keys, the server's credentials can serve, and the ledger and the numbers of lists are there.
+/// Checks whether the CA could start, without opening the ledger, which a running CA has locked: the
+/// passphrase opens the issuers' keys, the server's credentials can be used, and the ledger and the file of
+/// CRL numbers are there.
 ///
 /// # Errors
-/// When it could not.
+/// When the CA could not start.
 pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), OpenError> {
     let issuers = Issuers::open(&settings.issuers).await?;
     let server = Server::open(settings, &issuers, clock)?;
@@ -85,66 +86,51 @@ pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), Ope
     Ok(())
 }
 
-/// Where devices reach this CA at first boot: as configured, otherwise where it listens.
+/// The URL at which devices reach this CA at first boot: as configured, otherwise the bound address.
 fn enrollment_url(settings: &Settings, grpc: SocketAddr) -> String {
     settings.enrollment_url.clone().unwrap_or_else(|| format!("https://{grpc}"))
 }
 
-/// What to do when the server's certificate lacks the name at which devices reach the server.
+/// The next step when the server's certificate lacks the name at which devices reach it.
 pub(crate) const NAMES_NEXT: &str = "make the server's next certificate with that name (touchmark-ca credential --host NAME, docs/operations/server-certificate.md), or correct enrollment-url";
 
 impl Opened {
-    /// What metrics show of it.
+    /// The values for the metrics.
     pub(super) fn sources(
         &self,
         clock: Arc<dyn Clock>,
         published: &Publishing,
-        tasks: Arc<Watch>,
+        tasks: Arc<TaskState>,
     ) -> MetricsSources {
-        let (publication, answers) = (Arc::clone(&published.publication), Arc::clone(&published.answers));
+        let (publication, ocsp) = (Arc::clone(&published.publication), Arc::clone(&published.ocsp));
         let (now, blocked_keys) = (Arc::clone(&clock), Arc::clone(&self.blocked_keys));
         let (store, counters) = (Arc::clone(self.authority.store()), Arc::clone(self.authority.counters()));
-        let doubted = Arc::clone(&clock);
-        let figures = move || {
-            let metrics = store.metrics();
-            Figures {
-                clock_in_doubt: doubted.doubt().is_some(),
-                blocked_keys: blocked_keys.figures(),
-                publication: publication.figures(now.now()),
-                answers: answers.figures(),
-                issued: counters.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
-                refused: counters.refused(),
-                shared_primes: counters.shared_primes(),
-                repeated_alarms: counters.repeated_alarms(),
-                revoked_siblings: counters.revoked_siblings(),
-                issuers_compromised: counters
-                    .issuers_compromised()
-                    .into_iter()
-                    .map(|(issuer, count)| (issuer.to_string(), count))
-                    .collect(),
-                ledger_entries: metrics.head,
-                ledger_bytes: metrics.log.bytes,
-                batches: metrics.log.batches,
-                sync_total: metrics.log.sync_total,
-                sync_max: metrics.log.sync_max,
-                disk_full: metrics.log.full,
-                queued: metrics.queued,
-                stopped: metrics.stopped,
-                no_room: metrics.log.disk_full,
-                task_restarts: tasks.restarts(),
-                log_lines_lost: diagnostics::lines_lost(),
-                log_lines_suppressed: diagnostics::lines_suppressed(),
-                panics: diagnostics::panics(),
-                projected: metrics.projected,
-                projection_lag: metrics.projection_lag,
-                projection_rebuilds: metrics.projection_rebuilds,
-            }
+        let figures = move || Figures {
+            clock_in_doubt: now.doubt().is_some(),
+            blocked_keys: blocked_keys.figures(),
+            publication: publication.figures(now.now()),
+            ocsp: ocsp.figures(),
+            issued: counters.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
+            refused: counters.refused(),
+            shared_primes: counters.shared_primes(),
+            repeated_alarms: counters.repeated_alarms(),
+            revoked_siblings: counters.revoked_siblings(),
+            issuers_compromised: counters
+                .issuers_compromised()
+                .into_iter()
+                .map(|(issuer, count)| (issuer.to_string(), count))
+                .collect(),
+            store: store.metrics(),
+            task_restarts: tasks.restarts(),
+            log_lines_lost: diagnostics::lines_lost(),
+            log_lines_suppressed: diagnostics::lines_suppressed(),
+            panics: diagnostics::panics(),
         };
         MetricsSources { clock, issuers: Arc::clone(&self.expiries), figures: Arc::new(figures) }
     }
 }
 
-/// Takes as many files as the system gives: each connection is one.
+/// Raises the limit of open files to the hard limit: each connection needs one.
 pub(super) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -161,7 +147,7 @@ fn expiries(issuers: &Issuers, server: &Certificate) -> Vec<Expiry> {
         .collect()
 }
 
-/// R-CA-01, R-CA-04.
+/// Warns of issuing keys in files, and of the root's key on this machine (R-CA-01, R-CA-04).
 fn warn_of_keys(dir: &Path) {
     warn!("the issuers' keys are in files: as safe as this machine and no safer");
     let root_key = dir.join(key_file(IssuerName::Root));
@@ -170,7 +156,7 @@ fn warn_of_keys(dir: &Path) {
     }
 }
 
-/// Why the CA cannot begin: the operator must act.
+/// Why the installation cannot be opened: the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// An issuer's key or certificate cannot be used.
@@ -179,30 +165,30 @@ pub enum OpenError {
     /// The server's credentials cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The server's certificate is another's.
+    /// The server's certificate is not on record.
     #[error("the server's certificate is not one of Touchmark's")]
     ForeignServer,
-    /// The server's certificate is for another purpose.
+    /// The server's certificate is not one of a service.
     #[error("the server's certificate is the one of {holder}, which no client takes for a server")]
     NotAServer {
-        /// Whose it is.
+        /// The principal of the certificate.
         holder: identity::Principal,
     },
-    /// Devices that are sent there refuse the server.
+    /// The server's certificate lacks the name of the enrollment URL.
     #[error("devices enrol at {url}, and {host} is not in the server's certificate")]
     OtherName {
         /// The enrollment URL.
         url: String,
-        /// The host in it.
+        /// Its host.
         host: String,
     },
-    /// The server's certificate was withdrawn.
+    /// The server's certificate is revoked.
     #[error("the server's certificate is revoked")]
     ServerRevoked,
-    /// R-CA-02.
+    /// The server uses an issuing key (R-CA-02).
     #[error("the server has the key of an issuer; it needs a key of its own")]
     OneKeyTwoPurposes,
-    /// The server cannot speak TLS.
+    /// TLS cannot be configured.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The ledger cannot be opened.
@@ -211,7 +197,7 @@ pub enum OpenError {
     /// The ledger is older than what was published.
     #[error(transparent)]
     CrlNumbers(#[from] CrlNumberError),
-    /// The lists cannot be kept.
+    /// CRLs cannot be published.
     #[error("CRLs cannot be published")]
     Publish(#[from] PublishError),
     /// Keys and ledger do not belong together.
@@ -227,7 +213,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// What `init` makes in this directory, opened.
+    /// A fresh installation in this directory, opened.
     pub(in crate::serve) async fn opened(dir: &Path) -> (Settings, Opened) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plan = crate::init::Plan::for_a_test(dir.join("ca"));

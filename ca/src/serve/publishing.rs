@@ -1,4 +1,4 @@
-//! Opens publication: numbers, lists, answers, and the root's list.
+//! Opens and starts publication: CRLs, the OCSP responder, and the root's CRL.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use authority::{Authority, Refused};
 use identity::{Clock, IssuerName};
 use ledger::Conflict;
 use publication::{
-    CrlNumberFile, Ledger, OcspResponder, Publication, Publisher, StatusSource, read_root_crl,
+    CrlDirectory, CrlNumberFile, CrlNumbers, Ledger, OcspResponder, Publication, PublicationStorage,
+    Publisher, StatusSource, read_root_crl,
 };
 use signer::Issuers;
+use store::OnlyProcess;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -23,17 +25,20 @@ use crate::http::HttpListener;
 use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, PublicHttp};
 
-/// What everybody is told.
+/// Publication, opened.
 pub(super) struct Publishing {
     pub(super) publication: Arc<Publication>,
-    pub(super) answers: Arc<OcspResponder<Authority>>,
+    pub(super) ocsp: Arc<OcspResponder<Authority>>,
     publisher: Publisher,
     authority: Arc<Authority>,
     clock: Arc<dyn Clock>,
 }
 
 impl Publishing {
-    /// Opens it. Nobody serves over a ledger that is older than what was published.
+    /// Opens publication.
+    ///
+    /// # Errors
+    /// Also when the ledger is older than what was published.
     pub(super) async fn open(
         settings: &Settings,
         address: SocketAddr,
@@ -48,34 +53,33 @@ impl Publishing {
         }
         let publication = Arc::new(Publication::new(issuers));
         match read_root_crl(&settings.issuers.dir, issuers.certificate(IssuerName::Root)) {
-            Ok(list) => {
-                warn_of_end(list.next_update, clock.now());
-                publication.publish_root_crl(list);
+            Ok(crl) => {
+                warn_of_end(crl.next_update, clock.now());
+                publication.publish_root_crl(crl);
             }
             Err(why) => {
                 let why: &dyn std::error::Error = &why;
-                error!(why, "the root's CRL is not published; who checks whole chains needs it");
+                error!(why, "the root's CRL is not published; clients that check whole chains need it");
             }
         }
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let publisher = Publisher::open(
-            &settings.publication.dir,
-            Arc::clone(&source),
-            issuers.clone(),
-            numbers,
-            Arc::clone(&publication),
-            url,
-            Arc::clone(&clock),
-        );
+        numbers.reserve_space();
+        let storage = PublicationStorage {
+            numbers: Arc::new(numbers),
+            crls: Arc::new(CrlDirectory::new(&settings.publication.dir)),
+            chores: Arc::new(OnlyProcess),
+        };
+        let (shared, by) = (Arc::clone(&publication), issuers.clone());
+        let publisher = Publisher::open(storage, Arc::clone(&source), by, shared, url, Arc::clone(&clock));
         let backdate = settings.publication.backdate;
         let publisher = publisher.await?.backdated(backdate);
-        let answers = OcspResponder::new(source, Arc::clone(authority), issuers, Arc::clone(&clock));
-        let answers = Arc::new(answers.backdated(backdate));
-        Ok(Self { publication, answers, publisher, authority: Arc::clone(authority), clock })
+        let ocsp = OcspResponder::new(source, Arc::clone(authority), issuers, Arc::clone(&clock));
+        let ocsp = Arc::new(ocsp.backdated(backdate));
+        Ok(Self { publication, ocsp, publisher, authority: Arc::clone(authority), clock })
     }
 
-    /// Publishes and answers until `stop`. Returns when what is due now is published, or after a while: a million entries take longer than
-    /// anybody should wait for a station to be answered.
+    /// Publishes until `stop`. Returns when the first round is done, but at the latest after
+    /// [`FIRST_ROUND_WAIT`]: a CRL with a million entries takes longer than stations should have to wait.
     pub(super) async fn start(
         self,
         listener: TcpListener,
@@ -83,14 +87,14 @@ impl Publishing {
         tasks: &mut Tasks,
         stop: CancellationToken,
     ) {
-        let public = PublicHttp::new(self.publication, self.answers, report(self.authority), self.clock);
+        let public = PublicHttp::new(self.publication, self.ocsp, report(self.authority), self.clock);
         let listener = HttpListener::new(listener, CONNECTIONS_MAX, metrics);
-        tasks.need("public listener", listener.serve(Arc::new(public), stop.clone()));
+        tasks.spawn_required("public listener", listener.serve(Arc::new(public), stop.clone()));
         let (done, first) = tokio::sync::oneshot::channel();
         let mut publisher = self.publisher;
-        // Beside the publisher and not in its rounds: they can take long, fail, or have nothing to do.
-        tasks.need("note of the ledger's end", publisher.ledger_head().run(stop.clone()));
-        tasks.need("publisher", async move {
+        // Not in the rounds of the publisher, which can take long or fail.
+        tasks.spawn_required("ledger head recorder", publisher.ledger_head().run(stop.clone()));
+        tasks.spawn_required("publisher", async move {
             if let Err(why) = publisher.round().await {
                 let why: &dyn std::error::Error = &why;
                 error!(why, "CRLs cannot be published; trying again");
@@ -102,7 +106,7 @@ impl Publishing {
     }
 }
 
-/// Proofs of compromise go to the authority.
+/// Hands proofs of key compromise to the authority.
 fn report(authority: Arc<Authority>) -> CompromiseReport {
     Arc::new(move |proof| {
         let authority = Arc::clone(&authority);
@@ -123,14 +127,14 @@ fn report(authority: Arc<Authority>) -> CompromiseReport {
 
 fn warn_of_end(next_update: SystemTime, now: SystemTime) {
     let left = next_update.duration_since(now).unwrap_or_default();
-    if left < ROOT_LIST_WARNING {
+    if left < ROOT_CRL_WARNING {
         let days = left.as_secs() / (24 * 60 * 60);
         warn!(days_left = days, "the root's CRL ends soon: touchmark-ca root-crl makes the next one");
     }
 }
 
-/// How long callers wait at a start for the first lists.
+/// How long the start waits for the first round.
 const FIRST_ROUND_WAIT: Duration = Duration::from_secs(1);
 
-/// Somebody must fetch the root's key.
-const ROOT_LIST_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long before its end the root's CRL is warned of: the root's key must be fetched.
+const ROOT_CRL_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);

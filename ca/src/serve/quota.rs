@@ -1,5 +1,6 @@
-//! Quotas of connections and calls per principal (R-CA-15), over all its certificates and connections: neither a
-//! stolen station nor a thousand cloned devices can use up what the operator who revokes them needs.
+//! Quotas of connections and calls per principal (R-CA-15), over all its certificates and connections:
+//! neither a stolen station nor a thousand cloned devices can use up what the operator who revokes them
+//! needs.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -229,8 +230,8 @@ const SHARE_DIVISOR: usize = 4;
 /// The least that a station gets, however small the pool is: its slots.
 const SHARE_MIN: usize = 16;
 
-/// An eighth of each pool is not for devices: a fleet that reconnects all at once must not stop a factory line or a
-/// broker.
+/// An eighth of each pool is not for devices: a fleet that reconnects all at once must not stop a factory
+/// line or a broker.
 const NOT_FOR_DEVICES_DIVISOR: usize = 8;
 
 #[cfg(test)]

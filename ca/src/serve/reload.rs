@@ -1,4 +1,4 @@
-//! What SIGHUP does: the server's credentials and the list of blocked keys are read again, without a call being lost.
+//! SIGHUP: reads the server's credentials and the blocked keys again, without losing a call.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::blocked_keys::BlockedKeysList;
 use super::server::Server;
 use crate::http::metrics::Expiries;
 
-/// Reads again when it is asked to.
+/// Reads both whenever it is asked to.
 pub(super) struct Reload {
     pub(super) asked: Arc<Notify>,
     pub(super) server: Arc<Server>,
@@ -24,7 +24,7 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Until the stop.
+    /// Runs until `stop`.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             tokio::select! {
@@ -35,8 +35,8 @@ impl Reload {
             self.authority.serves_until(self.server.certificate().validity().not_after());
             let Some(file) = self.blocked_keys_file.clone() else { continue };
             let list = Arc::clone(&self.blocked_keys);
-            // A million entries take a while, and so may a disk.
-            if let Err(why) = tokio::task::spawn_blocking(move || list.take(&file)).await {
+            // Reading a million entries takes a while.
+            if let Err(why) = tokio::task::spawn_blocking(move || list.load(&file)).await {
                 error!(%why, "the list of blocked keys could not be read again");
             }
             info!("read again what is read at SIGHUP; a change of the configuration file needs a restart");

@@ -1,5 +1,4 @@
-//! Closes what is open of those whose certificates were withdrawn: a hold or a revocation ends the connections that the certificate opened,
-//! and everything on them.
+//! Closes the connections of certificates that were revoked, put on hold or have expired.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,59 +11,60 @@ use tracing::{info, warn};
 use super::connection_limits::ConnectionLimits;
 use super::peer::Peer;
 
-/// Follows the ledger until it is dropped, by the task that accepts connections.
+/// Follows the status changes of the ledger until it is dropped.
 pub(super) async fn close_revoked(authority: &Authority, connection_limits: &ConnectionLimits) {
     let mut changed = authority.status_changes();
-    let mut place = authority.feed_now();
+    let mut cursor = authority.feed_now();
     let mut rounds = interval(ROUND_INTERVAL);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     rounds.tick().await;
     loop {
         tokio::select! {
-            _ = changed.changed() => match follow(authority, connection_limits, place).await {
-                Ok(reached) => place = reached,
+            _ = changed.changed() => match follow(authority, connection_limits, cursor).await {
+                Ok(reached) => cursor = reached,
                 Err(why) => {
-                    warn!(%why, "it cannot be told whose connections must be closed; trying again");
+                    warn!(%why, "cannot read which certificates were revoked, to close their connections; trying again");
                     tokio::time::sleep(FAILURE_PAUSE).await;
                     changed.mark_changed();
                 }
             },
-            // A certificate also expires, and no ledger entry says so.
+            // No ledger entry says that a certificate has expired.
             _ = rounds.tick() => {
                 let mut closed = Closed::default();
                 for peer in connection_limits.all() {
-                    closed.look_at(authority, &peer).await;
+                    closed.check(authority, &peer).await;
                 }
             }
         }
     }
 }
 
-/// Closes the connections of what was withdrawn behind the place; where the ledger's end is.
+/// Closes the connections of certificates that changed after this cursor; returns the cursor of the ledger's
+/// end.
 async fn follow(
     authority: &Authority,
     connection_limits: &ConnectionLimits,
-    mut place: FeedCursor,
+    mut cursor: FeedCursor,
 ) -> Result<FeedCursor, Refused> {
     let mut closed = Closed::default();
-    while let Some(page) = authority.feed_page(place).await? {
+    while let Some(page) = authority.feed_page(cursor).await? {
         for change in &page.changes {
             for peer in connection_limits.with(&change.serial_number) {
-                closed.look_at(authority, &peer).await;
+                closed.check(authority, &peer).await;
             }
         }
-        place = page.next;
+        cursor = page.next;
     }
-    Ok(place)
+    Ok(cursor)
 }
 
-/// Connections that were closed, for the log: one line for each principal, however many it had.
+/// Counts closed connections by principal, and logs one line for each when dropped.
 #[derive(Default)]
 struct Closed(BTreeMap<Principal, usize>);
 
 impl Closed {
     /// Closes the connection if its certificate is no longer good.
-    async fn look_at(&mut self, authority: &Authority, peer: &Peer) {
+    async fn check(&mut self, authority: &Authority, peer: &Peer) {
         let Some(caller) = peer.caller() else { return };
         if let Err(Refused::Caller(why)) = authority.check_caller(caller).await {
             peer.revoked.set(why);
@@ -81,8 +81,8 @@ impl Drop for Closed {
     }
 }
 
-/// How often every open connection is looked at: 8,192 of them take some milliseconds.
+/// How often all open connections are checked: 8,192 of them take some milliseconds.
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A store that cannot be read is not read better by asking more often.
+/// How long to wait after the store could not be read.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);

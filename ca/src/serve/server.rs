@@ -1,4 +1,4 @@
-//! The server's own certificate: read and checked at the start, and again at SIGHUP.
+//! The server's TLS credentials: read and checked at the start, and again at SIGHUP.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::http::metrics::Expiries;
 use crate::tls::{RenewalGrace, ServerCredentials, server_config};
 
-/// Where the server's certificate comes from, and what it is held against.
+/// The server's credentials, and what they are checked against.
 pub(super) struct Server {
     directory: PathBuf,
     issuers: Issuers,
@@ -30,10 +30,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Reads the credentials and checks that they can serve. Whether the certificate is on record is for [`Self::may_serve`].
+    /// Reads the credentials and checks them, but not against the ledger: see [`Self::may_serve`].
     ///
     /// # Errors
-    /// When they cannot.
+    /// When they cannot be used.
     pub(super) fn open(
         settings: &Settings,
         issuers: &Issuers,
@@ -52,20 +52,20 @@ impl Server {
         Ok(Self { directory, issuers: issuers.clone(), late, clock, config, certificate })
     }
 
-    /// The certificate that is shown.
+    /// The certificate in use.
     pub(super) fn certificate(&self) -> Certificate {
         self.certificate.borrow().clone()
     }
 
-    /// How TLS is spoken, now and after each change.
+    /// The TLS configuration, updated at each reload.
     pub(super) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.config.subscribe()
     }
 
-    /// Whether the certificate has the name at which devices reach this server at first boot.
+    /// Checks that the certificate has the name at which devices reach this server at first boot.
     ///
     /// # Errors
-    /// When it has not: they would refuse it.
+    /// When it has not: devices would refuse the server.
     pub(super) fn answers_to(&self, enrollment_url: &str) -> Result<(), OpenError> {
         let uri: Option<http::Uri> = enrollment_url.parse().ok();
         let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
@@ -81,15 +81,17 @@ impl Server {
         }
     }
 
-    /// Whether the certificate is a service's, on record and not revoked: with any other the CA would start, and every client refuse it.
+    /// Checks that the certificate is on record, belongs to a service, and is not revoked: clients refuse any
+    /// other.
     ///
     /// # Errors
-    /// When it is not.
+    /// When one of these is not so.
     pub(super) async fn may_serve(&self, store: &dyn Store) -> Result<(), OpenError> {
         may_serve(store, &self.certificate()).await
     }
 
-    /// Reads the credentials again. What cannot be used is not taken, and what is in use stays in use. Connections that are open go on.
+    /// Reads the credentials again; if they cannot be used, those in use stay. Open connections are not
+    /// affected.
     pub(super) async fn reload(&self, store: &dyn Store, expiries: &Expiries) {
         match self.read_again(store).await {
             Ok((config, certificate)) => {
@@ -148,5 +150,5 @@ async fn may_serve(store: &dyn Store, server: &Certificate) -> Result<(), OpenEr
     if record.status() == CertificateStatus::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
 }
 
-/// Under this name its end is shown beside those of the issuers.
+/// The server's name in metrics of certificate expiry.
 pub(super) const SERVER: &str = "server";

@@ -1,4 +1,4 @@
-//! Signals of the system: stop, stop now, and read again what can be read again.
+//! SIGTERM and SIGINT stop the CA, SIGHUP reloads what can be reloaded.
 
 use std::io;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// What the CA does at a signal.
+/// What the signals set off.
 #[derive(Clone, Default)]
 pub(super) struct Signals {
-    /// The first SIGTERM or SIGINT: answer what was begun, accept nothing more.
+    /// The first SIGTERM or SIGINT: accept nothing more, answer calls that have begun.
     pub(super) stop: CancellationToken,
-    /// The second one: end now.
+    /// The second one: end at once.
     pub(super) cut: CancellationToken,
-    /// SIGHUP: read credentials and blocked keys again.
+    /// SIGHUP: reload the server's credentials and the blocked keys.
     pub(super) reload: Arc<Notify>,
 }
 
 impl Signals {
-    /// Acts on signals until the second that stops: on those that are `taken`, or will be.
-    pub(super) async fn watch(self, taken: Option<SignalStreams>) {
-        let mut signals = match taken.map_or_else(SignalStreams::new, Ok) {
+    /// Acts on signals until the second SIGTERM or SIGINT. `streams` are reused if they are there already.
+    pub(super) async fn watch(self, streams: Option<SignalStreams>) {
+        let mut signals = match streams.map_or_else(SignalStreams::new, Ok) {
             Ok(signals) => signals,
             Err(why) => return error!(%why, "signals cannot be received"),
         };
@@ -45,7 +45,7 @@ impl Signals {
     }
 }
 
-/// Signals that the process takes instead of dying of them.
+/// Handlers for the signals: from then on they do not end the process.
 pub(super) struct SignalStreams {
     terminate: Signal,
     interrupt: Signal,

@@ -1,5 +1,5 @@
-//! The background tasks of a CA that serves. Each has an owner that notices its end: one that can begin anew is started again, any other
-//! ends the CA, which says so in `readyz` and in its exit status.
+//! Background tasks (ADR 0032): each is restarted when it ends, or ends the CA, which `readyz` and the exit
+//! status then say.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,72 +14,82 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-/// Owns the tasks. Dropping it ends them.
+/// Owns the tasks; dropping it aborts them.
 pub(super) struct Tasks {
-    watch: Arc<Watch>,
-    /// Those that end by themselves after `stop`.
+    state: Arc<TaskState>,
+    /// Tasks that end by themselves after `stop`.
     ending: JoinSet<()>,
-    /// Those that go on until the last connection is closed.
+    /// Tasks that run until the last connection is closed.
     lasting: JoinSet<()>,
 }
 
-/// What is known of the tasks. Shared with readiness and metrics.
-pub(super) struct Watch {
+/// The state of the tasks, for readiness and metrics.
+pub(super) struct TaskState {
     stop: CancellationToken,
     fault: Mutex<Option<Fault>>,
     restarts: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// Why the CA ends although nobody told it to.
+/// Why the CA ends without a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The task.
+    /// The name of the task.
     pub task: &'static str,
-    /// What became of it.
+    /// How it ended, as a clause.
     pub how: String,
 }
 
 impl Tasks {
     pub(super) fn new(stop: CancellationToken) -> Self {
-        let watch = Watch { stop, fault: Mutex::default(), restarts: Mutex::default() };
-        Self { watch: Arc::new(watch), ending: JoinSet::new(), lasting: JoinSet::new() }
+        let state = TaskState { stop, fault: Mutex::default(), restarts: Mutex::default() };
+        Self { state: Arc::new(state), ending: JoinSet::new(), lasting: JoinSet::new() }
     }
 
-    pub(super) fn watch(&self) -> Arc<Watch> {
-        Arc::clone(&self.watch)
+    pub(super) fn state(&self) -> Arc<TaskState> {
+        Arc::clone(&self.state)
     }
 
-    /// A task that can begin anew: started again whenever it ends before the stop. It must end soon after the stop.
-    pub(super) fn keep<F>(&mut self, name: &'static str, begin: impl FnMut() -> F + Send + 'static)
-    where
+    /// Spawns a task that is restarted whenever it ends before the stop. It must end soon after the stop.
+    pub(super) fn spawn_restarting<F>(
+        &mut self,
+        name: &'static str,
+        begin: impl FnMut() -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.ending.spawn(Arc::clone(&self.watch).keep(name, begin));
+        self.ending.spawn(Arc::clone(&self.state).restart(name, begin));
     }
 
-    /// Like [`Self::keep`], for one that is needed while connections are closed.
-    pub(super) fn keep_to_the_end<F>(&mut self, name: &'static str, begin: impl FnMut() -> F + Send + 'static)
-    where
+    /// Like [`Self::spawn_restarting`], for a task that is needed while connections are closed.
+    pub(super) fn spawn_restarting_to_the_end<F>(
+        &mut self,
+        name: &'static str,
+        begin: impl FnMut() -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.lasting.spawn(Arc::clone(&self.watch).keep(name, begin));
+        self.lasting.spawn(Arc::clone(&self.state).restart(name, begin));
     }
 
-    /// A task without which the CA must not go on. It must end soon after the stop.
-    pub(super) fn need(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.ending.spawn(Arc::clone(&self.watch).need(name, task));
-    }
-
-    /// Like [`Self::need`], for one that is needed while connections are closed.
-    pub(super) fn need_to_the_end(
+    /// Spawns a task whose end before the stop ends the CA. It must end soon after the stop.
+    pub(super) fn spawn_required(
         &mut self,
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.lasting.spawn(Arc::clone(&self.watch).need(name, task));
+        self.ending.spawn(Arc::clone(&self.state).require(name, task));
     }
 
-    /// Waits for those that end after the stop, and ends the others.
+    /// Like [`Self::spawn_required`], for a task that is needed while connections are closed.
+    pub(super) fn spawn_required_to_the_end(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.lasting.spawn(Arc::clone(&self.state).require(name, task));
+    }
+
+    /// Waits for the tasks that end after the stop, and aborts the others.
     pub(super) async fn end(mut self) {
         let all = async { while self.ending.join_next().await.is_some() {} };
         if tokio::time::timeout(END_MAX, all).await.is_err() {
@@ -88,19 +98,19 @@ impl Tasks {
     }
 }
 
-impl Watch {
-    /// Why the CA ends although nobody told it to, if it does.
+impl TaskState {
+    /// The fault that ended the CA, if one did.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.fault.lock().clone()
     }
 
-    /// How often which task was started again.
+    /// Restarts by task.
     pub(super) fn restarts(&self) -> Vec<(&'static str, u64)> {
         let restarts = self.restarts.lock();
         restarts.iter().map(|(task, count)| (*task, *count)).collect()
     }
 
-    /// Ends the CA, for the first of all reasons.
+    /// Ends the CA. The first fault is the one that is reported.
     pub(super) fn fail(&self, task: &'static str, how: &str) {
         error!(task, "the CA ends: {task} {how}");
         let fault = Fault { task, how: how.to_owned() };
@@ -108,15 +118,15 @@ impl Watch {
         self.stop.cancel();
     }
 
-    /// Runs what must not end before the stop.
-    pub(super) async fn need(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
+    /// Runs a task whose end before the stop ends the CA.
+    pub(super) async fn require(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
         let ended = AssertUnwindSafe(task).catch_unwind().await;
         if !self.stop.is_cancelled() {
             self.fail(name, &how(&ended));
         }
     }
 
-    async fn keep<F>(self: Arc<Self>, name: &'static str, mut begin: impl FnMut() -> F)
+    async fn restart<F>(self: Arc<Self>, name: &'static str, mut begin: impl FnMut() -> F)
     where
         F: Future<Output = ()>,
     {
@@ -150,13 +160,13 @@ fn how(ended: &Result<(), Box<dyn Any + Send>>) -> String {
     }
 }
 
-/// Before the first new start; doubled for each that follows soon.
+/// Before the first restart; doubled for each that follows soon.
 const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// A task that ends again and again must not fill the log.
+/// The longest pause between restarts.
 const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// How long tasks may take to end: the publisher writes where the ledger ended, a walk ends between two pages.
+/// How long tasks may take to end after the stop.
 const END_MAX: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
@@ -170,7 +180,7 @@ mod tests {
         let (stop, begun) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
         let mut tasks = Tasks::new(stop.clone());
         let (counter, token) = (Arc::clone(&begun), stop.clone());
-        tasks.keep("upkeep", move || {
+        tasks.spawn_restarting("upkeep", move || {
             let first = counter.fetch_add(1, Ordering::Relaxed) == 0;
             let token = token.clone();
             async move {
@@ -184,8 +194,8 @@ mod tests {
             }
         };
         tokio::time::timeout(RESTART_PAUSE_MIN * 20, again).await.unwrap();
-        assert_eq!(tasks.watch().restarts(), [("upkeep", 1)]);
-        assert!(!stop.is_cancelled() && tasks.watch().fault().is_none());
+        assert_eq!(tasks.state().restarts(), [("upkeep", 1)]);
+        assert!(!stop.is_cancelled() && tasks.state().fault().is_none());
         stop.cancel();
         tasks.end().await;
     }
@@ -195,10 +205,10 @@ mod tests {
         for panics in [false, true] {
             let stop = CancellationToken::new();
             let mut tasks = Tasks::new(stop.clone());
-            tasks.need("publisher", async move { assert!(!panics, "no more lists") });
+            tasks.spawn_required("publisher", async move { assert!(!panics, "no more lists") });
             stop.cancelled().await;
             let how = if panics { "panicked (no more lists)" } else { "ended" };
-            assert_eq!(tasks.watch().fault(), Some(Fault { task: "publisher", how: how.to_owned() }));
+            assert_eq!(tasks.state().fault(), Some(Fault { task: "publisher", how: how.to_owned() }));
             tasks.end().await;
         }
     }
@@ -208,11 +218,11 @@ mod tests {
         let stop = CancellationToken::new();
         let mut tasks = Tasks::new(stop.clone());
         let token = stop.clone();
-        tasks.need("public listener", async move { token.cancelled().await });
-        tasks.need_to_the_end("metrics listener", std::future::pending());
+        tasks.spawn_required("public listener", async move { token.cancelled().await });
+        tasks.spawn_required_to_the_end("metrics listener", std::future::pending());
         stop.cancel();
-        let watch = tasks.watch();
+        let state = tasks.state();
         tasks.end().await;
-        assert_eq!(watch.fault(), None);
+        assert_eq!(state.fault(), None);
     }
 }

@@ -1,4 +1,5 @@
-//! What an operator is told who asks how the CA is: why it is not ready, and what its figures raise an alarm for (docs/metrics.md).
+//! The troubles that `GetCondition` reports: why the CA is not ready, and the alarms of its metrics
+//! (docs/metrics.md).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::grpc::{Trouble, Troubles};
 use crate::http::Readiness;
 use crate::http::metrics::Figures;
 
-/// Looks at all of it whenever it is asked.
+/// The function that collects them.
 pub(super) fn of(
     readiness: Readiness,
     figures: Arc<dyn Fn() -> Figures + Send + Sync>,
@@ -32,7 +33,8 @@ pub(super) fn of(
     })
 }
 
-/// What the figures raise an alarm for. Without what is told elsewhere: readiness, the clock, and the ends of certificates and CRLs.
+/// The alarms of the metrics, without those of readiness, clock and expiry, which `GetCondition` reports by
+/// itself.
 fn alarms(figures: &Figures) -> Vec<Trouble> {
     let mut alarms = Vec::new();
     for (issuer, proofs) in &figures.issuers_compromised {
@@ -49,8 +51,8 @@ fn alarms(figures: &Figures) -> Vec<Trouble> {
         );
         alarms.push(urgent("blocked keys", said, BLOCKED_KEYS_NEXT));
     }
-    if figures.projection_lag > LISTINGS_LAG_MAX {
-        let behind = humantime::format_duration(Duration::from_secs(figures.projection_lag.as_secs()));
+    if figures.store.projection_lag > LISTINGS_LAG_MAX {
+        let behind = humantime::format_duration(Duration::from_secs(figures.store.projection_lag.as_secs()));
         alarms.push(looked_into("listings", format!("{behind} behind the ledger"), LISTINGS_NEXT));
     }
     let refused = |reasons: &[&str]| {
@@ -83,10 +85,10 @@ fn looked_into(what: &'static str, finding: String, next: &'static str) -> Troub
     Trouble { what, urgent: false, finding, next }
 }
 
-/// Whoever meets these has a key that is not its own.
+/// Reasons of refusals that mean a key which is not the unit's own.
 const KEY_REASONS: &[&str] = &["KEY_ALREADY_USED", "KEY_BLOCKED", "KEY_WEAK"];
 
-/// Listings follow within a second.
+/// The listings normally follow within a second.
 const LISTINGS_LAG_MAX: Duration = Duration::from_secs(60);
 
 const READINESS_NEXT: &str = "see docs/troubleshooting.md, \"The CA runs and does not issue\"";

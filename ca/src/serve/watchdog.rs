@@ -1,4 +1,5 @@
-//! What the service manager hears of the CA: that it is ready, and then, again and again, that its store still commits.
+//! Reports to the service manager: readiness once, and then regularly that the store still commits (ADR
+//! 0047).
 
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-/// Says that the CA is ready and, until `stop`, that it is alive: only when the store's committer answers. Whoever cannot record anything is
-/// not alive, even if connections are accepted: then the watchdog of the service manager ends the process and starts another.
+/// Reports that the CA is ready and, until `stop`, that it is alive, whenever the store's committer answers.
+/// If it does not answer, the watchdog of the service manager restarts the process.
 ///
-/// That the CA is not ready for another reason (a full disk, a clock that is wrong) does not count: a restart mends neither.
+/// A full disk or a wrong clock does not count: a restart mends neither.
 pub(super) async fn report(manager: ServiceManager, store: Arc<dyn Store>, stop: CancellationToken) {
     manager.ready();
     if let Some(every) = manager.watchdog_interval() {
@@ -23,7 +24,7 @@ pub(super) async fn report(manager: ServiceManager, store: Arc<dyn Store>, stop:
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => break,
             }
-            // No commands: it goes the way of every commit, through the queue and the one thread that writes, and writes nothing.
+            // An empty commit goes through the queue and the thread that writes, and writes nothing.
             let answer = tokio::select! {
                 answer = timeout(every, store.commit(Vec::new())) => answer,
                 () = stop.cancelled() => break,

@@ -1,4 +1,4 @@
-//! Figures that others keep, asked for at every scrape.
+//! Metrics whose values other parts of the server keep, read at every scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,113 +11,93 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use publication::{IssuerFigures, OcspFigures, PublicationFigures};
+use store::StoreMetrics;
 
-/// Where figures come from at a scrape.
+/// Where these values come from.
 pub struct MetricsSources {
-    /// Tells how long issuers still live.
+    /// For the remaining life of certificates.
     pub clock: Arc<dyn Clock>,
-    /// When which issuer ends.
+    /// When the certificates of issuers and server expire.
     pub issuers: Arc<Expiries>,
-    /// Of the store and the authority.
+    /// All other values.
     pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
 }
 
-/// When an issuer's certificate ends.
+/// When a certificate of the CA expires.
 #[derive(Debug, Clone)]
 pub struct Expiry {
-    /// Which.
+    /// The issuer's name, or `server`.
     pub issuer: String,
-    /// Its last second.
+    /// notAfter.
     pub not_after: SystemTime,
 }
 
-/// When the certificates of the issuers and of the server end; the server's may be replaced while it serves.
+/// When the certificates of the issuers and of the server expire. The server's can be replaced while it
+/// serves.
 #[derive(Debug, Default)]
 pub struct Expiries(RwLock<Vec<Expiry>>);
 
 impl Expiries {
-    /// These.
+    /// The certificates at the start.
     pub fn new(expiries: Vec<Expiry>) -> Self {
         Self(RwLock::new(expiries))
     }
 
-    /// As they are now.
+    /// The certificates that are in use.
     pub fn now(&self) -> Vec<Expiry> {
         self.0.read().clone()
     }
 
-    /// Another certificate is in use under this name.
+    /// Replaces the certificate of this name.
     pub fn replace(&self, issuer: &str, not_after: SystemTime) {
         let mut all = self.0.write();
         all.iter_mut().filter(|one| one.issuer == issuer).for_each(|one| one.not_after = not_after);
     }
 }
 
-/// Figures of the store and the authority. All counts are since the start.
+/// Values of the authority, the store and publication. All counts are since the start of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     /// Certificates released, by profile.
     pub issued: Vec<(String, u64)>,
     /// Refusals, by reason.
     pub refused: Vec<(&'static str, u64)>,
-    /// How often an RSA key was found to share a prime with another one.
+    /// Pairs of RSA keys that share a prime.
     pub shared_primes: u64,
-    /// Refusals that were not put on record as alarms, because many of the same caller are.
+    /// Refusals that were not recorded as alarms, because many of the same caller were.
     pub repeated_alarms: u64,
-    /// How often a certificate was shown that was revoked unused because its sibling was used first.
+    /// Uses of certificates that were revoked unused because a sibling was used first.
     pub revoked_siblings: u64,
-    /// How often it was proven that the key of an issuer is compromised, by issuer.
+    /// Proofs that the key of an issuer is compromised, by issuer.
     pub issuers_compromised: Vec<(String, u64)>,
-    /// The number of the last entry of the ledger.
-    pub ledger_entries: u64,
-    /// Bytes of the ledger.
-    pub ledger_bytes: u64,
-    /// Batches written, each with one sync.
-    pub batches: u64,
-    /// Time in those syncs, all together.
-    pub sync_total: Duration,
-    /// The longest sync.
-    pub sync_max: Duration,
-    /// Batches refused because the disk was full.
-    pub disk_full: u64,
-    /// Commands that wait.
-    pub queued: u64,
-    /// Whether commits are refused for good.
-    pub stopped: bool,
-    /// Whether commits are refused until there is room on the disk.
-    pub no_room: bool,
-    /// How often a background task ended and was started again, by task.
+    /// Of the store.
+    pub store: StoreMetrics,
+    /// Restarts of background tasks, by task.
     pub task_restarts: Vec<(&'static str, u64)>,
-    /// Log lines that were lost.
+    /// Log lines that could not be written.
     pub log_lines_lost: u64,
-    /// Log lines that were not written because there were too many of their kind.
+    /// Log lines left out because there were too many of their kind.
     pub log_lines_suppressed: u64,
-    /// Panics, in any thread or task.
+    /// Panics in any thread or task.
     pub panics: u64,
-    /// The entry that listings have reached.
-    pub projected: u64,
-    /// How far behind listings are.
-    pub projection_lag: Duration,
-    /// How often listings were rebuilt.
-    pub projection_rebuilds: u64,
     /// Whether the clock is in doubt.
     pub clock_in_doubt: bool,
-    /// Of the list of blocked keys.
+    /// Of the blocked keys.
     pub blocked_keys: BlockedKeysFigures,
-    /// Of revocation lists.
+    /// Of CRLs.
     pub publication: PublicationFigures,
-    /// Of answers about status.
-    pub answers: OcspFigures,
+    /// Of OCSP.
+    pub ocsp: OcspFigures,
 }
 
-/// Figures of the list of blocked keys.
+/// Figures of the blocked keys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BlockedKeysFigures {
-    /// Entries that are in force.
+    /// Entries in force.
     pub listed: u64,
-    /// Files that could not be used, since the start.
+    /// Files that could not be used.
     pub refused: u64,
-    /// Whether what is in force is not what is in the file.
+    /// Whether the entries in force are not those of the file.
     pub stale: bool,
 }
 
@@ -125,6 +105,7 @@ impl Collector for MetricsSources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let now = self.clock.now();
         let figures = (self.figures)();
+        let store = &figures.store;
         let mut out = FigureEncoder(&mut encoder);
         out.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
         out.counters("refused", "Requests refused, by reason", "reason", &figures.refused)?;
@@ -136,24 +117,24 @@ impl Collector for MetricsSources {
         out.counter("revoked_siblings", text, figures.revoked_siblings)?;
         let text = "Proofs that the key of an issuer is compromised, by issuer";
         out.counters("issuer_compromise_proofs", text, "issuer", &figures.issuers_compromised)?;
-        out.gauge("store_entries", "Entries of the ledger", figures.ledger_entries as f64)?;
-        out.gauge("store_bytes", "Bytes of the ledger", figures.ledger_bytes as f64)?;
-        out.counter("store_batches", "Batches written, each with one sync", figures.batches)?;
-        out.seconds("store_sync_seconds", "Time spent in syncs", figures.sync_total)?;
-        out.gauge("store_sync_seconds_max", "The longest sync", figures.sync_max.as_secs_f64())?;
-        out.counter("store_full", "Batches refused because the disk was full", figures.disk_full)?;
-        out.gauge("store_queued", "Calls that wait for their commit", figures.queued as f64)?;
-        let stopped = f64::from(u8::from(figures.stopped));
+        out.gauge("store_entries", "Entries of the ledger", store.head as f64)?;
+        out.gauge("store_bytes", "Bytes of the ledger", store.log.bytes as f64)?;
+        out.counter("store_batches", "Batches written, each with one sync", store.log.batches)?;
+        out.seconds("store_sync_seconds", "Time spent in syncs", store.log.sync_total)?;
+        out.gauge("store_sync_seconds_max", "The longest sync", store.log.sync_max.as_secs_f64())?;
+        out.counter("store_full", "Batches refused because the disk was full", store.log.full)?;
+        out.gauge("store_queued", "Calls that wait for their commit", store.queued as f64)?;
+        let stopped = flag(store.stopped);
         out.gauge("store_stopped", "1 when nothing can be recorded until a restart", stopped)?;
-        let no_room = f64::from(u8::from(figures.no_room));
+        let no_room = flag(store.log.disk_full);
         out.gauge("store_disk_full", "1 while the ledger's disk has no room", no_room)?;
         process(&mut out, &figures)?;
-        out.gauge("projection_entry", "The entry that listings have reached", figures.projected as f64)?;
-        let lag = figures.projection_lag.as_secs_f64();
+        out.gauge("projection_entry", "The entry that listings have reached", store.projected as f64)?;
+        let lag = store.projection_lag.as_secs_f64();
         out.gauge("projection_lag_seconds", "How far behind listings are", lag)?;
         let text = "Broken listings that were discarded and built again; those that are built at a start do not count";
-        out.counter("projection_rebuilds", text, figures.projection_rebuilds)?;
-        let in_doubt = f64::from(u8::from(figures.clock_in_doubt));
+        out.counter("projection_rebuilds", text, store.projection_rebuilds)?;
+        let in_doubt = flag(figures.clock_in_doubt);
         let text = "1 while the clock is not trusted: nothing is issued or published";
         out.gauge("clock_in_doubt", text, in_doubt)?;
         blocked_keys(&mut out, &figures.blocked_keys)?;
@@ -188,7 +169,7 @@ fn process(out: &mut FigureEncoder<'_, '_>, figures: &Figures) -> Result<(), fmt
 fn blocked_keys(out: &mut FigureEncoder<'_, '_>, figures: &BlockedKeysFigures) -> Result<(), fmt::Error> {
     out.gauge("blocked_keys", "Entries of the list of blocked keys", figures.listed as f64)?;
     let text = "1 when the file of blocked keys cannot be used and an earlier list is in force";
-    out.gauge("blocked_keys_stale", text, f64::from(u8::from(figures.stale)))?;
+    out.gauge("blocked_keys_stale", text, flag(figures.stale))?;
     out.counter("blocked_keys_files_refused", "Files of blocked keys that could not be used", figures.refused)
 }
 
@@ -207,8 +188,8 @@ fn publication(out: &mut FigureEncoder<'_, '_>, figures: &Figures) -> Result<(),
     let lag = figures.publication.lag.as_secs_f64();
     out.gauge("crl_lag_seconds", "For how long what is on record may not have been in the CRLs", lag)?;
     out.counter("crl_failures", "Rounds of publication that failed", figures.publication.failures)?;
-    let answers = &figures.answers;
-    let kinds = [("signed", answers.signed), ("kept", answers.kept), ("refused", answers.refused)];
+    let ocsp = &figures.ocsp;
+    let kinds = [("signed", ocsp.signed), ("kept", ocsp.cached), ("refused", ocsp.refused)];
     out.counters(
         "ocsp_answers",
         "OCSP responses, by how they were made: signed on demand, kept from before, refused",
@@ -217,7 +198,11 @@ fn publication(out: &mut FigureEncoder<'_, '_>, figures: &Figures) -> Result<(),
     )
 }
 
-/// Writes figures one after the other.
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Writes metrics one after the other.
 struct FigureEncoder<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl FigureEncoder<'_, '_> {

@@ -1,4 +1,4 @@
-//! Bodies: what is in memory at once, a list in pieces.
+//! Response bodies: bytes in memory, or a CRL in pieces.
 
 use std::io;
 use std::pin::Pin;
@@ -12,28 +12,38 @@ use publication::Crl;
 /// A body of known length.
 #[derive(Debug)]
 pub(crate) enum PublicBody {
-    /// Bytes; empty when they were sent.
-    Whole(Bytes),
-    /// A part of a list.
+    /// The bytes that are not sent yet.
+    Bytes(Bytes),
+    /// A range of a CRL.
     Crl {
-        /// Stays what it was when the answer began, also when a newer one is published meanwhile.
-        list: Arc<Crl>,
-        /// What comes next.
+        /// Does not change while it is sent, also when a newer one is published.
+        crl: Arc<Crl>,
+        /// Offset of the next byte.
         at: u64,
-        /// Where it ends.
+        /// Offset behind the last byte.
         end: u64,
     },
 }
 
 impl PublicBody {
-    pub(super) fn whole(bytes: Bytes) -> Self {
-        Self::Whole(bytes)
+    /// A whole CRL.
+    pub(super) fn crl(crl: Arc<Crl>) -> Self {
+        let end = crl.length();
+        Self::Crl { crl, at: 0, end }
+    }
+
+    /// The bytes from `first` to before `end`; only a CRL is sent in ranges.
+    pub(super) fn range(self, first: u64, end: u64) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::Bytes(bytes),
+            Self::Crl { crl, .. } => Self::Crl { crl, at: first, end },
+        }
     }
 
     /// How many bytes are left.
     pub(super) fn length(&self) -> u64 {
         match self {
-            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
             Self::Crl { at, end, .. } => end - at,
         }
     }
@@ -41,7 +51,7 @@ impl PublicBody {
 
 impl From<Bytes> for PublicBody {
     fn from(bytes: Bytes) -> Self {
-        Self::Whole(bytes)
+        Self::Bytes(bytes)
     }
 }
 
@@ -49,16 +59,16 @@ impl Body for PublicBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    // A piece is read where it is sent: the file was just written and is in memory, 64 KiB of it are copied in microseconds.
+    // Blocking: the file was just written and is in the page cache, 64 KiB of it are copied in microseconds.
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.length() == 0 {
             return Poll::Ready(None);
         }
         match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Crl { list, at, end } => {
+            Self::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Crl { crl, at, end } => {
                 let limit = usize::try_from(*end - *at).unwrap_or(usize::MAX).min(PIECE_BYTES);
-                let piece = list.read(*at, limit);
+                let piece = crl.read(*at, limit);
                 if let Ok(piece) = &piece {
                     *at += piece.len() as u64;
                 }
@@ -76,5 +86,5 @@ impl Body for PublicBody {
     }
 }
 
-/// What is sent of a list at a time, and what each of its readers costs in memory.
+/// The largest piece of a CRL that is read and sent at a time: what each reader costs in memory.
 const PIECE_BYTES: usize = 64 * 1024;

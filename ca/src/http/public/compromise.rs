@@ -1,4 +1,5 @@
-//! `POST /key-compromise`: who has a key proves it, and all that has the key is withdrawn (R-LIFE-13). Nobody is asked for a name.
+//! `POST /key-compromise`: a client proves that it has a private key, and all certificates with that key are
+//! revoked (R-LIFE-13). No authentication besides the proof.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,42 +14,42 @@ use proto::v1::Reason;
 use tokio::sync::Semaphore;
 
 use super::body::PublicBody;
-use super::conditional::{is_of_type, is_plain};
 use super::rate_limiter::RateLimiter;
-use super::{page, plain, read_body};
+use super::request_content::{self, is_of_type, is_plain};
+use super::{plain, respond};
 
-/// Takes a proof (PKCS#10, DER) to whoever acts on it.
+/// Acts on a proof (PKCS#10, DER) and returns how many certificates it revoked.
 pub type CompromiseReport =
     Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<usize, CompromiseRefused>> + Send + Sync>;
 
-/// Why nothing was withdrawn.
+/// Why nothing was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CompromiseRefused {
-    /// It proves nothing. The reason is stable.
+    /// The proof is not valid; with the stable reason.
     #[error("it proves nothing: {0}")]
     NoProof(&'static str),
-    /// Nobody here has this key.
+    /// No certificate has this key.
     #[error("no certificate has this key")]
     UnknownKey,
-    /// An issuer of this CA has it, and the CA cannot withdraw that by itself (R-CRL-13).
+    /// An issuer of this CA has the key, and only the root can revoke that (R-CRL-13).
     #[error("the key is an issuer's")]
     OfAnIssuer,
-    /// It cannot be recorded now.
+    /// The ledger cannot record it now.
     #[error("it cannot be recorded now")]
     Unavailable,
 }
 
-/// The desk where proofs are taken, one after the other, and not too often from one place: nothing is asked of who comes, and what a proof
-/// costs is taken from issuing.
+/// Verifies proofs one at a time and at a limited rate per network, because anybody can send them and each
+/// costs CPU time that issuing needs.
 pub(super) struct CompromiseHandler {
     report: CompromiseReport,
-    place: Semaphore,
+    in_progress: Semaphore,
     rate_limiter: RateLimiter,
 }
 
 impl CompromiseHandler {
     pub(super) fn new(report: CompromiseReport) -> Self {
-        Self { report, place: Semaphore::new(1), rate_limiter: RateLimiter::default() }
+        Self { report, in_progress: Semaphore::new(1), rate_limiter: RateLimiter::default() }
     }
 
     pub(super) async fn answer(
@@ -58,8 +59,8 @@ impl CompromiseHandler {
         body: Incoming,
     ) -> Response<PublicBody> {
         // Before a byte of the body is read.
-        if let Err(wait) = self.rate_limiter.step(from, Instant::now()) {
-            return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from where you are\n", wait);
+        if let Err(wait) = self.rate_limiter.check(from, Instant::now()) {
+            return later(StatusCode::TOO_MANY_REQUESTS, "too many proofs from your network\n", wait);
         }
         if !is_of_type(headers, PROOF_TYPE) || !is_plain(headers) {
             return plain(
@@ -67,17 +68,17 @@ impl CompromiseHandler {
                 "a proof is application/pkcs10, without a content coding\n",
             );
         }
-        let proof = match read_body(body, PROOF_BYTES_MAX).await {
+        let proof = match request_content::read(body, PROOF_BYTES_MAX).await {
             Ok(proof) => proof,
             Err(refused) => return refused,
         };
-        let Ok(_place) = self.place.try_acquire() else {
-            return later(StatusCode::TOO_MANY_REQUESTS, "another proof is looked at\n", SOON);
+        let Ok(_permit) = self.in_progress.try_acquire() else {
+            return later(StatusCode::TOO_MANY_REQUESTS, "another proof is being verified\n", SOON);
         };
         match (self.report)(proof).await {
             Ok(revoked) => {
                 let text = format!("{{\"revoked\":{revoked}}}\n");
-                page(StatusCode::OK, "application/json", PublicBody::whole(text.into()))
+                respond(StatusCode::OK, "application/json", Bytes::from(text).into())
             }
             Err(CompromiseRefused::NoProof(reason)) => refused(StatusCode::BAD_REQUEST, reason),
             Err(CompromiseRefused::UnknownKey) => {
@@ -95,17 +96,17 @@ impl CompromiseHandler {
 
 /// A refusal with a stable reason.
 fn refused(status: StatusCode, reason: &str) -> Response<PublicBody> {
-    page(status, "application/json", PublicBody::whole(format!("{{\"reason\":\"{reason}\"}}\n").into()))
+    respond(status, "application/json", Bytes::from(format!("{{\"reason\":\"{reason}\"}}\n")).into())
 }
 
 fn later(status: StatusCode, text: &'static str, wait: Duration) -> Response<PublicBody> {
     let mut answer = plain(status, text);
-    // Whole seconds, and never none of them.
+    // In seconds, rounded up to at least one.
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     answer
 }
 
-/// When to come again to a desk that is busy.
+/// When to try again while another proof is being verified.
 const SOON: Duration = Duration::ZERO;
 
 /// RFC 5967.

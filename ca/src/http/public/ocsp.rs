@@ -1,26 +1,27 @@
-//! How questions about status come and answers go (RFC 6960, appendix A.1; RFC 9919; R-OCSP-01, R-OCSP-07).
+//! OCSP over HTTP (RFC 6960, appendix A.1; RFC 9919; R-OCSP-01, R-OCSP-07).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, EXPIRES, HeaderValue, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use issuance::OcspError;
 use percent_encoding::percent_decode_str;
 use publication::OcspReply;
 
 use super::body::PublicBody;
-use super::conditional::{Precondition, Validators, evaluate};
-use super::{MAX_AGE_SECONDS, another, page};
+use super::cacheable::{Cacheable, Kind};
+use super::conditions::Validators;
+use super::respond;
 
-/// The question in a path after `/ocsp/`: base64 or base64url, percent-encoded or not, with or without padding, and with the slashes in it that
-/// servers on the way like to double.
+/// Decodes the request in a path after `/ocsp`: base64 or base64url, percent-encoded or not, padded or not,
+/// and with slashes that some proxies double.
 pub(super) fn decode(path: &str) -> Option<Vec<u8>> {
     let encoded = path.strip_prefix('/')?.trim_start_matches('/');
-    // base64url (RFC 4648, section 5) is what some clients write into a path.
+    // Some clients write base64url (RFC 4648, section 5).
     let standard = |octet| match octet {
         b'-' => b'+',
         b'_' => b'/',
@@ -28,60 +29,45 @@ pub(super) fn decode(path: &str) -> Option<Vec<u8>> {
     };
     let decoded: Vec<u8> = percent_decode_str(encoded).map(standard).collect();
     BASE64.decode(&decoded).ok().or_else(|| {
-        // A slash that was doubled on the way is not one of base64's.
         let text = String::from_utf8(decoded).ok()?;
         BASE64.decode(text.replace("//", "/")).ok()
     })
 }
 
-/// The answer to what is no question.
+/// The reply to what cannot be decoded.
 pub(super) fn malformed() -> OcspReply {
-    OcspReply { der: Bytes::copy_from_slice(&OcspError::MalformedRequest.der()), fresh: None }
+    OcspReply { der: Bytes::copy_from_slice(&OcspError::MalformedRequest.der()), cache: None }
 }
 
-/// An answer that caches on the way may keep, for a short while: a revocation changes it at once.
-pub(super) fn cacheable(answered: OcspReply, asked: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
-    let Some(fresh) = answered.fresh else { return for_one(answered) };
-    let current =
-        Validators { etag: &fresh.etag, modified: fresh.this_update, shares_second: fresh.shares_second };
-    let mut answer = match evaluate(asked, current) {
-        Precondition::NotModified => {
-            let mut answer = Response::new(PublicBody::whole(Bytes::new()));
-            *answer.status_mut() = StatusCode::NOT_MODIFIED;
-            answer
-        }
-        Precondition::Failed => another(),
-        Precondition::Send => page(StatusCode::OK, ANSWER_TYPE, PublicBody::whole(answered.der)),
+/// The response to GET: HTTP caches may keep it for a short while.
+pub(super) fn cacheable(reply: OcspReply, request: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
+    let Some(cache) = reply.cache else { return uncacheable(reply) };
+    let validators =
+        Validators { etag: &cache.etag, modified: cache.this_update, shares_second: cache.shares_second };
+    let response = Cacheable {
+        body: reply.der.into(),
+        media_type: RESPONSE_TYPE,
+        validators,
+        next_update: cache.next_update,
+        margin: CACHE_MARGIN,
+        kind: Kind::Ocsp,
     };
-    let left = fresh.next_update.duration_since(now).unwrap_or_default().as_secs();
-    let max_age = left.saturating_sub(MARGIN_SECONDS).min(MAX_AGE_SECONDS);
-    for (name, value) in [
-        (CACHE_CONTROL, format!("max-age={max_age}, public, no-transform, must-revalidate")),
-        (ETAG, fresh.etag.to_string()),
-        (LAST_MODIFIED, httpdate::fmt_http_date(fresh.this_update)),
-        (EXPIRES, httpdate::fmt_http_date(fresh.next_update)),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            answer.headers_mut().insert(name, value);
-        }
-    }
-    answer
+    response.respond(request, now)
 }
 
-/// An answer for its asker only. HTTP 200 also for the errors of OCSP.
-pub(super) fn for_one(answered: OcspReply) -> Response<PublicBody> {
-    let mut answer = page(StatusCode::OK, ANSWER_TYPE, PublicBody::whole(answered.der));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+/// The response to POST, and every OCSP error, with HTTP status 200.
+pub(super) fn uncacheable(reply: OcspReply) -> Response<PublicBody> {
+    let mut response = respond(StatusCode::OK, RESPONSE_TYPE, reply.der.into());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-/// What a question is.
-pub(super) const QUESTION_TYPE: &str = "application/ocsp-request";
+pub(super) const REQUEST_TYPE: &str = "application/ocsp-request";
 
-const ANSWER_TYPE: &str = "application/ocsp-response";
+const RESPONSE_TYPE: &str = "application/ocsp-response";
 
-/// A cache asks again this much before the answer ends (R-OCSP-07).
-const MARGIN_SECONDS: u64 = 60;
+/// A cache asks again this long before nextUpdate (R-OCSP-07).
+const CACHE_MARGIN: Duration = Duration::from_secs(60);
 
 /// Padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -94,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_is_read_however_it_was_written_into_a_path() {
+    fn a_request_is_decoded_in_every_usual_form_of_base64() {
         // R-OCSP-01.
         let question = [0xfb, 0xef, 0xff, 0x3f, 0xbe];
         assert_eq!(BASE64.encode(question), "++//P74=");

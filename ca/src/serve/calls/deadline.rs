@@ -1,12 +1,12 @@
-//! How long a caller gives its call.
+//! The `grpc-timeout` header.
 
 use std::time::Duration;
 
 use http::HeaderValue;
 
-/// "Timeout → 'grpc-timeout' TimeoutValue TimeoutUnit; TimeoutValue → {positive integer as ASCII string of at
-/// most 8 digits}; TimeoutUnit → Hour / Minute / Second / Millisecond / Microsecond / Nanosecond; H M S m u
-/// n" (gRPC over HTTP2, "Requests"). `None`: it is not that.
+/// Parses a timeout: "TimeoutValue → {positive integer as ASCII string of at most 8 digits}; TimeoutUnit →
+/// Hour / Minute / Second / Millisecond / Microsecond / Nanosecond; H M S m u n" (gRPC over HTTP2,
+/// "Requests").
 pub(super) fn parse(text: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = text.as_bytes().split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {

@@ -1,11 +1,11 @@
-//! The methods that there are.
+//! The gRPC methods that the server has.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost::Message;
 
-/// Every method by its path.
+/// All methods by their path.
 pub(super) struct Methods {
     known: HashMap<Box<str>, Method>,
     unknown: Method,
@@ -15,23 +15,23 @@ pub(super) struct Methods {
 pub(super) struct Method {
     pub(super) path: Arc<str>,
     pub(super) kind: Kind,
-    /// Whether it may be called without a certificate: health.
+    /// Whether it may be called without a certificate, as health may.
     pub(super) open: bool,
 }
 
-/// What ends a call.
+/// Who streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Its one answer.
+    /// Neither side.
     Unary,
-    /// The caller: it may send without end.
+    /// The client, and perhaps the server too.
     ClientStreaming,
-    /// Nobody: we answer without end.
+    /// The server only.
     ServerStreaming,
 }
 
 impl Methods {
-    /// All in the encoded `FileDescriptorSet`s.
+    /// The methods in the encoded `FileDescriptorSet`s.
     pub(super) fn of(descriptor_sets: &[&[u8]]) -> Result<Self, prost::DecodeError> {
         let mut known = HashMap::new();
         for set in descriptor_sets {
@@ -58,7 +58,7 @@ impl Methods {
         Ok(Self { known, unknown })
     }
 
-    /// The one with this path.
+    /// The method with this path, or `unknown`.
     pub(super) fn named(&self, path: &str) -> &Method {
         self.known.get(path).unwrap_or(&self.unknown)
     }

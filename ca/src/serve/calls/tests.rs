@@ -1,5 +1,6 @@
 use std::future::pending;
 
+use http::StatusCode;
 use identity::SystemClock;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -42,7 +43,7 @@ async fn a_call_that_is_given_no_time_is_not_made() {
 async fn a_body_that_is_packed_is_refused_and_what_is_no_call_is_heard_out() {
     let packed = answered(&[("content-type", "application/grpc"), ("content-encoding", "gzip")]).await;
     assert_eq!(packed.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    // A body that never ends holds nobody up.
+    // An endless body does not delay the response.
     let (_sender, endless) = tokio::io::duplex(1);
     let endless = http_body_util::StreamBody::new(futures::stream::unfold(endless, |mut end| async move {
         use tokio::io::AsyncReadExt;

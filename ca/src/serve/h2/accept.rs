@@ -1,5 +1,5 @@
-//! Accepts TCP connections and completes their TLS handshakes, within limits: ten thousand silent connections cost a
-//! bounded amount of memory and keep nobody else out (R-CA-15).
+//! Accepts TCP connections and completes their TLS handshakes, within limits: ten thousand silent connections
+//! cost a bounded amount of memory and keep nobody else out (R-CA-15).
 
 use std::convert::Infallible;
 use std::io;
@@ -165,8 +165,8 @@ where
         None
     }
 
-    /// Completes the TLS handshake and waits for the first application bytes; hyper has no timeout for the HTTP/2
-    /// preface.
+    /// Completes the TLS handshake and waits for the first application bytes; hyper has no timeout for the
+    /// HTTP/2 preface.
     async fn handshake(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let tls = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
         let mut stream = tls.accept(tcp).await?;

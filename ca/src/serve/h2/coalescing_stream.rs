@@ -1,6 +1,6 @@
-//! The bytes of one connection. HTTP/2 flushes after every few frames; here what it writes in one turn leaves together, in one TLS record
-//! and one packet: an answer's head, message and status, or the settings with their acknowledgement. Between turns a connection keeps no
-//! buffer here: thousands of them idle.
+//! A TLS stream that coalesces small writes (ADR 0029). hyper flushes after every few frames; here all frames
+//! of one poll leave in one TLS record and one packet, for example the headers, message and trailers of a
+//! response. Between polls the stream keeps no buffer, because thousands of connections are idle.
 
 use std::io;
 use std::pin::Pin;
@@ -13,39 +13,40 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// One end for HTTP/2, which reads and writes; another for whoever polls it, and flushes after each turn.
+/// A handle of the stream: hyper has one, which reads and writes, and [`FlushAfterPoll`](super::connection)
+/// the other.
 #[derive(Clone)]
-pub(super) struct CoalescingStream(Arc<Mutex<Line>>);
+pub(super) struct CoalescingStream(Arc<Mutex<Buffered>>);
 
-struct Line {
+struct Buffered {
     stream: TlsStream<TcpStream>,
     unsent: BytesMut,
 }
 
 impl CoalescingStream {
     pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
-        Self(Arc::new(Mutex::new(Line { stream, unsent: BytesMut::new() })))
+        Self(Arc::new(Mutex::new(Buffered { stream, unsent: BytesMut::new() })))
     }
 
-    /// Sends what was written. While it is pending the task is woken when there is room for more.
+    /// Sends what was written. While pending, the task is woken when the socket takes more.
     ///
     /// # Errors
-    /// When the other end is gone.
+    /// When the connection broke.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut line = self.line();
-        ready!(line.poll_empty(cx))?;
-        Pin::new(&mut line.stream).poll_flush(cx)
+        let mut this = self.lock();
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
-    // Two ends, one task: never waited for.
-    fn line(&self) -> MutexGuard<'_, Line> {
+    // Both handles belong to one task, so the lock is never contended.
+    fn lock(&self) -> MutexGuard<'_, Buffered> {
         self.0.lock()
     }
 }
 
-impl Line {
-    /// Hands all that was written to TLS, and gives the memory back.
-    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+impl Buffered {
+    /// Hands the buffer to TLS and frees it.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.unsent.has_remaining() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
             if written == 0 {
@@ -60,39 +61,40 @@ impl Line {
 
 impl AsyncRead for CoalescingStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line().stream).poll_read(cx, buf)
+        Pin::new(&mut self.lock().stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for CoalescingStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut line = self.line();
-        if line.unsent.len() + buf.len() > WRITE_BUFFER_BYTES {
-            ready!(line.poll_empty(cx))?;
+        let mut this = self.lock();
+        if this.unsent.len() + buf.len() > WRITE_BUFFER_BYTES {
+            ready!(this.poll_drain(cx))?;
         }
         if buf.len() > WRITE_BUFFER_BYTES {
-            return Pin::new(&mut line.stream).poll_write(cx, buf);
+            return Pin::new(&mut this.stream).poll_write(cx, buf);
         }
-        line.unsent.extend_from_slice(buf);
+        this.unsent.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
-    /// No: HTTP/2 then puts small messages behind one another in its own buffer.
+    /// With `false`, h2 copies small frames into one buffer of its own.
     fn is_write_vectored(&self) -> bool {
         false
     }
 
-    /// At the end of the turn: see [`Self::poll_send`]. A full buffer is sent before that, and is what slows a writer down.
+    /// Does nothing: [`Self::poll_send`] flushes after the poll. A full buffer is sent earlier, and limits
+    /// the writer.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut line = self.line();
-        ready!(line.poll_empty(cx))?;
-        Pin::new(&mut line.stream).poll_shutdown(cx)
+        let mut this = self.lock();
+        ready!(this.poll_drain(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 
-/// What is written in a turn and leaves together: an answer with its certificate and chain. Longer ones leave in parts.
+/// The most that is coalesced: a response with a certificate and its chain fits.
 const WRITE_BUFFER_BYTES: usize = 8 * 1024;

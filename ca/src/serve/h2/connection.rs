@@ -130,8 +130,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The largest headers of a call: ours have a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// How long a connection lives on after its certificate was revoked. Calls that arrived complete are answered (one
-/// of them may be the revocation itself), and calls that arrive now are refused with the reason.
+/// How long a connection lives on after its certificate was revoked. Calls that arrived complete are answered
+/// (one of them may be the revocation itself), and calls that arrive now are refused with the reason.
 const REVOKED_LIFE_MAX: Duration = Duration::from_millis(500);
 
 /// How long the client may take to close the connection after GOAWAY.

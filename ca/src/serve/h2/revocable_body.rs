@@ -1,4 +1,5 @@
-//! What a caller sends, until its certificate is withdrawn: whoever has sent half of a request then gets its refusal at once.
+//! A request body that fails once the client's certificate is revoked, so that a half-sent request is refused
+//! at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use tonic::Status;
 use super::super::peer::Peer;
 use crate::grpc::{CallRejected, rejection};
 
-/// The body of a request.
+/// The body of one request.
 pub(super) struct RevocableBody {
     body: Incoming,
     peer: Arc<Peer>,
-    /// Made when there is something to wait for: most requests have arrived whole.
+    /// Made at the first wait: most requests arrive complete.
     revoked: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 

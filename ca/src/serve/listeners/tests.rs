@@ -44,7 +44,7 @@ impl Fixture {
             authority: Arc::clone(&opened.authority),
             quota: Arc::clone(&quota),
             routes: health.routes().unwrap(),
-            pages: MetricsHttp::new(Arc::clone(&metrics), Arc::new(|| Ok(()))),
+            metrics_http: MetricsHttp::new(Arc::clone(&metrics), Arc::new(|| Ok(()))),
             calls: CallLayer::new(
                 Arc::clone(&metrics),
                 quota,

@@ -163,7 +163,8 @@ async fn a_handler_that_panics_harms_its_own_call_only() {
     served.until_counted("touchmark_connections 0").await;
 }
 
-/// It is more than all buffers on the way take: what is left waits in the server until there is room on the wire.
+/// It is more than all buffers on the way take: what is left waits in the server until there is room on the
+/// wire.
 #[tokio::test]
 async fn an_answer_begun_before_a_stop_arrives_whole() {
     let served = Served::start(|_| ()).await;

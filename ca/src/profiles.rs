@@ -1,4 +1,4 @@
-//! The law of certificates as this installation has it.
+//! The certificate profiles of this installation.
 
 use authority::RenewalPolicy;
 use identity::{KeyType, ProfileName};
@@ -6,7 +6,7 @@ use issuance::Profile;
 
 use crate::config::{ProfileSettings, RenewalSettings};
 
-/// The standard profiles with what the settings change.
+/// The standard profiles with the changes of the settings.
 pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> Vec<Profile> {
     let profiles = ProfileName::ALL.into_iter().map(Profile::standard);
     profiles
@@ -31,27 +31,27 @@ pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> 
         .collect()
 }
 
-/// How operational certificates follow one another.
-pub(super) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
+/// The renewal policy of the settings.
+pub(crate) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
     let RenewalSettings { grace, superseded_for, hold_on_fork } = *settings;
     RenewalPolicy { grace, superseded_for, hold_on_fork }
 }
 
-/// Where everybody finds out what became of a certificate of this profile.
+/// Adds the URLs of CRL, OCSP and issuer certificate to a profile.
 pub(crate) fn add_revocation_urls(profile: &mut Profile, public_url: Option<&str>) {
     let Some(url) = public_url else { return };
     let issuer = profile.issuer;
-    // A root stands for itself; an OCSP signer cannot be revoked.
+    // Nothing revokes a root, and an OCSP signer is short-lived and has ocsp-nocheck.
     if matches!(profile.name, ProfileName::Root | ProfileName::OcspSigner) {
         return;
     }
     profile.crl_base_url = Some(format!("{url}/crl/{issuer}"));
-    // A birth certificate names its list and no more: it lies in flash and stays below 600 bytes (R-AR-16).
+    // A birth certificate has only the URL of its CRL: it must stay below 600 bytes (R-AR-16).
     if profile.name == ProfileName::Idevid {
         return;
     }
     profile.issuer_certificate_url = Some(format!("{url}/issuers/{issuer}.cer"));
-    // The root's key is offline: nobody answers for it.
+    // The root's key is offline, so there is no OCSP for what it issued.
     if profile.path_length.is_none() {
         profile.ocsp_url = Some(format!("{url}/ocsp"));
     }
