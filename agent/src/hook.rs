@@ -163,7 +163,7 @@ pub enum HookError {
     /// No process to signal.
     #[error("{} does not name a process", path.display())]
     PidFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system; `InvalidData`: no process number.
         source: io::Error,
@@ -171,7 +171,7 @@ pub enum HookError {
     /// The process takes no signal.
     #[error("the process that {} names cannot be sent SIGHUP", path.display())]
     Signal {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,

@@ -16,7 +16,7 @@ use crate::status::Status;
 pub struct Complaint {
     /// The program's name.
     pub program: &'static str,
-    /// What happened.
+    /// The details, for people.
     pub what: String,
     /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`, if the CA refused.
     pub reason: Option<String>,

@@ -82,7 +82,7 @@ pub enum CredentialError {
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -90,19 +90,19 @@ pub enum CredentialError {
     /// A file holds no certificates.
     #[error("{path}: no certificates in PEM")]
     NotCertificates {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The file holds no private key.
     #[error("{path}: not a private key in PEM")]
     NotAKey {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// Others than its owner can read the key.
     #[error("{path}: others than its owner can use this key (mode {mode:03o}); run: chmod 600 {path}")]
     KeyIsReadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,

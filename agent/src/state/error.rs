@@ -43,7 +43,7 @@ pub enum StateError {
     /// A file is missing or has unexpected content.
     #[error("{} is damaged: {why}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong with it, as text.
         why: String,
@@ -80,7 +80,7 @@ pub enum StateError {
     /// A file cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -88,7 +88,7 @@ pub enum StateError {
     /// A file cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,

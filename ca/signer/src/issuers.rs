@@ -183,7 +183,7 @@ pub enum IssuersError {
     /// A certificate cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: std::io::Error,
@@ -191,7 +191,7 @@ pub enum IssuersError {
     /// A certificate is damaged.
     #[error("{} is not a certificate of Touchmark in PEM, or it is damaged", path.display())]
     NotACertificate {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The passphrase cannot be used.

@@ -106,7 +106,7 @@ pub enum KeyFileError {
     /// The file cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -114,7 +114,7 @@ pub enum KeyFileError {
     /// The file exists or cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -122,7 +122,7 @@ pub enum KeyFileError {
     /// The file can be read by others.
     #[error("{} has mode {mode:04o}, so others can read it; run chmod 600 on it, and replace the key if they may have", path.display())]
     ReadableByOthers {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -130,25 +130,25 @@ pub enum KeyFileError {
     /// The file is of another kind, or damaged.
     #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", path.display())]
     NotAKey {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The passphrase does not decrypt it.
     #[error("{} cannot be decrypted with this passphrase", path.display())]
     WrongPassphrase {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The key is not ECDSA on P-256.
     #[error("{} holds a key of another kind than P-256", path.display())]
     Kind {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The key cannot be encoded.
     #[error("the key for {} cannot be encoded", path.display())]
     Encode {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The cryptographic library fails.

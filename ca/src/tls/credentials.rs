@@ -52,15 +52,15 @@ pub enum CredentialsError {
     /// A file is not there.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file is damaged.
     #[error("{} holds no certificate in PEM, or it is damaged", path.display())]
     NoCertificate {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The key cannot be used.

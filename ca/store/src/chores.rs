@@ -18,9 +18,10 @@ pub enum Chore {
 /// Who does a chore now.
 #[async_trait]
 pub trait Chores: Send + Sync + 'static {
-    /// Whether this process does the chore now. Asked before every round. Of all processes that share a log at most one is told `true`
-    /// at a time, but one that was told so may finish its round: a chore must do no harm when two processes do it at once. When the
-    /// process that did it is gone, another is told `true` within a minute.
+    /// Whether this process does the chore now. Asked before every round. Of all processes that share a log
+    /// at most one is told `true` at a time, but one that was told so may finish its round: a chore must do
+    /// no harm when two processes do it at once. When the process that did it is gone, another is told `true`
+    /// within a minute.
     ///
     /// # Errors
     /// When it cannot be known: the chore is not done in this round.

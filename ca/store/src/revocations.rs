@@ -7,7 +7,7 @@ use ledger::{CertificateStatus, Entry, EntryNumber};
 
 use super::Revocation;
 
-/// A place in the order of all revocations, holds and releases. An entry may change many certificates: the
+/// A position in the order of all revocations, holds and releases. An entry may change many certificates: the
 /// second number counts them, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangePosition {

@@ -27,8 +27,8 @@ pub struct Selected {
 pub struct SelectedDevice {
     /// The device.
     pub id: DeviceId,
-    /// Its place in the order of first births, from 0.
-    pub place: u32,
+    /// Its position in the order of first births, from 0.
+    pub position: u32,
     /// When it was last seen.
     pub last_seen: SystemTime,
 }
@@ -79,7 +79,7 @@ pub(super) async fn survey(store: &dyn Listings, selection: &Selection) -> Resul
             survey.certificates += 1;
             let Some(device) = &one.device else { continue };
             survey.product(&device.id.product).certificates += 1;
-            let (word, bit) = (device.place as usize / 64, 1 << (device.place % 64));
+            let (word, bit) = (device.position as usize / 64, 1 << (device.position % 64));
             if counted.len() <= word {
                 counted.resize(word + 1, 0);
             }

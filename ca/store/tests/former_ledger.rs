@@ -1,5 +1,5 @@
-//! A ledger that the commit 551a908 wrote, with every kind of entry that there was: every later version opens it and gives the same answers.
-//! `former_ledger/README.md` says how it was made.
+//! A ledger that the commit 551a908 wrote, with every kind of entry that there was: every later version opens
+//! it and gives the same answers. `former_ledger/README.md` says how it was made.
 
 #![allow(
     clippy::unwrap_used,

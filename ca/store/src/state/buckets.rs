@@ -1,8 +1,8 @@
 //! How the devices of an order lie in the projection: those whose serials differ in the last character alone
-//! share a row, a shelf.
+//! share a row, a bucket.
 //!
 //! sled copies a page of up to sixteen rows for every row that it writes, and keeps some hundred bytes in
-//! memory for every page: of a run of serials, a shelf makes one row in ten, or fewer.
+//! memory for every page: of a run of serials, a bucket makes one row in ten, or fewer.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use ledger::{DeviceState, WorkOrderId};
 
 use super::projection::DeviceRow;
 
-/// What is on a shelf, by last character.
+/// What is on a bucket, by last character.
 pub(super) type DeviceBucket = BTreeMap<u8, DeviceRow>;
 
 /// sled did not give what must be there.
@@ -24,27 +24,27 @@ impl From<sled::Error> for Broken {
     }
 }
 
-/// The key of a device's shelf, and its place there. Together they are the same for no two devices.
-pub(super) fn place(work_order: WorkOrderId, serial: &str) -> (Vec<u8>, u8) {
+/// The key of a device's bucket, and its position there. Together they are the same for no two devices.
+pub(super) fn position(work_order: WorkOrderId, serial: &str) -> (Vec<u8>, u8) {
     // A serial is ASCII and never empty.
     let (last, head) = serial.as_bytes().split_last().unwrap_or((&b' ', b""));
     (bucket_key(work_order, head), *last)
 }
 
-/// What lies on a shelf; `None`: the row is none.
+/// What lies on a bucket; `None`: the row is none.
 pub(super) fn read(value: &[u8]) -> Option<DeviceBucket> {
     match value.as_chunks::<2>() {
-        (places, []) => places.iter().map(|[last, row]| Some((*last, row_of(*row)?))).collect(),
+        (positions, []) => positions.iter().map(|[last, row]| Some((*last, row_of(*row)?))).collect(),
         _ => None,
     }
 }
 
-/// The row of a shelf.
+/// The row of a bucket.
 pub(super) fn write(bucket: &DeviceBucket) -> Vec<u8> {
     bucket.iter().flat_map(|(last, row)| [*last, byte_of(*row)]).collect()
 }
 
-/// Whether the key is a shelf's.
+/// Whether the key is a bucket's.
 pub(super) fn is_bucket(key: &[u8]) -> bool {
     key.first() == Some(&SHELF)
 }
@@ -52,7 +52,7 @@ pub(super) fn is_bucket(key: &[u8]) -> bool {
 /// The devices of an order, by serial.
 pub(super) struct Devices {
     buckets: sled::Iter,
-    /// The next shelf, already read: its head and what is on it.
+    /// The next bucket, already read: its head and what is on it.
     ahead: Option<(Vec<u8>, DeviceBucket)>,
     started: bool,
     /// Devices whose turn comes, by serial.
@@ -68,7 +68,7 @@ impl Devices {
     ) -> Result<Self, Broken> {
         let after = after.map_or(&b""[..], |serial| serial.as_str().as_bytes());
         let mut pending = BTreeMap::new();
-        // What follows a serial is on the shelves of its beginnings, and on those whose heads follow it.
+        // What follows a serial is on the buckets of its beginnings, and on those whose heads follow it.
         for (length, _) in after.iter().enumerate() {
             let head = after.get(..length).unwrap_or_default();
             if let Some(value) = tree.get(bucket_key(work_order, head))? {
@@ -86,7 +86,7 @@ impl Devices {
             self.look_ahead()?;
         }
         loop {
-            // Everything on a shelf, and on those behind it, follows the shelf's head.
+            // Everything on a bucket, and on those behind it, follows the bucket's head.
             let first = self.pending.first_entry();
             match (first, &self.ahead) {
                 (Some(first), Some((head, _))) if first.key() <= head => return device(first.remove_entry()),
@@ -163,10 +163,10 @@ fn row_of(byte: u8) -> Option<DeviceRow> {
     Some(DeviceRow { state, accounted: byte & ACCOUNTED != 0 })
 }
 
-/// Starts the key of a shelf.
+/// Starts the key of a bucket.
 const SHELF: u8 = b'd';
 
-/// Of a shelf's key, before the head: the letter and the work order.
+/// Of a bucket's key, before the head: the letter and the work order.
 const HEAD_OFFSET: usize = 9;
 
 const ACCOUNTED: u8 = 0x80;

@@ -26,10 +26,10 @@ impl CleanShutdownMark {
         let mut words = text.split_whitespace();
         let mark = words.next();
         let generation = words.next().and_then(|number| number.parse().ok());
-        let here = words.collect::<Vec<_>>().join(" ");
+        let recorded = words.collect::<Vec<_>>().join(" ");
         let trusted = match mark {
             Some("closed") => true,
-            Some("open") => place(directory).is_some_and(|place| place == here),
+            Some("open") => identity(directory).is_some_and(|identity| identity == recorded),
             _ => false,
         };
         let clean_shutdown = Self { directory: directory.to_owned(), generation: generation.unwrap_or(0) };
@@ -57,8 +57,8 @@ impl CleanShutdownMark {
     /// Marks the generation as being written. Before the first write.
     pub(super) fn mark_open(&self) -> io::Result<()> {
         // Without an identity of the mount, a dead process and a dead file system look the same.
-        let place = place(&self.directory).unwrap_or_else(|| "unknown".to_owned());
-        self.write(&format!("open {} {place}\n", self.generation))
+        let identity = identity(&self.directory).unwrap_or_else(|| "unknown".to_owned());
+        self.write(&format!("open {} {identity}\n", self.generation))
     }
 
     /// Makes all files of the generation durable and marks it as whole. After sled is closed.
@@ -79,7 +79,7 @@ impl CleanShutdownMark {
 }
 
 /// This boot and this mount; `None` where the kernel (before 6.8) cannot tell one mount from the next.
-fn place(directory: &Path) -> Option<String> {
+fn identity(directory: &Path) -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let unique = StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE);
     let found = statx(CWD, directory, AtFlags::empty(), unique).ok()?;

@@ -7,48 +7,48 @@ use std::sync::Arc;
 use ledger::{Entry, EntryNumber};
 use parking_lot::Mutex;
 
-/// One place for each entry number modulo [`PLACES`].
+/// One slot for each entry number modulo [`SLOTS`].
 pub(super) struct EntryCache(Mutex<Vec<Option<Arc<Entry>>>>);
 
 impl Default for EntryCache {
     fn default() -> Self {
-        Self(Mutex::new(vec![None; PLACES]))
+        Self(Mutex::new(vec![None; SLOTS]))
     }
 }
 
 impl EntryCache {
     /// The entry, if it was written or read lately.
     pub(super) fn find(&self, number: EntryNumber) -> Option<Arc<Entry>> {
-        let places = self.0.lock();
-        [place(number, PLACES), place(number, LARGE_PLACES)].into_iter().find_map(|place| {
-            places.get(place)?.as_ref().filter(|entry| entry.number == number).map(Arc::clone)
-        })
+        let slots = self.0.lock();
+        [slot(number, SLOTS), slot(number, LARGE_SLOTS)]
+            .into_iter()
+            .find_map(|slot| slots.get(slot)?.as_ref().filter(|entry| entry.number == number).map(Arc::clone))
     }
 
-    /// Keeps it until another takes its place.
+    /// Keeps it until another entry takes its slot.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
-        let mut places = self.0.lock();
+        let mut slots = self.0.lock();
         // Entries that revoke a thousand certificates are fifty times as large: they share a few of the
-        // places.
+        // slots.
         let large = entry.event.revoked().is_some_and(|revoked| revoked.certificates.len() > LARGE);
-        let place = place(entry.number, if large { LARGE_PLACES } else { PLACES });
-        let before = places.get_mut(place).and_then(|kept| kept.replace(Arc::clone(entry)));
-        drop(places);
+        let slot = slot(entry.number, if large { LARGE_SLOTS } else { SLOTS });
+        let before = slots.get_mut(slot).and_then(|kept| kept.replace(Arc::clone(entry)));
+        drop(slots);
         // It may be the last to hold the other one.
         drop(before);
     }
 }
 
-fn place(number: EntryNumber, places: usize) -> usize {
-    usize::try_from(number.0 % places as u64).unwrap_or_default()
+fn slot(number: EntryNumber, slots: usize) -> usize {
+    usize::try_from(number.0 % slots as u64).unwrap_or_default()
 }
 
 /// About a megabyte: more calls in flight than the CA answers at once, and small beside the index.
-const PLACES: usize = 1024;
+const SLOTS: usize = 1024;
 
 /// Where large entries are kept: a few megabytes at most, and enough for those who follow a mass revocation
 /// together.
-const LARGE_PLACES: usize = 64;
+const LARGE_SLOTS: usize = 64;
 
 /// Certificates that make an entry a large one.
 const LARGE: usize = 16;

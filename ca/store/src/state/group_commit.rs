@@ -24,7 +24,7 @@ pub(super) struct CommandGroup {
 /// The way to the committer. The committer ends when all of these are gone.
 pub(super) struct GroupCommit {
     queue: mpsc::Sender<CommandGroup>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waiting: Mutex<Vec<Waiting>>,
     /// How many went together the last time.
     before: AtomicUsize,
@@ -35,18 +35,18 @@ pub(super) struct GroupCommit {
 struct Waiting {
     commands: Vec<Command>,
     answer: oneshot::Sender<Answer>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl GroupCommit {
     /// With the committer's end of the queue.
     pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<CommandGroup>) {
         let (queue, receiver) = mpsc::channel(CALLS_MAX);
-        let places = Arc::new(Semaphore::new(CALLS_MAX));
+        let permits = Arc::new(Semaphore::new(CALLS_MAX));
         (
             Arc::new(Self {
                 queue,
-                places,
+                permits,
                 waiting: Mutex::default(),
                 before: AtomicUsize::new(0),
                 under_way: Arc::default(),
@@ -55,14 +55,14 @@ impl GroupCommit {
         )
     }
 
-    /// Waits for a place and then for the answer. When this is dropped the commands may have been decided all
+    /// Waits for a permit and then for the answer. When this is dropped the commands may have been decided all
     /// the same.
     pub(super) async fn ask(self: Arc<Self>, commands: Vec<Command>) -> Answer {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let (answer, verdicts) = oneshot::channel();
         let alone = {
             let mut waiting = self.waiting.lock();
-            waiting.push(Waiting { commands, answer, _place: place });
+            waiting.push(Waiting { commands, answer, _permit: permit });
             waiting.len() == 1
         };
         if alone {
@@ -76,7 +76,7 @@ impl GroupCommit {
 
     /// Calls that wait for their answers.
     pub(super) fn waiting(&self) -> u64 {
-        CALLS_MAX.saturating_sub(self.places.available_permits()) as u64
+        CALLS_MAX.saturating_sub(self.permits.available_permits()) as u64
     }
 
     fn waiting_now(&self) -> usize {
@@ -94,7 +94,7 @@ impl GroupCommit {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         self.before.store(waiting.len(), Ordering::Relaxed);
         let (calls, askers): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|one| (one.commands, (one.answer, one._place))).unzip();
+            waiting.into_iter().map(|one| (one.commands, (one.answer, one._permit))).unzip();
         let (answers, answered) = oneshot::channel();
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let sent = self.queue.send(CommandGroup { calls, answers }).await;
@@ -115,5 +115,5 @@ impl GroupCommit {
 /// How long callers wait for as many as came the last time: a fraction of what a disk takes to sync.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// Calls of `commit` that wait; more wait for a place.
+/// Calls of `commit` that wait; more wait for a permit.
 const CALLS_MAX: usize = 4096;

@@ -107,8 +107,8 @@ impl Index {
             }
             Effect::CertificateIssued { certificate, holder, .. } => match holder {
                 Holder::Principal(Principal::Device(device)) => {
-                    let place = self.device_row((&device).into());
-                    self.enter_certificate_of(place, &certificate.into(), number);
+                    let position = self.device_row((&device).into());
+                    self.enter_certificate_of(position, &certificate.into(), number);
                 }
                 Holder::Issuer(issuer) => {
                     let row = self.enter_certificate(&certificate.into(), NONE, number);
@@ -122,8 +122,8 @@ impl Index {
                 self.change_status(self.certificate_row(&serial_number), change, number);
             }
             Effect::OthersSuperseded { device, but, in_use_ends } => {
-                let (place, but) = (self.device_row(device.into()), self.certificate_row(&but));
-                self.supersede(place, but, number, in_use_ends.map(format::milliseconds));
+                let (position, but) = (self.device_row(device.into()), self.certificate_row(&but));
+                self.supersede(position, but, number, in_use_ends.map(format::milliseconds));
             }
             Effect::DeviceBorn { device, work_order, .. } => {
                 let hash = self.device_hash(device.into());
@@ -171,17 +171,17 @@ impl Index {
     }
 
     /// The device that owns the certificate entered last has a birth certificate: its first, or, if it has a
-    /// place, that of a rework. Returns its place.
-    fn bear(&mut self, hash: Hash, place: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
-        let was_confirmed = self.device_mut(place).map(|row| {
+    /// position, that of a rework. Returns its position.
+    fn bear(&mut self, hash: Hash, position: Option<u32>, work_order: WorkOrderId, number: u32) -> u32 {
+        let was_confirmed = self.device_mut(position).map(|row| {
             let was_confirmed = row.flags.confirmed;
             row.flags.reborn();
             row.changed = number;
             was_confirmed
         });
-        let place = place.unwrap_or_else(|| {
-            let place = self.device_rows.len() as u32;
-            self.devices.insert(hash, place);
+        let position = position.unwrap_or_else(|| {
+            let position = self.device_rows.len() as u32;
+            self.devices.insert(hash, position);
             self.device_rows.push(DeviceRow {
                 check: hash.check(),
                 newest: self.certificates.last(),
@@ -189,21 +189,21 @@ impl Index {
                 seen: AtomicU32::new(0),
                 flags: DeviceFlags::default(),
             });
-            place
+            position
         });
         self.count(work_order, |counts| counts.count_birth(was_confirmed));
-        place
+        position
     }
 
-    fn change(&mut self, place: Option<u32>, change: DeviceChange, number: u32) {
-        if let Some(row) = self.device_mut(place) {
+    fn change(&mut self, position: Option<u32>, change: DeviceChange, number: u32) {
+        if let Some(row) = self.device_mut(position) {
             row.flags.change(change);
             row.changed = number;
         }
     }
 
-    fn supersede(&mut self, place: Option<u32>, but: Option<u32>, number: u32, in_use_ends: Option<u64>) {
-        if let Some(newest) = self.device_mut(place).map(|row| row.newest) {
+    fn supersede(&mut self, position: Option<u32>, but: Option<u32>, number: u32, in_use_ends: Option<u64>) {
+        if let Some(newest) = self.device_mut(position).map(|row| row.newest) {
             self.certificates.supersede(newest, but, number, in_use_ends);
         }
     }
@@ -239,29 +239,29 @@ impl Index {
         let number = small(summary.number);
         // Every entry of the ledger passes here at a start: the device is looked up once.
         let hash = self.device_hash(summary.device);
-        let mut place = self.device_at(hash);
+        let mut position = self.device_at(hash);
         self.times.enter(summary.number, summary.at_ms);
         self.enter_request(summary.caller, summary.request, number);
         match &summary.event {
             SummaryEvent::BirthIssued { work_order, certificate } => {
-                self.enter_certificate_of(place, certificate, number);
-                place = Some(self.bear(hash, place, *work_order, number));
+                self.enter_certificate_of(position, certificate, number);
+                position = Some(self.bear(hash, position, *work_order, number));
             }
             SummaryEvent::UnitConfirmed { work_order, serial_number } => {
-                self.change(place, DeviceChange::Confirmed, number);
+                self.change(position, DeviceChange::Confirmed, number);
                 self.change_status(self.certificate_row(serial_number), StatusChange::InUse, number);
                 self.count(*work_order, WorkOrderCounts::count_confirmed);
             }
             SummaryEvent::OperationalIssued { certificate } => {
-                self.enter_certificate_of(place, certificate, number);
+                self.enter_certificate_of(position, certificate, number);
             }
             SummaryEvent::InstallConfirmed { serial_number } => {
                 let used = self.certificate_row(serial_number);
-                self.supersede(place, used, number, None);
+                self.supersede(position, used, number, None);
                 self.change_status(used, StatusChange::InUse, number);
             }
         }
-        if let Some(row) = self.device_mut(place) {
+        if let Some(row) = self.device_mut(position) {
             row.see(u32::try_from(summary.at_ms / 1000).unwrap_or(u32::MAX));
         }
     }
@@ -276,11 +276,11 @@ impl Index {
         }
     }
 
-    /// Enters a certificate of the device at this place; `None`: it is not born yet.
-    fn enter_certificate_of(&mut self, place: Option<u32>, certificate: &CertificateSummary, number: u32) {
-        let previous = self.device_mut(place).map_or(NONE, |row| row.newest);
+    /// Enters a certificate of the device at this position; `None`: it is not born yet.
+    fn enter_certificate_of(&mut self, position: Option<u32>, certificate: &CertificateSummary, number: u32) {
+        let previous = self.device_mut(position).map_or(NONE, |row| row.newest);
         let newest = self.enter_certificate(certificate, previous, number);
-        if let Some(row) = self.device_mut(place) {
+        if let Some(row) = self.device_mut(position) {
             row.newest = newest;
         }
     }
@@ -327,8 +327,8 @@ impl Index {
         self.devices.find(hash).find(sure)
     }
 
-    fn device_mut(&mut self, place: Option<u32>) -> Option<&mut DeviceRow> {
-        self.device_rows.get_mut(place? as usize)
+    fn device_mut(&mut self, position: Option<u32>) -> Option<&mut DeviceRow> {
+        self.device_rows.get_mut(position? as usize)
     }
 
     /// The entries of all certificates of a device, newest first.
@@ -342,9 +342,9 @@ impl Index {
         entries
     }
 
-    /// A device's place in the order of first births, and when it was last seen.
-    pub(super) fn place_of(&self, device: &DeviceId) -> Option<(u32, u32)> {
-        self.device(device).map(|(place, row)| (place, row.seen.load(Ordering::Relaxed)))
+    /// A device's position in the order of first births, and when it was last seen.
+    pub(super) fn position_of(&self, device: &DeviceId) -> Option<(u32, u32)> {
+        self.device(device).map(|(position, row)| (position, row.seen.load(Ordering::Relaxed)))
     }
 
     /// Moves forward when a device was last seen.
@@ -359,13 +359,13 @@ impl Index {
     pub(super) fn silent(&self, from: u64, before: u64, limit: usize) -> (Vec<u32>, Option<u64>) {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let mut entries = Vec::new();
-        for (place, row) in self.device_rows.iter().enumerate().skip(from) {
+        for (position, row) in self.device_rows.iter().enumerate().skip(from) {
             let silent = u64::from(row.seen.load(Ordering::Relaxed)) < before;
             if !silent || row.flags.scrapped || row.flags.retired || !self.has_live_certificate(row) {
                 continue;
             }
             if entries.len() >= limit {
-                return (entries, Some(place as u64));
+                return (entries, Some(position as u64));
             }
             entries.extend(self.certificates.get(row.newest).map(|newest| newest.entry));
         }
@@ -385,7 +385,7 @@ impl Index {
         false
     }
 
-    /// When every device was last seen, by place.
+    /// When every device was last seen, by position.
     pub(super) fn seen(&self) -> Vec<u32> {
         self.device_rows.iter().map(|row| row.seen.load(Ordering::Relaxed)).collect()
     }
@@ -398,8 +398,8 @@ impl Index {
     }
 
     fn device(&self, device: &DeviceId) -> Option<(u32, &DeviceRow)> {
-        let place = self.device_row(device.into())?;
-        Some((place, self.device_rows.get(place as usize)?))
+        let position = self.device_row(device.into())?;
+        Some((position, self.device_rows.get(position as usize)?))
     }
 
     fn count(&mut self, work_order: WorkOrderId, change: impl FnOnce(&mut WorkOrderCounts)) {

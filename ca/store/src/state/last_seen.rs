@@ -57,7 +57,7 @@ pub(super) fn path_beside(projection: &Path) -> PathBuf {
     projection.with_file_name(FILE)
 }
 
-/// What was written down, by place; `None`: nothing that is good for a ledger of this length.
+/// What was written down, by position; `None`: nothing that is good for a ledger of this length.
 pub(super) fn read(path: &Path, head: u64) -> Option<Vec<u32>> {
     let bytes = fs::read(path).ok()?;
     let (body, crc) = bytes.split_last_chunk::<4>()?;

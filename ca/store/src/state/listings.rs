@@ -204,9 +204,9 @@ fn merge(
     let mut sources = Vec::new();
     let mut heap = BinaryHeap::new();
     let mut broken = false;
-    let pull = move |source: &mut Devices, place: usize, heap: &mut BinaryHeap<_>| {
+    let pull = move |source: &mut Devices, position: usize, heap: &mut BinaryHeap<_>| {
         source.next().transpose().map(|row| {
-            heap.extend(row.map(|(serial, row)| Reverse((serial, place, row.state, row.accounted))));
+            heap.extend(row.map(|(serial, row)| Reverse((serial, position, row.state, row.accounted))));
         })
     };
     for id in orders {
@@ -221,9 +221,9 @@ fn merge(
         if std::mem::take(&mut broken) {
             return Some(Err(Broken));
         }
-        let Reverse((serial, place, state, accounted)) = heap.pop()?;
-        if let Some(source) = sources.get_mut(place)
-            && pull(source, place, &mut heap).is_err()
+        let Reverse((serial, position, state, accounted)) = heap.pop()?;
+        if let Some(source) = sources.get_mut(position)
+            && pull(source, position, &mut heap).is_err()
         {
             broken = true;
         }

@@ -21,7 +21,7 @@ use ledger_log::format::{DeviceName, EntrySummary, SummaryEvent};
 /// What is to be written, in the order of the keys.
 #[derive(Default)]
 pub(super) struct NewRows {
-    /// Onto shelves that may be there.
+    /// Onto buckets that may be there.
     pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
     /// Keys of certificates that expire.
     pub(super) expiring: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ pub(super) fn project_summary(
         }
         SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
             if let Some((work_order, row)) = now(summary.device) {
-                rows.put(buckets::place(work_order, summary.device.serial), row);
+                rows.put(buckets::position(work_order, summary.device.serial), row);
             }
         }
     }
@@ -111,7 +111,7 @@ pub(super) fn project(
     }
     for device in changed.into_iter().chain(revoked.iter().map(DeviceName::from)) {
         if let Some((work_order, row)) = now(device) {
-            rows.put(buckets::place(work_order, device.serial), row);
+            rows.put(buckets::position(work_order, device.serial), row);
         }
     }
     progress.reached = entry.number.0;
@@ -126,11 +126,11 @@ fn born(
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
-    let place = buckets::place(work_order, device.serial);
+    let position = buckets::position(work_order, device.serial);
     if first(device).is_none_or(|first| first == number) {
-        progress.add(&place.0, &[place.1]);
+        progress.add(&position.0, &[position.1]);
     }
-    rows.put(place, DeviceRow { state: DeviceState::Issued, accounted: false });
+    rows.put(position, DeviceRow { state: DeviceState::Issued, accounted: false });
 }
 
 fn expires(second: u64, entry: EntryNumber, rows: &mut NewRows, progress: &mut Progress) {
@@ -143,12 +143,12 @@ fn expires(second: u64, entry: EntryNumber, rows: &mut NewRows, progress: &mut P
 }
 
 impl Progress {
-    /// Counts one more: a shelf's key and the place there, or a whole key.
-    pub(super) fn add(&mut self, key: &[u8], place: &[u8]) {
+    /// Counts one more: a bucket's key and the position there, or a whole key.
+    pub(super) fn add(&mut self, key: &[u8], position: &[u8]) {
         self.rows += 1;
         // A sum does not depend on the order, and each key is new exactly once.
-        let hash =
-            u64::from(crc32c::crc32c_append(crc32c::crc32c(key), place)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = u64::from(crc32c::crc32c_append(crc32c::crc32c(key), position))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.keys = self.keys.wrapping_add(hash);
     }
 

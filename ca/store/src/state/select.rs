@@ -143,8 +143,8 @@ impl Shared {
         let status = index.certificate_status(&serial_number)?;
         let device = match entry.event.holder()? {
             Holder::Principal(Principal::Device(id)) => {
-                let (place, seen) = index.place_of(&id)?;
-                Some(SelectedDevice { id, place, last_seen: second(seen) })
+                let (position, seen) = index.position_of(&id)?;
+                Some(SelectedDevice { id, position, last_seen: second(seen) })
             }
             Holder::Principal(Principal::Named { .. }) => None,
             Holder::Issuer(_) => return None,

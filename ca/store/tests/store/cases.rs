@@ -28,7 +28,7 @@ mod lifecycle;
 mod listings;
 #[path = "model.rs"]
 mod model;
-#[path = "withdrawals.rs"]
+#[path = "revocations.rs"]
 mod revocations;
 #[allow(unused_imports, reason = "only the conformance suite asks them")]
 pub(crate) use {lifecycle::*, listings::*, model::*, revocations::*};

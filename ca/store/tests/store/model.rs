@@ -131,7 +131,7 @@ async fn certificates_agree(bench: &Bench, state: &Overlay<EmptyView>, serial_nu
 
 /// Whoever follows the feed knows at its end what the store knows.
 async fn changes_add_up(bench: &Bench, serial_numbers: &[SerialNumber]) {
-    let mut withdrawn = std::collections::HashMap::new();
+    let mut revoked = std::collections::HashMap::new();
     let mut after = ChangePosition::behind(EntryNumber(0));
     loop {
         let changes = bench.store.revocation_changes(after, 5).await.unwrap();
@@ -139,18 +139,16 @@ async fn changes_add_up(bench: &Bench, serial_numbers: &[SerialNumber]) {
         after = last.position;
         for change in changes {
             match change.status {
-                ChangedStatus::RevokedOrHeld(revocation) => {
-                    withdrawn.insert(change.serial_number, revocation)
-                }
-                ChangedStatus::Released => withdrawn.remove(&change.serial_number),
+                ChangedStatus::RevokedOrHeld(revocation) => revoked.insert(change.serial_number, revocation),
+                ChangedStatus::Released => revoked.remove(&change.serial_number),
             };
         }
     }
     for serial_number in serial_numbers {
         let status = bench.store.status_record(serial_number).await.unwrap().unwrap();
-        assert_eq!(withdrawn.remove(serial_number), status.revocation);
+        assert_eq!(revoked.remove(serial_number), status.revocation);
     }
-    assert!(withdrawn.is_empty());
+    assert!(revoked.is_empty());
 }
 
 async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {

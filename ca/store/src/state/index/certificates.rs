@@ -280,7 +280,7 @@ impl CertificateRow {
     }
 }
 
-/// Its place in [`IssuerName::ALL`].
+/// Its position in [`IssuerName::ALL`].
 pub(in crate::state) fn issuer_place(issuer: IssuerName) -> usize {
     match issuer {
         IssuerName::Root => 0,

@@ -155,8 +155,8 @@ impl View for Rows<'_> {
     }
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
-        for place in self.index.devices.find(self.index.device_hash(device.into())) {
-            if let Some(row) = self.index.device_rows.get(place as usize)
+        for position in self.index.devices.find(self.index.device_hash(device.into())) {
+            if let Some(row) = self.index.device_rows.get(position as usize)
                 && let Some(facts) = self.device_of(device, row)?
             {
                 return Ok(Some(facts));
@@ -202,8 +202,8 @@ impl View for Rows<'_> {
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError> {
-        let place = work_order.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-        Ok(place.and_then(|place| self.index.work_orders.get(place)).cloned())
+        let position = work_order.0.checked_sub(1).and_then(|position| usize::try_from(position).ok());
+        Ok(position.and_then(|position| self.index.work_orders.get(position)).cloned())
     }
 
     fn work_orders(&self) -> Result<u64, StoreError> {
