@@ -1,5 +1,5 @@
-//! The contract for CRL numbers, and for the record of how far the ledger was when the last one was taken (R-CRL-01,
-//! R-CA-06).
+//! The contract for CRL numbers, and for the record of how far the ledger was when the last one was taken
+//! (R-CRL-01, R-CA-06).
 
 use std::io;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use store::StoreError;
 
 use super::StatusSource;
 
-/// Gives CRL numbers, and records the head of the ledger, outside the ledger: so a ledger that was restored from an
-/// older backup is noticed.
+/// Gives CRL numbers, and records the head of the ledger, outside the ledger: so a ledger that was restored
+/// from an older backup is noticed.
 #[async_trait]
 pub trait CrlNumbers: Send + Sync + 'static {
-    /// Takes `count` consecutive numbers. When this returns `Ok`, no process gets any of them again, also after a
-    /// crash, and a ledger that ends before `head` is refused at the next start. A recorded head never goes back.
-    /// `count` may be 0, to record the head only.
+    /// Takes `count` consecutive numbers. When this returns `Ok`, no process gets any of them again, also
+    /// after a crash, and a ledger that ends before `head` is refused at the next start. A recorded head
+    /// never goes back. `count` may be 0, to record the head only.
     ///
     /// # Errors
     /// When it cannot be recorded; then no number was given.

@@ -102,7 +102,7 @@ async fn entries_and_certificates(store: &LogStore, text: &mut String) {
             some(one.parent()),
             some(one.work_order()),
             some(one.ends().map(at)),
-            one.revocation().map_or("-".into(), revocation),
+            one.revocation().map_or_else(|| "-".into(), revocation),
             some(record.shard),
             hex(&signed.der)
         )
@@ -243,7 +243,7 @@ fn at(time: SystemTime) -> u128 {
 }
 
 fn some<T: ToString>(value: Option<T>) -> String {
-    value.map_or("-".into(), |value| value.to_string())
+    value.map_or_else(|| "-".into(), |value| value.to_string())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -47,8 +47,8 @@ pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
 
 impl Connection {
     /// Serves requests, with the [`Peer`] and its proof in their extensions, until the client closes the
-    /// connection, or `stop`: then requests that have begun are answered first. A connection whose certificate is
-    /// revoked is closed within a second, an evicted one at once.
+    /// connection, or `stop`: then requests that have begun are answered first. A connection whose
+    /// certificate is revoked is closed within a second, an evicted one at once.
     ///
     /// # Errors
     /// When the connection broke.

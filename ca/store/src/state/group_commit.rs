@@ -55,8 +55,8 @@ impl GroupCommit {
         )
     }
 
-    /// Waits for a permit and then for the answer. When this is dropped the commands may have been decided all
-    /// the same.
+    /// Waits for a permit and then for the answer. When this is dropped the commands may have been decided
+    /// all the same.
     pub(super) async fn ask(self: Arc<Self>, commands: Vec<Command>) -> Answer {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let (answer, verdicts) = oneshot::channel();
