@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::issue::IssuanceRequest;
 use super::{Authority, Caller, Refused};
 
-/// The moduli that were compared before, at most [`WALK_MODULI_MAX`]: the next walk compares only newer keys
+/// The moduli that were compared before, at most `WALK_MODULI_MAX`: the next walk compares only newer keys
 /// with them.
 #[derive(Default)]
 pub struct PrimeWalk {

@@ -20,7 +20,7 @@ use super::{RenewalGrace, ServerCredentials};
 /// would not show the client's certificate again (R-CA-11).
 ///
 /// A client without a certificate finishes the handshake, because health needs none. A certificate must pass
-/// [`ClientVerifier`](super::client_verifier); the authority decides what its holder may call. `issuers` are
+/// `ClientVerifier`; the authority decides what its holder may call. `issuers` are
 /// those that certify most clients.
 ///
 /// # Errors
