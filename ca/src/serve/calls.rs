@@ -175,6 +175,9 @@ fn end(
 ) -> BoxFuture<'static, CallRejected> {
     // When the client streams, the stop ends its stream, and the response ends by itself.
     let stop = (kind == Kind::ServerStreaming).then_some(stop);
+    // A stream that begins after the signal was authorized by the ledger, where a hold may have been
+    // released.
+    let peer = peer.filter(|peer| !peer.revoked.is_set());
     let revoked = peer.as_ref().map(|peer| peer.revoked.token());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     async move {

@@ -64,6 +64,11 @@ impl RevokedSignal {
         self.signal.cancel();
     }
 
+    /// Whether the signal is set.
+    pub(super) fn is_set(&self) -> bool {
+        self.signal.is_cancelled()
+    }
+
     /// A token that is cancelled when the signal is set. It may outlive the connection.
     pub(super) fn token(&self) -> CancellationToken {
         self.signal.clone()

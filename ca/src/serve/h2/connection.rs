@@ -66,7 +66,7 @@ impl Connection {
         let revoked = peer.revoked.token();
         let refused = matches!(peer.identity, Identity::Refused);
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| Body::new(RevocableBody::new(body, Arc::clone(&peer))));
+            let mut request = request.map(|body| Body::new(RevocableBody::new(body, &peer)));
             if let Some(proof) = &peer.proof {
                 request.extensions_mut().insert(proof.clone());
             }
@@ -80,7 +80,7 @@ impl Connection {
                 sleep(REFUSED_LIFE_MAX).await;
             } else {
                 revoked.cancelled().await;
-                // Calls that arrive meanwhile are refused with the reason.
+                // Calls that arrive meanwhile are refused with the reason, if the ledger still has one.
                 sleep(REVOKED_LIFE_MAX).await;
             }
         };

@@ -1,6 +1,7 @@
 //! A request body that fails once the client's certificate is revoked, so that a half-sent request is refused
 //! at once.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,21 +15,27 @@ use tonic::Status;
 use super::super::peer::Peer;
 use crate::grpc::{CallRejected, rejection};
 
-/// The body of one request.
-pub(super) struct RevocableBody {
-    body: Incoming,
-    peer: Arc<Peer>,
+/// The body of one request. A request that begins after the signal is not failed by it: whoever authorizes it
+/// asks the ledger, where a hold may have been released since.
+pub(super) struct RevocableBody<B = Incoming> {
+    body: B,
+    /// `None`: the signal was set before the request began.
+    peer: Option<Arc<Peer>>,
     /// Made at the first wait: most requests arrive complete.
     revoked: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl RevocableBody {
-    pub(super) fn new(body: Incoming, peer: Arc<Peer>) -> Self {
+impl<B> RevocableBody<B> {
+    pub(super) fn new(body: B, peer: &Arc<Peer>) -> Self {
+        let peer = (!peer.revoked.is_set()).then(|| Arc::clone(peer));
         Self { body, peer, revoked: None }
     }
 }
 
-impl HttpBody for RevocableBody {
+impl<B> HttpBody for RevocableBody<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 
@@ -40,10 +47,11 @@ impl HttpBody for RevocableBody {
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
         }
         let this = &mut *self;
-        let signal = || Box::pin(this.peer.revoked.token().cancelled_owned());
+        let Some(peer) = &this.peer else { return Poll::Pending };
+        let signal = || Box::pin(peer.revoked.token().cancelled_owned());
         match this.revoked.get_or_insert_with(signal).poll_unpin(cx) {
             Poll::Ready(()) => {
-                let refused = CallRejected::Caller(this.peer.revoked.why());
+                let refused = CallRejected::Caller(peer.revoked.why());
                 Poll::Ready(Some(Err(rejection(refused))))
             }
             Poll::Pending => Poll::Pending,
@@ -56,5 +64,31 @@ impl HttpBody for RevocableBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use authority::CallerRefused;
+    use futures::{future, stream};
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+    use crate::network_limit::Network;
+    use crate::serve::peer::Identity;
+
+    #[tokio::test]
+    async fn the_signal_fails_requests_that_began_before_it_and_no_others() {
+        let network = Network::of("192.0.2.1".parse().unwrap());
+        let peer = Arc::new(Peer::new(None, Identity::Anonymous, network));
+        let unfinished = || StreamBody::new(stream::pending::<Result<Frame<Bytes>, Status>>());
+        let mut before = RevocableBody::new(unfinished(), &peer);
+        peer.revoked.set(CallerRefused::Held);
+        let failed = before.frame().await.unwrap().unwrap_err();
+        assert_eq!(failed.code(), tonic::Code::Unauthenticated);
+
+        let mut after = RevocableBody::new(unfinished(), &peer);
+        let mut frame = after.frame();
+        assert!(future::poll_fn(|cx| Poll::Ready(frame.poll_unpin(cx).is_pending())).await);
     }
 }
