@@ -43,7 +43,7 @@ pub(crate) struct Session {
     resent: u32,
     damaged: u32,
     // Whether a damaged frame has shortened the timer since the request was sent.
-    hurried: bool,
+    timer_shortened: bool,
 }
 
 /// Random values of one session.
@@ -163,7 +163,7 @@ impl Session {
             sends_left: 0,
             resent: 0,
             damaged: 0,
-            hurried: false,
+            timer_shortened: false,
         }
     }
 
@@ -397,11 +397,11 @@ impl Session {
 
     /// Shortens the timer after a damaged frame. Noise comes in bursts, and each burst costs one attempt.
     fn damaged(&mut self) -> Vec<Command> {
-        if self.request.is_none() || self.hurried {
+        if self.request.is_none() || self.timer_shortened {
             return Vec::new();
         }
         self.damaged = self.damaged.saturating_add(1);
-        self.hurried = true;
+        self.timer_shortened = true;
         vec![Command::ArmTimer(self.limits.answer_timeout.min(DAMAGE_PAUSE))]
     }
 
@@ -422,7 +422,7 @@ impl Session {
 
     fn send(&mut self) -> Vec<Command> {
         self.sends_left = self.sends_left.saturating_sub(1);
-        self.hurried = false;
+        self.timer_shortened = false;
         let Some(request) = self.request.clone() else { return Vec::new() };
         vec![
             Command::Send { exchange: self.exchange, request },

@@ -55,6 +55,7 @@ impl Authority {
     /// be told.
     pub async fn admit(&self, proof: Option<&Proof>, operation: Operation) -> Result<Caller, NotAdmitted> {
         let identified = match proof {
+            // An operation that admits a bare key first needs a `CallerProof` for it (ADR 0057).
             Some(Proof::BareKey(_)) if operation.allows_bare_key() => {
                 Err(Refused::internal("a bare key is no principal yet"))
             }

@@ -15,7 +15,7 @@ pub enum AlarmKind {
     Duplicate,
 }
 
-/// What is another's.
+/// What two devices have in common and must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Clash {
     /// The key.

@@ -19,7 +19,7 @@ use super::{
 
 pub use operational::UNCONFIRMED_MAX;
 
-/// What a command that is not refused comes to.
+/// The outcome of a command, unless it is refused without a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// This happens now.
@@ -50,7 +50,7 @@ pub fn decide<V: View>(
 }
 
 /// What [`decide`] would say of a request before its certificate is signed: a replay, `Clear` if nothing is
-/// in the way, or the alarm that is to be put on record with the refusal: then the command is worth a commit.
+/// in the way, or the alarm that is to be recorded with the refusal: then commit the command all the same.
 ///
 /// # Errors
 /// As of [`decide`].

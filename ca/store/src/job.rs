@@ -1,5 +1,5 @@
-//! Mass revocation: a selection, revoked in chunks that each are one entry. What is killed between two chunks
-//! goes on where it was.
+//! Mass revocation: a selection, revoked in chunks that each are one entry. A job that was interrupted
+//! between two chunks continues with the next one.
 
 use identity::SerialNumber;
 use ledger::{Action, CertificateStatus, Command, JobFacts, JobId, REVOKE_MAX};

@@ -11,7 +11,7 @@ use ledger::{DeviceState, WorkOrderId};
 
 use super::projection::DeviceRow;
 
-/// What is on a bucket, by last character.
+/// What is in a bucket, by last character.
 pub(super) type DeviceBucket = BTreeMap<u8, DeviceRow>;
 
 /// sled did not give what must be there.
@@ -31,7 +31,7 @@ pub(super) fn position(work_order: WorkOrderId, serial: &str) -> (Vec<u8>, u8) {
     (bucket_key(work_order, head), *last)
 }
 
-/// What lies on a bucket; `None`: the row is none.
+/// What lies in a bucket; `None`: the row is none.
 pub(super) fn read(value: &[u8]) -> Option<DeviceBucket> {
     match value.as_chunks::<2>() {
         (positions, []) => positions.iter().map(|[last, row]| Some((*last, row_of(*row)?))).collect(),
@@ -46,7 +46,7 @@ pub(super) fn write(bucket: &DeviceBucket) -> Vec<u8> {
 
 /// Whether the key is a bucket's.
 pub(super) fn is_bucket(key: &[u8]) -> bool {
-    key.first() == Some(&SHELF)
+    key.first() == Some(&BUCKET_PREFIX)
 }
 
 /// The devices of an order, by serial.
@@ -86,7 +86,7 @@ impl Devices {
             self.look_ahead()?;
         }
         loop {
-            // Everything on a bucket, and on those behind it, follows the bucket's head.
+            // Everything in a bucket, and in those behind it, follows the bucket's head.
             let first = self.pending.first_entry();
             match (first, &self.ahead) {
                 (Some(first), Some((head, _))) if first.key() <= head => return device(first.remove_entry()),
@@ -133,7 +133,7 @@ fn device((serial, row): (Vec<u8>, DeviceRow)) -> Result<Option<(DeviceSerial, D
 }
 
 fn bucket_key(work_order: WorkOrderId, head: &[u8]) -> Vec<u8> {
-    [&[SHELF][..], &work_order.0.to_be_bytes(), head].concat()
+    [&[BUCKET_PREFIX][..], &work_order.0.to_be_bytes(), head].concat()
 }
 
 fn byte_of(row: DeviceRow) -> u8 {
@@ -164,7 +164,7 @@ fn row_of(byte: u8) -> Option<DeviceRow> {
 }
 
 /// Starts the key of a bucket.
-const SHELF: u8 = b'd';
+const BUCKET_PREFIX: u8 = b'd';
 
 /// Of a bucket's key, before the head: the letter and the work order.
 const HEAD_OFFSET: usize = 9;

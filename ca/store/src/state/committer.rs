@@ -40,7 +40,7 @@ struct Decided {
     drafts: Vec<Result<Vec<Draft>, StoreError>>,
     /// Whether a command was refused or was answered before: true only if nothing else has been appended
     /// meanwhile.
-    looked_back: bool,
+    depends_on_earlier_entries: bool,
 }
 
 impl Committer {
@@ -102,8 +102,8 @@ impl Committer {
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up()?;
             let head = self.shared.head();
-            let Decided { batch, entries, drafts, looked_back } = self.decide(groups, head)?;
-            if looked_back && self.log().head().await? > head {
+            let Decided { batch, entries, drafts, depends_on_earlier_entries } = self.decide(groups, head)?;
+            if depends_on_earlier_entries && self.log().head().await? > head {
                 continue;
             }
             if !batch.is_empty() {
@@ -196,7 +196,7 @@ impl Committer {
             batch: Batch::behind(head, count),
             entries: Vec::with_capacity(count),
             drafts: Vec::new(),
-            looked_back: false,
+            depends_on_earlier_entries: false,
         };
         for commands in groups.iter().flat_map(|group| &group.calls) {
             let mut drafts = Vec::with_capacity(commands.len());
@@ -229,7 +229,7 @@ impl Committer {
                 };
                 match &draft {
                     Draft::Fresh(_) => times.last = Some(now),
-                    Draft::Replay(_) | Draft::Refused(_) => decided.looked_back = true,
+                    Draft::Replay(_) | Draft::Refused(_) => decided.depends_on_earlier_entries = true,
                 }
                 remaining -= 1;
                 drafts.push(draft);

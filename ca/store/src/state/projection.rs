@@ -49,13 +49,13 @@ pub(super) struct DeviceRow {
     pub(super) accounted: bool,
 }
 
-/// Adds the rows of an entry that is known in brief. `now` is the device's row as the index has it, which may
-/// be ahead of this entry: then a later entry writes the same row once more. `first` is the entry of the
-/// device's first certificate.
+/// Adds the rows of an entry that is known in brief. `current_row` is the device's row as the index has it,
+/// which may be ahead of this entry: then a later entry writes the same row once more. `first` is the entry
+/// of the device's first certificate.
 pub(super) fn project_summary(
     summary: &EntrySummary<'_>,
     first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
-    now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
+    current_row: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     rows: &mut NewRows,
     progress: &mut Progress,
 ) {
@@ -68,7 +68,7 @@ pub(super) fn project_summary(
             expires(certificate.not_after_s, summary.number, rows, progress);
         }
         SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
-            if let Some((work_order, row)) = now(summary.device) {
+            if let Some((work_order, row)) = current_row(summary.device) {
                 rows.put(buckets::position(work_order, summary.device.serial), row);
             }
         }
@@ -81,7 +81,7 @@ pub(super) fn project_summary(
 pub(super) fn project(
     entry: &Entry,
     first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
-    now: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
+    current_row: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
     holder: impl Fn(&SerialNumber) -> Option<DeviceId>,
     rows: &mut NewRows,
     progress: &mut Progress,
@@ -110,7 +110,7 @@ pub(super) fn project(
         }
     }
     for device in changed.into_iter().chain(revoked.iter().map(DeviceName::from)) {
-        if let Some((work_order, row)) = now(device) {
+        if let Some((work_order, row)) = current_row(device) {
             rows.put(buckets::position(work_order, device.serial), row);
         }
     }
