@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diagnostics::error_chain;
 use identity::Clock;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -28,7 +29,7 @@ use crate::hook::Notifier;
 use crate::key::KeyReaders;
 use crate::renew::{Outcome, When, renew};
 use crate::state::{EnrolmentStep, State, Storage, View};
-use crate::text::{error_chain, rfc3339};
+use crate::text::rfc3339;
 
 use backoff::Backoff;
 use heartbeat::Heartbeat;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use diagnostics::error_chain;
 use identity::{Clock, DeviceId};
 
 use crate::ca_client::Server;
@@ -14,7 +15,7 @@ use crate::state::{
     CredentialLocation, Disk, EnrolmentStep, FactoryStep, FileSystem, RenewalStep, Slot, StateError, View,
 };
 use crate::status::planned_renewal;
-use crate::text::{error_chain, rfc3339};
+use crate::text::rfc3339;
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]

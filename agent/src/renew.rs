@@ -11,6 +11,7 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diagnostics::error_chain;
 use identity::{Clock, DeviceId, RequestId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -25,7 +26,7 @@ use crate::renewal::renewal_time;
 use crate::state::{
     CredentialLocation, EnrolmentStep, Parent, Renewal, RenewalStep, Slot, State, StateError, View,
 };
-use crate::text::{error_chain, rfc3339};
+use crate::text::rfc3339;
 
 pub use plan::RenewalPlan;
 

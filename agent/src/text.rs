@@ -1,6 +1,5 @@
-//! Times, identifiers, errors and foreign text as the agent writes and reads them.
+//! Times, identifiers and foreign text as the agent writes and reads them.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::RequestId;
@@ -30,17 +29,6 @@ pub(crate) fn parse_request_id(text: &str) -> Result<RequestId, String> {
         .ok()
         .and_then(|bytes| RequestId::try_from(bytes.as_slice()).ok())
         .ok_or_else(|| format!("request-id {text:?} is not 16 bytes in hexadecimal"))
-}
-
-/// An error and its sources in one line, separated by colons.
-pub(crate) fn error_chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// Text of a server, cut to 256 characters, with control and invisible characters replaced by spaces.

@@ -34,19 +34,10 @@ impl Complaint {
         Self { program, what: what.into(), reason: None, because: Vec::new(), next: None, status }
     }
 
-    /// The message of an error with all its sources. A source whose text is already in the message is left
-    /// out.
-    pub fn of(program: &'static str, status: Status, error: &dyn std::error::Error) -> Self {
-        let mut complaint = Self::new(program, status, error.to_string());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !complaint.what.contains(&text) && !complaint.because.iter().any(|said| said.contains(&text)) {
-                complaint.because.push(text);
-            }
-            source = cause.source();
-        }
-        complaint
+    /// The message of an error with all its sources, but for those that repeat a text.
+    pub fn of(program: &'static str, status: Status, error: &(dyn std::error::Error + 'static)) -> Self {
+        let what = error.to_string();
+        Self { because: diagnostics::source_texts(&what, error), ..Self::new(program, status, what) }
     }
 
     /// Sets what to do next.
@@ -117,12 +108,5 @@ mod tests {
             complaint.to_string(),
             "touchmark: error: two things:\n  this\n  that (STORE_FULL)\ntouchmark: because: the disk is full\ntouchmark: next: wait"
         );
-    }
-
-    #[test]
-    fn a_cause_that_was_said_is_not_said_again() {
-        let inner = std::io::Error::other("the disk is full");
-        let outer = std::io::Error::other(format!("cannot write: {inner}"));
-        assert_eq!(Complaint::of("touchmark", Status::Failed, &outer).because, Vec::<String>::new());
     }
 }

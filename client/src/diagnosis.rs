@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use diagnostics::causes;
 use rustls::CertificateError;
 
 /// Why a connection failed.
@@ -23,24 +24,18 @@ pub enum Diagnosis {
     Other(String),
 }
 
-/// Finds the deepest cause that says who must act.
+/// Finds the nearest cause that says who must act; otherwise the deepest.
 pub fn diagnose(error: &(dyn Error + 'static)) -> Diagnosis {
-    let mut next = Some(error);
-    let mut deepest = error.to_string();
-    while let Some(error) = next {
-        deepest = error.to_string();
-        if let Some(found) = error.downcast_ref::<rustls::Error>().and_then(of_tls) {
-            return found;
-        }
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            return Diagnosis::Refused;
-        }
-        // `io::Error` does not report the error that it wraps as its source.
-        let wrapped = io.and_then(io::Error::get_ref).map(|inner| inner as &(dyn Error + 'static));
-        next = wrapped.or_else(|| error.source());
+    causes(error).find_map(of_cause).unwrap_or_else(|| {
+        Diagnosis::Other(causes(error).last().map_or_else(String::new, ToString::to_string))
+    })
+}
+
+fn of_cause(error: &(dyn Error + 'static)) -> Option<Diagnosis> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Some(Diagnosis::Refused),
+        _ => error.downcast_ref().and_then(of_tls),
     }
-    Diagnosis::Other(deepest)
 }
 
 fn of_tls(error: &rustls::Error) -> Option<Diagnosis> {

@@ -9,6 +9,7 @@
 #[cfg(feature = "bars")]
 mod bars;
 mod begin;
+mod causes;
 mod descriptor;
 mod limit;
 mod lines;
@@ -19,6 +20,7 @@ mod results;
 #[cfg(feature = "bars")]
 pub use bars::draw_target;
 pub use begin::{Ending, begin, panics};
+pub use causes::{cause, causes, error_chain, source_texts};
 pub use limit::{Limit, Limits, lines_suppressed};
 pub use lines::{Lines, flush, lines_lost, stderr, tell};
 pub use logging::{Format, Logging, start_logging};

@@ -23,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lists", &["identity"]),
     ("supervisor", &[]),
     ("cli", &["diagnostics"]),
-    ("client", &["dial", "files", "identity"]),
+    ("client", &["dial", "diagnostics", "files", "identity"]),
     ("issuance", &["identity"]),
     ("ledger", &["identity"]),
     ("ledger-log", &["files", "identity", "ledger"]),

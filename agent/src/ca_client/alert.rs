@@ -3,12 +3,12 @@
 //! In TLS 1.3 a client's handshake ends before the server has seen its certificate: a refusal comes with the
 //! first read, inside hyper, which reports a broken connection.
 
-use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
+use diagnostics::cause;
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -41,7 +41,7 @@ impl<S> AlertRecorder<S> {
 /// counts as a broken connection.
 pub(super) fn about_our_certificate(error: &io::Error) -> Option<AlertDescription> {
     use AlertDescription as Alert;
-    match tls_error(error) {
+    match cause(error) {
         Some(rustls::Error::AlertReceived(
             alert @ (Alert::BadCertificate
             | Alert::UnsupportedCertificate
@@ -103,18 +103,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for AlertRecorder<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
-}
-
-/// The TLS error among an error's sources.
-pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<rustls::Error>() {
-            return Some(found);
-        }
-        // An io::Error does not count what it wraps as its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    None
 }

@@ -30,7 +30,7 @@ use crate::state::Parent;
 use crate::text::{readable, rfc3339};
 use crate::wire;
 
-use super::alert::{Alert, AlertRecorder, about_our_certificate, tls_error};
+use super::alert::{Alert, AlertRecorder, about_our_certificate};
 use super::refusal::Refusal;
 use super::verifier::TimeFloorVerifier;
 use super::{ObtainError, Server};
@@ -74,7 +74,7 @@ impl Connection {
                 if let Some(alert) = about_our_certificate(&error) {
                     return Err(ObtainError::NotAccepted { alert: format!("{alert:?}") });
                 }
-                return Err(match tls_error(&error) {
+                return Err(match diagnostics::cause(&error) {
                     Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
                     // The answer is no TLS record: a plain HTTP port.
                     Some(rustls::Error::InvalidMessage(_)) => unreachable(io::Error::other(

@@ -4,14 +4,13 @@
 use std::time::Duration;
 
 use backon::Retryable;
+use diagnostics::error_chain;
 use dial::FullJitter;
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::time::timeout;
 use tracing::warn;
-
-use crate::text::error_chain;
 
 use super::ObtainError;
 

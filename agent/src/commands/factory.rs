@@ -9,6 +9,7 @@ use agent::factory::{Dialogue, Limits, serve};
 use agent::state::{State, Storage};
 use anyhow::{Context, bail};
 use cli::Status;
+use diagnostics::error_chain;
 use identity::{DeviceId, SystemClock};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -58,7 +59,7 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
         info!("the station is at {peer}");
         let (reader, writer) = stream.into_split();
         if let Err(error) = serve(dialogue, reader, writer, limits).await {
-            warn!("the link broke: {:#}", anyhow::Error::from(error));
+            warn!("the link broke: {}", error_chain(&error));
         }
         if dialogue.is_locked() {
             return Ok(Status::Done);

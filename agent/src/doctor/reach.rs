@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use diagnostics::error_chain;
 use identity::Clock;
 
 use crate::ca_client::connection::Connection;
 use crate::ca_client::{ClientIdentity, ObtainError, Server};
 use crate::state::{CredentialLocation, View};
-use crate::text::{error_chain, rfc3339};
+use crate::text::rfc3339;
 
 use super::{CLOCK, Finding, in_use};
 

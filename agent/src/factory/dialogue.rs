@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use diagnostics::error_chain;
 use identity::{Clock, DeviceId};
 use prost::Message;
 use proto::v1;
@@ -13,7 +14,6 @@ use tracing::{info, warn};
 
 use crate::key::certificate_request;
 use crate::state::{CredentialLocation, FactoryStep, State, StateError};
-use crate::text::error_chain;
 
 use super::install;
 

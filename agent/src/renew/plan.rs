@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use diagnostics::error_chain;
 use proto::v1;
 use tracing::warn;
 
 use crate::ca_client::{ClientIdentity, ObtainError, Run};
 use crate::renewal::{Window, renewal_time};
 use crate::state::{CredentialLocation, RenewalInfo, Slot, State};
-use crate::text::{error_chain, readable};
+use crate::text::readable;
 use crate::wire;
 
 /// When the certificate in use is renewed, and why then.

@@ -234,10 +234,7 @@ fn message(refused: &Refused) -> String {
         | Refused::Profile(issuance::Refusal::Lint(_) | issuance::Refusal::Encoding { .. }) => {
             "the CA cannot issue this certificate; its operator must look into it".into()
         }
-        Refused::Csr(why) => std::iter::successors(Some(why as &dyn std::error::Error), |why| why.source())
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": "),
+        Refused::Csr(why) => diagnostics::error_chain(why),
         Refused::Caller(_)
         | Refused::Blocked { .. }
         | Refused::Profile(_)

@@ -1,9 +1,10 @@
 //! What a gRPC status means on a line: call again, refuse this unit, or stop the line.
 
-use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use client::{Diagnosis, diagnose};
+use diagnostics::{cause, causes, source_texts};
 use identity::{Clock, SystemClock};
 use proto::v1::Reason;
 use tonic::{Code, Status};
@@ -257,35 +258,19 @@ fn stops_the_line(code: Code, reason: &str) -> bool {
 
 /// The TLS alert or certificate error that caused a status. Calling again does not help.
 fn tls_alert(status: &Status) -> Option<String> {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if let Some(tls @ (rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_))) = tls {
-            return Some(tls.to_string());
-        }
-        cause = error.source();
-    }
-    None
+    let error = cause::<rustls::Error>(status)?;
+    let is_final = matches!(error, rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_));
+    is_final.then(|| error.to_string())
 }
 
 fn with_causes(status: &Status) -> String {
-    let mut text = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind == Some(std::io::ErrorKind::UnexpectedEof) {
-            return "the connection was cut".to_owned();
-        }
-        let this = error.to_string();
-        if !text.contains(&this) {
-            text = format!("{text}: {this}");
-        }
-        cause = error.source();
+    let mut kinds = causes(status).filter_map(|error| error.downcast_ref().map(io::Error::kind));
+    if kinds.any(|kind| kind == io::ErrorKind::UnexpectedEof) {
+        return "the connection was cut".to_owned();
     }
-    for_people(&text, MESSAGE_CHARACTERS_MAX)
+    let message = for_people(status.message(), MESSAGE_CHARACTERS_MAX);
+    let sources = source_texts(&message, status);
+    for_people(&[&[message][..], &sources].concat().join(": "), MESSAGE_CHARACTERS_MAX)
 }
 
 fn code_name(code: Code) -> &'static str {
@@ -350,7 +335,7 @@ mod tests {
         for (error, expected) in
             [(Expired, SERVER_EXPIRED), (NotValidYet, SERVER_NOT_BEGUN), (UnknownIssuer, SERVER_UNKNOWN)]
         {
-            let error = std::io::Error::other(rustls::Error::InvalidCertificate(error));
+            let error = io::Error::other(rustls::Error::InvalidCertificate(error));
             let Reaction::Refused(refusal) = react(&Status::from_error(Box::new(error))) else {
                 panic!("{expected}")
             };
