@@ -54,7 +54,7 @@ impl Revoke {
             "server_peak_rss_before_mib": filled_mib.round(),
         });
         println!(
-            "one of {}: in its shard's list after {:.3} s, in OCSP answers {:.3} s, in the feed {:.3} s (slowest of {singles})",
+            "one of {}: in its shard's CRL after {:.3} s, in OCSP responses {:.3} s, in the feed {:.3} s (slowest of {singles})",
             self.certificates,
             told.list.as_secs_f64(),
             told.answer.as_secs_f64(),

@@ -1,5 +1,4 @@
-//! Long lists, a page at a time: each page is printed before the next is asked for, so that a list of any
-//! length needs the memory of a page.
+//! Long lists: each page is printed before the next is asked for, so that memory holds one page.
 
 use proto::v1::PageRequest;
 use serde::Serialize;
@@ -21,8 +20,7 @@ pub(crate) async fn print<T: Into<V>, V: Serialize>(
     print_some(columns, page, output, ask, |row| Some(row.into()), async || Ok(())).await
 }
 
-/// As [`print()`], with the rows for which `view` returns one. If there is none, `exists` may fail because
-/// what was asked about does not exist.
+/// As [`print()`], with the rows that `view` keeps. If there are none, `exists` may make it an error.
 pub(crate) async fn print_some<T, V: Serialize>(
     columns: &[Column<V>],
     page: &PageArguments,
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_place_that_comes_twice_ends_the_list() {
+    async fn a_cursor_that_comes_twice_ends_the_list() {
         let again = async |_: PageRequest| Ok((vec![1_u64], "x".to_owned()));
         assert!(all(again).await.is_err());
     }

@@ -84,7 +84,7 @@ impl Site {
     }
 
     /// A CRL, which must exist.
-    pub fn list(&self, path: &str) -> Vec<u8> {
+    pub fn crl(&self, path: &str) -> Vec<u8> {
         let (head, body) = self.fetch(path);
         assert!(head.starts_with("HTTP/1.0 200"), "{path}: {head}");
         body
@@ -134,7 +134,7 @@ impl Site {
     pub fn openssl_verify(&self, holder: &Credentials, lists: &[&str]) -> String {
         let certificate = self.write("leaf.pem", &holder.certificate);
         let (issuer, root) = (self.write("issuer.pem", &holder.chain), self.write("root.pem", &holder.trust));
-        let text: String = lists.iter().map(|path| pem(&self.list(path))).collect();
+        let text: String = lists.iter().map(|path| pem(&self.crl(path))).collect();
         let lists = self.write("lists.pem", &text);
         let mut command = Command::new("openssl");
         command.args(["verify", "-x509_strict", "-crl_check_all", "-CAfile"]).arg(root).arg("-untrusted");
@@ -144,7 +144,7 @@ impl Site {
 
     /// The CRL entry as openssl prints it: date and reason.
     pub fn listed(&self, path: &str, serial: &str) -> Option<(String, String)> {
-        let file = self.write("list.der", self.list(path));
+        let file = self.write("list.der", self.crl(path));
         let output = Command::new("openssl")
             .args(["crl", "-inform", "DER", "-noout", "-text", "-in"])
             .arg(file)

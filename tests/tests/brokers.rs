@@ -32,7 +32,7 @@ async fn nginx_refuses_a_revoked_device_and_serves_the_others() {
 async fn the_life_of_a_device_seen_by(broker: fn(&Path, &Credentials, &Path) -> Broker) {
     let mut site = Site::new().await;
     let (stolen, held, good) = (site.device(1).await, site.device(2).await, site.device(3).await);
-    site.lists_once();
+    site.write_crls_once();
     let own = site.directory.path().join("own");
     let issue = ["principal", "issue", "service", "broker", "--host", "localhost", "--out"];
     site.operator.says(&[&issue[..], &[own.to_str().unwrap()]].concat());
@@ -107,7 +107,7 @@ impl Site {
     }
 
     /// The CRLs must exist before a broker starts.
-    fn lists_once(&self) {
+    fn write_crls_once(&self) {
         let lists = self.lists();
         self.operator.says(&["revocations", "watch", "--once", "--write-crl", lists.to_str().unwrap()]);
     }

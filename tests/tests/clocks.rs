@@ -60,7 +60,7 @@ async fn a_ca_whose_clock_is_set_while_it_runs_issues_nothing_until_it_is_right(
         eventually(SOON, "it goes on by itself", async || (ready(authority).0 == 200).then_some(())).await;
         // No CRL was made with the wrong clock, and the entries made in the meantime have the right time.
         let (begun, held) = eventually(SOON, "the hold is published", async || {
-            let (begun, held) = list(authority, "factory");
+            let (begun, held) = crl_times(authority, "factory");
             held.map(|held| (begun, held))
         })
         .await;
@@ -110,7 +110,7 @@ async fn devices_come_out_of_a_wrong_clock_of_the_ca_without_hands_and_without_a
     let operator = Operator::of(&fleet.authority);
     let report = operator.run(&["doctor"]);
     assert_eq!(report.status.code(), Some(6), "{}", told(&report));
-    assert!(told(&report).contains("it begins only at"), "a list from the future is bad: {}", told(&report));
+    assert!(told(&report).contains("it begins only at"), "a CRL from the future is bad: {}", told(&report));
     assert!(told(&report).contains("not compared with the CA's, which is in doubt"), "{}", told(&report));
     operator.says(&["device", "hold", "cam-2/SN000004"]);
     let waits = fleet.agent("renew", "SN000001").args(["--force", "--deadline", "1s"]).output().unwrap();
@@ -221,14 +221,14 @@ async fn a_start_far_ahead_of_the_ledger_needs_a_persons_word() {
 async fn a_broker_whose_clock_is_behind_serves_good_devices_right_after_a_revocation() {
     let site = Site::open();
     let (stolen, good) = (site.device(1).await, site.device(2).await);
-    let before = site.list("/crl/operational/full.crl");
+    let before = site.crl("/crl/operational/full.crl");
     site.revoke(By::Device(stolen.id.clone()), 2, "keyCompromise").await;
-    eventually(SOON, "a list names it", async || {
-        (site.list("/crl/operational/full.crl") != before).then_some(())
+    eventually(SOON, "a CRL names it", async || {
+        (site.crl("/crl/operational/full.crl") != before).then_some(())
     })
     .await;
     let lists = ["root", "operational", "factory", "infrastructure"]
-        .map(|issuer| pem::encode(&pem::Pem::new("X509 CRL", site.list(&format!("/crl/{issuer}/full.crl")))));
+        .map(|issuer| pem::encode(&pem::Pem::new("X509 CRL", site.crl(&format!("/crl/{issuer}/full.crl")))));
     let lists = site.write("crls.pem", lists.concat());
     let own = site.directory().join("own");
     let own_at = own.to_str().unwrap();
@@ -389,12 +389,12 @@ fn metrics(authority: &CertificateAuthority) -> String {
 }
 
 /// From an issuer's full CRL: thisUpdate, and the first revocation date.
-fn list(authority: &CertificateAuthority, issuer: &str) -> (i64, Option<i64>) {
+fn crl_times(authority: &CertificateAuthority, issuer: &str) -> (i64, Option<i64>) {
     let request = format!("GET /crl/{issuer}/full.crl HTTP/1.0\r\nhost: ca\r\n\r\n");
     let (_, der) = plain_http(authority.public(), &request, &[]);
-    let (_, list) = x509_parser::parse_x509_crl(&der).unwrap();
-    let first = list.iter_revoked_certificates().next();
-    (list.last_update().timestamp(), first.map(|entry| entry.revocation_date.timestamp()))
+    let (_, crl) = x509_parser::parse_x509_crl(&der).unwrap();
+    let first = crl.iter_revoked_certificates().next();
+    (crl.last_update().timestamp(), first.map(|entry| entry.revocation_date.timestamp()))
 }
 
 async fn alarms(authority: &CertificateAuthority) -> usize {

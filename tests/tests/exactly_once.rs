@@ -156,7 +156,7 @@ async fn one_serial_number_is_one_device_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_id_is_one_question() {
+async fn a_request_id_is_one_request() {
     let authority = CertificateAuthority::start();
     let factory = Factory::of(&authority);
     let station = factory.station("line-1").await;

@@ -80,7 +80,7 @@ async fn a_log_on_the_same_disk_does_not_keep_the_ca_from_coming_back() {
         reason: "cracked lens".to_owned(),
     };
     station.provisioning().report_scrap(scrap).await.unwrap();
-    eventually(WAIT, "a list shows the revocation", async || {
+    eventually(WAIT, "a CRL shows the revocation", async || {
         (authority.metric("touchmark_crl_published_total") > published).then_some(())
     })
     .await;
@@ -119,11 +119,11 @@ async fn a_revocation_that_a_full_disk_takes_is_published() {
         reason: "cracked lens".to_owned(),
     };
     station.provisioning().report_scrap(scrap).await.expect("the last block takes it");
-    eventually(WAIT, "a list shows the revocation", async || {
+    eventually(WAIT, "a CRL shows the revocation", async || {
         (authority.metric("touchmark_crl_published_total") > published).then_some(())
     })
     .await;
-    eventually(WAIT, "the lists keep up", async || {
+    eventually(WAIT, "the CRLs keep up", async || {
         (authority.metric("touchmark_crl_lag_seconds") == 0.0).then_some(())
     })
     .await;

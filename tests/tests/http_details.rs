@@ -19,7 +19,7 @@ use tests::{Holder, Site, plain_http};
 const MAX_AGE_SECONDS: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_is_taken_with_its_media_type_in_any_case_and_with_parameters() {
+async fn an_ocsp_request_is_taken_with_its_media_type_in_any_case_and_with_parameters() {
     // RFC 9110, section 8.3.1.
     let site = Site::open();
     let holder = site.device(1).await;
@@ -42,7 +42,7 @@ async fn a_question_is_taken_with_its_media_type_in_any_case_and_with_parameters
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_in_a_path_is_taken_in_both_alphabets_of_base64() {
+async fn an_ocsp_request_in_a_path_is_taken_in_both_alphabets_of_base64() {
     let site = Site::open();
     let holder = site.device(1).await;
     let question = question(&site, &holder);
@@ -56,7 +56,7 @@ async fn a_question_in_a_path_is_taken_in_both_alphabets_of_base64() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_the_list_or_the_answer_already_is_told_so() {
+async fn who_has_the_crl_or_the_ocsp_response_already_is_told_so() {
     // RFC 9110, sections 13.1.2 and 13.1.3.
     let site = Site::open();
     let holder = site.device(1).await;

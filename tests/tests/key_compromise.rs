@@ -163,7 +163,7 @@ async fn an_issuers_key_is_an_emergency_that_is_told_and_logged_and_not_a_certif
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_who_sends_proofs_without_end_is_told_to_wait_and_lists_are_served() {
+async fn one_who_sends_proofs_without_end_is_told_to_wait_and_crls_are_served() {
     let site = Site::open();
     let device = site.device(1).await;
     let proof = proof(&site, &device.operational.key, AGREED);

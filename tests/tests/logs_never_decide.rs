@@ -236,7 +236,7 @@ async fn the_operators_program_prints_its_results_whatever_is_behind_its_errors(
         let lists = site.directory().join(sink.name);
         let mut watch = operator.command(&["revocations", "watch", "--write-crl", lists.to_str().unwrap()]);
         let mut watch = Process::start(watch.stdout(Stdio::null()).stderr(sink.open()));
-        eventually(WAIT, "lists are written", async || lists.join("crls.pem").exists().then_some(())).await;
+        eventually(WAIT, "CRLs are written", async || lists.join("crls.pem").exists().then_some(())).await;
         std::fs::remove_file(lists.join("root.crl.pem")).unwrap();
         kill_process(Pid::from_child(watch.child_mut()), Signal::HUP).unwrap();
         assert_eq!(watch.terminate(WAIT).code(), Some(0), "{}", sink.name);

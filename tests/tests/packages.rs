@@ -47,7 +47,7 @@ fn what_is_installed_makes_a_device_with_each_program_as_its_own_user_and_its_re
     site.stop(agent);
     let revoke = ["device", "revoke", "cam-2/SN000001", "--reason", "keyCompromise", "--confirm", "2"];
     site.operator(&revoke);
-    site.keep_lists_fresh();
+    site.keep_crls_fresh();
     site.stop(ca);
     site.remove_and_install_again();
 }
@@ -300,7 +300,7 @@ impl Site {
 
     /// Runs the unit for brokers with a relying party's credential until the CRLs contain the revoked
     /// certificate.
-    fn keep_lists_fresh(&self) {
+    fn keep_crls_fresh(&self) {
         self.operator(&["principal", "issue", "relying-party", "broker", "--out", "/home/ops-person/broker"]);
         let place = "/etc/touchmark-revocations/credentials";
         self.root.says("root", &["mkdir", "/etc/touchmark-revocations"]);

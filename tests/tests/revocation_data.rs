@@ -22,27 +22,27 @@ use tests::{Site, eventually, plain_http};
 const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_and_status_agree_on_time_and_reason() {
+async fn crls_and_ocsp_agree_on_time_and_reason() {
     let site = Site::open();
     let (good, bad) = (site.device(1).await, site.device(2).await);
-    let lists = ["/crl/root/full.crl", "/crl/operational/0.crl"];
+    let crls = ["/crl/root/full.crl", "/crl/operational/0.crl"];
     for holder in [&good, &bad] {
         assert!(site.openssl_ocsp(&holder.operational, &[]).contains(": good"));
         assert!(site.openssl_ocsp(&holder.operational, &["-sha256"]).contains(": good"), "R-OCSP-02");
         assert!(site.openssl_ocsp(&holder.operational, &["-no_nonce"]).contains(": good"), "R-OCSP-03");
         assert!(site.ocsptool(&holder.operational).0.contains("Certificate Status: good"));
-        assert!(site.openssl_verify(&holder.operational, &lists).contains(": OK"));
+        assert!(site.openssl_verify(&holder.operational, &crls).contains(": OK"));
     }
     let began = Instant::now();
     site.revoke(By::Device(bad.id.clone()), 2, "keyCompromise").await;
     let serial = bad.serial();
-    let listed = eventually(VISIBLE_WITHIN, "its shard lists it", async || {
+    let listed = eventually(VISIBLE_WITHIN, "the CRL of its shard lists it", async || {
         site.listed("/crl/operational/0.crl", &serial)
     })
     .await;
     eprintln!("revoked and listed within {:?}", began.elapsed());
     assert_eq!(listed.1, "Key Compromise");
-    let whole = eventually(VISIBLE_WITHIN, "the whole list lists it", async || {
+    let whole = eventually(VISIBLE_WITHIN, "the full CRL lists it", async || {
         site.listed("/crl/operational/full.crl", &serial)
     });
     assert_eq!(whole.await, listed);
@@ -53,18 +53,18 @@ async fn lists_and_status_agree_on_time_and_reason() {
     }
     let (text, _) = site.ocsptool(&bad.operational);
     assert!(text.contains("Certificate Status: revoked"), "{text}");
-    let verdict = site.openssl_verify(&bad.operational, &lists);
+    let verdict = site.openssl_verify(&bad.operational, &crls);
     assert!(verdict.contains("certificate revoked"), "{verdict}");
     let verdict = site.openssl_verify(&bad.operational, &["/crl/root/full.crl", "/crl/operational/full.crl"]);
     assert!(verdict.contains("certificate revoked"), "R-CRL-09: {verdict}");
-    assert!(site.openssl_verify(&good.operational, &lists).contains(": OK"));
-    // R-CRL-08: another issuer's list does not do.
+    assert!(site.openssl_verify(&good.operational, &crls).contains(": OK"));
+    // R-CRL-08: another issuer's CRL does not do.
     let verdict = site.openssl_verify(&good.operational, &["/crl/root/full.crl", "/crl/factory/0.crl"]);
     assert!(verdict.contains("unable to get certificate CRL"), "{verdict}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
+async fn a_hold_is_on_the_crl_and_a_release_takes_it_off() {
     // R-CRL-06.
     let site = Site::open();
     let holder = site.device(1).await;
@@ -78,7 +78,7 @@ async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
     assert!(text.contains("Reason: certificateHold"), "{text}");
     let release = ReleaseRequest { device: Some(holder.id.clone()) };
     site.factory.operator().lifecycle().release(release).await.unwrap();
-    eventually(VISIBLE_WITHIN, "it is off the list", async || {
+    eventually(VISIBLE_WITHIN, "it is off the CRL", async || {
         site.listed("/crl/operational/0.crl", &serial).is_none().then_some(())
     })
     .await;
@@ -86,7 +86,7 @@ async fn a_hold_is_on_the_list_and_a_release_takes_it_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
+async fn crl_numbers_go_on_over_kills_and_crls_are_never_torn() {
     // R-CRL-01, R-CRL-12.
     let mut site = Site::open();
     let path = "/crl/infrastructure/0.crl";
@@ -102,7 +102,7 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
                 while !stop.load(Ordering::Relaxed) {
                     let (head, body) =
                         plain_http(public, &format!("GET {path} HTTP/1.0\r\nhost: ca\r\n\r\n"), &[]);
-                    let summary = CrlSummary::from_der(&body).expect("a whole list");
+                    let summary = CrlSummary::from_der(&body).expect("a whole CRL");
                     assert!(head.contains(&format!("etag: \"{}\"", summary.number)), "{head}");
                     seen.push(summary.number);
                 }
@@ -116,7 +116,7 @@ async fn numbers_go_on_over_kills_and_lists_are_never_torn() {
                         ..Default::default()
                     };
                     site.factory.operator().principals().revoke(request).await.unwrap();
-                    eventually(VISIBLE_WITHIN, "a newer list", async || {
+                    eventually(VISIBLE_WITHIN, "a newer CRL", async || {
                         (number(&site, path) > last).then_some(())
                     })
                     .await;
@@ -153,7 +153,7 @@ async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_opera
     };
     let before = number(&site, path);
     site.factory.operator().principals().revoke(request).await.unwrap();
-    eventually(VISIBLE_WITHIN, "a newer list", async || (number(&site, path) > before).then_some(())).await;
+    eventually(VISIBLE_WITHIN, "a newer CRL", async || (number(&site, path) > before).then_some(())).await;
     let last = number(&site, path);
     assert!(site.authority.stop().success());
     std::fs::remove_dir_all(&store).unwrap();
@@ -169,14 +169,14 @@ async fn a_store_that_is_restored_from_an_older_backup_is_refused_until_an_opera
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     site.authority.serve();
-    let after = eventually(VISIBLE_WITHIN, "a list", async || {
+    let after = eventually(VISIBLE_WITHIN, "a CRL", async || {
         Some(number(&site, path)).filter(|number| *number > last)
     });
     assert!(after.await > CrlNumber::new(1, 0), "of a later epoch");
 }
 
 fn number(site: &Site, path: &str) -> CrlNumber {
-    CrlSummary::from_der(&site.list(path)).unwrap().number
+    CrlSummary::from_der(&site.crl(path)).unwrap().number
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -185,7 +185,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_served_as_caches_want_it() {
+async fn a_crl_is_served_as_caches_want_it() {
     // R-CRL-12.
     let site = Site::open();
     let path = "/crl/factory/full.crl";

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use tests::{CertificateAuthority, Program, plain_http};
 
 #[test]
-fn a_list_that_was_signed_elsewhere_is_published_and_openssl_believes_it() {
+fn a_crl_that_was_signed_elsewhere_is_published_and_openssl_accepts_it() {
     let ceremony = Ceremony::begin();
     let before = ceremony.number();
     let refused = ceremony.root_crl(&[]);

@@ -215,7 +215,7 @@ async fn a_watcher_that_runs_once_ends_with_a_status_whatever_becomes_of_its_hoo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_looks_at_all_lists_at_sighup_unless_nohup_made_it_deaf() {
+async fn a_watcher_checks_all_crls_at_sighup_unless_nohup_made_it_deaf() {
     let site = Site::open();
     let operator = Operator::of(&site.authority);
     let lists = site.directory().join("lists");
@@ -224,7 +224,7 @@ async fn a_watcher_looks_at_all_lists_at_sighup_unless_nohup_made_it_deaf() {
     let log_file = fs::File::create(&log).unwrap();
     let mut hearing = hearing_hang_ups(&watch);
     let mut watcher = Process::start(hearing.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file));
-    eventually(WAIT, "lists are written", async || root.exists().then_some(())).await;
+    eventually(WAIT, "CRLs are written", async || root.exists().then_some(())).await;
     kill_process(Pid::from_child(watcher.child_mut()), Signal::HUP).unwrap();
     let said = || fs::read_to_string(&log).unwrap();
     eventually(WAIT, "it says so", async || said().contains("SIGHUP").then_some(())).await;
@@ -235,7 +235,7 @@ async fn a_watcher_looks_at_all_lists_at_sighup_unless_nohup_made_it_deaf() {
     let log_file = fs::File::create(&log).unwrap();
     fs::remove_file(&root).unwrap();
     let mut watcher = Process::start(nohup.stdout(Stdio::null()).stderr(log_file));
-    eventually(WAIT, "lists are written", async || root.exists().then_some(())).await;
+    eventually(WAIT, "CRLs are written", async || root.exists().then_some(())).await;
     kill_process(Pid::from_child(watcher.child_mut()), Signal::HUP).unwrap();
     assert_eq!(watcher.wait(Duration::from_millis(500)), None);
     assert!(!said().contains("SIGHUP"));

@@ -17,7 +17,6 @@ pub(super) struct WrittenCrl {
     pub(super) next_update: Option<SystemTime>,
 }
 
-/// A CRL as it was fetched.
 pub(super) struct FetchedCrl {
     pub(super) der: Vec<u8>,
     pub(super) written: WrittenCrl,
@@ -36,8 +35,7 @@ impl FetchedCrl {
     }
 }
 
-/// Whether a serial number is among the entries of a CRL. Serial numbers have 16 bytes and begin with a zero
-/// bit, so their INTEGER contains them unchanged.
+/// Whether a CRL lists a serial number: 16 bytes that begin with a zero bit, the same in its INTEGER.
 fn has_serial(der: &[u8], serial: &[u8]) -> bool {
     let Ok(length) = u8::try_from(serial.len()) else { return false };
     let wanted = [&[DER_INTEGER, length], serial].concat();
@@ -68,7 +66,6 @@ pub(super) async fn fetch(
     fetched.ok_or_else(|| Failure::unreachable(format!("the CA sent no CRL of {issuer}")))
 }
 
-/// Tag of an ASN.1 INTEGER.
 const DER_INTEGER: u8 = 0x02;
 
 /// Five million entries. A broker that loads so many runs out of memory before.
@@ -103,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_shows_a_revocation_when_it_names_it_and_a_release_when_it_does_not() {
+    fn a_crl_shows_a_revocation_when_it_names_it_and_a_release_when_it_does_not() {
         let names = [&[0x30, 0x12, 0x02, 0x10], &[0x4a; 16][..]].concat();
         let revoked = event(wire::RevocationState::Revoked, 1_000);
         let released = event(wire::RevocationState::Good, 1_000);
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_a_minute_younger_need_not_name_what_has_expired() {
+    fn a_crl_that_is_a_minute_younger_need_not_name_what_has_expired() {
         assert!(fetched(b"", 1_061).shows(&event(wire::RevocationState::Revoked, 1_000)));
         assert!(!fetched(b"", 1_060).shows(&event(wire::RevocationState::Revoked, 1_000)));
     }

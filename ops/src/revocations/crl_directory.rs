@@ -37,18 +37,16 @@ impl CrlDirectory {
         Ok(Self { directory, written: all.map(|issuer| (issuer.to_owned(), None)).collect() })
     }
 
-    /// The issuers whose CRLs are kept.
     pub(super) fn issuers(&self) -> impl Iterator<Item = &String> {
         self.written.keys()
     }
 
-    /// Whether this issuer's CRL is kept.
     pub(super) fn has(&self, issuer: &str) -> bool {
         self.written.contains_key(issuer)
     }
 
-    /// Fetches an issuer's CRL until it shows this event, and writes it if it changed. Returns whether it
-    /// changed; `None` if the CRL does not show the event yet.
+    /// Fetches a CRL until it shows this event, and writes it if it changed. Returns whether it changed;
+    /// `None` if it does not show the event yet.
     pub(super) async fn refresh(
         &mut self,
         issuer: &str,
@@ -92,8 +90,7 @@ impl CrlDirectory {
         files::write_with(&path, false, copy)
     }
 
-    /// When the CRLs must be checked again: after a quarter of the remaining life of the one that expires
-    /// first, at most after [`LOOK_EVERY`].
+    /// After a quarter of the remaining life of the CRL that expires first, at most after [`LOOK_EVERY`].
     pub(super) fn next_check_in(&self, now: SystemTime) -> Duration {
         let left = |written: &WrittenCrl| {
             written.next_update.and_then(|end| end.duration_since(now).ok()).unwrap_or_default() / 4
@@ -102,7 +99,6 @@ impl CrlDirectory {
         soonest.clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY)
     }
 
-    /// The issuers whose CRLs have expired at `now`.
     pub(super) fn expired(&self, now: SystemTime) -> Vec<&str> {
         let expired = |written: &WrittenCrl| written.next_update.is_some_and(|end| end <= now);
         self.written
@@ -116,7 +112,6 @@ impl CrlDirectory {
         self.directory.join(format!("{issuer}.crl.pem"))
     }
 
-    /// The file with all CRLs.
     pub(super) fn bundle_file(&self) -> PathBuf {
         self.directory.join(BUNDLE_FILE)
     }
@@ -134,10 +129,8 @@ const ROOT: &str = "root";
 /// All CRLs, one after another.
 const BUNDLE_FILE: &str = "crls.pem";
 
-/// How often CRLs are checked without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// The shortest time between two checks.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// Publication follows a revocation within a second, so that the first fetch may be too early.
@@ -151,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_looked_at_again_well_before_their_end() {
+    fn crls_are_checked_again_well_before_their_end() {
         let directory = tempfile::tempdir().unwrap();
         let mut crls =
             CrlDirectory::new(directory.path().to_path_buf(), &["operational".to_owned()]).unwrap();

@@ -7,13 +7,11 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::files;
 
-/// The position in the feed.
 #[derive(Debug)]
 pub(super) struct Cursor {
     file: Option<PathBuf>,
     /// The content of the file.
     kept: String,
-    /// The present position.
     now: String,
 }
 

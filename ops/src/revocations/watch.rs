@@ -10,6 +10,7 @@ use dial::FullJitter;
 use identity::{Clock, SystemClock};
 use proto::v1 as wire;
 use proto::v1::revocation_service_client::RevocationServiceClient;
+use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
@@ -17,7 +18,6 @@ use tonic::transport::Channel;
 use super::crl_directory::CrlDirectory;
 use super::cursor::Cursor;
 use super::event::EventView;
-use super::hook;
 use crate::Context;
 use crate::arguments::WatchArguments;
 use crate::failure::Failure;
@@ -51,7 +51,6 @@ struct Watcher {
     stale: BTreeMap<String, Option<wire::RevocationEvent>>,
     /// Whether CRLs changed without the hook having run.
     hook_pending: bool,
-    /// Pauses before the next attempt to reach the CA.
     pauses: FullJitter,
     /// Issuers whose CRLs have expired, as last reported.
     expired: BTreeSet<String>,
@@ -195,7 +194,9 @@ impl Watcher {
             }
         }
         if let (true, Some(command)) = (self.hook_pending, &self.hook) {
-            match hook::run(command).await {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(command);
+            match hooks::run(shell, HOOK_WITHIN).await {
                 Ok(said) => {
                     self.hook_pending = false;
                     if !said.is_empty() {
@@ -267,6 +268,9 @@ async fn hung_up(hang_up: &mut Option<Signal>) {
 
 /// How often CRLs are written while it catches up.
 const SETTLED_EVERY: Duration = Duration::from_secs(5);
+
+/// A hook that hangs must not hold up the CRLs.
+const HOOK_WITHIN: Duration = Duration::from_secs(60);
 
 /// The pause before unfinished work is tried again.
 const OWED_AGAIN: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use crate::program::{python_program, run, stranger};
 /// As `Pki` has it in its certificates.
 const URL: &str = "http://ca.example.test/crl/x/0.crl";
 
-fn list(pki: &Pki, issuer: &Holder, scope: CrlScope, entries: &[CrlEntry]) -> Vec<u8> {
+fn crl(pki: &Pki, issuer: &Holder, scope: CrlScope, entries: &[CrlEntry]) -> Vec<u8> {
     let terms = CrlFields {
         number: CrlNumber::new(1, 200),
         this_update: pki.now,
@@ -70,7 +70,7 @@ fn other_shard() -> CrlScope {
 }
 
 #[test]
-fn pkilint_finds_nothing_in_lists() {
+fn pkilint_finds_nothing_in_crls() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
     let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
     for (name, scope, entries) in [
@@ -79,7 +79,7 @@ fn pkilint_finds_nothing_in_lists() {
         ("empty whole", CrlScope::Full, vec![]),
         ("whole", CrlScope::Full, vec![entry(&pki, leaf)]),
     ] {
-        let file = write(directory.path(), "list.pem", "X509 CRL", &list(&pki, issuer, scope, &entries));
+        let file = write(directory.path(), "crl.pem", "X509 CRL", &crl(&pki, issuer, scope, &entries));
         let answer = run(Command::new(python_program("lint_crl"))
             .args(["lint", "-t", "CRL", "-p", "PKIX", "-s", "NOTICE"])
             .arg(file));
@@ -121,7 +121,7 @@ fn pkilint_finds_nothing_in_answers_about_status() {
 }
 
 #[test]
-fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
+fn webpki_refuses_who_is_on_the_shards_crl_and_takes_no_other_shards() {
     let pki = Pki::fresh();
     let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
     let judge = |der: &[u8]| {
@@ -149,18 +149,18 @@ fn webpki_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
         );
         verified.map(drop)
     };
-    assert_eq!(judge(&list(&pki, issuer, shard(), &[])), Ok(()));
-    assert_eq!(judge(&list(&pki, issuer, CrlScope::Full, &[])), Ok(()));
+    assert_eq!(judge(&crl(&pki, issuer, shard(), &[])), Ok(()));
+    assert_eq!(judge(&crl(&pki, issuer, CrlScope::Full, &[])), Ok(()));
     for scope in [shard(), CrlScope::Full] {
-        let revoked = judge(&list(&pki, issuer, scope, &[entry(&pki, leaf)]));
+        let revoked = judge(&crl(&pki, issuer, scope, &[entry(&pki, leaf)]));
         assert_eq!(revoked, Err(webpki::Error::CertRevoked));
     }
-    let unknown = judge(&list(&pki, issuer, other_shard(), &[]));
+    let unknown = judge(&crl(&pki, issuer, other_shard(), &[]));
     assert_eq!(unknown, Err(webpki::Error::UnknownRevocationStatus), "R-CRL-08");
 }
 
 #[test]
-fn java_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
+fn java_refuses_who_is_on_the_shards_crl_and_takes_no_other_shards() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
     let (issuer, leaf) = (pki.holder(ProfileName::OperationalCa), pki.holder(ProfileName::Ldevid));
     let chain = [("leaf", leaf), ("chain", issuer), ("root", pki.holder(ProfileName::Root))]
@@ -178,7 +178,7 @@ fn java_refuses_who_is_on_the_shards_list_and_takes_no_other_shards() {
         ("another shard (R-CRL-08)", other_shard(), vec![], "refused\tUNDETERMINED_REVOCATION_STATUS"),
     ] {
         let file = directory.path().join(format!("{name}.crl"));
-        std::fs::write(&file, list(&pki, issuer, scope, &entries)).unwrap();
+        std::fs::write(&file, crl(&pki, issuer, scope, &entries)).unwrap();
         table.push_str(&format!("{name}\t{chain}\t{}\n", file.display()));
         expected.push(format!("{name}\t{verdict}"));
     }

@@ -50,9 +50,9 @@ async fn everybody_finds_what_the_ledger_says_since_the_same_second_and_for_the_
     });
     assert!(reasons.eq(["", "keyCompromise", "superseded", "unspecified", "certificateHold"]), "{ledger:?}");
 
-    let lists = || holders.iter().map(|holder| openssl_crl(&site, holder)).collect::<Vec<_>>();
-    let listed = eventually(VISIBLE_WITHIN, "the list says what the ledger says", async || {
-        Some(lists()).filter(|found| *found == ledger)
+    let crls = || holders.iter().map(|holder| openssl_crl(&site, holder)).collect::<Vec<_>>();
+    let listed = eventually(VISIBLE_WITHIN, "the CRL says what the ledger says", async || {
+        Some(crls()).filter(|found| *found == ledger)
     });
     listed.await;
     let one_by_one = |ask: fn(&Site, &Holder) -> Finding| -> Vec<Finding> {
