@@ -20,7 +20,6 @@ use crate::link::LinkSpec;
     arg_required_else_help = true
 )]
 pub struct Arguments {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -71,10 +70,8 @@ impl Arguments {
     }
 }
 
-/// How to make units.
 #[derive(Debug, Args)]
 pub(crate) struct ProvisionArguments {
-    /// The configuration.
     #[command(flatten)]
     pub(crate) common: Common,
     /// The work order, for example wo-000017, or only its number.
@@ -102,15 +99,12 @@ pub(crate) struct ProvisionArguments {
     /// Print what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Report and JSON.
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// How to finish units.
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArguments {
-    /// The configuration.
     #[command(flatten)]
     pub(crate) common: Common,
     /// Only of this work order.
@@ -122,15 +116,12 @@ pub(crate) struct ResumeArguments {
     /// How many units at a time [default: as in the last run].
     #[arg(long, value_name = "N", value_parser = slots)]
     pub(crate) slots: Option<usize>,
-    /// Report and JSON.
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// Which units to scrap.
 #[derive(Debug, Args)]
 pub(crate) struct ScrapArguments {
-    /// The configuration.
     #[command(flatten)]
     pub(crate) common: Common,
     /// The work order that they were made under.
@@ -173,10 +164,8 @@ impl FromStr for NamedUnit {
     }
 }
 
-/// What to print.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// The configuration.
     #[command(flatten)]
     pub(crate) common: Common,
     /// Only of this work order.
@@ -191,7 +180,6 @@ pub(crate) struct ReportArguments {
     pub(crate) json: bool,
 }
 
-/// What every command needs.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The station's configuration.
@@ -199,7 +187,6 @@ pub(crate) struct Common {
     pub(crate) config: PathBuf,
 }
 
-/// How to tell what became of units.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     /// Add one JSON object a unit to this file.
@@ -231,8 +218,7 @@ fn remark(text: &str) -> Result<String, String> {
 /// `ReportScrapRequest.reason` in provisioning.proto.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
-/// The most slots of one station: more fixtures than a line computer has ports for, and no more processes
-/// than it can carry.
+/// The most slots of one station: more fixtures than a line computer has ports for.
 const SLOTS_MAX: usize = 64;
 
 /// The program's name in error messages.

@@ -1,6 +1,7 @@
 //! The station's calls to the CA. Each call is repeated until the CA answers or `ca-patience-s` is over.
 
 mod outage;
+mod reason;
 mod refusal;
 
 use std::future::Future;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use tonic::transport::{Channel, Uri};
 use tonic::{Response, Status};
 
-pub(crate) use refusal::{CLOCK, advice, ends_the_order};
+pub(crate) use reason::{CA_UNREACHABLE, CLOCK, advice, exit_status, is_of_tls};
 
 use crate::session::{BirthCertificate, Refusal};
 use crate::wire::{birth_certificate, device_message};
@@ -26,8 +27,7 @@ use refusal::{Reaction, react};
 
 type Client = ProvisioningServiceClient<Channel>;
 
-/// A connection to the CA, shared by all slots. Cheap to clone. It connects on first use, and again after a
-/// loss.
+/// A connection to the CA, shared by all slots. Cheap to clone. It connects on first use and after a loss.
 #[derive(Clone)]
 pub(crate) struct Ca {
     client: Client,
@@ -51,7 +51,6 @@ impl Ca {
         Ok(Self { client: ProvisioningServiceClient::new(channel), patience, outage: Outage::default() })
     }
 
-    /// Reads a work order, and the provisioning bundle of its units.
     pub(crate) async fn work_order(&self, work_order: &str) -> Result<v1::GetWorkOrderResponse, CaError> {
         let request = v1::GetWorkOrderRequest { work_order: work_order.to_owned() };
         self.call(request, |mut client, request| async move { client.get_work_order(request).await }).await
@@ -125,8 +124,7 @@ impl Ca {
             .map(|_| ())
     }
 
-    /// Calls the CA until it answers or the patience is over. Every call here may be repeated: the CA acts on
-    /// it once.
+    /// Calls the CA until it answers or the patience is over. The CA acts on a repeated call once.
     async fn call<Q: Clone, T, F>(&self, request: Q, call: impl Fn(Client, Q) -> F) -> Result<T, CaError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -151,8 +149,7 @@ impl Ca {
             .adjust(|reaction, delay| {
                 let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
                 match reaction {
-                    // The CA is asked a last time when the patience ends, even if it asked for a longer
-                    // pause.
+                    // The CA is asked a last time when the patience ends.
                     Reaction::Retry { after: Some(after), .. } => Some(delay?.max(*after).min(left)),
                     _ => Some(delay?.min(left)),
                 }
@@ -174,7 +171,6 @@ impl Ca {
 /// Why the CA gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CaError {
-    /// The CA refused the request.
     #[error("the CA refuses: {0}")]
     Refused(Refusal),
     /// The CA gave no answer within the patience. The text says why.
@@ -182,18 +178,17 @@ pub(crate) enum CaError {
     Unreachable(String),
 }
 
-/// The most serial numbers of one request: `GetUnitsRequest.serials` in provisioning.proto.
-pub(crate) const UNITS_MAX: usize = 1_000;
-
 impl CaError {
-    /// The stable reason.
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.reason,
-            Self::Unreachable(_) => "CA_UNREACHABLE",
+            Self::Unreachable(_) => CA_UNREACHABLE,
         }
     }
 }
+
+/// The most serial numbers of one request: `GetUnitsRequest.serials` in provisioning.proto.
+pub(crate) const UNITS_MAX: usize = 1_000;
 
 /// Bound of the first pause: a CA that restarts is back within a second.
 const PAUSE_FIRST_MAX: Duration = Duration::from_millis(250);

@@ -49,7 +49,6 @@ pub async fn run(arguments: Arguments, console: &Console) -> Result<Status, Comp
     outcome.map_err(|failure| failure.complaint())
 }
 
-/// What a run needs: configuration, CA and journal.
 struct Station {
     settings: Settings,
     ca: Ca,
@@ -67,9 +66,9 @@ impl Station {
     /// The journal of a work order. Logs what was torn off its end.
     fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), Failure> {
         let (writer, known) = self.journal.work_order(work_order)?;
-        if let Some(torn) = known.torn {
+        if known.torn_bytes > 0 {
             tracing::warn!(
-                torn.bytes = torn.bytes,
+                torn.bytes = known.torn_bytes,
                 "the end of the journal of {work_order} was torn and is cut; what it would have said was not acknowledged"
             );
         }
@@ -89,7 +88,7 @@ impl Station {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;
         let watch = tokio::spawn(signals.watch(stop.clone(), abort.clone(), output.console.clone()));
-        let total = job.supply.left();
+        let total = job.supply.left;
         let context = LineContext {
             work_order: job.work_order,
             bundle: job.bundle,
@@ -109,7 +108,6 @@ impl Station {
     }
 }
 
-/// One run of a line.
 struct Job {
     work_order: String,
     bundle: Arc<ProvisioningBundle>,

@@ -10,28 +10,18 @@ use tonic::transport::Uri;
 use crate::journal::JournalLocation;
 use crate::session::Limits;
 
-/// The configuration, checked.
 pub(crate) struct Settings {
     pub(crate) server: Uri,
     pub(crate) connector: Connector,
     pub(crate) journal: JournalLocation,
-    /// The credential directory.
     pub(crate) credentials: PathBuf,
     pub(crate) limits: Limits,
     /// How long one call to the CA is repeated.
     pub(crate) ca_patience: Duration,
 }
 
-/// The fields of `station.toml`. Paths are relative to the file; the environment overrides texts.
-///
-/// - `server = "https://ca.example.com:8443"`: the CA. Environment: `TOUCHMARK_STATION_SERVER`.
-/// - `credentials = "DIR"`: holds `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. Environment:
-///   `TOUCHMARK_STATION_CREDENTIALS`.
-/// - `journal = "DIR"`: the station's journal. By default `$STATE_DIRECTORY/journal`, or a directory beside
-///   the credential directory, with `-journal` behind its name. Environment: `TOUCHMARK_STATION_JOURNAL`.
-/// - `answer-timeout-ms = 3000`: a request to a device is sent again after this time; 10 to 600,000.
-/// - `sends-max = 10`: how often one request is sent to a device in all; 1 to 100.
-/// - `ca-patience-s = 60`: how long a call to the CA is repeated while it cannot answer; 0 to 3,600.
+/// The fields of `station.toml`, which `provision --help` describes. Paths are relative to the file; the
+/// environment overrides texts.
 struct Fields<E> {
     table: toml::Table,
     environment: E,
@@ -133,7 +123,6 @@ impl<E: Fn(&str) -> Option<String>> Fields<E> {
     }
 }
 
-/// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:\n  {}", path.display(), mistakes.join("\n  "))]
 pub(crate) struct ConfigError {

@@ -1,5 +1,4 @@
-//! Standard error, shared by progress bars, messages and the log: each write hides the bars for a moment and
-//! never blocks (ADR 0031).
+//! Standard error, shared by bars, messages and log: a write hides the bars and never blocks (ADR 0031).
 
 use std::io::{self, Write};
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use identity::DeviceId;
 use proto::v1::Reason;
 
-pub(crate) use file::{Torn, read};
+use file::{Read, read};
 pub(crate) use location::{FoundJournal, JournalLocation};
 pub(crate) use record::{Record, RunStart};
 pub(crate) use writer::Writer;
@@ -60,14 +60,9 @@ impl Journal {
     /// Opens the journal of a work order for writing, creates it if it is missing, and returns its state.
     pub(crate) fn work_order(&self, work_order: &str) -> Result<(Writer, JournalState), JournalError> {
         let path = path_of(&self.directory, work_order);
-        let (records, torn, length) = if path.exists() {
-            let read = read(&path)?;
-            (read.records, read.torn, Some(read.length))
-        } else {
-            (Vec::new(), None, None)
-        };
-        let writer = Writer::open(&path, work_order, length)?;
-        Ok((writer, JournalState { torn, ..JournalState::from_records(records) }))
+        let read = if path.exists() { read(&path)? } else { Read::default() };
+        let writer = Writer::open(&path, work_order, read.length)?;
+        Ok((writer, read.into()))
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -76,8 +71,7 @@ impl Journal {
 }
 
 impl Drop for Journal {
-    /// Releases the lock explicitly: closing the file is not enough while a child that was just forked still
-    /// has it open.
+    /// Releases the lock also while a child that was just forked still has the file open.
     fn drop(&mut self) {
         self.lock.unlock().ok();
     }
@@ -99,8 +93,7 @@ pub(crate) fn work_orders(directory: &Path) -> Result<Vec<String>, JournalError>
 
 /// The state of a journal. Takes no lock, so that it can be read while a station writes it.
 pub(crate) fn known(directory: &Path, work_order: &str) -> Result<JournalState, JournalError> {
-    let read = read(&path_of(directory, work_order))?;
-    Ok(JournalState { torn: read.torn, ..JournalState::from_records(read.records) })
+    Ok(read(&path_of(directory, work_order))?.into())
 }
 
 /// What a journal says of its units.
@@ -109,8 +102,8 @@ pub(crate) struct JournalState {
     /// How the last run was started.
     pub(crate) last_run: Option<RunStart>,
     pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
-    /// What was torn off the end of the file.
-    pub(crate) torn: Option<Torn>,
+    /// The length of what was torn off the end of the file.
+    pub(crate) torn_bytes: usize,
 }
 
 /// What a journal says of one unit.
@@ -203,16 +196,18 @@ impl UnitRecord {
     }
 }
 
+impl From<Read> for JournalState {
+    fn from(read: Read) -> Self {
+        let mut known = Self { torn_bytes: read.torn_bytes, ..Self::default() };
+        read.records.into_iter().for_each(|record| known.add(record));
+        known
+    }
+}
+
 impl JournalState {
     /// Units that `resume` continues.
     pub(crate) fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
         self.units.iter().filter(|(_, unit)| unit.is_open())
-    }
-
-    fn from_records(records: Vec<Record>) -> Self {
-        let mut known = Self::default();
-        records.into_iter().for_each(|record| known.add(record));
-        known
     }
 
     pub(crate) fn add(&mut self, record: Record) {
@@ -239,8 +234,7 @@ impl JournalState {
             }
             Record::Ended { device, end } => {
                 let unit = self.units.entry(device).or_default();
-                // If the CA was asked before, the certificate may be on its way to another board, which keeps
-                // its number.
+                // If the CA was asked before, the certificate may be on its way to another board.
                 unit.progress.assigned_in_vain |= end.reason == Reason::DeviceAlreadyIssued.as_str_name()
                     && unit.progress.certificate.is_none()
                     && !unit.asked_before;

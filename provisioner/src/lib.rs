@@ -1,5 +1,4 @@
-//! The factory station as a library: takes units from the line, gives each its birth certificate, and proves
-//! that it has it.
+//! The factory station as a library: gives each unit of a line its birth certificate, and verifies it.
 
 mod arguments;
 mod ca;

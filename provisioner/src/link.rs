@@ -17,7 +17,6 @@ use exec::Process;
 
 use crate::session::Outcome;
 
-/// An open link to one device.
 pub(crate) struct Link {
     reader: Box<dyn AsyncRead + Send + Unpin>,
     // `None` once it is closed.
@@ -34,7 +33,6 @@ pub(crate) struct Link {
 /// What comes over a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// The payload of a frame.
     Payload(Vec<u8>),
     /// A damaged frame, which is dropped.
     Damaged,
@@ -43,13 +41,16 @@ pub(crate) enum Received {
 }
 
 impl Link {
-    /// Opens the link to `device`, which is on fixture `slot`.
     pub(crate) async fn open(spec: &LinkSpec, device: &DeviceId, slot: usize) -> Result<Self, LinkError> {
         spec.accepts(device)?;
-        match spec {
+        let (reader, writer, process): (
+            Box<dyn AsyncRead + Send + Unpin>,
+            Box<dyn AsyncWrite + Send + Unpin>,
+            _,
+        ) = match spec {
             LinkSpec::Exec(words) => {
                 let (process, reader, writer) = Process::start(words, device, slot)?;
-                Ok(Self::over(Box::new(reader), Box::new(writer), Some(process)))
+                (Box::new(reader), Box::new(writer), Some(process))
             }
             LinkSpec::Tcp(address) => {
                 let (host, port) = address.of(device, slot)?;
@@ -57,25 +58,12 @@ impl Link {
                 // Requests are small and each waits for its answer. Without this option they are only slower.
                 stream.set_nodelay(true).ok();
                 let (reader, writer) = stream.into_split();
-                Ok(Self::over(Box::new(reader), Box::new(writer), None))
+                (Box::new(reader), Box::new(writer), None)
             }
-        }
-    }
-
-    fn over(
-        reader: Box<dyn AsyncRead + Send + Unpin>,
-        writer: Box<dyn AsyncWrite + Send + Unpin>,
-        process: Option<Process>,
-    ) -> Self {
-        Self {
-            reader,
-            writer: Some(writer),
-            process,
-            said: String::new(),
-            decoder: Decoder::new(),
-            received: VecDeque::new(),
-            noise_bytes: 0,
-        }
+        };
+        let (writer, said) = (Some(writer), String::new());
+        let (decoder, received) = (Decoder::new(), VecDeque::new());
+        Ok(Self { reader, writer, process, said, decoder, received, noise_bytes: 0 })
     }
 
     /// Sends a payload in a frame. If the device does not take it in time, the session sends it again.
@@ -119,13 +107,11 @@ impl Link {
         }
     }
 
-    /// How many bytes came since the last whole frame.
     pub(crate) fn noise_bytes(&self) -> u64 {
         self.noise_bytes
     }
 
-    /// Closes the link, gives a command time to end by itself, and kills it if it does not. Returns the end
-    /// of what it wrote to standard error.
+    /// Closes the link and ends its command. Returns the end of what it wrote to standard error.
     pub(crate) async fn close(mut self) -> String {
         self.writer = None;
         match self.process.take() {
@@ -165,7 +151,6 @@ pub(crate) fn last_words(said: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.chars().take(LAST_WORDS_CHARACTERS_MAX).collect())
 }
 
-/// Why a link cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("cannot start {program}: {source}")]
@@ -174,7 +159,6 @@ pub(crate) enum LinkError {
     Connect(#[from] dial::DialError),
     #[error(transparent)]
     Address(#[from] LinkSpecError),
-    /// The link broke.
     #[error("{0}")]
     Ended(String),
     #[error(transparent)]

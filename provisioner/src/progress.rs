@@ -12,20 +12,21 @@ use crate::report::{UnitOutcome, UnitReport};
 
 pub(crate) enum Progress {
     /// Bars on standard error: one for each slot, and one for all units.
-    Bars { slots: Vec<ProgressBar>, total: ProgressBar, console: Console },
-    /// A line for each unit on standard error.
+    Bars {
+        slots: Vec<ProgressBar>,
+        total: ProgressBar,
+        console: Console,
+    },
     Lines {
         done: u64,
         /// The most units that the run makes.
         total: u64,
         console: Console,
     },
-    /// A JSON object for each unit on standard output.
     Json,
 }
 
 impl Progress {
-    /// Shows a run of at most `total` units.
     pub(crate) fn new(json: bool, slots: usize, total: u64, console: &Console) -> Self {
         if json {
             return Self::Json;
@@ -64,13 +65,13 @@ impl Progress {
     pub(crate) fn show(&mut self, event: &LineEvent) {
         match (self, event) {
             (Self::Bars { slots, .. }, LineEvent::Begun { slot, device }) => {
-                if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
+                if let Some(bar) = bar_of(slots, *slot) {
                     bar.enable_steady_tick(TICK);
                     bar.set_message(device.to_string());
                 }
             }
             (Self::Bars { slots, total, console }, LineEvent::Ended(report)) => {
-                if let Some(bar) = report.slot.checked_sub(1).and_then(|index| slots.get(index)) {
+                if let Some(bar) = bar_of(slots, report.slot) {
                     bar.set_message(format!("{} {}", report.device, report.cause));
                 }
                 if matches!(report.outcome, UnitOutcome::Failed | UnitOutcome::Unfinished) {
@@ -93,7 +94,7 @@ impl Progress {
                 }
             }
             (Self::Bars { slots, .. }, LineEvent::AskedCa { slot, device, waiting }) => {
-                if let Some(bar) = slot.checked_sub(1).and_then(|index| slots.get(index)) {
+                if let Some(bar) = bar_of(slots, *slot) {
                     let what = if *waiting { " waiting for the CA" } else { "" };
                     bar.set_message(format!("{device}{what}"));
                 }
@@ -109,14 +110,16 @@ impl Progress {
         }
     }
 
-    /// Removes the bars.
     pub(crate) fn finish(&mut self) {
         if let Self::Bars { slots, total, .. } = self {
             slots.iter().for_each(ProgressBar::finish_and_clear);
-            // The summary says how it ended.
             total.finish_and_clear();
         }
     }
+}
+
+fn bar_of(slots: &[ProgressBar], slot: usize) -> Option<&ProgressBar> {
+    slots.get(slot.checked_sub(1)?)
 }
 
 fn sentence(report: &UnitReport) -> String {
@@ -127,8 +130,7 @@ fn sentence(report: &UnitReport) -> String {
         UnitOutcome::Unfinished => "unfinished",
         UnitOutcome::Skipped => "skipped",
     };
-    // A device that is silent on the link may have written to standard error. What other devices write is in
-    // the report.
+    // A silent device may have written to standard error. What others write is in the report.
     let said = match last_words(&report.said) {
         Some(said) if report.cause == "timed-out" => format!("; its standard error says: {said}"),
         _ => String::new(),
@@ -136,5 +138,4 @@ fn sentence(report: &UnitReport) -> String {
     format!("{device} {word} in {duration_ms} ms, slot {slot}: {message}{said}")
 }
 
-/// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);

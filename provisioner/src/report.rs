@@ -15,7 +15,6 @@ use crate::session::Outcome;
 use crate::slot::UnitResult;
 use crate::units::Unit;
 
-/// What became of one unit.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct UnitReport {
     /// `product/serial`.
@@ -23,14 +22,11 @@ pub(crate) struct UnitReport {
     pub(crate) outcome: UnitOutcome,
     /// The kind of end, for example `device-fault` or `passed`.
     pub(crate) cause: &'static str,
-    /// The stable reason within the cause, from the CA, the device or the station. Empty only when the unit
-    /// passed.
+    /// The stable reason within the cause; empty only when the unit passed.
     pub(crate) reason: String,
-    /// A text for people.
     pub(crate) message: String,
     /// The serial number of its certificate, hexadecimal; absent when it has none.
     pub(crate) certificate_serial: Option<String>,
-    /// The ledger entry that recorded its certificate.
     pub(crate) ledger_entry: Option<u64>,
     /// Its fixture, from 1.
     pub(crate) slot: usize,
@@ -42,17 +38,14 @@ pub(crate) struct UnitReport {
     pub(crate) duration_ms: u64,
     /// The part of `duration_ms` that was spent waiting for the CA.
     pub(crate) ca_duration_ms: u64,
-    /// When it ended, RFC 3339.
     pub(crate) ended_at: String,
     /// The end of what the device's command wrote to standard error.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) said: String,
-    /// Further columns of the line's list.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) columns: BTreeMap<String, String>,
 }
 
-/// What became of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum UnitOutcome {
@@ -113,7 +106,6 @@ impl UnitReport {
         }
     }
 
-    /// As one line of JSON.
     pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }

@@ -22,7 +22,6 @@ use crate::units::Unit;
 use plan::Plan;
 use run::Run;
 
-/// What all slots of a line share.
 pub(crate) struct LineContext {
     pub(crate) work_order: String,
     pub(crate) bundle: Arc<ProvisioningBundle>,
@@ -46,13 +45,10 @@ pub(crate) struct History {
     pub(crate) open: bool,
 }
 
-/// What became of a unit.
 #[derive(Debug)]
 pub(crate) struct UnitResult {
     pub(crate) outcome: Outcome,
-    /// Everything that is known of the unit.
     pub(crate) progress: UnitProgress,
-    /// How many requests to the device were sent again.
     pub(crate) resent: u32,
     /// Whether a whole message of the device was received.
     pub(crate) heard: bool,
@@ -60,7 +56,6 @@ pub(crate) struct UnitResult {
     pub(crate) begun: bool,
     /// Whether it is unfinished, so that the next run continues it.
     pub(crate) open: bool,
-    /// What its end says about the link.
     pub(crate) verdict: SilenceVerdict,
     /// From the opening of the link to the end.
     pub(crate) duration: Duration,
@@ -71,8 +66,7 @@ pub(crate) struct UnitResult {
 }
 
 impl LineContext {
-    /// Makes one unit, or finishes it. `withdrawn` are serial numbers that this line gave to units and that
-    /// belong to others.
+    /// Makes one unit, or finishes it. `withdrawn`: serial numbers given to units here that belong to others.
     pub(crate) async fn make(
         &self,
         unit: &Unit,
@@ -141,8 +135,7 @@ impl LineContext {
         }
     }
 
-    /// Opens a link that breaks again a few times: a plug was not quite in, or the previous device still
-    /// ends.
+    /// Opens a broken link again a few times: a plug was not quite in, or the previous device still ends.
     async fn with_reconnects(
         &self,
         unit: &Unit,
@@ -236,7 +229,6 @@ impl LineContext {
 }
 
 impl UnitResult {
-    /// The result of a unit without a session.
     pub(crate) fn without_session(outcome: Outcome, progress: UnitProgress) -> Self {
         Self {
             outcome,
@@ -252,11 +244,9 @@ impl UnitResult {
         }
     }
 
-    /// Whether the next run continues it.
     fn stays_open(&self, verdict: SilenceVerdict) -> bool {
         let UnitProgress { asked, certificate, read_back, .. } = &self.progress;
-        // The CA looks for an issued certificate before it reports the end of the order, so this unit has
-        // none.
+        // The CA looks for an issued certificate before it reports the end of the order: there is none.
         if self.outcome.ends_the_order() && certificate.is_none() && read_back.is_none() {
             return false;
         }
@@ -282,5 +272,4 @@ fn randomness() -> Option<SessionRandomness> {
     Some(SessionRandomness { request_id: request_id.into(), nonce, first_exchange })
 }
 
-/// Pauses before a broken link is opened again.
 const LINK_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];

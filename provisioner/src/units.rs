@@ -8,7 +8,6 @@ use identity::DeviceId;
 
 pub(crate) use share::Share;
 
-/// A unit to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) device: DeviceId,
@@ -20,9 +19,12 @@ pub(crate) struct Unit {
 pub(crate) struct Supply {
     units: Box<dyn Iterator<Item = Unit> + Send>,
     returned: VecDeque<Unit>,
-    left: u64,
-    short: u64,
-    exact: bool,
+    /// How many units are still to be given out, at most.
+    pub(crate) left: u64,
+    /// How many units were wanted when no serial number was left.
+    pub(crate) short: u64,
+    /// Whether a unit whose serial number is another's is skipped.
+    pub(crate) skips: bool,
 }
 
 impl Supply {
@@ -30,28 +32,12 @@ impl Supply {
     pub(crate) fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
         let length = u64::try_from(units.len()).unwrap_or(u64::MAX);
         let left = limit.map_or(length, |limit| limit.min(length));
-        Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, exact: true }
+        Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, skips: false }
     }
 
-    /// `count` units of a range or manifest. A serial number that turns out to be another unit's is replaced
-    /// by the next.
+    /// `count` units of a range or manifest. A serial number of another unit is replaced by the next.
     pub(crate) fn of_range(units: impl Iterator<Item = Unit> + Send + 'static, count: u64) -> Self {
-        Self { units: Box::new(units), returned: VecDeque::new(), left: count, short: 0, exact: false }
-    }
-
-    /// How many units are still to be given out, at most.
-    pub(crate) fn left(&self) -> u64 {
-        self.left
-    }
-
-    /// How many units were wanted when no serial number was left.
-    pub(crate) fn short(&self) -> u64 {
-        self.short
-    }
-
-    /// Whether a unit whose serial number is another's is skipped.
-    pub(crate) fn passes_over_made_units(&self) -> bool {
-        !self.exact
+        Self { units: Box::new(units), returned: VecDeque::new(), left: count, short: 0, skips: true }
     }
 
     /// Gives out another unit in place of one whose serial number is another's.

@@ -12,7 +12,6 @@ use crate::session::{
     ProvisioningBundle, ReadBack, SerialStatus, Taken,
 };
 
-/// Encodes a request.
 pub(crate) fn encode_request(exchange: u32, request: &DeviceRequest) -> Vec<u8> {
     use v1::station_message::Request;
     let request = match request {
@@ -98,8 +97,7 @@ fn device_response(response: v1::device_message::Response) -> Result<DeviceRespo
     Ok(response)
 }
 
-/// The CA's record of a serial number. An unknown state counts as free, because the CA decides again when it
-/// issues.
+/// The CA's record of a serial number. An unknown state counts as free: the CA decides when it issues.
 pub(crate) fn serial_status(unit: &v1::Unit) -> SerialStatus {
     let whose = match (unit.other_order, unit.other_station) {
         (true, _) => Taken::OtherOrder,
@@ -133,7 +131,6 @@ pub(crate) fn device_message(device: &DeviceId) -> v1::DeviceId {
     v1::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
 }
 
-/// What every unit of an order is given.
 pub(crate) fn bundle(response: &v1::GetWorkOrderResponse) -> ProvisioningBundle {
     let bundle = response.trust_bundle.clone().unwrap_or_default();
     ProvisioningBundle {
@@ -175,13 +172,13 @@ fn step(step: i32) -> Option<FactoryStep> {
 
 fn fault_code(code: v1::DeviceFaultCode) -> FaultCode {
     match code {
-        v1::DeviceFaultCode::Unspecified => FaultCode::Unknown,
         v1::DeviceFaultCode::DamagedFrame => FaultCode::DamagedFrame,
         v1::DeviceFaultCode::Locked => FaultCode::Locked,
-        v1::DeviceFaultCode::Unexpected => FaultCode::Unexpected,
-        v1::DeviceFaultCode::Rejected => FaultCode::Rejected,
-        v1::DeviceFaultCode::Storage => FaultCode::Storage,
         v1::DeviceFaultCode::WrongDevice => FaultCode::WrongDevice,
+        v1::DeviceFaultCode::Unexpected => FaultCode::Other("UNEXPECTED"),
+        v1::DeviceFaultCode::Rejected => FaultCode::Other("REJECTED"),
+        v1::DeviceFaultCode::Storage => FaultCode::Other("STORAGE"),
+        v1::DeviceFaultCode::Unspecified => FaultCode::Other("UNKNOWN"),
     }
 }
 

@@ -13,7 +13,6 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// The CA did not answer and is called again.
     pub(super) fn goes_on(&self, detail: &str, patience: Duration) {
         let mut since = self.since.lock();
         if since.is_none() {
@@ -23,7 +22,6 @@ impl Outage {
         }
     }
 
-    /// The CA answered.
     pub(super) fn end(&self) {
         if let Some(since) = self.since.lock().take() {
             tracing::warn!("the CA answers again, after {:.1} s", since.elapsed().as_secs_f64());

@@ -4,15 +4,13 @@ use std::path::PathBuf;
 
 use cli::{Complaint, Status};
 use identity::SerialPatternError;
-use proto::v1::Reason;
 
 use crate::arguments::PROGRAM;
-use crate::ca::{CLOCK, CaError, advice};
+use crate::ca::{CaError, advice, exit_status, is_of_tls};
 use crate::config::ConfigError;
 use crate::journal::JournalError;
 use crate::link::LinkSpecError;
 
-/// Why a command failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -48,80 +46,49 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The exit status.
-    pub(crate) fn status(&self) -> Status {
-        match self {
-            Self::Config(_) | Self::Address(_) => Status::Unusable,
-            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => Status::Damaged,
-            Self::Ca(error) => of_reason(error.reason()),
-            Self::List { .. } | Self::ListFile { .. } | Self::Link(_) => Status::Usage,
-            Self::NotConfirmed { .. } => Status::NotConfirmed,
-            Self::Journal(_)
-            | Self::Report { .. }
-            | Self::Pattern(_)
-            | Self::WorkOrder(_)
-            | Self::Signals(_)
-            | Self::Print(_)
-            | Self::Line(_) => Status::Failed,
-        }
-    }
-
     /// The error message with its causes and the next step.
     pub(crate) fn complaint(&self) -> Complaint {
-        let mut complaint = Complaint::of(PROGRAM, self.status(), self);
-        if let Self::Ca(CaError::Refused(refusal)) = self {
-            complaint.what = match refusal.reason.as_str() {
-                // There was no connection, so the CA did not answer.
-                reason if is_of_tls(reason) => format!("cannot reach the CA: {}", refusal.message),
-                _ => format!("the CA refuses: {}", refusal.message),
-            };
-            complaint.reason = Some(refusal.reason.clone());
+        let (status, next) = self.status_and_next();
+        let mut complaint = Complaint::of(PROGRAM, status, self);
+        complaint.next = next.map(str::to_owned);
+        match self {
+            Self::Ca(CaError::Refused(refusal)) => {
+                // Without a connection the CA did not answer.
+                let what = if is_of_tls(&refusal.reason) { "cannot reach the CA" } else { "the CA refuses" };
+                complaint.what = format!("{what}: {}", refusal.message);
+                complaint.reason = Some(refusal.reason.clone());
+                complaint
+            }
+            Self::NotConfirmed { units } => {
+                complaint.next(format!("type the number on a terminal, or say --confirm {units} or --yes"))
+            }
+            _ => complaint,
         }
-        complaint.next = self.next_step();
-        complaint
     }
 
-    fn next_step(&self) -> Option<String> {
-        let next = match self {
+    fn status_and_next(&self) -> (Status, Option<&'static str>) {
+        match self {
             Self::Config(_) | Self::Address(_) => {
-                "correct the configuration: touchmark-station provision --help lists its fields"
+                let next = "correct the configuration: touchmark-station provision --help lists its fields";
+                (Status::Unusable, Some(next))
             }
-            Self::Ca(error) => advice(error.reason()),
-            Self::List { .. } => "correct the list; nothing was begun",
-            Self::ListFile { .. } => "name a file that can be read, or - for standard input",
-            Self::Report { .. } => "name a file that can be written: --report FILE",
-            Self::NotConfirmed { units } => {
-                return Some(format!("type the number on a terminal, or say --confirm {units} or --yes"));
+            Self::Journal(JournalError::Damaged { .. } | JournalError::Version { .. }) => {
+                (Status::Damaged, None)
             }
+            Self::Ca(error) => (exit_status(error.reason()), Some(advice(error.reason()))),
+            Self::List { .. } => (Status::Usage, Some("correct the list; nothing was begun")),
+            Self::ListFile { .. } => {
+                (Status::Usage, Some("name a file that can be read, or - for standard input"))
+            }
+            Self::Link(_) => (Status::Usage, None),
+            Self::Report { .. } => (Status::Failed, Some("name a file that can be written: --report FILE")),
+            Self::NotConfirmed { .. } => (Status::NotConfirmed, None),
             Self::Journal(_)
-            | Self::Link(_)
             | Self::Pattern(_)
             | Self::WorkOrder(_)
             | Self::Signals(_)
             | Self::Print(_)
-            | Self::Line(_) => return None,
-        };
-        Some(next.to_owned())
-    }
-}
-
-/// Whether the TLS connection failed for a reason that another attempt does not change.
-fn is_of_tls(reason: &str) -> bool {
-    matches!(reason, "TLS" | "NOT_TLS") || reason.starts_with("SERVER_CERTIFICATE_")
-}
-
-/// The exit status for a reason of the CA.
-pub(super) fn of_reason(reason: &str) -> Status {
-    match (Reason::from_str_name(reason), reason) {
-        (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen), _) | (None, "CA_UNREACHABLE") => {
-            Status::Later
+            | Self::Line(_) => (Status::Failed, None),
         }
-        (Some(Reason::WorkOrderExhausted | Reason::WorkOrderClosed | Reason::WorkOrderExpired), _) => {
-            Status::NotGood
-        }
-        (Some(Reason::RoleNotAllowed), _) | (None, CLOCK | "UNAUTHENTICATED") => Status::Unusable,
-        // Also a reason of a newer CA.
-        (_, reason) if reason.starts_with("CLIENT_CERTIFICATE_") || is_of_tls(reason) => Status::Unusable,
-        _ => Status::Failed,
     }
 }

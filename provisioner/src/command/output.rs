@@ -5,15 +5,14 @@ use std::time::Duration;
 use cli::{Complaint, Status, count};
 use proto::v1::Reason;
 
-use super::{Failure, failure, summary};
+use super::{Failure, summary};
 use crate::arguments::{Output, PROGRAM};
-use crate::ca::{CLOCK, advice};
+use crate::ca::{CLOCK, advice, exit_status};
 use crate::console::Console;
 use crate::line::{Line, LineEvent, Stop, Summary};
 use crate::progress::Progress;
 use crate::report::ReportFile;
 
-/// Where a run is shown: terminal, plain lines or JSON, and the report file.
 pub(super) struct RunOutput {
     json: bool,
     report: Option<ReportFile>,
@@ -121,7 +120,7 @@ fn not_made(work_order: &str, summary: &Summary) -> String {
 }
 
 fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
-    let status = failure::of_reason(reason);
+    let status = exit_status(reason);
     let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
     complaint.reason = Some(reason.to_owned());
     complaint.next(advice(reason))

@@ -12,7 +12,7 @@ use proto::v1;
 use proto::v1::work_order::Serials;
 
 use super::summary::taken_text;
-use super::survey::{self, Candidates, Wanted};
+use super::survey::{self, Candidates};
 use super::{Failure, Job};
 use crate::ca::Ca;
 use crate::journal::{JournalState, UnitRecord};
@@ -26,7 +26,6 @@ use crate::wire::{bundle, time};
 pub(super) struct List<'a> {
     pub(super) path: &'a Path,
     pub(super) content: Vec<u8>,
-    /// The name of its column of serial numbers.
     pub(super) column: Option<&'a str>,
 }
 
@@ -39,7 +38,6 @@ pub(super) struct RunRequest<'a> {
     pub(super) slots: usize,
 }
 
-/// A job and its description.
 pub(super) struct Plan {
     pub(super) job: Job,
     pub(super) description: String,
@@ -49,7 +47,6 @@ pub(super) struct Plan {
     pub(super) withheld: u64,
     /// Serial numbers that were skipped, by reason; empty where enough others are left.
     pub(super) taken: BTreeMap<&'static str, u64>,
-    /// Units that are done already.
     pub(super) done: u64,
     /// Units for which no serial number is left.
     pub(super) missing: u64,
@@ -65,9 +62,13 @@ pub(super) fn product(
         let text = format!("work order {} is for product {}; check --work-order", order.id, order.product);
         return Err(Failure::WorkOrder(text));
     }
-    order.product.parse().map_err(|_| {
-        Failure::WorkOrder(format!("the CA's work order names {:?}, which is not a product", order.product))
-    })
+    parse_product(&order.product)
+}
+
+pub(super) fn parse_product(text: &str) -> Result<Product, Failure> {
+    let refused =
+        || Failure::WorkOrder(format!("the CA's work order names {text:?}, which is not a product"));
+    text.parse().map_err(|_| refused())
 }
 
 impl Plan {
@@ -88,8 +89,10 @@ impl Plan {
         let found = match &request.list {
             Some(list) => Found::in_list(listed(list, &order, &product)?, &known, request.limit),
             None => {
-                let wanted = Wanted { allowed: allowed(&order, &known, reworks), limit: request.limit };
-                Found::in_order(survey::candidates(ca, &order, &product, &known, wanted).await?, &known)
+                let allowed = allowed(&order, &known, reworks);
+                let candidates =
+                    survey::candidates(ca, &order, &product, &known, allowed, request.limit).await?;
+                Found::in_order(candidates, &known)
             }
         };
         let Found { supply, first, planned, taken } = found;
@@ -97,9 +100,9 @@ impl Plan {
             request.link.accepts(&unit.device)?;
         }
         let stop = order_stop(&order, answer.now.as_ref().map(time));
-        let all = supply.left();
+        let all = supply.left;
         let supply = if stop.is_some() { only_asked_for(supply, &known) } else { supply };
-        let withheld = all.saturating_sub(supply.left());
+        let withheld = all.saturating_sub(supply.left);
         let description = describe(&order, &supply, &planned, &taken, &request);
         // Skipped serial numbers matter only where too few are left.
         let taken = if planned.missing > 0 { taken } else { BTreeMap::new() };
@@ -121,7 +124,6 @@ struct Found {
     taken: BTreeMap<&'static str, u64>,
 }
 
-/// Numbers of units by their state.
 #[derive(Default)]
 struct PlanCounts {
     /// Made before: skipped.
@@ -197,7 +199,7 @@ fn order_stop(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
 
 /// Units for which the CA was asked: it returns what it issued also when the order stands still.
 fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
-    let left = supply.left();
+    let left = supply.left;
     let asked: std::collections::BTreeSet<_> = known
         .units
         .iter()
@@ -209,8 +211,7 @@ fn only_asked_for(supply: Supply, known: &JournalState) -> Supply {
     Supply::of_list(units, Some(left))
 }
 
-/// How many units there are to make: what the order still allows, what of it is unfinished here, and the
-/// reworks.
+/// How many units are to be made: what the order allows, what of it is unfinished here, and the reworks.
 fn allowed(order: &v1::WorkOrder, known: &JournalState, reworks: u64) -> u64 {
     let issued = order.counts.as_ref().map_or(0, |counts| counts.issued);
     let is_unfinished = |unit: &&UnitRecord| unit.progress.certificate.is_some() && !unit.is_done();
@@ -247,7 +248,7 @@ fn describe(
         order.quantity,
         counts.confirmed,
         counts.scrapped,
-        count(supply.left().saturating_sub(planned.missing), "unit"),
+        count(supply.left.saturating_sub(planned.missing), "unit"),
         request.slots,
         planned.done,
     );

@@ -48,7 +48,7 @@ pub(super) async fn run(arguments: ProvisionArguments, console: &Console) -> Res
         console.complain(&plan.description);
     }
     let mut summary = match plan.stop {
-        Some(_) if plan.job.supply.left() == 0 => Summary::default(),
+        Some(_) if plan.job.supply.left == 0 => Summary::default(),
         _ => station.line(plan.job, journal, &mut run_output).await?,
     };
     summary.done_before = plan.done;

@@ -9,29 +9,32 @@ use identity::DeviceId;
 
 use super::{Failure, say, settings};
 use crate::arguments::ReportArguments;
-use crate::config::Settings;
 use crate::journal::{JournalState, UnitEnd, UnitRecord, known, work_orders};
 
 pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
-    let settings = settings(&arguments.common.config)?;
-    let all = match &arguments.work_order {
-        Some(work_order) => vec![work_order.clone()],
-        None if settings.journal.current().is_dir() => work_orders(settings.journal.current())?,
-        None => Vec::new(),
-    };
-    if let Some(missing) = arguments.work_order.as_ref().filter(|id| !has(&settings, id)) {
-        return Err(Failure::WorkOrder(not_here(&settings, missing)?));
+    let config = &arguments.common.config;
+    let settings = settings(config)?;
+    let journal = settings.journal.current();
+    let mut all = if journal.is_dir() { work_orders(journal)? } else { Vec::new() };
+    if let Some(wanted) = &arguments.work_order {
+        if !all.contains(wanted) {
+            return Err(Failure::WorkOrder(not_here(journal, wanted, &all)));
+        }
+        all = vec![wanted.clone()];
     }
     for work_order in &all {
-        let known = known(settings.journal.current(), work_order)?;
+        let known = known(journal, work_order)?;
         if arguments.units {
             for (device, unit) in &known.units {
                 say(&if arguments.json { unit_json(device, unit) } else { unit_text(device, unit) })?;
             }
         }
-        let totals = Totals::of(&known);
-        let config = &arguments.common.config;
-        say(&if arguments.json { totals.json(work_order) } else { totals.text(work_order, config) })?;
+        let totals = if arguments.json {
+            totals_json(work_order, &known)
+        } else {
+            totals_text(work_order, &known, config)
+        };
+        say(&totals)?;
     }
     if all.is_empty() && !arguments.json {
         say("the journal has no work orders")?;
@@ -39,22 +42,13 @@ pub(super) fn run(arguments: &ReportArguments) -> Result<Status, Failure> {
     Ok(Status::Done)
 }
 
-/// Whether the journal has this work order.
-fn has(settings: &Settings, work_order: &str) -> bool {
-    let current = settings.journal.current();
-    work_orders(current).is_ok_and(|all| all.iter().any(|id| id == work_order))
-}
-
-fn not_here(settings: &Settings, work_order: &str) -> Result<String, Failure> {
-    let current = settings.journal.current();
-    let mut all = if current.is_dir() { work_orders(current)? } else { Vec::new() };
+fn not_here(journal: &Path, work_order: &str, all: &[String]) -> String {
     let surplus = all.len().saturating_sub(ORDERS_SHOWN_MAX);
-    all.drain(..surplus);
-    let others = match all.as_slice() {
-        [] => "it has none".to_owned(),
-        all => format!("its last ones are {}", all.join(", ")),
+    let others = match all.get(surplus..) {
+        None | Some([]) => "it has none".to_owned(),
+        Some(last) => format!("its last ones are {}", last.join(", ")),
     };
-    Ok(format!("the journal {} has no work order {work_order}; {others}", current.display()))
+    format!("the journal {} has no work order {work_order}; {others}", journal.display())
 }
 
 /// The state of a unit, in the words of a report file.
@@ -78,8 +72,13 @@ fn certificate_serial(unit: &UnitRecord) -> Option<String> {
     unit.certificate().map(|serial_number| serial_number.to_string())
 }
 
+/// How the last attempt ended, if it says why the unit is as it is.
+fn last_end(unit: &UnitRecord) -> Option<&UnitEnd> {
+    unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework())
+}
+
 fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
-    let end = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework());
+    let end = last_end(unit);
     serde_json::json!({
         "device": device.to_string(),
         "outcome": outcome(unit),
@@ -95,7 +94,7 @@ fn unit_json(device: &DeviceId, unit: &UnitRecord) -> String {
 
 fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     let mut text = format!("{device} {}", outcome(unit));
-    if let Some(end) = unit.end.as_ref().filter(|_| !unit.is_done() && !unit.waits_for_rework()) {
+    if let Some(end) = last_end(unit) {
         write!(text, ": {} {}", end.outcome, end.reason).ok();
     }
     if let Some(serial_number) = certificate_serial(unit) {
@@ -104,98 +103,68 @@ fn unit_text(device: &DeviceId, unit: &UnitRecord) -> String {
     text.trim_end().to_owned()
 }
 
-/// Numbers of units of one work order.
-struct Totals {
-    passed: usize,
-    scrapped: usize,
-    given_up: usize,
-    rework: usize,
-    failures: BTreeMap<String, usize>,
-    open: Vec<String>,
-    torn_bytes: usize,
+/// How many units of an order have this [`outcome`].
+fn count(known: &JournalState, wanted: &str) -> usize {
+    known.units.values().filter(|unit| outcome(unit) == wanted).count()
 }
 
-impl Totals {
-    fn of(known: &JournalState) -> Self {
-        let mut failures = BTreeMap::new();
-        let is_failed = |unit: &&UnitRecord| !unit.is_done() && !unit.is_open() && !unit.waits_for_rework();
-        for unit in known.units.values().filter(is_failed) {
-            if let Some(end) = &unit.end {
-                let cause = format!("{} {}", end.outcome, end.reason).trim().to_owned();
-                *failures.entry(cause).or_default() += 1;
-            }
-        }
-        Self {
-            passed: known.units.values().filter(|unit| unit.progress.passed && !unit.scrapped).count(),
-            scrapped: known.units.values().filter(|unit| unit.scrapped && !unit.is_given_up()).count(),
-            given_up: known.units.values().filter(|unit| unit.is_given_up()).count(),
-            rework: known.units.values().filter(|unit| !unit.is_done() && unit.waits_for_rework()).count(),
-            failures,
-            open: known.open_units().map(|(device, _)| device.to_string()).collect(),
-            torn_bytes: known.torn.map_or(0, |torn| torn.bytes),
-        }
+/// Failed units by their cause.
+fn failures(known: &JournalState) -> BTreeMap<String, usize> {
+    let mut failures = BTreeMap::new();
+    for end in known.units.values().filter(|unit| outcome(unit) == "failed").filter_map(last_end) {
+        let cause = format!("{} {}", end.outcome, end.reason).trim().to_owned();
+        *failures.entry(cause).or_default() += 1;
     }
-
-    fn failed(&self) -> usize {
-        self.failures.values().sum()
-    }
-
-    fn json(&self, work_order: &str) -> String {
-        serde_json::json!({
-            "work_order": work_order,
-            "passed": self.passed,
-            "scrapped": self.scrapped,
-            "given_up": self.given_up,
-            "rework": self.rework,
-            "failed": self.failed(),
-            "failures": self.failures,
-            "open": self.open,
-            "torn_bytes": self.torn_bytes,
-        })
-        .to_string()
-    }
-
-    fn text(&self, work_order: &str, config: &Path) -> String {
-        let mut text = format!(
-            "{work_order}: {} passed, {} failed, {} unfinished",
-            self.passed,
-            self.failed(),
-            self.open.len()
-        );
-        if self.scrapped > 0 {
-            write!(text, ", {} scrapped", self.scrapped).ok();
-        }
-        if self.given_up > 0 {
-            write!(text, ", {} given up", self.given_up).ok();
-        }
-        if self.rework > 0 {
-            write!(text, ", {} to be made again (rework)", self.rework).ok();
-        }
-        for (cause, count) in &self.failures {
-            write!(text, "\n  {count} {cause}").ok();
-        }
-        for device in self.open.iter().take(OPEN_SHOWN_MAX) {
-            write!(text, "\n  unfinished: {device}").ok();
-        }
-        if !self.open.is_empty() {
-            let config = config.display().to_string();
-            // A path contains no NUL, which is all that cannot be quoted.
-            let config = shlex::try_quote(&config).unwrap_or_default();
-            write!(text, "\n  to finish them: touchmark-station resume --config {config}").ok();
-        }
-        if self.torn_bytes > 0 {
-            write!(
-                text,
-                "\n  the last {} bytes of the journal are torn; the next run cuts them",
-                self.torn_bytes
-            )
-            .ok();
-        }
-        text
-    }
+    failures
 }
 
-/// Work orders in a message.
+fn totals_json(work_order: &str, known: &JournalState) -> String {
+    let open: Vec<String> = known.open_units().map(|(device, _)| device.to_string()).collect();
+    serde_json::json!({
+        "work_order": work_order,
+        "passed": count(known, "passed"),
+        "scrapped": count(known, "scrapped"),
+        "given_up": count(known, "given-up"),
+        "rework": count(known, "rework"),
+        "failed": count(known, "failed"),
+        "failures": failures(known),
+        "open": open,
+        "torn_bytes": known.torn_bytes,
+    })
+    .to_string()
+}
+
+fn totals_text(work_order: &str, known: &JournalState, config: &Path) -> String {
+    let (passed, failed) = (count(known, "passed"), count(known, "failed"));
+    let unfinished = known.open_units().count();
+    let mut text = format!("{work_order}: {passed} passed, {failed} failed, {unfinished} unfinished");
+    for (outcome, words) in
+        [("scrapped", "scrapped"), ("given-up", "given up"), ("rework", "to be made again (rework)")]
+    {
+        match count(known, outcome) {
+            0 => {}
+            count => text.push_str(&format!(", {count} {words}")),
+        }
+    }
+    for (cause, count) in failures(known) {
+        write!(text, "\n  {count} {cause}").ok();
+    }
+    for (device, _) in known.open_units().take(OPEN_SHOWN_MAX) {
+        write!(text, "\n  unfinished: {device}").ok();
+    }
+    if unfinished > 0 {
+        let config = config.display().to_string();
+        // A path contains no NUL, which is all that cannot be quoted.
+        let config = shlex::try_quote(&config).unwrap_or_default();
+        write!(text, "\n  to finish them: touchmark-station resume --config {config}").ok();
+    }
+    if known.torn_bytes > 0 {
+        let torn = known.torn_bytes;
+        write!(text, "\n  the last {torn} bytes of the journal are torn; the next run cuts them").ok();
+    }
+    text
+}
+
 const ORDERS_SHOWN_MAX: usize = 8;
 
 /// More than 64 units, one for each slot, are unfinished only if a line was killed again and again.

@@ -26,8 +26,7 @@ impl Signals {
         })
     }
 
-    /// The first signal stops the line, the second aborts the units. If this task ends in another way the
-    /// line stops, because nobody could stop it any more.
+    /// The first signal stops the line, the second aborts the units. The line also stops if this task ends.
     pub(super) async fn watch(mut self, stop: CancellationToken, abort: CancellationToken, console: Console) {
         let _stopped = stop.clone().drop_guard();
         for (token, text) in [(stop, STOPPING), (abort, CUTTING_OFF)] {

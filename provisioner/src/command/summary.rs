@@ -8,7 +8,6 @@ use proto::v1::Reason;
 
 use crate::line::{Stop, Summary};
 
-/// The summary for people.
 pub(super) fn text(summary: &Summary) -> String {
     let seconds = summary.duration.as_secs_f64();
     let mut text = format!("{} passed, {} failed", summary.passed, summary.failed());
@@ -49,7 +48,6 @@ fn closed(summary: &Summary) -> Vec<(&str, String)> {
     together.into_iter().map(|(detail, slots)| (detail, named(slots))).collect()
 }
 
-/// The summary for programs.
 pub(super) fn json(work_order: &str, summary: &Summary) -> String {
     let stop = summary.stop.as_ref().map(|stop| match stop {
         Stop::Refused { reason, message } => serde_json::json!({"reason": reason, "message": message}),

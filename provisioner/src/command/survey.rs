@@ -72,8 +72,7 @@ pub(super) async fn clear_superseded(
     Ok(reworks)
 }
 
-/// If the order issues nothing any more, records unfinished units without a certificate as ended. Returns
-/// them.
+/// If the order has ended, records unfinished units without a certificate as ended, and returns them.
 pub(super) async fn end_units_without_certificate(
     ca: &Ca,
     order: &v1::WorkOrder,
@@ -107,23 +106,15 @@ pub(super) async fn end_units_without_certificate(
     Ok(ended)
 }
 
-/// How many units are wanted of an order without a list of the line's own.
-pub(super) struct Wanted {
-    /// Units that the order still allows, and those that the journal has to make again.
-    pub(super) allowed: u64,
-    /// The most units of this run.
-    pub(super) limit: Option<u64>,
-}
-
-/// The units of an order without a list of the line's own: its range or its manifest, without those that are
-/// done here or belong to others. Units behind [`SURVEYED_MAX`] are asked about at their turn. Reworks of
-/// units that another station made come first.
+/// The units of an order's range or manifest that are neither done here nor of others; reworks come first.
+/// Units behind [`SURVEYED_MAX`] are asked about at their turn.
 pub(super) async fn candidates(
     ca: &Ca,
     order: &v1::WorkOrder,
     product: &Product,
     known: &JournalState,
-    wanted: Wanted,
+    allowed: u64,
+    limit: Option<u64>,
 ) -> Result<Candidates, Failure> {
     let of_product = product.clone();
     let unit = move |serial| Unit {
@@ -146,7 +137,8 @@ pub(super) async fn candidates(
     let mut survey = Survey {
         ca,
         work_order: &order.id,
-        wanted,
+        allowed,
+        limit,
         reworks: Vec::new(),
         made_elsewhere: issued.saturating_sub(made_here),
         found: begun,
@@ -178,7 +170,9 @@ pub(super) async fn candidates(
 struct Survey<'a> {
     ca: &'a Ca,
     work_order: &'a str,
-    wanted: Wanted,
+    /// Units that the order still allows, and those that the journal has to make again.
+    allowed: u64,
+    limit: Option<u64>,
     /// Units to rework that another station made.
     reworks: Vec<DeviceSerial>,
     /// How many units that others made were not seen yet.
@@ -204,8 +198,7 @@ impl Survey<'_> {
         &mut self,
         serials: &mut (impl Iterator<Item = DeviceSerial> + Send),
     ) -> Result<(), Failure> {
-        // Later units are asked about at their turn, so that a range of ten million is not walked to its end
-        // first.
+        // Later units are asked about at their turn: a range may have ten million.
         let mut surveyed = 0;
         while !self.has_enough()
             && (surveyed < SURVEYED_MAX || (!self.has_units() && self.found.len() < SURVEYED_MAX))
@@ -263,11 +256,10 @@ impl Survey<'_> {
     }
 
     fn wanted(&self) -> u64 {
-        let wanted = self.wanted.allowed.saturating_add(self.reworks.len() as u64);
-        self.wanted.limit.map_or(wanted, |limit| limit.min(wanted))
+        let wanted = self.allowed.saturating_add(self.reworks.len() as u64);
+        self.limit.map_or(wanted, |limit| limit.min(wanted))
     }
 
-    /// Whether as many units are found as are wanted.
     fn has_units(&self) -> bool {
         self.reworks.len().saturating_add(self.found.len()) as u64 >= self.wanted()
     }

@@ -5,20 +5,13 @@ use std::path::Path;
 use super::record::{Header, Record, from_json};
 use super::{JournalError, VERSION};
 
-/// The content of a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Read {
     pub(crate) records: Vec<Record>,
-    /// What was torn off its end.
-    pub(crate) torn: Option<Torn>,
+    /// The length of a last line that was not written to its end, so that it was never acknowledged.
+    pub(crate) torn_bytes: usize,
     /// The length of its whole lines in bytes: where the next line goes.
     pub(crate) length: u64,
-}
-
-/// A last line that was not written to its end, so that it was never acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Torn {
-    pub(crate) bytes: usize,
 }
 
 /// Reads a journal. An error if it is of another version, or damaged before its last line.
@@ -43,8 +36,7 @@ pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
         }
         offset += line.len();
     }
-    let torn = (!tail.is_empty()).then_some(Torn { bytes: tail.len() });
-    Ok(Read { records, torn, length: u64::try_from(whole).unwrap_or(u64::MAX) })
+    Ok(Read { records, torn_bytes: tail.len(), length: u64::try_from(whole).unwrap_or(u64::MAX) })
 }
 
 /// The line of a JSON text, with its checksum.

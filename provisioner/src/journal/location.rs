@@ -1,12 +1,10 @@
-//! Where the journal lies when the configuration does not say: not in the credential directory, which people
-//! replace as a whole.
+//! Where the journal lies: not in the credential directory, which people replace as a whole.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Journal, JournalError, work_orders};
 
-/// Where the journal lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JournalLocation {
     pub(crate) directory: PathBuf,
@@ -80,7 +78,6 @@ impl JournalLocation {
     }
 }
 
-/// Where a journal lies now.
 #[derive(Debug)]
 pub(crate) struct FoundJournal {
     pub(crate) directory: PathBuf,

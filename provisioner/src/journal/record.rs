@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::UnitEnd;
 use crate::session::{BirthCertificate, Step};
 
-/// One entry of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// A run began.
     Run(RunStart),
     /// A unit is about to be begun.
     Begun {
@@ -20,9 +18,14 @@ pub(crate) enum Record {
         columns: BTreeMap<String, String>,
     },
     /// A step of a unit is about to take effect.
-    Step { device: DeviceId, step: Step },
-    /// An attempt at a unit ended.
-    Ended { device: DeviceId, end: UnitEnd },
+    Step {
+        device: DeviceId,
+        step: Step,
+    },
+    Ended {
+        device: DeviceId,
+        end: UnitEnd,
+    },
     /// The CA has recorded a unit as scrapped.
     Scrapped {
         device: DeviceId,
@@ -37,9 +40,7 @@ pub(crate) enum Record {
 pub(crate) struct RunStart {
     /// Milliseconds since 1970.
     pub(crate) at_ms: u64,
-    /// The link, as it was written on the command line.
     pub(crate) link: String,
-    /// How many units at a time.
     pub(crate) slots: usize,
 }
 
@@ -104,7 +105,6 @@ enum Line {
     },
 }
 
-/// The JSON of a record.
 pub(super) fn to_json(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
     let line = match record.clone() {
         Record::Run(RunStart { at_ms, link, slots }) => Line::Run { at_ms, link, slots },

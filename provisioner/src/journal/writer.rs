@@ -24,11 +24,10 @@ struct Append {
 
 impl Writer {
     /// Opens a file with `length` bytes of whole lines and cuts what follows, or creates it.
-    pub(super) fn open(path: &Path, work_order: &str, length: Option<u64>) -> Result<Self, JournalError> {
+    pub(super) fn open(path: &Path, work_order: &str, length: u64) -> Result<Self, JournalError> {
         let refused = |source| JournalError::Io { path: path.to_owned(), source };
         let mut file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(refused)?;
-        let length = length.unwrap_or(0);
         file.set_len(length).map_err(refused)?;
         file.seek(SeekFrom::Start(length)).map_err(refused)?;
         if length == 0 {

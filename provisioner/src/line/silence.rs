@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-/// Counts silent units of a line.
 #[derive(Debug, Default)]
 pub(crate) struct SilenceMonitor {
     state: Mutex<State>,
@@ -32,8 +31,7 @@ pub(crate) enum SilenceVerdict {
 }
 
 impl SilenceMonitor {
-    /// Counts a unit of `slot`. `heard` is false if its link ended or its time ran out without a message of
-    /// it.
+    /// Counts a unit of `slot`; `heard` is false if no message of it came.
     pub(crate) fn count(&self, slot: usize, heard: bool) -> SilenceVerdict {
         let mut state = self.state.lock();
         if heard {

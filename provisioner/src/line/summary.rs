@@ -7,7 +7,6 @@ use proto::v1::Reason;
 
 use crate::report::{UnitOutcome, UnitReport};
 
-/// What became of a run: numbers of units.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Summary {
     pub(crate) passed: u64,
@@ -23,11 +22,9 @@ pub(crate) struct Summary {
     pub(crate) short: u64,
     /// Slots that took no further units, and why.
     pub(crate) closed: Vec<(usize, String)>,
-    /// Units that were done before the run.
     pub(crate) done_before: u64,
     /// From the first unit's start to the last one's end.
     pub(crate) duration: Duration,
-    /// Why it ended before all units were begun.
     pub(crate) stop: Option<Stop>,
 }
 
@@ -35,14 +32,15 @@ pub(crate) struct Summary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The CA would refuse every unit.
-    Refused { reason: String, message: String },
-    /// The journal cannot be written.
+    Refused {
+        reason: String,
+        message: String,
+    },
     JournalLost(String),
     /// The link cannot be used for any unit.
     LinkUnusable(String),
     /// The station's clock or the CA's is wrong.
     ClockWrong(String),
-    /// The operator stopped it.
     Interrupted,
 }
 
@@ -56,25 +54,6 @@ impl Summary {
         }
     }
 
-    /// Adds the counts of another slot.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        for (whose, count) in other.skipped {
-            *self.skipped.entry(whose).or_default() += count;
-        }
-        self.closed.extend(other.closed);
-        self.left += other.left;
-        self.duration = self.duration.max(other.duration);
-        for (cause, count) in other.failures {
-            *self.failures.entry(cause).or_default() += count;
-        }
-        for (cause, count) in other.unfinished {
-            *self.unfinished.entry(cause).or_default() += count;
-        }
-        self.stop = self.stop.take().or(other.stop);
-    }
-
-    /// How many units did not pass.
     pub(crate) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
@@ -91,7 +70,6 @@ impl Summary {
         self.skipped.contains_key(Reason::WorkOrderExhausted.as_str_name()) && self.unfinished() == 0
     }
 
-    /// How many units are unfinished.
     pub(crate) fn unfinished(&self) -> u64 {
         self.unfinished.values().sum()
     }

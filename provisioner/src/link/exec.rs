@@ -49,8 +49,7 @@ impl Process {
         Ok((Self { child, said, listener }, stdout, stdin))
     }
 
-    /// Waits until the command ends, and kills it if it does not. Returns its exit status and the end of its
-    /// standard error.
+    /// Waits for the command, or kills it. Returns its exit status and the end of its standard error.
     pub(super) async fn end(mut self) -> (String, String) {
         let status = match timeout(END_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) => status.to_string(),

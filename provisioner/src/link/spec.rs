@@ -5,13 +5,10 @@ use std::str::FromStr;
 
 use identity::DeviceId;
 
-/// How the station reaches its devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkSpec {
-    /// A command for each device, in words. `{serial}`, `{product}` and `{slot}` are replaced; no shell is
-    /// involved.
+    /// A command in words, in which `{serial}`, `{product}` and `{slot}` are replaced; without a shell.
     Exec(Vec<String>),
-    /// A TCP address for each device.
     Tcp(Address),
 }
 
@@ -160,8 +157,7 @@ impl fmt::Display for LinkSpec {
     }
 }
 
-/// The first name in braces that is not a placeholder, such as `{seriall}`. Braces of the command itself are
-/// not names: `{}`, `{a,b}`, `{ x }`, `${HOME}`.
+/// The first name in braces that is no placeholder; `{}`, `{a,b}`, `{ x }`, `${HOME}` are no names.
 fn unknown_placeholder(text: &str) -> Option<String> {
     let mut rest = text;
     let mut before = '\0';
@@ -181,7 +177,6 @@ fn unknown_placeholder(text: &str) -> Option<String> {
 
 const PLACEHOLDERS: [&str; 4] = ["serial", "product", "slot", "slot:02"];
 
-/// Why a text is not a [`LinkSpec`], or not one for a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LinkSpecError {
     #[error("a link is exec:COMMAND or tcp:HOST:PORT")]

@@ -11,11 +11,9 @@ use super::Taken;
 pub(crate) struct ProvisioningBundle {
     /// The issuer's chain without the root, the leaf's issuer first. X.509 DER.
     pub(crate) chain: Vec<Vec<u8>>,
-    /// Version of the trust anchors.
     pub(crate) anchors_version: u64,
     /// Self-signed roots that the unit must trust. X.509 DER.
     pub(crate) anchors: Vec<Vec<u8>>,
-    /// The URL at which the unit enrols at first boot.
     pub(crate) enrollment_url: String,
 }
 
@@ -29,7 +27,6 @@ pub(crate) struct BirthCertificate {
     pub(crate) ledger_entry: u64,
 }
 
-/// A request of the station to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeviceRequest {
     /// Names the unit and asks how far it is.
@@ -41,21 +38,20 @@ pub(crate) enum DeviceRequest {
         /// Serial numbers that were given to units of this line and belong to others.
         withdrawn: Vec<DeviceSerial>,
     },
-    /// Makes a key.
     GenerateKey,
-    /// Installs a certificate.
     Install {
         /// X.509 DER.
         certificate: Vec<u8>,
         bundle: Arc<ProvisioningBundle>,
     },
     /// Asks for what is installed, and for a signature over the nonce.
-    ReadBack { nonce: [u8; 32] },
+    ReadBack {
+        nonce: [u8; 32],
+    },
     /// Ends the factory commands for ever.
     Lock,
 }
 
-/// An answer of the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DeviceResponse {
     Hello(Greeting),
@@ -64,7 +60,6 @@ pub(crate) enum DeviceResponse {
     Installed,
     ReadBack(ReadBack),
     Locked,
-    /// The request failed.
     Fault {
         code: FaultCode,
         /// The device's text, shortened and without control characters.
@@ -73,7 +68,6 @@ pub(crate) enum DeviceResponse {
 }
 
 impl DeviceResponse {
-    /// The name for people.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "a hello",
@@ -94,21 +88,17 @@ pub(crate) enum Assignment {
         /// Serial numbers that it replaces, if the unit was given one of them and has no certificate.
         withdrawn: Vec<DeviceSerial>,
     },
-    /// By the CA's record a unit has it, and the journal does not know which: the unit on the bench must name
-    /// itself.
+    /// A unit has it, and the journal does not know which: the unit on the bench must name itself.
     Identify(Taken),
 }
 
-/// Who the device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
-    /// The version of the factory link that it speaks.
     pub(crate) protocol_version: u32,
     /// Its identity, if it has a valid one.
     pub(crate) device: Option<DeviceId>,
     /// Its firmware version, for people.
     pub(crate) firmware: String,
-    /// Names of the key types that it can make.
     pub(crate) key_types: Vec<String>,
     pub(crate) step: FactoryStep,
 }
@@ -126,7 +116,6 @@ pub(crate) enum FactoryStep {
     Locked,
 }
 
-/// What a device has installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadBack {
     /// X.509 DER.
@@ -144,16 +133,10 @@ pub(crate) struct ReadBack {
 pub(crate) enum FaultCode {
     DamagedFrame,
     Locked,
-    /// The request does not fit the step.
-    Unexpected,
-    /// What was to be installed does not fit.
-    Rejected,
-    /// The device cannot read or write its state.
-    Storage,
     /// The request names another unit.
     WrongDevice,
-    /// The station does not know the code.
-    Unknown,
+    /// Another code, by its stable name.
+    Other(&'static str),
 }
 
 impl FaultCode {
@@ -162,11 +145,8 @@ impl FaultCode {
         match self {
             Self::DamagedFrame => "DAMAGED_FRAME",
             Self::Locked => "LOCKED",
-            Self::Unexpected => "UNEXPECTED",
-            Self::Rejected => "REJECTED",
-            Self::Storage => "STORAGE",
             Self::WrongDevice => "WRONG_DEVICE",
-            Self::Unknown => "UNKNOWN",
+            Self::Other(name) => name,
         }
     }
 }

@@ -17,8 +17,7 @@ pub(crate) enum Step {
     Confirmed,
     /// The unit is locked.
     Passed,
-    /// The CA allows another birth certificate in place of this one, or has issued one elsewhere. Earlier
-    /// steps count no more.
+    /// The CA allows another birth certificate, or has issued one elsewhere. Earlier steps count no more.
     Superseded { serial_number: SerialNumber },
 }
 
@@ -27,7 +26,6 @@ pub(crate) enum Step {
 pub(crate) struct UnitProgress {
     /// The id of the last certificate request, and its bytes.
     pub(crate) asked: Option<(RequestId, Vec<u8>)>,
-    /// The CA's answer to it.
     pub(crate) certificate: Option<BirthCertificate>,
     /// The serial number of the certificate that was read back.
     pub(crate) read_back: Option<SerialNumber>,

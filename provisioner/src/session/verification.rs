@@ -48,10 +48,8 @@ pub(super) fn verify_issued(
     Ok(())
 }
 
-/// Whether the device has installed what it was sent, the chain leads to an anchor, and the device has the
-/// key. Returns the serial number of its certificate. `sent` is `None` when the journal does not know what
-/// was sent: then the chain, the names and the key are the proof, and the CA is asked whether it knows the
-/// certificate.
+/// Whether the device has what it was sent, a chain to an anchor, and the key. Returns its serial number.
+/// `sent` is `None` when the journal does not know; then the CA is asked whether it knows the certificate.
 pub(super) fn verify_read_back(
     read_back: &ReadBack,
     sent: Option<&BirthCertificate>,
@@ -136,7 +134,6 @@ impl ExtendedKeyUsageValidator for AnyUsage {
     }
 }
 
-/// What is wrong with the certificate of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum VerificationFault {
     /// It is not X.509, or bytes follow it.
@@ -161,7 +158,6 @@ pub(crate) enum VerificationFault {
 }
 
 impl VerificationFault {
-    /// The stable name in reports.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotACertificate => "NOT_A_CERTIFICATE",
@@ -178,8 +174,7 @@ impl VerificationFault {
 }
 
 impl From<VerificationFault> for Outcome {
-    /// The CA issued the certificate just now or has it on record, so one that is not valid now means that
-    /// the station's clock is wrong.
+    /// The CA has the certificate on record: if it is not valid now, the station's clock is wrong.
     fn from(fault: VerificationFault) -> Self {
         let (time, bound, what) = match fault {
             VerificationFault::Chain(webpki::Error::CertNotValidYet { time, not_before }) => {

@@ -6,13 +6,12 @@ use identity::{DeviceSerial, SerialNumber};
 use proto::v1::{self, Reason};
 
 use super::LineContext;
-use crate::ca::{CaError, ends_the_order};
+use crate::ca::CaError;
 use crate::journal::Record;
 use crate::session::{Assignment, Outcome, Refusal, SerialStatus, Step, Taken, UnitProgress};
 use crate::units::Unit;
 use crate::wire::{birth_serial_number, serial_status, time};
 
-/// How a unit is made, by the CA's record.
 pub(super) struct Plan {
     pub(super) assignment: Assignment,
     /// The serial number of the unit's last birth certificate.
@@ -87,8 +86,7 @@ fn outcome_of(error: CaError) -> Outcome {
     }
 }
 
-/// The serial number of the certificate that is superseded: the CA allows another one in its place, or has
-/// issued one.
+/// The certificate in whose place the CA allows another one, or has issued one.
 fn superseded(
     progress: &UnitProgress,
     serial_status: SerialStatus,
@@ -120,8 +118,7 @@ fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
     })
 }
 
-/// The refusal that the CA would give to a unit without a certificate, if the order stands still. `now` is
-/// the CA's time.
+/// How the CA would refuse a unit without a certificate, if the order stands still. `now` is its time.
 pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Refusal> {
     let result = order.counts.map_or(0, |counts| counts.issued);
     let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
@@ -145,9 +142,7 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
         }
     };
     let message = format!("work order {} {why}", order.id);
-    let reason = reason.as_str_name().to_owned();
-    let ends_the_order = ends_the_order(&reason);
-    Some(Refusal { reason, message, retry_after: None, stops_the_line: true, ends_the_order })
+    Some(Refusal::new(reason.as_str_name().to_owned(), message, true))
 }
 
 /// The largest difference between the two clocks: birth certificates begin an hour before they are issued.

@@ -14,10 +14,8 @@ use crate::link::{Link, Received};
 use crate::session::{Command, Event, Outcome, Session};
 use crate::wire::{NotTheProtocol, decode_response, encode_request, is_echo};
 
-/// A call to the CA that is under way.
 type PendingCall = Pin<Box<dyn Future<Output = Event> + Send>>;
 
-/// A running session.
 pub(super) struct Run<'a> {
     pub(super) context: &'a LineContext,
     pub(super) device: &'a DeviceId,

@@ -11,8 +11,7 @@ pub(crate) struct Share {
 
 impl Share {
     /// All serials of the range. The first `quantity` are divided among the stations. A station takes its own
-    /// part first, upwards, then the parts of the others, each downwards, so that it meets the station that
-    /// works upwards there as late as possible; then the rest.
+    /// part upwards, then the others' downwards, to meet their stations as late as possible; then the rest.
     pub(crate) fn serials(
         self,
         pattern: SerialPattern,

@@ -1,0 +1,82 @@
+//! What a session is told and what it asks for, and its limits.
+
+use std::time::Duration;
+
+use identity::{RequestId, SerialNumber};
+
+use super::{BirthCertificate, DeviceRequest, DeviceResponse, Outcome, Refusal, Step};
+
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRandomness {
+    pub(crate) request_id: RequestId,
+    /// Signed by the device at its read-back.
+    pub(crate) nonce: [u8; 32],
+    /// The first exchange number: answers to an earlier session have others.
+    pub(crate) first_exchange: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// A request is sent again after this time.
+    pub(crate) answer_timeout: Duration,
+    /// How often one request is sent in all, 1 or more.
+    pub(crate) sends_max: u32,
+    /// A call to the CA is given up after this time. Longer than the caller's own retries take.
+    pub(crate) ca_timeout: Duration,
+}
+
+/// What happened. The texts say why.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Begin,
+    /// The device answered the request with this exchange number.
+    Response {
+        exchange: u32,
+        response: DeviceResponse,
+    },
+    DamagedFrame,
+    /// A frame came whole, but its content is not in the protocol.
+    NotTheProtocol {
+        /// `None` when the exchange number cannot be read.
+        exchange: Option<u32>,
+        what: String,
+    },
+    /// So many bytes came without a frame among them, and the line is never quiet.
+    Noise(u64),
+    /// The timer that was armed last has run out.
+    TimedOut,
+    LinkLost(String),
+    /// A message of this station came back to it.
+    Echo,
+    Issued(BirthCertificate),
+    /// The CA recorded the unit as passed.
+    Confirmed,
+    Refused(Refusal),
+    /// The CA gave no answer within the caller's retries.
+    CaUnreachable(String),
+    /// A `Record` could not be made durable. The commands after it were dropped.
+    JournalLost(String),
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Write the step to the journal, durably.
+    Record(Step),
+    Send {
+        exchange: u32,
+        request: DeviceRequest,
+    },
+    /// Report [`Event::TimedOut`] after this time, and drop the timer before it.
+    ArmTimer(Duration),
+    /// Request the birth certificate from the CA. The same request has the same id, also after a crash.
+    RequestCertificate {
+        request_id: RequestId,
+        csr: Vec<u8>,
+    },
+    /// Tell the CA that the unit passed its read-back, with the certificate of this serial number.
+    Confirm {
+        serial_number: SerialNumber,
+    },
+    End(Outcome),
+}
