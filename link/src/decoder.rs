@@ -4,8 +4,7 @@ use cobs::{DecodeResult, DecoderState};
 
 use crate::{CHECKSUM_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 
-/// Finds the frames in a stream of bytes, in pieces of any size. Keeps at most one frame, and continues after
-/// any damage.
+/// Finds the frames in a stream of bytes. Keeps at most one frame, and continues after any damage.
 #[derive(Debug, Default)]
 pub struct Decoder {
     state: DecoderState,

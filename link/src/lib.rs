@@ -14,5 +14,4 @@ pub use encoder::{PayloadTooLong, encode};
 /// about 10 kB. 64 KiB leaves room for RSA-4096 chains and bounds the receiver's memory.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
-/// CRC-32C, little-endian, after the payload.
 const CHECKSUM_BYTES: usize = 4;

@@ -1,5 +1,4 @@
-//! Splits text into cells, strictly by RFC 4180: a quote that is never closed would swallow the units behind
-//! it.
+//! Splits text into cells, strictly by RFC 4180: an open quote would swallow the units behind it.
 
 use crate::mistakes::Mistake;
 

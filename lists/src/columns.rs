@@ -4,7 +4,6 @@ use crate::cells::{Record, records, trimmed};
 use crate::mistakes::Mistake;
 use crate::shown;
 
-/// The columns of a list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Columns {
     /// The names in the header; empty for a plain list.
@@ -13,7 +12,6 @@ pub(crate) struct Columns {
     pub(crate) product: Option<usize>,
 }
 
-/// The columns and rows of a list.
 pub(crate) struct Layout {
     pub(crate) columns: Columns,
     pub(crate) rows: Vec<Record>,
@@ -167,8 +165,7 @@ fn delimiter(line: &str) -> Option<char> {
     counts.into_iter().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map(|(_, c)| c)
 }
 
-/// Refuses a first line without a digit if all others have one. It is the name of an unknown column, not the
-/// serial number of a unit.
+/// Refuses a first line without a digit if all others have one: the name of an unknown column.
 fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
     let has_digit =
         |row: &Record| row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_digit()));

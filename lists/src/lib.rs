@@ -105,8 +105,7 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
              the serial numbers again"
         ));
     }
-    // White space and quotes are allowed in a certificate. On a label they mean two serial numbers, or a mark
-    // of the list's author.
+    // A certificate may have spaces and quotes. On a label they mean two numbers, or a mark of the author.
     if value.contains(char::is_whitespace) {
         return Err(format!("{} has a space inside: are these two serial numbers?", shown(value)));
     }
@@ -116,8 +115,7 @@ fn serial_number(value: &str) -> Result<DeviceSerial, String> {
     value.parse::<DeviceSerial>().map_err(|error| format!("{}: {error}", shown(value)))
 }
 
-/// A row without a digit in its serial number, where all others have one: a total, or the header of another
-/// table.
+/// A row without a digit where all others have one: a total, or the header of another table.
 fn without_digits(rows: &[Row]) -> Option<Mistake> {
     let has_digit = |row: &&Row| row.serial.as_str().bytes().any(|byte| byte.is_ascii_digit());
     let mut without = rows.iter().filter(|row| !has_digit(row));
@@ -141,8 +139,7 @@ fn is_a_rounded_number(value: &str) -> bool {
     digits(exponent) && digits(whole) && digits(fraction)
 }
 
-/// Serial numbers that are listed twice. Two that differ only in case are one: X.520 compares serial numbers
-/// without case (caseIgnoreMatch), and so do people.
+/// Serial numbers that are listed twice, also in another case: X.520 compares them by caseIgnoreMatch.
 fn twins(rows: &[Row]) -> Vec<Mistake> {
     let mut seen: HashMap<String, &Row> = HashMap::with_capacity(rows.len());
     let mut mistakes = Vec::new();

@@ -84,7 +84,6 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Lines with the same mistake.
 struct Together<'a> {
     what: &'a str,
     lines: Vec<u64>,
@@ -115,7 +114,6 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// The most serial numbers of one mistake.
 const SERIALS_SHOWN_MAX: usize = 3;
 
 /// The most mistakes that are printed: one screen.

@@ -18,7 +18,7 @@ pub(crate) use quickstart::QuickstartArguments;
 pub(crate) use revocation::{
     Confirmation, RevocationsCommand, RevokeArguments, SelectionArguments, WatchArguments, WhyArguments,
 };
-pub(crate) use work_order::{WorkOrderCommand, WorkOrderTerms};
+pub(crate) use work_order::{WorkOrderArgument, WorkOrderCommand, WorkOrderTerms};
 
 use crate::connection::{Connection, EVERYWHERE};
 
@@ -120,14 +120,11 @@ pub(crate) enum Command {
     },
 }
 
-/// Hides the options of the connection for a command that does not call the CA. They are accepted without an
-/// effect.
+/// Accepts the options of the connection without an effect, and hides them.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NoConnection {
-    /// Not used by this command
     #[arg(long, hide = true, value_name = "DIR")]
     credentials: Option<PathBuf>,
-    /// Not used by this command
     #[arg(long, hide = true, value_name = "URL")]
     server: Option<String>,
 }
@@ -135,7 +132,6 @@ pub(crate) struct NoConnection {
 /// Hides `--json` for a command that prints no data.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NoJson {
-    /// Not used by this command
     #[arg(long, hide = true)]
     json: bool,
 }

@@ -44,7 +44,6 @@ impl BlastRadius {
         })
     }
 
-    /// The numbers of certificates and devices in words.
     pub(crate) fn counted(&self) -> String {
         format!("{} of {}", count(self.certificates, "certificate"), count(self.devices, "device"))
     }

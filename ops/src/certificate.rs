@@ -77,7 +77,6 @@ const COLUMNS: &[Column<CertificateView>] = &[
     always("NOT AFTER", |certificate| certificate.not_after_for_people.clone()),
 ];
 
-/// One page of certificates.
 pub(crate) async fn list_page(
     client: &LifecycleServiceClient<Channel>,
     selection: Filter,

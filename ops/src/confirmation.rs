@@ -4,8 +4,7 @@ use cli::{Answer, ask};
 
 use crate::failure::Failure;
 
-/// Asks for `count` on the terminal, unless it was given on the command line. An error if another number was
-/// given or typed.
+/// Asks for `count` on the terminal, unless it was given on the command line. An error on another number.
 pub(crate) fn confirm_count(count: u64, what: &str, said: Option<u64>) -> Result<(), Failure> {
     let said = said.map(|said| said.to_string());
     confirm(&count.to_string(), what, said, &format!("--confirm {count}"))

@@ -60,7 +60,6 @@ impl Connection {
         client::server(&server).map_err(|error| Failure::usage(error.to_string()))
     }
 
-    /// Connects to the CA with the credential.
     pub(crate) async fn open(&self) -> Result<Channel, Failure> {
         let uri = self.uri()?;
         let connector = Connector::new(self.directory()?, &uri).map_err(unusable)?;
@@ -94,27 +93,22 @@ impl Connection {
         })
     }
 
-    /// The client for devices and certificates.
     pub(crate) async fn lifecycle(&self) -> Result<LifecycleServiceClient<Channel>, Failure> {
         Ok(LifecycleServiceClient::new(self.open().await?))
     }
 
-    /// The client for work orders.
     pub(crate) async fn work_orders(&self) -> Result<WorkOrderServiceClient<Channel>, Failure> {
         Ok(WorkOrderServiceClient::new(self.open().await?))
     }
 
-    /// The client for principals.
     pub(crate) async fn principals(&self) -> Result<PrincipalServiceClient<Channel>, Failure> {
         Ok(PrincipalServiceClient::new(self.open().await?))
     }
 
-    /// The client for revocation status, CRLs and the feed.
     pub(crate) async fn revocations(&self) -> Result<RevocationServiceClient<Channel>, Failure> {
         Ok(RevocationServiceClient::new(self.open().await?))
     }
 
-    /// The credential directory.
     pub(crate) fn directory(&self) -> Result<&Path, Failure> {
         let directory = self.credentials.as_deref().ok_or_else(|| {
             Failure::unusable("no operator credential: use --credentials DIR").next(

@@ -92,7 +92,6 @@ const COLUMNS: &[Column<DeviceView>] = &[
     spare(2, short("OPERATIONAL CERTIFICATE", |device| or_dash(&device.operational_serial_number))),
 ];
 
-/// All devices that fit a filter.
 pub(crate) async fn all(
     filter: &wire::ListDevicesRequest,
     connection: &Connection,
@@ -101,7 +100,6 @@ pub(crate) async fn all(
     paging::all(async |page| list_page(client, filter, page).await).await
 }
 
-/// One page of devices that fit a filter.
 async fn list_page(
     client: &LifecycleServiceClient<Channel>,
     filter: &wire::ListDevicesRequest,

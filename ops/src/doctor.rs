@@ -36,13 +36,11 @@ pub(crate) async fn run(context: &mut Context<'_>) -> Result<(), Failure> {
             Some(der) => accepted(der, &mut client, &mut checks).await,
             None => None,
         };
-        // Operators read the CA's clock by RPC. The `date` header is only a substitute: the HTTP library
-        // caches it.
+        // The `date` header is only a substitute for operators' RPC: the HTTP library caches it.
         let condition = condition::of(&context.connection, &mut checks).await;
         let doubted = condition.as_ref().is_some_and(|condition| !condition.clock_doubt.is_empty());
         match doubted {
-            // A CA whose clock is in doubt counts on from the last trusted time, which says nothing about its
-            // clock.
+            // Then the CA counts on from the last trusted time, which says nothing about its clock.
             true => checks.warn("clock", "not compared with the CA's, which is in doubt", ""),
             false => clock(now, condition.as_ref().and_then(condition::time).or(served), &mut checks),
         }
@@ -150,7 +148,6 @@ async fn accepted(
     served
 }
 
-/// Compares the CA's clock with this machine's.
 fn clock(now: SystemTime, served: Option<SystemTime>, checks: &mut Checks) {
     let Some(served) = served else {
         return checks.warn("clock", "the CA did not say what time it is", "");
@@ -168,7 +165,6 @@ fn clock(now: SystemTime, served: Option<SystemTime>, checks: &mut Checks) {
     }
 }
 
-/// Checks that an issuer's CRL is fresh.
 async fn list(
     issuer: &str,
     now: SystemTime,
@@ -213,7 +209,6 @@ async fn list(
     }
 }
 
-/// Checks that relying parties can fetch the URLs in a certificate.
 async fn public(urls: &RevocationUrls, checks: &mut Checks) {
     if urls.revocation_list.is_empty() {
         let said = "certificates do not say where their CRL is";
@@ -237,7 +232,6 @@ async fn public(urls: &RevocationUrls, checks: &mut Checks) {
     }
 }
 
-/// The issuers that publish a CRL.
 const ISSUERS: [&str; 4] = ["factory", "operational", "infrastructure", ROOT];
 
 const ROOT: &str = "root";

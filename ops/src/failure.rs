@@ -1,6 +1,5 @@
 //! Why a command failed, its exit status, and what to do next.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -11,147 +10,91 @@ use tonic_types::StatusExt;
 use crate::arguments::PROGRAM;
 use crate::next_step::next_step;
 
-/// What happened, why, and what to do next.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    status: Status,
-    what: String,
-    reason: Option<String>,
-    because: Option<String>,
-    next: Option<String>,
-}
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Failure(pub(crate) Complaint);
 
 impl Failure {
-    /// Something on this machine went wrong.
     pub(crate) fn local(what: impl Into<String>) -> Self {
-        Self::with(Status::Failed, what)
+        Self(Complaint::new(PROGRAM, Status::Failed, what))
     }
 
     /// The credential or the settings beside it cannot be used.
     pub(crate) fn unusable(what: impl Into<String>) -> Self {
-        Self::with(Status::Unusable, what)
+        Self(Complaint::new(PROGRAM, Status::Unusable, what))
     }
 
     /// The CA has no such thing. It was asked and did not refuse.
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
-        Self::with(Status::Failed, what)
+        Self::local(what)
     }
 
     /// A file cannot be read or written.
     pub(crate) fn file(path: impl AsRef<Path>, source: io::Error) -> Self {
-        let next = match source.kind() {
-            io::ErrorKind::NotFound => Some("correct the path"),
-            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
-                Some("correct the path: a file is wanted")
-            }
-            io::ErrorKind::PermissionDenied => Some("let this user read or write it, or name another"),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Some("make room on the disk, and repeat the command")
-            }
-            _ => None,
-        };
         let failure = Self::local(format!("{}: {source}", path.as_ref().display()));
-        Self { next: next.map(str::to_owned), ..failure }
+        match source.kind() {
+            io::ErrorKind::NotFound => failure.next("correct the path"),
+            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+                failure.next("correct the path: a file is wanted")
+            }
+            io::ErrorKind::PermissionDenied => {
+                failure.next("let this user read or write it, or name another")
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                failure.next("make room on the disk, and repeat the command")
+            }
+            _ => failure,
+        }
     }
 
     /// The result cannot be written. The command itself was carried out.
     pub(crate) fn stdout(source: &io::Error) -> Self {
-        Self { because: Some(source.to_string()), ..Self::local("cannot write to stdout") }
+        let mut failure = Self::local("cannot write to stdout");
+        failure.0.because.push(source.to_string());
+        failure
     }
 
-    /// The command line is wrong.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
-        Self::with(Status::Usage, what)
+        Self(Complaint::new(PROGRAM, Status::Usage, what))
+            .next("correct it, and repeat the command; its --help says what each option takes")
     }
 
-    /// The CA cannot be reached.
     pub(crate) fn unreachable(what: impl Into<String>) -> Self {
-        Self::with(Status::Later, what)
+        Self(Complaint::new(PROGRAM, Status::Later, what))
     }
 
-    /// Not confirmed, so nothing was changed.
     pub(crate) fn not_confirmed(what: impl Into<String>) -> Self {
-        Self::with(Status::NotConfirmed, what)
+        Self(Complaint::new(PROGRAM, Status::NotConfirmed, what))
     }
 
     /// The command was carried out, and what it found is not good.
     pub(crate) fn not_good(what: impl Into<String>) -> Self {
-        Self::with(Status::NotGood, what)
-    }
-
-    fn with(status: Status, what: impl Into<String>) -> Self {
-        Self { status, what: what.into(), reason: None, because: None, next: None }
+        Self(Complaint::new(PROGRAM, Status::NotGood, what))
     }
 
     /// Names the thing it is about, if the command is about several.
     pub(crate) fn about(mut self, thing: &str) -> Self {
-        self.what = format!("{thing}: {}", self.what);
+        self.0.what = format!("{thing}: {}", self.0.what);
         self
     }
 
     /// Adds what became of the other things.
     pub(crate) fn with_rest(mut self, rest: &str) -> Self {
         if !rest.is_empty() {
-            self.what = format!("{}; {rest}", self.what);
+            self.0.what = format!("{}; {rest}", self.0.what);
         }
         self
     }
 
-    /// Whether the same command may succeed later.
     pub(crate) fn may_pass(&self) -> bool {
-        self.status == Status::Later
+        self.0.status == Status::Later
     }
 
-    /// Sets what to do next.
-    pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
-        self
-    }
-
-    /// The exit status.
-    pub(crate) fn status(&self) -> Status {
-        self.status
-    }
-
-    /// The CA's stable reason, for example `WORK_ORDER_EXHAUSTED`; `None` if the CA did not refuse.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
-    pub(crate) fn what(&self) -> &str {
-        &self.what
-    }
-
-    pub(crate) fn next_step(&self) -> Option<&str> {
-        self.next.as_deref()
-    }
-
-    /// The next step after wrong usage, if there is no better one.
-    fn usage_step(&self) -> Option<String> {
-        (self.status == Status::Usage)
-            .then(|| "correct it, and repeat the command; its --help says what each option takes".to_owned())
-    }
-
-    /// The error message in the form of all four programs.
-    pub(crate) fn complaint(&self) -> Complaint {
-        Complaint {
-            program: PROGRAM,
-            what: self.what.clone(),
-            reason: self.reason.clone(),
-            because: self.because.iter().cloned().collect(),
-            next: self.next.clone().or_else(|| self.usage_step()),
-            status: self.status,
-        }
+    /// Replaces what to do next.
+    pub(crate) fn next(self, next: impl Into<String>) -> Self {
+        Self(self.0.next(next))
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.complaint().fmt(f)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 impl From<tonic::Status> for Failure {
     fn from(status: tonic::Status) -> Self {
@@ -175,24 +118,21 @@ impl From<tonic::Status> for Failure {
         if let Some(cause) = reason.is_none().then(|| root_cause(&status)).flatten() {
             what = format!("{what}: {cause}");
         }
-        let mut next = next_step(reason.as_deref(), status.code()).map(str::to_owned);
-        if let Some(delay) = retry {
-            next = Some(format!(
-                "try again in {}{}",
-                humantime::format_duration(delay),
-                next.map(|next| format!("; {next}")).unwrap_or_default()
-            ));
-        }
-        Self { status: ends, what, reason, because: None, next }
+        let next = next_step(reason.as_deref(), status.code());
+        let next = match retry.map(humantime::format_duration) {
+            Some(delay) => Some(match next {
+                Some(next) => format!("try again in {delay}; {next}"),
+                None => format!("try again in {delay}"),
+            }),
+            None => next.map(str::to_owned),
+        };
+        Self(Complaint { reason, next, ..Complaint::new(PROGRAM, ends, what) })
     }
 }
 
 fn root_cause(status: &tonic::Status) -> Option<String> {
-    let mut cause = std::error::Error::source(status)?;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    Some(cause.to_string())
+    let source = std::error::Error::source(status);
+    std::iter::successors(source, |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
 #[cfg(test)]
@@ -213,8 +153,8 @@ mod tests {
     #[test]
     fn a_refusal_names_its_reason_and_the_next_step_and_exits_1() {
         let failure = Failure::from(refusal(Code::ResourceExhausted, "WORK_ORDER_EXHAUSTED"));
-        assert_eq!(failure.status(), Status::Failed);
-        assert_eq!(failure.reason(), Some("WORK_ORDER_EXHAUSTED"));
+        assert_eq!(failure.0.status, Status::Failed);
+        assert_eq!(failure.0.reason.as_deref(), Some("WORK_ORDER_EXHAUSTED"));
         let text = failure.to_string();
         let start = "touchmark: error: all have been issued (WORK_ORDER_EXHAUSTED)\ntouchmark: next: ";
         assert!(text.starts_with(start), "{text}");
@@ -226,14 +166,14 @@ mod tests {
         details.set_error_info("STORE_FULL", "touchmark", HashMap::new());
         let status = tonic::Status::with_error_details(Code::Unavailable, "the disk is full", details);
         let failure = Failure::from(status);
-        assert_eq!(failure.status(), Status::Later);
+        assert_eq!(failure.0.status, Status::Later);
         assert!(failure.to_string().contains("try again in 2s"), "{failure}");
     }
 
     #[test]
     fn a_failure_is_one_json_object_too() {
         let failure = Failure::from(refusal(Code::NotFound, "DEVICE_NOT_FOUND"));
-        let value: serde_json::Value = serde_json::from_str(&failure.complaint().to_json()).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&failure.0.to_json()).unwrap();
         assert_eq!(value["error"]["reason"], "DEVICE_NOT_FOUND");
         assert_eq!(value["error"]["exit_status"], 1);
     }

@@ -44,12 +44,11 @@ pub async fn run(arguments: Arguments, output: &mut Output) -> Status {
         Ok(()) => Status::Done,
         Err(failure) => {
             output.failure(&failure);
-            failure.status()
+            failure.0.status
         }
     }
 }
 
-/// What a command needs beside its arguments.
 struct Context<'a> {
     connection: Connection,
     output: &'a mut Output,

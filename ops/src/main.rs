@@ -41,7 +41,6 @@ const LOGGING: Logging = Logging {
     format: Format::Short,
     ours: &["ops", "client", "touchmark"],
 };
-/// The width of the terminal in characters.
 fn terminal_width() -> usize {
     let size = rustix::termios::tcgetwinsize(stdout()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(WIDTH_USUAL)

@@ -20,8 +20,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// `notes` gets notes, progress and errors. `width` is that of the terminal, `None` if the data goes
-    /// elsewhere.
+    /// `width` is that of the terminal, `None` if the data goes elsewhere.
     pub fn new(
         data: Box<dyn Write + Send>,
         notes: Box<dyn Write + Send>,
@@ -31,7 +30,6 @@ impl Output {
         Self { data: Some(data), notes, json, width, cut: false }
     }
 
-    /// Whether data is printed as JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
@@ -44,8 +42,7 @@ impl Output {
     ) -> Result<(), Failure> {
         let text = self.text_of(value, people)?;
         self.line(&text).inspect_err(|_| {
-            // The command was carried out, and its result, perhaps an id that is needed next, is printed
-            // nowhere else.
+            // The result, perhaps an id that is needed next, is printed nowhere else.
             self.note(&text);
         })
     }
@@ -88,7 +85,6 @@ impl Output {
         }
     }
 
-    /// Notes that a list has no rows.
     pub(crate) fn none(&mut self) {
         if !self.json {
             self.note("none");
@@ -134,15 +130,13 @@ impl Output {
         printed.map_err(|source| Failure::stdout(&source))
     }
 
-    /// Prints a note to stderr.
     pub(crate) fn note(&mut self, text: &str) {
         // Written in one piece, because log lines may come between two writes. A failed write is ignored.
         self.notes.write_all(format!("{text}\n").as_bytes()).ok();
     }
 
-    /// Prints a failure to stderr.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        let text = failure.complaint().text(self.json);
+        let text = failure.0.text(self.json);
         self.note(&text);
     }
 }

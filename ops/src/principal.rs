@@ -81,7 +81,6 @@ pub(crate) fn role_to_wire(role: identity::Role) -> wire::Role {
     }
 }
 
-/// A principal as it is printed.
 #[derive(Debug, Serialize)]
 struct PrincipalView {
     role: &'static str,

@@ -45,7 +45,6 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
     pub(crate) fn end(self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();

@@ -1,5 +1,4 @@
-//! `touchmark quickstart` runs the shipped programs, each in a process of its own, from a new CA to a revoked
-//! device.
+//! `touchmark quickstart` runs the shipped programs as processes, from a new CA to a revoked device.
 
 mod authority;
 mod enrollment;
@@ -19,15 +18,14 @@ use crate::output::Output;
 use authority::Authority;
 use factory::Factory;
 use programs::Programs;
-use report::{Report, Step};
+use report::{Report, Step, units_per_minute};
 use workspace::Workspace;
 
-/// Runs all steps and prints the report. An error if a program is missing or a step fails; it has the end of
-/// the log.
+/// Runs all steps and prints the report. The error of a step has the end of its log.
 pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> Result<(), Failure> {
     let programs = Programs::beside_this_one()?;
     let workspace = Workspace::new(arguments.dir.as_deref())?;
-    output.note(&format!("everything goes to {}", workspace.root().display()));
+    output.note(&format!("everything goes to {}", workspace.root.display()));
     let started = Instant::now();
     let mut authority = Authority::found(&programs, &workspace).await?;
     let mut progress = Progress { steps: Vec::new(), started, output };
@@ -59,14 +57,13 @@ pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> 
     output.one(&report, |report| report.to_text(&workspace, &programs))
 }
 
-/// Runs the steps from a work order to a revoked device.
 async fn show(
     arguments: &QuickstartArguments,
     programs: &Programs,
     workspace: &Workspace,
     progress: &mut Progress<'_>,
 ) -> Result<Report, Failure> {
-    let operator = Connection { credentials: Some(workspace.operator()), server: None };
+    let operator = Connection { credentials: Some(workspace.operator.clone()), server: None };
     let count = arguments.devices;
     let factory = Factory::set_up(count, &operator, workspace).await?;
     progress.done(&format!(
@@ -79,7 +76,7 @@ async fn show(
     let provisioned = factory.provision(programs, workspace).await?;
     progress.done(&format!(
         "{count} devices were born on the line: key on the device, birth certificate read back ({:.0} units/min)",
-        provisioned.units_per_minute(count),
+        units_per_minute(count, provisioned),
     ));
     let refusal = factory.provision_one_too_many(programs, workspace).await?;
     progress.done(&format!("unit {} was refused: {}", count + 1, refusal.reason));
@@ -87,7 +84,7 @@ async fn show(
     let enrolled = enrollment::enroll_all(programs, workspace, factory.serials()).await?;
     progress.done(&format!(
         "{count} devices enrolled, each with a key and a connection of its own ({:.0} units/min)",
-        enrolled.units_per_minute(count),
+        units_per_minute(count, enrolled),
     ));
     let verified = verification::verify_all(workspace, factory.serials()).await?;
     progress.done(&format!(

@@ -4,7 +4,6 @@ mod crl;
 mod crl_directory;
 mod cursor;
 mod event;
-mod hook;
 mod watch;
 
 use cli::count;
@@ -85,5 +84,4 @@ impl From<wire::CertificateState> for StateView {
     }
 }
 
-/// The most serial numbers of one request.
 const SERIALS_MAX: usize = 1_000;

@@ -79,8 +79,7 @@ fn request(selection: &Selection, why: &WhyArguments, certificates: u64) -> wire
     }
 }
 
-/// Follows the work to its end. A broken connection is opened again under the same request id: the CA
-/// continued meanwhile.
+/// Follows the work to its end. A lost connection is opened again under the same request id.
 async fn follow(
     request: wire::RevokeRequest,
     context: &mut Context<'_>,

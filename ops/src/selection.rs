@@ -17,17 +17,14 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// All certificates of a device.
     pub(crate) fn device(device: &DeviceId) -> Self {
         Self { words: format!("device {device}"), by: By::Device(device_to_wire(device)) }
     }
 
-    /// One certificate.
     pub(crate) fn certificate(serial: &SerialNumber) -> Self {
         Self { words: format!("certificate {serial}"), by: By::SerialNumber(octets(serial).into()) }
     }
 
-    /// One certificate and all its descendants.
     pub(crate) fn lineage(serial: &SerialNumber) -> Self {
         Self { words: format!("lineage of certificate {serial}"), by: By::Lineage(octets(serial).into()) }
     }
@@ -132,13 +129,13 @@ mod tests {
             assert_eq!(selection(words).unwrap().words(), said);
         }
         let backwards = ["--issued-from", "2026-11-22T00:00:00Z", "--issued-until", "2026-11-22T00:00:00Z"];
-        assert_eq!(selection(&backwards).unwrap_err().status(), cli::Status::Usage);
+        assert_eq!(selection(&backwards).unwrap_err().0.status, cli::Status::Usage);
     }
 
     #[test]
     fn two_kinds_of_selection_at_once_are_refused_and_none_is_too() {
         let two = selection(&["--product", "cam-2", "--station", "line-1"]).unwrap_err();
-        assert_eq!(two.status(), cli::Status::Usage);
+        assert_eq!(two.0.status, cli::Status::Usage);
         assert!(Line::try_parse_from(["x"]).is_err());
     }
 

@@ -32,7 +32,6 @@ pub(crate) const fn spare<V>(order: u8, column: Column<V>) -> Column<V> {
     Column { head: Head { spare: order, ..column.head }, ..column }
 }
 
-/// A table as it is printed.
 pub(crate) struct Laid {
     /// The text, without trailing spaces.
     pub(crate) text: String,
@@ -102,8 +101,7 @@ fn fits(columns: &[Head], rows: &[Vec<String>], width: usize) -> bool {
     before + last.min(WRAPPED_WIDTH_MIN) <= width
 }
 
-/// For a terminal that is too narrow for a table: each value on a line with its head, and an empty line
-/// between two rows.
+/// For a narrow terminal: each value on a line with its head, and an empty line between two rows.
 fn one_below_the_other(columns: &[Head], rows: &[Vec<String>], width: usize) -> String {
     let heads = columns.iter().map(|column| column.text.chars().count()).max().unwrap_or_default();
     let gap = usize::from(GAP);
@@ -131,7 +129,6 @@ fn shorten(columns: &[Head], rows: &mut [Vec<String>]) -> bool {
     cut
 }
 
-/// The column to leave out next.
 fn sparest(columns: &[Head]) -> Option<usize> {
     let spare = columns.iter().enumerate().filter(|(_, column)| column.spare > 0);
     spare.max_by_key(|(_, column)| column.spare).map(|(index, _)| index)
@@ -191,17 +188,13 @@ fn value_column(line: &str) -> usize {
     }
 }
 
-/// Spaces between two columns.
 const GAP: u16 = 2;
 
-/// The least width of a wrapped column.
 const WRAPPED_WIDTH_MIN: usize = 24;
 
-/// Characters of a shortened serial number: enough to tell certificates of one device apart, and to find them
-/// again.
+/// Characters of a shortened serial number: enough to tell the certificates of a device apart.
 const SHORT_CHARACTERS: usize = 12;
 
-/// The longest name before a value.
 const NAME_CHARACTERS_MAX: usize = 24;
 
 /// The greatest width of a column before the last in a wrapped table.

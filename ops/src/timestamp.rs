@@ -28,9 +28,7 @@ pub(crate) fn future(text: &str) -> Result<SystemTime, String> {
     parse(text, SystemClock.now(), &FUTURE)
 }
 
-/// Whether a span points into the past or the future.
 struct Direction {
-    /// The words that may follow a span.
     words: &'static str,
     shifted: fn(&SystemTime, Duration) -> Option<SystemTime>,
 }
@@ -96,8 +94,7 @@ pub(crate) fn days_left(now: SystemTime, end: SystemTime) -> String {
     }
 }
 
-/// The time in a table: `-` if absent, and `never` for the year 9999, which means no well-defined expiration
-/// (RFC 5280, section 4.1.2.5).
+/// The time in a table: `-` if absent, `never` for the year 9999 (RFC 5280, section 4.1.2.5).
 pub(crate) fn for_people(timestamp: Option<&Timestamp>) -> String {
     match timestamp {
         Some(timestamp) if timestamp.seconds == NO_EXPIRATION_SECONDS => "never".to_owned(),

@@ -30,7 +30,6 @@ pub(crate) fn or_dash(text: &Option<String>) -> String {
     text.clone().unwrap_or_else(|| "-".to_owned())
 }
 
-/// The state of a certificate in a word.
 pub(crate) fn revocation_word(state: wire::RevocationState) -> &'static str {
     match state {
         wire::RevocationState::Good => "good",

@@ -5,7 +5,7 @@ use identity::{Clock, Principal, PrincipalName, Role, SystemClock};
 use proto::v1::{self as wire, create_work_order_request};
 use serde::Serialize;
 
-use crate::arguments::{PageArguments, WorkOrderCommand, WorkOrderTerms};
+use crate::arguments::{PageArguments, WorkOrderArgument, WorkOrderCommand, WorkOrderTerms};
 use crate::confirmation::confirm_name;
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -18,16 +18,18 @@ pub(crate) async fn run(command: WorkOrderCommand, context: &mut Context<'_>) ->
     match command {
         WorkOrderCommand::Create(terms) => create(terms, context).await,
         WorkOrderCommand::List(page) => list(&page, context).await,
-        WorkOrderCommand::Show { id } => show(read(&id, &context.connection).await?, context.output),
-        WorkOrderCommand::Pause { id } => {
+        WorkOrderCommand::Show(WorkOrderArgument { id }) => {
+            show(read(&id, &context.connection).await?, context.output)
+        }
+        WorkOrderCommand::Pause(WorkOrderArgument { id }) => {
             let request = wire::PauseWorkOrderRequest { id };
             show(context.connection.work_orders().await?.pause(request).await?.into_inner(), context.output)
         }
-        WorkOrderCommand::Resume { id } => {
+        WorkOrderCommand::Resume(WorkOrderArgument { id }) => {
             let request = wire::ResumeWorkOrderRequest { id };
             show(context.connection.work_orders().await?.resume(request).await?.into_inner(), context.output)
         }
-        WorkOrderCommand::Close { id, yes } => close(id, yes, context).await,
+        WorkOrderCommand::Close { order, yes } => close(order.id, yes, context).await,
     }
 }
 
@@ -70,8 +72,7 @@ async fn create(terms: WorkOrderTerms, context: &mut Context<'_>) -> Result<(), 
     Ok(())
 }
 
-/// A station without a credential is a mistyped name, or one that still needs its credential. The order is
-/// valid either way.
+/// The order is valid, but its station's name may be mistyped, or its credential is still to be made.
 async fn warn_without_credential(name: PrincipalName, context: &mut Context<'_>) {
     let station = Principal::named(Role::Station, name.clone());
     let usable = certificate::usable_credentials(&station, SystemClock.now(), &context.connection).await;

@@ -19,37 +19,31 @@ pub(crate) enum WorkOrderCommand {
     List(PageArguments),
     /// One order: its terms and its counts
     #[command(after_help = SEE_STATUSES)]
-    Show {
-        /// For example wo-000017, or only its number
-        #[arg(value_parser = cli::work_order)]
-        id: String,
-    },
+    Show(WorkOrderArgument),
     /// Refuse every further certificate until resumed
     #[command(after_help = SEE_STATUSES)]
-    Pause {
-        /// For example wo-000017, or only its number
-        #[arg(value_parser = cli::work_order)]
-        id: String,
-    },
+    Pause(WorkOrderArgument),
     /// Go on after a pause
     #[command(after_help = SEE_STATUSES)]
-    Resume {
-        /// For example wo-000017, or only its number
-        #[arg(value_parser = cli::work_order)]
-        id: String,
-    },
+    Resume(WorkOrderArgument),
     /// End the order for ever; prints which units are neither confirmed nor scrapped
     ///
     /// It cannot be opened again. It asks for the order's id on a terminal; use --yes elsewhere.
     #[command(after_help = SEE_STATUSES)]
     Close {
-        /// For example wo-000017, or only its number
-        #[arg(value_parser = cli::work_order)]
-        id: String,
+        #[command(flatten)]
+        order: WorkOrderArgument,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkOrderArgument {
+    /// For example wo-000017, or only its number
+    #[arg(value_parser = cli::work_order)]
+    pub(crate) id: String,
 }
 
 #[derive(Debug, Args)]
@@ -59,11 +53,7 @@ pub(crate) struct WorkOrderTerms {
     pub(crate) product: Product,
     /// How many units it allows: 1 to 10,000,000; a rework does not count [default: as many as the manifest
     /// lists]
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
-    )]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) quantity: Option<u64>,
     /// Serial numbers as one numbered range, for example 'SN{000001..010000}'
     #[arg(long, value_name = "PATTERN", conflicts_with = "manifest")]

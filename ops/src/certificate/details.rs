@@ -25,7 +25,6 @@ pub(super) struct CertificateDetails {
 }
 
 impl CertificateDetails {
-    /// Reads everything about a certificate.
     pub(super) async fn of(
         summary: wire::CertificateSummary,
         client: &mut LifecycleServiceClient<Channel>,
@@ -97,7 +96,6 @@ impl CertificateDetails {
     }
 }
 
-/// The parent or a child of a certificate.
 #[derive(Debug, Serialize)]
 struct Relative {
     serial_number: String,

@@ -5,7 +5,6 @@ use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtensio
 use x509_parser::oid_registry::{OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS, OID_PKIX_ACCESS_DESCRIPTOR_OCSP};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The URLs in a certificate.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct RevocationUrls {
     /// cRLDistributionPoints, RFC 5280, section 4.2.1.13.

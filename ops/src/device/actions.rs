@@ -20,7 +20,6 @@ use crate::{Context, existence, request_id, timestamp};
 
 type Client = LifecycleServiceClient<Channel>;
 
-/// Puts devices on hold until they are released.
 pub(super) async fn hold(arguments: RemarkArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let act = async |client: &mut Client, device| {
         let request = wire::HoldRequest { device, remark: arguments.remark.clone() };
@@ -29,7 +28,6 @@ pub(super) async fn hold(arguments: RemarkArguments, context: &mut Context<'_>) 
     each(&arguments.devices, context, act, state_now).await
 }
 
-/// Ends holds.
 pub(super) async fn release(arguments: DevicesArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let act = async |client: &mut Client, device| {
         Ok(client.release(wire::ReleaseRequest { device }).await?.into_inner().device)
@@ -37,7 +35,6 @@ pub(super) async fn release(arguments: DevicesArguments, context: &mut Context<'
     each(&arguments, context, act, state_now).await
 }
 
-/// Allows each unit one further birth certificate.
 pub(super) async fn rework(arguments: DevicesArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let act = async |client: &mut Client, device| {
         Ok(client.allow_rework(wire::AllowReworkRequest { device }).await?.into_inner().device)
@@ -51,7 +48,6 @@ pub(super) async fn rework(arguments: DevicesArguments, context: &mut Context<'_
     .await
 }
 
-/// Retires devices, after the number was confirmed.
 pub(super) async fn retire(
     arguments: RemarkArguments,
     said: Option<u64>,
@@ -79,8 +75,7 @@ fn chosen(arguments: &DevicesArguments) -> Vec<&DeviceId> {
     arguments.devices.iter().filter(|device| seen.insert(*device)).collect()
 }
 
-/// Acts on each device in turn and prints the result. A refusal does not stop the others. If the CA can no
-/// longer be reached, it says which devices are left.
+/// Acts on each device in turn. A refusal does not stop the others; a CA that cannot be reached does.
 async fn each(
     arguments: &DevicesArguments,
     context: &mut Context<'_>,
@@ -133,7 +128,6 @@ fn about(device: &DeviceId, status: Status, devices: usize) -> Failure {
     if devices == 1 { failure } else { failure.about(&device.to_string()) }
 }
 
-/// Asks a selection to renew.
 pub(super) async fn rotate(arguments: RotateArguments, context: &mut Context<'_>) -> Result<(), Failure> {
     let selection = Selection::try_from(arguments.selection)?;
     let radius = BlastRadius::of(&selection, &context.connection).await?;

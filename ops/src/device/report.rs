@@ -123,8 +123,7 @@ struct Expiring {
 }
 
 impl Expiring {
-    /// `None` for principals, which have their own list, and for certificates that may expire: revoked or
-    /// superseded ones.
+    /// `None` for principals, and for certificates that may expire: revoked or superseded ones.
     fn of(certificate: wire::CertificateSummary, now: SystemTime) -> Option<Self> {
         let status = match certificate.status() {
             wire::CertificateStatus::Issued => "issued",
@@ -152,8 +151,7 @@ struct AlarmView {
     at: Option<String>,
     device: String,
     other: String,
-    /// For a fork, the certificate that was renewed again. For a duplicate, the one that has the same key,
-    /// serial number or prime.
+    /// The certificate that was renewed again (fork), or that has the same key, serial number or prime.
     serial_number: Option<String>,
     child_serial_number: Option<String>,
     held: bool,

@@ -49,9 +49,8 @@ impl Checks {
         self.add(what, Health::Bad, finding.into(), Some(next));
     }
 
-    /// Adds what a failure says, with its next step.
     pub(super) fn failure(&mut self, what: &str, failure: &Failure) {
-        self.add(what, Health::Bad, failure.what().to_owned(), failure.next_step());
+        self.add(what, Health::Bad, failure.0.what.clone(), failure.0.next.as_deref());
     }
 
     pub(super) fn bad_count(&self) -> u64 {

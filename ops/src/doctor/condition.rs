@@ -1,5 +1,4 @@
-//! Checks the CA's report about itself: its clock, the end of its certificates, and entries from a clock that
-//! was ahead.
+//! Checks the CA's report about itself: clock, ends of certificates, entries from a clock that was ahead.
 
 use std::time::SystemTime;
 
@@ -28,12 +27,10 @@ pub(super) async fn of(connection: &Connection, checks: &mut Checks) -> Option<w
     })
 }
 
-/// The CA's time.
 pub(super) fn time(condition: &wire::GetConditionResponse) -> Option<SystemTime> {
     timestamp::system(condition.time.as_ref())
 }
 
-/// Adds the CA's condition to the findings.
 pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, checks: &mut Checks) {
     match condition.clock_doubt.as_str() {
         "" => checks.good(CLOCK, "trusted: it agrees with its monotonic clock and with the ledger"),

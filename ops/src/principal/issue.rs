@@ -39,7 +39,6 @@ impl Issued {
     }
 }
 
-/// Requests a certificate and writes its directory.
 pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -> Result<Issued, Failure> {
     check_hosts(arguments)?;
     let server = connection.server()?;
@@ -50,7 +49,7 @@ pub(crate) async fn issue(arguments: &IssueArguments, connection: &Connection) -
         Err(status) => {
             let failure = Failure::from(status);
             // The CA refused, so nothing was issued, and the next run may ask for something else.
-            if failure.status() == cli::Status::Failed && failure.reason().is_some() {
+            if failure.0.status == cli::Status::Failed && failure.0.reason.is_some() {
                 created.remove();
             }
             return Err(failure);
@@ -94,8 +93,7 @@ fn check_hosts(arguments: &IssueArguments) -> Result<(), Failure> {
     }
 }
 
-/// Writes the settings of the program that uses the credential: station.toml for a station, touchmark.toml
-/// for operators and relying parties.
+/// Writes the settings of the program that uses the credential.
 fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Failure> {
     let server = toml::Value::String(server.to_owned());
     let (name, text) = match role {

@@ -21,8 +21,7 @@ pub(super) struct Prepared {
     pub(super) created: CreatedFiles,
 }
 
-/// Files that this run created: none if the request was left by an earlier run, because that one may have
-/// been answered.
+/// Files that this run created; none if an earlier run, which may have been answered, left the request.
 #[derive(Debug, Default)]
 pub(super) struct CreatedFiles {
     files: Vec<PathBuf>,
@@ -205,7 +204,7 @@ pub(super) mod tests {
         let out = directory.path().join("line-3");
         prepare(&arguments(&out)).unwrap();
         let other = IssueArguments { name: "line-4".parse().unwrap(), ..arguments(&out) };
-        assert_eq!(prepare(&other).map(drop).unwrap_err().status(), cli::Status::Usage);
+        assert_eq!(prepare(&other).map(drop).unwrap_err().0.status, cli::Status::Usage);
     }
 
     #[test]

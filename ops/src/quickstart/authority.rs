@@ -14,7 +14,6 @@ use super::programs::{Programs, command, succeed, with_tail};
 use super::workspace::Workspace;
 use crate::failure::Failure;
 
-/// A CA in a process of its own.
 #[derive(Debug)]
 pub(crate) struct Authority {
     server: String,
@@ -32,22 +31,20 @@ struct Ready {
 impl Authority {
     /// Creates a CA with `touchmark-ca init`, on free ports that it keeps over restarts.
     pub(crate) async fn found(programs: &Programs, workspace: &Workspace) -> Result<Self, Failure> {
-        let log = workspace.logs().join("ca.log");
+        let log = workspace.logs.join("ca.log");
         let (grpc, http, public) = free_ports()?;
         let mut init = command(&programs.ca, &log)?;
-        init.arg("init").arg("--dir").arg(workspace.ca()).args(["--organization", ORGANIZATION]);
+        init.arg("init").arg("--dir").arg(&workspace.ca).args(["--organization", ORGANIZATION]);
         init.args(["--listen", &grpc.to_string(), "--metrics-listen", &http.to_string()]);
         init.args(["--http-listen", &public.to_string(), "--public-url", &format!("http://{public}")]);
         succeed(&mut init, &log, INIT_WITHIN).await?;
         Ok(Self { server: format!("https://{grpc}"), process: None, log })
     }
 
-    /// Starts it and waits until it is ready.
     pub(crate) async fn serve(&mut self, programs: &Programs, workspace: &Workspace) -> Result<(), Failure> {
         let mut serve = command(&programs.ca, &self.log)?;
-        serve.arg("serve").arg("--config").arg(workspace.ca().join("ca.toml"));
-        // In a process group of its own, so that Ctrl-C on the terminal does not stop it before this program
-        // does.
+        serve.arg("serve").arg("--config").arg(workspace.ca.join("ca.toml"));
+        // In a process group of its own, so that Ctrl-C on the terminal does not stop it too early.
         serve.stdout(Stdio::piped()).process_group(0);
         let mut process =
             serve.spawn().map_err(|source| Failure::local(format!("cannot start touchmark-ca: {source}")))?;
@@ -73,7 +70,6 @@ impl Authority {
         &self.server
     }
 
-    /// Stops it and waits for its end.
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         if let Some(pid) = pid(&process) {
@@ -90,7 +86,6 @@ impl Authority {
         }
     }
 
-    /// Leaves it running and returns its process id.
     pub(crate) fn leave_running(&mut self) -> Result<u32, Failure> {
         let gone = || Failure::local("touchmark-ca is no longer running");
         let process = self.process.take().ok_or_else(gone)?;

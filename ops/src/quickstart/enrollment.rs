@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::programs::{Programs, command, succeed};
-use super::report::Pace;
 use super::workspace::Workspace;
 use crate::failure::Failure;
 
@@ -14,19 +13,19 @@ pub(crate) async fn enroll_all(
     programs: &Programs,
     workspace: &Workspace,
     serials: &[String],
-) -> Result<Pace, Failure> {
+) -> Result<Duration, Failure> {
     let started = Instant::now();
     stream::iter(serials)
         .map(|serial| async move {
-            let log = workspace.logs().join(format!("{serial}.log"));
+            let log = workspace.logs.join(format!("{serial}.log"));
             let mut enroll = command(&programs.agent, &log)?;
-            enroll.arg("enroll").arg("--state").arg(workspace.devices().join(serial));
+            enroll.arg("enroll").arg("--state").arg(workspace.devices.join(serial));
             succeed(&mut enroll, &log, ENROLLED_WITHIN).await
         })
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<_>>()
         .await?;
-    Ok(Pace::from(started.elapsed()))
+    Ok(started.elapsed())
 }
 
 const AT_ONCE: usize = 4;

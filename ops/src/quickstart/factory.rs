@@ -8,7 +8,6 @@ use proto::v1 as wire;
 use serde::Serialize;
 
 use super::programs::{Ended, Programs, command, finish, succeed, with_tail};
-use super::report::Pace;
 use super::workspace::Workspace;
 use crate::arguments::{IssueArguments, WorkOrderTerms};
 use crate::connection::Connection;
@@ -22,7 +21,6 @@ pub(crate) struct Factory {
     one_too_many: String,
 }
 
-/// A unit that the CA had to refuse.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refusal {
     pub(crate) device: String,
@@ -41,7 +39,7 @@ impl Factory {
         let credential = IssueArguments {
             role: Role::Station,
             name: station()?,
-            out: workspace.station(),
+            out: workspace.station.clone(),
             csr: None,
             lifetime_days: None,
             hosts: Vec::new(),
@@ -81,11 +79,11 @@ impl Factory {
         &self,
         programs: &Programs,
         workspace: &Workspace,
-    ) -> Result<Pace, Failure> {
-        let log = workspace.logs().join("station.log");
+    ) -> Result<Duration, Failure> {
+        let log = workspace.logs.join("station.log");
         let within = STATION_WITHIN + UNIT_WITHIN * u32::try_from(self.serials.len()).unwrap_or(u32::MAX);
-        let mut station = self.station(programs, workspace, &self.serials, &workspace.devices(), &log)?;
-        Ok(Pace::from(succeed(&mut station, &log, within).await?.took))
+        let mut station = self.station(programs, workspace, &self.serials, &workspace.devices, &log)?;
+        Ok(succeed(&mut station, &log, within).await?.took)
     }
 
     /// Provisions one more unit, which the CA must refuse for the quota.
@@ -94,9 +92,9 @@ impl Factory {
         programs: &Programs,
         workspace: &Workspace,
     ) -> Result<Refusal, Failure> {
-        let log = workspace.logs().join("refused.log");
+        let log = workspace.logs.join("refused.log");
         let unit = std::slice::from_ref(&self.one_too_many);
-        let mut station = self.station(programs, workspace, unit, &workspace.refused(), &log)?;
+        let mut station = self.station(programs, workspace, unit, &workspace.refused, &log)?;
         let Ended { status, .. } = finish(&mut station, &log, STATION_WITHIN + UNIT_WITHIN).await?;
         let said = std::fs::read_to_string(&log).map_err(|source| Failure::file(&log, source))?;
         if status.success() || !said.contains(EXHAUSTED) {
@@ -148,7 +146,7 @@ impl Factory {
         ])
         .map_err(|_| Failure::usage("a path with a zero byte"))?;
         let mut station = command(&programs.station, log)?;
-        station.arg("provision").arg("--config").arg(workspace.station().join("station.toml"));
+        station.arg("provision").arg("--config").arg(workspace.station.join("station.toml"));
         station.args(["--work-order", &self.order, "--slots", SLOTS, "--serials"]).arg(&units);
         station.arg("--link").arg(format!("exec:{link}"));
         Ok(station)

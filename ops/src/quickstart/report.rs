@@ -13,20 +13,8 @@ use super::workspace::Workspace;
 use crate::output::fact_lines;
 use crate::table::{Column, always, lay_out};
 
-/// How long a step took.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace(Duration);
-
-impl From<Duration> for Pace {
-    fn from(took: Duration) -> Self {
-        Self(took)
-    }
-}
-
-impl Pace {
-    pub(crate) fn units_per_minute(self, units: u32) -> f64 {
-        f64::from(units) * 60.0 / self.0.as_secs_f64().max(0.001)
-    }
+pub(crate) fn units_per_minute(units: u32, took: Duration) -> f64 {
+    f64::from(units) * 60.0 / took.as_secs_f64().max(0.001)
 }
 
 #[derive(Debug, Serialize)]
@@ -62,22 +50,22 @@ impl Report {
         workspace: &Workspace,
         factory: &Factory,
         refused: Refusal,
-        provisioned: Pace,
-        enrolled: Pace,
+        provisioned: Duration,
+        enrolled: Duration,
         verified: Verified,
         revoked: RevokedDevice,
     ) -> Self {
         let devices = u32::try_from(factory.serials().len()).unwrap_or(u32::MAX);
         Self {
-            directory: workspace.root().display().to_string(),
+            directory: workspace.root.display().to_string(),
             server: String::new(),
             work_order: factory.work_order().to_owned(),
             product: PRODUCT,
             devices,
             provisioned: devices,
-            provisioned_per_minute: provisioned.units_per_minute(devices),
+            provisioned_per_minute: units_per_minute(devices, provisioned),
             enrolled: devices,
-            enrolled_per_minute: enrolled.units_per_minute(devices),
+            enrolled_per_minute: units_per_minute(devices, enrolled),
             refused,
             chains_verified: verified.chains,
             verified_by: verified.verifiers,
@@ -105,18 +93,18 @@ impl Report {
         ];
         let happened = lay_out(COLUMNS, &rows, None).text;
         let lies = fact_lines(&[
-            ("the CA", quoted(&workspace.ca())),
-            ("first operator", quoted(&workspace.operator())),
-            ("the station", quoted(&workspace.station())),
+            ("the CA", quoted(&workspace.ca)),
+            ("first operator", quoted(&workspace.operator)),
+            ("the station", quoted(&workspace.station)),
             (
                 "devices",
                 format!(
                     "{}/SERIAL/{{idevid,current}}/{{cert,chain,trust,key}}.pem",
-                    quoted(&workspace.devices())
+                    quoted(&workspace.devices)
                 ),
             ),
-            ("CRLs", quoted(&workspace.lists())),
-            ("logs", quoted(&workspace.logs())),
+            ("CRLs", quoted(&workspace.lists)),
+            ("logs", quoted(&workspace.logs)),
         ]);
         format!(
             "\n{happened}\n\nall in {:.1} s. Where things lie:\n\n{lies}\n\n{}\n\n{}",
@@ -127,11 +115,11 @@ impl Report {
     }
 
     fn to_try(&self, workspace: &Workspace, programs: &Programs) -> String {
-        let device = quoted(&workspace.devices().join(&self.first_device));
+        let device = quoted(&workspace.devices.join(&self.first_device));
         let (stolen, lists) =
-            (quoted(&workspace.devices().join(&self.revoked.serial)), quoted(&workspace.lists()));
+            (quoted(&workspace.devices.join(&self.revoked.serial)), quoted(&workspace.lists));
         let operator =
-            format!("{} --credentials {}", quoted(&programs.touchmark), quoted(&workspace.operator()));
+            format!("{} --credentials {}", quoted(&programs.touchmark), quoted(&workspace.operator));
         let mut text = format!(
             "To try:\n\n  \
              openssl verify -x509_strict -CAfile {device}/idevid/trust.pem -untrusted {device}/idevid/chain.pem {device}/idevid/cert.pem\n  \
@@ -151,7 +139,7 @@ impl Report {
 
     fn the_end(&self, workspace: &Workspace, programs: &Programs) -> String {
         let serve =
-            format!("{} serve --config {}", quoted(&programs.ca), quoted(&workspace.ca().join("ca.toml")));
+            format!("{} serve --config {}", quoted(&programs.ca), quoted(&workspace.ca.join("ca.toml")));
         match self.ca_pid {
             Some(pid) => format!(
                 "The CA runs at {} as process {pid}.\n  stop it:         kill {pid}\n  start it again:  {serve}",
@@ -159,7 +147,7 @@ impl Report {
             ),
             None => format!(
                 "The CA stopped; --keep leaves it running.\n  start it again:  {serve}\n  remove it all:   rm -r {}",
-                quoted(workspace.root())
+                quoted(&workspace.root)
             ),
         }
     }

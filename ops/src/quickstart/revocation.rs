@@ -11,7 +11,6 @@ use super::verification::{Expected, Verifiers};
 use super::workspace::Workspace;
 use crate::failure::Failure;
 
-/// The device that was revoked, and who refuses it.
 #[derive(Debug, Serialize)]
 pub(crate) struct RevokedDevice {
     pub(crate) device: String,
@@ -25,9 +24,8 @@ pub(crate) struct RevokedDevice {
     pub(crate) found_revoked_by: Vec<&'static str>,
 }
 
-/// Revokes the last device as an operator, lets its agent ask for a renewal, fetches the CRLs as a broker
-/// does, and verifies the device and another one. An error if the revoked device is accepted, or the other
-/// refused.
+/// Revokes the last device, lets it ask for a renewal, fetches the CRLs as a broker does, and verifies it
+/// and another one. An error if the revoked device is accepted, or the other refused.
 pub(crate) async fn revoke_one(
     programs: &Programs,
     workspace: &Workspace,
@@ -37,18 +35,18 @@ pub(crate) async fn revoke_one(
     let device = format!("{PRODUCT}/{stolen}");
     let operator = |log: &Path, arguments: &[&str]| -> Result<_, Failure> {
         let mut touchmark = command(&programs.touchmark, log)?;
-        touchmark.arg("--credentials").arg(workspace.operator()).args(arguments);
+        touchmark.arg("--credentials").arg(&workspace.operator).args(arguments);
         Ok(touchmark)
     };
-    let log = workspace.logs().join("revocation.log");
+    let log = workspace.logs.join("revocation.log");
     let revoke = ["device", "revoke", &device, "--reason", REASON, "--confirm", CERTIFICATES];
     succeed(&mut operator(&log, &revoke)?, &log, COMMAND_WITHIN).await?;
     refuse_renewal(programs, workspace, stolen).await?;
     let mut watch = operator(&log, &["revocations", "watch", "--once", "--write-crl"])?;
-    succeed(watch.arg(workspace.lists()), &log, COMMAND_WITHIN).await?;
+    succeed(watch.arg(&workspace.lists), &log, COMMAND_WITHIN).await?;
 
-    let verifiers = Verifiers::with_lists(&workspace.lists().join(LISTS_FILE)).await?;
-    let current = |serial: &String| workspace.devices().join(serial).join("current");
+    let verifiers = Verifiers::with_lists(&workspace.lists.join(LISTS_FILE)).await?;
+    let current = |serial: &String| workspace.devices.join(serial).join("current");
     verifiers.all_find(&current(stolen), Expected::Revoked).await?;
     if let Some(other) = others.last() {
         verifiers.all_find(&current(other), Expected::Good).await?;
@@ -62,11 +60,10 @@ pub(crate) async fn revoke_one(
     })
 }
 
-/// Runs the agent's renewal, which the CA must refuse.
 async fn refuse_renewal(programs: &Programs, workspace: &Workspace, serial: &str) -> Result<(), Failure> {
-    let log = workspace.logs().join("renewal.log");
+    let log = workspace.logs.join("renewal.log");
     let mut renew = command(&programs.agent, &log)?;
-    renew.args(["renew", "--force", "--state"]).arg(workspace.devices().join(serial));
+    renew.args(["renew", "--force", "--state"]).arg(workspace.devices.join(serial));
     let Ended { status, .. } = finish(&mut renew, &log, COMMAND_WITHIN).await?;
     let said = std::fs::read_to_string(&log).map_err(|source| Failure::file(&log, source))?;
     if status.success() || !said.contains(REVOKED) {

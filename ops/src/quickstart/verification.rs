@@ -24,14 +24,13 @@ pub(crate) struct Verified {
     pub(crate) verifiers: Vec<&'static str>,
 }
 
-/// Verifies both certificates of every device, that each names its device, and that no serial number and no
-/// key occurs twice.
+/// Verifies both certificates of every device. No serial number and no key may occur twice.
 pub(crate) async fn verify_all(workspace: &Workspace, serials: &[String]) -> Result<Verified, Failure> {
     let verifiers = Verifiers::without_lists().await;
     let (mut numbers, mut keys, mut chains) = (HashSet::new(), HashSet::new(), 0);
     for serial in serials {
         for kind in ["idevid", "current"] {
-            let directory = workspace.devices().join(serial).join(kind);
+            let directory = workspace.devices.join(serial).join(kind);
             verifiers.all_find(&directory, Expected::Good).await?;
             let leaf = leaf(&directory)?;
             let (_, certificate) = X509Certificate::from_der(&leaf)
@@ -54,7 +53,6 @@ pub(crate) async fn verify_all(workspace: &Workspace, serials: &[String]) -> Res
     Ok(Verified { chains, verifiers: verifiers.names() })
 }
 
-/// The expected result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     Good,
@@ -71,7 +69,6 @@ pub(crate) struct Verifiers {
 }
 
 impl Verifiers {
-    /// Verifies chains alone.
     pub(crate) async fn without_lists() -> Self {
         Self { lists: None, openssl: openssl_is_there().await }
     }

@@ -6,10 +6,23 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::files::make_directory;
 
-/// Contains `ca/`, `station/`, `devices/SERIAL/`, `refused/SERIAL/`, `lists/` and `logs/`.
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
+    /// The directory of `touchmark-ca init`.
+    pub(crate) ca: PathBuf,
+    /// The first operator's credential directory.
+    pub(crate) operator: PathBuf,
+    /// The station's credential directory.
+    pub(crate) station: PathBuf,
+    /// One state directory for each device.
+    pub(crate) devices: PathBuf,
+    /// The state directory of the unit that was one too many.
+    pub(crate) refused: PathBuf,
+    /// The CRLs, as a broker has them.
+    pub(crate) lists: PathBuf,
+    /// The output of the programs.
+    pub(crate) logs: PathBuf,
 }
 
 impl Workspace {
@@ -35,48 +48,19 @@ impl Workspace {
                 .map_err(|source| Failure::file(std::env::temp_dir(), source))?
                 .keep(),
         };
-        let workspace = Self { root };
-        make_directory(&workspace.logs())?;
-        make_directory(&workspace.devices())?;
+        let within = |name: &str| root.join(name);
+        let workspace = Self {
+            ca: within("ca"),
+            operator: within("ca/operators/admin"),
+            station: within("station"),
+            devices: within("devices"),
+            refused: within("refused"),
+            lists: within("lists"),
+            logs: within("logs"),
+            root,
+        };
+        make_directory(&workspace.logs)?;
+        make_directory(&workspace.devices)?;
         Ok(workspace)
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The directory of `touchmark-ca init`.
-    pub(crate) fn ca(&self) -> PathBuf {
-        self.root.join("ca")
-    }
-
-    /// The first operator's credential directory.
-    pub(crate) fn operator(&self) -> PathBuf {
-        self.ca().join("operators/admin")
-    }
-
-    /// The station's credential directory, with its station.toml and journal.
-    pub(crate) fn station(&self) -> PathBuf {
-        self.root.join("station")
-    }
-
-    /// One state directory for each device.
-    pub(crate) fn devices(&self) -> PathBuf {
-        self.root.join("devices")
-    }
-
-    /// The state directory of the unit that was one too many.
-    pub(crate) fn refused(&self) -> PathBuf {
-        self.root.join("refused")
-    }
-
-    /// The CRLs, as a broker has them.
-    pub(crate) fn lists(&self) -> PathBuf {
-        self.root.join("lists")
-    }
-
-    /// The output of the programs.
-    pub(crate) fn logs(&self) -> PathBuf {
-        self.root.join("logs")
     }
 }

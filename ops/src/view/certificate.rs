@@ -76,7 +76,6 @@ impl From<wire::CertificateSummary> for CertificateView {
 }
 
 impl CertificateView {
-    /// The text for people, a line for each fact.
     pub(crate) fn to_text(&self) -> String {
         let mut lines = vec![
             ("certificate", self.serial_number.clone()),
@@ -151,7 +150,6 @@ impl CertificateView {
     }
 }
 
-/// What certificates of a profile are for.
 fn purpose(profile: &str) -> &'static str {
     match profile {
         "root" => "the trust anchor: signs the issuers' certificates",

@@ -48,7 +48,6 @@ impl From<wire::Device> for DeviceView {
 }
 
 impl DeviceView {
-    /// The state with its meaning.
     pub(crate) fn state_text(&self) -> &'static str {
         match self.state {
             "issued" => "issued: it has a birth certificate; the station has not confirmed that it arrived",

@@ -85,7 +85,6 @@ impl WorkOrderView {
         }
     }
 
-    /// The state in a table.
     pub(crate) fn state_word(&self) -> &'static str {
         match (self.state, self.window) {
             ("open", "not begun") => "not yet open",
