@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use cli::{Complaint, Status};
+use diagnostics::causes;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -115,7 +116,7 @@ impl From<tonic::Status> for Failure {
         } else {
             status.message().to_owned()
         };
-        if let Some(cause) = reason.is_none().then(|| root_cause(&status)).flatten() {
+        if let (None, Some(cause)) = (&reason, causes(&status).skip(1).last()) {
             what = format!("{what}: {cause}");
         }
         let next = next_step(reason.as_deref(), status.code());
@@ -128,11 +129,6 @@ impl From<tonic::Status> for Failure {
         };
         Self(Complaint { reason, next, ..Complaint::new(PROGRAM, ends, what) })
     }
-}
-
-fn root_cause(status: &tonic::Status) -> Option<String> {
-    let source = std::error::Error::source(status);
-    std::iter::successors(source, |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
 #[cfg(test)]
