@@ -100,7 +100,7 @@ impl Crl {
         let started = Instant::now();
         publisher.round().await?;
         let whole = started.elapsed();
-        ensure!(self.whole(&publication)?.number > crl.number, "the same list as before");
+        ensure!(self.whole(&publication)?.meta.number > crl.meta.number, "the same list as before");
 
         let after = limit::bare(&source, &issuers.factory).await?;
         Ok(Window {
@@ -119,7 +119,7 @@ impl Crl {
     fn whole(&self, publication: &Publication) -> Result<Arc<publication::Crl>> {
         let name = CrlId { issuer: IssuerName::Factory, shard: None };
         let crl = publication.crl(name).context("the list of the whole issuer")?;
-        ensure!(crl.count == self.revoked, "{} are listed", crl.count);
+        ensure!(crl.meta.count == self.revoked, "{} are listed", crl.meta.count);
         Ok(crl)
     }
 

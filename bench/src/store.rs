@@ -253,7 +253,7 @@ async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
         opens_at: None,
         closes_at: None,
     };
-    let action = Action::CreateWorkOrder { terms };
+    let action = Action::CreateWorkOrder(terms);
     let command = Command {
         principal: None,
         credential: None,

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use identity::{Clock, HostError, SerialNumber};
 use ledger::Conflict;
 use publication::{
-    CrlNumberError, CrlNumberFile, Ledger, LedgerHead, RootCrlDraft, RootCrlError, write_root_crl,
+    CrlNumberError, CrlNumberFile, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, write_root_crl,
 };
 use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
 use store::{OpenError, Store, StoreError};
@@ -123,7 +123,7 @@ pub async fn init(
         verdict?;
     }
     // The first CRL number is for the root's CRL, which is signed now, before the root's key goes offline.
-    let seen = LedgerHead::of(&Ledger(store.clone())).await?;
+    let seen = LedgerHead::of(&StoreStatus(store.clone())).await?;
     store.close().await?;
     let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take_now(1, seen)?.next();
     let number = number.ok_or(CrlNumberError::Exhausted)?;
@@ -349,9 +349,10 @@ mod tests {
     async fn when_the_ledger_fails_nothing_is_made() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("ca");
-        let refused =
-            init(plan(&dir), Arc::new(SystemClock), async |_| Err(OpenError::Missing { path: dir.clone() }))
-                .await;
+        let refused = init(plan(&dir), Arc::new(SystemClock), async |_| {
+            Err(OpenError::Missing(dir.display().to_string()))
+        })
+        .await;
         assert!(matches!(refused, Err(InitError::Ledger(_))));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }

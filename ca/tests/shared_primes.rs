@@ -103,7 +103,7 @@ async fn alarms(world: &World) -> Vec<(String, String)> {
     let mut pairs: Vec<_> = page
         .rows
         .iter()
-        .map(|alarm| match &alarm.entry().event {
+        .map(|alarm| match &alarm.event {
             Event::DuplicateRefused {
                 device,
                 other: Holder::Principal(Principal::Device(other)),

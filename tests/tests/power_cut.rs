@@ -135,7 +135,7 @@ async fn verify(directory: &Path, preallocate: bool, acked: &[(u64, SerialNumber
             Err(error) => panic!("round {round}: {error}"),
         }
     }
-    let rows = listed.iter().map(|row| (&row.id, row.state, row.work_order));
+    let rows = listed.iter().map(|row| (&row.id, row.state(), row.work_order));
     let model = state.devices().values().map(|facts| (&facts.id, facts.state(), facts.work_order));
     assert!(rows.eq(model), "round {round}: the projection is not that of a replay");
     let order = store.work_order(WorkOrderId(1)).await.unwrap().unwrap();
@@ -164,7 +164,7 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
             opens_at: None,
             closes_at: None,
         };
-        let action = Action::CreateWorkOrder { terms };
+        let action = Action::CreateWorkOrder(terms);
         let command = Command {
             principal: None,
             credential: None,

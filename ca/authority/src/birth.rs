@@ -4,8 +4,8 @@ use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
 use issuance::{Request, Subject};
-use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderId};
-use store::{Released, WorkOrderRecord};
+use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderFacts, WorkOrderId};
+use store::Released;
 
 use super::issue::{Answer, IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
@@ -35,9 +35,9 @@ impl Authority {
         &self,
         caller: &Caller,
         id: WorkOrderId,
-    ) -> Result<WorkOrderRecord, Refused> {
+    ) -> Result<WorkOrderFacts, Refused> {
         let order = self.store.work_order(id).await?;
-        let named = |order: &WorkOrderRecord| {
+        let named = |order: &WorkOrderFacts| {
             caller.station().is_some_and(|station| order.terms.stations.contains(station))
         };
         Ok(order.filter(named).ok_or(Conflict::NoSuchWorkOrder(id))?)

@@ -16,7 +16,7 @@ use super::{Authority, Refused};
 impl DelegateIssuer for Authority {
     async fn delegate(&self, issuer: IssuerName, key: &DelegateKey) -> Result<Certificate, DelegationError> {
         self.clock_is_trusted().map_err(|_| DelegationError::ClockInDoubt)?;
-        let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict { why: why.to_string() };
+        let conflict = |why: &dyn std::fmt::Display| DelegationError::Conflict(why.to_string());
         let by = self.issuers.signer_of(issuer)?;
         let name: PrincipalName = format!("ocsp-{issuer}").parse().map_err(|why| conflict(&why))?;
         let profile = Profile { issuer, ..self.profiles.get(ProfileName::OcspSigner).clone() };
@@ -28,7 +28,7 @@ impl DelegateIssuer for Authority {
         let number = *reserved
             .numbers()
             .first()
-            .ok_or(StoreError::Bug { what: "no certificate serial number was reserved" })?;
+            .ok_or(StoreError::Bug("no certificate serial number was reserved"))?;
         let subject = Subject::Principal(name.clone());
         let request = Request { public_key: key.public_key().clone(), subject, lifetime: None, shard: None };
         let now = self.clock.now();

@@ -1,10 +1,11 @@
 //! What operators do to devices: hold, release, retire, rework, rotate; alarms and silent devices.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use identity::{DeviceId, ProfileName, RequestId};
-use ledger::{Action, AlarmKind, Conflict, EntryNumber, Selection};
-use store::{AlarmRecord, Cursor, DeviceRecord, Page};
+use ledger::{Action, AlarmKind, Conflict, DeviceFacts, Entry, EntryNumber, RotationTerms, Selection};
+use store::{Cursor, Page};
 
 use super::request_digest::RequestDigest;
 use super::revocation::selected;
@@ -33,7 +34,7 @@ impl Authority {
         caller: &Caller,
         device: DeviceId,
         note: String,
-    ) -> Result<DeviceRecord, Refused> {
+    ) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("hold v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Hold { device: device.clone(), note };
         self.change_device(caller, device, content, action, "on hold").await
@@ -43,9 +44,9 @@ impl Authority {
     ///
     /// # Errors
     /// When there is no such device, or it is not on hold.
-    pub async fn release_device(&self, caller: &Caller, device: DeviceId) -> Result<DeviceRecord, Refused> {
+    pub async fn release_device(&self, caller: &Caller, device: DeviceId) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("release v1").text(&device.to_string()).finish();
-        let action = Action::Release { device: device.clone() };
+        let action = Action::Release(device.clone());
         self.change_device(caller, device, content, action, "released").await
     }
 
@@ -59,7 +60,7 @@ impl Authority {
         caller: &Caller,
         device: DeviceId,
         note: String,
-    ) -> Result<DeviceRecord, Refused> {
+    ) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("retire v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Retire { device: device.clone(), note };
         self.change_device(caller, device, content, action, "retired").await
@@ -69,9 +70,9 @@ impl Authority {
     ///
     /// # Errors
     /// When there is no such device, it has left the factory, or its order is not open.
-    pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceRecord, Refused> {
+    pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("allow rework v1").text(&device.to_string()).finish();
-        let action = Action::AllowRework { device: device.clone() };
+        let action = Action::AllowRework(device.clone());
         self.change_device(caller, device, content, action, "to be reworked").await
     }
 
@@ -98,7 +99,7 @@ impl Authority {
         // The request lasts until all certificates of now have expired.
         let life = self.profiles.get(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
-        let action = Action::RequestRotation { selection, spread, reason: remark, until };
+        let action = Action::RequestRotation(RotationTerms { selection, spread, reason: remark, until });
         let recorded = self.record(caller, Some(request), content, action).await?;
         tracing::info!(principal = %caller.principal(), entry = %recorded.entry().number, "a rotation was requested");
         Ok(recorded.entry().number)
@@ -110,7 +111,7 @@ impl Authority {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         rows: usize,
-    ) -> Result<Page<AlarmRecord>, Refused> {
+    ) -> Result<Page<Arc<Entry>>, Refused> {
         Ok(self.store.alarms(kind, cursor, rows).await?)
     }
 
@@ -121,7 +122,7 @@ impl Authority {
         since: SystemTime,
         cursor: Option<&Cursor>,
         rows: usize,
-    ) -> Result<Page<DeviceRecord>, Refused> {
+    ) -> Result<Page<DeviceFacts>, Refused> {
         Ok(self.store.devices_not_seen_since(since, cursor, rows).await?)
     }
 
@@ -132,7 +133,7 @@ impl Authority {
         content: [u8; 32],
         action: Action,
         what: &'static str,
-    ) -> Result<DeviceRecord, Refused> {
+    ) -> Result<DeviceFacts, Refused> {
         let recorded = self.record(caller, None, content, action).await?;
         if !recorded.is_replay() {
             tracing::info!(principal = %caller.principal(), %device, entry = %recorded.entry().number, "{device} is {what}");

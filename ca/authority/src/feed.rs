@@ -163,7 +163,7 @@ impl Authority {
             });
             page.await.map(Arc::clone)
         });
-        match read.await.unwrap_or(Err(Some(StoreError::Bug { what: "a read of the feed panicked" }))) {
+        match read.await.unwrap_or(Err(Some(StoreError::Bug("a read of the feed panicked")))) {
             Ok(page) => Ok(Some(page)),
             Err(None) => Ok(None),
             Err(Some(error)) => Err(StoreError::into(error)),

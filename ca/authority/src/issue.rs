@@ -213,7 +213,7 @@ impl Authority {
 
     fn release(&self, recorded: &Recorded) -> Answer {
         let released =
-            recorded.released().ok_or(StoreError::Bug { what: "an issuance entry holds no certificate" })?;
+            recorded.released().ok_or(StoreError::Bug("an issuance entry holds no certificate"))?;
         if let Some(certificate) = recorded.entry().event.certificate() {
             self.counters.count_release(certificate.profile);
         }

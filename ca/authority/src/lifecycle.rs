@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, SerialNumber};
-use ledger::{Conflict, Holder};
-use store::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page};
+use ledger::{Conflict, DeviceFacts, Holder};
+use store::{CertificateRecord, Cursor, DeviceFilter, Page};
 
 use super::{Authority, Refused};
 
@@ -12,7 +12,7 @@ use super::{Authority, Refused};
 #[derive(Debug, Clone)]
 pub struct DeviceHistory {
     /// The device as of the last entry.
-    pub device: DeviceRecord,
+    pub device: DeviceFacts,
     /// Its certificates, oldest first; the newest [`CERTIFICATES_OF_ONE_MAX`].
     pub certificates: Vec<CertificateRecord>,
 }
@@ -59,7 +59,7 @@ impl Authority {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         rows: usize,
-    ) -> Result<Page<DeviceRecord>, Refused> {
+    ) -> Result<Page<DeviceFacts>, Refused> {
         Ok(self.store.devices(filter, cursor, rows).await?)
     }
 

@@ -219,7 +219,7 @@ async fn compared(
     let began = Instant::now();
     let pairs = tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| StoreError::Bug { what: "the thread that compared keys panicked" })?;
+        .map_err(|_| StoreError::Bug("the thread that compared keys panicked"))?;
     tokio::time::sleep(began.elapsed() * REST).await;
     Ok(pairs)
 }

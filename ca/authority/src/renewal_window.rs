@@ -86,7 +86,7 @@ impl Authority {
         let Some(rotation) = self.store.rotation_due(&serial_number, now).await? else {
             return Ok(scheduled);
         };
-        let start = rotation.requested_at + rotation.spread.mul_f64(share_of(&serial_number));
+        let start = rotation.requested_at + rotation.terms.spread.mul_f64(share_of(&serial_number));
         if start >= scheduled.start {
             return Ok(scheduled);
         }
@@ -94,7 +94,7 @@ impl Authority {
             start,
             end: start + ROTATION_WINDOW,
             reason: RenewalReason::RotationRequested,
-            explanation: rotation.reason,
+            explanation: rotation.terms.reason,
             ..scheduled
         })
     }

@@ -8,7 +8,9 @@ use identity::{
     CompromiseProof, CompromiseProofError, IssuerName, KeyFingerprint, PublicKey, RequestId,
     RevocationReason, SerialNumber,
 };
-use ledger::{Action, CertificateStatus, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, Selection};
+use ledger::{
+    Action, CertificateStatus, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, RevocationTerms, Selection,
+};
 use store::{Recorded, StatusRecord, StoreError, Survey};
 
 use super::request_digest::RequestDigest;
@@ -87,7 +89,13 @@ impl Authority {
             let certificates = self.not_yet_revoked(&selection, REVOKE_MAX).await?;
             Action::Revoke { certificates, reason, invalidity_date, job: None }
         } else {
-            Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates }
+            Action::BeginRevocation(RevocationTerms {
+                selection,
+                reason,
+                invalidity_date,
+                devices,
+                certificates,
+            })
         };
         let recorded = self.record_with(caller, Some(request), content, remark, action).await?;
         tracing::info!(
@@ -214,7 +222,7 @@ impl Authority {
         let facts = self.store.job(job).await?.ok_or(Conflict::NoSuchJob(job))?;
         Ok(RevocationProgress {
             revoked: facts.revoked,
-            total: facts.certificates,
+            total: facts.terms.certificates,
             done: facts.finished.is_some(),
             entry: facts.finished.unwrap_or(facts.begun),
             job: Some(job),

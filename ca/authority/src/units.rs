@@ -3,8 +3,7 @@
 use std::ops::Bound;
 
 use identity::{DeviceId, DeviceSerial, SerialNumber};
-use ledger::{Conflict, DeviceState, Serials, WorkOrderId};
-use store::WorkOrderRecord;
+use ledger::{Conflict, DeviceState, Serials, WorkOrderFacts, WorkOrderId};
 
 use super::{Authority, Caller, Refused};
 
@@ -28,7 +27,7 @@ pub struct Units {
     /// Whether the manifest has more behind them.
     pub more: bool,
     /// The order as of now.
-    pub order: WorkOrderRecord,
+    pub order: WorkOrderFacts,
 }
 
 /// What is on record of one serial number.
@@ -75,8 +74,8 @@ impl Authority {
         for serial in serials {
             let device = DeviceId { product: order.terms.product.clone(), serial: serial.clone() };
             let made = self.store.device(&device).await?.map(|device| MadeUnit {
-                state: device.state,
-                rework: device.rework && device.work_order == work_order,
+                state: device.state(),
+                rework: device.flags.rework && device.work_order == work_order,
                 other_order: device.work_order != work_order,
                 other_station: device.station.as_ref() != Some(caller.principal()),
                 birth: device.birth,
@@ -88,7 +87,7 @@ impl Authority {
 }
 
 /// The serial numbers, if all are of the order.
-fn named(order: &WorkOrderRecord, serials: Vec<DeviceSerial>) -> Result<Vec<DeviceSerial>, Conflict> {
+fn named(order: &WorkOrderFacts, serials: Vec<DeviceSerial>) -> Result<Vec<DeviceSerial>, Conflict> {
     match serials.iter().find(|serial| !order.terms.serials.contains(serial)) {
         None => Ok(serials),
         Some(serial) => {

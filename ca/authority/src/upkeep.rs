@@ -51,7 +51,7 @@ impl Authority {
             return Ok(());
         }
         for job in self.store.unfinished_jobs().await? {
-            info!(job = %job.id, revoked = job.revoked, certificates = job.certificates, "going on with a mass revocation");
+            info!(job = %job.id, revoked = job.revoked, certificates = job.terms.certificates, "going on with a mass revocation");
             let done = carry_out(self.store.as_ref(), job.id, |_| {}).await?;
             if let Some(done) = done {
                 info!(job = %done.id, revoked = done.revoked, "a mass revocation is done");

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, RequestId, Role};
-use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderId, WorkOrderTerms};
-use store::{Cursor, Page, StoreError, WorkOrderRecord};
+use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderFacts, WorkOrderId, WorkOrderTerms};
+use store::{Cursor, Page, StoreError};
 
 use super::request_digest::RequestDigest;
 use super::{Authority, Caller, Refused};
@@ -22,7 +22,7 @@ pub enum UnknownStations {
 #[derive(Debug, Clone)]
 pub struct ClosingReport {
     /// The closed order.
-    pub order: WorkOrderRecord,
+    pub order: WorkOrderFacts,
     /// Units with a certificate that were neither confirmed nor scrapped; at most [`UNACCOUNTED_LISTED_MAX`].
     pub unaccounted: Vec<DeviceId>,
     /// How many such units there are in all.
@@ -42,7 +42,7 @@ impl Authority {
         request: RequestId,
         terms: WorkOrderTerms,
         unknown_stations: UnknownStations,
-    ) -> Result<WorkOrderRecord, Refused> {
+    ) -> Result<WorkOrderFacts, Refused> {
         if unknown_stations == UnknownStations::Refused {
             // Principals are never removed: a request that was accepted once passes here again.
             for station in terms.stations.iter().take(STATIONS_MAX) {
@@ -52,10 +52,10 @@ impl Authority {
             }
         }
         let content = terms_content(&terms);
-        let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder { terms }).await?;
+        let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder(terms)).await?;
         match &recorded.entry().event {
             Event::WorkOrderCreated { work_order, .. } => self.work_order(*work_order).await,
-            _ => Err(StoreError::Bug { what: "a new work order has another entry" }.into()),
+            _ => Err(StoreError::Bug("a new work order has another entry").into()),
         }
     }
 
@@ -63,7 +63,7 @@ impl Authority {
     ///
     /// # Errors
     /// [`Conflict::NoSuchWorkOrder`].
-    pub async fn work_order(&self, id: WorkOrderId) -> Result<WorkOrderRecord, Refused> {
+    pub async fn work_order(&self, id: WorkOrderId) -> Result<WorkOrderFacts, Refused> {
         Ok(self.store.work_order(id).await?.ok_or(Conflict::NoSuchWorkOrder(id))?)
     }
 
@@ -72,7 +72,7 @@ impl Authority {
         &self,
         cursor: Option<&Cursor>,
         rows: usize,
-    ) -> Result<Page<WorkOrderRecord>, Refused> {
+    ) -> Result<Page<WorkOrderFacts>, Refused> {
         Ok(self.store.work_orders(cursor, rows).await?)
     }
 
@@ -84,9 +84,9 @@ impl Authority {
         &self,
         caller: &Caller,
         id: WorkOrderId,
-    ) -> Result<WorkOrderRecord, Refused> {
+    ) -> Result<WorkOrderFacts, Refused> {
         let content = RequestDigest::of("pause work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::PauseWorkOrder { work_order: id }).await?;
+        self.record(caller, None, content, Action::PauseWorkOrder(id)).await?;
         self.work_order(id).await
     }
 
@@ -98,9 +98,9 @@ impl Authority {
         &self,
         caller: &Caller,
         id: WorkOrderId,
-    ) -> Result<WorkOrderRecord, Refused> {
+    ) -> Result<WorkOrderFacts, Refused> {
         let content = RequestDigest::of("resume work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::ResumeWorkOrder { work_order: id }).await?;
+        self.record(caller, None, content, Action::ResumeWorkOrder(id)).await?;
         self.work_order(id).await
     }
 
@@ -111,7 +111,7 @@ impl Authority {
     /// not ready yet.
     pub async fn close_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<ClosingReport, Refused> {
         let content = RequestDigest::of("close work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::CloseWorkOrder { work_order: id }).await?;
+        self.record(caller, None, content, Action::CloseWorkOrder(id)).await?;
         let unaccounted = self.store.unaccounted(id, UNACCOUNTED_LISTED_MAX).await?;
         Ok(ClosingReport {
             order: self.work_order(id).await?,

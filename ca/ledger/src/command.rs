@@ -8,7 +8,7 @@ use identity::{
     Role, SerialNumber, Validity,
 };
 
-use super::{IssuanceSubject, JobId, Selection, WorkOrderId, WorkOrderTerms};
+use super::{IssuanceSubject, JobId, RevocationTerms, RotationTerms, WorkOrderId, WorkOrderTerms};
 
 /// One change that somebody asks for.
 #[derive(Debug, Clone)]
@@ -40,25 +40,13 @@ pub enum Action {
         certificate: SignedCertificate,
     },
     /// Make a work order.
-    CreateWorkOrder {
-        /// What it allows.
-        terms: WorkOrderTerms,
-    },
+    CreateWorkOrder(WorkOrderTerms),
     /// Refuse further certificates until resumed.
-    PauseWorkOrder {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    PauseWorkOrder(WorkOrderId),
     /// Go on after a pause.
-    ResumeWorkOrder {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    ResumeWorkOrder(WorkOrderId),
     /// End an order for ever.
-    CloseWorkOrder {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    CloseWorkOrder(WorkOrderId),
     /// Put a certificate on record.
     Issue {
         /// For whom it is, and what authorises it.
@@ -107,23 +95,9 @@ pub enum Action {
         job: Option<JobId>,
     },
     /// Begin to revoke a selection that is too large for one entry.
-    BeginRevocation {
-        /// The selected certificates.
-        selection: Selection,
-        /// Why; as of [`Action::Revoke`].
-        reason: RevocationReason,
-        /// As of [`Action::Revoke`].
-        invalidity_date: Option<SystemTime>,
-        /// How many devices the operator confirmed.
-        devices: u64,
-        /// How many certificates the operator confirmed.
-        certificates: u64,
-    },
+    BeginRevocation(RevocationTerms),
     /// A job has revoked all of its selection.
-    FinishRevocation {
-        /// The job's number.
-        job: JobId,
-    },
+    FinishRevocation(JobId),
     /// Put all certificates of a device on hold: the only revocation that can be undone (R-CRL-06).
     Hold {
         /// The device.
@@ -132,10 +106,7 @@ pub enum Action {
         note: String,
     },
     /// End a hold: every certificate that it put on hold, and nobody revoked since, is again what it was.
-    Release {
-        /// The device.
-        device: DeviceId,
-    },
+    Release(DeviceId),
     /// A device is no more: its certificates are revoked (R-LIFE-11: cessationOfOperation); neither its
     /// serial nor a key of it returns.
     Retire {
@@ -146,21 +117,9 @@ pub enum Action {
     },
     /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under
     /// its own order.
-    AllowRework {
-        /// The device.
-        device: DeviceId,
-    },
+    AllowRework(DeviceId),
     /// Ask all devices that have a certificate of the selection now to renew it soon.
-    RequestRotation {
-        /// Which certificates.
-        selection: Selection,
-        /// The renewals are spread over this time.
-        spread: Duration,
-        /// A remark for people.
-        reason: String,
-        /// Forgotten then: when every certificate of now has expired.
-        until: SystemTime,
-    },
+    RequestRotation(RotationTerms),
     /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a
     /// certificate. Always refused, and recorded once as an alarm.
     ReportSharedPrime {
@@ -183,10 +142,7 @@ pub enum Action {
     },
     /// The clock is right, whatever the entries before say. Only by the CA itself, for an operator at its
     /// machine.
-    ConfirmTime {
-        /// The time of the last entry.
-        before: SystemTime,
-    },
+    ConfirmTime(SystemTime),
     /// Revoke all credentials of a principal.
     RevokePrincipal {
         /// What it may be.

@@ -13,8 +13,8 @@ use std::time::SystemTime;
 use identity::{IssuerName, KeyFingerprint, Principal, RequestId, SerialNumber};
 
 use super::{
-    Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Holder, Intent,
-    IssuanceSubject, SignedCertificate, View,
+    Action, CertificateFacts, CertificateStatus, Command, Conflict, EntryNumber, Event, Intent,
+    IssuanceSubject, SignedCertificate, View, ViewFault, WorkOrderState,
 };
 
 pub use operational::UNCONFIRMED_MAX;
@@ -112,10 +112,16 @@ impl<F> From<Conflict> for Stop<F> {
     }
 }
 
-type Outcome<T, F> = Result<T, Stop<F>>;
+impl<F: ViewFault> From<F> for Stop<F> {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+type Outcome<T, V> = Result<T, Stop<<V as View>::Fault>>;
 
 impl<V: View> Rules<'_, V> {
-    fn decide(&self, command: &Command) -> Outcome<Decision, V::Fault> {
+    fn decide(&self, command: &Command) -> Outcome<Decision, V> {
         self.may_still_ask(command.credential)?;
         let caller = command.principal.as_ref();
         if let Some(entry) = self.answered(caller, command.request.as_ref(), &command.content)? {
@@ -123,10 +129,16 @@ impl<V: View> Rules<'_, V> {
         }
         match &command.action {
             Action::InstallIssuer { issuer, certificate } => self.install_issuer(*issuer, certificate),
-            Action::CreateWorkOrder { terms } => self.create_work_order(terms),
-            Action::PauseWorkOrder { work_order } => self.pause(*work_order),
-            Action::ResumeWorkOrder { work_order } => self.resume(*work_order),
-            Action::CloseWorkOrder { work_order } => self.close(*work_order),
+            Action::CreateWorkOrder(terms) => self.create_work_order(terms),
+            Action::PauseWorkOrder(work_order) => {
+                self.change_order(*work_order, WorkOrderState::Paused, Event::WorkOrderPaused(*work_order))
+            }
+            Action::ResumeWorkOrder(work_order) => {
+                self.change_order(*work_order, WorkOrderState::Open, Event::WorkOrderResumed(*work_order))
+            }
+            Action::CloseWorkOrder(work_order) => {
+                self.change_order(*work_order, WorkOrderState::Closed, Event::WorkOrderClosed(*work_order))
+            }
             Action::Issue { subject, certificate } => self.issue(caller, subject, certificate),
             Action::ConfirmUnit { work_order, device, serial_number } => {
                 self.confirm_unit(caller, *work_order, device, *serial_number)
@@ -138,14 +150,14 @@ impl<V: View> Rules<'_, V> {
                 self.confirm_installed(caller, device, *serial_number, *after_renewal)
             }
             Action::Hold { device, note } => self.hold(device, note),
-            Action::Release { device } => self.release(device),
+            Action::Release(device) => self.release(device),
             Action::Retire { device, note } => self.retire(device, note),
-            Action::AllowRework { device } => self.allow_rework(device),
+            Action::AllowRework(device) => self.allow_rework(device),
             Action::Revoke { .. }
             | Action::BeginRevocation { .. }
             | Action::FinishRevocation { .. }
             | Action::RequestRotation { .. } => self.decide_revocation(caller, &command.action),
-            Action::ConfirmTime { before } => Ok(record(Event::TimeConfirmed { before: *before })),
+            Action::ConfirmTime(before) => Ok(record(Event::TimeConfirmed(*before))),
             Action::ReportSharedPrime { device, certificate } => self.shared_prime(device, *certificate),
             Action::ReportRevokedSibling { device, certificate, used, hold_on_fork } => {
                 self.revoked_sibling(device, *certificate, *used, *hold_on_fork)
@@ -156,7 +168,7 @@ impl<V: View> Rules<'_, V> {
         }
     }
 
-    fn preflight(&self, intent: &Intent) -> Outcome<Option<EntryNumber>, V::Fault> {
+    fn preflight(&self, intent: &Intent) -> Outcome<Option<EntryNumber>, V> {
         let caller = intent.principal.as_ref();
         if let Some(entry) = self.answered(caller, intent.request.as_ref(), &intent.content)? {
             return Ok(Some(entry));
@@ -171,7 +183,7 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         subject: &IssuanceSubject,
         key: &KeyFingerprint,
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+    ) -> Outcome<Option<EntryNumber>, V> {
         match subject {
             IssuanceSubject::Birth { work_order, device } => {
                 self.may_be_born(caller, *work_order, device, key)
@@ -189,7 +201,7 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         subject: &IssuanceSubject,
         certificate: &SignedCertificate,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         if let Some(entry) = self.may_be_issued(caller, subject, &certificate.key)? {
             return Ok(Decision::Replay(entry));
         }
@@ -207,16 +219,12 @@ impl<V: View> Rules<'_, V> {
         }))
     }
 
-    fn install_issuer(
-        &self,
-        issuer: IssuerName,
-        certificate: &SignedCertificate,
-    ) -> Outcome<Decision, V::Fault> {
-        if let Some(known) = self.view.issuer(issuer).map_err(Stop::Fault)? {
+    fn install_issuer(&self, issuer: IssuerName, certificate: &SignedCertificate) -> Outcome<Decision, V> {
+        if let Some(known) = self.view.issuer(issuer)? {
             let same = known.key == certificate.key && known.serial_number == certificate.serial_number;
             return if same { Ok(Decision::Replay(known.entry)) } else { Err(Conflict::IssuerExists.into()) };
         }
-        if self.view.key(&certificate.key).map_err(Stop::Fault)?.is_some() {
+        if self.view.key(&certificate.key)?.is_some() {
             return Err(Conflict::KeyAlreadyUsed.into());
         }
         self.serial_number_is_free(certificate.serial_number)?;
@@ -225,14 +233,12 @@ impl<V: View> Rules<'_, V> {
 
     /// R-CA-11: who calls was looked at when the call came; a revocation that is decided since, also in the
     /// same batch, comes first.
-    fn may_still_ask(&self, credential: Option<SerialNumber>) -> Outcome<(), V::Fault> {
+    fn may_still_ask(&self, credential: Option<SerialNumber>) -> Outcome<(), V> {
         let Some(credential) = credential else { return Ok(()) };
-        match self.view.certificate_status(&credential).map_err(Stop::Fault)? {
+        match self.view.certificate_status(&credential)? {
             None | Some(CertificateStatus::Revoked) => Err(Conflict::CallerRevoked.into()),
             Some(CertificateStatus::Held) => Err(Conflict::CallerHeld.into()),
-            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
-                Ok(())
-            }
+            Some(_) => Ok(()),
         }
     }
 
@@ -242,14 +248,14 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         request: Option<&RequestId>,
         content: &[u8; 32],
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+    ) -> Outcome<Option<EntryNumber>, V> {
         let Some(request) = request else { return Ok(None) };
-        let Some(known) = self.view.request(caller, request).map_err(Stop::Fault)? else { return Ok(None) };
+        let Some(known) = self.view.request(caller, request)? else { return Ok(None) };
         if known.content != *content {
             return Err(Conflict::RequestReused.into());
         }
         if let Some(serial_number) = known.certificate
-            && let Some(certificate) = self.view.certificate(&serial_number).map_err(Stop::Fault)?
+            && let Some(certificate) = self.view.certificate(&serial_number)?
         {
             self.may_be_handed_out(&certificate)?;
         }
@@ -257,12 +263,12 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// An answer that was given before is not given again once its certificate is revoked or on hold.
-    fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V::Fault> {
-        if !matches!(certificate.status, CertificateStatus::Revoked | CertificateStatus::Held) {
+    fn may_be_handed_out(&self, certificate: &CertificateFacts) -> Outcome<(), V> {
+        if certificate.status.is_good() {
             return Ok(());
         }
-        if let Holder::Principal(Principal::Device(device)) = &certificate.holder
-            && let Some(known) = self.view.device(device).map_err(Stop::Fault)?
+        if let Some(device) = certificate.holder.device()
+            && let Some(known) = self.view.device(device)?
         {
             known.still_lives()?;
         }
@@ -276,8 +282,8 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// R-5280-02: a serial number is used once by an issuer; we use it once at all.
-    fn serial_number_is_free(&self, serial_number: SerialNumber) -> Outcome<(), V::Fault> {
-        match self.view.certificate(&serial_number).map_err(Stop::Fault)? {
+    fn serial_number_is_free(&self, serial_number: SerialNumber) -> Outcome<(), V> {
+        match self.view.certificate(&serial_number)? {
             Some(_) => Err(Conflict::SerialNumberTaken.into()),
             None => Ok(()),
         }
@@ -288,7 +294,7 @@ fn record(event: Event) -> Decision {
     Decision::Record(Box::new(event))
 }
 
-fn settle<T, F>(outcome: Outcome<T, F>) -> Result<Result<T, Conflict>, F> {
+fn settle<T, F>(outcome: Result<T, Stop<F>>) -> Result<Result<T, Conflict>, F> {
     match outcome {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::Conflict(conflict) | Stop::Alarm(_, conflict)) => Ok(Err(conflict)),

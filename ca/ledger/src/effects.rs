@@ -81,10 +81,7 @@ pub enum Effect<'a> {
         state: WorkOrderState,
     },
     /// A unit of the order was confirmed.
-    UnitConfirmed {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    UnitConfirmed(WorkOrderId),
     /// A unit of the order was scrapped. Interpreted before the device changes.
     UnitScrapped {
         /// The work order's number.
@@ -240,22 +237,16 @@ pub fn effects(entry: &Entry) -> Vec<Effect<'_>> {
 /// What only this event does.
 fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
     let changed = |device, change| Effect::DeviceChanged { device, change };
+    let order = |id: &WorkOrderId, state| Effect::WorkOrderChanged { work_order: *id, state };
     let in_use = |serial_number| Effect::StatusChanged { serial_number, change: StatusChange::InUse };
     match &entry.event {
         Event::IssuerInstalled { .. } | Event::DuplicateRefused { .. } | Event::TimeConfirmed { .. } => {}
         Event::WorkOrderCreated { work_order, terms } => {
             effects.push(Effect::WorkOrderCreated { work_order: *work_order, terms });
         }
-        Event::WorkOrderPaused { work_order }
-        | Event::WorkOrderResumed { work_order }
-        | Event::WorkOrderClosed { work_order } => {
-            let state = match &entry.event {
-                Event::WorkOrderPaused { .. } => WorkOrderState::Paused,
-                Event::WorkOrderResumed { .. } => WorkOrderState::Open,
-                _ => WorkOrderState::Closed,
-            };
-            effects.push(Effect::WorkOrderChanged { work_order: *work_order, state });
-        }
+        Event::WorkOrderPaused(id) => effects.push(order(id, WorkOrderState::Paused)),
+        Event::WorkOrderResumed(id) => effects.push(order(id, WorkOrderState::Open)),
+        Event::WorkOrderClosed(id) => effects.push(order(id, WorkOrderState::Closed)),
         Event::BirthIssued { work_order, device, certificate, .. } => {
             let (work_order, birth) = (*work_order, certificate.serial_number);
             effects.extend([Effect::DeviceBorn { device, work_order, birth }, Effect::DeviceSeen(device)]);
@@ -264,7 +255,7 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
             changed(device, DeviceChange::Confirmed),
             Effect::DeviceSeen(device),
             in_use(*serial_number),
-            Effect::UnitConfirmed { work_order: *work_order },
+            Effect::UnitConfirmed(*work_order),
         ]),
         Event::UnitScrapped { work_order, device, .. } => effects.extend([
             Effect::UnitScrapped { work_order: *work_order, device },
@@ -282,12 +273,26 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::ForkDetected { held: false, .. } => {}
         Event::DeviceReleased { device, .. } => effects.push(changed(device, DeviceChange::Released)),
         Event::DeviceRetired { device, .. } => effects.push(changed(device, DeviceChange::Retired)),
-        Event::ReworkAllowed { device } => effects.push(changed(device, DeviceChange::ReworkAllowed)),
+        Event::ReworkAllowed(device) => effects.push(changed(device, DeviceChange::ReworkAllowed)),
         Event::CertificatesRevoked { certificates, job, .. } => {
             effects.extend(job.map(|job| Effect::JobAdvanced(job, certificates.len() as u64)));
         }
-        Event::RevocationBegun { .. } | Event::RotationRequested { .. } => of_selection(entry, effects),
-        Event::RevocationFinished { job } => effects.push(Effect::JobFinished(*job)),
+        Event::RevocationBegun { job, terms } => effects.push(Effect::JobBegun(Box::new(JobFacts {
+            id: *job,
+            terms: terms.clone(),
+            revoked: 0,
+            begun_at: entry.at,
+            begun_by: entry.principal.clone(),
+            begun: entry.number,
+            finished: None,
+        }))),
+        Event::RotationRequested(terms) => effects.push(Effect::RotationRequested(Box::new(RotationFacts {
+            entry: entry.number,
+            requested_at: entry.at,
+            requested_by: entry.principal.clone(),
+            terms: terms.clone(),
+        }))),
+        Event::RevocationFinished(job) => effects.push(Effect::JobFinished(*job)),
         Event::CredentialIssued { role, name, certificate } => {
             let (role, serial_number) = (*role, certificate.serial_number);
             effects.push(Effect::CredentialIssued { role, name, serial_number });
@@ -295,39 +300,6 @@ fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
         Event::PrincipalRevoked { role, name, .. } => {
             effects.push(Effect::PrincipalRevoked { role: *role, name });
         }
-    }
-}
-
-/// What is asked of many certificates at once.
-fn of_selection(entry: &Entry, effects: &mut Vec<Effect<'_>>) {
-    match &entry.event {
-        Event::RevocationBegun { job, selection, reason, invalidity_date, devices, certificates } => {
-            effects.push(Effect::JobBegun(Box::new(JobFacts {
-                id: *job,
-                selection: selection.clone(),
-                reason: *reason,
-                invalidity_date: *invalidity_date,
-                devices: *devices,
-                certificates: *certificates,
-                revoked: 0,
-                begun_at: entry.at,
-                begun_by: entry.principal.clone(),
-                begun: entry.number,
-                finished: None,
-            })));
-        }
-        Event::RotationRequested { selection, spread, reason, until } => {
-            effects.push(Effect::RotationRequested(Box::new(RotationFacts {
-                entry: entry.number,
-                requested_at: entry.at,
-                requested_by: entry.principal.clone(),
-                selection: selection.clone(),
-                spread: *spread,
-                reason: reason.clone(),
-                until: *until,
-            })));
-        }
-        _ => {}
     }
 }
 

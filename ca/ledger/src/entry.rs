@@ -1,13 +1,15 @@
 //! What happened.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use identity::{
     DeviceId, IssuerName, Principal, PrincipalName, RequestId, RevocationReason, Role, SerialNumber,
 };
 
-use super::{Clash, Holder, JobId, Selection, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use super::{
+    Clash, Holder, JobId, RevocationTerms, RotationTerms, SignedCertificate, WorkOrderId, WorkOrderTerms,
+};
 
 /// One thing that happened: numbered without gaps, in one order, holding all that is needed to rebuild
 /// everything else.
@@ -57,20 +59,11 @@ pub enum Event {
         terms: WorkOrderTerms,
     },
     /// It refuses further certificates.
-    WorkOrderPaused {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    WorkOrderPaused(WorkOrderId),
     /// It goes on.
-    WorkOrderResumed {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    WorkOrderResumed(WorkOrderId),
     /// It ended.
-    WorkOrderClosed {
-        /// The work order's number.
-        work_order: WorkOrderId,
-    },
+    WorkOrderClosed(WorkOrderId),
     /// A device has its birth certificate.
     BirthIssued {
         /// Counted against this order.
@@ -169,22 +162,11 @@ pub enum Event {
     RevocationBegun {
         /// A count, from 1.
         job: JobId,
-        /// The selected certificates.
-        selection: Selection,
-        /// The reason (RFC 5280, section 5.3.1).
-        reason: RevocationReason,
-        /// When the keys are believed to have been lost.
-        invalidity_date: Option<SystemTime>,
-        /// How many devices the operator confirmed.
-        devices: u64,
-        /// How many certificates the operator confirmed.
-        certificates: u64,
+        /// What is revoked, and why.
+        terms: RevocationTerms,
     },
     /// A selection was revoked.
-    RevocationFinished {
-        /// The job's number.
-        job: JobId,
-    },
+    RevocationFinished(JobId),
     /// A device is on hold.
     DeviceHeld {
         /// The device.
@@ -211,27 +193,12 @@ pub enum Event {
         revoked: Vec<RevokedCertificate>,
     },
     /// A unit may have one more birth certificate.
-    ReworkAllowed {
-        /// The device.
-        device: DeviceId,
-    },
+    ReworkAllowed(DeviceId),
     /// Certificates are to be renewed soon.
-    RotationRequested {
-        /// Which, of those that were on record then.
-        selection: Selection,
-        /// The renewals are spread over this time.
-        spread: Duration,
-        /// A remark for people.
-        reason: String,
-        /// Forgotten then.
-        until: SystemTime,
-    },
+    RotationRequested(RotationTerms),
     /// An operator confirmed, at the CA's own machine, that the clock is right: [`Entry::at`] is what was
-    /// confirmed.
-    TimeConfirmed {
-        /// The time of the entry before it, which the clock contradicted.
-        before: SystemTime,
-    },
+    /// confirmed, and this is the time of the entry before it.
+    TimeConfirmed(SystemTime),
     /// A principal has a credential.
     CredentialIssued {
         /// What it may be.

@@ -25,12 +25,14 @@ pub use effects::{DeviceChange, DeviceFlags, Effect, StatusChange, effects};
 pub use entry::{Entry, EntryNumber, Event, Revoked, RevokedCertificate};
 pub use intent::{Intent, IssuanceSubject};
 pub use overlay::{EmptyView, Overlay};
-pub use revocation::{JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RotationFacts};
+pub use revocation::{
+    JobFacts, JobId, JobIdError, REVOKE_MAX, ROTATIONS_MAX, RevocationTerms, RotationFacts, RotationTerms,
+};
 pub use selection::{Candidate, Selection};
 pub use serials::Serials;
 pub use view::{
     CertificateFacts, CertificateStatus, DeviceFacts, DeviceState, HoldFacts, Holder, PrincipalFacts,
-    RequestFacts, View, WorkOrderFacts,
+    RequestFacts, View, ViewFault, WorkOrderFacts,
 };
 pub use work_order::{
     MANIFEST_SERIALS_MAX, QUANTITY_MAX, STATIONS_MAX, TermsRefusal, WorkOrderCounts, WorkOrderId,

@@ -102,7 +102,7 @@ impl<B: View> Overlay<B> {
             Effect::WorkOrderChanged { work_order, state } => self.change_order(work_order, |order| {
                 (order.state, order.changed) = (state, entry.number);
             })?,
-            Effect::UnitConfirmed { work_order } => {
+            Effect::UnitConfirmed(work_order) => {
                 self.change_order(work_order, |order| order.counts.count_confirmed())?;
             }
             Effect::UnitScrapped { work_order, device } => {
@@ -225,15 +225,13 @@ impl<B: View> Overlay<B> {
         for other in live.iter().filter(|other| **other != but) {
             let Some(facts) = self.certificate(other)? else { continue };
             let ends = match facts.status {
+                _ if facts.profile != ProfileName::Ldevid => continue,
                 CertificateStatus::Issued => None,
                 CertificateStatus::InUse => in_use_ends,
                 CertificateStatus::Revoked | CertificateStatus::Superseded | CertificateStatus::Held => {
                     continue;
                 }
             };
-            if facts.profile != ProfileName::Ldevid {
-                continue;
-            }
             let (status, changed) = (CertificateStatus::Superseded, Some(entry.number));
             self.certificates.insert(*other, CertificateFacts { status, ends, changed, ..facts });
             self.change_device(device, |known| known.lose(other))?;
@@ -306,31 +304,6 @@ impl<B: View> Overlay<B> {
     pub fn devices(&self) -> &BTreeMap<DeviceId, DeviceFacts> {
         &self.devices
     }
-
-    /// The certificates entered here, in no order; not those of the base.
-    pub fn certificates_here(&self) -> impl Iterator<Item = &CertificateFacts> {
-        self.certificates.values()
-    }
-
-    /// The alarms entered here, oldest first; not those of the base.
-    pub fn alarms(&self) -> &[AlarmFacts] {
-        &self.alarms
-    }
-
-    /// The mass revocations entered here; not those of the base.
-    pub fn jobs_here(&self) -> &BTreeMap<JobId, JobFacts> {
-        &self.jobs
-    }
-
-    /// The rotation requests entered here, oldest first; not those of the base.
-    pub fn rotations_here(&self) -> &[RotationFacts] {
-        &self.rotations
-    }
-
-    /// The principals entered here; not those of the base.
-    pub fn principals(&self) -> &BTreeMap<(Role, PrincipalName), PrincipalFacts> {
-        &self.principals
-    }
 }
 
 impl<B: View> View for Overlay<B> {
@@ -350,10 +323,7 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, Self::Fault> {
-        match self.devices.get(device) {
-            Some(facts) => Ok(Some(facts.clone())),
-            None => self.base.device(device),
-        }
+        here_or(self.devices.get(device), || self.base.device(device))
     }
 
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, Self::Fault> {
@@ -363,10 +333,7 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, Self::Fault> {
-        match self.certificates.get(serial_number) {
-            Some(facts) => Ok(Some(facts.clone())),
-            None => self.base.certificate(serial_number),
-        }
+        here_or(self.certificates.get(serial_number), || self.base.certificate(serial_number))
     }
 
     fn certificate_status(
@@ -387,10 +354,7 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, Self::Fault> {
-        match self.work_orders.get(&work_order) {
-            Some(facts) => Ok(Some(facts.clone())),
-            None => self.base.work_order(work_order),
-        }
+        here_or(self.work_orders.get(&work_order), || self.base.work_order(work_order))
     }
 
     fn work_orders(&self) -> Result<u64, Self::Fault> {
@@ -399,10 +363,7 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, Self::Fault> {
-        match self.principals.get(&(role, name.clone())) {
-            Some(facts) => Ok(Some(facts.clone())),
-            None => self.base.principal(role, name),
-        }
+        here_or(self.principals.get(&(role, name.clone())), || self.base.principal(role, name))
     }
 
     fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, Self::Fault> {
@@ -433,10 +394,7 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn job(&self, job: JobId) -> Result<Option<JobFacts>, Self::Fault> {
-        match self.jobs.get(&job) {
-            Some(facts) => Ok(Some(facts.clone())),
-            None => self.base.job(job),
-        }
+        here_or(self.jobs.get(&job), || self.base.job(job))
     }
 
     fn jobs(&self) -> Result<u64, Self::Fault> {
@@ -445,9 +403,17 @@ impl<B: View> View for Overlay<B> {
     }
 
     fn rotations(&self, now: SystemTime) -> Result<usize, Self::Fault> {
-        let here = self.rotations.iter().filter(|rotation| rotation.until > now).count();
+        let here = self.rotations.iter().filter(|rotation| rotation.terms.until > now).count();
         Ok(here + self.base.rotations(now)?)
     }
+}
+
+/// What was entered here, or else what the base says.
+fn here_or<T: Clone, F>(
+    here: Option<&T>,
+    base: impl FnOnce() -> Result<Option<T>, F>,
+) -> Result<Option<T>, F> {
+    here.map_or_else(base, |facts| Ok(Some(facts.clone())))
 }
 
 /// Entries keep when a device was seen in whole seconds.

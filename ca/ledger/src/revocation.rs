@@ -33,21 +33,28 @@ impl FromStr for JobId {
 #[error("a mass revocation is written rv- and at least six digits, for example rv-000003")]
 pub struct JobIdError;
 
-/// A mass revocation and how far it is.
+/// What a mass revocation revokes, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobFacts {
-    /// The job's number.
-    pub id: JobId,
+pub struct RevocationTerms {
     /// The selected certificates.
     pub selection: Selection,
-    /// The reason (RFC 5280, section 5.3.1).
+    /// The reason (RFC 5280, section 5.3.1): neither a hold nor the compromise of an issuer.
     pub reason: RevocationReason,
-    /// When the keys are believed to have been lost.
+    /// When the keys are believed to have been lost (RFC 5280, section 5.3.2).
     pub invalidity_date: Option<SystemTime>,
     /// How many devices the operator confirmed.
     pub devices: u64,
     /// How many certificates the operator confirmed.
     pub certificates: u64,
+}
+
+/// A mass revocation and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFacts {
+    /// The job's number.
+    pub id: JobId,
+    /// What it revokes, and why.
+    pub terms: RevocationTerms,
     /// How many certificates it has revoked so far.
     pub revoked: u64,
     /// When it began.
@@ -60,6 +67,19 @@ pub struct JobFacts {
     pub finished: Option<EntryNumber>,
 }
 
+/// What is asked of devices that are to renew soon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotationTerms {
+    /// Which certificates, of those that are on record.
+    pub selection: Selection,
+    /// The renewals are spread over this time.
+    pub spread: Duration,
+    /// A remark for people.
+    pub reason: String,
+    /// Forgotten then: when every certificate of now has expired.
+    pub until: SystemTime,
+}
+
 /// A request that certificates be renewed soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationFacts {
@@ -69,14 +89,8 @@ pub struct RotationFacts {
     pub requested_at: SystemTime,
     /// Who asked.
     pub requested_by: Option<Principal>,
-    /// Which certificates.
-    pub selection: Selection,
-    /// The renewals are spread over this time.
-    pub spread: Duration,
-    /// A remark for people.
-    pub reason: String,
-    /// Forgotten then.
-    pub until: SystemTime,
+    /// What is to be renewed, and when.
+    pub terms: RotationTerms,
 }
 
 /// Most certificates that one command revokes: an entry of some 25 kB, a millisecond of the committer's time.

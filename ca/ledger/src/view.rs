@@ -17,7 +17,7 @@ use super::{
 /// looks.
 pub trait View {
     /// Why a row could not be read. `decide` passes it through.
-    type Fault;
+    type Fault: ViewFault;
 
     /// The entry that answered this request of this caller, and what it was about.
     fn request(
@@ -64,6 +64,11 @@ pub trait View {
     fn rotations(&self, now: SystemTime) -> Result<usize, Self::Fault>;
 }
 
+/// Why a row of a [`View`] could not be read.
+pub trait ViewFault {}
+
+impl ViewFault for std::convert::Infallible {}
+
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts {
@@ -97,7 +102,8 @@ pub struct DeviceFacts {
     pub flags: DeviceFlags,
     /// The entry that last confirmed, scrapped, retired, held, released or reworked it, or allowed that.
     pub changed: Option<EntryNumber>,
-    /// When it, or its station for it, last did something that is on record; whole seconds.
+    /// When it, or its station for it, was last seen; whole seconds. At least what is on record; a store also
+    /// keeps, best effort, what is not.
     pub seen_at: SystemTime,
 }
 
@@ -193,6 +199,16 @@ pub enum Holder {
     Issuer(IssuerName),
 }
 
+impl Holder {
+    /// The device; `None`: it is not a device.
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Principal(Principal::Device(device)) => Some(device),
+            Self::Principal(Principal::Named { .. }) | Self::Issuer(_) => None,
+        }
+    }
+}
+
 /// What a certificate on record is worth. Expiry is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CertificateStatus {
@@ -206,6 +222,13 @@ pub enum CertificateStatus {
     Superseded,
     /// On hold: the only revocation that can be undone (R-CRL-06).
     Held,
+}
+
+impl CertificateStatus {
+    /// Whether it is neither revoked nor on hold.
+    pub fn is_good(self) -> bool {
+        !matches!(self, Self::Revoked | Self::Held)
+    }
 }
 
 /// A work order and what became of it.

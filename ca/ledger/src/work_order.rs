@@ -22,12 +22,8 @@ impl FromStr for WorkOrderId {
     type Err = WorkOrderIdError;
 
     fn from_str(text: &str) -> Result<Self, WorkOrderIdError> {
-        let id = text
-            .strip_prefix("wo-")
-            .and_then(|digits| digits.parse().ok())
-            .map(Self)
-            .ok_or(WorkOrderIdError)?;
-        if id.to_string() == text { Ok(id) } else { Err(WorkOrderIdError) }
+        let id = text.strip_prefix("wo-").and_then(|digits| digits.parse().ok()).map(Self);
+        id.filter(|id: &Self| id.to_string() == text).ok_or(WorkOrderIdError)
     }
 }
 

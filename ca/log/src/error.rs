@@ -10,25 +10,23 @@ use ledger::EntryNumber;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// What was on record cannot be read. It must be restored from a backup.
-    #[error("the ledger is damaged: {file}, offset {offset}, entry {entry}: {what}", file = .file.display())]
+    #[error("the ledger is damaged: {place}, entry {entry}: {what}")]
     Damaged {
-        /// The file that holds the entry, or the directory if no file does.
-        file: PathBuf,
-        /// The offset in the file, bytes.
-        offset: u64,
+        /// Where the entry is kept, for people.
+        place: String,
         /// The entry that should be there.
         entry: EntryNumber,
         /// What is there instead.
         what: &'static str,
     },
-    /// The disk, or what else the log lies on, refused.
-    #[error("cannot {what} {path}", path = .path.display())]
+    /// What keeps the log refused.
+    #[error("cannot {what} {place}")]
     Io {
         /// What was tried: a verb.
         what: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The answer of the operating system.
+        /// What it was tried on, for people.
+        place: String,
+        /// Why it failed.
         #[source]
         source: Arc<io::Error>,
     },
@@ -52,27 +50,20 @@ pub enum AppendError {
     Unknown(#[from] LogError),
 }
 
-/// Why a log does not open. An operator must act.
+/// Why a log does not open. An operator must act. Where the log is kept is said for people.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("another process is using the store in {path}", path = .path.display())]
-    InUse {
-        /// The log's directory.
-        path: PathBuf,
-    },
+    #[error("another process is using the store in {0}")]
+    InUse(String),
     /// There is one already where one should be made.
-    #[error("there is a store in {path} already", path = .path.display())]
-    Exists {
-        /// The log's directory.
-        path: PathBuf,
-    },
+    #[error("there is a store in {0} already")]
+    Exists(String),
     /// There is none.
-    #[error("there is no store in {path}; restore it from a backup, or make an installation with touchmark-ca init", path = .path.display())]
-    Missing {
-        /// The log's directory.
-        path: PathBuf,
-    },
+    #[error(
+        "there is no store in {0}; restore it from a backup, or make an installation with touchmark-ca init"
+    )]
+    Missing(String),
     /// It ends before an entry that what is derived from it has seen. Nothing was changed.
     #[error(
         "the ledger lost its end: the listings in {path} have seen entry {seen}, and the ledger ends at entry {head}; certificates that it \

@@ -288,9 +288,8 @@ impl Log for FileLog {
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
         let segment = self.segment_of(entry);
         let offset = segment.as_ref().and_then(|segment| segment.offset_of(entry)).map_or(0, u64::from);
-        let file =
-            segment.map_or_else(|| self.settings.directory.clone(), |segment| segment.path().to_owned());
-        LogError::Damaged { file, offset, entry, what }
+        let path = segment.as_ref().map_or(self.settings.directory.as_path(), |segment| segment.path());
+        segment::damaged(path, offset, entry, what)
     }
 
     fn metrics(&self) -> LogMetrics {

@@ -120,7 +120,7 @@ mod tests {
             request: None,
             content: [1; 32],
             remark: "stolen".to_owned(),
-            event: Event::WorkOrderPaused { work_order: WorkOrderId(1) },
+            event: Event::WorkOrderPaused(WorkOrderId(1)),
         };
         let silent = Entry { remark: String::new(), ..entry.clone() };
         let encoded = |entry: &Entry| {

@@ -50,7 +50,7 @@ impl Log for MemoryLog {
     }
 
     fn damaged(&self, entry: EntryNumber, what: &'static str) -> LogError {
-        LogError::Damaged { file: "memory".into(), offset: 0, entry, what }
+        LogError::Damaged { place: "memory".to_owned(), entry, what }
     }
 
     fn metrics(&self) -> LogMetrics {

@@ -24,7 +24,7 @@ pub fn entry(number: u64, remark: &str) -> Entry {
         request: None,
         content: [0; 32],
         remark: remark.to_owned(),
-        event: Event::WorkOrderPaused { work_order: WorkOrderId(number) },
+        event: Event::WorkOrderPaused(WorkOrderId(number)),
     }
 }
 

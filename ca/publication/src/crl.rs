@@ -20,13 +20,12 @@ pub struct CrlId {
     pub shard: Option<u32>,
 }
 
-/// A published CRL. It never changes: a newer one replaces it in the publication, and readers of this one are
-/// not affected.
-#[derive(Debug, Clone)]
-pub struct Crl {
-    /// The issuer and the shard.
+/// The metadata of a CRL.
+#[derive(Debug, Clone, Copy)]
+pub struct CrlMeta {
+    /// Issuer and shard.
     pub id: CrlId,
-    /// cRLNumber.
+    /// cRLNumber: epoch and counter.
     pub number: CrlNumber,
     /// thisUpdate.
     pub this_update: SystemTime,
@@ -36,6 +35,14 @@ pub struct Crl {
     pub as_of: EntryNumber,
     /// Number of revoked certificates.
     pub count: u64,
+}
+
+/// A published CRL. It never changes: a newer one replaces it in the publication, and readers of this one are
+/// not affected.
+#[derive(Debug, Clone)]
+pub struct Crl {
+    /// What is known of it beside its bytes.
+    pub meta: CrlMeta,
     /// Whether the CRL before it has a thisUpdate in the same second, so that `Last-Modified` cannot tell
     /// them apart.
     pub shares_second: bool,
@@ -56,6 +63,11 @@ pub(super) enum CrlBytes {
 }
 
 impl Crl {
+    /// A CRL with entries of `entries_bytes` at the offset `entries_at` of its DER.
+    pub(super) fn new(meta: CrlMeta, entries_at: u64, entries_bytes: u64, content: CrlBytes) -> Self {
+        Self { meta, shares_second: false, entries_at, entries_bytes, content }
+    }
+
     /// Length in bytes.
     pub fn length(&self) -> u64 {
         match &self.content {

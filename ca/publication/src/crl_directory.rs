@@ -18,8 +18,8 @@ use ledger::EntryNumber;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::crl::{Crl, CrlBytes, CrlId};
-use super::crl_storage::{CrlEntries, CrlMeta, CrlStorage};
+use super::crl::{Crl, CrlBytes, CrlId, CrlMeta};
+use super::crl_storage::{CrlEntries, CrlStorage};
 use super::reserve::Reserve;
 
 /// The directory of CRLs, `ISSUER/SHARD.crl` and `ISSUER/full.crl`.
@@ -92,7 +92,7 @@ impl Directory {
         let mut crls = Vec::new();
         for entry in entries {
             if let Some(crl) = self.read(&entry) {
-                self.index.insert(crl.id, entry);
+                self.index.insert(crl.meta.id, entry);
                 crls.push(crl);
             }
         }
@@ -116,7 +116,7 @@ impl Directory {
         let entries_at = if entries_bytes == 0 { 0 } else { sealed.head.len() as u64 };
         fs::rename(&written, &path)?;
         self.reserve_space();
-        let crl = crl(meta, entries_at, entries_bytes, content(file, length)?);
+        let crl = Crl::new(*meta, entries_at, entries_bytes, content(file, length)?);
         self.index.insert(meta.id, index_entry(&crl, length, sha256));
         Ok(crl)
     }
@@ -168,41 +168,25 @@ impl Directory {
         if length != entry.length || sha256 != entry.sha256 || !inside {
             return None;
         }
-        Some(crl(&meta, entry.entries_at, entry.entries_bytes, content(file, length).ok()?))
+        Some(Crl::new(meta, entry.entries_at, entry.entries_bytes, content(file, length).ok()?))
     }
 }
 
 fn index_entry(crl: &Crl, length: u64, sha256: String) -> IndexEntry {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (epoch, counter) = crl.number.parts();
+    let (epoch, counter) = crl.meta.number.parts();
     IndexEntry {
-        issuer: crl.id.issuer.to_string(),
-        shard: crl.id.shard,
+        issuer: crl.meta.id.issuer.to_string(),
+        shard: crl.meta.id.shard,
         number: format!("{epoch}.{counter}"),
-        this_update: seconds(crl.this_update),
-        next_update: seconds(crl.next_update),
-        as_of: crl.as_of.0,
-        count: crl.count,
+        this_update: seconds(crl.meta.this_update),
+        next_update: seconds(crl.meta.next_update),
+        as_of: crl.meta.as_of.0,
+        count: crl.meta.count,
         entries_at: crl.entries_at,
         entries_bytes: crl.entries_bytes,
         length,
         sha256,
-    }
-}
-
-fn crl(meta: &CrlMeta, entries_at: u64, entries_bytes: u64, content: CrlBytes) -> Crl {
-    let CrlMeta { id, number, this_update, next_update, as_of, count } = *meta;
-    Crl {
-        id,
-        number,
-        this_update,
-        next_update,
-        as_of,
-        count,
-        shares_second: false,
-        entries_at,
-        entries_bytes,
-        content,
     }
 }
 

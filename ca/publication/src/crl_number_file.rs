@@ -45,7 +45,7 @@ impl CrlNumberFile {
     /// When it exists or cannot be written.
     pub fn create(path: &Path, head: LedgerHead) -> Result<Self, CrlNumberError> {
         if path.exists() {
-            return Err(CrlNumberError::Exists { path: path.to_owned() });
+            return Err(CrlNumberError::Exists(place(path)));
         }
         let numbers = Self::of(path, Epoch::at(0, head));
         numbers.0.write(&numbers.0.epoch.lock())?;
@@ -61,7 +61,7 @@ impl CrlNumberFile {
         let epoch = read(path)?;
         let (recorded, head) = (EntryNumber(epoch.ledger_entry), source.head());
         let is_older =
-            || CrlNumberError::OlderLedger { path: path.to_owned(), seen: epoch.ledger_entry, head: head.0 };
+            || CrlNumberError::OlderLedger { place: place(path), seen: epoch.ledger_entry, head: head.0 };
         if recorded > head {
             return Err(is_older());
         }
@@ -145,7 +145,7 @@ impl CrlNumbers for CrlNumberFile {
 impl Shared {
     fn write(&self, epoch: &Epoch) -> Result<(), CrlNumberError> {
         let text = toml::to_string(epoch).map_err(|_| CrlNumberError::Exhausted)?;
-        let failed = |source| CrlNumberError::Write { path: self.path.clone(), source };
+        let failed = |source| CrlNumberError::Write { place: place(&self.path), source };
         let text = format!("{HEAD}{text}");
         self.reserve
             .spent_on(RESERVE_BYTES, || files::replace(&self.path, 0o644, text.as_bytes()))
@@ -161,8 +161,12 @@ impl Epoch {
 
 fn read(path: &Path) -> Result<Epoch, CrlNumberError> {
     let text =
-        fs::read_to_string(path).map_err(|source| CrlNumberError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|_| CrlNumberError::Damaged { path: path.to_owned() })
+        fs::read_to_string(path).map_err(|source| CrlNumberError::Read { place: place(path), source })?;
+    toml::from_str(&text).map_err(|_| CrlNumberError::Damaged(place(path)))
+}
+
+fn place(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// The file has less than a block, and its next version another; the rest is for the file system.
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn numbers_grow_over_restarts_also_when_the_lists_were_never_made() {
+    async fn numbers_grow_over_restarts_also_when_the_crls_were_never_made() {
         // R-CRL-01: killed between taking a number and publishing.
         let dir = tempfile::tempdir().unwrap();
         let source = FakeSource::at(5);

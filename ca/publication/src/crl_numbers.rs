@@ -2,7 +2,6 @@
 //! (R-CRL-01, R-CA-06).
 
 use std::io;
-use std::path::PathBuf;
 
 use async_trait::async_trait;
 use issuance::CrlNumber;
@@ -79,52 +78,39 @@ impl Iterator for CrlNumberRange {
     }
 }
 
-/// Why there are no CRL numbers: the operator must act.
+/// Why there are no CRL numbers: the operator must act. Where the numbers are kept is said for people.
 #[derive(Debug, thiserror::Error)]
 pub enum CrlNumberError {
-    /// The file exists and should not.
-    #[error("{} exists", path.display())]
-    Exists {
-        /// The file of CRL numbers.
-        path: PathBuf,
-    },
-    /// The file is missing or cannot be read.
-    #[error(
-        "{} cannot be read: without it nobody knows which numbers CRLs had",
-        path.display()
-    )]
+    /// There are numbers already.
+    #[error("{0} exists")]
+    Exists(String),
+    /// They are missing or cannot be read.
+    #[error("{place} cannot be read: without it nobody knows which numbers CRLs had")]
     Read {
-        /// The file of CRL numbers.
-        path: PathBuf,
-        /// The error of the system.
+        /// Where they are kept.
+        place: String,
+        /// Why.
         source: io::Error,
     },
-    /// The file is damaged.
-    #[error(
-        "{} is damaged: nobody knows which numbers CRLs had",
-        path.display()
-    )]
-    Damaged {
-        /// The file of CRL numbers.
-        path: PathBuf,
-    },
-    /// The file cannot be written.
-    #[error("{} cannot be written", path.display())]
+    /// They are damaged.
+    #[error("{0} is damaged: nobody knows which numbers CRLs had")]
+    Damaged(String),
+    /// They cannot be written.
+    #[error("{place} cannot be written")]
     Write {
-        /// The file of CRL numbers.
-        path: PathBuf,
-        /// The error of the system.
+        /// Where they are kept.
+        place: String,
+        /// Why.
         source: io::Error,
     },
     /// The ledger was restored from a backup and lacks what was published.
     #[error(
-        "the ledger is older than what this CA has published: {} saw entry {seen}, and the ledger, which ends at {head}, lacks it or has \
-         another; certificates and revocations since are missing",
-        path.display()
+        "the ledger is older than what this CA has published: {place} saw entry {seen}, and the ledger, which ends at {head}, lacks it or has \
+         another; certificates and revocations since are missing"
     )]
     OlderLedger {
-        /// The file of CRL numbers.
-        path: PathBuf,
+        /// Where the numbers are kept.
+        place: String,
         /// The recorded entry.
         seen: u64,
         /// The last entry of the ledger.
@@ -133,7 +119,7 @@ pub enum CrlNumberError {
     /// 2^64 numbers were given.
     #[error("there are no more numbers for CRLs in this epoch")]
     Exhausted,
-    /// The thread that wrote the file panicked: a bug.
+    /// The thread that took them panicked: a bug.
     #[error("a thread that took CRL numbers panicked")]
     Thread,
     /// The ledger cannot be read.

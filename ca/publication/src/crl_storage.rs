@@ -2,13 +2,11 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
-use issuance::{CrlNumber, SealedCrl};
-use ledger::EntryNumber;
+use issuance::SealedCrl;
 
-use super::crl::{Crl, CrlId};
+use super::crl::{Crl, CrlMeta};
 
 /// Keeps CRLs over restarts, so that a start does not have to sign all of them again.
 #[async_trait]
@@ -31,23 +29,6 @@ pub trait CrlStorage: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be written.
     async fn commit(&self) -> io::Result<()>;
-}
-
-/// The metadata of a CRL.
-#[derive(Debug, Clone, Copy)]
-pub struct CrlMeta {
-    /// Issuer and shard.
-    pub id: CrlId,
-    /// cRLNumber: epoch and counter.
-    pub number: CrlNumber,
-    /// thisUpdate.
-    pub this_update: SystemTime,
-    /// nextUpdate.
-    pub next_update: SystemTime,
-    /// The last ledger entry that changed it.
-    pub as_of: EntryNumber,
-    /// Number of revoked certificates.
-    pub count: u64,
 }
 
 /// The entries of a CRL that is being made, DER.

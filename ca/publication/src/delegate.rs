@@ -75,9 +75,7 @@ impl DelegateSlot {
         // In a task of its own: if the client went away during the renewal and dropped it, every aborted
         // request would leave another certificate in the ledger.
         let making = tokio::spawn(async move { slot.renew(by.as_ref(), now).await });
-        making
-            .await
-            .unwrap_or(Err(StoreError::Bug { what: "the task that made an OCSP signer panicked" }.into()))
+        making.await.unwrap_or(Err(StoreError::Bug("the task that made an OCSP signer panicked").into()))
     }
 
     async fn renew(
@@ -137,9 +135,6 @@ pub enum DelegationError {
     #[error("the certificate of an OCSP signer is not made while the clock is in doubt")]
     ClockInDoubt,
     /// The ledger refuses it.
-    #[error("the ledger refuses the certificate of an OCSP signer: {why}")]
-    Conflict {
-        /// The conflict.
-        why: String,
-    },
+    #[error("the ledger refuses the certificate of an OCSP signer: {0}")]
+    Conflict(String),
 }

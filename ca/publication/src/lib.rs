@@ -33,11 +33,11 @@ use identity::IssuerName;
 use parking_lot::{Mutex, RwLock};
 use signer::Issuers;
 
-pub use crl::{Crl, CrlId};
+pub use crl::{Crl, CrlId, CrlMeta};
 pub use crl_directory::CrlDirectory;
 pub use crl_number_file::CrlNumberFile;
 pub use crl_numbers::{CrlNumberError, CrlNumberRange, CrlNumbers, LedgerHead};
-pub use crl_storage::{CrlEntries, CrlMeta, CrlStorage};
+pub use crl_storage::{CrlEntries, CrlStorage};
 pub use delegate::{Delegate, DelegateIssuer, DelegationError};
 pub use ledger_head::LedgerHeadRecorder;
 pub use ocsp_responder::{CacheValidity, OcspFigures, OcspReply, OcspResponder};
@@ -45,7 +45,7 @@ pub use publisher::{PublicationStorage, PublishError, Publisher};
 pub use root_crl::{
     RootCrlDraft, RootCrlError, read_root_crl, root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
-pub use source::{Ledger, StatusSource};
+pub use source::{StatusSource, StoreStatus};
 
 /// The CRLs that are published now: written by the [`Publisher`], read by the front doors.
 #[derive(Debug)]
@@ -104,9 +104,9 @@ impl Publication {
         let crls = self.crls.read();
         let mut issuers: HashMap<IssuerName, IssuerFigures> = HashMap::new();
         for crl in crls.values() {
-            let left = seconds_between(now, crl.next_update);
-            let age = seconds_between(crl.this_update, now);
-            let figures = issuers.entry(crl.id.issuer).or_insert(IssuerFigures {
+            let left = seconds_between(now, crl.meta.next_update);
+            let age = seconds_between(crl.meta.this_update, now);
+            let figures = issuers.entry(crl.meta.id.issuer).or_insert(IssuerFigures {
                 to_expiry: left,
                 age,
                 crls: 0,
@@ -115,8 +115,8 @@ impl Publication {
             figures.to_expiry = figures.to_expiry.min(left);
             figures.age = figures.age.max(age);
             figures.crls += 1;
-            if crl.id.shard.is_none() {
-                figures.revoked = crl.count;
+            if crl.meta.id.shard.is_none() {
+                figures.revoked = crl.meta.count;
             }
         }
         PublicationFigures {
@@ -134,10 +134,13 @@ impl Publication {
 
     fn publish(&self, mut crl: Arc<Crl>) {
         let mut crls = self.crls.write();
-        if crls.get(&crl.id).is_some_and(|before| same_second(before.this_update, crl.this_update)) {
+        if crls
+            .get(&crl.meta.id)
+            .is_some_and(|before| same_second(before.meta.this_update, crl.meta.this_update))
+        {
             Arc::make_mut(&mut crl).shares_second = true;
         }
-        crls.insert(crl.id, crl);
+        crls.insert(crl.meta.id, crl);
         drop(crls);
         self.published.fetch_add(1, Ordering::Relaxed);
     }

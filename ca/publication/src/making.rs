@@ -8,8 +8,8 @@ use ledger::EntryNumber;
 use signer::{Issuer, Issuers};
 use tracing::warn;
 
-use super::crl::{Crl, CrlId};
-use super::crl_storage::{CrlEntries, CrlMeta, CrlStorage};
+use super::crl::{Crl, CrlId, CrlMeta};
+use super::crl_storage::{CrlEntries, CrlStorage};
 use super::{CRL_LIFETIME, PublishError, StatusSource, schedule};
 
 /// Makes CRLs and stores them.
@@ -70,7 +70,7 @@ impl CrlMaker {
         now: SystemTime,
     ) -> Result<Crl, PublishError> {
         let (by, fields, draft) = self.begin(&new, CrlScope::Full, now)?;
-        let count = parts.iter().map(|crl| crl.count).sum();
+        let count = parts.iter().map(|crl| crl.meta.count).sum();
         let meta = meta(new.id, &fields, schedule::parts_as_of(&parts), count);
         self.finish(&by, draft, meta, CrlEntries::Of(parts)).await
     }

@@ -59,7 +59,7 @@ impl Publisher {
         let PublicationStorage { numbers, crls, chores } = storage;
         let now = clock.now();
         for crl in crls.load().await.map_err(PublishError::Io)? {
-            if crl.next_update > now {
+            if crl.meta.next_update > now {
                 publication.publish(Arc::new(crl));
             }
         }
@@ -183,7 +183,7 @@ impl Publisher {
 
     fn new_crl(&self, id: CrlId, numbers: &mut CrlNumberRange) -> Result<NewCrl, PublishError> {
         let number = numbers.next().ok_or(CrlNumberError::Exhausted)?;
-        Ok(NewCrl { id, number, before: self.publication.crl(id).map(|crl| crl.this_update) })
+        Ok(NewCrl { id, number, before: self.publication.crl(id).map(|crl| crl.meta.this_update) })
     }
 
     async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
@@ -201,7 +201,7 @@ impl Publisher {
     async fn full_crl_waits(&self) -> Result<bool, StoreError> {
         for issuer in ONLINE_ISSUERS {
             let parts: EntryNumber = schedule::parts_as_of(&self.parts(issuer).await?);
-            if self.publication.crl(CrlId { issuer, shard: None }).is_none_or(|crl| crl.as_of != parts) {
+            if self.publication.crl(CrlId { issuer, shard: None }).is_none_or(|crl| crl.meta.as_of != parts) {
                 return Ok(true);
             }
         }

@@ -15,7 +15,7 @@ use issuance::{
 use ledger::EntryNumber;
 use signer::{Signer, SignerError};
 
-use super::crl::{Crl, CrlBytes, CrlId};
+use super::crl::{Crl, CrlBytes, CrlId, CrlMeta};
 
 /// A CRL of the issuers that the root has revoked, to be signed by the root.
 #[derive(Debug)]
@@ -110,20 +110,17 @@ pub fn read_root_crl(issuers_dir: &Path, root: &Certificate) -> Result<Crl, Root
     let path = root_crl_file(issuers_dir);
     let der = std::fs::read(&path).map_err(|source| RootCrlError::Io { path: path.clone(), source })?;
     let summary = CrlSummary::from_der(&der).ok().filter(|summary| *summary.issuer == *root.subject());
-    let summary = summary.ok_or(RootCrlError::Damaged { path })?;
+    let summary = summary.ok_or(RootCrlError::Damaged(path))?;
     let (entries_at, entries_bytes) = summary.entries;
-    Ok(Crl {
+    let meta = CrlMeta {
         id: CrlId { issuer: IssuerName::Root, shard: None },
         number: summary.number,
         this_update: summary.this_update,
         next_update: summary.next_update,
         as_of: EntryNumber(0),
         count: 0,
-        shares_second: false,
-        entries_at: entries_at as u64,
-        entries_bytes: entries_bytes as u64,
-        content: CrlBytes::Memory(Bytes::from(der)),
-    })
+    };
+    Ok(Crl::new(meta, entries_at as u64, entries_bytes as u64, CrlBytes::Memory(Bytes::from(der))))
 }
 
 /// Why there is no CRL of the root: the operator must act.
@@ -138,11 +135,8 @@ pub enum RootCrlError {
         source: std::io::Error,
     },
     /// The file is not a CRL of this root.
-    #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", .0.display())]
+    Damaged(PathBuf),
     /// The imported signature is not the root's.
     #[error(
         "the signature is not the root's over this list: sign the very file that --export wrote, with the root's key"

@@ -11,7 +11,7 @@ use super::crl::Crl;
 
 /// Whether the CRL of a shard must be made: it lacks the last change of the shard, or its time has come.
 pub(super) fn shard_is_due(published: Option<&Crl>, changed: EntryNumber, now: SystemTime) -> bool {
-    !published.is_some_and(|crl| crl.as_of == changed && is_current(crl, now))
+    !published.is_some_and(|crl| crl.meta.as_of == changed && is_current(crl, now))
 }
 
 /// Whether the full CRL of an issuer must be made, from parts with this [`parts_as_of`]. A changed one waits
@@ -24,12 +24,12 @@ pub(super) fn full_is_due(
 ) -> bool {
     let Some(crl) = published.filter(|crl| is_current(crl, now)) else { return true };
     let waited = since_made.is_none_or(|since| since >= full_pause(crl.length()));
-    waited && crl.as_of != parts
+    waited && crl.meta.as_of != parts
 }
 
 /// Identifies the parts of a full CRL: the sum of their last entries, each of which only grows.
 pub(super) fn parts_as_of(parts: &[Arc<Crl>]) -> EntryNumber {
-    EntryNumber(parts.iter().fold(0, |sum, crl| sum.wrapping_add(crl.as_of.0)))
+    EntryNumber(parts.iter().fold(0, |sum, crl| sum.wrapping_add(crl.meta.as_of.0)))
 }
 
 /// thisUpdate of a new CRL: backdated, but after the CRL that it replaces, so that their HTTP dates differ. A
@@ -42,7 +42,7 @@ pub(super) fn this_update(before: Option<SystemTime>, now: SystemTime, backdate:
 
 /// Whether a CRL need not be replaced because of its age. One from the future was made by a wrong clock.
 fn is_current(crl: &Crl, now: SystemTime) -> bool {
-    crl.this_update <= now && now < crl.this_update + CRL_RENEWED_AFTER
+    crl.meta.this_update <= now && now < crl.meta.this_update + CRL_RENEWED_AFTER
 }
 
 /// How long a full CRL of this size is kept before a change makes a new one: a second for each MiB, at most
@@ -69,8 +69,8 @@ impl LastRound {
         now: SystemTime,
     ) -> Self {
         let (mut begun, mut renew) = (None, None);
-        for crl in published.filter(|crl| crl.id.issuer != IssuerName::Root) {
-            let at = crl.this_update;
+        for crl in published.filter(|crl| crl.meta.id.issuer != IssuerName::Root) {
+            let at = crl.meta.this_update;
             begun = Some(begun.map_or(at, |latest: SystemTime| latest.max(at)));
             renew = Some(renew.map_or(at, |first: SystemTime| first.min(at)));
         }
@@ -100,21 +100,18 @@ mod tests {
     use issuance::CrlNumber;
 
     use super::*;
-    use crate::crl::{CrlBytes, CrlId};
+    use crate::crl::{CrlBytes, CrlId, CrlMeta};
 
     fn crl(as_of: u64, this_update: SystemTime) -> Crl {
-        Crl {
+        let meta = CrlMeta {
             id: CrlId { issuer: IssuerName::Factory, shard: None },
             number: CrlNumber::new(0, 1),
             this_update,
             next_update: this_update + CRL_RENEWED_AFTER * 4,
             as_of: EntryNumber(as_of),
             count: 0,
-            shares_second: false,
-            entries_at: 0,
-            entries_bytes: 0,
-            content: CrlBytes::Memory(Bytes::from(vec![0; 3 << 20])),
-        }
+        };
+        Crl::new(meta, 0, 0, CrlBytes::Memory(Bytes::from(vec![0; 3 << 20])))
     }
 
     #[test]

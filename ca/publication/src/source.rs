@@ -11,7 +11,7 @@ use store::{Status, StoreError};
 
 use super::CRL_LIFETIME;
 
-/// The status of certificates, as the ledger has it. A store is one, as a [`Ledger`].
+/// The status of certificates, as the ledger has it. A store is one, as a [`StoreStatus`].
 #[async_trait]
 pub trait StatusSource: Send + Sync + 'static {
     /// The last durable entry.
@@ -47,11 +47,11 @@ pub trait StatusSource: Send + Sync + 'static {
     ) -> Result<OcspCertStatus, StoreError>;
 }
 
-/// A store as a [`StatusSource`].
-pub struct Ledger(pub Arc<dyn Status>);
+/// The [`Status`] of a store as a [`StatusSource`].
+pub struct StoreStatus(pub Arc<dyn Status>);
 
 #[async_trait]
-impl StatusSource for Ledger {
+impl StatusSource for StoreStatus {
     fn head(&self) -> EntryNumber {
         self.0.head()
     }

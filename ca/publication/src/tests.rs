@@ -129,15 +129,15 @@ async fn one_revocation_makes_one_shard_new_and_the_whole_list() {
     let mut office = Office::new(3).await;
     assert_eq!(office.publisher.round().await.unwrap(), 9 + 3);
     assert_eq!(office.publisher.round().await.unwrap(), 0);
-    let before = [0, 1, 2].map(|shard| office.crl(Some(shard)).number);
+    let before = [0, 1, 2].map(|shard| office.crl(Some(shard)).meta.number);
     office.revoke(1, 77);
     assert_eq!(office.publisher.round().await.unwrap(), 2);
-    let after = [0, 1, 2].map(|shard| office.crl(Some(shard)).number);
+    let after = [0, 1, 2].map(|shard| office.crl(Some(shard)).meta.number);
     assert!(after[0] == before[0] && after[1] > before[1] && after[2] == before[2]);
     assert!(has(&office.crl(Some(1)), 77) && has(&office.crl(None), 77) && !has(&office.crl(Some(0)), 77));
     assert_eq!(office.publisher.round().await.unwrap(), 0);
     let summary = CrlSummary::from_der(&bytes(&office.crl(None))).unwrap();
-    assert_eq!((summary.number, summary.next_update), (office.crl(None).number, noon() + CRL_LIFETIME));
+    assert_eq!((summary.number, summary.next_update), (office.crl(None).meta.number, noon() + CRL_LIFETIME));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn the_whole_list_has_what_its_shards_have_also_when_they_are_large() {
     }
     office.publisher.round().await.unwrap();
     let full_crl = office.crl(None);
-    assert_eq!(full_crl.count, 2_500);
+    assert_eq!(full_crl.meta.count, 2_500);
     assert!(full_crl.length() > 2_500 * 49);
     let parts: Vec<u8> = (0..3)
         .flat_map(|shard| {
@@ -191,11 +191,11 @@ async fn the_directory_can_be_deleted_and_the_numbers_go_on() {
     // R-CRL-01.
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
-    let before = office.crl(None).number;
+    let before = office.crl(None).meta.number;
     std::fs::remove_dir_all(office.dir.path().join("publication")).unwrap();
     office.restart().await;
     office.publisher.round().await.unwrap();
-    assert!(office.crl(Some(0)).number > before);
+    assert!(office.crl(Some(0)).meta.number > before);
     assert!(before > CrlNumber::new(0, 0));
 }
 
@@ -209,16 +209,16 @@ async fn lists_are_made_again_by_the_clock_with_three_quarters_of_their_life_lef
     assert_eq!(office.publisher.round().await.unwrap(), 0);
     office.clock.advance(Duration::from_secs(1));
     assert_eq!(office.publisher.round().await.unwrap(), 6);
-    assert!(office.crl(Some(0)).number > first.number);
+    assert!(office.crl(Some(0)).meta.number > first.meta.number);
     // A reader of the old CRL still reads all of it.
-    assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.number);
+    assert_eq!(CrlSummary::from_der(&bytes(&first)).unwrap().number, first.meta.number);
 }
 
 #[tokio::test]
 async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
     let mut office = Office::new(1).await;
     office.publisher.round().await.unwrap();
-    assert_eq!(office.crl(Some(0)).this_update, noon(), "without a margin");
+    assert_eq!(office.crl(Some(0)).meta.this_update, noon(), "without a margin");
     office.publisher = office.publisher.backdated(MARGIN);
     for n in 1..4 {
         let before = office.crl(Some(0));
@@ -226,16 +226,19 @@ async fn a_list_begins_before_it_is_made_and_after_the_one_that_it_follows() {
         office.revoke(0, n);
         office.publisher.round().await.unwrap();
         let crl = office.crl(Some(0));
-        assert!(crl.number > before.number && crl.this_update > before.this_update, "{n}");
-        assert!(crl.this_update <= office.clock.now());
+        assert!(
+            crl.meta.number > before.meta.number && crl.meta.this_update > before.meta.this_update,
+            "{n}"
+        );
+        assert!(crl.meta.this_update <= office.clock.now());
     }
     office.clock.advance(Duration::from_secs(3600));
     office.revoke(0, 9);
     office.publisher.round().await.unwrap();
     for shard in [Some(0), None] {
         let crl = office.crl(shard);
-        assert_eq!(crl.this_update, office.clock.now() - MARGIN);
-        assert_eq!(crl.next_update, office.clock.now() + CRL_LIFETIME);
+        assert_eq!(crl.meta.this_update, office.clock.now() - MARGIN);
+        assert_eq!(crl.meta.next_update, office.clock.now() + CRL_LIFETIME);
     }
 }
 
@@ -249,8 +252,8 @@ async fn a_list_from_the_future_is_replaced_at_once_when_the_clock_is_right_agai
     office.clock.set(noon());
     assert_eq!(office.publisher.round().await.unwrap(), 6, "nothing happened in the ledger meanwhile");
     let crl = office.crl(None);
-    assert!(crl.number > ahead.number);
-    assert_eq!(crl.this_update, noon() - MARGIN);
+    assert!(crl.meta.number > ahead.meta.number);
+    assert_eq!(crl.meta.this_update, noon() - MARGIN);
     assert_eq!(office.publisher.round().await.unwrap(), 0);
 }
 

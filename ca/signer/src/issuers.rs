@@ -82,7 +82,7 @@ impl Issuers {
         let mut next = async || {
             let (signer, name) = signers.next().ok_or(IssuersError::Thread)?;
             let certificate = read_certificate(&settings.dir.join(certificate_file(name)))?;
-            let signer = checked(settings, name, &certificate, signer).await?;
+            let signer = checked(name, &certificate, signer).await?;
             Ok::<_, IssuersError>(Issuer { name, certificate: Arc::new(certificate), signer })
         };
         let issuers = Self {
@@ -102,7 +102,7 @@ impl Issuers {
     pub async fn open_root(&self, settings: &IssuerSettings) -> Result<Arc<dyn Signer>, IssuersError> {
         let IssuerKeys::Files { passphrase_file } = &settings.keys;
         let signer = open_file(&settings.dir, IssuerName::Root, &Passphrase::read(passphrase_file)?)?;
-        checked(settings, IssuerName::Root, &self.root, signer).await
+        checked(IssuerName::Root, &self.root, signer).await
     }
 
     /// The issuer that can sign as `name`; `None` for the root, which is offline.
@@ -120,7 +120,7 @@ impl Issuers {
     /// # Errors
     /// [`SignerError::Offline`] for the root.
     pub fn signer_of(&self, name: IssuerName) -> Result<&Issuer, SignerError> {
-        self.signing(name).ok_or(SignerError::Offline { issuer: name })
+        self.signing(name).ok_or(SignerError::Offline(name))
     }
 
     /// The certificate of an issuer.
@@ -156,23 +156,21 @@ fn open_file(dir: &Path, name: IssuerName, passphrase: &Passphrase) -> Result<Ar
 }
 
 async fn checked(
-    settings: &IssuerSettings,
     issuer: IssuerName,
     certificate: &Certificate,
     signer: Arc<dyn Signer>,
 ) -> Result<Arc<dyn Signer>, IssuersError> {
-    let path = settings.dir.join(key_file(issuer));
     match check_signer(&*signer, certificate).await {
         Ok(()) => Ok(signer),
-        Err(SignerCheckError::OtherKey) => Err(IssuersError::Mismatch { path, issuer }),
-        Err(SignerCheckError::SelfTest) => Err(IssuersError::SelfTest { path }),
+        Err(SignerCheckError::OtherKey) => Err(IssuersError::Mismatch(issuer)),
+        Err(SignerCheckError::SelfTest) => Err(IssuersError::SelfTest(issuer)),
         Err(SignerCheckError::Signer(error)) => Err(error.into()),
     }
 }
 
 fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
     let pem = std::fs::read(path).map_err(|source| IssuersError::Read { path: path.to_owned(), source })?;
-    let damaged = || IssuersError::NotACertificate { path: path.to_owned() };
+    let damaged = || IssuersError::NotACertificate(path.to_owned());
     let der = CertificateDer::from_pem_slice(&pem).map_err(|_| damaged())?;
     Certificate::from_der(&der).map_err(|_| damaged())
 }
@@ -189,34 +187,23 @@ pub enum IssuersError {
         source: std::io::Error,
     },
     /// A certificate is damaged.
-    #[error("{} is not a certificate of Touchmark in PEM, or it is damaged", path.display())]
-    NotACertificate {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{} is not a certificate of Touchmark in PEM, or it is damaged", .0.display())]
+    NotACertificate(PathBuf),
     /// The passphrase cannot be used.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
-    /// A key file cannot be used.
+    /// A key cannot be opened.
     #[error("an issuer's key cannot be used")]
     Key(#[source] KeyFileError),
     /// A key does not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
     /// A key is not the certificate's.
-    #[error("{} is not the key of the {issuer} issuer's certificate", path.display())]
-    Mismatch {
-        /// The key's file.
-        path: PathBuf,
-        /// Whose key it should be.
-        issuer: IssuerName,
-    },
+    #[error("the key of the {0} issuer is not that of its certificate")]
+    Mismatch(IssuerName),
     /// The signatures of a key do not verify.
-    #[error("{} makes signatures that do not verify; restore the key from its backup", path.display())]
-    SelfTest {
-        /// The key's file.
-        path: PathBuf,
-    },
+    #[error("the key of the {0} issuer makes signatures that do not verify; restore the key from its backup")]
+    SelfTest(IssuerName),
     /// Two issuers have one key (R-CA-02).
     #[error("the issuers {first} and {second} have the same key; every issuer needs a key of its own")]
     OneKeyTwoPurposes {

@@ -34,28 +34,27 @@ impl From<aws_lc_rs::pkcs8::Document> for Pkcs8 {
 /// Reads and decrypts.
 pub(super) fn read_encrypted(path: &Path, passphrase: &Passphrase) -> Result<Pkcs8, KeyFileError> {
     let pem = read_private(path, KEY_FILE_BYTES_MAX)?;
-    let not_a_key = || KeyFileError::NotAKey { path: path.to_owned() };
+    let not_a_key = || KeyFileError::NotAKey(path.to_owned());
     let text = str::from_utf8(&pem).map_err(|_| not_a_key())?;
     let (label, encrypted) = SecretDocument::from_pem(text).map_err(|_| not_a_key())?;
     EncryptedPrivateKeyInfo::validate_pem_label(label).map_err(|_| not_a_key())?;
     let encrypted = EncryptedPrivateKeyInfo::from_der(encrypted.as_bytes()).map_err(|_| not_a_key())?;
-    let key = encrypted
-        .decrypt(passphrase.expose())
-        .map_err(|_| KeyFileError::WrongPassphrase { path: path.to_owned() })?;
+    let key =
+        encrypted.decrypt(passphrase.expose()).map_err(|_| KeyFileError::WrongPassphrase(path.to_owned()))?;
     Ok(Pkcs8(Zeroizing::new(key.as_bytes().to_vec())))
 }
 
 /// Encrypts and writes to a fresh file of mode 0600.
 pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8) -> Result<(), KeyFileError> {
-    let encode = |_| KeyFileError::Encode { path: path.to_owned() };
+    let encode = |_| KeyFileError::Encode(path.to_owned());
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
     rand::fill(&mut salt).and_then(|()| rand::fill(&mut iv)).map_err(|_| KeyFileError::Generate)?;
     let cost = if passphrase.is_generated() { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
     let (log_n, r, p) = cost;
     let cost = scrypt::Params::new(log_n, r, p, AES_256_KEY_BYTES)
-        .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
+        .map_err(|_| KeyFileError::Encode(path.to_owned()))?;
     let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)
-        .map_err(|_| KeyFileError::Encode { path: path.to_owned() })?;
+        .map_err(|_| KeyFileError::Encode(path.to_owned()))?;
     let pem = PrivateKeyInfo::try_from(key.as_der())
         .map_err(encode)?
         .encrypt_with_params(scheme, passphrase.expose())
@@ -89,7 +88,7 @@ pub fn read_private(path: &Path, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>,
         match error {
             PrivateFileError::Read(source) => KeyFileError::Read { path, source },
             PrivateFileError::Exposed { mode } => KeyFileError::ReadableByOthers { path, mode },
-            PrivateFileError::Unexpected => KeyFileError::NotAKey { path },
+            PrivateFileError::Unexpected => KeyFileError::NotAKey(path),
         }
     })
 }
@@ -128,29 +127,17 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// The file is of another kind, or damaged.
-    #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", path.display())]
-    NotAKey {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", .0.display())]
+    NotAKey(PathBuf),
     /// The passphrase does not decrypt it.
-    #[error("{} cannot be decrypted with this passphrase", path.display())]
-    WrongPassphrase {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{} cannot be decrypted with this passphrase", .0.display())]
+    WrongPassphrase(PathBuf),
     /// The key is not ECDSA on P-256.
-    #[error("{} holds a key of another kind than P-256", path.display())]
-    Kind {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{} holds a key of another kind than P-256", .0.display())]
+    Kind(PathBuf),
     /// The key cannot be encoded.
-    #[error("the key for {} cannot be encoded", path.display())]
-    Encode {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("the key for {} cannot be encoded", .0.display())]
+    Encode(PathBuf),
     /// The cryptographic library fails.
     #[error("no key can be made: the cryptographic library failed")]
     Generate,

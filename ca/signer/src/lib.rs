@@ -61,11 +61,8 @@ pub enum SignerError {
     #[error("the signing key cannot be used")]
     Unavailable(#[source] Arc<dyn Error + Send + Sync>),
     /// The key is offline, as the root's is.
-    #[error("the key of the {issuer} issuer is not on this machine")]
-    Offline {
-        /// The issuer.
-        issuer: IssuerName,
-    },
+    #[error("the key of the {0} issuer is not on this machine")]
+    Offline(IssuerName),
 }
 
 impl SignerError {

@@ -443,15 +443,11 @@ mod tests {
     fn stores() -> Vec<(Refused, Code, &'static str)> {
         let io = LogError::Io {
             what: "write",
-            path: "/var/lib/secret".into(),
+            place: "/var/lib/secret".into(),
             source: Arc::new(io::Error::other("denied")),
         };
-        let damaged = LogError::Damaged {
-            file: "/var/lib/secret".into(),
-            offset: 7,
-            entry: EntryNumber(7),
-            what: "secret",
-        };
+        let damaged =
+            LogError::Damaged { place: "/var/lib/secret".into(), entry: EntryNumber(7), what: "secret" };
         let behind = StoreError::ListingsUnavailable {
             reached: EntryNumber(1),
             head: EntryNumber(2),
@@ -461,7 +457,7 @@ mod tests {
             (StoreError::Full.into(), Code::Unavailable, "STORE_FULL"),
             (StoreError::Busy.into(), Code::Unavailable, "STORE_BUSY"),
             (StoreError::Stopped.into(), Code::Unavailable, "STORE_UNAVAILABLE"),
-            (StoreError::Bug { what: "secret" }.into(), Code::Internal, "INTERNAL"),
+            (StoreError::Bug("secret").into(), Code::Internal, "INTERNAL"),
             (Refused::Internal { what: "secret" }, Code::Internal, "INTERNAL"),
             (StoreError::CursorUnknown.into(), Code::InvalidArgument, "CURSOR_UNKNOWN"),
             (behind.into(), Code::Unavailable, "LISTINGS_UNAVAILABLE"),

@@ -144,12 +144,13 @@ fn resource(path: &str) -> Option<Resource> {
 
 /// A CRL (R-CRL-12), never compressed.
 fn crl(crl: Arc<Crl>, request: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
-    let etag = format!("\"{}\"", crl.number);
-    let validators = Validators { etag: &etag, modified: crl.this_update, shares_second: crl.shares_second };
+    let etag = format!("\"{}\"", crl.meta.number);
+    let validators =
+        Validators { etag: &etag, modified: crl.meta.this_update, shares_second: crl.shares_second };
     let response = Cacheable {
         media_type: CRL_TYPE,
         validators,
-        next_update: crl.next_update,
+        next_update: crl.meta.next_update,
         margin: CRL_CACHE_MARGIN,
         kind: Kind::Crl,
         body: PublicBody::crl(crl),

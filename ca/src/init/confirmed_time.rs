@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
 use ledger::{Action, Command, EntryNumber};
-use publication::{CrlNumberFile, Ledger};
+use publication::{CrlNumberFile, StoreStatus};
 use store::{OpenError, Store, StoreError, StoreSettings};
 
 use super::InitError;
@@ -43,20 +43,18 @@ pub async fn confirm_time(
     }
     let store = open_store(&settings.store).await?;
     // Nothing is added to a ledger that lost its end: the rest of that end would be truncated.
-    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &StoreStatus(store.clone())).await
+    {
         store.close().await?;
         return Err(why.into());
     }
     let before = store.last_entry_at().await?.unwrap_or(time);
     let mut content = [0; 32];
     content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
-    let action = Action::ConfirmTime { before };
+    let action = Action::ConfirmTime(before);
     let command = Command { principal: None, credential: None, request: None, content, remark, action };
-    let verdict = store
-        .commit(vec![command])
-        .await?
-        .pop()
-        .ok_or(StoreError::Bug { what: "a command has no verdict" })?;
+    let verdict =
+        store.commit(vec![command]).await?.pop().ok_or(StoreError::Bug("a command has no verdict"))?;
     store.close().await?;
     Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
 }

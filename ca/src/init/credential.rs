@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use identity::{Clock, IssuerName, PrincipalName, Role};
-use publication::{CrlNumberFile, Ledger};
+use publication::{CrlNumberFile, StoreStatus};
 use signer::Issuers;
 use store::{OpenError, Store, StoreSettings};
 
@@ -48,7 +48,8 @@ pub async fn credential(
     let issuer = issuers.signer_of(IssuerName::Infrastructure)?;
     let store = open_store(&settings.store).await?;
     // Nothing is added to a ledger that is older than what was published.
-    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await {
+    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &StoreStatus(store.clone())).await
+    {
         store.close().await?;
         return Err(why.into());
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use identity::Clock;
-use publication::{CrlNumberError, CrlNumberFile, Ledger, LedgerHead};
+use publication::{CrlNumberError, CrlNumberFile, LedgerHead, StoreStatus};
 use store::{OpenError, Store, StoreSettings};
 
 use super::InitError;
@@ -24,7 +24,7 @@ pub async fn lacks_something(
         Err(OpenError::LostEnd { .. }) => return Ok(true),
         Err(error) => return Err(error.into()),
     };
-    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &Ledger(store.clone())).await;
+    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &StoreStatus(store.clone())).await;
     store.close().await?;
     match numbers {
         Ok(_) => Ok(false),
@@ -47,7 +47,7 @@ pub async fn accept_restored_store(
     open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
 ) -> Result<u64, InitError> {
     let store = open_store(&settings.store).await?;
-    let seen = LedgerHead::of(&Ledger(store.clone())).await;
+    let seen = LedgerHead::of(&StoreStatus(store.clone())).await;
     store.close().await?;
     Ok(CrlNumberFile::accept(&settings.publication.epoch_file, seen?, clock.now())?)
 }

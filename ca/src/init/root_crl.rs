@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use identity::{Clock, IssuerName};
 use issuance::{Certificate, CrlEntry};
 use publication::{
-    CrlNumberError, CrlNumberFile, Ledger, LedgerHead, RootCrlDraft, RootCrlError, read_root_crl,
+    CrlNumberError, CrlNumberFile, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, read_root_crl,
     root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 use signer::{Issuers, IssuersError, key_file};
@@ -37,7 +37,7 @@ pub async fn renew_root_crl(
     })?;
     let draft = draft(settings, root, clock.now(), open_store).await?;
     write_root_crl(dir, &draft.sign(&*signer).await?)?;
-    Ok((root_crl_file(dir), read_root_crl(dir, root)?.next_update))
+    Ok((root_crl_file(dir), read_root_crl(dir, root)?.meta.next_update))
 }
 
 /// Writes the `TBSCertList` (DER) that the root's key is to sign on another machine to the new file `to`
@@ -87,9 +87,9 @@ pub async fn import_root_crl(
     let (der, summary) = root_crl_signed_elsewhere(root, &read(from.list)?, &read(from.signature)?)?;
     // A damaged or missing CRL is replaced.
     if let Ok(here) = read_root_crl(dir, root)
-        && here.number >= summary.number
+        && here.meta.number >= summary.number
     {
-        return Err(RootCrlError::Overtaken { number: summary.number, newest: here.number }.into());
+        return Err(RootCrlError::Overtaken { number: summary.number, newest: here.meta.number }.into());
     }
     write_root_crl(dir, &der)?;
     Ok((root_crl_file(dir), summary.next_update))
@@ -124,7 +124,7 @@ async fn make(
     if let Some(doubt) = settings.clock.judge(now, store.last_entry_at().await?) {
         return Err(InitError::Clock(doubt));
     }
-    let source = Ledger(store.clone());
+    let source = StoreStatus(store.clone());
     let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &source).await?;
     let number =
         numbers.take_now(1, LedgerHead::of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;
@@ -141,7 +141,7 @@ async fn make(
         from = page.next;
     }
     // Backdated for clients whose clocks are behind, but not before the CRL that it replaces (ADR 0036).
-    let before = read_root_crl(&settings.issuers.dir, root).ok().map(|list| list.this_update);
+    let before = read_root_crl(&settings.issuers.dir, root).ok().map(|crl| crl.meta.this_update);
     let before = before.filter(|before| *before <= now).unwrap_or(SystemTime::UNIX_EPOCH);
     let this_update = now.checked_sub(settings.publication.backdate).unwrap_or(now).max(before);
     Ok(RootCrlDraft::new(root, number, &entries, this_update, now)?)

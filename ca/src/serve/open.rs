@@ -80,7 +80,7 @@ pub async fn check(settings: &Settings, clock: Arc<dyn Clock>) -> Result<(), Ope
     server.answers_to(&enrollment_url(settings, settings.listen))?;
     let ledger = settings.store.ledger();
     if !ledger.is_dir() {
-        return Err(store::OpenError::Missing { path: ledger }.into());
+        return Err(store::OpenError::Missing(ledger.display().to_string()).into());
     }
     CrlNumberFile::look(&settings.publication.epoch_file)?;
     Ok(())

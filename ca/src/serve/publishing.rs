@@ -8,8 +8,8 @@ use authority::{Authority, Refused};
 use identity::{Clock, IssuerName};
 use ledger::Conflict;
 use publication::{
-    CrlDirectory, CrlNumberFile, CrlNumbers, Ledger, OcspResponder, Publication, PublicationStorage,
-    Publisher, StatusSource, read_root_crl,
+    CrlDirectory, CrlNumberFile, CrlNumbers, OcspResponder, Publication, PublicationStorage, Publisher,
+    StatusSource, StoreStatus, read_root_crl,
 };
 use signer::Issuers;
 use store::OnlyProcess;
@@ -46,7 +46,7 @@ impl Publishing {
         issuers: &Issuers,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let source: Arc<dyn StatusSource> = Arc::new(Ledger(authority.store().clone()));
+        let source: Arc<dyn StatusSource> = Arc::new(StoreStatus(authority.store().clone()));
         let numbers = CrlNumberFile::open(&settings.publication.epoch_file, source.as_ref()).await?;
         if numbers.ledger_was_restored() {
             authority.ledger_was_restored();
@@ -54,7 +54,7 @@ impl Publishing {
         let publication = Arc::new(Publication::new(issuers));
         match read_root_crl(&settings.issuers.dir, issuers.certificate(IssuerName::Root)) {
             Ok(crl) => {
-                warn_of_end(crl.next_update, clock.now());
+                warn_of_end(crl.meta.next_update, clock.now());
                 publication.publish_root_crl(crl);
             }
             Err(why) => {

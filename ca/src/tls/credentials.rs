@@ -27,7 +27,7 @@ impl ServerCredentials {
         let trust = certificates(&dir.join("trust.pem"))?;
         let path = dir.join("key.pem");
         let pem = read_private(&path, KEY_FILE_BYTES_MAX)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| KeyFileError::NotAKey { path })?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| KeyFileError::NotAKey(path))?;
         Ok(Self { chain, trust, key })
     }
 

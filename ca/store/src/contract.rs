@@ -9,8 +9,8 @@ mod ledger;
 mod listings;
 mod status;
 
-pub use self::ledger::Ledger;
-pub use listings::Listings;
+pub use self::ledger::{Ledger, StoreMetrics};
+pub use listings::{DeviceFilter, Listings, Unaccounted};
 pub use status::Status;
 
 /// All three contracts of one store.

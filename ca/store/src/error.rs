@@ -1,6 +1,6 @@
 //! Why a store does not answer.
 
-use ledger::EntryNumber;
+use ledger::{EntryNumber, ViewFault};
 use ledger_log::LogError;
 
 /// Why a store does not answer. Says who must act.
@@ -14,11 +14,8 @@ pub enum StoreError {
     Stopped,
     /// The maintainers: something happened that cannot happen. Nothing else is affected; trying again may
     /// help.
-    #[error("a bug: {what}")]
-    Bug {
-        /// The details, for people.
-        what: &'static str,
-    },
+    #[error("a bug: {0}")]
+    Bug(&'static str),
     /// The caller, later: the store has more to do than it can.
     #[error("the store is busy")]
     Busy,
@@ -40,3 +37,5 @@ pub enum StoreError {
     #[error(transparent)]
     Log(#[from] LogError),
 }
+
+impl ViewFault for StoreError {}

@@ -23,7 +23,7 @@ pub async fn carry_out(
     let mut found = true;
     while found && facts.goes_on() {
         found = false;
-        let mut page = store.select(&facts.selection, 0, REVOKE_MAX).await?;
+        let mut page = store.select(&facts.terms.selection, 0, REVOKE_MAX).await?;
         loop {
             let chunk = due(&page, &facts);
             found |= !chunk.is_empty();
@@ -41,7 +41,7 @@ pub async fn carry_out(
         }
     }
     if facts.goes_on() {
-        commit(store, &facts, Action::FinishRevocation { job }).await?;
+        commit(store, &facts, Action::FinishRevocation(job)).await?;
     }
     store.job(job).await
 }
@@ -58,14 +58,15 @@ async fn read(
     from: Option<u64>,
 ) -> Result<Option<SelectionPage>, StoreError> {
     match from {
-        Some(from) => store.select(&facts.selection, from, REVOKE_MAX).await.map(Some),
+        Some(from) => store.select(&facts.terms.selection, from, REVOKE_MAX).await.map(Some),
         None => Ok(None),
     }
 }
 
 async fn revoke(store: &dyn Store, facts: &JobFacts, due: &[SerialNumber]) -> Result<(), StoreError> {
     for chunk in due.chunks(REVOKE_MAX) {
-        let (reason, invalidity_date, job) = (facts.reason, facts.invalidity_date, Some(facts.id));
+        let (reason, invalidity_date, job) =
+            (facts.terms.reason, facts.terms.invalidity_date, Some(facts.id));
         let action = Action::Revoke { certificates: chunk.to_vec(), reason, invalidity_date, job };
         commit(store, facts, action).await?;
     }

@@ -19,17 +19,15 @@ use identity::Clock;
 use ledger::Conflict;
 
 pub use chores::{Chore, Chores, OnlyProcess};
-pub use contract::{Ledger, Listings, Status, Store};
+pub use contract::{DeviceFilter, Ledger, Listings, Status, Store, StoreMetrics, Unaccounted};
 pub use error::StoreError;
 pub use job::carry_out;
 pub use ledger_log::{Fault, FaultyLog, LogError, MemoryLog, OpenError, SEGMENT_BYTES_DEFAULT, TornTail};
+pub use page::{Cursor, Page};
 pub use revocations::{
     ChangePosition, ChangedStatus, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
 };
-pub use rows::{
-    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, Preflight, PrincipalRecord,
-    Recorded, Released, Revocation, StoreMetrics, Unaccounted, WorkOrderRecord,
-};
+pub use rows::{CertificateRecord, Preflight, PrincipalRecord, Recorded, Released, Revocation};
 pub use selection::{ProductSurvey, Selected, SelectedDevice, SelectionPage, Survey};
 pub use settings::{LogSettings, StoreSettings};
 pub use state::LogStore;
@@ -58,7 +56,7 @@ async fn blocking(
 ) -> Result<Arc<dyn Store>, OpenError> {
     let opened = tokio::task::spawn_blocking(open).await.map_err(|panic| LogError::Io {
         what: "open",
-        path: "the ledger".into(),
+        place: "the ledger".into(),
         source: Arc::new(std::io::Error::other(panic)),
     })?;
     Ok(Arc::new(opened?))

@@ -1,19 +1,62 @@
 //! Cursors and the pages of what is kept in memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
-use ledger::{AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, WorkOrderId};
+use ledger::{AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, WorkOrderFacts, WorkOrderId};
 
-use super::{Cursor, Page, StoreError, WorkOrderRecord};
+use super::StoreError;
+
+/// Some rows of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows, in the listing's order.
+    pub rows: Vec<T>,
+    /// Where the next page starts; `None`: this was the last.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The page with each row looked up; rows that are not found are left out.
+    pub(crate) fn try_map<U>(
+        self,
+        look_up: impl Fn(T) -> Result<Option<U>, StoreError>,
+    ) -> Result<Page<U>, StoreError> {
+        let rows = self.rows.into_iter().filter_map(|row| look_up(row).transpose());
+        Ok(Page { rows: rows.collect::<Result<_, _>>()?, next: self.next })
+    }
+}
+
+/// Where a page starts. Opaque; good for the listing and the filter that gave it out, also after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Vec<u8>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > CURSOR_CHARACTERS_MAX {
+            return Err(StoreError::CursorUnknown);
+        }
+        hex::decode(text).map(Self).map_err(|_| StoreError::CursorUnknown)
+    }
+}
 
 /// Work orders from the newest down; their ids are 1 to `newest`.
 pub(super) fn work_orders(
     newest: u64,
     cursor: Option<&Cursor>,
     limit: usize,
-    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError>,
-) -> Result<Page<WorkOrderRecord>, StoreError> {
+    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError>,
+) -> Result<Page<WorkOrderFacts>, StoreError> {
     let from = match cursor {
         Some(cursor) => number_of(cursor)?.min(newest),
         None => newest,
@@ -24,28 +67,21 @@ pub(super) fn work_orders(
         rows.extend(read(WorkOrderId(id))?);
         id -= 1;
     }
-    Ok(Page { rows, next: (id > 0).then(|| Cursor(id.to_be_bytes().to_vec())) })
+    Ok(Page { rows, next: (id > 0).then(|| at_number(id)) })
 }
 
 /// Principals by role and name.
-pub(super) fn principals<T>(
+pub(super) fn principals(
     principals: &BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     cursor: Option<&Cursor>,
     limit: usize,
-    read: impl Fn(&PrincipalFacts) -> Result<Option<T>, StoreError>,
-) -> Result<Page<T>, StoreError> {
+) -> Result<Page<PrincipalFacts>, StoreError> {
     use std::ops::Bound::{Excluded, Unbounded};
     let after = cursor.map(principal_of).transpose()?;
-    let from = after.map_or(Unbounded, Excluded);
-    let mut following = principals.range((from, Unbounded));
-    let mut rows = Vec::new();
-    let mut last = None;
-    for (name, facts) in following.by_ref().take(limit) {
-        rows.extend(read(facts)?);
-        last = Some(name);
-    }
-    let more = following.next().is_some();
-    let next = last.filter(|_| more).map(|(role, name)| Cursor(format!("{role}:{name}").into_bytes()));
+    let mut following = principals.range((after.map_or(Unbounded, Excluded), Unbounded));
+    let rows: Vec<_> = following.by_ref().take(limit).map(|(_, facts)| facts.clone()).collect();
+    let last = rows.last().filter(|_| following.next().is_some());
+    let next = last.map(|facts| Cursor(format!("{}:{}", facts.role, facts.name).into_bytes()));
     Ok(Page { rows, next })
 }
 
@@ -98,6 +134,9 @@ pub(super) fn recorded(
     }
     Ok(Page { rows, next: None })
 }
+
+/// Longest cursor that we give out: a device id and a few numbers, in hexadecimal.
+const CURSOR_CHARACTERS_MAX: usize = 512;
 
 /// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
 const SCANNED_ENTRIES_MAX: u64 = 10_000;

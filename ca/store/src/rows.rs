@@ -1,21 +1,14 @@
 //! What a store answers with. The types that can be sent to a caller are made only here, from entries on
 //! record (R-CA-07).
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use bytes::Bytes;
-use identity::{DeviceId, Principal, PrincipalName, Product, RevocationReason, Role, SerialNumber};
+use identity::{PrincipalName, RevocationReason, Role, SerialNumber};
 use ledger::{
-    CertificateFacts, CertificateStatus, Conflict, DeviceFacts, DeviceState, Entry, EntryNumber, Event,
-    Holder, PrincipalFacts, SignedCertificate, WorkOrderCounts, WorkOrderFacts, WorkOrderId, WorkOrderState,
-    WorkOrderTerms,
+    CertificateFacts, CertificateStatus, Conflict, Entry, EntryNumber, Event, Holder, PrincipalFacts,
+    SignedCertificate, WorkOrderId,
 };
-use ledger_log::LogMetrics;
-
-use super::StoreError;
 
 /// An entry that is on record, durably: the ledger's answer to a command.
 #[derive(Debug, Clone)]
@@ -53,28 +46,23 @@ impl Recorded {
 #[derive(Debug, Clone)]
 pub struct Released {
     entry: Arc<Entry>,
-    der: Bytes,
-    serial_number: SerialNumber,
+    certificate: SignedCertificate,
 }
 
 impl Released {
     fn from_entry(entry: &Arc<Entry>) -> Option<Self> {
-        let certificate = entry.event.certificate()?;
-        Some(Self {
-            der: certificate.der.clone(),
-            serial_number: certificate.serial_number,
-            entry: Arc::clone(entry),
-        })
+        let certificate = entry.event.certificate()?.clone();
+        Some(Self { entry: Arc::clone(entry), certificate })
     }
 
     /// X.509 DER.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.certificate.der
     }
 
     /// RFC 5280, section 4.1.2.2.
     pub fn serial_number(&self) -> SerialNumber {
-        self.serial_number
+        self.certificate.serial_number
     }
 
     /// The entry that recorded it.
@@ -99,8 +87,7 @@ pub enum Preflight {
 /// A certificate on record.
 #[derive(Debug, Clone)]
 pub struct CertificateRecord {
-    entry: Arc<Entry>,
-    certificate: SignedCertificate,
+    released: Released,
     status: CertificateStatus,
     revocation: Option<Revocation>,
     ends: Option<SystemTime>,
@@ -108,28 +95,22 @@ pub struct CertificateRecord {
 }
 
 impl CertificateRecord {
-    /// `None` if the entry holds no certificate.
-    pub(super) fn from_entry(
-        entry: Arc<Entry>,
-        status: CertificateStatus,
-        revocation: Option<Revocation>,
-    ) -> Option<Self> {
-        let certificate = entry.event.certificate()?.clone();
-        Some(Self { entry, certificate, status, revocation, ends: None, overtaken_by: None })
-    }
-
-    /// With the entry that last changed its status: it says when a superseded certificate is to be revoked,
-    /// and which certificate was used instead of one that was revoked for it.
-    pub(super) fn changed_by(self, changed: &Entry) -> Self {
-        match (&changed.event, self.status) {
-            (Event::InstallConfirmed { parent_ends, .. }, CertificateStatus::Superseded) => {
-                Self { ends: *parent_ends, ..self }
+    /// `None` if `entry` holds no certificate. `changed`: the entry that last changed its status. It says why
+    /// the certificate was revoked or held, when a superseded one is to be revoked, and which certificate was
+    /// used instead of one that was revoked for it.
+    pub(super) fn of(entry: &Arc<Entry>, facts: &CertificateFacts, changed: Option<&Entry>) -> Option<Self> {
+        let released = Released::from_entry(entry)?;
+        let revocation = changed.and_then(|changed| Revocation::of(changed, facts));
+        let (ends, overtaken_by) = match (changed.map(|changed| &changed.event), facts.status) {
+            (Some(Event::InstallConfirmed { parent_ends, .. }), CertificateStatus::Superseded) => {
+                (*parent_ends, None)
             }
-            (Event::InstallConfirmed { serial_number, .. }, CertificateStatus::Revoked) => {
-                Self { overtaken_by: Some(*serial_number), ..self }
+            (Some(Event::InstallConfirmed { serial_number, .. }), CertificateStatus::Revoked) => {
+                (None, Some(*serial_number))
             }
-            _ => self,
-        }
+            _ => (None, None),
+        };
+        Some(Self { released, status: facts.status, revocation, ends, overtaken_by })
     }
 
     /// The certificate of the same device whose first use revoked this one: as a sibling that was never used,
@@ -145,12 +126,12 @@ impl CertificateRecord {
 
     /// The entry that recorded it: who asked, and when.
     pub fn entry(&self) -> &Entry {
-        &self.entry
+        &self.released.entry
     }
 
     /// The certificate.
     pub fn certificate(&self) -> &SignedCertificate {
-        &self.certificate
+        &self.released.certificate
     }
 
     /// What it is worth. Expiry is not part of it.
@@ -165,12 +146,12 @@ impl CertificateRecord {
 
     /// The device or principal that holds it.
     pub fn holder(&self) -> Option<Holder> {
-        self.entry.event.holder()
+        self.entry().event.holder()
     }
 
     /// The serial number of the certificate that authorised it.
     pub fn parent(&self) -> Option<SerialNumber> {
-        match &self.entry.event {
+        match &self.entry().event {
             Event::OperationalIssued { parent, .. } => Some(*parent),
             _ => None,
         }
@@ -178,7 +159,7 @@ impl CertificateRecord {
 
     /// The work order that a birth certificate was counted against.
     pub fn work_order(&self) -> Option<WorkOrderId> {
-        match &self.entry.event {
+        match &self.entry().event {
             Event::BirthIssued { work_order, .. } => Some(*work_order),
             _ => None,
         }
@@ -186,11 +167,7 @@ impl CertificateRecord {
 
     /// It, to be sent.
     pub fn released(&self) -> Released {
-        Released {
-            entry: Arc::clone(&self.entry),
-            der: self.certificate.der.clone(),
-            serial_number: self.certificate.serial_number,
-        }
+        self.released.clone()
     }
 }
 
@@ -234,91 +211,6 @@ impl Revocation {
     }
 }
 
-/// An alarm.
-#[derive(Debug, Clone)]
-pub struct AlarmRecord {
-    entry: Arc<Entry>,
-}
-
-impl AlarmRecord {
-    pub(super) fn of(entry: Arc<Entry>) -> Self {
-        Self { entry }
-    }
-
-    /// The entry that raised it: when, who asked, and what happened.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
-    }
-}
-
-/// A device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceRecord {
-    /// The device.
-    pub id: DeviceId,
-    /// Where it is in its life.
-    pub state: DeviceState,
-    /// The order it was made under.
-    pub work_order: WorkOrderId,
-    /// Who asked for its birth certificate.
-    pub station: Option<Principal>,
-    /// When its birth certificate was recorded.
-    pub born_at: SystemTime,
-    /// Of its birth certificate.
-    pub birth: SerialNumber,
-    /// Of its operational certificate in use.
-    pub operational: Option<SerialNumber>,
-    /// Whether a new birth certificate is allowed.
-    pub rework: bool,
-    /// Whether it is on hold, also where another state comes first.
-    pub held: bool,
-    /// When it, or its station for it, was last seen; whole seconds. Best effort: a crash forgets at most a
-    /// minute, but never what is on record.
-    pub last_seen: SystemTime,
-}
-
-impl DeviceRecord {
-    /// `None` for a device that was never born.
-    pub(super) fn of(facts: &DeviceFacts) -> Option<Self> {
-        Some(Self {
-            id: facts.id.clone(),
-            state: facts.state(),
-            work_order: facts.work_order,
-            station: facts.station.clone(),
-            born_at: facts.born_at,
-            birth: facts.birth,
-            operational: facts.operational,
-            rework: facts.flags.rework,
-            held: facts.flags.held,
-            last_seen: facts.seen_at,
-        })
-    }
-}
-
-/// A work order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WorkOrderRecord {
-    /// The work order's number.
-    pub id: WorkOrderId,
-    /// What it allows.
-    pub terms: Arc<WorkOrderTerms>,
-    /// Whether it may be used, within its window.
-    pub state: WorkOrderState,
-    /// What became of it.
-    pub counts: WorkOrderCounts,
-    /// When it was made.
-    pub created_at: SystemTime,
-    /// Who made it.
-    pub created_by: Option<Principal>,
-}
-
-impl From<WorkOrderFacts> for WorkOrderRecord {
-    fn from(facts: WorkOrderFacts) -> Self {
-        let WorkOrderFacts { id, terms, state, counts, created_at, created_by, changed: _ } = facts;
-        Self { id, terms, state, counts, created_at, created_by }
-    }
-}
-
 /// A principal that is not a device.
 #[derive(Debug, Clone)]
 pub struct PrincipalRecord {
@@ -342,7 +234,7 @@ impl PrincipalRecord {
         now: SystemTime,
     ) -> Option<Self> {
         let active = credentials.iter().any(|credential| {
-            credential.status != CertificateStatus::Revoked && credential.certificate.validity.contains(now)
+            credential.status != CertificateStatus::Revoked && credential.certificate().validity.contains(now)
         });
         Some(Self {
             role: facts.role,
@@ -353,114 +245,3 @@ impl PrincipalRecord {
         })
     }
 }
-
-/// Units that nobody accounted for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unaccounted {
-    /// How many there are in all.
-    pub count: u64,
-    /// Some of them, by serial.
-    pub devices: Vec<DeviceId>,
-}
-
-/// Which devices to list. Everything that is `None` matches all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeviceFilter {
-    /// Of this product.
-    pub product: Option<Product>,
-    /// Made under this order.
-    pub work_order: Option<WorkOrderId>,
-    /// In this state.
-    pub state: Option<DeviceState>,
-    /// Whose `product/serial` contains this, upper and lower case alike.
-    pub text: Option<String>,
-}
-
-impl DeviceFilter {
-    /// Whether the device is one of those.
-    pub fn matches(&self, device: &DeviceRecord) -> bool {
-        self.product.as_ref().is_none_or(|product| device.id.product == *product)
-            && self.work_order.is_none_or(|work_order| device.work_order == work_order)
-            && self.state.is_none_or(|state| device.state == state)
-            && self.matches_text(&device.id)
-    }
-
-    /// Whether the device's name contains the text.
-    pub(super) fn matches_text(&self, device: &DeviceId) -> bool {
-        self.text
-            .as_ref()
-            .is_none_or(|text| device.to_string().to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
-    }
-}
-
-/// Some rows of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows, in the listing's order.
-    pub rows: Vec<T>,
-    /// Where the next page starts; `None`: this was the last.
-    pub next: Option<Cursor>,
-}
-
-impl<T> Page<T> {
-    /// The page with each row looked up; a row that is nothing is left out.
-    pub(super) fn try_map<U>(
-        self,
-        look_up: impl Fn(T) -> Result<Option<U>, StoreError>,
-    ) -> Result<Page<U>, StoreError> {
-        let mut rows = Vec::with_capacity(self.rows.len());
-        for row in self.rows {
-            rows.extend(look_up(row)?);
-        }
-        Ok(Page { rows, next: self.next })
-    }
-}
-
-/// Where a page starts. Opaque; good for the listing and the filter that gave it out, also after a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor(pub(super) Vec<u8>);
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > CURSOR_CHARACTERS_MAX {
-            return Err(StoreError::CursorUnknown);
-        }
-        hex::decode(text).map(Self).map_err(|_| StoreError::CursorUnknown)
-    }
-}
-
-/// Figures for metrics. All counts are since the start of the process.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoreMetrics {
-    /// Last durable entry.
-    pub head: u64,
-    /// Entries that this process appended.
-    pub entries: u64,
-    /// Commands refused by a rule.
-    pub conflicts: u64,
-    /// Whether commits are refused for good.
-    pub stopped: bool,
-    /// Figures of the log.
-    pub log: LogMetrics,
-    /// The entry that listings have reached.
-    pub projected: u64,
-    /// How long ago the oldest entry that listings do not show yet was committed; zero when they show all.
-    pub projection_lag: Duration,
-    /// Whether listings start from the beginning.
-    pub projection_rebuilding: bool,
-    /// How often the projection was thrown away.
-    pub projection_rebuilds: u64,
-    /// Calls of `commit` that wait for their answers.
-    pub queued: u64,
-}
-
-/// Longest cursor that we give out: a device id and a few numbers, in hexadecimal.
-const CURSOR_CHARACTERS_MAX: usize = 512;

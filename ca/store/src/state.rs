@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use identity::{Clock, SerialNumber};
-use ledger::{CertificateFacts, CertificateStatus, Entry, EntryNumber, PrincipalFacts, View};
+use ledger::{CertificateFacts, CertificateStatus, Entry, EntryNumber, PrincipalFacts, RotationFacts, View};
 use ledger_log::TornTail;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -35,7 +35,7 @@ use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
 use self::projector::Projection;
 use self::revocations::CauseCache;
-use crate::{CertificateRecord, PrincipalRecord, Revocation, StoreError};
+use crate::{CertificateRecord, PrincipalRecord, StoreError};
 
 /// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start
 /// only has more to do.
@@ -99,7 +99,7 @@ impl LogStore {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || work(&shared))
             .await
-            .unwrap_or(Err(StoreError::Bug { what: "a thread that read the ledger panicked" }))
+            .unwrap_or(Err(StoreError::Bug("a thread that read the ledger panicked")))
     }
 }
 
@@ -127,6 +127,12 @@ impl Shared {
         look(&self.rows(&index))
     }
 
+    /// The rotation requests that are not forgotten, oldest first.
+    fn active_rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
+        let index = self.index.read();
+        index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).cloned().collect()
+    }
+
     fn certificate_record(
         &self,
         serial_number: &SerialNumber,
@@ -138,21 +144,11 @@ impl Shared {
     }
 
     fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
-        let revocation = match (facts.status, facts.changed) {
-            (CertificateStatus::Revoked | CertificateStatus::Held, Some(changed)) => {
-                Revocation::of(self.entries.get(changed)?.as_ref(), facts)
-            }
-            _ => None,
+        let changed = match (facts.status, facts.changed) {
+            (CertificateStatus::Issued | CertificateStatus::InUse, _) | (_, None) => None,
+            (_, Some(changed)) => Some(self.entries.get(changed)?),
         };
-        let record = CertificateRecord::from_entry(self.entries.get(facts.entry)?, facts.status, revocation);
-        match (record, facts.changed) {
-            (Some(record), Some(changed))
-                if matches!(facts.status, CertificateStatus::Superseded | CertificateStatus::Revoked) =>
-            {
-                Ok(Some(record.changed_by(self.entries.get(changed)?.as_ref())))
-            }
-            (record, _) => Ok(record),
-        }
+        Ok(CertificateRecord::of(&self.entries.get(facts.entry)?, facts, changed.as_deref()))
     }
 
     fn principal(
@@ -160,11 +156,9 @@ impl Shared {
         facts: &PrincipalFacts,
         now: SystemTime,
     ) -> Result<Option<PrincipalRecord>, StoreError> {
-        let mut credentials = Vec::with_capacity(facts.certificates.len());
-        for serial_number in &facts.certificates {
-            credentials.extend(self.certificate_record(serial_number)?);
-        }
-        Ok(PrincipalRecord::of(facts, credentials, now))
+        let credentials =
+            facts.certificates.iter().filter_map(|number| self.certificate_record(number).transpose());
+        Ok(PrincipalRecord::of(facts, credentials.collect::<Result<_, _>>()?, now))
     }
 }
 

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use cases::{Bench, device};
 use identity::{Clock, RevocationReason};
-use ledger::{Action, CertificateStatus, JobId, Selection, WorkOrderId};
+use ledger::{Action, CertificateStatus, JobId, RevocationTerms, Selection, WorkOrderId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{
@@ -199,9 +199,10 @@ async fn damage_before_the_tail_stops_the_start_and_names_the_place() {
         damaged[600] ^= 1;
         fs::write(&segment, &damaged).unwrap();
         match open(&directory, false).map(drop) {
-            Err(OpenError::Log(LogError::Damaged { file, offset, entry, .. })) => {
-                assert_eq!(file, segment);
-                assert!(offset <= 600 && entry.0 > 0);
+            Err(OpenError::Log(LogError::Damaged { place, entry, .. })) => {
+                let (file, offset) = place.rsplit_once(", offset ").unwrap();
+                assert_eq!(Path::new(file), segment);
+                assert!(offset.parse::<u64>().unwrap() <= 600 && entry.0 > 0);
             }
             other => panic!("{other:?}"),
         }
@@ -359,13 +360,13 @@ async fn a_mass_revocation_that_was_killed_goes_on_at_the_next_start() {
     let births = (1..=3_000).map(|serial| bench.birth(1, serial, serial)).collect();
     bench.store.commit(births).await.unwrap();
     let selection = Selection::WorkOrder(WorkOrderId(1));
-    let begin = Action::BeginRevocation {
+    let begin = Action::BeginRevocation(RevocationTerms {
         selection: selection.clone(),
         reason: RevocationReason::KeyCompromise,
         invalidity_date: None,
         devices: 3_000,
         certificates: 3_000,
-    };
+    });
     bench.done(bench.operate(begin)).await;
     let (step, mut stepped) = tokio::sync::mpsc::channel(9);
     let store = Arc::clone(&bench.store);
@@ -406,7 +407,7 @@ async fn when_devices_were_last_seen_is_written_down_and_may_be_lost() {
     bench.store.close().await.unwrap();
     let seen = async || {
         let store = open(&directory, false).unwrap();
-        let seen = store.device(&device(7)).await.unwrap().unwrap().last_seen;
+        let seen = store.device(&device(7)).await.unwrap().unwrap().seen_at;
         let silent = store.devices_not_seen_since(later, None, 999).await.unwrap().rows.len();
         // It does not write again.
         drop(store);

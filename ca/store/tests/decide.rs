@@ -39,7 +39,7 @@ fn operator() -> Principal {
 async fn order(bench: &Bench, change: impl FnOnce(&mut WorkOrderTerms)) -> Result<u64, Conflict> {
     let mut terms = terms(100);
     change(&mut terms);
-    let recorded = bench.ask(bench.command(operator(), None, Action::CreateWorkOrder { terms })).await?;
+    let recorded = bench.ask(bench.command(operator(), None, Action::CreateWorkOrder(terms))).await?;
     match recorded.entry().event {
         Event::WorkOrderCreated { work_order, .. } => Ok(work_order.0),
         _ => panic!("no order"),
@@ -118,26 +118,23 @@ async fn a_paused_order_goes_on_and_a_closed_one_never_does() {
     let work_order = WorkOrderId(1);
     let ask = |action| bench.ask(bench.command(operator(), None, action));
     let born = bench.done(bench.birth(1, 1, 1)).await;
-    ask(Action::PauseWorkOrder { work_order }).await.unwrap();
-    assert!(ask(Action::PauseWorkOrder { work_order }).await.unwrap().is_replay());
+    ask(Action::PauseWorkOrder(work_order)).await.unwrap();
+    assert!(ask(Action::PauseWorkOrder(work_order)).await.unwrap().is_replay());
     let not_open = |state| Conflict::WorkOrderNotOpen { work_order, state };
     assert_eq!(bench.ask(bench.birth(1, 2, 2)).await.unwrap_err(), not_open(WorkOrderState::Paused));
     assert_eq!(bench.done(bench.birth(1, 1, 1)).await.entry(), born.entry());
-    ask(Action::ResumeWorkOrder { work_order }).await.unwrap();
+    ask(Action::ResumeWorkOrder(work_order)).await.unwrap();
     bench.done(bench.birth(1, 2, 2)).await;
-    ask(Action::CloseWorkOrder { work_order }).await.unwrap();
-    assert!(ask(Action::CloseWorkOrder { work_order }).await.unwrap().is_replay());
+    ask(Action::CloseWorkOrder(work_order)).await.unwrap();
+    assert!(ask(Action::CloseWorkOrder(work_order)).await.unwrap().is_replay());
     let closed = not_open(WorkOrderState::Closed);
-    assert_eq!(ask(Action::ResumeWorkOrder { work_order }).await.unwrap_err(), closed);
+    assert_eq!(ask(Action::ResumeWorkOrder(work_order)).await.unwrap_err(), closed);
     assert_eq!(bench.ask(bench.birth(1, 3, 3)).await.unwrap_err(), closed);
     assert_eq!(bench.done(bench.birth(1, 1, 1)).await.entry(), born.entry());
     // What was made before is still accounted for.
     bench.done(bench.confirm(1, 1, born.released().unwrap().serial_number())).await;
     let missing = WorkOrderId(7);
-    assert_eq!(
-        ask(Action::PauseWorkOrder { work_order: missing }).await.unwrap_err(),
-        Conflict::NoSuchWorkOrder(missing)
-    );
+    assert_eq!(ask(Action::PauseWorkOrder(missing)).await.unwrap_err(), Conflict::NoSuchWorkOrder(missing));
 }
 
 #[tokio::test]

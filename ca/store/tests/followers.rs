@@ -122,7 +122,7 @@ async fn the_time_of_an_entry_never_goes_back_unless_an_operator_says_so() {
     let second = other.done(other.birth(1, 1, 1)).await.entry().at;
     assert_eq!(second, first, "the other clock is ten seconds behind");
     let before = first;
-    let confirmed = other.done(other.operate(Action::ConfirmTime { before })).await.entry().at;
+    let confirmed = other.done(other.operate(Action::ConfirmTime(before))).await.entry().at;
     assert_eq!(confirmed, other.clock.now());
     let third = other.done(other.birth(1, 2, 2)).await.entry().at;
     assert_eq!(third, confirmed);

@@ -59,7 +59,7 @@ fn every_kind_is_there_and_is_written_as_it_was(store: &LogStore) {
     for number in 1..=store.head().0 {
         let entry = store.entry(EntryNumber(number)).unwrap().unwrap();
         let kind = format!("{:?}", entry.event);
-        kinds.insert(kind.split([' ', '{']).next().unwrap().to_owned());
+        kinds.insert(kind.split([' ', '{', '(']).next().unwrap().to_owned());
         let mut bytes = Vec::new();
         format::encode(&entry, &mut bytes);
         assert_eq!(format::decode(entry.number, &bytes).as_ref(), Some(&*entry));
@@ -118,14 +118,14 @@ async fn devices_orders_and_principals(store: &LogStore, text: &mut String) {
             text,
             "device {} {:?} {} {} {} {} {} {} {} {certificates}",
             device.id,
-            device.state,
+            device.state(),
             device.work_order,
             some(device.station),
             at(device.born_at),
             device.birth,
             some(device.operational),
-            device.rework,
-            at(device.last_seen)
+            device.flags.rework,
+            at(device.seen_at)
         )
         .unwrap();
     }
@@ -159,18 +159,19 @@ async fn devices_orders_and_principals(store: &LogStore, text: &mut String) {
 async fn alarms_jobs_and_rotations(store: &LogStore, text: &mut String) {
     for kind in [AlarmKind::Fork, AlarmKind::Duplicate] {
         for alarm in store.alarms(Some(kind), None, 99).await.unwrap().rows {
-            writeln!(text, "alarm {kind:?} {}", alarm.entry().number).unwrap();
+            writeln!(text, "alarm {kind:?} {}", alarm.number).unwrap();
         }
     }
     for id in 1..=2 {
         let job = store.job(JobId(id)).await.unwrap().unwrap();
-        let (devices, certificates) = (job.devices, job.certificates);
+        let (devices, certificates) = (job.terms.devices, job.terms.certificates);
         let goes_on = job.goes_on();
-        writeln!(text, "job {id} {} {devices} {certificates} {} {goes_on}", job.revoked, job.reason).unwrap();
+        writeln!(text, "job {id} {} {devices} {certificates} {} {goes_on}", job.revoked, job.terms.reason)
+            .unwrap();
     }
     for rotation in store.rotations(UNIX_EPOCH).await.unwrap() {
-        let spread = rotation.spread.as_millis();
-        writeln!(text, "rotation {} {} {spread}", rotation.entry, at(rotation.until)).unwrap();
+        let spread = rotation.terms.spread.as_millis();
+        writeln!(text, "rotation {} {} {spread}", rotation.entry, at(rotation.terms.until)).unwrap();
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use identity::{DeviceId, Principal, SerialNumber};
+use identity::{DeviceId, SerialNumber};
 
 use super::{Outcome, Rules, Stop};
 use crate::{
-    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, CertificateStatus, Clash, Conflict, Decision, Event,
-    Holder, View,
+    ALARMS_A_DAY_MAX, AlarmPair, CertificateFacts, CertificateStatus, Clash, Conflict, Decision, Event, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -18,10 +17,9 @@ impl<V: View> Rules<'_, V> {
         first: &CertificateFacts,
         what: Clash,
         conflict: Conflict,
-    ) -> Outcome<Stop<V::Fault>, V::Fault> {
+    ) -> Outcome<Stop<V::Fault>, V> {
         // A device that comes with a key that it had before has made a mistake, and nobody copied anything.
-        let own = matches!(&first.holder, Holder::Principal(Principal::Device(holder)) if holder == device);
-        if own && what == Clash::Key {
+        if first.holder.device() == Some(device) && what == Clash::Key {
             return Ok(conflict.into());
         }
         let (device, certificate) = (device.clone(), first.serial_number);
@@ -30,12 +28,8 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// A prime of an RSA key is another's: as for a whole key, but also between two keys of one device.
-    pub(super) fn shared_prime(
-        &self,
-        device: &DeviceId,
-        certificate: SerialNumber,
-    ) -> Outcome<Decision, V::Fault> {
-        let Some(first) = self.view.certificate(&certificate).map_err(Stop::Fault)? else {
+    pub(super) fn shared_prime(&self, device: &DeviceId, certificate: SerialNumber) -> Outcome<Decision, V> {
+        let Some(first) = self.view.certificate(&certificate)? else {
             return Err(Conflict::NoCertificate(certificate).into());
         };
         Err(self.duplicate(device, &first, Clash::Prime, Conflict::SharedPrime)?)
@@ -50,23 +44,17 @@ impl<V: View> Rules<'_, V> {
         certificate: SerialNumber,
         used: SerialNumber,
         hold_on_fork: bool,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         let refusal = Conflict::LineageForked(device.clone());
-        let known = self.view.device(device).map_err(Stop::Fault)?;
+        let known = self.view.device(device)?;
         let known = known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()))?;
-        let revoked = self.view.certificate_status(&certificate).map_err(Stop::Fault)?
-            == Some(CertificateStatus::Revoked);
+        let revoked = self.view.certificate_status(&certificate)? == Some(CertificateStatus::Revoked);
         if !revoked || known.is_not_gone().is_err() {
             return Err(refusal.into());
         }
         let held = hold_on_fork && !known.flags.held;
         let certificates = match held {
-            true => self.with_status(&known, |status| {
-                matches!(
-                    status,
-                    CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
-                )
-            })?,
+            true => self.with_status(&known, CertificateStatus::is_good)?,
             false => Vec::new(),
         };
         let (device, parent, child) = (device.clone(), certificate, used);
@@ -74,13 +62,13 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The conflict, with the alarm if it is not on record yet.
-    pub(super) fn once(&self, event: Event, conflict: Conflict) -> Outcome<Stop<V::Fault>, V::Fault> {
+    pub(super) fn once(&self, event: Event, conflict: Conflict) -> Outcome<Stop<V::Fault>, V> {
         let Some(pair) = AlarmPair::of(&event) else { return Ok(conflict.into()) };
-        if self.view.alarm(&pair).map_err(Stop::Fault)? {
+        if self.view.alarm(&pair)? {
             return Ok(conflict.into());
         }
         let since = self.now.checked_sub(DAY).unwrap_or(self.now);
-        let raised = self.view.alarms_since(since, ALARMS_A_DAY_MAX).map_err(Stop::Fault)?;
+        let raised = self.view.alarms_since(since, ALARMS_A_DAY_MAX)?;
         if raised >= ALARMS_A_DAY_MAX {
             return Ok(conflict.into());
         }

@@ -20,12 +20,12 @@ impl<V: View> Rules<'_, V> {
         work_order: WorkOrderId,
         device: &DeviceId,
         key: &KeyFingerprint,
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+    ) -> Outcome<Option<EntryNumber>, V> {
         let order = self.order_of_station(caller, work_order)?;
-        if let Some(known) = self.view.device(device).map_err(Stop::Fault)? {
+        if let Some(known) = self.view.device(device)? {
             return self.born_before(caller, &known, &order, key);
         }
-        if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+        if let Some(first) = self.view.key(key)? {
             return Err(self.duplicate(device, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
         }
         self.order_allows(&order, device)?;
@@ -33,8 +33,8 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// What a birth certificate takes the place of: all that the unit had.
-    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
-        match self.view.device(device).map_err(Stop::Fault)? {
+    pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V> {
+        match self.view.device(device)? {
             Some(_) => self.not_yet_revoked(device),
             None => Ok(Vec::new()),
         }
@@ -46,15 +46,13 @@ impl<V: View> Rules<'_, V> {
         work_order: WorkOrderId,
         device: &DeviceId,
         serial_number: SerialNumber,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         let known = self.unit_of_order(caller, work_order, device)?;
         known.still_lives()?;
         if known.birth != serial_number {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         }
-        if self.view.certificate_status(&serial_number).map_err(Stop::Fault)?
-            == Some(CertificateStatus::Revoked)
-        {
+        if self.view.certificate_status(&serial_number)? == Some(CertificateStatus::Revoked) {
             return Err(Conflict::CertificateRevoked.into());
         }
         match known.changed {
@@ -69,7 +67,7 @@ impl<V: View> Rules<'_, V> {
         work_order: WorkOrderId,
         device: &DeviceId,
         reason: &str,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         let known = self.unit_of_order(caller, work_order, device)?;
         if let (true, Some(entry)) = (known.flags.scrapped, known.changed) {
             return Ok(Decision::Replay(entry));
@@ -94,15 +92,12 @@ impl<V: View> Rules<'_, V> {
 
     /// Those of the device's certificates that a revocation still has to name, each with the date that it
     /// keeps.
-    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
-        self.unrevoked_of(&self.view.certificates(device).map_err(Stop::Fault)?)
+    pub(super) fn not_yet_revoked(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V> {
+        self.unrevoked_of(&self.view.certificates(device)?)
     }
 
     /// Those of the certificates that are not revoked.
-    pub(super) fn unrevoked_of(
-        &self,
-        certificates: &[SerialNumber],
-    ) -> Outcome<Vec<RevokedCertificate>, V::Fault> {
+    pub(super) fn unrevoked_of(&self, certificates: &[SerialNumber]) -> Outcome<Vec<RevokedCertificate>, V> {
         let mut revoked = Vec::new();
         for serial_number in certificates {
             revoked.extend(self.to_revoke(*serial_number)?);
@@ -117,9 +112,9 @@ impl<V: View> Rules<'_, V> {
         known: &DeviceFacts,
         order: &WorkOrderFacts,
         key: &KeyFingerprint,
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+    ) -> Outcome<Option<EntryNumber>, V> {
         known.still_lives()?;
-        let birth = self.view.certificate(&known.birth).map_err(Stop::Fault)?;
+        let birth = self.view.certificate(&known.birth)?;
         let same_order = known.work_order == order.id;
         if !same_order && birth.as_ref().is_some_and(|birth| birth.key == *key) {
             return Err(self.of_another_order(caller, known)?.into());
@@ -129,7 +124,7 @@ impl<V: View> Rules<'_, V> {
             return Ok(Some(birth.entry));
         }
         if known.flags.rework && same_order {
-            if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+            if let Some(first) = self.view.key(key)? {
                 return Err(self.duplicate(&known.id, &first, Clash::Key, Conflict::KeyAlreadyUsed)?);
             }
             self.order_is_open(order)?;
@@ -148,9 +143,9 @@ impl<V: View> Rules<'_, V> {
         caller: Option<&Principal>,
         work_order: WorkOrderId,
         device: &DeviceId,
-    ) -> Outcome<DeviceFacts, V::Fault> {
+    ) -> Outcome<DeviceFacts, V> {
         self.order_of_station(caller, work_order)?;
-        match self.view.device(device).map_err(Stop::Fault)? {
+        match self.view.device(device)? {
             Some(known) if known.work_order == work_order => Ok(known),
             Some(known) => Err(self.of_another_order(caller, &known)?.into()),
             None => Err(Conflict::NoSuchDevice(device.clone()).into()),
@@ -158,11 +153,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The refusal for a unit of another order. A station is told which one only if that order names it.
-    fn of_another_order(
-        &self,
-        caller: Option<&Principal>,
-        known: &DeviceFacts,
-    ) -> Outcome<Conflict, V::Fault> {
+    fn of_another_order(&self, caller: Option<&Principal>, known: &DeviceFacts) -> Outcome<Conflict, V> {
         let work_order = match self.order_of_station(caller, known.work_order) {
             Ok(order) => Some(order.id),
             Err(Stop::Conflict(_)) => None,
@@ -176,14 +167,13 @@ impl<V: View> Rules<'_, V> {
         &self,
         caller: Option<&Principal>,
         work_order: WorkOrderId,
-    ) -> Outcome<WorkOrderFacts, V::Fault> {
+    ) -> Outcome<WorkOrderFacts, V> {
         let named = |order: &WorkOrderFacts| match caller {
             Some(Principal::Named { role: Role::Station, name }) => order.terms.stations.contains(name),
             _ => false,
         };
         self.view
-            .work_order(work_order)
-            .map_err(Stop::Fault)?
+            .work_order(work_order)?
             .filter(named)
             .ok_or_else(|| Conflict::NoSuchWorkOrder(work_order).into())
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use identity::{KeyFingerprint, Principal, PrincipalName, RevocationReason, Role, SerialNumber};
 
-use super::{Outcome, Rules, Stop, record};
-use crate::{CertificateStatus, Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, View};
+use super::{Outcome, Rules, record};
+use crate::{Conflict, Decision, EntryNumber, Event, Holder, RevokedCertificate, View};
 
 impl<V: View> Rules<'_, V> {
     /// Whether the principal may have a credential for this key: the entry that gave it one before, or `None`
@@ -18,8 +18,8 @@ impl<V: View> Rules<'_, V> {
         role: Role,
         name: &PrincipalName,
         key: &KeyFingerprint,
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
-        let Some(first) = self.view.key(key).map_err(Stop::Fault)? else { return Ok(None) };
+    ) -> Outcome<Option<EntryNumber>, V> {
+        let Some(first) = self.view.key(key)? else { return Ok(None) };
         if first.holder != Holder::Principal(Principal::named(role, name.clone())) {
             return Err(Conflict::KeyAlreadyUsed.into());
         }
@@ -34,8 +34,8 @@ impl<V: View> Rules<'_, V> {
         name: &PrincipalName,
         reason: RevocationReason,
         last_operator: bool,
-    ) -> Outcome<Decision, V::Fault> {
-        let Some(known) = self.view.principal(role, name).map_err(Stop::Fault)? else {
+    ) -> Outcome<Decision, V> {
+        let Some(known) = self.view.principal(role, name)? else {
             return Err(Conflict::NoSuchPrincipal(Principal::named(role, name.clone())).into());
         };
         let revoked = self.unrevoked_of(&known.certificates)?;
@@ -51,11 +51,11 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// Refuses a revocation after which no operator has a credential that is good, if one has now.
-    pub(super) fn leaves_an_operator(&self, revoked: &[RevokedCertificate]) -> Outcome<(), V::Fault> {
+    pub(super) fn leaves_an_operator(&self, revoked: &[RevokedCertificate]) -> Outcome<(), V> {
         let revoked: HashSet<_> = revoked.iter().map(|one| one.serial_number).collect();
         let mut loses_one = false;
-        for name in self.view.principals_of(Role::Operator).map_err(Stop::Fault)? {
-            let known = self.view.principal(Role::Operator, &name).map_err(Stop::Fault)?;
+        for name in self.view.principals_of(Role::Operator)? {
+            let known = self.view.principal(Role::Operator, &name)?;
             for serial_number in known.map(|known| known.certificates).unwrap_or_default() {
                 if !self.is_good(serial_number)? {
                     continue;
@@ -70,13 +70,8 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// Whether a certificate is neither revoked, nor on hold, nor past its end.
-    fn is_good(&self, serial_number: SerialNumber) -> Outcome<bool, V::Fault> {
-        match self.view.certificate_status(&serial_number).map_err(Stop::Fault)? {
-            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
-                let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
-                Ok(facts.is_some_and(|facts| facts.not_after > self.now))
-            }
-            None | Some(CertificateStatus::Revoked | CertificateStatus::Held) => Ok(false),
-        }
+    fn is_good(&self, serial_number: SerialNumber) -> Outcome<bool, V> {
+        let facts = self.view.certificate(&serial_number)?;
+        Ok(facts.is_some_and(|facts| facts.status.is_good() && facts.not_after > self.now))
     }
 }

@@ -3,22 +3,17 @@
 
 use identity::DeviceId;
 
-use super::{Outcome, Rules, Stop, record};
+use super::{Outcome, Rules, record};
 use crate::{CertificateStatus, Conflict, Decision, DeviceFacts, DeviceFlags, Event, View};
 
 impl<V: View> Rules<'_, V> {
-    pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
+    pub(super) fn hold(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V> {
         let known = self.known(device)?;
         known.is_not_gone()?;
         if let (true, Some(entry)) = (known.flags.held, known.changed) {
             return Ok(Decision::Replay(entry));
         }
-        let certificates = self.with_status(&known, |status| {
-            matches!(
-                status,
-                CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
-            )
-        })?;
+        let certificates = self.with_status(&known, CertificateStatus::is_good)?;
         // A hold also refuses the next birth certificate, so it is of use where there is nothing to suspend
         // but a rework is allowed.
         if certificates.is_empty() && !known.flags.rework {
@@ -27,7 +22,7 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::DeviceHeld { device: device.clone(), note: note.to_owned(), certificates }))
     }
 
-    pub(super) fn release(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
+    pub(super) fn release(&self, device: &DeviceId) -> Outcome<Decision, V> {
         let known = self.known(device)?;
         known.is_not_gone()?;
         if !known.flags.held {
@@ -37,7 +32,7 @@ impl<V: View> Rules<'_, V> {
         Ok(record(Event::DeviceReleased { device: device.clone(), certificates }))
     }
 
-    pub(super) fn retire(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V::Fault> {
+    pub(super) fn retire(&self, device: &DeviceId, note: &str) -> Outcome<Decision, V> {
         let known = self.known(device)?;
         if let (true, Some(entry)) = (known.flags.retired, known.changed) {
             return Ok(Decision::Replay(entry));
@@ -48,16 +43,16 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// R-LIFE-12: within the order's window, so that nobody can wait for a factory that is long closed.
-    pub(super) fn allow_rework(&self, device: &DeviceId) -> Outcome<Decision, V::Fault> {
+    pub(super) fn allow_rework(&self, device: &DeviceId) -> Outcome<Decision, V> {
         let known = self.known(device)?;
         known.still_lives()?;
         if let (true, Some(entry)) = (known.flags.rework, known.changed) {
             return Ok(Decision::Replay(entry));
         }
-        let order = self.view.work_order(known.work_order).map_err(Stop::Fault)?;
+        let order = self.view.work_order(known.work_order)?;
         let order = order.ok_or(Conflict::NoSuchWorkOrder(known.work_order))?;
         self.order_is_open(&order)?;
-        Ok(record(Event::ReworkAllowed { device: device.clone() }))
+        Ok(record(Event::ReworkAllowed(device.clone())))
     }
 
     /// Those of the device's certificates that are worth this.
@@ -65,18 +60,18 @@ impl<V: View> Rules<'_, V> {
         &self,
         known: &DeviceFacts,
         wanted: impl Fn(CertificateStatus) -> bool,
-    ) -> Outcome<Vec<identity::SerialNumber>, V::Fault> {
+    ) -> Outcome<Vec<identity::SerialNumber>, V> {
         let mut certificates = Vec::new();
-        for serial_number in &self.view.certificates(&known.id).map_err(Stop::Fault)? {
-            if self.view.certificate_status(serial_number).map_err(Stop::Fault)?.is_some_and(&wanted) {
+        for serial_number in &self.view.certificates(&known.id)? {
+            if self.view.certificate_status(serial_number)?.is_some_and(&wanted) {
                 certificates.push(*serial_number);
             }
         }
         Ok(certificates)
     }
 
-    fn known(&self, device: &DeviceId) -> Outcome<DeviceFacts, V::Fault> {
-        let known = self.view.device(device).map_err(Stop::Fault)?;
+    fn known(&self, device: &DeviceId) -> Outcome<DeviceFacts, V> {
+        let known = self.view.device(device)?;
         known.ok_or_else(|| Conflict::NoSuchDevice(device.clone()).into())
     }
 }
@@ -90,13 +85,9 @@ impl DeviceFacts {
 
     /// Neither scrapped nor retired: both are for ever.
     pub(super) fn is_not_gone(&self) -> Result<(), Conflict> {
-        match self {
-            Self { flags: DeviceFlags { scrapped: true, .. }, .. } => {
-                Err(Conflict::DeviceScrapped(self.id.clone()))
-            }
-            Self { flags: DeviceFlags { retired: true, .. }, .. } => {
-                Err(Conflict::DeviceRetired(self.id.clone()))
-            }
+        match self.flags {
+            DeviceFlags { scrapped: true, .. } => Err(Conflict::DeviceScrapped(self.id.clone())),
+            DeviceFlags { retired: true, .. } => Err(Conflict::DeviceRetired(self.id.clone())),
             _ => Ok(()),
         }
     }

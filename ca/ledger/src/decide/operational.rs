@@ -5,7 +5,7 @@ use identity::{DeviceId, KeyFingerprint, Principal, ProfileName, SerialNumber};
 use super::{Outcome, Rules, Stop, record};
 use crate::{
     AfterRenewal, CertificateFacts, CertificateStatus, Clash, Conflict, Decision, DeviceFacts, EntryNumber,
-    Event, Holder, RevokedCertificate, View,
+    Event, RevokedCertificate, View,
 };
 
 impl<V: View> Rules<'_, V> {
@@ -24,15 +24,15 @@ impl<V: View> Rules<'_, V> {
         parent: SerialNumber,
         hold_on_fork: bool,
         key: &KeyFingerprint,
-    ) -> Outcome<Option<EntryNumber>, V::Fault> {
+    ) -> Outcome<Option<EntryNumber>, V> {
         let known = self.device_itself(caller, device)?;
         let Some(asking) = self.own(device, parent)? else {
             return Err(Conflict::NoSuchCertificate(device.clone()).into());
         };
-        if matches!(asking.status, CertificateStatus::Revoked | CertificateStatus::Held) {
+        if !asking.status.is_good() {
             return Err(Conflict::CertificateRevoked.into());
         }
-        if let Some(first) = self.view.key(key).map_err(Stop::Fault)? {
+        if let Some(first) = self.view.key(key)? {
             return self.same_key_of(&first, device, parent).map(Some);
         }
         if asking.status == CertificateStatus::Superseded {
@@ -53,7 +53,7 @@ impl<V: View> Rules<'_, V> {
         device: &DeviceId,
         serial_number: SerialNumber,
         after_renewal: AfterRenewal,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         let known = self.device_itself(caller, device)?;
         let Some(facts) =
             self.own(device, serial_number)?.filter(|facts| facts.profile == ProfileName::Ldevid)
@@ -75,13 +75,13 @@ impl<V: View> Rules<'_, V> {
         known: &DeviceFacts,
         serial_number: SerialNumber,
         after_renewal: AfterRenewal,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         let unused = self.unconfirmed(known)?.into_iter().filter(|unused| *unused != serial_number);
         let mut revoked: Vec<_> =
             unused.map(|serial_number| RevokedCertificate { serial_number, since: None }).collect();
         let mut parent_ends = None;
         if let Some(before) = known.operational
-            && let Some(before) = self.view.certificate(&before).map_err(Stop::Fault)?
+            && let Some(before) = self.view.certificate(&before)?
             && before.not_after >= self.now
         {
             match after_renewal {
@@ -104,8 +104,8 @@ impl<V: View> Rules<'_, V> {
         first: &CertificateFacts,
         device: &DeviceId,
         parent: SerialNumber,
-    ) -> Outcome<EntryNumber, V::Fault> {
-        let own = matches!(&first.holder, Holder::Principal(Principal::Device(holder)) if holder == device);
+    ) -> Outcome<EntryNumber, V> {
+        let own = first.holder.device() == Some(device);
         // A renewal is a new key: the certificate that asks is no answer to itself.
         if !own || first.profile != ProfileName::Ldevid || first.serial_number == parent {
             return Err(self.duplicate(device, first, Clash::Key, Conflict::KeyAlreadyUsed)?);
@@ -116,30 +116,24 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The certificate, if it is the device's.
-    fn own(
-        &self,
-        device: &DeviceId,
-        serial_number: SerialNumber,
-    ) -> Outcome<Option<CertificateFacts>, V::Fault> {
-        let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
-        Ok(facts.filter(
-            |facts| matches!(&facts.holder, Holder::Principal(Principal::Device(holder)) if holder == device),
-        ))
+    fn own(&self, device: &DeviceId, serial_number: SerialNumber) -> Outcome<Option<CertificateFacts>, V> {
+        let facts = self.view.certificate(&serial_number)?;
+        Ok(facts.filter(|facts| facts.holder.device() == Some(device)))
     }
 
     /// Whether an operational certificate is in use that has not expired.
-    fn is_enrolled(&self, known: &DeviceFacts) -> Outcome<bool, V::Fault> {
+    fn is_enrolled(&self, known: &DeviceFacts) -> Outcome<bool, V> {
         let Some(operational) = known.operational else { return Ok(false) };
-        let facts = self.view.certificate(&operational).map_err(Stop::Fault)?;
+        let facts = self.view.certificate(&operational)?;
         Ok(facts.is_some_and(|facts| facts.not_after >= self.now))
     }
 
     /// The unexpired operational certificates that were never used.
-    fn unconfirmed(&self, known: &DeviceFacts) -> Outcome<Vec<SerialNumber>, V::Fault> {
+    fn unconfirmed(&self, known: &DeviceFacts) -> Outcome<Vec<SerialNumber>, V> {
         let mut unconfirmed = Vec::new();
         for other in known.live.iter().filter(|other| **other != known.birth) {
-            if self.view.certificate_status(other).map_err(Stop::Fault)? == Some(CertificateStatus::Issued)
-                && let Some(facts) = self.view.certificate(other).map_err(Stop::Fault)?
+            if self.view.certificate_status(other)? == Some(CertificateStatus::Issued)
+                && let Some(facts) = self.view.certificate(other)?
                 && facts.not_after >= self.now
             {
                 unconfirmed.push(*other);
@@ -149,12 +143,7 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// A certificate that was superseded asks for another child.
-    fn fork(
-        &self,
-        known: &DeviceFacts,
-        parent: SerialNumber,
-        held: bool,
-    ) -> Outcome<Stop<V::Fault>, V::Fault> {
+    fn fork(&self, known: &DeviceFacts, parent: SerialNumber, held: bool) -> Outcome<Stop<V::Fault>, V> {
         let device = known.id.clone();
         let child = known.operational.or_else(|| known.live.last().copied()).unwrap_or(parent);
         let refusal = Conflict::LineageForked(device.clone());
@@ -163,19 +152,14 @@ impl<V: View> Rules<'_, V> {
             return self.once(event, refusal);
         }
         // Also when this fork is on record: somebody released the device, and the clone is still there.
-        let certificates = self.with_status(known, |status| {
-            matches!(
-                status,
-                CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded
-            )
-        })?;
+        let certificates = self.with_status(known, CertificateStatus::is_good)?;
         let event = Event::ForkDetected { device, parent, child, held, certificates };
         Ok(Stop::Alarm(Box::new(event), refusal))
     }
 
     /// The birth certificate asks for another child while one is in use: a factory reset, or cloned flash.
     /// Never held for it: the operator has to act in either case, and the device works.
-    fn enrolled_twice(&self, known: &DeviceFacts) -> Outcome<Stop<V::Fault>, V::Fault> {
+    fn enrolled_twice(&self, known: &DeviceFacts) -> Outcome<Stop<V::Fault>, V> {
         let (device, parent) = (known.id.clone(), known.birth);
         let child = known.operational.unwrap_or(parent);
         let refusal = Conflict::AlreadyEnrolled(device.clone());
@@ -184,11 +168,9 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// The device, if it is the one that asks and still one of ours.
-    fn device_itself(&self, caller: Option<&Principal>, device: &DeviceId) -> Outcome<DeviceFacts, V::Fault> {
+    fn device_itself(&self, caller: Option<&Principal>, device: &DeviceId) -> Outcome<DeviceFacts, V> {
         let known = match caller {
-            Some(Principal::Device(caller)) if caller == device => {
-                self.view.device(device).map_err(Stop::Fault)?
-            }
+            Some(Principal::Device(caller)) if caller == device => self.view.device(device)?,
             _ => None,
         };
         let Some(known) = known else { return Err(Conflict::NoSuchDevice(device.clone()).into()) };

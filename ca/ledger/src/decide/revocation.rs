@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
 
-use super::{Outcome, Rules, Stop, record};
+use super::{Outcome, Rules, record};
 use crate::{
     Action, CertificateStatus, Conflict, Decision, Event, JobFacts, JobId, REVOKE_MAX, ROTATIONS_MAX,
     RevokedCertificate, View,
@@ -16,7 +16,7 @@ impl<V: View> Rules<'_, V> {
         &self,
         caller: Option<&Principal>,
         action: &Action,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         match action {
             Action::Revoke { certificates, reason, invalidity_date, job } => {
                 let decision = self.revoke(certificates, *reason, *invalidity_date, *job)?;
@@ -28,30 +28,23 @@ impl<V: View> Rules<'_, V> {
                 }
                 Ok(decision)
             }
-            Action::BeginRevocation { selection, reason, invalidity_date, devices, certificates } => {
-                is_for_ever(*reason)?;
-                Ok(record(Event::RevocationBegun {
-                    job: JobId(self.view.jobs().map_err(Stop::Fault)? + 1),
-                    selection: selection.clone(),
-                    reason: *reason,
-                    invalidity_date: *invalidity_date,
-                    devices: *devices,
-                    certificates: *certificates,
-                }))
+            Action::BeginRevocation(terms) => {
+                is_for_ever(terms.reason)?;
+                let job = JobId(self.view.jobs()? + 1);
+                Ok(record(Event::RevocationBegun { job, terms: terms.clone() }))
             }
-            Action::FinishRevocation { job } => {
-                let known = self.view.job(*job).map_err(Stop::Fault)?.ok_or(Conflict::NoSuchJob(*job))?;
+            Action::FinishRevocation(job) => {
+                let known = self.view.job(*job)?.ok_or(Conflict::NoSuchJob(*job))?;
                 match known.finished {
                     Some(entry) => Ok(Decision::Replay(entry)),
-                    None => Ok(record(Event::RevocationFinished { job: *job })),
+                    None => Ok(record(Event::RevocationFinished(*job))),
                 }
             }
-            Action::RequestRotation { selection, spread, reason, until } => {
-                if self.view.rotations(self.now).map_err(Stop::Fault)? >= ROTATIONS_MAX {
+            Action::RequestRotation(terms) => {
+                if self.view.rotations(self.now)? >= ROTATIONS_MAX {
                     return Err(Conflict::TooManyRotations.into());
                 }
-                let (selection, reason) = (selection.clone(), reason.clone());
-                Ok(record(Event::RotationRequested { selection, spread: *spread, reason, until: *until }))
+                Ok(record(Event::RotationRequested(terms.clone())))
             }
             // The others are decided elsewhere.
             _ => Err(Conflict::RevokeCount.into()),
@@ -64,17 +57,17 @@ impl<V: View> Rules<'_, V> {
         reason: RevocationReason,
         invalidity_date: Option<SystemTime>,
         job: Option<JobId>,
-    ) -> Outcome<Decision, V::Fault> {
+    ) -> Outcome<Decision, V> {
         is_for_ever(reason)?;
         let Some(first) = certificates.first().filter(|_| certificates.len() <= REVOKE_MAX) else {
             return Err(Conflict::RevokeCount.into());
         };
         if let Some(job) = job {
-            let known = self.view.job(job).map_err(Stop::Fault)?;
+            let known = self.view.job(job)?;
             known.filter(JobFacts::goes_on).ok_or(Conflict::NoSuchJob(job))?;
         }
         for issuer in IssuerName::ALL {
-            let issuer = self.view.issuer(issuer).map_err(Stop::Fault)?;
+            let issuer = self.view.issuer(issuer)?;
             if issuer.is_some_and(|issuer| certificates.contains(&issuer.serial_number)) {
                 return Err(Conflict::IssuerNotRevocable.into());
             }
@@ -82,7 +75,7 @@ impl<V: View> Rules<'_, V> {
         let mut revoked: Vec<RevokedCertificate> = Vec::with_capacity(certificates.len());
         let mut named = std::collections::HashSet::with_capacity(certificates.len());
         for serial_number in certificates {
-            if self.view.certificate_status(serial_number).map_err(Stop::Fault)?.is_none() {
+            if self.view.certificate_status(serial_number)?.is_none() {
                 return Err(Conflict::NoCertificate(*serial_number).into());
             }
             if named.insert(*serial_number) {
@@ -90,7 +83,7 @@ impl<V: View> Rules<'_, V> {
             }
         }
         if revoked.is_empty() {
-            let facts = self.view.certificate(first).map_err(Stop::Fault)?;
+            let facts = self.view.certificate(first)?;
             let facts = facts.ok_or(Conflict::NoCertificate(*first))?;
             return Ok(Decision::Replay(facts.changed.unwrap_or(facts.entry)));
         }
@@ -98,19 +91,14 @@ impl<V: View> Rules<'_, V> {
     }
 
     /// What an entry that revokes a certificate says of it; `None`: it is revoked already, or is nobody's.
-    pub(super) fn to_revoke(
-        &self,
-        serial_number: SerialNumber,
-    ) -> Outcome<Option<RevokedCertificate>, V::Fault> {
-        let since = match self.view.certificate_status(&serial_number).map_err(Stop::Fault)? {
+    pub(super) fn to_revoke(&self, serial_number: SerialNumber) -> Outcome<Option<RevokedCertificate>, V> {
+        let since = match self.view.certificate_status(&serial_number)? {
             None | Some(CertificateStatus::Revoked) => return Ok(None),
             Some(CertificateStatus::Held) => {
-                let facts = self.view.certificate(&serial_number).map_err(Stop::Fault)?;
+                let facts = self.view.certificate(&serial_number)?;
                 facts.and_then(|facts| facts.hold).map(|hold| hold.since)
             }
-            Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
-                None
-            }
+            Some(_) => None,
         };
         Ok(Some(RevokedCertificate { serial_number, since }))
     }

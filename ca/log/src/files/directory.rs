@@ -18,13 +18,13 @@ pub(super) fn create(directory: &Path) -> Result<File, OpenError> {
     let lock = lock(directory)?;
     match segment_paths(directory)?.is_empty() {
         true => Ok(lock),
-        false => Err(OpenError::Exists { path: directory.to_owned() }),
+        false => Err(OpenError::Exists(directory.display().to_string())),
     }
 }
 
 /// Locks a directory that holds a log.
 pub(super) fn open(directory: &Path) -> Result<File, OpenError> {
-    let missing = || OpenError::Missing { path: directory.to_owned() };
+    let missing = || OpenError::Missing(directory.display().to_string());
     if !directory.is_dir() {
         return Err(missing());
     }
@@ -66,7 +66,7 @@ pub(super) fn noted_end(directory: &Path) -> Result<Option<EntryNumber>, LogErro
     match fs::read_to_string(&path) {
         Ok(text) => match text.trim().parse() {
             Ok(head) => Ok(Some(EntryNumber(head))),
-            Err(_) => Err(segment::missing(&path, 0, "no number")),
+            Err(_) => Err(segment::damaged(&path, 0, EntryNumber(0), "no number")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error("read", &path, error)),
@@ -107,7 +107,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     let file = file.map_err(|error| io_error("open", &path, error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { path: directory.to_owned() }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(directory.display().to_string())),
         Err(error) => Err(io_error("lock", &path, error.into()).into()),
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ledger::EntryNumber;
 use rustix::fs::{Advice, fadvise};
 
-use super::segment::{self, HEADER_BYTES, Segment, io_error, missing};
+use super::segment::{self, HEADER_BYTES, Segment, damaged, io_error};
 use super::{FileLog, Leftover, TornTail, directory};
 use crate::{LogError, OpenError, frame};
 
@@ -23,7 +23,9 @@ impl FileLog {
         let mut next = 1;
         for (position, (first, path)) in paths.iter().enumerate() {
             if *first != next {
-                return Err(missing(path, next, "the segment with this entry is missing").into());
+                return Err(
+                    damaged(path, 0, EntryNumber(next), "the segment with this entry is missing").into()
+                );
             }
             let following = paths.get(position + 1);
             if let Some((_, path)) = following {
@@ -102,7 +104,7 @@ impl Scan {
         // damaged later.
         let unborn = !sound && may_be_unborn && frame::search(&bytes).next().is_none();
         if !sound && !unborn {
-            return Err(missing(path, first, "a segment header that is not intact").into());
+            return Err(damaged(path, 0, EntryNumber(first), "a segment header that is not intact").into());
         }
         let offsets = vec![HEADER_BYTES];
         Ok(Self { first, path: path.to_owned(), file, bytes: bytes.into(), offsets, unborn })
@@ -148,7 +150,7 @@ impl Scan {
     }
 
     fn damaged(&self, offset: usize, entry: u64, what: &'static str) -> LogError {
-        LogError::Damaged { file: self.path.clone(), offset: offset as u64, entry: EntryNumber(entry), what }
+        damaged(&self.path, offset as u64, EntryNumber(entry), what)
     }
 }
 

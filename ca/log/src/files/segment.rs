@@ -87,7 +87,7 @@ impl Segment {
         while offset < bytes.len() {
             let frame = bytes.get(offset..).and_then(frame::read).filter(|frame| frame.number == number);
             let at = start.saturating_add(offset as u32);
-            let frame = frame.ok_or_else(|| self.damaged(number, at, "no intact entry"))?;
+            let frame = frame.ok_or_else(|| damaged(&self.path, at.into(), number, "no intact entry"))?;
             payloads.push(bytes.slice_ref(frame.payload));
             offset += frame.length;
             number.0 += 1;
@@ -109,7 +109,7 @@ impl Segment {
     fn read_bytes(&self, number: EntryNumber, start: u32, end: u32) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; end.saturating_sub(start) as usize];
         self.file.read_exact_at(&mut bytes, u64::from(start)).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => self.damaged(number, start, "the file ends"),
+            io::ErrorKind::UnexpectedEof => damaged(&self.path, start.into(), number, "the file ends"),
             _ => io_error("read", &self.path, error),
         })?;
         Ok(bytes)
@@ -132,10 +132,6 @@ impl Segment {
     /// The offset of the entry, bytes; `None`: the segment has no such entry.
     pub(super) fn offset_of(&self, number: EntryNumber) -> Option<u32> {
         self.run(number, 1).map(|(start, _)| start)
-    }
-
-    fn damaged(&self, entry: EntryNumber, offset: u32, what: &'static str) -> LogError {
-        LogError::Damaged { file: self.path.clone(), offset: u64::from(offset), entry, what }
     }
 }
 
@@ -169,13 +165,13 @@ pub(super) fn foreign_version(bytes: &[u8]) -> Option<u32> {
     (magic == MAGIC && version > FORMAT_VERSION).then_some(version)
 }
 
-/// The error for an entry that must be there, in a file that does not hold it.
-pub(super) fn missing(path: &Path, entry: u64, what: &'static str) -> LogError {
-    LogError::Damaged { file: path.to_owned(), offset: 0, entry: EntryNumber(entry), what }
+/// The error for an entry that must be at this offset of a file.
+pub(super) fn damaged(path: &Path, offset: u64, entry: EntryNumber, what: &'static str) -> LogError {
+    LogError::Damaged { place: format!("{}, offset {offset}", path.display()), entry, what }
 }
 
 pub(super) fn io_error(what: &'static str, path: &Path, source: io::Error) -> LogError {
-    LogError::Io { what, path: path.to_owned(), source: Arc::new(source) }
+    LogError::Io { what, place: path.display().to_string(), source: Arc::new(source) }
 }
 
 const MAGIC: &[u8; 8] = b"TMLEDGER";

@@ -18,9 +18,9 @@ impl From<&Event> for Record {
             Event::WorkOrderCreated { work_order, terms } => {
                 Self::WorkOrderCreated(proto::WorkOrderTerms::of(*work_order, terms))
             }
-            Event::WorkOrderPaused { work_order } => Self::WorkOrderPaused(work_order.0),
-            Event::WorkOrderResumed { work_order } => Self::WorkOrderResumed(work_order.0),
-            Event::WorkOrderClosed { work_order } => Self::WorkOrderClosed(work_order.0),
+            Event::WorkOrderPaused(work_order) => Self::WorkOrderPaused(work_order.0),
+            Event::WorkOrderResumed(work_order) => Self::WorkOrderResumed(work_order.0),
+            Event::WorkOrderClosed(work_order) => Self::WorkOrderClosed(work_order.0),
             Event::BirthIssued { work_order, device, certificate, replaces } => {
                 Self::BirthIssued(proto::Certificate {
                     work_order: work_order.0,
@@ -67,7 +67,7 @@ impl From<&Event> for Record {
                     revoked: revocation::records(revoked),
                 })
             }
-            Event::TimeConfirmed { before } => {
+            Event::TimeConfirmed(before) => {
                 Self::TimeConfirmed(proto::TimeConfirmed { before_ms: milliseconds(*before) })
             }
             Event::ForkDetected { device, parent, child, held, certificates } => {
@@ -100,16 +100,14 @@ impl From<&Event> for Record {
                     job: job.map_or(0, |job| job.0),
                 })
             }
-            Event::RevocationBegun { job, selection, reason, invalidity_date, devices, certificates } => {
-                Self::RevocationBegun(proto::RevocationBegun {
-                    job: job.0,
-                    selection: Some(selection.into()),
-                    reason: u32::from(reason.code()),
-                    invalidity_date_ms: invalidity_date.map(milliseconds),
-                    devices: *devices,
-                    certificates: *certificates,
-                })
-            }
+            Event::RevocationBegun { job, terms } => Self::RevocationBegun(proto::RevocationBegun {
+                job: job.0,
+                selection: Some((&terms.selection).into()),
+                reason: u32::from(terms.reason.code()),
+                invalidity_date_ms: terms.invalidity_date.map(milliseconds),
+                devices: terms.devices,
+                certificates: terms.certificates,
+            }),
             Event::DeviceHeld { device, note, certificates } => Self::DeviceHeld(proto::DeviceEvent {
                 device: device.to_string(),
                 note: note.clone(),
@@ -127,16 +125,14 @@ impl From<&Event> for Record {
                 revoked: revocation::records(revoked),
                 ..proto::DeviceEvent::default()
             }),
-            Event::ReworkAllowed { device } => Self::ReworkAllowed(device.to_string()),
-            Event::RotationRequested { selection, spread, reason, until } => {
-                Self::RotationRequested(proto::RotationRequested {
-                    selection: Some(selection.into()),
-                    spread_ms: u64::try_from(spread.as_millis()).unwrap_or(u64::MAX),
-                    reason: reason.clone(),
-                    until_ms: milliseconds(*until),
-                })
-            }
-            Event::RevocationFinished { job } => Self::RevocationFinished(job.0),
+            Event::ReworkAllowed(device) => Self::ReworkAllowed(device.to_string()),
+            Event::RotationRequested(terms) => Self::RotationRequested(proto::RotationRequested {
+                selection: Some((&terms.selection).into()),
+                spread_ms: u64::try_from(terms.spread.as_millis()).unwrap_or(u64::MAX),
+                reason: terms.reason.clone(),
+                until_ms: milliseconds(terms.until),
+            }),
+            Event::RevocationFinished(job) => Self::RevocationFinished(job.0),
         }
     }
 }
@@ -151,9 +147,9 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::WorkOrderCreated(record) => {
             Event::WorkOrderCreated { work_order: WorkOrderId(record.work_order), terms: record.terms()? }
         }
-        Record::WorkOrderPaused(id) => Event::WorkOrderPaused { work_order: WorkOrderId(id) },
-        Record::WorkOrderResumed(id) => Event::WorkOrderResumed { work_order: WorkOrderId(id) },
-        Record::WorkOrderClosed(id) => Event::WorkOrderClosed { work_order: WorkOrderId(id) },
+        Record::WorkOrderPaused(id) => Event::WorkOrderPaused(WorkOrderId(id)),
+        Record::WorkOrderResumed(id) => Event::WorkOrderResumed(WorkOrderId(id)),
+        Record::WorkOrderClosed(id) => Event::WorkOrderClosed(WorkOrderId(id)),
         Record::BirthIssued(record) => Event::BirthIssued {
             work_order: WorkOrderId(record.work_order),
             device: record.holder.parse().ok()?,
@@ -199,12 +195,12 @@ pub(super) fn of(record: Record) -> Option<Event> {
         Record::DuplicateRefused(record) => record.duplicate()?,
         Record::CertificatesRevoked(record) => record.event()?,
         Record::RevocationBegun(record) => record.event()?,
-        Record::RevocationFinished(job) => Event::RevocationFinished { job: JobId(job) },
+        Record::RevocationFinished(job) => Event::RevocationFinished(JobId(job)),
         Record::DeviceHeld(record) => record.held()?,
         Record::DeviceReleased(record) => record.released()?,
         Record::DeviceRetired(record) => record.retired()?,
-        Record::ReworkAllowed(device) => Event::ReworkAllowed { device: device.parse().ok()? },
+        Record::ReworkAllowed(device) => Event::ReworkAllowed(device.parse().ok()?),
         Record::RotationRequested(record) => record.event()?,
-        Record::TimeConfirmed(record) => Event::TimeConfirmed { before: time(record.before_ms)? },
+        Record::TimeConfirmed(record) => Event::TimeConfirmed(time(record.before_ms)?),
     })
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use identity::{DeviceId, KeyFingerprint, RevocationReason, SerialNumber};
-use ledger::{Clash, Event, Holder, JobId, RevokedCertificate, Selection, WorkOrderId};
+use ledger::{
+    Clash, Event, Holder, JobId, RevocationTerms, RevokedCertificate, RotationTerms, Selection, WorkOrderId,
+};
 
 use super::proto::{self, selection::Kind};
 use super::{milliseconds, octets, optional_time, serial_number, time};
@@ -67,14 +69,14 @@ impl proto::CertificatesRevoked {
 
 impl proto::RevocationBegun {
     pub(super) fn event(self) -> Option<Event> {
-        Some(Event::RevocationBegun {
-            job: JobId(self.job),
+        let terms = RevocationTerms {
             selection: self.selection?.selection()?,
             reason: reason_of(self.reason)?,
             invalidity_date: optional_time(self.invalidity_date_ms)?,
             devices: self.devices,
             certificates: self.certificates,
-        })
+        };
+        Some(Event::RevocationBegun { job: JobId(self.job), terms })
     }
 }
 
@@ -101,12 +103,12 @@ impl proto::DeviceEvent {
 
 impl proto::RotationRequested {
     pub(super) fn event(self) -> Option<Event> {
-        Some(Event::RotationRequested {
+        Some(Event::RotationRequested(RotationTerms {
             selection: self.selection?.selection()?,
             spread: Duration::from_millis(self.spread_ms),
             reason: self.reason,
             until: time(self.until_ms)?,
-        })
+        }))
     }
 }
 

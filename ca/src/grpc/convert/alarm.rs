@@ -1,9 +1,10 @@
 //! Alarms.
 
+use std::sync::Arc;
+
 use authority::Refused;
-use ledger::{AlarmKind, Clash, Event, Holder};
+use ledger::{AlarmKind, Clash, Entry, Event, Holder};
 use proto::v1;
-use store::AlarmRecord;
 
 use super::bad;
 use super::certificate::serial_number_bytes;
@@ -20,8 +21,7 @@ pub(in crate::grpc) fn alarm_kind(kind: i32) -> Result<Option<AlarmKind>, Refuse
 }
 
 /// `None` for an entry that raises no alarm.
-pub(in crate::grpc) fn alarm(record: &AlarmRecord) -> Option<v1::Alarm> {
-    let entry = record.entry();
+pub(in crate::grpc) fn alarm(entry: &Arc<Entry>) -> Option<v1::Alarm> {
     let common = v1::Alarm {
         at: Some(timestamp(entry.at)),
         reported_by: entry.principal.as_ref().map(ToString::to_string).unwrap_or_default(),

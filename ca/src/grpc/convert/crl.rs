@@ -21,14 +21,14 @@ pub(in crate::grpc) fn crl_piece(crl: &Crl, chunk: Bytes, first: bool) -> v1::Ge
     if !first {
         return v1::GetCrlResponse { chunk, ..v1::GetCrlResponse::default() };
     }
-    let (epoch, counter) = crl.number.parts();
+    let (epoch, counter) = crl.meta.number.parts();
     let number = u128::from(epoch) << 64 | u128::from(counter);
     let number: Vec<u8> = number.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
     v1::GetCrlResponse {
         chunk,
         number: number.into(),
-        this_update: Some(crl.this_update.into()),
-        next_update: Some(crl.next_update.into()),
+        this_update: Some(crl.meta.this_update.into()),
+        next_update: Some(crl.meta.next_update.into()),
         length: crl.length(),
     }
 }

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use authority::Refused;
 use identity::DeviceId;
-use ledger::DeviceState;
+use ledger::{DeviceFacts, DeviceState};
 use proto::v1;
-use store::{DeviceFilter, DeviceRecord};
+use store::DeviceFilter;
 
 use super::bad;
 use super::certificate::serial_number_bytes;
@@ -60,8 +60,8 @@ pub(in crate::grpc) fn silent_since(message: &v1::ListDevicesRequest) -> Result<
     time("not_seen_since", since).map(Some)
 }
 
-pub(in crate::grpc) fn device(record: &DeviceRecord) -> v1::Device {
-    let state = match record.state {
+pub(in crate::grpc) fn device(record: &DeviceFacts) -> v1::Device {
+    let state = match record.state() {
         DeviceState::Issued => v1::DeviceState::Issued,
         DeviceState::Provisioned => v1::DeviceState::Provisioned,
         DeviceState::Enrolled => v1::DeviceState::Enrolled,
@@ -78,9 +78,9 @@ pub(in crate::grpc) fn device(record: &DeviceRecord) -> v1::Device {
         born_at: Some(timestamp(record.born_at)),
         birth_serial_number: serial_number_bytes(record.birth),
         operational_serial_number: record.operational.map(serial_number_bytes).unwrap_or_default(),
-        last_seen_at: Some(timestamp(record.last_seen)),
-        rework_allowed: record.rework,
-        held: record.held,
+        last_seen_at: Some(timestamp(record.seen_at)),
+        rework_allowed: record.flags.rework,
+        held: record.flags.held,
     }
 }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use authority::Refused;
 use identity::{DeviceSerial, PrincipalName, ProfileName, SerialPattern};
 use ledger::{
-    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, Serials, TermsRefusal, WorkOrderCounts, WorkOrderId,
-    WorkOrderState, WorkOrderTerms,
+    Conflict, MANIFEST_SERIALS_MAX, STATIONS_MAX, Serials, TermsRefusal, WorkOrderCounts, WorkOrderFacts,
+    WorkOrderId, WorkOrderState, WorkOrderTerms,
 };
 use proto::v1;
-use store::WorkOrderRecord;
 
 use super::bad;
 use super::principal::principal_name;
@@ -76,7 +75,7 @@ fn stations(names: &[String]) -> Result<Vec<PrincipalName>, Refused> {
     Ok(stations)
 }
 
-pub(in crate::grpc) fn work_order(order: &WorkOrderRecord) -> v1::WorkOrder {
+pub(in crate::grpc) fn work_order(order: &WorkOrderFacts) -> v1::WorkOrder {
     let terms = &order.terms;
     let state = match order.state {
         WorkOrderState::Open => v1::WorkOrderState::Open,

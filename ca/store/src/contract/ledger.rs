@@ -1,10 +1,13 @@
 //! Putting things on record.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use identity::{Principal, RequestId};
 use ledger::{Command, Intent};
+use ledger_log::LogMetrics;
 
-use crate::{Preflight, StoreError, StoreMetrics, Verdict};
+use crate::{Preflight, StoreError, Verdict};
 
 /// The one way to change anything: commands are decided one after the other, in one order, which is the order
 /// of their entry numbers.
@@ -47,4 +50,29 @@ pub trait Ledger: Send + Sync + 'static {
     /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a
     /// clean start wants it. Idempotent.
     async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Figures for metrics. All counts are since the start of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreMetrics {
+    /// Last durable entry.
+    pub head: u64,
+    /// Entries that this process appended.
+    pub entries: u64,
+    /// Commands refused by a rule.
+    pub conflicts: u64,
+    /// Whether commits are refused for good.
+    pub stopped: bool,
+    /// Figures of the log.
+    pub log: LogMetrics,
+    /// The entry that listings have reached.
+    pub projected: u64,
+    /// How long ago the oldest entry that listings do not show yet was committed; zero when they show all.
+    pub projection_lag: Duration,
+    /// Whether listings start from the beginning.
+    pub projection_rebuilding: bool,
+    /// How often the projection was thrown away.
+    pub projection_rebuilds: u64,
+    /// Calls of `commit` that wait for their answers.
+    pub queued: u64,
 }

@@ -1,15 +1,16 @@
 //! What people and jobs ask for: single rows and pages of rows.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use identity::{DeviceId, IssuerName, Principal, PrincipalName, Role};
-use ledger::{AlarmKind, JobFacts, JobId, RotationFacts, Selection, WorkOrderId};
-
-use crate::{
-    AlarmRecord, CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, PrincipalRecord, SelectionPage,
-    StoreError, Survey, Unaccounted, WorkOrderRecord,
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, Product, Role};
+use ledger::{
+    AlarmKind, DeviceFacts, DeviceState, Entry, JobFacts, JobId, RotationFacts, Selection, WorkOrderFacts,
+    WorkOrderId,
 };
+
+use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, SelectionPage, StoreError, Survey};
 
 /// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
 ///
@@ -23,7 +24,7 @@ use crate::{
 #[async_trait]
 pub trait Listings: Send + Sync + 'static {
     /// The device as of now; `None`: it has no birth certificate.
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError>;
 
     /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have
     /// a next one.
@@ -32,7 +33,7 @@ pub trait Listings: Send + Sync + 'static {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError>;
+    ) -> Result<Page<DeviceFacts>, StoreError>;
 
     /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order
     /// of their births.
@@ -41,7 +42,7 @@ pub trait Listings: Send + Sync + 'static {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError>;
+    ) -> Result<Page<DeviceFacts>, StoreError>;
 
     /// The certificates of a device or another principal, oldest first.
     async fn certificates_of(
@@ -79,14 +80,14 @@ pub trait Listings: Send + Sync + 'static {
     ) -> Result<Vec<CertificateRecord>, StoreError>;
 
     /// The work order and its counts as of now.
-    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError>;
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError>;
 
     /// Work orders, newest first.
     async fn work_orders(
         &self,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<WorkOrderRecord>, StoreError>;
+    ) -> Result<Page<WorkOrderFacts>, StoreError>;
 
     /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at
     /// most `limit` of them by serial. A projected listing.
@@ -106,13 +107,13 @@ pub trait Listings: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<PrincipalRecord>, StoreError>;
 
-    /// Alarms, newest first; `None`: of every kind.
+    /// The entries that raised alarms, newest first; `None`: of every kind.
     async fn alarms(
         &self,
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<AlarmRecord>, StoreError>;
+    ) -> Result<Page<Arc<Entry>>, StoreError>;
 
     /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In
     /// bounded memory, and a million in seconds.
@@ -134,4 +135,43 @@ pub trait Listings: Send + Sync + 'static {
 
     /// Rotation requests that are not forgotten at `now`, oldest first.
     async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError>;
+}
+
+/// Units that nobody accounted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unaccounted {
+    /// How many there are in all.
+    pub count: u64,
+    /// Some of them, by serial.
+    pub devices: Vec<DeviceId>,
+}
+
+/// Which devices to list. Everything that is `None` matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// Of this product.
+    pub product: Option<Product>,
+    /// Made under this order.
+    pub work_order: Option<WorkOrderId>,
+    /// In this state.
+    pub state: Option<DeviceState>,
+    /// Whose `product/serial` contains this, upper and lower case alike.
+    pub text: Option<String>,
+}
+
+impl DeviceFilter {
+    /// Whether the device is one of those.
+    pub fn matches(&self, device: &DeviceFacts) -> bool {
+        self.product.as_ref().is_none_or(|product| device.id.product == *product)
+            && self.work_order.is_none_or(|work_order| device.work_order == work_order)
+            && self.state.is_none_or(|state| device.state() == state)
+            && self.matches_text(&device.id)
+    }
+
+    /// Whether the device's name contains the text.
+    pub(crate) fn matches_text(&self, device: &DeviceId) -> bool {
+        self.text
+            .as_ref()
+            .is_none_or(|text| device.to_string().to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
+    }
 }

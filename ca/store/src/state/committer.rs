@@ -88,9 +88,7 @@ impl Committer {
         let mut outcome = outcome.map(Vec::into_iter);
         for CommandGroup { calls, answers } in groups {
             let of_call = |_| match &mut outcome {
-                Ok(answers) => {
-                    answers.next().unwrap_or(Err(StoreError::Bug { what: "a call has no answer" }))
-                }
+                Ok(answers) => answers.next().unwrap_or(Err(StoreError::Bug("a call has no answer"))),
                 Err(error) => Err(error.clone()),
             };
             answers.send(calls.iter().map(of_call).collect()).ok();

@@ -1,5 +1,6 @@
 //! The three contracts, answered.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
-    AlarmKind, CertificateStatus, Command, EntryNumber, Intent, JobFacts, JobId, PreflightDecision,
-    RotationFacts, Selection, View, WorkOrderId,
+    AlarmKind, CertificateStatus, Command, DeviceFacts, Entry, EntryNumber, Intent, JobFacts, JobId,
+    PreflightDecision, RotationFacts, Selection, View, WorkOrderFacts, WorkOrderId,
 };
 use ledger_log::format;
 use tokio::sync::watch;
@@ -18,10 +19,9 @@ use super::index::Rows;
 use super::last_seen::End;
 use super::{LogStore, PROJECTION_CLOSE_MAX};
 use crate::{
-    AlarmRecord, CertificateRecord, ChangePosition, Cursor, DeviceFilter, DeviceRecord, Ledger, Listings,
-    Page, Preflight, PrincipalRecord, Recorded, RevocationChange, RevokedPage, SelectionPage, ShardState,
-    Status, StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, WorkOrderRecord, page,
-    selection,
+    CertificateRecord, ChangePosition, Cursor, DeviceFilter, Ledger, Listings, Page, Preflight,
+    PrincipalRecord, Recorded, RevocationChange, RevokedPage, SelectionPage, ShardState, Status,
+    StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, page, selection,
 };
 
 #[async_trait]
@@ -146,11 +146,11 @@ impl Status for LogStore {
     }
 
     async fn issued_by(&self, issuer: IssuerName) -> Result<u64, StoreError> {
-        Ok(self.shared.issued_by(issuer))
+        Ok(self.shared.certificates(|certificates| certificates.issued_by(issuer)))
     }
 
     async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
-        Ok(self.shared.shards(issuer))
+        Ok(self.shared.certificates(|certificates| certificates.shards(issuer)))
     }
 
     async fn shard_state(&self, issuer: IssuerName, shard: u32) -> Result<ShardState, StoreError> {
@@ -193,7 +193,8 @@ impl Status for LogStore {
     }
 
     fn seen(&self, device: &DeviceId, now: SystemTime) {
-        self.shared.see(device, now);
+        let second = format::milliseconds(now) / 1000;
+        self.shared.index.read().see(device, u32::try_from(second).unwrap_or(u32::MAX));
     }
 }
 
@@ -209,24 +210,21 @@ impl Listings for LogStore {
         self.blocking(move |shared| shared.certificates_of(&holder, cursor.as_ref(), limit)).await
     }
 
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
-        Ok(self.shared.view(|rows| rows.device(device))?.as_ref().and_then(DeviceRecord::of))
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
+        self.shared.view(|rows| rows.device(device))
     }
 
-    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderRecord>, StoreError> {
-        Ok(self.shared.view(|rows| rows.work_order(work_order))?.map(WorkOrderRecord::from))
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError> {
+        self.shared.view(|rows| rows.work_order(work_order))
     }
 
     async fn work_orders(
         &self,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<WorkOrderRecord>, StoreError> {
-        self.shared.view(|rows| {
-            page::work_orders(rows.work_orders()?, cursor, limit, |id| {
-                Ok(rows.work_order(id)?.map(WorkOrderRecord::from))
-            })
-        })
+    ) -> Result<Page<WorkOrderFacts>, StoreError> {
+        self.shared
+            .view(|rows| page::work_orders(rows.work_orders()?, cursor, limit, |id| rows.work_order(id)))
     }
 
     async fn principal(
@@ -246,14 +244,8 @@ impl Listings for LogStore {
         limit: usize,
     ) -> Result<Page<PrincipalRecord>, StoreError> {
         let now = self.clock.now();
-        let known = self.shared.view(|rows| {
-            page::principals(rows.index.principals(), cursor, limit, |facts| Ok(Some(facts.clone())))
-        })?;
-        let mut rows = Vec::with_capacity(known.rows.len());
-        for facts in &known.rows {
-            rows.extend(self.shared.principal(facts, now)?);
-        }
-        Ok(Page { rows, next: known.next })
+        let page = self.shared.view(|rows| page::principals(rows.index.principals(), cursor, limit))?;
+        page.try_map(|facts| self.shared.principal(&facts, now))
     }
 
     async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
@@ -265,7 +257,7 @@ impl Listings for LogStore {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
+    ) -> Result<Page<DeviceFacts>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.cloned());
         self.blocking(move |shared| shared.list_devices(&filter, cursor.as_ref(), limit)).await
     }
@@ -310,7 +302,7 @@ impl Listings for LogStore {
     }
 
     async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
-        Ok(self.shared.rotations(now))
+        Ok(self.shared.active_rotations(now))
     }
 
     async fn alarms(
@@ -318,7 +310,7 @@ impl Listings for LogStore {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<AlarmRecord>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.alarms(kind, cursor.as_ref(), limit)).await
     }
@@ -328,7 +320,7 @@ impl Listings for LogStore {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
+    ) -> Result<Page<DeviceFacts>, StoreError> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.not_seen_since(before, cursor.as_ref(), limit)).await
     }

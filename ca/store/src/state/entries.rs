@@ -41,6 +41,11 @@ impl Entries {
         self.find(number)?.ok_or_else(|| self.damaged(number, ABSENT))
     }
 
+    /// As [`Self::get`], by a number of the index.
+    pub(super) fn at(&self, number: u32) -> Result<Arc<Entry>, StoreError> {
+        self.get(EntryNumber(u64::from(number)))
+    }
+
     /// Keeps an entry that will be asked for soon.
     pub(super) fn keep(&self, entry: &Arc<Entry>) {
         self.cache.keep(entry);

@@ -136,7 +136,7 @@ impl Index {
                 let second = u32::try_from(format::milliseconds(entry.at) / 1000).unwrap_or(u32::MAX);
                 self.see(device, second);
             }
-            Effect::UnitConfirmed { work_order } => self.count(work_order, WorkOrderCounts::count_confirmed),
+            Effect::UnitConfirmed(work_order) => self.count(work_order, WorkOrderCounts::count_confirmed),
             Effect::UnitScrapped { work_order, device } => {
                 let confirmed =
                     self.device_mut(self.device_row(device.into())).is_some_and(|row| row.flags.confirmed);

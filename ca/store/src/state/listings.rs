@@ -7,12 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
-use ledger::{EntryNumber, View, WorkOrderId};
+use ledger::{DeviceFacts, EntryNumber, View, WorkOrderId};
 
 use super::Shared;
 use super::buckets::{Broken, Devices};
 use super::projection::{self, DeviceRow};
-use crate::{CertificateRecord, Cursor, DeviceFilter, DeviceRecord, Page, StoreError, Unaccounted, page};
+use crate::{CertificateRecord, Cursor, DeviceFilter, Page, StoreError, Unaccounted, page};
 
 impl Shared {
     pub(super) fn list_devices(
@@ -20,7 +20,7 @@ impl Shared {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
+    ) -> Result<Page<DeviceFacts>, StoreError> {
         let after = cursor.map(page::device_of).transpose()?;
         let orders = self.orders_of(filter)?;
         let found = self.read(|tree| {
@@ -49,15 +49,12 @@ impl Shared {
             }
             Ok((ids, None))
         })?;
-        let index = self.index.read();
-        let rows = self.rows(&index);
-        let mut records = Vec::with_capacity(found.0.len());
-        for id in &found.0 {
-            records.extend(rows.device(id)?.as_ref().and_then(DeviceRecord::of));
-        }
+        let (rows, next) = found;
         // A row may have been overtaken since it was projected.
-        records.retain(|record| filter.matches(record));
-        Ok(Page { rows: records, next: found.1 })
+        self.view(|index| {
+            let now = |id| Ok(index.device(&id)?.filter(|device| filter.matches(device)));
+            Page { rows, next }.try_map(now)
+        })
     }
 
     pub(super) fn certificates_of(
@@ -71,13 +68,10 @@ impl Shared {
             Principal::Device(device) => {
                 let mut entries = self.view(|rows| Ok(rows.index.entries_of(device)))?;
                 entries.reverse();
-                let page = page::of_list(&entries, cursor, limit)?;
-                let mut rows = Vec::with_capacity(page.rows.len());
-                for number in page.rows {
-                    let entry = self.entries.get(EntryNumber(u64::from(number)))?;
-                    rows.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
-                }
-                Page { rows, next: page.next }
+                page::of_list(&entries, cursor, limit)?.try_map(|number| {
+                    let entry = self.entries.at(number)?;
+                    Ok(entry.event.certificate().map(|certificate| certificate.serial_number))
+                })?
             }
             Principal::Named { role, name } => {
                 let known = self.view(|rows| rows.principal(*role, name))?;
@@ -85,11 +79,7 @@ impl Shared {
                 page::of_list(&all, cursor, limit)?
             }
         };
-        let mut rows = Vec::with_capacity(serial_numbers.rows.len());
-        for serial_number in &serial_numbers.rows {
-            rows.extend(self.certificate_record(serial_number)?);
-        }
-        Ok(Page { rows, next: serial_numbers.next })
+        serial_numbers.try_map(|serial_number| self.certificate_record(&serial_number))
     }
 
     pub(super) fn list_recorded(
@@ -130,16 +120,13 @@ impl Shared {
             rows.map(|row| projection::expiry_of(&row?.0).ok_or(Broken)).collect()
         })?;
         let more = found.len() > limit;
-        let shown: Vec<_> = found.into_iter().take(limit).collect();
-        let next = shown.last().filter(|_| more).map(|(second, entry)| page::after(*second, *entry));
-        let mut rows = Vec::with_capacity(shown.len());
-        for (_, number) in shown {
+        let rows: Vec<_> = found.into_iter().take(limit).collect();
+        let next = rows.last().filter(|_| more).map(|(second, entry)| page::after(*second, *entry));
+        Page { rows, next }.try_map(|(_, number)| {
             let entry = self.entries.get(number)?;
-            if let Some(certificate) = entry.event.certificate() {
-                rows.extend(self.certificate_record(&certificate.serial_number)?);
-            }
-        }
-        Ok(Page { rows, next })
+            let certificate = entry.event.certificate();
+            certificate.map_or(Ok(None), |certificate| self.certificate_record(&certificate.serial_number))
+        })
     }
 
     pub(super) fn list_unaccounted(
@@ -147,10 +134,7 @@ impl Shared {
         work_order: WorkOrderId,
         limit: usize,
     ) -> Result<Unaccounted, StoreError> {
-        let order = {
-            let index = self.index.read();
-            self.rows(&index).work_order(work_order)?
-        };
+        let order = self.view(|rows| rows.work_order(work_order))?;
         let Some(order) = order else { return Ok(Unaccounted { count: 0, devices: Vec::new() }) };
         let count = order.counts.issued.saturating_sub(order.counts.confirmed + order.counts.scrapped);
         let devices = self.read(|tree| {

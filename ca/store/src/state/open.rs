@@ -144,7 +144,7 @@ fn spawn(dir: &Path, name: &str, run: impl FnOnce() + Send + 'static) -> Result<
 }
 
 fn cannot_start(dir: &Path, error: std::io::Error) -> LogError {
-    LogError::Io { what: "start a thread for", path: dir.to_owned(), source: Arc::new(error) }
+    LogError::Io { what: "start a thread for", place: dir.display().to_string(), source: Arc::new(error) }
 }
 
 /// A thread that panics again and again must not fill the log.

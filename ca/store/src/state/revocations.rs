@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{IssuerName, Principal, RevocationReason, SerialNumber};
-use ledger::{EntryNumber, Holder};
+use identity::{IssuerName, RevocationReason, SerialNumber};
+use ledger::EntryNumber;
 use ledger_log::format;
 
 use super::Shared;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Shared {
-    fn certificates<T>(&self, look: impl FnOnce(&Certificates) -> T) -> T {
+    pub(super) fn certificates<T>(&self, look: impl FnOnce(&Certificates) -> T) -> T {
         look(&self.index.read().certificates)
     }
 
@@ -33,7 +33,7 @@ impl Shared {
         });
         let mut due = Vec::with_capacity(entries.len());
         for number in entries {
-            let entry = self.entries.get(EntryNumber(u64::from(number)))?;
+            let entry = self.entries.at(number)?;
             due.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
         }
         Ok(due)
@@ -74,7 +74,7 @@ impl Shared {
         });
         let mut changes = Vec::new();
         for number in entries {
-            let entry = self.entries.get(EntryNumber(u64::from(number)))?;
+            let entry = self.entries.at(number)?;
             for (position, (serial_number, status)) in (0..).zip(changes_of(&entry)) {
                 let position = ChangePosition { entry: entry.number, index: position };
                 if position <= after {
@@ -92,10 +92,7 @@ impl Shared {
                     serial_number,
                     issuer: facts.issuer,
                     shard: facts.shard,
-                    device: match facts.holder {
-                        Holder::Principal(Principal::Device(device)) => Some(device),
-                        Holder::Principal(Principal::Named { .. }) | Holder::Issuer(_) => None,
-                    },
+                    device: facts.holder.device().cloned(),
                     status,
                 });
             }
@@ -154,14 +151,6 @@ impl Shared {
             not_after: UNIX_EPOCH.checked_add(Duration::from_secs(state.not_after_s)),
         })
     }
-
-    pub(super) fn shards(&self, issuer: IssuerName) -> u32 {
-        self.certificates(|certificates| certificates.shards(issuer))
-    }
-
-    pub(super) fn issued_by(&self, issuer: IssuerName) -> u64 {
-        self.certificates(|certificates| certificates.issued_by(issuer))
-    }
 }
 
 /// The entries that revoked or held what is asked for: mostly a few, each for many certificates.
@@ -185,7 +174,7 @@ impl CauseCache {
         if self.0.len() >= CAUSES_MAX {
             self.0.clear();
         }
-        let entry = shared.entries.get(EntryNumber(u64::from(changed)))?;
+        let entry = shared.entries.at(changed)?;
         let cause = match entry.event.revoked().filter(|_| !held) {
             Some(revoked) => Cause {
                 at: entry.at,

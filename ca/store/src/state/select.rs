@@ -1,19 +1,19 @@
 //! Selections: a scan of the index and the ledger, in pages. The projection has no part in it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{
-    AlarmKind, Candidate, CertificateFacts, Entry, EntryNumber, Event, Holder, RotationFacts, Selection, View,
+    AlarmKind, Candidate, CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, Holder, RotationFacts,
+    Selection, View,
 };
 use ledger_log::format;
 
 use super::Shared;
 use super::index::{Kind, second};
 use crate::selection::lineage;
-use crate::{
-    AlarmRecord, Cursor, DeviceRecord, Page, Selected, SelectedDevice, SelectionPage, StoreError, page,
-};
+use crate::{Cursor, Page, Selected, SelectedDevice, SelectionPage, StoreError, page};
 
 impl Shared {
     pub(super) fn select(
@@ -39,7 +39,7 @@ impl Shared {
                 let entries = self.index.read().entries_of(device);
                 let mut certificates = Vec::new();
                 if let Some(born) = entries.last() {
-                    let born = self.entries.get(EntryNumber(u64::from(*born)))?;
+                    let born = self.entries.at(*born)?;
                     self.all_of(device, &born, &mut certificates)?;
                 }
                 Ok(SelectionPage { certificates, next: None })
@@ -168,13 +168,13 @@ impl Shared {
         serial_number: &SerialNumber,
         now: SystemTime,
     ) -> Result<Option<RotationFacts>, StoreError> {
-        let active = self.rotations(now);
+        let active = self.active_rotations(now);
         if active.is_empty() {
             return Ok(None);
         }
         let found = self.view(|rows| {
             let Some(facts) = rows.certificate(serial_number)? else { return Ok(None) };
-            let Holder::Principal(Principal::Device(device)) = &facts.holder else { return Ok(None) };
+            let Some(device) = facts.holder.device() else { return Ok(None) };
             Ok(rows.device(device)?.map(|device| (facts, device)))
         })?;
         let Some((facts, device)) = found else { return Ok(None) };
@@ -194,14 +194,10 @@ impl Shared {
             issued_at,
             ancestors: &ancestors,
         };
-        let means =
-            |rotation: &RotationFacts| facts.entry < rotation.entry && rotation.selection.covers(&candidate);
+        let means = |rotation: &RotationFacts| {
+            facts.entry < rotation.entry && rotation.terms.selection.covers(&candidate)
+        };
         Ok(active.into_iter().find(means))
-    }
-
-    pub(super) fn rotations(&self, now: SystemTime) -> Vec<RotationFacts> {
-        let index = self.index.read();
-        index.jobs.rotations.iter().filter(|rotation| rotation.until > now).cloned().collect()
     }
 
     pub(super) fn alarms(
@@ -209,16 +205,12 @@ impl Shared {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<AlarmRecord>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let found = {
             let index = self.index.read();
             page::alarms(&index.jobs.alarms, kind, cursor, limit)?
         };
-        let mut rows = Vec::with_capacity(found.rows.len());
-        for number in found.rows {
-            rows.push(AlarmRecord::of(self.entries.get(number)?));
-        }
-        Ok(Page { rows, next: found.next })
+        found.try_map(|number| self.entries.get(number).map(Some))
     }
 
     pub(super) fn not_seen_since(
@@ -226,26 +218,17 @@ impl Shared {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceRecord>, StoreError> {
+    ) -> Result<Page<DeviceFacts>, StoreError> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
         let before = format::milliseconds(before).div_ceil(1000);
         let index = self.index.read();
-        let (newest, next) = index.silent(from, before, limit);
+        let (rows, next) = index.silent(from, before, limit);
         drop(index);
-        let mut rows = Vec::with_capacity(newest.len());
-        for number in newest {
-            let entry = self.entries.get(EntryNumber(u64::from(number)))?;
-            if let Some(Holder::Principal(Principal::Device(device))) = entry.event.holder() {
-                rows.extend(self.view(|rows| rows.device(&device))?.as_ref().and_then(DeviceRecord::of));
-            }
-        }
-        Ok(Page { rows, next: next.map(page::at_number) })
-    }
-
-    pub(super) fn see(&self, device: &DeviceId, now: SystemTime) {
-        let seconds = format::milliseconds(now) / 1000;
-        let index = self.index.read();
-        index.see(device, u32::try_from(seconds).unwrap_or(u32::MAX));
+        Page { rows, next: next.map(page::at_number) }.try_map(|number| {
+            let holder = self.entries.at(number)?.event.holder();
+            let device = holder.as_ref().and_then(Holder::device);
+            device.map_or(Ok(None), |device| self.view(|rows| rows.device(device)))
+        })
     }
 }
 

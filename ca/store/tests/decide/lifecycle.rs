@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use identity::{DeviceId, RevocationReason, SerialNumber};
-use ledger::{Action, AfterRenewal, CertificateStatus, Command, DeviceState, IssuanceSubject, Selection};
+use ledger::{
+    Action, AfterRenewal, CertificateStatus, Command, DeviceFacts, DeviceState, IssuanceSubject, Selection,
+};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use store::{DeviceRecord, Listings as _, LogStore, StoreSettings};
+use store::{Listings as _, LogStore, StoreSettings};
 use tempfile::TempDir;
 
 use crate::cases::{Bench, days, device};
@@ -235,7 +237,7 @@ fn operated(
         11 => {
             let expected = model.held && !model.gone();
             model.held &= !expected;
-            (bench.operate(Action::Release { device: id }), expected)
+            (bench.operate(Action::Release(id)), expected)
         }
         _ => match random.random_range(0..4) {
             0 => {
@@ -249,7 +251,7 @@ fn operated(
             _ => {
                 let expected = !model.certificates.is_empty() && !model.gone() && !model.held;
                 model.rework |= expected;
-                (bench.operate(Action::AllowRework { device: id }), expected)
+                (bench.operate(Action::AllowRework(id)), expected)
             }
         },
     }
@@ -287,9 +289,9 @@ async fn lives(stores: usize, new: impl Fn() -> Bench) {
             let place = random.random_range(0..models.len());
             step(&bench, &mut random, place as u64 + 1, &mut models[place]).await;
             for (serial, model) in (1..).zip(&models) {
-                let record: Option<DeviceRecord> = bench.store.device(&device(serial)).await.unwrap();
+                let record: Option<DeviceFacts> = bench.store.device(&device(serial)).await.unwrap();
                 let expected = (!model.certificates.is_empty()).then(|| model.state());
-                assert_eq!(record.as_ref().map(|record| record.state), expected, "{model:?}");
+                assert_eq!(record.as_ref().map(DeviceFacts::state), expected, "{model:?}");
                 assert_eq!(record.map(|record| record.birth), model.current_birth());
                 for one in &model.certificates {
                     assert_eq!(bench.status(one.number).await, model.status(one), "{one:?} {model:?}");

@@ -145,7 +145,7 @@ impl Bench {
 
     pub(crate) fn create_order(&self, quantity: u64) -> Command {
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
-        self.command(operator, Some(self.draw()), Action::CreateWorkOrder { terms: terms(quantity) })
+        self.command(operator, Some(self.draw()), Action::CreateWorkOrder(terms(quantity)))
     }
 
     pub(crate) fn birth(&self, order: u64, serial: u64, key_number: u64) -> Command {
@@ -273,7 +273,7 @@ pub(crate) async fn the_same_request_gets_the_same_entry_for_ever(bench: Bench) 
     assert!(!first.is_replay() && second.is_replay());
     let order = WorkOrderId(1);
     let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
-    bench.done(bench.command(operator, None, Action::CloseWorkOrder { work_order: order })).await;
+    bench.done(bench.command(operator, None, Action::CloseWorkOrder(order))).await;
     let third = bench.done(bench.birth(1, 1, 5)).await;
     let mut other_id = bench.birth(1, 1, 5);
     other_id.request = None;
@@ -364,7 +364,7 @@ pub(crate) async fn a_certificate_is_read_back_with_its_status(bench: Bench) {
     assert_eq!(record.entry().principal, Some(station("line-3")));
     assert!(record.revocation().is_none());
     let device = bench.store.device(&device(1)).await.unwrap().unwrap();
-    assert_eq!((device.state, device.birth), (DeviceState::Provisioned, birth));
+    assert_eq!((device.state(), device.birth), (DeviceState::Provisioned, birth));
 }
 
 pub(crate) async fn a_scrapped_unit_is_revoked_and_never_returns(bench: Bench) {
@@ -404,7 +404,7 @@ pub(crate) async fn a_unit_that_left_the_factory_is_not_scrapped(bench: Bench) {
     bench.done(bench.scrap(1, 2)).await;
     let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
     let work_order = WorkOrderId(1);
-    bench.done(bench.command(operator, None, Action::CloseWorkOrder { work_order })).await;
+    bench.done(bench.command(operator, None, Action::CloseWorkOrder(work_order))).await;
     let closed = Conflict::WorkOrderNotOpen { work_order, state: WorkOrderState::Closed };
     assert_eq!(bench.ask(bench.scrap(1, 1)).await.unwrap_err(), closed);
     assert_eq!(bench.store.certificate_status(&passed).await.unwrap(), Some(CertificateStatus::InUse));

@@ -1,6 +1,6 @@
 //! Renewal and what operators do to devices.
 
-use ledger::{AlarmKind, Event, Selection};
+use ledger::{AlarmKind, Event, RotationTerms, Selection};
 
 use super::*;
 
@@ -24,7 +24,10 @@ pub(crate) async fn a_renewed_certificate_is_superseded_once_its_child_is_used(b
     assert_eq!(bench.status(birth).await, CertificateStatus::Issued);
     assert_eq!(bench.store.certificate(&child).await.unwrap().unwrap().parent(), Some(first));
     let record = bench.store.device(&device(1)).await.unwrap().unwrap();
-    assert_eq!((record.state, record.operational, record.birth), (DeviceState::Enrolled, Some(child), birth));
+    assert_eq!(
+        (record.state(), record.operational, record.birth),
+        (DeviceState::Enrolled, Some(child), birth)
+    );
     assert_eq!(bench.store.superseded_due(SystemTime::UNIX_EPOCH + days(99_999), 9).await.unwrap(), []);
     // The answer that was lost is still given; a key is no answer to itself.
     assert!(bench.done(renewal).await.is_replay());
@@ -83,7 +86,7 @@ pub(crate) async fn cloned_flash_is_found_out_and_held(bench: Bench) {
     let held = Conflict::DeviceHeld(device(1));
     assert_eq!(bench.ask(fork.clone()).await.unwrap_err(), held);
     assert_eq!(bench.ask(bench.enrol(1, real, 603)).await.unwrap_err(), held);
-    bench.done(bench.operate(Action::Release { device: device(1) })).await;
+    bench.done(bench.operate(Action::Release(device(1)))).await;
     assert_eq!(
         (bench.status(real).await, bench.status(cloned).await),
         (CertificateStatus::InUse, CertificateStatus::Superseded)
@@ -92,7 +95,7 @@ pub(crate) async fn cloned_flash_is_found_out_and_held(bench: Bench) {
     assert_eq!(bench.ask(fork).await.unwrap_err(), forked);
     assert_eq!(bench.status(real).await, CertificateStatus::Held);
     let alarms = bench.store.alarms(Some(AlarmKind::Fork), None, 2).await.unwrap();
-    let Event::ForkDetected { device: whose, parent, child, held, .. } = &alarms.rows[0].entry().event else {
+    let Event::ForkDetected { device: whose, parent, child, held, .. } = &alarms.rows[0].event else {
         panic!("no fork")
     };
     assert_eq!((whose, *parent, *child, *held), (&device(1), cloned, real, true));
@@ -110,11 +113,11 @@ pub(crate) async fn a_birth_certificate_that_enrols_again_is_an_alarm(bench: Ben
     }
     let alarms = bench.store.alarms(None, None, 9).await.unwrap().rows;
     assert_eq!(alarms.len(), 1);
-    assert!(matches!(alarms[0].entry().event, Event::ForkDetected { held: false, .. }));
-    assert_eq!(alarms[0].entry().request, None);
+    assert!(matches!(alarms[0].event, Event::ForkDetected { held: false, .. }));
+    assert_eq!(alarms[0].request, None);
     // An operator decides that it was a factory reset.
     bench.done(bench.revoke(&[used], RevocationReason::CessationOfOperation)).await;
-    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Issued);
+    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state(), DeviceState::Issued);
     bench.enrolled(1, birth, 606, AfterRenewal::Expire).await;
 }
 
@@ -127,7 +130,7 @@ pub(crate) async fn duplicates_are_recorded_once(bench: Bench) {
     }
     let alarms = bench.store.alarms(Some(AlarmKind::Duplicate), None, 9).await.unwrap().rows;
     assert_eq!(alarms.len(), 2);
-    assert!(alarms.iter().all(|alarm| alarm.entry().principal == Some(station("line-3"))));
+    assert!(alarms.iter().all(|alarm| alarm.principal == Some(station("line-3"))));
 }
 
 pub(crate) async fn a_hold_is_undone_and_nothing_else_is(bench: Bench) {
@@ -135,13 +138,13 @@ pub(crate) async fn a_hold_is_undone_and_nothing_else_is(bench: Bench) {
     let older = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let used = bench.enrolled(1, older, 601, AfterRenewal::Expire).await;
     let hold = || bench.operate(Action::Hold { device: device(1), note: "lost".into() });
-    let release = || bench.operate(Action::Release { device: device(1) });
+    let release = || bench.operate(Action::Release(device(1)));
     let not_held = Conflict::DeviceNotHeld(device(1));
     assert_eq!(bench.ask(release()).await.unwrap_err(), not_held);
     let held_at = bench.clock.now();
     bench.done(hold()).await;
     assert!(bench.done(hold()).await.is_replay());
-    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Held);
+    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state(), DeviceState::Held);
     let filter = DeviceFilter { state: Some(DeviceState::Held), ..DeviceFilter::default() };
     assert_eq!(bench.store.devices(&filter, None, 9).await.unwrap().rows.len(), 1);
     let mut with_it = bench.birth(1, 9, 9);
@@ -157,7 +160,7 @@ pub(crate) async fn a_hold_is_undone_and_nothing_else_is(bench: Bench) {
     assert_eq!(bench.status(used).await, CertificateStatus::Revoked);
     assert_eq!(bench.status(older).await, CertificateStatus::Superseded);
     assert_eq!(bench.status(birth).await, CertificateStatus::Issued);
-    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Issued);
+    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state(), DeviceState::Issued);
     for reason in [RevocationReason::CertificateHold, RevocationReason::CaCompromise] {
         let refused = bench.ask(bench.revoke(&[birth], reason)).await.unwrap_err();
         assert_eq!(refused, Conflict::ReasonNotAllowed(reason));
@@ -177,9 +180,9 @@ pub(crate) async fn a_retired_device_never_returns(bench: Bench) {
     }
     let retired = Conflict::DeviceRetired(device(1));
     for action in [
-        Action::Release { device: device(1) },
+        Action::Release(device(1)),
         Action::Hold { device: device(1), note: String::new() },
-        Action::AllowRework { device: device(1) },
+        Action::AllowRework(device(1)),
     ] {
         assert_eq!(bench.ask(bench.operate(action)).await.unwrap_err(), retired);
     }
@@ -190,7 +193,7 @@ pub(crate) async fn a_retired_device_never_returns(bench: Bench) {
     for key in [501, 600] {
         assert_eq!(bench.ask(bench.birth(1, 2, key)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
     }
-    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state, DeviceState::Retired);
+    assert_eq!(bench.store.device(&device(1)).await.unwrap().unwrap().state(), DeviceState::Retired);
 }
 
 pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench) {
@@ -199,7 +202,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench)
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
     let in_use = Conflict::DeviceInUse(device(1));
     assert_eq!(bench.ask(bench.scrap(1, 1)).await.unwrap_err(), in_use);
-    let allow = || bench.operate(Action::AllowRework { device: device(1) });
+    let allow = || bench.operate(Action::AllowRework(device(1)));
     bench.done(allow()).await;
     assert!(bench.done(allow()).await.is_replay());
     assert_eq!(bench.ask(bench.birth(1, 1, 600)).await.unwrap_err(), Conflict::KeyAlreadyUsed);
@@ -217,7 +220,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench)
         );
     }
     let record = bench.store.device(&device(1)).await.unwrap().unwrap();
-    assert_eq!((record.birth, record.operational, record.state), (new, None, DeviceState::Issued));
+    assert_eq!((record.birth, record.operational, record.state()), (new, None, DeviceState::Issued));
     let counts = bench.store.work_order(WorkOrderId(1)).await.unwrap().unwrap().counts;
     assert_eq!((counts.issued, counts.confirmed, counts.reworked), (1, 0, 1));
     assert_eq!(bench.store.unaccounted(WorkOrderId(1), 9).await.unwrap().devices, [device(1)]);
@@ -231,7 +234,7 @@ pub(crate) async fn a_board_is_replaced_once_and_only_when_allowed(bench: Bench)
     bench.done(bench.confirm(1, 1, new)).await;
     bench.enrolled(1, new, 604, AfterRenewal::Expire).await;
     assert_eq!(bench.store.devices(&DeviceFilter::default(), None, 9).await.unwrap().rows.len(), 1);
-    bench.done(bench.operate(Action::CloseWorkOrder { work_order: WorkOrderId(1) })).await;
+    bench.done(bench.operate(Action::CloseWorkOrder(WorkOrderId(1)))).await;
     let closed = Conflict::WorkOrderNotOpen { work_order: WorkOrderId(1), state: WorkOrderState::Closed };
     assert_eq!(bench.ask(allow()).await.unwrap_err(), closed);
 }
@@ -248,7 +251,7 @@ pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown(bench:
     let birth = bench.one_unit().await;
     bench.done(bench.confirm(1, 1, birth)).await;
     let used = bench.enrolled(1, birth, 600, AfterRenewal::Expire).await;
-    let state = async || bench.store.device(&device(1)).await.unwrap().unwrap().state;
+    let state = async || bench.store.device(&device(1)).await.unwrap().unwrap().state();
     let listed = async |state| {
         let filter = DeviceFilter { state: Some(state), ..DeviceFilter::default() };
         bench.store.devices(&filter, None, 9).await.unwrap().rows.len()
@@ -273,12 +276,12 @@ pub(crate) async fn a_revoked_device_is_revoked_wherever_states_are_shown(bench:
     for other in [DeviceState::Enrolled, DeviceState::Provisioned, DeviceState::Held] {
         assert_eq!(listed(other).await, 0);
     }
-    bench.done(bench.operate(Action::Release { device: device(1) })).await;
+    bench.done(bench.operate(Action::Release(device(1)))).await;
     assert_eq!(state().await, DeviceState::Revoked);
     let hold = || bench.operate(Action::Hold { device: device(1), note: String::new() });
     assert_eq!(bench.ask(hold()).await.unwrap_err(), Conflict::DeviceRevoked(device(1)));
     // A rework brings it back, once; until then it is revoked.
-    bench.done(bench.operate(Action::AllowRework { device: device(1) })).await;
+    bench.done(bench.operate(Action::AllowRework(device(1)))).await;
     assert_eq!(state().await, DeviceState::Revoked);
     let new = bench.done(bench.birth(1, 1, 502)).await.released().unwrap().serial_number();
     assert_eq!((state().await, listed(DeviceState::Issued).await), (DeviceState::Issued, 1));
@@ -295,7 +298,12 @@ pub(crate) async fn a_rotation_means_what_was_there_when_it_was_asked(bench: Ben
     assert_eq!(bench.store.rotation_due(&first, now).await.unwrap(), None);
     let until = now + days(30);
     let ask = |selection| {
-        bench.operate(Action::RequestRotation { selection, spread: days(1), reason: "weak".into(), until })
+        bench.operate(Action::RequestRotation(RotationTerms {
+            selection,
+            spread: days(1),
+            reason: "weak".into(),
+            until,
+        }))
     };
     bench.done(ask(Selection::Product("cam-9".parse().unwrap()))).await;
     assert_eq!(bench.store.rotation_due(&first, now).await.unwrap(), None);
@@ -329,6 +337,6 @@ pub(crate) async fn devices_that_are_silent_are_listed(bench: Bench) {
         }
     }
     assert_eq!(listed, [1, 3, 4, 5].map(device));
-    assert!(bench.store.device(&device(2)).await.unwrap().unwrap().last_seen >= start + days(2));
+    assert!(bench.store.device(&device(2)).await.unwrap().unwrap().seen_at >= start + days(2));
     assert!(bench.store.devices_not_seen_since(start, None, 9).await.unwrap().rows.is_empty());
 }

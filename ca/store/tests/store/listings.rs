@@ -96,7 +96,7 @@ pub(crate) async fn serials_that_begin_with_one_another_are_listed_in_order(benc
             ..terms(1)
         };
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
-        bench.command(operator, Some(bench.draw()), Action::CreateWorkOrder { terms })
+        bench.command(operator, Some(bench.draw()), Action::CreateWorkOrder(terms))
     };
     let known: std::collections::BTreeSet<String> = serials.into_iter().collect();
     let serials: Vec<String> = known.into_iter().collect();

@@ -40,8 +40,9 @@ pub(crate) async fn random_history(bench: &Bench) -> History {
         let mut entries: Vec<_> = fresh.map(|recorded| recorded.entry().clone()).collect();
         // An alarm is on record and in no verdict.
         let alarms = bench.store.alarms(None, None, 20).await.unwrap().rows;
-        entries
-            .extend(alarms.iter().map(|alarm| alarm.entry().clone()).filter(|entry| entry.number > before));
+        entries.extend(
+            alarms.iter().map(|alarm| ledger::Entry::clone(alarm)).filter(|entry| entry.number > before),
+        );
         entries.sort_by_key(|entry| entry.number);
         for entry in &entries {
             if let Some(certificate) = entry.event.certificate() {
@@ -81,10 +82,10 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
         }
         14 => bench.credential("line-3", 500 + random.random_range(0..10_u64)),
         15 | 16 => bench.operate(Action::Hold { device: id, note: String::new() }),
-        17 | 18 => bench.operate(Action::Release { device: id }),
+        17 | 18 => bench.operate(Action::Release(id)),
         19 => match random.random_range(0..3) {
             0 => bench.operate(Action::Retire { device: id, note: String::new() }),
-            _ => bench.operate(Action::AllowRework { device: id }),
+            _ => bench.operate(Action::AllowRework(id)),
         },
         20 => bench.revoke(&[certificate], RevocationReason::KeyCompromise),
         21 => {
@@ -99,8 +100,8 @@ fn random_command(bench: &Bench, random: &mut StdRng, issued: &[(u64, SerialNumb
         _ => {
             let work_order = WorkOrderId(order);
             bench.operate(match random.random_range(0..3) {
-                0 => Action::PauseWorkOrder { work_order },
-                _ => Action::ResumeWorkOrder { work_order },
+                0 => Action::PauseWorkOrder(work_order),
+                _ => Action::ResumeWorkOrder(work_order),
             })
         }
     }
@@ -166,7 +167,7 @@ async fn devices_and_orders_agree(bench: &Bench, state: &Overlay<EmptyView>) {
     let mut issued = [0; 2];
     for (record, model) in listed.iter().zip(state.devices().values()) {
         assert_eq!(
-            (&record.id, record.state, record.operational),
+            (&record.id, record.state(), record.operational),
             (&model.id, model.state(), model.operational)
         );
         assert_eq!(bench.store.device(&model.id).await.unwrap().as_ref(), Some(record));

@@ -1,6 +1,6 @@
 //! Revocation by name and by selection, and what lists, status and the feed are made of.
 
-use ledger::{JobId, REVOKE_MAX, Selection};
+use ledger::{JobId, REVOKE_MAX, RevocationTerms, Selection};
 use store::{ChangePosition, ChangedStatus, RevocationChange, RevokedEntry};
 
 use super::*;
@@ -99,7 +99,7 @@ pub(crate) async fn changes_come_in_order_and_none_is_lost_or_doubled(bench: Ben
     let births = jobs(&bench, 9).await;
     bench.done(bench.revoke(&births[..4], RevocationReason::KeyCompromise)).await;
     bench.done(bench.operate(Action::Hold { device: device(6), note: String::new() })).await;
-    bench.done(bench.operate(Action::Release { device: device(6) })).await;
+    bench.done(bench.operate(Action::Release(device(6)))).await;
     bench.done(bench.operate(Action::Retire { device: device(9), note: String::new() })).await;
     let all = changes(&bench, 100).await;
     assert_eq!(all.len(), 4 + 2 + 2 + 2);
@@ -150,7 +150,7 @@ pub(crate) async fn a_list_names_what_is_withdrawn_and_nothing_else(bench: Bench
     assert_eq!(together, full);
     assert_eq!(bench.store.issued_by(IssuerName::Factory).await.unwrap(), 40);
     assert_eq!(bench.store.issued_by(IssuerName::Operational).await.unwrap(), 13);
-    bench.done(bench.operate(Action::Release { device: device(2) })).await;
+    bench.done(bench.operate(Action::Release(device(2)))).await;
     let full = listed(&bench, IssuerName::Factory, None, 100).await;
     assert!(!full.iter().any(on_hold) && full.len() == revoked.len());
 }
@@ -221,13 +221,13 @@ pub(crate) async fn a_job_revokes_its_selection_and_what_grew_meanwhile(bench: B
     let used = bench.store.device(&device(3)).await.unwrap().unwrap().operational.unwrap();
     let selection = Selection::WorkOrder(WorkOrderId(1));
     let survey = bench.store.survey(&selection).await.unwrap();
-    let begin = Action::BeginRevocation {
+    let begin = Action::BeginRevocation(RevocationTerms {
         selection: selection.clone(),
         reason: RevocationReason::KeyCompromise,
         invalidity_date: None,
         devices: survey.devices,
         certificates: survey.certificates,
-    };
+    });
     bench.done(bench.operate(begin)).await;
     let job = JobId(1);
     assert_eq!(bench.store.unfinished_jobs().await.unwrap().len(), 1);

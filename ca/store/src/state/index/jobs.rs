@@ -36,7 +36,7 @@ impl Jobs {
 
     /// Those that were forgotten by then count no more, and nobody asks for them.
     pub(super) fn request_rotation(&mut self, facts: RotationFacts) {
-        self.rotations.retain(|rotation| rotation.until > facts.requested_at);
+        self.rotations.retain(|rotation| rotation.terms.until > facts.requested_at);
         self.rotations.push(facts);
     }
 }

@@ -1,6 +1,5 @@
 //! The index and the ledger together: exact rows.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,11 +24,6 @@ pub(in crate::state) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Why and when: the entry that last changed a certificate's status.
-    pub(in crate::state) fn entry(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
-        self.entries.get(number)
-    }
-
     fn row(&self, row: u32) -> Option<CertificateRow> {
         self.index.certificates.get(row)
     }
@@ -48,7 +42,7 @@ impl Rows<'_> {
             if !is_live && !is_birth {
                 continue;
             }
-            let entry = self.entry(EntryNumber(u64::from(certificate.entry)))?;
+            let entry = self.entries.at(certificate.entry)?;
             if entry.event.holder() != Some(Holder::Principal(Principal::Device(device.clone()))) {
                 return Ok(None);
             }
@@ -90,7 +84,7 @@ impl Rows<'_> {
     ) -> Result<Option<CertificateFacts>, StoreError> {
         let hold = match row.is_held() {
             true => {
-                let since = self.entry(EntryNumber(u64::from(row.changed)))?.at;
+                let since = self.entries.at(row.changed)?.at;
                 Some(HoldFacts { since, was: row.without_hold() })
             }
             false => None,
@@ -127,7 +121,7 @@ impl Rows<'_> {
         sure: impl Fn(&Entry) -> bool,
     ) -> Result<Option<CertificateFacts>, StoreError> {
         for (number, row) in candidates.filter_map(|row| Some((row, self.row(row)?))) {
-            let entry = self.entry(EntryNumber(u64::from(row.entry)))?;
+            let entry = self.entries.at(row.entry)?;
             if sure(&entry) {
                 return self.facts(&entry, number, row);
             }
@@ -145,7 +139,7 @@ impl View for Rows<'_> {
         request: &RequestId,
     ) -> Result<Option<RequestFacts>, StoreError> {
         for number in self.index.requests.find(self.index.request_hash(principal.into(), request)) {
-            let entry = self.entry(EntryNumber(u64::from(number)))?;
+            let entry = self.entries.at(number)?;
             if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
                 let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
                 return Ok(Some(RequestFacts { entry: entry.number, content: entry.content, certificate }));
@@ -168,7 +162,7 @@ impl View for Rows<'_> {
     fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, StoreError> {
         let mut certificates = Vec::new();
         for number in self.index.entries_of(device).into_iter().rev() {
-            let entry = self.entry(EntryNumber(u64::from(number)))?;
+            let entry = self.entries.at(number)?;
             certificates.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
         }
         Ok(certificates)
@@ -241,7 +235,7 @@ impl View for Rows<'_> {
     }
 
     fn rotations(&self, now: SystemTime) -> Result<usize, StoreError> {
-        Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.until > now).count())
+        Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).count())
     }
 }
 
