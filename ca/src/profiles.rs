@@ -8,13 +8,12 @@ use crate::config::{ProfileSettings, RenewalSettings};
 
 /// The standard profiles with the changes of the settings.
 pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> Vec<Profile> {
-    let profiles = ProfileName::ALL.into_iter().map(Profile::standard);
+    let profiles = ProfileName::all().map(Profile::standard);
     profiles
         .map(|mut profile| {
             profile.backdate = settings.backdate;
             add_revocation_urls(&mut profile, public_url);
-            let of_devices = matches!(profile.name, ProfileName::Idevid | ProfileName::Ldevid);
-            if settings.rsa_keys && of_devices {
+            if settings.rsa_keys && profile.name.is_device() {
                 profile.key_types.extend([KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096]);
             }
             match profile.name {
@@ -61,6 +60,8 @@ pub(crate) fn add_revocation_urls(profile: &mut Profile, public_url: Option<&str
 mod tests {
     use std::time::Duration;
 
+    use identity::Role;
+
     use super::*;
 
     #[test]
@@ -98,7 +99,10 @@ mod tests {
         assert_eq!(of(ProfileName::Idevid).lifetime, None);
         assert_eq!(ldevid.key_types.len(), 4);
         assert_eq!(of(ProfileName::Idevid).key_types, ldevid.key_types);
-        assert_eq!(of(ProfileName::Station).key_types, [KeyType::P256, KeyType::P384]);
-        assert_eq!(of(ProfileName::Station).lifetime, Profile::standard(ProfileName::Station).lifetime);
+        assert_eq!(of(ProfileName::Credential(Role::Station)).key_types, [KeyType::P256, KeyType::P384]);
+        assert_eq!(
+            of(ProfileName::Credential(Role::Station)).lifetime,
+            Profile::standard(ProfileName::Credential(Role::Station)).lifetime
+        );
     }
 }

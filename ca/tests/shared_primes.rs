@@ -31,7 +31,7 @@ async fn of_two_new_keys_with_a_common_prime_the_second_is_refused_and_both_are_
     let again = world.authority.issue_birth(&station, birth(order, 1, 0)).await.unwrap();
     assert_eq!(again.der(), first.der(), "the first unit asks again");
     assert_eq!(world.authority.work_order(order).await.unwrap().counts.issued, 1);
-    assert_eq!(world.authority.counters().shared_primes(), 2);
+    assert_eq!(world.authority.counters().others.of(authority::Counted::SharedPrime), 2);
 }
 
 #[tokio::test]

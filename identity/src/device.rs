@@ -28,23 +28,15 @@ impl fmt::Display for DeviceId {
     }
 }
 
-impl fmt::Debug for DeviceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+debug_as_display!(DeviceId);
 
 /// The name of a product: 1 to [`PRODUCT_CHARACTERS_MAX`] lower-case letters, digits and `-`, with a letter
 /// or digit at both ends.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Product(Arc<str>);
 
-impl Product {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+text!(Product);
+debug_as_display!(Product);
 
 impl FromStr for Product {
     type Err = DeviceIdError;
@@ -63,30 +55,14 @@ impl FromStr for Product {
     }
 }
 
-impl fmt::Display for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A device serial number: 1 to [`SERIAL_CHARACTERS_MAX`] characters of ASN.1 PrintableString, no space at
 /// either end. It becomes the certificate's `serialNumber` attribute, a PrintableString (R-AR-03; X.520
 /// section 6.2.9).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceSerial(Arc<str>);
 
-impl DeviceSerial {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+text!(DeviceSerial);
+debug_as_display!(DeviceSerial);
 
 impl FromStr for DeviceSerial {
     type Err = DeviceIdError;
@@ -103,18 +79,6 @@ impl FromStr for DeviceSerial {
             return Err(DeviceIdError::SerialSpace);
         }
         Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for DeviceSerial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for DeviceSerial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -1,43 +1,16 @@
 //! Names of the issuers.
 
-use std::fmt;
-use std::str::FromStr;
-
-/// One of the CAs of an installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum IssuerName {
+named! {
+    /// One of the CAs of an installation.
+    IssuerName, unknown: UnknownIssuer = UnknownIssuer;
     /// The root: signs the other issuers and itself.
-    Root,
+    Root = "root",
     /// Signs birth certificates (IDevID).
-    Factory,
+    Factory = "factory",
     /// Signs operational certificates (LDevID).
-    Operational,
+    Operational = "operational",
     /// Signs servers, stations, operators and relying parties, but no devices.
-    Infrastructure,
-}
-
-impl IssuerName {
-    /// Every issuer.
-    pub const ALL: [Self; 4] = [Self::Root, Self::Factory, Self::Operational, Self::Infrastructure];
-}
-
-impl fmt::Display for IssuerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Root => "root",
-            Self::Factory => "factory",
-            Self::Operational => "operational",
-            Self::Infrastructure => "infrastructure",
-        })
-    }
-}
-
-impl FromStr for IssuerName {
-    type Err = UnknownIssuer;
-
-    fn from_str(text: &str) -> Result<Self, UnknownIssuer> {
-        Self::ALL.into_iter().find(|issuer| issuer.to_string() == text).ok_or(UnknownIssuer)
-    }
+    Infrastructure = "infrastructure",
 }
 
 /// The text is not the name of an issuer.

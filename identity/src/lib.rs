@@ -1,5 +1,8 @@
 //! The value types that all crates share. Each is checked when it is made. No I/O and no policy.
 
+#[macro_use]
+mod value;
+
 mod clock;
 mod csr;
 pub mod der;

@@ -48,55 +48,57 @@ impl FromStr for Principal {
     }
 }
 
-/// The role of a principal that is not a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+named! {
+    /// The role of a principal that is not a device. A further role is a line here and a row in
+    /// `Role::terms`; its certificates, its form in messages and the documents follow from these two, its
+    /// rights from the table in `authority`.
+    Role, unknown: PrincipalNameError = PrincipalNameError::NoRole;
     /// A station on the factory line.
-    Station,
+    Station = "station",
     /// An operator.
-    Operator,
+    Operator = "operator",
     /// A relying party: a broker, gateway or cloud service.
-    RelyingParty,
+    RelyingParty = "relying-party",
     /// A server.
-    Service,
+    Service = "service",
+}
+
+/// What sets the credentials of a role apart.
+struct RoleTerms {
+    unit: &'static str,
+    is_server: bool,
+    settings_file: Option<&'static str>,
 }
 
 impl Role {
-    /// Every role.
-    pub const ALL: [Self; 4] = [Self::Station, Self::Operator, Self::RelyingParty, Self::Service];
+    const fn terms(self) -> RoleTerms {
+        let (unit, is_server, settings_file) = match self {
+            Self::Station => ("stations", false, Some("station.toml")),
+            Self::Operator => ("operators", false, Some("touchmark.toml")),
+            Self::RelyingParty => ("relying-parties", false, Some("touchmark.toml")),
+            Self::Service => ("services", true, None),
+        };
+        RoleTerms { unit, is_server, settings_file }
+    }
 
     /// The profile of its credentials.
     pub const fn profile(self) -> ProfileName {
-        match self {
-            Self::Station => ProfileName::Station,
-            Self::Operator => ProfileName::Operator,
-            Self::RelyingParty => ProfileName::RelyingParty,
-            Self::Service => ProfileName::Service,
-        }
+        ProfileName::Credential(self)
     }
 
-    /// The role's name in text.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Station => "station",
-            Self::Operator => "operator",
-            Self::RelyingParty => "relying-party",
-            Self::Service => "service",
-        }
+    /// The `OU` of its certificates.
+    pub const fn unit(self) -> &'static str {
+        self.terms().unit
     }
-}
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    /// Whether its certificates are for servers and have their names; all others are for clients.
+    pub const fn is_server(self) -> bool {
+        self.terms().is_server
     }
-}
 
-impl FromStr for Role {
-    type Err = PrincipalNameError;
-
-    fn from_str(text: &str) -> Result<Self, PrincipalNameError> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(PrincipalNameError::NoRole)
+    /// The settings file in its credential directory, for the program that uses the credential.
+    pub const fn settings_file(self) -> Option<&'static str> {
+        self.terms().settings_file
     }
 }
 
@@ -105,18 +107,7 @@ impl FromStr for Role {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalName(Arc<str>);
 
-impl PrincipalName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PrincipalName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text!(PrincipalName);
 
 impl FromStr for PrincipalName {
     type Err = PrincipalNameError;
@@ -136,7 +127,7 @@ impl FromStr for PrincipalName {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrincipalNameError {
     /// The role is missing or unknown.
-    #[error("a role is one of station, operator, relying-party, service")]
+    #[error("a role is one of {}", Role::ALL.map(Role::as_str).join(", "))]
     NoRole,
     /// The name is malformed.
     #[error(

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Role;
+
 /// The name of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProfileName {
@@ -18,33 +20,19 @@ pub enum ProfileName {
     Idevid,
     /// A device's operational certificate.
     Ldevid,
-    /// A server.
-    Service,
-    /// A station.
-    Station,
-    /// An operator.
-    Operator,
-    /// A relying party: a broker, gateway or cloud service.
-    RelyingParty,
+    /// The credential of a principal with this role; its name is the role's.
+    Credential(Role),
     /// The signer of OCSP responses for one issuer (RFC 6960, section 4.2.2.2).
     OcspSigner,
 }
 
 impl ProfileName {
     /// Every profile.
-    pub const ALL: [Self; 11] = [
-        Self::Root,
-        Self::FactoryCa,
-        Self::OperationalCa,
-        Self::InfrastructureCa,
-        Self::Idevid,
-        Self::Ldevid,
-        Self::Service,
-        Self::Station,
-        Self::Operator,
-        Self::RelyingParty,
-        Self::OcspSigner,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let cas = [Self::Root, Self::FactoryCa, Self::OperationalCa, Self::InfrastructureCa];
+        let credentials = Role::ALL.into_iter().map(Self::Credential);
+        cas.into_iter().chain([Self::Idevid, Self::Ldevid]).chain(credentials).chain([Self::OcspSigner])
+    }
 
     /// Whether its certificates are CA certificates (`CA:TRUE`).
     #[must_use]
@@ -57,6 +45,12 @@ impl ProfileName {
     pub fn is_device(self) -> bool {
         matches!(self, Self::Idevid | Self::Ldevid)
     }
+
+    /// Whether its certificates are for servers, and have their names.
+    #[must_use]
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::Credential(role) if role.is_server())
+    }
 }
 
 impl fmt::Display for ProfileName {
@@ -68,10 +62,7 @@ impl fmt::Display for ProfileName {
             Self::InfrastructureCa => "infrastructure-ca",
             Self::Idevid => "idevid",
             Self::Ldevid => "ldevid",
-            Self::Service => "service",
-            Self::Station => "station",
-            Self::Operator => "operator",
-            Self::RelyingParty => "relying-party",
+            Self::Credential(role) => role.as_str(),
             Self::OcspSigner => "ocsp-signer",
         })
     }
@@ -81,7 +72,7 @@ impl FromStr for ProfileName {
     type Err = UnknownProfile;
 
     fn from_str(text: &str) -> Result<Self, UnknownProfile> {
-        Self::ALL.into_iter().find(|profile| profile.to_string() == text).ok_or(UnknownProfile)
+        Self::all().find(|profile| profile.to_string() == text).ok_or(UnknownProfile)
     }
 }
 

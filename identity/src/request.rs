@@ -1,18 +1,11 @@
 //! Request ids, which make requests idempotent.
 
-use std::fmt;
-
 /// 16 bytes that a caller chooses for one request. A repeated request with the same caller and id gets the
 /// same answer; other content under the same id is refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId([u8; 16]);
 
-impl RequestId {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
+octets!(RequestId, 16);
 
 impl From<[u8; 16]> for RequestId {
     fn from(bytes: [u8; 16]) -> Self {
@@ -25,18 +18,6 @@ impl TryFrom<&[u8]> for RequestId {
 
     fn try_from(bytes: &[u8]) -> Result<Self, RequestIdError> {
         bytes.try_into().map(Self).map_err(|_| RequestIdError { bytes: bytes.len() })
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,43 +1,28 @@
 //! Revocation reasons.
 
-use std::fmt;
-use std::str::FromStr;
-
-/// The reasons of RFC 5280, section 5.3.1, that apply to our certificates: neither `aACompromise` (no
-/// attribute certificates) nor `removeFromCRL` (R-CRL-05).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RevocationReason {
+named! {
+    /// The reasons of RFC 5280, section 5.3.1, that apply to our certificates: neither `aACompromise` (no
+    /// attribute certificates) nor `removeFromCRL` (R-CRL-05).
+    RevocationReason, unknown: UnknownRevocationReason = UnknownRevocationReason;
     /// unspecified.
-    Unspecified,
+    Unspecified = "unspecified",
     /// keyCompromise: somebody else may have the key.
-    KeyCompromise,
+    KeyCompromise = "keyCompromise",
     /// cACompromise: somebody else may have the issuer's key; only for CA certificates.
-    CaCompromise,
+    CaCompromise = "cACompromise",
     /// affiliationChanged: the content of the certificate is no longer true.
-    AffiliationChanged,
+    AffiliationChanged = "affiliationChanged",
     /// superseded: another certificate replaced it.
-    Superseded,
+    Superseded = "superseded",
     /// cessationOfOperation: the subject no longer exists or changed its task.
-    CessationOfOperation,
+    CessationOfOperation = "cessationOfOperation",
     /// certificateHold: temporary, the only reason that can be undone (R-CRL-06).
-    CertificateHold,
+    CertificateHold = "certificateHold",
     /// privilegeWithdrawn: the subject lost a right.
-    PrivilegeWithdrawn,
+    PrivilegeWithdrawn = "privilegeWithdrawn",
 }
 
 impl RevocationReason {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::Unspecified,
-        Self::KeyCompromise,
-        Self::CaCompromise,
-        Self::AffiliationChanged,
-        Self::Superseded,
-        Self::CessationOfOperation,
-        Self::CertificateHold,
-        Self::PrivilegeWithdrawn,
-    ];
-
     /// The `CRLReason` value of RFC 5280, section 5.3.1.
     pub fn code(self) -> u8 {
         match self {
@@ -58,32 +43,7 @@ impl RevocationReason {
     }
 }
 
-impl fmt::Display for RevocationReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "keyCompromise",
-            Self::CaCompromise => "cACompromise",
-            Self::AffiliationChanged => "affiliationChanged",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessationOfOperation",
-            Self::CertificateHold => "certificateHold",
-            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
-        })
-    }
-}
-
-impl FromStr for RevocationReason {
-    type Err = UnknownRevocationReason;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRevocationReason> {
-        Self::ALL.into_iter().find(|reason| reason.to_string() == text).ok_or(UnknownRevocationReason)
-    }
-}
-
 /// The text is not a revocation reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a reason is one of unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, certificateHold, privilegeWithdrawn"
-)]
+#[error("a reason is one of {}", RevocationReason::ALL.map(RevocationReason::as_str).join(", "))]
 pub struct UnknownRevocationReason;

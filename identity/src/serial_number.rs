@@ -1,6 +1,5 @@
 //! Certificate serial numbers.
 
-use std::fmt;
 use std::str::FromStr;
 
 use rand::CryptoRng;
@@ -18,12 +17,9 @@ impl SerialNumber {
         octets[0] = (octets[0] & 0x7f) | 0x40;
         Self(octets)
     }
-
-    /// The octets, as in the certificate.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
 }
+
+octets!(SerialNumber, 16);
 
 impl TryFrom<&[u8]> for SerialNumber {
     type Error = SerialNumberError;
@@ -39,31 +35,10 @@ impl FromStr for SerialNumber {
 
     /// Parses 32 hexadecimal digits; ignores colons between octets, as openssl prints them.
     fn from_str(text: &str) -> Result<Self, SerialNumberError> {
-        let digits: Vec<u32> = text
-            .chars()
-            .filter(|c| *c != ':')
-            .map(|c| c.to_digit(16).ok_or(SerialNumberError))
-            .collect::<Result<_, _>>()?;
-        let octets: Vec<u8> = digits
-            .chunks(2)
-            .map(|pair| match pair {
-                [high, low] => u8::try_from(high * 16 + low).map_err(|_| SerialNumberError),
-                _ => Err(SerialNumberError),
-            })
-            .collect::<Result<_, _>>()?;
-        Self::try_from(octets.as_slice())
-    }
-}
-
-impl fmt::Display for SerialNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
-    }
-}
-
-impl fmt::Debug for SerialNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        let digits: String = text.chars().filter(|c| *c != ':').collect();
+        let number = Some(&digits).filter(|digits| digits.len() == 32 && !digits.starts_with('+'));
+        let number = number.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        Self::try_from(number.ok_or(SerialNumberError)?.to_be_bytes().as_slice())
     }
 }
 

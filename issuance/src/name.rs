@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use rcgen::{DistinguishedName, DnType, DnValue, string::PrintableString};
 
 use crate::{Names, Refusal, Subject};
-use identity::{ProfileName, is_unseen};
+use identity::{ProfileName, Role, is_unseen};
 
 /// The subject: `O, OU, serialNumber` for devices, `O, OU, CN` for principals, `O, CN` for issuers. One
 /// attribute in each RDN.
@@ -80,33 +80,17 @@ pub(crate) fn check_names(names: &Names, profile: ProfileName) -> Result<(), Ref
 /// Whether certificates of the profile have such a subject.
 pub(crate) fn subject_fits(subject: &Subject, profile: ProfileName) -> bool {
     match subject {
-        Subject::Issuer(_) => matches!(
-            profile,
-            ProfileName::Root
-                | ProfileName::FactoryCa
-                | ProfileName::OperationalCa
-                | ProfileName::InfrastructureCa
-        ),
-        Subject::Device(_) => matches!(profile, ProfileName::Idevid | ProfileName::Ldevid),
-        Subject::Principal(_) => {
-            matches!(
-                profile,
-                ProfileName::Station
-                    | ProfileName::Operator
-                    | ProfileName::RelyingParty
-                    | ProfileName::OcspSigner
-            )
-        }
-        Subject::Service(..) => profile == ProfileName::Service,
+        Subject::Issuer(_) => profile.is_ca(),
+        Subject::Device(_) => profile.is_device(),
+        Subject::Principal(_) => !profile.is_ca() && !profile.is_device() && !profile.is_server(),
+        Subject::Service(..) => profile.is_server(),
     }
 }
 
 fn unit(profile: ProfileName) -> Option<&'static str> {
     match profile {
-        ProfileName::Service | ProfileName::OcspSigner => Some("services"),
-        ProfileName::Station => Some("stations"),
-        ProfileName::Operator => Some("operators"),
-        ProfileName::RelyingParty => Some("relying-parties"),
+        ProfileName::Credential(role) => Some(role.unit()),
+        ProfileName::OcspSigner => Some(Role::Service.unit()),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ mod pending_request;
 pub(crate) use issue::issue;
 
 use cli::count;
-use identity::{Clock, SystemClock};
+use identity::{Clock, Role, SystemClock};
 use proto::v1 as wire;
 use serde::Serialize;
 
@@ -72,13 +72,10 @@ const COLUMNS: &[Column<PrincipalView>] = &[
     always("NOT AFTER", |principal| principal.of_credential(|credential| &credential.not_after_for_people)),
 ];
 
-pub(crate) fn role_to_wire(role: identity::Role) -> wire::Role {
-    match role {
-        identity::Role::Station => wire::Role::Station,
-        identity::Role::Operator => wire::Role::Operator,
-        identity::Role::RelyingParty => wire::Role::RelyingParty,
-        identity::Role::Service => wire::Role::Service,
-    }
+/// The role of the same name, for example `ROLE_RELYING_PARTY`.
+pub(crate) fn role_to_wire(role: Role) -> wire::Role {
+    let name = role.as_str().to_ascii_uppercase().replace('-', "_");
+    wire::Role::from_str_name(&format!("ROLE_{name}")).unwrap_or_default()
 }
 
 #[derive(Debug, Serialize)]
@@ -104,13 +101,8 @@ impl PrincipalView {
 
 impl From<wire::Principal> for PrincipalView {
     fn from(principal: wire::Principal) -> Self {
-        let role = match principal.role() {
-            wire::Role::Unspecified => "unknown",
-            wire::Role::Station => "station",
-            wire::Role::Operator => "operator",
-            wire::Role::RelyingParty => "relying-party",
-            wire::Role::Service => "service",
-        };
+        let role = Role::ALL.into_iter().find(|role| role_to_wire(*role) == principal.role());
+        let role = role.map_or("unknown", Role::as_str);
         Self {
             role,
             name: principal.name,

@@ -69,7 +69,7 @@ impl Authority {
             answers.push(self.answer_or_batch(caller, &mut batches, index, request).await);
         }
         for OrderBatch { profile, indexes, requests, .. } in batches {
-            let issued = self.issue(caller, self.profiles.get(profile), &requests).await;
+            let issued = self.issue(caller, &self.profile(profile), &requests).await;
             for (index, answer) in indexes.into_iter().zip(issued) {
                 if let Some(unanswered) = answers.get_mut(index) {
                     *unanswered = Some(answer);

@@ -97,7 +97,7 @@ impl Authority {
         let content = RequestDigest::of("rotate v1").number(spread.as_secs()).text(&remark);
         let content = selected(content, &selection).finish();
         // The request lasts until all certificates of now have expired.
-        let life = self.profiles.get(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
+        let life = self.profile(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
         let action = Action::RequestRotation(RotationTerms { selection, spread, reason: remark, until });
         let recorded = self.record(caller, Some(request), content, action).await?;

@@ -10,7 +10,7 @@ use store::{Preflight, Recorded, Released, StoreError};
 
 use super::keys::AcceptedKey;
 use super::serial_pool::{DRAWS_MAX, ReservedSerials};
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Counted, Refused};
 
 /// A request for one certificate; possession of its key was proven.
 pub(super) struct IssuanceRequest {
@@ -119,7 +119,7 @@ impl Authority {
         };
         let allowed = limiter.take(caller.principal(), Instant::now()).is_ok();
         if !allowed {
-            self.counters.count_repeated_alarm();
+            self.counters.others.add(Counted::RepeatedAlarm);
         }
         allowed
     }
@@ -215,7 +215,7 @@ impl Authority {
         let released =
             recorded.released().ok_or(StoreError::Bug("an issuance entry holds no certificate"))?;
         if let Some(certificate) = recorded.entry().event.certificate() {
-            self.counters.count_release(certificate.profile);
+            self.counters.released.add(certificate.profile);
         }
         Ok(released)
     }

@@ -14,7 +14,6 @@ mod lifecycle;
 mod operational;
 mod primes;
 mod principals;
-mod profiles;
 mod rate_limiter;
 mod record;
 mod refusal;
@@ -31,7 +30,7 @@ mod work_orders;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{Clock, ClockDoubt, IssuerName, SerialNumber};
+use identity::{Clock, ClockDoubt, IssuerName, ProfileName, SerialNumber};
 use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use parking_lot::Mutex;
 use rand::CryptoRng;
@@ -39,14 +38,13 @@ use signer::Issuers;
 use store::{Chores, OnlyProcess, Store, StoreError};
 use tokio::sync::watch;
 
-use profiles::Profiles;
 use rate_limiter::RateLimiter;
 use serial_pool::SerialPool;
 
 pub use access::{Caller, CallerKind, NotAdmitted, Operation, PeerCertificate, Proof, Token, allowed_to};
 pub use birth::BirthRequest;
 pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
-pub use counters::Counters;
+pub use counters::{Counted, Counters, Counts};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedCursor, FeedPage};
 pub use issue::SHARD_CERTIFICATES;
@@ -104,7 +102,8 @@ pub struct Authority {
     organization: String,
     enrollment_url: String,
     renewal: RenewalPolicy,
-    profiles: Profiles,
+    /// Those that differ from the standard ones.
+    profiles: Vec<Profile>,
     blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
     clock: Arc<dyn Clock>,
     serial_pool: SerialPool,
@@ -155,8 +154,7 @@ impl Authority {
                 trust.anchors.push(on_record.certificate().der.to_vec());
             }
         }
-        let Installation { organization, profiles: overrides, enrollment_url, renewal, blocked_keys } =
-            installation;
+        let Installation { organization, profiles, enrollment_url, renewal, blocked_keys } = installation;
         let started = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(Self {
             store,
@@ -165,7 +163,7 @@ impl Authority {
             organization,
             enrollment_url,
             renewal,
-            profiles: Profiles::new(&overrides),
+            profiles,
             blocked_keys,
             clock,
             serial_pool: SerialPool::new(generator),
@@ -223,6 +221,11 @@ impl Authority {
     /// What it counted since the start.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    fn profile(&self, name: ProfileName) -> Profile {
+        let changed = self.profiles.iter().find(|profile| profile.name == name);
+        changed.cloned().unwrap_or_else(|| Profile::standard(name))
     }
 
     /// Refuses while the clock is in doubt: the CA signs and hands out nothing then.

@@ -67,7 +67,7 @@ impl Authority {
             // Not limited with the certificates: a clone must not hide a fork by asking often.
             PreflightOutcome::Alarm => {}
         }
-        self.issue_one(caller, self.profiles.get(ProfileName::Ldevid), request).await
+        self.issue_one(caller, &self.profile(ProfileName::Ldevid), request).await
     }
 
     /// Records that the operational certificate that makes this call is in use. Idempotent.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::issue::IssuanceRequest;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Counted, Refused};
 
 /// The moduli that were compared before, at most `WALK_MODULI_MAX`: the next walk compares only newer keys
 /// with them.
@@ -29,7 +29,7 @@ pub struct PrimeWalk {
 impl Authority {
     /// Whether a profile allows RSA keys.
     pub fn takes_rsa(&self) -> bool {
-        self.profiles.all().any(takes_rsa)
+        self.profiles.iter().any(takes_rsa)
     }
 
     /// Compares all RSA keys on record once a day until `stop`, if a profile allows RSA keys.
@@ -124,7 +124,7 @@ impl Authority {
                 self.refuse_shared_prime(caller, device.clone(), certificate).await
             }
             IssuanceSubject::Credential { role, name } => {
-                self.counters.count_shared_prime();
+                self.counters.others.add(Counted::SharedPrime);
                 error!(%certificate, "the RSA key of {role}:{name} shares a prime with the one of a certificate");
                 Conflict::SharedPrime.into()
             }
@@ -145,10 +145,10 @@ impl Authority {
         device: DeviceId,
         certificate: SerialNumber,
     ) -> Refused {
-        self.counters.count_shared_prime();
+        self.counters.others.add(Counted::SharedPrime);
         error!(%device, %certificate, "the RSA key of {device} shares a prime with the one of another certificate");
         if self.alarms.take(caller.principal(), Instant::now()).is_err() {
-            self.counters.count_repeated_alarm();
+            self.counters.others.add(Counted::RepeatedAlarm);
             return Conflict::SharedPrime.into();
         }
         let action = Action::ReportSharedPrime { device, certificate };
@@ -160,7 +160,7 @@ impl Authority {
 
     /// Records an alarm for both certificates of a pair.
     async fn report_pair(&self, one: SerialNumber, other: SerialNumber) -> Result<(), Refused> {
-        self.counters.count_shared_prime();
+        self.counters.others.add(Counted::SharedPrime);
         error!(%one, %other, "the RSA keys of two certificates share a prime: everybody can compute both private keys");
         for (mine, its) in [(one, other), (other, one)] {
             let holder = self.store.certificate(&mine).await?.and_then(|record| record.holder());

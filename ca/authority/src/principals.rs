@@ -55,14 +55,14 @@ impl Authority {
         caller: &Caller,
         request: CredentialRequest,
     ) -> Result<Released, Refused> {
-        let profile = self.profiles.get(request.role.profile());
+        let profile = self.profile(request.role.profile());
         let principal = format!("{}:{}", request.role, request.name);
         let key = self.accepted_key(&request.csr)?;
         let request = issuance_request(request, key);
         if let PreflightOutcome::Answered(answer) = self.preflight(caller, &request).await {
             return answer;
         }
-        let released = self.issue_one(caller, profile, request).await?;
+        let released = self.issue_one(caller, &profile, request).await?;
         tracing::info!(
             principal = %caller.principal(),
             serial_number = %released.serial_number(),
@@ -119,9 +119,9 @@ fn issuance_request(request: CredentialRequest, key: AcceptedKey) -> IssuanceReq
         .number(names.dns.len() as u64);
     digest = names.dns.iter().fold(digest, |digest, name| digest.text(name));
     digest = names.addresses.iter().fold(digest, |digest, address| digest.text(&address.to_string()));
-    let subject = match role {
-        Role::Service => Subject::Service(name.clone(), names),
-        Role::Station | Role::Operator | Role::RelyingParty => Subject::Principal(name.clone()),
+    let subject = match role.is_server() {
+        true => Subject::Service(name.clone(), names),
+        false => Subject::Principal(name.clone()),
     };
     IssuanceRequest {
         id,

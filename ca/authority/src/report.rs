@@ -35,7 +35,7 @@ impl Authority {
         reason: &'static str,
     ) -> String {
         let incident = self.incidents.next();
-        self.counters.count_refusal(reason);
+        self.counters.refused.add(reason);
         let principal = principal.map(ToString::to_string);
         let principal = principal.as_deref().unwrap_or("nobody");
         if !REFUSALS.admits(reason) {

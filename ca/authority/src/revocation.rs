@@ -142,7 +142,7 @@ impl Authority {
         })?;
         let key: KeyFingerprint = proof.public_key().fingerprint();
         if let Some(issuer) = self.issuer_with(proof.public_key()) {
-            self.counters.count_compromised_issuer(issuer);
+            self.counters.issuers_compromised.add(issuer);
             if ISSUER_COMPROMISED.admits() {
                 tracing::error!(
                     issuer = %issuer,

@@ -9,7 +9,7 @@ use ledger::{Action, Command, Conflict};
 use parking_lot::Mutex;
 
 use super::record::own_command;
-use super::{Authority, Refused};
+use super::{Authority, Counted, Refused};
 
 /// Certificates whose use was reported since the start: further attempts of a clone cost no commit.
 #[derive(Default)]
@@ -60,7 +60,7 @@ impl Authority {
         if parent == Some(certificate) {
             return Ok(());
         }
-        self.counters.count_revoked_sibling();
+        self.counters.others.add(Counted::RevokedSibling);
         if self.siblings.knows(&certificate) {
             return Ok(());
         }

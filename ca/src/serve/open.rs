@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use authority::{Authority, Installation, OpenAuthorityError};
+use authority::{Authority, Counted, Installation, OpenAuthorityError};
 use identity::{Clock, IssuerName};
 use issuance::Certificate;
 use publication::{CrlNumberError, CrlNumberFile, PublishError};
@@ -110,16 +110,12 @@ impl Opened {
             blocked_keys: blocked_keys.figures(),
             publication: publication.figures(now.now()),
             ocsp: ocsp.figures(),
-            issued: counters.released().map(|(profile, count)| (profile.to_string(), count)).collect(),
-            refused: counters.refused(),
-            shared_primes: counters.shared_primes(),
-            repeated_alarms: counters.repeated_alarms(),
-            revoked_siblings: counters.revoked_siblings(),
-            issuers_compromised: counters
-                .issuers_compromised()
-                .into_iter()
-                .map(|(issuer, count)| (issuer.to_string(), count))
-                .collect(),
+            issued: named(counters.released.all()),
+            refused: counters.refused.all(),
+            shared_primes: counters.others.of(Counted::SharedPrime),
+            repeated_alarms: counters.others.of(Counted::RepeatedAlarm),
+            revoked_siblings: counters.others.of(Counted::RevokedSibling),
+            issuers_compromised: named(counters.issuers_compromised.all()),
             store: store.metrics(),
             task_restarts: tasks.restarts(),
             log_lines_lost: diagnostics::lines_lost(),
@@ -128,6 +124,10 @@ impl Opened {
         };
         MetricsSources { clock, issuers: Arc::clone(&self.expiries), figures: Arc::new(figures) }
     }
+}
+
+fn named(counts: Vec<(impl ToString, u64)>) -> Vec<(String, u64)> {
+    counts.into_iter().map(|(key, count)| (key.to_string(), count)).collect()
 }
 
 /// Raises the limit of open files to the hard limit: each connection needs one.

@@ -150,7 +150,7 @@ impl Class {
         match kind {
             CallerKind::Named(Role::Operator) => Self::Operator,
             CallerKind::DeviceBirth | CallerKind::DeviceOperational => Self::Device,
-            CallerKind::Named(Role::Station | Role::RelyingParty | Role::Service) => Self::Other,
+            CallerKind::Named(_) => Self::Other,
         }
     }
 }

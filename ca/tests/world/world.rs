@@ -298,8 +298,9 @@ impl Maker {
         let name: PrincipalName = "admin".parse().unwrap();
         let subject = Subject::Principal(name.clone());
         let request = Request { public_key: key.public_key(), subject, lifetime: None, shard: None };
-        let certificate = self.certificate(request, ProfileName::Operator, Some(by), &*by.signer).await;
-        let signed = signed(&certificate, ProfileName::Operator);
+        let certificate =
+            self.certificate(request, ProfileName::Credential(Role::Operator), Some(by), &*by.signer).await;
+        let signed = signed(&certificate, ProfileName::Credential(Role::Operator));
         let subject = IssuanceSubject::Credential { role: Role::Operator, name };
         self.record(Action::Issue { subject, certificate: signed });
         certificate.der().to_vec()

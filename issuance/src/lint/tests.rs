@@ -29,7 +29,9 @@ fn issuer(profile: ProfileName) -> Certificate {
         ProfileName::Ldevid | ProfileName::OcspSigner => {
             include_bytes!("../../tests/goldens/operational-ca.der")
         }
-        ProfileName::Service => include_bytes!("../../tests/goldens/infrastructure-ca.der"),
+        ProfileName::Credential(identity::Role::Service) => {
+            include_bytes!("../../tests/goldens/infrastructure-ca.der")
+        }
         _ => include_bytes!("../../tests/goldens/root.der"),
     };
     Certificate::from_der(golden).unwrap()
@@ -38,7 +40,7 @@ fn issuer(profile: ProfileName) -> Certificate {
 fn subject(profile: ProfileName) -> Subject {
     match profile {
         ProfileName::Idevid | ProfileName::Ldevid => Subject::Device("cam-2/SN1".parse().unwrap()),
-        ProfileName::Service => Subject::Service(
+        ProfileName::Credential(identity::Role::Service) => Subject::Service(
             "ca".parse().unwrap(),
             Names { dns: vec!["localhost".into()], addresses: vec![] },
         ),
@@ -123,7 +125,7 @@ fn found(profile: ProfileName, spoil: impl FnOnce(&mut Pieces)) -> Option<&'stat
     let validity = |seconds| Validity::new(now() - Duration::from_secs(3_600), seconds).unwrap();
     let not_after = match profile {
         ProfileName::Ldevid => now() + Duration::from_secs(30 * 86_400),
-        ProfileName::Service => now() + Duration::from_secs(90 * 86_400),
+        ProfileName::Credential(identity::Role::Service) => now() + Duration::from_secs(90 * 86_400),
         ProfileName::OcspSigner => now() + Duration::from_secs(13 * 86_400),
         _ => identity::no_well_defined_expiration(),
     };
@@ -145,7 +147,7 @@ type Row = (&'static str, ProfileName, Box<dyn FnOnce(&mut Pieces)>);
 const FACTORY: ProfileName = ProfileName::FactoryCa;
 const IDEVID: ProfileName = ProfileName::Idevid;
 const LDEVID: ProfileName = ProfileName::Ldevid;
-const SERVICE: ProfileName = ProfileName::Service;
+const SERVICE: ProfileName = ProfileName::Credential(identity::Role::Service);
 const OCSP: ProfileName = ProfileName::OcspSigner;
 
 #[test]

@@ -70,8 +70,10 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
         ProfileName::InfrastructureCa => {
             ensure(client || server, "R-5280-13", "an issuer that is for everything")
         }
-        ProfileName::Service => ensure(server, "R-5280-21", "a server that is not for servers"),
-        ProfileName::Ldevid | ProfileName::Station | ProfileName::Operator | ProfileName::RelyingParty => {
+        ProfileName::Credential(role) if role.is_server() => {
+            ensure(server, "R-5280-21", "a server that is not for servers")
+        }
+        ProfileName::Ldevid | ProfileName::Credential(_) => {
             ensure(client && !server, "R-5280-21", "a client that is not for clients alone")
         }
     }
@@ -79,15 +81,13 @@ fn extended_key_usage(extension: Option<Extension<'_>>, profile: ProfileName) ->
 
 fn alternative_name(extension: Option<Extension<'_>>, profile: ProfileName) -> Result<(), Broken> {
     match extension {
-        None => ensure(profile != ProfileName::Service, "R-5280-21", "a server without names"),
+        None => ensure(!profile.is_server(), "R-5280-21", "a server without names"),
         Some(extension) if profile.is_device() => ensure(
             holds_hardware_module_name(extension.value) == Ok(true),
             "R-AR-08",
             "a device's subjectAltName holds no hardwareModuleName",
         ),
-        Some(_) => {
-            ensure(profile == ProfileName::Service, "R-5280-21", "other names where the profile has none")
-        }
+        Some(_) => ensure(profile.is_server(), "R-5280-21", "other names where the profile has none"),
     }
 }
 

@@ -69,12 +69,12 @@ impl Profile {
                 ..Self::leaf(name, IssuerName::Factory, 0, 0)
             },
             ProfileName::Ldevid => Self::leaf(name, IssuerName::Operational, 30, 90),
-            ProfileName::Service => Self {
+            ProfileName::Credential(role) if role.is_server() => Self {
                 extended_key_usages: vec![ExtendedKeyUsage::ServerAuth],
                 key_types: vec![KeyType::P256, KeyType::P384],
                 ..Self::leaf(name, IssuerName::Infrastructure, 90, 100)
             },
-            ProfileName::Station | ProfileName::Operator | ProfileName::RelyingParty => Self {
+            ProfileName::Credential(_) => Self {
                 key_types: vec![KeyType::P256, KeyType::P384],
                 ..Self::leaf(name, IssuerName::Infrastructure, 365, 825)
             },

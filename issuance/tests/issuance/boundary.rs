@@ -272,9 +272,9 @@ fn what_the_profile_is_not_for_is_refused() {
 
 #[test]
 fn a_server_without_names_or_with_wrong_ones_is_refused() {
-    let (_, issuer) = issuers(ProfileName::Service);
+    let (_, issuer) = issuers(ProfileName::Credential(identity::Role::Service));
     let issuer = issuer.unwrap().certificate;
-    let profile = Profile::standard(ProfileName::Service);
+    let profile = Profile::standard(ProfileName::Credential(identity::Role::Service));
     let make = |dns: &[&str], addresses: &[&str]| {
         let names = Names {
             dns: dns.iter().map(|name| (*name).to_owned()).collect(),
@@ -282,7 +282,7 @@ fn a_server_without_names_or_with_wrong_ones_is_refused() {
         };
         let subject = Subject::Service("ca".parse().unwrap(), names);
         prepare(
-            Request { subject, ..request(ProfileName::Service, &Key::fresh()) },
+            Request { subject, ..request(ProfileName::Credential(identity::Role::Service), &Key::fresh()) },
             &profile,
             ORGANIZATION,
             Some(&issuer),

@@ -51,16 +51,18 @@ pub fn subject(profile: ProfileName) -> Subject {
         ProfileName::OperationalCa => Subject::Issuer("Example Works Operational".into()),
         ProfileName::InfrastructureCa => Subject::Issuer("Example Works Infrastructure".into()),
         ProfileName::Idevid | ProfileName::Ldevid => Subject::Device("cam-2/SN000123".parse().unwrap()),
-        ProfileName::Service => Subject::Service(
+        ProfileName::Credential(identity::Role::Service) => Subject::Service(
             "ca".parse().unwrap(),
             Names {
                 dns: vec!["localhost".into(), "ca.example.test".into()],
                 addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
             },
         ),
-        ProfileName::Station => Subject::Principal("line-3".parse().unwrap()),
-        ProfileName::Operator => Subject::Principal("admin".parse().unwrap()),
-        ProfileName::RelyingParty => Subject::Principal("broker".parse().unwrap()),
+        ProfileName::Credential(identity::Role::Station) => Subject::Principal("line-3".parse().unwrap()),
+        ProfileName::Credential(identity::Role::Operator) => Subject::Principal("admin".parse().unwrap()),
+        ProfileName::Credential(identity::Role::RelyingParty) => {
+            Subject::Principal("broker".parse().unwrap())
+        }
         ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
     }
 }

@@ -10,7 +10,7 @@ use issuance::{Certificate, Profile};
 
 #[test]
 fn a_certificate_of_every_profile_reads_back_and_is_signed_by_its_issuer() {
-    for name in ProfileName::ALL {
+    for name in ProfileName::all() {
         let (root, issuer) = issuers(name);
         let profile = Profile::standard(name);
         let (holder, signer) = if name == ProfileName::Root {
@@ -42,7 +42,7 @@ fn a_certificate_of_every_profile_reads_back_and_is_signed_by_its_issuer() {
 fn a_root_has_no_authority_key_identifier_and_all_others_have_their_issuers() {
     // R-5280-09: `30 16 80 14` and the issuer's subject key identifier, so that a renewed issuer with the
     // same key still fits.
-    for name in ProfileName::ALL {
+    for name in ProfileName::all() {
         let (root, issuer) = issuers(name);
         let authority = [6, 3, 0x55, 0x1d, 35];
         let has = |der: &[u8]| der.windows(5).any(|window| window == authority);

@@ -22,7 +22,7 @@ fn trailing_and_missing_bytes_are_refused() {
 proptest! {
     #[test]
     fn mutated_certificates_never_panic_and_what_is_read_is_kept_as_it_came(
-        profile in prop::sample::select(ProfileName::ALL.to_vec()),
+        profile in prop::sample::select(ProfileName::all().collect::<Vec<_>>()),
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut der = golden(profile);

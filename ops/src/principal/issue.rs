@@ -96,11 +96,9 @@ fn check_hosts(arguments: &IssueArguments) -> Result<(), Failure> {
 /// Writes the settings of the program that uses the credential.
 fn write_settings(role: Role, directory: &Path, server: &str) -> Result<(), Failure> {
     let server = toml::Value::String(server.to_owned());
-    let (name, text) = match role {
-        Role::Station => ("station.toml", format!("server = {server}\ncredentials = \".\"\n")),
-        Role::Operator | Role::RelyingParty => ("touchmark.toml", format!("server = {server}\n")),
-        Role::Service => return Ok(()),
-    };
+    let Some(name) = role.settings_file() else { return Ok(()) };
+    let credentials = if role == Role::Station { "credentials = \".\"\n" } else { "" };
+    let text = format!("server = {server}\n{credentials}");
     files::write(&directory.join(name), text.as_bytes(), false)
 }
 
@@ -113,7 +111,7 @@ fn next(role: Role, directory: &Path) -> String {
             )
         }
         Role::Operator => format!("; to use it:\n  touchmark --credentials {directory} work-order list"),
-        Role::RelyingParty | Role::Service => String::new(),
+        _ => String::new(),
     }
 }
 

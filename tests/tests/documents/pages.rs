@@ -71,8 +71,7 @@ fn who(access: Access) -> String {
     if !devices.is_empty() {
         return format!("device ({})", devices.join(", "));
     }
-    let roles = [Role::Station, Role::RelyingParty, Role::Operator];
-    let roles = roles.into_iter().filter(|role| operation.allows(CallerKind::Named(*role)));
+    let roles = Role::ALL.into_iter().filter(|role| operation.allows(CallerKind::Named(*role)));
     roles.map(|role| role.as_str().replace('-', " ")).collect::<Vec<_>>().join(", ")
 }
 

@@ -48,12 +48,15 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
         good,
     };
     // An OCSP signer is neither client nor server; its responses are tested elsewhere.
-    let leaves = ProfileName::ALL
-        .into_iter()
+    let leaves = ProfileName::all()
         .filter(|name| Profile::standard(*name).path_length.is_none() && *name != ProfileName::OcspSigner);
     let mut cases: Vec<Case> = leaves
         .map(|profile| {
-            let purpose = if profile == ProfileName::Service { Purpose::Server } else { Purpose::Client };
+            let purpose = if profile == ProfileName::Credential(identity::Role::Service) {
+                Purpose::Server
+            } else {
+                Purpose::Client
+            };
             case(&format!("{profile} now"), profile, purpose, pki.now, true)
         })
         .collect();
@@ -70,7 +73,13 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
             false,
         ),
         case("ldevid as a server", ProfileName::Ldevid, Purpose::Server, pki.now, false),
-        case("service as a client", ProfileName::Service, Purpose::Client, pki.now, false),
+        case(
+            "service as a client",
+            ProfileName::Credential(identity::Role::Service),
+            Purpose::Client,
+            pki.now,
+            false,
+        ),
     ]);
     let strange = Case {
         chain: write(

@@ -30,7 +30,7 @@ fn findings(profile: ProfileName, report: &str) -> impl Iterator<Item = String> 
 fn pkilint_finds_nothing_but_what_is_meant_and_all_that_is_meant() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
     let mut found = BTreeSet::new();
-    for name in ProfileName::ALL {
+    for name in ProfileName::all() {
         let file = write(directory.path(), &name.to_string(), &[pki.holder(name).certificate.der()]);
         let answer =
             run(Command::new(python_program("lint_pkix_cert")).args(["lint", "-s", "NOTICE"]).arg(&file));
@@ -43,7 +43,7 @@ fn pkilint_finds_nothing_but_what_is_meant_and_all_that_is_meant() {
 #[test]
 fn pkilint_identifies_the_method_of_every_key_identifier() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
-    for name in ProfileName::ALL.into_iter().filter(|name| Profile::standard(*name).subject_key_identifier) {
+    for name in ProfileName::all().filter(|name| Profile::standard(*name).subject_key_identifier) {
         let file = write(directory.path(), &name.to_string(), &[pki.holder(name).certificate.der()]);
         let answer =
             run(Command::new(python_program("lint_pkix_cert")).args(["lint", "-s", "INFO"]).arg(&file));
@@ -55,7 +55,7 @@ fn pkilint_identifies_the_method_of_every_key_identifier() {
 #[test]
 fn pkilint_finds_nothing_between_issuer_and_subject() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
-    for name in ProfileName::ALL.into_iter().filter(|name| *name != ProfileName::Root) {
+    for name in ProfileName::all().filter(|name| *name != ProfileName::Root) {
         let issuer = write(directory.path(), "issuer", &[pki.issuer_of(name).certificate.der()]);
         let subject = write(directory.path(), "subject", &[pki.holder(name).certificate.der()]);
         let program = python_program("lint_pkix_signer_signee_cert_chain");

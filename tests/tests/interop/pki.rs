@@ -22,8 +22,8 @@ pub(crate) struct Pki {
 impl Pki {
     pub(crate) fn fresh() -> Self {
         let mut pki = Self { now: SystemClock.now(), holders: BTreeMap::new() };
-        // ProfileName::ALL has issuers before what they sign.
-        for name in ProfileName::ALL {
+        // ProfileName::all has issuers before what they sign.
+        for name in ProfileName::all() {
             let mut profile = Profile::standard(name);
             if name != ProfileName::Root && name != ProfileName::OcspSigner {
                 // As an installation that publishes has them.
@@ -83,16 +83,16 @@ fn subject(profile: ProfileName) -> Subject {
         ProfileName::OperationalCa => Subject::Issuer("Example Works Operational".into()),
         ProfileName::InfrastructureCa => Subject::Issuer("Example Works Infrastructure".into()),
         ProfileName::Idevid | ProfileName::Ldevid => Subject::Device("cam-2/SN000123".parse().unwrap()),
-        ProfileName::Service => Subject::Service(
+        ProfileName::Credential(identity::Role::Service) => Subject::Service(
             "ca".parse().unwrap(),
             Names {
                 dns: vec!["localhost".into(), "ca.example.test".into()],
                 addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
             },
         ),
-        ProfileName::Station
-        | ProfileName::Operator
-        | ProfileName::RelyingParty
+        ProfileName::Credential(identity::Role::Station)
+        | ProfileName::Credential(identity::Role::Operator)
+        | ProfileName::Credential(identity::Role::RelyingParty)
         | ProfileName::OcspSigner => Subject::Principal("line-3".parse().unwrap()),
     }
 }

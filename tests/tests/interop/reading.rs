@@ -11,7 +11,7 @@ use crate::program::run;
 #[test]
 fn openssl_and_gnutls_read_every_kind_of_certificate() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
-    for name in ProfileName::ALL {
+    for name in ProfileName::all() {
         let file = write(directory.path(), &name.to_string(), &[pki.holder(name).certificate.der()]);
         let openssl = run(Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&file));
         assert!(openssl.content, "{name}: {}", openssl.text);
@@ -29,7 +29,7 @@ fn openssl_and_gnutls_read_every_kind_of_certificate() {
 fn openssl_strictly_accepts_every_issuer_below_the_root() {
     let (pki, directory) = (Pki::fresh(), tempfile::tempdir().unwrap());
     let root = write(directory.path(), "root", &[pki.holder(ProfileName::Root).certificate.der()]);
-    for name in ProfileName::ALL.into_iter().filter(|name| pki.holder(*name).certificate.is_ca()) {
+    for name in ProfileName::all().filter(|name| pki.holder(*name).certificate.is_ca()) {
         let file = write(directory.path(), &name.to_string(), &[pki.holder(name).certificate.der()]);
         let answer =
             run(Command::new("openssl").args(["verify", "-x509_strict", "-CAfile"]).arg(&root).arg(&file));

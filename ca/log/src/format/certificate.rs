@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use identity::{DeviceId, IssuerName, KeyFingerprint, ProfileName, SerialNumber, Validity};
+use identity::{DeviceId, IssuerName, KeyFingerprint, ProfileName, Role, SerialNumber, Validity};
 use ledger::{Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
 
 use super::{milliseconds, octets, proto, serial_number, time};
@@ -105,15 +105,15 @@ fn profile(profile: ProfileName) -> proto::Profile {
         ProfileName::InfrastructureCa => proto::Profile::InfrastructureCa,
         ProfileName::Idevid => proto::Profile::Idevid,
         ProfileName::Ldevid => proto::Profile::Ldevid,
-        ProfileName::Service => proto::Profile::Service,
-        ProfileName::Station => proto::Profile::Station,
-        ProfileName::Operator => proto::Profile::Operator,
-        ProfileName::RelyingParty => proto::Profile::RelyingParty,
+        ProfileName::Credential(Role::Service) => proto::Profile::Service,
+        ProfileName::Credential(Role::Station) => proto::Profile::Station,
+        ProfileName::Credential(Role::Operator) => proto::Profile::Operator,
+        ProfileName::Credential(Role::RelyingParty) => proto::Profile::RelyingParty,
         ProfileName::OcspSigner => proto::Profile::OcspSigner,
     }
 }
 
 /// The profile that was recorded; `None`: there is no such profile.
 pub(super) fn profile_of(code: i32) -> Option<ProfileName> {
-    ProfileName::ALL.into_iter().find(|name| i32::from(profile(*name)) == code)
+    ProfileName::all().find(|name| i32::from(profile(*name)) == code)
 }

@@ -13,13 +13,14 @@ use super::time::timestamp;
 use super::{bad, request_id};
 
 pub(in crate::grpc) fn role(role: i32) -> Result<Role, Refused> {
-    match v1::Role::try_from(role) {
-        Ok(v1::Role::Station) => Ok(Role::Station),
-        Ok(v1::Role::Operator) => Ok(Role::Operator),
-        Ok(v1::Role::RelyingParty) => Ok(Role::RelyingParty),
-        Ok(v1::Role::Service) => Ok(Role::Service),
-        Ok(v1::Role::Unspecified) | Err(_) => Err(bad("role", "is missing or unknown")),
-    }
+    let known = Role::ALL.into_iter().find(|known| role_message(*known) as i32 == role && role != 0);
+    known.ok_or_else(|| bad("role", "is missing or unknown"))
+}
+
+/// The role of the same name, for example `ROLE_RELYING_PARTY`.
+fn role_message(role: Role) -> v1::Role {
+    let name = role.as_str().to_ascii_uppercase().replace('-', "_");
+    v1::Role::from_str_name(&format!("ROLE_{name}")).unwrap_or_default()
 }
 
 pub(in crate::grpc) fn principal_name(field: &'static str, text: &str) -> Result<PrincipalName, Refused> {
@@ -30,7 +31,7 @@ pub(in crate::grpc) fn credential_request(
     message: v1::IssuePrincipalRequest,
 ) -> Result<CredentialRequest, Refused> {
     let role = role(message.role)?;
-    if role != Role::Service && !message.names.is_empty() {
+    if !role.is_server() && !message.names.is_empty() {
         return Err(bad("names", "are for a service only"));
     }
     Ok(CredentialRequest {
@@ -59,14 +60,8 @@ pub(in crate::grpc) fn revocation_reason(text: &str) -> Result<RevocationReason,
 }
 
 pub(in crate::grpc) fn principal(record: &PrincipalRecord) -> v1::Principal {
-    let role = match record.role {
-        Role::Station => v1::Role::Station,
-        Role::Operator => v1::Role::Operator,
-        Role::RelyingParty => v1::Role::RelyingParty,
-        Role::Service => v1::Role::Service,
-    };
     v1::Principal {
-        role: role.into(),
+        role: role_message(record.role).into(),
         name: record.name.to_string(),
         credential: Some(certificate(&record.credential)),
         active: record.active,
@@ -105,6 +100,14 @@ const LIFETIME_DAYS_MAX: u32 = 36_525;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_role_has_its_number_in_messages() {
+        for known in Role::ALL {
+            assert_eq!(role(role_message(known).into()).unwrap(), known);
+        }
+        assert!(role(0).is_err() && role(99).is_err());
+    }
 
     #[test]
     fn a_principal_is_revoked_for_a_reason_that_is_final() {

@@ -216,7 +216,11 @@ impl Bench {
     }
 
     pub(crate) fn credential(&self, name: &str, key_number: u64) -> Command {
-        let certificate = self.certificate(IssuerName::Infrastructure, ProfileName::Station, key(key_number));
+        let certificate = self.certificate(
+            IssuerName::Infrastructure,
+            ProfileName::Credential(Role::Station),
+            key(key_number),
+        );
         let operator = Principal::named(Role::Operator, "admin".parse().unwrap());
         let request = question(3, name.bytes().map(u64::from).sum(), 0, key_number);
         let subject = IssuanceSubject::Credential { role: Role::Station, name: name.parse().unwrap() };
