@@ -1,6 +1,5 @@
 //! The command line of `touchmark-ca`. Its help is the manual.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +7,7 @@ use clap::builder::styling::Styles;
 use clap::{Args, Parser, Subcommand};
 use identity::PrincipalName;
 
-use crate::config::{LogFormat, check_enrollment_url, check_public_url, manual};
+use crate::config::{LogFormat, manual};
 use crate::init::{Holder, Plan, parse_host};
 
 /// Touchmark's certificate authority: gives every device its identity, and keeps the record of it.
@@ -92,43 +91,12 @@ impl Command {
 /// Of `init`.
 #[derive(Debug, Args)]
 pub struct InitArguments {
-    /// Where to make it; must not exist or be empty
-    #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-    /// Who makes the devices: O in every certificate
-    #[arg(long, value_name = "NAME")]
-    pub organization: String,
-    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given
-    /// again
-    #[arg(long, value_name = "NAME_OR_IP", value_parser = parse_host)]
-    pub host: Vec<String>,
-    /// A file of mode 0600 with the passphrase for the issuers' keys, in one line; otherwise one is made, in
-    /// DIR/passphrase
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Where devices reach this CA at first boot, for example https://ca.example.com:8443
-    #[arg(long, value_name = "URL", value_parser = enrollment_url)]
-    pub enrollment_url: Option<String>,
-    /// Where gRPC will be served
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
-    pub listen: SocketAddr,
-    /// Where metrics and health will be served, in plain HTTP
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9443")]
-    pub metrics_listen: SocketAddr,
-    /// Where CRLs, OCSP responses and issuers' certificates will be served to everybody, in plain HTTP
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub http_listen: SocketAddr,
-    /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the
-    /// port of --http-listen
-    #[arg(long, value_name = "URL", value_parser = check_public_url)]
-    pub public_url: Option<String>,
+    /// What to make
+    #[command(flatten)]
+    pub plan: Plan,
     /// Print what was made as one JSON object; errors too, on stderr
     #[arg(long)]
     pub json: bool,
-}
-
-fn enrollment_url(text: &str) -> Result<String, String> {
-    check_enrollment_url(text).map(|()| text.to_owned())
 }
 
 /// Of `serve`.
@@ -256,23 +224,6 @@ const REMARK_MAX: usize = 256;
 
 fn parse_time(text: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339(text).map_err(|_| "write it as 2026-11-27T16:00:00Z".to_owned())
-}
-
-impl InitArguments {
-    /// What `init` shall do.
-    pub fn plan(self) -> Plan {
-        Plan {
-            dir: self.dir,
-            organization: self.organization,
-            hosts: self.host,
-            passphrase_file: self.passphrase_file,
-            enrollment_url: self.enrollment_url,
-            listen: self.listen,
-            metrics_listen: self.metrics_listen,
-            http_listen: self.http_listen,
-            public_url: self.public_url,
-        }
-    }
 }
 
 impl CredentialArguments {

@@ -55,12 +55,10 @@ pub struct CheckedClock {
     state: RwLock<State>,
 }
 
-/// What the clock is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     /// A trusted time, and the monotonic time then. `None`: no ledger was opened yet.
     anchor: Option<(SystemTime, Duration)>,
-    /// What is wrong now.
     fault: Option<ClockFault>,
 }
 
@@ -173,8 +171,6 @@ fn tell(doubt: &ClockDoubt) {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often the clock is read without calls.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Configuration: [`Config`] is `ca.toml` as written, [`Settings`] as checked. The rest of the program sees
-//! only [`Settings`].
+//! Configuration: [`Config`] is `ca.toml` as written, [`Settings`] as checked, which alone travels.
 
 mod blocked_keys;
 mod check;
@@ -29,9 +28,7 @@ pub use exposure::Exposure;
 pub use hardware_type::{HardwareType, HardwareTypeError};
 pub use manual::manual;
 pub use mistake::{ConfigError, Mistake};
-pub use settings::{
-    BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings,
-};
+pub use settings::{BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, Settings};
 pub(crate) use urls::{check_enrollment_url, check_public_url};
 
 impl Settings {

@@ -1,5 +1,4 @@
-//! How the program ends: a status for each kind of failure, so that a supervisor can tell them apart
-//! (`docs/cli.md`).
+//! How the program ends: a status for each kind of failure (`docs/cli.md`).
 
 use std::io::ErrorKind;
 
@@ -17,29 +16,22 @@ use crate::wait::WaitError;
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum Failure {
-    /// Reading the configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// `init`.
     #[error(transparent)]
     Init(#[from] InitError),
-    /// `serve`.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// `wait`.
     #[error(transparent)]
     Wait(#[from] WaitError),
-    /// The operator did not confirm.
     #[error("not confirmed; nothing was changed")]
     NotConfirmed,
-    /// `check-config`.
     #[error("the CA could not serve with this configuration")]
     Check(#[source] OpenError),
-    /// The result cannot be written as JSON.
     #[error("the result cannot be written as JSON")]
     Output(#[source] serde_json::Error),
-    /// stdout cannot be written.
     #[error("cannot write to stdout")]
     Print(#[source] std::io::Error),
 }
@@ -117,10 +109,9 @@ fn init_step(error: &InitError) -> Option<&'static str> {
         }
         InitError::Ledger(error) => store_step(error)?,
         InitError::CrlNumbers(error) => numbers_step(error)?,
-        InitError::Organization { .. }
-        | InitError::EnrollmentUrl { .. }
-        | InitError::PublicUrl { .. }
-        | InitError::Host(_) => "correct it; touchmark-ca init --help says what each option takes",
+        InitError::Option { .. } | InitError::Host(_) => {
+            "correct it; touchmark-ca init --help says what each option takes"
+        }
         InitError::Clock(_) => {
             "put the clock right; if it is right, confirm it with touchmark-ca confirm-time (docs/operations/wrong-clock.md)"
         }
@@ -203,32 +194,18 @@ fn of_init(error: &InitError) -> Status {
             RootCrlError::NotSigned | RootCrlError::NoList | RootCrlError::Overtaken { .. },
         ) => Status::Unusable,
         InitError::RootCrl(RootCrlError::Damaged { .. }) => Status::Damaged,
-        InitError::Exists { .. }
-        | InitError::Organization { .. }
-        | InitError::EnrollmentUrl { .. }
-        | InitError::PublicUrl { .. }
-        | InitError::Host(_) => Status::Usage,
+        InitError::Exists { .. } | InitError::Option { .. } | InitError::Host(_) => Status::Usage,
         // Said, but another time than the clock shows.
         InitError::OtherTime { .. } => Status::NotConfirmed,
-        InitError::Clock(_)
-        | InitError::OnRecord { .. }
-        | InitError::RootCrl(_)
-        | InitError::Io { .. }
-        | InitError::RootCrlFile { .. }
-        | InitError::Refused(_)
-        | InitError::FreshKey(_) => Status::Failed,
+        _ => Status::Failed,
     }
 }
 
 fn of_serve(error: &ServeError) -> Status {
     match error {
-        // It was open, and can record nothing more: a supervisor starts it again.
-        ServeError::Store(_)
-        | ServeError::Task(_)
-        | ServeError::Signals(_)
-        | ServeError::Listen { .. }
-        | ServeError::Descriptors => Status::Failed,
         ServeError::Open(error) => of_open(error),
+        // It was open, and can record nothing more: a supervisor starts it again.
+        _ => Status::Failed,
     }
 }
 
@@ -246,24 +223,15 @@ fn of_open(error: &OpenError) -> Status {
 fn of_opening(error: &store::OpenError) -> Status {
     match error {
         store::OpenError::InUse { .. } => Status::Failed,
-        store::OpenError::Missing { .. }
-        | store::OpenError::Exists { .. }
-        | store::OpenError::LostEnd { .. }
-        | store::OpenError::TooNew { .. } => Status::Damaged,
-        store::OpenError::Exposed { .. } => Status::Damaged,
         store::OpenError::Log(error) => of_log(error),
+        _ => Status::Damaged,
     }
 }
 
 fn of_store(error: &StoreError) -> Status {
     match error {
         StoreError::Log(error) => of_log(error),
-        StoreError::Full
-        | StoreError::Stopped
-        | StoreError::Bug { .. }
-        | StoreError::Busy
-        | StoreError::ListingsUnavailable { .. }
-        | StoreError::CursorUnknown => Status::Failed,
+        _ => Status::Failed,
     }
 }
 

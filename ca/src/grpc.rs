@@ -25,6 +25,7 @@ use proto::v1::revocation_service_server::RevocationServiceServer;
 use proto::v1::work_order_service_server::WorkOrderServiceServer;
 use publication::Publication;
 use tonic::service::Routes;
+use tonic::{Response, Status};
 
 use ::authority::Authority;
 
@@ -32,6 +33,15 @@ pub use authority::{Trouble, Troubles};
 pub use roles::{Access, TABLE, access};
 pub(crate) use status::{CallRejected, rejection};
 pub use status::{code, reason};
+
+/// All services of `touchmark.v1`.
+struct Api {
+    authority: Arc<Authority>,
+    publication: Arc<Publication>,
+    troubles: Troubles,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
 
 /// All services of `touchmark.v1` and `others` (health, reflection), behind the layer that admits their
 /// callers.
@@ -45,48 +55,26 @@ pub fn routes(
     troubles: Troubles,
     others: Routes,
 ) -> Routes {
+    let (authority, publication) = (Arc::clone(authority), Arc::clone(publication));
+    let layer = from_fn_with_state(Arc::clone(&authority), authorize::authorize);
+    let api = Arc::new(Api { authority, publication, troubles });
+    macro_rules! service {
+        ($server:ident, $bytes_max:ident) => {
+            $server::from_arc(Arc::clone(&api)).max_decoding_message_size($bytes_max)
+        };
+    }
     let routes = others
-        .add_service(
-            AuthorityServiceServer::new(authority::AuthorityCondition {
-                authority: Arc::clone(authority),
-                troubles,
-            })
-            .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            ProvisioningServiceServer::new(provisioning::Provisioning(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            EnrollmentServiceServer::new(enrollment::Enrollment(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            LifecycleServiceServer::new(lifecycle::Lifecycle(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            RevocationServiceServer::new(revocation::Revocations {
-                authority: Arc::clone(authority),
-                publication: Arc::clone(publication),
-            })
-            .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            PrincipalServiceServer::new(principal::Principals(Arc::clone(authority)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            WorkOrderServiceServer::new(work_order::WorkOrders(Arc::clone(authority)))
-                .max_decoding_message_size(MANIFEST_BYTES_MAX),
-        );
-    let gated =
-        routes.into_axum_router().layer(from_fn_with_state(Arc::clone(authority), authorize::authorize));
-    Routes::from(gated).prepare()
+        .add_service(service!(AuthorityServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(ProvisioningServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(EnrollmentServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(LifecycleServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(RevocationServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(PrincipalServiceServer, MESSAGE_BYTES_MAX))
+        .add_service(service!(WorkOrderServiceServer, MANIFEST_BYTES_MAX));
+    Routes::from(routes.into_axum_router().layer(layer)).prepare()
 }
 
-/// The largest message: ten times the largest CSR, so that a CSR that is somewhat too large gets a reason
-/// that its maker can act on (R-CA-15).
+/// The largest message: a CSR that is too large shall get a reason to act on (R-CA-15).
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// The largest message about work orders: a manifest of 100,000 serial numbers of 64 characters.

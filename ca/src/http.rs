@@ -32,7 +32,6 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
         .route("/readyz", get(ready).with_state(readiness))
 }
 
-/// The [`Responder`] of metrics and health.
 pub(crate) struct MetricsHttp(Router);
 
 impl MetricsHttp {

@@ -15,15 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use clap::Args;
 use identity::{Clock, HostError, SerialNumber};
 use ledger::Conflict;
-use publication::{
-    CrlNumberError, CrlNumberFile, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, write_root_crl,
-};
+use publication::{CrlNumberError, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, write_root_crl};
 use signer::{IssuersError, KeyFileError, Passphrase, PassphraseError, SignerError};
-use store::{OpenError, Store, StoreError};
+use store::{OpenError, StoreError, StoreSettings};
 
-use crate::config::{check_enrollment_url, check_organization, check_public_url};
+use crate::config::{
+    HTTP_LISTEN_DEFAULT, LISTEN_DEFAULT, METRICS_LISTEN_DEFAULT, check_enrollment_url, check_organization,
+    check_public_url,
+};
+use crate::open::create_crl_numbers;
 
 pub use confirmed_time::{ConfirmedTime, confirm_time};
 pub use credential::{Holder, credential};
@@ -33,27 +36,38 @@ pub use restored::{accept_restored_store, lacks_something};
 pub use root_crl::{Elsewhere, export_root_crl, import_root_crl, renew_root_crl};
 pub use texts::{Made, MadeCertificate};
 
-/// The installation to create.
-#[derive(Debug, Clone)]
+/// The installation to create: the options of `touchmark-ca init`, whose help the comments are.
+#[derive(Debug, Clone, Args)]
 pub struct Plan {
-    /// Its directory, which must not exist or be empty.
+    /// Where to make it; must not exist or be empty
+    #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
-    /// `O` in every certificate.
+    /// Who makes the devices: O in every certificate
+    #[arg(long, value_name = "NAME")]
     pub organization: String,
-    /// Names and addresses of the server, besides those of the loopback.
+    /// A name or address at which the server is reached, besides localhost, 127.0.0.1 and ::1; may be given
+    /// again
+    #[arg(long = "host", value_name = "NAME_OR_IP", value_parser = parse_host)]
     pub hosts: Vec<String>,
-    /// File with the passphrase for the issuers' keys; `None`: a new one is generated and kept in the
-    /// directory.
+    /// A file of mode 0600 with the passphrase for the issuers' keys, in one line; otherwise one is made, in
+    /// DIR/passphrase
+    #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// The URL at which devices reach this CA at first boot.
+    /// Where devices reach this CA at first boot, for example https://ca.example.com:8443
+    #[arg(long, value_name = "URL", value_parser = check_enrollment_url)]
     pub enrollment_url: Option<String>,
-    /// Address of gRPC.
+    /// Where gRPC will be served
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT)]
     pub listen: SocketAddr,
-    /// Address of metrics and health.
+    /// Where metrics and health will be served, in plain HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = METRICS_LISTEN_DEFAULT)]
     pub metrics_listen: SocketAddr,
-    /// Address of CRLs, OCSP and issuers' certificates.
+    /// Where CRLs, OCSP responses and issuers' certificates will be served to everybody, in plain HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = HTTP_LISTEN_DEFAULT)]
     pub http_listen: SocketAddr,
-    /// The URL of that address, for certificates; `None`: from the first of `hosts`, if there is one.
+    /// How everybody reaches that, written into certificates; otherwise http:// and the first --host with the
+    /// port of --http-listen
+    #[arg(long, value_name = "URL", value_parser = check_public_url)]
     pub public_url: Option<String>,
 }
 
@@ -61,19 +75,17 @@ impl Plan {
     /// All names and addresses of the server besides those of the loopback, with those of `enrollment_url`
     /// and `listen`.
     fn server_hosts(&self) -> Vec<String> {
-        let listen = Some(self.listen.ip()).filter(|address| !address.is_unspecified());
-        let enrollment = self.enrollment_url.as_deref().and_then(hosts::host_of);
-        self.hosts
-            .iter()
-            .cloned()
-            .chain(enrollment)
-            .chain(listen.map(|address| address.to_string()))
-            .collect()
+        hosts::with_own(self.hosts.clone(), self.enrollment_url.as_deref(), self.listen)
     }
 }
 
 #[cfg(test)]
 impl Plan {
+    /// Makes this installation with the system's clock.
+    pub(crate) async fn made(self) -> Made {
+        init(self, Arc::new(identity::SystemClock)).await.unwrap()
+    }
+
     /// In this directory, on free ports of the loopback.
     pub(crate) fn for_a_test(dir: PathBuf) -> Self {
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -93,20 +105,12 @@ impl Plan {
 
 /// Creates the installation. When it returns `Ok` the directory is there, complete and durable; otherwise,
 /// also after a kill, the directory is as it was. A kill can leave files beside it: see [`abandoned`].
-///
-/// `create_store` creates a store in an empty directory. Every certificate is on record before the directory
-/// appears (R-CA-07).
-///
-/// # Errors
-/// When the installation cannot be created.
-pub async fn init(
-    plan: Plan,
-    clock: Arc<dyn Clock>,
-    create_store: impl AsyncFnOnce(&Path) -> Result<Arc<dyn Store>, OpenError>,
-) -> Result<Made, InitError> {
-    check_organization(&plan.organization).map_err(|what| InitError::Organization { what })?;
+/// Every certificate is on record before the directory appears (R-CA-07).
+pub async fn init(plan: Plan, clock: Arc<dyn Clock>) -> Result<Made, InitError> {
+    let bad = |option| move |what| InitError::Option { option, what };
+    check_organization(&plan.organization).map_err(bad("organization"))?;
     if let Some(url) = &plan.enrollment_url {
-        check_enrollment_url(url).map_err(|what| InitError::EnrollmentUrl { what })?;
+        check_enrollment_url(url).map_err(bad("enrollment URL"))?;
     }
     let names = hosts::names(&plan.server_hosts())?;
     let mut plan = plan;
@@ -118,20 +122,20 @@ pub async fn init(
     let building = directory::Building::beside(&plan.dir)?;
     let made = certificates::make(&plan, names, clock.now()).await?;
     building.write(&plan, &passphrase, &made)?;
-    let store = create_store(&building.store_dir()?).await?;
+    let store = store::create(StoreSettings::new(building.store_dir()?), Arc::clone(&clock)).await?;
     for verdict in store.commit(made.commands()).await? {
         verdict?;
     }
     // The first CRL number is for the root's CRL, which is signed now, before the root's key goes offline.
     let seen = LedgerHead::of(&StoreStatus(store.clone())).await?;
     store.close().await?;
-    let number = CrlNumberFile::create(&building.epoch_file(), seen)?.take_now(1, seen)?.next();
-    let number = number.ok_or(CrlNumberError::Exhausted)?;
+    let numbers = create_crl_numbers(&building.epoch_file(), seen)?;
+    let number = numbers.take(1, seen).await?.next().ok_or(CrlNumberError::Exhausted)?;
     let now = clock.now();
     // Backdated for clients whose clocks are behind (ADR 0036), but not before the root's notBefore.
     let this_update = (now - FIRST_CRL_BACKDATE).max(made.root.certificate.validity().not_before());
     let list = RootCrlDraft::new(&made.root.certificate, number, &[], this_update, now)?;
-    let list = list.sign(&made.root.signer).await?;
+    let list = list.sign(made.root.key.signer()).await?;
     write_root_crl(&building.issuers_dir(), &list)?;
     building.release(&plan.dir)?;
     Ok(Made::new(&plan, &made))
@@ -147,125 +151,58 @@ fn public_url(plan: &Plan) -> Result<Option<String>, InitError> {
         }
         (None, None) => return Ok(None),
     };
-    check_public_url(&url).map(Some).map_err(|what| InitError::PublicUrl { what })
+    check_public_url(&url).map(Some).map_err(|what| InitError::Option { option: "public URL", what })
 }
 
 /// Why the command failed. Nothing was changed, except for [`InitError::OnRecord`].
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum InitError {
-    /// The directory is in use.
     #[error("{} exists and is not an empty directory; nothing was changed", path.display())]
-    Exists {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// A file operation failed.
+    Exists { path: PathBuf },
     #[error("cannot {what} {}", path.display())]
-    Io {
-        /// The operation, as a verb.
-        what: &'static str,
-        /// Its file or directory.
-        path: PathBuf,
-        /// The error of the system.
-        source: std::io::Error,
-    },
-    /// The organization cannot be in a certificate.
-    #[error("the organization {what}")]
-    Organization {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The enrollment URL is not valid.
-    #[error("the enrollment URL {what}")]
-    EnrollmentUrl {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The public URL is not valid.
-    #[error("the public URL {what}")]
-    PublicUrl {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// There is no CRL number.
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the {option} {what}")]
+    Option { option: &'static str, what: String },
     #[error(transparent)]
     CrlNumbers(#[from] CrlNumberError),
-    /// The root's CRL cannot be made.
     #[error(transparent)]
     RootCrl(#[from] RootCrlError),
-    /// The root's key cannot be used.
     #[error("the root's key is needed, and {} cannot be used; --export is for a key that is elsewhere", path.display())]
-    RootKey {
-        /// The key's file.
-        path: PathBuf,
-        /// The error of the key file.
-        source: IssuersError,
-    },
-    /// An exported or imported file cannot be used.
+    RootKey { path: PathBuf, source: IssuersError },
     #[error("{} cannot be {what}", path.display())]
-    RootCrlFile {
-        /// The file.
-        path: PathBuf,
-        /// `read` or `written`.
-        what: &'static str,
-        /// The error of the system.
-        source: std::io::Error,
-    },
-    /// A host cannot be in the server's certificate.
+    RootCrlFile { path: PathBuf, what: &'static str, source: std::io::Error },
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The passphrase cannot be used.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
-    /// The issuers cannot be used.
     #[error(transparent)]
     Issuers(#[from] IssuersError),
-    /// Keys and ledger are not of one installation.
     #[error("the certificate of the infrastructure issuer is not the one in the ledger")]
     OtherInstallation,
-    /// A key cannot be made or written.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// A key cannot sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
-    /// A certificate would break a rule.
     #[error("a certificate cannot be made")]
     Refused(#[from] issuance::Refusal),
     /// A bug: a new key is refused.
     #[error("a fresh key is refused")]
     FreshKey(#[from] identity::KeyError),
-    /// The clock is in doubt.
     #[error("{0}, so nothing is signed")]
     Clock(identity::ClockDoubt),
-    /// The confirmed time is not the one of the clock.
     #[error(
         "not confirmed: the clock shows {}, and --time says that it is {}",
         utc(*shows),
         utc(*told)
     )]
-    OtherTime {
-        /// The time of the clock.
-        shows: SystemTime,
-        /// The time of `--time`.
-        told: SystemTime,
-    },
-    /// The ledger cannot be made or opened.
+    OtherTime { shows: SystemTime, told: SystemTime },
     #[error("the ledger cannot be opened; a CA that serves must be stopped first")]
     Ledger(#[from] OpenError),
-    /// The ledger cannot be written.
     #[error("the ledger cannot be written")]
     Store(#[from] StoreError),
-    /// The certificate is on record, and its files could not be written.
     #[error("the certificate {serial_number} is on record, and {} could not be written", path.display())]
-    OnRecord {
-        /// The serial number of the certificate.
-        serial_number: SerialNumber,
-        /// The credential directory.
-        path: PathBuf,
-        /// The error of the file.
-        source: Box<Self>,
-    },
+    OnRecord { serial_number: SerialNumber, path: PathBuf, source: Box<Self> },
     /// A bug: the ledger refuses a certificate.
     #[error("the ledger refuses what was made")]
     Conflict(#[from] Conflict),
@@ -276,7 +213,6 @@ pub fn utc(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// The credential directory of the first operator.
 pub(crate) fn operator_dir(dir: &Path) -> PathBuf {
     dir.join("operators").join(FIRST_OPERATOR)
 }
@@ -284,10 +220,7 @@ pub(crate) fn operator_dir(dir: &Path) -> PathBuf {
 /// The default of `publication.backdate-seconds`.
 const FIRST_CRL_BACKDATE: Duration = Duration::from_secs(300);
 
-/// The name of the first operator.
 const FIRST_OPERATOR: &str = "admin";
-
-/// The name of the server.
 const SERVER_NAME: &str = "ca";
 
 #[cfg(test)]
@@ -313,10 +246,7 @@ mod tests {
     }
 
     async fn run(plan: Plan) -> Result<Made, InitError> {
-        let clock = Arc::new(SystemClock);
-        let create =
-            async |dir: &Path| store::create(store::StoreSettings::new(dir.to_owned()), clock.clone()).await;
-        init(plan, clock.clone(), create).await
+        init(plan, Arc::new(SystemClock)).await
     }
 
     #[tokio::test]
@@ -349,11 +279,12 @@ mod tests {
     async fn when_the_ledger_fails_nothing_is_made() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("ca");
-        let refused = init(plan(&dir), Arc::new(SystemClock), async |_| {
-            Err(OpenError::Missing(dir.display().to_string()))
-        })
-        .await;
-        assert!(matches!(refused, Err(InitError::Ledger(_))));
+        let first = directory::Building::beside(&dir).unwrap();
+        let ledger = StoreSettings::new(first.store_dir().unwrap());
+        fs::write(ledger.ledger(), "not a directory").unwrap();
+        let refused = store::create(ledger, Arc::new(SystemClock)).await.map(drop);
+        assert!(refused.map_err(InitError::from).is_err());
+        drop(first);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 

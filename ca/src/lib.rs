@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod http;
 pub mod init;
 mod network_limit;
+mod open;
 mod profiles;
 pub mod serve;
 pub mod telemetry;

@@ -18,13 +18,12 @@ use ca::init::{
 };
 use ca::serve::{Addresses, serve};
 use ca::telemetry;
-use ca::wait::{Wait, wait};
+use ca::wait::wait;
 use cli::{Answer, Complaint, Status, ask, completion_script};
 use diagnostics::tell;
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
 use serde_json::{Value, json};
-use store::StoreSettings;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -80,28 +79,21 @@ async fn run_command(arguments: Arguments) -> ExitCode {
 }
 
 async fn make(arguments: InitArguments) -> Result<(), Failure> {
-    let json = arguments.json;
-    let plan = arguments.plan();
+    let InitArguments { plan, json } = arguments;
     for left in abandoned(&plan.dir) {
         tell(&format!(
             "touchmark-ca: {} is left of an init that was killed; nobody uses it, remove it",
             left.display()
         ));
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let made = init(plan, Arc::clone(&clock), async |dir| {
-        store::create(StoreSettings::new(dir.to_owned()), clock).await
-    })
-    .await?;
+    let made = init(plan, Arc::new(SystemClock)).await?;
     let text = if json { serde_json::to_string(&made).map_err(Failure::Output)? + "\n" } else { made.text() };
     print(&text)
 }
 
 async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
-    credential(&settings, arguments.holder(), &arguments.out, Arc::clone(&clock), open).await?;
+    credential(&settings, arguments.holder(), &arguments.out, Arc::new(SystemClock)).await?;
     let out = arguments.out.display();
     told(
         arguments.json,
@@ -113,14 +105,13 @@ async fn make_credential(arguments: CredentialArguments) -> Result<(), Failure> 
 async fn sign_root_crl(arguments: RootCrlArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     if let Some(export) = &arguments.export {
-        export_root_crl(&settings, clock.as_ref(), open, export).await?;
+        export_root_crl(&settings, clock, export).await?;
         return told(arguments.json, &json!({ "to_be_signed": export }), &how_to_sign(&arguments, export));
     }
     let (path, until) = match (&arguments.import, &arguments.signature) {
         (Some(list), Some(signature)) => import_root_crl(&settings, Elsewhere { list, signature }).await?,
-        _ => renew_root_crl(&settings, clock.as_ref(), open).await?,
+        _ => renew_root_crl(&settings, Arc::clone(&clock)).await?,
     };
     let days = until.duration_since(clock.now()).unwrap_or_default().as_secs() / (24 * 60 * 60);
     let text = format!("Made {}; the next one is due in {days} days\n", path.display());
@@ -139,8 +130,7 @@ fn how_to_sign(arguments: &RootCrlArguments, list: &Path) -> String {
 async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let whole = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
-    if !lacks_something(&settings, whole).await? {
+    if !lacks_something(&settings, Arc::clone(&clock)).await? {
         return told(arguments.json, &json!({ "epoch": null }), NOTHING_TO_ACCEPT);
     }
     if !arguments.yes {
@@ -153,10 +143,7 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
             return Err(Failure::NotConfirmed);
         }
     }
-    let open = async |settings: &StoreSettings| {
-        store::open(StoreSettings { accept_lost_end: true, ..settings.clone() }, Arc::clone(&clock)).await
-    };
-    let epoch = accept_restored_store(&settings, clock.as_ref(), open).await?;
+    let epoch = accept_restored_store(&settings, clock).await?;
     let text = format!(
         "The ledger is accepted as it is; CRLs have numbers of epoch {epoch} from now on.\n\
          What was revoked since the backup is not revoked in this ledger: revoke it again.\n"
@@ -166,17 +153,15 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
 
 async fn wait_until_ready(arguments: WaitArguments) -> Result<(), Failure> {
     let settings = Settings::read(&arguments.config, std::env::vars())?;
-    wait(&settings, &Wait { timeout: arguments.timeout, process: arguments.pid }).await?;
+    wait(&settings, arguments.timeout, arguments.pid).await?;
     let (grpc, http) = (settings.listen, settings.metrics_listen);
     told(arguments.json, &json!({ "ready": true, "grpc": grpc, "http": http }), &format!("ready on {grpc}\n"))
 }
 
 async fn confirm(arguments: ConfirmTimeArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read_beside_the_server)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let open = async |settings: &StoreSettings| store::open(settings.clone(), Arc::clone(&clock)).await;
     let ConfirmTimeArguments { time, remark, json, .. } = arguments;
-    let confirmed = confirm_time(&settings, clock.as_ref(), open, time, remark).await?;
+    let confirmed = confirm_time(&settings, Arc::new(SystemClock), time, remark).await?;
     let (entry, time, before) = (confirmed.entry, utc(confirmed.time), utc(confirmed.before));
     let text = format!(
         "The time is {time}, as ledger entry {entry} says from now on; the entry before it says {before}.\n\
@@ -189,16 +174,13 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let settings = trusted(&arguments.config, Settings::read)?;
     telemetry::log_to_stderr(arguments.log_format.unwrap_or(settings.log_format));
     let clock = Arc::new(CheckedClock::new(Arc::new(SystemClock), settings.clock));
-    let open = async |settings: &StoreSettings| {
-        store::open(settings.clone(), Arc::<CheckedClock>::clone(&clock)).await
-    };
     let ready = |Addresses { grpc, http, public }| {
         // If nothing reads this line, serving goes on.
         let text =
             format!("{{\"ready\":true,\"grpc\":\"{grpc}\",\"http\":\"{http}\",\"public\":\"{public}\"}}\n");
         diagnostics::results().put(text.as_bytes());
     };
-    Ok(serve(settings, Arc::clone(&clock), open, ready).await?)
+    Ok(serve(settings, clock, ready).await?)
 }
 
 async fn check(arguments: ConfigArguments) -> Result<(), Failure> {
@@ -227,7 +209,6 @@ fn trusted(
     Ok(settings)
 }
 
-/// Prints the result, as JSON or as text.
 fn told(json: bool, object: &Value, text: &str) -> Result<(), Failure> {
     if json { print(&format!("{object}\n")) } else { print(text) }
 }

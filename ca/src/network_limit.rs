@@ -4,7 +4,6 @@
 //! When the limit is reached, a new connection evicts an old one, of the network that has most: first an idle
 //! one (no complete request), the oldest first; then one that is being answered.
 
-mod cancel_signal;
 mod network;
 
 use std::cmp::Reverse;
@@ -14,17 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-pub(crate) use cancel_signal::CancelSignal;
 pub(crate) use network::Network;
 
-/// A limit on concurrent connections.
 pub(crate) struct NetworkLimit {
     max: usize,
     permits: Mutex<Permits>,
 }
 
-/// The permits that are given out.
 #[derive(Default)]
 struct Permits {
     /// Incremented at each change of a permit: identifies it, and orders permits by age.
@@ -37,9 +34,9 @@ struct Permits {
 #[derive(Default)]
 struct NetworkPermits {
     /// Without a complete request: half a handshake, head or body, or nothing since the last response.
-    idle: BTreeMap<u64, Arc<CancelSignal>>,
+    idle: BTreeMap<u64, CancellationToken>,
     /// Being answered, and since when nothing was taken of the response.
-    active: BTreeMap<u64, (Instant, Arc<CancelSignal>)>,
+    active: BTreeMap<u64, (Instant, CancellationToken)>,
 }
 
 /// The right to one connection, given back on drop.
@@ -47,7 +44,7 @@ pub(crate) struct NetworkPermit {
     limit: Arc<NetworkLimit>,
     network: Network,
     state: Mutex<State>,
-    cancel: Arc<CancelSignal>,
+    cancel: CancellationToken,
 }
 
 #[derive(Clone, Copy)]
@@ -56,17 +53,13 @@ struct State {
     active: bool,
 }
 
-/// Whether a new permit had its price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acquired {
-    /// The limit was not reached.
     Free,
-    /// Another connection was evicted.
     Evicted,
 }
 
 impl NetworkLimit {
-    /// A limit of `max` connections.
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, permits: Mutex::default() })
     }
@@ -74,16 +67,19 @@ impl NetworkLimit {
     /// A permit for a connection from this address. `None`: the limit is reached, this network has most
     /// permits, and all of them are active and not stalled.
     pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr) -> Option<(NetworkPermit, Acquired)> {
-        let network = Network::of(from);
+        self.acquire_for(Network::of(from))
+    }
+
+    pub(crate) fn acquire_for(self: &Arc<Self>, network: Network) -> Option<(NetworkPermit, Acquired)> {
         let mut permits = self.permits.lock();
         let mut acquired = Acquired::Free;
         if permits.count >= self.max {
             permits.evict(network, Instant::now())?.cancel();
             acquired = Acquired::Evicted;
         }
-        let (change, cancel) = (permits.next_change(), Arc::new(CancelSignal::default()));
+        let (change, cancel) = (permits.next_change(), CancellationToken::new());
         permits.count += 1;
-        permits.networks.entry(network).or_default().idle.insert(change, Arc::clone(&cancel));
+        permits.networks.entry(network).or_default().idle.insert(change, cancel.clone());
         drop(permits);
         let state = Mutex::new(State { change, active: false });
         Some((NetworkPermit { limit: Arc::clone(self), network, state, cancel }, acquired))
@@ -94,6 +90,11 @@ impl NetworkPermit {
     /// Returns when the connection was evicted and must be closed.
     pub(crate) async fn evicted(&self) {
         self.cancel.cancelled().await;
+    }
+
+    /// A token that is cancelled when it is evicted.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.cancel.clone()
     }
 
     /// The client has sent a request, or has taken another part of its response.
@@ -117,9 +118,9 @@ impl NetworkPermit {
         permits.count += 1;
         let network = permits.networks.entry(self.network).or_default();
         if active {
-            network.active.insert(state.change, (Instant::now(), Arc::clone(&self.cancel)));
+            network.active.insert(state.change, (Instant::now(), self.cancel.clone()));
         } else {
-            network.idle.insert(state.change, Arc::clone(&self.cancel));
+            network.idle.insert(state.change, self.cancel.clone());
         }
     }
 }
@@ -153,18 +154,18 @@ impl Permits {
 
     /// Takes a permit from the network that has most. A newcomer of that same network gets only an idle or a
     /// stalled one: active connections of one network do not evict each other.
-    fn evict(&mut self, newcomer: Network, now: Instant) -> Option<Arc<CancelSignal>> {
+    fn evict(&mut self, newcomer: Network, now: Instant) -> Option<CancellationToken> {
         // Of several networks with as many, the one with the oldest idle permit.
         let (largest, permits) = self.networks.iter().max_by_key(|(_, permits)| {
             (permits.count(), permits.idle.keys().next().map(|oldest| Reverse(*oldest)))
         })?;
         let largest = *largest;
         let (state, cancel) = match (permits.idle.iter().next(), permits.active.iter().next()) {
-            (Some((change, cancel)), _) => (State { change: *change, active: false }, Arc::clone(cancel)),
+            (Some((change, cancel)), _) => (State { change: *change, active: false }, cancel.clone()),
             (None, Some((change, (since, cancel))))
                 if largest != newcomer || now.saturating_duration_since(*since) >= STALLED_AFTER =>
             {
-                (State { change: *change, active: true }, Arc::clone(cancel))
+                (State { change: *change, active: true }, cancel.clone())
             }
             _ => return None,
         };

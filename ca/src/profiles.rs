@@ -1,10 +1,9 @@
 //! The certificate profiles of this installation.
 
-use authority::RenewalPolicy;
 use identity::{KeyType, ProfileName};
 use issuance::Profile;
 
-use crate::config::{ProfileSettings, RenewalSettings};
+use crate::config::ProfileSettings;
 
 /// The standard profiles with the changes of the settings.
 pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> Vec<Profile> {
@@ -28,12 +27,6 @@ pub(crate) fn profiles(settings: &ProfileSettings, public_url: Option<&str>) -> 
             profile
         })
         .collect()
-}
-
-/// The renewal policy of the settings.
-pub(crate) fn renewal(settings: &RenewalSettings) -> RenewalPolicy {
-    let RenewalSettings { grace, superseded_for, hold_on_fork } = *settings;
-    RenewalPolicy { grace, superseded_for, hold_on_fork }
 }
 
 /// Adds the URLs of CRL, OCSP and issuer certificate to a profile.
@@ -60,6 +53,7 @@ pub(crate) fn add_revocation_urls(profile: &mut Profile, public_url: Option<&str
 mod tests {
     use std::time::Duration;
 
+    use authority::RenewalPolicy;
     use identity::Role;
 
     use super::*;
@@ -69,7 +63,7 @@ mod tests {
         let settings = ProfileSettings {
             backdate: Duration::from_secs(60),
             ldevid_lifetime: Duration::from_secs(86_400),
-            renewal: RenewalSettings { grace: Duration::ZERO, superseded_for: None, hold_on_fork: false },
+            renewal: RenewalPolicy::default(),
             hardware_type: Some("2.23.133.1.2".parse().unwrap()),
             rsa_keys: true,
         };

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use identity::Clock;
-use store::{Store, StoreError, StoreSettings};
+use store::StoreError;
 use supervisor::ServiceManager;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,13 +62,9 @@ pub struct Addresses {
 ///
 /// At the signal it accepts nothing more, answers calls that have begun, and aborts the rest after the
 /// configured time or at a second signal. The store is closed in every case.
-///
-/// # Errors
-/// When it cannot start, or ended without a signal.
 pub async fn serve(
     settings: Settings,
     clock: Arc<CheckedClock>,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, store::OpenError>,
     ready: impl FnOnce(Addresses),
 ) -> Result<(), ServeError> {
     open::raise_file_limit();
@@ -82,7 +78,7 @@ pub async fn serve(
         listeners.addresses().map_err(|source| ServeError::Listen { address: settings.listen, source })?;
     let (listener, public) = listen(settings.http_listen).await?;
     let checked = Arc::clone(&clock);
-    let opened = open::open(&settings, grpc, clock, open_store).await?;
+    let opened = open::open(&settings, grpc, clock).await?;
     let clock: Arc<dyn Clock> = Arc::<CheckedClock>::clone(&checked);
     let store = Arc::clone(opened.authority.store());
     let published = open_published(&settings, public, &opened, &clock).await?;
@@ -91,9 +87,8 @@ pub async fn serve(
     let (stop, cut) = (signals.stop.clone(), signals.cut.clone());
     let mut tasks = Tasks::new(stop.clone());
     let watch = tasks.state();
-    let sources = opened.sources(clock, &published, Arc::clone(&watch));
-    let figures = Arc::clone(&sources.figures);
-    let metrics = Arc::new(Metrics::new(sources));
+    let figures = opened.figures(clock, &published, Arc::clone(&watch));
+    let metrics = Arc::new(Metrics::new(Arc::clone(&figures)));
     let readiness: Readiness = {
         let (authority, watch, stop) = (Arc::clone(&opened.authority), Arc::clone(&watch), stop.clone());
         let publication = Arc::clone(&published.publication);
@@ -130,9 +125,8 @@ pub async fn serve(
     published.start(listener, publishing_metrics, &mut tasks, stop.clone()).await;
     info!(%grpc, %http, %public, "serving");
     ready(Addresses { grpc, http, public });
-    let (watched, token) = (Arc::clone(&store), stop.clone());
-    tasks.spawn_restarting("service manager", move || {
-        watchdog::report(ServiceManager::of_this_process(), Arc::clone(&watched), token.clone())
+    tasks.spawn_restarting("service manager", &store, |store, stop| {
+        watchdog::report(ServiceManager::of_this_process(), store, stop)
     });
     listeners.run(opened.server.config(), services, &mut tasks, stop.clone(), cut).await;
 
@@ -143,7 +137,6 @@ pub async fn serve(
     watch.fault().map_or(Ok(()), |fault| Err(ServeError::Task(fault)))
 }
 
-/// Starts the background tasks.
 fn start_tasks(
     tasks: &mut Tasks,
     opened: &open::Opened,
@@ -152,53 +145,37 @@ fn start_tasks(
     list: Option<PathBuf>,
     signals: &Signals,
 ) -> Result<(), ServeError> {
-    let stop = signals.stop.clone();
     let mut taken = Some(SignalStreams::new().map_err(ServeError::Signals)?);
     let watched = signals.clone();
-    tasks.spawn_restarting_to_the_end("signals", move || watched.clone().watch(taken.take()));
-    let token = stop.clone();
-    tasks.spawn_restarting_to_the_end("health", move || health.clone().report(token.clone()));
-    let (store, watch, token) = (Arc::clone(opened.authority.store()), tasks.state(), stop.clone());
-    tasks.spawn_restarting("store watch", move || {
-        health::watch_store(Arc::clone(&store), Arc::clone(&watch), token.clone())
+    tasks.spawn_restarting_to_the_end("signals", move |_| watched.clone().watch(taken.take()));
+    tasks.spawn_restarting_to_the_end("health", move |stop| health.clone().report(stop));
+    let (authority, watch) = (&opened.authority, tasks.state());
+    tasks.spawn_restarting("store watch", authority.store(), move |store, stop| {
+        health::watch_store(store, Arc::clone(&watch), stop)
     });
-    let token = stop.clone();
-    tasks.spawn_restarting("clock watch", move || {
-        let (clock, token) = (Arc::clone(&clock), token.clone());
-        async move { clock.watch(token).await }
+    tasks.spawn_restarting("clock watch", &clock, |clock, stop| async move { clock.watch(stop).await });
+    tasks.spawn_restarting("certificate expiry", authority, expiry::watch);
+    tasks.spawn_restarting("upkeep", authority, |authority, stop| async move {
+        authority.upkeep(stop).await;
     });
-    let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-    tasks
-        .spawn_restarting("certificate expiry", move || expiry::watch(Arc::clone(&authority), token.clone()));
-    let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-    tasks.spawn_restarting("upkeep", move || {
-        let (authority, token) = (Arc::clone(&authority), token.clone());
-        async move { authority.upkeep(token).await }
-    });
-    if opened.authority.takes_rsa() {
-        let (authority, token) = (Arc::clone(&opened.authority), stop.clone());
-        tasks.spawn_restarting("shared primes", move || {
-            let (authority, token) = (Arc::clone(&authority), token.clone());
-            async move { authority.watch_primes(token).await }
+    if authority.takes_rsa() {
+        tasks.spawn_restarting("shared primes", authority, |authority, stop| async move {
+            authority.watch_primes(stop).await;
         });
     }
     if let Some(file) = list.clone() {
-        let (blocked, token) = (Arc::clone(&opened.blocked_keys), stop.clone());
-        tasks.spawn_restarting("blocked keys", move || {
-            blocked_keys::watch_file(Arc::clone(&blocked), file.clone(), token.clone())
+        tasks.spawn_restarting("blocked keys", &opened.blocked_keys, move |blocked, stop| {
+            blocked_keys::watch_file(blocked, file.clone(), stop)
         });
     }
     let reload = Reload {
         asked: Arc::clone(&signals.reload),
         server: Arc::clone(&opened.server),
         authority: Arc::clone(&opened.authority),
-        expiries: Arc::clone(&opened.expiries),
         blocked_keys: Arc::clone(&opened.blocked_keys),
         blocked_keys_file: list,
-        stop,
     };
-    let reload = Arc::new(reload);
-    tasks.spawn_restarting("reload", move || Arc::clone(&reload).run());
+    tasks.spawn_restarting("reload", &Arc::new(reload), Reload::run);
     Ok(())
 }
 
@@ -217,7 +194,6 @@ async fn open_published(
     Ok(published?)
 }
 
-/// Binds the public listener, and returns its bound address.
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -227,25 +203,16 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
 
 /// Why the CA does not serve: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum ServeError {
-    /// An address cannot be bound.
     #[error("cannot listen on {address}; is another process using it?")]
-    Listen {
-        /// The address of the configuration.
-        address: SocketAddr,
-        /// The error of the system.
-        source: std::io::Error,
-    },
-    /// The installation cannot be used.
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The store did not close.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A required task has ended.
     #[error("the CA ended because {} {}", .0.task, .0.how)]
     Task(Fault),
-    /// Signal handlers cannot be installed.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
     /// A bug: our own descriptors are invalid.

@@ -1,5 +1,4 @@
-//! `touchmark-ca wait`: waits until the CA of a configuration is ready. It connects to the gRPC port,
-//! compares the server's certificate, and asks `/readyz`.
+//! `touchmark-ca wait`: connects to gRPC, compares the server's certificate, and asks `/readyz`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,27 +21,19 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::Settings;
 
-/// How to wait.
-#[derive(Debug)]
-pub struct Wait {
-    /// How long to wait.
-    pub timeout: Duration,
-    /// The process that should become ready: waiting ends when it does.
-    pub process: Option<u32>,
-}
-
-/// Returns when the CA of these settings is ready.
+/// Returns when the CA of these settings is ready, within `time`. Waiting ends when `process` does, which
+/// should become ready.
 ///
 /// # Errors
 /// When it is not in time, with the last obstacle, or the process has ended.
-pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
+pub async fn wait(settings: &Settings, time: Duration, process: Option<u32>) -> Result<(), WaitError> {
     if settings.listen.port() == 0 || settings.metrics_listen.port() == 0 {
         return Err(WaitError::NoPort);
     }
     let certificate = settings.server_credentials.join("cert.pem");
     let expected = CertificateDer::from_pem_file(&certificate)
         .map_err(|error| WaitError::Certificate { path: certificate.clone(), what: error.to_string() })?;
-    let deadline = Instant::now() + wait.timeout;
+    let deadline = Instant::now() + time;
     let mut obstacle = Obstacle::Nothing;
     loop {
         // An attempt that has begun is finished, so that the obstacle is known.
@@ -50,13 +41,13 @@ pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
         match timeout_at(look_until, look(settings, &expected, &certificate)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(found)) => obstacle = found,
-            Err(_) => return Err(WaitError::NotInTime { timeout: wait.timeout, obstacle }),
+            Err(_) => return Err(WaitError::NotInTime { timeout: time, obstacle }),
         }
-        if let Some(process) = wait.process.filter(|process| has_ended(*process)) {
+        if let Some(process) = process.filter(|process| has_ended(*process)) {
             return Err(WaitError::Ended { process, obstacle });
         }
         if Instant::now() + LOOK_AGAIN >= deadline {
-            return Err(WaitError::NotInTime { timeout: wait.timeout, obstacle });
+            return Err(WaitError::NotInTime { timeout: time, obstacle });
         }
         sleep(LOOK_AGAIN).await;
     }
@@ -64,13 +55,8 @@ pub async fn wait(settings: &Settings, wait: &Wait) -> Result<(), WaitError> {
 
 async fn look(settings: &Settings, expected: &CertificateDer<'static>, file: &Path) -> Result<(), Obstacle> {
     let grpc = reachable(settings.listen);
-    match timeout(ANSWER_TIME, handshake(grpc, expected)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(Shake::Connect(why))) => return Err(Obstacle::Closed { address: grpc, why }),
-        Ok(Err(Shake::Another)) => return Err(Obstacle::Another { address: grpc, file: file.to_owned() }),
-        Ok(Err(Shake::NoTls(why))) => return Err(Obstacle::NoTls { address: grpc, why }),
-        Err(_) => return Err(Obstacle::Silent { address: grpc }),
-    }
+    let silent = |_| Obstacle::Silent { address: grpc };
+    timeout(ANSWER_TIME, handshake(grpc, expected, file)).await.map_err(silent)??;
     let http = reachable(settings.metrics_listen);
     match timeout(ANSWER_TIME, ready(http)).await {
         Ok(Ok(())) => Ok(()),
@@ -79,35 +65,28 @@ async fn look(settings: &Settings, expected: &CertificateDer<'static>, file: &Pa
     }
 }
 
-enum Shake {
-    Connect(std::io::Error),
-    NoTls(std::io::Error),
-    Another,
-}
-
-/// Completes a TLS handshake without a client certificate, and compares the server's.
-async fn handshake(address: SocketAddr, expected: &CertificateDer<'static>) -> Result<(), Shake> {
-    let stream = TcpStream::connect(address).await.map_err(Shake::Connect)?;
+/// Completes a TLS handshake without a client certificate, and compares the server's with the one of `file`.
+async fn handshake(
+    address: SocketAddr,
+    expected: &CertificateDer<'static>,
+    file: &Path,
+) -> Result<(), Obstacle> {
+    let stream = TcpStream::connect(address).await.map_err(|why| Obstacle::Closed { address, why })?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Expected { certificate: expected.clone(), provider: Arc::clone(&provider) };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| Shake::NoTls(std::io::Error::other(error)))?
+        .map_err(|error| Obstacle::NoTls { address, why: std::io::Error::other(error) })?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::IpAddress(address.ip().into());
-    match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            match tls {
-                Some(rustls::Error::InvalidCertificate(_)) => Err(Shake::Another),
-                _ => Err(Shake::NoTls(error)),
-            }
-        }
-    }
+    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    shaken.map(drop).map_err(|why| match why.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Obstacle::Another { address, file: file.to_owned() },
+        _ => Obstacle::NoTls { address, why },
+    })
 }
 
 /// Accepts only the certificate in the server's credential directory.
@@ -206,79 +185,39 @@ fn has_ended(process: u32) -> bool {
 
 /// Why the CA is not ready yet.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum Obstacle {
-    /// No attempt was finished.
     #[error("there was no time to look")]
     Nothing,
-    /// Nothing listens on the address.
     #[error("nobody listens on {address}: {why}")]
-    Closed {
-        /// The address.
-        address: SocketAddr,
-        /// The error of the system.
-        why: std::io::Error,
-    },
-    /// Another server listens on the address.
+    Closed { address: SocketAddr, why: std::io::Error },
     #[error("another program listens on {address}: its certificate is not {}", file.display())]
-    Another {
-        /// The address.
-        address: SocketAddr,
-        /// The certificate that is expected.
-        file: PathBuf,
-    },
-    /// The server does not speak TLS 1.3.
+    Another { address: SocketAddr, file: PathBuf },
     #[error("what listens on {address} is not this CA: {why}")]
-    NoTls {
-        /// The address.
-        address: SocketAddr,
-        /// The error of the handshake.
-        why: std::io::Error,
-    },
-    /// The server accepts connections and does not answer.
+    NoTls { address: SocketAddr, why: std::io::Error },
     #[error("what listens on {address} does not answer")]
-    Silent {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The CA says why it is not ready.
+    Silent { address: SocketAddr },
     #[error("it is not ready, says http://{address}/readyz: {why}")]
-    NotReady {
-        /// The address.
-        address: SocketAddr,
-        /// The reason of `/readyz`.
-        why: String,
-    },
+    NotReady { address: SocketAddr, why: String },
 }
 
 /// Why the CA did not become ready.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum WaitError {
-    /// The configuration has port 0, so the address is not known.
     #[error("the configuration lets the system choose a port: there is nothing to ask")]
     NoPort,
-    /// The server's certificate cannot be read.
     #[error("{} cannot be read: {what}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// The error of the PEM parser.
-        what: String,
-    },
-    /// The timeout has passed.
+    Certificate { path: PathBuf, what: String },
     #[error("the CA is not ready after {}", humantime::format_duration(*timeout))]
     NotInTime {
-        /// The timeout.
         timeout: Duration,
-        /// The last obstacle.
         #[source]
         obstacle: Obstacle,
     },
-    /// The process has ended.
     #[error("process {process} has ended, and the CA is not ready")]
     Ended {
-        /// The process id.
         process: u32,
-        /// The last obstacle.
         #[source]
         obstacle: Obstacle,
     },
@@ -318,7 +257,6 @@ impl WaitError {
     }
 }
 
-/// The pause between attempts.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long one attempt may take.

@@ -416,7 +416,7 @@ async fn an_operator_makes_credentials_once_and_a_key_has_one_holder() {
         ..request
     };
     assert_eq!(reason(&world.authority.issue_credential(&operator, long).await), "PROFILE_FORBIDS");
-    let page = world.authority.principals(None, 10).await.unwrap();
+    let page = world.authority.store().principals(None, 10).await.unwrap();
     let names: Vec<_> = page.rows.iter().map(|row| format!("{}:{}", row.role, row.name)).collect();
     assert!(names.contains(&"station:line-3".to_owned()), "{names:?}");
 }
@@ -441,9 +441,9 @@ async fn an_order_is_made_once_and_listed() {
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
     let none = world.authority.create_work_order(&operator, fresh_id(), terms(0, &["line-3"]), allowed).await;
     assert_eq!(reason(&none), "QUANTITY_OUT_OF_RANGE");
-    let page = world.authority.work_orders(None, 10).await.unwrap();
+    let page = world.authority.store().work_orders(None, 10).await.unwrap();
     assert_eq!(page.rows.len(), 1);
-    let devices = world.authority.devices(&DeviceFilter::default(), None, 10).await.unwrap();
+    let devices = world.authority.store().devices(&DeviceFilter::default(), None, 10).await.unwrap();
     assert!(devices.rows.is_empty());
 }
 

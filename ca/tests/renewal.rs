@@ -55,7 +55,7 @@ async fn a_clone_is_refused_as_a_fork_and_asking_twice_is_not() {
     assert_eq!(child.der(), again.der(), "a lost reply, however late");
     let clone = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
     assert_eq!(reason(&clone), "LINEAGE_FORKED");
-    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+    assert_eq!(world.authority.store().alarms(None, None, 10).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_clone_that_asks_often_first_is_a_fork_all_the_same() {
         let fork = world.authority.renew(&with_parent, fresh_id(), &Key::new().csr()).await;
         assert_eq!(reason(&fork), "LINEAGE_FORKED", "asked {asked} times");
     }
-    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+    assert_eq!(world.authority.store().alarms(None, None, 10).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_
     world.authority.confirm_by_use(&with_next).await.unwrap();
     assert_eq!(status(&world, &early).await, CertificateStatus::Superseded);
     assert!(
-        world.authority.alarms(None, None, 10).await.unwrap().rows.is_empty(),
+        world.authority.store().alarms(None, None, 10).await.unwrap().rows.is_empty(),
         "nobody did anything wrong"
     );
 
@@ -116,7 +116,7 @@ async fn a_certificate_of_a_clock_that_was_ahead_renews_itself_and_does_nothing_
     assert_eq!(reason(&clone), "LINEAGE_FORKED");
     let clone = world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await;
     assert_eq!(reason(&clone), "ALREADY_ENROLLED");
-    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 2);
+    assert_eq!(world.authority.store().alarms(None, None, 10).await.unwrap().rows.len(), 2);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn the_birth_certificate_does_not_stand_in_for_one_in_use_that_has_not_beg
     // Who has only the key of the factory is told apart from the device as ever.
     let thief = world.authority.enroll(&world.caller(&birth).await, fresh_id(), &Key::new().csr()).await;
     assert_eq!(reason(&thief), "ALREADY_ENROLLED");
-    assert_eq!(world.authority.alarms(None, None, 10).await.unwrap().rows.len(), 1);
+    assert_eq!(world.authority.store().alarms(None, None, 10).await.unwrap().rows.len(), 1);
     let next = world.authority.renew(&world.caller(early.der()).await, fresh_id(), &Key::new().csr()).await;
     next.unwrap();
 }

@@ -99,7 +99,7 @@ fn pem(text: &[u8]) -> Vec<u8> {
 
 /// Whose key shares a prime with whose, in order.
 async fn alarms(world: &World) -> Vec<(String, String)> {
-    let page = world.authority.alarms(Some(AlarmKind::Duplicate), None, 10).await.unwrap();
+    let page = world.authority.store().alarms(Some(AlarmKind::Duplicate), None, 10).await.unwrap();
     let mut pairs: Vec<_> = page
         .rows
         .iter()

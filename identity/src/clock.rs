@@ -1,5 +1,4 @@
-//! The only access to the system's clocks: the wall clock, which people and NTP set, and the monotonic clock,
-//! which nobody sets.
+//! The only access to the system's clocks: the wall clock, and the monotonic one that nobody sets.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,8 +82,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        // CLOCK_MONOTONIC stops while the machine sleeps: after a night the wall clock would seem to have
-        // jumped.
+        // CLOCK_MONOTONIC stops while the machine sleeps: the wall clock would seem to have jumped.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = Duration::from_secs(u64::try_from(now.tv_sec).unwrap_or_default());
         seconds + Duration::from_nanos(u64::try_from(now.tv_nsec).unwrap_or_default())

@@ -1,6 +1,6 @@
 //! Certificate signing requests. Only the key and the proof of possession are used.
 
-use crate::der::{BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, INTEGER, NotDer, SEQUENCE, check_values, only};
+use crate::der::Element;
 use crate::{KeyError, PublicKey};
 
 mod attribute;
@@ -21,15 +21,12 @@ pub struct Csr {
 impl Csr {
     /// Reads and checks a request in strict DER: size, form, key (R-KEY-01 to R-KEY-08), and proof of
     /// possession over the exact bytes (R-KEY-09).
-    ///
-    /// # Errors
-    /// One variant for each possible mistake.
     pub fn from_der(der: &[u8]) -> Result<Self, CsrError> {
         if der.len() > CSR_BYTES_MAX {
             return Err(CsrError::TooLarge { bytes: der.len() });
         }
         let Parts { info, spki, algorithm, signature, .. } =
-            Parts::of(der).map_err(|NotDer| private_key::explain(der))?;
+            form::parts(der).map_err(|fault| private_key::explain(der, fault))?;
         let key = PublicKey::shaped(spki).map_err(|error| match error {
             KeyError::NotDer => CsrError::NotDer(FormFault::of(
                 "its subjectPublicKeyInfo",
@@ -57,27 +54,6 @@ struct Parts<'a> {
     spki: &'a [u8],
     algorithm: Element<'a>,
     signature: &'a [u8],
-}
-
-impl<'a> Parts<'a> {
-    fn of(der: &'a [u8]) -> Result<Self, NotDer> {
-        let mut outer = only(der, SEQUENCE)?.elements()?;
-        let info = outer.expect(SEQUENCE)?;
-        let algorithm = outer.expect(SEQUENCE)?;
-        let [0, signature @ ..] = outer.expect(BIT_STRING)?.content else { return Err(NotDer) };
-        outer.end()?;
-        let mut fields = info.elements()?;
-        if fields.expect(INTEGER)?.content != [0] {
-            return Err(NotDer);
-        }
-        let subject = fields.expect(SEQUENCE)?.raw;
-        let spki = fields.expect(SEQUENCE)?.raw;
-        let attributes = fields.expect(CONTEXT_0_CONSTRUCTED)?;
-        fields.end()?;
-        check_values(der)?;
-        attribute::check(attributes.content)?;
-        Ok(Self { info: info.raw, subject, spki, algorithm, signature })
-    }
 }
 
 /// Why a request is refused. The sender must act.

@@ -26,9 +26,6 @@ pub struct Element<'a> {
 
 impl<'a> Element<'a> {
     /// The elements in the content.
-    ///
-    /// # Errors
-    /// When the content is longer than any that is accepted.
     pub fn elements(&self) -> Result<Elements<'a>, NotDer> {
         Elements::new(self.content)
     }
@@ -40,9 +37,6 @@ pub struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     /// Starts reading at the beginning of `bytes`.
-    ///
-    /// # Errors
-    /// When `bytes` is longer than any input that is accepted.
     pub fn new(bytes: &'a [u8]) -> Result<Self, NotDer> {
         if bytes.len() <= BYTES_MAX { Ok(Self(bytes)) } else { Err(NotDer) }
     }
@@ -65,18 +59,12 @@ impl<'a> Elements<'a> {
     }
 
     /// The next element, which must have this tag.
-    ///
-    /// # Errors
-    /// As [`Self::any`], or when it has another tag.
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, NotDer> {
         let element = self.any()?;
         if element.tag == tag { Ok(element) } else { Err(NotDer) }
     }
 
     /// The next element if it has this tag; otherwise `None`, and nothing is consumed.
-    ///
-    /// # Errors
-    /// As [`Self::any`].
     pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
         if self.0.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
     }
@@ -87,18 +75,12 @@ impl<'a> Elements<'a> {
     }
 
     /// Ends the reading.
-    ///
-    /// # Errors
-    /// When elements are left.
     pub fn end(&self) -> Result<(), NotDer> {
         if self.is_empty() { Ok(()) } else { Err(NotDer) }
     }
 }
 
 /// Reads `bytes` as exactly one element with this tag.
-///
-/// # Errors
-/// When they are not.
 pub fn only(bytes: &[u8], tag: u8) -> Result<Element<'_>, NotDer> {
     let mut elements = Elements::new(bytes)?;
     let element = elements.expect(tag)?;

@@ -84,32 +84,18 @@ impl FromStr for DeviceSerial {
 
 /// Why a text is not a [`DeviceId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum DeviceIdError {
-    /// There is no `/` between product and serial.
     #[error("a device is written product/serial, for example cam-2/SN000123")]
     NoSlash,
-    /// Too short or too long.
     #[error("a product has 1 to {PRODUCT_CHARACTERS_MAX} characters, not {characters}")]
-    ProductLength {
-        /// The number of characters.
-        characters: usize,
-    },
-    /// A character that is not allowed.
+    ProductLength { characters: usize },
     #[error("a product has only lower-case letters, digits and -, and neither starts nor ends with -")]
     ProductCharacter,
-    /// Too short or too long.
     #[error("a device serial number has 1 to {SERIAL_CHARACTERS_MAX} characters, not {characters}")]
-    SerialLength {
-        /// The number of characters.
-        characters: usize,
-    },
-    /// A character that is not allowed.
+    SerialLength { characters: usize },
     #[error("a device serial number has only A-Z a-z 0-9 space and '()+,-./:=?, not {character:?}")]
-    SerialCharacter {
-        /// The first such character.
-        character: char,
-    },
-    /// A space at either end.
+    SerialCharacter { character: char },
     #[error("a device serial number neither starts nor ends with a space")]
     SerialSpace,
 }

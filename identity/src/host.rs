@@ -17,9 +17,6 @@ pub enum Host {
 
 impl Host {
     /// Parses the host of a URI, where an IPv6 address is in brackets (RFC 3986, section 3.2.2).
-    ///
-    /// # Errors
-    /// As for a host without brackets.
     pub fn of_uri(host: &str) -> Result<Self, HostError> {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bare.map(str::parse::<IpAddr>) {

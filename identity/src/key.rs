@@ -39,9 +39,7 @@ impl PublicKey {
         key.strong()
     }
 
-    /// Parses a SubjectPublicKeyInfo. Leaves out two checks: aws-lc-rs checks when it reads the key whether a
-    /// point of P-256 or P-384 is on its curve, and [`Self::strong`] checks whether an RSA modulus can be
-    /// factored, which is costly.
+    /// Without two checks: of the point, as aws-lc-rs reads it, and [`Self::strong`], which is costly.
     pub(crate) fn shaped(der: &[u8]) -> Result<Self, KeyError> {
         let (algorithm, key_bits) = parts(der)?;
         let key_type = match algorithm.content {
@@ -100,7 +98,6 @@ impl PublicKey {
     }
 }
 
-/// The AlgorithmIdentifier and the key bits.
 fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), KeyError> {
     let read = || {
         let mut fields = only(der, SEQUENCE)?.elements()?;
@@ -116,7 +113,6 @@ fn parts(der: &[u8]) -> Result<(Element<'_>, &[u8]), KeyError> {
     }
 }
 
-/// Why an algorithm is not accepted: its encoding, its parameters, or its identifier.
 fn not_allowed(algorithm: &[u8]) -> KeyError {
     let read = || {
         let mut fields = crate::der::Elements::new(algorithm)?;

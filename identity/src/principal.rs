@@ -125,16 +125,14 @@ impl FromStr for PrincipalName {
 
 /// Why a text is not a principal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum PrincipalNameError {
-    /// The role is missing or unknown.
     #[error("a role is one of {}", Role::ALL.map(Role::as_str).join(", "))]
     NoRole,
-    /// The name is malformed.
     #[error(
         "a name has 1 to {PRINCIPAL_CHARACTERS_MAX} lower-case letters, digits, - and ., with a letter or digit at both ends"
     )]
     Name,
-    /// The text after `device:` is not a device.
     #[error("a device is written device:product/serial")]
     Device,
 }

@@ -84,16 +84,14 @@ impl fmt::Display for SerialPattern {
 
 /// Why a text is not a [`SerialPattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum SerialPatternError {
-    /// The text does not have the form `PREFIX{FIRST..LAST}SUFFIX`, or a number does not fit.
     #[error(
         "a serial pattern is one range with as many digits at both ends, for example SN{{000001..010000}}"
     )]
     Form,
-    /// The last number is smaller than the first.
     #[error("the range of the serial pattern ends before it begins")]
     Empty,
-    /// The texts that the range makes are not device serials.
     #[error("the pattern makes serial numbers that cannot be used")]
     Serial(#[from] DeviceIdError),
 }

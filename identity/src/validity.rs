@@ -54,11 +54,10 @@ fn whole_seconds(time: SystemTime) -> Result<SystemTime, ValidityError> {
 
 /// Why two times are not a [`Validity`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum ValidityError {
-    /// The end is before the beginning.
     #[error("a certificate cannot end before it begins")]
     EndsBeforeItBegins,
-    /// A time before 1970 or after 9999.
     #[error("a certificate is valid between the years 1970 and 9999")]
     OutOfRange,
 }

@@ -1,6 +1,5 @@
 //! Who may do what: a proof and an operation in, a caller out. Every front door asks here (ADR 0056).
 
-mod cache;
 mod caller;
 mod operation;
 mod proof;
@@ -14,7 +13,6 @@ use ledger::{CertificateStatus, Holder};
 use super::{Authority, CallerRefused, Refused};
 use caller::CallerProof;
 
-pub(crate) use cache::CallerCache;
 pub(crate) use caller::CallerCertificate;
 pub use caller::{Caller, CallerKind};
 pub use operation::{Operation, allowed_to};
@@ -29,10 +27,8 @@ pub struct NotAdmitted {
     pub refused: Refused,
 }
 
-/// How a certificate stands to the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timeliness {
-    /// It is valid.
     Valid,
     /// It expired not longer ago than the grace for renewal (R-LIFE-05).
     Late,
@@ -54,20 +50,11 @@ impl Authority {
     /// [`Refused::Caller`] when the caller may not; [`Refused::Clock`]; [`Refused::Store`] when that cannot
     /// be told.
     pub async fn admit(&self, proof: Option<&Proof>, operation: Operation) -> Result<Caller, NotAdmitted> {
-        let identified = match proof {
-            // An operation that admits a bare key first needs a `CallerProof` for it (ADR 0057).
-            Some(Proof::BareKey(_)) if operation.allows_bare_key() => {
-                Err(Refused::internal("a bare key is no principal yet"))
-            }
-            proof => self.identify(proof).await,
-        };
-        let caller = match identified {
-            Ok(caller) => caller,
-            Err(refused) => return Err(NotAdmitted { principal: None, refused }),
-        };
+        let unknown = |refused| NotAdmitted { principal: None, refused };
+        let caller = self.identify(proof).await.map_err(unknown)?;
         match self.allow(&caller, operation).await {
             Ok(()) => Ok(caller),
-            Err(refused) => Err(NotAdmitted { principal: Some(caller.principal), refused }),
+            Err(refused) => Err(NotAdmitted { principal: caller.principal, refused }),
         }
     }
 
@@ -97,35 +84,30 @@ impl Authority {
             timeliness: Timeliness::Valid,
             unconfirmed: false,
         };
-        let caller = Caller { principal, kind, proof: CallerProof::Certificate(certificate) };
-        self.callers.put(*peer.digest(), &caller);
+        let caller =
+            Caller { principal: Some(principal), kind, proof: CallerProof::Certificate(certificate) };
+        self.callers.insert(*peer.digest(), caller.clone());
         Ok(caller)
     }
 
     /// Whether the caller's proof is still good: checked again for every message of a stream (R-CA-11).
-    ///
-    /// # Errors
-    /// [`Refused::Caller`], [`Refused::Clock`] or [`Refused::Store`], as [`Authority::admit`].
     pub async fn check_caller(&self, caller: &Caller) -> Result<(), Refused> {
         match &caller.proof {
             CallerProof::Certificate(certificate) => {
                 let status = self.store.certificate_status(&certificate.serial_number).await?;
                 self.timeliness(caller.kind, certificate, status).map(drop)
             }
-            CallerProof::Token(token) if self.clock.now() < token.expires => Ok(()),
-            CallerProof::Token(_) => Err(CallerRefused::Expired.into()),
+            // Possession was proven for the whole connection.
+            CallerProof::BareKey(_) => Ok(()),
         }
     }
 
-    /// The principal that shows this proof, if the proof is good now: the first step of [`Authority::admit`].
-    ///
-    /// # Errors
-    /// [`Refused::Caller`], [`Refused::Clock`] or [`Refused::Store`], as [`Authority::admit`].
+    /// Who shows this proof, if the proof is good now: the first step of [`Authority::admit`].
     pub async fn identify(&self, proof: Option<&Proof>) -> Result<Caller, Refused> {
         let peer = match proof {
             None => return Err(CallerRefused::Anonymous.into()),
             Some(Proof::Token(_)) => return Err(CallerRefused::Token.into()),
-            Some(Proof::BareKey(_)) => return Err(CallerRefused::BareKey.into()),
+            Some(Proof::BareKey(key)) => return Ok(Caller::by_bare_key(*key)),
             Some(Proof::Certificate(peer)) => peer,
         };
         let mut caller = self.recognise(peer).await?;
@@ -133,18 +115,21 @@ impl Authority {
         let operational = kind == CallerKind::DeviceOperational;
         let CallerProof::Certificate(certificate) = &mut caller.proof else { return Ok(caller) };
         let status = self.store.certificate_status(&certificate.serial_number).await?;
-        if status == Some(CertificateStatus::Revoked) && operational {
-            self.report_if_overtaken(&caller.principal, certificate.serial_number).await;
+        if let (Some(CertificateStatus::Revoked), Some(Principal::Device(device))) =
+            (status, &caller.principal)
+            && operational
+        {
+            self.report_if_overtaken(device, certificate.serial_number).await;
         }
         certificate.timeliness = self.timeliness(kind, certificate, status)?;
         certificate.unconfirmed = status == Some(CertificateStatus::Issued) && operational;
         Ok(caller)
     }
 
-    /// Whether a caller with a good proof may ask for the operation now.
     async fn allow(&self, caller: &Caller, operation: Operation) -> Result<(), Refused> {
         if !operation.allows(caller.kind) {
-            return Err(CallerRefused::Role.into());
+            let bare = caller.kind == CallerKind::BareKey;
+            return Err(if bare { CallerRefused::BareKey } else { CallerRefused::Role }.into());
         }
         if !operation.is_done_in_doubt() {
             self.clock_is_trusted()?;
@@ -156,7 +141,7 @@ impl Authority {
         if (early || caller.is_late()) && !operation.is_done_untimely() && !again {
             return Err(CallerRefused::Expired.into());
         }
-        if let Principal::Device(device) = &caller.principal {
+        if let Some(Principal::Device(device)) = &caller.principal {
             self.store.seen(device, self.clock.now());
         }
         // `ConfirmInstalled` confirms by itself. A certificate that is not valid yet is of no use to its
@@ -164,7 +149,6 @@ impl Authority {
         if unconfirmed && !early && !confirms { self.confirm_by_use(caller).await } else { Ok(()) }
     }
 
-    /// How a certificate stands to the time; or why it is no longer good.
     fn timeliness(
         &self,
         kind: CallerKind,
@@ -175,8 +159,7 @@ impl Authority {
             None => Err(CallerRefused::Unknown.into()),
             Some(CertificateStatus::Revoked) => Err(CallerRefused::Revoked.into()),
             Some(CertificateStatus::Held) => Err(CallerRefused::Held.into()),
-            // A superseded certificate is good until it expires or is revoked: its device may be about to
-            // switch.
+            // Superseded: good until it expires or is revoked, for its device may be about to switch.
             Some(CertificateStatus::Issued | CertificateStatus::InUse | CertificateStatus::Superseded) => {
                 self.timeliness_now(kind, certificate, self.clock.now())
             }
@@ -191,8 +174,7 @@ impl Authority {
     ) -> Result<Timeliness, Refused> {
         let validity = certificate.validity;
         if let Some(doubt) = self.clock.doubt() {
-            // After a start the ledger only gives a lower bound of the time: a certificate must be valid by
-            // both clocks.
+            // The ledger only gives a lower bound of the time: a certificate must be valid by both clocks.
             let latest = match doubt.fault {
                 ClockFault::AheadOfLedger => doubt.shows.max(now),
                 _ => now,

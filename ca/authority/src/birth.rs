@@ -3,14 +3,13 @@
 use bytes::Bytes;
 use diagnostics::Limit;
 use identity::{DeviceId, ProfileName, RequestId, SerialNumber};
-use issuance::{Request, Subject};
 use ledger::{Action, Conflict, IssuanceSubject, WorkOrderCounts, WorkOrderFacts, WorkOrderId};
 use store::Released;
 
 use super::issue::{Answer, IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
 use super::request_digest::RequestDigest;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 /// One birth certificate that a station asks for.
 #[derive(Debug, Clone)]
@@ -44,9 +43,6 @@ impl Authority {
     }
 
     /// Issues one birth certificate, exactly once for a request id, and for a unit with its key.
-    ///
-    /// # Errors
-    /// Why there is none; see [`Refused`].
     pub async fn issue_birth(&self, caller: &Caller, request: BirthRequest) -> Result<Released, Refused> {
         let answer = self.issue_births(caller, vec![request]).await?.pop();
         answer.unwrap_or_else(|| Err(Refused::internal("a birth request has no answer")))
@@ -93,7 +89,7 @@ impl Authority {
     ) -> Result<WorkOrderCounts, Refused> {
         let content = unit("confirm unit v1", work_order, &device).bytes(serial_number.as_bytes()).finish();
         let action = Action::ConfirmUnit { work_order, device, serial_number };
-        self.record(caller, None, content, action).await?;
+        self.record(caller, Operation::ConfirmUnit, content, action).await?;
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
@@ -112,14 +108,14 @@ impl Authority {
         let content = unit("scrap unit v1", work_order, &device).text(&reason).finish();
         let action = Action::ScrapUnit { work_order, device: device.clone(), reason };
         // A station can ask again as often as it likes, and an order may have thousands of units.
-        if !self.record(caller, None, content, action).await?.is_replay() && SCRAPPED.admits() {
-            tracing::info!(principal = %caller.principal(), %device, %work_order, "{device} is scrapped");
+        let recorded = self.record(caller, Operation::ReportScrap, content, action).await?;
+        if !recorded.is_replay() && SCRAPPED.admits() {
+            tracing::info!(principal = %caller, %device, %work_order, "{device} is scrapped");
         }
         Ok(self.work_order_of_station(caller, work_order).await?.counts)
     }
 
-    /// The answer to a request that needs no new certificate; otherwise adds it to the batch of its work
-    /// order.
+    /// The answer, if no new certificate is needed; otherwise adds the request to the batch of its order.
     async fn answer_or_batch(
         &self,
         caller: &Caller,
@@ -153,7 +149,6 @@ impl Authority {
     }
 }
 
-/// Requests of one work order, which says the profile.
 struct OrderBatch {
     work_order: WorkOrderId,
     profile: ProfileName,
@@ -164,19 +159,14 @@ struct OrderBatch {
 
 fn issuance_request(request: BirthRequest, key: AcceptedKey) -> IssuanceRequest {
     let BirthRequest { request: id, work_order, device, csr: _ } = request;
-    let digest = unit("birth certificate v1", work_order, &device).bytes(key.fingerprint().as_bytes());
-    IssuanceRequest {
+    let digest = unit("birth certificate v1", work_order, &device);
+    IssuanceRequest::of_device(
         id,
-        digest: digest.finish(),
-        draft: Request {
-            public_key: key.public_key().clone(),
-            subject: Subject::Device(device.clone()),
-            lifetime: None,
-            shard: None,
-        },
-        subject: IssuanceSubject::Birth { work_order, device },
+        digest,
+        &device.clone(),
+        IssuanceSubject::Birth { work_order, device },
         key,
-    }
+    )
 }
 
 /// The digest of a request about one unit.

@@ -1,5 +1,4 @@
-//! The condition of the CA: its clock, when its own certificates expire, and what it recorded while its clock
-//! was wrong.
+//! The condition of the CA: its clock, the ends of its certificates, what it recorded with a wrong clock.
 
 use std::time::{Duration, SystemTime};
 
@@ -70,14 +69,11 @@ impl Authority {
 /// The most certificates that are named here; a listing has all of them.
 pub const RECORDED_AHEAD_MAX: usize = 100;
 
-/// The name of the server's certificate.
 const SERVER: &str = "server";
-
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Its lifetime is 90 days, and it is replaced in minutes.
 const SERVER_TOLD_BEFORE: Duration = Duration::from_secs(30 * DAY.as_secs());
 
-/// The longest lifetime of a device's operational certificate is 90 days; another 90 days bring a new issuer
-/// to a fleet.
+/// Operational certificates live 90 days at most; another 90 days bring a new issuer to a fleet.
 const ISSUER_TOLD_BEFORE: Duration = Duration::from_secs(180 * DAY.as_secs());

@@ -25,8 +25,7 @@ pub enum Counted {
     SharedPrime,
     /// A refusal would have been an alarm, but for too many of the same caller that are on record already.
     RepeatedAlarm,
-    /// A certificate was shown that was revoked unused because its sibling was used first: what a cloned
-    /// device does.
+    /// A certificate was shown that was revoked unused because its sibling was used first, as clones do.
     RevokedSibling,
 }
 

@@ -1,5 +1,4 @@
-//! Certificates of the OCSP responders that sign for an issuer (R-OCSP-06). The CA issues them to itself, on
-//! record as all certificates are.
+//! Certificates of the OCSP responders (R-OCSP-06), which the CA issues to itself, on record as all are.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, Role};
@@ -9,7 +8,7 @@ use publication::{DelegateIssuer, DelegationError};
 use signer::DelegateKey;
 use store::StoreError;
 
-use super::issue::signed;
+use super::issue::{certify, signed};
 use super::record::own_command;
 use super::{Authority, Refused};
 
@@ -32,13 +31,10 @@ impl DelegateIssuer for Authority {
         let subject = Subject::Principal(name.clone());
         let request = Request { public_key: key.public_key().clone(), subject, lifetime: None, shard: None };
         let now = self.clock.now();
-        let draft =
-            issuance::draft(request, &profile, &self.organization, Some(&by.certificate), number, now)?;
-        let prepared = draft.prepare()?;
-        let signature = by.signer.sign(prepared.to_be_signed()).await?;
-        let certificate = prepared.seal(&signature)?;
-        let fingerprint = key.public_key().fingerprint();
-        let certified = signed(&certificate, &profile, fingerprint, None);
+        let by = (Some(by.certificate.as_ref()), by.signer.as_ref());
+        let certificate =
+            certify::<DelegationError>(request, &profile, &self.organization, by, number, now).await?;
+        let certified = signed(&certificate, &profile, None);
         let mut content = [0; 32];
         content.copy_from_slice(digest(&SHA256, certificate.der()).as_ref());
         let action = Action::Issue {

@@ -1,15 +1,14 @@
-//! What operators do to devices: hold, release, retire, rework, rotate; alarms and silent devices.
+//! What operators do to devices: hold, release, retire, rework, rotate.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use identity::{DeviceId, ProfileName, RequestId};
-use ledger::{Action, AlarmKind, Conflict, DeviceFacts, Entry, EntryNumber, RotationTerms, Selection};
-use store::{Cursor, Page};
+use ledger::{Action, Command, Conflict, DeviceFacts, EntryNumber, RotationTerms, Selection};
 
+use super::record::caller_command;
 use super::request_digest::RequestDigest;
 use super::revocation::selected;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 /// A request that all devices with a certificate of a selection renew soon.
 #[derive(Debug, Clone)]
@@ -37,7 +36,7 @@ impl Authority {
     ) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("hold v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Hold { device: device.clone(), note };
-        self.change_device(caller, device, content, action, "on hold").await
+        self.change_device(caller, Operation::HoldDevice, device, content, action, "on hold").await
     }
 
     /// Ends a hold: its certificates get back their status from before.
@@ -47,7 +46,7 @@ impl Authority {
     pub async fn release_device(&self, caller: &Caller, device: DeviceId) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("release v1").text(&device.to_string()).finish();
         let action = Action::Release(device.clone());
-        self.change_device(caller, device, content, action, "released").await
+        self.change_device(caller, Operation::ReleaseDevice, device, content, action, "released").await
     }
 
     /// Retires a device: its certificates are revoked, and its serial number and keys are never used again.
@@ -63,7 +62,7 @@ impl Authority {
     ) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("retire v1").text(&device.to_string()).text(&note).finish();
         let action = Action::Retire { device: device.clone(), note };
-        self.change_device(caller, device, content, action, "retired").await
+        self.change_device(caller, Operation::RetireDevice, device, content, action, "retired").await
     }
 
     /// Allows a unit one more birth certificate, with a new key (R-LIFE-12). Idempotent until it is used.
@@ -73,7 +72,7 @@ impl Authority {
     pub async fn allow_rework(&self, caller: &Caller, device: DeviceId) -> Result<DeviceFacts, Refused> {
         let content = RequestDigest::of("allow rework v1").text(&device.to_string()).finish();
         let action = Action::AllowRework(device.clone());
-        self.change_device(caller, device, content, action, "to be reworked").await
+        self.change_device(caller, Operation::AllowRework, device, content, action, "to be reworked").await
     }
 
     /// Asks all devices that have a certificate of the selection to renew it. They see it in their renewal
@@ -100,43 +99,24 @@ impl Authority {
         let life = self.profile(ProfileName::Ldevid).lifetime.unwrap_or_default().max(LDEVID_LIFE_MAX);
         let until = self.clock.now() + life + spread;
         let action = Action::RequestRotation(RotationTerms { selection, spread, reason: remark, until });
-        let recorded = self.record(caller, Some(request), content, action).await?;
-        tracing::info!(principal = %caller.principal(), entry = %recorded.entry().number, "a rotation was requested");
+        let command = Command { request: Some(request), ..caller_command(caller, content, action) };
+        let recorded = self.record_as(caller, Operation::RequestRotation, command).await?;
+        tracing::info!(principal = %caller, entry = %recorded.entry().number, "a rotation was requested");
         Ok(recorded.entry().number)
-    }
-
-    /// Lists alarms, newest first; `None`: of every kind.
-    pub async fn alarms(
-        &self,
-        kind: Option<AlarmKind>,
-        cursor: Option<&Cursor>,
-        rows: usize,
-    ) -> Result<Page<Arc<Entry>>, Refused> {
-        Ok(self.store.alarms(kind, cursor, rows).await?)
-    }
-
-    /// Lists devices that were not seen since, in the order of their births, without scrapped, retired and
-    /// revoked ones.
-    pub async fn silent_devices(
-        &self,
-        since: SystemTime,
-        cursor: Option<&Cursor>,
-        rows: usize,
-    ) -> Result<Page<DeviceFacts>, Refused> {
-        Ok(self.store.devices_not_seen_since(since, cursor, rows).await?)
     }
 
     async fn change_device(
         &self,
         caller: &Caller,
+        operation: Operation,
         device: DeviceId,
         content: [u8; 32],
         action: Action,
         what: &'static str,
     ) -> Result<DeviceFacts, Refused> {
-        let recorded = self.record(caller, None, content, action).await?;
+        let recorded = self.record(caller, operation, content, action).await?;
         if !recorded.is_replay() {
-            tracing::info!(principal = %caller.principal(), %device, entry = %recorded.entry().number, "{device} is {what}");
+            tracing::info!(principal = %caller, %device, entry = %recorded.entry().number, "{device} is {what}");
         }
         let known = self.store.device(&device).await?;
         Ok(known.ok_or(Conflict::NoSuchDevice(device))?)

@@ -1,6 +1,5 @@
 //! Revocation feed: pages of status changes in ledger order, shared by all watchers at the same cursor.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledger::EntryNumber;
-use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use store::{ChangePosition, RevocationChange, Store, StoreError};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 
 use super::{Authority, Caller, Refused};
 
@@ -18,8 +17,7 @@ use super::{Authority, Caller, Refused};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedCursor {
     position: ChangePosition,
-    /// The mark of the entry. `None`: it was not looked up yet, or the cursor is of a CA that did not give
-    /// marks.
+    /// The mark of the entry; `None`: not looked up, or by a CA that did not give marks.
     mark: Option<Mark>,
 }
 
@@ -38,34 +36,16 @@ pub struct FeedPage {
     pub caught_up: bool,
 }
 
-/// Pages that were read lately. A page never becomes wrong: the changes behind a position never change, but
-/// more may follow.
+/// Pages by the position that they follow, which never become wrong: more changes may only follow.
 pub(super) struct Feed {
-    pages: Mutex<VecDeque<(ChangePosition, SharedPage)>>,
-    /// Whether the ledger was once restored from a backup that lacked entries: a cursor without a mark may
-    /// point to a lost entry.
+    pages: Arc<Cache<ChangePosition, Arc<FeedPage>>>,
+    /// Whether the ledger was ever restored: a cursor without a mark may point to a lost entry.
     restored: AtomicBool,
 }
 
-/// Read once, by the first watcher that asks for it.
-type SharedPage = Arc<OnceCell<Arc<FeedPage>>>;
-
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { pages: Mutex::default(), restored: AtomicBool::new(false) }
-    }
-
-    fn page(&self, after: ChangePosition) -> SharedPage {
-        let mut pages = self.pages.lock();
-        if let Some((_, page)) = pages.iter().find(|(position, _)| *position == after) {
-            return Arc::clone(page);
-        }
-        if pages.len() >= PAGES_KEPT {
-            pages.pop_front();
-        }
-        let page = SharedPage::default();
-        pages.push_back((after, Arc::clone(&page)));
-        page
+        Self { pages: Arc::new(Cache::new(PAGES_KEPT)), restored: AtomicBool::new(false) }
     }
 }
 
@@ -110,9 +90,6 @@ impl Authority {
 
     /// The changes behind the cursor, as soon as there are some; an empty page after [`FEED_QUIET_MAX`]
     /// without changes. The caller is checked before every page (R-CA-11).
-    ///
-    /// # Errors
-    /// When the caller is no longer good, or the store cannot answer.
     pub async fn feed_after(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
         let mut changed = self.store.status_changes();
         let quiet = tokio::time::sleep(FEED_QUIET_MAX);
@@ -134,8 +111,7 @@ impl Authority {
         }
     }
 
-    /// The changes behind the cursor now, perhaps none: a watcher then knows at once that it has seen
-    /// everything.
+    /// The changes behind the cursor now, perhaps none: the watcher has seen everything then.
     pub async fn feed_at_once(&self, caller: &Caller, cursor: FeedCursor) -> Result<Arc<FeedPage>, Refused> {
         self.check_caller(caller).await?;
         let nothing = || Arc::new(FeedPage { changes: Vec::new(), next: cursor, caught_up: true });
@@ -149,19 +125,18 @@ impl Authority {
 
     /// The changes behind the cursor now; `None`: there are none.
     pub async fn feed_page(&self, cursor: FeedCursor) -> Result<Option<Arc<FeedPage>>, Refused> {
-        let (shared, store) = (self.feed.page(cursor.position), Arc::clone(&self.store));
-        // In a task of its own: a watcher whose peer reads nothing is not polled, and others may wait for the
-        // same page.
+        let (pages, store) = (Arc::clone(&self.feed.pages), Arc::clone(&self.store));
+        // In a task of its own: a watcher that is not polled must not delay others that wait for the page.
         let read = tokio::spawn(async move {
-            let page = shared.get_or_try_init(async || {
+            let page = async {
                 let changes =
                     store.revocation_changes(cursor.position, FEED_PAGE_CHANGES).await.map_err(Some)?;
                 let last = changes.last().ok_or(None)?;
                 let next = marked(&*store, last.position).await.map_err(Some)?;
                 let caught_up = changes.len() < FEED_PAGE_CHANGES;
                 Ok(Arc::new(FeedPage { changes, next, caught_up }))
-            });
-            page.await.map(Arc::clone)
+            };
+            pages.get_or_insert_async(&cursor.position, page).await
         });
         match read.await.unwrap_or(Err(Some(StoreError::Bug("a read of the feed panicked")))) {
             Ok(page) => Ok(Some(page)),
@@ -171,7 +146,6 @@ impl Authority {
     }
 }
 
-/// The cursor at a position, with the mark of its entry in this ledger.
 async fn marked(store: &dyn Store, position: ChangePosition) -> Result<FeedCursor, StoreError> {
     let digest = store.entry_digest(position.entry).await?;
     Ok(FeedCursor { position, mark: digest.and_then(|digest| digest.first_chunk().copied()) })
@@ -188,7 +162,6 @@ impl fmt::Display for FeedCursor {
 }
 
 impl FeedCursor {
-    /// Before the first entry.
     fn beginning() -> Self {
         Self { position: ChangePosition::behind(EntryNumber(0)), mark: None }
     }
@@ -218,8 +191,7 @@ fn read_mark(text: &str) -> Option<Mark> {
 /// The most changes of one page: about 200 kB as a message.
 pub const FEED_PAGE_CHANGES: usize = 1_000;
 
-/// How long a watcher waits for a change until it gets an empty page: shorter than routers keep idle
-/// connections.
+/// How long a watcher waits until it gets an empty page: shorter than routers keep idle connections.
 pub const FEED_QUIET_MAX: Duration = Duration::from_secs(15);
 
 /// Pages that are kept for watchers that are a little behind: some megabytes at most.

@@ -3,16 +3,18 @@
 use std::time::{Instant, SystemTime};
 
 use futures::{StreamExt, stream};
-use identity::{KeyFingerprint, RequestId, SerialNumber};
-use issuance::{Certificate, Profile, Request};
+use identity::{DeviceId, RequestId, SerialNumber};
+use issuance::{Certificate, Profile, Refusal, Request, Subject};
 use ledger::{Action, Command, Conflict, Intent, IssuanceSubject, SignedCertificate};
+use signer::{Signer, SignerError};
 use store::{Preflight, Recorded, Released, StoreError};
 
 use super::keys::AcceptedKey;
+use super::record::caller_command;
+use super::request_digest::RequestDigest;
 use super::serial_pool::{DRAWS_MAX, ReservedSerials};
 use super::{Authority, Caller, Counted, Refused};
 
-/// A request for one certificate; possession of its key was proven.
 pub(super) struct IssuanceRequest {
     /// The caller's id of the request.
     pub(super) id: RequestId,
@@ -22,11 +24,9 @@ pub(super) struct IssuanceRequest {
     pub(super) draft: Request,
     /// For whom it is, and what authorises it.
     pub(super) subject: IssuanceSubject,
-    /// The key to certify.
     pub(super) key: AcceptedKey,
 }
 
-/// The answer to one [`IssuanceRequest`].
 pub(super) type Answer = Result<Released, Refused>;
 
 /// What the ledger says to a request before anything is signed for it.
@@ -92,7 +92,6 @@ impl Authority {
         answer.unwrap_or_else(|| Err(Refused::internal("an issuance request has no answer")))
     }
 
-    /// What the ledger says to a request before anything is signed for it.
     pub(super) async fn preflight(&self, caller: &Caller, request: &IssuanceRequest) -> PreflightOutcome {
         // A repeated answer carries the CA's time too.
         if let Err(refused) = self.clock_is_trusted() {
@@ -110,8 +109,7 @@ impl Authority {
         }
     }
 
-    /// Whether a refusal goes on record as an alarm. Forks are limited apart from other alarms, so that a
-    /// clone cannot hide its fork behind other refusals.
+    /// Whether a refusal becomes an alarm. Forks have a limit of their own: a clone cannot hide its fork.
     fn may_raise_alarm(&self, caller: &Caller, conflict: &Conflict) -> bool {
         let limiter = match conflict {
             Conflict::LineageForked(_) | Conflict::AlreadyEnrolled(_) => &self.forks,
@@ -168,8 +166,7 @@ impl Authority {
         Ok(answers)
     }
 
-    /// Serial numbers that are neither reserved nor on record, looked up before signing: even a broken
-    /// generator does not make the CA sign one number twice.
+    /// Serial numbers that are not on record, looked up before signing: also a broken generator repeats none.
     pub(super) async fn reserve_serial_numbers(&self, count: usize) -> Result<ReservedSerials<'_>, Refused> {
         let mut reserved = self.serial_pool.reserve(count).ok_or(Refused::SerialNumbers)?;
         for _ in 0..DRAWS_MAX {
@@ -197,12 +194,9 @@ impl Authority {
         let issuer = self.issuers.signer_of(profile.issuer)?;
         let shard = Some(shard_of(self.store.issued_by(profile.issuer).await?));
         let draft = Request { shard, ..request.draft.clone() };
-        let draft =
-            issuance::draft(draft, profile, &self.organization, Some(&issuer.certificate), number, now)?;
-        let prepared = draft.prepare()?;
-        let signature = issuer.signer.sign(prepared.to_be_signed()).await?;
-        let certificate = prepared.seal(&signature)?;
-        Ok(signed(&certificate, profile, request.key.fingerprint(), shard))
+        let by = (Some(issuer.certificate.as_ref()), issuer.signer.as_ref());
+        let certificate = certify::<Refused>(draft, profile, &self.organization, by, number, now).await?;
+        Ok(signed(&certificate, profile, shard))
     }
 
     fn release_new(&self, request: &IssuanceRequest, recorded: &Recorded) -> Answer {
@@ -221,17 +215,30 @@ impl Authority {
     }
 }
 
-pub(super) fn signed(
-    certificate: &Certificate,
+/// Drafts a certificate, lints it, and has it signed by an issuer; by itself, if there is no issuer.
+///
+/// # Errors
+/// When the profile forbids it, it would break a rule, or the key does not sign.
+pub async fn certify<E: From<Refusal> + From<SignerError>>(
+    request: Request,
     profile: &Profile,
-    key: KeyFingerprint,
-    shard: Option<u32>,
-) -> SignedCertificate {
+    organization: &str,
+    (issuer, signer): (Option<&Certificate>, &dyn Signer),
+    serial_number: SerialNumber,
+    now: SystemTime,
+) -> Result<Certificate, E> {
+    let prepared = issuance::draft(request, profile, organization, issuer, serial_number, now)?.prepare()?;
+    let signature = signer.sign(prepared.to_be_signed()).await?;
+    Ok(prepared.seal(&signature)?)
+}
+
+/// A certificate for the ledger.
+pub fn signed(certificate: &Certificate, profile: &Profile, shard: Option<u32>) -> SignedCertificate {
     SignedCertificate {
         issuer: profile.issuer,
         profile: profile.name,
         serial_number: certificate.serial_number(),
-        key,
+        key: certificate.public_key().fingerprint(),
         validity: certificate.validity(),
         shard,
         der: certificate.der().to_vec().into(),
@@ -239,9 +246,24 @@ pub(super) fn signed(
 }
 
 impl IssuanceRequest {
+    /// For a device, with the lifetime that the profile says. Its key completes the digest.
+    pub(super) fn of_device(
+        id: RequestId,
+        digest: RequestDigest,
+        device: &DeviceId,
+        subject: IssuanceSubject,
+        key: AcceptedKey,
+    ) -> Self {
+        let digest = digest.bytes(key.fingerprint().as_bytes()).finish();
+        let public_key = key.public_key().clone();
+        let draft =
+            Request { public_key, subject: Subject::Device(device.clone()), lifetime: None, shard: None };
+        Self { id, digest, draft, subject, key }
+    }
+
     fn intent(&self, caller: &Caller) -> Intent {
         Intent {
-            principal: Some(caller.principal().clone()),
+            principal: caller.principal().cloned(),
             request: Some(self.id),
             content: self.digest,
             subject: self.subject.clone(),
@@ -250,19 +272,12 @@ impl IssuanceRequest {
     }
 
     fn command(&self, caller: &Caller, certificate: SignedCertificate) -> Command {
-        Command {
-            principal: Some(caller.principal().clone()),
-            credential: caller.credential(),
-            request: Some(self.id),
-            content: self.digest,
-            remark: String::new(),
-            action: Action::Issue { subject: self.subject.clone(), certificate },
-        }
+        let action = Action::Issue { subject: self.subject.clone(), certificate };
+        Command { request: Some(self.id), ..caller_command(caller, self.digest, action) }
     }
 }
 
-/// The CRL shard of the next certificate of an issuer that has signed `issued`. Certificates that are being
-/// signed at the same time may go to a shard that is full already.
+/// The CRL shard of the next certificate of an issuer that has signed `issued`; about full ones may grow.
 fn shard_of(issued: u64) -> u32 {
     u32::try_from(issued / SHARD_CERTIFICATES).unwrap_or(u32::MAX)
 }
@@ -270,8 +285,7 @@ fn shard_of(issued: u64) -> u32 {
 /// About how many certificates share one CRL shard (R-CRL-08, R-CRL-11): when all are revoked it has 800 kB.
 pub const SHARD_CERTIFICATES: u64 = 16_384;
 
-/// Signatures of one call that are waited for at a time: the largest batch of a station. A signer in a
-/// hardware module that takes 5 ms then answers a batch in about 5 ms, if it works on as many at a time.
+/// Signatures of one call in flight, the largest batch: a hardware module may work on all at a time.
 const SIGNATURES_IN_FLIGHT_MAX: usize = 64;
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use identity::{Csr, KeyFingerprint, PublicKey};
 
 use super::{Authority, Refused};
 
-/// A key whose possession was proven and that is not blocked. Made only here; no certificate is issued
-/// without one.
+/// A key whose possession was proven and that is not blocked. No certificate is issued without one.
 pub(super) struct AcceptedKey(PublicKey);
 
 impl AcceptedKey {
@@ -19,8 +18,7 @@ impl AcceptedKey {
 }
 
 impl Authority {
-    /// The key of a certificate request (PKCS#10, DER). A blocked key is refused before the ledger is asked:
-    /// it does not even get the certificate that it got before it was blocked.
+    /// The key of a PKCS#10 request (DER). A blocked key does not even get the certificate that it had.
     pub(super) fn accepted_key(&self, csr: &[u8]) -> Result<AcceptedKey, Refused> {
         let public_key = Csr::from_der(csr)?.public_key().clone();
         match self.blocked_keys.borrow().why(&public_key) {

@@ -33,6 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use identity::{Clock, ClockDoubt, IssuerName, ProfileName, SerialNumber};
 use issuance::{BlockedKeys, Certificate, Profile, RecentModuli};
 use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 use rand::CryptoRng;
 use signer::Issuers;
 use store::{Chores, OnlyProcess, Store, StoreError};
@@ -47,7 +48,7 @@ pub use condition::{Condition, End, RECORDED_AHEAD_MAX};
 pub use counters::{Counted, Counters, Counts};
 pub use device_life::{ROTATION_SPREAD_MAX, RotationRequest};
 pub use feed::{FEED_PAGE_CHANGES, FEED_QUIET_MAX, FeedCursor, FeedPage};
-pub use issue::SHARD_CERTIFICATES;
+pub use issue::{SHARD_CERTIFICATES, certify, signed};
 pub use lifecycle::{CERTIFICATES_OF_ONE_MAX, CertificateSelection, DeviceHistory};
 pub use primes::PrimeWalk;
 pub use principals::{CREDENTIAL_NAMES_MAX, CredentialRequest, PrincipalRevocation};
@@ -107,8 +108,10 @@ pub struct Authority {
     blocked_keys: watch::Receiver<Arc<BlockedKeys>>,
     clock: Arc<dyn Clock>,
     serial_pool: SerialPool,
-    callers: access::CallerCache,
-    siblings: revoked_sibling::ReportedSiblings,
+    /// Callers by the SHA-256 of their certificate, of which nothing changes but its status.
+    callers: Cache<[u8; 32], Caller>,
+    /// Certificates whose use was reported since the start: further attempts of a clone cost no commit.
+    siblings: Cache<SerialNumber, ()>,
     feed: feed::Feed,
     /// New operational certificates of each device.
     renewals: RateLimiter,
@@ -167,8 +170,8 @@ impl Authority {
             blocked_keys,
             clock,
             serial_pool: SerialPool::new(generator),
-            callers: access::CallerCache::default(),
-            siblings: revoked_sibling::ReportedSiblings::default(),
+            callers: Cache::new(CALLERS_MAX),
+            siblings: Cache::new(revoked_sibling::REPORTED_MAX),
             feed: feed::Feed::new(),
             renewals: RateLimiter::new(RENEWAL_BURST, RENEWAL_INTERVAL),
             forks: RateLimiter::new(ALARM_BURST, ALARM_INTERVAL),
@@ -236,34 +239,26 @@ impl Authority {
 
 /// Why the authority cannot be opened: an operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum OpenAuthorityError {
-    /// The store cannot be read.
     #[error("the ledger cannot be read")]
     Store(#[from] StoreError),
-    /// The ledger lacks an issuer.
     #[error("the ledger has no {issuer} issuer; was it made by touchmark-ca init?")]
-    NotOnRecord {
-        /// The missing issuer.
-        issuer: IssuerName,
-    },
-    /// The issuers' files are of another installation.
+    NotOnRecord { issuer: IssuerName },
     #[error("the certificate of the {issuer} issuer is not the one in the ledger")]
-    OtherInstallation {
-        /// The issuer that differs.
-        issuer: IssuerName,
-    },
+    OtherInstallation { issuer: IssuerName },
 }
 
-/// The burst of new operational certificates of one device: it renews every few weeks and sometimes loses its
-/// state.
+/// The most callers that are cached, about 300 bytes each: twice the default number of connections.
+const CALLERS_MAX: usize = 16_384;
+
+/// The burst of operational certificates of one device, which sometimes loses its state.
 const RENEWAL_BURST: u32 = 64;
 
 /// Then one each half minute: a device that asks without end costs the ledger some 5 MB a day.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The burst of alarms that one principal may cause, forks and others each. Each alarm is a ledger entry;
-/// further refusals are only counted (`touchmark_alarms_repeated_total`).
+/// The burst of alarms of one principal; more are only counted (`touchmark_alarms_repeated_total`).
 const ALARM_BURST: u32 = 32;
 
-/// Then one a minute.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use identity::{DeviceId, IssuerName, Principal, SerialNumber};
 use ledger::{Conflict, DeviceFacts, Holder};
-use store::{CertificateRecord, Cursor, DeviceFilter, Page};
+use store::{CertificateRecord, Cursor, Page};
 
 use super::{Authority, Refused};
 
@@ -32,9 +32,6 @@ pub enum CertificateSelection {
 
 impl Authority {
     /// One device with its certificates, as of the last entry.
-    ///
-    /// # Errors
-    /// [`Conflict::NoSuchDevice`].
     pub async fn device(&self, id: &DeviceId) -> Result<DeviceHistory, Refused> {
         let device = self.store.device(id).await?.ok_or_else(|| Conflict::NoSuchDevice(id.clone()))?;
         let holder = Principal::Device(id.clone());
@@ -51,16 +48,6 @@ impl Authority {
             }
         }
         Ok(DeviceHistory { device, certificates })
-    }
-
-    /// Lists devices in the order of their ids.
-    pub async fn devices(
-        &self,
-        filter: &DeviceFilter,
-        cursor: Option<&Cursor>,
-        rows: usize,
-    ) -> Result<Page<DeviceFacts>, Refused> {
-        Ok(self.store.devices(filter, cursor, rows).await?)
     }
 
     /// The certificates of the same device that a certificate authorised, oldest first.
@@ -100,6 +87,5 @@ impl Authority {
 /// The most certificates of one principal that are shown: one a week for twenty years.
 pub const CERTIFICATES_OF_ONE_MAX: usize = 1_000;
 
-/// The most children of one certificate that are shown; a healthy one has at most
-/// [`UNCONFIRMED_MAX`](ledger::UNCONFIRMED_MAX).
+/// The most children of one certificate that are shown; a healthy one has very few.
 const CHILDREN_MAX: usize = 100;

@@ -4,13 +4,12 @@
 use std::time::{Duration, Instant};
 
 use identity::{DeviceId, Principal, ProfileName, RequestId, SerialNumber};
-use issuance::{Request, Subject};
 use ledger::{Action, AfterRenewal, Conflict, IssuanceSubject};
 use store::Released;
 
 use super::issue::{IssuanceRequest, PreflightOutcome};
 use super::request_digest::RequestDigest;
-use super::{Authority, Caller, CallerKind, CallerRefused, Refused};
+use super::{Authority, Caller, CallerKind, CallerRefused, Operation, Refused};
 
 impl Authority {
     /// Issues the first operational certificate of the device that calls with its birth certificate. Exactly
@@ -44,19 +43,10 @@ impl Authority {
         csr: &[u8],
     ) -> Result<Released, Refused> {
         let key = self.accepted_key(csr)?;
-        let digest = RequestDigest::of(call).text(&device.to_string()).bytes(key.fingerprint().as_bytes());
-        let request = IssuanceRequest {
-            id,
-            digest: digest.finish(),
-            draft: Request {
-                public_key: key.public_key().clone(),
-                subject: Subject::Device(device.clone()),
-                lifetime: None,
-                shard: None,
-            },
-            subject: IssuanceSubject::Operational { device, parent, hold_on_fork: self.renewal.hold_on_fork },
-            key,
-        };
+        let digest = RequestDigest::of(call).text(&device.to_string());
+        let hold_on_fork = self.renewal.hold_on_fork;
+        let subject = IssuanceSubject::Operational { device: device.clone(), parent, hold_on_fork };
+        let request = IssuanceRequest::of_device(id, digest, &device, subject, key);
         match self.preflight(caller, &request).await {
             PreflightOutcome::Answered(answer) => return answer,
             // Only a new certificate is an entry: what was answered before is answered again at any rate.
@@ -88,9 +78,6 @@ impl Authority {
 
     /// Confirms an operational certificate by any call that is made with it, as `ConfirmInstalled` does (ADR
     /// 0021). One commit in the certificate's life, nothing afterwards.
-    ///
-    /// # Errors
-    /// When the device may not use it any more.
     pub async fn confirm_by_use(&self, caller: &Caller) -> Result<(), Refused> {
         if !caller.is_unconfirmed() {
             return Ok(());
@@ -112,7 +99,7 @@ impl Authority {
             Some(grace) => AfterRenewal::Grace(grace),
         };
         let action = Action::ConfirmInstalled { device, serial_number, after_renewal };
-        self.record(caller, None, content, action).await?;
+        self.record(caller, Operation::ConfirmInstalled, content, action).await?;
         Ok(())
     }
 }
@@ -123,7 +110,7 @@ pub(super) fn calling_device(
     kind: CallerKind,
 ) -> Result<(DeviceId, SerialNumber), CallerRefused> {
     match (caller.principal(), caller.credential()) {
-        (Principal::Device(device), Some(certificate)) if caller.kind() == kind => {
+        (Some(Principal::Device(device)), Some(certificate)) if caller.kind() == kind => {
             Ok((device.clone(), certificate))
         }
         _ => Err(CallerRefused::Role),

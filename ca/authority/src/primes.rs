@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::issue::IssuanceRequest;
+use super::record::caller_command;
 use super::{Authority, Caller, Counted, Refused};
 
-/// The moduli that were compared before, at most `WALK_MODULI_MAX`: the next walk compares only newer keys
-/// with them.
+/// The moduli that were compared before: the next walk compares only newer keys with them.
 #[derive(Default)]
 pub struct PrimeWalk {
     moduli: Vec<Modulus>,
@@ -70,7 +70,6 @@ impl Authority {
         }
         let mut next = std::mem::take(walk);
         let found = self.walk_on(&mut next).await?;
-        // After a failure the next walk begins anew.
         *walk = next;
         Ok(found)
     }
@@ -131,7 +130,6 @@ impl Authority {
         })
     }
 
-    /// Compares the keys of later requests with this one.
     pub(super) fn remember_modulus(&self, request: &IssuanceRequest, certificate: SerialNumber) {
         if let Some(modulus) = request.modulus() {
             self.recent_moduli.lock().remember(modulus, certificate);
@@ -152,13 +150,12 @@ impl Authority {
             return Conflict::SharedPrime.into();
         }
         let action = Action::ReportSharedPrime { device, certificate };
-        match self.record(caller, None, [0; 32], action).await {
+        match self.record_at_any_time(caller, caller_command(caller, [0; 32], action)).await {
             Ok(_) => Conflict::SharedPrime.into(),
             Err(refused) => refused,
         }
     }
 
-    /// Records an alarm for both certificates of a pair.
     async fn report_pair(&self, one: SerialNumber, other: SerialNumber) -> Result<(), Refused> {
         self.counters.others.add(Counted::SharedPrime);
         error!(%one, %other, "the RSA keys of two certificates share a prime: everybody can compute both private keys");
@@ -232,24 +229,17 @@ fn takes_rsa(profile: &Profile) -> bool {
 /// The moduli of one comparison: with RSA-2048 it takes two seconds and a few MB.
 const BLOCK_MODULI: usize = 2_048;
 
-/// The most moduli that are kept for the next walk: some 90 MB with RSA-2048. To compare all of them once,
-/// after a start, is two or three hours of work, spread over half a day.
+/// The most moduli that are kept, some 90 MB with RSA-2048: half a day of work after a start.
 const WALK_MODULI_MAX: usize = 200_000;
 
 /// How long it rests for each second of work, in seconds.
 const REST: u32 = 4;
 
-/// How long after a start the first walk begins.
 const FIRST_WALK_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long from one walk to the next.
 const WALK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long it waits after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(60);
 
 /// An entry gets its time before it is on record: how far a walk reads back.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
 
-/// The certificates of one read.
 const PAGE_CERTIFICATES: usize = 1_000;

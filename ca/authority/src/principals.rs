@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use identity::{PrincipalName, RequestId, RevocationReason, Role};
 use issuance::{Names, Request, Subject};
-use ledger::{Action, Event, IssuanceSubject};
-use store::{Cursor, Page, PrincipalRecord, Released};
+use ledger::{Action, Command, Event, IssuanceSubject};
+use store::Released;
 
 use super::issue::{IssuanceRequest, PreflightOutcome};
 use super::keys::AcceptedKey;
+use super::record::caller_command;
 use super::request_digest::RequestDigest;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 /// A credential that an operator asks for.
 #[derive(Debug, Clone)]
@@ -47,9 +48,6 @@ pub struct PrincipalRevocation {
 impl Authority {
     /// Issues a credential to a station, an operator, a relying party or a service. Exactly once for a
     /// request id.
-    ///
-    /// # Errors
-    /// Why there is none; see [`Refused`].
     pub async fn issue_credential(
         &self,
         caller: &Caller,
@@ -64,20 +62,11 @@ impl Authority {
         }
         let released = self.issue_one(caller, &profile, request).await?;
         tracing::info!(
-            principal = %caller.principal(),
+            principal = %caller,
             serial_number = %released.serial_number(),
             "issued a credential to {principal}"
         );
         Ok(released)
-    }
-
-    /// Lists principals that are not devices, by role and name.
-    pub async fn principals(
-        &self,
-        cursor: Option<&Cursor>,
-        rows: usize,
-    ) -> Result<Page<PrincipalRecord>, Refused> {
-        Ok(self.store.principals(cursor, rows).await?)
     }
 
     /// Revokes all credentials of a principal: its next message is refused, also on an open stream. Returns
@@ -98,12 +87,13 @@ impl Authority {
             .finish();
         let principal = format!("{role}:{name}");
         let action = Action::RevokePrincipal { role, name, reason, last_operator };
-        let recorded = self.record_with(caller, None, content, remark, action).await?;
+        let command = Command { remark, ..caller_command(caller, content, action) };
+        let recorded = self.record_as(caller, Operation::RevokePrincipal, command).await?;
         let revoked = match &recorded.entry().event {
             Event::PrincipalRevoked { revoked, .. } if !recorded.is_replay() => revoked.len(),
             _ => 0,
         };
-        tracing::info!(principal = %caller.principal(), revoked, "revoked the credentials of {principal}");
+        tracing::info!(principal = %caller, revoked, "revoked the credentials of {principal}");
         Ok(revoked)
     }
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use identity::Principal;
 use parking_lot::Mutex;
 
-/// A rate limit for each principal (GCRA): a burst, then one in each interval. In memory: a restart resets
+/// A rate limit for each principal, and one for all bare keys (GCRA): a burst, then one in each interval. In memory: a restart resets
 /// it.
 pub(super) struct RateLimiter {
     burst: u32,
     interval: Duration,
     /// The theoretical arrival time of each principal: when its burst is full again.
-    due: Mutex<HashMap<Principal, Instant>>,
+    due: Mutex<HashMap<Option<Principal>, Instant>>,
 }
 
 impl RateLimiter {
@@ -21,23 +21,23 @@ impl RateLimiter {
     }
 
     /// Counts one more; or returns how long to wait before the next, and counts nothing.
-    pub(super) fn take(&self, principal: &Principal, now: Instant) -> Result<(), Duration> {
+    pub(super) fn take(&self, principal: Option<&Principal>, now: Instant) -> Result<(), Duration> {
         let mut due = self.due.lock();
-        let ahead = due.get(principal).map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        let principal = principal.cloned();
+        let ahead = due.get(&principal).map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
         match ahead.checked_sub(self.interval * self.burst.saturating_sub(1)) {
             Some(wait) if !wait.is_zero() => return Err(wait),
             _ => {}
         }
-        if due.len() >= PRINCIPALS_MAX && !due.contains_key(principal) {
+        if due.len() >= PRINCIPALS_MAX && !due.contains_key(&principal) {
             self.forget(&mut due, now);
         }
-        due.insert(principal.clone(), now + ahead + self.interval);
+        due.insert(principal, now + ahead + self.interval);
         Ok(())
     }
 
-    /// Removes principals whose burst is full; if few are, as when a fleet boots for the first time, also
-    /// those that came once.
-    fn forget(&self, due: &mut HashMap<Principal, Instant>, now: Instant) {
+    /// Removes principals whose burst is full, and if these are few, also those that came once.
+    fn forget(&self, due: &mut HashMap<Option<Principal>, Instant>, now: Instant) {
         due.retain(|_, due| *due > now);
         if due.len() > PRINCIPALS_MAX / 2 {
             due.retain(|_, due| *due > now + self.interval);
@@ -65,26 +65,26 @@ mod tests {
     fn some_may_come_at_once_and_then_one_in_each_step() {
         let (limiter, now) = (RateLimiter::new(3, STEP), Instant::now());
         for _ in 0..3 {
-            assert_eq!(limiter.take(&device(1), now), Ok(()));
+            assert_eq!(limiter.take(Some(&device(1)), now), Ok(()));
         }
-        assert_eq!(limiter.take(&device(1), now), Err(STEP));
-        assert_eq!(limiter.take(&device(1), now + STEP / 3), Err(STEP * 2 / 3));
-        assert_eq!(limiter.take(&device(2), now), Ok(()), "another device is not slowed");
-        assert_eq!(limiter.take(&device(1), now + STEP), Ok(()));
-        assert_eq!(limiter.take(&device(1), now + STEP), Err(STEP));
+        assert_eq!(limiter.take(Some(&device(1)), now), Err(STEP));
+        assert_eq!(limiter.take(Some(&device(1)), now + STEP / 3), Err(STEP * 2 / 3));
+        assert_eq!(limiter.take(Some(&device(2)), now), Ok(()), "another device is not slowed");
+        assert_eq!(limiter.take(Some(&device(1)), now + STEP), Ok(()));
+        assert_eq!(limiter.take(Some(&device(1)), now + STEP), Err(STEP));
         let later = now + STEP * 100;
-        assert!((0..3).all(|_| limiter.take(&device(1), later).is_ok()));
-        assert_eq!(limiter.take(&device(1), later), Err(STEP), "quiet is not saved up");
+        assert!((0..3).all(|_| limiter.take(Some(&device(1)), later).is_ok()));
+        assert_eq!(limiter.take(Some(&device(1)), later), Err(STEP), "quiet is not saved up");
     }
 
     #[test]
     fn a_fleet_that_comes_once_does_not_make_it_forget_who_comes_often() {
         let (limiter, now) = (RateLimiter::new(3, STEP), Instant::now());
-        while limiter.take(&device(0), now).is_ok() {}
+        while limiter.take(Some(&device(0)), now).is_ok() {}
         for number in 1..=2 * PRINCIPALS_MAX {
-            assert_eq!(limiter.take(&device(number), now), Ok(()));
+            assert_eq!(limiter.take(Some(&device(number)), now), Ok(()));
         }
-        assert_eq!(limiter.take(&device(0), now), Err(STEP));
+        assert_eq!(limiter.take(Some(&device(0)), now), Err(STEP));
         assert!(limiter.due.lock().len() <= PRINCIPALS_MAX);
     }
 }

@@ -1,43 +1,41 @@
 //! Every command of the authority goes to the ledger here.
 
-use identity::RequestId;
 use ledger::{Action, Command};
 use store::{Recorded, Verdict};
 
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 impl Authority {
-    /// Records one command of a caller that issues no certificate.
+    /// Records one command of a caller, which is its operation and issues no certificate.
     pub(super) async fn record(
         &self,
         caller: &Caller,
-        request: Option<RequestId>,
+        operation: Operation,
         content: [u8; 32],
         action: Action,
     ) -> Result<Recorded, Refused> {
-        self.record_with(caller, request, content, String::new(), action).await
+        self.record_as(caller, operation, caller_command(caller, content, action)).await
     }
 
-    /// As [`Authority::record`], with a remark for people who read the ledger.
-    pub(super) async fn record_with(
+    /// As [`Authority::record`], with a request id or a remark for people who read the ledger.
+    pub(super) async fn record_as(
         &self,
         caller: &Caller,
-        request: Option<RequestId>,
-        content: [u8; 32],
-        remark: String,
-        action: Action,
+        operation: Operation,
+        command: Command,
     ) -> Result<Recorded, Refused> {
-        if !action.only_revokes_or_holds() {
+        if !operation.is_done_in_doubt() {
             self.clock_is_trusted()?;
         }
-        let command = Command {
-            principal: Some(caller.principal().clone()),
-            credential: caller.credential(),
-            request,
-            content,
-            remark,
-            action,
-        };
+        self.record_at_any_time(caller, command).await
+    }
+
+    /// As [`Authority::record_as`], also while the clock is in doubt.
+    pub(super) async fn record_at_any_time(
+        &self,
+        caller: &Caller,
+        command: Command,
+    ) -> Result<Recorded, Refused> {
         self.check_caller(caller).await?;
         Ok(self.commit_one(command).await??)
     }
@@ -64,6 +62,12 @@ impl Authority {
         let mut verdicts = self.store.commit(vec![command]).await?;
         verdicts.pop().ok_or_else(|| Refused::internal("a command has no verdict"))
     }
+}
+
+/// A command of a caller, without a request id or a remark.
+pub(super) fn caller_command(caller: &Caller, content: [u8; 32], action: Action) -> Command {
+    let (principal, credential) = (caller.principal().cloned(), caller.credential());
+    Command { principal, credential, ..own_command(content, action) }
 }
 
 /// A command of the CA itself, without a request id or a remark.

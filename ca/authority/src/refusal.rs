@@ -108,7 +108,6 @@ pub enum CallerRefused {
 }
 
 impl Refused {
-    /// A case that cannot happen.
     pub(crate) fn internal(what: &'static str) -> Self {
         Self::Internal { what }
     }

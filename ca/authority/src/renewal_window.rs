@@ -40,8 +40,7 @@ pub enum RenewalReason {
 }
 
 impl Authority {
-    /// When the operational certificate that makes this call is to be renewed: the same answer for the same
-    /// certificate, until an operator requests a rotation.
+    /// When the certificate that calls is to be renewed: always the same, until a rotation is requested.
     pub async fn renewal_window(&self, caller: &Caller) -> Result<RenewalWindow, Refused> {
         let certificate = caller.certificate().filter(|_| caller.kind() == CallerKind::DeviceOperational);
         let CallerCertificate { serial_number, validity, .. } = *certificate.ok_or(CallerRefused::Role)?;
@@ -55,21 +54,13 @@ impl Authority {
             retry_after: (life / ASK_AGAIN_DIVISOR).clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX),
             explanation: String::new(),
         };
-        if self.store.certificate_status(&serial_number).await? == Some(CertificateStatus::Superseded) {
-            return Ok(RenewalWindow {
-                start: now,
-                end: now,
-                reason: RenewalReason::Superseded,
-                ..scheduled
-            });
-        }
-        if caller.is_early() {
-            return Ok(RenewalWindow {
-                start: now,
-                end: now,
-                reason: RenewalReason::NotYetValid,
-                ..scheduled
-            });
+        let status = self.store.certificate_status(&serial_number).await?;
+        let at_once = match status == Some(CertificateStatus::Superseded) {
+            true => Some(RenewalReason::Superseded),
+            false => caller.is_early().then_some(RenewalReason::NotYetValid),
+        };
+        if let Some(reason) = at_once {
+            return Ok(RenewalWindow { start: now, end: now, reason, ..scheduled });
         }
         let issuer_ends = self.issuers.certificate(IssuerName::Operational).validity().not_after();
         let scheduled = match validity.not_after() {
@@ -110,17 +101,14 @@ fn share_of(serial_number: &SerialNumber) -> f64 {
 /// R-LIFE-02: "t = nb + L·(0.60 + 0.12·u)"; the device draws u.
 const WINDOW_START: f64 = 0.60;
 
-/// See [`WINDOW_START`].
 const WINDOW_END: f64 = 0.72;
 
 /// The length of one device's window in a requested rotation.
 const ROTATION_WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// A device asks some 120 times in the lifetime of a certificate, every 6 hours in 30 days: that soon it sees
-/// a rotation.
+/// A device asks some 120 times in the lifetime of a certificate, every 6 hours in 30 days.
 const ASK_AGAIN_DIVISOR: u32 = 120;
 
-/// The shortest time until a device asks again.
 const ASK_AGAIN_MIN: Duration = Duration::from_secs(5 * 60);
 
 /// The longest time until a device asks again: a million devices then make 46 calls a second.

@@ -25,8 +25,7 @@ impl Incidents {
 }
 
 impl Authority {
-    /// Logs and counts a refusal under its stable `reason`, once, where it leaves the CA. Returns its
-    /// incident number, which is told to the caller and is in the log.
+    /// Logs and counts a refusal, once. Returns the incident number, which is told to the caller and logged.
     pub fn report(
         &self,
         call: &str,

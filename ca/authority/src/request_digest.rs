@@ -20,19 +20,16 @@ impl RequestDigest {
         Self(context).text(call)
     }
 
-    /// One field of text.
     pub(super) fn text(self, field: &str) -> Self {
         self.bytes(field.as_bytes())
     }
 
-    /// One field of bytes.
     pub(super) fn bytes(mut self, field: &[u8]) -> Self {
         self.0.update(&(field.len() as u64).to_be_bytes());
         self.0.update(field);
         self
     }
 
-    /// One number.
     pub(super) fn number(self, field: u64) -> Self {
         self.bytes(&field.to_be_bytes())
     }
@@ -46,7 +43,6 @@ impl RequestDigest {
         }
     }
 
-    /// The digest.
     pub(super) fn finish(self) -> [u8; 32] {
         let mut digest = [0; 32];
         digest.copy_from_slice(self.0.finish().as_ref());

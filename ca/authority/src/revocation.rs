@@ -1,5 +1,4 @@
-//! Revocation: of a selection, after its count was shown and confirmed (R-LIFE-09), and of all certificates
-//! with a key that was proven to be compromised (R-LIFE-13).
+//! Revocation: of a confirmed selection (R-LIFE-09), and of all with a compromised key (R-LIFE-13).
 
 use std::time::SystemTime;
 
@@ -9,12 +8,14 @@ use identity::{
     RevocationReason, SerialNumber,
 };
 use ledger::{
-    Action, CertificateStatus, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, RevocationTerms, Selection,
+    Action, CertificateStatus, Command, Conflict, EntryNumber, Event, JobId, REVOKE_MAX, RevocationTerms,
+    Selection,
 };
-use store::{Recorded, StatusRecord, StoreError, Survey};
+use store::{Recorded, StatusRecord, StoreError};
 
+use super::record::caller_command;
 use super::request_digest::RequestDigest;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 /// A request to revoke a selection of certificates.
 #[derive(Debug, Clone)]
@@ -55,11 +56,6 @@ impl RevocationProgress {
 }
 
 impl Authority {
-    /// Counts what a revocation of the selection would revoke now.
-    pub async fn preview(&self, selection: &Selection) -> Result<Survey, Refused> {
-        Ok(self.store.survey(selection).await?)
-    }
-
     /// Revokes a selection. If it fits into one ledger entry, it is on record when this returns; otherwise it
     /// has begun, goes on in the background, and is followed with [`Authority::follow_revocation`].
     ///
@@ -75,7 +71,9 @@ impl Authority {
         let RevocationRequest { request, selection, reason, invalidity_date, expected, remark } = request;
         // A request that was answered is answered again, before anything is counted.
         self.check_caller(caller).await?;
-        if let Some(before) = self.store.answered(caller.principal(), &request, &content).await? {
+        if let Some(principal) = caller.principal()
+            && let Some(before) = self.store.answered(principal, &request, &content).await?
+        {
             return self.progress_of(&before?, expected).await;
         }
         let survey = self.store.survey(&selection).await?;
@@ -97,9 +95,10 @@ impl Authority {
                 certificates,
             })
         };
-        let recorded = self.record_with(caller, Some(request), content, remark, action).await?;
+        let command = Command { request: Some(request), remark, ..caller_command(caller, content, action) };
+        let recorded = self.record_as(caller, Operation::RevokeCertificates, command).await?;
         tracing::info!(
-            principal = %caller.principal(), entry = %recorded.entry().number, certificates, devices, %reason,
+            principal = %caller, entry = %recorded.entry().number, certificates, devices, %reason,
             "revoking {certificates} certificates"
         );
         self.jobs.notify_one();
@@ -107,9 +106,6 @@ impl Authority {
     }
 
     /// The progress as soon as it differs from `last`. The caller is checked again.
-    ///
-    /// # Errors
-    /// When the caller is no longer good, or the store cannot answer.
     pub async fn follow_revocation(
         &self,
         caller: &Caller,

@@ -1,41 +1,14 @@
-//! Finds clones by the revoked certificates that they show. A certificate that was revoked because its
-//! sibling was used first can only be shown by a copy: the device that used the sibling did not keep this
-//! one.
-
-use std::collections::HashSet;
+//! Finds clones: only a copy can show a certificate that was revoked because its sibling was used first.
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{Action, Command, Conflict};
-use parking_lot::Mutex;
 
 use super::record::own_command;
 use super::{Authority, Counted, Refused};
 
-/// Certificates whose use was reported since the start: further attempts of a clone cost no commit.
-#[derive(Default)]
-pub(super) struct ReportedSiblings(Mutex<HashSet<SerialNumber>>);
-
-impl ReportedSiblings {
-    fn knows(&self, certificate: &SerialNumber) -> bool {
-        self.0.lock().contains(certificate)
-    }
-
-    fn remember(&self, certificate: SerialNumber) {
-        let mut reported = self.0.lock();
-        // The ledger records an alarm once: a certificate that is forgotten here costs one more commit.
-        if reported.len() >= REPORTED_MAX {
-            reported.clear();
-        }
-        reported.insert(certificate);
-    }
-}
-
 impl Authority {
-    /// Raises an alarm, once, if a sibling of this revoked certificate was used first; counts each time. What
-    /// cannot be recorded is logged, and tried again with the next attempt: the caller is refused in any
-    /// case.
-    pub(super) async fn report_if_overtaken(&self, principal: &Principal, certificate: SerialNumber) {
-        let Principal::Device(device) = principal else { return };
+    /// Raises an alarm, once, if a sibling was used first. A failure is logged and tried at the next attempt.
+    pub(super) async fn report_if_overtaken(&self, device: &DeviceId, certificate: SerialNumber) {
         let seen = async {
             let record = self.store.certificate(&certificate).await?;
             match record.and_then(|record| record.overtaken_by()) {
@@ -61,7 +34,7 @@ impl Authority {
             return Ok(());
         }
         self.counters.others.add(Counted::RevokedSibling);
-        if self.siblings.knows(&certificate) {
+        if self.siblings.get(&certificate).is_some() {
             return Ok(());
         }
         let action = Action::ReportRevokedSibling {
@@ -78,7 +51,7 @@ impl Authority {
             Ok(_) | Err(Conflict::LineageForked(_)) => {}
             Err(conflict) => return Err(conflict.into()),
         }
-        self.siblings.remember(certificate);
+        self.siblings.insert(certificate, ());
         if self.store.head() > before {
             tracing::warn!(
                 %device, %certificate, %used,
@@ -89,5 +62,5 @@ impl Authority {
     }
 }
 
-/// The most certificates that are kept, 16 bytes each.
-const REPORTED_MAX: usize = 10_000;
+/// The most certificates whose use is known to be on record. One that is forgotten costs one more commit.
+pub(super) const REPORTED_MAX: usize = 10_000;

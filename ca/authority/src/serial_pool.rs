@@ -6,9 +6,7 @@ use identity::SerialNumber;
 use parking_lot::Mutex;
 use rand::CryptoRng;
 
-/// Draws serial numbers (R-5280-01) and keeps those of issuances under way reserved: even a generator that
-/// repeats itself does not make the CA sign two certificates with one number at the same time (R-5280-02). It
-/// does not know the numbers that are on record.
+/// Draws serial numbers (R-5280-01) and keeps those under way reserved: no two at a time (R-5280-02).
 pub(super) struct SerialPool(Mutex<Pool>);
 
 struct Pool {
@@ -21,8 +19,7 @@ impl SerialPool {
         Self(Mutex::new(Pool { generator, reserved: HashSet::new() }))
     }
 
-    /// Reserves `count` numbers. A number that is reserved already is drawn again, up to [`DRAWS_MAX`] times;
-    /// `None` when that does not help: the generator is broken.
+    /// Reserves numbers, drawing up to [`DRAWS_MAX`] times for each; `None`: the generator is broken.
     pub(super) fn reserve(&self, count: usize) -> Option<ReservedSerials<'_>> {
         let mut reserved = ReservedSerials { pool: self, numbers: Vec::with_capacity(count) };
         let mut pool = self.0.lock();
@@ -52,7 +49,6 @@ pub(super) struct ReservedSerials<'pool> {
 }
 
 impl ReservedSerials<'_> {
-    /// In the order in which they were drawn.
     pub(super) fn numbers(&self) -> &[SerialNumber] {
         &self.numbers
     }
@@ -61,8 +57,7 @@ impl ReservedSerials<'_> {
     pub(super) fn replace(mut self, taken: &[SerialNumber]) -> Option<Self> {
         let mut pool = self.pool.0.lock();
         for number in self.numbers.iter_mut().filter(|number| taken.contains(number)) {
-            // The old number stays reserved until the new one is drawn, so that it is not drawn again at
-            // once.
+            // The old number stays reserved until the new one is drawn, so that it is not drawn again.
             let Some(other) = pool.draw() else {
                 drop(pool);
                 return None;
@@ -84,8 +79,7 @@ impl Drop for ReservedSerials<'_> {
     }
 }
 
-/// How often a number is drawn again: 126 random bits never repeat, so more would only hide a broken
-/// generator.
+/// How often a number is drawn: 126 random bits never repeat; more would hide a broken generator.
 pub(super) const DRAWS_MAX: usize = 4;
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Authority {
                 state: device.state(),
                 rework: device.flags.rework && device.work_order == work_order,
                 other_order: device.work_order != work_order,
-                other_station: device.station.as_ref() != Some(caller.principal()),
+                other_station: device.station.as_ref() != caller.principal(),
                 birth: device.birth,
             });
             units.push(UnitOnRecord { serial, made });
@@ -97,8 +97,7 @@ fn named(order: &WorkOrderFacts, serials: Vec<DeviceSerial>) -> Result<Vec<Devic
     }
 }
 
-/// The next serial numbers of a manifest, and whether there are more. A pattern has none: the order says it
-/// all.
+/// The next serial numbers of a manifest, and whether there are more. A pattern says it all itself.
 fn page(serials: &Serials, after: Option<DeviceSerial>) -> (Vec<DeviceSerial>, bool) {
     let Serials::Manifest(manifest) = serials else { return (Vec::new(), false) };
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);

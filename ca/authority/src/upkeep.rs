@@ -11,8 +11,7 @@ use tracing::{error, info};
 use super::{Authority, Refused};
 
 impl Authority {
-    /// Works until `stop`, in a task of the server. What fails is tried again; what is interrupted goes on at
-    /// the next start.
+    /// Works until `stop`. What fails is tried again; what is interrupted goes on at the next start.
     pub async fn upkeep(&self, stop: CancellationToken) {
         let mut failing = false;
         let work = async {
@@ -43,9 +42,6 @@ impl Authority {
     }
 
     /// Does all that is due now.
-    ///
-    /// # Errors
-    /// When the store cannot record it. The rest stays due.
     pub async fn upkeep_once(&self) -> Result<(), Refused> {
         if !self.chores.is_mine(Chore::Revoking).await? {
             return Ok(());

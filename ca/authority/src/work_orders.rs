@@ -3,11 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use identity::{DeviceId, RequestId, Role};
-use ledger::{Action, Conflict, Event, STATIONS_MAX, Serials, WorkOrderFacts, WorkOrderId, WorkOrderTerms};
-use store::{Cursor, Page, StoreError};
+use ledger::{
+    Action, Command, Conflict, Event, STATIONS_MAX, Serials, WorkOrderFacts, WorkOrderId, WorkOrderTerms,
+};
+use store::StoreError;
 
+use super::record::caller_command;
 use super::request_digest::RequestDigest;
-use super::{Authority, Caller, Refused};
+use super::{Authority, Caller, Operation, Refused};
 
 /// Whether an order may name stations that never had a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +54,9 @@ impl Authority {
                 }
             }
         }
-        let content = terms_content(&terms);
-        let recorded = self.record(caller, Some(request), content, Action::CreateWorkOrder(terms)).await?;
+        let (content, action) = (terms_content(&terms), Action::CreateWorkOrder(terms));
+        let command = Command { request: Some(request), ..caller_command(caller, content, action) };
+        let recorded = self.record_as(caller, Operation::CreateWorkOrder, command).await?;
         match &recorded.entry().event {
             Event::WorkOrderCreated { work_order, .. } => self.work_order(*work_order).await,
             _ => Err(StoreError::Bug("a new work order has another entry").into()),
@@ -60,20 +64,8 @@ impl Authority {
     }
 
     /// One work order with its counts.
-    ///
-    /// # Errors
-    /// [`Conflict::NoSuchWorkOrder`].
     pub async fn work_order(&self, id: WorkOrderId) -> Result<WorkOrderFacts, Refused> {
         Ok(self.store.work_order(id).await?.ok_or(Conflict::NoSuchWorkOrder(id))?)
-    }
-
-    /// Lists work orders, newest first.
-    pub async fn work_orders(
-        &self,
-        cursor: Option<&Cursor>,
-        rows: usize,
-    ) -> Result<Page<WorkOrderFacts>, Refused> {
-        Ok(self.store.work_orders(cursor, rows).await?)
     }
 
     /// Pauses a work order: it gets no further certificates until it is resumed. Idempotent.
@@ -86,7 +78,8 @@ impl Authority {
         id: WorkOrderId,
     ) -> Result<WorkOrderFacts, Refused> {
         let content = RequestDigest::of("pause work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::PauseWorkOrder(id)).await?;
+        let action = Action::PauseWorkOrder(id);
+        self.record(caller, Operation::PauseWorkOrder, content, action).await?;
         self.work_order(id).await
     }
 
@@ -100,7 +93,8 @@ impl Authority {
         id: WorkOrderId,
     ) -> Result<WorkOrderFacts, Refused> {
         let content = RequestDigest::of("resume work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::ResumeWorkOrder(id)).await?;
+        let action = Action::ResumeWorkOrder(id);
+        self.record(caller, Operation::ResumeWorkOrder, content, action).await?;
         self.work_order(id).await
     }
 
@@ -111,7 +105,8 @@ impl Authority {
     /// not ready yet.
     pub async fn close_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<ClosingReport, Refused> {
         let content = RequestDigest::of("close work order v1").number(id.0).finish();
-        self.record(caller, None, content, Action::CloseWorkOrder(id)).await?;
+        let action = Action::CloseWorkOrder(id);
+        self.record(caller, Operation::CloseWorkOrder, content, action).await?;
         let unaccounted = self.store.unaccounted(id, UNACCOUNTED_LISTED_MAX).await?;
         Ok(ClosingReport {
             order: self.work_order(id).await?,

@@ -156,36 +156,6 @@ pub enum Action {
     },
 }
 
-impl Action {
-    /// Whether it can only take away what somebody may do: safe also while the CA does not know what time it
-    /// is (ADR 0034).
-    pub fn only_revokes_or_holds(&self) -> bool {
-        match self {
-            Self::Revoke { .. }
-            | Self::BeginRevocation { .. }
-            | Self::FinishRevocation { .. }
-            | Self::Hold { .. }
-            | Self::Retire { .. }
-            | Self::ScrapUnit { .. }
-            | Self::RevokePrincipal { .. }
-            | Self::PauseWorkOrder { .. }
-            | Self::CloseWorkOrder { .. }
-            | Self::ReportRevokedSibling { .. }
-            | Self::ReportSharedPrime { .. } => true,
-            Self::InstallIssuer { .. }
-            | Self::CreateWorkOrder { .. }
-            | Self::ResumeWorkOrder { .. }
-            | Self::Issue { .. }
-            | Self::ConfirmUnit { .. }
-            | Self::ConfirmInstalled { .. }
-            | Self::Release { .. }
-            | Self::AllowRework { .. }
-            | Self::RequestRotation { .. }
-            | Self::ConfirmTime { .. } => false,
-        }
-    }
-}
-
 /// What becomes of an operational certificate once its successor is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AfterRenewal {

@@ -22,7 +22,7 @@ pub use issuers::{Issuer, IssuerKeys, IssuerSettings, Issuers, IssuersError};
 pub use issuers::{certificate_file, key_file};
 pub use key_file::{KEY_FILE_BYTES_MAX, read_private, write_private};
 pub use key_file::{KeyFileError, plain_key_pem};
-pub use passphrase::{PASSPHRASE_BYTES_MAX, PASSPHRASE_BYTES_MIN, Passphrase, PassphraseError};
+pub use passphrase::{Passphrase, PassphraseError};
 
 /// A private key that signs and is never seen (R-CA-01): no method returns it, and no text of a signer shows
 /// it.

@@ -70,6 +70,11 @@ impl Passphrase {
         key_file::write_private(path, &line)
     }
 
+    /// What its file must be: completes "it …".
+    pub fn file_rule() -> String {
+        format!("holds one line of at most {PASSPHRASE_BYTES_MAX} bytes and has mode 0600")
+    }
+
     /// The bytes, to derive the key that encrypts a key file.
     pub(super) fn expose(&self) -> &[u8] {
         self.secret.expose()
@@ -101,10 +106,10 @@ pub enum PassphraseError {
 }
 
 /// The shortest passphrase: shorter ones are guessed, whatever the key derivation costs.
-pub const PASSPHRASE_BYTES_MIN: usize = 16;
+const PASSPHRASE_BYTES_MIN: usize = 16;
 
 /// The longest passphrase: openssl cuts a line of a file at 1,024 bytes.
-pub const PASSPHRASE_BYTES_MAX: usize = 1_000;
+const PASSPHRASE_BYTES_MAX: usize = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use issuance::{BlockedKeys, ListMistake};
 
 /// Reads the file at `path`.
-///
-/// # Errors
-/// When the file cannot be used, with all its mistakes.
 pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
     let failed = |source| BlockedKeysError::Read { path: path.to_owned(), source };
     let bytes = files::read_limited(path, BLOCKED_KEYS_BYTES_MAX).map_err(|error| match error.kind() {
@@ -26,43 +23,23 @@ pub fn read_blocked_keys(path: &Path) -> Result<BlockedKeys, BlockedKeysError> {
 
 /// Why the file cannot be used: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum BlockedKeysError {
-    /// The file cannot be read, or is not UTF-8.
     #[error("{} cannot be read; it may be empty, but must be there", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is longer than `BLOCKED_KEYS_BYTES_MAX`.
+    Read { path: PathBuf, source: io::Error },
     #[error("{} has more than {} MiB; write the first 30 digits of each entry only, or fewer entries", path.display(), BLOCKED_KEYS_BYTES_MAX >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The last line has no end: the file is being written, or incomplete.
+    TooLarge { path: PathBuf },
     #[error("{} ends within a line; is it complete?", path.display())]
-    CutOff {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Some lines are not entries.
+    CutOff { path: PathBuf },
     #[error("{} has {} lines that are no entries; line {}: {}", path.display(), mistakes.len(), first(mistakes).line, first(mistakes).what)]
-    Mistakes {
-        /// The file.
-        path: PathBuf,
-        /// All of them, at least one.
-        mistakes: Vec<ListMistake>,
-    },
+    Mistakes { path: PathBuf, mistakes: Vec<ListMistake> },
 }
 
 fn first(mistakes: &[ListMistake]) -> ListMistake {
     mistakes.first().copied().unwrap_or(ListMistake { line: 0, what: "none" })
 }
 
-/// About a million entries, 33 MB in memory. One key size of Debian's weak keys has 294,912: 32,768 process
-/// ids, three architectures and three states of the generator.
+/// About a million entries, 33 MB in memory; one key size of Debian's weak keys has 294,912.
 const BLOCKED_KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 //! Turns [`Config`] into [`Settings`], field by field, and collects all mistakes.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::RenewalPolicy;
 use identity::is_unseen;
-use signer::{IssuerKeys, IssuerSettings, PASSPHRASE_BYTES_MAX, Passphrase};
+use signer::{IssuerKeys, IssuerSettings};
 use store::{LogSettings, SEGMENT_BYTES_DEFAULT, StoreSettings};
 
-use super::Mistake;
 use super::blocked_keys::{BlockedKeysError, read_blocked_keys};
 use super::document::{AfterRenewalName, Config, LdevidConfig, LogConfig, OnForkName, StoreConfig};
-use super::settings::{
-    BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, RenewalSettings, Settings,
-};
+use super::settings::{BlockedKeysSettings, Limits, ProfileSettings, PublicationSettings, Settings};
 use super::urls::{check_enrollment_url, check_public_url};
+use super::{HardwareTypeError, Mistake};
 use crate::clock::ClockLimits;
+use crate::open::check_passphrase_file;
 
-/// Collects mistakes while it checks fields.
 pub(super) struct Check<'a> {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) base: &'a Path,
@@ -32,12 +32,11 @@ impl Check<'_> {
     }
 
     pub(super) fn settings(&mut self, config: Config) -> Option<Settings> {
-        let organization = self.organization(config.organization.clone());
-        let listen = self.address("listen", config.listen.as_deref().unwrap_or(LISTEN_DEFAULT));
-        let metrics_listen = self
-            .address("metrics-listen", config.metrics_listen.as_deref().unwrap_or(METRICS_LISTEN_DEFAULT));
-        let http_listen =
-            self.address("http-listen", config.http_listen.as_deref().unwrap_or(HTTP_LISTEN_DEFAULT));
+        let organization = self.organization(config.organization.as_deref());
+        let listen = self.address("listen", config.listen.as_deref(), LISTEN_DEFAULT);
+        let metrics_listen =
+            self.address("metrics-listen", config.metrics_listen.as_deref(), METRICS_LISTEN_DEFAULT);
+        let http_listen = self.address("http-listen", config.http_listen.as_deref(), HTTP_LISTEN_DEFAULT);
         let same = |one: Option<SocketAddr>, other| one == other && one.is_some_and(|one| one.port() != 0);
         if same(listen, metrics_listen) {
             self.mistake("metrics-listen", "must not be the same address as listen");
@@ -45,8 +44,9 @@ impl Check<'_> {
         if same(http_listen, listen) || same(http_listen, metrics_listen) {
             self.mistake("http-listen", "must not be the same address as listen or metrics-listen");
         }
-        let public_url = config.public_url.clone().and_then(|url| self.public_url(url));
-        let enrollment_url = config.enrollment_url.clone().and_then(|url| self.enrollment_url(url));
+        let public_url = self.checked("public-url", config.public_url.as_deref(), check_public_url);
+        let enrollment_url =
+            self.checked("enrollment-url", config.enrollment_url.as_deref(), check_enrollment_url);
         if enrollment_url.is_none() && listen.is_some_and(|listen| listen.ip().is_unspecified()) {
             self.mistake(
                 "enrollment-url",
@@ -109,41 +109,28 @@ impl Check<'_> {
         }
     }
 
-    fn organization(&mut self, organization: Option<String>) -> Option<String> {
-        let Some(organization) = organization else {
+    fn checked<T>(
+        &mut self,
+        field: &str,
+        value: Option<&str>,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        check(value?).map_err(|what| self.mistake(field, what)).ok()
+    }
+
+    fn organization(&mut self, organization: Option<&str>) -> Option<String> {
+        if organization.is_none() {
             self.mistake("organization", "must be there: the name of who makes the devices");
-            return None;
-        };
-        if let Err(what) = check_organization(&organization) {
-            self.mistake("organization", what);
-            return None;
         }
-        Some(organization)
+        self.checked("organization", organization, |text| check_organization(text).map(|()| text.to_owned()))
     }
 
-    fn address(&mut self, field: &str, text: &str) -> Option<SocketAddr> {
-        let address = text.parse().ok();
-        if address.is_none() {
-            self.mistake(
-                field,
-                format!("{text:?} is not an address and port; write for example 127.0.0.1:8443 or [::]:8443"),
-            );
-        }
-        address
-    }
-
-    fn enrollment_url(&mut self, url: String) -> Option<String> {
-        match check_enrollment_url(&url) {
-            Ok(()) => Some(url),
-            Err(what) => {
-                self.mistake("enrollment-url", what);
-                None
-            }
-        }
-    }
-
-    fn public_url(&mut self, url: String) -> Option<String> {
-        check_public_url(&url).map_err(|what| self.mistake("public-url", what)).ok()
+    fn address(&mut self, field: &str, text: Option<&str>, default: &str) -> Option<SocketAddr> {
+        self.checked(field, Some(text.unwrap_or(default)), |text| {
+            text.parse().map_err(|_| {
+                format!("{text:?} is not an address and port; write for example 127.0.0.1:8443 or [::]:8443")
+            })
+        })
     }
 
     fn blocked_keys(&mut self, file: Option<PathBuf>) -> BlockedKeysSettings {
@@ -164,9 +151,7 @@ impl Check<'_> {
                 Arc::default()
             }
             Err(error) => {
-                let cause =
-                    std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                self.mistake("blocked-keys-file", format!("{error}{cause}"));
+                self.mistake("blocked-keys-file", diagnostics::error_chain(&error));
                 Arc::default()
             }
         };
@@ -179,9 +164,8 @@ impl Check<'_> {
             self.number("profiles.backdate-minutes", profiles.backdate_minutes, 60, 0, 1440);
         let lifetime_days =
             self.number("profiles.ldevid.lifetime-days", profiles.ldevid.lifetime_days, 30, 1, 90);
-        let hardware_type = profiles.hardware_type.as_deref().and_then(|text| {
-            text.parse().map_err(|error| self.mistake("profiles.hardware-type", format!("{error}"))).ok()
-        });
+        let parse = |text: &str| text.parse().map_err(|error: HardwareTypeError| error.to_string());
+        let hardware_type = self.checked("profiles.hardware-type", profiles.hardware_type.as_deref(), parse);
         ProfileSettings {
             backdate: Duration::from_secs(backdate_minutes * 60),
             ldevid_lifetime: Duration::from_secs(lifetime_days * 24 * 60 * 60),
@@ -191,7 +175,7 @@ impl Check<'_> {
         }
     }
 
-    fn renewal(&mut self, ldevid: &LdevidConfig) -> RenewalSettings {
+    fn renewal(&mut self, ldevid: &LdevidConfig) -> RenewalPolicy {
         let grace_days =
             self.number("profiles.ldevid.renewal-grace-days", ldevid.renewal_grace_days, 7, 0, 90);
         let hours = self.number("profiles.ldevid.superseded-hours", ldevid.superseded_hours, 24, 1, 2160);
@@ -199,7 +183,7 @@ impl Check<'_> {
         if ldevid.superseded_hours.is_some() && after_renewal != AfterRenewalName::Grace {
             self.mistake("profiles.ldevid.superseded-hours", "is only for after-renewal = \"grace\"");
         }
-        RenewalSettings {
+        RenewalPolicy {
             grace: Duration::from_secs(grace_days * 24 * 60 * 60),
             superseded_for: match after_renewal {
                 AfterRenewalName::Expire => None,
@@ -224,43 +208,29 @@ impl Check<'_> {
 
     fn limits(&mut self, config: &Config) -> Limits {
         let limits = &config.limits;
-        let mut number = |field: &str, value, default, min, max| {
+        let mut number = |field: &str, value, default, range: RangeInclusive<u32>| {
+            let (min, max) = (u64::from(*range.start()), u64::from(*range.end()));
             let value = self.number(&format!("limits.{field}"), value, default, min, max);
-            usize::try_from(value).unwrap_or(usize::MAX)
+            u32::try_from(value).unwrap_or(u32::MAX)
         };
+        let anonymous = limits.anonymous_connections_max;
+        let handshake_seconds =
+            number("handshake-timeout-seconds", limits.handshake_timeout_seconds, 10, 1..=60);
+        let shutdown_seconds = number("shutdown-seconds", limits.shutdown_seconds, 20, 1..=600);
         Limits {
-            connections_max: number("connections-max", limits.connections_max, 8192, 16, 100_000),
-            anonymous_connections_max: number(
-                "anonymous-connections-max",
-                limits.anonymous_connections_max,
-                256,
-                1,
-                10_000,
-            ),
-            handshakes_max: number("handshakes-max", limits.handshakes_max, 1024, 16, 10_000),
-            handshake_timeout: Duration::from_secs(number(
-                "handshake-timeout-seconds",
-                limits.handshake_timeout_seconds,
-                10,
-                1,
-                60,
-            ) as u64),
-            requests_max: number("requests-max", limits.requests_max, 4096, 16, 100_000),
-            connection_requests_max: u32::try_from(number(
+            connections_max: number("connections-max", limits.connections_max, 8192, 16..=100_000) as usize,
+            anonymous_connections_max: number("anonymous-connections-max", anonymous, 256, 1..=10_000)
+                as usize,
+            handshakes_max: number("handshakes-max", limits.handshakes_max, 1024, 16..=10_000) as usize,
+            handshake_timeout: Duration::from_secs(handshake_seconds.into()),
+            requests_max: number("requests-max", limits.requests_max, 4096, 16..=100_000) as usize,
+            connection_requests_max: number(
                 "connection-requests-max",
                 limits.connection_requests_max,
                 256,
-                1,
-                4096,
-            ))
-            .unwrap_or(u32::MAX),
-            shutdown_timeout: Duration::from_secs(number(
-                "shutdown-seconds",
-                limits.shutdown_seconds,
-                20,
-                1,
-                600,
-            ) as u64),
+                1..=4096,
+            ),
+            shutdown_timeout: Duration::from_secs(shutdown_seconds.into()),
         }
     }
 
@@ -304,13 +274,8 @@ impl Check<'_> {
 
     fn passphrase_file(&mut self, path: Option<PathBuf>) -> PathBuf {
         let path = self.base.join(path.unwrap_or_else(|| "passphrase".into()));
-        if let Err(error) = Passphrase::read(&path) {
-            let cause =
-                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            self.mistake(
-                "issuers.passphrase-file",
-                format!("{error}{cause}; it holds one line of at most {PASSPHRASE_BYTES_MAX} bytes and has mode 0600"),
-            );
+        if let Err(what) = check_passphrase_file(&path) {
+            self.mistake("issuers.passphrase-file", what);
         }
         path
     }
@@ -331,16 +296,9 @@ pub(crate) fn check_organization(organization: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The most mistakes that are reported of the file of blocked keys.
 const LIST_MISTAKES_MAX: usize = 20;
-
-/// Default address of CRLs and OCSP.
 pub(crate) const HTTP_LISTEN_DEFAULT: &str = "127.0.0.1:8080";
-
-/// Default address of gRPC.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8443";
-
-/// Default address of metrics and health.
 pub(crate) const METRICS_LISTEN_DEFAULT: &str = "127.0.0.1:9443";
 
 /// A warning for each former name that the file still uses.
@@ -353,5 +311,4 @@ fn former_names(store: &StoreConfig) -> Vec<&'static str> {
     used.into_iter().filter_map(|(used, warning)| used.then_some(warning)).collect()
 }
 
-/// `log.segment-mib` counts these.
 const MIB: u64 = 1024 * 1024;

@@ -3,7 +3,6 @@
 use super::Mistake;
 use super::document::{Config, LogFormat};
 
-/// Sets the fields that variables of the environment name.
 pub(super) fn apply(
     config: &mut Config,
     environment: impl IntoIterator<Item = (String, String)>,

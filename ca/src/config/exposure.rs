@@ -1,5 +1,4 @@
-//! Checks that no other user can change what the CA trusts: its configuration, keys, ledger, CRL numbers, and
-//! the directories above them. Nothing is repaired: the operator must know that it was so.
+//! Checks that no other user can change what the CA trusts. Nothing is repaired: the operator must know.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,27 +7,37 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
-use signer::IssuerKeys;
 
 use super::{ConfigError, Settings};
+use crate::open::trusted_paths;
 
 /// A file or directory that other users can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposure {
-    path: PathBuf,
-    how: How,
-    /// Whether the ledger or the CRL numbers may have been changed, so that only a backup can tell.
+    /// How, and what to do.
+    text: String,
     is_state: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    Mode(u32),
-    Owner(u32),
-}
-
 impl Exposure {
-    /// Whether the ledger or the CRL numbers may have been changed.
+    fn new(path: &Path, how: How, is_state: bool) -> Self {
+        let shown = path.display();
+        let compare = if is_state { "compare the ledger with a backup" } else { "look what is in it" };
+        let text = match how {
+            How::Mode(mode) => format!(
+                "{shown} can be written by others (mode {mode:04o}); {compare}, then: chmod go-w {shown}"
+            ),
+            How::Owner(uid) => {
+                let above = path.parent().unwrap_or_else(|| Path::new("/")).display();
+                format!(
+                    "{shown} belongs to another user (uid {uid}); {compare}, then: chown --reference={above} {shown}"
+                )
+            }
+        };
+        Self { text, is_state }
+    }
+
+    /// Whether the ledger or the CRL numbers may have been changed, so that only a backup can tell.
     pub fn is_of_state(&self) -> bool {
         self.is_state
     }
@@ -36,43 +45,25 @@ impl Exposure {
 
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        let compare = if self.is_state { "compare the ledger with a backup" } else { "look what is in it" };
-        match self.how {
-            How::Mode(mode) => {
-                write!(
-                    f,
-                    "{path} can be written by others (mode {mode:04o}); {compare}, then: chmod go-w {path}"
-                )
-            }
-            How::Owner(uid) => write!(
-                f,
-                "{path} belongs to another user (uid {uid}); {compare}, then: chown --reference={} {path}",
-                self.path.parent().unwrap_or_else(|| Path::new("/")).display()
-            ),
-        }
+        f.write_str(&self.text)
     }
+}
+
+enum How {
+    Mode(u32),
+    Owner(u32),
 }
 
 impl Settings {
     /// Checks all paths of the settings, and `config`, the file that was read.
-    ///
-    /// # Errors
-    /// With all that other users can change.
     pub fn refuse_exposed(&self, config: &Path) -> Result<(), ConfigError> {
         let mut search = Search { owners: owners(&self.store.dir), seen: BTreeSet::new(), found: Vec::new() };
-        let state = [(self.store.dir.join("ledger"), true), (self.publication.epoch_file.clone(), true)];
-        let IssuerKeys::Files { passphrase_file } = &self.issuers.keys;
-        let other = [
-            (config.to_owned(), false),
-            (self.issuers.dir.clone(), false),
-            (passphrase_file.clone(), false),
-            (self.server_credentials.clone(), false),
-            (self.publication.dir.clone(), false),
-        ];
-        let blocked = self.blocked_keys.file.clone().map(|file| (file, false));
-        for (path, is_state) in state.into_iter().chain(other).chain(blocked) {
+        for (path, is_state) in trusted_paths(self) {
             search.look(&path, is_state);
+        }
+        let other = [config, &self.server_credentials, &self.publication.dir];
+        for path in other.into_iter().chain(self.blocked_keys.file.as_deref()) {
+            search.look(path, false);
         }
         match search.found {
             found if found.is_empty() => Ok(()),
@@ -117,7 +108,7 @@ impl Search {
             return;
         }
         let how = fs::metadata(path).ok().and_then(|metadata| how(&metadata, &self.owners));
-        self.found.extend(how.map(|how| Exposure { path: path.to_owned(), how, is_state }));
+        self.found.extend(how.map(|how| Exposure::new(path, how, is_state)));
     }
 }
 
@@ -129,15 +120,12 @@ fn how(metadata: &Metadata, owners: &BTreeSet<u32>) -> Option<How> {
     (!owners.contains(&metadata.uid())).then(|| How::Owner(metadata.uid()))
 }
 
-/// The users that may own what the CA trusts: root, the user of this process, and for root the owner of the
-/// store.
+/// Who may own what the CA trusts: root, this process's user, and for root the owner of the store.
 fn owners(store: &Path) -> BTreeSet<u32> {
     let of_store = fs::metadata(store).ok().filter(|_| geteuid().is_root()).map(|metadata| metadata.uid());
     [0, geteuid().as_raw()].into_iter().chain(of_store).collect()
 }
 
 const MODE: u32 = 0o7777;
-
 const OTHERS_WRITE: u32 = 0o002;
-
 const STICKY: u32 = 0o1000;

@@ -22,29 +22,14 @@ impl fmt::Display for Mistake {
 
 /// Why there are no settings: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum ConfigError {
-    /// The file is not there or may not be read.
     #[error("{} cannot be read", path.display())]
-    Read {
-        /// The configuration file.
-        path: PathBuf,
-        /// The error of the system.
-        source: std::io::Error,
-    },
-    /// The file has mistakes.
+    Read { path: PathBuf, source: std::io::Error },
     #[error("{} has {} mistake{}{}", path.display(), mistakes.len(), if mistakes.len() == 1 { "" } else { "s" }, list(mistakes))]
-    Mistakes {
-        /// The configuration file.
-        path: PathBuf,
-        /// All of them, at least one.
-        mistakes: Vec<Mistake>,
-    },
-    /// Others can change files that the CA trusts.
+    Mistakes { path: PathBuf, mistakes: Vec<Mistake> },
     #[error("others may change what the CA goes by{}", list(exposures))]
-    Exposed {
-        /// All of them, at least one.
-        exposures: Vec<Exposure>,
-    },
+    Exposed { exposures: Vec<Exposure> },
 }
 
 fn list(mistakes: &[impl fmt::Display]) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::RenewalPolicy;
 use issuance::BlockedKeys;
 use signer::IssuerSettings;
 use store::StoreSettings;
@@ -78,39 +79,22 @@ pub struct ProfileSettings {
     /// Lifetime of operational certificates.
     pub ldevid_lifetime: Duration,
     /// Renewal of operational certificates.
-    pub renewal: RenewalSettings,
+    pub renewal: RenewalPolicy,
     /// For `hardwareModuleName` in birth certificates.
     pub hardware_type: Option<HardwareType>,
     /// Whether devices may have RSA keys.
     pub rsa_keys: bool,
 }
 
-/// Renewal of operational certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RenewalSettings {
-    /// How long after its notAfter a certificate can still be renewed.
-    pub grace: Duration,
-    /// How long a certificate stays valid once its successor is in use; `None`: until its notAfter.
-    pub superseded_for: Option<Duration>,
-    /// Whether a fork puts the device on hold.
-    pub hold_on_fork: bool,
-}
-
 /// Limits of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in `LimitsConfig`")]
 pub struct Limits {
-    /// Open connections with a client certificate.
     pub connections_max: usize,
-    /// Open connections without a client certificate.
     pub anonymous_connections_max: usize,
-    /// TLS handshakes in flight.
     pub handshakes_max: usize,
-    /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
-    /// Requests in flight, of all connections.
     pub requests_max: usize,
-    /// Requests in flight on one connection.
     pub connection_requests_max: u32,
-    /// How long a stop waits for calls that have begun.
     pub shutdown_timeout: Duration,
 }

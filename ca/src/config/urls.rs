@@ -3,31 +3,17 @@
 use http::Uri;
 use identity::Host;
 
-/// Checks an enrollment URL: `https://HOST[:PORT]`.
-pub(crate) fn check_enrollment_url(url: &str) -> Result<(), String> {
-    let parsed: Option<Uri> = url.parse().ok();
-    check_host(parsed.as_ref())?;
-    let good = parsed.is_some_and(|uri| {
-        uri.scheme_str() == Some("https")
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && matches!(uri.path(), "" | "/")
-            && uri.query().is_none()
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-    });
-    if good { Ok(()) } else { Err(format!("{url:?} is not https://HOST or https://HOST:PORT")) }
+/// Checks an enrollment URL, `https://HOST[:PORT]`, and returns it as it is.
+pub(crate) fn check_enrollment_url(url: &str) -> Result<String, String> {
+    match parse(url, "https")? {
+        Some(uri) if matches!(uri.path(), "" | "/") => Ok(url.to_owned()),
+        _ => Err(format!("{url:?} is not https://HOST or https://HOST:PORT")),
+    }
 }
 
 /// Checks a public URL, `http://HOST[:PORT][/PATH]`, and returns it without a `/` at its end.
 pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
-    let parsed: Option<Uri> = url.parse().ok();
-    check_host(parsed.as_ref())?;
-    let good = parsed.is_some_and(|uri| {
-        uri.scheme_str() == Some("http")
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.query().is_none()
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-    });
-    if good && url.is_ascii() && url.len() <= PUBLIC_URL_BYTES_MAX {
+    if parse(url, "http")?.is_some() && url.is_ascii() && url.len() <= PUBLIC_URL_BYTES_MAX {
         return Ok(url.trim_end_matches('/').to_owned());
     }
     Err(format!(
@@ -35,12 +21,17 @@ pub(crate) fn check_public_url(url: &str) -> Result<String, String> {
     ))
 }
 
-/// Checks that the host of a URL, if it has one, can be a server.
-fn check_host(uri: Option<&Uri>) -> Result<(), String> {
-    match uri.and_then(Uri::host).filter(|host| !host.is_empty()) {
-        Some(host) => Host::of_uri(host).map(drop).map_err(|why| why.to_string()),
-        None => Ok(()),
-    }
+/// The URL, if it has this scheme, a host, no user and no query.
+fn parse(url: &str, scheme: &str) -> Result<Option<Uri>, String> {
+    let uri: Option<Uri> = url.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).filter(|host| !host.is_empty());
+    let Some(host) = host else { return Ok(None) };
+    Host::of_uri(host).map_err(|why| why.to_string())?;
+    Ok(uri.filter(|uri| {
+        uri.scheme_str() == Some(scheme)
+            && uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    }))
 }
 
 /// Certificates, which contain it, must stay small.

@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
-use authority::Authority;
 use proto::v1;
 use proto::v1::authority_service_server::AuthorityService;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::convert;
-use super::handler::answer;
-
-pub(super) struct AuthorityCondition {
-    pub(super) authority: Arc<Authority>,
-    pub(super) troubles: Troubles,
-}
+use super::{Answer, Api, convert};
 
 /// Returns what is wrong with the CA now.
 pub type Troubles = Arc<dyn Fn() -> Vec<Trouble> + Send + Sync>;
@@ -32,12 +25,12 @@ pub struct Trouble {
 }
 
 #[tonic::async_trait]
-impl AuthorityService for AuthorityCondition {
+impl AuthorityService for Api {
     async fn get_condition(
         &self,
         request: Request<v1::GetConditionRequest>,
-    ) -> Result<Response<v1::GetConditionResponse>, Status> {
-        answer(&self.authority, "GetCondition", request, async |_, _| {
+    ) -> Answer<v1::GetConditionResponse> {
+        self.answer("GetCondition", request, async |_, _| {
             let troubles = (self.troubles)().into_iter().map(convert::trouble).collect();
             Ok(v1::GetConditionResponse {
                 troubles,

@@ -1,5 +1,4 @@
-//! Between messages and values: a message becomes checked values, or is refused with the name of the field;
-//! what is on record becomes messages. One file for each noun.
+//! Messages become checked values or are refused by field; records become messages. One file a noun.
 
 mod alarm;
 mod certificate;
@@ -73,9 +72,7 @@ fn bad(field: &'static str, what: impl ToString) -> Refused {
 /// The longest text for people: a sentence or two.
 const REMARK_CHARACTERS_MAX: usize = 256;
 
-/// Rows of a page without a size.
 const PAGE_ROWS_DEFAULT: usize = 100;
 
-/// The most rows of a page: with certificates about 1.5 MB, less than the 4 MiB that gRPC clients accept by
-/// default.
+/// The most rows of a page: with certificates 1.5 MB, less than the 4 MiB that clients accept.
 const PAGE_ROWS_MAX: usize = 1_000;

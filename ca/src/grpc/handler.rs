@@ -4,26 +4,25 @@ use authority::{Authority, Caller, CallerRefused, Refused};
 use identity::Principal;
 use tonic::{Request, Response, Status};
 
-use super::status;
+use super::{Answer, Api, status};
 
-/// Does `work` for the caller that was admitted. `rpc` names the call in the log.
-pub(super) async fn answer<M, R, F>(
-    authority: &Authority,
-    rpc: &'static str,
-    request: Request<M>,
-    work: impl FnOnce(Caller, M) -> F,
-) -> Result<Response<R>, Status>
-where
-    F: Future<Output = Result<R, Refused>>,
-{
-    let caller = caller(authority, rpc, &request)?;
-    match work(caller.clone(), request.into_inner()).await {
-        Ok(message) => Ok(Response::new(message)),
-        Err(refused) => Err(refuse(authority, rpc, Some(caller.principal()), &refused)),
+impl Api {
+    /// Does `work` for the caller that was admitted. `rpc` names the call in the log.
+    pub(super) async fn answer<M, R, F>(
+        &self,
+        rpc: &'static str,
+        request: Request<M>,
+        work: impl FnOnce(Caller, M) -> F,
+    ) -> Answer<R>
+    where
+        F: Future<Output = Result<R, Refused>>,
+    {
+        let caller = caller(&self.authority, rpc, &request)?;
+        let done = work(caller.clone(), request.into_inner()).await;
+        done.map(Response::new).map_err(|refused| refuse(&self.authority, rpc, caller.principal(), &refused))
     }
 }
 
-/// The caller that was admitted.
 pub(super) fn caller<M>(
     authority: &Authority,
     rpc: &'static str,
@@ -33,7 +32,6 @@ pub(super) fn caller<M>(
     caller.ok_or_else(|| refuse(authority, rpc, None, &CallerRefused::Anonymous.into()))
 }
 
-/// Reports a refusal and makes a status of it.
 pub(super) fn refuse(
     authority: &Authority,
     rpc: &str,

@@ -9,19 +9,14 @@ use proto::v1;
 use proto::v1::lifecycle_service_server::LifecycleService;
 use tonic::{Request, Response, Status};
 
-use super::convert;
-use super::handler::{answer, caller, refuse};
-
-pub(super) struct Lifecycle(pub(super) Arc<Authority>);
+use super::handler::{caller, refuse};
+use super::{Answer, Api, convert};
 
 #[tonic::async_trait]
-impl LifecycleService for Lifecycle {
-    async fn get_device(
-        &self,
-        request: Request<v1::GetDeviceRequest>,
-    ) -> Result<Response<v1::GetDeviceResponse>, Status> {
-        answer(&self.0, "GetDevice", request, async |_, message| {
-            let history = self.0.device(&convert::device_id(message.device)?).await?;
+impl LifecycleService for Api {
+    async fn get_device(&self, request: Request<v1::GetDeviceRequest>) -> Answer<v1::GetDeviceResponse> {
+        self.answer("GetDevice", request, async |_, message| {
+            let history = self.authority.device(&convert::device_id(message.device)?).await?;
             Ok(v1::GetDeviceResponse {
                 device: Some(convert::device(&history.device)),
                 certificates: convert::family(&history.certificates),
@@ -33,14 +28,15 @@ impl LifecycleService for Lifecycle {
     async fn list_devices(
         &self,
         request: Request<v1::ListDevicesRequest>,
-    ) -> Result<Response<v1::ListDevicesResponse>, Status> {
-        answer(&self.0, "ListDevices", request, async |_, message| {
+    ) -> Answer<v1::ListDevicesResponse> {
+        self.answer("ListDevices", request, async |_, message| {
             let filter = convert::device_filter(&message)?;
             let silent_since = convert::silent_since(&message)?;
             let (cursor, rows) = convert::page(message.page)?;
+            let store = self.authority.store();
             let page = match silent_since {
-                Some(since) => self.0.silent_devices(since, cursor.as_ref(), rows).await?,
-                None => self.0.devices(&filter, cursor.as_ref(), rows).await?,
+                Some(since) => store.devices_not_seen_since(since, cursor.as_ref(), rows).await?,
+                None => store.devices(&filter, cursor.as_ref(), rows).await?,
             };
             Ok(v1::ListDevicesResponse {
                 devices: page.rows.iter().map(convert::device).collect(),
@@ -53,15 +49,15 @@ impl LifecycleService for Lifecycle {
     async fn list_certificates(
         &self,
         request: Request<v1::ListCertificatesRequest>,
-    ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
-        answer(&self.0, "ListCertificates", request, async |_, message| {
+    ) -> Answer<v1::ListCertificatesResponse> {
+        self.answer("ListCertificates", request, async |_, message| {
             let selection = convert::certificate_selection(message.selection)?;
             let (cursor, rows) = convert::page(message.page)?;
             let one = matches!(selection, CertificateSelection::One(_));
-            let page = self.0.certificates(selection, cursor.as_ref(), rows).await?;
+            let page = self.authority.certificates(selection, cursor.as_ref(), rows).await?;
             let mut certificates = convert::family(&page.rows);
             if let (true, [summary], [record]) = (one, certificates.as_mut_slice(), page.rows.as_slice()) {
-                summary.child_serial_numbers = convert::serial_bytes(self.0.children(record).await?);
+                summary.child_serial_numbers = convert::serial_bytes(self.authority.children(record).await?);
             }
             Ok(v1::ListCertificatesResponse {
                 certificates,
@@ -74,9 +70,9 @@ impl LifecycleService for Lifecycle {
     async fn preview_selection(
         &self,
         request: Request<v1::PreviewSelectionRequest>,
-    ) -> Result<Response<v1::PreviewSelectionResponse>, Status> {
-        answer(&self.0, "PreviewSelection", request, async |_, message| {
-            let survey = self.0.preview(&convert::selection(message.selection)?).await?;
+    ) -> Answer<v1::PreviewSelectionResponse> {
+        self.answer("PreviewSelection", request, async |_, message| {
+            let survey = self.authority.store().survey(&convert::selection(message.selection)?).await?;
             Ok(convert::survey(&survey))
         })
         .await
@@ -84,49 +80,40 @@ impl LifecycleService for Lifecycle {
 
     type RevokeStream = BoxStream<'static, Result<v1::RevokeProgress, Status>>;
 
-    async fn revoke(
-        &self,
-        request: Request<v1::RevokeRequest>,
-    ) -> Result<Response<Self::RevokeStream>, Status> {
-        let caller = caller(&self.0, REVOKE, &request)?;
+    async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Answer<Self::RevokeStream> {
+        let caller = caller(&self.authority, REVOKE, &request)?;
         let begun = async {
             let request = convert::revocation_request(request.into_inner())?;
-            self.0.revoke(&caller, request).await
+            self.authority.revoke(&caller, request).await
         };
         let first =
-            begun.await.map_err(|refused| refuse(&self.0, REVOKE, Some(caller.principal()), &refused))?;
-        Ok(Response::new(follow(Arc::clone(&self.0), caller, first)))
+            begun.await.map_err(|refused| refuse(&self.authority, REVOKE, caller.principal(), &refused))?;
+        Ok(Response::new(follow(Arc::clone(&self.authority), caller, first)))
     }
 
-    async fn hold(&self, request: Request<v1::HoldRequest>) -> Result<Response<v1::HoldResponse>, Status> {
-        answer(&self.0, "Hold", request, async |caller, message| {
+    async fn hold(&self, request: Request<v1::HoldRequest>) -> Answer<v1::HoldResponse> {
+        self.answer("Hold", request, async |caller, message| {
             let (device, note) =
                 (convert::device_id(message.device)?, convert::remark("remark", &message.remark)?);
-            let device = self.0.hold(&caller, device, note).await?;
+            let device = self.authority.hold(&caller, device, note).await?;
             Ok(v1::HoldResponse { device: Some(convert::device(&device)) })
         })
         .await
     }
 
-    async fn release(
-        &self,
-        request: Request<v1::ReleaseRequest>,
-    ) -> Result<Response<v1::ReleaseResponse>, Status> {
-        answer(&self.0, "Release", request, async |caller, message| {
-            let device = self.0.release_device(&caller, convert::device_id(message.device)?).await?;
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answer<v1::ReleaseResponse> {
+        self.answer("Release", request, async |caller, message| {
+            let device = self.authority.release_device(&caller, convert::device_id(message.device)?).await?;
             Ok(v1::ReleaseResponse { device: Some(convert::device(&device)) })
         })
         .await
     }
 
-    async fn retire(
-        &self,
-        request: Request<v1::RetireRequest>,
-    ) -> Result<Response<v1::RetireResponse>, Status> {
-        answer(&self.0, "Retire", request, async |caller, message| {
+    async fn retire(&self, request: Request<v1::RetireRequest>) -> Answer<v1::RetireResponse> {
+        self.answer("Retire", request, async |caller, message| {
             let (device, note) =
                 (convert::device_id(message.device)?, convert::remark("remark", &message.remark)?);
-            let device = self.0.retire(&caller, device, note).await?;
+            let device = self.authority.retire(&caller, device, note).await?;
             Ok(v1::RetireResponse { device: Some(convert::device(&device)) })
         })
         .await
@@ -135,10 +122,10 @@ impl LifecycleService for Lifecycle {
     async fn request_rotation(
         &self,
         request: Request<v1::RequestRotationRequest>,
-    ) -> Result<Response<v1::RequestRotationResponse>, Status> {
-        answer(&self.0, "RequestRotation", request, async |caller, message| {
+    ) -> Answer<v1::RequestRotationResponse> {
+        self.answer("RequestRotation", request, async |caller, message| {
             let request = convert::rotation_request(message)?;
-            let entry = self.0.request_rotation(&caller, request).await?;
+            let entry = self.authority.request_rotation(&caller, request).await?;
             Ok(v1::RequestRotationResponse { ledger_entry: entry.0 })
         })
         .await
@@ -147,21 +134,22 @@ impl LifecycleService for Lifecycle {
     async fn allow_rework(
         &self,
         request: Request<v1::AllowReworkRequest>,
-    ) -> Result<Response<v1::AllowReworkResponse>, Status> {
-        answer(&self.0, "AllowRework", request, async |caller, message| {
-            let device = self.0.allow_rework(&caller, convert::device_id(message.device)?).await?;
+    ) -> Answer<v1::AllowReworkResponse> {
+        self.answer("AllowRework", request, async |caller, message| {
+            let device = self.authority.allow_rework(&caller, convert::device_id(message.device)?).await?;
             Ok(v1::AllowReworkResponse { device: Some(convert::device(&device)) })
         })
         .await
     }
 
-    async fn list_alarms(
-        &self,
-        request: Request<v1::ListAlarmsRequest>,
-    ) -> Result<Response<v1::ListAlarmsResponse>, Status> {
-        answer(&self.0, "ListAlarms", request, async |_, message| {
+    async fn list_alarms(&self, request: Request<v1::ListAlarmsRequest>) -> Answer<v1::ListAlarmsResponse> {
+        self.answer("ListAlarms", request, async |_, message| {
             let (cursor, rows) = convert::page(message.page)?;
-            let page = self.0.alarms(convert::alarm_kind(message.kind)?, cursor.as_ref(), rows).await?;
+            let page = self
+                .authority
+                .store()
+                .alarms(convert::alarm_kind(message.kind)?, cursor.as_ref(), rows)
+                .await?;
             Ok(v1::ListAlarmsResponse {
                 alarms: page.rows.iter().filter_map(convert::alarm).collect(),
                 next_cursor: convert::next_cursor(page.next.as_ref()),
@@ -182,7 +170,7 @@ fn follow(
         let (authority, caller, last) = last?;
         match authority.follow_revocation(&caller, last).await {
             Ok(now) => Some((Ok(convert::progress(&now)), (!now.done).then_some((authority, caller, now)))),
-            Err(refused) => Some((Err(refuse(&authority, REVOKE, Some(caller.principal()), &refused)), None)),
+            Err(refused) => Some((Err(refuse(&authority, REVOKE, caller.principal(), &refused)), None)),
         }
     });
     stream::once(async move { Ok(convert::progress(&first)) }).chain(rest).boxed()

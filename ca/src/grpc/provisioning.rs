@@ -12,44 +12,39 @@ use proto::v1::provisioning_service_server::ProvisioningService;
 use store::Released;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::handler::{answer, caller, refuse};
-use super::{convert, status};
-
-pub(super) struct Provisioning(pub(super) Arc<Authority>);
+use super::handler::{caller, refuse};
+use super::{Answer, Api, convert, status};
 
 type Answers = Vec<Result<v1::IssueBirthCertificatesResponse, Status>>;
 
 #[tonic::async_trait]
-impl ProvisioningService for Provisioning {
+impl ProvisioningService for Api {
     type IssueBirthCertificatesStream =
         BoxStream<'static, Result<v1::IssueBirthCertificatesResponse, Status>>;
 
     async fn get_work_order(
         &self,
         request: Request<v1::GetWorkOrderRequest>,
-    ) -> Result<Response<v1::GetWorkOrderResponse>, Status> {
-        answer(&self.0, "GetWorkOrder", request, async |caller, message| {
+    ) -> Answer<v1::GetWorkOrderResponse> {
+        self.answer("GetWorkOrder", request, async |caller, message| {
             let id = convert::work_order_id("work_order", &message.work_order)?;
-            let order = self.0.work_order_of_station(&caller, id).await?;
+            let order = self.authority.work_order_of_station(&caller, id).await?;
             Ok(v1::GetWorkOrderResponse {
                 work_order: Some(convert::work_order(&order)),
-                chain: convert::chain(&self.0.chain(IssuerName::Factory)),
-                trust_bundle: Some(convert::trust_bundle(self.0.trust())),
-                enrollment_url: self.0.enrollment_url().to_owned(),
-                now: Some(convert::timestamp(self.0.now())),
+                chain: convert::chain(&self.authority.chain(IssuerName::Factory)),
+                trust_bundle: Some(convert::trust_bundle(self.authority.trust())),
+                enrollment_url: self.authority.enrollment_url().to_owned(),
+                now: Some(convert::timestamp(self.authority.now())),
             })
         })
         .await
     }
 
-    async fn get_units(
-        &self,
-        request: Request<v1::GetUnitsRequest>,
-    ) -> Result<Response<v1::GetUnitsResponse>, Status> {
-        answer(&self.0, "GetUnits", request, async |caller, message| {
+    async fn get_units(&self, request: Request<v1::GetUnitsRequest>) -> Answer<v1::GetUnitsResponse> {
+        self.answer("GetUnits", request, async |caller, message| {
             let id = convert::work_order_id("work_order", &message.work_order)?;
-            let units = self.0.units(&caller, id, convert::units_asked(&message)?).await?;
-            Ok(convert::units(&units, &caller, self.0.now()))
+            let units = self.authority.units(&caller, id, convert::units_asked(&message)?).await?;
+            Ok(convert::units(&units, &caller, self.authority.now()))
         })
         .await
     }
@@ -57,9 +52,9 @@ impl ProvisioningService for Provisioning {
     async fn issue_birth_certificate(
         &self,
         request: Request<v1::IssueBirthCertificateRequest>,
-    ) -> Result<Response<v1::IssueBirthCertificateResponse>, Status> {
-        answer(&self.0, "IssueBirthCertificate", request, async |caller, message| {
-            let released = self.0.issue_birth(&caller, convert::birth_request(message)?).await?;
+    ) -> Answer<v1::IssueBirthCertificateResponse> {
+        self.answer("IssueBirthCertificate", request, async |caller, message| {
+            let released = self.authority.issue_birth(&caller, convert::birth_request(message)?).await?;
             Ok(v1::IssueBirthCertificateResponse { certificate: Some(convert::issued(&released)) })
         })
         .await
@@ -68,9 +63,9 @@ impl ProvisioningService for Provisioning {
     async fn issue_birth_certificates(
         &self,
         request: Request<Streaming<v1::IssueBirthCertificateRequest>>,
-    ) -> Result<Response<Self::IssueBirthCertificatesStream>, Status> {
-        let caller = caller(&self.0, STREAM, &request)?;
-        let authority = Arc::clone(&self.0);
+    ) -> Answer<Self::IssueBirthCertificatesStream> {
+        let caller = caller(&self.authority, STREAM, &request)?;
+        let authority = Arc::clone(&self.authority);
         let answers = request
             .into_inner()
             .ready_chunks(CHUNK_MESSAGES_MAX)
@@ -83,12 +78,12 @@ impl ProvisioningService for Provisioning {
     async fn confirm_unit(
         &self,
         request: Request<v1::ConfirmUnitRequest>,
-    ) -> Result<Response<v1::ConfirmUnitResponse>, Status> {
-        answer(&self.0, "ConfirmUnit", request, async |caller, message| {
+    ) -> Answer<v1::ConfirmUnitResponse> {
+        self.answer("ConfirmUnit", request, async |caller, message| {
             let work_order = convert::work_order_id("work_order", &message.work_order)?;
             let device = convert::device_id(message.device)?;
             let serial_number = convert::serial_number(&message.serial_number)?;
-            let counts = self.0.confirm_unit(&caller, work_order, device, serial_number).await?;
+            let counts = self.authority.confirm_unit(&caller, work_order, device, serial_number).await?;
             Ok(v1::ConfirmUnitResponse { counts: Some(convert::counts(counts)) })
         })
         .await
@@ -97,12 +92,12 @@ impl ProvisioningService for Provisioning {
     async fn report_scrap(
         &self,
         request: Request<v1::ReportScrapRequest>,
-    ) -> Result<Response<v1::ReportScrapResponse>, Status> {
-        answer(&self.0, "ReportScrap", request, async |caller, message| {
+    ) -> Answer<v1::ReportScrapResponse> {
+        self.answer("ReportScrap", request, async |caller, message| {
             let work_order = convert::work_order_id("work_order", &message.work_order)?;
             let device = convert::device_id(message.device)?;
             let reason = convert::remark("reason", &message.reason)?;
-            let counts = self.0.report_scrap(&caller, work_order, device, reason).await?;
+            let counts = self.authority.report_scrap(&caller, work_order, device, reason).await?;
             Ok(v1::ReportScrapResponse { counts: Some(convert::counts(counts)) })
         })
         .await
@@ -147,8 +142,7 @@ async fn answer_chunk(
                 .zip(outcomes)
                 .map(|(request_id, outcome)| Ok(one_answer(&authority, &caller, request_id, outcome))),
         ),
-        // The caller is no longer good: this is its only answer.
-        Err(refused) => return vec![Err(refuse(&authority, STREAM, Some(caller.principal()), &refused))],
+        Err(refused) => return vec![Err(refuse(&authority, STREAM, caller.principal(), &refused))],
     }
     answers.extend(end.map(Err));
     answers
@@ -164,12 +158,7 @@ fn one_answer(
     let outcome = match outcome {
         Ok(released) => Outcome::Certificate(convert::issued(&released)),
         Err(refused) => {
-            authority.report(
-                STREAM,
-                Some(caller.principal()),
-                &refused,
-                status::reason(&refused).as_str_name(),
-            );
+            authority.report(STREAM, caller.principal(), &refused, status::reason(&refused).as_str_name());
             Outcome::Refusal(status::refusal(&refused))
         }
     };

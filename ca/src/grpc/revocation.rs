@@ -7,28 +7,23 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use proto::v1;
 use proto::v1::revocation_service_server::RevocationService;
-use publication::{Crl, Publication};
+use publication::Crl;
 use store::StoreError;
 use tonic::{Request, Response, Status};
 
-use super::convert;
-use super::handler::{answer, caller, refuse};
-
-pub(super) struct Revocations {
-    pub(super) authority: Arc<Authority>,
-    pub(super) publication: Arc<Publication>,
-}
+use super::handler::{caller, refuse};
+use super::{Answer, Api, convert};
 
 #[tonic::async_trait]
-impl RevocationService for Revocations {
+impl RevocationService for Api {
     type WatchRevocationsStream = BoxStream<'static, Result<v1::WatchRevocationsResponse, Status>>;
     type GetCrlStream = BoxStream<'static, Result<v1::GetCrlResponse, Status>>;
 
     async fn check_status(
         &self,
         request: Request<v1::CheckStatusRequest>,
-    ) -> Result<Response<v1::CheckStatusResponse>, Status> {
-        answer(&self.authority, "CheckStatus", request, async |_, message| {
+    ) -> Answer<v1::CheckStatusResponse> {
+        self.answer("CheckStatus", request, async |_, message| {
             let numbers = convert::serial_numbers(&message)?;
             let statuses = self.authority.statuses(&numbers).await?;
             let states = numbers.into_iter().zip(&statuses);
@@ -41,7 +36,7 @@ impl RevocationService for Revocations {
     async fn watch_revocations(
         &self,
         request: Request<v1::WatchRevocationsRequest>,
-    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+    ) -> Answer<Self::WatchRevocationsStream> {
         let caller = caller(&self.authority, WATCH, &request)?;
         let v1::WatchRevocationsRequest { cursor: known, from_now } = request.into_inner();
         let cursor = match convert::feed_cursor(&known) {
@@ -50,7 +45,7 @@ impl RevocationService for Revocations {
             Err(refused) => Err(refused),
         };
         let cursor =
-            cursor.map_err(|refused| refuse(&self.authority, WATCH, Some(caller.principal()), &refused))?;
+            cursor.map_err(|refused| refuse(&self.authority, WATCH, caller.principal(), &refused))?;
         // The watcher learns the cursor of now before the first change.
         let first = (from_now && known.is_empty()).then(|| v1::WatchRevocationsResponse {
             events: Vec::new(),
@@ -61,11 +56,8 @@ impl RevocationService for Revocations {
         Ok(Response::new(stream::iter(first.map(Ok)).chain(pages).boxed()))
     }
 
-    async fn get_crl(
-        &self,
-        request: Request<v1::GetCrlRequest>,
-    ) -> Result<Response<Self::GetCrlStream>, Status> {
-        answer(&self.authority, "GetCrl", request, async |_, message| {
+    async fn get_crl(&self, request: Request<v1::GetCrlRequest>) -> Answer<Self::GetCrlStream> {
+        self.answer("GetCrl", request, async |_, message| {
             let id = convert::crl_id(&message)?;
             // Without a full CRL the first one since the start is not made yet; a shard without a CRL does
             // not exist.
@@ -95,7 +87,7 @@ fn watch(
         };
         match page {
             Ok(page) => Some((Ok(convert::feed_page(&page)), Some((authority, caller, page.next, false)))),
-            Err(refused) => Some((Err(refuse(&authority, WATCH, Some(caller.principal()), &refused)), None)),
+            Err(refused) => Some((Err(refuse(&authority, WATCH, caller.principal(), &refused)), None)),
         }
     })
     .boxed()

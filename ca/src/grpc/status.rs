@@ -69,17 +69,13 @@ pub(crate) enum CallRejected {
     Overloaded,
     /// The oldest call of an unknown caller is ended for a new one.
     MadeRoom,
-    /// The CA stops.
     Stopping,
     /// It was not done within the time that the caller allows (`grpc-timeout`), or within ours.
     NotInTime,
-    /// Its messages are compressed.
     Compressed,
-    /// `grpc-timeout` is malformed.
     TimeoutMalformed,
 }
 
-/// A rejected call as a status.
 pub(crate) fn rejection(rejected: CallRejected) -> Status {
     let (reason, message) = match rejected {
         CallRejected::Caller(why) => {

@@ -26,12 +26,9 @@ use super::host;
 use super::metrics::{DropReason, Metrics};
 use crate::network_limit::{Acquired, NetworkLimit, NetworkPermit};
 
-/// Answers requests.
 pub(crate) trait Responder: Send + Sync + 'static {
-    /// Of a response.
     type Body: Body<Data = Bytes, Error: Error + Send + Sync + 'static> + From<Bytes> + Send + Unpin + 'static;
 
-    /// The response to a request from this address.
     fn answer(
         &self,
         from: IpAddr,
@@ -39,7 +36,6 @@ pub(crate) trait Responder: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// A bound listener and its limit.
 pub(crate) struct HttpListener {
     listener: TcpListener,
     limit: Arc<NetworkLimit>,
@@ -47,7 +43,6 @@ pub(crate) struct HttpListener {
 }
 
 impl HttpListener {
-    /// With at most this many concurrent connections.
     pub(crate) fn new(listener: TcpListener, connections_max: usize, metrics: Arc<Metrics>) -> Self {
         Self { listener, limit: NetworkLimit::new(connections_max), metrics }
     }

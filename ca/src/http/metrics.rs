@@ -12,9 +12,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
-pub use sources::{BlockedKeysFigures, Expiries, Expiry, Figures, MetricsSources};
+use sources::FiguresCollector;
+
+pub use sources::{BlockedKeysFigures, Figures, FiguresNow};
 
 /// All metrics of the server.
 pub struct Metrics {
@@ -29,46 +31,31 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers all metrics. `sources` are read at every scrape.
-    pub fn new(sources: MetricsSources) -> Self {
+    /// Registers all metrics. `figures` are read at every scrape.
+    pub fn new(figures: FiguresNow) -> Self {
         let mut registry = Registry::with_prefix("touchmark");
         registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
-        let metrics = Self {
-            rpcs: Family::default(),
-            rpc_seconds: Family::new_with_constructor(latency),
-            rpcs_in_flight: Gauge::default(),
-            connections: Gauge::default(),
-            connections_dropped: Family::default(),
-            handshakes: Counter::default(),
-            handshakes_in_flight: Gauge::default(),
-            registry: Registry::default(),
-        };
-        registry.register("rpcs", "gRPC calls answered, by method and status code", metrics.rpcs.clone());
-        registry.register_with_unit(
-            "rpc_duration",
-            "Time from a call's arrival to the end of its answer",
-            Unit::Seconds,
-            metrics.rpc_seconds.clone(),
-        );
-        registry.register("rpcs_in_flight", "gRPC calls being answered", metrics.rpcs_in_flight.clone());
-        registry.register(
-            "connections",
-            "Open connections after their handshake",
-            metrics.connections.clone(),
-        );
-        registry.register(
-            "connections_dropped",
-            "Connections cut or refused, by reason",
-            metrics.connections_dropped.clone(),
-        );
-        registry.register("handshakes", "TLS handshakes completed", metrics.handshakes.clone());
-        registry.register(
-            "handshakes_in_flight",
-            "TLS handshakes not yet completed",
-            metrics.handshakes_in_flight.clone(),
-        );
-        registry.register_collector(Box::new(sources));
-        Self { registry, ..metrics }
+        let rpc_seconds: Family<MethodLabels, Histogram, _> =
+            Family::new_with_constructor(latency as fn() -> Histogram);
+        let help = "Time from a call's arrival to the end of its answer";
+        registry.register_with_unit("rpc_duration", help, Unit::Seconds, rpc_seconds.clone());
+        registry.register_collector(Box::new(FiguresCollector(figures)));
+        let (connections, dropped) =
+            ("Open connections after their handshake", "Connections cut or refused, by reason");
+        Self {
+            rpcs: registered(&mut registry, "rpcs", "gRPC calls answered, by method and status code"),
+            rpc_seconds,
+            rpcs_in_flight: registered(&mut registry, "rpcs_in_flight", "gRPC calls being answered"),
+            connections: registered(&mut registry, "connections", connections),
+            connections_dropped: registered(&mut registry, "connections_dropped", dropped),
+            handshakes: registered(&mut registry, "handshakes", "TLS handshakes completed"),
+            handshakes_in_flight: registered(
+                &mut registry,
+                "handshakes_in_flight",
+                "TLS handshakes not yet completed",
+            ),
+            registry,
+        }
     }
 
     /// The text for `/metrics`; `None`: it cannot be encoded.
@@ -109,6 +96,12 @@ impl Metrics {
     pub fn dropped(&self, reason: DropReason) {
         self.connections_dropped.get_or_create(&DroppedLabels { reason }).inc();
     }
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 /// Adds one to a gauge until it is dropped.

@@ -118,7 +118,6 @@ impl<D: DelegateIssuer> PublicHttp<D> {
     }
 }
 
-/// What a path names.
 enum Resource {
     Crl(CrlId),
     Certificate(IssuerName),

@@ -2,19 +2,20 @@
 
 use std::time::SystemTime;
 
+use authority::{certify, signed};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{IssuerName, PrincipalName, ProfileName, PublicKey, Role, SerialNumber};
-use issuance::{Certificate, Names, Profile, Request, Subject, draft};
+use issuance::{Certificate, Names, Profile, Request, Subject};
 use ledger::{Action, Command, IssuanceSubject, SignedCertificate};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
-use signer::{FileSigner, Signer, plain_key_pem};
+use signer::{Signer, plain_key_pem};
 use zeroize::Zeroizing;
 
 use super::{FIRST_OPERATOR, InitError, Plan, SERVER_NAME};
+use crate::open::NewIssuingKey;
 use crate::profiles::add_revocation_urls;
 
-/// All of them.
 pub(super) struct Certificates {
     pub(super) root: MadeIssuer,
     pub(super) factory: MadeIssuer,
@@ -24,15 +25,13 @@ pub(super) struct Certificates {
     pub(super) operator: MadeCredential,
 }
 
-/// An issuer and its key.
 pub(super) struct MadeIssuer {
     pub(super) name: IssuerName,
     pub(super) profile: ProfileName,
     pub(super) certificate: Certificate,
-    pub(super) signer: FileSigner,
+    pub(super) key: NewIssuingKey,
 }
 
-/// A credential and its key.
 pub(super) struct MadeCredential {
     pub(super) role: Role,
     pub(super) name: PrincipalName,
@@ -41,7 +40,6 @@ pub(super) struct MadeCredential {
     pub(super) key_pem: Zeroizing<String>,
 }
 
-/// Makes all keys and certificates.
 pub(super) async fn make(plan: &Plan, names: Names, now: SystemTime) -> Result<Certificates, InitError> {
     let public_url = plan.public_url.as_deref();
     let maker = Maker { organization: &plan.organization, public_url, now };
@@ -61,15 +59,13 @@ pub(super) async fn make(plan: &Plan, names: Names, now: SystemTime) -> Result<C
 }
 
 impl Certificates {
-    /// The issuers, root first.
     pub(super) fn issuers(&self) -> [&MadeIssuer; 4] {
         [&self.root, &self.factory, &self.operational, &self.infrastructure]
     }
 
-    /// The commands that record the certificates, in this order.
     pub(super) fn commands(&self) -> Vec<Command> {
         let issuers = self.issuers().map(|made| {
-            let signed = signed(&made.certificate, issuer_of(made.profile), made.profile);
+            let signed = recorded(&made.certificate, made.profile);
             command(&made.name, Action::InstallIssuer { issuer: made.name, certificate: signed })
         });
         let credentials = [&self.server, &self.operator].map(record_command);
@@ -92,17 +88,17 @@ impl Maker<'_> {
         common_name: &str,
         parent: Option<&MadeIssuer>,
     ) -> Result<MadeIssuer, InitError> {
-        let signer = FileSigner::generate()?;
+        let key = NewIssuingKey::generate()?;
         let request = Request {
-            public_key: signer.public_key().clone(),
+            public_key: key.signer().public_key().clone(),
             subject: Subject::Issuer(common_name.to_owned()),
             lifetime: None,
             shard: None,
         };
-        let by = parent.map_or(&signer, |parent| &parent.signer);
+        let by = parent.map_or(&key, |parent| &parent.key).signer();
         let certificate =
             self.certificate(request, profile, parent.map(|parent| &parent.certificate), by).await?;
-        Ok(MadeIssuer { name, profile, certificate, signer })
+        Ok(MadeIssuer { name, profile, certificate, key })
     }
 
     pub(super) async fn credential(
@@ -135,16 +131,12 @@ impl Maker<'_> {
         let serial_number = SerialNumber::random(&mut UnwrapErr(SysRng));
         let mut terms = Profile::standard(profile);
         add_revocation_urls(&mut terms, self.public_url);
-        let prepared =
-            draft(request, &terms, self.organization, issuer, serial_number, self.now)?.prepare()?;
-        let signature = by.sign(prepared.to_be_signed()).await?;
-        Ok(prepared.seal(&signature)?)
+        certify(request, &terms, self.organization, (issuer, by), serial_number, self.now).await
     }
 }
 
-/// The command that records a credential made at the CA.
 pub(super) fn record_command(made: &MadeCredential) -> Command {
-    let certificate = signed(&made.certificate, issuer_of(made.profile), made.profile);
+    let certificate = recorded(&made.certificate, made.profile);
     let action = Action::Issue {
         subject: IssuanceSubject::Credential { role: made.role, name: made.name.clone() },
         certificate,
@@ -154,25 +146,14 @@ pub(super) fn record_command(made: &MadeCredential) -> Command {
 
 impl MadeIssuer {
     fn as_issuer(&self) -> (&Certificate, &dyn Signer) {
-        (&self.certificate, &self.signer)
+        (&self.certificate, self.key.signer())
     }
 }
 
-fn issuer_of(profile: ProfileName) -> IssuerName {
-    Profile::standard(profile).issuer
-}
-
-fn signed(certificate: &Certificate, issuer: IssuerName, profile: ProfileName) -> SignedCertificate {
-    SignedCertificate {
-        issuer,
-        profile,
-        serial_number: certificate.serial_number(),
-        key: certificate.public_key().fingerprint(),
-        validity: certificate.validity(),
-        // A CA certificate is on the full CRL of the root; all others are in the first shard of their issuer.
-        shard: (!certificate.is_ca()).then_some(0),
-        der: certificate.der().to_vec().into(),
-    }
+/// The certificate for the ledger: a CA's is on the full CRL of the root, all others are in the first shard of
+/// their issuer.
+fn recorded(certificate: &Certificate, profile: ProfileName) -> SignedCertificate {
+    signed(certificate, &Profile::standard(profile), (!certificate.is_ca()).then_some(0))
 }
 
 fn command(what: &dyn std::fmt::Display, action: Action) -> Command {

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Clock;
 use ledger::{Action, Command, EntryNumber};
-use publication::{CrlNumberFile, StoreStatus};
-use store::{OpenError, Store, StoreError, StoreSettings};
+use store::StoreError;
 
 use super::InitError;
 use crate::config::Settings;
+use crate::open::with_ledger;
 
 /// A confirmed time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,7 @@ pub struct ConfirmedTime {
 /// When the two clocks differ, or the ledger cannot be opened, which a serving CA has locked.
 pub async fn confirm_time(
     settings: &Settings,
-    clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
+    clock: Arc<dyn Clock>,
     told: SystemTime,
     remark: String,
 ) -> Result<ConfirmedTime, InitError> {
@@ -41,22 +40,17 @@ pub async fn confirm_time(
     if apart > APART_MAX {
         return Err(InitError::OtherTime { shows: time, told });
     }
-    let store = open_store(&settings.store).await?;
-    // Nothing is added to a ledger that lost its end: the rest of that end would be truncated.
-    if let Err(why) = CrlNumberFile::open(&settings.publication.epoch_file, &StoreStatus(store.clone())).await
-    {
-        store.close().await?;
-        return Err(why.into());
-    }
-    let before = store.last_entry_at().await?.unwrap_or(time);
-    let mut content = [0; 32];
-    content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
-    let action = Action::ConfirmTime(before);
-    let command = Command { principal: None, credential: None, request: None, content, remark, action };
-    let verdict =
-        store.commit(vec![command]).await?.pop().ok_or(StoreError::Bug("a command has no verdict"))?;
-    store.close().await?;
-    Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
+    with_ledger(settings, clock, async |store, _| {
+        let before = store.last_entry_at().await?.unwrap_or(time);
+        let mut content = [0; 32];
+        content.copy_from_slice(digest(&SHA256, b"touchmark-ca confirm-time").as_ref());
+        let action = Action::ConfirmTime(before);
+        let command = Command { principal: None, credential: None, request: None, content, remark, action };
+        let verdict = store.commit(vec![command]).await?.pop();
+        let verdict = verdict.ok_or(StoreError::Bug("a command has no verdict"))?;
+        Ok(ConfirmedTime { entry: verdict?.entry().number, time, before })
+    })
+    .await
 }
 
 /// The largest difference: time to read a clock and to type, and clocks that are a little off.

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
 use issuance::Certificate;
-use signer::{Passphrase, certificate_file, key_file, write_private};
+use signer::{Passphrase, certificate_file, write_private};
 
 use super::certificates::{Certificates, MadeCredential};
 use super::{InitError, Plan, operator_dir, texts};
@@ -48,7 +48,7 @@ impl Building {
                 &issuers.join(certificate_file(issuer.name)),
                 &texts::certificate_pem(&issuer.certificate),
             )?;
-            issuer.signer.save(&issuers.join(key_file(issuer.name)), passphrase)?;
+            issuer.key.save(&issuers, issuer.name, passphrase)?;
         }
         sync_dir(&issuers)?;
         if plan.passphrase_file.is_none() {
@@ -65,19 +65,16 @@ impl Building {
         write(&self.dir.join("ca.toml"), &texts::ca_toml(plan))
     }
 
-    /// Creates the directory of the store.
     pub(super) fn store_dir(&self) -> Result<PathBuf, InitError> {
         let dir = self.dir.join("store");
         make_dir(&dir)?;
         Ok(dir)
     }
 
-    /// The path of the file of CRL numbers.
     pub(super) fn epoch_file(&self) -> PathBuf {
         self.dir.join("crl-epoch")
     }
 
-    /// The path of the issuers' directory.
     pub(super) fn issuers_dir(&self) -> PathBuf {
         self.dir.join("issuers")
     }
@@ -119,7 +116,6 @@ fn building_prefix(target: &Path) -> String {
     format!(".{}.init-", target.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Writes a credential directory, which must not exist.
 pub(super) fn write_credential(
     dir: &Path,
     made: &MadeCredential,
@@ -138,7 +134,6 @@ pub(super) struct CredentialDir {
 }
 
 impl CredentialDir {
-    /// Creates it; it must not exist.
     pub(super) fn begin(
         dir: &Path,
         made: &MadeCredential,

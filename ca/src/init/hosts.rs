@@ -1,12 +1,11 @@
 //! Names and addresses in the server's certificate.
 
+use std::net::SocketAddr;
+
 use identity::{Host, HostError};
 use issuance::Names;
 
 /// Parses a name or address of a server, in the form that certificates have.
-///
-/// # Errors
-/// When it is neither.
 pub fn parse_host(text: &str) -> Result<String, HostError> {
     text.parse::<Host>().map(|host| host.to_string())
 }
@@ -24,10 +23,12 @@ pub(super) fn names(hosts: &[String]) -> Result<Names, HostError> {
     Ok(names)
 }
 
-/// The host of a valid URL.
-pub(super) fn host_of(url: &str) -> Option<String> {
-    let uri: http::Uri = url.parse().ok()?;
-    Host::of_uri(uri.host()?).ok().map(|host| host.to_string())
+/// These hosts, the one of the enrollment URL, which devices check, and the one of a single listener.
+pub(super) fn with_own(hosts: Vec<String>, enrollment_url: Option<&str>, listen: SocketAddr) -> Vec<String> {
+    let uri: Option<http::Uri> = enrollment_url.and_then(|url| url.parse().ok());
+    let enrollment = uri.as_ref().and_then(http::Uri::host).and_then(|host| Host::of_uri(host).ok());
+    let listen = Some(listen.ip()).filter(|address| !address.is_unspecified()).map(Host::Address);
+    hosts.into_iter().chain(enrollment.into_iter().chain(listen).map(|host| host.to_string())).collect()
 }
 
 /// Always in the certificate, for clients on the same machine.

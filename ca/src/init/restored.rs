@@ -4,34 +4,29 @@
 use std::sync::Arc;
 
 use identity::Clock;
-use publication::{CrlNumberError, CrlNumberFile, LedgerHead, StoreStatus};
-use store::{OpenError, Store, StoreSettings};
+use publication::{CrlNumberError, LedgerHead, StoreStatus};
+use store::{OpenError, StoreSettings};
 
 use super::InitError;
 use crate::config::Settings;
+use crate::open::{accept_ledger, with_ledger};
 
 /// Whether the ledger lacks entries that this CA has published. Changes nothing.
 ///
 /// # Errors
-/// When the ledger cannot be opened, which a serving CA has locked, or the file of CRL numbers cannot be
-/// read.
-pub async fn lacks_something(
-    settings: &Settings,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
-) -> Result<bool, InitError> {
-    let store = match open_store(&settings.store).await {
-        Ok(store) => store,
-        Err(OpenError::LostEnd { .. }) => return Ok(true),
-        Err(error) => return Err(error.into()),
-    };
-    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &StoreStatus(store.clone())).await;
-    store.close().await?;
-    match numbers {
-        Ok(_) => Ok(false),
+/// When the ledger cannot be opened, which a serving CA has locked, or the CRL numbers cannot be read.
+pub async fn lacks_something(settings: &Settings, clock: Arc<dyn Clock>) -> Result<bool, InitError> {
+    match with_ledger(settings, clock, async |_, _| Ok(())).await {
+        Ok(()) => Ok(false),
         Err(
-            CrlNumberError::OlderLedger { .. } | CrlNumberError::Read { .. } | CrlNumberError::Damaged { .. },
+            InitError::Ledger(OpenError::LostEnd { .. })
+            | InitError::CrlNumbers(
+                CrlNumberError::OlderLedger { .. }
+                | CrlNumberError::Read { .. }
+                | CrlNumberError::Damaged { .. },
+            ),
         ) => Ok(true),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -39,15 +34,12 @@ pub async fn lacks_something(
 /// epoch.
 ///
 /// # Errors
-/// When the ledger cannot be opened, which a serving CA has locked, or the file of CRL numbers cannot be
-/// written.
-pub async fn accept_restored_store(
-    settings: &Settings,
-    clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
-) -> Result<u64, InitError> {
-    let store = open_store(&settings.store).await?;
+/// When the ledger cannot be opened, which a serving CA has locked, or the CRL numbers cannot be written.
+pub async fn accept_restored_store(settings: &Settings, clock: Arc<dyn Clock>) -> Result<u64, InitError> {
+    let now = clock.now();
+    let store = StoreSettings { accept_lost_end: true, ..settings.store.clone() };
+    let store = store::open(store, clock).await?;
     let seen = LedgerHead::of(&StoreStatus(store.clone())).await;
     store.close().await?;
-    Ok(CrlNumberFile::accept(&settings.publication.epoch_file, seen?, clock.now())?)
+    Ok(accept_ledger(&settings.publication, seen?, now)?)
 }

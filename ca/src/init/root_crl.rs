@@ -10,14 +10,15 @@ use std::time::SystemTime;
 use identity::{Clock, IssuerName};
 use issuance::{Certificate, CrlEntry};
 use publication::{
-    CrlNumberError, CrlNumberFile, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, read_root_crl,
+    CrlNumberError, CrlNumbers, LedgerHead, RootCrlDraft, RootCrlError, StoreStatus, read_root_crl,
     root_crl_file, root_crl_signed_elsewhere, write_root_crl,
 };
 use signer::{Issuers, IssuersError, key_file};
-use store::{OpenError, Store, StoreSettings};
+use store::Store;
 
 use super::InitError;
 use crate::config::Settings;
+use crate::open::with_ledger;
 
 /// Signs and writes the CRL. Returns its path and its nextUpdate.
 ///
@@ -25,8 +26,7 @@ use crate::config::Settings;
 /// Also when the root's key is not on this machine, or a CA is serving.
 pub async fn renew_root_crl(
     settings: &Settings,
-    clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
+    clock: Arc<dyn Clock>,
 ) -> Result<(PathBuf, SystemTime), InitError> {
     let dir = &settings.issuers.dir;
     let issuers = Issuers::open(&settings.issuers).await?;
@@ -35,7 +35,7 @@ pub async fn renew_root_crl(
         IssuersError::Mismatch { .. } => InitError::OtherInstallation,
         source => InitError::RootKey { path: dir.join(key_file(IssuerName::Root)), source },
     })?;
-    let draft = draft(settings, root, clock.now(), open_store).await?;
+    let draft = draft(settings, root, clock).await?;
     write_root_crl(dir, &draft.sign(&*signer).await?)?;
     Ok((root_crl_file(dir), read_root_crl(dir, root)?.meta.next_update))
 }
@@ -45,16 +45,11 @@ pub async fn renew_root_crl(
 ///
 /// # Errors
 /// Also when the file exists, or a CA is serving.
-pub async fn export_root_crl(
-    settings: &Settings,
-    clock: &dyn Clock,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
-    to: &Path,
-) -> Result<(), InitError> {
+pub async fn export_root_crl(settings: &Settings, clock: Arc<dyn Clock>, to: &Path) -> Result<(), InitError> {
     let issuers = Issuers::open(&settings.issuers).await?;
     let cannot = |source| InitError::RootCrlFile { path: to.to_owned(), what: "written", source };
     let mut file = File::create_new(to).map_err(cannot)?;
-    let draft = draft(settings, issuers.certificate(IssuerName::Root), clock.now(), open_store).await;
+    let draft = draft(settings, issuers.certificate(IssuerName::Root), clock).await;
     let written = draft.and_then(|draft| {
         file.write_all(&draft.to_be_signed()).and_then(|()| file.sync_all()).map_err(cannot)
     });
@@ -106,28 +101,25 @@ fn read(path: &Path) -> Result<Vec<u8>, InitError> {
 async fn draft(
     settings: &Settings,
     root: &Certificate,
-    now: SystemTime,
-    open_store: impl AsyncFnOnce(&StoreSettings) -> Result<Arc<dyn Store>, OpenError>,
+    clock: Arc<dyn Clock>,
 ) -> Result<RootCrlDraft, InitError> {
-    let store = open_store(&settings.store).await?;
-    let made = make(settings, &store, now, root).await;
-    store.close().await?;
-    made
+    let now = clock.now();
+    with_ledger(settings, clock, async |store, numbers| make(settings, store, &*numbers, now, root).await)
+        .await
 }
 
 async fn make(
     settings: &Settings,
     store: &Arc<dyn Store>,
+    numbers: &dyn CrlNumbers,
     now: SystemTime,
     root: &Certificate,
 ) -> Result<RootCrlDraft, InitError> {
     if let Some(doubt) = settings.clock.judge(now, store.last_entry_at().await?) {
         return Err(InitError::Clock(doubt));
     }
-    let source = StoreStatus(store.clone());
-    let numbers = CrlNumberFile::open(&settings.publication.epoch_file, &source).await?;
-    let number =
-        numbers.take_now(1, LedgerHead::of(&source).await?)?.next().ok_or(CrlNumberError::Exhausted)?;
+    let head = LedgerHead::of(&StoreStatus(store.clone())).await?;
+    let number = numbers.take(1, head).await?.next().ok_or(CrlNumberError::Exhausted)?;
     let (mut entries, mut from) = (Vec::new(), Some(0));
     while let Some(place) = from {
         // Entries of issuers never leave the root's CRL (R-CRL-13).
@@ -147,7 +139,6 @@ async fn make(
     Ok(RootCrlDraft::new(root, number, &entries, this_update, now)?)
 }
 
-/// Entries that are read at a time; a root has a handful.
 const PAGE: usize = 1_024;
 
 /// The root's CRL has some hundred bytes.

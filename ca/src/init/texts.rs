@@ -101,13 +101,11 @@ impl Made {
     }
 }
 
-/// A certificate as PEM.
 pub(super) fn certificate_pem(certificate: &Certificate) -> String {
     let document = Document::try_from(certificate.der()).ok();
     document.and_then(|document| document.to_pem("CERTIFICATE", LineEnding::LF).ok()).unwrap_or_default()
 }
 
-/// `touchmark.toml` of the first operator.
 pub(super) fn client_toml(listen: SocketAddr) -> String {
     let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -115,7 +113,6 @@ pub(super) fn client_toml(listen: SocketAddr) -> String {
     format!("# Where the certificate authority is.\nserver = \"https://{host}:{port}\"\n")
 }
 
-/// `ca.toml`.
 pub(super) fn ca_toml(plan: &Plan) -> String {
     let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
     let or_default = |field: &str, value: String, default: &str| {
@@ -188,7 +185,6 @@ pub(super) fn ca_toml(plan: &Plan) -> String {
     )
 }
 
-/// The file of blocked keys, without entries.
 pub(super) fn blocked_keys() -> &'static str {
     "# Keys that get no certificate, besides the published test keys, which never do. One entry a line: the SHA-256 over the\n\
      # SubjectPublicKeyInfo in hex, or its first 30 digits or more. What follows a # is a comment. For a certificate or a key:\n\
@@ -199,7 +195,6 @@ pub(super) fn blocked_keys() -> &'static str {
      # Certificates that exist are not touched: touchmark revoke --key SHA256 --reason keyCompromise revokes them.\n"
 }
 
-/// The name of the file of blocked keys, in the directory of the installation.
 pub(super) const BLOCKED_KEYS: &str = "blocked-keys.txt";
 
 fn listed(name: String, path: PathBuf, certificate: &Certificate) -> MadeCertificate {

@@ -21,7 +21,6 @@ pub(super) struct BlockedKeysList {
 }
 
 impl BlockedKeysList {
-    /// The entries that the settings have read.
     pub(super) fn new(settings: &BlockedKeysSettings) -> Self {
         let (keys, _) = watch::channel(Arc::clone(&settings.keys));
         Self { keys, refused: AtomicU64::new(0), stale: AtomicBool::new(false) }
@@ -63,7 +62,6 @@ impl BlockedKeysList {
     }
 }
 
-/// Loads the file whenever it has changed, until `stop`.
 pub(super) async fn watch_file(list: Arc<BlockedKeysList>, path: PathBuf, stop: CancellationToken) {
     let mut watched = Watched::default();
     loop {
@@ -87,7 +85,6 @@ pub(super) async fn watch_file(list: Arc<BlockedKeysList>, path: PathBuf, stop: 
     }
 }
 
-/// The states of the file that were seen.
 #[derive(Default)]
 struct Watched {
     loaded: Option<Stamp>,

@@ -32,7 +32,6 @@ use call_log::{Call, CallIds};
 use limits::{CallLimits, CallPermit};
 use methods::{Kind, Method, Methods};
 
-/// Wraps the gRPC services.
 #[derive(Clone)]
 pub(super) struct CallLayer {
     metrics: Arc<Metrics>,
@@ -45,9 +44,6 @@ pub(super) struct CallLayer {
 impl CallLayer {
     /// Knows the methods in the encoded `FileDescriptorSet`s. All others are counted as `unknown`, so that
     /// clients cannot make metrics grow. Streams end after `stop`.
-    ///
-    /// # Errors
-    /// When a set cannot be decoded.
     pub(super) fn new(
         metrics: Arc<Metrics>,
         quota: Arc<PerClientQuota>,
@@ -63,7 +59,6 @@ impl CallLayer {
         })
     }
 
-    /// A permit for the call, and its deadline if it has one.
     fn admit(
         &self,
         request: &Request<Body>,
@@ -90,7 +85,6 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// A service whose calls are limited, counted and logged.
 #[derive(Clone)]
 pub(super) struct CallService<S> {
     inner: S,

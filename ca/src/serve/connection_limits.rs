@@ -1,5 +1,4 @@
-//! Limits on open gRPC connections. Principals have quotas of their own (`quota.rs`); all other
-//! clients share small limits by network, one for each kind.
+//! Limits on open gRPC connections: quotas of principals (`quota.rs`), and small limits by network.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,16 +24,13 @@ pub(super) struct ConnectionLimits {
 
 /// The right to one connection, given back on drop.
 pub(super) enum ConnectionPermit {
-    /// Of a principal's quota.
     Principal {
-        /// Only held.
         _permit: PrincipalPermit,
     },
     /// Of a client that is no principal: may be evicted for another one.
     Evictable(NetworkPermit),
 }
 
-/// A part of a principal's quota, and the connection's entry in the index.
 pub(super) struct PrincipalPermit {
     _quota: QuotaPermit,
     limits: Arc<ConnectionLimits>,
@@ -53,8 +49,7 @@ impl ConnectionLimits {
         })
     }
 
-    /// A permit for a connection from this address, and whether another was evicted for it. `None`: the limit
-    /// is reached.
+    /// A permit, and whether another connection was evicted for it; `None`: the limit is reached.
     pub(super) fn acquire(
         self: &Arc<Self>,
         peer: &Arc<Peer>,
@@ -77,13 +72,11 @@ impl ConnectionLimits {
         limit.acquire(from).map(|(permit, acquired)| (ConnectionPermit::Evictable(permit), acquired))
     }
 
-    /// The open connections whose client showed this certificate.
     pub(super) fn with(&self, certificate: &SerialNumber) -> Vec<Arc<Peer>> {
         let open = self.open.lock();
         open.get(certificate).map(|all| all.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
     }
 
-    /// All open connections of principals.
     pub(super) fn all(&self) -> Vec<Arc<Peer>> {
         self.open.lock().values().flatten().filter_map(Weak::upgrade).collect()
     }

@@ -8,7 +8,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// Logs certificates that expire soon or have expired, until `stop`.
 pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,9 +34,6 @@ pub(super) async fn watch(authority: Arc<Authority>, stop: CancellationToken) {
 }
 
 /// Checks that the server's certificate and those of the issuers have not expired: every call needs them.
-///
-/// # Errors
-/// With a sentence that names the certificate and the remedy.
 pub(super) fn ended(ends: &[End], now: SystemTime) -> Result<(), String> {
     match ends.iter().find(|end| end.not_after < now) {
         Some(end) => Err(format!("the certificate of {} has ended; {}", named(end), remedy(end))),
@@ -45,7 +41,6 @@ pub(super) fn ended(ends: &[End], now: SystemTime) -> Result<(), String> {
     }
 }
 
-/// How urgent it is to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Urgency {
     Soon,
@@ -94,13 +89,11 @@ fn remedy(end: &End) -> &'static str {
 }
 
 const SERVER: &str = "server";
-
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// From then on it is logged as an error.
 const LAST_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How often the certificates are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

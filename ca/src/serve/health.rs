@@ -17,7 +17,6 @@ use super::expiry;
 use super::tasks::{Fault, TaskState};
 use crate::http::Readiness;
 
-/// The services `grpc.health.v1` and reflection.
 #[derive(Clone)]
 pub(super) struct Health {
     reporter: HealthReporter,
@@ -29,15 +28,11 @@ pub(super) struct Health {
 
 impl Health {
     /// Health of all services in our file descriptors.
-    ///
-    /// # Errors
-    /// When the descriptors cannot be decoded.
     pub(super) fn new(readiness: Readiness) -> Result<Self, prost::DecodeError> {
         let (reporter, service) = health_reporter();
         Ok(Self { reporter, readiness, routes: Routes::new(service), services: services()? })
     }
 
-    /// The routes of both services.
     pub(super) fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -122,7 +117,6 @@ pub(super) fn readiness(
     Ok(())
 }
 
-/// The store's name in messages.
 const STORE: &str = "the store";
 
 /// How long publication may fail before the CA is not ready: a few attempts.

@@ -20,7 +20,6 @@ use crate::config::{Limits, Settings};
 use crate::http::metrics::Metrics;
 use crate::http::{HttpListener, MetricsHttp};
 
-/// Both listeners, bound and not served yet.
 pub(super) struct Listeners {
     grpc: TcpListener,
     http: TcpListener,
@@ -34,13 +33,11 @@ impl Listeners {
         Ok(Self { grpc, http, limits: settings.limits })
     }
 
-    /// The bound addresses of gRPC and metrics.
     pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.grpc.local_addr()?, self.http.local_addr()?))
     }
 
-    /// Serves until `stop`. Then accepts nothing more, answers calls that have begun, and aborts the rest
-    /// after `shutdown_timeout` or at `cut`.
+    /// Serves until `stop`, then answers what has begun for `shutdown_timeout` or until `cut`.
     pub(super) async fn run(
         self,
         tls: watch::Receiver<Arc<rustls::ServerConfig>>,
@@ -73,7 +70,6 @@ impl Listeners {
     }
 }
 
-/// The services and what they need.
 pub(super) struct Services {
     pub(super) authority: Arc<Authority>,
     pub(super) quota: Arc<PerClientQuota>,

@@ -8,20 +8,16 @@ use tokio_util::sync::CancellationToken;
 use super::quota::ClientUsage;
 use crate::network_limit::Network;
 
-/// The client of a connection as it was identified when it connected. Whether its certificate is still good
-/// is checked again on every call (ADR 0009).
+/// The client as it connected. Whether its certificate is still good is asked on every call (ADR 0009).
 pub(super) struct Peer {
     /// What it proved in the TLS handshake; `None`: it showed no certificate.
     pub(super) proof: Option<Proof>,
     pub(super) identity: Identity,
-    /// The network that it connected from.
     pub(super) network: Network,
     pub(super) revoked: RevokedSignal,
 }
 
-/// What is known of the client.
 pub(super) enum Identity {
-    /// It showed no certificate.
     Anonymous,
     /// It showed a self-signed certificate, which proves possession of a key and no more.
     BareKey,
@@ -29,9 +25,7 @@ pub(super) enum Identity {
     Refused,
     /// Its certificate belongs to a principal that may call.
     Principal {
-        /// The principal, its role and its certificate.
         caller: Caller,
-        /// What it uses of its quota.
         usage: Arc<ClientUsage>,
     },
 }
@@ -48,7 +42,6 @@ impl Peer {
         Self { proof, identity, network, revoked: RevokedSignal::default() }
     }
 
-    /// The caller, if it may call.
     pub(super) fn caller(&self) -> Option<&Caller> {
         match &self.identity {
             Identity::Principal { caller, .. } => Some(caller),
@@ -64,7 +57,6 @@ impl RevokedSignal {
         self.signal.cancel();
     }
 
-    /// Whether the signal is set.
     pub(super) fn is_set(&self) -> bool {
         self.signal.is_cancelled()
     }

@@ -8,8 +8,8 @@ use authority::{Authority, Refused};
 use identity::{Clock, IssuerName};
 use ledger::Conflict;
 use publication::{
-    CrlDirectory, CrlNumberFile, CrlNumbers, OcspResponder, Publication, PublicationStorage, Publisher,
-    StatusSource, StoreStatus, read_root_crl,
+    CrlDirectory, OcspResponder, Publication, PublicationStorage, Publisher, StatusSource, StoreStatus,
+    read_root_crl,
 };
 use signer::Issuers;
 use store::OnlyProcess;
@@ -24,6 +24,7 @@ use crate::grpc::reason;
 use crate::http::HttpListener;
 use crate::http::metrics::Metrics;
 use crate::http::public::{CONNECTIONS_MAX, CompromiseRefused, CompromiseReport, PublicHttp};
+use crate::open::serving_crl_numbers;
 
 /// Publication, opened.
 pub(super) struct Publishing {
@@ -36,9 +37,6 @@ pub(super) struct Publishing {
 
 impl Publishing {
     /// Opens publication.
-    ///
-    /// # Errors
-    /// Also when the ledger is older than what was published.
     pub(super) async fn open(
         settings: &Settings,
         address: SocketAddr,
@@ -47,7 +45,7 @@ impl Publishing {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let source: Arc<dyn StatusSource> = Arc::new(StoreStatus(authority.store().clone()));
-        let numbers = CrlNumberFile::open(&settings.publication.epoch_file, source.as_ref()).await?;
+        let numbers = serving_crl_numbers(&settings.publication, source.as_ref()).await?;
         if numbers.ledger_was_restored() {
             authority.ledger_was_restored();
         }
@@ -63,9 +61,8 @@ impl Publishing {
             }
         }
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        numbers.reserve_space();
         let storage = PublicationStorage {
-            numbers: Arc::new(numbers),
+            numbers,
             crls: Arc::new(CrlDirectory::new(&settings.publication.dir)),
             chores: Arc::new(OnlyProcess),
         };
@@ -78,8 +75,7 @@ impl Publishing {
         Ok(Self { publication, ocsp, publisher, authority: Arc::clone(authority), clock })
     }
 
-    /// Publishes until `stop`. Returns when the first round is done, but at the latest after
-    /// [`FIRST_ROUND_WAIT`]: a CRL with a million entries takes longer than stations should have to wait.
+    /// Publishes until `stop`. Returns after the first round, or [`FIRST_ROUND_WAIT`]: stations wait.
     pub(super) async fn start(
         self,
         listener: TcpListener,
@@ -133,7 +129,6 @@ fn warn_of_end(next_update: SystemTime, now: SystemTime) {
     }
 }
 
-/// How long the start waits for the first round.
 const FIRST_ROUND_WAIT: Duration = Duration::from_secs(1);
 
 /// How long before its end the root's CRL is warned of: the root's key must be fetched.

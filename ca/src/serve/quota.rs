@@ -1,6 +1,4 @@
-//! Quotas of connections and calls per principal (R-CA-15), over all its certificates and connections:
-//! neither a stolen station nor a thousand cloned devices can use up what the operator who revokes them
-//! needs.
+//! Quotas per principal (R-CA-15): a stolen station or cloned devices leave operators what they need.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,16 +8,15 @@ use authority::{Caller, CallerKind};
 use identity::{Principal, Role};
 use parking_lot::Mutex;
 
-/// The quotas of all principals that have a connection.
 pub(super) struct PerClientQuota {
     connections: Pool,
     calls: Pool,
-    clients: Mutex<HashMap<Principal, Weak<ClientUsage>>>,
+    clients: Mutex<HashMap<Option<Principal>, Weak<ClientUsage>>>,
 }
 
 /// What one principal uses, as long as it has a connection.
 pub(super) struct ClientUsage {
-    principal: Principal,
+    principal: Option<Principal>,
     class: Class,
     connections: AtomicUsize,
     calls: AtomicUsize,
@@ -33,14 +30,12 @@ pub(super) struct QuotaPermit {
     resource: Resource,
 }
 
-/// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resource {
     Connections,
     Calls,
 }
 
-/// Principals that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Operator,
@@ -49,7 +44,6 @@ enum Class {
     Other,
 }
 
-/// The limits and counts of one resource.
 struct Pool {
     /// Of devices and others together; operators have a pool of their own.
     max: usize,
@@ -73,18 +67,18 @@ impl PerClientQuota {
 
     /// The usage of this caller's principal, shared by all its connections.
     pub(super) fn usage(self: &Arc<Self>, caller: &Caller) -> Arc<ClientUsage> {
-        let mut clients = self.clients.lock();
-        if let Some(usage) = clients.get(caller.principal()).and_then(Weak::upgrade) {
+        let (mut clients, principal) = (self.clients.lock(), caller.principal().cloned());
+        if let Some(usage) = clients.get(&principal).and_then(Weak::upgrade) {
             return usage;
         }
         let usage = Arc::new(ClientUsage {
-            principal: caller.principal().clone(),
+            principal: principal.clone(),
             class: Class::of(caller.kind()),
             connections: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
             quota: Arc::downgrade(self),
         });
-        clients.insert(usage.principal.clone(), Arc::downgrade(&usage));
+        clients.insert(principal, Arc::downgrade(&usage));
         usage
     }
 
@@ -150,7 +144,7 @@ impl Class {
         match kind {
             CallerKind::Named(Role::Operator) => Self::Operator,
             CallerKind::DeviceBirth | CallerKind::DeviceOperational => Self::Device,
-            CallerKind::Named(_) => Self::Other,
+            CallerKind::Named(_) | CallerKind::BareKey => Self::Other,
         }
     }
 }
@@ -230,8 +224,7 @@ const SHARE_DIVISOR: usize = 4;
 /// The least that a station gets, however small the pool is: its slots.
 const SHARE_MIN: usize = 16;
 
-/// An eighth of each pool is not for devices: a fleet that reconnects all at once must not stop a factory
-/// line or a broker.
+/// An eighth of each pool is not for devices: a fleet that reconnects must not stop a factory line.
 const NOT_FOR_DEVICES_DIVISOR: usize = 8;
 
 #[cfg(test)]

@@ -10,28 +10,23 @@ use tracing::{error, info};
 
 use super::blocked_keys::BlockedKeysList;
 use super::server::Server;
-use crate::http::metrics::Expiries;
 
-/// Reads both whenever it is asked to.
 pub(super) struct Reload {
     pub(super) asked: Arc<Notify>,
     pub(super) server: Arc<Server>,
     pub(super) authority: Arc<Authority>,
-    pub(super) expiries: Arc<Expiries>,
     pub(super) blocked_keys: Arc<BlockedKeysList>,
     pub(super) blocked_keys_file: Option<PathBuf>,
-    pub(super) stop: CancellationToken,
 }
 
 impl Reload {
-    /// Runs until `stop`.
-    pub(super) async fn run(self: Arc<Self>) {
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = self.asked.notified() => {}
-                () = self.stop.cancelled() => return,
+                () = stop.cancelled() => return,
             }
-            self.server.reload(self.authority.store().as_ref(), &self.expiries).await;
+            self.server.reload(self.authority.store().as_ref()).await;
             self.authority.serves_until(self.server.certificate().validity().not_after());
             let Some(file) = self.blocked_keys_file.clone() else { continue };
             let list = Arc::clone(&self.blocked_keys);

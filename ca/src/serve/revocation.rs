@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use authority::{Authority, FeedCursor, Refused};
-use identity::Principal;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
@@ -39,8 +38,7 @@ pub(super) async fn close_revoked(authority: &Authority, connection_limits: &Con
     }
 }
 
-/// Closes the connections of certificates that changed after this cursor; returns the cursor of the ledger's
-/// end.
+/// Closes the connections of certificates that changed after this cursor; returns the last cursor.
 async fn follow(
     authority: &Authority,
     connection_limits: &ConnectionLimits,
@@ -60,15 +58,14 @@ async fn follow(
 
 /// Counts closed connections by principal, and logs one line for each when dropped.
 #[derive(Default)]
-struct Closed(BTreeMap<Principal, usize>);
+struct Closed(BTreeMap<String, usize>);
 
 impl Closed {
-    /// Closes the connection if its certificate is no longer good.
     async fn check(&mut self, authority: &Authority, peer: &Peer) {
         let Some(caller) = peer.caller() else { return };
         if let Err(Refused::Caller(why)) = authority.check_caller(caller).await {
             peer.revoked.set(why);
-            *self.0.entry(caller.principal().clone()).or_default() += 1;
+            *self.0.entry(caller.to_string()).or_default() += 1;
         }
     }
 }
@@ -84,5 +81,4 @@ impl Drop for Closed {
 /// How often all open connections are checked: 8,192 of them take some milliseconds.
 const ROUND_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long to wait after the store could not be read.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);

@@ -16,10 +16,8 @@ use tracing::{error, info};
 
 use super::OpenError;
 use crate::config::Settings;
-use crate::http::metrics::Expiries;
 use crate::tls::{RenewalGrace, ServerCredentials, server_config};
 
-/// The server's credentials, and what they are checked against.
 pub(super) struct Server {
     directory: PathBuf,
     issuers: Issuers,
@@ -31,9 +29,6 @@ pub(super) struct Server {
 
 impl Server {
     /// Reads the credentials and checks them, but not against the ledger: see [`Self::may_serve`].
-    ///
-    /// # Errors
-    /// When they cannot be used.
     pub(super) fn open(
         settings: &Settings,
         issuers: &Issuers,
@@ -52,20 +47,15 @@ impl Server {
         Ok(Self { directory, issuers: issuers.clone(), late, clock, config, certificate })
     }
 
-    /// The certificate in use.
     pub(super) fn certificate(&self) -> Certificate {
         self.certificate.borrow().clone()
     }
 
-    /// The TLS configuration, updated at each reload.
     pub(super) fn config(&self) -> watch::Receiver<Arc<ServerConfig>> {
         self.config.subscribe()
     }
 
     /// Checks that the certificate has the name at which devices reach this server at first boot.
-    ///
-    /// # Errors
-    /// When it has not: devices would refuse the server.
     pub(super) fn answers_to(&self, enrollment_url: &str) -> Result<(), OpenError> {
         let uri: Option<http::Uri> = enrollment_url.parse().ok();
         let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
@@ -81,22 +71,15 @@ impl Server {
         }
     }
 
-    /// Checks that the certificate is on record, belongs to a service, and is not revoked: clients refuse any
-    /// other.
-    ///
-    /// # Errors
-    /// When one of these is not so.
+    /// Clients refuse any certificate that is not on record, not of a service, or revoked.
     pub(super) async fn may_serve(&self, store: &dyn Store) -> Result<(), OpenError> {
         may_serve(store, &self.certificate()).await
     }
 
-    /// Reads the credentials again; if they cannot be used, those in use stay. Open connections are not
-    /// affected.
-    pub(super) async fn reload(&self, store: &dyn Store, expiries: &Expiries) {
+    /// Reads the credentials again, and keeps those in use if they are bad. Connections stay.
+    pub(super) async fn reload(&self, store: &dyn Store) {
         match self.read_again(store).await {
             Ok((config, certificate)) => {
-                let not_after = certificate.validity().not_after();
-                expiries.replace(SERVER, not_after);
                 let changed = certificate.der() != self.certificate().der();
                 self.config.send_replace(config);
                 info!(
@@ -149,6 +132,3 @@ async fn may_serve(store: &dyn Store, server: &Certificate) -> Result<(), OpenEr
     }
     if record.status() == CertificateStatus::Revoked { Err(OpenError::ServerRevoked) } else { Ok(()) }
 }
-
-/// The server's name in metrics of certificate expiry.
-pub(super) const SERVER: &str = "server";

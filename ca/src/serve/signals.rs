@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// What the signals set off.
 #[derive(Clone, Default)]
 pub(super) struct Signals {
     /// The first SIGTERM or SIGINT: accept nothing more, answer calls that have begun.
@@ -53,8 +52,6 @@ pub(super) struct SignalStreams {
 }
 
 impl SignalStreams {
-    /// # Errors
-    /// When the system refuses.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

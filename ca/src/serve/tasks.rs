@@ -1,5 +1,4 @@
-//! Background tasks (ADR 0032): each is restarted when it ends, or ends the CA, which `readyz` and the exit
-//! status then say.
+//! Background tasks (ADR 0032): each is restarted when it ends, or ends the CA, as `readyz` then says.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -50,13 +49,17 @@ impl Tasks {
     }
 
     /// Spawns a task that is restarted whenever it ends before the stop. It must end soon after the stop.
-    pub(super) fn spawn_restarting<F>(
+    pub(super) fn spawn_restarting<T, F>(
         &mut self,
         name: &'static str,
-        begin: impl FnMut() -> F + Send + 'static,
+        shared: &Arc<T>,
+        mut begin: impl FnMut(Arc<T>, CancellationToken) -> F + Send + 'static,
     ) where
+        T: ?Sized + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        let shared = Arc::clone(shared);
+        let begin = move |stop| begin(Arc::clone(&shared), stop);
         self.ending.spawn(Arc::clone(&self.state).restart(name, begin));
     }
 
@@ -64,7 +67,7 @@ impl Tasks {
     pub(super) fn spawn_restarting_to_the_end<F>(
         &mut self,
         name: &'static str,
-        begin: impl FnMut() -> F + Send + 'static,
+        begin: impl FnMut(CancellationToken) -> F + Send + 'static,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -99,12 +102,10 @@ impl Tasks {
 }
 
 impl TaskState {
-    /// The fault that ended the CA, if one did.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.fault.lock().clone()
     }
 
-    /// Restarts by task.
     pub(super) fn restarts(&self) -> Vec<(&'static str, u64)> {
         let restarts = self.restarts.lock();
         restarts.iter().map(|(task, count)| (*task, *count)).collect()
@@ -126,14 +127,14 @@ impl TaskState {
         }
     }
 
-    async fn restart<F>(self: Arc<Self>, name: &'static str, mut begin: impl FnMut() -> F)
+    async fn restart<F>(self: Arc<Self>, name: &'static str, mut begin: impl FnMut(CancellationToken) -> F)
     where
         F: Future<Output = ()>,
     {
         let mut pause = RESTART_PAUSE_MIN;
         loop {
             let began = Instant::now();
-            let ended = AssertUnwindSafe(async { begin().await }).catch_unwind().await;
+            let ended = AssertUnwindSafe(async { begin(self.stop.clone()).await }).catch_unwind().await;
             if self.stop.is_cancelled() {
                 return;
             }
@@ -179,14 +180,9 @@ mod tests {
     async fn a_task_that_panics_is_started_again_and_counted() {
         let (stop, begun) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
         let mut tasks = Tasks::new(stop.clone());
-        let (counter, token) = (Arc::clone(&begun), stop.clone());
-        tasks.spawn_restarting("upkeep", move || {
-            let first = counter.fetch_add(1, Ordering::Relaxed) == 0;
-            let token = token.clone();
-            async move {
-                assert!(!first, "the first one");
-                token.cancelled().await;
-            }
+        tasks.spawn_restarting("upkeep", &begun, |counter, stop| async move {
+            assert!(counter.fetch_add(1, Ordering::Relaxed) > 0, "the first one");
+            stop.cancelled().await;
         });
         let again = async {
             while begun.load(Ordering::Relaxed) < 2 {

@@ -1,5 +1,4 @@
-//! The troubles that `GetCondition` reports: why the CA is not ready, and the alarms of its metrics
-//! (docs/metrics.md).
+//! The troubles that `GetCondition` reports: readiness, and the alarms of the metrics (docs/metrics.md).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +9,11 @@ use super::open::NAMES_NEXT;
 use super::server::Server;
 use crate::grpc::{Trouble, Troubles};
 use crate::http::Readiness;
-use crate::http::metrics::Figures;
+use crate::http::metrics::{Figures, FiguresNow};
 
-/// The function that collects them.
 pub(super) fn of(
     readiness: Readiness,
-    figures: Arc<dyn Fn() -> Figures + Send + Sync>,
+    figures: FiguresNow,
     server: Arc<Server>,
     authority: &Authority,
 ) -> Troubles {
@@ -33,8 +31,7 @@ pub(super) fn of(
     })
 }
 
-/// The alarms of the metrics, without those of readiness, clock and expiry, which `GetCondition` reports by
-/// itself.
+/// The alarms of the metrics, without those that `GetCondition` reports by itself.
 fn alarms(figures: &Figures) -> Vec<Trouble> {
     let mut alarms = Vec::new();
     for (issuer, proofs) in &figures.issuers_compromised {

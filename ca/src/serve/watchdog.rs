@@ -1,5 +1,4 @@
-//! Reports to the service manager: readiness once, and then regularly that the store still commits (ADR
-//! 0047).
+//! Reports to the service manager that the CA is ready, and that the store still commits (ADR 0047).
 
 use std::sync::Arc;
 

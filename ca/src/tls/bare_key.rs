@@ -52,6 +52,5 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>,
     }
 }
 
-/// The largest self-signed certificate that is read: one with an RSA-4096 key and a few names has less than 2
-/// kB.
+/// The largest self-signed certificate: with an RSA-4096 key and a few names it has less than 2 kB.
 const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;

@@ -55,8 +55,7 @@ impl ClientVerifier {
         Self { webpki, issuers, late, clock }
     }
 
-    /// Verifies a client by the one of our issuers that it names, at the time `then`; the issuer must be
-    /// valid `now`. `None`: ask webpki's verifier.
+    /// Verifies a client at `then` by our issuer that it names, valid `now`; `None`: ask webpki's verifier.
     fn verify_by_issuer(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -68,8 +67,7 @@ impl ClientVerifier {
         issuer.verify_client(end_entity, then, now)
     }
 
-    /// The time at which to verify a certificate that may be out of its time: the nearest within its
-    /// validity. `None`: it may not. The intermediates must be valid now.
+    /// The nearest time within the validity of one that may be out of it; `None`: it may not.
     fn verification_time(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -164,6 +162,5 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// An issuer, the root, and one more. webpki tries every order of the intermediates as a path, and each path
-/// costs a signature: thirty of them cost a hundred.
+/// webpki tries every order of the intermediates as a path: thirty of them cost a hundred signatures.
 const INTERMEDIATES_MAX: usize = 3;

@@ -11,7 +11,6 @@ use signer::{KEY_FILE_BYTES_MAX, KeyFileError, read_private};
 pub struct ServerCredentials {
     /// The server's certificate, then its issuers, without the root.
     pub(super) chain: Vec<CertificateDer<'static>>,
-    /// The roots.
     pub(super) trust: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
 }
@@ -48,22 +47,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Credentials
 
 /// Why a credential directory cannot be used: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum CredentialsError {
-    /// A file is not there.
     #[error("{} cannot be read", path.display())]
-    Read {
-        /// The path of the file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// A file is damaged.
+    Read { path: PathBuf, source: std::io::Error },
     #[error("{} holds no certificate in PEM, or it is damaged", path.display())]
-    NoCertificate {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// The key cannot be used.
+    NoCertificate { path: PathBuf },
     #[error("the server's key cannot be used")]
     Key(#[from] KeyFileError),
 }

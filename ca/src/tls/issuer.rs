@@ -15,8 +15,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TlsError;
 
-/// One of our own issuers as a trust anchor. The root's signature over it is verified once, and not for every
-/// client, which saves a tenth of a handshake.
+/// One of our own issuers, verified by the root once and not for every client: a tenth of a handshake.
 #[derive(Debug)]
 pub(super) struct OwnIssuer {
     /// The content of its Name, without the outer SEQUENCE.
@@ -27,9 +26,6 @@ pub(super) struct OwnIssuer {
 
 impl OwnIssuer {
     /// Verifies the issuer's certificate by one of `roots`.
-    ///
-    /// # Errors
-    /// [`TlsError::ForeignIssuer`]: none of them signed it.
     pub(super) fn new(
         issuer: &Certificate,
         roots: &[CertificateDer<'_>],
@@ -48,8 +44,7 @@ impl OwnIssuer {
         Ok(Self { subject, validity: issuer.validity(), verifier })
     }
 
-    /// Verifies a client that it certified, at the time `then`; it must be valid itself `now`. `None`:
-    /// another issuer may have certified it.
+    /// Verifies a client at `then`; the issuer must be valid `now`. `None`: another may have certified it.
     pub(super) fn verify_client(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -63,7 +58,6 @@ impl OwnIssuer {
         self.verifier.verify_client_cert(end_entity, &[], then).ok()
     }
 
-    /// Whether the client's certificate names this issuer.
     pub(super) fn is_named_by(&self, end_entity: &EndEntityCert<'_>) -> bool {
         end_entity.issuer() == &*self.subject
     }
@@ -81,7 +75,7 @@ fn signed_by(certificate: &[u8], root: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use identity::{Clock, SystemClock};
     use rustls::crypto::aws_lc_rs;
@@ -95,12 +89,7 @@ mod tests {
     impl Installation {
         async fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let plan = crate::init::Plan::for_a_test(dir.path().join("ca"));
-            let create = async |dir: &Path| {
-                store::create(store::StoreSettings::new(dir.to_owned()), Arc::clone(&clock)).await
-            };
-            crate::init::init(plan, Arc::clone(&clock), create).await.unwrap();
+            crate::init::Plan::for_a_test(dir.path().join("ca")).made().await;
             Self(dir)
         }
 

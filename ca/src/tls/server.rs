@@ -62,7 +62,6 @@ pub fn server_config<'a>(
 /// 0029).
 const SUITE: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 
-/// The CA's clock as rustls' time provider.
 struct Time(Arc<dyn Clock>);
 
 impl TimeProvider for Time {
@@ -79,17 +78,14 @@ impl fmt::Debug for Time {
 
 /// Why there is no TLS configuration: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum TlsError {
-    /// `trust.pem` holds something that is no root.
     #[error("trust.pem holds something that is not a root")]
     Root(#[source] rustls::Error),
-    /// A certificate in `issuers/` is not of this root.
     #[error("an issuer's certificate is not signed by a root in trust.pem; do both belong to this CA?")]
     ForeignIssuer,
-    /// `trust.pem` is empty.
     #[error("trust.pem holds no root")]
     Verifier(#[source] VerifierBuilderError),
-    /// `cert.pem`, `chain.pem` and `key.pem` do not belong together.
     #[error("the server's certificate and key cannot be used together")]
     Certificate(#[source] rustls::Error),
 }

@@ -1,28 +1,6 @@
-//! Attributes of a request: checked for form, then dropped (R-5280-21).
+//! The extensionRequest of a request: checked for form, then dropped (R-5280-21).
 
-use crate::der::{BOOLEAN, Elements, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET};
-
-/// Checks the content of `[0] IMPLICIT SET OF Attribute`: each an object identifier and a set of values, in
-/// ascending order.
-pub(super) fn check(attributes: &[u8]) -> Result<(), NotDer> {
-    let mut elements = Elements::new(attributes)?;
-    let mut previous: &[u8] = &[];
-    while !elements.is_empty() {
-        let attribute = elements.expect(SEQUENCE)?;
-        if attribute.raw < previous {
-            return Err(NotDer);
-        }
-        previous = attribute.raw;
-        let mut fields = attribute.elements()?;
-        let oid = fields.expect(OBJECT_IDENTIFIER)?.content;
-        let values = fields.expect(SET)?;
-        fields.end()?;
-        if oid == EXTENSION_REQUEST {
-            extensions(values.elements()?).map_err(|_| NotDer)?;
-        }
-    }
-    Ok(())
-}
+use crate::der::{BOOLEAN, Elements, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE};
 
 /// Checks an extensionRequest: `critical FALSE` is the default, which DER omits. Returns the broken rule.
 pub(super) fn extensions(mut values: Elements<'_>) -> Result<(), &'static str> {

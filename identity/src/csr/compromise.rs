@@ -1,8 +1,7 @@
 //! Proof that a key is compromised: a statement signed with the key itself (R-LIFE-13).
 
-use super::{Csr, CsrError, Parts, private_key};
+use super::{Csr, CsrError, form, private_key};
 use crate::PublicKey;
-use crate::der::NotDer;
 
 /// A PKCS#10 request whose subject states its purpose, so that no ordinary request can be used as a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +17,7 @@ impl CompromiseProof {
     /// When it is not a request, or not a request with this subject.
     pub fn from_der(der: &[u8]) -> Result<Self, CompromiseProofError> {
         let public_key = Csr::from_der(der)?.public_key;
-        let subject = Parts::of(der).map_err(|NotDer| private_key::explain(der))?.subject;
+        let subject = form::parts(der).map_err(|fault| private_key::explain(der, fault))?.subject;
         let named = [UTF8_STRING, PRINTABLE_STRING].iter().any(|tag| subject == name(*tag));
         if named { Ok(Self { public_key }) } else { Err(CompromiseProofError::Subject) }
     }
@@ -63,7 +62,6 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
 
 const UTF8_STRING: u8 = 0x0c;
-
 const PRINTABLE_STRING: u8 = 0x13;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Finds what is wrong with the form of a refused request: the part and the rule that it breaks.
+//! Reads the form of a request, or finds the part and the rule that it breaks.
 
+use super::Parts;
 use super::attribute::{self, EXTENSION_REQUEST};
 use crate::der::{
     BIT_STRING, CONTEXT_0_CONSTRUCTED, Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET,
@@ -21,70 +22,56 @@ impl FormFault {
     }
 }
 
-/// The first fault of bytes that are not a request in strict DER.
-pub(super) fn fault(der: &[u8]) -> FormFault {
-    match check(der) {
-        Err(fault) => fault,
-        Ok(()) => FormFault::of(WHOLE, "is not strict DER"),
-    }
-}
-
-fn check(der: &[u8]) -> Result<(), FormFault> {
+/// Reads a request in strict DER.
+pub(super) fn parts(der: &[u8]) -> Result<Parts<'_>, FormFault> {
     let mut whole = Fields(der);
-    let mut outer = whole.next(WHOLE, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
+    let outer = whole.next(WHOLE, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
     if !whole.0.is_empty() {
         return Err(FormFault::of(WHOLE, AFTER_THE_END));
     }
+    let mut outer = Fields(outer.content);
     let info = outer.next(INFO, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
-    let algorithm = outer.0;
-    outer.next(ALGORITHM, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
-    let algorithm = algorithm.get(..algorithm.len() - outer.0.len()).unwrap_or_default();
+    let algorithm = outer.next(ALGORITHM, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.2)")?;
     let signature = outer.next(SIGNATURE, BIT_STRING, "is not a BIT STRING (RFC 2986, section 4.2)")?;
-    if signature.0.first() != Some(&0) {
+    let [0, signature @ ..] = signature.content else {
         return Err(FormFault::of(SIGNATURE, "is not a whole number of octets"));
-    }
+    };
     if !outer.0.is_empty() {
         return Err(FormFault::of(WHOLE, "has a field after the signature (RFC 2986, section 4.2)"));
     }
-    check_info(info)?;
-    values(ALGORITHM, algorithm)
+    let (subject, spki) = check_info(Fields(info.content))?;
+    values(ALGORITHM, algorithm.raw)?;
+    // What no part breaks by itself, for example how deep elements lie in one another.
+    values(WHOLE, der)?;
+    Ok(Parts { info: info.raw, subject, spki, algorithm, signature })
 }
 
-fn check_info(mut info: Fields<'_>) -> Result<(), FormFault> {
-    let mut part = |name, tag, rule| {
-        let before = info.0;
-        let content = info.next(name, tag, rule)?;
-        Ok::<_, FormFault>((before.get(..before.len() - info.0.len()).unwrap_or_default(), content.0))
-    };
-    let (raw, version) = part(VERSION, INTEGER, "is not an INTEGER (RFC 2986, section 4.1)")?;
-    values(VERSION, raw)?;
-    if version != [0] {
+/// Subject and subjectPublicKeyInfo.
+fn check_info(mut info: Fields<'_>) -> Result<(&[u8], &[u8]), FormFault> {
+    let version = info.next(VERSION, INTEGER, "is not an INTEGER (RFC 2986, section 4.1)")?;
+    values(VERSION, version.raw)?;
+    if version.content != [0] {
         return Err(FormFault::of(
             VERSION,
             "is not 0, the only version that PKCS#10 has (RFC 2986, section 4.1)",
         ));
     }
-    let (subject, _) = part(SUBJECT, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
-    let (key, _) = part(KEY, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?;
-    let (_, attributes) = part(
-        ATTRIBUTES,
-        CONTEXT_0_CONSTRUCTED,
-        "are not there: the field is written also when it is empty, as A0 00 (RFC 2986, section 4.1)",
-    )
-    .map_err(|fault| match fault.rule {
-        "is missing" => FormFault::of(
-            ATTRIBUTES,
-            "are not there: the field is written also when it is empty, as A0 00 (RFC 2986, section 4.1)",
-        ),
-        _ => fault,
-    })?;
+    let subject = info.next(SUBJECT, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?.raw;
+    let key = info.next(KEY, SEQUENCE, "is not a SEQUENCE (RFC 2986, section 4.1)")?.raw;
+    let absent =
+        "are not there: the field is written also when it is empty, as A0 00 (RFC 2986, section 4.1)";
+    if info.0.is_empty() {
+        return Err(FormFault::of(ATTRIBUTES, absent));
+    }
+    let attributes = info.next(ATTRIBUTES, CONTEXT_0_CONSTRUCTED, absent)?.content;
     if !info.0.is_empty() {
         return Err(FormFault::of(INFO, "has a field after the attributes (RFC 2986, section 4.1)"));
     }
     values(SUBJECT, subject)?;
     values(KEY, key)?;
     values(ATTRIBUTES, attributes)?;
-    check_attributes(attributes)
+    check_attributes(attributes)?;
+    Ok((subject, key))
 }
 
 fn check_attributes(attributes: &[u8]) -> Result<(), FormFault> {
@@ -117,12 +104,10 @@ fn values(part: &'static str, raw: &[u8]) -> Result<(), FormFault> {
     value_fault(raw).map_or(Ok(()), |rule| Err(FormFault::of(part, rule)))
 }
 
-/// The bytes not yet read.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The content of the next element.
-    fn next(&mut self, part: &'static str, tag: u8, rule: &'static str) -> Result<Self, FormFault> {
+    fn next(&mut self, part: &'static str, tag: u8, rule: &'static str) -> Result<Element<'a>, FormFault> {
         let broken = || FormFault::of(part, element_fault(self.0).unwrap_or("is not strict DER"));
         let mut elements = Elements::new(self.0).map_err(|_| broken())?;
         let element = elements.any().map_err(|_| broken())?;
@@ -130,7 +115,7 @@ impl<'a> Fields<'a> {
             return Err(FormFault::of(part, rule));
         }
         self.0 = self.0.get(element.raw.len()..).unwrap_or_default();
-        Ok(Self(element.content))
+        Ok(element)
     }
 }
 

@@ -1,11 +1,10 @@
 //! Recognises what was sent in place of a request.
 
-use super::{CsrError, form};
+use super::{CsrError, FormFault};
 use crate::der::{INTEGER, SEQUENCE, only};
 
-/// Why `bytes` are not a request: private keys and text have their own errors (R-KEY-13); others name the
-/// part and the rule.
-pub(super) fn explain(bytes: &[u8]) -> CsrError {
+/// Private keys and text have errors of their own (R-KEY-13); all else has the fault of its form.
+pub(super) fn explain(bytes: &[u8], fault: FormFault) -> CsrError {
     if let Some(text) = text(bytes) {
         return match (text.contains(PEM), text.contains(PRIVATE)) {
             (true, true) => CsrError::PrivateKey,
@@ -18,7 +17,7 @@ pub(super) fn explain(bytes: &[u8]) -> CsrError {
         .and_then(|outer| outer.elements())
         .and_then(|mut fields| fields.expect(INTEGER))
         .is_ok_and(|version| matches!(version.content, [0 | 1 | 3]));
-    if begins_with_version { CsrError::PrivateKey } else { CsrError::NotDer(form::fault(bytes)) }
+    if begins_with_version { CsrError::PrivateKey } else { CsrError::NotDer(fault) }
 }
 
 /// Finds PEM or base64 in text, also in UTF-16, as some editors save it.

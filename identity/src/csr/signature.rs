@@ -1,5 +1,4 @@
-//! Proof of possession (R-KEY-09): verified over the exact bytes, with an algorithm that fits the type of the
-//! key.
+//! Proof of possession (R-KEY-09), verified over the exact bytes with an algorithm that fits the key.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
@@ -15,10 +14,6 @@ use crate::der::Element;
 use crate::{KeyError, KeyType, PublicKey};
 
 /// Verifies `signature` over `message` by `key`.
-///
-/// # Errors
-/// When the signature does not verify, its algorithm does not fit the key or has a broken hash, or the key is
-/// not a point on its curve.
 pub(super) fn verify(
     key: &PublicKey,
     algorithm: Element<'_>,
@@ -81,8 +76,7 @@ fn rsa(identifier: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
         .map(|(_, _, algorithm)| algorithm)
 }
 
-/// id-RSASSA-PSS with one hash for message and mask, and a salt of its length; the hash's parameters are NULL
-/// or absent (RFC 4055, section 2.1 accepts both).
+/// id-RSASSA-PSS with one hash and a salt of its length; NULL or no parameters (RFC 4055, section 2.1).
 fn pss_identifier(hash: u8, salt: u8, null: bool) -> Vec<u8> {
     let tlv = |tag: u8, content: &[u8]| {
         // Every length fits one octet: the longest has 65 bytes.
@@ -95,7 +89,6 @@ fn pss_identifier(hash: u8, salt: u8, null: bool) -> Vec<u8> {
     [RSA_PSS, &tlv(0x30, &parameters)].concat()
 }
 
-/// NULL.
 const NULL_PARAMETERS: &[u8] = &[5, 0];
 
 /// RFC 5758, section 3.2.

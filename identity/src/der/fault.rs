@@ -23,7 +23,6 @@ pub fn element_fault(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The number of length octets that follow, in the long form.
 fn after_tag_octets(after_tag: &[u8]) -> u8 {
     after_tag.first().map_or(0, |first| first & 0x7f)
 }

@@ -135,7 +135,6 @@ fn ascending(content: &[u8]) -> Result<(), &'static str> {
 }
 
 const TOO_LONG: &str = "is longer than anything that is read here";
-
 const CONSTRUCTED: u8 = 0x20;
 
 /// Deeper than any certificate request; bounds the use of the stack.

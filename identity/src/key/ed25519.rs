@@ -31,8 +31,7 @@ pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     }
 }
 
-/// Whether y belongs to one of the eight points whose order divides eight: y = 1, -1, 0 and two values of
-/// order eight, each with both signs of x.
+/// Whether y is of one of the eight points whose order divides eight: 1, -1, 0 and two of order eight.
 fn small_order(y: &BigUint, prime: &BigUint) -> bool {
     let one = BigUint::from(1u8);
     let order_eight = BigUint::from_bytes_le(&ORDER_EIGHT);

@@ -5,8 +5,7 @@ use num_bigint::BigUint;
 use super::{KeyError, KeyType};
 use crate::der::{Elements, INTEGER, NotDer, SEQUENCE, only};
 
-/// Checks the form: `RSAPublicKey` in strict DER, an odd modulus of exactly 2,048, 3,072 or 4,096 bits, e =
-/// 65537.
+/// Strict DER, an odd modulus of exactly 2,048, 3,072 or 4,096 bits, e = 65537.
 pub(super) fn shape(bytes: &[u8]) -> Result<KeyType, KeyError> {
     let (modulus, exponent) = parts(bytes)?;
     let key_type = match (modulus.len() * 8, modulus.first()) {
@@ -50,7 +49,6 @@ pub(super) fn strong(bytes: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Parses modulus and exponent, without leading zeros.
 fn parts(bytes: &[u8]) -> Result<(&[u8], &[u8]), KeyError> {
     let read = || {
         let mut fields: Elements<'_> = only(bytes, SEQUENCE)?.elements()?;
@@ -107,8 +105,7 @@ fn small_primes() -> impl Iterator<Item = u32> {
     })
 }
 
-/// The ROCA fingerprint: the modulus is a power of 65537 modulo each of the library's small primes. One other
-/// modulus in 2^27 has it by chance.
+/// A power of 65537 modulo each of the library's small primes; by chance one modulus in 2^27.
 fn has_roca_fingerprint(modulus: &BigUint) -> bool {
     let digits = modulus.to_u32_digits();
     small_primes().take_while(|prime| *prime <= ROCA_PRIME_MAX).all(|prime| {

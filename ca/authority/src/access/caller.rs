@@ -1,29 +1,27 @@
 //! Who calls.
 
-use identity::{Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
+use std::fmt;
 
-use super::{Timeliness, Token};
+use identity::{KeyFingerprint, Principal, PrincipalName, ProfileName, Role, SerialNumber, Validity};
+
+use super::Timeliness;
 
 /// Who calls, by a proof that was good when this was made. All of that may change: see
 /// [`Authority::check_caller`](crate::Authority::check_caller).
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub(super) principal: Principal,
+    /// `None`: a bare key, which has no name on record.
+    pub(super) principal: Option<Principal>,
     pub(super) kind: CallerKind,
     pub(super) proof: CallerProof,
 }
 
-/// By what a caller is known.
 #[derive(Debug, Clone)]
 pub(crate) enum CallerProof {
-    /// By a certificate that is on record.
     Certificate(CallerCertificate),
-    /// By a token.
-    #[expect(dead_code, reason = "no operation takes a token yet")]
-    Token(Token),
+    BareKey(KeyFingerprint),
 }
 
-/// The certificate that makes a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallerCertificate {
     pub(crate) serial_number: SerialNumber,
@@ -34,9 +32,13 @@ pub(crate) struct CallerCertificate {
 }
 
 impl Caller {
-    /// The principal.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
+    pub(super) fn by_bare_key(key: KeyFingerprint) -> Self {
+        Self { principal: None, kind: CallerKind::BareKey, proof: CallerProof::BareKey(key) }
+    }
+
+    /// The principal; `None`: a bare key, which has no name on record.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
     }
 
     /// What it is.
@@ -44,14 +46,12 @@ impl Caller {
         self.kind
     }
 
-    /// The serial number of the certificate that makes the call; `None`: the call is not made with a
-    /// certificate.
+    /// The serial number of its certificate; `None`: it calls without one.
     pub fn credential(&self) -> Option<SerialNumber> {
         self.certificate().map(|certificate| certificate.serial_number)
     }
 
-    /// Whether its certificate expired not longer ago than the grace: it is good for its renewal only
-    /// (R-LIFE-05).
+    /// Whether its certificate expired within the grace: it is good for its renewal only (R-LIFE-05).
     pub fn is_late(&self) -> bool {
         self.certificate().is_some_and(|certificate| certificate.timeliness == Timeliness::Late)
     }
@@ -69,7 +69,7 @@ impl Caller {
     /// Its name as a station; `None` for every other caller.
     pub fn station(&self) -> Option<&PrincipalName> {
         match &self.principal {
-            Principal::Named { role: Role::Station, name } => Some(name),
+            Some(Principal::Named { role: Role::Station, name }) => Some(name),
             _ => None,
         }
     }
@@ -77,7 +77,17 @@ impl Caller {
     pub(crate) fn certificate(&self) -> Option<&CallerCertificate> {
         match &self.proof {
             CallerProof::Certificate(certificate) => Some(certificate),
-            CallerProof::Token(_) => None,
+            CallerProof::BareKey(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.principal, &self.proof) {
+            (Some(principal), _) => principal.fmt(f),
+            (None, CallerProof::BareKey(key)) => write!(f, "key:{key}"),
+            (None, CallerProof::Certificate(_)) => f.write_str("nobody"),
         }
     }
 }
@@ -91,6 +101,8 @@ pub enum CallerKind {
     DeviceBirth,
     /// A device with an operational certificate.
     DeviceOperational,
+    /// Whoever has a key, and no certificate of ours for it (ADR 0057).
+    BareKey,
 }
 
 impl CallerKind {

@@ -6,76 +6,42 @@ use super::CallerKind;
 
 /// Something that can be asked of the CA, whatever the front door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is named as what is asked")]
 pub enum Operation {
-    /// Issue a birth certificate.
     IssueBirthCertificate,
-    /// Confirm that a unit passed its read-back.
     ConfirmUnit,
-    /// Scrap a unit.
     ReportScrap,
-    /// Read a work order that names the station that asks.
     ReadOwnWorkOrder,
-    /// Read what is on record of serial numbers of such an order.
     ReadUnits,
-    /// Issue the first operational certificate of a device.
     Enroll,
-    /// Issue the next operational certificate of a device.
     Renew,
-    /// Read when the certificate that asks is to be renewed.
     ReadRenewalWindow,
-    /// Confirm that the certificate that asks is in use.
     ConfirmInstalled,
-    /// Read the roots that devices trust.
     ReadTrustBundle,
-    /// Read a device.
     ReadDevice,
-    /// List devices.
     ListDevices,
-    /// List certificates.
     ListCertificates,
-    /// Count what a selection holds.
     PreviewSelection,
-    /// Revoke certificates.
     RevokeCertificates,
-    /// Put a device on hold.
     HoldDevice,
-    /// End the hold of a device.
     ReleaseDevice,
-    /// Retire a device.
     RetireDevice,
-    /// Ask devices to renew soon.
     RequestRotation,
-    /// Allow a unit one more birth certificate.
     AllowRework,
-    /// List alarms.
     ListAlarms,
-    /// Read the revocation status of certificates.
     CheckStatus,
-    /// Follow revocations.
     WatchRevocations,
-    /// Read a CRL.
     ReadCrl,
-    /// Issue a credential.
     IssueCredential,
-    /// List principals.
     ListPrincipals,
-    /// Revoke all credentials of a principal.
     RevokePrincipal,
-    /// Create a work order.
     CreateWorkOrder,
-    /// Read any work order.
     ReadWorkOrder,
-    /// List work orders.
     ListWorkOrders,
-    /// Pause a work order.
     PauseWorkOrder,
-    /// Resume a work order.
     ResumeWorkOrder,
-    /// Close a work order.
     CloseWorkOrder,
-    /// Read the condition of the CA.
     ReadCondition,
-    /// Read which services there are (gRPC reflection).
     ListServices,
 }
 
@@ -85,8 +51,7 @@ impl Operation {
         allowed_to(kind).contains(&self)
     }
 
-    /// Whether it is done while the CA's clock is in doubt: it only reads, or can only revoke or hold (ADR
-    /// 0034).
+    /// Whether it is done while the clock is in doubt: it reads, or can only revoke or hold (ADR 0034).
     pub fn is_done_in_doubt(self) -> bool {
         use Operation::*;
         matches!(
@@ -120,11 +85,6 @@ impl Operation {
     /// whose certificate is not valid yet (ADR 0035): what such a device needs to get the next certificate.
     pub fn is_done_untimely(self) -> bool {
         matches!(self, Self::Enroll | Self::Renew | Self::ReadRenewalWindow | Self::ReadTrustBundle)
-    }
-
-    /// Whether a bare key may ask for it.
-    pub(super) fn allows_bare_key(self) -> bool {
-        ALLOWED_TO_BARE_KEYS.contains(&self)
     }
 }
 
@@ -164,19 +124,16 @@ pub fn allowed_to(kind: CallerKind) -> &'static [Operation] {
         ],
         CallerKind::Named(Role::RelyingParty) => &[CheckStatus, WatchRevocations, ReadCrl, ListServices],
         CallerKind::Named(Role::Service) => &[ListServices],
-        // The birth certificate proves which device it is; only it authorises a first operational
-        // certificate.
+        // It proves which device it is; only it authorises a first operational certificate.
         CallerKind::DeviceBirth => &[Enroll, ReadTrustBundle, ListServices],
         // Only an operational certificate is renewed; a device that lost it enrols again.
         CallerKind::DeviceOperational => {
             &[Renew, ReadRenewalWindow, ConfirmInstalled, ReadTrustBundle, ListServices]
         }
+        // Whoever adds one decides what the caller is then called on record.
+        CallerKind::BareKey => &[],
     }
 }
-
-/// The operations that a bare key may ask for: none. Whoever adds one decides what the caller is then called
-/// on record.
-const ALLOWED_TO_BARE_KEYS: &[Operation] = &[];
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,4 @@
-//! What a caller shows to prove who it is. A front door makes a proof from the connection, and from nothing
-//! else.
+//! What a caller shows. A front door makes a proof from the connection, and from nothing else.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -45,8 +44,7 @@ impl PeerCertificate {
     }
 }
 
-/// A token of an identity provider, whose signature and audience its front door has verified. No operation
-/// takes one yet.
+/// A token of an identity provider, verified by its front door. No operation takes one yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// The subject that the provider names, unique for the issuer.

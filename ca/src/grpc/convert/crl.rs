@@ -8,7 +8,6 @@ use publication::{Crl, CrlId};
 
 use super::bad;
 
-/// The CRL that is asked for.
 pub(in crate::grpc) fn crl_id(message: &v1::GetCrlRequest) -> Result<CrlId, Refused> {
     let issuer = message.issuer.parse::<IssuerName>().ok();
     let issuer = issuer

@@ -124,8 +124,5 @@ pub(in crate::grpc) fn state(
     }
 }
 
-/// The most serial numbers of one call.
 const STATUSES_MAX: usize = 1_000;
-
-/// The most products of one preview.
 const PRODUCTS_MAX: usize = 1_000;

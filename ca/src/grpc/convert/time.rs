@@ -31,5 +31,4 @@ pub(super) fn end_of_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(YEAR_9999_SECONDS)
 }
 
-/// 9999-12-31T23:59:59Z.
 const YEAR_9999_SECONDS: u64 = 253_402_300_799;

@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use identity::Clock;
-use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -13,81 +11,29 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use publication::{IssuerFigures, OcspFigures, PublicationFigures};
 use store::StoreMetrics;
 
-/// Where these values come from.
-pub struct MetricsSources {
-    /// For the remaining life of certificates.
-    pub clock: Arc<dyn Clock>,
-    /// When the certificates of issuers and server expire.
-    pub issuers: Arc<Expiries>,
-    /// All other values.
-    pub figures: Arc<dyn Fn() -> Figures + Send + Sync>,
-}
-
-/// When a certificate of the CA expires.
-#[derive(Debug, Clone)]
-pub struct Expiry {
-    /// The issuer's name, or `server`.
-    pub issuer: String,
-    /// notAfter.
-    pub not_after: SystemTime,
-}
-
-/// When the certificates of the issuers and of the server expire. The server's can be replaced while it
-/// serves.
-#[derive(Debug, Default)]
-pub struct Expiries(RwLock<Vec<Expiry>>);
-
-impl Expiries {
-    /// The certificates at the start.
-    pub fn new(expiries: Vec<Expiry>) -> Self {
-        Self(RwLock::new(expiries))
-    }
-
-    /// The certificates that are in use.
-    pub fn now(&self) -> Vec<Expiry> {
-        self.0.read().clone()
-    }
-
-    /// Replaces the certificate of this name.
-    pub fn replace(&self, issuer: &str, not_after: SystemTime) {
-        let mut all = self.0.write();
-        all.iter_mut().filter(|one| one.issuer == issuer).for_each(|one| one.not_after = not_after);
-    }
-}
+/// Reads the values.
+pub type FiguresNow = Arc<dyn Fn() -> Figures + Send + Sync>;
 
 /// Values of the authority, the store and publication. All counts are since the start of the process.
 #[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the help texts of the metrics below say what each is")]
 pub struct Figures {
-    /// Certificates released, by profile.
     pub issued: Vec<(String, u64)>,
-    /// Refusals, by reason.
     pub refused: Vec<(&'static str, u64)>,
-    /// Pairs of RSA keys that share a prime.
     pub shared_primes: u64,
-    /// Refusals that were not recorded as alarms, because many of the same caller were.
     pub repeated_alarms: u64,
-    /// Uses of certificates that were revoked unused because a sibling was used first.
     pub revoked_siblings: u64,
-    /// Proofs that the key of an issuer is compromised, by issuer.
     pub issuers_compromised: Vec<(String, u64)>,
-    /// Of the store.
     pub store: StoreMetrics,
-    /// Restarts of background tasks, by task.
     pub task_restarts: Vec<(&'static str, u64)>,
-    /// Log lines that could not be written.
     pub log_lines_lost: u64,
-    /// Log lines left out because there were too many of their kind.
     pub log_lines_suppressed: u64,
-    /// Panics in any thread or task.
     pub panics: u64,
-    /// Whether the clock is in doubt.
     pub clock_in_doubt: bool,
-    /// Of the blocked keys.
     pub blocked_keys: BlockedKeysFigures,
-    /// Of CRLs.
     pub publication: PublicationFigures,
-    /// Of OCSP.
     pub ocsp: OcspFigures,
+    pub seconds_to_expiry: Vec<(String, f64)>,
 }
 
 /// Figures of the blocked keys.
@@ -101,10 +47,11 @@ pub struct BlockedKeysFigures {
     pub stale: bool,
 }
 
-impl Collector for MetricsSources {
+pub(super) struct FiguresCollector(pub(super) FiguresNow);
+
+impl Collector for FiguresCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let now = self.clock.now();
-        let figures = (self.figures)();
+        let figures = (self.0)();
         let store = &figures.store;
         let mut out = FigureEncoder(&mut encoder);
         out.counters("issued", "Certificates released, by profile", "profile", &figures.issued)?;
@@ -139,19 +86,12 @@ impl Collector for MetricsSources {
         out.gauge("clock_in_doubt", text, in_doubt)?;
         blocked_keys(&mut out, &figures.blocked_keys)?;
         publication(&mut out, &figures)?;
-        let expiries = self.issuers.now();
-        let left = expiries.iter().map(|expiry| {
-            let left = match expiry.not_after.duration_since(now) {
-                Ok(left) => left.as_secs_f64(),
-                Err(past) => -past.duration().as_secs_f64(),
-            };
-            (expiry.issuer.clone(), left)
-        });
+        let left = figures.seconds_to_expiry.iter().cloned();
         out.gauges("issuer_expiry_seconds", "Until an issuer's certificate ends", "issuer", left)
     }
 }
 
-impl fmt::Debug for MetricsSources {
+impl fmt::Debug for FiguresCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sources")
     }
@@ -202,7 +142,6 @@ fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
-/// Writes metrics one after the other.
 struct FigureEncoder<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl FigureEncoder<'_, '_> {

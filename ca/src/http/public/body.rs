@@ -9,12 +9,9 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use publication::Crl;
 
-/// A body of known length.
 #[derive(Debug)]
 pub(crate) enum PublicBody {
-    /// The bytes that are not sent yet.
     Bytes(Bytes),
-    /// A range of a CRL.
     Crl {
         /// Does not change while it is sent, also when a newer one is published.
         crl: Arc<Crl>,
@@ -26,7 +23,6 @@ pub(crate) enum PublicBody {
 }
 
 impl PublicBody {
-    /// A whole CRL.
     pub(super) fn crl(crl: Arc<Crl>) -> Self {
         let end = crl.length();
         Self::Crl { crl, at: 0, end }
@@ -40,7 +36,6 @@ impl PublicBody {
         }
     }
 
-    /// How many bytes are left.
     pub(super) fn length(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,

@@ -14,7 +14,6 @@ use super::body::PublicBody;
 use super::conditions::{Outcome, Validators, evaluate};
 use super::{plain, respond};
 
-/// A representation and how long it may be kept.
 pub(super) struct Cacheable<'a> {
     pub(super) body: PublicBody,
     pub(super) media_type: &'static str,
@@ -26,7 +25,6 @@ pub(super) struct Cacheable<'a> {
     pub(super) kind: Kind,
 }
 
-/// What differs by rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Can be fetched in ranges; `Expires` is the end of `max-age` (R-CRL-12).
@@ -36,7 +34,6 @@ pub(super) enum Kind {
 }
 
 impl Cacheable<'_> {
-    /// The response to a request with these headers.
     pub(super) fn respond(self, request: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
         let Self { body, media_type, validators, next_update, margin, kind } = self;
         let mut response = match evaluate(request, validators) {
@@ -96,7 +93,6 @@ fn ranged(
     }
 }
 
-/// The bytes that a `Range` asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum ByteRange {
     Whole,

@@ -24,17 +24,15 @@ pub type CompromiseReport =
 
 /// Why nothing was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum CompromiseRefused {
-    /// The proof is not valid; with the stable reason.
     #[error("it proves nothing: {0}")]
     NoProof(&'static str),
-    /// No certificate has this key.
     #[error("no certificate has this key")]
     UnknownKey,
     /// An issuer of this CA has the key, and only the root can revoke that (R-CRL-13).
     #[error("the key is an issuer's")]
     OfAnIssuer,
-    /// The ledger cannot record it now.
     #[error("it cannot be recorded now")]
     Unavailable,
 }
@@ -94,7 +92,6 @@ impl CompromiseHandler {
     }
 }
 
-/// A refusal with a stable reason.
 fn refused(status: StatusCode, reason: &str) -> Response<PublicBody> {
     respond(status, "application/json", Bytes::from(format!("{{\"reason\":\"{reason}\"}}\n")).into())
 }

@@ -5,22 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName};
 
-/// The validators of a representation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validators<'a> {
     /// Entity tag with its quotes.
     pub(super) etag: &'a str,
-    /// `Last-Modified`.
     pub(super) modified: SystemTime,
     /// Whether an earlier representation had the same `Last-Modified`, which is in seconds: then a date alone
     /// does not identify this one.
     pub(super) shares_second: bool,
 }
 
-/// The outcome of the conditions of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Send the representation.
     Send,
     /// 304.
     NotModified,

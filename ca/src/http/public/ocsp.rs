@@ -34,12 +34,10 @@ pub(super) fn decode(path: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The reply to what cannot be decoded.
 pub(super) fn malformed() -> OcspReply {
     OcspReply { der: Bytes::copy_from_slice(&OcspError::MalformedRequest.der()), cache: None }
 }
 
-/// The response to GET: HTTP caches may keep it for a short while.
 pub(super) fn cacheable(reply: OcspReply, request: &HeaderMap, now: SystemTime) -> Response<PublicBody> {
     let Some(cache) = reply.cache else { return uncacheable(reply) };
     let validators =
@@ -63,13 +61,11 @@ pub(super) fn uncacheable(reply: OcspReply) -> Response<PublicBody> {
 }
 
 pub(super) const REQUEST_TYPE: &str = "application/ocsp-request";
-
 const RESPONSE_TYPE: &str = "application/ocsp-response";
 
 /// A cache asks again this long before nextUpdate (R-OCSP-07).
 const CACHE_MARGIN: Duration = Duration::from_secs(60);
 
-/// Padded or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

@@ -49,5 +49,4 @@ pub(super) async fn drain(body: Body) {
 /// The most that is read of a refused body: a form, a small file.
 const DRAINED_BYTES_MAX: usize = 16 * 1024;
 
-/// How long that may take.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);

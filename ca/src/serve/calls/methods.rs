@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use prost::Message;
 
-/// All methods by their path.
 pub(super) struct Methods {
     known: HashMap<Box<str>, Method>,
     unknown: Method,
@@ -19,19 +18,15 @@ pub(super) struct Method {
     pub(super) open: bool,
 }
 
-/// Who streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Neither side.
     Unary,
     /// The client, and perhaps the server too.
     ClientStreaming,
-    /// The server only.
     ServerStreaming,
 }
 
 impl Methods {
-    /// The methods in the encoded `FileDescriptorSet`s.
     pub(super) fn of(descriptor_sets: &[&[u8]]) -> Result<Self, prost::DecodeError> {
         let mut known = HashMap::new();
         for set in descriptor_sets {
@@ -58,7 +53,6 @@ impl Methods {
         Ok(Self { known, unknown })
     }
 
-    /// The method with this path, or `unknown`.
     pub(super) fn named(&self, path: &str) -> &Method {
         self.known.get(path).unwrap_or(&self.unknown)
     }

@@ -1,21 +1,15 @@
 use std::future::pending;
 
 use http::StatusCode;
-use identity::SystemClock;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::http::metrics::{Figures, MetricsSources};
+use crate::http::metrics::Figures;
 
 /// An open method whose service never answers.
 fn silent() -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible> {
-    let sources = MetricsSources {
-        clock: Arc::new(SystemClock),
-        issuers: Arc::default(),
-        figures: Arc::new(Figures::default),
-    };
-    let (metrics, quota) = (Arc::new(Metrics::new(sources)), PerClientQuota::new(16, 16));
+    let (metrics, quota) = (Arc::new(Metrics::new(Arc::new(Figures::default))), PerClientQuota::new(16, 16));
     let sets = [tonic_health::pb::FILE_DESCRIPTOR_SET];
     let calls = CallLayer::new(metrics, quota, &sets, CancellationToken::new()).unwrap();
     calls.layer(tower::service_fn(async |_: Request<Body>| pending().await))

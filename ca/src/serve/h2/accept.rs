@@ -1,5 +1,4 @@
-//! Accepts TCP connections and completes their TLS handshakes, within limits: ten thousand silent connections
-//! cost a bounded amount of memory and keep nobody else out (R-CA-15).
+//! Accepts connections within limits: ten thousand silent ones cost little and keep nobody out (R-CA-15).
 
 use std::convert::Infallible;
 use std::io;
@@ -36,7 +35,6 @@ use crate::http::metrics::{DropReason, Metrics};
 use crate::network_limit::{Acquired, Network, NetworkLimit, NetworkPermit};
 use crate::tls::proof_of;
 
-/// Accepts and serves connections, and owns their tasks.
 pub(in crate::serve) struct Acceptor<S> {
     tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     limits: Limits,
@@ -78,8 +76,7 @@ where
         })
     }
 
-    /// Accepts until stopped, then waits until all connections have ended. Meanwhile closes connections whose
-    /// certificates are no longer good.
+    /// Accepts until stopped, and waits for the end of all connections. Closes revoked ones meanwhile.
     pub(in crate::serve) async fn run(self: Arc<Self>, listener: TcpListener) {
         let (authority, connection_limits) =
             (Arc::clone(&self.authority), Arc::clone(&self.connection_limits));
@@ -122,7 +119,6 @@ where
         connections.wait().await;
     }
 
-    /// Serves one connection, from its handshake to its end.
     async fn connection(self: Arc<Self>, tcp: TcpStream, address: SocketAddr, permit: NetworkPermit) {
         let stream = tokio::select! {
             biased;
@@ -142,8 +138,7 @@ where
         let _in_flight = self.metrics.handshakes_in_flight();
         // No Nagle: small messages must not wait for acknowledgements.
         tcp.set_nodelay(true).ok();
-        // HTTP/2 keepalive PINGs cannot be sent while the client's receive window is full; a TCP user timeout
-        // detects a stalled client.
+        // No PING can be sent to a client whose window is full: a TCP user timeout detects it.
         set_tcp_user_timeout(&tcp, UNACKNOWLEDGED_MS_MAX).ok();
         match timeout(self.limits.handshake_timeout, self.handshake(tcp)).await {
             Ok(Ok(stream)) => return Some(stream),
@@ -165,8 +160,7 @@ where
         None
     }
 
-    /// Completes the TLS handshake and waits for the first application bytes; hyper has no timeout for the
-    /// HTTP/2 preface.
+    /// TLS handshake and the first application bytes: hyper has no timeout for the HTTP/2 preface.
     async fn handshake(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let tls = TlsAcceptor::from(Arc::clone(&self.tls.borrow()));
         let mut stream = tls.accept(tcp).await?;
@@ -176,7 +170,6 @@ where
         Ok(stream)
     }
 
-    /// Identifies the client and takes a permit for the connection.
     async fn admit(&self, stream: TlsStream<TcpStream>, address: SocketAddr) -> Option<Connection> {
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let (proof, network) = (shown.map(proof_of), Network::of(address.ip()));

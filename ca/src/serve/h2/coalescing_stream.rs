@@ -13,8 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// A handle of the stream: hyper has one, which reads and writes, and [`FlushAfterPoll`](super::connection)
-/// the other.
+/// One handle reads and writes for hyper, the other flushes in [`FlushAfterPoll`](super::connection).
 #[derive(Clone)]
 pub(super) struct CoalescingStream(Arc<Mutex<Buffered>>);
 
@@ -29,9 +28,6 @@ impl CoalescingStream {
     }
 
     /// Sends what was written. While pending, the task is woken when the socket takes more.
-    ///
-    /// # Errors
-    /// When the connection broke.
     pub(super) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.lock();
         ready!(this.poll_drain(cx))?;
@@ -83,8 +79,7 @@ impl AsyncWrite for CoalescingStream {
         false
     }
 
-    /// Does nothing: [`Self::poll_send`] flushes after the poll. A full buffer is sent earlier, and limits
-    /// the writer.
+    /// Does nothing: [`Self::poll_send`] flushes after the poll; a full buffer is sent earlier.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -24,16 +24,13 @@ use super::revocable_body::RevocableBody;
 use crate::config::Limits;
 use crate::http::metrics::GaugeGuard;
 
-/// A connection after its handshake.
 pub(super) struct Connection {
     pub(super) stream: CoalescingStream,
     pub(super) peer: Arc<Peer>,
     pub(super) permit: ConnectionPermit,
-    /// Counts it among the open connections.
     pub(super) _open: GaugeGuard,
 }
 
-/// The server's HTTP/2 settings.
 pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
@@ -46,12 +43,7 @@ pub(super) fn http2(limits: &Limits) -> Builder<TokioExecutor> {
 }
 
 impl Connection {
-    /// Serves requests, with the [`Peer`] and its proof in their extensions, until the client closes the
-    /// connection, or `stop`: then requests that have begun are answered first. A connection whose
-    /// certificate is revoked is closed within a second, an evicted one at once.
-    ///
-    /// # Errors
-    /// When the connection broke.
+    /// Serves until the client closes, or until `stop`, then first answers what has begun.
     pub(super) async fn serve<S>(
         self,
         http2: &Builder<TokioExecutor>,
@@ -124,14 +116,12 @@ impl<C: Future<Output = hyper::Result<()>>> Future for FlushAfterPoll<C> {
 /// How often an idle client is sent a PING: a unit that lost power closes nothing.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long the client may take to answer a PING.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest headers of a call: ours have a few hundred bytes.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// How long a connection lives on after its certificate was revoked. Calls that arrived complete are answered
-/// (one of them may be the revocation itself), and calls that arrive now are refused with the reason.
+/// How long a connection lives on after its certificate was revoked: calls get their answer or the reason.
 const REVOKED_LIFE_MAX: Duration = Duration::from_millis(500);
 
 /// How long the client may take to close the connection after GOAWAY.

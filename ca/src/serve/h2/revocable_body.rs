@@ -1,5 +1,4 @@
-//! A request body that fails once the client's certificate is revoked, so that a half-sent request is refused
-//! at once.
+//! A request body that fails once the certificate is revoked: a half-sent request is refused at once.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -15,8 +14,7 @@ use tonic::Status;
 use super::super::peer::Peer;
 use crate::grpc::{CallRejected, rejection};
 
-/// The body of one request. A request that begins after the signal is not failed by it: whoever authorizes it
-/// asks the ledger, where a hold may have been released since.
+/// A request that begins after the signal is not failed by it: the ledger may have a release since.
 pub(super) struct RevocableBody<B = Incoming> {
     body: B,
     /// `None`: the signal was set before the request began.

@@ -1,7 +1,6 @@
 use parking_lot::Mutex;
 use std::time::Duration;
 
-use identity::{Clock, SystemClock};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -16,7 +15,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::http::metrics::{Figures, MetricsSources};
+use crate::http::metrics::Figures;
 use crate::serve::health::Health;
 use crate::serve::open::tests::opened;
 
@@ -32,11 +31,9 @@ struct Fixture {
 impl Fixture {
     async fn start(change: impl FnOnce(&mut Limits)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
-        let figures = Arc::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(MetricsSources { clock, issuers: Arc::default(), figures }));
+        let metrics = Arc::new(Metrics::new(Arc::new(Figures::default)));
         let stop = CancellationToken::new();
         let health = Health::new(Arc::new(|| Ok(()))).unwrap();
         let quota = PerClientQuota::new(settings.limits.connections_max, settings.limits.requests_max);

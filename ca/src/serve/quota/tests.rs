@@ -2,7 +2,7 @@ use super::*;
 
 impl PerClientQuota {
     fn named(self: &Arc<Self>, name: &str, class: Class) -> Arc<ClientUsage> {
-        let principal: Principal = name.parse().unwrap();
+        let principal: Option<Principal> = Some(name.parse().unwrap());
         let mut clients = self.clients.lock();
         if let Some(usage) = clients.get(&principal).and_then(Weak::upgrade) {
             return usage;

@@ -43,8 +43,7 @@ pub(super) fn algorithm(key_type: KeyType, identifier: Element<'_>) -> &'static 
     }
 }
 
-/// Why the bytes cannot be a signature; `None`: they have the right form, but are by another key or over
-/// other bytes.
+/// Why the bytes cannot be a signature; `None`: they can, by another key or over other bytes.
 pub(super) fn signature(key_type: KeyType, signature: &[u8]) -> Option<&'static str> {
     let coordinate = match key_type {
         KeyType::P256 => 32,

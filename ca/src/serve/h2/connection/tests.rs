@@ -7,7 +7,6 @@ use futures::stream;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2::{self, SendRequest};
-use identity::{Clock, SystemClock};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::super::accept::Acceptor;
 use super::*;
-use crate::http::metrics::{Figures, Metrics, MetricsSources};
+use crate::http::metrics::{Figures, Metrics};
 use crate::serve::open::tests::opened;
 use crate::serve::quota::PerClientQuota;
 
@@ -36,11 +35,9 @@ struct Served {
 impl Served {
     async fn start(change: impl FnOnce(&mut Limits)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (mut settings, opened) = opened(dir.path()).await;
         change(&mut settings.limits);
-        let figures = Arc::new(Figures::default);
-        let metrics = Arc::new(Metrics::new(MetricsSources { clock, issuers: Arc::default(), figures }));
+        let metrics = Arc::new(Metrics::new(Arc::new(Figures::default)));
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
