@@ -9,97 +9,43 @@ use anyhow::{Result, bail};
 use crate::base_root;
 use crate::shell::{root, run, say, step, succeeds};
 
-/// A program that a suite runs.
-struct Requirement {
-    /// The Debian package that contains it.
-    package: &'static str,
-    /// A command that succeeds if it is installed.
-    probe: &'static [&'static str],
-    /// The suites that need it.
-    why: &'static str,
-}
-
-const REQUIREMENTS: &[Requirement] = &[
-    Requirement { package: "openssl", probe: &["openssl", "version"], why: "interop: openssl verify" },
-    Requirement { package: "gnutls-bin", probe: &["certtool", "--version"], why: "interop: GnuTLS" },
-    Requirement { package: "default-jdk-headless", probe: &["javac", "-version"], why: "interop: Java PKIX" },
-    Requirement {
-        package: "python3-venv",
-        probe: &["python3", "-c", "import venv, ensurepip"],
-        why: "interop: pyca, pkilint",
-    },
-    Requirement {
-        package: "faketime",
-        probe: &["faketime", "--version"],
-        why: "interop: the years 2060 and 2100",
-    },
-    Requirement { package: "e2fsprogs", probe: &["mkfs.ext4", "-V"], why: "ca: cut the power under ext4" },
-    Requirement {
-        package: "mosquitto",
-        probe: &["sh", "-c", "command -v mosquitto"],
-        why: "brokers: a revoked device is refused by a real MQTT broker",
-    },
-    Requirement {
-        package: "nginx-light",
-        probe: &["sh", "-c", "command -v nginx"],
-        why: "brokers: and by a real gateway",
-    },
-    Requirement {
-        package: "debootstrap",
-        probe: &["debootstrap", "--version"],
-        why: "packages: installed in a fresh root",
-    },
-    Requirement {
-        package: "dpkg-dev",
-        probe: &["dpkg-shlibdeps", "--version"],
-        why: "packages: which libraries a program needs",
-    },
-    Requirement { package: "binutils", probe: &["objcopy", "--version"], why: "packages: stripped programs" },
-    Requirement {
-        package: "lintian",
-        probe: &["lintian", "--version"],
-        why: "packages: judged by Debian's own rules",
-    },
-    Requirement {
-        package: "man-db",
-        probe: &["man", "--version"],
-        why: "packages: the man pages are read as a person does",
-    },
-    Requirement {
-        package: "systemd",
-        probe: &["systemd-analyze", "--version"],
-        why: "packages: units are verified and their exposure is measured",
-    },
-    Requirement { package: "buildah", probe: &["buildah", "--version"], why: "container: built and run" },
-    Requirement {
-        package: "iproute2",
-        probe: &["ip", "-V"],
-        why: "two_addresses: a network of the test's own",
-    },
-    Requirement {
-        package: "iptables",
-        probe: &["iptables", "--version"],
-        why: "two_addresses: an address that answers nothing",
-    },
-    Requirement { package: "xfsprogs", probe: &["mkfs.xfs", "-V"], why: "ca: cut the power under XFS" },
+/// Debian package, a command of the shell that succeeds if it is installed, the suites that need it.
+const REQUIREMENTS: &[(&str, &str, &str)] = &[
+    ("openssl", "openssl version", "interop: openssl verify"),
+    ("gnutls-bin", "certtool --version", "interop: GnuTLS"),
+    ("default-jdk-headless", "javac -version", "interop: Java PKIX"),
+    ("python3-venv", "python3 -c 'import venv, ensurepip'", "interop: pyca, pkilint"),
+    ("faketime", "faketime --version", "interop: the years 2060 and 2100"),
+    ("e2fsprogs", "mkfs.ext4 -V", "ca: cut the power under ext4"),
+    ("mosquitto", "command -v mosquitto", "brokers: a revoked device is refused by a real MQTT broker"),
+    ("nginx-light", "command -v nginx", "brokers: and by a real gateway"),
+    ("debootstrap", "debootstrap --version", "packages: installed in a fresh root"),
+    ("dpkg-dev", "dpkg-shlibdeps --version", "packages: which libraries a program needs"),
+    ("binutils", "objcopy --version", "packages: stripped programs"),
+    ("lintian", "lintian --version", "packages: judged by Debian's own rules"),
+    ("man-db", "man --version", "packages: the man pages are read as a person does"),
+    ("systemd", "systemd-analyze --version", "packages: units are verified and their exposure is measured"),
+    ("buildah", "buildah --version", "container: built and run"),
+    ("iproute2", "ip -V", "two_addresses: a network of the test's own"),
+    ("iptables", "iptables --version", "two_addresses: an address that answers nothing"),
+    ("xfsprogs", "mkfs.xfs -V", "ca: cut the power under XFS"),
 ];
 
 /// Lists missing Debian packages, installs them if asked to or in CI, then prepares the interop suite.
 pub(crate) fn bring(may_install: bool) -> Result<()> {
     step("what the suites need", || {
-        let missing: Vec<&Requirement> = REQUIREMENTS.iter().filter(|it| !it.is_there()).collect();
-        if missing.is_empty() {
+        let missing = || REQUIREMENTS.iter().filter(|(_, probe, _)| !succeeds_in_shell(probe));
+        let mut packages = Vec::new();
+        for (package, _, why) in missing() {
+            say(&format!("    missing: {package} ({why})"));
+            packages.push(*package);
+        }
+        if packages.is_empty() {
             return Ok(());
         }
-        for requirement in &missing {
-            say(&format!("    missing: {} ({})", requirement.package, requirement.why));
-        }
-        let packages: Vec<&str> = missing.iter().map(|requirement| requirement.package).collect();
         install(&packages, may_install || is_ci())?;
-        match missing.iter().find(|requirement| !requirement.is_there()) {
-            Some(requirement) => {
-                bail!("{} is installed and `{}` fails", requirement.package, requirement.probe.join(" "))
-            }
+        match missing().next() {
+            Some((package, probe, _)) => bail!("{package} is installed and `{probe}` fails"),
             None => Ok(()),
         }
     })?;
@@ -111,13 +57,10 @@ pub(crate) fn bring(may_install: bool) -> Result<()> {
     base_root::bring()
 }
 
-impl Requirement {
-    fn is_there(&self) -> bool {
-        let Some((program, arguments)) = self.probe.split_first() else { return false };
-        // File system tools are only on root's PATH.
-        let path = std::env::var("PATH").unwrap_or_default();
-        succeeds(Command::new(program).args(arguments).env("PATH", format!("{path}:/usr/sbin:/sbin")))
-    }
+fn succeeds_in_shell(probe: &str) -> bool {
+    // File system tools are only on root's PATH.
+    let path = std::env::var("PATH").unwrap_or_default();
+    succeeds(Command::new("sh").args(["-c", probe]).env("PATH", format!("{path}:/usr/sbin:/sbin")))
 }
 
 fn install(packages: &[&str], may_install: bool) -> Result<()> {
