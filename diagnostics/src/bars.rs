@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressDrawTarget, TermLike};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rustix::termios::tcgetwinsize;
 
 use crate::stderr;
@@ -24,12 +24,13 @@ struct Screen {
 
 impl Screen {
     fn add(&self, text: &str) -> io::Result<()> {
-        self.picture().push_str(text);
+        self.picture.lock().push_str(text);
         Ok(())
     }
 
-    fn picture(&self) -> MutexGuard<'_, String> {
-        self.picture.lock()
+    /// ECMA-48: CSI, a count and a letter for the direction; a missing count means one step.
+    fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { self.add(&format!("\x1b[{n}{direction}")) }
     }
 }
 
@@ -72,18 +73,11 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let picture = std::mem::take(&mut *self.picture());
+        let picture = std::mem::take(&mut *self.picture.lock());
         if !picture.is_empty() {
             stderr().put_if_idle(picture.as_bytes());
         }
         Ok(())
-    }
-}
-
-impl Screen {
-    /// ECMA-48: CSI, a count and a letter for the direction; a missing count means one step.
-    fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
-        if n == 0 { Ok(()) } else { self.add(&format!("\x1b[{n}{direction}")) }
     }
 }
 

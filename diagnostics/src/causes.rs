@@ -4,8 +4,7 @@ use std::error::Error;
 use std::io;
 use std::iter::successors;
 
-/// An error and its sources, the nearest first, with the errors that `io::Error`s wrap: those are not their
-/// sources.
+/// An error and its sources, the nearest first, with the errors inside `io::Error`s, which are no sources.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |error| {
         let error: &'a (dyn Error + 'static) = *error;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::lines;
-use parking_lot::{Mutex, MutexGuard};
 
 /// Allows twenty lines of one kind in ten seconds; one line then reports how many were suppressed.
 ///
@@ -38,7 +39,7 @@ impl Limit {
     /// Whether one more line may be written now.
     pub fn admits(&'static self) -> bool {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.began.is_none_or(|began| now.duration_since(began) >= INTERVAL) {
             state.began = Some(now);
             state.admitted = 0;
@@ -52,14 +53,10 @@ impl Limit {
         drop(state);
         SUPPRESSED.fetch_add(1, Ordering::Relaxed);
         if first {
-            due().push((now + INTERVAL, self));
+            DUE.lock().push((now + INTERVAL, self));
             lines::stderr().wake();
         }
         false
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
@@ -92,21 +89,17 @@ pub fn lines_suppressed() -> u64 {
 
 /// When a report about suppressed lines is due.
 pub(crate) fn next_report() -> Option<Instant> {
-    due().iter().map(|(at, _)| *at).min()
+    DUE.lock().iter().map(|(at, _)| *at).min()
 }
 
 /// Writes the report.
 pub(crate) fn report() {
     let now = Instant::now();
-    let ready: Vec<_> = due().extract_if(.., |(at, _)| *at <= now).collect();
+    let ready: Vec<_> = DUE.lock().extract_if(.., |(at, _)| *at <= now).collect();
     for (_, limit) in ready {
-        let suppressed = std::mem::take(&mut limit.state().suppressed);
+        let suppressed = std::mem::take(&mut limit.state.lock().suppressed);
         tracing::warn!(suppressed, "{}: {suppressed} more such lines were not logged", limit.what);
     }
-}
-
-fn due() -> MutexGuard<'static, Vec<(Instant, &'static Limit)>> {
-    DUE.lock()
 }
 
 /// The limits with a report to write, and when. Each is here at most once.
@@ -130,10 +123,14 @@ mod tests {
         let written = (0..1_000).filter(|_| LIMIT.admits()).count();
         assert_eq!(written, LINES_MAX as usize);
         assert!(lines_suppressed() >= 980);
-        assert_eq!(LIMIT.state().suppressed, 980);
+        assert_eq!(LIMIT.state.lock().suppressed, 980);
         static LIMITS: Limits = Limits::new();
         assert_eq!((0..100).filter(|_| LIMITS.admits("one")).count(), LINES_MAX as usize);
         assert!(LIMITS.admits("another"));
-        assert_eq!(due().iter().filter(|(_, limit)| std::ptr::eq(*limit, &LIMIT)).count(), 1, "said once");
+        assert_eq!(
+            DUE.lock().iter().filter(|(_, limit)| std::ptr::eq(*limit, &LIMIT)).count(),
+            1,
+            "said once"
+        );
     }
 }

@@ -8,17 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::descriptor::{Broken, write_all};
 use crate::limit;
 
-/// A queue of lines for a file, pipe or terminal. Clones share the queue.
-///
-/// Adding a line never waits, fails or panics. A line that does not fit or cannot be written is lost and
-/// counted.
+/// A queue of lines for a file, pipe or terminal. Clones share it. Adding a line never waits, fails or
+/// panics: one that does not fit or cannot be written is lost and counted.
 #[derive(Debug, Clone)]
 pub struct Lines {
     shared: Arc<Shared>,
@@ -64,8 +62,8 @@ struct Batch {
 type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send>;
 
 impl Lines {
-    /// Starts a thread of this name that writes lines to `sink`. `notice` makes the report of lost lines,
-    /// which is written as soon as the sink takes lines again.
+    /// Starts a thread of this name that writes lines to `sink`, and reports of lost ones that `notice`
+    /// makes.
     pub fn to(name: &str, sink: impl AsFd + Send + 'static, notice: Option<Notice>) -> Self {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -73,7 +71,7 @@ impl Lines {
             .name(name.to_owned())
             .spawn(move || Writer { shared: writer, sink, notice, torn: false }.run());
         if spawned.is_err() {
-            shared.state().closed = true;
+            shared.state.lock().closed = true;
         }
         Self { shared }
     }
@@ -84,7 +82,7 @@ impl Lines {
             return;
         }
         let line = cut(line);
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         if state.closed || state.queue.len() >= LINES_MAX || state.bytes + line.len() > BYTES_MAX {
             state.lose(1);
             drop(state);
@@ -98,10 +96,10 @@ impl Lines {
         self.shared.changed.notify_all();
     }
 
-    /// Adds output that ages quickly, such as a progress bar. It is dropped, and not counted as lost, when
-    /// other lines wait.
+    /// Adds output that ages quickly, such as a progress bar: dropped, and not counted, when other lines
+    /// wait.
     pub fn put_if_idle(&self, bytes: &[u8]) {
-        if self.shared.state().queue.len() < PICTURES_MAX {
+        if self.shared.state.lock().queue.len() < PICTURES_MAX {
             self.put(bytes);
         }
     }
@@ -114,7 +112,7 @@ impl Lines {
     /// Waits until all lines are written or lost, at most `limit`. Returns whether they are. After a timeout,
     /// later calls return at once until something is written again.
     pub fn flush(&self, patience: Duration) -> bool {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         if state.stalled || state.closed {
             return state.is_empty();
         }
@@ -126,7 +124,7 @@ impl Lines {
     /// Wakes the thread, so that it looks for reports.
     pub(crate) fn wake(&self) {
         // Under the lock: the thread is either before its check or asleep, and is woken.
-        let _state = self.shared.state();
+        let _state = self.shared.state.lock();
         self.shared.changed.notify_all();
     }
 }
@@ -148,12 +146,6 @@ impl<'a> MakeWriter<'a> for Lines {
 
     fn make_writer(&'a self) -> Self {
         self.clone()
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
@@ -216,7 +208,7 @@ impl<S: AsFd> Writer<S> {
                 write_all(&self.sink, &batch.bytes)
                     .map_err(|broken| Broken { written: broken.written + front.len(), ..broken })
             });
-            let mut state = self.shared.state();
+            let mut state = self.shared.state.lock();
             state.writing = false;
             state.stalled = false;
             state.failing = written.is_err();
@@ -242,14 +234,14 @@ impl<S: AsFd> Writer<S> {
 
     /// Waits for lines or for a due report.
     fn next(&self) -> (Batch, u64) {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         loop {
             // Reports of suppressed lines are log lines, which come through the queue.
             let report = limit::next_report();
             if report.is_some_and(|at| at <= Instant::now()) {
                 drop(state);
                 limit::report();
-                state = self.shared.state();
+                state = self.shared.state.lock();
                 continue;
             }
             let untold = if self.notice.is_some() { state.lost_here() } else { 0 };
@@ -346,8 +338,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// Drawings of progress bars that can wait; more would be outdated.
 const PICTURES_MAX: usize = 8;
 
-/// The longest wait at the end of a program. An active reader takes milliseconds; a stalled one may never
-/// continue.
+/// The longest wait at the end of a program: a stalled reader may never continue.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ pub struct Logging {
     pub ours: &'static [&'static str],
 }
 
+impl Logging {
+    /// Starts logging to standard error.
+    pub fn to_stderr(self) {
+        start_logging(self, Lines::clone(crate::stderr()));
+    }
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -95,11 +102,3 @@ impl<S: Subscriber> Layer<S> for Libraries {
 }
 
 static OF_LIBRARIES: Limit = Limit::new("libraries logged");
-
-/// Lets callers leave out the default type.
-impl Logging {
-    /// Starts logging to standard error.
-    pub fn to_stderr(self) {
-        start_logging(self, Lines::clone(crate::stderr()));
-    }
-}

@@ -4,11 +4,8 @@ use std::io;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// Disables core dumps: the memory holds private keys. Also keeps other processes of the same user from
-/// reading the memory (`ptrace`).
-///
-/// # Errors
-/// When the system refuses.
+/// Disables core dumps, which have private keys, and keeps other processes of the same user from reading the
+/// memory (`ptrace`).
 pub fn forbid_core_dumps() -> io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let limit = getrlimit(Resource::Core);

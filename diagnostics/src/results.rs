@@ -8,10 +8,7 @@ use crate::Lines;
 use crate::descriptor::write_all;
 
 /// Writes a result to standard output and waits until it is written. A reader that is gone (`| head -1`) is
-/// not an error.
-///
-/// # Errors
-/// When it cannot be written: a full disk, a closed terminal.
+/// no error; a full disk and a closed terminal are.
 pub fn print(text: &str) -> io::Result<()> {
     match write_all(&io::stdout(), text.as_bytes()) {
         Err(broken) if broken.why.kind() != io::ErrorKind::BrokenPipe => Err(broken.why),
@@ -19,8 +16,7 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Queued results on standard output, for work that must not wait for its reader. Lost results are counted,
-/// without a report between the results.
+/// Queued results on standard output, for work that must not wait for its reader. Lost ones are counted.
 pub fn results() -> &'static Lines {
     RESULTS.get_or_init(|| Lines::to("results", io::stdout(), None))
 }
