@@ -12,27 +12,22 @@ use crate::program::run;
 use crate::{Request, pages};
 
 /// Makes a package and returns its path.
-///
-/// # Errors
-/// As [`crate::build`].
 pub fn build(package: &Package, request: &Request) -> Result<PathBuf> {
     let version = request.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
     let staging = tempfile::tempdir()?;
     let root = staging.path().join("root");
-    let tree = Tree { root: &root };
-    let program = tree.place(&format!("usr/bin/{}", package.program), 0o755, &[])?;
-    strip(&request.binaries.join(package.program), &program, request.symbols.as_deref())?;
-    add_pages(package, &tree)?;
-    add_documents(package, version, &tree)?;
-    tree.place(&format!("usr/lib/sysusers.d/{}.conf", package.user), 0o644, package.sysusers().as_bytes())?;
+    let program = place(&root, &format!("usr/bin/{}", package.name), 0o755, &[])?;
+    strip(&request.binaries.join(package.name), &program, request.symbols.as_deref())?;
+    add_pages(package, &root)?;
+    add_documents(package, version, &root)?;
+    place(&root, &format!("usr/lib/sysusers.d/{}.conf", package.user), 0o644, package.sysusers().as_bytes())?;
     if let Some(Unit { name, service, defaults }) = &package.unit {
-        tree.place(&format!("lib/systemd/system/{name}.service"), 0o644, service.as_bytes())?;
-        tree.place(&format!("etc/default/{name}"), 0o644, defaults.as_bytes())?;
+        place(&root, &format!("lib/systemd/system/{name}.service"), 0o644, service.as_bytes())?;
+        place(&root, &format!("etc/default/{name}"), 0o644, defaults.as_bytes())?;
     }
-    for directory in directories(&root)? {
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
-    }
-    add_control(package, version, &tree, &program)?;
+    // Whatever the umask of the caller is.
+    run(Command::new("find").arg(&root).args(["-type", "d", "-exec", "chmod", "0755", "{}", "+"]))?;
+    add_control(package, version, &root, &program)?;
 
     let architecture = run(Command::new("dpkg").arg("--print-architecture"))?;
     let file = request.out.join(format!("{}_{version}_{}.deb", package.name, architecture.trim()));
@@ -46,22 +41,15 @@ pub fn build(package: &Package, request: &Request) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The files of a package.
-struct Tree<'a> {
-    root: &'a Path,
-}
-
-impl Tree<'_> {
-    /// Writes a file and creates its parent directories.
-    fn place(&self, path: &str, mode: u32, content: &[u8]) -> Result<PathBuf> {
-        let path = self.root.join(path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(&path, content).with_context(|| format!("{} cannot be written", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        Ok(path)
+/// Writes a file below `root` and creates its parent directories.
+fn place(root: &Path, path: &str, mode: u32, content: &[u8]) -> Result<PathBuf> {
+    let path = root.join(path);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
     }
+    fs::write(&path, content).with_context(|| format!("{} cannot be written", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    Ok(path)
 }
 
 /// Copies a program; its debug information goes to a separate file if wanted.
@@ -83,35 +71,35 @@ fn strip(from: &Path, to: &Path, symbols: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-fn add_pages(package: &Package, tree: &Tree<'_>) -> Result<()> {
-    let man = tree.root.join("usr/share/man/man1");
+fn add_pages(package: &Package, root: &Path) -> Result<()> {
+    let man = root.join("usr/share/man/man1");
     pages::write_man_pages((package.command)(), &man)?;
     for entry in fs::read_dir(&man)? {
         compress(&entry?.path())?;
     }
-    pages::write_completions((package.command)(), package.program, tree.root)
+    pages::write_completions((package.command)(), package.name, root)
 }
 
-fn add_documents(package: &Package, version: &str, tree: &Tree<'_>) -> Result<()> {
+fn add_documents(package: &Package, version: &str, root: &Path) -> Result<()> {
     let directory = format!("usr/share/doc/{}", package.name);
-    tree.place(&format!("{directory}/copyright"), 0o644, COPYRIGHT.as_bytes())?;
+    place(root, &format!("{directory}/copyright"), 0o644, COPYRIGHT.as_bytes())?;
     let changelog = CHANGELOG.replace("touchmark (0.1.0)", &format!("{} ({version})", package.name));
-    compress(&tree.place(&format!("{directory}/changelog"), 0o644, changelog.as_bytes())?)?;
-    compress(&tree.place(&format!("{directory}/NEWS"), 0o644, NEWS.as_bytes())?)?;
+    compress(&place(root, &format!("{directory}/changelog"), 0o644, changelog.as_bytes())?)?;
+    compress(&place(root, &format!("{directory}/NEWS"), 0o644, NEWS.as_bytes())?)?;
     for (name, content) in package.examples {
-        tree.place(&format!("{directory}/examples/{name}"), 0o644, content.as_bytes())?;
+        place(root, &format!("{directory}/examples/{name}"), 0o644, content.as_bytes())?;
     }
     Ok(())
 }
 
-fn add_control(package: &Package, version: &str, tree: &Tree<'_>, program: &Path) -> Result<()> {
+fn add_control(package: &Package, version: &str, root: &Path, program: &Path) -> Result<()> {
     let architecture = run(Command::new("dpkg").arg("--print-architecture"))?;
     let libraries = libraries(program)?;
-    let size = run(Command::new("du").args(["-k", "-s", "--apparent-size"]).arg(tree.root))?;
+    let size = run(Command::new("du").args(["-k", "-s", "--apparent-size"]).arg(root))?;
     let size = size.split_whitespace().next().unwrap_or_default();
     let sums = run(Command::new("sh")
         .args(["-c", "find * -type f -printf '%p\\0' | LC_ALL=C sort -z | xargs -0 md5sum"])
-        .current_dir(tree.root))?;
+        .current_dir(root))?;
     let recommends = match package.recommends {
         "" => String::new(),
         names => format!("Recommends: {names}\n"),
@@ -124,13 +112,13 @@ fn add_control(package: &Package, version: &str, tree: &Tree<'_>, program: &Path
         package.summary,
         package.description,
     );
-    tree.place("DEBIAN/control", 0o644, control.as_bytes())?;
-    tree.place("DEBIAN/md5sums", 0o644, sums.as_bytes())?;
-    tree.place("DEBIAN/postinst", 0o755, script(POSTINST, package).as_bytes())?;
-    tree.place("DEBIAN/postrm", 0o755, script(POSTRM, package).as_bytes())?;
+    place(root, "DEBIAN/control", 0o644, control.as_bytes())?;
+    place(root, "DEBIAN/md5sums", 0o644, sums.as_bytes())?;
+    place(root, "DEBIAN/postinst", 0o755, script(POSTINST, package).as_bytes())?;
+    place(root, "DEBIAN/postrm", 0o755, script(POSTRM, package).as_bytes())?;
     if let Some(unit) = &package.unit {
-        tree.place("DEBIAN/prerm", 0o755, script(PRERM, package).as_bytes())?;
-        tree.place("DEBIAN/conffiles", 0o644, format!("/etc/default/{}\n", unit.name).as_bytes())?;
+        place(root, "DEBIAN/prerm", 0o755, script(PRERM, package).as_bytes())?;
+        place(root, "DEBIAN/conffiles", 0o644, format!("/etc/default/{}\n", unit.name).as_bytes())?;
     }
     Ok(())
 }
@@ -174,17 +162,6 @@ fn script(template: &str, package: &Package) -> String {
 /// Compresses a file in place, reproducibly.
 fn compress(path: &Path) -> Result<()> {
     run(Command::new("gzip").args(["-9", "-n", "--force"]).arg(path)).map(drop)
-}
-
-fn directories(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = vec![root.to_owned()];
-    for entry in fs::read_dir(root)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(directories(&path)?);
-        }
-    }
-    Ok(found)
 }
 
 /// Sets the time of all files, so that the same source gives the same package.

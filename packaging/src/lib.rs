@@ -1,8 +1,5 @@
 //! Builds Debian packages of the four programs, with man pages, completions, systemd units, users and
-//! examples.
-//!
-//! Start at [`build`]. [`package`](mod@package) lists the content of each package; [`pages`] makes man pages
-//! and completions from the clap definitions of the programs. `dpkg-deb` builds the packages (ADR 0046).
+//! examples, by `dpkg-deb` (ADR 0046).
 
 pub mod deb;
 pub mod package;
@@ -12,28 +9,31 @@ pub mod program;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::Parser;
 
 use package::PACKAGES;
 
-/// What to package, and where.
-#[derive(Debug, Clone)]
+/// Make the Debian packages of the four programs.
+#[derive(Debug, Clone, Parser)]
 pub struct Request {
-    /// The directory of the four programs.
+    /// Directory with touchmark-ca, touchmark-station, touchmark-agent and touchmark
+    #[arg(long, value_name = "DIR")]
     pub binaries: PathBuf,
-    /// The directory for the packages.
+    /// Directory for the packages
+    #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// The version of the packages; `None`: that of the programs.
+    /// The version of the packages [default: that of the programs]
+    #[arg(long = "package-version")]
     pub version: Option<String>,
-    /// The directory for debug information; `None`: it is discarded.
+    /// Directory for debug information [default: it is discarded]
+    #[arg(long, value_name = "DIR")]
     pub symbols: Option<PathBuf>,
-    /// Whether to compress little, for packages that tests install once.
+    /// Compress little
+    #[arg(long)]
     pub quick: bool,
 }
 
-/// Makes the packages and returns their paths.
-///
-/// # Errors
-/// When a program is missing, or a tool (dpkg-deb, dpkg-shlibdeps, strip, objcopy, gzip) is missing or fails.
+/// Makes the packages and returns their paths. Needs dpkg-deb, dpkg-shlibdeps, strip, objcopy and gzip.
 pub fn build(request: &Request) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(&request.out)?;
     PACKAGES.iter().map(|package| deb::build(package, request)).collect()

@@ -5,10 +5,8 @@ use clap::{Command, CommandFactory};
 /// A Debian package of one program.
 #[derive(Debug)]
 pub struct Package {
-    /// The name of the package.
+    /// The name of the package and of its program, in `/usr/bin`.
     pub name: &'static str,
-    /// The program, in `/usr/bin`.
-    pub program: &'static str,
     /// The system user that the program runs as; its home is `/var/lib/USER`.
     pub user: &'static str,
     /// The mode of the home directory.
@@ -51,7 +49,6 @@ impl Package {
 pub const PACKAGES: &[Package] = &[
     Package {
         name: "touchmark-ca",
-        program: "touchmark-ca",
         user: "touchmark-ca",
         home_mode: "0700",
         unit: Some(Unit {
@@ -68,7 +65,6 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         name: "touchmark-station",
-        program: "touchmark-station",
         user: "touchmark-station",
         home_mode: "0700",
         unit: None,
@@ -81,7 +77,6 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         name: "touchmark-agent",
-        program: "touchmark-agent",
         user: "touchmark-agent",
         home_mode: "0755",
         unit: Some(Unit {
@@ -98,7 +93,6 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         name: "touchmark",
-        program: "touchmark",
         user: "touchmark-revocations",
         home_mode: "0755",
         unit: Some(Unit {

@@ -8,9 +8,6 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 /// Writes `PROGRAM.1` and a page for each of its commands (`PROGRAM-COMMAND.1`).
-///
-/// # Errors
-/// When a file cannot be written.
 pub fn write_man_pages(command: Command, directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     // `help` has no page: it prints the others.
@@ -39,9 +36,6 @@ fn without_help(command: Command) -> Command {
 }
 
 /// Writes the completions of a program below `root`, where the shells of Debian find them.
-///
-/// # Errors
-/// When a file cannot be written.
 pub fn write_completions(mut command: Command, program: &str, root: &Path) -> Result<()> {
     let places = [
         (Shell::Bash, "usr/share/bash-completion/completions", program.to_owned()),

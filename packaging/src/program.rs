@@ -4,10 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs a tool and returns what it printed.
-///
-/// # Errors
-/// When it cannot be run or fails; the error has its output.
+/// Runs a tool and returns what it printed; the error has its output.
 pub fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| {
