@@ -1,5 +1,4 @@
-//! Runs an operator's command: in a process group of its own, with a time limit, and with limited memory for
-//! its output.
+//! Runs an operator's command: in a process group of its own, with limits on time and output.
 
 mod output;
 
@@ -24,9 +23,6 @@ use output::CapturedOutput;
 /// When this is dropped, or the command exceeds `limit`, all processes of its group are killed (SIGKILL).
 /// Processes that the command leaves running when it ends go on, but must not need its standard output. A
 /// process that left the group (setsid(1)) is not known here.
-///
-/// # Errors
-/// When it does not start, fails, or does not end in time.
 pub async fn run(mut command: Command, limit: Duration) -> Result<String, HookError> {
     let output = Arc::new(Mutex::new(CapturedOutput::default()));
     let mut group = Group(start(&mut command, &output).map_err(HookError::Start)?);
@@ -37,14 +33,14 @@ pub async fn run(mut command: Command, limit: Duration) -> Result<String, HookEr
     let text = wait_for_output(&output).await;
     match ended {
         Ok(Ok(status)) if status.success() => Ok(text),
-        Ok(Ok(status)) => Err(HookError::Failed { status, output: text }),
+        Ok(Ok(status)) => Err(HookError::Failed(status, text)),
         Ok(Err(source)) => Err(HookError::Start(source)),
-        Err(_) => Err(HookError::TooLong { limit, output: text }),
+        Err(_) => Err(HookError::TooLong(limit, text)),
     }
 }
 
-/// Starts the command, and a task that reads its output to the end: processes that it leaves running must
-/// neither be blocked by a full pipe nor be ended by SIGPIPE.
+/// Starts the command, and a task that reads its output to the end: processes that it leaves running must be
+/// neither blocked by a full pipe nor ended by SIGPIPE.
 fn start(command: &mut Command, output: &Arc<Mutex<CapturedOutput>>) -> io::Result<Child> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut reader = Receiver::from_owned_fd(reader)?;
@@ -61,22 +57,18 @@ fn start(command: &mut Command, output: &Arc<Mutex<CapturedOutput>>) -> io::Resu
     tokio::spawn(async move {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = reader.read(&mut buffer).await {
-            lock(&output).push(buffer.get(..count).unwrap_or_default());
+            output.lock().push(buffer.get(..count).unwrap_or_default());
         }
-        lock(&output).end();
+        output.lock().end();
     });
     Ok(child)
 }
 
 /// The output, when it has ended or after 200 ms: a process that was left running may hold it open.
 async fn wait_for_output(output: &Mutex<CapturedOutput>) -> String {
-    let mut ended = lock(output).ended();
+    let mut ended = output.lock().ended();
     timeout(LISTEN_MAX, ended.wait_for(|ended| *ended)).await.ok();
-    lock(output).text()
-}
-
-fn lock(output: &Mutex<CapturedOutput>) -> parking_lot::MutexGuard<'_, CapturedOutput> {
-    output.lock()
+    output.lock().text()
 }
 
 /// A command; its process group is killed on drop unless the command has ended.
@@ -98,22 +90,12 @@ pub enum HookError {
     /// The command does not start.
     #[error("it cannot be run")]
     Start(#[source] io::Error),
-    /// The command ended with a failure.
-    #[error("it failed: {status}{}", quoted(output))]
-    Failed {
-        /// Its exit status.
-        status: ExitStatus,
-        /// Its output, in one line.
-        output: String,
-    },
-    /// The command exceeded its time limit.
-    #[error("it did not end within {} and was killed with its process group{}", humantime::format_duration(*limit), quoted(output))]
-    TooLong {
-        /// The limit.
-        limit: Duration,
-        /// Its output, in one line.
-        output: String,
-    },
+    /// The command ended with a failure, after this output in one line.
+    #[error("it failed: {}{}", .0, quoted(.1))]
+    Failed(ExitStatus, String),
+    /// The command exceeded its time limit, after this output in one line.
+    #[error("it did not end within {} and was killed with its process group{}", humantime::format_duration(*.0), quoted(.1))]
+    TooLong(Duration, String),
 }
 
 fn quoted(output: &str) -> String {
