@@ -19,7 +19,7 @@ use ca::init::{
 use ca::serve::{Addresses, serve};
 use ca::telemetry;
 use ca::wait::wait;
-use cli::{Answer, Complaint, Status, ask, completion_script};
+use cli::{Complaint, Status, ask, completion_script};
 use diagnostics::tell;
 use identity::{Clock, SystemClock};
 use mimalloc::MiMalloc;
@@ -139,7 +139,7 @@ async fn accept_restored(arguments: RestoredArguments) -> Result<(), Failure> {
             "What was issued or revoked after the backup is missing in this ledger, for ever.\n\
              Type {organization} to go on with it all the same: "
         );
-        if ask(&question) != Answer::Typed(organization.clone()) {
+        if ask(&question).as_ref() != Some(organization) {
             return Err(Failure::NotConfirmed);
         }
     }

@@ -1,7 +1,5 @@
-//! What the four programs share on the command line: exit statuses, the form of an error, confirmation,
-//! completion, numbers with their nouns, values.
-//!
-//! `docs/cli.md` describes the convention; `tests/tests/cli_convention.rs` checks every help page against it.
+//! What the four programs share on the command line. `docs/cli.md` describes the convention;
+//! `tests/tests/cli_convention.rs` checks every help page against it.
 
 mod complaint;
 mod completion;
@@ -13,8 +11,8 @@ mod values;
 
 pub use complaint::Complaint;
 pub use completion::{Shell, completion_script};
-pub use confirmation::{Answer, ask};
+pub use confirmation::ask;
 pub use count::count;
-pub use parsing::{Ended, parse, parse_from};
+pub use parsing::{Ended, parse};
 pub use status::Status;
 pub use values::{read_file, work_order};

@@ -18,8 +18,6 @@ pub struct Ended {
     pub text: String,
     /// Help and version go to stdout if they were asked for; everything else goes to stderr.
     pub to_stdout: bool,
-    /// The exit status.
-    pub status: Status,
 }
 
 impl Ended {
@@ -31,26 +29,20 @@ impl Ended {
                 complaint.because.push(error.to_string());
                 return complaint.tell(false);
             }
-        } else {
-            diagnostics::tell(self.text.trim_end());
+            return Status::Done.into();
         }
-        self.status.into()
+        diagnostics::tell(self.text.trim_end());
+        Status::Usage.into()
     }
 }
 
 /// Parses this process's command line.
-///
-/// # Errors
-/// The text to print and the exit status, if there is no command to run.
 pub fn parse<A: Parser>(program: &'static str) -> Result<A, Ended> {
     parse_from(program, std::env::args_os())
 }
 
 /// Parses a command line; the first word is the program.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_from<A: Parser>(
+fn parse_from<A: Parser>(
     program: &'static str,
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<A, Ended> {
@@ -60,7 +52,7 @@ pub fn parse_from<A: Parser>(
         // Without arguments the help is printed, also if an environment variable is set.
         ErrorKind::MissingSubcommand if words.len() == 1 => {
             let text = A::command().render_help().to_string();
-            Ended { program, text, to_stdout: false, status: Status::Usage }
+            Ended { program, text, to_stdout: false }
         }
         _ => ended(program, &error, &page(&A::command(), &words), json),
     })
@@ -69,16 +61,12 @@ pub fn parse_from<A: Parser>(
 fn ended(program: &'static str, error: &clap::Error, page: &str, json: bool) -> Ended {
     let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            Ended { program, text, to_stdout: true, status: Status::Done }
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Ended { program, text, to_stdout: false, status: Status::Usage }
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ended { program, text, to_stdout: true },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Ended { program, text, to_stdout: false },
         _ => {
             let complaint =
                 Complaint::new(program, Status::Usage, what(&text)).next(format!("see {page} --help"));
-            Ended { program, text: complaint.text(json) + "\n", to_stdout: false, status: Status::Usage }
+            Ended { program, text: complaint.text(json) + "\n", to_stdout: false }
         }
     }
 }
@@ -131,7 +119,7 @@ mod tests {
     #[test]
     fn wrong_usage_says_what_is_wrong_and_where_the_help_is() {
         let said = ended(&["touchmark", "show", "--limit", "many"]);
-        assert_eq!(said.status, Status::Usage);
+        assert!(!said.to_stdout);
         assert_eq!(
             said.text,
             "touchmark: error: invalid value 'many' for '--limit <N>': invalid digit found in string\n\
@@ -160,8 +148,8 @@ mod tests {
             [&["touchmark", "--help"][..], &["touchmark", "--version"], &["touchmark", "show", "--help"]]
         {
             let said = ended(words);
-            assert!(said.to_stdout && said.status == Status::Done, "{words:?}");
+            assert!(said.to_stdout, "{words:?}");
         }
-        assert_eq!(ended(&["touchmark"]).status, Status::Usage);
+        assert!(!ended(&["touchmark"]).to_stdout);
     }
 }

@@ -5,9 +5,6 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Reads the id of a work order, or its number alone, which is completed as the CA writes ids.
-///
-/// # Errors
-/// When the text is neither.
 pub fn work_order(text: &str) -> Result<String, String> {
     let number = text.strip_prefix("wo-").unwrap_or(text);
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
@@ -19,11 +16,8 @@ pub fn work_order(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a file, or standard input for `-`. Stops one byte after `bytes_max`, so that the parser sees that it
-/// is too long.
-///
-/// # Errors
-/// When it cannot be read.
+/// Reads a file, or standard input for `-`, to one byte after `bytes_max`: the parser sees that it is too
+/// long.
 pub fn read_file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);

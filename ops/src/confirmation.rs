@@ -1,6 +1,6 @@
 //! Confirmation of what cannot be undone: a person types a number or a name.
 
-use cli::{Answer, ask};
+use cli::ask;
 
 use crate::failure::Failure;
 
@@ -16,15 +16,9 @@ pub(crate) fn confirm_name(name: &str, what: &str, yes: bool) -> Result<(), Fail
 }
 
 fn confirm(wanted: &str, what: &str, said: Option<String>, option: &str) -> Result<(), Failure> {
-    let said = match said {
-        Some(said) => said,
-        None => match ask(&format!("Type {wanted} to {what}: ")) {
-            Answer::Typed(typed) => typed,
-            Answer::Nobody => {
-                return Err(Failure::not_confirmed(format!("not confirmed: {what}; nothing was changed"))
-                    .next(format!("repeat the command on a terminal, or with {option}")));
-            }
-        },
+    let Some(said) = said.or_else(|| ask(&format!("Type {wanted} to {what}: "))) else {
+        return Err(Failure::not_confirmed(format!("not confirmed: {what}; nothing was changed"))
+            .next(format!("repeat the command on a terminal, or with {option}")));
     };
     if said == wanted {
         return Ok(());

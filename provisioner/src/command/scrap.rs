@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cli::{Answer, Complaint, Status, ask, count};
+use cli::{Complaint, Status, ask, count};
 use identity::DeviceId;
 use proto::v1::Reason;
 
@@ -118,7 +118,7 @@ fn confirm(arguments: &ScrapArguments, devices: &[DeviceId], work_order: &str) -
         arguments.remark,
         names.join("\n  ")
     );
-    if ask(&question) == Answer::Typed(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
+    if ask(&question) == Some(units.to_string()) { Ok(()) } else { Err(not_confirmed) }
 }
 
 /// The CA's reason when no unit has this serial number.
