@@ -1,8 +1,7 @@
 //! Notifies the service manager that started the program: ready, alive, stopping. See sd_notify(3).
 //!
-//! Nothing here fails, and only [`ServiceManager::stopping`] waits, for half a second. A message that cannot
-//! be sent is dropped, and the service manager then acts as if the program hung. Without a service manager
-//! (no `NOTIFY_SOCKET`) nothing is sent.
+//! Nothing here fails, and only [`ServiceManager::stopping`] waits. A message that cannot be sent is dropped.
+//! Without a service manager (no `NOTIFY_SOCKET`) nothing is sent.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -27,15 +26,14 @@ enum Message {
 }
 
 impl ServiceManager {
-    /// The service manager of `NOTIFY_SOCKET`, if there is one; its watchdog is that of `WATCHDOG_USEC` and
-    /// `WATCHDOG_PID`.
+    /// The service manager of `NOTIFY_SOCKET`, if there is one, and its watchdog (`WATCHDOG_USEC`,
+    /// `WATCHDOG_PID`).
     pub fn of_this_process() -> Self {
         if std::env::var_os(SOCKET).is_none_or(|name| name.is_empty()) {
             return Self::default();
         }
         let (queue, messages) = sync_channel(MESSAGES_MAX);
-        // Messages are sent by a thread, so that a service manager that reads nothing does not block the
-        // program.
+        // By a thread, so that a service manager that reads nothing does not block the program.
         match thread::Builder::new().name("notify".to_owned()).spawn(move || send(&messages)) {
             Ok(_) => Self { queue: Some(queue), watchdog: sd_notify::watchdog_enabled() },
             Err(error) => {
@@ -50,8 +48,7 @@ impl ServiceManager {
         self.tell(Message::Ready);
     }
 
-    /// The program is alive (`WATCHDOG=1`). Call it every [`Self::watchdog_interval`], and only while the
-    /// work goes on.
+    /// The program is alive (`WATCHDOG=1`). For every [`Self::watchdog_interval`] in which the work goes on.
     pub fn alive(&self) {
         self.tell(Message::Alive);
     }
@@ -95,8 +92,7 @@ fn send(messages: &Receiver<Message>) {
     }
 }
 
-/// The variables by which a service manager names itself. A program removes them from the environment of
-/// programs that it starts.
+/// The variables of a service manager, which a program removes from the environment of those it starts.
 pub const VARIABLES: [&str; 3] = [SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 const SOCKET: &str = "NOTIFY_SOCKET";
