@@ -32,6 +32,7 @@ use cli::Status;
 use rand::Rng;
 
 pub use arguments::{Arguments, PROGRAM};
+pub use next_step::next_step;
 pub use output::Output;
 
 use arguments::Command;

@@ -4,7 +4,7 @@ use proto::v1::Reason;
 use tonic::Code;
 
 /// What to do next; `None` when the message says it all. An unknown reason gets the step of its code.
-pub(crate) fn next_step(reason: Option<&str>, code: Code) -> Option<&'static str> {
+pub fn next_step(reason: Option<&str>, code: Code) -> Option<&'static str> {
     reason.and_then(Reason::from_str_name).and_then(of_reason).or_else(|| of_code(code))
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use authority::{CallerKind, Operation};
 use ca::grpc::{Access, TABLE};
 use identity::Role;
+use proto::v1::Reason;
 use tests::Program;
+use tonic::Code;
 
 use crate::documents_in;
 use crate::world::{self, Beginning};
@@ -44,6 +46,21 @@ fn the_page_of_reasons_has_the_code_that_the_ca_gives() {
         let row = page.lines().find_map(|line| line.strip_prefix(&format!("| `{name}` | `"))).unwrap();
         let code = row.split('`').next().unwrap();
         assert_eq!(code.replace('_', ""), format!("{:?}", ca::grpc::code(reason)).to_uppercase(), "{name}");
+    }
+}
+
+#[test]
+fn every_reason_of_the_ca_has_the_next_step_that_the_page_of_reasons_says() {
+    let page = page("reasons.md");
+    for reason in tests::reasons() {
+        let name = reason.as_str_name();
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+        let says = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        match ops::next_step(Some(name), Code::Ok) {
+            Some(step) => assert_eq!(says, step, "{name}"),
+            // Nobody reads the answer to a call that they cancelled.
+            None => assert!(reason == Reason::Cancelled && says.starts_with("nothing: "), "{name}: {says}"),
+        }
     }
 }
 
