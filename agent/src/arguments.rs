@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use identity::{DeviceSerial, Product};
 
 use crate::ca_client::Server;
-use crate::hook::{Hook, Notifier};
+use crate::hook::Notifier;
 use crate::key::{KeyGroup, KeyReaders};
 
 /// The device's program: takes a birth certificate in the factory and an operational certificate at first
@@ -126,16 +126,24 @@ pub struct Factory {
     pub idle_timeout: Duration,
 }
 
-/// How to enrol.
+/// A unit and its CA.
 #[derive(Debug, Args)]
-pub struct Enroll {
-    /// The state directory that the factory made.
+pub struct Unit {
+    /// The state directory.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
 
     /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
     #[arg(long, value_name = "URL")]
     pub server: Option<Server>,
+}
+
+/// How a unit obtains a certificate.
+#[derive(Debug, Args)]
+pub struct Obtain {
+    /// The unit and its CA.
+    #[command(flatten)]
+    pub unit: Unit,
 
     /// Go on trying for this long: pauses grow, and differ from unit to unit.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
@@ -144,6 +152,14 @@ pub struct Enroll {
     /// Who may read the key.
     #[command(flatten)]
     pub readers: ReadersArguments,
+}
+
+/// How to enrol.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// The unit, its CA, and for how long.
+    #[command(flatten)]
+    pub obtain: Obtain,
 
     /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
@@ -153,29 +169,17 @@ pub struct Enroll {
 /// How to renew.
 #[derive(Debug, Args)]
 pub struct Renew {
-    /// The state directory.
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
-
-    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
-    #[arg(long, value_name = "URL")]
-    pub server: Option<Server>,
+    /// The unit, its CA, and for how long.
+    #[command(flatten)]
+    pub obtain: Obtain,
 
     /// Renew now, whether or not it is due.
     #[arg(long)]
     pub force: bool,
 
-    /// Go on trying for this long: pauses grow, and differ from unit to unit.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
-    pub deadline: Duration,
-
-    /// Who may read the key.
-    #[command(flatten)]
-    pub readers: ReadersArguments,
-
     /// Which applications are notified of a new certificate.
     #[command(flatten)]
-    pub notifier: NotifierArguments,
+    pub notifier: Notifier,
 
     /// Print the outcome as one JSON object; errors too, on stderr
     #[arg(long)]
@@ -185,13 +189,9 @@ pub struct Renew {
 /// How to run.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The state directory.
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
-
-    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
-    #[arg(long, value_name = "URL")]
-    pub server: Option<Server>,
+    /// The unit and its CA.
+    #[command(flatten)]
+    pub unit: Unit,
 
     /// Who may read the key.
     #[command(flatten)]
@@ -199,34 +199,7 @@ pub struct Run {
 
     /// Which applications are notified of a new certificate.
     #[command(flatten)]
-    pub notifier: NotifierArguments,
-}
-
-/// Which applications are notified of a new certificate.
-#[derive(Debug, Args)]
-pub struct NotifierArguments {
-    /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT,
-    /// TOUCHMARK_DEVICE and TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The
-    /// log has the first and last two kilobytes of what it says; what it leaves running must not write to its
-    /// output.
-    #[arg(long, value_name = "COMMAND")]
-    hook: Option<Hook>,
-
-    /// End the hook, with its process group, when it takes longer.
-    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
-    hook_time: Duration,
-
-    /// Send SIGHUP to the process whose number is in this file after each new certificate.
-    #[arg(long, value_name = "FILE")]
-    notify_pid_file: Option<PathBuf>,
-}
-
-impl NotifierArguments {
-    /// The same, as the library takes it.
-    pub fn notifier(&self) -> Notifier {
-        let Self { hook, hook_time, notify_pid_file } = self;
-        Notifier { hook: hook.clone(), hook_time: *hook_time, pid_file: notify_pid_file.clone() }
-    }
+    pub notifier: Notifier,
 }
 
 /// Who may read the key of the certificate in use, besides the owner of the state directory.
@@ -269,13 +242,9 @@ pub struct Status {
 /// Which unit to examine.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// The state directory.
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
-
-    /// The CA, https://HOST:PORT or HOST:PORT [default: the one that the factory named]
-    #[arg(long, value_name = "URL")]
-    pub server: Option<Server>,
+    /// The unit and its CA.
+    #[command(flatten)]
+    pub unit: Unit,
 
     /// Print one JSON object for each finding; errors too, on stderr
     #[arg(long)]

@@ -1,5 +1,4 @@
-//! How a device calls its CA: one mutually authenticated connection, checked answers, retries. Enrolment and
-//! renewal share it.
+//! How a device calls its CA: one mutually authenticated connection, checked answers, retries.
 
 mod alert;
 pub(crate) mod answer;

@@ -8,8 +8,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
-/// A device's certificate, its chain and the roots that the device trusts: everything of a credential but the
-/// key.
+/// A device's certificate, its chain and the roots that it trusts: a credential without its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// The device's certificate.
@@ -21,14 +20,19 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Reads the leaf; chain and anchors are read when they are checked. All are X.509 DER.
+    pub(crate) fn from_wire<D: Into<Vec<u8>>>(
+        leaf: D,
+        chain: Vec<D>,
+        anchors: Vec<D>,
+    ) -> Result<Self, CertificateError> {
+        let der = |certificates: Vec<D>| certificates.into_iter().map(Into::into).collect();
+        Ok(Self { leaf: Certificate::from_der(leaf.into())?, chain: der(chain), anchors: der(anchors) })
+    }
+
     /// Checks that a peer that trusts the same anchors would accept it as the credential of `device` with
     /// `key`.
-    ///
-    /// `now` is the least that the time can be. A certificate that begins later shows that the clock is
-    /// behind (R-LIFE-06).
-    ///
-    /// # Errors
-    /// The first reason for which a peer, or the device itself, would refuse it.
+    /// `now` is the least that the time can be: a certificate that begins later shows it (R-LIFE-06).
     pub fn check(
         &self,
         device: &DeviceId,
@@ -37,10 +41,10 @@ impl Credential {
         now: SystemTime,
     ) -> Result<(), CertificateError> {
         if self.chain.len() > CHAIN_CERTIFICATES_MAX {
-            return Err(CertificateError::TooMany { what: "chain", max: CHAIN_CERTIFICATES_MAX });
+            return Err(CertificateError::TooMany("chain", CHAIN_CERTIFICATES_MAX));
         }
         if self.anchors.len() > ANCHORS_MAX {
-            return Err(CertificateError::TooMany { what: "trust bundle", max: ANCHORS_MAX });
+            return Err(CertificateError::TooMany("trust bundle", ANCHORS_MAX));
         }
         let certificate = &self.leaf;
         if certificate.public_key_spki != key.spki() {
@@ -49,10 +53,7 @@ impl Credential {
         if certificate.product.as_deref() != Some(device.product.as_str())
             || certificate.serial.as_deref() != Some(device.serial.as_str())
         {
-            return Err(CertificateError::OtherDevice {
-                expected: device.clone(),
-                found: certificate.subject.clone(),
-            });
+            return Err(CertificateError::OtherDevice(device.clone(), certificate.subject.clone()));
         }
         if kind == Kind::Operational && !certificate.for_clients {
             return Err(CertificateError::NotForClients);
@@ -61,9 +62,6 @@ impl Credential {
     }
 
     /// Checks the chain against the anchors of `in_use`, which the device trusts now, instead of its own.
-    ///
-    /// # Errors
-    /// [`CertificateError::StrangeChain`].
     pub fn check_chain_to_anchors_of(&self, in_use: &Self, now: SystemTime) -> Result<(), CertificateError> {
         self.verify_chain(&in_use.anchors, now).map_err(|why| CertificateError::StrangeChain(Box::new(why)))
     }
@@ -134,10 +132,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate in DER.
-    ///
-    /// # Errors
-    /// When it is not one, or is followed by something else.
+    /// Reads a certificate in DER, which nothing may follow.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
         let (rest, parsed) = X509Certificate::from_der(&der).map_err(|_| CertificateError::Malformed)?;
         if !rest.is_empty() {
@@ -192,14 +187,9 @@ pub enum CertificateError {
     /// Not for this device's key.
     #[error("the certificate is for another key than this device's")]
     OtherKey,
-    /// For another device.
-    #[error("the certificate is not for {expected}: it says {found}")]
-    OtherDevice {
-        /// This device.
-        expected: DeviceId,
-        /// The certificate's subject as text.
-        found: String,
-    },
+    /// Not for this device but for the subject in the text.
+    #[error("the certificate is not for {0}: it says {1}")]
+    OtherDevice(DeviceId, String),
     /// An operational certificate without the extended key usage `clientAuth` (R-5280-13).
     #[error("the certificate is not for TLS clients")]
     NotForClients,
@@ -219,22 +209,16 @@ pub enum CertificateError {
     /// The trust bundle is empty.
     #[error("the trust bundle is empty")]
     NoAnchors,
-    /// More than a device keeps.
-    #[error("the {what} has more than {max} certificates")]
-    TooMany {
-        /// `chain` or `trust bundle`.
-        what: &'static str,
-        /// The limit.
-        max: usize,
-    },
+    /// The chain or trust bundle has more than a device keeps.
+    #[error("the {0} has more than {1} certificates")]
+    TooMany(&'static str, usize),
     /// Its chain leads to no anchor, or to none at this time.
     #[error("the certificate's chain does not lead to a trusted root")]
     BrokenChain(#[source] webpki::Error),
 }
 
-/// The earliest time, not before `now`, at which all presented certificates have begun. A device knows only
-/// what time it is at least, so a certificate that begins later than `now` tells it the time; one that has
-/// ended stays ended.
+/// The earliest time, not before `now`, at which all presented certificates have begun: one that begins later
+/// tells a device the time. One that has ended stays ended.
 pub fn earliest_moment<'a>(
     now: SystemTime,
     presented: impl IntoIterator<Item = &'a CertificateDer<'a>>,

@@ -13,20 +13,24 @@ use std::time::Duration;
 use agent::arguments::{Arguments, Command, PROGRAM};
 use agent::ca_client::ObtainError;
 use agent::hook::NotifyError;
-use agent::state::{RenewalInfo, StateError};
+use agent::state::{RenewalInfo, StateError, Storage};
 use anyhow::Context;
 use cli::{Complaint, Shell, Status, completion_script};
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
 
 /// Runs a command and reports its result.
 pub(crate) async fn run(command: Command) -> ExitCode {
     let json = command.json();
+    // The one place that opens a key store.
+    let storage = Storage::default();
     let outcome = match command {
-        Command::Factory(arguments) => factory::run(arguments).await,
-        Command::Enroll(arguments) => enroll::run(arguments).await,
-        Command::Renew(arguments) => renew::run(arguments).await,
-        Command::Run(arguments) => run::run(arguments).await,
-        Command::Doctor(arguments) => doctor::run(arguments).await,
-        Command::Status(arguments) => status::run(&arguments),
+        Command::Factory(arguments) => factory::run(arguments, storage).await,
+        Command::Enroll(arguments) => enroll::run(arguments, storage).await,
+        Command::Renew(arguments) => renew::run(arguments, storage).await,
+        Command::Run(arguments) => run::run(arguments, storage).await,
+        Command::Doctor(arguments) => doctor::run(arguments, &storage).await,
+        Command::Status(arguments) => status::run(&arguments, &storage),
         Command::Completions { shell } => return completions(shell),
     };
     match outcome {
@@ -90,6 +94,11 @@ fn next_step(error: &anyhow::Error) -> Option<&'static str> {
         (None, Some(NotifyError::Hook(_))) => Some("look at the hook; the next run tells applications again"),
         (None, None) => error.downcast_ref::<StateError>().and_then(StateError::next_step),
     }
+}
+
+/// A generator that the system's randomness seeds.
+fn generator() -> anyhow::Result<StdRng> {
+    StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")
 }
 
 /// Prints a result.

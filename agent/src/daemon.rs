@@ -1,8 +1,7 @@
 //! The program that runs for years: enrols, renews in time, notifies applications, and retries.
 //!
-//! A loop of turns. A turn does what is due, each step at most once, and returns the pause until something is
-//! due. The state directory is locked only during a turn, so that a person can run another command meanwhile.
-//! Ending the daemon in the middle of a turn is as harmless as a power cut.
+//! A turn does what is due, each step at most once, and returns the pause until something is. The state
+//! directory is locked only during a turn. To end in the middle of one is as harmless as a power cut.
 
 mod backoff;
 mod heartbeat;
@@ -28,7 +27,7 @@ use crate::enroll::enroll;
 use crate::hook::Notifier;
 use crate::key::KeyReaders;
 use crate::renew::{Outcome, When, renew};
-use crate::state::{EnrolmentStep, State, Storage, View};
+use crate::state::{State, Storage, View};
 use crate::text::rfc3339;
 
 use backoff::Backoff;
@@ -60,10 +59,7 @@ pub enum DaemonRequest {
     Stop,
 }
 
-/// Runs until it is told to stop.
-///
-/// # Errors
-/// An error of [`Disposition::Stop`].
+/// Runs until it is told to stop, or until an error of [`Disposition::Stop`].
 pub async fn run(
     mut settings: Settings,
     clock: Arc<dyn Clock>,
@@ -81,11 +77,11 @@ pub async fn run(
         last_message: None,
     };
     // Without a state directory it is not ready.
-    View::read(&daemon.settings.state)?;
+    View::read(&daemon.settings.state, &daemon.settings.storage)?;
     info!("running for {}", daemon.settings.state.display());
     manager.ready();
     let mut heartbeat = Heartbeat::new(&manager, TURN_MAX + daemon.settings.notifier.hook_time);
-    loop {
+    'turns: loop {
         let mut check_now = false;
         heartbeat.turn_begins();
         let pause = {
@@ -95,10 +91,7 @@ pub async fn run(
                     pause = &mut turn => break pause?,
                     () = heartbeat.beat() => {}
                     next = next(&mut requests) => match next {
-                        DaemonRequest::Stop => {
-                            manager.stopping();
-                            return Ok(());
-                        }
+                        DaemonRequest::Stop => break 'turns,
                         DaemonRequest::CheckNow => check_now = true,
                     },
                 }
@@ -111,18 +104,19 @@ pub async fn run(
                 () = &mut rest => break,
                 () = heartbeat.beat() => {}
                 next = next(&mut requests) => match next {
-                    DaemonRequest::Stop => {
-                        manager.stopping();
-                        return Ok(());
-                    }
+                    DaemonRequest::Stop => break 'turns,
                     DaemonRequest::CheckNow => check_now = true,
                 },
             }
         }
         if check_now {
-            daemon.check_now_requested();
+            daemon.schedule.check_now();
+            daemon.failures.forget();
+            daemon.hook_failures.forget();
         }
     }
+    manager.stopping();
+    Ok(())
 }
 
 /// The next request; `Stop` when the sender is gone.
@@ -146,12 +140,6 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn check_now_requested(&mut self) {
-        self.schedule.check_now();
-        self.failures.forget();
-        self.hook_failures.forget();
-    }
-
     /// Does what is due, and returns the pause until something is due.
     async fn turn(&mut self) -> Result<Duration, ObtainError> {
         let mut pause = match self.keep_certificate().await {
@@ -166,7 +154,8 @@ impl Daemon {
 
     /// Enrols or renews if that is due. Returns the pause until something is due.
     async fn keep_certificate(&mut self) -> Result<Duration, ObtainError> {
-        if self.schedule.has_just_ended(&View::read(&self.settings.state)?)? {
+        let view = View::read(&self.settings.state, &self.settings.storage)?;
+        if self.schedule.has_just_ended(&view)? {
             warn!("the operational certificate has ended; going on to renew it, or to enrol again");
             // A device out of service starts with short pauses again (R-LIFE-03).
             self.failures.forget();
@@ -178,9 +167,7 @@ impl Daemon {
         state.set_key_readers(&self.settings.readers)?;
         let (server, clock) = (self.settings.server.clone(), self.clock.clone());
         let generator = StdRng::from_rng(&mut self.generator);
-        let enrolled =
-            state.record().enrolment.as_ref().is_some_and(|it| it.step == EnrolmentStep::Confirmed);
-        if !enrolled {
+        if state.record().in_use().is_none() {
             enroll(&mut state, server, clock, generator, RetryPolicy::once()).await?;
             self.schedule.replaced();
         } else if self.schedule.is_due(state.view())? {
@@ -216,8 +203,7 @@ impl Daemon {
         Ok(pause)
     }
 
-    /// Notifies applications if a notification is pending. Returns the pause before the next attempt, if that
-    /// failed.
+    /// Notifies applications if that is pending. Returns the pause before the next attempt, if it failed.
     async fn notify_applications(&mut self) -> Option<Duration> {
         if !self.settings.notifier.is_wanted() {
             return None;
@@ -239,8 +225,7 @@ impl Daemon {
     }
 }
 
-/// The longest turn that is not taken for a hang, without its hook: several calls to a CA that does not
-/// answer, each with its own limit.
+/// The longest turn without its hook that is no hang: several calls to a CA that does not answer.
 const TURN_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The shortest pause between two turns: a mistake in a time must not keep a device busy.

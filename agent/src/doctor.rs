@@ -10,10 +10,8 @@ use diagnostics::error_chain;
 use identity::{Clock, DeviceId};
 
 use crate::ca_client::Server;
-use crate::certificate::Certificate;
-use crate::state::{
-    CredentialLocation, Disk, EnrolmentStep, FactoryStep, FileSystem, RenewalStep, Slot, StateError, View,
-};
+use crate::certificate::Credential;
+use crate::state::{CredentialLocation, Disk, FactoryStep, RenewalStep, Slot, StateError, Storage, View};
 use crate::status::planned_renewal;
 use crate::text::rfc3339;
 
@@ -80,14 +78,18 @@ impl Finding {
     }
 }
 
-/// Checks a state directory, the clock and the CA. Returns at least one finding; checks that depend on
-/// something missing are left out.
-pub async fn examine(directory: &Path, server: Option<Server>, clock: &dyn Clock) -> Vec<Finding> {
-    let view = match View::read(directory) {
+/// Checks a state directory, the clock and the CA, as far as what a check needs is there.
+pub async fn examine(
+    directory: &Path,
+    storage: &Storage,
+    server: Option<Server>,
+    clock: &dyn Clock,
+) -> Vec<Finding> {
+    let view = match View::read(directory, storage) {
         Ok(view) => view,
         Err(error) => return vec![Finding::of_state(STATE, &error)],
     };
-    let mut findings = vec![state(&view), room(directory)];
+    let mut findings = vec![state(&view), room(directory, &*storage.disk)];
     findings.extend(others(directory));
     findings.push(birth(&view));
     if view.record().factory < FactoryStep::Installed {
@@ -126,11 +128,10 @@ fn state(view: &View) -> Finding {
 }
 
 /// Whether there is room for the next certificate.
-fn room(directory: &Path) -> Finding {
+fn room(directory: &Path, disk: &dyn Disk) -> Finding {
     let probe = directory.join(".doctor.unfinished");
-    let written =
-        FileSystem.create(&probe, 0o600, &[0; ROOM_BYTES]).and_then(|()| FileSystem.sync_file(&probe));
-    let removed = FileSystem.remove(&probe);
+    let written = disk.create(&probe, 0o600, &[0; ROOM_BYTES]).and_then(|()| disk.sync_file(&probe));
+    let removed = disk.remove(&probe);
     match written.and(removed) {
         Ok(()) => Finding::good(ROOM, "there is room for the next certificate"),
         Err(error) => Finding::bad(
@@ -157,8 +158,8 @@ fn birth(view: &View) -> Finding {
     let record = view.record();
     match (&record.device, record.factory) {
         (Some(device), FactoryStep::Installed | FactoryStep::Locked) => {
-            match own(view, CredentialLocation::Birth, device) {
-                Ok(certificate) => Finding::good(IDEVID, hex::encode(certificate.serial_number)),
+            match view.own(CredentialLocation::Birth, device) {
+                Ok((own, _)) => Finding::good(IDEVID, hex::encode(own.leaf.serial_number)),
                 Err(error) => Finding::of_state(IDEVID, &error),
             }
         }
@@ -174,10 +175,9 @@ fn operational(view: &View, now: SystemTime) -> Finding {
     let Some((slot, device)) = in_use(view) else {
         return Finding::bad(LDEVID, "none in use", "enrol the unit: touchmark-agent enroll, or run");
     };
-    let checked = view.check_current(slot).and_then(|()| own(view, CredentialLocation::Slot(slot), device));
-    match checked {
+    match view.check_current(slot).and_then(|()| view.own(slot.into(), device)) {
         Err(error) => Finding::of_state(LDEVID, &error),
-        Ok(certificate) => {
+        Ok((Credential { leaf: certificate, .. }, _)) => {
             let (serial, end) = (hex::encode(&certificate.serial_number), rfc3339(certificate.not_after));
             if certificate.has_ended(now) {
                 let advice = "renew it: touchmark-agent renew; it enrols again if it has to";
@@ -232,12 +232,7 @@ fn clock_alone(view: &View, clock: &dyn Clock, now: SystemTime) -> Finding {
 }
 
 fn in_use(view: &View) -> Option<(Slot, &DeviceId)> {
-    let enrolment = view.record().enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed)?;
-    Some((enrolment.slot, view.record().device.as_ref()?))
-}
-
-fn own(view: &View, location: CredentialLocation, device: &DeviceId) -> Result<Certificate, StateError> {
-    Ok(view.own(location, device)?.0.leaf)
+    Some((view.record().in_use()?.slot, view.record().device.as_ref()?))
 }
 
 const KEY_ADVICE: &str = "let the agent's user alone read and own the key, or restore the directory from a backup; without its key the unit \

@@ -1,14 +1,13 @@
 //! First boot: from the birth certificate to an operational one, exactly once.
 //!
 //! Steps, each durable before the next begins: choose a slot and a request id; make the key; ask; check the
-//! answer as a peer would; keep it; prove it by a handshake; point `current` to it; confirm it to the CA.
-//! Enrolment can be killed anywhere and run again: the same request id gets the same certificate, and
-//! `current` never points to one that was not proven (ADR 0013).
+//! answer as a peer would; keep it; prove it by a handshake; point `current` to it; confirm it to the CA. The
+//! same request id gets the same certificate, so it can be killed anywhere and run again (ADR 0013).
 
 use std::sync::Arc;
 
 use identity::{Clock, DeviceId, RequestId};
-use rand::Rng;
+use rand::RngExt;
 use rand::rngs::StdRng;
 use tracing::{info, warn};
 
@@ -17,11 +16,8 @@ use crate::ca_client::{ClientIdentity, ObtainError, ProofCall, RetryPolicy, Run,
 use crate::certificate::{Certificate, Kind};
 use crate::state::{CredentialLocation, Enrolment, EnrolmentStep, Parent, Slot, State, View};
 
-/// Enrols the device, or finds that it is enrolled. Goes on where an earlier run was cut off.
-///
-/// # Errors
-/// Why it is not enrolled; [`ObtainError::NotInTime`] when running it again may help. The state says how far
-/// it came.
+/// Enrols the device, or finds that it is enrolled. Goes on where an earlier run was cut off; after
+/// [`ObtainError::NotInTime`] another run may help.
 pub async fn enroll(
     state: &mut State,
     server: Option<Server>,
@@ -41,12 +37,7 @@ pub async fn enroll(
     if state.view().time_floor()?.contradicts(&*clock) {
         warn!("the clock is behind the time floor; going by the floor until the CA tells the time");
     }
-    let mut request_id = || {
-        let mut id = [0; 16];
-        generator.fill_bytes(&mut id);
-        RequestId::from(id)
-    };
-    let (first_id, second_id) = (request_id(), request_id());
+    let [first_id, second_id] = generator.random::<[[u8; 16]; 2]>().map(RequestId::from);
     let mut enrolment = match enrolment {
         Some(enrolment) => enrolment,
         None => state.begin_enrolment(first_id)?,
@@ -56,8 +47,8 @@ pub async fn enroll(
     let slot = attempts
         .in_time(async {
             match go_on(&run, state, &birth, &enrolment).await {
-                // The same request id gets the same certificate for ever: only another one helps. Once a run,
-                // so that a CA that answers nothing else is not asked without end.
+                // Only another request id helps: once a run, lest a CA that answers nothing else is asked
+                // without end.
                 Err(error) if error.asks_for_another() => {
                     warn!("the certificate that was asked for is of no use any more, asking for another: {error}");
                     enrolment = state.begin_enrolment(second_id)?;

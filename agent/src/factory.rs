@@ -1,5 +1,4 @@
-//! On the bench: the device's side of the factory link. The station asks, the device answers
-//! (`proto/…/factory_link.proto`).
+//! On the bench: the device's side of the factory link (`proto/…/factory_link.proto`).
 
 mod dialogue;
 mod install;

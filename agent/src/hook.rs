@@ -1,12 +1,11 @@
-//! Notifies applications that `current` leads to another certificate: by a command, or by a signal to a
-//! process.
+//! Notifies applications of a new certificate: by a command, or by a signal to a process.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::Args;
 use identity::DeviceId;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
@@ -14,14 +13,22 @@ use tracing::info;
 
 use crate::state::{CredentialLocation, State, StateError, Storage, View};
 
-/// How applications are notified. Without a hook and a file, none is.
-#[derive(Debug, Clone)]
+/// How applications are notified of a new certificate. Without a hook and a file, none is.
+#[derive(Debug, Clone, Args)]
 pub struct Notifier {
-    /// A command to run.
+    /// Run this after each new certificate, without a shell. TOUCHMARK_STATE, TOUCHMARK_CURRENT,
+    /// TOUCHMARK_DEVICE and TOUCHMARK_SERIAL_NUMBER are in its environment. One that fails is run again. The
+    /// log has the first and last two kilobytes of what it says; what it leaves running must not write to its
+    /// output.
+    #[arg(long, value_name = "COMMAND")]
     pub hook: Option<Hook>,
-    /// The longest time for the hook; then it is killed, with its process group.
+
+    /// End the hook, with its process group, when it takes longer.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     pub hook_time: Duration,
-    /// A file with the number of a process that reloads its credentials at SIGHUP.
+
+    /// Send SIGHUP to the process whose number is in this file after each new certificate.
+    #[arg(long = "notify-pid-file", value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
 }
 
@@ -31,13 +38,10 @@ impl Notifier {
         self.hook.is_some() || self.pid_file.is_some()
     }
 
-    /// Notifies applications if a notification is pending, and records that it was done.
-    ///
-    /// # Errors
-    /// Why they were not notified, or why that is not recorded; then they are notified again, which is
-    /// harmless.
+    /// Notifies applications if that is pending, and records that it was done. After an error they are
+    /// notified again, which is harmless.
     pub async fn notify_if_pending(&self, directory: &Path, storage: &Storage) -> Result<(), NotifyError> {
-        let view = View::read(directory)?;
+        let view = View::read(directory, storage)?;
         let record = view.record();
         let (true, true, Some(device), Some(enrolment)) =
             (self.is_wanted(), record.notification_pending, &record.device, &record.enrolment)
@@ -45,10 +49,10 @@ impl Notifier {
             return Ok(());
         };
         let serial_number = view.certificate(CredentialLocation::Slot(enrolment.slot))?.serial_number;
-        self.notify(&Switched { state: directory, device, serial_number: &serial_number }).await?;
+        self.notify(directory, device, &serial_number).await?;
         info!(serial = hex::encode(&serial_number), "told applications of their new certificate");
-        // The state was not locked meanwhile, so that a hook can run the agent's commands: there may be a
-        // newer certificate by now.
+        // The state was not locked, so that a hook can run the agent: there may be a newer certificate by
+        // now.
         let mut state = State::open(directory, storage.clone())?;
         if state.record().enrolment.as_ref().map(|it| it.request_id) == Some(enrolment.request_id) {
             state.update(|record| record.notification_pending = false)?;
@@ -56,31 +60,29 @@ impl Notifier {
         Ok(())
     }
 
-    /// Runs the hook, then sends the signal. When this returns `Ok`, the command succeeded and the signal was
-    /// sent.
-    ///
-    /// # Errors
-    /// The first failure; to notify again is harmless.
-    async fn notify(&self, switched: &Switched<'_>) -> Result<(), HookError> {
+    /// Runs the hook, then sends the signal.
+    async fn notify(&self, state: &Path, device: &DeviceId, serial: &[u8]) -> Result<(), HookError> {
         if let Some(hook) = &self.hook {
-            hook.run(switched, self.hook_time).await?;
+            let mut command = hook.command();
+            command
+                .env("TOUCHMARK_STATE", state)
+                .env("TOUCHMARK_CURRENT", state.join("current"))
+                .env("TOUCHMARK_DEVICE", device.to_string())
+                .env("TOUCHMARK_SERIAL_NUMBER", hex::encode(serial));
+            let output = hooks::run(command, self.hook_time)
+                .await
+                .map_err(|source| HookError::Run(hook.program.clone(), source))?;
+            if !output.is_empty() {
+                info!("the hook {} said: {output}", hook.program);
+            }
         }
         if let Some(path) = &self.pid_file {
             let process = process_of(path)?;
             kill_process(process, Signal::HUP)
-                .map_err(|error| HookError::Signal { path: path.clone(), source: error.into() })?;
+                .map_err(|error| HookError::Signal(path.clone(), error.into()))?;
         }
         Ok(())
     }
-}
-
-/// The content of a notification: state directory, device, and serial number of the certificate that
-/// `current` leads to.
-#[derive(Clone, Copy)]
-struct Switched<'a> {
-    state: &'a Path,
-    device: &'a DeviceId,
-    serial_number: &'a [u8],
 }
 
 /// A command, split as a shell would, and run without one.
@@ -100,35 +102,18 @@ impl FromStr for Hook {
     }
 }
 
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.program)
-    }
-}
-
 impl Hook {
-    async fn run(&self, switched: &Switched<'_>, limit: Duration) -> Result<(), HookError> {
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         // A hook must not reach the agent's service manager.
         supervisor::VARIABLES.iter().for_each(|name| _ = command.env_remove(name));
+        command.args(&self.arguments);
         command
-            .args(&self.arguments)
-            .env("TOUCHMARK_STATE", switched.state)
-            .env("TOUCHMARK_CURRENT", switched.state.join("current"))
-            .env("TOUCHMARK_DEVICE", switched.device.to_string())
-            .env("TOUCHMARK_SERIAL_NUMBER", hex::encode(switched.serial_number));
-        let output = hooks::run(command, limit)
-            .await
-            .map_err(|source| HookError::Run { program: self.program.clone(), source })?;
-        if !output.is_empty() {
-            info!("the hook {self} said: {output}");
-        }
-        Ok(())
     }
 }
 
 fn process_of(path: &Path) -> Result<Pid, HookError> {
-    let unreadable = |source| HookError::PidFile { path: path.to_owned(), source };
+    let unreadable = |source| HookError::PidFile(path.to_owned(), source);
     let text = files::read_limited(path, PID_FILE_BYTES_MAX).map_err(unreadable)?;
     let text = String::from_utf8_lossy(&text);
     let number = text.trim().parse().ok().filter(|number| *number > 1);
@@ -152,30 +137,15 @@ pub enum HookError {
     /// A quote is open, or there is no word.
     #[error("it is not a command: a quote is open, or it is empty")]
     Words,
-    /// It does not start, fails, or does not end in time.
-    #[error("the hook {program} did not do its work")]
-    Run {
-        /// The program.
-        program: String,
-        /// The cause.
-        source: hooks::HookError,
-    },
-    /// No process to signal.
-    #[error("{} does not name a process", path.display())]
-    PidFile {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system; `InvalidData`: no process number.
-        source: io::Error,
-    },
-    /// The process takes no signal.
-    #[error("the process that {} names cannot be sent SIGHUP", path.display())]
-    Signal {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    /// The hook, here its program, does not start, fails, or does not end in time.
+    #[error("the hook {0} did not do its work")]
+    Run(String, #[source] hooks::HookError),
+    /// The file cannot be read, or (`InvalidData`) does not name a process.
+    #[error("{0} does not name a process")]
+    PidFile(PathBuf, #[source] io::Error),
+    /// The process that the file names takes no signal.
+    #[error("the process that {0} names cannot be sent SIGHUP")]
+    Signal(PathBuf, #[source] io::Error),
 }
 
 /// The most we read of a pid file: a number and a line end.

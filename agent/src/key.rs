@@ -23,11 +23,8 @@ pub trait DeviceKey: fmt::Debug + Send + Sync {
     fn public_key(&self) -> &PublicKey;
 
     /// Signs `message` (not its digest) with ECDSA on P-256 and SHA-256; the signature is DER (RFC 3279,
-    /// section 2.2.3).
-    ///
-    /// May block while hardware works. Certificate requests are signed on a thread of their own. In a
-    /// handshake rustls calls it on the runtime's thread: the agent does nothing else meanwhile, and its
-    /// watchdog allows for minutes.
+    /// section 2.2.3). May block while hardware works: in a handshake rustls calls it on the runtime's
+    /// thread.
     ///
     /// # Errors
     /// [`KeyError::Unavailable`] when trying again may help, [`KeyError::Refused`] otherwise.
@@ -40,9 +37,8 @@ pub enum KeyError {
     /// There is no key.
     #[error("it is missing")]
     Missing,
-    /// The key cannot be reached now: its file cannot be read, its hardware does not answer. Trying again may
-    /// help.
-    #[error("the key file cannot be read")]
+    /// The key, in its file or hardware, cannot be reached now. Trying again may help.
+    #[error("the key cannot be read")]
     Unavailable(#[source] io::Error),
     /// A new key, or what leads to it, cannot be written.
     #[error("the key cannot be kept")]

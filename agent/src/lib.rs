@@ -20,4 +20,3 @@ pub mod state;
 pub mod status;
 pub mod text;
 pub mod time_floor;
-mod wire;

@@ -2,9 +2,8 @@
 //!
 //! Steps, each durable before the next begins: ask when; choose a request id; make a new key in the spare
 //! slot; ask with the certificate in use; check the answer as a peer would; keep it; prove it by a handshake;
-//! point `current` to it; confirm it to the CA; remove the old one. At every moment `current` leads to a
-//! certificate that the CA takes: the parent is superseded by the first call that the CA authenticates with
-//! its child, and that one comes after the switch (ADR 0025).
+//! point `current` to it; confirm it to the CA; remove the old one. The first call that the CA authenticates
+//! with the child supersedes the parent; it comes after the switch (ADR 0025).
 
 mod plan;
 
@@ -14,7 +13,7 @@ use std::time::Duration;
 use diagnostics::error_chain;
 use identity::{Clock, DeviceId, RequestId};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use tracing::{info, warn};
 
 use crate::ca_client::answer::Answer;
@@ -23,21 +22,14 @@ use crate::ca_client::{ClientIdentity, ObtainError, ProofCall, RetryPolicy, Run,
 use crate::certificate::CertificateError;
 use crate::enroll::Enrolled;
 use crate::renewal::renewal_time;
-use crate::state::{
-    CredentialLocation, EnrolmentStep, Parent, Renewal, RenewalStep, Slot, State, StateError, View,
-};
+use crate::state::{CredentialLocation, Parent, Renewal, RenewalStep, Slot, State};
 use crate::text::rfc3339;
 
 pub use plan::RenewalPlan;
 
 /// Renews the certificate in use if that is due, or finds that it is not. Goes on where an earlier run was
-/// cut off.
-///
-/// A certificate that the CA does not take any more is replaced through the birth certificate (R-LIFE-05).
-///
-/// # Errors
-/// Why it is not renewed; [`ObtainError::NotInTime`] when running it again may help. The certificate in use
-/// stays in use.
+/// cut off. The birth certificate replaces one that the CA does not take any more (R-LIFE-05). After an error
+/// the certificate in use stays so; after [`ObtainError::NotInTime`] another run may help.
 pub async fn renew(
     state: &mut State,
     server: Option<Server>,
@@ -46,7 +38,8 @@ pub async fn renew(
     retry_policy: RetryPolicy,
     when: When,
 ) -> Result<Outcome, ObtainError> {
-    let in_use = certificate_in_use(state.view())?;
+    let in_use = state.view().slot_in_use()?;
+    state.view().check_current(in_use)?;
     let device = state.record().device.clone().ok_or(ObtainError::NotBorn)?;
     let server = Server::or_of_factory(server, state.view())?;
     retire(state);
@@ -73,17 +66,6 @@ pub enum Outcome {
     NotDue(RenewalPlan),
 }
 
-/// The slot in use, which `current` leads to.
-fn certificate_in_use(view: &View) -> Result<Slot, StateError> {
-    match &view.record().enrolment {
-        Some(enrolment) if enrolment.step == EnrolmentStep::Confirmed => {
-            view.check_current(enrolment.slot)?;
-            Ok(enrolment.slot)
-        }
-        _ => Err(StateError::NotEnrolled { directory: view.directory().to_owned() }),
-    }
-}
-
 /// Removes the key and certificate that were in use before. A failure is logged; the next run removes them.
 fn retire(state: &mut State) {
     if let Err(error) = state.retire_spare_slot() {
@@ -98,11 +80,7 @@ async fn go_on(
     mut generator: StdRng,
     when: When,
 ) -> Result<Outcome, ObtainError> {
-    let mut request_id = || {
-        let mut id = [0; 16];
-        generator.fill_bytes(&mut id);
-        RequestId::from(id)
-    };
+    let mut request_id = || RequestId::from(generator.random::<[u8; 16]>());
     let mut renewal = match state.record().renewal.clone() {
         Some(renewal) => renewal,
         None => {
@@ -116,8 +94,7 @@ async fn go_on(
             state.begin_renewal(request_id(), parent)?
         }
     };
-    // A request id gets the same answer for ever, so another one is used where that can help: a few times,
-    // should the CA answer nothing else.
+    // A request id gets the same answer for ever; another one may help, for a few times.
     for requests_left in (0..REQUESTS_MAX).rev() {
         let error = match finish(run, state, &renewal, in_use).await {
             Ok(()) => break,
@@ -186,8 +163,7 @@ async fn obtain(
 }
 
 impl Parent {
-    /// What can authorise the next certificate after `parent` failed with `error`; `None`: nothing else can
-    /// or must.
+    /// What can authorise the next certificate after `parent` failed with `error`, if something can.
     fn instead_of(parent: Self, error: &ObtainError) -> Option<Self> {
         if error.asks_for_another() {
             return Some(parent);
@@ -228,6 +204,5 @@ const ANSWER_AGE_DIVISOR: u32 = 16;
 /// The least age at which a useless answer is asked for anew: the CA's backdating, and an hour more.
 const ANSWER_AGE_MIN: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The most request ids of one run: one with the certificate in use, one with the birth certificate, and one
-/// in place of whichever answer was of no use any more.
+/// The most request ids of one run: one with each certificate, and one in place of a useless answer.
 const REQUESTS_MAX: usize = 3;

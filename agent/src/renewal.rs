@@ -17,11 +17,8 @@ pub struct Window {
 }
 
 /// When `device` renews `certificate`: `t = not_before + life · (0.60 + 0.12 · u)` (R-LIFE-02), moved into
-/// the CA's window when it is outside. `u` is drawn once for the certificate, so asking again changes
-/// nothing, and devices that were made together renew apart.
-///
-/// A window that begins after the certificate's end, or ends before it begins, is ignored: a mistake of the
-/// CA must not cost the device its certificate.
+/// the CA's window when it is outside. `u` belongs to the certificate, so devices that were made together
+/// renew apart. A window that cannot be kept is ignored: the CA's mistake must not cost the certificate.
 pub fn renewal_time(device: &DeviceId, certificate: &Certificate, window: Option<Window>) -> SystemTime {
     let share = share(device, &certificate.serial_number);
     let life = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
@@ -47,7 +44,7 @@ fn share(device: &DeviceId, serial_number: &[u8]) -> f64 {
 }
 
 /// The pause until the CA is asked again: its own, between a minute and a day, and up to a tenth more or
-/// less, so that devices that asked together do not ask together again. `chance` is from 0 to 1.
+/// less, so that devices part. `chance` is from 0 to 1.
 pub fn asking_interval(retry_after: Duration, chance: f64) -> Duration {
     retry_after.clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX).mul_f64(0.9 + 0.2 * chance)
 }

@@ -66,55 +66,47 @@ pub struct State {
 }
 
 impl State {
-    /// Opens what a factory made.
-    ///
-    /// # Errors
-    /// When there is none, when another process holds it, or when it is damaged: then nothing is changed.
-    /// When a key's mode is wrong and cannot be set right.
+    /// Opens what a factory made. Changes nothing when there is none, when another process holds it, or when
+    /// it is damaged. Fails also when a key's mode cannot be set right.
     pub fn open(directory: &Path, storage: Storage) -> Result<Self, StateError> {
-        let Storage { disk, keys } = storage;
-        // Before the lock, so that nothing is made where no state is; and again under it, for its present
-        // content.
-        View::read(directory)?;
+        // Before the lock, so that none is made where no state is; and under it, for its present content.
+        View::read(directory, &storage)?;
         let lock = lock(directory)?;
-        let state = Self { view: View::read_with(directory, keys)?, disk, _lock: lock };
+        let view = View::read(directory, &storage)?;
+        let state = Self { view, disk: storage.disk, _lock: lock };
         state.settle_keys()?;
         Ok(state)
     }
 
-    /// Opens the state directory, or makes one where there is nothing yet: a missing or an empty directory.
-    ///
-    /// # Errors
-    /// As [`State::open`], and when the directory holds files that are not ours.
+    /// Opens the state directory, or makes a missing or an empty directory one. Files that are not ours are
+    /// refused.
     pub fn open_or_create(directory: &Path, storage: Storage) -> Result<Self, StateError> {
         if directory.join(STATE_FILE).exists() {
             return Self::open(directory, storage);
         }
-        let Storage { disk, keys } = storage;
-        disk.make_directory(directory).map_err(|source| match source.kind() {
+        storage.disk.make_directory(directory).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                StateError::NotADirectory { directory: directory.to_owned() }
+                StateError::NotADirectory(directory.to_owned())
             }
             _ => StateError::writing(directory)(source),
         })?;
         if let Some(name) = foreign_file(directory)? {
-            return Err(StateError::Foreign { directory: directory.to_owned(), name });
+            return Err(StateError::Foreign(directory.to_owned(), name));
         }
         let lock = lock(directory)?;
         if directory.join(STATE_FILE).exists() {
             // Another agent made it meanwhile.
-            return Ok(Self { view: View::read_with(directory, keys)?, disk, _lock: lock });
+            drop(lock);
+            return Self::open(directory, storage);
         }
-        let view = View { directory: directory.to_owned(), record: Record::blank(), keys };
-        let mut state = Self { view, disk, _lock: lock };
-        state.commit(Record::blank())?;
+        let view = View { directory: directory.to_owned(), record: Record::default(), keys: storage.keys };
+        let mut state = Self { view, disk: storage.disk, _lock: lock };
+        state.commit(Record::default())?;
         Ok(state)
     }
 
-    /// Writes the record. When this returns `Ok`, it survives a power cut.
-    ///
-    /// # Errors
-    /// When it cannot be written. On disk is then the old record or this one; reopen to know which.
+    /// Writes the record. When this returns `Ok`, it survives a power cut; after an error the old record or
+    /// this one is on disk: reopen to know which.
     pub fn commit(&mut self, record: Record) -> Result<(), StateError> {
         let path = self.view.directory.join(STATE_FILE);
         let content = record.to_json().map_err(io::Error::other).map_err(StateError::writing(&path))?;
@@ -130,11 +122,8 @@ impl State {
         self.commit(record)
     }
 
-    /// Opens the key of a location, or makes one, which is durable before it is returned. So there is one
-    /// key, however often the power is cut.
-    ///
-    /// # Errors
-    /// When it can be neither read nor made.
+    /// Opens the key of a location, or makes one, which is durable before it is returned: there is one key,
+    /// however often the power is cut.
     pub fn open_or_make_key(&self, location: CredentialLocation) -> Result<Arc<dyn DeviceKey>, StateError> {
         let directory = self.view.path(location);
         if self.view.keys.holds_key(&directory) {
@@ -146,10 +135,8 @@ impl State {
         made.map_err(|error| self.view.key_error(location, error))
     }
 
-    /// Writes a credential beside its key. It is in use once the record says so.
-    ///
-    /// # Errors
-    /// When a file cannot be written; some may be.
+    /// Writes a credential beside its key. It is in use once the record says so. After an error some files
+    /// may be written.
     pub fn write_credential(
         &self,
         location: CredentialLocation,
@@ -169,9 +156,7 @@ impl State {
     }
 
     /// Starts an enrolment in the slot that applications do not use: empties it, and keeps the request id.
-    ///
-    /// # Errors
-    /// When something cannot be written; the next start does it again.
+    /// After an error the next start does it again.
     pub fn begin_enrolment(&mut self, request_id: RequestId) -> Result<Enrolment, StateError> {
         let slot = self.view.current()?.map_or(Slot::A, Slot::other);
         if self.view.record.enrolment.is_some() {
@@ -204,10 +189,7 @@ impl State {
         self.disk.sync_directory(&directory).map_err(StateError::writing(&directory))
     }
 
-    /// Points `current` to a slot, atomically.
-    ///
-    /// # Errors
-    /// When the link cannot be written; it then points to the old slot or to this one.
+    /// Points `current` to a slot, atomically: after an error it points to the old slot or to this one.
     pub fn switch_to(&self, slot: Slot) -> Result<(), StateError> {
         // The key's readers first: an application never finds a key that it cannot read.
         self.settle_key(CredentialLocation::Slot(slot), true)?;
@@ -236,6 +218,12 @@ pub enum CredentialLocation {
     Birth,
     /// `a/` or `b/`.
     Slot(Slot),
+}
+
+impl From<Slot> for CredentialLocation {
+    fn from(slot: Slot) -> Self {
+        Self::Slot(slot)
+    }
 }
 
 /// One of the two directories for an operational certificate.
@@ -267,13 +255,8 @@ impl Slot {
 }
 
 fn pem(certificates: &[Vec<u8>]) -> io::Result<String> {
-    certificates
-        .iter()
-        .map(|der| {
-            encode_string("CERTIFICATE", LineEnding::LF, der)
-                .map_err(|error| io::Error::other(error.to_string()))
-        })
-        .collect()
+    let pem = certificates.iter().map(|der| encode_string("CERTIFICATE", LineEnding::LF, der));
+    pem.collect::<Result<_, _>>().map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Takes the lock, or says that another has it. It ends with the process, however that ends.
@@ -287,13 +270,12 @@ fn lock(directory: &Path) -> Result<Lock, StateError> {
         .map_err(StateError::writing(&path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy { directory: directory.to_owned() }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateError::Busy(directory.to_owned())),
         Err(error) => Err(StateError::writing(&path)(error.into())),
     }
 }
 
-/// The lock on a state directory. Released explicitly: closing the file is not enough while a child that was
-/// just forked still has it open.
+/// The lock on a state directory. Released explicitly: a child that was just forked still has it open.
 struct Lock(File);
 
 impl Drop for Lock {

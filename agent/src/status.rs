@@ -63,7 +63,7 @@ impl Status {
             Some(enrolment) => read(CredentialLocation::Slot(enrolment.slot), Kind::Operational)?,
             None => None,
         };
-        if let Some(enrolment) = enrolment.filter(|e| e.step == EnrolmentStep::Confirmed) {
+        if let Some(enrolment) = record.in_use() {
             view.check_current(enrolment.slot)?;
         }
         let ended = operational.as_ref().is_some_and(|certificate| certificate.has_ended(now));
@@ -92,8 +92,12 @@ impl Status {
     /// The next step, for people.
     pub fn next_action(&self) -> &'static str {
         match self.standing {
+            Standing::InFactory => "finish it at a station: touchmark-agent factory",
+            Standing::Born => "enrol it: touchmark-agent enroll",
+            Standing::Enrolling => "let it finish: touchmark-agent enroll",
             Standing::Enrolled if self.renewal.is_some() => "let it finish: touchmark-agent renew, or run",
-            standing => standing.next_action(),
+            Standing::Enrolled => "none, as long as touchmark-agent run runs",
+            Standing::Ended => "renew it: touchmark-agent renew",
         }
     }
 
@@ -106,8 +110,7 @@ impl Status {
 
 /// The operational certificate in use, if there is one.
 pub fn certificate_in_use(view: &View) -> Result<Option<Certificate>, StateError> {
-    let confirmed = view.record().enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed);
-    confirmed.map(|enrolment| view.certificate(CredentialLocation::Slot(enrolment.slot))).transpose()
+    view.record().in_use().map(|enrolment| view.certificate(enrolment.slot.into())).transpose()
 }
 
 /// The CA's last answer about the certificate in use.
@@ -153,16 +156,6 @@ impl Standing {
             Self::Enrolling => "enrolling",
             Self::Enrolled => "enrolled",
             Self::Ended => "ended",
-        }
-    }
-
-    fn next_action(self) -> &'static str {
-        match self {
-            Self::InFactory => "finish it at a station: touchmark-agent factory",
-            Self::Born => "enrol it: touchmark-agent enroll",
-            Self::Enrolling => "let it finish: touchmark-agent enroll",
-            Self::Enrolled => "none, as long as touchmark-agent run runs",
-            Self::Ended => "renew it: touchmark-agent renew",
         }
     }
 }

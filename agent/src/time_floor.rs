@@ -1,8 +1,5 @@
 //! The least that the time can be (R-LIFE-06). A device has no clock that it can trust: at first boot it
-//! shows 1970, after a flat battery whatever the maker set.
-//!
-//! The CA's clock may be wrong as well: a later time of the CA, over an authenticated connection, corrects an
-//! earlier one (ADR 0035).
+//! shows 1970. The CA's may be wrong as well: a later time of the CA corrects an earlier one (ADR 0035).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,8 +44,13 @@ impl TimeFloor {
     }
 }
 
-/// 2026-11-01T00:00:00Z, moved forward with each release. A constant, not the moment of compilation: the same
-/// source gives the same program.
+impl Default for TimeFloor {
+    fn default() -> Self {
+        Self::of_this_release()
+    }
+}
+
+/// 2026-11-01T00:00:00Z, moved forward with each release: the same source gives the same program.
 const RELEASED: Duration = Duration::from_secs(1_793_491_200);
 
 #[cfg(test)]

@@ -28,14 +28,11 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Reads the credential in `directory`. The default port is 443.
-    ///
-    /// # Errors
-    /// All mistakes at once.
+    /// Reads the credential in `directory`. The default port is 443. The errors are all mistakes at once.
     pub fn new(directory: &Path, server: &Uri) -> Result<Self, Vec<CredentialError>> {
-        let host = server.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| vec![CredentialError::ServerName { host: host.clone() }]);
+        let address = dial::host_and_port(server);
+        let name = ServerName::try_from(address.0.clone())
+            .map_err(|_| vec![CredentialError::ServerName(address.0.clone())]);
         let (credential, name) = match (Credential::read(directory), name) {
             (Ok(credential), Ok(name)) => (credential, name),
             (credential, name) => {
@@ -47,9 +44,9 @@ impl Connector {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map(|builder| builder.with_root_certificates(credential.anchors))
             .and_then(|builder| builder.with_client_auth_cert(credential.chain, credential.key))
-            .map_err(|source| vec![CredentialError::Unusable { path: directory.to_owned(), source }])?;
+            .map_err(|source| vec![CredentialError::Unusable(directory.to_owned(), source)])?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self { tls: Arc::new(config).into(), name, address: (host, server.port_u16().unwrap_or(443)) })
+        Ok(Self { tls: Arc::new(config).into(), name, address })
     }
 
     async fn connect(self) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
@@ -80,15 +77,12 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// The endpoint for a [`Connector`].
-///
-/// # Errors
-/// When tonic does not accept the authority of the URI.
 pub fn endpoint(server: &Uri) -> Result<Endpoint, tonic::transport::Error> {
     // The connector speaks TLS; with http, tonic adds no TLS of its own.
     let authority = server.authority().map_or("", |authority| authority.as_str());
     Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(server.clone()))
 }
 
-/// For the name's resolution, all its addresses and the handshake. Shorter than the callers' limit for the
-/// whole connection, so that the error names the address that did not answer.
+/// For the name, its addresses and the handshake. Shorter than the callers' limit for the whole connection,
+/// so that the error names the address that did not answer.
 const CONNECT_TIME: Duration = Duration::from_secs(8);

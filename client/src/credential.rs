@@ -1,5 +1,4 @@
-//! Reads a credential directory: `cert.pem`, `chain.pem`, `trust.pem` and `key.pem`. No other file of this
-//! crate handles the private key.
+//! Reads a credential directory. No other file of this crate handles the private key.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,10 +27,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    /// Reads a directory.
-    ///
-    /// # Errors
-    /// All mistakes at once.
+    /// Reads a directory, or finds all its mistakes.
     pub(crate) fn read(directory: &Path) -> Result<Self, Vec<CredentialError>> {
         let mut mistakes = Vec::new();
         let mut read = |name: &str| {
@@ -47,7 +43,7 @@ impl Credential {
         let mut anchors = RootCertStore::empty();
         for anchor in trust {
             if anchors.add(anchor).is_err() {
-                mistakes.push(CredentialError::NotCertificates { path: directory.join(TRUST_FILE) });
+                mistakes.push(CredentialError::NotCertificates(directory.join(TRUST_FILE)));
             }
         }
         match key {
@@ -58,69 +54,43 @@ impl Credential {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
-    let pem =
-        std::fs::read(path).map_err(|source| CredentialError::File { path: path.to_owned(), source })?;
+    let pem = std::fs::read(path).map_err(|source| CredentialError::File(path.to_owned(), source))?;
     match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(CredentialError::NotCertificates { path: path.to_owned() }),
+        _ => Err(CredentialError::NotCertificates(path.to_owned())),
     }
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialError> {
-    let path_owned = || path.to_owned();
     let pem = read_private(path, KEY_BYTES_MAX, Readers::Nobody).map_err(|error| match error {
-        PrivateFileError::Read(source) => CredentialError::File { path: path_owned(), source },
-        PrivateFileError::Exposed { mode } => CredentialError::KeyIsReadable { path: path_owned(), mode },
-        PrivateFileError::Unexpected => CredentialError::NotAKey { path: path_owned() },
+        PrivateFileError::Read(source) => CredentialError::File(path.to_owned(), source),
+        PrivateFileError::Exposed { mode } => CredentialError::KeyIsReadable(path.to_owned(), mode),
+        PrivateFileError::Unexpected => CredentialError::NotAKey(path.to_owned()),
     })?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CredentialError::NotAKey { path: path_owned() })
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CredentialError::NotAKey(path.to_owned()))
 }
 
 /// Why a credential cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// A file cannot be read.
-    #[error("{path}: {source}")]
-    File {
-        /// The path of the file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error("{0}: {1}")]
+    File(PathBuf, #[source] io::Error),
     /// A file holds no certificates.
-    #[error("{path}: no certificates in PEM")]
-    NotCertificates {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    #[error("{0}: no certificates in PEM")]
+    NotCertificates(PathBuf),
     /// The file holds no private key.
-    #[error("{path}: not a private key in PEM")]
-    NotAKey {
-        /// The path of the file.
-        path: PathBuf,
-    },
-    /// Others than its owner can read the key.
-    #[error("{path}: others than its owner can use this key (mode {mode:03o}); run: chmod 600 {path}")]
-    KeyIsReadable {
-        /// The path of the file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    #[error("{0}: not a private key in PEM")]
+    NotAKey(PathBuf),
+    /// Others than its owner can read the key; it has this mode.
+    #[error("{0}: others than its owner can use this key (mode {1:03o}); run: chmod 600 {0}")]
+    KeyIsReadable(PathBuf, u32),
     /// The name of the server is not a host.
-    #[error("{host} is neither a host name nor an address")]
-    ServerName {
-        /// The name.
-        host: String,
-    },
-    /// Certificate and key do not belong together.
-    #[error("{path}: {source}")]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// What the TLS library says.
-        source: rustls::Error,
-    },
+    #[error("{0} is neither a host name nor an address")]
+    ServerName(String),
+    /// Certificate and key in the directory do not belong together.
+    #[error("{0}: {1}")]
+    Unusable(PathBuf, #[source] rustls::Error),
 }
 
 /// Larger than every key that is made or accepted: RSA-4096 as PEM has 3.2 kB.
@@ -155,7 +125,7 @@ mod tests {
         credential(directory.path());
         fs::set_permissions(directory.path().join(KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
         let mistakes = Credential::read(directory.path()).err().unwrap();
-        assert!(matches!(mistakes[..], [CredentialError::KeyIsReadable { mode: 0o640, .. }]), "{mistakes:?}");
+        assert!(matches!(mistakes[..], [CredentialError::KeyIsReadable(_, 0o640)]), "{mistakes:?}");
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! TCP connections to a host by its name, as RFC 8305 (Happy Eyeballs, version 2) says: a name with several
-//! addresses is reached as soon as one of them answers.
-//!
-//! Every program that connects to a host by name does it here, and pauses between attempts by [`FullJitter`].
-//! Numeric addresses are taken too. The caller adds TLS.
+//! addresses is reached as soon as one of them answers. The caller adds TLS.
 
 mod jitter;
 mod lookup;
 mod race;
+mod server;
 
 use std::fmt;
 use std::io;
@@ -16,16 +14,13 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 pub use jitter::FullJitter;
+pub use server::{ServerAddressError, host_and_port, server};
 
-/// Connects to `host`, a name or an address without brackets. `within` is for all of it: the name's
-/// resolution and every address.
+/// Connects to `host`, a name or an address without brackets. `within` is for all of it.
 ///
 /// The IPv6 and IPv4 addresses of the name are asked for at the same time, and tried in turn, IPv6 first. A
-/// next address is tried when 250 ms have passed without an answer from the one before, or as soon as it
-/// refuses; the first connection that is made wins, and the others are given up.
-///
-/// # Errors
-/// When the name has no address, or none of its addresses took the connection in time.
+/// next address is tried after 250 ms without an answer from the one before, or as soon as it refuses; the
+/// first connection that is made wins.
 pub async fn connect(host: &str, port: u16, within: Duration) -> Result<TcpStream, DialError> {
     connect_and_handshake(host, port, within, |stream| std::future::ready(Ok(stream))).await
 }
@@ -51,21 +46,11 @@ pub async fn connect_and_handshake<T, G: Future<Output = io::Result<T>>>(
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The name has no address, or the resolver did not say one.
-    #[error("the host name {host} cannot be resolved: {why}")]
-    Unresolved {
-        /// The name.
-        host: String,
-        /// The error of the resolver.
-        why: io::Error,
-    },
-    /// No address took the connection.
-    #[error("cannot connect to {host}: {}", Attempts(failures))]
-    NotReached {
-        /// The name, or the address itself.
-        host: String,
-        /// Each address that was tried, and why it was not reached.
-        failures: Vec<Failure>,
-    },
+    #[error("the host name {0} cannot be resolved: {1}")]
+    Unresolved(String, io::Error),
+    /// No address of the host took the connection: each that was tried, and why.
+    #[error("cannot connect to {}: {}", .0, Attempts(.1))]
+    NotReached(String, Vec<Failure>),
     /// An address took the connection, and its handshake failed.
     #[error(transparent)]
     Handshake(io::Error),
@@ -75,8 +60,8 @@ impl DialError {
     /// The kind of the error: of the first address that refused, otherwise `TimedOut`.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::Unresolved { why, .. } | Self::Handshake(why) => why.kind(),
-            Self::NotReached { failures, .. } => failures
+            Self::Unresolved(_, why) | Self::Handshake(why) => why.kind(),
+            Self::NotReached(_, failures) => failures
                 .iter()
                 .map(|failure| failure.why.kind())
                 .find(|kind| *kind != io::ErrorKind::TimedOut)

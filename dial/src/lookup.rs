@@ -2,8 +2,7 @@
 //!
 //! The system's resolver is asked (`getaddrinfo`), so that `/etc/hosts`, `nsswitch.conf` and split DNS work
 //! as everywhere else. It blocks, so each lookup has a thread of its own that is not joined: a resolver that
-//! takes 30 s to find no IPv6 address delays neither the connection nor the end of the program, as a thread
-//! of the runtime's pool would.
+//! takes 30 s delays neither the connection nor the end of the program.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

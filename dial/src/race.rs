@@ -34,22 +34,16 @@ pub(crate) async fn first_handshaken<T, G: Future<Output = io::Result<T>>>(
             return Err(race.lost(host));
         }
         tokio::select! {
-            Some((address, outcome)) = attempts.next(), if !attempts.is_empty() => match outcome {
-                Ok(stream) => {
-                    race.connected.push_back((address, stream));
-                    // A handshake is work for the server; a second one is begun only when the first takes too
-                    // long.
-                    if handshakes.is_empty() {
-                        next_at = Instant::now();
-                    }
+            Some((address, outcome)) = attempts.next(), if !attempts.is_empty() => {
+                match outcome {
+                    Ok(stream) => race.connected.push_back((address, stream)),
+                    Err(why) => race.failed(address, why),
                 }
-                Err(why) => {
-                    race.failed(address, why);
-                    if handshakes.is_empty() {
-                        next_at = Instant::now();
-                    }
+                // A handshake is work for the server; another waits until the first takes too long.
+                if handshakes.is_empty() {
+                    next_at = Instant::now();
                 }
-            },
+            }
             Some((address, outcome)) = handshakes.next(), if !handshakes.is_empty() => match outcome {
                 Ok(handshaken) => return Ok(handshaken),
                 Err(why) if is_definite(&why) => return Err(DialError::Handshake(why)),
@@ -138,8 +132,7 @@ impl Race {
         match (answer.family, answer.addresses) {
             (Family::V6, Ok(addresses)) => waiting.v6.extend(addresses),
             (Family::V4, Ok(addresses)) => waiting.v4.extend(addresses),
-            // A name with addresses of one family only is usual: the error of the other family matters if
-            // both fail.
+            // A name with addresses of one family is usual: the error of the other matters if both fail.
             (_, Err(why)) => self.unresolved = Some(why),
         }
     }
@@ -164,12 +157,9 @@ impl Race {
         }
         if self.failures.is_empty() {
             let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
-            return DialError::Unresolved {
-                host: host.to_owned(),
-                why: self.unresolved.unwrap_or_else(none),
-            };
+            return DialError::Unresolved(host.to_owned(), self.unresolved.unwrap_or_else(none));
         }
-        DialError::NotReached { host: host.to_owned(), failures: self.failures }
+        DialError::NotReached(host.to_owned(), self.failures)
     }
 
     fn out_of_time(mut self, host: &str, within: Duration) -> DialError {
@@ -178,9 +168,9 @@ impl Race {
         if self.failures.is_empty() {
             let why = format!("the resolver gave no answer within {} ms", within.as_millis());
             let why = io::Error::new(io::ErrorKind::TimedOut, why);
-            return DialError::Unresolved { host: host.to_owned(), why };
+            return DialError::Unresolved(host.to_owned(), why);
         }
-        DialError::NotReached { host: host.to_owned(), failures: self.failures }
+        DialError::NotReached(host.to_owned(), self.failures)
     }
 }
 
@@ -188,7 +178,7 @@ impl Race {
 const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// How long a handshake may take before another address is tried beside it: a slow radio link and a busy
-/// server need a second, and each handshake is work for a server.
+/// server need a second.
 const HANDSHAKE_DELAY: Duration = Duration::from_secs(2);
 
 /// "a recommended value of 50 milliseconds" -- RFC 8305, section 3.

@@ -57,7 +57,7 @@ impl Connection {
 
     pub(crate) fn uri(&self) -> Result<Uri, Failure> {
         let server = self.server()?;
-        client::server(&server).map_err(|error| Failure::usage(error.to_string()))
+        dial::server(&server).map_err(|error| Failure::usage(error.to_string()))
     }
 
     pub(crate) async fn open(&self) -> Result<Channel, Failure> {

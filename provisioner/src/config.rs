@@ -39,7 +39,7 @@ impl Settings {
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         let server = fields.required("server", "https://ca.example.com:8443");
         let server = server.and_then(|server| {
-            client::server(&server).map_err(|error| fields.mistakes.push(format!("server: {error}"))).ok()
+            dial::server(&server).map_err(|error| fields.mistakes.push(format!("server: {error}"))).ok()
         });
         let credentials = fields.required("credentials", ".").map(|credentials| directory.join(credentials));
         let journal = fields.text("journal").map(|journal| directory.join(journal));

@@ -19,7 +19,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("link", &[]),
     ("diagnostics", &[]),
     ("hooks", &[]),
-    ("dial", &[]),
+    ("dial", &["identity"]),
     ("lists", &["identity"]),
     ("supervisor", &[]),
     ("cli", &["diagnostics"]),

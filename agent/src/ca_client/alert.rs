@@ -37,8 +37,7 @@ impl<S> AlertRecorder<S> {
     }
 }
 
-/// The alert of a server that does not take the device's certificate (RFC 8446, section 6.2). Any other alert
-/// counts as a broken connection.
+/// The alert of a server that does not take the device's certificate (RFC 8446, section 6.2), and no other.
 pub(super) fn about_our_certificate(error: &io::Error) -> Option<AlertDescription> {
     use AlertDescription as Alert;
     match cause(error) {

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use identity::{DeviceId, PublicKey};
 use proto::v1;
 
-use crate::certificate::{Certificate, Credential, Kind};
+use crate::certificate::{Credential, Kind};
 use crate::state::Record;
 use crate::time_floor::TimeFloor;
 
@@ -25,8 +25,7 @@ pub(crate) struct Answer {
 pub(crate) struct TrustBundleId {
     /// Grows with every change of the anchors.
     pub(crate) version: u64,
-    /// SHA-256 over the sorted anchors; `None`: a state directory of an earlier version, which did not keep
-    /// it.
+    /// SHA-256 over the sorted anchors; `None`: a state directory of an earlier version did not keep it.
     pub(crate) digest: Option<[u8; 32]>,
 }
 
@@ -53,7 +52,7 @@ impl TrustBundleId {
 
     /// Whether this may take the place of `known`: a later version, or the very same one.
     pub(crate) fn may_follow(&self, known: Self) -> Result<(), ObtainError> {
-        let malformed = |what| Err(ObtainError::AnswerMalformed { what });
+        let malformed = |what| Err(ObtainError::AnswerMalformed(what));
         if self.version < known.version {
             return malformed("its trust bundle is older than this unit's");
         }
@@ -64,9 +63,8 @@ impl TrustBundleId {
     }
 }
 
-/// Checks an answer as a peer would, at the server's time in it. The device's clock is not asked: if it were
-/// years ahead, every certificate would have ended. Nor is the earlier time floor: the CA's clock may have
-/// been ahead then (ADR 0035).
+/// Checks an answer as a peer would, at the server's time in it: the device's clock may be years ahead, and
+/// the CA's may have been when it set the time floor (ADR 0035).
 pub(crate) fn check(
     response: v1::EnrollResponse,
     connection: &Connection,
@@ -74,15 +72,11 @@ pub(crate) fn check(
     key: &PublicKey,
     trust: TrustBundleId,
 ) -> Result<Answer, ObtainError> {
-    let malformed = |what| ObtainError::AnswerMalformed { what };
+    let malformed = ObtainError::AnswerMalformed;
     let issued = response.certificate.ok_or_else(|| malformed("it holds no certificate"))?;
     let bundle = response.trust_bundle.ok_or_else(|| malformed("it holds no trust bundle"))?;
     let server_time = connection.server_time(response.server_time)?;
-    let credential = Credential {
-        leaf: Certificate::from_der(issued.certificate.into())?,
-        chain: response.chain.into_iter().map(Into::into).collect(),
-        anchors: bundle.anchors.into_iter().map(Into::into).collect(),
-    };
+    let credential = Credential::from_wire(issued.certificate, response.chain, bundle.anchors)?;
     let offered = TrustBundleId::new(bundle.version, &credential.anchors);
     offered.may_follow(trust)?;
     if credential.leaf.has_ended(server_time) {

@@ -27,16 +27,14 @@ use tower::service_fn;
 use crate::certificate::Credential;
 use crate::key::{DeviceKey, TlsKey};
 use crate::state::Parent;
-use crate::text::{readable, rfc3339};
-use crate::wire;
+use crate::text::{readable, rfc3339, wire_time};
 
 use super::alert::{Alert, AlertRecorder, about_our_certificate};
 use super::refusal::Refusal;
 use super::verifier::TimeFloorVerifier;
 use super::{ObtainError, Server};
 
-/// A connection whose server was verified. Whether the server takes the device's certificate shows with the
-/// first call.
+/// A connection whose server was verified. The first call shows whether it takes the device's certificate.
 pub(crate) struct Connection {
     server: Server,
     alert: Alert,
@@ -54,9 +52,8 @@ impl Connection {
         key: &Arc<dyn DeviceKey>,
         now: SystemTime,
     ) -> Result<Self, ObtainError> {
-        let unreachable = |source| ObtainError::Unreachable { server: server.to_string(), source };
-        let untrusted =
-            |source| ObtainError::ServerCertificate { server: server.to_string(), source, now: rfc3339(now) };
+        let unreachable = |source| ObtainError::Unreachable(server.to_string(), source);
+        let untrusted = |source| ObtainError::ServerCertificate(server.to_string(), source, rfc3339(now));
         let verifier = Arc::new(TimeFloorVerifier::new(credential, now).map_err(untrusted)?);
         let connector =
             TlsConnector::from(configuration(credential, key, verifier.clone()).map_err(untrusted)?);
@@ -72,7 +69,7 @@ impl Connection {
             Ok(stream) => stream,
             Err(error) => {
                 if let Some(alert) = about_our_certificate(&error) {
-                    return Err(ObtainError::NotAccepted { alert: format!("{alert:?}") });
+                    return Err(ObtainError::NotAccepted(format!("{alert:?}")));
                 }
                 return Err(match diagnostics::cause(&error) {
                     Some(source @ rustls::Error::InvalidCertificate(_)) => untrusted(source.clone()),
@@ -102,8 +99,7 @@ impl Connection {
         Ok(Self { server: server.clone(), alert, channel, client, verifier, presented })
     }
 
-    /// Asks for a certificate for the key in `csr`: by Enroll with the birth certificate, by Renew with the
-    /// operational one. Both have the same answer.
+    /// Asks for a certificate by Enroll with the birth certificate, by Renew with the operational one.
     pub(crate) async fn obtain(
         &mut self,
         parent: Parent,
@@ -140,9 +136,8 @@ impl Connection {
         Ok((info, server_time))
     }
 
-    /// Whether the server takes the certificate of this connection: in TLS 1.3 a client learns that only when
-    /// it reads. It is asked for its health, which is not on the ledger's record, so the certificate's parent
-    /// is not superseded yet.
+    /// Whether the server takes the certificate of this connection. It is asked for its health, which the
+    /// ledger does not record, so the certificate's parent is not superseded yet.
     pub(crate) async fn prove(&mut self) -> Result<(), ObtainError> {
         let mut health = HealthClient::new(self.channel.clone());
         match health.check(HealthCheckRequest::default()).await {
@@ -169,8 +164,8 @@ impl Connection {
     /// nor to before its beginning. The handshake has verified the certificates at the floor so far: the key
     /// of a certificate that has ended lowers no floor.
     pub(crate) fn server_time(&self, timestamp: Option<Timestamp>) -> Result<SystemTime, ObtainError> {
-        let malformed = |what| ObtainError::AnswerMalformed { what };
-        let time = wire::time(timestamp).ok_or_else(|| malformed("it does not tell the time"))?;
+        let malformed = ObtainError::AnswerMalformed;
+        let time = wire_time(timestamp).ok_or_else(|| malformed("it does not tell the time"))?;
         match self.verifier.verify_at(&self.presented, &self.server.name, time) {
             true => Ok(time),
             false => Err(malformed("its time is outside the life of the CA's own certificate")),
@@ -199,10 +194,9 @@ fn configuration(
     Ok(Arc::new(configuration))
 }
 
-/// A refusal of the device's certificate after the client's side of the handshake, if that ended the
-/// connection.
+/// A refusal of the device's certificate after the client's side of the handshake.
 fn not_accepted(alert: &Alert) -> Option<ObtainError> {
-    alert.get().map(|alert| ObtainError::NotAccepted { alert: alert.clone() })
+    alert.get().map(|alert| ObtainError::NotAccepted(alert.clone()))
 }
 
 /// The error behind a gRPC status: a refused handshake, or a refusal of the CA.
@@ -226,8 +220,7 @@ fn refused(alert: &Alert, status: Status) -> ObtainError {
     }
 }
 
-/// To resolve the name, connect to one of its addresses and shake hands: a slow radio link needs a few
-/// seconds.
+/// For the name, one of its addresses and the handshake: a slow radio link needs a few seconds.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
 
 /// For one call. The CA answers in milliseconds.

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use dial::ServerAddressError;
 use tonic::Code;
 
 use crate::certificate::CertificateError;
@@ -27,39 +28,18 @@ pub enum ObtainError {
     #[error("the factory named no CA to enrol at")]
     NoServer,
     /// A text is no address of a CA.
-    #[error(
-        "{address:?} is not the address of a CA{why}; it is written https://HOST:PORT or HOST:PORT, for example https://ca.example.com:8443"
-    )]
-    ServerAddress {
-        /// The text, cut to 100 characters.
-        address: String,
-        /// What is wrong with its host, in brackets; empty: it is no such URL at all.
-        why: String,
-    },
-    /// No connection.
-    #[error("the CA at {server} cannot be reached")]
-    Unreachable {
-        /// The address.
-        server: String,
-        /// The error of the system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    ServerAddress(#[from] ServerAddressError),
+    /// No connection to the server.
+    #[error("the CA at {0} cannot be reached")]
+    Unreachable(String, #[source] io::Error),
     /// The server's certificate is not trusted: it is not the CA's, or a clock is wrong.
-    #[error("the server at {server} is not the CA that this unit trusts{}", clock_hint(source, now))]
-    ServerCertificate {
-        /// The address.
-        server: String,
-        /// The error of the verification.
-        source: rustls::Error,
-        /// The time of the verification, RFC 3339.
-        now: String,
-    },
-    /// The server refused the device's certificate in the handshake.
-    #[error("the CA does not take this unit's certificate (TLS alert {alert})")]
-    NotAccepted {
-        /// The name of the TLS alert.
-        alert: String,
-    },
+    /// It was verified at a time in RFC 3339.
+    #[error("the server at {} is not the CA that this unit trusts{}", .0, clock_hint(.1, .2))]
+    ServerCertificate(String, #[source] rustls::Error, String),
+    /// The server refused the device's certificate in the handshake, by the TLS alert of this name.
+    #[error("the CA does not take this unit's certificate (TLS alert {0})")]
+    NotAccepted(String),
     /// The CA answered with an error.
     #[error("the CA refuses: {message} ({reason})")]
     Refused {
@@ -78,13 +58,9 @@ pub enum ObtainError {
     #[error("the CA's answer does not fit this unit, and was not kept")]
     Answer(#[from] CertificateError),
     /// The answer is incomplete, or contradicts itself.
-    #[error("the CA's answer is not complete, and was not kept: {what}")]
-    AnswerMalformed {
-        /// What is wrong, for the message.
-        what: &'static str,
-    },
-    /// The certificate that was asked for ended or was revoked before it was in use: the unit was off for too
-    /// long, or was revoked.
+    #[error("the CA's answer is not complete, and was not kept: {0}")]
+    AnswerMalformed(&'static str),
+    /// The certificate that was asked for ended or was revoked before it was in use.
     #[error(
         "the operational certificate that the CA has for this unit ended or was revoked before it was in use"
     )]
@@ -99,14 +75,9 @@ pub enum ObtainError {
         /// When the one in use ends, RFC 3339.
         in_use: String,
     },
-    /// The deadline of the run has passed.
-    #[error("not done within {}{last}", humantime::format_duration(*deadline))]
-    NotInTime {
-        /// The time that was allowed.
-        deadline: Duration,
-        /// The last error before it, for the message: ` (last: …)`, or empty.
-        last: String,
-    },
+    /// The run took longer than it was allowed. The text is the last error before: ` (last: …)`, or empty.
+    #[error("not done within {}{}", humantime::format_duration(*.0), .1)]
+    NotInTime(Duration, String),
 }
 
 impl ObtainError {

@@ -1,5 +1,4 @@
-//! Retries: exponential with full jitter (R-LIFE-03), until a deadline, and only of errors that may pass by
-//! themselves.
+//! Retries of errors that may pass: exponential with full jitter (R-LIFE-03), until a deadline.
 
 use std::time::Duration;
 
@@ -59,7 +58,7 @@ impl Attempts {
     where
         F: Future<Output = Result<T, ObtainError>>,
     {
-        let generator = self.with(|shared| StdRng::from_rng(&mut shared.generator));
+        let generator = StdRng::from_rng(&mut self.shared.lock().generator);
         attempt
             .retry(FullJitter::new(generator, self.policy.first_pause, PAUSE_MAX))
             .when(|error| !self.policy.once && error.may_pass())
@@ -69,7 +68,7 @@ impl Attempts {
             })
             .notify(|error, pause| {
                 warn!(pause_ms = pause.as_millis(), "trying again: {}", error_chain(error));
-                self.with(|shared| shared.last = format!(" (last: {})", error_chain(error)));
+                self.shared.lock().last = format!(" (last: {})", error_chain(error));
             })
             .await
     }
@@ -81,12 +80,8 @@ impl Attempts {
     ) -> Result<T, ObtainError> {
         let deadline = self.policy.deadline;
         timeout(deadline, run).await.unwrap_or_else(|_| {
-            let last = self.with(|shared| std::mem::take(&mut shared.last));
-            Err(ObtainError::NotInTime { deadline, last })
+            let last = std::mem::take(&mut self.shared.lock().last);
+            Err(ObtainError::NotInTime(deadline, last))
         })
-    }
-
-    fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {
-        act(&mut self.shared.lock())
     }
 }

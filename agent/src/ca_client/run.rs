@@ -34,7 +34,6 @@ pub(crate) enum ProofCall {
 
 impl Run<'_> {
     /// Makes the key of `slot`, asks for its certificate in the name of `caller`, and checks the answer.
-    /// Nothing but the key is kept.
     pub(crate) async fn obtain(
         &self,
         state: &State,
@@ -58,8 +57,8 @@ impl Run<'_> {
             .await
     }
 
-    /// Proves the certificate that was kept in `slot` by a call, points `current` to it, and confirms it to
-    /// the CA. Returns its serial number and the CA's time.
+    /// Proves the certificate in `slot` by a call, points `current` to it, and confirms it to the CA. Returns
+    /// its serial number and the CA's time.
     pub(crate) async fn take_into_use(
         &self,
         state: &State,

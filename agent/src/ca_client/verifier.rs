@@ -11,9 +11,8 @@ use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::certificate::{Credential, earliest_moment, unix_time};
 
-/// The verification of webpki at the earliest time that is possible: not before the device's time floor, and
-/// not before any presented certificate begins (R-LIFE-06, ADR 0014). A certificate that has ended by the
-/// floor is refused.
+/// The verification of webpki at the earliest possible time: not before the device's time floor, and not
+/// before any presented certificate begins (R-LIFE-06, ADR 0014).
 #[derive(Debug)]
 pub(super) struct TimeFloorVerifier {
     webpki: Arc<WebPkiServerVerifier>,

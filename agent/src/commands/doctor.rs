@@ -2,14 +2,15 @@
 
 use agent::arguments::Doctor;
 use agent::doctor::{Finding, Verdict, examine};
+use agent::state::Storage;
 use cli::Status;
 use identity::SystemClock;
 use serde_json::json;
 
 use super::print;
 
-pub(crate) async fn run(arguments: Doctor) -> anyhow::Result<Status> {
-    let findings = examine(&arguments.state, arguments.server, &SystemClock).await;
+pub(crate) async fn run(arguments: Doctor, storage: &Storage) -> anyhow::Result<Status> {
+    let findings = examine(&arguments.unit.state, storage, arguments.unit.server, &SystemClock).await;
     let mut text = String::new();
     for Finding { subject, verdict, says, advice } in &findings {
         let verdict = verdict.as_str();

@@ -2,29 +2,25 @@
 
 use std::sync::Arc;
 
-use agent::arguments::Enroll;
+use agent::arguments::{Enroll, Obtain};
 use agent::ca_client::RetryPolicy;
 use agent::enroll::enroll;
 use agent::state::{State, Storage};
 use agent::text::rfc3339;
-use anyhow::Context;
 use cli::Status;
 use identity::SystemClock;
-use rand::SeedableRng;
-use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use super::{FIRST_PAUSE, print};
+use super::{FIRST_PAUSE, generator, print};
 
-pub(crate) async fn run(arguments: Enroll) -> anyhow::Result<Status> {
-    let mut state = State::open(&arguments.state, Storage::default())?;
-    state.set_key_readers(&arguments.readers.readers())?;
-    let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
-    let retry_policy = RetryPolicy { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
-    let enrolled =
-        enroll(&mut state, arguments.server, Arc::new(SystemClock), generator, retry_policy).await?;
+pub(crate) async fn run(arguments: Enroll, storage: Storage) -> anyhow::Result<Status> {
+    let Obtain { unit, deadline, readers } = arguments.obtain;
+    let mut state = State::open(&unit.state, storage)?;
+    state.set_key_readers(&readers.readers())?;
+    let retry_policy = RetryPolicy { deadline, first_pause: FIRST_PAUSE, once: false };
+    let enrolled = enroll(&mut state, unit.server, Arc::new(SystemClock), generator()?, retry_policy).await?;
     let serial_number = hex::encode(&enrolled.certificate.serial_number);
-    let current = arguments.state.join("current");
+    let current = unit.state.join("current");
     if arguments.json {
         let outcome = json!({
             "device": enrolled.device.to_string(),

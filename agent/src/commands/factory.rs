@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-pub(crate) async fn run(arguments: Factory) -> anyhow::Result<Status> {
-    let mut state = State::open_or_create(&arguments.state, Storage::default())?;
+pub(crate) async fn run(arguments: Factory, storage: Storage) -> anyhow::Result<Status> {
+    let mut state = State::open_or_create(&arguments.state, storage)?;
     let own = arguments.product.zip(arguments.serial);
     let has_its_own = own.is_some();
     if let Some((product, serial)) = own {
@@ -67,6 +67,5 @@ async fn over_tcp(dialogue: &mut Dialogue, address: SocketAddr, limits: Limits) 
     }
 }
 
-/// How long a locked unit waits for a station that missed its last answer; a station asks again within a
-/// second.
+/// How long a locked unit waits for a station that missed its last answer and asks again in a second.
 const AFTER_LOCK: Duration = Duration::from_secs(5);

@@ -1,8 +1,9 @@
 //! `touchmark-agent renew`.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use agent::arguments::Renew;
+use agent::arguments::{Obtain, Renew};
 use agent::ca_client::RetryPolicy;
 use agent::renew::{Outcome, When, renew};
 use agent::state::{State, Storage};
@@ -10,38 +11,33 @@ use agent::text::rfc3339;
 use anyhow::Context;
 use cli::Status;
 use identity::SystemClock;
-use rand::SeedableRng;
-use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use super::{FIRST_PAUSE, print};
+use super::{FIRST_PAUSE, generator, print};
 
-pub(crate) async fn run(arguments: Renew) -> anyhow::Result<Status> {
-    let storage = Storage::default();
-    let notifier = arguments.notifier.notifier();
-    let mut state = State::open(&arguments.state, storage.clone())?;
-    state.set_key_readers(&arguments.readers.readers())?;
-    let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
-    let retry_policy = RetryPolicy { deadline: arguments.deadline, first_pause: FIRST_PAUSE, once: false };
+pub(crate) async fn run(arguments: Renew, storage: Storage) -> anyhow::Result<Status> {
+    let Obtain { unit, deadline, readers } = arguments.obtain;
+    let mut state = State::open(&unit.state, storage.clone())?;
+    state.set_key_readers(&readers.readers())?;
+    let retry_policy = RetryPolicy { deadline, first_pause: FIRST_PAUSE, once: false };
     let when = if arguments.force { When::Now } else { When::Due };
     let outcome =
-        renew(&mut state, arguments.server.clone(), Arc::new(SystemClock), generator, retry_policy, when)
-            .await?;
+        renew(&mut state, unit.server, Arc::new(SystemClock), generator()?, retry_policy, when).await?;
     drop(state);
     // Before the result is printed: a closed output must not keep applications from their new certificate.
-    let notified = notifier.notify_if_pending(&arguments.state, &storage).await;
-    report(&arguments, &outcome)?;
+    let notified = arguments.notifier.notify_if_pending(&unit.state, &storage).await;
+    report(&outcome, &unit.state, arguments.json)?;
     notified.context("applications were not told")?;
     Ok(Status::Done)
 }
 
-fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
+fn report(outcome: &Outcome, state: &Path, json: bool) -> anyhow::Result<()> {
     let (line, text) = match outcome {
         Outcome::Renewed(renewed) => {
             let serial_number = hex::encode(&renewed.certificate.serial_number);
             let (from, until) =
                 (rfc3339(renewed.certificate.not_before), rfc3339(renewed.certificate.not_after));
-            let current = arguments.state.join("current");
+            let current = state.join("current");
             let text = format!(
                 "{} is renewed: certificate {serial_number}, until {until}, in {}",
                 renewed.device,
@@ -72,5 +68,5 @@ fn report(arguments: &Renew, outcome: &Outcome) -> anyhow::Result<()> {
             (line, text)
         }
     };
-    print(&if arguments.json { format!("{line}\n") } else { format!("{text}\n") })
+    print(&if json { format!("{line}\n") } else { format!("{text}\n") })
 }

@@ -8,26 +8,25 @@ use agent::state::Storage;
 use anyhow::{Context, bail};
 use cli::Status;
 use identity::SystemClock;
-use rand::SeedableRng;
-use rand::rngs::{StdRng, SysRng};
 use supervisor::ServiceManager;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-pub(crate) async fn run(arguments: Run) -> anyhow::Result<Status> {
+use super::generator;
+
+pub(crate) async fn run(arguments: Run, storage: Storage) -> anyhow::Result<Status> {
     let signals = Signals::new().context("the system does not let us take signals")?;
-    let generator = StdRng::try_from_rng(&mut SysRng).context("the system gives no randomness")?;
     let settings = Settings {
-        state: arguments.state,
-        storage: Storage::default(),
-        server: arguments.server,
+        state: arguments.unit.state,
+        storage,
+        server: arguments.unit.server,
         readers: arguments.readers.readers(),
-        notifier: arguments.notifier.notifier(),
+        notifier: arguments.notifier,
         manager: ServiceManager::of_this_process(),
     };
     let (sender, requests) = watch::channel(DaemonRequest::CheckNow);
     tokio::select! {
-        ended = daemon::run(settings, Arc::new(SystemClock), generator, requests) => ended?,
+        ended = daemon::run(settings, Arc::new(SystemClock), generator()?, requests) => ended?,
         () = signals.forward(sender) => bail!("signals are not received any more"),
     }
     Ok(Status::Done)

@@ -2,7 +2,7 @@
 
 use agent::arguments;
 use agent::certificate::Certificate;
-use agent::state::{Parent, RenewalStep, View};
+use agent::state::{Parent, RenewalStep, Storage, View};
 use agent::status::{Standing, Status};
 use agent::text::rfc3339;
 use identity::SystemClock;
@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::print;
 
-pub(crate) fn run(arguments: &arguments::Status) -> anyhow::Result<cli::Status> {
-    let status = Status::read(&View::read(&arguments.state)?, &SystemClock)?;
+pub(crate) fn run(arguments: &arguments::Status, storage: &Storage) -> anyhow::Result<cli::Status> {
+    let status = Status::read(&View::read(&arguments.state, storage)?, &SystemClock)?;
     if arguments.json {
         let certificate = |certificate: &Option<Certificate>| {
             certificate.as_ref().map(|certificate| {

@@ -1,8 +1,8 @@
 //! When a device that runs for years asks its CA, whatever its clock shows (R-LIFE-06).
 //!
-//! The CA decides by its own clock whether a renewal is due; the device only has to ask in time. It goes by
-//! the CA's last time, advanced by the monotonic clock. Its own clock can make it ask sooner, at most once an
-//! hour: a clock that jumps years ahead costs a few calls, one that falls back to 1970 costs nothing.
+//! The device goes by the CA's last time, advanced by the monotonic clock. Its own clock can make it ask
+//! sooner, at most once an hour: a clock that jumps years ahead costs a few calls, one that falls back to
+//! 1970 nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -102,8 +102,7 @@ impl Schedule {
         })
     }
 
-    /// When the CA is asked again. After a start, its earlier answer still holds; a device without one asks
-    /// soon, at a random time within a minute.
+    /// When the CA is asked again. After a start, its earlier answer still holds.
     fn next_call(&mut self, view: &View) -> Result<Instant, StateError> {
         if let Some(at) = self.next_call {
             return Ok(at);
@@ -126,6 +125,5 @@ impl Schedule {
 /// The shortest time between two calls that the unit's own clock causes: it may be wrong.
 const ASK_BY_OWN_CLOCK_MIN: Duration = Duration::from_secs(3600);
 
-/// A device without an earlier answer asks within this time after its start: after a power cut all devices of
-/// a region start together.
+/// A device without an earlier answer asks within this time: after a power cut a region starts together.
 const FIRST_QUESTION_MAX: Duration = Duration::from_secs(60);

@@ -35,8 +35,8 @@ pub(super) async fn examine(
     }
 }
 
-/// Calls with the certificate in use, or with the birth certificate if there is none. Returns its kind, and
-/// the CA's time if known.
+/// Calls with the certificate in use, else the birth certificate. Returns its kind, and the CA's time if
+/// known.
 async fn ask(
     view: &View,
     server: &Server,

@@ -12,7 +12,7 @@ use proto::v1::device_message::Response;
 use proto::v1::station_message::Request;
 use tracing::{info, warn};
 
-use crate::key::certificate_request;
+use crate::key::{KeyError, certificate_request};
 use crate::state::{CredentialLocation, FactoryStep, State, StateError};
 
 use super::install;
@@ -37,8 +37,7 @@ impl Dialogue {
         Self { identity_is_its_own: true, ..self }
     }
 
-    /// The answer to the payload of one frame. The same payload as the one before gets the same bytes,
-    /// without any work.
+    /// The answer to the payload of one frame. The payload that came last gets the same bytes again.
     pub fn answer(&mut self, payload: &[u8]) -> Vec<u8> {
         if let Some((question, answer)) = &self.last
             && question == payload
@@ -100,9 +99,7 @@ impl Dialogue {
             Some(device) if !self.is_serial_withdrawn(&device, hello) => known(device, hello)?,
             _ => {
                 let device = assigned(hello)?;
-                self.state
-                    .update(|record| record.device = Some(device.clone()))
-                    .map_err(|error| storage(&error))?;
+                self.state.update(|record| record.device = Some(device.clone()))?;
                 info!(device.id = %device, "this unit is now {device}");
                 device
             }
@@ -119,8 +116,7 @@ impl Dialogue {
         })
     }
 
-    /// Whether the line takes back the serial number that it gave to this unit: the CA has it on record for
-    /// another unit, so this one got no certificate.
+    /// Whether the line takes back the serial number of this unit: the CA has it on record for another.
     fn is_serial_withdrawn(&self, device: &DeviceId, hello: &v1::Hello) -> bool {
         !self.identity_is_its_own
             && self.state.record().factory < FactoryStep::Installed
@@ -140,19 +136,14 @@ impl Dialogue {
         }
         let key = match self.state.record().factory {
             FactoryStep::Blank => {
-                let key = self
-                    .state
-                    .open_or_make_key(CredentialLocation::Birth)
-                    .map_err(|error| storage(&error))?;
-                self.state
-                    .update(|record| record.factory = FactoryStep::KeyReady)
-                    .map_err(|error| storage(&error))?;
+                let key = self.state.open_or_make_key(CredentialLocation::Birth)?;
+                self.state.update(|record| record.factory = FactoryStep::KeyReady)?;
                 info!(key.fingerprint = %key.public_key().fingerprint(), "made a key");
                 key
             }
-            _ => self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?,
+            _ => self.state.view().key(CredentialLocation::Birth)?,
         };
-        let csr = certificate_request(&*key).map_err(|error| fault(Code::Storage, &error.to_string()))?;
+        let csr = certificate_request(&*key)?;
         Ok(v1::GenerateKeyResponse { csr: csr.into() })
     }
 
@@ -162,11 +153,11 @@ impl Dialogue {
         if self.state.record().factory == FactoryStep::Blank {
             return Err(unexpected("there is no key yet: ask for one first"));
         }
-        let key = self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?;
+        let key = self.state.view().key(CredentialLocation::Birth)?;
         let now = self.state.record().time_floor.now(&*self.clock);
         let installable = install::check(request, &device, key.public_key(), now)
             .map_err(|why| fault(Code::Rejected, &error_chain(&why)))?;
-        installable.keep(&mut self.state).map_err(|error| storage(&error))?;
+        installable.keep(&mut self.state)?;
         info!(device.id = %device, "installed the birth certificate of {device}");
         Ok(v1::InstallResponse {})
     }
@@ -177,12 +168,9 @@ impl Dialogue {
             return Err(unexpected("a nonce has 32 bytes"));
         }
         // From the disk: this is what the next start will find.
-        let kept =
-            self.state.view().credential(CredentialLocation::Birth).map_err(|error| storage(&error))?;
-        let key = self.state.view().key(CredentialLocation::Birth).map_err(|error| storage(&error))?;
-        let signature = key
-            .sign(&[READ_BACK_CONTEXT, &request.nonce].concat())
-            .map_err(|error| fault(Code::Storage, &error.to_string()))?;
+        let kept = self.state.view().credential(CredentialLocation::Birth)?;
+        let key = self.state.view().key(CredentialLocation::Birth)?;
+        let signature = key.sign(&[READ_BACK_CONTEXT, &request.nonce].concat())?;
         let mut digest = Context::new(&SHA256);
         for anchor in &kept.anchors {
             digest.update(&u32::try_from(anchor.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -199,9 +187,7 @@ impl Dialogue {
     fn lock(&mut self) -> Result<v1::LockResponse, v1::DeviceFault> {
         self.refuse_unless_installed()?;
         if !self.is_locked() {
-            self.state
-                .update(|record| record.factory = FactoryStep::Locked)
-                .map_err(|error| storage(&error))?;
+            self.state.update(|record| record.factory = FactoryStep::Locked)?;
             info!("locked: no more factory commands");
         }
         Ok(v1::LockResponse {})
@@ -270,8 +256,16 @@ fn unexpected(message: &str) -> v1::DeviceFault {
     fault(Code::Unexpected, message)
 }
 
-fn storage(error: &StateError) -> v1::DeviceFault {
-    fault(Code::Storage, &error_chain(error))
+impl From<StateError> for v1::DeviceFault {
+    fn from(error: StateError) -> Self {
+        fault(Code::Storage, &error_chain(&error))
+    }
+}
+
+impl From<KeyError> for v1::DeviceFault {
+    fn from(error: KeyError) -> Self {
+        fault(Code::Storage, &error.to_string())
+    }
 }
 
 use v1::DeviceFaultCode as Code;

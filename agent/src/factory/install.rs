@@ -7,7 +7,7 @@ use identity::{DeviceId, PublicKey};
 use proto::v1;
 
 use crate::ca_client::answer::TrustBundleId;
-use crate::certificate::{Certificate, CertificateError, Credential, Kind};
+use crate::certificate::{CertificateError, Credential, Kind};
 use crate::state::{CredentialLocation, FactoryStep, State, StateError};
 
 /// A checked birth certificate with its trust bundle and enrolment URL.
@@ -26,11 +26,7 @@ pub(super) fn check(
     now: SystemTime,
 ) -> Result<CheckedInstall, Rejected> {
     let bundle = request.trust_bundle.unwrap_or_default();
-    let credential = Credential {
-        leaf: Certificate::from_der(request.certificate.into())?,
-        chain: request.chain.into_iter().map(Into::into).collect(),
-        anchors: bundle.anchors.into_iter().map(Into::into).collect(),
-    };
+    let credential = Credential::from_wire(request.certificate, request.chain, bundle.anchors)?;
     credential.check(device, key, Kind::Birth, now)?;
     let enrollment_url = match request.enrollment_url {
         url if url.is_empty() => None,

@@ -9,10 +9,8 @@ use tokio::time::timeout;
 
 use super::Dialogue;
 
-/// Answers the station until it closes the stream, or has locked the device and is silent.
-///
-/// # Errors
-/// When the stream breaks, or the station is silent for too long.
+/// Answers the station until it closes the stream, or has locked the device and is silent. Fails when the
+/// stream breaks, or the station is silent for too long.
 pub async fn serve(
     dialogue: &mut Dialogue,
     mut reader: impl AsyncRead + Unpin,
@@ -28,7 +26,7 @@ pub async fn serve(
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return Err(ServeError::Read(error)),
             Err(_) if dialogue.is_locked() => return Ok(End::Locked),
-            Err(_) => return Err(ServeError::Silence { wait }),
+            Err(_) => return Err(ServeError::Silence(wait)),
         };
         for frame in decoder.push(buffer.get(..count).unwrap_or_default()) {
             let answer = match frame {
@@ -45,7 +43,7 @@ pub async fn serve(
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Closed),
                 Ok(Err(error)) => return Err(ServeError::Write(error)),
-                Err(_) => return Err(ServeError::Silence { wait: limits.idle }),
+                Err(_) => return Err(ServeError::Silence(limits.idle)),
             }
         }
     }
@@ -83,12 +81,9 @@ pub enum ServeError {
         "the line echoes: this device receives its own answers; switch the echo of the port or adapter off"
     )]
     Echo,
-    /// The station was silent for too long.
-    #[error("the station said nothing for {}", humantime::format_duration(*wait))]
-    Silence {
-        /// The limit.
-        wait: Duration,
-    },
+    /// The station was silent for this long, which is too long.
+    #[error("the station said nothing for {}", humantime::format_duration(*.0))]
+    Silence(Duration),
 }
 
 /// At once from the stream: a UART gives less, a pipe has no more than 64 KiB.

@@ -32,11 +32,8 @@ impl FileKey {
         Ok((Self::from_pair(pair)?, secret))
     }
 
-    /// Reads the key from `path`. The group with the number `readers` may be able to read it too; nobody else
-    /// may.
-    ///
-    /// # Errors
-    /// When it cannot be read, when others can read it too, or when it is not such a key.
+    /// Reads the key from `path`, which only its owner and the group with the number `readers` may be able
+    /// to.
     pub fn open(path: &Path, readers: Option<u32>) -> Result<Self, KeyError> {
         let readers = readers.map_or(Readers::Nobody, Readers::Group);
         let pem = read_private(path, KEY_FILE_BYTES_MAX, readers).map_err(|error| match error {
@@ -82,8 +79,7 @@ impl fmt::Debug for FileKey {
 /// RFC 5958, section 5: the label of an unencrypted PKCS#8 key.
 const PEM_LABEL: &str = "PRIVATE KEY";
 
-/// The longest key file we read: a P-256 key is 241 bytes of PEM, and a file that is much longer is something
-/// else.
+/// The longest key file we read: a P-256 key is 241 bytes of PEM.
 const KEY_FILE_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]

@@ -1,32 +1,24 @@
-//! The group of the system whose members may read the key in use: applications that run as users of their
-//! own.
+//! The group whose members may read the key in use: applications that run as users of their own.
 
 use std::fmt;
 use std::str::FromStr;
 
 use nix::errno::Errno;
 use nix::unistd::Group;
+use serde::{Deserialize, Serialize};
 
-/// The name of a group, which existed when the name was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The name of a group. On the command line the group must exist; from the state file it need not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyGroup(String);
 
 impl KeyGroup {
     /// The group's number, as the system has it now.
-    ///
-    /// # Errors
-    /// When the system does not know the group any more.
     pub fn number(&self) -> Result<u32, KeyGroupError> {
         match Group::from_name(&self.0) {
             Ok(Some(group)) => Ok(group.gid.as_raw()),
-            Ok(None) => Err(KeyGroupError::Unknown { name: self.0.clone() }),
-            Err(source) => Err(KeyGroupError::NotLookedUp { name: self.0.clone(), source }),
+            Ok(None) => Err(KeyGroupError::Unknown(self.0.clone())),
+            Err(source) => Err(KeyGroupError::NotLookedUp(self.0.clone(), source)),
         }
-    }
-
-    /// Takes a name from the state file: whether the group still exists is asked when its number is needed.
-    pub(crate) fn from_record(name: String) -> Self {
-        Self(name)
     }
 }
 
@@ -61,20 +53,12 @@ pub enum KeyReaders {
 /// Why a group cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyGroupError {
-    /// There is no such group.
-    #[error("there is no group {name:?} on this system; make it with groupadd, or name another")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
+    /// There is no group of this name.
+    #[error("there is no group {0:?} on this system; make it with groupadd, or name another")]
+    Unknown(String),
     /// The system cannot say.
-    #[error("the group {name:?} cannot be looked up: {source}")]
-    NotLookedUp {
-        /// The name.
-        name: String,
-        /// What the system says.
-        source: Errno,
-    },
+    #[error("the group {0:?} cannot be looked up: {1}")]
+    NotLookedUp(String, Errno),
 }
 
 #[cfg(test)]

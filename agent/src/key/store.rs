@@ -8,9 +8,8 @@ use files::{Disk, OWNER_ONLY, remove_if_there, replace_on};
 
 use super::{DeviceKey, FileKey, KeyError};
 
-/// Makes, opens and removes keys. Each key belongs to one directory of the state (`idevid`, `a` or `b`); what
-/// lies there, the key itself or a handle of it, is the store's affair. `agent/tests/key_stores.rs` judges
-/// every implementation.
+/// Makes, opens and removes keys. Each belongs to one directory of the state (`idevid`, `a`, `b`), where the
+/// key or a handle of it lies. `agent/tests/suite/key_stores.rs` judges every implementation.
 pub trait KeyStore: fmt::Debug + Send + Sync {
     /// Whether the directory has a key, usable or not.
     fn holds_key(&self, directory: &Path) -> bool;
@@ -20,14 +19,10 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     fn make(&self, directory: &Path, disk: &dyn Disk) -> Result<Arc<dyn DeviceKey>, KeyError>;
 
     /// Opens the key of the directory. Where it is a file, the group with the number `readers` may be able to
-    /// read it too. May block.
-    ///
-    /// # Errors
-    /// [`KeyError::Missing`] when there is none; otherwise why it cannot be used.
+    /// read it too. May block. [`KeyError::Missing`]: there is none.
     fn open(&self, directory: &Path, readers: Option<u32>) -> Result<Arc<dyn DeviceKey>, KeyError>;
 
-    /// Removes the key of the directory for ever; a missing one is no error. Durable once the directory is
-    /// synced.
+    /// Removes the key of the directory for ever, durably once that is synced. A missing one is no error.
     fn remove(&self, directory: &Path, disk: &dyn Disk) -> Result<(), KeyError>;
 
     /// The file that holds the private key itself, whether or not it exists; `None`: keys are elsewhere. Its

@@ -9,8 +9,7 @@ use tracing::warn;
 use crate::ca_client::{ClientIdentity, ObtainError, Run};
 use crate::renewal::{Window, renewal_time};
 use crate::state::{CredentialLocation, RenewalInfo, Slot, State};
-use crate::text::readable;
-use crate::wire;
+use crate::text::{readable, wire_time};
 
 /// When the certificate in use is renewed, and why then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ fn renewal_info(
     serial_number: Vec<u8>,
     asked_at: SystemTime,
 ) -> RenewalInfo {
-    let window = match (wire::time(info.window_start), wire::time(info.window_end)) {
+    let window = match (wire_time(info.window_start), wire_time(info.window_end)) {
         (Some(start), Some(end)) => Some(Window { start, end }),
         _ => None,
     };

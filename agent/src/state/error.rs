@@ -5,62 +5,35 @@ use std::path::{Path, PathBuf};
 
 use crate::key::{KeyError, KeyGroupError};
 
-/// Why the state cannot be used. Nothing was repaired, and nothing was replaced.
+/// Why the state cannot be used: nothing was repaired or replaced. A path is the file's or the directory's.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// There is no state file.
-    #[error("{} holds no device state", directory.display())]
-    Missing {
-        /// The state directory.
-        directory: PathBuf,
-    },
-    /// The directory holds files that are not the agent's.
-    #[error("{} is not blank: it holds {name}, which is not ours", directory.display())]
-    Foreign {
-        /// The state directory.
-        directory: PathBuf,
-        /// The first such file.
-        name: String,
-    },
+    #[error("{0} holds no device state")]
+    Missing(PathBuf),
+    /// The directory holds a file of this name, which is not the agent's.
+    #[error("{0} is not blank: it holds {1}, which is not ours")]
+    Foreign(PathBuf, String),
     /// The path is a file, or leads through one.
-    #[error("{} is not a directory", directory.display())]
-    NotADirectory {
-        /// The path that was named.
-        directory: PathBuf,
-    },
+    #[error("{0} is not a directory")]
+    NotADirectory(PathBuf),
     /// Another agent holds its lock.
-    #[error("another touchmark-agent works on {}", directory.display())]
-    Busy {
-        /// The state directory.
-        directory: PathBuf,
-    },
+    #[error("another touchmark-agent works on {0}")]
+    Busy(PathBuf),
     /// No operational certificate is in use, so that there is nothing to renew.
-    #[error("{} holds no operational certificate in use", directory.display())]
-    NotEnrolled {
-        /// The state directory.
-        directory: PathBuf,
-    },
+    #[error("{0} holds no operational certificate in use")]
+    NotEnrolled(PathBuf),
     /// A file is missing or has unexpected content.
-    #[error("{} is damaged: {why}", path.display())]
-    Damaged {
-        /// The path of the file.
-        path: PathBuf,
-        /// What is wrong with it, as text.
-        why: String,
-    },
-    /// A key cannot be used.
-    #[error("{} cannot be used", path.display())]
-    Key {
-        /// The key file, or the directory of a key that is elsewhere.
-        path: PathBuf,
-        /// The error of the key store.
-        source: KeyError,
-    },
+    #[error("{0} is damaged: {1}")]
+    Damaged(PathBuf, String),
+    /// A key cannot be used. The path is the directory of a key that is not in a file.
+    #[error("{0} cannot be used")]
+    Key(PathBuf, #[source] KeyError),
     /// Others can use a key, or the group that was asked for cannot read it, and the agent may not change the
     /// file's mode.
     #[error(
-        "{} has mode {mode:04o} where {wanted:04o} is wanted, and the agent may not change it; run the agent as the user that owns the \
-         file{}", path.display(), in_the_group(group.as_deref())
+        "{path} has mode {mode:04o} where {wanted:04o} is wanted, and the agent may not change it; run the agent as the user that owns the \
+         file{}", in_the_group(group.as_deref())
     )]
     KeyAccess {
         /// The key file.
@@ -78,21 +51,11 @@ pub enum StateError {
     #[error("the key in use cannot be given to the group that was asked for with --key-group")]
     KeyGroup(#[source] KeyGroupError),
     /// A file cannot be read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    #[error("{0} cannot be read")]
+    Read(PathBuf, #[source] io::Error),
     /// A file cannot be written.
-    #[error("{} cannot be written", path.display())]
-    Write {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    #[error("{0} cannot be written")]
+    Write(PathBuf, #[source] io::Error),
 }
 
 impl StateError {
@@ -122,38 +85,17 @@ impl StateError {
 
     /// Whether the directory is damaged, so that running again will not help.
     pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged { .. } | Self::Key { source: KeyError::Malformed, .. } => true,
-            // A mode is set right at the next start by the file's owner.
-            Self::Key {
-                source:
-                    KeyError::Missing
-                    | KeyError::Exposed { .. }
-                    | KeyError::Unavailable(_)
-                    | KeyError::Write(_)
-                    | KeyError::Refused,
-                ..
-            }
-            | Self::KeyAccess { .. }
-            | Self::KeyGroup(_)
-            | Self::Missing { .. }
-            | Self::NotEnrolled { .. }
-            | Self::Foreign { .. }
-            | Self::NotADirectory { .. }
-            | Self::Busy { .. }
-            | Self::Read { .. }
-            | Self::Write { .. } => false,
-        }
+        matches!(self, Self::Damaged(..) | Self::Key(_, KeyError::Malformed))
     }
 
     pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Read { path, source }
+        |source| Self::Read(path, source)
     }
 
     pub(super) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Write { path, source }
+        |source| Self::Write(path, source)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Who may read the key files: their owner, and for the key in use one group if it was asked for. A mode that
-//! was changed from outside is set right whenever the state is opened, and logged.
+//! was changed from outside is set right, and logged, whenever the state is opened.
 
 use std::io;
 
@@ -11,11 +11,7 @@ use crate::key::KeyReaders;
 use super::{CredentialLocation, Slot, State, StateError};
 
 impl State {
-    /// Records who may read the key in use, and sets the modes of the key files. Later commands that say
-    /// nothing leave it so.
-    ///
-    /// # Errors
-    /// When it cannot be kept, or the key cannot be given to the group.
+    /// Records who may read the key in use, and sets the modes of the key files.
     pub fn set_key_readers(&mut self, readers: &KeyReaders) -> Result<(), StateError> {
         let group = match readers {
             KeyReaders::AsBefore => return Ok(()),
@@ -39,12 +35,8 @@ impl State {
         Ok(())
     }
 
-    /// Sets the mode and the group of a location's key file right, if there is one: 0640 with the group that
-    /// was asked for when it is the key in use, else 0600.
-    ///
-    /// # Errors
-    /// When the mode is wrong and only somebody else may change it; or the group that was asked for does not
-    /// exist.
+    /// Sets the mode and the group of a location's key file right: 0640 with the group that was asked for
+    /// when it is the key in use, else 0600.
     pub(super) fn settle_key(&self, location: CredentialLocation, in_use: bool) -> Result<(), StateError> {
         let Some(path) = self.view.keys.private_file(&self.view.path(location)) else { return Ok(()) };
         let access = match path.symlink_metadata() {

@@ -13,8 +13,8 @@ use crate::time_floor::TimeFloor;
 
 use super::Slot;
 
-/// How far this device is. It is kept in `state.json`, the only file that decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How far this device is. It is kept in `state.json`, the only file that decides. The default: a blank device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// The device's identity, once the factory assigned one.
     pub device: Option<DeviceId>,
@@ -24,17 +24,15 @@ pub struct Record {
     pub enrollment_url: Option<String>,
     /// Version of the trust bundle in use; never goes down.
     pub trust_version: u64,
-    /// SHA-256 over the sorted anchors of that version, which never change; `None`: a file of an earlier
-    /// version.
+    /// SHA-256 over its sorted anchors, which never change; `None`: a file of an earlier version.
     pub trust_digest: Option<[u8; 32]>,
     /// The least that the time can be.
     pub time_floor: TimeFloor,
-    /// Whether the floor is a time that the CA told; certificates' validity then says nothing more about the
-    /// time.
+    /// Whether the CA told the floor; certificates' validity then says nothing more about the time.
     pub server_time_known: bool,
     /// The enrolment that is under way or done.
     pub enrolment: Option<Enrolment>,
-    /// The renewal that is under way. The certificate of the enrolment stays in use until it is done.
+    /// The renewal that is under way; the enrolment's certificate stays in use until it is done.
     pub renewal: Option<Renewal>,
     /// The CA's last answer about renewing the certificate in use.
     pub renewal_info: Option<RenewalInfo>,
@@ -45,26 +43,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of a blank device.
-    pub fn blank() -> Self {
-        Self {
-            device: None,
-            factory: FactoryStep::Blank,
-            enrollment_url: None,
-            trust_version: 0,
-            trust_digest: None,
-            time_floor: TimeFloor::of_this_release(),
-            server_time_known: false,
-            enrolment: None,
-            renewal: None,
-            renewal_info: None,
-            notification_pending: false,
-            key_group: None,
-        }
+    /// The enrolment whose certificate is in use.
+    pub fn in_use(&self) -> Option<&Enrolment> {
+        self.enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed)
     }
 
-    /// Sets the time floor to a time of the CA. The caller has verified the CA's certificates at the floor so
-    /// far and at `moment`.
+    /// Sets the time floor to a time of the CA, as [`TimeFloor::told`] does.
     pub fn set_server_time(&mut self, moment: SystemTime) {
         self.time_floor = TimeFloor::told(moment);
         self.server_time_known = true;
@@ -72,10 +56,11 @@ impl Record {
 }
 
 /// How far a device came in the factory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FactoryStep {
     /// It has no key.
+    #[default]
     Blank,
     /// It has a key and no certificate.
     KeyReady,
@@ -86,11 +71,13 @@ pub enum FactoryStep {
 }
 
 /// One enrolment, from the choice of a slot to the CA's knowledge that its certificate is in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Enrolment {
     /// The slot of its key and its certificate.
     pub slot: Slot,
     /// Kept until the CA has answered, so that it issues one certificate.
+    #[serde(with = "file::request_id")]
     pub request_id: RequestId,
     /// The last durable step.
     pub step: EnrolmentStep,
@@ -109,11 +96,13 @@ pub enum EnrolmentStep {
 }
 
 /// One renewal, from the choice of a request id to the CA's knowledge that the new certificate is in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Renewal {
     /// The slot of the new key and certificate: not the one in use.
     pub slot: Slot,
     /// Kept until the CA has answered, so that it issues one certificate.
+    #[serde(with = "file::request_id")]
     pub request_id: RequestId,
     /// The certificate that asks.
     pub parent: Parent,

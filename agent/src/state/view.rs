@@ -11,16 +11,15 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificate::{Certificate, Credential, Kind};
-use crate::key::{DeviceKey, FileKeyStore, KeyError, KeyStore};
+use crate::key::{DeviceKey, KeyError, KeyStore};
 use crate::time_floor::TimeFloor;
 
 use super::{
     CERTIFICATE_FILE, CHAIN_FILE, CREDENTIAL_FILES, CURRENT, CredentialLocation, EnrolmentStep, FactoryStep,
-    Record, RenewalStep, STATE_FILE, Slot, StateError, TRUST_FILE,
+    Record, RenewalStep, STATE_FILE, Slot, StateError, Storage, TRUST_FILE,
 };
 
-/// The content of a state directory. Reading it needs no lock: files are only replaced, and never those that
-/// are in use.
+/// The content of a state directory. Reading needs no lock: no file that is in use is replaced.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(super) directory: PathBuf,
@@ -29,29 +28,18 @@ pub struct View {
 }
 
 impl View {
-    /// Reads the state file of a device whose keys are in files.
-    ///
-    /// # Errors
-    /// When there is none, or it is damaged.
-    pub fn read(directory: &Path) -> Result<Self, StateError> {
-        Self::read_with(directory, Arc::new(FileKeyStore))
-    }
-
-    /// Reads the state file of a device whose keys are in `keys`.
-    pub fn read_with(directory: &Path, keys: Arc<dyn KeyStore>) -> Result<Self, StateError> {
+    /// Reads the state file.
+    pub fn read(directory: &Path, storage: &Storage) -> Result<Self, StateError> {
         let path = directory.join(STATE_FILE);
-        let bytes = match read(&path) {
-            Ok(bytes) => bytes,
-            Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(missing(directory));
+        let bytes = read(&path).map_err(|error| match error {
+            StateError::Read(_, source) if source.kind() == io::ErrorKind::NotFound => missing(directory),
+            StateError::Read(_, source) if source.kind() == io::ErrorKind::NotADirectory => {
+                StateError::NotADirectory(directory.to_owned())
             }
-            Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => {
-                return Err(StateError::NotADirectory { directory: directory.to_owned() });
-            }
-            Err(error) => return Err(error),
-        };
-        let record = Record::from_json(&bytes).map_err(|why| StateError::Damaged { path, why })?;
-        Ok(Self { directory: directory.to_owned(), record, keys })
+            error => error,
+        })?;
+        let record = Record::from_json(&bytes).map_err(|why| StateError::Damaged(path, why))?;
+        Ok(Self { directory: directory.to_owned(), record, keys: Arc::clone(&storage.keys) })
     }
 
     /// How far the device is.
@@ -67,28 +55,23 @@ impl View {
         })
     }
 
-    /// The slot that applications use, if the device has been enrolled.
-    ///
-    /// # Errors
-    /// When `current` is something else than a link to a slot.
+    /// The slot that applications use, if the device has been enrolled. Anything but a link to a slot is
+    /// damage.
     pub fn current(&self) -> Result<Option<Slot>, StateError> {
         let path = self.directory.join(CURRENT);
         match fs::read_link(&path) {
             Ok(target) if target == Path::new("a") => Ok(Some(Slot::A)),
             Ok(target) if target == Path::new("b") => Ok(Some(Slot::B)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Ok(_) => Err(StateError::Damaged { path, why: "it points to neither a nor b".to_owned() }),
+            Ok(_) => Err(StateError::Damaged(path, "it points to neither a nor b".to_owned())),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                Err(StateError::Damaged { path, why: "it is not a symbolic link".to_owned() })
+                Err(StateError::Damaged(path, "it is not a symbolic link".to_owned()))
             }
             Err(error) => Err(StateError::reading(&path)(error)),
         }
     }
 
-    /// The key of a location.
-    ///
-    /// # Errors
-    /// When it is missing, damaged, or can be read by others than its owner and the group that was asked for.
+    /// The key of a location, unless others than its owner and the group that was asked for can read it.
     pub fn key(&self, location: CredentialLocation) -> Result<Arc<dyn DeviceKey>, StateError> {
         // The birth certificate's key is never shared.
         let group = self.record.key_group.as_ref().filter(|_| location != CredentialLocation::Birth);
@@ -103,9 +86,9 @@ impl View {
         let directory = self.path(location);
         let path = self.keys.private_file(&directory).unwrap_or(directory);
         match error {
-            KeyError::Missing => StateError::Damaged { path, why: error.to_string() },
-            KeyError::Write(source) => StateError::Write { path, source },
-            source => StateError::Key { path, source },
+            KeyError::Missing => StateError::Damaged(path, error.to_string()),
+            KeyError::Write(source) => StateError::Write(path, source),
+            error => StateError::Key(path, error),
         }
     }
 
@@ -122,23 +105,20 @@ impl View {
         let path = directory.join(CERTIFICATE_FILE);
         let mut certificates = certificates(&path)?.into_iter();
         let (Some(certificate), None) = (certificates.next(), certificates.next()) else {
-            return Err(StateError::Damaged { path, why: "it must hold one certificate".to_owned() });
+            return Err(StateError::Damaged(path, "it must hold one certificate".to_owned()));
         };
-        let leaf = Certificate::from_der(certificate)
-            .map_err(|why| StateError::Damaged { path, why: why.to_string() })?;
+        let leaf =
+            Certificate::from_der(certificate).map_err(|why| StateError::Damaged(path, why.to_string()))?;
         let trust = directory.join(TRUST_FILE);
         let anchors = self::certificates(&trust)?;
         if anchors.is_empty() {
-            return Err(StateError::Damaged { path: trust, why: "it holds no certificate".to_owned() });
+            return Err(StateError::Damaged(trust, "it holds no certificate".to_owned()));
         }
         Ok(Credential { leaf, chain: self::certificates(&directory.join(CHAIN_FILE))?, anchors })
     }
 
     /// The credential and the key of a location, if they belong together and to `device`. The chain is
     /// verified at the time that `at` gives for the certificate.
-    ///
-    /// # Errors
-    /// When a file is missing or damaged, or is not the one that was written there.
     pub fn checked(
         &self,
         location: CredentialLocation,
@@ -148,15 +128,13 @@ impl View {
     ) -> Result<(Credential, Arc<dyn DeviceKey>), StateError> {
         let (credential, key) = (self.credential(location)?, self.key(location)?);
         let checked = credential.check(device, key.public_key(), kind, at(&credential.leaf));
-        checked.map_err(|why| StateError::Damaged {
-            path: self.path(location).join(CERTIFICATE_FILE),
-            why: why.to_string(),
+        checked.map_err(|why| {
+            StateError::Damaged(self.path(location).join(CERTIFICATE_FILE), why.to_string())
         })?;
         Ok((credential, key))
     }
 
-    /// As [`View::checked`], at the time floor or the nearest time within the certificate's validity: whether
-    /// it has ended is not checked.
+    /// As [`View::checked`], at the time floor or the nearest time within the certificate's validity.
     pub fn own(
         &self,
         location: CredentialLocation,
@@ -174,15 +152,20 @@ impl View {
         Ok(self.credential(location)?.leaf)
     }
 
-    /// Checks that `current` leads to `slot`, which is in use, or to the certificate that is about to replace
-    /// it.
+    /// The slot of the certificate in use, or [`StateError::NotEnrolled`].
+    pub fn slot_in_use(&self) -> Result<Slot, StateError> {
+        let in_use = self.record.in_use().map(|enrolment| enrolment.slot);
+        in_use.ok_or_else(|| StateError::NotEnrolled(self.directory.clone()))
+    }
+
+    /// Checks that `current` leads to `slot`, which is in use, or to its proven successor.
     pub fn check_current(&self, slot: Slot) -> Result<(), StateError> {
         let next = self.record.renewal.as_ref().filter(|it| it.step == RenewalStep::Installed);
         match self.current()? {
             Some(current) if current == slot || next.is_some_and(|it| it.slot == current) => Ok(()),
             _ => {
                 let why = format!("it does not point to {}, which is in use", slot.directory());
-                Err(StateError::Damaged { path: self.directory.join(CURRENT), why })
+                Err(StateError::Damaged(self.directory.join(CURRENT), why))
             }
         }
     }
@@ -193,27 +176,19 @@ impl View {
     }
 
     /// The least that the time can be: the CA's last word or, before its first, the later of the record's
-    /// floor and the beginning of the device's own certificates (R-LIFE-06). Those may have been issued while
-    /// the CA's clock was ahead.
+    /// floor and the beginning of the device's own certificates (R-LIFE-06).
     pub fn time_floor(&self) -> Result<TimeFloor, StateError> {
         let mut floor = self.record.time_floor;
         if self.record.server_time_known {
             return Ok(floor);
         }
-        let birth = (self.record.factory >= FactoryStep::Installed).then_some(CredentialLocation::Birth);
-        let operational = self
-            .record
-            .enrolment
-            .as_ref()
-            .filter(|enrolment| enrolment.step > EnrolmentStep::Begun)
-            .map(|enrolment| CredentialLocation::Slot(enrolment.slot));
-        let next = self
-            .record
-            .renewal
-            .as_ref()
-            .filter(|renewal| renewal.step == RenewalStep::Installed)
-            .map(|renewal| CredentialLocation::Slot(renewal.slot));
-        for location in birth.into_iter().chain(operational).chain(next) {
+        let Record { factory, enrolment, renewal, .. } = &self.record;
+        let locations = [
+            (*factory >= FactoryStep::Installed).then_some(CredentialLocation::Birth),
+            enrolment.as_ref().filter(|it| it.step > EnrolmentStep::Begun).map(|it| it.slot.into()),
+            renewal.as_ref().filter(|it| it.step == RenewalStep::Installed).map(|it| it.slot.into()),
+        ];
+        for location in locations.into_iter().flatten() {
             floor = floor.raised_to(self.certificate(location)?.not_before);
         }
         Ok(floor)
@@ -224,23 +199,21 @@ impl View {
 fn missing(directory: &Path) -> StateError {
     let was_in_use = ["idevid", "a", "b", CURRENT].iter().any(|name| directory.join(name).exists());
     if was_in_use {
-        StateError::Damaged {
-            path: directory.join(STATE_FILE),
-            why: "it is missing, and the directory is not blank".to_owned(),
-        }
+        let why = "it is missing, and the directory is not blank".to_owned();
+        StateError::Damaged(directory.join(STATE_FILE), why)
     } else {
-        StateError::Missing { directory: directory.to_owned() }
+        StateError::Missing(directory.to_owned())
     }
 }
 
 fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, StateError> {
-    let damaged = |why: String| StateError::Damaged { path: path.to_owned(), why };
-    let bytes = match read(path) {
-        Err(StateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Err(damaged("it is missing".to_owned()));
+    let damaged = |why: String| StateError::Damaged(path.to_owned(), why);
+    let bytes = read(path).map_err(|error| match error {
+        StateError::Read(_, source) if source.kind() == io::ErrorKind::NotFound => {
+            damaged("it is missing".to_owned())
         }
-        bytes => bytes?,
-    };
+        error => error,
+    })?;
     let certificates = CertificateDer::pem_slice_iter(&bytes)
         .map(|der| der.map(|der| der.to_vec()))
         .collect::<Result<Vec<_>, _>>()
@@ -255,7 +228,7 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, StateError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, StateError> {
     files::read_limited(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => StateError::Damaged { path: path.to_owned(), why: error.to_string() },
+        io::ErrorKind::FileTooLarge => StateError::Damaged(path.to_owned(), error.to_string()),
         _ => StateError::reading(path)(error),
     })
 }

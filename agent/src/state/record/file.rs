@@ -7,17 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::KeyGroup;
 use crate::renewal::Window;
-use crate::state::Slot;
-use crate::text::{parse_request_id, parse_rfc3339, rfc3339};
+use crate::text::{parse_rfc3339, rfc3339};
 use crate::time_floor::TimeFloor;
 
-use super::{Enrolment, EnrolmentStep, FactoryStep, Parent, Record, Renewal, RenewalInfo, RenewalStep};
+use super::{Enrolment, EnrolmentStep, FactoryStep, Record, Renewal, RenewalInfo};
 
 impl Record {
-    /// Reads the state file.
-    ///
-    /// # Errors
-    /// What is wrong with it, as text.
+    /// Reads the state file. The error is what is wrong with it, as text.
     pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
         let file: RecordFile = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if file.format != FORMAT {
@@ -27,9 +23,6 @@ impl Record {
     }
 
     /// The content of the state file.
-    ///
-    /// # Errors
-    /// Never: the types of the file have no maps and no custom serialization.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&RecordFile::from(self))?;
         json.push(b'\n');
@@ -46,20 +39,20 @@ struct RecordFile {
     enrollment_url: Option<String>,
     trust_version: u64,
     time_floor: String,
-    enrolment: Option<EnrolmentFile>,
+    enrolment: Option<Enrolment>,
     // Files of earlier versions lack the fields below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trust_digest: Option<String>,
     #[serde(default, rename = "time-told", skip_serializing_if = "std::ops::Not::not")]
     server_time_known: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    renewal: Option<RenewalFile>,
+    renewal: Option<Renewal>,
     #[serde(default, rename = "advice", skip_serializing_if = "Option::is_none")]
     renewal_info: Option<RenewalInfoFile>,
     #[serde(default, rename = "untold", skip_serializing_if = "std::ops::Not::not")]
     notification_pending: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key_group: Option<String>,
+    key_group: Option<KeyGroup>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,14 +60,6 @@ struct RecordFile {
 struct DeviceFile {
     product: String,
     serial: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct EnrolmentFile {
-    slot: Slot,
-    request_id: String,
-    step: EnrolmentStep,
 }
 
 impl From<&Record> for RecordFile {
@@ -91,15 +76,11 @@ impl From<&Record> for RecordFile {
             trust_digest: record.trust_digest.map(hex::encode),
             time_floor: rfc3339(record.time_floor.moment()),
             server_time_known: record.server_time_known,
-            enrolment: record.enrolment.as_ref().map(|enrolment| EnrolmentFile {
-                slot: enrolment.slot,
-                request_id: enrolment.request_id.to_string(),
-                step: enrolment.step,
-            }),
-            renewal: record.renewal.as_ref().map(RenewalFile::from),
+            enrolment: record.enrolment.clone(),
+            renewal: record.renewal.clone(),
             renewal_info: record.renewal_info.as_ref().map(RenewalInfoFile::from),
             notification_pending: record.notification_pending,
-            key_group: record.key_group.as_ref().map(ToString::to_string),
+            key_group: record.key_group.clone(),
         }
     }
 }
@@ -115,8 +96,7 @@ impl TryFrom<RecordFile> for Record {
         if file.enrolment.is_some() && file.factory < FactoryStep::Installed {
             return Err("it enrolled without a birth certificate".to_owned());
         }
-        let renewal = file.renewal.map(Renewal::try_from).transpose()?;
-        if let Some(renewal) = &renewal {
+        if let Some(renewal) = &file.renewal {
             let in_use = file.enrolment.as_ref().filter(|it| it.step == EnrolmentStep::Confirmed);
             if in_use.is_none_or(|it| it.slot == renewal.slot) {
                 return Err("it renews a certificate that is not in use".to_owned());
@@ -131,11 +111,11 @@ impl TryFrom<RecordFile> for Record {
             server_time_known: file.server_time_known,
             time_floor: TimeFloor::of_this_release()
                 .raised_to(parse_rfc3339("time-floor", &file.time_floor)?),
-            enrolment: file.enrolment.map(Enrolment::try_from).transpose()?,
-            renewal,
+            enrolment: file.enrolment,
+            renewal: file.renewal,
             renewal_info: file.renewal_info.map(RenewalInfo::try_from).transpose()?,
             notification_pending: file.notification_pending,
-            key_group: file.key_group.map(KeyGroup::from_record),
+            key_group: file.key_group,
         })
     }
 }
@@ -150,23 +130,6 @@ impl TryFrom<DeviceFile> for DeviceId {
     }
 }
 
-impl TryFrom<EnrolmentFile> for Enrolment {
-    type Error = String;
-
-    fn try_from(file: EnrolmentFile) -> Result<Self, String> {
-        Ok(Self { slot: file.slot, request_id: parse_request_id(&file.request_id)?, step: file.step })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct RenewalFile {
-    slot: Slot,
-    request_id: String,
-    parent: Parent,
-    step: RenewalStep,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct RenewalInfoFile {
@@ -178,26 +141,6 @@ struct RenewalInfoFile {
     reason: String,
     explanation: String,
     retry_after_seconds: u64,
-}
-
-impl From<&Renewal> for RenewalFile {
-    fn from(renewal: &Renewal) -> Self {
-        Self {
-            slot: renewal.slot,
-            request_id: renewal.request_id.to_string(),
-            parent: renewal.parent,
-            step: renewal.step,
-        }
-    }
-}
-
-impl TryFrom<RenewalFile> for Renewal {
-    type Error = String;
-
-    fn try_from(file: RenewalFile) -> Result<Self, String> {
-        let request_id = parse_request_id(&file.request_id)?;
-        Ok(Self { slot: file.slot, request_id, parent: file.parent, step: file.step })
-    }
 }
 
 impl From<&RenewalInfo> for RenewalInfoFile {
@@ -237,6 +180,23 @@ impl TryFrom<RenewalInfoFile> for RenewalInfo {
     }
 }
 
+/// `serde(with)` of a request id: 16 bytes in hexadecimal.
+pub(super) mod request_id {
+    use identity::RequestId;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(crate) fn serialize<S: Serializer>(id: &RequestId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RequestId, D::Error> {
+        let text = String::deserialize(from)?;
+        let id = hex::decode(&text).ok().and_then(|bytes| bytes.as_slice().try_into().ok());
+        id.ok_or_else(|| D::Error::custom(format!("request-id {text:?} is not 16 bytes in hexadecimal")))
+    }
+}
+
 fn trust_digest(text: &str) -> Result<[u8; 32], String> {
     let digest = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
     digest.ok_or_else(|| format!("trust-digest {text:?} is not 32 bytes in hexadecimal"))
@@ -250,6 +210,8 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use identity::RequestId;
+
+    use crate::state::{Parent, RenewalStep, Slot};
 
     use super::*;
 
@@ -268,7 +230,7 @@ mod tests {
                 request_id: RequestId::from([7; 16]),
                 step: EnrolmentStep::Installed,
             }),
-            ..Record::blank()
+            ..Record::default()
         }
     }
 
@@ -338,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for record in [Record::blank(), enrolled(), renewing()] {
+        for record in [Record::default(), enrolled(), renewing()] {
             assert_eq!(Record::from_json(&record.to_json().unwrap()).unwrap(), record);
         }
     }

@@ -71,7 +71,31 @@ impl Disk for PowerCut {
 /// Writes down what is done.
 #[derive(Default)]
 pub struct Witness {
-    pub seen: Mutex<Vec<Act>>,
+    seen: Mutex<Vec<Act>>,
+}
+
+impl Witness {
+    /// Every file was synced before its name was given, and every name before the next step. Returns the number
+    /// of names.
+    pub fn each_name_follows_its_file(&self) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let mut renames = 0;
+        for (n, act) in seen.iter().enumerate() {
+            match act {
+                Act::Create(path) => assert_eq!(seen[n + 1], Act::SyncFile(path.clone()), "{path:?}"),
+                Act::Rename(_, to) => {
+                    assert_eq!(seen[n + 1], Act::SyncDirectory(to.parent().unwrap().to_owned()), "{to:?}");
+                    renames += 1;
+                }
+                _ => {}
+            }
+        }
+        renames
+    }
+
+    fn see(&self, act: Act) {
+        self.seen.lock().unwrap().push(act);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +105,6 @@ pub enum Act {
     Rename(PathBuf, PathBuf),
     SyncDirectory(PathBuf),
     Other,
-}
-
-impl Witness {
-    fn see(&self, act: Act) {
-        self.seen.lock().unwrap().push(act);
-    }
 }
 
 impl Disk for Witness {

@@ -1,5 +1,4 @@
 //! The help is the manual: a change of it is a change of the product.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use snapbox::cmd::Command;
 

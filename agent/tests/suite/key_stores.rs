@@ -1,28 +1,45 @@
 //! The contract of a key store, asked of each implementation: a new one adds a test that calls `judge`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
+use std::collections::BTreeSet;
 
-use std::path::Path;
-
+use agent::doctor::{Verdict, examine};
+use agent::enroll::enroll;
 use agent::key::{FileKeyStore, KeyError, KeyStore, certificate_request};
-use agent::state::FileSystem;
+use agent::renew::{When, renew};
+use agent::status::{Standing, Status};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use identity::Csr;
 
-use support::disk::PowerCut;
+use crate::support::prelude::*;
 
 #[test]
 fn keys_in_files_keep_the_contract() {
     judge(&FileKeyStore);
+}
+
+#[test]
+fn keys_in_a_chip_keep_the_contract() {
+    judge(&Chip::default());
+}
+
+/// Whoever opens a key file past the store finds none.
+#[test]
+fn a_unit_whose_keys_are_in_a_chip_is_born_enrols_renews_and_is_examined() {
+    let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
+    let storage = Storage { keys: Arc::new(Chip::default()), ..Storage::default() };
+    let (clock, generator) = (clock_at(now()), StdRng::seed_from_u64);
+    bench(home.path(), storage.clone(), &ca.issuers, &ca.url(), &mut BTreeSet::new()).unwrap();
+    let mut state = State::open(home.path(), storage.clone()).unwrap();
+    block(enroll(&mut state, None, clock.clone(), generator(1), retry_policy())).unwrap();
+    block(renew(&mut state, None, clock.clone(), generator(2), retry_policy(), When::Now)).unwrap();
+    drop(state);
+    let status = Status::read(&View::read(home.path(), &storage).unwrap(), &*clock).unwrap();
+    assert_eq!(status.standing, Standing::Enrolled);
+    let findings = block(examine(home.path(), &storage, None, &*clock));
+    assert!(findings.iter().all(|finding| finding.verdict < Verdict::Bad), "{findings:?}");
+    assert!(findings.iter().any(|finding| finding.says.contains("takes the LDevID")), "{findings:?}");
+    for directory in ["idevid", "a", "b"] {
+        assert!(!home.path().join(directory).join("key.pem").exists(), "{directory}");
+    }
 }
 
 #[test]

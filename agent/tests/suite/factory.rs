@@ -1,26 +1,11 @@
 //! The real program on a pipe, with a station that behaves and one that does not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-mod support;
-
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use identity::Csr;
-use prost::Message;
-use proto::v1::device_message::Response;
 use proto::v1::{DeviceFaultCode as Code, FactoryStep as Step};
-use support::issuers::{CertificateSpec, Issuers};
-use support::station::{Bench, fault, step};
+use std::collections::BTreeSet;
+
+use crate::support::prelude::*;
 
 const URL: &str = "https://ca.example.com:8443";
 
@@ -117,7 +102,7 @@ fn what_does_not_fit_is_rejected_and_changes_nothing() {
         ("no https", good.clone(), "http://ca.example.com"),
         ("no url", good.clone(), "ca"),
     ];
-    let mut push = |name, change: &dyn Fn(&mut support::issuers::Issued)| {
+    let mut push = |name, change: &dyn Fn(&mut Issued)| {
         let mut credential = good.clone();
         change(&mut credential);
         cases.push((name, credential, URL));
@@ -206,7 +191,7 @@ fn an_agent_does_not_wait_for_ever() {
     assert_eq!(bench.child.wait().unwrap().code(), Some(1));
 }
 
-fn installed(state: &std::path::Path, issuers: &Issuers) -> support::issuers::Issued {
+fn installed(state: &Path, issuers: &Issuers) -> Issued {
     let mut bench = Bench::start(state);
     bench.hello("cam-2", "SN1");
     let csr = bench.csr();
@@ -252,7 +237,7 @@ fn a_device_that_hears_itself_ends_and_says_that_the_line_echoes() {
     use std::io::{Read, Write};
     use std::process::Stdio;
     let home = tempfile::tempdir().unwrap();
-    let mut agent = support::station::agent();
+    let mut agent = agent();
     agent.args(["factory", "--stdio", "--idle-timeout", "20s", "--state"]).arg(home.path());
     agent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut agent = agent.spawn().unwrap();

@@ -1,23 +1,9 @@
 //! A damaged state directory is reported with what to do, and left as it is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-mod support;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use support::ca::FakeCa;
-use support::station::Bench;
-use support::unit::{born, copy, enroll, status, stderr};
+use crate::support::prelude::*;
 
 type Damage = Box<dyn Fn(&Path)>;
 

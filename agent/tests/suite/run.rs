@@ -1,37 +1,16 @@
 //! The program that runs for years, for a minute: enrols, renews, tells, goes on, ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
-
-mod support;
-
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use agent::daemon::{self, DaemonRequest, Settings};
 use agent::hook::Notifier;
 use agent::key::KeyReaders;
-use agent::state::{CredentialLocation, Storage, View};
-use identity::ManualClock;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Instant;
+
 use supervisor::ServiceManager;
-use support::ca::{FakeCa, WrongAnswer};
-use support::days::{day, now};
-use support::issuers::Issuers;
-use support::station::agent;
-use support::unit::{born, copy, enrolled, json, renew, status};
 use tokio::sync::watch;
-use tonic::Code;
+
+use crate::support::prelude::*;
 
 #[test]
 fn a_unit_enrols_renews_tells_its_applications_and_ends_when_asked() {
@@ -89,10 +68,8 @@ fn a_unit_on_hold_asks_on_and_one_that_is_out_ends() {
     daemon.signal(Signal::HUP);
     let second = daemon.until("it is released", || current(home.path()).filter(|it| *it != first));
 
-    let birth =
-        View::read(home.path()).unwrap().certificate(CredentialLocation::Birth).unwrap().serial_number;
-    daemon
-        .until("it is at rest", || View::read(home.path()).unwrap().record().renewal.is_none().then_some(()));
+    let birth = view(home.path()).certificate(CredentialLocation::Birth).unwrap().serial_number;
+    daemon.until("it is at rest", || view(home.path()).record().renewal.is_none().then_some(()));
     ca.state.lock().unwrap().revoked.extend([birth, second]);
     daemon.signal(Signal::HUP);
     assert_eq!(daemon.end().code(), Some(3), "{}", daemon.log());
@@ -134,7 +111,7 @@ fn a_process_that_a_file_names_gets_sighup() {
         std::thread::sleep(POLL);
     }
     let renewed = renew(home.path(), &["--force", "--notify-pid-file", pid.to_str().unwrap()]);
-    assert_eq!(renewed.status.code(), Some(0), "{}", support::unit::stderr(&renewed));
+    assert_eq!(renewed.status.code(), Some(0), "{}", stderr(&renewed));
     while read(&heard).is_empty() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(POLL);
@@ -284,7 +261,7 @@ impl Drop for Daemon {
 }
 
 fn current(home: &Path) -> Option<Vec<u8>> {
-    let view = View::read(home).unwrap();
+    let view = view(home);
     let slot = view.current().unwrap()?;
     Some(view.certificate(CredentialLocation::Slot(slot)).unwrap().serial_number)
 }

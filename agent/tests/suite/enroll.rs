@@ -1,34 +1,9 @@
 //! First boot, with a CA that behaves and one that does not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
-
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
-
-use agent::ca_client::{ObtainError, RetryPolicy};
 use agent::enroll::enroll as enroll_in_process;
-use agent::state::{State, Storage};
-use identity::ManualClock;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use support::ca::{FakeCa, WrongAnswer};
-use support::days::{day, now};
-use support::issuers::Issuers;
-use support::station::agent;
-use support::unit::{born, copy, enroll, json, status, stderr};
-use tonic::Code;
+use std::process::Command;
+
+use crate::support::prelude::*;
 
 #[test]
 fn a_unit_enrols_once_and_stays_enrolled() {
@@ -62,23 +37,7 @@ fn an_answer_that_does_not_fit_is_not_kept_and_the_next_good_one_is() {
     let home = tempfile::tempdir().unwrap();
     let ca = FakeCa::start();
     born(home.path(), &ca.issuers, "SN1", &ca.url());
-    use WrongAnswer::*;
-    for wrong_answer in [
-        OtherKey,
-        OtherDevice,
-        NotForClients,
-        NoChain,
-        NoAnchors,
-        ForeignAnchors,
-        Ended,
-        OtherSerialNumber,
-        OlderTrust,
-        FarFuture,
-        NoTime,
-        NoCertificate,
-        Garbage,
-        WrongIssuer,
-    ] {
+    for wrong_answer in WrongAnswer::TO_BOTH {
         ca.state.lock().unwrap().wrong_answer = Some(wrong_answer);
         let refused = enroll(home.path(), &[]);
         assert_eq!(refused.status.code(), Some(1), "{wrong_answer:?}: {}", stderr(&refused));
@@ -239,19 +198,7 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
         ca.state.lock().unwrap().issued.clear();
         let mut kills: u64 = 0;
         loop {
-            let mut run = agent()
-                .args(["enroll", "--state"])
-                .arg(home.path())
-                .stderr(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            // Each run lives a little longer than the one before may: on a busy machine, too, one of them
-            // gets to the end.
-            let longest = 20_000 * (kills + 1);
-            std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32()) % longest));
-            run.kill().unwrap();
-            match run.wait().unwrap().code() {
+            match run_and_kill("enroll", home.path(), &mut generator, kills) {
                 Some(0) => break,
                 Some(code) => panic!("seed {seed}, unit {unit}, after {kills} kills: exit {code}"),
                 None => kills += 1,
@@ -265,8 +212,5 @@ fn units_killed_at_any_moment_end_with_one_certificate_each() {
 
 fn in_process(state: &Path, clock: Arc<ManualClock>) -> Result<agent::enroll::Enrolled, ObtainError> {
     let mut state = State::open(state, Storage::default()).unwrap();
-    let retry_policy =
-        RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(enroll_in_process(&mut state, None, clock, StdRng::seed_from_u64(1), retry_policy))
+    block(enroll_in_process(&mut state, None, clock, StdRng::seed_from_u64(1), retry_policy()))
 }

@@ -1,28 +1,6 @@
 //! From one operational certificate to the next, with a CA that behaves and one that does not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
-
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
-
-use agent::state::{CredentialLocation, Slot, View};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-use support::ca::{FakeCa, WrongAnswer};
-use support::days::day;
-use support::station::agent;
-use support::unit::{enrolled, json, renew, status, stderr};
-use tonic::Code;
+use crate::support::prelude::*;
 
 #[test]
 fn a_unit_renews_when_the_ca_says_and_not_before() {
@@ -59,7 +37,7 @@ fn a_unit_that_is_forced_renews_now_and_again_in_the_slot_before() {
     for slot in [Slot::B, Slot::A, Slot::B] {
         let forced = renew(home.path(), &["--force"]);
         assert_eq!(forced.status.code(), Some(0), "{}", stderr(&forced));
-        assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(slot));
+        assert_eq!(view(home.path()).current().unwrap(), Some(slot));
         assert_eq!(status(home.path()).status.code(), Some(0));
     }
     assert_eq!(ca.state.lock().unwrap().good(), 1);
@@ -68,7 +46,7 @@ fn a_unit_that_is_forced_renews_now_and_again_in_the_slot_before() {
 #[test]
 fn a_unit_that_has_not_enrolled_has_nothing_to_renew() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
-    support::unit::born(home.path(), &ca.issuers, "SN1", &ca.url());
+    born(home.path(), &ca.issuers, "SN1", &ca.url());
     let nothing = renew(home.path(), &["--force"]);
     assert_eq!(nothing.status.code(), Some(3), "{}", stderr(&nothing));
     assert!(stderr(&nothing).contains("touchmark-agent enroll"));
@@ -80,25 +58,9 @@ fn an_answer_that_does_not_fit_replaces_nothing_and_the_next_good_one_does() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
     let first = current(home.path());
-    use WrongAnswer::*;
-    for wrong_answer in [
-        OtherKey,
-        OtherDevice,
-        NotForClients,
-        NoChain,
-        NoAnchors,
-        ForeignAnchors,
-        UnknownRoots,
-        Shorter,
-        Ended,
-        OtherSerialNumber,
-        OlderTrust,
-        FarFuture,
-        NoTime,
-        NoCertificate,
-        Garbage,
-        WrongIssuer,
-    ] {
+    for wrong_answer in
+        WrongAnswer::TO_BOTH.into_iter().chain([WrongAnswer::UnknownRoots, WrongAnswer::Shorter])
+    {
         ca.state.lock().unwrap().wrong_answer = Some(wrong_answer);
         let refused = renew(home.path(), &["--force"]);
         assert_eq!(refused.status.code(), Some(1), "{wrong_answer:?}: {}", stderr(&refused));
@@ -227,14 +189,13 @@ fn a_unit_on_hold_or_out_says_so_and_keeps_what_it_has() {
 fn a_unit_that_is_out_with_both_its_certificates_is_told_so() {
     let (ca, home) = (FakeCa::start(), tempfile::tempdir().unwrap());
     enrolled(home.path(), &ca.issuers, "SN1", &ca.url());
-    let birth =
-        View::read(home.path()).unwrap().certificate(CredentialLocation::Birth).unwrap().serial_number;
+    let birth = view(home.path()).certificate(CredentialLocation::Birth).unwrap().serial_number;
     ca.state.lock().unwrap().revoked.extend([birth, current(home.path())]);
     for _ in 0..2 {
         let out = renew(home.path(), &[]);
         assert_eq!(out.status.code(), Some(3), "{}", stderr(&out));
         assert!(stderr(&out).contains("return the unit"), "{}", stderr(&out));
-        assert_eq!(View::read(home.path()).unwrap().record().renewal, None, "the way round is closed");
+        assert_eq!(view(home.path()).record().renewal, None, "the way round is closed");
     }
 }
 
@@ -287,18 +248,8 @@ fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
         ca.state.lock().unwrap().issued.clear();
         ca.state.lock().unwrap().window = Some((-7200, -3600));
         let mut kills: u64 = 0;
-        while current(home.path()) == first || View::read(home.path()).unwrap().record().renewal.is_some() {
-            let mut run = agent()
-                .args(["renew", "--state"])
-                .arg(home.path())
-                .stderr(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            let longest = 20_000 * (kills + 1);
-            std::thread::sleep(Duration::from_micros(u64::from(generator.next_u32()) % longest));
-            run.kill().unwrap();
-            match run.wait().unwrap().code() {
+        while current(home.path()) == first || view(home.path()).record().renewal.is_some() {
+            match run_and_kill("renew", home.path(), &mut generator, kills) {
                 Some(0) | None => kills += 1,
                 Some(code) => panic!("seed {seed}, unit {unit}, after {kills} kills: exit {code}"),
             }
@@ -314,7 +265,7 @@ fn units_killed_at_any_moment_of_a_renewal_end_with_one_line_of_descent() {
 }
 
 fn current(home: &Path) -> Vec<u8> {
-    let view = View::read(home).unwrap();
+    let view = view(home);
     let slot = view.current().unwrap().unwrap();
     view.certificate(CredentialLocation::Slot(slot)).unwrap().serial_number
 }

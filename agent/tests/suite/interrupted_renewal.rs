@@ -1,33 +1,10 @@
 //! A renewal whose power, answers, disk or clock fail it at any point: one line of descent, and a unit that
 //! can connect.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
-
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use agent::ca_client::{ObtainError, RetryPolicy};
-use agent::certificate::Kind;
 use agent::renew::{Outcome, When, renew};
-use agent::state::{CredentialLocation, Disk, FileSystem, State, StateError, Storage, View};
-use identity::ManualClock;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use support::ca::{CaState, FakeCa};
-use support::days::{day, now};
-use support::disk::{Act, FullDisk, PowerCut, Witness};
-use support::unit::{copy, enrolled};
+use std::collections::HashMap;
+
+use crate::support::prelude::*;
 
 #[test]
 fn a_renewal_that_loses_power_at_any_write_ends_with_one_line_of_descent() {
@@ -70,7 +47,7 @@ fn a_renewal_that_loses_power_again_and_again_ends_with_one_line_of_descent() {
             }
             cuts += 1;
             assert!(cuts < 200, "it gets nowhere");
-            if View::read(home.path()).unwrap().record().renewal.is_none() && site.issued() > 1 {
+            if view(home.path()).record().renewal.is_none() && site.issued() > 1 {
                 break;
             }
         }
@@ -124,17 +101,7 @@ fn every_file_of_a_renewal_is_on_disk_before_its_name_and_every_name_before_the_
     let site = Site::new();
     let (home, disk) = (site.unit(), Arc::new(Witness::default()));
     run(home.path(), disk.clone(), When::Now).unwrap();
-    let seen = disk.seen.lock().unwrap();
-    let mut renames = 0;
-    for (n, act) in seen.iter().enumerate() {
-        if let Act::Create(path) = act {
-            assert_eq!(seen[n + 1], Act::SyncFile(path.clone()), "{path:?}");
-        }
-        if let Act::Rename(_, to) = act {
-            assert_eq!(seen[n + 1], Act::SyncDirectory(to.parent().unwrap().to_owned()), "{to:?}");
-            renames += 1;
-        }
-    }
+    let renames = disk.each_name_follows_its_file();
     assert!(renames > 7, "{renames}");
 }
 
@@ -151,7 +118,7 @@ fn a_clock_that_jumps_decades_neither_hastens_nor_hinders_a_renewal() {
         site.ca.state.lock().unwrap().window = Some(DUE);
         let due = run_at(home.path(), clock_at(moment), When::Due).unwrap();
         assert!(matches!(due, Outcome::Renewed(_)), "{name}");
-        let floor = View::read(home.path()).unwrap().record().time_floor.moment();
+        let floor = view(home.path()).record().time_floor.moment();
         assert!(
             floor < now() + Duration::from_secs(86_400),
             "{name}: its own clock does not raise the floor"
@@ -173,7 +140,7 @@ fn a_unit_that_lay_on_a_shelf_in_the_middle_of_a_renewal_gets_another_certificat
         }
         run_at(home.path(), clock_at(now() + asleep), When::Due)
             .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
-        let view = View::read(home.path()).unwrap();
+        let view = view(home.path());
         let slot = view.current().unwrap().unwrap();
         let device = "cam-2/SN1".parse().unwrap();
         view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| now() + asleep).unwrap();
@@ -221,7 +188,7 @@ impl Site {
 
     /// `current` leads to a key and a certificate that belong together and that the CA takes.
     fn current_works(&self, home: &Path, case: &str) {
-        let view = View::read(home).unwrap();
+        let view = view(home);
         let slot = view.current().unwrap().unwrap();
         let device = view.record().device.clone().unwrap();
         view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| now())
@@ -236,7 +203,7 @@ impl Site {
     /// Nothing is under way, and the CA takes one certificate of this unit: the one that it uses.
     fn is_at_rest(&self, home: &Path, case: &str) {
         self.current_works(home, case);
-        let view = View::read(home).unwrap();
+        let view = view(home);
         assert_eq!(view.record().renewal, None, "{case}");
         let slot = view.current().unwrap().unwrap();
         assert!(
@@ -259,21 +226,9 @@ fn run_at(home: &Path, clock: Arc<ManualClock>, when: When) -> Result<Outcome, O
     block(renew(&mut state, None, clock, generator(), retry_policy(), when))
 }
 
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-fn retry_policy() -> RetryPolicy {
-    RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false }
-}
-
 /// No two runs draw the same request id.
 fn generator() -> StdRng {
     StdRng::try_from_rng(&mut rand::rngs::SysRng).unwrap()
-}
-
-fn clock_at(moment: SystemTime) -> Arc<ManualClock> {
-    Arc::new(ManualClock::at(moment))
 }
 
 /// A window that is over.

@@ -1,38 +1,10 @@
 //! The power goes at every single write, sync and rename; then the unit is started again.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
-
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
-
-use agent::ca_client::{ObtainError, RetryPolicy};
-use agent::certificate::Kind;
 use agent::enroll::enroll;
-use agent::factory::Dialogue;
-use agent::state::{CredentialLocation, Disk, FileSystem, Slot, State, Storage, View};
-use identity::{Clock, Csr, ManualClock};
-use prost::Message;
-use proto::v1;
-use proto::v1::device_message::Response;
-use proto::v1::station_message::Request;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use support::ca::{CaState, FakeCa};
-use support::days::{day, now};
-use support::disk::{Act, PowerCut, Witness};
-use support::issuers::{CertificateSpec, Issuers};
-use support::unit::{born, copy};
+use identity::Clock;
+use std::collections::BTreeSet;
+
+use crate::support::prelude::*;
 
 #[test]
 fn an_enrolment_that_loses_power_at_any_write_ends_with_one_certificate() {
@@ -53,8 +25,7 @@ fn an_enrolment_that_loses_power_at_any_write_ends_with_one_certificate() {
             whatever_is_current_works(home.path(), &case);
             let state = ca.state.lock().unwrap();
             assert_eq!(state.issued.len(), 1, "{case}: one unit, one certificate");
-            let kept =
-                View::read(home.path()).unwrap().credential(CredentialLocation::Slot(Slot::A)).unwrap();
+            let kept = view(home.path()).credential(CredentialLocation::Slot(Slot::A)).unwrap();
             assert_eq!(state.issued.values().next().unwrap().1, kept.leaf.der, "{case}");
             if !disk.happened() {
                 assert!(operations > 20, "there were only {operations} places to cut");
@@ -73,9 +44,9 @@ fn a_unit_that_loses_power_at_any_write_in_the_factory_keeps_one_key() {
             let disk = Arc::new(PowerCut::after(operations, last_is_done));
             let case = format!("cut at {operations}, done: {last_is_done}");
             let mut keys = BTreeSet::new();
-            let first = bench(home.path(), disk.clone(), &issuers, &mut keys);
+            let first = bench(home.path(), Storage::on(disk.clone()), &issuers, "", &mut keys);
             assert_eq!(first.is_err(), disk.happened(), "{case}");
-            bench(home.path(), Arc::new(FileSystem), &issuers, &mut keys)
+            bench(home.path(), Storage::on(Arc::new(FileSystem)), &issuers, "", &mut keys)
                 .unwrap_or_else(|error| panic!("{case}: {error}"));
             assert_eq!(keys.len(), 1, "{case}: the station saw {} keys", keys.len());
             if !disk.happened() {
@@ -95,13 +66,13 @@ fn a_certificate_that_ended_is_replaced_in_the_other_slot_and_stays_current_unti
     run(home.path(), Arc::new(FileSystem)).unwrap();
     let later = clock();
     later.advance(Duration::from_secs(10 * 86_400));
-    ca.state.lock().unwrap().refusals.push((tonic::Code::PermissionDenied, "NOT_TODAY", None));
+    ca.state.lock().unwrap().refusals.push((Code::PermissionDenied, "NOT_TODAY", None));
     let refused = run_at(home.path(), Arc::new(FileSystem), later.clone()).unwrap_err();
     assert!(refused.is_refusal(), "{refused}");
-    assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(Slot::A));
+    assert_eq!(view(home.path()).current().unwrap(), Some(Slot::A));
     ca.state.lock().unwrap().until = None;
     run_at(home.path(), Arc::new(FileSystem), later).unwrap();
-    assert_eq!(View::read(home.path()).unwrap().current().unwrap(), Some(Slot::B));
+    assert_eq!(view(home.path()).current().unwrap(), Some(Slot::B));
 }
 
 #[test]
@@ -125,7 +96,7 @@ fn a_unit_whose_answer_was_lost_and_ended_meanwhile_asks_another_question() {
         }
         run_at(home.path(), Arc::new(FileSystem), later.clone())
             .unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
-        let view = View::read(home.path()).unwrap();
+        let view = view(home.path());
         let (slot, device) = (view.current().unwrap().unwrap(), "cam-2/SN1".parse().unwrap());
         view.checked(CredentialLocation::Slot(slot), &device, Kind::Operational, |_| later.now()).unwrap();
         assert!(ca.state.lock().unwrap().issued.len() <= 2, "cut at {operations}");
@@ -140,25 +111,15 @@ fn every_file_is_on_disk_before_its_name_and_every_name_before_the_next_step() {
     let ca = FakeCa::start();
     let home = tempfile::tempdir().unwrap();
     let (disk, mut keys) = (Arc::new(Witness::default()), BTreeSet::new());
-    bench(home.path(), disk.clone(), &ca.issuers, &mut keys).unwrap();
+    bench(home.path(), Storage::on(disk.clone()), &ca.issuers, "", &mut keys).unwrap();
     run_with(home.path(), disk.clone(), clock(), Some(ca.url().parse().unwrap())).unwrap();
-    let seen = disk.seen.lock().unwrap();
-    let mut renames = 0;
-    for (n, act) in seen.iter().enumerate() {
-        if let Act::Create(path) = act {
-            assert_eq!(seen[n + 1], Act::SyncFile(path.clone()), "{path:?}");
-        }
-        if let Act::Rename(_, to) = act {
-            assert_eq!(seen[n + 1], Act::SyncDirectory(to.parent().unwrap().to_owned()), "{to:?}");
-            renames += 1;
-        }
-    }
+    let renames = disk.each_name_follows_its_file();
     assert!(renames > 15, "{renames}");
 }
 
 /// `current` is absent, or leads to a key and a certificate that belong together.
 fn whatever_is_current_works(state: &Path, case: &str) {
-    let view = View::read(state).unwrap();
+    let view = view(state);
     if let Some(slot) = view.current().unwrap() {
         let device = view.record().device.clone().unwrap();
         let now = now();
@@ -168,7 +129,7 @@ fn whatever_is_current_works(state: &Path, case: &str) {
 }
 
 fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::at(now()))
+    clock_at(now())
 }
 
 fn run(state: &Path, disk: Arc<dyn Disk>) -> Result<(), ObtainError> {
@@ -186,64 +147,8 @@ fn run_with(
     server: Option<agent::ca_client::Server>,
 ) -> Result<(), ObtainError> {
     let mut state = State::open(state, Storage::on(disk))?;
-    let retry_policy =
-        RetryPolicy { deadline: Duration::from_secs(20), first_pause: Duration::from_millis(5), once: false };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Another day, another request id.
     let today = clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let generator = StdRng::seed_from_u64(today);
-    runtime.block_on(enroll(&mut state, server, clock, generator, retry_policy)).map(|_| ())
-}
-
-/// A whole factory session in one process; `Err` when the device says that its disk fails.
-fn bench(
-    state: &Path,
-    disk: Arc<dyn Disk>,
-    issuers: &Issuers,
-    keys: &mut BTreeSet<identity::KeyFingerprint>,
-) -> Result<(), String> {
-    let state = State::open_or_create(state, Storage::on(disk)).map_err(|error| error.to_string())?;
-    let mut dialogue = Dialogue::new(state, clock());
-    let mut exchange = 0;
-    let mut ask = |request| {
-        exchange += 1;
-        let question =
-            v1::StationMessage { exchange, request: Some(request), from_station: true }.encode_to_vec();
-        let answer = v1::DeviceMessage::decode(dialogue.answer(&question).as_slice()).unwrap();
-        match answer.response.unwrap() {
-            Response::Fault(fault) => Err(fault.message),
-            response => Ok(response),
-        }
-    };
-    let Response::Hello(hello) = ask(Request::Hello(v1::Hello {
-        protocol_version: 1,
-        assigned_serial: "SN1".to_owned(),
-        product: "cam-2".to_owned(),
-        withdrawn_serials: Vec::new(),
-    }))?
-    else {
-        panic!("no hello")
-    };
-    if hello.step() < v1::FactoryStep::Installed {
-        let Response::GenerateKey(answer) =
-            ask(Request::GenerateKey(v1::GenerateKey { key_type: "p256".to_owned() }))?
-        else {
-            panic!("no key")
-        };
-        keys.insert(Csr::from_der(&answer.csr).unwrap().public_key().fingerprint());
-        let credential =
-            issuers.credential(&issuers.factory, &answer.csr, &CertificateSpec::birth("cam-2", "SN1"));
-        ask(Request::Install(v1::Install {
-            certificate: credential.certificate.into(),
-            chain: credential.chain.into_iter().map(Into::into).collect(),
-            trust_bundle: Some(v1::TrustBundle {
-                version: 1,
-                anchors: credential.anchors.into_iter().map(Into::into).collect(),
-            }),
-            enrollment_url: String::new(),
-        }))?;
-    }
-    ask(Request::ReadBack(v1::ReadBack { nonce: vec![3; 32].into() }))?;
-    ask(Request::Lock(v1::Lock {}))?;
-    Ok(())
+    block(enroll(&mut state, server, clock, generator, retry_policy())).map(|_| ())
 }

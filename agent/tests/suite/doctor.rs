@@ -1,25 +1,6 @@
 //! What the doctor finds, and that it changes nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
 
-mod support;
-
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Output;
-
-use support::ca::FakeCa;
-use support::issuers::Issuers;
-use support::station::agent;
-use support::unit::{born, copy, enrolled, renew, stderr};
-use tonic::Code;
+use crate::support::prelude::*;
 
 #[test]
 fn a_healthy_unit_is_told_so() {

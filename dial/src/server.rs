@@ -1,52 +1,54 @@
 //! The address of a CA, as people type it.
 
+use http::Uri;
 use identity::Host;
-use tonic::transport::Uri;
 
 /// Reads the address of a CA: `https://HOST:PORT`, or `HOST:PORT` alone.
+///
+/// # Errors
+/// When it is another URL, or its host is one that no server's certificate can hold.
 pub fn server(text: &str) -> Result<Uri, ServerAddressError> {
-    let address = || text.chars().take(ADDRESS_CHARACTERS_MAX).collect();
-    let wrong = || ServerAddressError { address: address(), why: String::new() };
+    let refused = |why: String| ServerAddressError { address: text.chars().take(100).collect(), why };
     // The default is https, which is all that a CA speaks.
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let uri: Uri = whole.parse().map_err(|_| wrong())?;
+    let uri: Uri = whole.parse().map_err(|_| refused(String::new()))?;
+    let host = uri.host().unwrap_or_default();
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-    let good = uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()) && bare;
-    if !good {
-        return Err(wrong());
+    if uri.scheme_str() != Some("https") || host.is_empty() || !bare {
+        return Err(refused(String::new()));
     }
-    let refused = |why: &str| Err(ServerAddressError { address: address(), why: format!(": {why}") });
     let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
     if authority.contains('@') {
         // The text is not repeated, because it may contain a password.
         let why = ": leave out the user: a caller is known by its credential".to_owned();
-        return Err(ServerAddressError { address: uri.host().unwrap_or_default().to_owned(), why });
+        return Err(ServerAddressError { address: host.to_owned(), why });
     }
-    let port = authority.strip_prefix(uri.host().unwrap_or_default()).and_then(|rest| rest.strip_prefix(':'));
-    if port
-        .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port == 0) || port.parse::<u16>().is_err())
-    {
-        return refused("a port is 1 to 65535");
+    let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+    if port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
+        return Err(refused(": a port is 1 to 65535".to_owned()));
     }
-    // The name in the server's certificate must be valid.
-    match Host::of_uri(uri.host().unwrap_or_default()) {
+    match Host::of_uri(host) {
         Ok(_) => Ok(uri),
-        Err(why) => Err(ServerAddressError { address: address(), why: format!(": {why}") }),
+        Err(why) => Err(refused(format!(": {why}"))),
     }
+}
+
+/// Host and port of a server, for [`connect`](crate::connect): without the brackets of an IPv6 address (RFC
+/// 3986, section 3.2.2), and by default port 443 (RFC 9110, section 4.2.2).
+pub fn host_and_port(server: &Uri) -> (String, u16) {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    (host.to_owned(), server.port_u16().unwrap_or(443))
 }
 
 /// The text is not the address of a CA.
 #[derive(Debug, thiserror::Error)]
 #[error("{address:?} is not the address of a CA, which is written https://HOST:PORT or HOST:PORT{why}")]
 pub struct ServerAddressError {
-    /// The text, shortened.
+    /// The text, cut to 100 characters.
     pub address: String,
     /// What is wrong with the address, after a colon; may be empty.
     pub why: String,
 }
-
-/// The longest text that is repeated in an error.
-const ADDRESS_CHARACTERS_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -55,15 +57,16 @@ mod tests {
     #[test]
     fn an_address_is_taken_with_its_scheme_and_without() {
         for (good, host, port) in [
-            ("https://ca.example.com", "ca.example.com", None),
-            ("https://127.0.0.1:8443/", "127.0.0.1", Some(8443)),
-            ("127.0.0.1:8443", "127.0.0.1", Some(8443)),
-            ("[::1]:8443", "[::1]", Some(8443)),
-            ("ca.example.com:8443", "ca.example.com", Some(8443)),
-            ("localhost", "localhost", None),
+            ("https://ca.example.com", "ca.example.com", 443),
+            ("https://127.0.0.1:8443/", "127.0.0.1", 8443),
+            ("127.0.0.1:8443", "127.0.0.1", 8443),
+            ("https://[::1]:8443/", "::1", 8443),
+            ("[::1]:8443", "::1", 8443),
+            ("ca.example.com:8443", "ca.example.com", 8443),
+            ("localhost", "localhost", 443),
         ] {
             let uri = server(good).unwrap();
-            assert_eq!((uri.host(), uri.port_u16()), (Some(host), port), "{good}");
+            assert_eq!(host_and_port(&uri), (host.to_owned(), port), "{good}");
         }
     }
 

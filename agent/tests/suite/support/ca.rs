@@ -94,6 +94,26 @@ pub enum WrongAnswer {
     UnknownRoots,
 }
 
+impl WrongAnswer {
+    /// To an enrolment and to a renewal.
+    pub const TO_BOTH: [Self; 14] = [
+        Self::OtherKey,
+        Self::OtherDevice,
+        Self::NotForClients,
+        Self::WrongIssuer,
+        Self::NoChain,
+        Self::NoAnchors,
+        Self::ForeignAnchors,
+        Self::Ended,
+        Self::OtherSerialNumber,
+        Self::OlderTrust,
+        Self::FarFuture,
+        Self::NoTime,
+        Self::NoCertificate,
+        Self::Garbage,
+    ];
+}
+
 impl FakeCa {
     pub fn start() -> Self {
         Self::start_with(Issuers::new(), day(-20), (2090, 1, 1))
