@@ -16,7 +16,6 @@ pub(crate) struct Settings {
     pub(crate) journal: JournalLocation,
     pub(crate) credentials: PathBuf,
     pub(crate) limits: Limits,
-    /// How long one call to the CA is repeated.
     pub(crate) ca_patience: Duration,
 }
 

@@ -24,13 +24,12 @@ pub(crate) use location::{FoundJournal, JournalLocation};
 pub(crate) use record::{Record, RunStart};
 pub(crate) use writer::Writer;
 
-use crate::session::{Step, Taken, UnitProgress};
-use crate::slot::History;
+use crate::session::{Outcome, Step, Taken, UnitProgress};
 
 /// A directory of journals, locked by one station at a time.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     // Holds the lock, which the system releases when the process ends.
     lock: File,
 }
@@ -64,10 +63,6 @@ impl Journal {
         let writer = Writer::open(&path, work_order, read.length)?;
         Ok((writer, read.into()))
     }
-
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
-    }
 }
 
 impl Drop for Journal {
@@ -99,7 +94,6 @@ pub(crate) fn known(directory: &Path, work_order: &str) -> Result<JournalState, 
 /// What a journal says of its units.
 #[derive(Debug, Default)]
 pub(crate) struct JournalState {
-    /// How the last run was started.
     pub(crate) last_run: Option<RunStart>,
     pub(crate) units: BTreeMap<DeviceId, UnitRecord>,
     /// The length of what was torn off the end of the file.
@@ -110,7 +104,6 @@ pub(crate) struct JournalState {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UnitRecord {
     pub(crate) progress: UnitProgress,
-    /// How often it was begun.
     pub(crate) attempts: u32,
     /// How its last attempt ended; `None` while it is under way, or when the station was killed.
     pub(crate) end: Option<UnitEnd>,
@@ -118,7 +111,6 @@ pub(crate) struct UnitRecord {
     pub(crate) columns: BTreeMap<String, String>,
     /// Whether it was scrapped or given up, so that this station does not make it again.
     pub(crate) scrapped: bool,
-    /// The operator's remark at its scrapping.
     pub(crate) scrap_reason: String,
     /// Why no unit gets this serial number by the CA's record. Not on disk: known only while a command runs.
     pub(crate) taken: Option<Taken>,
@@ -126,18 +118,21 @@ pub(crate) struct UnitRecord {
     asked_before: bool,
 }
 
-/// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnitEnd {
-    /// [`crate::session::Outcome::name`].
+    /// [`Outcome::name`].
     pub(crate) outcome: String,
-    /// [`crate::session::Outcome::reason`].
+    /// [`Outcome::reason`].
     pub(crate) reason: String,
     /// Whether `resume` can continue the unit.
     pub(crate) open: bool,
 }
 
 impl UnitEnd {
+    pub(crate) fn new(outcome: &Outcome, open: bool) -> Self {
+        Self { outcome: outcome.name().to_owned(), reason: outcome.reason().to_owned(), open }
+    }
+
     /// The reason; the outcome where a journal of an earlier version has none.
     pub(crate) fn reason_or_outcome(&self) -> &str {
         if self.reason.is_empty() { &self.outcome } else { &self.reason }
@@ -147,8 +142,7 @@ impl UnitEnd {
 impl UnitRecord {
     /// The serial number of its certificate, as far as the journal knows.
     pub(crate) fn certificate(&self) -> Option<identity::SerialNumber> {
-        let issued = self.progress.certificate.as_ref().map(|certificate| certificate.serial_number);
-        issued.or(self.progress.read_back)
+        self.progress.serial_number()
     }
 
     /// Whether nothing is left to do for it.
@@ -173,11 +167,6 @@ impl UnitRecord {
             true => Some(Taken::Gone),
             false => self.taken,
         }
-    }
-
-    /// What the next attempt begins with.
-    pub(crate) fn history(&self) -> History {
-        History { progress: self.progress.clone(), open: self.is_open() }
     }
 
     /// Whether it is to get another certificate in place of the one it had, and has not passed with it.
@@ -205,7 +194,6 @@ impl From<Read> for JournalState {
 }
 
 impl JournalState {
-    /// Units that `resume` continues.
     pub(crate) fn open_units(&self) -> impl Iterator<Item = (&DeviceId, &UnitRecord)> {
         self.units.iter().filter(|(_, unit)| unit.is_open())
     }
@@ -223,8 +211,8 @@ impl JournalState {
             Record::Step { device, step } => {
                 let unit = self.units.entry(device).or_default();
                 if matches!(step, Step::Superseded { .. }) {
-                    let (outcome, reason) = (SUPERSEDED.to_owned(), SUPERSEDED.to_owned());
-                    unit.end = Some(UnitEnd { outcome, reason, open: false });
+                    let name = SUPERSEDED.to_owned();
+                    unit.end = Some(UnitEnd { outcome: name.clone(), reason: name, open: false });
                 }
                 unit.progress.apply(&step);
             }
@@ -248,7 +236,6 @@ fn path_of(directory: &Path, work_order: &str) -> PathBuf {
     directory.join(format!("{work_order}{SUFFIX}"))
 }
 
-/// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
     #[error("cannot make the journal directory {path}")]
@@ -293,7 +280,5 @@ pub(crate) enum JournalError {
 /// The outcome of a unit whose certificate is to be replaced, or was replaced by another station.
 const SUPERSEDED: &str = "superseded";
 
-/// The version of the file format.
 const VERSION: u32 = 1;
-
 const SUFFIX: &str = ".journal";

@@ -185,10 +185,9 @@ impl LineShared {
                 UnitResult::without_session(Outcome::SerialTaken(taken), progress)
             }
             None => {
-                let history = known.map(UnitRecord::history).unwrap_or_default();
                 let mut withdrawn = self.withdrawn.lock().clone();
                 withdrawn.retain(|serial| *serial != unit.device.serial);
-                self.context.make(unit, history, slot, withdrawn).await
+                self.context.make(unit, known, slot, withdrawn).await
             }
         };
         if let Some(stop) = stops_the_line(&result.outcome) {

@@ -27,10 +27,9 @@ pub(crate) struct Link {
     decoder: Decoder,
     received: VecDeque<Result<Vec<u8>, FrameFault>>,
     // Bytes since the last whole frame, or since the last [`Received::Noise`].
-    noise_bytes: u64,
+    pub(crate) noise_bytes: u64,
 }
 
-/// What comes over a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Payload(Vec<u8>),
@@ -105,10 +104,6 @@ impl Link {
                 Err(error) => return Err(self.lost(&error.to_string()).await),
             }
         }
-    }
-
-    pub(crate) fn noise_bytes(&self) -> u64 {
-        self.noise_bytes
     }
 
     /// Closes the link and ends its command. Returns the end of what it wrote to standard error.

@@ -85,15 +85,16 @@ impl UnitReport {
             _ => UnitOutcome::Failed,
         };
         let certificate = result.progress.certificate.as_ref();
-        let serial_number =
-            certificate.map(|certificate| certificate.serial_number).or(result.progress.read_back);
         Self {
             device: unit.device.to_string(),
             outcome,
             cause: result.outcome.name(),
             reason: result.outcome.reason().to_owned(),
             message: result.outcome.to_string(),
-            certificate_serial: serial_number.map(|serial_number| serial_number.to_string()),
+            certificate_serial: result
+                .progress
+                .serial_number()
+                .map(|serial_number| serial_number.to_string()),
             ledger_entry: certificate.map(|certificate| certificate.ledger_entry).filter(|entry| *entry > 0),
             slot,
             attempts,

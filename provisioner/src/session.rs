@@ -37,14 +37,13 @@ pub(crate) struct Session {
     ca_timeout: Duration,
     randomness: SessionRandomness,
     assignment: Assignment,
-    progress: UnitProgress,
+    pub(crate) progress: UnitProgress,
     // The serial number of the unit's last birth certificate by the CA's record.
     on_record: Option<SerialNumber>,
     state: State,
     exchange: Exchange,
 }
 
-/// What a session waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Fresh,
@@ -124,11 +123,6 @@ impl Session {
         }
     }
 
-    pub(crate) fn progress(&self) -> &UnitProgress {
-        &self.progress
-    }
-
-    /// How many requests were sent again so far.
     pub(crate) fn resent(&self) -> u32 {
         self.exchange.resent
     }
@@ -317,5 +311,4 @@ impl Session {
 /// The version of the factory link that the station speaks.
 pub(crate) const PROTOCOL_VERSION: u32 = 1;
 
-/// The key type that devices are asked for.
 pub(crate) const KEY_TYPE: &str = "p256";

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use plan::order_refusal;
 
 use crate::ca::Ca;
-use crate::journal::{Record, UnitEnd, Writer};
+use crate::journal::{Record, UnitEnd, UnitRecord, Writer};
 use crate::line::{LineEvent, SilenceMonitor, SilenceVerdict};
 use crate::link::{Link, LinkSpec};
 use crate::session::{Limits, Outcome, ProvisioningBundle, Session, SessionRandomness, UnitProgress};
@@ -35,14 +35,6 @@ pub(crate) struct LineContext {
     /// Receives a message when a slot begins or ends to wait for the CA.
     pub(crate) events: Option<mpsc::Sender<LineEvent>>,
     pub(crate) silence: SilenceMonitor,
-}
-
-/// What the journal says of a unit before it is begun.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct History {
-    pub(crate) progress: UnitProgress,
-    /// Whether an earlier run left it unfinished.
-    pub(crate) open: bool,
 }
 
 #[derive(Debug)]
@@ -70,12 +62,13 @@ impl LineContext {
     pub(crate) async fn make(
         &self,
         unit: &Unit,
-        history: History,
+        known: Option<&UnitRecord>,
         slot: usize,
         withdrawn: Vec<DeviceSerial>,
     ) -> UnitResult {
         let begun = Instant::now();
-        let History { mut progress, open } = history;
+        let mut progress = known.map(|known| known.progress.clone()).unwrap_or_default();
+        let open = known.is_some_and(UnitRecord::is_open);
         // Checked before anything is recorded or sent, so that a serial number of another unit costs nothing.
         let plan = match self.plan(unit, slot, &mut progress, withdrawn).await {
             Ok(plan) => plan,
@@ -93,7 +86,7 @@ impl LineContext {
                 return result;
             }
         };
-        let (result, said) = self.with_reconnects(unit, &plan, progress, slot).await;
+        let result = self.with_reconnects(unit, &plan, progress, slot).await;
         let is_silent = result.begun
             && !result.heard
             && matches!(result.outcome, Outcome::LinkLost(_) | Outcome::TimedOut { .. });
@@ -104,8 +97,8 @@ impl LineContext {
         };
         let result = UnitResult {
             duration: begun.elapsed(),
-            said: if result.outcome == Outcome::Passed { String::new() } else { said },
             open: if result.begun { result.stays_open(verdict) } else { open },
+            said: if result.outcome == Outcome::Passed { String::new() } else { result.said },
             verdict,
             ..result
         };
@@ -116,11 +109,7 @@ impl LineContext {
     }
 
     async fn record_end(&self, unit: &Unit, result: &UnitResult) {
-        let end = UnitEnd {
-            outcome: result.outcome.name().to_owned(),
-            reason: result.outcome.reason().to_owned(),
-            open: result.open,
-        };
+        let end = UnitEnd::new(&result.outcome, result.open);
         let record = Record::Ended { device: unit.device.clone(), end };
         // Without this record the unit counts as unfinished, and is tried again.
         if let Err(error) = self.journal.record(&record).await {
@@ -142,11 +131,11 @@ impl LineContext {
         plan: &Plan,
         progress: UnitProgress,
         slot: usize,
-    ) -> (UnitResult, String) {
+    ) -> UnitResult {
         let mut pauses = LINK_PAUSES.into_iter();
         let (mut progress, mut begun, mut heard) = (progress, false, false);
         loop {
-            let (mut result, link) = self.over_link(unit, plan, progress, (slot, begun)).await;
+            let mut result = self.over_link(unit, plan, progress, (slot, begun)).await;
             begun |= result.begun;
             heard |= result.heard;
             (result.begun, result.heard) = (begun, heard);
@@ -155,17 +144,13 @@ impl LineContext {
                 Outcome::NotConnected(detail) if begun => Outcome::LinkLost(detail),
                 outcome => outcome,
             };
-            let said = match link {
-                Some(link) => link.close().await,
-                None => String::new(),
-            };
             let pause = match result.outcome {
                 Outcome::LinkLost(_) | Outcome::NotConnected(_) if !self.abort.is_cancelled() => {
                     pauses.next()
                 }
                 _ => None,
             };
-            let Some(pause) = pause else { return (result, said) };
+            let Some(pause) = pause else { return result };
             tracing::info!(device.id = %unit.device, "the link broke, opening it again: {}", result.outcome);
             progress = result.progress;
             tokio::time::sleep(pause).await;
@@ -178,24 +163,22 @@ impl LineContext {
         plan: &Plan,
         progress: UnitProgress,
         (slot, begun): (usize, bool),
-    ) -> (UnitResult, Option<Link>) {
+    ) -> UnitResult {
         let mut link = match Link::open(&self.link, &unit.device, slot).await {
             Ok(link) => link,
-            Err(error) => {
-                return (UnitResult::without_session(error.into(), progress), None);
-            }
+            Err(error) => return UnitResult::without_session(error.into(), progress),
         };
         if !begun {
             let record = Record::Begun { device: unit.device.clone(), columns: unit.columns.clone() };
             if let Err(error) = self.journal.record(&record).await {
-                let outcome = Outcome::JournalLost(error.to_string());
-                return (UnitResult::without_session(outcome, progress), Some(link));
+                let result = UnitResult::without_session(Outcome::JournalLost(error.to_string()), progress);
+                return UnitResult { said: link.close().await, ..result };
             }
         }
         let Some(randomness) = randomness() else {
             let detail = "the system has no random numbers".to_owned();
             let result = UnitResult::without_session(Outcome::Misbehaved(detail), progress);
-            return (UnitResult { begun: true, ..result }, Some(link));
+            return UnitResult { begun: true, said: link.close().await, ..result };
         };
         let (bundle, assignment) = (Arc::clone(&self.bundle), plan.assignment.clone());
         let session =
@@ -213,18 +196,18 @@ impl LineContext {
         };
         let outcome = match run.until_it_ends(&mut link).await {
             Outcome::TimedOut { doing, damaged: 0, noise_bytes: 0 } if !run.heard => {
-                Outcome::TimedOut { doing, damaged: 0, noise_bytes: link.noise_bytes() }
+                Outcome::TimedOut { doing, damaged: 0, noise_bytes: link.noise_bytes }
             }
             outcome => outcome,
         };
-        let result = UnitResult {
+        UnitResult {
             resent: run.session.resent(),
             heard: run.heard,
             begun: true,
             ca_duration: run.ca,
-            ..UnitResult::without_session(outcome, run.session.progress().clone())
-        };
-        (result, Some(link))
+            said: link.close().await,
+            ..UnitResult::without_session(outcome, run.session.progress.clone())
+        }
     }
 }
 

@@ -18,7 +18,6 @@ impl Refusal {
     }
 }
 
-/// What a refusal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subject {
     /// The work order: the next unit would be refused too.
@@ -130,13 +129,11 @@ pub(super) fn stops_the_line(code: Code, reason: &str) -> bool {
     }
 }
 
-/// Whether the order issues no further certificates after this reason.
 fn ends_the_order(reason: &str) -> bool {
     use Reason::{WorkOrderClosed, WorkOrderExhausted, WorkOrderExpired};
     matches!(Reason::from_str_name(reason), Some(WorkOrderExhausted | WorkOrderClosed | WorkOrderExpired))
 }
 
-/// The exit status of a command that ended for this reason.
 pub(crate) fn exit_status(reason: &str) -> Status {
     match (Reason::from_str_name(reason), reason) {
         (Some(Reason::WorkOrderPaused | Reason::WorkOrderNotYetOpen), _) | (None, CA_UNREACHABLE) => {
@@ -231,20 +228,15 @@ fn advice_on(reason: Reason) -> &'static str {
 }
 
 pub(super) const TLS: &str = "TLS";
-
 pub(super) const NOT_TLS: &str = "NOT_TLS";
-
 pub(crate) const CA_UNREACHABLE: &str = "CA_UNREACHABLE";
 
 /// The CA's certificate is not valid at the station's time.
 pub(crate) const CLOCK: &str = "STATION_CLOCK_WRONG";
 
 pub(super) const SERVER_EXPIRED: &str = "SERVER_CERTIFICATE_EXPIRED";
-
 pub(super) const SERVER_NOT_BEGUN: &str = "SERVER_CERTIFICATE_NOT_BEGUN";
-
 pub(super) const SERVER_UNKNOWN: &str = "SERVER_CERTIFICATE_UNKNOWN";
-
 const ASK_AN_OPERATOR: &str = "this holds for every unit; ask an operator of the CA";
 
 #[cfg(test)]

@@ -90,7 +90,6 @@ fn code_name(code: Code) -> &'static str {
 }
 
 const REASON_CHARACTERS_MAX: usize = 64;
-
 const MESSAGE_CHARACTERS_MAX: usize = 512;
 
 /// The longest pause that the CA can ask a line for.

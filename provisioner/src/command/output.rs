@@ -51,7 +51,6 @@ impl RunOutput {
         Ok(summary)
     }
 
-    /// Prints the summary and returns the exit status.
     pub(super) fn finish(&self, work_order: &str, summary: &Summary) -> Status {
         let text = if self.json { summary::json(work_order, summary) } else { summary::text(summary) };
         let results = diagnostics::results();
@@ -69,7 +68,6 @@ impl RunOutput {
         }
     }
 
-    /// Prints why a line stopped and returns the exit status.
     fn status(&self, work_order: &str, summary: &Summary) -> Status {
         let all_good = summary.failed() == 0 && summary.not_made() == 0 && summary.unfinished() == 0;
         let reached = if all_good { Status::Done } else { Status::NotGood };
@@ -130,9 +128,7 @@ const NOT_MADE_NEXT: &str =
     "ask for a work order with serial numbers that were never used: touchmark work-order create";
 
 const LINK_NEXT: &str = "check --link: the command, the address, the cable; touchmark-station provision --help says what it may be";
-
 const CLOCK_NEXT: &str = "compare `date -u` here and at the CA with another clock, set the one that is wrong, then run the same command again";
-
 const INTERRUPTED_NEXT: &str = "the same command, or touchmark-station resume, finishes the unfinished units";
 
 /// How long the program waits at its end for whoever reads the results.

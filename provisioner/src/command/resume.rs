@@ -18,7 +18,7 @@ pub(super) async fn run(arguments: ResumeArguments, console: &Console) -> Result
     let mut run_output = RunOutput::open(&arguments.output, console)?;
     let all = match &arguments.work_order {
         Some(work_order) => vec![work_order.clone()],
-        None => work_orders(station.journal.directory())?,
+        None => work_orders(&station.journal.directory)?,
     };
     let mut worst = Status::Done;
     let mut nothing = true;

@@ -2,28 +2,23 @@
 
 use std::io;
 
+use futures::future::select_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::Console;
 
 /// Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which the end of a terminal sends.
-pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// `None` if SIGHUP is ignored, as under `nohup`.
-    hang_up: Option<Signal>,
-}
+pub(super) struct Signals(Vec<Signal>);
 
 impl Signals {
     pub(super) fn new() -> io::Result<Self> {
-        let hang_up =
-            if diagnostics::hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up,
-        })
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        // It is ignored under `nohup`.
+        if !diagnostics::hang_up_is_ignored() {
+            kinds.push(SignalKind::hangup());
+        }
+        Ok(Self(kinds.into_iter().map(signal).collect::<Result<_, _>>()?))
     }
 
     /// The first signal stops the line, the second aborts the units. The line also stops if this task ends.
@@ -37,17 +32,7 @@ impl Signals {
     }
 
     async fn next(&mut self) {
-        let hang_up = async {
-            match &mut self.hang_up {
-                Some(signal) => drop(signal.recv().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = hang_up => {}
-        }
+        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }
 }
 

@@ -95,9 +95,7 @@ pub(super) async fn end_units_without_certificate(
             if serial_status(unit) != SerialStatus::Free {
                 continue;
             }
-            let (outcome, reason) = (over.name().to_owned(), over.reason().to_owned());
-            let end = UnitEnd { outcome, reason, open: false };
-            let record = Record::Ended { device: device.clone(), end };
+            let record = Record::Ended { device: device.clone(), end: UnitEnd::new(&over, false) };
             journal.record(&record).await?;
             known.add(record);
             ended.push(device.clone());

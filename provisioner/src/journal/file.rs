@@ -39,7 +39,6 @@ pub(crate) fn read(path: &Path) -> Result<Read, JournalError> {
     Ok(Read { records, torn_bytes: tail.len(), length: u64::try_from(whole).unwrap_or(u64::MAX) })
 }
 
-/// The line of a JSON text, with its checksum.
 pub(super) fn line(json: &[u8]) -> Vec<u8> {
     let mut line = format!("{:08x} ", crc32c::crc32c(json)).into_bytes();
     line.extend_from_slice(json);

@@ -35,7 +35,6 @@ impl JournalLocation {
         Self { directory, former: Some(former) }
     }
 
-    /// The location that the configuration names.
     pub(crate) fn named(directory: PathBuf) -> Self {
         Self { directory, former: None }
     }
@@ -52,13 +51,12 @@ impl JournalLocation {
     /// in use where it is. An error if both locations hold journals, or another station uses the former one.
     pub(crate) fn locate(&self) -> Result<FoundJournal, JournalError> {
         let directory = self.directory.clone();
-        let Some(former) = self.former.as_ref().filter(|former| **former != directory && former.is_dir())
-        else {
-            return Ok(FoundJournal { directory, moved_from: None, stayed: None });
+        let former = match &self.former {
+            Some(former) if *former != directory && former.is_dir() && !work_orders(former)?.is_empty() => {
+                former
+            }
+            _ => return Ok(FoundJournal { directory, moved_from: None, stayed: None }),
         };
-        if work_orders(former)?.is_empty() {
-            return Ok(FoundJournal { directory, moved_from: None, stayed: None });
-        }
         if directory.is_dir() {
             return Err(JournalError::TwoPlaces { former: former.clone(), directory });
         }
@@ -81,7 +79,6 @@ impl JournalLocation {
 #[derive(Debug)]
 pub(crate) struct FoundJournal {
     pub(crate) directory: PathBuf,
-    /// Where it was moved from just now.
     pub(crate) moved_from: Option<PathBuf>,
     /// Why it could not be moved out of the former location.
     pub(crate) stayed: Option<std::io::Error>,

@@ -29,7 +29,6 @@ pub(crate) enum Record {
     /// The CA has recorded a unit as scrapped.
     Scrapped {
         device: DeviceId,
-        /// The operator's remark.
         reason: String,
     },
 }
@@ -140,7 +139,6 @@ fn step_line(device: String, step: Step) -> Line {
     }
 }
 
-/// The record of a JSON line; `None` when it is not one.
 pub(super) fn from_json(json: &[u8]) -> Option<Record> {
     let step = |device: &str, step: Step| Some(Record::Step { device: device.parse().ok()?, step });
     let number = |text: &str| text.parse::<SerialNumber>().ok();

@@ -98,7 +98,6 @@ impl LinkSpec {
         }
     }
 
-    /// Replaces the placeholders of one word.
     pub(super) fn fill(word: &str, device: &DeviceId, slot: usize) -> String {
         // One pass, so that replaced text is not replaced again.
         let mut filled = String::new();

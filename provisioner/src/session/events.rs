@@ -29,7 +29,6 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Begin,
-    /// The device answered the request with this exchange number.
     Response {
         exchange: u32,
         response: DeviceResponse,

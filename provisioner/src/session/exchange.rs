@@ -29,7 +29,6 @@ impl Exchange {
         self.request.is_some()
     }
 
-    /// Whether an answer with this number is waited for.
     pub(super) fn expects(&self, number: u32) -> bool {
         self.is_open() && number == self.number
     }

@@ -33,7 +33,6 @@ pub(crate) enum DeviceRequest {
     Hello {
         /// The serial number that the unit gets; `None` asks for its own.
         serial: Option<DeviceSerial>,
-        /// The product of the work order.
         product: Product,
         /// Serial numbers that were given to units of this line and belong to others.
         withdrawn: Vec<DeviceSerial>,

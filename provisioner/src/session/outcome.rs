@@ -176,7 +176,6 @@ impl Outcome {
     }
 }
 
-/// The CA's record of a serial number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SerialStatus {
     Free,
@@ -186,7 +185,6 @@ pub(crate) enum SerialStatus {
     Taken(Taken, bool),
 }
 
-/// Why a serial number is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(crate) enum Taken {
     #[error("the serial number was used under another work order")]

@@ -40,6 +40,11 @@ pub(crate) struct UnitProgress {
 }
 
 impl UnitProgress {
+    /// The serial number of its certificate, as far as it is known.
+    pub(crate) fn serial_number(&self) -> Option<SerialNumber> {
+        self.certificate.as_ref().map(|certificate| certificate.serial_number).or(self.read_back)
+    }
+
     pub(crate) fn apply(&mut self, step: &Step) {
         match step {
             Step::Asked { request_id, csr } => {

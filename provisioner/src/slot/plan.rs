@@ -33,7 +33,7 @@ impl LineContext {
         self.tell(slot, &unit.device, true);
         let answer = tokio::select! {
             () = self.abort.cancelled() => return Err(Outcome::Cancelled),
-            answer = self.ca.units(&self.work_order, serials, String::new()) => answer.map_err(outcome_of)?,
+            answer = self.ca.units(&self.work_order, serials, String::new()) => answer?,
         };
         self.tell(slot, &unit.device, false);
         let now = answer.now.as_ref().map(time);
@@ -79,10 +79,12 @@ impl LineContext {
     }
 }
 
-fn outcome_of(error: CaError) -> Outcome {
-    match error {
-        CaError::Refused(refusal) => Outcome::Refused(refusal),
-        CaError::Unreachable(detail) => Outcome::CaUnreachable(detail),
+impl From<CaError> for Outcome {
+    fn from(error: CaError) -> Self {
+        match error {
+            CaError::Refused(refusal) => Self::Refused(refusal),
+            CaError::Unreachable(detail) => Self::CaUnreachable(detail),
+        }
     }
 }
 
@@ -93,9 +95,7 @@ fn superseded(
     on_record: Option<SerialNumber>,
 ) -> Option<SerialNumber> {
     let on_record = on_record?;
-    let had =
-        progress.certificate.as_ref().map(|certificate| certificate.serial_number).or(progress.read_back);
-    match had {
+    match progress.serial_number() {
         _ if serial_status == SerialStatus::Rework => {
             (progress.superseded != Some(on_record)).then_some(on_record)
         }
@@ -120,7 +120,7 @@ fn clock_difference(station: SystemTime, ca: SystemTime) -> Option<String> {
 
 /// How the CA would refuse a unit without a certificate, if the order stands still. `now` is its time.
 pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Refusal> {
-    let result = order.counts.map_or(0, |counts| counts.issued);
+    let issued = order.counts.map_or(0, |counts| counts.issued);
     let bound = |at: &Option<prost_types::Timestamp>| at.as_ref().map(time).zip(now);
     let rfc3339 = |time| humantime::format_rfc3339_seconds(time);
     let (reason, why) = match order.state() {
@@ -134,7 +134,7 @@ pub(crate) fn order_refusal(order: &v1::WorkOrder, now: Option<SystemTime>) -> O
                 (_, Some((closes_at, now))) if now >= closes_at => {
                     (Reason::WorkOrderExpired, format!("ended at {}", rfc3339(closes_at)))
                 }
-                _ if result >= order.quantity => {
+                _ if issued >= order.quantity => {
                     (Reason::WorkOrderExhausted, format!("is for {} units, and all are made", order.quantity))
                 }
                 _ => return None,

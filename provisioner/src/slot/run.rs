@@ -58,20 +58,16 @@ impl Run<'_> {
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let work_order = self.context.work_order.clone();
                     self.call(async move {
-                        match ca.issue(&work_order, &device, request_id, &csr).await {
-                            Ok(certificate) => Event::Issued(certificate),
-                            Err(error) => no_answer(error),
-                        }
+                        let issued = ca.issue(&work_order, &device, request_id, &csr).await;
+                        issued.map_or_else(no_answer, Event::Issued)
                     });
                 }
                 Command::Confirm { serial_number } => {
                     let (ca, device) = (self.context.ca.clone(), self.device.clone());
                     let work_order = self.context.work_order.clone();
                     self.call(async move {
-                        match ca.confirm(&work_order, &device, serial_number).await {
-                            Ok(()) => Event::Confirmed,
-                            Err(error) => no_answer(error),
-                        }
+                        let confirmed = ca.confirm(&work_order, &device, serial_number).await;
+                        confirmed.map_or_else(no_answer, |()| Event::Confirmed)
                     });
                 }
                 Command::End(outcome) => return Ok(Some(outcome)),
