@@ -69,8 +69,7 @@ impl Reader<'_> {
         let mut cell = String::new();
         loop {
             let Some((inside, after)) = self.rest.split_once('"') else {
-                let what = "a quote is opened here and never closed".to_owned();
-                return Err(Mistake { line: record_line, serial: None, what });
+                return Err(Mistake::at(record_line, "a quote is opened here and never closed"));
             };
             self.line += u64::try_from(inside.matches('\n').count()).unwrap_or_default();
             cell.push_str(inside);
@@ -90,8 +89,8 @@ impl Reader<'_> {
         let delimiter = self.delimiter;
         let end = self.rest.find(|c| c == '\n' || Some(c) == delimiter).unwrap_or(self.rest.len());
         if !trimmed(self.rest.get(..end).unwrap_or_default()).is_empty() {
-            let what = "something follows a closing quote; a quote inside a cell is written twice".to_owned();
-            return Err(Mistake { line: self.line, serial: None, what });
+            let what = "something follows a closing quote; a quote inside a cell is written twice";
+            return Err(Mistake::at(self.line, what));
         }
         Ok((trimmed(&cell).to_owned(), self.pass(end)))
     }

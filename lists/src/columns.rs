@@ -51,7 +51,7 @@ pub(crate) fn find(text: &str, column: Option<&str>) -> Result<Layout, Mistake> 
     if header.cells.iter().filter(|cell| !cell.is_empty()).count() > 1 {
         let what = "the list has several columns, and no header says which one is the serial number: name it `serial`, or give \
                     its name with --column";
-        return Err(Mistake { line: header.line, serial: None, what: what.to_owned() });
+        return Err(Mistake::at(header.line, what));
     }
     let rows = without_comments(all, true);
     perhaps_a_header(&rows)?;
@@ -101,9 +101,8 @@ fn without_comments(rows: impl Iterator<Item = Record>, is_single_column: bool) 
     rows.filter(|row| !(is_single_column && is_comment(row))).collect()
 }
 
-/// The columns, if this record is a header.
 fn named(header: &Record, column: Option<&str>) -> Result<Option<Columns>, Mistake> {
-    let mistake = |what| Mistake { line: header.line, serial: None, what };
+    let mistake = |what: String| Mistake::at(header.line, what);
     let names = &header.cells;
     let serials: Vec<usize> =
         (0..).zip(names).filter(|(_, name)| is_the_serial(name, column)).map(|(index, _)| index).collect();
@@ -172,10 +171,8 @@ fn perhaps_a_header(rows: &[Record]) -> Result<(), Mistake> {
     match rows {
         [first, rest @ ..] if !rest.is_empty() && !has_digit(first) && rest.iter().all(has_digit) => {
             let name = shown(first.cells.first().map_or("", String::as_str));
-            let what = format!(
-                "{name} has no digit and all other lines have: if it is the name of the column, give it with --column"
-            );
-            Err(Mistake { line: first.line, serial: None, what })
+            let what = "has no digit and all other lines have: if it is the name of the column, give it with --column";
+            Err(Mistake::at(first.line, format!("{name} {what}")))
         }
         _ => Ok(()),
     }

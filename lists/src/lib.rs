@@ -58,7 +58,7 @@ pub fn read_allowed(
     for record in rows {
         match row(&record, &columns, product) {
             Ok(row) => read.push(row),
-            Err(what) => mistakes.push(Mistake { line: record.line, serial: None, what }),
+            Err(what) => mistakes.push(Mistake::at(record.line, what)),
         }
     }
     mistakes.extend(twins(&read));
@@ -68,7 +68,7 @@ pub fn read_allowed(
         Some(Mistake { line: row.line, serial: Some(row.serial.clone()), what })
     }));
     if read.is_empty() && mistakes.is_empty() {
-        return Err(Mistake::of_all("the list has no serial numbers".to_owned()).into());
+        return Err(Mistake::of_all("the list has no serial numbers").into());
     }
     if mistakes.is_empty() { Ok(read) } else { Err(Mistakes::new(mistakes)) }
 }
@@ -120,14 +120,10 @@ fn without_digits(rows: &[Row]) -> Option<Mistake> {
     let has_digit = |row: &&Row| row.serial.as_str().bytes().any(|byte| byte.is_ascii_digit());
     let mut without = rows.iter().filter(|row| !has_digit(row));
     let (Some(row), None) = (without.next(), without.next()) else { return None };
-    (rows.len() > 1).then(|| Mistake {
-        line: row.line,
-        serial: None,
-        what: format!(
-            "{} has no digit and all other serial numbers have: a total or a header is no unit",
-            shown(row.serial.as_str())
-        ),
-    })
+    let name = shown(row.serial.as_str());
+    let what =
+        format!("{name} has no digit and all other serial numbers have: a total or a header is no unit");
+    (rows.len() > 1).then(|| Mistake::at(row.line, what))
 }
 
 /// A number rounded by a spreadsheet, such as `1.23457E+11`, also with a decimal comma.
@@ -153,7 +149,7 @@ fn twins(rows: &[Row]) -> Vec<Mistake> {
         } else {
             format!("{} differs from {} in line {} only in case", row.serial, first.serial, first.line)
         };
-        mistakes.push(Mistake { line: row.line, serial: None, what });
+        mistakes.push(Mistake::at(row.line, what));
     }
     mistakes
 }

@@ -16,8 +16,12 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(crate) fn of_all(what: String) -> Self {
-        Self { line: 0, serial: None, what }
+    pub(crate) fn at(line: u64, what: impl Into<String>) -> Self {
+        Self { line, serial: None, what: what.into() }
+    }
+
+    pub(crate) fn of_all(what: impl Into<String>) -> Self {
+        Self::at(0, what)
     }
 }
 

@@ -14,25 +14,23 @@ pub(crate) fn decode(content: &[u8]) -> Result<String, Mistake> {
     let text = text.strip_suffix('\u{1a}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     match text.find('\0') {
-        Some(at) => Err(Mistake {
-            line: line_of(text.as_bytes(), at),
-            serial: None,
-            what: "there is a NUL byte: this is not a text file; save it as CSV UTF-8".to_owned(),
-        }),
+        Some(at) => Err(Mistake::at(
+            line_of(text.as_bytes(), at),
+            "there is a NUL byte: this is not a text file; save it as CSV UTF-8",
+        )),
         None => Ok(text),
     }
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, Mistake> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| Mistake {
-        line: line_of(bytes, error.valid_up_to()),
-        serial: None,
-        what: "it is not UTF-8 text; save the file as CSV UTF-8".to_owned(),
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| {
+        let line = line_of(bytes, error.valid_up_to());
+        Mistake::at(line, "it is not UTF-8 text; save the file as CSV UTF-8")
     })
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Mistake> {
-    let broken = || Mistake::of_all("the list is damaged UTF-16 text; save it as CSV UTF-8".to_owned());
+    let broken = || Mistake::of_all("the list is damaged UTF-16 text; save it as CSV UTF-8");
     let (pairs, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(broken());
