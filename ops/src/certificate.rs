@@ -68,7 +68,7 @@ async fn list(selection: Filter, page: &PageArguments, context: &mut Context<'_>
 
 const COLUMNS: &[Column<CertificateView>] = &[
     short("SERIAL NUMBER", |certificate| certificate.serial_number.clone()),
-    always("STATUS", |certificate| certificate.status.to_owned()),
+    always("STATUS", |certificate| certificate.status.clone()),
     spare(1, always("PROFILE", |certificate| certificate.profile.clone())),
     // The certificates of issuers and OCSP signers have no holder.
     always("HOLDER", |certificate| or_dash(&nonempty(certificate.holder.clone()))),

@@ -25,7 +25,6 @@ pub(crate) struct Connection {
     pub(crate) server: Option<String>,
 }
 
-/// The heading of these options in the help.
 pub(crate) const EVERYWHERE: &str = "Connection and output";
 
 /// `touchmark.toml` in a credential directory.

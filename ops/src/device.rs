@@ -19,6 +19,7 @@ use crate::revoke::revoke;
 use crate::selection::{Selection, device_to_wire};
 use crate::table::{Column, always, short, spare};
 use crate::view::{CertificateView, DeviceView, or_dash};
+use report::alarms;
 
 pub(crate) async fn run(command: DeviceCommand, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
@@ -46,8 +47,10 @@ pub(crate) async fn run(command: DeviceCommand, context: &mut Context<'_>) -> Re
         DeviceCommand::Rework(remark) => actions::rework(remark, context).await,
         DeviceCommand::Expiring { within, page } => report::expiring(within, &page, context).await,
         DeviceCommand::NotSeen { span, since, page } => report::not_seen(since, span, &page, context).await,
-        DeviceCommand::Forks(page) => report::forks(&page, context).await,
-        DeviceCommand::Duplicates(page) => report::duplicates(&page, context).await,
+        DeviceCommand::Forks(page) => alarms(wire::AlarmKind::Fork, report::FORKS, &page, context).await,
+        DeviceCommand::Duplicates(page) => {
+            alarms(wire::AlarmKind::Duplicate, report::DUPLICATES, &page, context).await
+        }
     }
 }
 
@@ -83,7 +86,7 @@ async fn list(
 
 const COLUMNS: &[Column<DeviceView>] = &[
     always("DEVICE", |device| device.device.clone()),
-    always("STATE", |device| device.state.to_owned()),
+    always("STATE", |device| device.state.clone()),
     always("WORK ORDER", |device| device.work_order.clone()),
     spare(1, always("STATION", |device| device.station.clone())),
     spare(3, always("BORN", |device| or_dash(&device.born_at))),

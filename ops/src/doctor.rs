@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &mut Context<'_>) -> Result<(), Failure> {
             condition::report(condition, now, &mut checks);
         }
         for issuer in ISSUERS {
-            list(issuer, now, &mut client, &mut checks).await;
+            crl(issuer, now, &mut client, &mut checks).await;
         }
     }
     if let Some(der) = &der {
@@ -93,15 +93,16 @@ fn credential(connection: &Connection, now: SystemTime, checks: &mut Checks) -> 
         checks.bad(WHAT, "cert.pem is not a certificate", "make another with `touchmark principal issue`");
         return None;
     };
-    let end = certificate.validity().not_after.timestamp();
-    let end = prost_types::Timestamp { seconds: end, nanos: 0 };
-    let days = timestamp::system(Some(&end)).map_or(0, |end| timestamp::days_between(now, end));
-    let left = timestamp::system(Some(&end)).map(|end| timestamp::days_left(now, end)).unwrap_or_default();
-    let said = format!("{}, until {} ({left})", certificate.subject(), timestamp::for_people(Some(&end)));
-    match timestamp::system(Some(&end)) {
-        Some(end) if end <= now => checks.bad(WHAT, said, RENEW_CREDENTIAL),
-        _ if days < DAYS_LEFT_MIN => checks.warn(WHAT, said, RENEW_CREDENTIAL),
-        _ => checks.good(WHAT, said),
+    let until = prost_types::Timestamp { seconds: certificate.validity().not_after.timestamp(), nanos: 0 };
+    let end = timestamp::system(Some(&until)).unwrap_or(now);
+    let (until, left) = (timestamp::for_people(Some(&until)), timestamp::days_left(now, end));
+    let said = format!("{}, until {until} ({left})", certificate.subject());
+    if end <= now {
+        checks.bad(WHAT, said, RENEW_CREDENTIAL);
+    } else if timestamp::days_between(now, end) < DAYS_LEFT_MIN {
+        checks.warn(WHAT, said, RENEW_CREDENTIAL);
+    } else {
+        checks.good(WHAT, said);
     }
     Some(der)
 }
@@ -165,7 +166,7 @@ fn clock(now: SystemTime, served: Option<SystemTime>, checks: &mut Checks) {
     }
 }
 
-async fn list(
+async fn crl(
     issuer: &str,
     now: SystemTime,
     client: &mut RevocationServiceClient<Channel>,
@@ -197,14 +198,14 @@ async fn list(
     let (Some(made), Some(end)) = (timestamp::system(made.as_ref()), timestamp::system(end.as_ref())) else {
         return checks.bad(&what, "without an end (R-CRL-01)", "use the programs of one version");
     };
-    let actions = end.duration_since(made).unwrap_or_default();
+    let life = end.duration_since(made).unwrap_or_default();
     if made.duration_since(now).is_ok_and(|ahead| ahead > SKEW_MAX) {
         let said = format!("{said}: it begins only at {}", timestamp::for_people(first.this_update.as_ref()));
         return checks.bad(&what, said, FROM_THE_FUTURE);
     }
     match end.duration_since(now) {
         Err(_) => checks.bad(&what, format!("{said}: it has expired"), next),
-        Ok(left) if left < actions / FRESH_PART => checks.warn(&what, said, next),
+        Ok(left) if left < life / FRESH_PART => checks.warn(&what, said, next),
         Ok(_) => checks.good(&what, said),
     }
 }
@@ -233,7 +234,6 @@ async fn public(urls: &RevocationUrls, checks: &mut Checks) {
 }
 
 const ISSUERS: [&str; 4] = ["factory", "operational", "infrastructure", ROOT];
-
 const ROOT: &str = "root";
 
 /// Enough time to act, with holidays.

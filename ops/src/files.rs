@@ -33,13 +33,21 @@ pub(crate) fn write_with(
 
 /// Certificates as PEM, one after another.
 pub(crate) fn pem<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> String {
-    certificates
-        .into_iter()
-        .map(|der| {
-            pem::encode_config(
-                &pem::Pem::new("CERTIFICATE", der),
-                pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-            )
-        })
-        .collect()
+    certificates.into_iter().map(|der| pem_of("CERTIFICATE", der)).collect()
+}
+
+pub(crate) fn pem_of(label: &str, der: impl Into<Vec<u8>>) -> String {
+    let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new(label, der), lines)
+}
+
+/// Refuses a directory with anything in it.
+pub(crate) fn check_empty(directory: &Path, next: &str) -> Result<(), Failure> {
+    match fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        true => {
+            let what = format!("{} is not empty; nothing is overwritten", directory.display());
+            Err(Failure::usage(what).next(next))
+        }
+        false => Ok(()),
+    }
 }

@@ -72,7 +72,6 @@ async fn carry_out(arguments: Arguments, output: &mut Output) -> Result<(), Fail
     }
 }
 
-/// A random request id of 16 bytes.
 fn request_id() -> Vec<u8> {
     let mut id = vec![0; 16];
     rand::make_rng::<rand::rngs::StdRng>().fill_bytes(&mut id);

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let ending = diagnostics::begin(PROGRAM);
     let arguments: Arguments = match cli::parse(PROGRAM) {
         Ok(arguments) => arguments,
-        Err(expired) => return expired.tell(),
+        Err(ended) => return ended.tell(),
     };
     LOGGING.to_stderr();
     ending.after(|| {

@@ -103,7 +103,6 @@ impl Output {
         }
     }
 
-    /// Prints one line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         if self.width.is_some() {
             // Keeps the order of notes and data on a terminal.

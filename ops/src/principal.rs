@@ -14,7 +14,7 @@ use crate::arguments::{PageArguments, PrincipalCommand};
 use crate::confirmation::confirm_name;
 use crate::failure::Failure;
 use crate::table::{Column, always, short, spare};
-use crate::view::{CertificateView, or_dash};
+use crate::view::{CertificateView, or_dash, word};
 use crate::{Context, certificate, paging, timestamp};
 
 pub(crate) async fn run(command: PrincipalCommand, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -59,7 +59,7 @@ async fn list(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Fai
 }
 
 const COLUMNS: &[Column<PrincipalView>] = &[
-    always("ROLE", |principal| principal.role.to_owned()),
+    always("ROLE", |principal| principal.role.clone()),
     always("NAME", |principal| principal.name.clone()),
     always("ACTIVE", |principal| if principal.active { "yes" } else { "no" }.to_owned()),
     spare(2, always("CREATED", |principal| or_dash(&principal.created_at))),
@@ -80,7 +80,7 @@ pub(crate) fn role_to_wire(role: Role) -> wire::Role {
 
 #[derive(Debug, Serialize)]
 struct PrincipalView {
-    role: &'static str,
+    role: String,
     name: String,
     active: bool,
     created_at: Option<String>,
@@ -101,8 +101,7 @@ impl PrincipalView {
 
 impl From<wire::Principal> for PrincipalView {
     fn from(principal: wire::Principal) -> Self {
-        let role = Role::ALL.into_iter().find(|role| role_to_wire(*role) == principal.role());
-        let role = role.map_or("unknown", Role::as_str);
+        let role = word(principal.role().as_str_name(), "ROLE_").replace(' ', "-");
         Self {
             role,
             name: principal.name,

@@ -26,7 +26,6 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// Shows that `done` of `total` are done.
     pub(crate) fn at(&mut self, done: u64, total: u64, output: &mut Output) {
         match self {
             Self::Bar(bar) => {

@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> 
     let mut progress = Progress { steps: Vec::new(), started, output };
     progress.done("a CA was made: root, factory, operational and infrastructure issuers");
     authority.serve(&programs, &workspace).await?;
-    progress.done(&format!("the CA serves at {}", authority.server()));
+    progress.done(&format!("the CA serves at {}", authority.server));
 
     let shown = tokio::select! {
         shown = show(&arguments, &programs, &workspace, &mut progress) => shown,
@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: QuickstartArguments, output: &mut Output) -> 
             return Err(failure);
         }
     };
-    report.server = authority.server().to_owned();
+    report.server = authority.server.clone();
     if arguments.keep {
         report.ca_pid = Some(authority.leave_running()?);
     } else {
@@ -68,7 +68,7 @@ async fn show(
     let factory = Factory::set_up(count, &operator, workspace).await?;
     progress.done(&format!(
         "work order {} allows {count} units of {}, by station {}",
-        factory.work_order(),
+        factory.order,
         factory::PRODUCT,
         factory::STATION,
     ));
@@ -81,12 +81,12 @@ async fn show(
     let refusal = factory.provision_one_too_many(programs, workspace).await?;
     progress.done(&format!("unit {} was refused: {}", count + 1, refusal.reason));
 
-    let enrolled = enrollment::enroll_all(programs, workspace, factory.serials()).await?;
+    let enrolled = enrollment::enroll_all(programs, workspace, &factory.serials).await?;
     progress.done(&format!(
         "{count} devices enrolled, each with a key and a connection of its own ({:.0} units/min)",
         units_per_minute(count, enrolled),
     ));
-    let verified = verification::verify_all(workspace, factory.serials()).await?;
+    let verified = verification::verify_all(workspace, &factory.serials).await?;
     progress.done(&format!(
         "{} certificate chains verified by {}",
         verified.chains,
@@ -94,14 +94,32 @@ async fn show(
     ));
     factory.compare_with_the_ledger(&operator).await?;
     progress.done(&format!("the ledger says the same: {count} issued, {count} confirmed, {count} enrolled"));
-    let revoked = revocation::revoke_one(programs, workspace, factory.serials()).await?;
+    let revoked = revocation::revoke_one(programs, workspace, &factory.serials).await?;
     progress.done(&format!(
         "{} was revoked ({}): the CA refuses its renewal, and {} find it on the list",
         revoked.device,
         revoked.reason,
         revoked.found_revoked_by.join(" and "),
     ));
-    Ok(Report::new(workspace, &factory, refusal, provisioned, enrolled, verified, revoked))
+    Ok(Report {
+        directory: workspace.root.display().to_string(),
+        server: String::new(),
+        work_order: factory.order.clone(),
+        product: factory::PRODUCT,
+        devices: count,
+        provisioned: count,
+        provisioned_per_minute: units_per_minute(count, provisioned),
+        enrolled: count,
+        enrolled_per_minute: units_per_minute(count, enrolled),
+        refused: refusal,
+        chains_verified: verified.chains,
+        verified_by: verified.verifiers,
+        revoked,
+        first_device: factory.serials.first().cloned().unwrap_or_default(),
+        seconds: 0.0,
+        ca_pid: None,
+        steps: Vec::new(),
+    })
 }
 
 /// Prints each step when it is done, and keeps it for the report.

@@ -55,7 +55,7 @@ async fn check(serials: &[SerialNumber], wide: bool, context: &mut Context<'_>) 
 
 const COLUMNS: &[Column<StateView>] = &[
     short("CERTIFICATE", |state| state.serial_number.clone()),
-    always("STATE", |state| state.state.to_owned()),
+    always("STATE", |state| state.state.clone()),
     always("SINCE", |state| or_dash(&state.revoked_at)),
     spare(1, always("REASON", |state| or_dash(&state.reason))),
     spare(2, always("ISSUER", |state| or_dash(&state.issuer))),
@@ -64,7 +64,7 @@ const COLUMNS: &[Column<StateView>] = &[
 #[derive(Debug, Serialize)]
 struct StateView {
     serial_number: String,
-    state: &'static str,
+    state: String,
     revoked_at: Option<String>,
     reason: Option<String>,
     invalid_since: Option<String>,

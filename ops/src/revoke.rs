@@ -19,7 +19,6 @@ pub(crate) async fn run(arguments: RevokeArguments, context: &mut Context<'_>) -
     revoke(&arguments.selection.try_into()?, &arguments.why, &arguments.confirmation, context).await
 }
 
-/// Shows what would be revoked, asks for the number, revokes, and prints the result.
 pub(crate) async fn revoke(
     selection: &Selection,
     why: &WhyArguments,

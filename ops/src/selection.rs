@@ -22,11 +22,11 @@ impl Selection {
     }
 
     pub(crate) fn certificate(serial: &SerialNumber) -> Self {
-        Self { words: format!("certificate {serial}"), by: By::SerialNumber(octets(serial).into()) }
+        Self { words: format!("certificate {serial}"), by: By::SerialNumber(octets(serial)) }
     }
 
     pub(crate) fn lineage(serial: &SerialNumber) -> Self {
-        Self { words: format!("lineage of certificate {serial}"), by: By::Lineage(octets(serial).into()) }
+        Self { words: format!("lineage of certificate {serial}"), by: By::Lineage(octets(serial)) }
     }
 
     /// The text for people, for example `work order wo-000017`.
@@ -96,8 +96,8 @@ pub(crate) fn device_to_wire(device: &DeviceId) -> wire::DeviceId {
     wire::DeviceId { product: device.product.to_string(), serial: device.serial.to_string() }
 }
 
-fn octets(serial: &SerialNumber) -> Vec<u8> {
-    serial.as_bytes().to_vec()
+fn octets(serial: &SerialNumber) -> bytes::Bytes {
+    serial.as_bytes().to_vec().into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Tables that fit the terminal: values are shortened, then columns are left out; `--wide` prints everything.
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
-
 /// A column: its head, the cells that it makes of rows, and what happens where there is no room.
 pub(crate) struct Column<V> {
     head: Head,
@@ -63,33 +61,21 @@ fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>)
     if let Some(width) = width.filter(|width| !fits(&columns, &rows, *width)) {
         return Laid { text: one_below_the_other(&columns, &rows, width), cut };
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    match width.filter(|width| needed(&columns, &rows) > *width) {
-        // Nothing more can be left out: the last column goes on in the next line.
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    table.set_header(columns.iter().map(|column| column.text));
-    let before_the_last = widths(&columns, &rows);
-    table.add_rows(rows);
+    let widths = widths(&columns, &rows);
     let last = columns.len().saturating_sub(1);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if index == last { 0 } else { GAP }));
-        if index != last {
-            let width = before_the_last.get(index).copied().unwrap_or_default() + usize::from(GAP);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
-                u16::try_from(width.min(HEAD_WIDTH_MAX)).unwrap_or(u16::MAX),
-            )));
-        }
-    }
-    let text = table.to_string();
-    let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    let before = widths.iter().take(last).map(|width| width + GAP).sum();
+    // Nothing more can be left out: the last column goes on below itself.
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(before));
+    let line = |cells: Vec<String>| {
+        let padded =
+            cells.iter().zip(&widths).take(last).map(|(cell, width)| format!("{cell:width$}{:GAP$}", ""));
+        let start: String = padded.collect();
+        let end = cells.last().map_or("", String::as_str).lines().map(|line| wrapped_at(line, room, 0));
+        let end = end.collect::<Vec<_>>().join("\n").replace('\n', &format!("\n{:before$}", ""));
+        format!("{start}{end}").trim_end().to_owned()
+    };
+    let heads = columns.iter().map(|column| column.text.to_owned()).collect();
+    let text = std::iter::once(heads).chain(rows).map(line).collect::<Vec<_>>().join("\n");
     Laid { text, cut }
 }
 
@@ -104,12 +90,11 @@ fn fits(columns: &[Head], rows: &[Vec<String>], width: usize) -> bool {
 /// For a narrow terminal: each value on a line with its head, and an empty line between two rows.
 fn one_below_the_other(columns: &[Head], rows: &[Vec<String>], width: usize) -> String {
     let heads = columns.iter().map(|column| column.text.chars().count()).max().unwrap_or_default();
-    let gap = usize::from(GAP);
     let row = |row: &Vec<String>| {
         let lines = columns
             .iter()
             .zip(row)
-            .map(|(column, cell)| wrapped_line(&format!("{:heads$}{:gap$}{cell}", column.text, ""), width));
+            .map(|(column, cell)| wrapped_line(&format!("{:heads$}{:GAP$}{cell}", column.text, ""), width));
         lines.collect::<Vec<_>>().join("\n")
     };
     rows.iter().map(row).collect::<Vec<_>>().join("\n\n")
@@ -135,7 +120,7 @@ fn sparest(columns: &[Head]) -> Option<usize> {
 }
 
 fn needed(columns: &[Head], rows: &[Vec<String>]) -> usize {
-    widths(columns, rows).iter().sum::<usize>() + columns.len().saturating_sub(1) * usize::from(GAP)
+    widths(columns, rows).iter().sum::<usize>() + columns.len().saturating_sub(1) * GAP
 }
 
 fn widths(columns: &[Head], rows: &[Vec<String>]) -> Vec<usize> {
@@ -156,10 +141,13 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
 }
 
 fn wrapped_line(line: &str, width: usize) -> String {
+    wrapped_at(line, width, value_column(line))
+}
+
+fn wrapped_at(line: &str, width: usize, indent: usize) -> String {
     if line.chars().count() <= width {
         return line.to_owned();
     }
-    let indent = value_column(line);
     let mut lines = vec![String::new()];
     let mut length = 0;
     for word in line.split_inclusive(' ') {
@@ -188,17 +176,13 @@ fn value_column(line: &str) -> usize {
     }
 }
 
-const GAP: u16 = 2;
-
+const GAP: usize = 2;
 const WRAPPED_WIDTH_MIN: usize = 24;
 
 /// Characters of a shortened serial number: enough to tell the certificates of a device apart.
 const SHORT_CHARACTERS: usize = 12;
 
 const NAME_CHARACTERS_MAX: usize = 24;
-
-/// The greatest width of a column before the last in a wrapped table.
-const HEAD_WIDTH_MAX: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -30,11 +30,15 @@ pub(crate) fn or_dash(text: &Option<String>) -> String {
     text.clone().unwrap_or_else(|| "-".to_owned())
 }
 
-pub(crate) fn revocation_word(state: wire::RevocationState) -> &'static str {
-    match state {
-        wire::RevocationState::Good => "good",
-        wire::RevocationState::Revoked => "revoked",
-        wire::RevocationState::Held => "held",
-        wire::RevocationState::Unknown | wire::RevocationState::Unspecified => "unknown",
+/// A value of the wire in words, for example `in use` for `CERTIFICATE_STATUS_IN_USE`.
+pub(crate) fn word(name: &str, prefix: &str) -> String {
+    match name.strip_prefix(prefix) {
+        None | Some("UNSPECIFIED") => "unknown".to_owned(),
+        Some(word) => word.to_lowercase().replace('_', " "),
     }
+}
+
+/// The state of a certificate in a word.
+pub(crate) fn revocation_word(state: wire::RevocationState) -> String {
+    word(state.as_str_name(), "REVOCATION_STATE_")
 }

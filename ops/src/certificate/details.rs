@@ -100,7 +100,7 @@ impl CertificateDetails {
 struct Relative {
     serial_number: String,
     profile: String,
-    status: &'static str,
+    status: String,
     not_before: Option<String>,
     not_after: Option<String>,
     #[serde(skip)]

@@ -110,7 +110,6 @@ async fn each(
     Err(last.with_rest(&format!("{done} of {} were done", count(devices.len() as u64, "device"))))
 }
 
-/// Names the devices that are left.
 fn rest(devices: &[&DeviceId]) -> String {
     match devices {
         [] | [_] => String::new(),
@@ -122,7 +121,6 @@ fn state_now(view: &DeviceView) -> String {
     format!("{} is {}", view.device, view.state_text())
 }
 
-/// Names the device, if the command is about several.
 fn about(device: &DeviceId, status: Status, devices: usize) -> Failure {
     let failure = Failure::from(status);
     if devices == 1 { failure } else { failure.about(&device.to_string()) }

@@ -12,7 +12,7 @@ use crate::arguments::PageArguments;
 use crate::certificate::list_page as list_certificates;
 use crate::failure::Failure;
 use crate::table::{Column, always, short, spare};
-use crate::view::{DeviceView, device_name, or_dash, serial_text};
+use crate::view::{DeviceView, device_name, or_dash, serial_text, word};
 use crate::{Context, paging, timestamp};
 
 pub(super) async fn expiring(
@@ -34,7 +34,7 @@ const EXPIRING: &[Column<Expiring>] = &[
     always("DEVICE", |row| row.device.clone()),
     always("ENDS", |row| row.not_after.clone().unwrap_or_default()),
     always("DAYS LEFT", |row| row.days_left.to_string()),
-    always("STATUS", |row| row.status.to_owned()),
+    always("STATUS", |row| row.status.clone()),
     spare(2, short("CERTIFICATE", |row| row.serial_number.clone().unwrap_or_default())),
     spare(1, always("WORK ORDER", |row| row.work_order.clone())),
 ];
@@ -63,17 +63,13 @@ pub(super) async fn not_seen(
 const NOT_SEEN: &[Column<DeviceView>] = &[
     always("DEVICE", |device| device.device.clone()),
     always("LAST SEEN", |device| device.last_seen_at.clone().unwrap_or_else(|| "never".to_owned())),
-    always("STATE", |device| device.state.to_owned()),
+    always("STATE", |device| device.state.clone()),
     spare(3, always("BORN", |device| or_dash(&device.born_at))),
     spare(1, always("WORK ORDER", |device| device.work_order.clone())),
     spare(2, always("STATION", |device| device.station.clone())),
 ];
 
-pub(super) async fn forks(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
-    alarms(wire::AlarmKind::Fork, FORKS, page, context).await
-}
-
-const FORKS: &[Column<AlarmView>] = &[
+pub(super) const FORKS: &[Column<AlarmView>] = &[
     always("AT", |alarm| alarm.at.clone().unwrap_or_default()),
     always("DEVICE", |alarm| alarm.device.clone()),
     always("HELD", |alarm| if alarm.held { "yes" } else { "no" }.to_owned()),
@@ -82,11 +78,7 @@ const FORKS: &[Column<AlarmView>] = &[
     spare(2, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
 ];
 
-pub(super) async fn duplicates(page: &PageArguments, context: &mut Context<'_>) -> Result<(), Failure> {
-    alarms(wire::AlarmKind::Duplicate, DUPLICATES, page, context).await
-}
-
-const DUPLICATES: &[Column<AlarmView>] = &[
+pub(super) const DUPLICATES: &[Column<AlarmView>] = &[
     always("AT", |alarm| alarm.at.clone().unwrap_or_default()),
     always("DEVICE", |alarm| alarm.device.clone()),
     always("WHAT", |alarm| alarm.kind.to_owned()),
@@ -96,7 +88,7 @@ const DUPLICATES: &[Column<AlarmView>] = &[
     spare(3, always("LEDGER ENTRY", |alarm| alarm.ledger_entry.to_string())),
 ];
 
-async fn alarms(
+pub(super) async fn alarms(
     kind: wire::AlarmKind,
     columns: &[Column<AlarmView>],
     page: &PageArguments,
@@ -117,7 +109,7 @@ struct Expiring {
     not_after: Option<String>,
     /// Whole days; negative when it has expired.
     days_left: i64,
-    status: &'static str,
+    status: String,
     serial_number: Option<String>,
     work_order: String,
 }
@@ -125,20 +117,17 @@ struct Expiring {
 impl Expiring {
     /// `None` for principals, and for certificates that may expire: revoked or superseded ones.
     fn of(certificate: wire::CertificateSummary, now: SystemTime) -> Option<Self> {
-        let status = match certificate.status() {
-            wire::CertificateStatus::Issued => "issued",
-            wire::CertificateStatus::InUse => "in use",
-            wire::CertificateStatus::Held => "held",
-            wire::CertificateStatus::Unspecified
-            | wire::CertificateStatus::Revoked
-            | wire::CertificateStatus::Superseded => return None,
-        };
+        use wire::CertificateStatus::{Held, InUse, Issued};
+        let status = certificate.status();
+        if !matches!(status, Issued | InUse | Held) {
+            return None;
+        }
         let ends = timestamp::system(certificate.not_after.as_ref())?;
         Some(Self {
             device: device_name(certificate.device.as_ref()?),
             not_after: timestamp::text(certificate.not_after.as_ref()),
             days_left: timestamp::days_between(now, ends),
-            status,
+            status: word(status.as_str_name(), "CERTIFICATE_STATUS_"),
             serial_number: serial_text(&certificate.serial_number),
             work_order: certificate.work_order,
         })
@@ -146,7 +135,7 @@ impl Expiring {
 }
 
 #[derive(Debug, Serialize)]
-struct AlarmView {
+pub(super) struct AlarmView {
     kind: &'static str,
     at: Option<String>,
     device: String,

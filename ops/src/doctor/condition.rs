@@ -52,31 +52,25 @@ pub(super) fn report(condition: &wire::GetConditionResponse, now: SystemTime, ch
 }
 
 fn certificate_end(end: &wire::CertificateEnd, now: SystemTime, checks: &mut Checks) {
-    let server = end.name == SERVER;
-    let (what, next) = match server {
-        true => ("server certificate".to_owned(), SERVER_NEXT),
-        false => (format!("{} issuer", end.name), ISSUER_NEXT),
+    let (what, next, warn_days, bad_days) = match end.name.as_str() {
+        SERVER => ("server certificate".to_owned(), SERVER_NEXT, SERVER_DAYS, SERVER_DAYS_BAD),
+        name => (format!("{name} issuer"), ISSUER_NEXT, ISSUER_DAYS, ISSUER_DAYS_BAD),
     };
     let Some(not_after) = timestamp::system(end.not_after.as_ref()) else {
         return checks.bad(&what, "without an end", "use the programs of one version");
     };
     let until = timestamp::for_people(end.not_after.as_ref());
-    let days = timestamp::days_between(now, not_after);
-    let (warn_days, bad_days) =
-        if server { (SERVER_DAYS, SERVER_DAYS_BAD) } else { (ISSUER_DAYS, ISSUER_DAYS_BAD) };
+    let (days, left) = (timestamp::days_between(now, not_after), timestamp::days_left(now, not_after));
     if not_after <= now {
         checks.bad(&what, format!("ended at {until}: everybody refuses what needs it"), next);
     } else if days < bad_days {
-        checks.bad(&what, format!("until {until}: only {}", timestamp::days_left(now, not_after)), next);
+        checks.bad(&what, format!("until {until}: only {left}"), next);
     } else if days < warn_days {
-        checks.warn(&what, format!("until {until}: {}", timestamp::days_left(now, not_after)), next);
+        checks.warn(&what, format!("until {until}: {left}"), next);
+    } else if days < NEVER_DAYS {
+        checks.good(&what, format!("until {until} ({left})"));
     } else {
-        let left = if days < NEVER_DAYS {
-            format!(" ({})", timestamp::days_left(now, not_after))
-        } else {
-            String::new()
-        };
-        checks.good(&what, format!("until {until}{left}"));
+        checks.good(&what, format!("until {until}"));
     }
 }
 
@@ -109,7 +103,6 @@ const CLOCK: &str = "CA's clock";
 const READINESS: &str = "readiness";
 const AHEAD: &str = "certificate";
 const SERVER: &str = "server";
-
 const CLOCK_NEXT: &str = "put the CA's clock right; if it is right, confirm it with `touchmark-ca confirm-time` (docs/operations/wrong-clock.md)";
 
 const SERVER_NEXT: &str =

@@ -15,7 +15,6 @@ use crate::arguments::IssueArguments;
 use crate::failure::Failure;
 use crate::{files, request_id};
 
-/// A request, and what this run created for it.
 pub(super) struct Prepared {
     pub(super) pending: PendingRequest,
     pub(super) created: CreatedFiles,
@@ -40,7 +39,6 @@ impl CreatedFiles {
     }
 }
 
-/// The request as it lies on disk until it is answered.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct PendingRequest {
@@ -96,10 +94,7 @@ pub(super) fn prepare(arguments: &IssueArguments) -> Result<Prepared, Failure> {
         }
         return Ok(Prepared { pending, created: CreatedFiles::default() });
     }
-    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Failure::usage(format!("{} is not empty; nothing is overwritten", directory.display()))
-            .next("use another --out directory"));
-    }
+    files::check_empty(directory, "use another --out directory")?;
     let csr = arguments.csr.as_deref().map(read_request).transpose()?;
     let mut created = CreatedFiles { files: vec![path.clone()], directory: None };
     if !directory.exists() {

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 #[derive(Debug)]
 pub(crate) struct Authority {
-    server: String,
+    pub(crate) server: String,
     process: Option<Child>,
     log: PathBuf,
 }
@@ -66,10 +66,6 @@ impl Authority {
         }
     }
 
-    pub(crate) fn server(&self) -> &str {
-        &self.server
-    }
-
     pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         if let Some(pid) = pid(&process) {
@@ -100,7 +96,6 @@ fn pid(process: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(process.id()?).ok()?)
 }
 
-/// Three ports that are free now.
 fn free_ports() -> Result<(SocketAddr, SocketAddr, SocketAddr), Failure> {
     let free = |wanted: u16| {
         TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))

@@ -16,8 +16,8 @@ use crate::{device, files, principal, work_order};
 
 #[derive(Debug)]
 pub(crate) struct Factory {
-    order: String,
-    serials: Vec<String>,
+    pub(crate) order: String,
+    pub(crate) serials: Vec<String>,
     one_too_many: String,
 }
 
@@ -64,14 +64,6 @@ impl Factory {
             serials: (1..=count).map(serial).collect(),
             one_too_many: serial(count + 1),
         })
-    }
-
-    pub(crate) fn work_order(&self) -> &str {
-        &self.order
-    }
-
-    pub(crate) fn serials(&self) -> &[String] {
-        &self.serials
     }
 
     /// Provisions all units with `touchmark-station`, each a `touchmark-agent factory` process.
@@ -154,7 +146,6 @@ impl Factory {
 }
 
 pub(crate) const PRODUCT: &str = "cam-2";
-
 pub(crate) const STATION: &str = "line-1";
 
 /// Enough to keep two cores busy.

@@ -19,7 +19,6 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds them. An error if one is missing.
     pub(crate) fn beside_this_one() -> Result<Self, Failure> {
         let touchmark = std::env::current_exe().map_err(|source| Failure::file("this program", source))?;
         let beside = |name: &str| {

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::factory::{Factory, PRODUCT, Refusal};
+use super::factory::Refusal;
 use super::programs::Programs;
 use super::revocation::RevokedDevice;
-use super::verification::Verified;
 use super::workspace::Workspace;
 use crate::output::fact_lines;
 use crate::table::{Column, always, lay_out};
@@ -25,20 +24,20 @@ pub(crate) struct Step {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    directory: String,
+    pub(crate) directory: String,
     pub(crate) server: String,
-    work_order: String,
-    product: &'static str,
-    devices: u32,
-    provisioned: u32,
-    provisioned_per_minute: f64,
-    enrolled: u32,
-    enrolled_per_minute: f64,
-    refused: Refusal,
-    chains_verified: usize,
-    verified_by: Vec<&'static str>,
-    revoked: RevokedDevice,
-    first_device: String,
+    pub(crate) work_order: String,
+    pub(crate) product: &'static str,
+    pub(crate) devices: u32,
+    pub(crate) provisioned: u32,
+    pub(crate) provisioned_per_minute: f64,
+    pub(crate) enrolled: u32,
+    pub(crate) enrolled_per_minute: f64,
+    pub(crate) refused: Refusal,
+    pub(crate) chains_verified: usize,
+    pub(crate) verified_by: Vec<&'static str>,
+    pub(crate) revoked: RevokedDevice,
+    pub(crate) first_device: String,
     pub(crate) seconds: f64,
     /// The process id of the CA, if it was left running.
     pub(crate) ca_pid: Option<u32>,
@@ -46,37 +45,6 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(
-        workspace: &Workspace,
-        factory: &Factory,
-        refused: Refusal,
-        provisioned: Duration,
-        enrolled: Duration,
-        verified: Verified,
-        revoked: RevokedDevice,
-    ) -> Self {
-        let devices = u32::try_from(factory.serials().len()).unwrap_or(u32::MAX);
-        Self {
-            directory: workspace.root.display().to_string(),
-            server: String::new(),
-            work_order: factory.work_order().to_owned(),
-            product: PRODUCT,
-            devices,
-            provisioned: devices,
-            provisioned_per_minute: units_per_minute(devices, provisioned),
-            enrolled: devices,
-            enrolled_per_minute: units_per_minute(devices, enrolled),
-            refused,
-            chains_verified: verified.chains,
-            verified_by: verified.verifiers,
-            revoked,
-            first_device: factory.serials().first().cloned().unwrap_or_default(),
-            seconds: 0.0,
-            ca_pid: None,
-            steps: Vec::new(),
-        }
-    }
-
     pub(crate) fn to_text(&self, workspace: &Workspace, programs: &Programs) -> String {
         let rows = [
             (
@@ -159,7 +127,6 @@ const COLUMNS: &[Column<(&'static str, String, String)>] = &[
     always("", |(.., how)| how.clone()),
 ];
 
-/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())

@@ -20,7 +20,6 @@ pub(crate) struct RevokedDevice {
     pub(crate) reason: &'static str,
     /// The CA's reason when the device asked for a renewal.
     pub(crate) renewal_refused: &'static str,
-    /// The verifiers that found it on the CRLs.
     pub(crate) found_revoked_by: Vec<&'static str>,
 }
 
@@ -45,7 +44,7 @@ pub(crate) async fn revoke_one(
     let mut watch = operator(&log, &["revocations", "watch", "--once", "--write-crl"])?;
     succeed(watch.arg(&workspace.lists), &log, COMMAND_WITHIN).await?;
 
-    let verifiers = Verifiers::with_lists(&workspace.lists.join(LISTS_FILE)).await?;
+    let verifiers = Verifiers::with_crls(&workspace.lists.join(CRLS_FILE)).await?;
     let current = |serial: &String| workspace.devices.join(serial).join("current");
     verifiers.all_find(&current(stolen), Expected::Revoked).await?;
     if let Some(other) = others.last() {
@@ -81,7 +80,7 @@ const CERTIFICATES: &str = "2";
 const REVOKED: &str = "CLIENT_CERTIFICATE_REVOKED";
 
 /// The file of `revocations watch` with the CRLs of all issuers.
-const LISTS_FILE: &str = "crls.pem";
+const CRLS_FILE: &str = "crls.pem";
 
 /// For one command on a slow and busy machine, with the publication of CRLs.
 const COMMAND_WITHIN: Duration = Duration::from_secs(60);

@@ -26,7 +26,7 @@ pub(crate) struct Verified {
 
 /// Verifies both certificates of every device. No serial number and no key may occur twice.
 pub(crate) async fn verify_all(workspace: &Workspace, serials: &[String]) -> Result<Verified, Failure> {
-    let verifiers = Verifiers::without_lists().await;
+    let verifiers = Verifiers::without_crls().await;
     let (mut numbers, mut keys, mut chains) = (HashSet::new(), HashSet::new(), 0);
     for serial in serials {
         for kind in ["idevid", "current"] {
@@ -64,26 +64,26 @@ pub(crate) enum Expected {
 #[derive(Debug)]
 pub(crate) struct Verifiers {
     /// The CRLs of all issuers, DER, and their file in PEM.
-    lists: Option<(Vec<CertificateRevocationListDer<'static>>, PathBuf)>,
+    crls: Option<(Vec<CertificateRevocationListDer<'static>>, PathBuf)>,
     openssl: bool,
 }
 
 impl Verifiers {
-    pub(crate) async fn without_lists() -> Self {
-        Self { lists: None, openssl: openssl_is_there().await }
+    pub(crate) async fn without_crls() -> Self {
+        Self { crls: None, openssl: openssl_is_there().await }
     }
 
     /// Also checks every certificate of a chain against the CRLs of a file.
-    pub(crate) async fn with_lists(path: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn with_crls(path: &Path) -> Result<Self, Failure> {
         let pem = std::fs::read(path).map_err(|source| Failure::file(path, source))?;
-        let lists = CertificateRevocationListDer::pem_slice_iter(&pem)
+        let crls = CertificateRevocationListDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
-            .map_err(|_| Failure::local(format!("{}: not lists in PEM", path.display())))?;
-        Ok(Self { lists: Some((lists, path.to_path_buf())), openssl: openssl_is_there().await })
+            .map_err(|_| Failure::local(format!("{}: not CRLs in PEM", path.display())))?;
+        Ok(Self { crls: Some((crls, path.to_path_buf())), openssl: openssl_is_there().await })
     }
 
     pub(crate) fn names(&self) -> Vec<&'static str> {
-        let openssl = match self.lists {
+        let openssl = match self.crls {
             Some(_) => "openssl verify -crl_check_all",
             None => "openssl verify -x509_strict",
         };
@@ -120,12 +120,12 @@ impl Verifiers {
         let now = SystemClock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let judge = || {
             let anchors = trust.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>()?;
-            let lists = self.lists.iter().flat_map(|(lists, _)| lists);
-            let lists: Vec<CertRevocationList<'_>> = lists
+            let crls = self.crls.iter().flat_map(|(crls, _)| crls);
+            let crls: Vec<CertRevocationList<'_>> = crls
                 .map(|der| Ok(BorrowedCertRevocationList::from_der(der)?.to_owned()?.into()))
                 .collect::<Result<_, webpki::Error>>()?;
-            let lists: Vec<_> = lists.iter().collect();
-            let options = RevocationOptionsBuilder::new(&lists).ok().map(RevocationOptionsBuilder::build);
+            let crls: Vec<_> = crls.iter().collect();
+            let options = RevocationOptionsBuilder::new(&crls).ok().map(RevocationOptionsBuilder::build);
             EndEntityCert::try_from(&leaf)?
                 .verify_for_usage(
                     webpki::ALL_VERIFICATION_ALGS,
@@ -144,7 +144,7 @@ impl Verifiers {
     async fn openssl(&self, directory: &Path) -> Result<Output, Failure> {
         let mut openssl = Command::new("openssl");
         openssl.args(["verify", "-x509_strict"]);
-        if let Some((_, path)) = &self.lists {
+        if let Some((_, path)) = &self.crls {
             openssl.args(["-crl_check_all", "-CRLfile"]).arg(path);
         }
         openssl.arg("-CAfile").arg(directory.join(TRUST_FILE));

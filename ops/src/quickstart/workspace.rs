@@ -1,10 +1,9 @@
 //! The directory of a quickstart.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::files::make_directory;
+use crate::files::{check_empty, make_directory};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
@@ -32,13 +31,7 @@ impl Workspace {
             Some(directory) => {
                 let root =
                     std::path::absolute(directory).map_err(|source| Failure::file(directory, source))?;
-                if fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_some()) {
-                    return Err(Failure::usage(format!(
-                        "{} is not empty; nothing is overwritten",
-                        root.display()
-                    ))
-                    .next("choose another --dir, or remove it"));
-                }
+                check_empty(&root, "choose another --dir, or remove it")?;
                 make_directory(&root)?;
                 root
             }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use proto::v1 as wire;
@@ -20,9 +20,9 @@ use crate::files;
 
 #[derive(Debug)]
 pub(super) struct CrlDirectory {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// The content of each issuer's file.
-    written: BTreeMap<String, Option<WrittenCrl>>,
+    pub(super) written: BTreeMap<String, Option<WrittenCrl>>,
 }
 
 impl CrlDirectory {
@@ -35,14 +35,6 @@ impl CrlDirectory {
         };
         let all = chosen.into_iter().chain([ROOT]);
         Ok(Self { directory, written: all.map(|issuer| (issuer.to_owned(), None)).collect() })
-    }
-
-    pub(super) fn issuers(&self) -> impl Iterator<Item = &String> {
-        self.written.keys()
-    }
-
-    pub(super) fn has(&self, issuer: &str) -> bool {
-        self.written.contains_key(issuer)
     }
 
     /// Fetches a CRL until it shows this event, and writes it if it changed. Returns whether it changed;
@@ -69,10 +61,7 @@ impl CrlDirectory {
         if there.is_some_and(|there| there.number == fetched.written.number) {
             return Ok(Some(false));
         }
-        let text = pem::encode_config(
-            &pem::Pem::new("X509 CRL", fetched.der),
-            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-        );
+        let text = files::pem_of("X509 CRL", fetched.der);
         files::write(&self.file(issuer), text.as_bytes(), false)?;
         self.written.insert(issuer.to_owned(), Some(fetched.written));
         Ok(Some(true))
@@ -80,14 +69,13 @@ impl CrlDirectory {
 
     /// Writes the file with all CRLs, from the files of each.
     pub(super) fn write_bundle(&self) -> Result<(), Failure> {
-        let path = self.directory.join(BUNDLE_FILE);
         let copy = |file: &mut BufWriter<fs::File>| -> io::Result<()> {
             for issuer in self.written.keys() {
                 io::copy(&mut fs::File::open(self.file(issuer))?, file)?;
             }
             file.flush()
         };
-        files::write_with(&path, false, copy)
+        files::write_with(&self.bundle_file(), false, copy)
     }
 
     /// After a quarter of the remaining life of the CRL that expires first, at most after [`LOOK_EVERY`].
@@ -115,10 +103,6 @@ impl CrlDirectory {
     pub(super) fn bundle_file(&self) -> PathBuf {
         self.directory.join(BUNDLE_FILE)
     }
-
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
 }
 
 /// The issuers of certificates that a broker may meet.
@@ -126,11 +110,9 @@ const ISSUERS: [&str; 3] = ["factory", "operational", "infrastructure"];
 
 const ROOT: &str = "root";
 
-/// All CRLs, one after another.
 const BUNDLE_FILE: &str = "crls.pem";
 
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
-
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// Publication follows a revocation within a second, so that the first fetch may be too early.

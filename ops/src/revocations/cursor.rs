@@ -12,7 +12,8 @@ pub(super) struct Cursor {
     file: Option<PathBuf>,
     /// The content of the file.
     kept: String,
-    now: String,
+    /// The cursor from which to go on; empty at the beginning.
+    pub(super) now: String,
 }
 
 impl Cursor {
@@ -31,16 +32,6 @@ impl Cursor {
             },
         };
         Ok(Self { file, now: kept.clone(), kept })
-    }
-
-    /// The cursor from which to go on; empty at the beginning.
-    pub(super) fn now(&self) -> &str {
-        &self.now
-    }
-
-    /// Sets the cursor. The file does not change.
-    pub(super) fn advance(&mut self, cursor: String) {
-        self.now = cursor;
     }
 
     /// Writes the cursor to the file, atomically, if it changed.
@@ -66,12 +57,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("cursor");
         let mut cursor = Cursor::open(Some(file.clone())).unwrap();
-        assert_eq!(cursor.now(), "");
-        cursor.advance("7.0".to_owned());
+        assert_eq!(cursor.now, "");
+        cursor.now = "7.0".to_owned();
         cursor.keep().unwrap();
-        cursor.advance("8.0".to_owned());
-        assert_eq!(cursor.now(), "8.0");
-        assert_eq!(Cursor::open(Some(file)).unwrap().now(), "7.0");
+        cursor.now = "8.0".to_owned();
+        assert_eq!(cursor.now, "8.0");
+        assert_eq!(Cursor::open(Some(file)).unwrap().now, "7.0");
     }
 
     #[test]

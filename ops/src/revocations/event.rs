@@ -10,7 +10,7 @@ use crate::view::{device_name, revocation_word};
 pub(super) struct EventView {
     at: Option<String>,
     /// `revoked`, `held`, or `good` when it was released.
-    state: &'static str,
+    state: String,
     reason: Option<String>,
     serial_number: String,
     issuer: String,
@@ -22,7 +22,7 @@ pub(super) struct EventView {
 
 impl EventView {
     pub(super) fn to_text(&self) -> String {
-        let what = match (self.state, &self.reason) {
+        let what = match (self.state.as_str(), &self.reason) {
             ("good", _) => "released".to_owned(),
             (state, Some(reason)) => format!("{state} ({reason})"),
             (state, None) => state.to_owned(),

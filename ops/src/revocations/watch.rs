@@ -101,8 +101,8 @@ impl Watcher {
     async fn follow(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
         let mut client = context.connection.revocations().await?;
         let request = wire::WatchRevocationsRequest {
-            cursor: self.cursor.now().to_owned(),
-            from_now: self.from_now && self.cursor.now().is_empty(),
+            cursor: self.cursor.now.clone(),
+            from_now: self.from_now && self.cursor.now.is_empty(),
         };
         let mut stream = client.watch_revocations(request).await?.into_inner();
         self.mark_all_stale();
@@ -154,7 +154,7 @@ impl Watcher {
             if !self.quiet {
                 lines.push(output.text_of(&EventView::from(&event), EventView::to_text)?);
             }
-            if self.crls.as_ref().is_some_and(|crls| crls.has(&event.issuer)) {
+            if self.crls.as_ref().is_some_and(|crls| crls.written.contains_key(&event.issuer)) {
                 self.stale.insert(event.issuer.clone(), Some(event));
             }
         }
@@ -162,7 +162,7 @@ impl Watcher {
             // Printed before the cursor advances.
             output.lines_to_a_reader(lines.join("\n")).await?;
         }
-        self.cursor.advance(message.cursor);
+        self.cursor.now = message.cursor;
         Ok(message.caught_up)
     }
 
@@ -189,7 +189,7 @@ impl Watcher {
             }
             if changed {
                 crls.write_bundle()?;
-                output.note(&format!("CRLs in {} are new", crls.directory().display()));
+                output.note(&format!("CRLs in {} are new", crls.directory.display()));
                 self.hook_pending = self.hook.is_some();
             }
         }
@@ -222,7 +222,7 @@ impl Watcher {
     }
 
     fn mark_all_stale(&mut self) {
-        for issuer in self.crls.iter().flat_map(CrlDirectory::issuers) {
+        for issuer in self.crls.iter().flat_map(|crls| crls.written.keys()) {
             self.stale.entry(issuer.clone()).or_default();
         }
     }
@@ -272,7 +272,6 @@ const SETTLED_EVERY: Duration = Duration::from_secs(5);
 /// A hook that hangs must not hold up the CRLs.
 const HOOK_WITHIN: Duration = Duration::from_secs(60);
 
-/// The pause before unfinished work is tried again.
 const OWED_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long `--once` waits for CRLs that show the last events. A CA that publishes takes a second.

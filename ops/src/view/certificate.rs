@@ -4,14 +4,14 @@ use proto::v1 as wire;
 use serde::Serialize;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{device_name, nonempty, serial_text};
+use super::{device_name, nonempty, serial_text, word};
 use crate::output::fact_lines;
 use crate::{files, timestamp};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct CertificateView {
     pub(crate) serial_number: String,
-    pub(crate) status: &'static str,
+    pub(crate) status: String,
     pub(crate) profile: String,
     /// `product/serial` of a device, or a principal such as `station:line-3`.
     pub(crate) holder: String,
@@ -26,7 +26,6 @@ pub(crate) struct CertificateView {
     pub(crate) child_serial_numbers: Vec<String>,
     /// When it will be revoked because its child is in use, RFC 3339.
     pub(crate) ends_at: Option<String>,
-    /// The shard of its issuer's CRL.
     pub(crate) shard: Option<u32>,
     pub(crate) revoked_at: Option<String>,
     pub(crate) revocation_reason: Option<String>,
@@ -41,16 +40,8 @@ pub(crate) struct CertificateView {
 
 impl From<wire::CertificateSummary> for CertificateView {
     fn from(summary: wire::CertificateSummary) -> Self {
-        let status = match summary.status() {
-            wire::CertificateStatus::Unspecified => "unknown",
-            wire::CertificateStatus::Issued => "issued",
-            wire::CertificateStatus::InUse => "in use",
-            wire::CertificateStatus::Revoked => "revoked",
-            wire::CertificateStatus::Superseded => "superseded",
-            wire::CertificateStatus::Held => "held",
-        };
         Self {
-            status,
+            status: word(summary.status().as_str_name(), "CERTIFICATE_STATUS_"),
             serial_number: hex::encode(&summary.serial_number),
             holder: summary.device.as_ref().map_or(summary.principal, device_name),
             profile: summary.profile,
@@ -107,7 +98,7 @@ impl CertificateView {
     }
 
     fn status_text(&self) -> String {
-        match self.status {
+        match self.status.as_str() {
             "issued" if self.is_of_a_device() => {
                 "issued: on record; its holder has not been seen using it".to_owned()
             }

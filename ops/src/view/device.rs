@@ -3,13 +3,13 @@
 use proto::v1 as wire;
 use serde::Serialize;
 
-use super::{device_name, serial_text};
+use super::{device_name, serial_text, word};
 use crate::timestamp;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct DeviceView {
     pub(crate) device: String,
-    pub(crate) state: &'static str,
+    pub(crate) state: String,
     pub(crate) work_order: String,
     pub(crate) station: String,
     pub(crate) born_at: Option<String>,
@@ -22,18 +22,8 @@ pub(crate) struct DeviceView {
 
 impl From<wire::Device> for DeviceView {
     fn from(device: wire::Device) -> Self {
-        let state = match device.state() {
-            wire::DeviceState::Unspecified => "unknown",
-            wire::DeviceState::Issued => "issued",
-            wire::DeviceState::Provisioned => "provisioned",
-            wire::DeviceState::Enrolled => "enrolled",
-            wire::DeviceState::Scrapped => "scrapped",
-            wire::DeviceState::Held => "held",
-            wire::DeviceState::Retired => "retired",
-            wire::DeviceState::Revoked => "revoked",
-        };
         Self {
-            state,
+            state: word(device.state().as_str_name(), "DEVICE_STATE_"),
             device: device.id.as_ref().map(device_name).unwrap_or_default(),
             work_order: device.work_order,
             station: device.station,
@@ -49,7 +39,7 @@ impl From<wire::Device> for DeviceView {
 
 impl DeviceView {
     pub(crate) fn state_text(&self) -> &'static str {
-        match self.state {
+        match self.state.as_str() {
             "issued" => "issued: it has a birth certificate; the station has not confirmed that it arrived",
             "provisioned" => {
                 "provisioned: the station read its birth certificate back; no operational certificate is in use"

@@ -6,13 +6,14 @@ use proto::v1 as wire;
 use proto::v1::work_order::Serials;
 use serde::Serialize;
 
+use super::word;
 use crate::output::fact_lines;
 use crate::timestamp;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkOrderView {
     pub(crate) id: String,
-    state: &'static str,
+    state: String,
     /// `not begun`, `open` or `ended`.
     window: &'static str,
     pub(crate) product: String,
@@ -36,12 +37,7 @@ pub(crate) struct WorkOrderView {
 impl From<wire::WorkOrder> for WorkOrderView {
     fn from(order: wire::WorkOrder) -> Self {
         let counts = order.counts.unwrap_or_default();
-        let state = match order.state() {
-            wire::WorkOrderState::Unspecified => "unknown",
-            wire::WorkOrderState::Open => "open",
-            wire::WorkOrderState::Paused => "paused",
-            wire::WorkOrderState::Closed => "closed",
-        };
+        let state = word(order.state().as_str_name(), "WORK_ORDER_STATE_");
         let (pattern, manifest_length) = match order.serials {
             Some(Serials::Pattern(pattern)) => (Some(pattern), None),
             Some(Serials::ManifestLength(length)) => (None, Some(length)),
@@ -85,8 +81,8 @@ impl WorkOrderView {
         }
     }
 
-    pub(crate) fn state_word(&self) -> &'static str {
-        match (self.state, self.window) {
+    pub(crate) fn state_word(&self) -> &str {
+        match (self.state.as_str(), self.window) {
             ("open", "not begun") => "not yet open",
             ("open", "ended") => "ended",
             (state, _) => state,
@@ -94,7 +90,7 @@ impl WorkOrderView {
     }
 
     fn state_text(&self) -> String {
-        match (self.state, self.window) {
+        match (self.state.as_str(), self.window) {
             ("open", "not begun") => "not yet open: its window has not begun".to_owned(),
             ("open", "ended") => {
                 "ended: its window is over, and no station gets a certificate any more".to_owned()
@@ -106,7 +102,7 @@ impl WorkOrderView {
     }
 
     fn closes_text(&self) -> String {
-        match (&self.closes_at, self.state) {
+        match (&self.closes_at, self.state.as_str()) {
             (Some(closes), _) => closes.clone(),
             (None, "closed") => "it is closed".to_owned(),
             (None, _) => "when an operator closes it".to_owned(),
