@@ -13,7 +13,7 @@ use crate::time_floor::TimeFloor;
 
 use super::Slot;
 
-/// How far this device is. It is kept in `state.json`, the only file that decides. The default: a blank device.
+/// How far this device is: `state.json`, the only file that decides. The default is a blank device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     /// The device's identity, once the factory assigned one.

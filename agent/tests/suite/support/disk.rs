@@ -75,8 +75,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Every file was synced before its name was given, and every name before the next step. Returns the number
-    /// of names.
+    /// Every file was synced before its name was given, and every name before the next step. Returns the
+    /// number of names.
     pub fn each_name_follows_its_file(&self) -> usize {
         let seen = self.seen.lock().unwrap();
         let mut renames = 0;

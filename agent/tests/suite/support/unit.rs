@@ -49,8 +49,8 @@ pub fn enrolled(state: &Path, issuers: &Issuers, serial: &str, url: &str) {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
-/// Runs a command and kills it after a random time, which may be longer after each kill: on a busy machine, too,
-/// one run gets to the end. Returns the exit status, if it ended before.
+/// Runs a command and kills it after a random time, which may be longer after each kill: on a busy machine,
+/// too, one run gets to the end. Returns the exit status, if it ended before.
 pub fn run_and_kill(command: &str, state: &Path, generator: &mut StdRng, kills: u64) -> Option<i32> {
     let mut run = agent();
     let run = run.args([command, "--state"]).arg(state).stderr(Stdio::null()).stdout(Stdio::null());
