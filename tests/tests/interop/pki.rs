@@ -90,9 +90,6 @@ fn subject(profile: ProfileName) -> Subject {
                 addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
             },
         ),
-        ProfileName::Credential(identity::Role::Station)
-        | ProfileName::Credential(identity::Role::Operator)
-        | ProfileName::Credential(identity::Role::RelyingParty)
-        | ProfileName::OcspSigner => Subject::Principal("line-3".parse().unwrap()),
+        ProfileName::Credential(_) | ProfileName::OcspSigner => Subject::Principal("line-3".parse().unwrap()),
     }
 }
