@@ -27,8 +27,7 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Calls are answered from many small pieces of memory; this one hands them out with half the work (ADR
-/// 0027).
+/// Calls need many small pieces of memory, which it hands out with half the work (ADR 0027).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -64,8 +64,7 @@ impl NetworkLimit {
         Arc::new(Self { max, permits: Mutex::default() })
     }
 
-    /// A permit for a connection from this address. `None`: the limit is reached, this network has most
-    /// permits, and all of them are active and not stalled.
+    /// `None`: the limit is reached, this network has most permits, and all are active and not stalled.
     pub(crate) fn acquire(self: &Arc<Self>, from: IpAddr) -> Option<(NetworkPermit, Acquired)> {
         self.acquire_for(Network::of(from))
     }
@@ -152,8 +151,7 @@ impl Permits {
         removed
     }
 
-    /// Takes a permit from the network that has most. A newcomer of that same network gets only an idle or a
-    /// stalled one: active connections of one network do not evict each other.
+    /// Of the network that has most. Active connections of one network do not evict each other.
     fn evict(&mut self, newcomer: Network, now: Instant) -> Option<CancellationToken> {
         // Of several networks with as many, the one with the oldest idle permit.
         let (largest, permits) = self.networks.iter().max_by_key(|(_, permits)| {

@@ -1,5 +1,4 @@
-//! Opens and makes what keeps the installation: the ledger, the issuing keys and the CRL numbers. Only these
-//! files name an implementation and know that it is in files; everything else holds the contract.
+//! Opens and makes the ledger, the issuing keys and the CRL numbers. Only here is known that they are files.
 
 mod crl_numbers;
 mod issuing_keys;
@@ -18,8 +17,7 @@ pub(crate) use crl_numbers::{
 };
 pub(crate) use issuing_keys::{NewIssuingKey, check_passphrase_file, warn_of_issuing_keys};
 
-/// Opens the ledger, and does `work` with it and its CRL numbers unless it is older than what was published:
-/// nothing is added to such a ledger. Closes it in every case.
+/// Does `work` with the ledger, unless it is older than what was published. Closes it in every case.
 pub(crate) async fn with_ledger<T, E>(
     settings: &Settings,
     clock: Arc<dyn Clock>,
@@ -47,8 +45,7 @@ pub(crate) fn check_ledger(settings: &Settings) -> Result<(), OpenError> {
     if path.is_dir() { Ok(()) } else { Err(OpenError::Missing(path.display().to_string())) }
 }
 
-/// The paths that nobody else may change, and whether what is there is state of the CA, so that only a backup
-/// can tell what was changed.
+/// The paths that nobody else may change, and whether they hold state that only a backup can tell.
 pub(crate) fn trusted_paths(settings: &Settings) -> Vec<(PathBuf, bool)> {
     let LogSettings::Files { .. } = settings.store.log;
     let state = [settings.store.ledger(), settings.publication.epoch_file.clone()];

@@ -238,21 +238,12 @@ impl WaitError {
         match self {
             Self::NoPort => "name the ports in the configuration: listen and metrics-listen".to_owned(),
             Self::Certificate { .. } => "see server.credentials in the configuration".to_owned(),
-            Self::NotInTime {
-                obstacle: Obstacle::Another { address, .. } | Obstacle::NoTls { address, .. },
-                ..
-            }
-            | Self::Ended {
-                obstacle: Obstacle::Another { address, .. } | Obstacle::NoTls { address, .. },
-                ..
-            } => {
-                format!(
+            Self::NotInTime { obstacle, .. } | Self::Ended { obstacle, .. } => match obstacle {
+                Obstacle::Another { address, .. } | Obstacle::NoTls { address, .. } => format!(
                     "stop what listens on {address} (`ss -ltnp` names it), or change the address in the configuration"
-                )
-            }
-            Self::NotInTime { .. } | Self::Ended { .. } => {
-                "read what touchmark-ca serve wrote to stderr".to_owned()
-            }
+                ),
+                _ => "read what touchmark-ca serve wrote to stderr".to_owned(),
+            },
         }
     }
 }

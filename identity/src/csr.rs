@@ -58,8 +58,8 @@ struct Parts<'a> {
 
 /// Why a request is refused. The sender must act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each says what it is")]
 pub enum CsrError {
-    /// Longer than [`CSR_BYTES_MAX`].
     #[error("a certificate request has at most {CSR_BYTES_MAX} bytes, not {bytes}")]
     TooLarge {
         /// The length in bytes.
@@ -68,33 +68,21 @@ pub enum CsrError {
     /// Not PKCS#10 version 0 in strict DER, or followed by other bytes (R-5280-20).
     #[error("the certificate request is not PKCS#10 in strict DER: {} {}", .0.part, .0.rule)]
     NotDer(FormFault),
-    /// PEM in place of DER.
     #[error("the certificate request is PEM; send the DER that is in it")]
     Pem,
-    /// Base64 in place of DER.
     #[error("the certificate request is base64 text; send the bytes that it stands for")]
     Base64,
     /// A private key in place of a request; it is no longer secret (R-KEY-13).
     #[error("this is a private key, not a certificate request: it is no longer secret, make another")]
     PrivateKey,
-    /// The signature does not prove possession of the key.
     #[error(
         "the certificate request is not signed by its own key: the signature does not verify with the key that is in it"
     )]
     ProofOfPossession,
-    /// The signature's algorithm is not accepted.
     #[error("the signatureAlgorithm of the certificate request {what}")]
-    SignatureAlgorithm {
-        /// The algorithm and the rule that forbids it.
-        what: &'static str,
-    },
-    /// The signature cannot be parsed.
+    SignatureAlgorithm { what: &'static str },
     #[error("the signature of the certificate request {what}")]
-    SignatureForm {
-        /// The fault and the rule that it breaks.
-        what: &'static str,
-    },
-    /// The key is refused.
+    SignatureForm { what: &'static str },
     #[error(transparent)]
     Key(#[from] KeyError),
 }

@@ -148,18 +148,13 @@ impl fmt::Debug for PublicKey {
 
 /// An accepted kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named as its algorithm and size")]
 pub enum KeyType {
-    /// ECDSA on P-256.
     P256,
-    /// ECDSA on P-384.
     P384,
-    /// Ed25519.
     Ed25519,
-    /// RSA with 2,048 bits.
     Rsa2048,
-    /// RSA with 3,072 bits.
     Rsa3072,
-    /// RSA with 4,096 bits.
     Rsa4096,
 }
 

@@ -144,8 +144,7 @@ impl Authority {
         if let Some(Principal::Device(device)) = &caller.principal {
             self.store.seen(device, self.clock.now());
         }
-        // `ConfirmInstalled` confirms by itself. A certificate that is not valid yet is of no use to its
-        // device: its first call does not supersede the one before it.
+        // `ConfirmInstalled` confirms by itself. An early certificate is of no use yet: it supersedes none.
         if unconfirmed && !early && !confirms { self.confirm_by_use(caller).await } else { Ok(()) }
     }
 

@@ -87,8 +87,7 @@ impl Authority {
         request: RotationRequest,
     ) -> Result<EntryNumber, Refused> {
         let RotationRequest { request, selection, spread, remark } = request;
-        // A revoked certificate counts too: a recorded request is answered again whatever became of its
-        // certificates.
+        // A revoked one counts too: a recorded request is answered again, whatever became of it.
         if self.store.select(&selection, 0, 1).await?.certificates.is_empty() {
             let what = "there is no certificate in it, so there is nothing to renew".to_owned();
             return Err(Refused::Request { field: "selection", what });

@@ -45,9 +45,7 @@ impl Authority {
         Ok(self.commit_one(own_command([0; 32], action)).await??)
     }
 
-    /// Commits commands of a caller, after another look at the caller: signing takes a while, and meanwhile
-    /// its certificate may have expired or been revoked. A revocation that is decided while the command waits
-    /// in the store's queue is seen by `decide` (ADR 0009).
+    /// Commits commands of a caller, checked again after the signing; `decide` does it last (ADR 0009).
     pub(super) async fn commit(
         &self,
         caller: &Caller,

@@ -12,9 +12,7 @@ use super::handler::refuse;
 use super::roles::{Access, access};
 use super::status;
 
-/// Lets a call through to its service, with its [`Caller`](authority::Caller) in the request's extensions; or
-/// answers with the refusal itself. Every route passes here, known or not (see [`super::routes`]). A service
-/// that finds no caller refuses: a server without this layer answers nobody.
+/// Every route passes here, known or not. A service finds its caller in the request's extensions.
 pub(super) async fn authorize(
     State(authority): State<Arc<Authority>>,
     mut request: Request,

@@ -104,8 +104,7 @@ impl ProvisioningService for Api {
     }
 }
 
-/// Answers the messages that have arrived together with one commit. A caller that is no longer good, or a
-/// message that cannot be read, ends the stream with the last answer.
+/// Answers with one commit. A caller that is not good, or an unreadable message, ends the stream.
 async fn answer_chunk(
     authority: Arc<Authority>,
     caller: Caller,
@@ -167,8 +166,7 @@ fn one_answer(
 
 const STREAM: &str = "IssueBirthCertificates";
 
-/// The most messages that share one commit: enough to make the disk's part of each small, few enough that 7
-/// ms of signing do not hold up other callers.
+/// The most messages that share one commit: 7 ms of signing do not hold up other callers.
 const CHUNK_MESSAGES_MAX: usize = 64;
 
 /// Chunks of one stream in work at a time: while one is written to disk, the next is signed.

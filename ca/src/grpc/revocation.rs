@@ -59,8 +59,7 @@ impl RevocationService for Api {
     async fn get_crl(&self, request: Request<v1::GetCrlRequest>) -> Answer<Self::GetCrlStream> {
         self.answer("GetCrl", request, async |_, message| {
             let id = convert::crl_id(&message)?;
-            // Without a full CRL the first one since the start is not made yet; a shard without a CRL does
-            // not exist.
+            // The first full CRL since the start is not made yet; a shard without a CRL does not exist.
             let crl = self.publication.crl(id).ok_or_else(|| match id.shard {
                 None => Refused::Store(StoreError::Busy),
                 Some(_) => Refused::Request { field: "shard", what: "there is no such list".to_owned() },
@@ -71,8 +70,7 @@ impl RevocationService for Api {
     }
 }
 
-/// The first page at once, perhaps empty, then page after page as there are changes. A page is made when the
-/// one before it has been taken: a slow watcher holds one page.
+/// The first page at once, then each as there are changes and the one before was taken.
 fn watch(
     authority: Arc<Authority>,
     caller: Caller,
@@ -93,8 +91,7 @@ fn watch(
     .boxed()
 }
 
-/// A CRL in pieces, each read when the one before it has been taken. A newer CRL that replaces it does not
-/// change it.
+/// A CRL in pieces, each read when the one before it has been taken. A newer CRL does not change it.
 fn crl_pieces(crl: Arc<Crl>) -> impl Stream<Item = Result<v1::GetCrlResponse, Status>> + Send {
     stream::unfold(0, move |offset| {
         let crl = Arc::clone(&crl);

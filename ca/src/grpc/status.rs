@@ -14,8 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 pub use reason::reason;
 
-/// A refusal as a status: code, `google.rpc.ErrorInfo` with the reason, `google.rpc.RequestInfo` with its
-/// incident number in the log, and `google.rpc.RetryInfo` where asking again helps.
+/// With the reason, the incident number in the log, and when to ask again, as `google.rpc` details.
 pub(super) fn status(refused: &Refused, incident: &str) -> Status {
     let reason = reason(refused);
     let mut details = details(reason, retry_after(refused, reason));

@@ -1,5 +1,4 @@
-//! A listener for plain HTTP/1.1 with a connection limit that is shared by network: connections without a
-//! complete request, and stalled ones, are evicted for new ones.
+//! Plain HTTP/1.1 with a connection limit by network: idle and stalled connections are evicted for new ones.
 
 use std::convert::Infallible;
 use std::error::Error;

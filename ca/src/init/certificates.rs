@@ -150,8 +150,7 @@ impl MadeIssuer {
     }
 }
 
-/// The certificate for the ledger: a CA's is on the full CRL of the root, all others are in the first shard of
-/// their issuer.
+/// A CA's certificate is on the full CRL of the root, all others are in the first shard of their issuer.
 fn recorded(certificate: &Certificate, profile: ProfileName) -> SignedCertificate {
     signed(certificate, &Profile::standard(profile), (!certificate.is_ca()).then_some(0))
 }

@@ -1,5 +1,4 @@
-//! `touchmark-ca confirm-time`: an operator confirms that the clock is right although the ledger says
-//! otherwise (ADR 0034).
+//! `touchmark-ca confirm-time`: the clock is right although the ledger says otherwise (ADR 0034).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -55,8 +55,7 @@ pub async fn credential(
         }
         let (made, client) = make(settings, holder, issuer, clock.now()).await?;
         let root = issuers.certificate(IssuerName::Root);
-        // Files are written before the certificate is recorded: a full disk must not leave a lost certificate
-        // on record.
+        // Files come first: a full disk must not leave a lost certificate on record.
         let directory = CredentialDir::begin(out, &made, &issuer.certificate, root, client.as_deref())?;
         for verdict in store.commit(vec![record_command(&made)]).await? {
             verdict?;

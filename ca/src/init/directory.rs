@@ -1,5 +1,4 @@
-//! The directory of an installation: built under a temporary name beside its target, and renamed when it is
-//! complete.
+//! An installation is built under a temporary name beside its target, and renamed when it is complete.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -126,8 +125,7 @@ pub(super) fn write_credential(
     CredentialDir::begin(dir, made, chain, root, client)?.finish(&made.certificate)
 }
 
-/// A credential directory without its certificate, but with disk space for it, so that little can fail after
-/// the certificate is recorded. Removed when dropped before its end.
+/// Without its certificate, but with space for it: little can fail after it is recorded. Removed on drop.
 pub(super) struct CredentialDir {
     dir: PathBuf,
     finished: bool,

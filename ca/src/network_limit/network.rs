@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-/// An IPv4 /24 or an IPv6 /48 (one site, RFC 6177): about what one subscriber can have, so that many
-/// addresses of one subscriber do not count as many clients.
+/// An IPv4 /24 or an IPv6 /48 (one site, RFC 6177): about what one subscriber can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Network {
     V4(u32),

@@ -92,8 +92,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// Whether to load the file: it differs from the one that was loaded, and has not changed since the last
-    /// look.
+    /// Whether to load the file: it is not the loaded one, and has not changed since the last look.
     fn is_due(&mut self, now: Stamp) -> bool {
         let settled = self.seen.replace(now) == Some(now);
         let due = self.loaded.is_none() || (settled && self.loaded != Some(now));

@@ -1,5 +1,4 @@
-//! A layer around every gRPC call: which requests are calls, how many run at once, how long they may take,
-//! and what is counted and logged of them.
+//! A layer around every gRPC call: which requests are calls, their limits and time, counts and logs.
 
 mod bodies;
 mod call_log;
@@ -169,8 +168,7 @@ fn end(
 ) -> BoxFuture<'static, CallRejected> {
     // When the client streams, the stop ends its stream, and the response ends by itself.
     let stop = (kind == Kind::ServerStreaming).then_some(stop);
-    // A stream that begins after the signal was authorized by the ledger, where a hold may have been
-    // released.
+    // After the signal the ledger authorized the stream: a hold may have been released.
     let peer = peer.filter(|peer| !peer.revoked.is_set());
     let revoked = peer.as_ref().map(|peer| peer.revoked.token());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));

@@ -57,9 +57,7 @@ pub fn server_config<'a>(
     Ok(config)
 }
 
-/// The mandatory suite (RFC 8446, section 9.1), before others: as strong as the P-256 keys of the
-/// certificates. SHA-384 costs a small device and this server several times as much for every handshake (ADR
-/// 0029).
+/// The mandatory suite (RFC 8446, section 9.1): SHA-384 costs a small device much more (ADR 0029).
 const SUITE: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
 
 struct Time(Arc<dyn Clock>);

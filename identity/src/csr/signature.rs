@@ -36,21 +36,16 @@ fn fitting(key_type: KeyType, identifier: &[u8]) -> Option<&'static dyn Verifica
     // RFC 5758, section 3.2: without parameters. TPMs and embedded stacks write NULL, which means the same;
     // this identifier is not copied into a certificate (ADR 0040).
     let ecdsa = identifier.strip_suffix(NULL_PARAMETERS).unwrap_or(identifier);
-    match key_type {
-        KeyType::P256 => match ecdsa {
-            ECDSA_SHA256 => Some(&ECDSA_P256_SHA256_ASN1),
-            ECDSA_SHA384 => Some(&ECDSA_P256_SHA384_ASN1),
-            ECDSA_SHA512 => Some(&ECDSA_P256_SHA512_ASN1),
-            _ => None,
-        },
-        KeyType::P384 => match ecdsa {
-            ECDSA_SHA256 => Some(&ECDSA_P384_SHA256_ASN1),
-            ECDSA_SHA384 => Some(&ECDSA_P384_SHA384_ASN1),
-            ECDSA_SHA512 => Some(&ECDSA_P384_SHA512_ASN1),
-            _ => None,
-        },
-        KeyType::Ed25519 => (identifier == ED25519_IDENTIFIER).then_some(&ED25519),
-        KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => rsa(identifier),
+    match (key_type, ecdsa) {
+        (KeyType::P256, ECDSA_SHA256) => Some(&ECDSA_P256_SHA256_ASN1),
+        (KeyType::P256, ECDSA_SHA384) => Some(&ECDSA_P256_SHA384_ASN1),
+        (KeyType::P256, ECDSA_SHA512) => Some(&ECDSA_P256_SHA512_ASN1),
+        (KeyType::P384, ECDSA_SHA256) => Some(&ECDSA_P384_SHA256_ASN1),
+        (KeyType::P384, ECDSA_SHA384) => Some(&ECDSA_P384_SHA384_ASN1),
+        (KeyType::P384, ECDSA_SHA512) => Some(&ECDSA_P384_SHA512_ASN1),
+        (KeyType::P256 | KeyType::P384, _) => None,
+        (KeyType::Ed25519, _) => (identifier == ED25519_IDENTIFIER).then_some(&ED25519),
+        (KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096, _) => rsa(identifier),
     }
 }
 

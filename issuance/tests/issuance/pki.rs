@@ -60,9 +60,7 @@ pub fn subject(profile: ProfileName) -> Subject {
         ),
         ProfileName::Credential(identity::Role::Station) => Subject::Principal("line-3".parse().unwrap()),
         ProfileName::Credential(identity::Role::Operator) => Subject::Principal("admin".parse().unwrap()),
-        ProfileName::Credential(_) => {
-            Subject::Principal("broker".parse().unwrap())
-        }
+        ProfileName::Credential(_) => Subject::Principal("broker".parse().unwrap()),
         ProfileName::OcspSigner => Subject::Principal("ocsp-operational".parse().unwrap()),
     }
 }

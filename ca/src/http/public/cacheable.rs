@@ -1,5 +1,4 @@
-//! Responses that HTTP caches may keep, for CRLs and OCSP responses alike: conditions, byte ranges, cache
-//! headers.
+//! Responses that HTTP caches may keep, CRLs and OCSP alike: conditions, byte ranges, cache headers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -66,8 +65,7 @@ impl Cacheable<'_> {
     }
 }
 
-/// The whole body, or the range that is asked for: of the representation that the client began with, if it
-/// names one.
+/// The body, or the range that is asked for, if it is of the representation that the client names.
 fn ranged(
     body: PublicBody,
     media_type: &'static str,

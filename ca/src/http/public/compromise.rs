@@ -37,8 +37,7 @@ pub enum CompromiseRefused {
     Unavailable,
 }
 
-/// Verifies proofs one at a time and at a limited rate per network, because anybody can send them and each
-/// costs CPU time that issuing needs.
+/// One proof at a time and a limited rate per network: anybody can send them, and each costs CPU time.
 pub(super) struct CompromiseHandler {
     report: CompromiseReport,
     in_progress: Semaphore,

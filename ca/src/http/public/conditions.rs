@@ -10,8 +10,7 @@ pub(super) struct Validators<'a> {
     /// Entity tag with its quotes.
     pub(super) etag: &'a str,
     pub(super) modified: SystemTime,
-    /// Whether an earlier representation had the same `Last-Modified`, which is in seconds: then a date alone
-    /// does not identify this one.
+    /// Whether an earlier one had the same `Last-Modified` second: a date does not identify this one then.
     pub(super) shares_second: bool,
 }
 

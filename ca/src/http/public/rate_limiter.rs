@@ -47,12 +47,10 @@ fn network(from: IpAddr) -> u64 {
     }
 }
 
-/// Ten proofs a second per bucket. All sources together are limited to 640 proofs/s, about 5 % of a core for
-/// P-256 (75 µs each), and less than half of one for the most expensive keys.
+/// Ten proofs a second per bucket, 640 in all: 5 % of a core for P-256, half of one at the most.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A client that found several keys can send them at once. For the keys of a whole batch there is `touchmark
-/// revoke`.
+/// A client may have found several keys. For those of a whole batch there is `touchmark revoke`.
 const BURST: u32 = 20;
 
 /// Few enough for that sum, many enough that a flooding network rarely shares a bucket with an honest client.

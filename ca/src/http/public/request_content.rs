@@ -18,8 +18,7 @@ pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether `Content-Type` is this media type, in any case and with any parameters (RFC 9110, section 8.3.1),
-/// or absent.
+/// Whether `Content-Type` is this media type, with any parameters (RFC 9110, section 8.3.1), or absent.
 pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let named = value.to_str().ok().and_then(|value| value.split(';').next());

@@ -1,5 +1,4 @@
-//! The bodies of streaming calls: what the client streams ends at a stop, and the response ends with a status
-//! when something ends the call.
+//! Bodies of streaming calls: a request ends at the stop, a response with a status when its call is ended.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -39,8 +39,7 @@ pub(super) fn refuse_other(request: &Request<Body>) -> Option<Response<Body>> {
     if is_grpc { None } else { refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, None) }
 }
 
-/// Reads a short body to its end before the response: otherwise HTTP/2 resets the stream right after it,
-/// which some clients take for a broken connection (curl before 8).
+/// Reads a short body to its end: HTTP/2 would reset the stream, a broken connection for curl before 8.
 pub(super) async fn drain(body: Body) {
     let all = Limited::new(body, DRAINED_BYTES_MAX).collect();
     tokio::time::timeout(DRAIN_TIME_MAX, all).await.ok();

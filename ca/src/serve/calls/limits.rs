@@ -24,8 +24,7 @@ pub(super) enum CallPermit {
     Principal {
         _quota: QuotaPermit,
     },
-    /// May be evicted for another call. It is always idle, so that there is always one to evict: a health
-    /// check or a refusal takes milliseconds, and a client that watches health can watch again.
+    /// May be evicted for another call, which takes milliseconds or can be made again. Never active.
     Evictable(NetworkPermit),
 }
 
