@@ -25,9 +25,9 @@ pub fn build(package: &Package, request: &Request) -> Result<PathBuf> {
         place(&root, &format!("lib/systemd/system/{name}.service"), 0o644, service.as_bytes())?;
         place(&root, &format!("etc/default/{name}"), 0o644, defaults.as_bytes())?;
     }
-    // Whatever the umask of the caller is.
-    run(Command::new("find").arg(&root).args(["-type", "d", "-exec", "chmod", "0755", "{}", "+"]))?;
     add_control(package, version, &root, &program)?;
+    // Whatever the umask of the caller is.
+    run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(&root))?;
 
     let architecture = run(Command::new("dpkg").arg("--print-architecture"))?;
     let file = request.out.join(format!("{}_{version}_{}.deb", package.name, architecture.trim()));
