@@ -21,7 +21,7 @@ use identity::{
     Clock, DeviceId, IssuerName, KeyFingerprint, Principal, ProfileName, RequestId, Role, SerialNumber,
     SystemClock, Validity, no_well_defined_expiration,
 };
-use ledger::{Action, Command, IssuanceSubject, Serials, SignedCertificate, WorkOrderId, WorkOrderTerms};
+use ledger::{Action, Command, IssuanceSubject, SignedCertificate, WorkOrderId};
 use prost::bytes::Bytes;
 use serde_json::{Value, json};
 use store::{
@@ -244,24 +244,7 @@ impl Store {
 }
 
 async fn create_order(store: &LogStore, quantity: u64) -> Result<()> {
-    let terms = WorkOrderTerms {
-        product: "cam-2".parse()?,
-        quantity,
-        profile: ProfileName::Idevid,
-        serials: Serials::Pattern("SN{00000001..99999999}".parse()?),
-        stations: vec!["line-3".parse()?],
-        opens_at: None,
-        closes_at: None,
-    };
-    let action = Action::CreateWorkOrder(terms);
-    let command = Command {
-        principal: None,
-        credential: None,
-        request: None,
-        content: [0; 32],
-        remark: String::new(),
-        action,
-    };
+    let command = tests::order_command(quantity, "SN{00000001..99999999}");
     let verdict = store.commit(vec![command]).await?.pop().context("no verdict")?;
     verdict.map(drop).map_err(|conflict| anyhow!(conflict))
 }

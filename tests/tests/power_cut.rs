@@ -28,8 +28,7 @@ use identity::{
     Validity, no_well_defined_expiration,
 };
 use ledger::{
-    Action, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, Serials, SignedCertificate, View,
-    WorkOrderId, WorkOrderTerms,
+    Action, Command, EmptyView, EntryNumber, IssuanceSubject, Overlay, SignedCertificate, View, WorkOrderId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -155,24 +154,7 @@ async fn write_until_the_end(directory: &Path, acks: &Path, preallocate: bool) {
         LogStore::open(&settings, clock).unwrap()
     } else {
         let store = LogStore::create(&settings, clock).unwrap();
-        let terms = WorkOrderTerms {
-            product: "cam-2".parse().unwrap(),
-            quantity: 1_000_000,
-            profile: ProfileName::Idevid,
-            serials: Serials::Pattern("SN{000000001..999999999}".parse().unwrap()),
-            stations: vec!["line-3".parse().unwrap()],
-            opens_at: None,
-            closes_at: None,
-        };
-        let action = Action::CreateWorkOrder(terms);
-        let command = Command {
-            principal: None,
-            credential: None,
-            request: None,
-            content: [0; 32],
-            remark: String::new(),
-            action,
-        };
+        let command = tests::order_command(1_000_000, "SN{000000001..999999999}");
         store.commit(vec![command]).await.unwrap().remove(0).unwrap();
         store
     };
