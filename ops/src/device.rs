@@ -55,16 +55,10 @@ pub(crate) async fn run(command: DeviceCommand, context: &mut Context<'_>) -> Re
 }
 
 impl DeviceStateName {
+    /// The state of the same name, for example `DEVICE_STATE_HELD`.
     fn to_wire(self) -> wire::DeviceState {
-        match self {
-            Self::Issued => wire::DeviceState::Issued,
-            Self::Provisioned => wire::DeviceState::Provisioned,
-            Self::Enrolled => wire::DeviceState::Enrolled,
-            Self::Held => wire::DeviceState::Held,
-            Self::Retired => wire::DeviceState::Retired,
-            Self::Revoked => wire::DeviceState::Revoked,
-            Self::Scrapped => wire::DeviceState::Scrapped,
-        }
+        let name = format!("{self:?}").to_uppercase();
+        wire::DeviceState::from_str_name(&format!("DEVICE_STATE_{name}")).unwrap_or_default()
     }
 }
 

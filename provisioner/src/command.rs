@@ -25,6 +25,7 @@ use crate::console::Console;
 use crate::journal::{FoundJournal, Journal, JournalState, Record, RunStart, Writer};
 use crate::line::{Line, SilenceMonitor, Summary};
 use crate::link::LinkSpec;
+use crate::report::milliseconds;
 use crate::session::ProvisioningBundle;
 use crate::slot::LineContext;
 use crate::units::Supply;
@@ -79,11 +80,8 @@ impl Station {
     async fn line(&self, job: Job, journal: Writer, output: &mut RunOutput) -> Result<Summary, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let since_epoch = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let start = RunStart {
-            at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            link: job.link.to_string(),
-            slots: job.slots,
-        };
+        let start =
+            RunStart { at_ms: milliseconds(since_epoch), link: job.link.to_string(), slots: job.slots };
         journal.record(&Record::Run(start)).await?;
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::new().map_err(Failure::Signals)?;

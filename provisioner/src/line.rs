@@ -232,9 +232,7 @@ fn withdrawn(known: &BTreeMap<DeviceId, UnitRecord>) -> Vec<DeviceSerial> {
 
 fn stops_the_line(outcome: &Outcome) -> Option<Stop> {
     match outcome {
-        Outcome::Refused(refusal) if refusal.stops_the_line => {
-            Some(Stop::Refused { reason: refusal.reason.clone(), message: refusal.message.clone() })
-        }
+        Outcome::Refused(refusal) if refusal.stops_the_line => Some(refusal.clone().into()),
         Outcome::CaUnreachable(detail) => {
             Some(Stop::Refused { reason: CA_UNREACHABLE.to_owned(), message: detail.clone() })
         }

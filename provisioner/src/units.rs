@@ -32,7 +32,7 @@ impl Supply {
     pub(crate) fn of_list(units: Vec<Unit>, limit: Option<u64>) -> Self {
         let length = u64::try_from(units.len()).unwrap_or(u64::MAX);
         let left = limit.map_or(length, |limit| limit.min(length));
-        Self { units: Box::new(units.into_iter()), returned: VecDeque::new(), left, short: 0, skips: false }
+        Self { skips: false, ..Self::of_range(units.into_iter(), left) }
     }
 
     /// `count` units of a range or manifest. A serial number of another unit is replaced by the next.

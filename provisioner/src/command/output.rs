@@ -83,7 +83,11 @@ impl RunOutput {
                 self.console.complain(message);
                 return reached;
             }
-            Some(Stop::Refused { reason, message }) => stopped_by_the_ca(reason, message),
+            Some(Stop::Refused { reason, message }) => {
+                let what = format!("the line stopped: {message}");
+                let complaint = Complaint::new(PROGRAM, exit_status(reason), what).next(advice(reason));
+                Complaint { reason: Some(reason.clone()), ..complaint }
+            }
             Some(Stop::JournalLost(detail)) => {
                 Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"))
                     .next("make room or mend the disk, then run the same command again")
@@ -93,10 +97,9 @@ impl RunOutput {
                 Complaint::new(PROGRAM, Status::Failed, what).next(LINK_NEXT)
             }
             Some(Stop::ClockWrong(detail)) => {
-                let mut complaint =
+                let complaint =
                     Complaint::new(PROGRAM, Status::Failed, format!("the line stopped: {detail}"));
-                complaint.reason = Some(CLOCK.to_owned());
-                complaint.next(CLOCK_NEXT)
+                Complaint { reason: Some(CLOCK.to_owned()), ..complaint.next(CLOCK_NEXT) }
             }
             Some(Stop::Interrupted) => {
                 let complaint = Complaint::new(PROGRAM, Status::Failed, "stopped by the operator");
@@ -115,13 +118,6 @@ impl RunOutput {
 fn not_made(work_order: &str, summary: &Summary) -> String {
     let lost = count(summary.not_made(), "unit");
     format!("{lost} of {work_order} cannot be made: serial numbers of the order are used up outside of it")
-}
-
-fn stopped_by_the_ca(reason: &str, message: &str) -> Complaint {
-    let status = exit_status(reason);
-    let mut complaint = Complaint::new(PROGRAM, status, format!("the line stopped: {message}"));
-    complaint.reason = Some(reason.to_owned());
-    complaint.next(advice(reason))
 }
 
 const NOT_MADE_NEXT: &str =

@@ -192,9 +192,8 @@ fn listed(list: &List<'_>, order: &v1::WorkOrder, product: &Product) -> Result<V
 
 /// Why units that were not begun cannot be made. An exhausted order is no reason: its units may be under way.
 fn order_stop(order: &v1::WorkOrder, now: Option<SystemTime>) -> Option<Stop> {
-    order_refusal(order, now)
-        .filter(|refusal| !refusal.is(v1::Reason::WorkOrderExhausted))
-        .map(|refusal| Stop::Refused { reason: refusal.reason, message: refusal.message })
+    let refusal = order_refusal(order, now)?;
+    (!refusal.is(v1::Reason::WorkOrderExhausted)).then(|| refusal.into())
 }
 
 /// Units for which the CA was asked: it returns what it issued also when the order stands still.

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use cli::count;
 use proto::v1::Reason;
 
+use crate::ca::CLOCK;
 use crate::line::{Stop, Summary};
+use crate::report::milliseconds;
 
 pub(super) fn text(summary: &Summary) -> String {
     let seconds = summary.duration.as_secs_f64();
@@ -50,16 +52,13 @@ fn closed(summary: &Summary) -> Vec<(&str, String)> {
 
 pub(super) fn json(work_order: &str, summary: &Summary) -> String {
     let stop = summary.stop.as_ref().map(|stop| match stop {
-        Stop::Refused { reason, message } => serde_json::json!({"reason": reason, "message": message}),
-        Stop::JournalLost(detail) => serde_json::json!({"reason": "JOURNAL_LOST", "message": detail}),
-        Stop::LinkUnusable(detail) => serde_json::json!({"reason": "LINK_UNUSABLE", "message": detail}),
-        Stop::ClockWrong(detail) => {
-            serde_json::json!({"reason": "STATION_CLOCK_WRONG", "message": detail})
-        }
-        Stop::Interrupted => {
-            serde_json::json!({"reason": "INTERRUPTED", "message": "stopped by the operator"})
-        }
+        Stop::Refused { reason, message } => (reason.as_str(), message.as_str()),
+        Stop::JournalLost(detail) => ("JOURNAL_LOST", detail.as_str()),
+        Stop::LinkUnusable(detail) => ("LINK_UNUSABLE", detail.as_str()),
+        Stop::ClockWrong(detail) => (CLOCK, detail.as_str()),
+        Stop::Interrupted => ("INTERRUPTED", "stopped by the operator"),
     });
+    let stop = stop.map(|(reason, message)| serde_json::json!({"reason": reason, "message": message}));
     serde_json::json!({
         "summary": {
             "work_order": work_order,
@@ -73,7 +72,7 @@ pub(super) fn json(work_order: &str, summary: &Summary) -> String {
             "skipped_causes": summary.skipped,
             "not_made": summary.not_made(),
             "not_begun": summary.left,
-            "duration_ms": u64::try_from(summary.duration.as_millis()).unwrap_or(u64::MAX),
+            "duration_ms": milliseconds(summary.duration),
             "units_per_minute": summary.units_per_minute(),
             "stopped": stop,
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proto::v1::Reason;
 
 use crate::report::{UnitOutcome, UnitReport};
+use crate::session::Refusal;
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Summary {
@@ -42,6 +43,12 @@ pub(crate) enum Stop {
     /// The station's clock or the CA's is wrong.
     ClockWrong(String),
     Interrupted,
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { reason: refusal.reason, message: refusal.message }
+    }
 }
 
 impl Summary {
