@@ -30,7 +30,7 @@ pub(crate) const fn spare<V>(order: u8, column: Column<V>) -> Column<V> {
     Column { head: Head { spare: order, ..column.head }, ..column }
 }
 
-pub(crate) struct Laid {
+pub(crate) struct TableText {
     /// The text, without trailing spaces.
     pub(crate) text: String,
     /// Whether something was shortened or left out.
@@ -38,12 +38,12 @@ pub(crate) struct Laid {
 }
 
 /// Lays rows out for a terminal of this width in characters; `None` prints all of it.
-pub(crate) fn lay_out<V>(columns: &[Column<V>], rows: &[V], width: Option<usize>) -> Laid {
+pub(crate) fn lay_out<V>(columns: &[Column<V>], rows: &[V], width: Option<usize>) -> TableText {
     let cells = |row: &V| columns.iter().map(|column| (column.cell)(row)).collect();
     fit(columns.iter().map(|column| column.head).collect(), rows.iter().map(cells).collect(), width)
 }
 
-fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>) -> Laid {
+fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>) -> TableText {
     let mut cut = false;
     if let Some(width) = width {
         if needed(&columns, &rows) > width {
@@ -59,7 +59,7 @@ fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>)
         }
     }
     if let Some(width) = width.filter(|width| !fits(&columns, &rows, *width)) {
-        return Laid { text: one_below_the_other(&columns, &rows, width), cut };
+        return TableText { text: one_below_the_other(&columns, &rows, width), cut };
     }
     let widths = widths(&columns, &rows);
     let last = columns.len().saturating_sub(1);
@@ -76,7 +76,7 @@ fn fit(mut columns: Vec<Head>, mut rows: Vec<Vec<String>>, width: Option<usize>)
     };
     let heads = columns.iter().map(|column| column.text.to_owned()).collect();
     let text = std::iter::once(heads).chain(rows).map(line).collect::<Vec<_>>().join("\n");
-    Laid { text, cut }
+    TableText { text, cut }
 }
 
 /// Whether the rows fit as a table, perhaps with a wrapped last column.

@@ -249,7 +249,7 @@ pub(crate) enum JournalError {
         "there are journals in {former} and in {directory}; which one is right is for a person to say: move the files of the one into \
          the other, or name one with `journal` in the configuration"
     )]
-    TwoPlaces {
+    TwoJournals {
         /// The former location, in the credential directory.
         former: PathBuf,
         /// The present default.

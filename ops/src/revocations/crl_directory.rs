@@ -45,13 +45,13 @@ impl CrlDirectory {
         event: Option<&wire::RevocationEvent>,
         client: &mut RevocationServiceClient<Channel>,
     ) -> Result<Option<bool>, Failure> {
-        let mut pause = PUBLISHED_FIRST_LOOK;
+        let mut pause = FETCH_PAUSE_FIRST;
         let fetched = loop {
             let fetched = fetch(issuer, client).await?;
             if event.is_none_or(|event| fetched.shows(event)) {
                 break fetched;
             }
-            if pause > PUBLISHED_LAST_LOOK {
+            if pause > FETCH_PAUSE_MAX {
                 return Ok(None);
             }
             tokio::time::sleep(pause).await;
@@ -78,13 +78,13 @@ impl CrlDirectory {
         files::write_with(&self.bundle_file(), false, copy)
     }
 
-    /// After a quarter of the remaining life of the CRL that expires first, at most after [`LOOK_EVERY`].
+    /// After a quarter of the remaining life of the CRL that expires first, at most after [`CHECK_EVERY`].
     pub(super) fn next_check_in(&self, now: SystemTime) -> Duration {
         let left = |written: &WrittenCrl| {
             written.next_update.and_then(|end| end.duration_since(now).ok()).unwrap_or_default() / 4
         };
-        let soonest = self.written.values().flatten().map(left).min().unwrap_or(LOOK_EVERY);
-        soonest.clamp(LOOK_AT_MOST_EVERY, LOOK_EVERY)
+        let soonest = self.written.values().flatten().map(left).min().unwrap_or(CHECK_EVERY);
+        soonest.clamp(CHECK_PAUSE_MIN, CHECK_EVERY)
     }
 
     pub(super) fn expired(&self, now: SystemTime) -> Vec<&str> {
@@ -112,14 +112,14 @@ const ROOT: &str = "root";
 
 const BUNDLE_FILE: &str = "crls.pem";
 
-const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
-const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(10);
+const CHECK_EVERY: Duration = Duration::from_secs(15 * 60);
+const CHECK_PAUSE_MIN: Duration = Duration::from_secs(10);
 
 /// Publication follows a revocation within a second, so that the first fetch may be too early.
-const PUBLISHED_FIRST_LOOK: Duration = Duration::from_millis(50);
+const FETCH_PAUSE_FIRST: Duration = Duration::from_millis(50);
 
 /// With doubled pauses about six seconds in all; then the feed goes on first.
-const PUBLISHED_LAST_LOOK: Duration = Duration::from_secs(3);
+const FETCH_PAUSE_MAX: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +131,7 @@ mod tests {
         let mut crls =
             CrlDirectory::new(directory.path().to_path_buf(), &["operational".to_owned()]).unwrap();
         let now = SystemTime::UNIX_EPOCH;
-        assert_eq!(crls.next_check_in(now), LOOK_EVERY);
+        assert_eq!(crls.next_check_in(now), CHECK_EVERY);
         let ends = |seconds| {
             Some(WrittenCrl {
                 number: vec![1],
@@ -142,7 +142,7 @@ mod tests {
         crls.written.insert("root".to_owned(), ends(86_400));
         crls.written.insert("operational".to_owned(), ends(400));
         assert_eq!(crls.next_check_in(now), Duration::from_secs(100));
-        assert_eq!(crls.next_check_in(now + Duration::from_secs(500)), LOOK_AT_MOST_EVERY);
+        assert_eq!(crls.next_check_in(now + Duration::from_secs(500)), CHECK_PAUSE_MIN);
         assert_eq!(crls.expired(now + Duration::from_secs(500)), ["operational"]);
     }
 }

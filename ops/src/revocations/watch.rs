@@ -127,7 +127,7 @@ impl Watcher {
                 }
                 Err(_) => self.mark_all_stale(),
             }
-            if caught_up || behind_since.elapsed() >= SETTLED_EVERY {
+            if caught_up || behind_since.elapsed() >= WRITE_EVERY {
                 self.update_outputs(&mut client, context.output).await?;
                 behind_since = Instant::now();
                 if caught_up && self.once && !self.is_pending() {
@@ -209,7 +209,7 @@ impl Watcher {
                 }
                 Err(why) => output.note(&format!(
                     "warning: the hook: {why}; it is tried again in {} s, and the cursor stays",
-                    OWED_AGAIN.as_secs()
+                    RETRY_AFTER.as_secs()
                 )),
             }
         }
@@ -246,9 +246,9 @@ impl Watcher {
 
     fn next_check(&self) -> Instant {
         let pause = match &self.crls {
-            _ if self.is_pending() => OWED_AGAIN,
+            _ if self.is_pending() => RETRY_AFTER,
             Some(crls) => crls.next_check_in(SystemClock.now()),
-            None => NOTHING_FOR,
+            None => CHECK_EVERY_WITHOUT_CRLS,
         };
         Instant::now() + pause
     }
@@ -267,18 +267,18 @@ async fn hung_up(hang_up: &mut Option<Signal>) {
 }
 
 /// How often CRLs are written while it catches up.
-const SETTLED_EVERY: Duration = Duration::from_secs(5);
+const WRITE_EVERY: Duration = Duration::from_secs(5);
 
 /// A hook that hangs must not hold up the CRLs.
 const HOOK_WITHIN: Duration = Duration::from_secs(60);
 
-const OWED_AGAIN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How long `--once` waits for CRLs that show the last events. A CA that publishes takes a second.
 const ONCE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Without CRLs nothing is checked between events; keep-alives find a dead connection.
-const NOTHING_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const CHECK_EVERY_WITHOUT_CRLS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bound of the first pause: a CA that restarts is back in some seconds.
 const PAUSE_FIRST_MAX: Duration = Duration::from_secs(2);

@@ -24,7 +24,7 @@ impl Signals {
     /// The first signal stops the line, the second aborts the units. The line also stops if this task ends.
     pub(super) async fn watch(mut self, stop: CancellationToken, abort: CancellationToken, console: Console) {
         let _stopped = stop.clone().drop_guard();
-        for (token, text) in [(stop, STOPPING), (abort, CUTTING_OFF)] {
+        for (token, text) in [(stop, STOPPING), (abort, ABORTING)] {
             self.next().await;
             console.complain(text);
             token.cancel();
@@ -39,4 +39,4 @@ impl Signals {
 const STOPPING: &str =
     "stopping: units on the bench will be finished, no others begun; press Ctrl-C again to abort them";
 
-const CUTTING_OFF: &str = "aborting the units on the bench";
+const ABORTING: &str = "aborting the units on the bench";

@@ -58,7 +58,7 @@ impl JournalLocation {
             _ => return Ok(FoundJournal { directory, moved_from: None, stayed: None }),
         };
         if directory.is_dir() {
-            return Err(JournalError::TwoPlaces { former: former.clone(), directory });
+            return Err(JournalError::TwoJournals { former: former.clone(), directory });
         }
         // Locked, so that no other station writes it while it moves.
         let held = Journal::open(former)?;
@@ -106,23 +106,23 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let credentials = home.path().join("line-1");
         std::fs::create_dir_all(credentials.join("journal")).unwrap();
-        let place = JournalLocation::beside(&credentials, None);
-        assert_eq!(place.locate().unwrap().moved_from, None, "an empty directory is no journal");
+        let location = JournalLocation::beside(&credentials, None);
+        assert_eq!(location.locate().unwrap().moved_from, None, "an empty directory is no journal");
 
         std::fs::write(credentials.join("journal/wo-000001.journal"), "text").unwrap();
-        assert_eq!(place.current(), credentials.join("journal"));
+        assert_eq!(location.current(), credentials.join("journal"));
         let busy = Journal::open(&credentials.join("journal")).unwrap();
-        assert!(matches!(place.locate(), Err(JournalError::InUse { .. })));
+        assert!(matches!(location.locate(), Err(JournalError::InUse { .. })));
         drop(busy);
 
-        let journal_directory = place.locate().unwrap();
+        let journal_directory = location.locate().unwrap();
         assert_eq!(journal_directory.moved_from, Some(credentials.join("journal")));
         let moved = std::fs::read(journal_directory.directory.join("wo-000001.journal")).unwrap();
-        assert_eq!((moved.as_slice(), place.current()), (&b"text"[..], place.directory.as_path()));
-        assert_eq!(place.locate().unwrap().moved_from, None);
+        assert_eq!((moved.as_slice(), location.current()), (&b"text"[..], location.directory.as_path()));
+        assert_eq!(location.locate().unwrap().moved_from, None);
 
         std::fs::create_dir(credentials.join("journal")).unwrap();
         std::fs::write(credentials.join("journal/wo-000002.journal"), "text").unwrap();
-        assert!(matches!(place.locate(), Err(JournalError::TwoPlaces { .. })));
+        assert!(matches!(location.locate(), Err(JournalError::TwoJournals { .. })));
     }
 }
