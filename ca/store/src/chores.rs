@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::StoreError;
+use crate::Result;
 
 /// Work that one process at a time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,7 +25,7 @@ pub trait Chores: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be known: the chore is not done in this round.
-    async fn is_mine(&self, chore: Chore) -> Result<bool, StoreError>;
+    async fn is_mine(&self, chore: Chore) -> Result<bool>;
 }
 
 /// This process is the only one: it does every chore.
@@ -34,7 +34,7 @@ pub struct OnlyProcess;
 
 #[async_trait]
 impl Chores for OnlyProcess {
-    async fn is_mine(&self, _: Chore) -> Result<bool, StoreError> {
+    async fn is_mine(&self, _: Chore) -> Result<bool> {
         Ok(true)
     }
 }

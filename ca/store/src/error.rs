@@ -39,3 +39,6 @@ pub enum StoreError {
 }
 
 impl ViewFault for StoreError {}
+
+/// The answer of a store.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

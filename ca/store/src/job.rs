@@ -4,7 +4,7 @@
 use identity::SerialNumber;
 use ledger::{Action, CertificateStatus, Command, JobFacts, JobId, REVOKE_MAX};
 
-use super::{SelectionPage, Store, StoreError};
+use super::{Result, SelectionPage, Store};
 
 /// Revokes what is left of a job and finishes it; `None`: there is no such job. Any number of callers may do
 /// so at a time, and again after a crash: what is revoked already is left out.
@@ -18,7 +18,7 @@ pub async fn carry_out(
     store: &dyn Store,
     job: JobId,
     mut progress: impl FnMut(&JobFacts) + Send,
-) -> Result<Option<JobFacts>, StoreError> {
+) -> Result<Option<JobFacts>> {
     let Some(mut facts) = store.job(job).await? else { return Ok(None) };
     let mut found = true;
     while found && facts.goes_on() {
@@ -52,18 +52,14 @@ fn due(page: &SelectionPage, facts: &JobFacts) -> Vec<SerialNumber> {
     due.filter(|one| one.since <= facts.begun).map(|one| one.serial_number).collect()
 }
 
-async fn read(
-    store: &dyn Store,
-    facts: &JobFacts,
-    from: Option<u64>,
-) -> Result<Option<SelectionPage>, StoreError> {
+async fn read(store: &dyn Store, facts: &JobFacts, from: Option<u64>) -> Result<Option<SelectionPage>> {
     match from {
         Some(from) => store.select(&facts.terms.selection, from, REVOKE_MAX).await.map(Some),
         None => Ok(None),
     }
 }
 
-async fn revoke(store: &dyn Store, facts: &JobFacts, due: &[SerialNumber]) -> Result<(), StoreError> {
+async fn revoke(store: &dyn Store, facts: &JobFacts, due: &[SerialNumber]) -> Result<()> {
     for chunk in due.chunks(REVOKE_MAX) {
         let (reason, invalidity_date, job) =
             (facts.terms.reason, facts.terms.invalidity_date, Some(facts.id));
@@ -74,7 +70,7 @@ async fn revoke(store: &dyn Store, facts: &JobFacts, due: &[SerialNumber]) -> Re
 }
 
 /// In the name of who began the job. A refusal means that somebody else carried it out meanwhile.
-async fn commit(store: &dyn Store, facts: &JobFacts, action: Action) -> Result<(), StoreError> {
+async fn commit(store: &dyn Store, facts: &JobFacts, action: Action) -> Result<()> {
     let principal = facts.begun_by.clone();
     let command = Command {
         principal,

@@ -20,7 +20,7 @@ use ledger::Conflict;
 
 pub use chores::{Chore, Chores, OnlyProcess};
 pub use contract::{DeviceFilter, Ledger, Listings, Status, Store, StoreMetrics, Unaccounted};
-pub use error::StoreError;
+pub use error::{Result, StoreError};
 pub use job::carry_out;
 pub use ledger_log::{Fault, FaultyLog, LogError, MemoryLog, OpenError, SEGMENT_BYTES_DEFAULT, TornTail};
 pub use page::{Cursor, Page};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use identity::{DeviceId, IssuerName, PrincipalName, Role, SerialNumber};
 use ledger::{AlarmFacts, AlarmKind, EntryNumber, PrincipalFacts, WorkOrderFacts, WorkOrderId};
 
-use super::StoreError;
+use super::{Result, StoreError};
 
 /// Some rows of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +20,7 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// The page with each row looked up; rows that are not found are left out.
-    pub(crate) fn try_map<U>(
-        self,
-        look_up: impl Fn(T) -> Result<Option<U>, StoreError>,
-    ) -> Result<Page<U>, StoreError> {
+    pub(crate) fn try_map<U>(self, look_up: impl Fn(T) -> Result<Option<U>>) -> Result<Page<U>> {
         let rows = self.rows.into_iter().filter_map(|row| look_up(row).transpose());
         Ok(Page { rows: rows.collect::<Result<_, _>>()?, next: self.next })
     }
@@ -55,8 +52,8 @@ pub(super) fn work_orders(
     newest: u64,
     cursor: Option<&Cursor>,
     limit: usize,
-    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError>,
-) -> Result<Page<WorkOrderFacts>, StoreError> {
+    read: impl Fn(WorkOrderId) -> Result<Option<WorkOrderFacts>>,
+) -> Result<Page<WorkOrderFacts>> {
     let from = match cursor {
         Some(cursor) => number_of(cursor)?.min(newest),
         None => newest,
@@ -70,12 +67,11 @@ pub(super) fn work_orders(
     Ok(Page { rows, next: (id > 0).then(|| at_number(id)) })
 }
 
-/// Principals by role and name.
 pub(super) fn principals(
     principals: &BTreeMap<(Role, PrincipalName), PrincipalFacts>,
     cursor: Option<&Cursor>,
     limit: usize,
-) -> Result<Page<PrincipalFacts>, StoreError> {
+) -> Result<Page<PrincipalFacts>> {
     use std::ops::Bound::{Excluded, Unbounded};
     let after = cursor.map(principal_of).transpose()?;
     let mut following = principals.range((after.map_or(Unbounded, Excluded), Unbounded));
@@ -85,7 +81,7 @@ pub(super) fn principals(
     Ok(Page { rows, next })
 }
 
-fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName), StoreError> {
+fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName)> {
     let text = str::from_utf8(&cursor.0).map_err(|_| StoreError::CursorUnknown)?;
     let (role, name) = text.split_once(':').ok_or(StoreError::CursorUnknown)?;
     match (role.parse(), name.parse()) {
@@ -94,16 +90,12 @@ fn principal_of(cursor: &Cursor) -> Result<(Role, PrincipalName), StoreError> {
     }
 }
 
-pub(super) fn number_of(cursor: &Cursor) -> Result<u64, StoreError> {
+pub(super) fn number_of(cursor: &Cursor) -> Result<u64> {
     cursor.0.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::CursorUnknown)
 }
 
 /// A page of a list that only grows at its end.
-pub(super) fn of_list<T: Clone>(
-    list: &[T],
-    cursor: Option<&Cursor>,
-    limit: usize,
-) -> Result<Page<T>, StoreError> {
+pub(super) fn of_list<T: Clone>(list: &[T], cursor: Option<&Cursor>, limit: usize) -> Result<Page<T>> {
     let from = cursor.map(number_of).transpose()?.unwrap_or(0);
     let rest = list.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
     let rows: Vec<_> = rest.iter().take(limit).cloned().collect();
@@ -118,8 +110,8 @@ pub(super) fn recorded(
     cursor: Option<&Cursor>,
     limit: usize,
     head: u64,
-    certificate: impl Fn(EntryNumber) -> Result<Option<(IssuerName, SerialNumber)>, StoreError>,
-) -> Result<Page<SerialNumber>, StoreError> {
+    certificate: impl Fn(EntryNumber) -> Result<Option<(IssuerName, SerialNumber)>>,
+) -> Result<Page<SerialNumber>> {
     let after = cursor.map(number_of).transpose()?.unwrap_or(0);
     let mut rows = Vec::new();
     for number in after.saturating_add(1)..=head {
@@ -141,7 +133,6 @@ const CURSOR_CHARACTERS_MAX: usize = 512;
 /// Entries that one page looks at when few of them hold what is wanted: some milliseconds of work.
 const SCANNED_ENTRIES_MAX: u64 = 10_000;
 
-/// The page that starts at this position.
 pub(super) fn at_number(position: u64) -> Cursor {
     Cursor(position.to_be_bytes().to_vec())
 }
@@ -152,7 +143,7 @@ pub(super) fn alarms(
     kind: Option<AlarmKind>,
     cursor: Option<&Cursor>,
     limit: usize,
-) -> Result<Page<EntryNumber>, StoreError> {
+) -> Result<Page<EntryNumber>> {
     let behind = cursor.map(number_of).transpose()?.and_then(|position| usize::try_from(position).ok());
     let older = alarms.get(..behind.unwrap_or(alarms.len())).unwrap_or(alarms);
     let mut rows = Vec::new();
@@ -168,13 +159,11 @@ pub(super) fn alarms(
     Ok(Page { rows, next: None })
 }
 
-/// The page that follows this device.
 pub(super) fn after_device(device: &DeviceId) -> Cursor {
     Cursor(device.to_string().into_bytes())
 }
 
-/// The device that a cursor follows.
-pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId, StoreError> {
+pub(super) fn device_of(cursor: &Cursor) -> Result<DeviceId> {
     str::from_utf8(&cursor.0).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::CursorUnknown)
 }
 
@@ -183,8 +172,7 @@ pub(super) fn after(second: u64, entry: EntryNumber) -> Cursor {
     Cursor([second.to_be_bytes(), entry.0.to_be_bytes()].concat())
 }
 
-/// The certificate that a cursor follows.
-pub(super) fn expiry_of(cursor: &Cursor) -> Result<(u64, EntryNumber), StoreError> {
+pub(super) fn expiry_of(cursor: &Cursor) -> Result<(u64, EntryNumber)> {
     match cursor.0.as_chunks::<8>() {
         ([second, entry], []) => Ok((u64::from_be_bytes(*second), EntryNumber(u64::from_be_bytes(*entry)))),
         _ => Err(StoreError::CursorUnknown),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use identity::{DeviceId, Principal, Product, SerialNumber};
 use ledger::{CertificateFacts, CertificateStatus, EntryNumber, Holder, Selection, View};
 
-use super::{Listings, StoreError};
+use super::{Listings, Result};
 
 /// A certificate of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct ProductSurvey {
 }
 
 /// See [`Listings::survey`].
-pub(super) async fn survey(store: &dyn Listings, selection: &Selection) -> Result<Survey, StoreError> {
+pub(super) async fn survey(store: &dyn Listings, selection: &Selection) -> Result<Survey> {
     let mut survey = Survey::default();
     // One bit a device: a device's certificates may lie far apart.
     let mut counted: Vec<u64> = Vec::new();

@@ -35,14 +35,13 @@ use self::index::{Index, Rows};
 use self::last_seen::{End, LastSeen};
 use self::projector::Projection;
 use self::revocations::CauseCache;
-use crate::{CertificateRecord, PrincipalRecord, StoreError};
+use crate::{CertificateRecord, PrincipalRecord, Result, StoreError};
 
 /// The store over a log. Dropping it without [`close`](crate::Ledger::close) loses nothing; the next start
 /// only has more to do.
 pub struct LogStore {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
-    /// `None` once closed.
     group_commit: Mutex<Option<Arc<GroupCommit>>>,
     committer: Mutex<Option<JoinHandle<()>>>,
     /// Writes down when devices were last seen.
@@ -54,7 +53,6 @@ pub struct LogStore {
 struct Shared {
     entries: Entries,
     index: RwLock<Index>,
-    /// The last entry that is in the index.
     head: watch::Sender<EntryNumber>,
     /// The last entry in the index that revoked, held or released a certificate.
     status_changed: watch::Sender<EntryNumber>,
@@ -67,7 +65,6 @@ struct Shared {
 
 #[derive(Default)]
 struct Counters {
-    /// Entries that this process appended.
     entries: AtomicU64,
     conflicts: AtomicU64,
     stopped: AtomicBool,
@@ -83,7 +80,7 @@ impl LogStore {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn entry(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
+    pub fn entry(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>> {
         self.shared.entries.find(number)
     }
 
@@ -91,11 +88,10 @@ impl LogStore {
         self.group_commit.lock().clone()
     }
 
-    /// Blocking work on its own thread.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || work(&shared))
             .await
@@ -104,7 +100,6 @@ impl LogStore {
 }
 
 impl Shared {
-    /// The last entry that is in the index.
     fn head(&self) -> EntryNumber {
         *self.head.borrow()
     }
@@ -122,7 +117,7 @@ impl Shared {
     }
 
     /// Looks at the rows as of one moment.
-    fn view<T>(&self, look: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn view<T>(&self, look: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<T> {
         let index = self.index.read();
         look(&self.rows(&index))
     }
@@ -133,17 +128,14 @@ impl Shared {
         index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).cloned().collect()
     }
 
-    fn certificate_record(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateRecord>, StoreError> {
+    fn certificate_record(&self, serial_number: &SerialNumber) -> Result<Option<CertificateRecord>> {
         match self.view(|rows| rows.certificate(serial_number))? {
             Some(facts) => self.record(&facts),
             None => Ok(None),
         }
     }
 
-    fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>, StoreError> {
+    fn record(&self, facts: &CertificateFacts) -> Result<Option<CertificateRecord>> {
         let changed = match (facts.status, facts.changed) {
             (CertificateStatus::Issued | CertificateStatus::InUse, _) | (_, None) => None,
             (_, Some(changed)) => Some(self.entries.get(changed)?),
@@ -151,11 +143,7 @@ impl Shared {
         Ok(CertificateRecord::of(&self.entries.get(facts.entry)?, facts, changed.as_deref()))
     }
 
-    fn principal(
-        &self,
-        facts: &PrincipalFacts,
-        now: SystemTime,
-    ) -> Result<Option<PrincipalRecord>, StoreError> {
+    fn principal(&self, facts: &PrincipalFacts, now: SystemTime) -> Result<Option<PrincipalRecord>> {
         let credentials =
             facts.certificates.iter().filter_map(|number| self.certificate_record(number).transpose());
         Ok(PrincipalRecord::of(facts, credentials.collect::<Result<_, _>>()?, now))

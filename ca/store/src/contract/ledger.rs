@@ -7,7 +7,7 @@ use identity::{Principal, RequestId};
 use ledger::{Command, Intent};
 use ledger_log::LogMetrics;
 
-use crate::{Preflight, StoreError, Verdict};
+use crate::{Preflight, Result, Verdict};
 
 /// The one way to change anything: commands are decided one after the other, in one order, which is the order
 /// of their entry numbers.
@@ -27,12 +27,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// When it returns `Err` no verdict is known. After [`StoreError::Full`] nothing of this call happened.
     /// After any other, some of it may have: ask again with the same request ids once the store is back.
-    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError>;
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>>;
 
     /// Says what `commit` would answer, before anything is signed. It saves signatures and promises nothing:
     /// the answer [`Preflight::Clear`] can still end in a conflict. [`Preflight::Answered`] is final and
     /// durable.
-    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError>;
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight>;
 
     /// The verdict that a request got before: its entry, which is durable; or the conflict if it was asked
     /// with another content, or if its answer may not be given again. `None`: as of now the request is new.
@@ -42,14 +42,14 @@ pub trait Ledger: Send + Sync + 'static {
         principal: &Principal,
         request: &RequestId,
         content: &[u8; 32],
-    ) -> Result<Option<Verdict>, StoreError>;
+    ) -> Result<Option<Verdict>>;
 
     /// Figures for metrics, of this process. From memory.
     fn metrics(&self) -> StoreMetrics;
 
     /// Answers what was begun, refuses what comes after with [`StoreError::Stopped`], leaves everything as a
     /// clean start wants it. Idempotent.
-    async fn close(&self) -> Result<(), StoreError>;
+    async fn close(&self) -> Result<()>;
 }
 
 /// Figures for metrics. All counts are since the start of the process.

@@ -10,7 +10,7 @@ use ledger::{
     WorkOrderId,
 };
 
-use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, SelectionPage, StoreError, Survey};
+use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, Result, SelectionPage, Survey};
 
 /// Rows of the ledger. Single rows are read at once; pages may block a thread of the runtime's pool.
 ///
@@ -24,7 +24,7 @@ use crate::{CertificateRecord, Cursor, Page, PrincipalRecord, SelectionPage, Sto
 #[async_trait]
 pub trait Listings: Send + Sync + 'static {
     /// The device as of now; `None`: it has no birth certificate.
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError>;
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>>;
 
     /// Devices in order of their ids. A projected listing. A page may be shorter than `limit` and still have
     /// a next one.
@@ -33,7 +33,7 @@ pub trait Listings: Send + Sync + 'static {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError>;
+    ) -> Result<Page<DeviceFacts>>;
 
     /// Devices, neither scrapped nor retired nor revoked, that were last seen before `before`, in the order
     /// of their births.
@@ -42,7 +42,7 @@ pub trait Listings: Send + Sync + 'static {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError>;
+    ) -> Result<Page<DeviceFacts>>;
 
     /// The certificates of a device or another principal, oldest first.
     async fn certificates_of(
@@ -50,7 +50,7 @@ pub trait Listings: Send + Sync + 'static {
         holder: &Principal,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError>;
+    ) -> Result<Page<CertificateRecord>>;
 
     /// Certificates whose last second is before `before`, soonest first, whatever their status; never those
     /// without a well-defined expiration. A projected listing.
@@ -59,7 +59,7 @@ pub trait Listings: Send + Sync + 'static {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError>;
+    ) -> Result<Page<CertificateRecord>>;
 
     /// All certificates on record, or all of one issuer, in the order in which they were recorded. A page may
     /// be shorter than `limit` and still have a next one.
@@ -68,44 +68,28 @@ pub trait Listings: Send + Sync + 'static {
         issuer: Option<IssuerName>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError>;
+    ) -> Result<Page<CertificateRecord>>;
 
     /// The certificates that were recorded while the clock was ahead: at a later time than the clock, which
     /// shows `now` and is right, or than an entry that follows. Without those that are revoked; newest first,
     /// at most `limit`.
-    async fn recorded_ahead(
-        &self,
-        now: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError>;
+    async fn recorded_ahead(&self, now: SystemTime, limit: usize) -> Result<Vec<CertificateRecord>>;
 
     /// The work order and its counts as of now.
-    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError>;
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>>;
 
     /// Work orders, newest first.
-    async fn work_orders(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<WorkOrderFacts>, StoreError>;
+    async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>>;
 
     /// Units of the order that have a certificate and were neither confirmed nor scrapped: how many, and at
     /// most `limit` of them by serial. A projected listing.
-    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError>;
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted>;
 
     /// The principal as of now; `None`: it never had a credential.
-    async fn principal(
-        &self,
-        role: Role,
-        name: &PrincipalName,
-    ) -> Result<Option<PrincipalRecord>, StoreError>;
+    async fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalRecord>>;
 
     /// Principals that are not devices, by role and name.
-    async fn principals(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<PrincipalRecord>, StoreError>;
+    async fn principals(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<PrincipalRecord>>;
 
     /// The entries that raised alarms, newest first; `None`: of every kind.
     async fn alarms(
@@ -113,28 +97,23 @@ pub trait Listings: Send + Sync + 'static {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Arc<Entry>>, StoreError>;
+    ) -> Result<Page<Arc<Entry>>>;
 
     /// Certificates of a selection, revoked ones included, from a position on; the first page is from 0. In
     /// bounded memory, and a million in seconds.
-    async fn select(
-        &self,
-        selection: &Selection,
-        from: u64,
-        limit: usize,
-    ) -> Result<SelectionPage, StoreError>;
+    async fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage>;
 
     /// What a revocation of the selection would do as of now.
-    async fn survey(&self, selection: &Selection) -> Result<Survey, StoreError>;
+    async fn survey(&self, selection: &Selection) -> Result<Survey>;
 
     /// A mass revocation and how far it is; `None`: there is none with this id.
-    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError>;
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>>;
 
     /// Mass revocations that go on, oldest first: see [`carry_out`](crate::carry_out).
-    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError>;
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>>;
 
     /// Rotation requests that are not forgotten at `now`, oldest first.
-    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError>;
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>>;
 }
 
 /// Units that nobody accounted for.
@@ -168,7 +147,6 @@ impl DeviceFilter {
             && self.matches_text(&device.id)
     }
 
-    /// Whether the device's name contains the text.
     pub(crate) fn matches_text(&self, device: &DeviceId) -> bool {
         self.text
             .as_ref()

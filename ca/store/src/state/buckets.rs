@@ -39,12 +39,10 @@ pub(super) fn read(value: &[u8]) -> Option<DeviceBucket> {
     }
 }
 
-/// The row of a bucket.
 pub(super) fn write(bucket: &DeviceBucket) -> Vec<u8> {
     bucket.iter().flat_map(|(last, row)| [*last, byte_of(*row)]).collect()
 }
 
-/// Whether the key is a bucket's.
 pub(super) fn is_bucket(key: &[u8]) -> bool {
     key.first() == Some(&BUCKET_PREFIX)
 }
@@ -60,7 +58,6 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    /// Those behind `after`.
     pub(super) fn of(
         tree: &sled::Db,
         work_order: WorkOrderId,
@@ -163,7 +160,6 @@ fn row_of(byte: u8) -> Option<DeviceRow> {
     Some(DeviceRow { state, accounted: byte & ACCOUNTED != 0 })
 }
 
-/// Starts the key of a bucket.
 const BUCKET_PREFIX: u8 = b'd';
 
 /// Of a bucket's key, before the head: the letter and the work order.

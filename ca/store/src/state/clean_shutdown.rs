@@ -68,7 +68,6 @@ impl CleanShutdownMark {
         self.write(&format!("closed {}\n", self.generation))
     }
 
-    /// Where the generation lies.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.join(format!("{GENERATION_PREFIX}{}", self.generation))
     }

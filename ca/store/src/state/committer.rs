@@ -14,7 +14,7 @@ use super::entries::UNREADABLE;
 use super::group_commit::{Answer, CommandGroup};
 use super::index::Rows;
 use super::{ENTRIES_MAX, Shared};
-use crate::{Recorded, StoreError, Verdict};
+use crate::{Recorded, Result, StoreError, Verdict};
 
 /// The only one that changes the index: by what it appends, and by what others append to the same log. Lives
 /// until its queue is closed and empty.
@@ -37,7 +37,7 @@ enum Draft {
 struct Decided {
     batch: Batch,
     entries: Vec<Arc<Entry>>,
-    drafts: Vec<Result<Vec<Draft>, StoreError>>,
+    drafts: Vec<Result<Vec<Draft>>>,
     /// Whether a command was refused or was answered before: true only if nothing else has been appended
     /// meanwhile.
     depends_on_earlier_entries: bool,
@@ -53,7 +53,6 @@ impl Committer {
         Self { shared, clock, queue, end }
     }
 
-    /// Runs until the store is closed.
     pub(super) async fn run(mut self) {
         loop {
             let first = tokio::select! {
@@ -96,7 +95,7 @@ impl Committer {
     }
 
     /// Catches up with the log, decides, appends, applies; again if another writer was faster.
-    async fn commit(&self, groups: &[CommandGroup]) -> Result<Vec<Answer>, StoreError> {
+    async fn commit(&self, groups: &[CommandGroup]) -> Result<Vec<Answer>> {
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up()?;
             let head = self.shared.head();
@@ -124,7 +123,7 @@ impl Committer {
     }
 
     /// Applies what others appended.
-    fn catch_up(&self) -> Result<(), StoreError> {
+    fn catch_up(&self) -> Result<()> {
         let end = *self.end.borrow();
         let mut head = self.shared.head();
         while head < end {
@@ -142,7 +141,6 @@ impl Committer {
         Ok(())
     }
 
-    /// Applies what was just appended.
     fn apply(&self, entries: &[Arc<Entry>], head: EntryNumber) {
         {
             let mut index = self.shared.index.write();
@@ -184,7 +182,7 @@ impl Committer {
     }
 
     /// Decides every command over the effect of those before it.
-    fn decide(&self, groups: &[CommandGroup], head: EntryNumber) -> Result<Decided, StoreError> {
+    fn decide(&self, groups: &[CommandGroup], head: EntryNumber) -> Result<Decided> {
         let index = self.shared.index.read();
         let count = groups.iter().map(CommandGroup::commands).sum();
         let mut times = Times { clock: whole_milliseconds(self.clock.now()), last: index.times.last_at() };
@@ -237,12 +235,7 @@ impl Committer {
         Ok(decided)
     }
 
-    fn verdicts(
-        &self,
-        drafts: Vec<Draft>,
-        fresh: &[Arc<Entry>],
-        head: EntryNumber,
-    ) -> Result<Vec<Verdict>, StoreError> {
+    fn verdicts(&self, drafts: Vec<Draft>, fresh: &[Arc<Entry>], head: EntryNumber) -> Result<Vec<Verdict>> {
         let verdict = |draft| {
             Ok(match draft {
                 Draft::Fresh(entry) => Ok(Recorded::fresh(entry)),
@@ -265,14 +258,11 @@ impl Committer {
     }
 }
 
-/// Waits until the log goes on behind `head`; `false`: it never will.
 async fn grown(end: &mut watch::Receiver<EntryNumber>, head: EntryNumber) -> bool {
     end.wait_for(|end| *end > head).await.is_ok()
 }
 
-/// The times of the entries of a batch.
 struct Times {
-    /// The clock, whole milliseconds.
     clock: SystemTime,
     /// The time of the entry before; `None`: there is none.
     last: Option<SystemTime>,
@@ -289,21 +279,19 @@ impl Times {
     }
 }
 
-/// Entries keep milliseconds.
 fn whole_milliseconds(time: SystemTime) -> SystemTime {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Decided {
-    /// Adds an entry to the batch.
     fn entry(
         &mut self,
         command: &Command,
         at: SystemTime,
         event: Event,
         request: Option<RequestId>,
-    ) -> Result<Arc<Entry>, StoreError> {
+    ) -> Result<Arc<Entry>> {
         let number = self.batch.next();
         if number.0 > ENTRIES_MAX {
             return Err(StoreError::Full);

@@ -20,17 +20,17 @@ use super::last_seen::End;
 use super::{LogStore, PROJECTION_CLOSE_MAX};
 use crate::{
     CertificateRecord, ChangePosition, Cursor, DeviceFilter, Ledger, Listings, Page, Preflight,
-    PrincipalRecord, Recorded, RevocationChange, RevokedPage, SelectionPage, ShardState, Status,
+    PrincipalRecord, Recorded, Result, RevocationChange, RevokedPage, SelectionPage, ShardState, Status,
     StatusRecord, StoreError, StoreMetrics, Survey, Unaccounted, Verdict, page, selection,
 };
 
 #[async_trait]
 impl Ledger for LogStore {
-    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, commands: Vec<Command>) -> Result<Vec<Verdict>> {
         self.group_commit().ok_or(StoreError::Stopped)?.ask(commands).await
     }
 
-    async fn preflight(&self, intent: &Intent) -> Result<Preflight, StoreError> {
+    async fn preflight(&self, intent: &Intent) -> Result<Preflight> {
         let now = self.clock.now();
         Ok(match self.shared.view(|rows| ledger::preflight(rows, intent, now))? {
             Err(conflict) => Preflight::Refused(conflict),
@@ -47,7 +47,7 @@ impl Ledger for LogStore {
         principal: &Principal,
         request: &RequestId,
         content: &[u8; 32],
-    ) -> Result<Option<Verdict>, StoreError> {
+    ) -> Result<Option<Verdict>> {
         let now = self.clock.now();
         let answered = |rows: &Rows<'_>| ledger::answered(rows, Some(principal), request, content, now);
         Ok(match self.shared.view(answered)? {
@@ -75,7 +75,7 @@ impl Ledger for LogStore {
         }
     }
 
-    async fn close(&self) -> Result<(), StoreError> {
+    async fn close(&self) -> Result<()> {
         drop(self.group_commit.lock().take());
         let committer = self.committer.lock().take();
         let Some(committer) = committer else { return Ok(()) };
@@ -110,50 +110,44 @@ impl Status for LogStore {
         self.shared.status_changed.subscribe()
     }
 
-    async fn last_entry_at(&self) -> Result<Option<SystemTime>, StoreError> {
+    async fn last_entry_at(&self) -> Result<Option<SystemTime>> {
         let last = self.shared.index.read().times.last_at();
         Ok(last.map(|at| UNIX_EPOCH + Duration::from_secs(format::milliseconds(at) / 1000)))
     }
 
-    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>, StoreError> {
+    async fn entry_digest(&self, number: EntryNumber) -> Result<Option<[u8; 32]>> {
         let payload = self.shared.entries.log().read(number, 1)?.into_iter().next();
         Ok(payload.and_then(|payload| digest(&SHA256, &payload).as_ref().try_into().ok()))
     }
 
-    async fn certificate_status(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateStatus>, StoreError> {
+    async fn certificate_status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>> {
         self.shared.view(|rows| Ok(rows.index.certificate_status(serial_number)))
     }
 
-    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>, StoreError> {
+    async fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>> {
         self.shared.status_record(serial_number)
     }
 
-    async fn certificate(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateRecord>, StoreError> {
+    async fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateRecord>> {
         self.shared.certificate_record(serial_number)
     }
 
-    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>, StoreError> {
+    async fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateRecord>> {
         match self.shared.view(|rows| rows.issuer(issuer))? {
             Some(facts) => self.shared.record(&facts),
             None => Ok(None),
         }
     }
 
-    async fn issued_by(&self, issuer: IssuerName) -> Result<u64, StoreError> {
+    async fn issued_by(&self, issuer: IssuerName) -> Result<u64> {
         Ok(self.shared.certificates(|certificates| certificates.issued_by(issuer)))
     }
 
-    async fn shards(&self, issuer: IssuerName) -> Result<u32, StoreError> {
+    async fn shards(&self, issuer: IssuerName) -> Result<u32> {
         Ok(self.shared.certificates(|certificates| certificates.shards(issuer)))
     }
 
-    async fn shard_state(&self, issuer: IssuerName, shard: u32) -> Result<ShardState, StoreError> {
+    async fn shard_state(&self, issuer: IssuerName, shard: u32) -> Result<ShardState> {
         Ok(self.shared.shard_state(issuer, shard))
     }
 
@@ -164,23 +158,15 @@ impl Status for LogStore {
         expired_before: SystemTime,
         from: u64,
         limit: usize,
-    ) -> Result<RevokedPage, StoreError> {
+    ) -> Result<RevokedPage> {
         self.blocking(move |shared| shared.revoked_in(issuer, shard, expired_before, from, limit)).await
     }
 
-    async fn revocation_changes(
-        &self,
-        after: ChangePosition,
-        limit: usize,
-    ) -> Result<Vec<RevocationChange>, StoreError> {
+    async fn revocation_changes(&self, after: ChangePosition, limit: usize) -> Result<Vec<RevocationChange>> {
         self.blocking(move |shared| shared.revocation_changes(after, limit)).await
     }
 
-    async fn superseded_due(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<SerialNumber>, StoreError> {
+    async fn superseded_due(&self, before: SystemTime, limit: usize) -> Result<Vec<SerialNumber>> {
         self.blocking(move |shared| shared.superseded_due(before, limit)).await
     }
 
@@ -188,7 +174,7 @@ impl Status for LogStore {
         &self,
         serial_number: &SerialNumber,
         now: SystemTime,
-    ) -> Result<Option<RotationFacts>, StoreError> {
+    ) -> Result<Option<RotationFacts>> {
         self.shared.rotation_due(serial_number, now)
     }
 
@@ -205,50 +191,38 @@ impl Listings for LogStore {
         holder: &Principal,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         let (holder, cursor) = (holder.clone(), cursor.cloned());
         self.blocking(move |shared| shared.certificates_of(&holder, cursor.as_ref(), limit)).await
     }
 
-    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
+    async fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>> {
         self.shared.view(|rows| rows.device(device))
     }
 
-    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError> {
+    async fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
         self.shared.view(|rows| rows.work_order(work_order))
     }
 
-    async fn work_orders(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<WorkOrderFacts>, StoreError> {
+    async fn work_orders(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<WorkOrderFacts>> {
         self.shared
             .view(|rows| page::work_orders(rows.work_orders()?, cursor, limit, |id| rows.work_order(id)))
     }
 
-    async fn principal(
-        &self,
-        role: Role,
-        name: &PrincipalName,
-    ) -> Result<Option<PrincipalRecord>, StoreError> {
+    async fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalRecord>> {
         match self.shared.view(|rows| rows.principal(role, name))? {
             Some(facts) => self.shared.principal(&facts, self.clock.now()),
             None => Ok(None),
         }
     }
 
-    async fn principals(
-        &self,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<PrincipalRecord>, StoreError> {
+    async fn principals(&self, cursor: Option<&Cursor>, limit: usize) -> Result<Page<PrincipalRecord>> {
         let now = self.clock.now();
         let page = self.shared.view(|rows| page::principals(rows.index.principals(), cursor, limit))?;
         page.try_map(|facts| self.shared.principal(&facts, now))
     }
 
-    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted, StoreError> {
+    async fn unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted> {
         self.blocking(move |shared| shared.list_unaccounted(work_order, limit)).await
     }
 
@@ -257,7 +231,7 @@ impl Listings for LogStore {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError> {
+    ) -> Result<Page<DeviceFacts>> {
         let (filter, cursor) = (filter.clone(), cursor.cloned());
         self.blocking(move |shared| shared.list_devices(&filter, cursor.as_ref(), limit)).await
     }
@@ -267,7 +241,7 @@ impl Listings for LogStore {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.list_expiring(before, cursor.as_ref(), limit)).await
     }
@@ -277,31 +251,26 @@ impl Listings for LogStore {
         issuer: Option<IssuerName>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.list_recorded(issuer, cursor.as_ref(), limit)).await
     }
 
-    async fn select(
-        &self,
-        selection: &Selection,
-        from: u64,
-        limit: usize,
-    ) -> Result<SelectionPage, StoreError> {
+    async fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
         let selection = selection.clone();
         self.blocking(move |shared| shared.select(&selection, from, limit)).await
     }
 
-    async fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+    async fn job(&self, job: JobId) -> Result<Option<JobFacts>> {
         self.shared.view(|rows| rows.job(job))
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>, StoreError> {
+    async fn unfinished_jobs(&self) -> Result<Vec<JobFacts>> {
         self.shared
             .view(|rows| Ok(rows.index.jobs.jobs.values().filter(|job| job.goes_on()).cloned().collect()))
     }
 
-    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>, StoreError> {
+    async fn rotations(&self, now: SystemTime) -> Result<Vec<RotationFacts>> {
         Ok(self.shared.active_rotations(now))
     }
 
@@ -310,7 +279,7 @@ impl Listings for LogStore {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.alarms(kind, cursor.as_ref(), limit)).await
     }
@@ -320,20 +289,16 @@ impl Listings for LogStore {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError> {
+    ) -> Result<Page<DeviceFacts>> {
         let cursor = cursor.cloned();
         self.blocking(move |shared| shared.not_seen_since(before, cursor.as_ref(), limit)).await
     }
 
-    async fn recorded_ahead(
-        &self,
-        now: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError> {
+    async fn recorded_ahead(&self, now: SystemTime, limit: usize) -> Result<Vec<CertificateRecord>> {
         self.blocking(move |shared| shared.recorded_ahead(now, limit)).await
     }
 
-    async fn survey(&self, selection: &Selection) -> Result<Survey, StoreError> {
+    async fn survey(&self, selection: &Selection) -> Result<Survey> {
         selection::survey(self, selection).await
     }
 }

@@ -7,7 +7,7 @@ use ledger::{Entry, EntryNumber};
 use ledger_log::{Log, format};
 
 use super::entry_cache::EntryCache;
-use crate::StoreError;
+use crate::{Result, StoreError};
 
 /// The entries of a log. Entries never change, so what the cache holds is never wrong.
 pub(super) struct Entries {
@@ -25,7 +25,7 @@ impl Entries {
     }
 
     /// The entry; `None`: the log is not that long.
-    pub(super) fn find(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>, StoreError> {
+    pub(super) fn find(&self, number: EntryNumber) -> Result<Option<Arc<Entry>>> {
         if let Some(entry) = self.cache.find(number) {
             return Ok(Some(entry));
         }
@@ -36,13 +36,12 @@ impl Entries {
         Ok(Some(entry))
     }
 
-    /// An entry that must be there.
-    pub(super) fn get(&self, number: EntryNumber) -> Result<Arc<Entry>, StoreError> {
+    pub(super) fn get(&self, number: EntryNumber) -> Result<Arc<Entry>> {
         self.find(number)?.ok_or_else(|| self.damaged(number, ABSENT))
     }
 
     /// As [`Self::get`], by a number of the index.
-    pub(super) fn at(&self, number: u32) -> Result<Arc<Entry>, StoreError> {
+    pub(super) fn at(&self, number: u32) -> Result<Arc<Entry>> {
         self.get(EntryNumber(u64::from(number)))
     }
 
@@ -53,7 +52,7 @@ impl Entries {
 
     /// The encoded entries from one that must be there on: at least one, at most `count`, as many as are read
     /// in one piece.
-    pub(super) fn run(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>, StoreError> {
+    pub(super) fn run(&self, first: EntryNumber, count: u64) -> Result<Vec<Bytes>> {
         let run = self.log.read(first, count)?;
         if run.is_empty() { Err(self.damaged(first, ABSENT)) } else { Ok(run) }
     }
@@ -77,14 +76,13 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// An entry that must be there.
-    pub(super) fn entry(&mut self, number: u32) -> Result<Entry, StoreError> {
+    pub(super) fn entry(&mut self, number: u32) -> Result<Entry> {
         let number = EntryNumber(u64::from(number));
         let payload = self.payload(number)?;
         format::decode(number, &payload).ok_or_else(|| self.entries.damaged(number, UNREADABLE))
     }
 
-    fn payload(&mut self, number: EntryNumber) -> Result<Bytes, StoreError> {
+    fn payload(&mut self, number: EntryNumber) -> Result<Bytes> {
         if let Some(payload) = self.in_run(number) {
             return Ok(payload);
         }

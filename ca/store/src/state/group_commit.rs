@@ -10,10 +10,10 @@ use ledger::Command;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::{StoreError, Verdict};
+use crate::{Result, StoreError, Verdict};
 
 /// What became of one call of `commit`.
-pub(super) type Answer = Result<Vec<Verdict>, StoreError>;
+pub(super) type Answer = Result<Vec<Verdict>>;
 
 /// Calls that are decided one after the other, with what is waiting for their answers, in the same order.
 pub(super) struct CommandGroup {

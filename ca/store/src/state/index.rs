@@ -208,7 +208,6 @@ impl Index {
         }
     }
 
-    /// The entry of the first certificate of a device.
     pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
         let mut next = self.device_rows.get(self.device_row(device)? as usize)?.newest;
         let mut first = None;
@@ -228,7 +227,6 @@ impl Index {
         record.entry(number).inspect(|entry| self.apply(entry)).is_some()
     }
 
-    /// The last entry that was applied; 0: none.
     pub(super) fn head(&self) -> EntryNumber {
         self.times.last()
     }
@@ -292,7 +290,6 @@ impl Index {
         }
     }
 
-    /// Returns the certificate's row.
     fn enter_certificate(&mut self, certificate: &CertificateSummary, previous: u32, entry: u32) -> u32 {
         let hash = self.serial_number_hash(&certificate.serial_number);
         let row = self.certificates.push(certificate, hash.check(), previous, entry);
@@ -347,7 +344,6 @@ impl Index {
         self.device(device).map(|(position, row)| (position, row.seen.load(Ordering::Relaxed)))
     }
 
-    /// Moves forward when a device was last seen.
     pub(super) fn see(&self, device: &DeviceId, second: u32) {
         if let Some((_, row)) = self.device(device) {
             row.see(second);
@@ -385,7 +381,6 @@ impl Index {
         false
     }
 
-    /// When every device was last seen, by position.
     pub(super) fn seen(&self) -> Vec<u32> {
         self.device_rows.iter().map(|row| row.seen.load(Ordering::Relaxed)).collect()
     }
@@ -435,7 +430,6 @@ fn small(number: EntryNumber) -> u32 {
 }
 
 impl DeviceRow {
-    /// Moves forward when it was last seen.
     fn see(&self, second: u32) {
         self.seen.fetch_max(second, Ordering::Relaxed);
     }

@@ -11,14 +11,12 @@ use std::time::Duration;
 use super::Shared;
 use parking_lot::{Condvar, Mutex};
 
-/// Tells the writer to stop.
 #[derive(Default)]
 pub(super) struct LastSeen {
     end: Mutex<Option<End>>,
     told: Condvar,
 }
 
-/// How the writer ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// Writes once more.
@@ -34,7 +32,6 @@ impl LastSeen {
     }
 }
 
-/// Writes until it is told to end.
 pub(super) fn write_often(shared: &Arc<Shared>, path: &Path) {
     loop {
         let mut end = shared.last_seen.end.lock();

@@ -12,7 +12,7 @@ use ledger::{DeviceFacts, EntryNumber, View, WorkOrderId};
 use super::Shared;
 use super::buckets::{Broken, Devices};
 use super::projection::{self, DeviceRow};
-use crate::{CertificateRecord, Cursor, DeviceFilter, Page, StoreError, Unaccounted, page};
+use crate::{CertificateRecord, Cursor, DeviceFilter, Page, Result, Unaccounted, page};
 
 impl Shared {
     pub(super) fn list_devices(
@@ -20,7 +20,7 @@ impl Shared {
         filter: &DeviceFilter,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError> {
+    ) -> Result<Page<DeviceFacts>> {
         let after = cursor.map(page::device_of).transpose()?;
         let orders = self.orders_of(filter)?;
         let found = self.read(|tree| {
@@ -62,7 +62,7 @@ impl Shared {
         holder: &Principal,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         // The entries of a device are in memory; only those of the page are read.
         let serial_numbers = match holder {
             Principal::Device(device) => {
@@ -87,7 +87,7 @@ impl Shared {
         issuer: Option<IssuerName>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         let page = page::recorded(issuer, cursor, limit, self.head().0, |number| {
             let entry = self.entries.get(number)?;
             Ok(entry.event.certificate().map(|certificate| (certificate.issuer, certificate.serial_number)))
@@ -100,7 +100,7 @@ impl Shared {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<CertificateRecord>, StoreError> {
+    ) -> Result<Page<CertificateRecord>> {
         let start = match cursor {
             Some(cursor) => {
                 let (second, entry) = page::expiry_of(cursor)?;
@@ -129,11 +129,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn list_unaccounted(
-        &self,
-        work_order: WorkOrderId,
-        limit: usize,
-    ) -> Result<Unaccounted, StoreError> {
+    pub(super) fn list_unaccounted(&self, work_order: WorkOrderId, limit: usize) -> Result<Unaccounted> {
         let order = self.view(|rows| rows.work_order(work_order))?;
         let Some(order) = order else { return Ok(Unaccounted { count: 0, devices: Vec::new() }) };
         let count = order.counts.issued.saturating_sub(order.counts.confirmed + order.counts.scrapped);
@@ -154,7 +150,7 @@ impl Shared {
     }
 
     /// Reads sled once it shows all that is on record. Whatever goes wrong in there costs a rebuild, no more.
-    fn read<T>(&self, read: impl Fn(&sled::Db) -> Result<T, Broken>) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl Fn(&sled::Db) -> Result<T, Broken>) -> Result<T> {
         let tree = self.projection.wait_for(self.head().0, PATIENCE)?;
         match catch_unwind(AssertUnwindSafe(|| read(&tree))) {
             Ok(Ok(value)) => Ok(value),
@@ -162,8 +158,7 @@ impl Shared {
         }
     }
 
-    /// The orders that the filter allows, by product.
-    fn orders_of(&self, filter: &DeviceFilter) -> Result<Vec<(Product, Vec<WorkOrderId>)>, StoreError> {
+    fn orders_of(&self, filter: &DeviceFilter) -> Result<Vec<(Product, Vec<WorkOrderId>)>> {
         let index = self.index.read();
         let rows = self.rows(&index);
         let mut products = std::collections::BTreeMap::<Product, Vec<WorkOrderId>>::new();

@@ -72,7 +72,6 @@ impl LogStore {
         Self::start(log, index, None, settings, clock)
     }
 
-    /// `index` holds the entries of the log.
     fn start(
         log: Arc<dyn Log>,
         index: Index,

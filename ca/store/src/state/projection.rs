@@ -12,26 +12,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
+use bytes::Bytes;
 use identity::{DeviceId, SerialNumber, no_well_defined_expiration};
-use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, WorkOrderId, effects};
+use ledger::{DeviceState, Effect, Entry, EntryNumber, StatusChange, View, WorkOrderId, effects};
+use ledger_log::format::{DeviceName, EntryRecord, EntrySummary, SummaryEvent};
 
+use super::Shared;
 use super::buckets::{self, DeviceBucket};
-use ledger_log::format::{DeviceName, EntrySummary, SummaryEvent};
-
-/// What is to be written, in the order of the keys.
-#[derive(Default)]
-pub(super) struct NewRows {
-    /// Onto buckets that may be there.
-    pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
-    /// Keys of certificates that expire.
-    pub(super) expiring: Vec<Vec<u8>>,
-}
-
-impl NewRows {
-    fn put(&mut self, (bucket, last): (Vec<u8>, u8), row: DeviceRow) {
-        self.buckets.entry(bucket).or_default().insert(last, row);
-    }
-}
+use super::entries::UNREADABLE;
+use super::index::Kind;
+use crate::Result;
 
 /// How far the projection is and what it must hold: a projection that lost rows does not add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,96 +39,120 @@ pub(super) struct DeviceRow {
     pub(super) accounted: bool,
 }
 
-/// Adds the rows of an entry that is known in brief. `current_row` is the device's row as the index has it,
-/// which may be ahead of this entry: then a later entry writes the same row once more. `first` is the entry
-/// of the device's first certificate.
-pub(super) fn project_summary(
-    summary: &EntrySummary<'_>,
-    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
-    current_row: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
-    rows: &mut NewRows,
-    progress: &mut Progress,
-) {
-    match &summary.event {
-        SummaryEvent::BirthIssued { work_order, certificate } => {
-            born(summary.device, *work_order, summary.number, first, rows, progress);
-            expires(certificate.not_after_s, summary.number, rows, progress);
-        }
-        SummaryEvent::OperationalIssued { certificate } => {
-            expires(certificate.not_after_s, summary.number, rows, progress);
-        }
-        SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
-            if let Some((work_order, row)) = current_row(summary.device) {
-                rows.put(buckets::position(work_order, summary.device.serial), row);
-            }
-        }
-    }
-    progress.reached = summary.number.0;
+/// The rows that entries add, in the order of their keys.
+pub(super) struct NewRows<'a> {
+    shared: &'a Shared,
+    /// The last entry that was added, and what the projection must hold then.
+    pub(super) progress: Progress,
+    /// To be added to buckets that may be there.
+    pub(super) buckets: BTreeMap<Vec<u8>, DeviceBucket>,
+    pub(super) expiring: Vec<Vec<u8>>,
 }
 
-/// Adds the rows of any entry: what its effects change. `holder` is the device that the certificate belongs
-/// to; `None`: it is not a device's.
-pub(super) fn project(
-    entry: &Entry,
-    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
-    current_row: impl Fn(DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)>,
-    holder: impl Fn(&SerialNumber) -> Option<DeviceId>,
-    rows: &mut NewRows,
-    progress: &mut Progress,
-) {
-    let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
-    for effect in effects(entry) {
-        match effect {
-            Effect::CertificateIssued { certificate, .. } => {
-                let last = certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
-                expires(last.as_secs(), entry.number, rows, progress);
+impl<'a> NewRows<'a> {
+    pub(super) fn behind(shared: &'a Shared, progress: Progress) -> Self {
+        Self { shared, progress, buckets: BTreeMap::new(), expiring: Vec::new() }
+    }
+
+    /// Adds the rows of the next entry. A device's row is that of the index, which may be ahead of the entry:
+    /// then a later entry writes the same row once more.
+    pub(super) fn add(&mut self, payload: Bytes) -> Result<()> {
+        let number = EntryNumber(self.progress.reached + 1);
+        let unreadable = || self.shared.entries.damaged(number, UNREADABLE);
+        let record = EntryRecord::read(payload).ok_or_else(unreadable)?;
+        if let Some(summary) = record.summary(number) {
+            self.add_summary(&summary);
+        } else {
+            let entry = record.entry(number).ok_or_else(unreadable)?;
+            self.add_effects(&entry);
+        }
+        self.progress.reached = number.0;
+        Ok(())
+    }
+
+    fn add_summary(&mut self, summary: &EntrySummary<'_>) {
+        match &summary.event {
+            SummaryEvent::BirthIssued { work_order, certificate } => {
+                self.bear(summary.device, *work_order, summary.number);
+                self.expires(certificate.not_after_s, summary.number);
             }
-            Effect::DeviceBorn { device, work_order, .. } => {
-                let device = DeviceName::from(device);
-                born(device, work_order, entry.number, &first, rows, progress);
-                changed.insert(device);
+            SummaryEvent::OperationalIssued { certificate } => {
+                self.expires(certificate.not_after_s, summary.number);
             }
-            Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
-                changed.insert(device.into());
+            SummaryEvent::UnitConfirmed { .. } | SummaryEvent::InstallConfirmed { .. } => {
+                self.put_current(summary.device);
             }
-            // A device whose operational certificate is revoked is no longer enrolled; one that has no
-            // certificate left is revoked.
-            Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
-                revoked.extend(holder(&serial_number));
-            }
-            _ => {}
         }
     }
-    for device in changed.into_iter().chain(revoked.iter().map(DeviceName::from)) {
-        if let Some((work_order, row)) = current_row(device) {
-            rows.put(buckets::position(work_order, device.serial), row);
+
+    fn add_effects(&mut self, entry: &Entry) {
+        let (mut changed, mut revoked) = (BTreeSet::<DeviceName<'_>>::new(), BTreeSet::new());
+        for effect in effects(entry) {
+            match effect {
+                Effect::CertificateIssued { certificate, .. } => {
+                    let last =
+                        certificate.validity.not_after().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    self.expires(last.as_secs(), entry.number);
+                }
+                Effect::DeviceBorn { device, work_order, .. } => {
+                    self.bear(device.into(), work_order, entry.number);
+                    changed.insert(device.into());
+                }
+                Effect::OthersSuperseded { device, .. } | Effect::DeviceChanged { device, .. } => {
+                    changed.insert(device.into());
+                }
+                // A device whose operational certificate is revoked is no longer enrolled; one that has no
+                // certificate left is revoked.
+                Effect::StatusChanged { serial_number, change: StatusChange::Revoked } => {
+                    revoked.extend(self.holder(&serial_number));
+                }
+                _ => {}
+            }
+        }
+        changed.into_iter().chain(revoked.iter().map(DeviceName::from)).for_each(|one| self.put_current(one));
+    }
+
+    /// A device has its row from its first birth certificate on.
+    fn bear(&mut self, device: DeviceName<'_>, work_order: WorkOrderId, number: EntryNumber) {
+        let position = buckets::position(work_order, device.serial);
+        let first = self.shared.index.read().first_entry_of(device);
+        if first.is_none_or(|first| u64::from(first) == number.0) {
+            self.progress.add(&position.0, &[position.1]);
+        }
+        self.put(position, DeviceRow { state: DeviceState::Issued, accounted: false });
+    }
+
+    fn expires(&mut self, second: u64, entry: EntryNumber) {
+        let never = no_well_defined_expiration().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if second < never.as_secs() {
+            let key = expiry_key(second, entry);
+            self.progress.add(&key, &[]);
+            self.expiring.push(key);
         }
     }
-    progress.reached = entry.number.0;
-}
 
-/// A device has its row from its first birth certificate on.
-fn born(
-    device: DeviceName<'_>,
-    work_order: WorkOrderId,
-    number: EntryNumber,
-    first: impl Fn(DeviceName<'_>) -> Option<EntryNumber>,
-    rows: &mut NewRows,
-    progress: &mut Progress,
-) {
-    let position = buckets::position(work_order, device.serial);
-    if first(device).is_none_or(|first| first == number) {
-        progress.add(&position.0, &[position.1]);
+    fn put(&mut self, (bucket, last): (Vec<u8>, u8), row: DeviceRow) {
+        self.buckets.entry(bucket).or_default().insert(last, row);
     }
-    rows.put(position, DeviceRow { state: DeviceState::Issued, accounted: false });
-}
 
-fn expires(second: u64, entry: EntryNumber, rows: &mut NewRows, progress: &mut Progress) {
-    let never = no_well_defined_expiration().duration_since(UNIX_EPOCH).unwrap_or_default();
-    if second < never.as_secs() {
-        let key = expiry_key(second, entry);
-        progress.add(&key, &[]);
-        rows.expiring.push(key);
+    fn put_current(&mut self, device: DeviceName<'_>) {
+        let (Ok(product), Ok(serial)) = (device.product.parse(), device.serial.parse()) else { return };
+        let device = DeviceId { product, serial };
+        if let Ok(Some(facts)) = self.shared.view(|rows| rows.device(&device)) {
+            let accounted = facts.flags.confirmed || facts.flags.scrapped;
+            let position = buckets::position(facts.work_order, device.serial.as_str());
+            self.put(position, DeviceRow { state: facts.state(), accounted });
+        }
+    }
+
+    /// The device that a certificate belongs to; `None`: it is not a device's.
+    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
+        let index = self.shared.index.read();
+        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
+        if row.kind() == Kind::Other {
+            return None;
+        }
+        self.shared.rows(&index).certificate(serial_number).ok()??.holder.device().cloned()
     }
 }
 
@@ -167,7 +181,6 @@ impl Progress {
     }
 }
 
-/// The key of a certificate that expires.
 pub(super) fn expiry_key(second: u64, entry: EntryNumber) -> Vec<u8> {
     [&b"e"[..], &second.to_be_bytes(), &entry.0.to_be_bytes()].concat()
 }

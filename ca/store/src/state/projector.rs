@@ -11,19 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use identity::{DeviceId, Principal, SerialNumber};
-use ledger::{EntryNumber, Holder, View, WorkOrderId};
+use ledger::EntryNumber;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::Shared;
 use super::buckets;
 use super::clean_shutdown::CleanShutdownMark;
-use super::entries::UNREADABLE;
-use super::index::Kind;
-use super::projection::{CURSOR_KEY, CURSOR_KEY_2, DeviceRow, NewRows, Progress, project, project_summary};
-use crate::StoreError;
-use ledger_log::format::{DeviceName, EntryRecord};
+use super::projection::{CURSOR_KEY, CURSOR_KEY_2, NewRows, Progress};
+use crate::{Result, StoreError};
 
 /// What the projector, the committer and the readers share.
 #[derive(Default)]
@@ -91,7 +86,7 @@ impl Projection {
     }
 
     /// What to read from, once it shows entry `head`.
-    pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db, StoreError> {
+    pub(super) fn wait_for(&self, head: u64, patience: Duration) -> Result<sled::Db> {
         let mut state = self.state();
         state.readers += 1;
         if state.reached < head {
@@ -323,17 +318,16 @@ impl Projector {
 
     /// Writes one batch of rows and the cursor, atomically.
     fn project(&self, tree: &sled::Db, progress: &mut Progress, head: u64) -> Result<(), Discard> {
-        let mut rows = NewRows::default();
-        let mut after = *progress;
+        let mut new = NewRows::behind(&self.shared, *progress);
         let end = head.min(progress.reached + BATCH_ENTRIES_MAX);
-        while after.reached < end {
-            let next = EntryNumber(after.reached + 1);
-            for payload in self.shared.entries.run(next, end - after.reached)? {
-                self.add_rows(EntryNumber(after.reached + 1), payload, &mut rows, &mut after)?;
+        while new.progress.reached < end {
+            let next = EntryNumber(new.progress.reached + 1);
+            for payload in self.shared.entries.run(next, end - new.progress.reached)? {
+                new.add(payload)?;
             }
         }
         let mut batch = sled::Batch::default();
-        for (key, changed) in rows.buckets {
+        for (key, changed) in new.buckets {
             let mut bucket = match tree.get(&key)? {
                 Some(value) => buckets::read(&value).ok_or(Discard::Damaged("a row of devices"))?,
                 None => buckets::DeviceBucket::default(),
@@ -341,61 +335,13 @@ impl Projector {
             bucket.extend(changed);
             batch.insert(key, buckets::write(&bucket));
         }
-        for key in rows.expiring {
+        for key in new.expiring {
             batch.insert(key, Vec::new());
         }
-        batch.insert(CURSOR_KEY, after.to_bytes());
+        batch.insert(CURSOR_KEY, new.progress.to_bytes());
         tree.apply_batch(batch)?;
-        *progress = after;
+        *progress = new.progress;
         Ok(())
-    }
-
-    /// Adds the rows of one entry.
-    fn add_rows(
-        &self,
-        number: EntryNumber,
-        payload: Bytes,
-        rows: &mut NewRows,
-        progress: &mut Progress,
-    ) -> Result<(), Discard> {
-        let unreadable = || Discard::Ledger(self.shared.entries.damaged(number, UNREADABLE));
-        let first = |device: DeviceName<'_>| self.first_entry(device);
-        let now = |device: DeviceName<'_>| self.device_now(device);
-        let record = EntryRecord::read(payload).ok_or_else(unreadable)?;
-        if let Some(summary) = record.summary(number) {
-            project_summary(&summary, first, now, rows, progress);
-        } else {
-            let entry = record.entry(number).ok_or_else(unreadable)?;
-            project(&entry, first, now, |serial_number| self.holder(serial_number), rows, progress);
-        }
-        Ok(())
-    }
-
-    /// The entry of the first certificate of a device.
-    fn first_entry(&self, device: DeviceName<'_>) -> Option<EntryNumber> {
-        let index = self.shared.index.read();
-        index.first_entry_of(device).map(|entry| EntryNumber(u64::from(entry)))
-    }
-
-    fn device_now(&self, device: DeviceName<'_>) -> Option<(WorkOrderId, DeviceRow)> {
-        let device = &DeviceId { product: device.product.parse().ok()?, serial: device.serial.parse().ok()? };
-        let index = self.shared.index.read();
-        let facts = self.shared.rows(&index).device(device).ok()??;
-        let accounted = facts.flags.confirmed || facts.flags.scrapped;
-        Some((facts.work_order, DeviceRow { state: facts.state(), accounted }))
-    }
-
-    /// The device that a certificate belongs to.
-    fn holder(&self, serial_number: &SerialNumber) -> Option<DeviceId> {
-        let index = self.shared.index.read();
-        let row = index.certificates.get(index.certificate_row(serial_number)?)?;
-        if row.kind() == Kind::Other {
-            return None;
-        }
-        match self.shared.rows(&index).certificate(serial_number).ok()??.holder {
-            Holder::Principal(Principal::Device(device)) => Some(device),
-            _ => None,
-        }
     }
 
     fn publish(&self, tree: &sled::Db, reached: u64) {

@@ -12,8 +12,7 @@ use super::Shared;
 use super::index::Certificates;
 use crate::revocations::changes_of;
 use crate::{
-    ChangePosition, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
-    StoreError,
+    ChangePosition, Result, Revocation, RevocationChange, RevokedEntry, RevokedPage, ShardState, StatusRecord,
 };
 
 impl Shared {
@@ -21,11 +20,7 @@ impl Shared {
         look(&self.index.read().certificates)
     }
 
-    pub(super) fn superseded_due(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<SerialNumber>, StoreError> {
+    pub(super) fn superseded_due(&self, before: SystemTime, limit: usize) -> Result<Vec<SerialNumber>> {
         let before = format::milliseconds(before);
         let entries: Vec<u32> = self.certificates(|certificates| {
             let due = certificates.due(before).filter_map(|row| certificates.get(row));
@@ -39,10 +34,7 @@ impl Shared {
         Ok(due)
     }
 
-    pub(super) fn status_record(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<StatusRecord>, StoreError> {
+    pub(super) fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>> {
         let row = {
             let index = self.index.read();
             index.certificate_row(serial_number).and_then(|row| index.certificates.get(row))
@@ -67,7 +59,7 @@ impl Shared {
         &self,
         after: ChangePosition,
         limit: usize,
-    ) -> Result<Vec<RevocationChange>, StoreError> {
+    ) -> Result<Vec<RevocationChange>> {
         // Every one of these changed at least one certificate.
         let entries: Vec<u32> = self.certificates(|certificates| {
             certificates.changes_from(after.entry).iter().copied().take(limit.saturating_add(1)).collect()
@@ -107,7 +99,7 @@ impl Shared {
         expired_before: SystemTime,
         from: u64,
         limit: usize,
-    ) -> Result<RevokedPage, StoreError> {
+    ) -> Result<RevokedPage> {
         let (rows, next) = self.certificates(|certificates| {
             let (first, end) = match shard {
                 Some(shard) => {
@@ -167,7 +159,7 @@ struct Cause {
 }
 
 impl CauseCache {
-    fn of(&mut self, shared: &Shared, changed: u32, held: bool) -> Result<Arc<Cause>, StoreError> {
+    fn of(&mut self, shared: &Shared, changed: u32, held: bool) -> Result<Arc<Cause>> {
         if let Some(cause) = self.0.get(&(changed, held)) {
             return Ok(Arc::clone(cause));
         }

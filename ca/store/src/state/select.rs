@@ -13,15 +13,10 @@ use ledger_log::format;
 use super::Shared;
 use super::index::{Kind, second};
 use crate::selection::lineage;
-use crate::{Cursor, Page, Selected, SelectedDevice, SelectionPage, StoreError, page};
+use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, page};
 
 impl Shared {
-    pub(super) fn select(
-        &self,
-        selection: &Selection,
-        from: u64,
-        limit: usize,
-    ) -> Result<SelectionPage, StoreError> {
+    pub(super) fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
         match selection {
             Selection::Certificate(serial_number) => {
                 let facts = self.view(|rows| rows.certificate(serial_number))?;
@@ -52,12 +47,7 @@ impl Shared {
     }
 
     /// All certificates of the devices whose first birth matches, in the order of the births.
-    fn select_devices(
-        &self,
-        selection: &Selection,
-        from: u64,
-        limit: usize,
-    ) -> Result<SelectionPage, StoreError> {
+    fn select_devices(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
         let (births, next) = self.rows_of(from, |kind| kind == Kind::Birth);
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
@@ -85,7 +75,7 @@ impl Shared {
         time: std::ops::Range<SystemTime>,
         from: u64,
         limit: usize,
-    ) -> Result<SelectionPage, StoreError> {
+    ) -> Result<SelectionPage> {
         let (rows, next) = self.rows_of(from, |kind| kind != Kind::Other);
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
@@ -118,12 +108,7 @@ impl Shared {
     }
 
     /// Adds all certificates of a device, oldest first.
-    fn all_of(
-        &self,
-        device: &DeviceId,
-        born: &Entry,
-        certificates: &mut Vec<Selected>,
-    ) -> Result<(), StoreError> {
+    fn all_of(&self, device: &DeviceId, born: &Entry, certificates: &mut Vec<Selected>) -> Result<()> {
         let entries = self.index.read().entries_of(device);
         for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
             // Most devices of a young fleet have one certificate, which was just read.
@@ -153,7 +138,7 @@ impl Shared {
     }
 
     /// A selection that is one page.
-    fn whole(&self, facts: Vec<CertificateFacts>) -> Result<SelectionPage, StoreError> {
+    fn whole(&self, facts: Vec<CertificateFacts>) -> Result<SelectionPage> {
         let mut certificates = Vec::with_capacity(facts.len());
         // All of one device: it belongs to the selection since the oldest does.
         let since = facts.iter().map(|facts| facts.entry).min().unwrap_or_default();
@@ -167,7 +152,7 @@ impl Shared {
         &self,
         serial_number: &SerialNumber,
         now: SystemTime,
-    ) -> Result<Option<RotationFacts>, StoreError> {
+    ) -> Result<Option<RotationFacts>> {
         let active = self.active_rotations(now);
         if active.is_empty() {
             return Ok(None);
@@ -205,7 +190,7 @@ impl Shared {
         kind: Option<AlarmKind>,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>> {
         let found = {
             let index = self.index.read();
             page::alarms(&index.jobs.alarms, kind, cursor, limit)?
@@ -218,7 +203,7 @@ impl Shared {
         before: SystemTime,
         cursor: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<DeviceFacts>, StoreError> {
+    ) -> Result<Page<DeviceFacts>> {
         let from = cursor.map(page::number_of).transpose()?.unwrap_or(0);
         let before = format::milliseconds(before).div_ceil(1000);
         let index = self.index.read();

@@ -3,17 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Shared;
-use crate::{CertificateRecord, StoreError};
+use crate::{CertificateRecord, Result};
 use ledger::{CertificateStatus, EntryNumber};
 
 impl Shared {
     /// See [`crate::Store::recorded_ahead`]. Reads the entries that were made while the clock was ahead, and
     /// one more for each time that it was set back.
-    pub(super) fn recorded_ahead(
-        &self,
-        now: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<CertificateRecord>, StoreError> {
+    pub(super) fn recorded_ahead(&self, now: SystemTime, limit: usize) -> Result<Vec<CertificateRecord>> {
         let now_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let runs = self.view(|rows| Ok(rows.index.times.runs(now_s)))?;
         let mut found = Vec::new();

@@ -14,7 +14,7 @@ use ledger::{
 use super::super::entries::Entries;
 use super::certificates::{CertificateRow, Kind};
 use super::{DeviceRow, Index};
-use crate::StoreError;
+use crate::{Result, StoreError};
 
 /// The rows of an index, read back from its ledger.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ impl Rows<'_> {
 
     /// The device that this row is of; `None`: of another. Of its certificates only those are read that are
     /// live, and its birth.
-    fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>, StoreError> {
+    fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>> {
         let mut live = Vec::new();
         let (mut operational, mut birth) = (None, None);
         let mut next = row.newest;
@@ -81,7 +81,7 @@ impl Rows<'_> {
         entry: &Entry,
         number: u32,
         row: CertificateRow,
-    ) -> Result<Option<CertificateFacts>, StoreError> {
+    ) -> Result<Option<CertificateFacts>> {
         let hold = match row.is_held() {
             true => {
                 let since = self.entries.at(row.changed)?.at;
@@ -119,7 +119,7 @@ impl Rows<'_> {
         &self,
         candidates: impl Iterator<Item = u32>,
         sure: impl Fn(&Entry) -> bool,
-    ) -> Result<Option<CertificateFacts>, StoreError> {
+    ) -> Result<Option<CertificateFacts>> {
         for (number, row) in candidates.filter_map(|row| Some((row, self.row(row)?))) {
             let entry = self.entries.at(row.entry)?;
             if sure(&entry) {
@@ -133,11 +133,7 @@ impl Rows<'_> {
 impl View for Rows<'_> {
     type Fault = StoreError;
 
-    fn request(
-        &self,
-        principal: Option<&Principal>,
-        request: &RequestId,
-    ) -> Result<Option<RequestFacts>, StoreError> {
+    fn request(&self, principal: Option<&Principal>, request: &RequestId) -> Result<Option<RequestFacts>> {
         for number in self.index.requests.find(self.index.request_hash(principal.into(), request)) {
             let entry = self.entries.at(number)?;
             if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
@@ -148,7 +144,7 @@ impl View for Rows<'_> {
         Ok(None)
     }
 
-    fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>, StoreError> {
+    fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>> {
         for position in self.index.devices.find(self.index.device_hash(device.into())) {
             if let Some(row) = self.index.device_rows.get(position as usize)
                 && let Some(facts) = self.device_of(device, row)?
@@ -159,7 +155,7 @@ impl View for Rows<'_> {
         Ok(None)
     }
 
-    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>, StoreError> {
+    fn certificates(&self, device: &DeviceId) -> Result<Vec<SerialNumber>> {
         let mut certificates = Vec::new();
         for number in self.index.entries_of(device).into_iter().rev() {
             let entry = self.entries.at(number)?;
@@ -168,7 +164,7 @@ impl View for Rows<'_> {
         Ok(certificates)
     }
 
-    fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>, StoreError> {
+    fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>> {
         let hash = self.index.serial_number_hash(serial_number);
         let candidates = self.index.serial_numbers.find(hash);
         self.certificate_where(
@@ -182,59 +178,56 @@ impl View for Rows<'_> {
         )
     }
 
-    fn certificate_status(
-        &self,
-        serial_number: &SerialNumber,
-    ) -> Result<Option<CertificateStatus>, StoreError> {
+    fn certificate_status(&self, serial_number: &SerialNumber) -> Result<Option<CertificateStatus>> {
         Ok(self.index.certificate_status(serial_number))
     }
 
-    fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>, StoreError> {
+    fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>> {
         self.certificate_where(self.index.keys.find(self.index.key_hash(key)), |entry| {
             entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
         })
     }
 
-    fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>, StoreError> {
+    fn work_order(&self, work_order: WorkOrderId) -> Result<Option<WorkOrderFacts>> {
         let position = work_order.0.checked_sub(1).and_then(|position| usize::try_from(position).ok());
         Ok(position.and_then(|position| self.index.work_orders.get(position)).cloned())
     }
 
-    fn work_orders(&self) -> Result<u64, StoreError> {
+    fn work_orders(&self) -> Result<u64> {
         Ok(self.index.work_orders.len() as u64)
     }
 
-    fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>, StoreError> {
+    fn principal(&self, role: Role, name: &PrincipalName) -> Result<Option<PrincipalFacts>> {
         Ok(self.index.principals.get(&(role, name.clone())).cloned())
     }
 
-    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>, StoreError> {
+    fn principals_of(&self, role: Role) -> Result<Vec<PrincipalName>> {
         let principals = self.index.principals.keys().filter(|(of, _)| *of == role);
         Ok(principals.map(|(_, name)| name.clone()).collect())
     }
 
-    fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>, StoreError> {
+    fn issuer(&self, issuer: IssuerName) -> Result<Option<CertificateFacts>> {
         self.certificate_where(self.index.issuers.get(&issuer).copied().into_iter(), |_| true)
     }
 
-    fn alarm(&self, pair: &AlarmPair) -> Result<bool, StoreError> {
+    fn alarm(&self, pair: &AlarmPair) -> Result<bool> {
         Ok(self.index.jobs.knows(pair, &self.index.key))
     }
 
-    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize, StoreError> {
+    fn alarms_since(&self, since: SystemTime, enough: usize) -> Result<usize> {
         let alarms = self.index.jobs.alarms.iter().rev().take(enough);
         Ok(alarms.take_while(|alarm| alarm.at >= since).count())
     }
 
-    fn job(&self, job: JobId) -> Result<Option<JobFacts>, StoreError> {
+    fn job(&self, job: JobId) -> Result<Option<JobFacts>> {
         Ok(self.index.jobs.jobs.get(&job).cloned())
     }
 
-    fn jobs(&self) -> Result<u64, StoreError> {
+    fn jobs(&self) -> Result<u64> {
         Ok(self.index.jobs.jobs.len() as u64)
     }
 
-    fn rotations(&self, now: SystemTime) -> Result<usize, StoreError> {
+    fn rotations(&self, now: SystemTime) -> Result<usize> {
         Ok(self.index.jobs.rotations.iter().filter(|rotation| rotation.terms.until > now).count())
     }
 }
