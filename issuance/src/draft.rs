@@ -161,8 +161,8 @@ impl Draft {
             public_key: &self.public_key,
             issuer: self.issuer.as_ref(),
         };
-        let linted = lint::lint(&tbs, &expected)?;
-        Ok(Prepared::new(tbs, self.algorithm, linted, self.serial_number, self.validity, self.public_key))
+        let certificate = lint::lint(&tbs, &expected)?;
+        Ok(Prepared { tbs, algorithm: self.algorithm, certificate })
     }
 }
 

@@ -86,7 +86,6 @@ fn with_issuer(tbs: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     Some(spliced)
 }
 
-/// Appends tag, length and content.
 pub(crate) fn element(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
     header(out, tag, content.len());
     out.extend_from_slice(content);

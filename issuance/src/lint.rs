@@ -6,7 +6,7 @@ use identity::{ProfileName, PublicKey, SerialNumber, Validity};
 
 use crate::draft::IssuerPart;
 use crate::reading::Reading;
-use crate::{LintFinding, Refusal, SignatureAlgorithm};
+use crate::{Certificate, LintFinding, Refusal, SignatureAlgorithm};
 
 mod extension;
 mod field;
@@ -16,7 +16,6 @@ mod usage;
 
 pub(crate) use field::time_by_year;
 
-/// The intended content of the certificate.
 pub(crate) struct Expected<'a> {
     pub(crate) profile: ProfileName,
     pub(crate) algorithm: SignatureAlgorithm,
@@ -27,18 +26,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) issuer: Option<&'a IssuerPart>,
 }
 
-/// The fields that the lint parsed and the certificate keeps.
-#[derive(Debug)]
-pub(crate) struct Linted {
-    pub(crate) subject: Box<[u8]>,
-    pub(crate) issuer: Box<[u8]>,
-    pub(crate) subject_key_identifier: Option<Box<[u8]>>,
-    pub(crate) is_ca: bool,
-    pub(crate) signs_crls: bool,
-}
-
-/// Applies every rule to the bytes.
-pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Broken> {
+/// Applies every rule to the bytes; returns the certificate without its signature.
+pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Certificate, Broken> {
     let reading = Reading::of(tbs)?;
     check_values(tbs)?;
     field::lint(&reading, expected)?;
@@ -46,7 +35,11 @@ pub(crate) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<Linted, Broken
     extension::lint(&reading, expected)?;
     usage::lint(&reading, expected)?;
     location::lint(&reading, expected)?;
-    Ok(Linted {
+    Ok(Certificate {
+        der: Vec::new(),
+        serial_number: expected.serial_number,
+        validity: expected.validity,
+        public_key: expected.public_key.clone(),
         subject: reading.subject.into(),
         issuer: reading.issuer.into(),
         subject_key_identifier: reading.subject_key_identifier().map(Into::into),

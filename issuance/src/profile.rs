@@ -3,6 +3,7 @@
 mod defaults;
 mod params;
 
-pub use defaults::{ExtendedKeyUsage, KeyUsage, Profile};
+pub use defaults::Profile;
 pub use params::crl_url;
 pub(crate) use params::{key_identifier, plain_http};
+pub use rcgen::{ExtendedKeyUsagePurpose as ExtendedKeyUsage, KeyUsagePurpose as KeyUsage};

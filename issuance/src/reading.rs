@@ -16,28 +16,20 @@ pub(crate) struct Reading<'a> {
     pub(crate) version: Option<&'a [u8]>,
     /// Content of the INTEGER.
     pub(crate) serial: &'a [u8],
-    /// The signature's AlgorithmIdentifier.
     pub(crate) signature: &'a [u8],
-    /// The issuer's Name.
     pub(crate) issuer: &'a [u8],
-    /// notBefore.
     pub(crate) not_before: Element<'a>,
-    /// notAfter.
     pub(crate) not_after: Element<'a>,
-    /// The subject's Name.
     pub(crate) subject: &'a [u8],
-    /// The SubjectPublicKeyInfo.
     pub(crate) spki: &'a [u8],
     /// In the encoded order.
     pub(crate) extensions: Vec<Extension<'a>>,
 }
 
-/// One extension.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extension<'a> {
     /// Content of the OBJECT IDENTIFIER.
     pub(crate) oid: &'a [u8],
-    /// As written.
     pub(crate) critical: bool,
     /// What is in the OCTET STRING.
     pub(crate) value: &'a [u8],
@@ -67,7 +59,6 @@ impl<'a> Reading<'a> {
         Ok(Self { version, serial, signature, issuer, not_before, not_after, subject, spki, extensions })
     }
 
-    /// The extension with this object identifier.
     pub(crate) fn extension(&self, oid: &[u8]) -> Option<Extension<'a>> {
         self.extensions.iter().copied().find(|extension| extension.oid == oid)
     }
@@ -86,7 +77,6 @@ impl<'a> Reading<'a> {
         matches!(bits, Some([_, first, ..]) if first & 0x02 != 0)
     }
 
-    /// The value of the subject key identifier.
     pub(crate) fn subject_key_identifier(&self) -> Option<&'a [u8]> {
         let extension = self.extension(oid::SUBJECT_KEY_IDENTIFIER)?;
         only(extension.value, OCTET_STRING).ok().map(|element| element.content)
@@ -117,7 +107,6 @@ fn extension(mut fields: Elements<'_>) -> Result<Extension<'_>, NotDer> {
     Ok(Extension { oid, critical, value })
 }
 
-/// The time of a UTCTime or GeneralizedTime.
 pub(crate) fn time(element: Element<'_>) -> Result<SystemTime, NotDer> {
     match element.tag {
         UTC_TIME => UtcTime::from_der(element.raw).map(|time| time.to_system_time()).map_err(|_| NotDer),

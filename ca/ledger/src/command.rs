@@ -31,10 +31,10 @@ pub struct Command {
 
 /// What is asked.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum Action {
     /// Put an issuer's certificate on record. Only by the CA itself.
     InstallIssuer {
-        /// Which issuer.
         issuer: IssuerName,
         /// Its certificate. For the root, `certificate.issuer` is the root itself.
         certificate: SignedCertificate,
@@ -49,35 +49,23 @@ pub enum Action {
     CloseWorkOrder(WorkOrderId),
     /// Put a certificate on record.
     Issue {
-        /// For whom it is, and what authorises it.
         subject: IssuanceSubject,
         /// The certificate, signed and not yet released.
         certificate: SignedCertificate,
     },
     /// The unit passed its read-back.
     ConfirmUnit {
-        /// The order it was made under.
         work_order: WorkOrderId,
-        /// The device.
         device: DeviceId,
         /// The certificate that was read back.
         serial_number: SerialNumber,
     },
     /// The unit failed for good: its certificates are revoked in the same entry, its serial and key never
     /// return, its quota is not given back.
-    ScrapUnit {
-        /// The order it was made under.
-        work_order: WorkOrderId,
-        /// The device.
-        device: DeviceId,
-        /// A remark for people.
-        reason: String,
-    },
+    ScrapUnit { work_order: WorkOrderId, device: DeviceId, reason: String },
     /// The operational certificate is in use.
     ConfirmInstalled {
-        /// The device.
         device: DeviceId,
-        /// The certificate's serial number.
         serial_number: SerialNumber,
         /// What becomes of the one that was in use before.
         after_renewal: AfterRenewal,
@@ -91,7 +79,6 @@ pub enum Action {
         reason: RevocationReason,
         /// When the key is believed to have been lost (RFC 5280, section 5.3.2).
         invalidity_date: Option<SystemTime>,
-        /// The job that this is a part of.
         job: Option<JobId>,
     },
     /// Begin to revoke a selection that is too large for one entry.
@@ -99,22 +86,12 @@ pub enum Action {
     /// A job has revoked all of its selection.
     FinishRevocation(JobId),
     /// Put all certificates of a device on hold: the only revocation that can be undone (R-CRL-06).
-    Hold {
-        /// The device.
-        device: DeviceId,
-        /// A remark for people.
-        note: String,
-    },
+    Hold { device: DeviceId, note: String },
     /// End a hold: every certificate that it put on hold, and nobody revoked since, is again what it was.
     Release(DeviceId),
     /// A device is no more: its certificates are revoked (R-LIFE-11: cessationOfOperation); neither its
     /// serial nor a key of it returns.
-    Retire {
-        /// The device.
-        device: DeviceId,
-        /// A remark for people.
-        note: String,
-    },
+    Retire { device: DeviceId, note: String },
     /// Allow one more birth certificate, with a new key, to a unit whose board was replaced. Good once, under
     /// its own order.
     AllowRework(DeviceId),
@@ -123,7 +100,6 @@ pub enum Action {
     /// The RSA key that a device has, or asked to have certified, shares a prime with the key of a
     /// certificate. Always refused, and recorded once as an alarm.
     ReportSharedPrime {
-        /// Whose key.
         device: DeviceId,
         /// With the other key.
         certificate: SerialNumber,
@@ -131,7 +107,6 @@ pub enum Action {
     /// A certificate was shown that was revoked unused, because another one of the device was used first: two
     /// hold the memory that asked for both. Always refused as a fork, and recorded once as an alarm.
     ReportRevokedSibling {
-        /// The device.
         device: DeviceId,
         /// The certificate that was shown.
         certificate: SerialNumber,
@@ -145,11 +120,8 @@ pub enum Action {
     ConfirmTime(SystemTime),
     /// Revoke all credentials of a principal.
     RevokePrincipal {
-        /// What it may be.
         role: Role,
-        /// Unique in its role.
         name: PrincipalName,
-        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// Also when it is the last operator with a credential that is good.
         last_operator: bool,

@@ -6,6 +6,7 @@ use super::{JobId, REVOKE_MAX, ROTATIONS_MAX, TermsRefusal, WorkOrderId, WorkOrd
 
 /// Why the ledger refuses a command. Nothing has changed, but that an alarm may be on record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum Conflict {
     /// `CLIENT_CERTIFICATE_REVOKED`: the certificate that makes the call was revoked since the call began.
     #[error("the client certificate is revoked")]
@@ -21,20 +22,10 @@ pub enum Conflict {
     NoSuchWorkOrder(WorkOrderId),
     /// `WORK_ORDER_EXHAUSTED`.
     #[error("work order {work_order} allows {quantity} units, and all have been issued")]
-    WorkOrderExhausted {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// How many it allows.
-        quantity: u64,
-    },
+    WorkOrderExhausted { work_order: WorkOrderId, quantity: u64 },
     /// `WORK_ORDER_PAUSED` or `WORK_ORDER_CLOSED`.
     #[error("work order {work_order} is {state}")]
-    WorkOrderNotOpen {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// What it is instead.
-        state: WorkOrderState,
-    },
+    WorkOrderNotOpen { work_order: WorkOrderId, state: WorkOrderState },
     /// `WORK_ORDER_NOT_YET_OPEN`.
     #[error("work order {0} is not open yet")]
     WorkOrderNotYetOpen(WorkOrderId),
@@ -43,20 +34,10 @@ pub enum Conflict {
     WorkOrderExpired(WorkOrderId),
     /// `SERIAL_NOT_IN_WORK_ORDER`.
     #[error("work order {work_order} has no serial number for {device}")]
-    SerialNotInWorkOrder {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// The device.
-        device: DeviceId,
-    },
+    SerialNotInWorkOrder { work_order: WorkOrderId, device: DeviceId },
     /// `PRODUCT_NOT_IN_WORK_ORDER`.
     #[error("work order {work_order} is for another product than {device}")]
-    ProductNotInWorkOrder {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// The device.
-        device: DeviceId,
-    },
+    ProductNotInWorkOrder { work_order: WorkOrderId, device: DeviceId },
     /// `DEVICE_ALREADY_ISSUED`: the same serial with another key.
     #[error("{0} already has a birth certificate for another key")]
     DeviceAlreadyIssued(DeviceId),
@@ -135,7 +116,6 @@ pub enum Conflict {
         None => "another work order".to_owned(),
     })]
     DeviceOfAnotherWorkOrder {
-        /// The device.
         device: DeviceId,
         /// Its order, if the caller may know it.
         work_order: Option<WorkOrderId>,

@@ -93,7 +93,6 @@ pub enum PreflightDecision {
     Alarm(Conflict),
 }
 
-/// The view as of one moment, and that moment.
 struct Rules<'a, V> {
     view: &'a V,
     now: SystemTime,
@@ -242,7 +241,6 @@ impl<V: View> Rules<'_, V> {
         }
     }
 
-    /// The entry that answered this request of this caller.
     fn answered(
         &self,
         caller: Option<&Principal>,

@@ -12,6 +12,7 @@ use super::{
 
 /// One change that an entry makes to what is known. The effects of an entry are interpreted in their order.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum Effect<'a> {
     /// The entry answers this request of this caller.
     RequestAnswered {
@@ -23,24 +24,16 @@ pub enum Effect<'a> {
     /// A certificate is on record with the status issued. It takes its serial number and, if nobody has it,
     /// its key.
     CertificateIssued {
-        /// The certificate.
         certificate: &'a SignedCertificate,
-        /// The device or principal that holds it.
         holder: Holder,
         /// The certificate that authorised it; `None` but for operational certificates.
         parent: Option<SerialNumber>,
     },
     /// The status of a certificate changes. A revoked certificate stays revoked whatever follows.
-    StatusChanged {
-        /// Which certificate.
-        serial_number: SerialNumber,
-        /// The change.
-        change: StatusChange,
-    },
+    StatusChanged { serial_number: SerialNumber, change: StatusChange },
     /// The operational certificates of a device but one that are issued or in use, and not on hold, are
     /// superseded.
     OthersSuperseded {
-        /// The device.
         device: &'a DeviceId,
         /// The certificate that stays.
         but: SerialNumber,
@@ -50,61 +43,27 @@ pub enum Effect<'a> {
     /// A device has a birth certificate, which is the certificate issued just before: its first, or that of a
     /// rework.
     DeviceBorn {
-        /// The device.
         device: &'a DeviceId,
         /// The order that the unit counts against.
         work_order: WorkOrderId,
-        /// The birth certificate.
         birth: SerialNumber,
     },
     /// Something that is remembered of a device changes.
-    DeviceChanged {
-        /// The device.
-        device: &'a DeviceId,
-        /// The change.
-        change: DeviceChange,
-    },
+    DeviceChanged { device: &'a DeviceId, change: DeviceChange },
     /// The device, or its station for it, did something at the time of the entry.
     DeviceSeen(&'a DeviceId),
     /// There is a work order. Its number is one more than that of the order before it.
-    WorkOrderCreated {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// What it allows.
-        terms: &'a WorkOrderTerms,
-    },
+    WorkOrderCreated { work_order: WorkOrderId, terms: &'a WorkOrderTerms },
     /// A work order is paused, resumed or closed.
-    WorkOrderChanged {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// What it is now.
-        state: WorkOrderState,
-    },
+    WorkOrderChanged { work_order: WorkOrderId, state: WorkOrderState },
     /// A unit of the order was confirmed.
     UnitConfirmed(WorkOrderId),
     /// A unit of the order was scrapped. Interpreted before the device changes.
-    UnitScrapped {
-        /// The work order's number.
-        work_order: WorkOrderId,
-        /// Which unit.
-        device: &'a DeviceId,
-    },
+    UnitScrapped { work_order: WorkOrderId, device: &'a DeviceId },
     /// A principal has one more credential.
-    CredentialIssued {
-        /// What it may be.
-        role: Role,
-        /// Unique in its role.
-        name: &'a PrincipalName,
-        /// The certificate's serial number.
-        serial_number: SerialNumber,
-    },
+    CredentialIssued { role: Role, name: &'a PrincipalName, serial_number: SerialNumber },
     /// The credentials of a principal were revoked.
-    PrincipalRevoked {
-        /// What it was.
-        role: Role,
-        /// Unique in its role.
-        name: &'a PrincipalName,
-    },
+    PrincipalRevoked { role: Role, name: &'a PrincipalName },
     /// An alarm was raised.
     AlarmRaised(AlarmPair, AlarmFacts),
     /// A mass revocation begins.
@@ -234,7 +193,6 @@ pub fn effects(entry: &Entry) -> Vec<Effect<'_>> {
     effects
 }
 
-/// What only this event does.
 fn of_event<'a>(entry: &'a Entry, effects: &mut Vec<Effect<'a>>) {
     let changed = |device, change| Effect::DeviceChanged { device, change };
     let order = |id: &WorkOrderId, state| Effect::WorkOrderChanged { work_order: *id, state };

@@ -43,19 +43,14 @@ impl fmt::Display for EntryNumber {
 
 /// An event of the ledger.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum Event {
     /// An issuer's certificate is on record.
-    IssuerInstalled {
-        /// Which issuer.
-        issuer: IssuerName,
-        /// Its certificate.
-        certificate: SignedCertificate,
-    },
+    IssuerInstalled { issuer: IssuerName, certificate: SignedCertificate },
     /// There is a work order.
     WorkOrderCreated {
         /// Its id: `wo-` and a count, from 1.
         work_order: WorkOrderId,
-        /// What it allows.
         terms: WorkOrderTerms,
     },
     /// It refuses further certificates.
@@ -68,9 +63,7 @@ pub enum Event {
     BirthIssued {
         /// Counted against this order.
         work_order: WorkOrderId,
-        /// The device.
         device: DeviceId,
-        /// The certificate.
         certificate: SignedCertificate,
         /// The certificates of the unit's former board, which this revoked (R-LIFE-12: superseded). Empty but
         /// for a rework.
@@ -78,38 +71,24 @@ pub enum Event {
     },
     /// A unit passed.
     UnitConfirmed {
-        /// The order it was made under.
         work_order: WorkOrderId,
-        /// The device.
         device: DeviceId,
         /// The certificate that was read back.
         serial_number: SerialNumber,
     },
     /// A unit failed for good.
     UnitScrapped {
-        /// The order it was made under.
         work_order: WorkOrderId,
-        /// The device.
         device: DeviceId,
-        /// A remark for people.
         reason: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
     },
     /// A device has an operational certificate.
-    OperationalIssued {
-        /// The device.
-        device: DeviceId,
-        /// The certificate that authorised it.
-        parent: SerialNumber,
-        /// The certificate.
-        certificate: SignedCertificate,
-    },
+    OperationalIssued { device: DeviceId, parent: SerialNumber, certificate: SignedCertificate },
     /// An operational certificate is in use.
     InstallConfirmed {
-        /// The device.
         device: DeviceId,
-        /// The certificate's serial number.
         serial_number: SerialNumber,
         /// Other operational certificates of the device that this revoked (superseded): those that were never
         /// used, and, if the profile says so, the one before it. Whatever else was in use is superseded and
@@ -140,7 +119,6 @@ pub enum Event {
     DuplicateRefused {
         /// For which device it was asked.
         device: DeviceId,
-        /// The device or principal that holds it.
         other: Holder,
         /// The certificate that says so.
         certificate: SerialNumber,
@@ -149,45 +127,36 @@ pub enum Event {
     },
     /// Certificates are revoked for ever.
     CertificatesRevoked {
-        /// The certificates.
         certificates: Vec<RevokedCertificate>,
-        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// When the key is believed to have been lost.
         invalidity_date: Option<SystemTime>,
-        /// The job that this is a part of.
         job: Option<JobId>,
     },
     /// A selection is being revoked.
     RevocationBegun {
         /// A count, from 1.
         job: JobId,
-        /// What is revoked, and why.
         terms: RevocationTerms,
     },
     /// A selection was revoked.
     RevocationFinished(JobId),
     /// A device is on hold.
     DeviceHeld {
-        /// The device.
         device: DeviceId,
-        /// A remark for people.
         note: String,
         /// The certificates that this put on hold.
         certificates: Vec<SerialNumber>,
     },
     /// A hold ended.
     DeviceReleased {
-        /// The device.
         device: DeviceId,
         /// The certificates that are again what they were.
         certificates: Vec<SerialNumber>,
     },
     /// A device is no more.
     DeviceRetired {
-        /// The device.
         device: DeviceId,
-        /// A remark for people.
         note: String,
         /// The certificates that this revoked (R-LIFE-11: cessationOfOperation).
         revoked: Vec<RevokedCertificate>,
@@ -200,21 +169,11 @@ pub enum Event {
     /// confirmed, and this is the time of the entry before it.
     TimeConfirmed(SystemTime),
     /// A principal has a credential.
-    CredentialIssued {
-        /// What it may be.
-        role: Role,
-        /// Unique in its role.
-        name: PrincipalName,
-        /// The certificate.
-        certificate: SignedCertificate,
-    },
+    CredentialIssued { role: Role, name: PrincipalName, certificate: SignedCertificate },
     /// A principal's credentials are revoked.
     PrincipalRevoked {
-        /// What it was.
         role: Role,
-        /// Unique in its role.
         name: PrincipalName,
-        /// The reason (RFC 5280, section 5.3.1).
         reason: RevocationReason,
         /// The certificates that this revoked.
         revoked: Vec<RevokedCertificate>,

@@ -21,6 +21,7 @@ pub struct Intent {
 
 /// For whom a certificate is, and what authorises it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum IssuanceSubject {
     /// A birth certificate: takes one of the order's quota, the device serial and the key. For a unit that
     /// may be reworked and comes with a new key, it revokes all certificates that the unit had, in the same
@@ -28,12 +29,10 @@ pub enum IssuanceSubject {
     Birth {
         /// The work order that it is counted against.
         work_order: WorkOrderId,
-        /// The device.
         device: DeviceId,
     },
     /// An operational certificate: an enrolment when `parent` is the birth certificate, otherwise a renewal.
     Operational {
-        /// The device.
         device: DeviceId,
         /// The certificate that made the call.
         parent: SerialNumber,
@@ -42,7 +41,6 @@ pub enum IssuanceSubject {
     },
     /// A credential of a station, operator, relying party or service.
     Credential {
-        /// Its role.
         role: Role,
         /// Its name, unique in the role.
         name: PrincipalName,

@@ -18,7 +18,7 @@ use ::files::sync_directory;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ledger::EntryNumber;
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
@@ -105,7 +105,7 @@ impl FileLog {
     pub fn create(settings: &FileSettings) -> Result<Self, OpenError> {
         let lock = directory::create(&settings.directory)?;
         let log = Self::new(settings, lock);
-        let mut appending = log.appending();
+        let mut appending = log.appending.lock();
         let made = log.add_segment(1, &mut appending);
         drop(appending);
         made.map_err(|error| io_error("create a segment in", &settings.directory, error))?;
@@ -158,16 +158,8 @@ impl FileLog {
         spawned.map(drop).map_err(|error| io_error("start a thread for", &self.settings.directory, error))
     }
 
-    fn appending(&self) -> MutexGuard<'_, Appending> {
-        self.appending.lock()
-    }
-
-    fn segments(&self) -> RwLockReadGuard<'_, Vec<Arc<Segment>>> {
-        self.segments.read()
-    }
-
     fn segment_of(&self, number: EntryNumber) -> Option<Arc<Segment>> {
-        let segments = self.segments();
+        let segments = self.segments.read();
         let after = segments.partition_point(|segment| segment.first() <= number.0);
         after.checked_sub(1).and_then(|position| segments.get(position)).cloned()
     }
@@ -193,7 +185,7 @@ impl FileLog {
 
     /// Removes what a crash or a write without space left behind. On some file systems that takes space, too.
     fn remove_leftover(&self, appending: &mut Appending) -> Result<(), AppendError> {
-        let (removed, path) = match (&appending.leftover, self.segments().last()) {
+        let (removed, path) = match (&appending.leftover, self.segments.read().last()) {
             (Some(Leftover::Tail), Some(segment)) => (segment.cut(), segment.path().to_owned()),
             (Some(Leftover::Segment(path)), _) => (fs::remove_file(path), path.clone()),
             (Some(Leftover::Tail), None) | (None, _) => return Ok(()),
@@ -211,7 +203,7 @@ impl FileLog {
 
     /// The segment that the batch goes to: the last one, or a new one if it would not fit.
     fn segment_for(&self, batch: &Batch, appending: &mut Appending) -> Result<Arc<Segment>, AppendError> {
-        let last = self.segments().last().cloned();
+        let last = self.segments.read().last().cloned();
         let fits = |segment: &Arc<Segment>| {
             segment.end() == HEADER_BYTES
                 || u64::from(segment.end()) + batch.frames().len() as u64
@@ -248,7 +240,7 @@ impl FileLog {
 #[async_trait]
 impl Log for FileLog {
     async fn append(&self, batch: &Batch) -> Result<EntryNumber, AppendError> {
-        let mut appending = self.appending();
+        let mut appending = self.appending.lock();
         if let Some(failed) = &appending.failed {
             return Err(failed.clone().into());
         }
@@ -273,7 +265,7 @@ impl Log for FileLog {
     }
 
     async fn head(&self) -> Result<EntryNumber, LogError> {
-        let failed = self.appending().failed.clone();
+        let failed = self.appending.lock().failed.clone();
         failed.map_or_else(|| Ok(*self.head.borrow()), Err)
     }
 
@@ -295,7 +287,7 @@ impl Log for FileLog {
     fn metrics(&self) -> LogMetrics {
         let microseconds = |counter: &AtomicU64| Duration::from_micros(counter.load(Ordering::Relaxed));
         LogMetrics {
-            bytes: self.segments().iter().map(|segment| u64::from(segment.end())).sum(),
+            bytes: self.segments.read().iter().map(|segment| u64::from(segment.end())).sum(),
             batches: self.counters.batches.load(Ordering::Relaxed),
             sync_total: microseconds(&self.counters.sync_total_us),
             sync_max: microseconds(&self.counters.sync_max_us),
@@ -305,7 +297,7 @@ impl Log for FileLog {
     }
 
     async fn close(&self) -> Result<(), LogError> {
-        let noted = match &self.appending().failed {
+        let noted = match &self.appending.lock().failed {
             None => directory::note_end(&self.settings.directory, *self.head.borrow()),
             Some(_) => Ok(()),
         };
@@ -316,7 +308,7 @@ impl Log for FileLog {
     fn release(&self) {
         self.space.end();
         let released = || io_error("write", &self.settings.directory, io::Error::other("it was closed"));
-        self.appending().failed.get_or_insert_with(released);
+        self.appending.lock().failed.get_or_insert_with(released);
         // By name: closing the file is not enough while a child that was just forked still has it open.
         if let Some(lock) = self.lock.lock().take() {
             flock(&lock, FlockOperation::Unlock).ok();

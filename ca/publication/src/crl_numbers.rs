@@ -80,42 +80,26 @@ impl Iterator for CrlNumberRange {
 
 /// Why there are no CRL numbers: the operator must act. Where the numbers are kept is said for people.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum CrlNumberError {
     /// There are numbers already.
     #[error("{0} exists")]
     Exists(String),
     /// They are missing or cannot be read.
     #[error("{place} cannot be read: without it nobody knows which numbers CRLs had")]
-    Read {
-        /// Where they are kept.
-        place: String,
-        /// Why.
-        source: io::Error,
-    },
+    Read { place: String, source: io::Error },
     /// They are damaged.
     #[error("{0} is damaged: nobody knows which numbers CRLs had")]
     Damaged(String),
     /// They cannot be written.
     #[error("{place} cannot be written")]
-    Write {
-        /// Where they are kept.
-        place: String,
-        /// Why.
-        source: io::Error,
-    },
+    Write { place: String, source: io::Error },
     /// The ledger was restored from a backup and lacks what was published.
     #[error(
         "the ledger is older than what this CA has published: {place} saw entry {seen}, and the ledger, which ends at {head}, lacks it or has \
          another; certificates and revocations since are missing"
     )]
-    OlderLedger {
-        /// Where the numbers are kept.
-        place: String,
-        /// The recorded entry.
-        seen: u64,
-        /// The last entry of the ledger.
-        head: u64,
-    },
+    OlderLedger { place: String, seen: u64, head: u64 },
     /// 2^64 numbers were given.
     #[error("there are no more numbers for CRLs in this epoch")]
     Exhausted,

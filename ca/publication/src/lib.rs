@@ -127,20 +127,12 @@ impl Publication {
         }
     }
 
-    /// Publishes the root's CRL.
-    pub fn publish_root_crl(&self, crl: Crl) {
-        self.publish(Arc::new(crl));
-    }
-
-    fn publish(&self, mut crl: Arc<Crl>) {
+    /// Replaces a CRL.
+    pub fn publish(&self, mut crl: Crl) {
         let mut crls = self.crls.write();
-        if crls
-            .get(&crl.meta.id)
-            .is_some_and(|before| same_second(before.meta.this_update, crl.meta.this_update))
-        {
-            Arc::make_mut(&mut crl).shares_second = true;
-        }
-        crls.insert(crl.meta.id, crl);
+        let before = crls.get(&crl.meta.id).map(|before| before.meta.this_update);
+        crl.shares_second = before.is_some_and(|before| same_second(before, crl.meta.this_update));
+        crls.insert(crl.meta.id, Arc::new(crl));
         drop(crls);
         self.published.fetch_add(1, Ordering::Relaxed);
     }

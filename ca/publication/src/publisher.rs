@@ -60,7 +60,7 @@ impl Publisher {
         let now = clock.now();
         for crl in crls.load().await.map_err(PublishError::Io)? {
             if crl.meta.next_update > now {
-                publication.publish(Arc::new(crl));
+                publication.publish(crl);
             }
         }
         let maker = CrlMaker { source, issuers, storage: crls, public_url, backdate: Duration::ZERO };
@@ -147,7 +147,7 @@ impl Publisher {
         let mut numbers = self.take(due.len()).await?;
         for (id, changed) in &due {
             let crl = self.maker.shard(self.new_crl(*id, &mut numbers)?, *changed, now).await?;
-            self.publication.publish(Arc::new(crl));
+            self.publication.publish(crl);
         }
         Ok(due.len())
     }
@@ -166,7 +166,7 @@ impl Publisher {
         for (issuer, parts) in due {
             let new = self.new_crl(CrlId { issuer, shard: None }, &mut numbers)?;
             let crl = self.maker.full(new, parts, now).await?;
-            self.publication.publish(Arc::new(crl));
+            self.publication.publish(crl);
             self.full_made.insert(issuer, Instant::now());
         }
         Ok(count)

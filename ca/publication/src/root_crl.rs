@@ -125,15 +125,11 @@ pub fn read_root_crl(issuers_dir: &Path, root: &Certificate) -> Result<Crl, Root
 
 /// Why there is no CRL of the root: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum RootCrlError {
     /// The file cannot be read or written.
     #[error("{} cannot be used; touchmark-ca root-crl makes it", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
     /// The file is not a CRL of this root.
     #[error("{} is not a CRL of this root; touchmark-ca root-crl makes it", .0.display())]
     Damaged(PathBuf),
@@ -147,12 +143,7 @@ pub enum RootCrlError {
     NoList,
     /// The imported CRL is not newer than the one that is here.
     #[error("{}", overtaken(*number, *newest))]
-    Overtaken {
-        /// The number of the imported CRL.
-        number: CrlNumber,
-        /// The number of the CRL that is here.
-        newest: CrlNumber,
-    },
+    Overtaken { number: CrlNumber, newest: CrlNumber },
     /// It would break a rule.
     #[error("the root's CRL cannot be made")]
     Refused(#[from] Refusal),

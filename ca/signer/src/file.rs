@@ -2,6 +2,7 @@
 //! machine (R-CA-01).
 
 use std::fmt;
+use std::future::ready;
 use std::path::Path;
 
 use aws_lc_rs::digest::{Digest, SHA256};
@@ -49,8 +50,15 @@ impl FileSigner {
     /// # Errors
     /// When the file exists or cannot be written.
     pub fn save(&self, path: &Path, passphrase: &Passphrase) -> Result<(), KeyFileError> {
-        let pkcs8 = self.key.to_pkcs8v1().map_err(|_| KeyFileError::Generate)?;
-        key_file::write_encrypted(path, passphrase, &Pkcs8::from(pkcs8))
+        key_file::write_encrypted(path, passphrase, &self.pkcs8()?)
+    }
+
+    pub(super) fn pkcs8(&self) -> Result<Pkcs8, KeyFileError> {
+        self.key.to_pkcs8v1().map(Pkcs8::from).map_err(|_| KeyFileError::Generate)
+    }
+
+    pub(super) fn sign_now(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        octets(self.key.sign(&self.random, message))
     }
 
     fn new(key: EcdsaKeyPair) -> Option<Self> {
@@ -71,17 +79,17 @@ impl Signer for FileSigner {
 
     // Signed before the future is polled: 22 µs are less than another thread would cost.
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signing<'a> {
-        ready(self.key.sign(&self.random, message))
+        Box::pin(ready(self.sign_now(message)))
     }
 
     fn sign_digest<'a>(&'a self, digest: &'a [u8]) -> Signing<'a> {
-        ready(Digest::import_less_safe(digest, &SHA256).and_then(|digest| self.key.sign_digest(&digest)))
+        let digest = Digest::import_less_safe(digest, &SHA256);
+        Box::pin(ready(octets(digest.and_then(|digest| self.key.sign_digest(&digest)))))
     }
 }
 
-fn ready<'a>(signature: Result<Signature, Unspecified>) -> Signing<'a> {
-    let signature = signature.map(|signature| signature.as_ref().to_vec());
-    Box::pin(std::future::ready(signature.map_err(SignerError::unavailable)))
+fn octets(signature: Result<Signature, Unspecified>) -> Result<Vec<u8>, SignerError> {
+    signature.map(|signature| signature.as_ref().to_vec()).map_err(SignerError::unavailable)
 }
 
 impl fmt::Debug for FileSigner {

@@ -177,15 +177,11 @@ fn read_certificate(path: &Path) -> Result<Certificate, IssuersError> {
 
 /// Why the issuers cannot be used: the operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum IssuersError {
     /// A certificate cannot be read.
     #[error("{} cannot be read", path.display())]
-    Read {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// A certificate is damaged.
     #[error("{} is not a certificate of Touchmark in PEM, or it is damaged", .0.display())]
     NotACertificate(PathBuf),
@@ -206,12 +202,7 @@ pub enum IssuersError {
     SelfTest(IssuerName),
     /// Two issuers have one key (R-CA-02).
     #[error("the issuers {first} and {second} have the same key; every issuer needs a key of its own")]
-    OneKeyTwoPurposes {
-        /// One.
-        first: IssuerName,
-        /// The other.
-        second: IssuerName,
-    },
+    OneKeyTwoPurposes { first: IssuerName, second: IssuerName },
     /// A thread that opened a key panicked: a bug.
     #[error("a thread that opened a key panicked")]
     Thread,

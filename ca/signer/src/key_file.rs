@@ -12,13 +12,12 @@ use pkcs8::pkcs5::{pbes2, scrypt};
 use pkcs8::{EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo, SecretDocument};
 use zeroize::Zeroizing;
 
-use super::Passphrase;
+use super::{FileSigner, Passphrase, Signer};
 
 /// An unencrypted PKCS#8 private key: wiped when dropped, never printed.
 pub(super) struct Pkcs8(Zeroizing<Vec<u8>>);
 
 impl Pkcs8 {
-    /// The DER, for the cryptographic library.
     pub(super) fn as_der(&self) -> &[u8] {
         &self.0
     }
@@ -31,7 +30,6 @@ impl From<aws_lc_rs::pkcs8::Document> for Pkcs8 {
     }
 }
 
-/// Reads and decrypts.
 pub(super) fn read_encrypted(path: &Path, passphrase: &Passphrase) -> Result<Pkcs8, KeyFileError> {
     let pem = read_private(path, KEY_FILE_BYTES_MAX)?;
     let not_a_key = || KeyFileError::NotAKey(path.to_owned());
@@ -49,12 +47,10 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
     let encode = |_| KeyFileError::Encode(path.to_owned());
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
     rand::fill(&mut salt).and_then(|()| rand::fill(&mut iv)).map_err(|_| KeyFileError::Generate)?;
-    let cost = if passphrase.is_generated() { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
-    let (log_n, r, p) = cost;
-    let cost = scrypt::Params::new(log_n, r, p, AES_256_KEY_BYTES)
-        .map_err(|_| KeyFileError::Encode(path.to_owned()))?;
-    let scheme = pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv)
-        .map_err(|_| KeyFileError::Encode(path.to_owned()))?;
+    let (log_n, r, p) = if passphrase.is_generated() { SCRYPT_COST_GENERATED } else { SCRYPT_COST_BROUGHT };
+    let scheme = scrypt::Params::new(log_n, r, p, AES_256_KEY_BYTES).ok();
+    let scheme = scheme.and_then(|cost| pbes2::Parameters::scrypt_aes256cbc(cost, &salt, &iv).ok());
+    let scheme = scheme.ok_or_else(|| KeyFileError::Encode(path.to_owned()))?;
     let pem = PrivateKeyInfo::try_from(key.as_der())
         .map_err(encode)?
         .encrypt_with_params(scheme, passphrase.expose())
@@ -66,16 +62,11 @@ pub(super) fn write_encrypted(path: &Path, passphrase: &Passphrase, key: &Pkcs8)
 
 /// A fresh P-256 key for a credential: its PKCS#8 in PEM, unencrypted, and its SubjectPublicKeyInfo in DER.
 pub fn plain_key_pem() -> Result<(Zeroizing<String>, Vec<u8>), KeyFileError> {
-    use aws_lc_rs::encoding::AsDer;
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
-
-    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyFileError::Generate)?;
-    let spki = key.public_key().as_der().map_err(|_| KeyFileError::Generate)?.as_ref().to_vec();
-    let pkcs8 = Pkcs8::from(key.to_pkcs8v1().map_err(|_| KeyFileError::Generate)?);
-    let document = SecretDocument::try_from(pkcs8.as_der()).map_err(|_| KeyFileError::Generate)?;
+    let key = FileSigner::generate()?;
+    let document = SecretDocument::try_from(key.pkcs8()?.as_der()).map_err(|_| KeyFileError::Generate)?;
     let pem =
         document.to_pem(PrivateKeyInfo::PEM_LABEL, LineEnding::LF).map_err(|_| KeyFileError::Generate)?;
-    Ok((pem, spki))
+    Ok((pem, key.public_key().spki().to_vec()))
 }
 
 /// Reads a file of at most `bytes_max` bytes that nobody else may read, unless root gave it to this process.
@@ -101,31 +92,17 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeyFileError> {
 
 /// Errors of a private key and its file. The operator must act.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum KeyFileError {
     /// The file cannot be read.
     #[error("{} cannot be read", path.display())]
-    Read {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The file exists or cannot be written.
     #[error("{} cannot be written", path.display())]
-    Write {
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// The file can be read by others.
     #[error("{} has mode {mode:04o}, so others can read it; run chmod 600 on it, and replace the key if they may have", path.display())]
-    ReadableByOthers {
-        /// The path of the file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    ReadableByOthers { path: PathBuf, mode: u32 },
     /// The file is of another kind, or damaged.
     #[error("{} is not a private key in PKCS#8 PEM of the expected kind, or it is damaged", .0.display())]
     NotAKey(PathBuf),

@@ -53,7 +53,7 @@ impl Publishing {
         match read_root_crl(&settings.issuers.dir, issuers.certificate(IssuerName::Root)) {
             Ok(crl) => {
                 warn_of_end(crl.meta.next_update, clock.now());
-                publication.publish_root_crl(crl);
+                publication.publish(crl);
             }
             Err(why) => {
                 let why: &dyn std::error::Error = &why;

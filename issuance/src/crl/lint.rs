@@ -15,7 +15,6 @@ use crate::lint::{Broken, ensure, time_by_year};
 use crate::reading::{URI, extensions, oid, time};
 use crate::time::whole_seconds;
 
-/// The intended content of the CRL.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a [u8],
     pub(super) key_identifier: &'a [u8],

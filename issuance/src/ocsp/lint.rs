@@ -14,7 +14,6 @@ use crate::lint::{Broken, ensure};
 use crate::reading::{extensions, oid, time};
 use crate::time::whole_seconds;
 
-/// The intended content of the response.
 pub(super) struct Expected<'a> {
     pub(super) answers: &'a [SingleResponse<'a>],
     pub(super) by_key: &'a [u8],
@@ -22,7 +21,6 @@ pub(super) struct Expected<'a> {
     pub(super) nonce: Option<&'a [u8]>,
 }
 
-/// Applies every rule to the `ResponseData`.
 pub(super) fn lint(tbs: &[u8], expected: &Expected<'_>) -> Result<(), Broken> {
     check_values(tbs)?;
     let mut fields = only(tbs, SEQUENCE).and_then(|data| data.elements())?;

@@ -29,7 +29,6 @@ pub struct CertId<'a> {
     serial: &'a [u8],
 }
 
-/// The hash algorithm of a CertID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CertIdHash {
     Sha1,

@@ -104,7 +104,6 @@ pub fn ocsp_response<'a>(
     Ok(PreparedOcsp { tbs, responder })
 }
 
-/// `SingleResponse`.
 fn single(answer: &SingleResponse<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
     nested(out, SEQUENCE, |fields| {
         fields.extend_from_slice(answer.cert_id);
@@ -120,7 +119,6 @@ fn single(answer: &SingleResponse<'_>, out: &mut Vec<u8>) -> Result<(), Refusal>
     })
 }
 
-/// `RevokedInfo`.
 fn revoked_info(at: SystemTime, reason: RevocationReason, out: &mut Vec<u8>) -> Result<(), Refusal> {
     write_generalized(out, at)?;
     // As in a CRL (R-CRL-05, R-OCSP-05), unspecified is omitted.

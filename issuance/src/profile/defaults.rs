@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use identity::{IssuerName, KeyType, ProfileName};
 
+use super::{ExtendedKeyUsage, KeyUsage};
+
 /// The content of one kind of certificate. Certificates are linted whatever the profile says (R-5280-23).
 #[derive(Debug, Clone)]
 pub struct Profile {
@@ -116,32 +118,6 @@ impl Profile {
             ..Self::ca(name, issuer, 0)
         }
     }
-}
-
-/// A key usage (RFC 5280, section 4.2.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyUsage {
-    /// Signs handshakes; neither certificates nor CRLs.
-    DigitalSignature,
-    /// Wraps keys; RSA only.
-    KeyEncipherment,
-    /// Signs certificates.
-    KeyCertSign,
-    /// Signs CRLs.
-    CrlSign,
-}
-
-/// An extended key usage (RFC 5280, section 4.2.1.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExtendedKeyUsage {
-    /// id-kp-serverAuth.
-    ServerAuth,
-    /// id-kp-clientAuth.
-    ClientAuth,
-    /// id-kp-OCSPSigning.
-    OcspSigning,
-    /// anyExtendedKeyUsage; always refused by the lint (R-AR-10).
-    Any,
 }
 
 fn days(days: u64) -> Duration {

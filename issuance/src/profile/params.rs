@@ -3,12 +3,9 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::{ProfileName, PublicKey};
-use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
-    KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, CrlDistributionPoint, IsCa, KeyIdMethod};
 
-use super::{ExtendedKeyUsage, KeyUsage, Profile};
+use super::Profile;
 use crate::{LintFinding, Refusal, extension};
 
 impl Profile {
@@ -26,8 +23,8 @@ impl Profile {
             Some(length) => IsCa::Ca(BasicConstraints::Constrained(length)),
             None => IsCa::NoCa,
         };
-        params.key_usages = self.key_usages.iter().map(|usage| usage.rcgen()).collect();
-        params.extended_key_usages = self.extended_key_usages.iter().map(|usage| usage.rcgen()).collect();
+        params.key_usages.clone_from(&self.key_usages);
+        params.extended_key_usages.clone_from(&self.extended_key_usages);
         if let Some(base) = &self.crl_base_url {
             params.crl_distribution_points.push(CrlDistributionPoint { uris: vec![crl_url(base, shard)] });
         }
@@ -79,28 +76,6 @@ pub(crate) fn plain_http(url: &str) -> bool {
     url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && url.len() <= URL_BYTES_MAX
         && url.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-impl KeyUsage {
-    fn rcgen(self) -> KeyUsagePurpose {
-        match self {
-            Self::DigitalSignature => KeyUsagePurpose::DigitalSignature,
-            Self::KeyEncipherment => KeyUsagePurpose::KeyEncipherment,
-            Self::KeyCertSign => KeyUsagePurpose::KeyCertSign,
-            Self::CrlSign => KeyUsagePurpose::CrlSign,
-        }
-    }
-}
-
-impl ExtendedKeyUsage {
-    fn rcgen(self) -> ExtendedKeyUsagePurpose {
-        match self {
-            Self::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
-            Self::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
-            Self::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
-            Self::Any => ExtendedKeyUsagePurpose::Any,
-        }
-    }
 }
 
 /// Keeps certificates small.

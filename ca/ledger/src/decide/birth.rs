@@ -178,7 +178,6 @@ impl<V: View> Rules<'_, V> {
             .ok_or_else(|| Conflict::NoSuchWorkOrder(work_order).into())
     }
 
-    /// Whether the order may be used now.
     pub(super) fn order_is_open(&self, order: &WorkOrderFacts) -> Result<(), Conflict> {
         let (work_order, terms) = (order.id, &order.terms);
         if order.state != WorkOrderState::Open {

@@ -22,7 +22,6 @@ pub(super) fn create(directory: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Locks a directory that holds a log.
 pub(super) fn open(directory: &Path) -> Result<File, OpenError> {
     let missing = || OpenError::Missing(directory.display().to_string());
     if !directory.is_dir() {
@@ -73,7 +72,6 @@ pub(super) fn noted_end(directory: &Path) -> Result<Option<EntryNumber>, LogErro
     }
 }
 
-/// Whether the error says that the disk is full.
 pub(super) fn no_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -144,7 +144,6 @@ impl Scan {
         }
     }
 
-    /// Where the last intact entry ends.
     fn end(&self) -> u32 {
         self.offsets.last().copied().unwrap_or(HEADER_BYTES)
     }

@@ -82,7 +82,6 @@ impl proto::WorkOrderTerms {
     }
 }
 
-/// The issuer as it is recorded.
 pub(super) fn issuer(issuer: IssuerName) -> proto::Issuer {
     match issuer {
         IssuerName::Root => proto::Issuer::Root,

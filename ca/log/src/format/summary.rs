@@ -26,31 +26,24 @@ pub struct EntrySummary<'a> {
 
 /// What happened to the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the name and the type of some fields say all")]
 pub enum SummaryEvent {
     /// A first birth certificate, or one of a rework that revoked nothing.
     BirthIssued {
         /// The order that it counts against.
         work_order: WorkOrderId,
-        /// The certificate.
         certificate: CertificateSummary,
     },
     /// The station confirmed the unit.
     UnitConfirmed {
         /// The order of its birth certificate.
         work_order: WorkOrderId,
-        /// Its birth certificate.
         serial_number: SerialNumber,
     },
     /// An operational certificate.
-    OperationalIssued {
-        /// The certificate.
-        certificate: CertificateSummary,
-    },
+    OperationalIssued { certificate: CertificateSummary },
     /// A certificate came into use and nothing was revoked or timed for it.
-    InstallConfirmed {
-        /// The certificate's serial number.
-        serial_number: SerialNumber,
-    },
+    InstallConfirmed { serial_number: SerialNumber },
 }
 
 /// The fields of a certificate that an index holds.

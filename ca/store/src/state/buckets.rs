@@ -1,8 +1,6 @@
-//! How the devices of an order lie in the projection: those whose serials differ in the last character alone
-//! share a row, a bucket.
-//!
-//! sled copies a page of up to sixteen rows for every row that it writes, and keeps some hundred bytes in
-//! memory for every page: of a run of serials, a bucket makes one row in ten, or fewer.
+//! How the projection keeps the devices of an order: serials that differ in the last character only share a
+//! row, a bucket. sled copies a page for every row that it writes and keeps some hundred bytes for each page:
+//! of a run of serials, a bucket makes one row in ten.
 
 use std::collections::BTreeMap;
 

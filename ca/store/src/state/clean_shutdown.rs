@@ -1,9 +1,6 @@
-//! Whether a sled directory that lies there may be opened.
-//!
-//! sled 0.34 does not survive a power cut (it never calls fsync, and its files come back torn), and a
-//! successful open proves nothing. So it is opened only if it was closed cleanly, or if the process alone
-//! died: same boot, same mount, so that the page cache kept what was written. The boot alone does not say
-//! that: a file system can die and be mounted again.
+//! Whether a sled directory may be opened: only if it was closed cleanly, or if the process alone died (same
+//! boot, same mount, so that the page cache kept what was written). sled 0.34 does not survive a power cut,
+//! and a successful open of it proves nothing.
 
 use std::fs::{self, File};
 use std::io;

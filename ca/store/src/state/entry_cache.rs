@@ -1,6 +1,5 @@
-//! Entries that were written or read a moment ago. A device's first boot asks for its birth three times
-//! before it is answered: who calls, what the ledger already says, and what is decided; at most the first
-//! reads the disk. Entries never change, so nothing here is ever wrong.
+//! Cache of entries that were written or read lately. A device's first boot reads its birth entry three times;
+//! at most the first read is of the disk. Entries never change, so the cache is never wrong.
 
 use std::sync::Arc;
 

@@ -1,6 +1,5 @@
-//! Callers that are ready to ask in the same turn of the runtime go to the committer together: one message,
-//! one sync and one wake-up for all of them. Where several came together the last time, those who are ready
-//! wait a moment for the others. A caller that is alone waits for nobody.
+//! Calls that are made in the same turn of the runtime are committed together: one message, one sync and one
+//! wake-up. If several came together the last time, the first one waits a moment for the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,16 +78,12 @@ impl GroupCommit {
         CALLS_MAX.saturating_sub(self.permits.available_permits()) as u64
     }
 
-    fn waiting_now(&self) -> usize {
-        self.waiting.lock().len()
-    }
-
     async fn deliver(self: Arc<Self>) {
         // Everybody who can go on now does so before this does.
         tokio::task::yield_now().await;
         // While the committer is busy its queue gathers by itself.
         let idle = self.under_way.load(Ordering::Relaxed) == 0;
-        if idle && self.waiting_now() < self.before.load(Ordering::Relaxed) {
+        if idle && self.waiting.lock().len() < self.before.load(Ordering::Relaxed) {
             tokio::time::sleep(GATHER).await;
         }
         let waiting = std::mem::take(&mut *self.waiting.lock());

@@ -1,9 +1,8 @@
 //! The exact index: in memory, about 110 bytes a device, rebuilt from the ledger at every start.
 //!
-//! A table holds 32 bits of a keyed hash and a row's number; what a row is about is read back from the
-//! ledger, so an answer is exact. The hash is keyed because outsiders choose device keys and request ids.
-//! Each certificate and device row holds 32 more bits of its hash: 64 keyed bits are enough to find a row
-//! that is known to exist, and for the status of a certificate, without a read.
+//! A table has 32 bits of a keyed hash and a row's number; the entry is read to be sure. Certificate and device
+//! rows have 32 more bits: 64 keyed bits find a row that is known to exist, and a status, without a read. The
+//! hash is keyed because outsiders choose device keys and request ids.
 
 mod certificates;
 mod jobs;
@@ -16,9 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use identity::{
-    DeviceId, IssuerName, KeyFingerprint, Principal, PrincipalName, RequestId, Role, SerialNumber,
-};
+use identity::{DeviceId, IssuerName, Principal, PrincipalName, RequestId, Role, SerialNumber};
 use ledger::{
     CertificateStatus, DeviceChange, DeviceFlags, Effect, Entry, EntryNumber, Holder, PrincipalFacts,
     StatusChange, WorkOrderCounts, WorkOrderFacts, WorkOrderId, effects,
@@ -28,7 +25,7 @@ use ledger_log::format::{
     self, Caller, CertificateSummary, DeviceName, EntryRecord, EntrySummary, SummaryEvent,
 };
 
-use certificates::NONE;
+use certificates::{CertificateRow, NONE};
 pub(super) use certificates::{Certificates, Kind};
 use jobs::Jobs;
 pub(super) use rows::{Rows, second};
@@ -126,7 +123,7 @@ impl Index {
                 self.supersede(position, but, number, in_use_ends.map(format::milliseconds));
             }
             Effect::DeviceBorn { device, work_order, .. } => {
-                let hash = self.device_hash(device.into());
+                let hash = self.hash(DeviceName::from(device));
                 self.bear(hash, self.device_at(hash), work_order, number);
             }
             Effect::DeviceChanged { device, change } => {
@@ -209,12 +206,8 @@ impl Index {
     }
 
     pub(super) fn first_entry_of(&self, device: DeviceName<'_>) -> Option<u32> {
-        let mut next = self.device_rows.get(self.device_row(device)? as usize)?.newest;
-        let mut first = None;
-        while let Some(row) = self.certificates.get(next) {
-            (first, next) = (Some(row.entry), row.previous);
-        }
-        first
+        let newest = self.device_rows.get(self.device_row(device)? as usize)?.newest;
+        self.certificates.of_device(newest).last().map(|row| row.entry)
     }
 
     /// Applies an encoded entry; `false`: these bytes are not one.
@@ -236,7 +229,7 @@ impl Index {
     pub(super) fn apply_summary(&mut self, summary: &EntrySummary<'_>) {
         let number = small(summary.number);
         // Every entry of the ledger passes here at a start: the device is looked up once.
-        let hash = self.device_hash(summary.device);
+        let hash = self.hash(summary.device);
         let mut position = self.device_at(hash);
         self.times.enter(summary.number, summary.at_ms);
         self.enter_request(summary.caller, summary.request, number);
@@ -285,16 +278,16 @@ impl Index {
 
     fn enter_request(&mut self, caller: Caller<'_>, request: Option<RequestId>, number: u32) {
         if let Some(request) = request {
-            let hash = self.request_hash(caller, &request);
+            let hash = self.hash((caller, &request));
             self.requests.insert(hash, number);
         }
     }
 
     fn enter_certificate(&mut self, certificate: &CertificateSummary, previous: u32, entry: u32) -> u32 {
-        let hash = self.serial_number_hash(&certificate.serial_number);
+        let hash = self.hash(certificate.serial_number);
         let row = self.certificates.push(certificate, hash.check(), previous, entry);
         self.serial_numbers.insert(hash, row);
-        self.keys.insert(self.key_hash(&certificate.key), row);
+        self.keys.insert(self.hash(certificate.key), row);
         row
     }
 
@@ -309,13 +302,13 @@ impl Index {
 
     /// The row of a certificate that is known to exist, or that 64 keyed bits cannot tell from one.
     pub(super) fn certificate_row(&self, serial_number: &SerialNumber) -> Option<u32> {
-        let hash = self.serial_number_hash(serial_number);
+        let hash = self.hash(serial_number);
         let sure = |row: &u32| self.certificates.get(*row).is_some_and(|row| row.check == hash.check());
         self.serial_numbers.find(hash).find(sure)
     }
 
     fn device_row(&self, device: DeviceName<'_>) -> Option<u32> {
-        self.device_at(self.device_hash(device))
+        self.device_at(self.hash(device))
     }
 
     fn device_at(&self, hash: Hash) -> Option<u32> {
@@ -330,13 +323,8 @@ impl Index {
 
     /// The entries of all certificates of a device, newest first.
     pub(super) fn entries_of(&self, device: &DeviceId) -> Vec<u32> {
-        let mut entries = Vec::new();
-        let mut next = self.device(device).map_or(NONE, |(_, row)| row.newest);
-        while let Some(row) = self.certificates.get(next) {
-            entries.push(row.entry);
-            next = row.previous;
-        }
-        entries
+        let newest = self.device(device).map_or(NONE, |(_, row)| row.newest);
+        self.certificates.of_device(newest).map(|row| row.entry).collect()
     }
 
     /// A device's position in the order of first births, and when it was last seen.
@@ -371,14 +359,7 @@ impl Index {
     /// Whether the device has a certificate that is issued or in use, on hold or not; without one it is
     /// revoked.
     fn has_live_certificate(&self, device: &DeviceRow) -> bool {
-        let mut next = device.newest;
-        while let Some(row) = self.certificates.get(next) {
-            if matches!(row.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse) {
-                return true;
-            }
-            next = row.previous;
-        }
-        false
+        self.certificates.of_device(device.newest).any(CertificateRow::is_live)
     }
 
     pub(super) fn seen(&self) -> Vec<u32> {
@@ -407,20 +388,8 @@ impl Index {
         self.work_orders.get_mut(usize::try_from(id.0.checked_sub(1)?).ok()?)
     }
 
-    fn device_hash(&self, device: DeviceName<'_>) -> Hash {
-        Hash(self.key.hash_one(device))
-    }
-
-    fn serial_number_hash(&self, serial_number: &SerialNumber) -> Hash {
-        Hash(self.key.hash_one(serial_number))
-    }
-
-    fn key_hash(&self, key: &KeyFingerprint) -> Hash {
-        Hash(self.key.hash_one(key))
-    }
-
-    fn request_hash(&self, caller: Caller<'_>, request: &RequestId) -> Hash {
-        Hash(self.key.hash_one((caller, request)))
+    fn hash(&self, of: impl std::hash::Hash) -> Hash {
+        Hash(self.key.hash_one(of))
     }
 }
 

@@ -1,6 +1,5 @@
-//! When devices were last seen, written down once a minute and at a clean stop: a flat file beside the
-//! projection, best effort. A file that is torn, damaged or of a longer ledger is as good as none: what is on
-//! record says a lower bound.
+//! When devices were last seen: a flat file beside the projection, written once a minute and at a clean stop.
+//! A file that is damaged, or of a longer ledger, is ignored: what is on record is then the lower bound.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,5 @@
-//! The one thread that follows the ledger into sled, and what the others see of it.
-//!
-//! Nothing here is ever waited for by a commit, and nothing that sled does can hurt more than listings: an
-//! error or a panic throws the projection away and starts it again from the first entry, in the background.
+//! The one thread that writes the projection (sled), and what readers see of it. No commit waits for it: an
+//! error or a panic of sled discards the projection, which is then rebuilt in the background.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::MetadataExt;

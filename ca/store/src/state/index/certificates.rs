@@ -99,6 +99,11 @@ impl Certificates {
         self.rows.get(row as usize).copied()
     }
 
+    /// The rows of a device from its newest back.
+    pub(in crate::state) fn of_device(&self, newest: u32) -> impl Iterator<Item = CertificateRow> {
+        std::iter::successors(self.get(newest), |row| self.get(row.previous))
+    }
+
     /// Rows from one on, with their numbers.
     pub(in crate::state) fn from(&self, row: u32) -> impl Iterator<Item = (u32, CertificateRow)> {
         let rows = self.rows.get(row as usize..).unwrap_or_default();
@@ -122,9 +127,7 @@ impl Certificates {
         while let Some(facts) = self.rows.get_mut(row as usize) {
             let (this, was) = (row, facts.without_hold());
             row = facts.previous;
-            let live =
-                matches!(was, CertificateStatus::Issued | CertificateStatus::InUse) && !facts.is_held();
-            if !live || facts.kind() != Kind::Operational || but == Some(this) {
+            if !facts.is_live() || facts.is_held() || facts.kind() != Kind::Operational || but == Some(this) {
                 continue;
             }
             facts.set_without_hold(CertificateStatus::Superseded);
@@ -233,6 +236,11 @@ impl CertificateRow {
         }
     }
 
+    /// Issued or in use, on hold or not.
+    pub(in crate::state) fn is_live(self) -> bool {
+        matches!(self.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse)
+    }
+
     pub(in crate::state) fn is_held(self) -> bool {
         self.word & HELD_BIT != 0
     }
@@ -251,12 +259,8 @@ impl CertificateRow {
     }
 
     pub(in crate::state) fn issuer(self) -> IssuerName {
-        match (self.word >> ISSUER_SHIFT) & 0b11 {
-            0 => IssuerName::Root,
-            1 => IssuerName::Factory,
-            2 => IssuerName::Operational,
-            _ => IssuerName::Infrastructure,
-        }
+        let place = (self.word >> ISSUER_SHIFT) & 0b11;
+        IssuerName::ALL.get(place as usize).copied().unwrap_or(IssuerName::Infrastructure)
     }
 
     pub(in crate::state) fn shard(self) -> Option<u32> {
@@ -282,12 +286,7 @@ impl CertificateRow {
 
 /// Its position in [`IssuerName::ALL`].
 pub(in crate::state) fn issuer_place(issuer: IssuerName) -> usize {
-    match issuer {
-        IssuerName::Root => 0,
-        IssuerName::Factory => 1,
-        IssuerName::Operational => 2,
-        IssuerName::Infrastructure => 3,
-    }
+    IssuerName::ALL.iter().position(|known| *known == issuer).unwrap_or_default()
 }
 
 /// No row.

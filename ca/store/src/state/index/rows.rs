@@ -33,11 +33,8 @@ impl Rows<'_> {
     fn device_of(&self, device: &DeviceId, row: &DeviceRow) -> Result<Option<DeviceFacts>> {
         let mut live = Vec::new();
         let (mut operational, mut birth) = (None, None);
-        let mut next = row.newest;
-        while let Some(certificate) = self.row(next) {
-            next = certificate.previous;
-            let is_live =
-                matches!(certificate.without_hold(), CertificateStatus::Issued | CertificateStatus::InUse);
+        for certificate in self.index.certificates.of_device(row.newest) {
+            let is_live = certificate.is_live();
             let is_birth = certificate.kind() == Kind::Birth && birth.is_none();
             if !is_live && !is_birth {
                 continue;
@@ -134,7 +131,9 @@ impl View for Rows<'_> {
     type Fault = StoreError;
 
     fn request(&self, principal: Option<&Principal>, request: &RequestId) -> Result<Option<RequestFacts>> {
-        for number in self.index.requests.find(self.index.request_hash(principal.into(), request)) {
+        for number in
+            self.index.requests.find(self.index.hash((ledger_log::format::Caller::from(principal), request)))
+        {
             let entry = self.entries.at(number)?;
             if entry.principal.as_ref() == principal && entry.request.as_ref() == Some(request) {
                 let certificate = entry.event.certificate().map(|certificate| certificate.serial_number);
@@ -145,7 +144,8 @@ impl View for Rows<'_> {
     }
 
     fn device(&self, device: &DeviceId) -> Result<Option<DeviceFacts>> {
-        for position in self.index.devices.find(self.index.device_hash(device.into())) {
+        for position in self.index.devices.find(self.index.hash(ledger_log::format::DeviceName::from(device)))
+        {
             if let Some(row) = self.index.device_rows.get(position as usize)
                 && let Some(facts) = self.device_of(device, row)?
             {
@@ -165,7 +165,7 @@ impl View for Rows<'_> {
     }
 
     fn certificate(&self, serial_number: &SerialNumber) -> Result<Option<CertificateFacts>> {
-        let hash = self.index.serial_number_hash(serial_number);
+        let hash = self.index.hash(serial_number);
         let candidates = self.index.serial_numbers.find(hash);
         self.certificate_where(
             candidates.filter(|row| self.row(*row).is_some_and(|row| row.check == hash.check())),
@@ -183,7 +183,7 @@ impl View for Rows<'_> {
     }
 
     fn key(&self, key: &KeyFingerprint) -> Result<Option<CertificateFacts>> {
-        self.certificate_where(self.index.keys.find(self.index.key_hash(key)), |entry| {
+        self.certificate_where(self.index.keys.find(self.index.hash(key)), |entry| {
             entry.event.certificate().is_some_and(|certificate| certificate.key == *key)
         })
     }
