@@ -29,6 +29,11 @@ pub fn read_limited(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether the disk or the user's quota is full.
+pub fn no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Makes a file that did not exist and syncs its content. The name is durable after [`sync_directory`].
 ///
 /// # Errors

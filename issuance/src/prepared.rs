@@ -19,11 +19,6 @@ impl Prepared {
         &self.tbs
     }
 
-    /// The signature algorithm.
-    pub fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
-    }
-
     /// The serial number, to be recorded before the certificate is signed.
     pub fn serial_number(&self) -> SerialNumber {
         self.certificate.serial_number

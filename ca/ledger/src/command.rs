@@ -122,6 +122,7 @@ pub enum Action {
     RevokePrincipal {
         role: Role,
         name: PrincipalName,
+        /// RFC 5280, section 5.3.1.
         reason: RevocationReason,
         /// Also when it is the last operator with a credential that is good.
         last_operator: bool,

@@ -128,6 +128,7 @@ pub enum Event {
     /// Certificates are revoked for ever.
     CertificatesRevoked {
         certificates: Vec<RevokedCertificate>,
+        /// RFC 5280, section 5.3.1.
         reason: RevocationReason,
         /// When the key is believed to have been lost.
         invalidity_date: Option<SystemTime>,
@@ -174,6 +175,7 @@ pub enum Event {
     PrincipalRevoked {
         role: Role,
         name: PrincipalName,
+        /// RFC 5280, section 5.3.1.
         reason: RevocationReason,
         /// The certificates that this revoked.
         revoked: Vec<RevokedCertificate>,

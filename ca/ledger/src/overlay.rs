@@ -408,7 +408,6 @@ impl<B: View> View for Overlay<B> {
     }
 }
 
-/// What was entered here, or else what the base says.
 fn here_or<T: Clone, F>(
     here: Option<&T>,
     base: impl FnOnce() -> Result<Option<T>, F>,

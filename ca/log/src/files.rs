@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use ::files::sync_directory;
+use ::files::{no_space, sync_directory};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ledger::EntryNumber;
@@ -23,7 +23,6 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 
 use crate::{AppendError, Batch, Log, LogError, LogMetrics, OpenError};
-use directory::no_space;
 use segment::{HEADER_BYTES, Segment, io_error};
 use space::DiskSpace;
 
@@ -323,7 +322,6 @@ impl Drop for FileLog {
 }
 
 impl Counters {
-    /// Does the sync and adds up how long it took.
     fn timed(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let start = Instant::now();
         let synced = sync();

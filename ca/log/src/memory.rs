@@ -66,5 +66,4 @@ impl Log for MemoryLog {
     fn release(&self) {}
 }
 
-/// Entries that are read in one piece.
 const READ_ENTRIES_MAX: u64 = 256;

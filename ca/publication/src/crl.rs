@@ -46,9 +46,7 @@ pub struct Crl {
     /// Whether the CRL before it has a thisUpdate in the same second, so that `Last-Modified` cannot tell
     /// them apart.
     pub shares_second: bool,
-    /// Offset of its entries in the DER.
     pub(super) entries_at: u64,
-    /// Length of its entries in bytes.
     pub(super) entries_bytes: u64,
     pub(super) content: CrlBytes,
 }
@@ -117,5 +115,4 @@ impl Crl {
     }
 }
 
-/// How much of a file is read at a time.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +60,6 @@ impl CrlStorage for CrlDirectory {
 struct Directory {
     dir: PathBuf,
     index: HashMap<CrlId, IndexEntry>,
-    /// Disk space for the next CRLs.
     reserve: Reserve,
 }
 
@@ -105,11 +104,13 @@ impl Directory {
         let written = path.with_extension("new");
         let write = || {
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&written)?;
-            let mut writer = HashingWriter::new(file);
+            let mut writer = HashingWriter::over(io::BufWriter::with_capacity(PIECE_BYTES, file));
             writer.write_all(&sealed.head)?;
             entries.write(&mut writer)?;
             writer.write_all(&sealed.tail)?;
-            writer.finish()
+            let HashingWriter { to, context, length } = writer;
+            let file = to.into_inner().map_err(io::IntoInnerError::into_error)?;
+            Ok((file, length, hex::encode(context.finish())))
         };
         let (file, length, sha256) = self.reserve.spent_on(self.space_needed(), write)?;
         let entries_bytes = entries.length();
@@ -138,7 +139,6 @@ impl Directory {
         self.reserve.keep(self.space_needed());
     }
 
-    /// Bytes for the longest CRL and its successor.
     fn space_needed(&self) -> u64 {
         let longest = self.index.values().map(|entry| entry.length).max().unwrap_or_default();
         longest.saturating_mul(2).saturating_add(RESERVE_BYTES_MIN)
@@ -200,51 +200,34 @@ fn content(file: File, length: u64) -> io::Result<CrlBytes> {
 }
 
 fn digest(file: &mut File) -> io::Result<(u64, String)> {
-    let mut context = Context::new(&SHA256);
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut length = 0;
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            return Ok((length, hex::encode(context.finish())));
-        }
-        context.update(piece.get(..read).unwrap_or_default());
-        length += read as u64;
-    }
+    let mut writer = HashingWriter::over(io::sink());
+    io::copy(file, &mut writer)?;
+    Ok((writer.length, hex::encode(writer.context.finish())))
 }
 
-/// Writes to a file, and computes the digest.
-struct HashingWriter {
-    file: io::BufWriter<File>,
+/// Writes, and computes the digest of what was written.
+struct HashingWriter<W> {
+    to: W,
     context: Context,
     length: u64,
 }
 
-impl HashingWriter {
-    fn new(file: File) -> Self {
-        Self {
-            file: io::BufWriter::with_capacity(PIECE_BYTES, file),
-            context: Context::new(&SHA256),
-            length: 0,
-        }
-    }
-
-    fn finish(self) -> io::Result<(File, u64, String)> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok((file, self.length, hex::encode(self.context.finish())))
+impl<W> HashingWriter<W> {
+    fn over(to: W) -> Self {
+        Self { to, context: Context::new(&SHA256), length: 0 }
     }
 }
 
-impl Write for HashingWriter {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.to.write(bytes)?;
         self.context.update(bytes.get(..written).unwrap_or_default());
         self.length += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.to.flush()
     }
 }
 
@@ -259,5 +242,4 @@ const RESERVE_BYTES_MIN: u64 = 64 * 1024;
 /// shards are at most 16 MiB.
 const MEMORY_BYTES_MAX: u64 = 16 * 1024;
 
-/// How much is read and written at a time.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -20,11 +20,9 @@ pub struct CrlNumberFile(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     epoch: Mutex<Epoch>,
-    /// Disk space for the next version of the file.
     reserve: Reserve,
 }
 
-/// The content of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Epoch {

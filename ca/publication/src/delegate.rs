@@ -24,28 +24,19 @@ pub trait DelegateIssuer: Send + Sync + 'static {
 /// A key that may sign OCSP responses for an issuer.
 #[derive(Debug)]
 pub struct Delegate {
-    key: DelegateKey,
+    pub(super) key: DelegateKey,
     /// Its certificate, as responses include it.
     pub(super) responder: OcspSigner,
     begins: SystemTime,
-    ends: SystemTime,
+    /// notAfter of its certificate, which no response may outlive.
+    pub(super) ends: SystemTime,
 }
 
 impl Delegate {
-    /// Signs a response.
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        self.key.sign(message)
-    }
-
     /// Whether it is past half of its life, or from the future.
     fn is_old(&self, now: SystemTime) -> bool {
         let life = self.ends.duration_since(self.begins).unwrap_or_default();
         now < self.begins || now >= self.begins + life / 2
-    }
-
-    /// notAfter of its certificate, which no response may outlive.
-    pub(super) fn ends(&self) -> SystemTime {
-        self.ends
     }
 }
 

@@ -77,18 +77,6 @@ impl Publication {
         since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    /// A round of publication failed.
-    fn round_failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        let mut since = self.failing_since.lock();
-        since.get_or_insert_with(Instant::now);
-    }
-
-    /// A round of publication went well.
-    fn round_succeeded(&self) {
-        *self.failing_since.lock() = None;
-    }
-
     /// The newest CRL; `None`: there is none yet, or no such shard.
     pub fn crl(&self, id: CrlId) -> Option<Arc<Crl>> {
         self.crls.read().get(&id).cloned()

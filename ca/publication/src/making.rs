@@ -12,7 +12,6 @@ use super::crl::{Crl, CrlId, CrlMeta};
 use super::crl_storage::{CrlEntries, CrlStorage};
 use super::{CRL_LIFETIME, PublishError, StatusSource, schedule};
 
-/// Makes CRLs and stores them.
 pub(super) struct CrlMaker {
     pub(super) source: Arc<dyn StatusSource>,
     pub(super) issuers: Issuers,
@@ -88,7 +87,6 @@ impl CrlMaker {
         Ok((by, fields, draft))
     }
 
-    /// Hashes, signs and stores.
     async fn finish(
         &self,
         by: &Issuer,
@@ -114,7 +112,6 @@ fn meta(id: CrlId, fields: &CrlFields, as_of: EntryNumber, count: u64) -> CrlMet
     CrlMeta { id, number, this_update, next_update, as_of, count }
 }
 
-/// Entries that are read at a time.
 const PAGE: usize = 1_024;
 
 /// A shard's CRL of this size is warned of (R-CRL-11): a full shard of held and revoked certificates has

@@ -26,23 +26,8 @@ impl CachedResponse {
     }
 }
 
-/// Responses by the CertID (DER) that they answer.
-pub(super) struct OcspCache(Cache<Box<[u8]>, CachedResponse>);
-
-impl OcspCache {
-    pub(super) fn new() -> Self {
-        Self(Cache::new(RESPONSES_MAX))
-    }
-
-    /// The last response for this CertID, current or not.
-    pub(super) fn get(&self, cert_id: &[u8]) -> Option<CachedResponse> {
-        self.0.get(cert_id)
-    }
-
-    pub(super) fn insert(&self, cert_id: &[u8], response: CachedResponse) {
-        self.0.insert(cert_id.into(), response);
-    }
-}
+/// The last responses, current or not, by the CertID (DER) that they answer.
+pub(super) type OcspCache = Cache<Box<[u8]>, CachedResponse>;
 
 /// About 1 KiB each, 16 MiB in all.
-const RESPONSES_MAX: usize = 16 * 1024;
+pub(super) const RESPONSES_MAX: usize = 16 * 1024;

@@ -13,7 +13,7 @@ use signer::Issuers;
 use tracing::error;
 
 use super::delegate::{Delegate, DelegateIssuer, DelegateSlot};
-use super::ocsp_cache::{CachedResponse, OcspCache};
+use super::ocsp_cache::{CachedResponse, OcspCache, RESPONSES_MAX};
 use super::{StatusSource, same_second};
 
 /// Answers OCSP requests of anybody, for the issuers whose keys are online.
@@ -30,7 +30,6 @@ pub struct OcspResponder<D> {
     refused: AtomicU64,
 }
 
-/// The responder of one issuer.
 struct IssuerResponder {
     issuer: IssuerName,
     names: OcspIssuer,
@@ -92,7 +91,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
             responders: [IssuerName::Operational, IssuerName::Factory, IssuerName::Infrastructure]
                 .map(responder)
                 .into(),
-            cache: OcspCache::new(),
+            cache: OcspCache::new(RESPONSES_MAX),
             signed: AtomicU64::new(0),
             cached: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -166,7 +165,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
         // Serial numbers that were never issued are not cached: there are as many as anybody likes to ask
         // about.
         if status != OcspCertStatus::Unknown {
-            self.cache.insert(question.cert_id, response);
+            self.cache.insert(question.cert_id.into(), response);
         }
         Ok(reply)
     }
@@ -228,7 +227,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
             cert_id,
             status,
             this_update,
-            next_update: (now + RESPONSE_LIFETIME).min(delegate.ends()),
+            next_update: (now + RESPONSE_LIFETIME).min(delegate.ends),
         }
     }
 
@@ -246,7 +245,7 @@ impl<D: DelegateIssuer> OcspResponder<D> {
             }
             OcspError::InternalError
         })?;
-        let signature = delegate.sign(prepared.to_be_signed()).map_err(|_| OcspError::TryLater)?;
+        let signature = delegate.key.sign(prepared.to_be_signed()).map_err(|_| OcspError::TryLater)?;
         let der = prepared.seal(&signature).map_err(|_| OcspError::InternalError)?;
         self.signed.fetch_add(1, Ordering::Relaxed);
         Ok(der.into())

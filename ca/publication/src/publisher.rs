@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use identity::{Clock, IssuerName};
@@ -82,7 +83,7 @@ impl Publisher {
             let began = Instant::now();
             let pause = match self.round().await {
                 Ok(_) => {
-                    self.publication.round_succeeded();
+                    *self.publication.failing_since.lock() = None;
                     if std::mem::take(&mut failing) {
                         info!("CRLs are published again");
                     }
@@ -90,7 +91,8 @@ impl Publisher {
                     began.elapsed().clamp(LOOK_INTERVAL, ROUND_PAUSE_MAX)
                 }
                 Err(why) => {
-                    self.publication.round_failed();
+                    self.publication.failures.fetch_add(1, Ordering::Relaxed);
+                    self.publication.failing_since.lock().get_or_insert_with(Instant::now);
                     if !std::mem::replace(&mut failing, true) {
                         let why: &dyn std::error::Error = &why;
                         error!(why, "CRLs cannot be published; trying again");
@@ -232,7 +234,6 @@ pub enum PublishError {
     Thread,
 }
 
-/// The issuers whose keys are online.
 const ONLINE_ISSUERS: [IssuerName; 3] =
     [IssuerName::Factory, IssuerName::Operational, IssuerName::Infrastructure];
 

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use files::no_space;
+
 /// A file whose blocks are freed when the disk has no others. Its content is never read.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -68,11 +70,6 @@ impl Reserve {
         }
         File::sync_data(&file)
     }
-}
-
-/// Whether the disk or the user's quota is full.
-pub(super) fn no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What is freed first: the blocks of a small file and of its directory.

@@ -86,7 +86,7 @@ pub struct PreparedCrl {
 }
 
 impl PreparedCrl {
-    /// The digest to sign, with the hash of [`Self::algorithm`].
+    /// The digest to sign, with the hash of the issuer's signature algorithm.
     pub fn digest(&self) -> &[u8] {
         self.digest.as_ref()
     }
@@ -94,11 +94,6 @@ impl PreparedCrl {
     /// The exact bytes to sign, for a key that is offline (R-CRL-13). `entries` are passed once more.
     pub fn to_be_signed(&self, entries: &[u8]) -> Vec<u8> {
         [self.head.as_slice(), entries, &self.extensions].concat()
-    }
-
-    /// The signature algorithm.
-    pub fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
     }
 
     /// Returns the bytes before and after the entries. Does not verify the signature.

@@ -32,7 +32,6 @@ impl<V: View> Rules<'_, V> {
         Ok(None)
     }
 
-    /// What a birth certificate takes the place of: all that the unit had.
     pub(super) fn replaced(&self, device: &DeviceId) -> Outcome<Vec<RevokedCertificate>, V> {
         match self.view.device(device)? {
             Some(_) => self.not_yet_revoked(device),
@@ -96,7 +95,6 @@ impl<V: View> Rules<'_, V> {
         self.unrevoked_of(&self.view.certificates(device)?)
     }
 
-    /// Those of the certificates that are not revoked.
     pub(super) fn unrevoked_of(&self, certificates: &[SerialNumber]) -> Outcome<Vec<RevokedCertificate>, V> {
         let mut revoked = Vec::new();
         for serial_number in certificates {

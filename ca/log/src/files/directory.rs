@@ -72,10 +72,6 @@ pub(super) fn noted_end(directory: &Path) -> Result<Option<EntryNumber>, LogErro
     }
 }
 
-pub(super) fn no_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 /// Makes the directory and those above it that are missing, all durable: what is acknowledged in there must
 /// be found after a power cut.
 fn make(directory: &Path) -> io::Result<()> {

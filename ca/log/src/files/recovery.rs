@@ -43,7 +43,6 @@ impl FileLog {
         Ok(())
     }
 
-    /// Whether the log is as long as it was when it was last closed.
     fn check_noted_end(&self, last: &Scan, next: u64) -> Result<(), LogError> {
         match directory::noted_end(&self.settings.directory)? {
             Some(noted) if noted.0 >= next => Err(last.damaged(
@@ -75,7 +74,6 @@ impl FileLog {
     }
 }
 
-/// A segment while it is read.
 struct Scan {
     first: u64,
     path: PathBuf,

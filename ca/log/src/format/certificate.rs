@@ -91,7 +91,6 @@ pub(super) fn issuer(issuer: IssuerName) -> proto::Issuer {
     }
 }
 
-/// The issuer that was recorded; `None`: there is no such issuer.
 pub(super) fn issuer_of(code: i32) -> Option<IssuerName> {
     IssuerName::ALL.into_iter().find(|name| i32::from(issuer(*name)) == code)
 }
@@ -112,7 +111,6 @@ fn profile(profile: ProfileName) -> proto::Profile {
     }
 }
 
-/// The profile that was recorded; `None`: there is no such profile.
 pub(super) fn profile_of(code: i32) -> Option<ProfileName> {
     ProfileName::all().find(|name| i32::from(profile(*name)) == code)
 }

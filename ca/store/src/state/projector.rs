@@ -37,19 +37,16 @@ struct State {
     rebuilds: u64,
     /// The head that the projector sleeps until. Waking it costs the committer more than telling it.
     wake_at: u64,
-    /// How many wait for a listing.
     readers: u32,
     /// Whether it is known what the projection on disk had seen, or that it cannot say.
     cursor_read: bool,
     /// The entry that it had seen, where the ledger ends before that.
     lost_end: Option<u64>,
-    /// A reader saw damage.
     suspect: bool,
     stop: bool,
     ended: bool,
 }
 
-/// Why a projection is thrown away.
 #[derive(Debug, thiserror::Error)]
 enum Discard {
     #[error("sled: {0}")]
@@ -143,7 +140,6 @@ impl Projection {
         self.changed.notify_all();
     }
 
-    /// Whether the projector ended within the time.
     pub(super) fn wait_for_end(&self, patience: Duration) -> bool {
         let mut state = self.state();
         self.changed.wait_while_for(&mut state, |state| !state.ended, patience);
@@ -167,7 +163,6 @@ fn commits_full(last: &(u64, Instant), head: u64) -> bool {
     head > last.0 && last.1.elapsed() < COMMIT_MARK_EVERY
 }
 
-/// Follows until stopped.
 pub(super) struct Projector {
     shared: Arc<Shared>,
     directory: PathBuf,
@@ -419,7 +414,6 @@ const TICK: Duration = Duration::from_millis(500);
 /// threads of its own, and a full batch costs a fraction of many small ones.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// The lag's resolution.
 const COMMIT_MARK_EVERY: Duration = Duration::from_millis(1);
 
 /// Between a discarded projection and the next.

@@ -107,7 +107,6 @@ impl Shared {
         (rows, None)
     }
 
-    /// Adds all certificates of a device, oldest first.
     fn all_of(&self, device: &DeviceId, born: &Entry, certificates: &mut Vec<Selected>) -> Result<()> {
         let entries = self.index.read().entries_of(device);
         for number in entries.into_iter().rev().map(|number| EntryNumber(u64::from(number))) {
@@ -137,7 +136,6 @@ impl Shared {
         Some(Selected { serial_number, status, since, device })
     }
 
-    /// A selection that is one page.
     fn whole(&self, facts: Vec<CertificateFacts>) -> Result<SelectionPage> {
         let mut certificates = Vec::with_capacity(facts.len());
         // All of one device: it belongs to the selection since the oldest does.

@@ -22,7 +22,6 @@ pub(in crate::state) struct Certificates {
     ends: BTreeMap<u32, u64>,
 }
 
-/// A certificate.
 #[derive(Clone, Copy)]
 pub(in crate::state) struct CertificateRow {
     pub(super) check: u32,
@@ -37,7 +36,6 @@ pub(in crate::state) struct CertificateRow {
     word: u32,
 }
 
-/// What kind of certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::state) enum Kind {
     Birth,
@@ -90,7 +88,6 @@ impl Certificates {
         row
     }
 
-    /// The row that was entered last.
     pub(super) fn last(&self) -> u32 {
         (self.rows.len() as u32).checked_sub(1).unwrap_or(NONE)
     }
@@ -174,7 +171,6 @@ impl Certificates {
         }
     }
 
-    /// Notes an entry that revoked, held or released.
     pub(super) fn log(&mut self, entry: u32) {
         self.changes.push(entry);
     }
@@ -200,7 +196,6 @@ impl Certificates {
         last.map_or(0, |((_, shard), _)| shard + 1)
     }
 
-    /// How many certificates the issuer signed.
     pub(in crate::state) fn issued_by(&self, issuer: IssuerName) -> u64 {
         self.issued.get(issuer_place(issuer)).copied().unwrap_or_default()
     }
@@ -245,7 +240,6 @@ impl CertificateRow {
         self.word & HELD_BIT != 0
     }
 
-    /// Revoked or on hold.
     pub(in crate::state) fn is_revoked_or_held(self) -> bool {
         self.is_held() || self.without_hold() == CertificateStatus::Revoked
     }
@@ -289,7 +283,6 @@ pub(in crate::state) fn issuer_place(issuer: IssuerName) -> usize {
     IssuerName::ALL.iter().position(|known| *known == issuer).unwrap_or_default()
 }
 
-/// No row.
 pub(super) const NONE: u32 = u32::MAX;
 
 const STATUS_MASK: u32 = 0b11;
