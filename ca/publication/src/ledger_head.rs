@@ -11,15 +11,11 @@ use super::{CrlNumbers, LedgerHead, PublishError, StatusSource};
 
 /// Records the head until `stop`, and once more then. A failure is logged once and tried again.
 pub struct LedgerHeadRecorder {
-    source: Arc<dyn StatusSource>,
-    numbers: Arc<dyn CrlNumbers>,
+    pub(super) source: Arc<dyn StatusSource>,
+    pub(super) numbers: Arc<dyn CrlNumbers>,
 }
 
 impl LedgerHeadRecorder {
-    pub(super) fn new(source: Arc<dyn StatusSource>, numbers: Arc<dyn CrlNumbers>) -> Self {
-        Self { source, numbers }
-    }
-
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let mut failing = false;

@@ -109,7 +109,7 @@ impl Publisher {
 
     /// The recorder of the ledger's head, to be run beside this publisher.
     pub fn ledger_head(&self) -> LedgerHeadRecorder {
-        LedgerHeadRecorder::new(Arc::clone(&self.maker.source), Arc::clone(&self.numbers))
+        LedgerHeadRecorder { source: Arc::clone(&self.maker.source), numbers: Arc::clone(&self.numbers) }
     }
 
     /// Makes and publishes the CRLs that are due. Returns how many there were.

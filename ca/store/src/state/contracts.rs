@@ -167,7 +167,16 @@ impl Status for LogStore {
     }
 
     async fn superseded_due(&self, before: SystemTime, limit: usize) -> Result<Vec<SerialNumber>> {
-        self.blocking(move |shared| shared.superseded_due(before, limit)).await
+        self.blocking(move |shared| {
+            let due = shared.certificates(|certificates| {
+                let due = certificates.due(format::milliseconds(before));
+                due.filter_map(|row| certificates.get(row)).take(limit).collect::<Vec<_>>()
+            });
+            let entries = due.into_iter().map(|row| shared.entries.at(row.entry));
+            let serial_number = |entry: &Entry| entry.event.certificate().map(|issued| issued.serial_number);
+            entries.filter_map(|entry| entry.map(|entry| serial_number(&entry)).transpose()).collect()
+        })
+        .await
     }
 
     async fn rotation_due(
@@ -253,7 +262,14 @@ impl Listings for LogStore {
         limit: usize,
     ) -> Result<Page<CertificateRecord>> {
         let cursor = cursor.cloned();
-        self.blocking(move |shared| shared.list_recorded(issuer, cursor.as_ref(), limit)).await
+        self.blocking(move |shared| {
+            let page = page::recorded(issuer, cursor.as_ref(), limit, shared.head().0, |number| {
+                let entry = shared.entries.get(number)?;
+                Ok(entry.event.certificate().map(|issued| (issued.issuer, issued.serial_number)))
+            })?;
+            page.try_map(|serial_number| shared.certificate_record(&serial_number))
+        })
+        .await
     }
 
     async fn select(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
@@ -281,7 +297,11 @@ impl Listings for LogStore {
         limit: usize,
     ) -> Result<Page<Arc<Entry>>> {
         let cursor = cursor.cloned();
-        self.blocking(move |shared| shared.alarms(kind, cursor.as_ref(), limit)).await
+        self.blocking(move |shared| {
+            let page = page::alarms(&shared.index.read().jobs.alarms, kind, cursor.as_ref(), limit)?;
+            page.try_map(|number| shared.entries.get(number).map(Some))
+        })
+        .await
     }
 
     async fn devices_not_seen_since(

@@ -25,8 +25,8 @@ use ledger_log::format::{
     self, Caller, CertificateSummary, DeviceName, EntryRecord, EntrySummary, SummaryEvent,
 };
 
-use certificates::{CertificateRow, NONE};
-pub(super) use certificates::{Certificates, Kind};
+use certificates::NONE;
+pub(super) use certificates::{CertificateRow, Certificates, Kind};
 use jobs::Jobs;
 pub(super) use rows::{Rows, second};
 use tags::{Hash, Tags};

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use identity::{DeviceId, DeviceSerial, IssuerName, Principal, Product};
+use identity::{DeviceId, DeviceSerial, Principal, Product};
 use ledger::{DeviceFacts, EntryNumber, View, WorkOrderId};
 
 use super::Shared;
@@ -80,19 +80,6 @@ impl Shared {
             }
         };
         serial_numbers.try_map(|serial_number| self.certificate_record(&serial_number))
-    }
-
-    pub(super) fn list_recorded(
-        &self,
-        issuer: Option<IssuerName>,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<CertificateRecord>> {
-        let page = page::recorded(issuer, cursor, limit, self.head().0, |number| {
-            let entry = self.entries.get(number)?;
-            Ok(entry.event.certificate().map(|certificate| (certificate.issuer, certificate.serial_number)))
-        })?;
-        page.try_map(|serial_number| self.certificate_record(&serial_number))
     }
 
     pub(super) fn list_expiring(

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use identity::{IssuerName, RevocationReason, SerialNumber};
 use ledger::EntryNumber;
-use ledger_log::format;
 
 use super::Shared;
 use super::index::Certificates;
@@ -18,20 +17,6 @@ use crate::{
 impl Shared {
     pub(super) fn certificates<T>(&self, look: impl FnOnce(&Certificates) -> T) -> T {
         look(&self.index.read().certificates)
-    }
-
-    pub(super) fn superseded_due(&self, before: SystemTime, limit: usize) -> Result<Vec<SerialNumber>> {
-        let before = format::milliseconds(before);
-        let entries: Vec<u32> = self.certificates(|certificates| {
-            let due = certificates.due(before).filter_map(|row| certificates.get(row));
-            due.map(|row| row.entry).take(limit).collect()
-        });
-        let mut due = Vec::with_capacity(entries.len());
-        for number in entries {
-            let entry = self.entries.at(number)?;
-            due.extend(entry.event.certificate().map(|certificate| certificate.serial_number));
-        }
-        Ok(due)
     }
 
     pub(super) fn status_record(&self, serial_number: &SerialNumber) -> Result<Option<StatusRecord>> {

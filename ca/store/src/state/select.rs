@@ -1,17 +1,16 @@
 //! Selections: a scan of the index and the ledger, in pages. The projection has no part in it.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use identity::{DeviceId, Principal, SerialNumber};
 use ledger::{
-    AlarmKind, Candidate, CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, Holder, RotationFacts,
-    Selection, View,
+    Candidate, CertificateFacts, DeviceFacts, Entry, EntryNumber, Event, Holder, RotationFacts, Selection,
+    View,
 };
 use ledger_log::format;
 
 use super::Shared;
-use super::index::{Kind, second};
+use super::index::{CertificateRow, Kind, second};
 use crate::selection::lineage;
 use crate::{Cursor, Page, Result, Selected, SelectedDevice, SelectionPage, page};
 
@@ -39,72 +38,56 @@ impl Shared {
                 }
                 Ok(SelectionPage { certificates, next: None })
             }
-            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => {
-                self.select_devices(selection, from, limit)
-            }
-            Selection::Issued { from: start, until } => self.select_issued(*start..*until, from, limit),
-        }
-    }
-
-    /// All certificates of the devices whose first birth matches, in the order of the births.
-    fn select_devices(&self, selection: &Selection, from: u64, limit: usize) -> Result<SelectionPage> {
-        let (births, next) = self.rows_of(from, |kind| kind == Kind::Birth);
-        let mut reader = self.entries.in_order();
-        let mut certificates = Vec::new();
-        for (row, number, previous) in births {
-            if certificates.len() >= limit {
-                return Ok(SelectionPage { certificates, next: Some(u64::from(row)) });
-            }
             // A later birth is a rework: its device came with the first one.
-            if previous {
-                continue;
-            }
-            let entry = reader.entry(number)?;
-            if let Event::BirthIssued { work_order, device, .. } = &entry.event
-                && selection.covers_device(device, *work_order, entry.principal.as_ref())
-            {
-                self.all_of(device, &entry, &mut certificates)?;
-            }
+            Selection::WorkOrder(_) | Selection::Product(_) | Selection::Station(_) => self.scan(
+                from,
+                limit,
+                |row| row.kind() == Kind::Birth && !row.has_previous(),
+                |entry, found| match &entry.event {
+                    Event::BirthIssued { work_order, device, .. }
+                        if selection.covers_device(device, *work_order, entry.principal.as_ref()) =>
+                    {
+                        self.all_of(device, entry, found)
+                    }
+                    _ => Ok(()),
+                },
+            ),
+            Selection::Issued { from: start, until } => self.scan(
+                from,
+                limit,
+                |row| row.kind() != Kind::Other,
+                |entry, found| {
+                    let meant = Some(entry).filter(|entry| (*start..*until).contains(&entry.at));
+                    found.extend(meant.and_then(|entry| self.selected(entry, entry.number)));
+                    Ok(())
+                },
+            ),
         }
-        Ok(SelectionPage { certificates, next })
     }
 
-    /// Certificates of devices by when they were recorded.
-    fn select_issued(
+    /// Reads the entries of the wanted rows, in their order, and lets `add` take certificates from each.
+    fn scan(
         &self,
-        time: std::ops::Range<SystemTime>,
         from: u64,
         limit: usize,
+        wanted: impl Fn(CertificateRow) -> bool,
+        add: impl Fn(&Entry, &mut Vec<Selected>) -> Result<()>,
     ) -> Result<SelectionPage> {
-        let (rows, next) = self.rows_of(from, |kind| kind != Kind::Other);
+        let first = u32::try_from(from).unwrap_or(u32::MAX);
+        let rows: Vec<(u32, u32)> = {
+            let index = self.index.read();
+            let rows = index.certificates.from(first).filter(|(_, row)| wanted(*row));
+            rows.map(|(number, row)| (number, row.entry)).take(SCANNED_ROWS_MAX + 1).collect()
+        };
         let mut reader = self.entries.in_order();
         let mut certificates = Vec::new();
-        for (row, number, _) in rows {
-            if certificates.len() >= limit {
+        for (scanned, (row, entry)) in rows.into_iter().enumerate() {
+            if certificates.len() >= limit || scanned == SCANNED_ROWS_MAX {
                 return Ok(SelectionPage { certificates, next: Some(u64::from(row)) });
             }
-            let entry = reader.entry(number)?;
-            if time.contains(&entry.at) {
-                certificates.extend(self.selected(&entry, entry.number));
-            }
+            add(&reader.entry(entry)?, &mut certificates)?;
         }
-        Ok(SelectionPage { certificates, next })
-    }
-
-    /// Rows of a kind, their entries and whether another certificate of the device came before; and where the
-    /// next page starts.
-    fn rows_of(&self, from: u64, wanted: impl Fn(Kind) -> bool) -> (Vec<(u32, u32, bool)>, Option<u64>) {
-        let index = self.index.read();
-        let mut rows = Vec::new();
-        for (number, row) in index.certificates.from(u32::try_from(from).unwrap_or(u32::MAX)) {
-            if rows.len() >= SCANNED_ROWS_MAX {
-                return (rows, Some(u64::from(number)));
-            }
-            if wanted(row.kind()) {
-                rows.push((number, row.entry, row.has_previous()));
-            }
-        }
-        (rows, None)
+        Ok(SelectionPage { certificates, next: None })
     }
 
     fn all_of(&self, device: &DeviceId, born: &Entry, certificates: &mut Vec<Selected>) -> Result<()> {
@@ -181,19 +164,6 @@ impl Shared {
             facts.entry < rotation.entry && rotation.terms.selection.covers(&candidate)
         };
         Ok(active.into_iter().find(means))
-    }
-
-    pub(super) fn alarms(
-        &self,
-        kind: Option<AlarmKind>,
-        cursor: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<Page<Arc<Entry>>> {
-        let found = {
-            let index = self.index.read();
-            page::alarms(&index.jobs.alarms, kind, cursor, limit)?
-        };
-        found.try_map(|number| self.entries.get(number).map(Some))
     }
 
     pub(super) fn not_seen_since(
